@@ -1,0 +1,1 @@
+"""GateBench: fair experiments with gated recurrent networks."""
