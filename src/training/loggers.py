@@ -1,0 +1,182 @@
+"""The logger that always runs: metrics.csv in the run directory."""
+
+import os
+import time
+from argparse import Namespace
+from collections.abc import Mapping
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from torch.nn import Module
+
+from src.config import Mistake
+from src.training.metrics_file import Row, columns_of, format_file, format_row, read_metrics, replace_file
+
+SYNC_INTERVAL = 1.0  # seconds between two calls of fsync while rows come in
+
+
+class MetricsCSV(Logger):
+    """Writes `<directory>/metrics.csv`, one row for each global step, as the truth about a run.
+
+    >>> import tempfile
+    >>> csv = MetricsCSV(tempfile.mkdtemp())
+    >>> csv.log_metrics({"epoch": 0, "train/loss": 0.5}, step=9)
+    >>> csv.log_metrics({"epoch": 0, "val/acc": 0.25}, step=9)
+    >>> [{name: row[name] for name in ("step", "train/loss", "val/acc")} for row in csv.rows]
+    [{'step': 9, 'train/loss': 0.5, 'val/acc': 0.25}]
+
+    Calls with the same step share a row. The step is Lightning's: batches that stepped before this one, so the first
+    batch is step 0, the last batch of an epoch and that epoch's validation have the same step, and a test after n
+    batches is step n. `seconds` is the wall-clock time at which the row's last value came, counted from the start of
+    the training; on a resumed run it goes on from the last row that was kept.
+
+    Every call writes to the file at once, so a killed process loses nothing that was logged. Rows before the last are
+    never touched, except where a new column appears or a run is resumed: then the file is replaced atomically. What a
+    power cut can lose is what came after the last fsync: there is one when a checkpoint has been saved, at the end of
+    a fit or test, and otherwise at most every second.
+
+    Args:
+        directory: the run directory; made if missing. A metrics.csv that is there is continued.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        super().__init__()
+        self.path = Path(directory) / "metrics.csv"
+        self._state: tuple[int, int] | None = None  # inode and size of the file as this object left it
+        self._columns: list[str] = []
+        self._last: Row = {}  # the row of the latest step, which may still grow
+        self._last_at = 0  # the byte at which that row begins
+        self._clock: float | None = None  # the monotonic time at which `seconds` was zero
+        self._synced = 0.0
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows of the file (see `read_metrics`)."""
+        return read_metrics(self.path)
+
+    @rank_zero_only
+    def resume(self, step: int) -> None:
+        """Drops the rows that the resumed run will make again.
+
+        Args:
+            step: the checkpoint's global step, which is the first step that will be logged: rows with a smaller step
+                stay.
+        """
+        self._replace([row for row in self.rows if row["step"] < step])
+
+    @rank_zero_only
+    def start(self) -> None:
+        """Starts the clock of the column `seconds`, if it does not run yet. Lightning's fit does it through
+        `log_graph`."""
+        if self._clock is None:
+            self._refresh()
+            self._clock = time.monotonic() - self._last.get("seconds", 0.0)
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Adds values to the row of a step.
+
+        Args:
+            metrics: numbers by name, with the current `epoch` among them. A name logged twice keeps its last value.
+            step: the global step; at least that of the last row. None: that of the last row.
+
+        Raises:
+            Mistake: the step lies before the last row's, or a metric is called `step` or `seconds`.
+        """
+        self.start()
+        self._refresh()
+        last = int(self._last.get("step", 0))
+        step = last if step is None else int(step)
+        if step < last:
+            raise Mistake(
+                f"rows are logged in the order of the global step: step {step} came after step {last} "
+                f"(with {', '.join(metrics)}); log validation values with on_epoch=True, on_step=False"
+            )
+        if reserved := {"step", "seconds"} & set(metrics):
+            raise Mistake(f"a metric cannot be called {reserved.pop()!r}: that is a column of metrics.csv")
+        now = round(time.monotonic() - (self._clock or 0.0), 6)
+        values = {name: int(v) if isinstance(v, Integral) else float(v) for name, v in metrics.items()}
+        same = self._last.get("step") == step
+        row: Row = {**(self._last if same else {}), **values, "step": step, "seconds": now}
+        if not row.keys() <= set(self._columns):
+            earlier = self.rows[:-1] if same else self.rows
+            self._replace([*earlier, row])
+        else:
+            self._write(row, at=self._last_at if same else self.path.stat().st_size)
+
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """Does nothing: the resolved config of the run directory holds every hyperparameter."""
+
+    def log_graph(self, model: Module, input_array: Any = None) -> None:
+        """Starts the clock: Lightning calls this when a fit begins."""
+        self.start()
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Sends what was written to the disk itself, at most once in a second (Lightning saves after every row)."""
+        if time.monotonic() - self._synced >= SYNC_INTERVAL:
+            self._sync()
+
+    def after_save_checkpoint(self, checkpoint_callback: Checkpoint) -> None:
+        """Called by Lightning when a checkpoint has been written: the rows that led to it follow it to the disk."""
+        self._sync()
+
+    def finalize(self, status: str) -> None:
+        """Called by Lightning at the end of a fit or test."""
+        self._sync()
+
+    @property
+    def save_dir(self) -> str:
+        """The run directory."""
+        return str(self.path.parent)
+
+    @property
+    def log_dir(self) -> str:
+        """The run directory."""
+        return self.save_dir
+
+    @property
+    def name(self) -> str:
+        """Empty: Lightning would make a folder of this name inside the run directory."""
+        return ""
+
+    @property
+    def version(self) -> str:
+        """Empty, for the same reason."""
+        return ""
+
+    def _refresh(self) -> None:
+        """Takes up the file as it is, where another process (the first rank of a forked fit) has written to it."""
+        if not self.path.exists() or self._stat() != self._state:
+            self._replace(self.rows)
+
+    def _replace(self, rows: list[Row]) -> None:
+        self._columns = columns_of(rows)
+        content = format_file(rows, self._columns)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(self.path, content)
+        self._last = rows[-1] if rows else {}
+        self._last_at = len(content) - (len(format_row(rows[-1], self._columns)) if rows else 0)
+        self._state, self._synced = self._stat(), time.monotonic()
+
+    def _write(self, row: Row, at: int) -> None:
+        with open(self.path, "r+b", buffering=0) as file:
+            file.seek(at)
+            file.write(format_row(row, self._columns))
+            file.truncate()
+        self._last, self._last_at, self._state = row, at, self._stat()
+
+    def _stat(self) -> tuple[int, int]:
+        status = self.path.stat()
+        return status.st_ino, status.st_size
+
+    def _sync(self) -> None:
+        if rank_zero_only.rank == 0 and self.path.exists():
+            with open(self.path, "rb") as file:
+                os.fsync(file.fileno())
+            self._synced = time.monotonic()
+

@@ -1,0 +1,80 @@
+"""The file metrics.csv: one line for each global step, floats written so that they read back as the same floats.
+
+Whoever reads a run pays for no import of torch or Lightning here.
+"""
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from src.config import Mistake
+
+Row = dict[str, int | float]
+LEADING = ("step", "epoch", "seconds")
+
+
+def read_metrics(path: str | os.PathLike[str]) -> list[Row]:
+    """Rows of a metrics.csv in the order of the file; a value that a step does not have is absent from its row.
+
+    The step and the epoch are integers, `seconds` is the wall-clock time in seconds since the training began (the
+    clock stands still between a kill and the resume), every other value is what was logged: an integer stays an
+    integer, a float comes back exactly. The file may belong to a run that was killed: a last line without its newline
+    is left out. No file, no rows.
+
+    Raises:
+        Mistake: a line that is not the torn last one has not as many fields as the header, or one is not a number.
+    """
+    path = Path(path)
+    if not path.exists():
+        return []
+    whole, _, _ = path.read_bytes().rpartition(b"\n")
+    lines = csv.reader(io.StringIO(whole.decode("utf-8")))
+    columns = next(lines, [])
+    rows: list[Row] = []
+    for fields in lines:
+        try:
+            values = zip(columns, fields, strict=True)
+            rows.append({name: _number(field) for name, field in values if field})
+        except ValueError:
+            raise Mistake(
+                f"{path}, line {lines.line_num}: expected {len(columns)} numbers or empty fields, got {fields}"
+            ) from None
+    return rows
+
+
+def columns_of(rows: Iterable[Row]) -> list[str]:
+    """Columns of the file that holds these rows: step, epoch, seconds, then the metrics by first appearance."""
+    return list(dict.fromkeys([*LEADING, *(name for row in rows for name in row)]))
+
+
+def format_row(row: Row, columns: Sequence[str]) -> bytes:
+    """One line of the file, newline included; a column that the row does not have stays empty."""
+    return (",".join(repr(row[name]) if name in row else "" for name in columns) + "\n").encode("utf-8")
+
+
+def format_file(rows: Sequence[Row], columns: Sequence[str]) -> bytes:
+    """The whole file: header and rows."""
+    header = io.StringIO()
+    csv.writer(header, lineterminator="\n").writerow(columns)
+    return header.getvalue().encode("utf-8") + b"".join(format_row(row, columns) for row in rows)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Writes a file so that at every moment, a power cut included, the old content or the new one is there."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(fresh, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(fresh, path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _number(field: str) -> int | float:
+    return int(field) if field.lstrip("-").isdigit() else float(field)
