@@ -21,6 +21,9 @@ direction:
 
 It returns the output (batch, time, hidden_size), zero past a row's length, and the state after the last step that
 was walked: the last valid one, or step 0 with ``reverse``.
+
+A backend may also have `run_stack`, which runs equal layers with nothing but dropout between them in one call; see
+`src.recurrent.backends.builtin`.
 """
 
 from __future__ import annotations

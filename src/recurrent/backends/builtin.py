@@ -1,0 +1,140 @@
+"""PyTorch's own kernels (ATen, oneDNN, cuDNN), for the cells that they define: those of nn.GRU, nn.LSTM, nn.RNN."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from .reference import valid_steps
+from .spec import CallSpec, CellParameters, CellSpec
+
+KERNELS = {"gru": torch.gru, "lstm": torch.lstm, "rnn": torch.rnn_tanh}
+TWINS = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
+State = tuple[Tensor, ...]
+
+
+def refusal(cell: CellSpec, call: CallSpec) -> str | None:
+    """Why PyTorch's kernels cannot run this cell; None when they can."""
+    reasons = {
+        "the reset gate before the product (reset_after=False)": cell.kind == "gru" and not cell.reset_after,
+        "peepholes": cell.peepholes,
+        "layer_norm": cell.layer_norm,
+        "zoneout": cell.zoneout > 0,
+        "recurrent_dropout": call.recurrent_dropout,
+    }
+    missing = [what for what, wanted in reasons.items() if wanted]
+    return f"PyTorch's kernels have no {' and no '.join(missing)}" if missing else None
+
+
+def run(
+    cell: CellSpec,
+    x: Tensor,
+    lengths: Tensor | None,
+    state: State,
+    parameters: CellParameters,
+    *,
+    reverse: bool = False,
+    recurrent_mask: Tensor | None = None,
+) -> tuple[Tensor, State]:
+    """Run one layer in one direction; shapes and meaning in `src.recurrent.backends.spec`."""
+    if reverse:
+        x = flip(x, lengths)
+    stacked = tuple(s[None] for s in state)
+    output, stacked = run_stack(cell, x, lengths, stacked, [parameters])
+    return flip(output, lengths) if reverse else output, tuple(s[0] for s in stacked)
+
+
+def run_stack(
+    cell: CellSpec,
+    x: Tensor,
+    lengths: Tensor | None,
+    state: State,
+    parameters: Sequence[CellParameters],
+    *,
+    bidirectional: bool = False,
+    dropout: float = 0.0,
+    training: bool = False,
+) -> tuple[Tensor, State]:
+    """Run all layers and directions in one call, as nn.GRU does.
+
+    ``parameters`` has one entry per layer and direction (layer by layer, forward first), ``state`` one tensor
+    (layers*directions, batch, hidden_size) per state of the cell. Returns the last layer's output (batch, time,
+    directions*hidden_size) and the state in the same form.
+    """
+    weights = [tensor for p in parameters for tensor in twin_weights(cell, p)]
+    has_biases = parameters[0].bias_ih is not None
+    num_layers = len(parameters) // (2 if bidirectional else 1)
+    settings = (weights, has_biases, num_layers, dropout, training, bidirectional)
+    hx = state if len(state) > 1 else state[0]
+    if lengths is None:
+        output, *new = call(cell, x.contiguous(), hx, *settings, True)
+        return output, tuple(new)
+    packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    state = tuple(s.index_select(1, packed.sorted_indices) for s in state)
+    data, *new = call(cell, packed.data, packed.batch_sizes, state if len(state) > 1 else state[0], *settings)
+    output, _ = pad_packed_sequence(packed._replace(data=data), batch_first=True, total_length=x.shape[1])
+    return output, tuple(s.index_select(1, packed.unsorted_indices) for s in new)
+
+
+def call(cell: CellSpec, x: Tensor, *arguments: object) -> tuple[Tensor, ...]:
+    """PyTorch's kernel; on a GPU without the warning that weights changed by noise are not one block of memory."""
+    if not x.is_cuda:
+        return KERNELS[cell.kind](x, *arguments)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
+        return KERNELS[cell.kind](x, *arguments)
+
+
+def twin_weights(cell: CellSpec, parameters: CellParameters) -> list[Tensor]:
+    """The tensors in the order and convention of nn.GRU: two biases or none, the update gate keeping the old state."""
+    if cell.kind == "gru" and cell.update_gate == "takes":
+        parameters = flip_update_gate(parameters)
+    bias_ih, bias_hh = parameters.bias_ih, parameters.bias_hh
+    if bias_ih is None:
+        return [parameters.weight_ih, parameters.weight_hh]
+    return [parameters.weight_ih, parameters.weight_hh, bias_ih, torch.zeros_like(bias_ih) if bias_hh is None else bias_hh]
+
+
+def flip_update_gate(parameters: CellParameters) -> CellParameters:
+    """The GRU in the other update convention that computes the same: sigmoid(-a) = 1 - sigmoid(a).
+
+    What is added up to the update gate's pre-activation changes its sign: its rows of the weights and biases, or of
+    the gains and biases where the product is normalised.
+    """
+    hidden_size = parameters.weight_hh.shape[1]
+    sign = torch.ones(3 * hidden_size, device=parameters.weight_hh.device, dtype=parameters.weight_hh.dtype)
+    sign[hidden_size : 2 * hidden_size] = -1
+    normalised = parameters.gain_ih is not None
+    flipped = {
+        name: tensor * (sign[:, None] if tensor.dim() == 2 else sign)
+        for name, tensor in parameters._asdict().items()
+        if tensor is not None and not (normalised and tensor.dim() == 2)
+    }
+    return parameters._replace(**flipped)
+
+
+def flip(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Reverse the valid steps of every row of (batch, time, features); padding stays where it is."""
+    if lengths is None:
+        return x.flip(1)
+    time = torch.arange(x.shape[1], device=x.device)
+    back = lengths.to(x.device)[:, None] - 1 - time
+    return x.gather(1, torch.where(valid_steps(lengths, x), back, time)[:, :, None].expand_as(x))
+
+
+def flatten(network: nn.Module) -> None:
+    """Lay a plain stack's weights out in one block, by lending them to its twin; only where cuDNN runs them."""
+    layer, weight = network.layers[0], network.weight_ih_l0
+    if not weight.is_cuda or layer.cell != CellSpec(layer.cell.kind) or layer.bias == "single":
+        return
+    twin = TWINS[layer.cell.kind](
+        layer.input_size, layer.hidden_size, network.num_layers, bool(layer.bias),
+        bidirectional=network.bidirectional, device="meta",
+    )  # fmt: skip
+    for name, _ in list(twin.named_parameters()):
+        setattr(twin, name, getattr(network, name))
+    twin.flatten_parameters()

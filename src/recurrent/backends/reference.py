@@ -1,0 +1,76 @@
+"""The readable backend: a loop over time around the equations. It runs every cell, everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from ..equations import EQUATIONS, Gates, State, from_input
+from .spec import CallSpec, CellParameters, CellSpec
+
+
+def refusal(cell: CellSpec, call: CallSpec) -> str | None:
+    """Nothing is refused."""
+    return None
+
+
+def run(
+    cell: CellSpec,
+    x: Tensor,
+    lengths: Tensor | None,
+    state: State,
+    parameters: CellParameters,
+    *,
+    reverse: bool = False,
+    recurrent_mask: Tensor | None = None,
+    zoneout_masks: tuple[Tensor, ...] | None = None,
+) -> tuple[Tensor, State]:
+    """Run one layer in one direction; shapes and meaning in `src.recurrent.backends.spec`."""
+    outputs = []
+    walk = steps(
+        cell, x, lengths, state, parameters,
+        reverse=reverse, recurrent_mask=recurrent_mask, zoneout_masks=zoneout_masks,
+    )  # fmt: skip
+    for _, state, _ in walk:
+        outputs.append(state[0])
+    if reverse:
+        outputs.reverse()
+    output = torch.stack(outputs, dim=1)
+    return output if lengths is None else output * valid_steps(lengths, x)[:, :, None], state
+
+
+def steps(
+    cell: CellSpec,
+    x: Tensor,
+    lengths: Tensor | None,
+    state: State,
+    parameters: CellParameters,
+    *,
+    reverse: bool = False,
+    recurrent_mask: Tensor | None = None,
+    zoneout_masks: tuple[Tensor, ...] | None = None,
+) -> Iterator[tuple[int, State, Gates]]:
+    """Walk the steps in the order of the direction; yields the step's index, the state after it and its gates.
+
+    A row that is past its length keeps its state: walked in reverse it waits with its initial state until its last
+    valid step comes, walked forward it holds its final one.
+    """
+    inputs = from_input(cell, x, parameters)
+    valid = None if lengths is None else valid_steps(lengths, x)
+    order = range(x.shape[1])
+    for t in reversed(order) if reverse else order:
+        new, gates = EQUATIONS[cell.kind](cell, inputs[:, t], state, parameters, recurrent_mask)
+        if zoneout_masks is not None:
+            kept = (mask[:, t] for mask in zoneout_masks)
+            new = tuple(k * o + (1 - k) * n for k, o, n in zip(kept, state, new, strict=True))
+        if valid is not None:
+            new = tuple(torch.where(valid[:, t, None], n, o) for n, o in zip(new, state, strict=True))
+        state = new
+        yield t, state, gates
+
+
+def valid_steps(lengths: Tensor, x: Tensor) -> Tensor:
+    """Which steps of a padded batch (batch, time, ...) are real: bool (batch, time) on its device."""
+    return torch.arange(x.shape[1], device=x.device) < lengths.to(x.device)[:, None]

@@ -1,0 +1,99 @@
+"""The forms in which sequences come in and go out: padded, time first, unbatched, packed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from .backends.reference import valid_steps
+
+
+class Batch(NamedTuple):
+    """Sequences in one form: ``x`` (batch, time, features), zero past a row's length; ``lengths`` None if all whole."""
+
+    x: Tensor
+    lengths: Tensor | None
+    given: Tensor | PackedSequence
+
+
+def take_in(given: Tensor | PackedSequence, lengths: Tensor | None, batch_first: bool, weight: Tensor) -> Batch:
+    """Bring the input of a network into one form; ``weight`` (rows, input_size) is the first layer's.
+
+    Raises:
+        ValueError: the input or the lengths do not fit, each other or the network.
+    """
+    if isinstance(given, PackedSequence):
+        if lengths is not None:
+            raise ValueError("lengths: a PackedSequence carries its own lengths, so none may be given beside it")
+        check_tensor(given.data, weight)
+        x, lengths = pad_packed_sequence(given, batch_first=True)
+        return Batch(x, None if bool((lengths == x.shape[1]).all()) else lengths, given)
+    if not isinstance(given, Tensor) or given.dim() not in (2, 3):
+        came = f"shape {tuple(given.shape)}" if isinstance(given, Tensor) else type(given).__name__
+        raise ValueError(f"input: expected a PackedSequence or a tensor with 2 or 3 dimensions, got {came}")
+    check_tensor(given, weight)
+    if given.dim() == 2:
+        if lengths is not None:
+            raise ValueError("lengths: an unbatched input (time, features) is one whole sequence and takes no lengths")
+        return Batch(check_time(given[None]), None, given)
+    x = check_time(given if batch_first else given.transpose(0, 1))
+    if lengths is None:
+        return Batch(x, None, given)
+    check_lengths(lengths, x)
+    if bool((lengths == x.shape[1]).all()):
+        return Batch(x, None, given)
+    return Batch(x.masked_fill(~valid_steps(lengths, x)[:, :, None], 0), lengths, given)
+
+
+def give_back(output: Tensor, batch: Batch, batch_first: bool) -> Tensor | PackedSequence:
+    """The output (batch, time, features) in the form in which the input came."""
+    given = batch.given
+    if isinstance(given, PackedSequence):
+        if given.sorted_indices is not None:
+            output = output.index_select(0, given.sorted_indices)
+        running = torch.arange(output.shape[0])[:, None] < given.batch_sizes
+        packed = pack_padded_sequence(output, running.sum(1), batch_first=True)
+        return given._replace(data=packed.data)
+    if given.dim() == 2:
+        return output[0]
+    return output if batch_first else output.transpose(0, 1)
+
+
+def check_tensor(given: Tensor, weight: Tensor) -> None:
+    """Refuse features, a dtype or a device that are not those of the first weight."""
+    if given.shape[-1] != weight.shape[1]:
+        raise ValueError(f"input: expected {weight.shape[1]} features (input_size), got {given.shape[-1]}")
+    check_kind("input", given, weight)
+
+
+def check_kind(name: str, tensor: Tensor, weight: Tensor) -> None:
+    """Refuse a dtype or a device that is not that of the weights; under autocast any floating dtype will do."""
+    if tensor.device != weight.device:
+        raise ValueError(f"{name}: is on {tensor.device}, expected {weight.device}, where the weights are")
+    cast = tensor.is_floating_point() and torch.is_autocast_enabled(tensor.device.type)
+    if tensor.dtype != weight.dtype and not cast:
+        raise ValueError(f"{name}: has dtype {tensor.dtype}, expected {weight.dtype}, that of the weights")
+
+
+def check_time(x: Tensor) -> Tensor:
+    """Refuse sequences of no steps."""
+    if x.shape[1] == 0:
+        raise ValueError("input: has 0 time steps, expected at least 1")
+    return x
+
+
+def check_lengths(lengths: Tensor, x: Tensor) -> None:
+    """Refuse lengths that are not int64 on the CPU, one per row, each 1..time."""
+    batch, time = x.shape[:2]
+    if not isinstance(lengths, Tensor) or lengths.dtype != torch.int64 or lengths.device.type != "cpu":
+        came = f"{lengths.dtype} on {lengths.device}" if isinstance(lengths, Tensor) else type(lengths).__name__
+        raise ValueError(f"lengths: expected an int64 tensor on the CPU, got {came}")
+    if lengths.shape != (batch,):
+        raise ValueError(f"lengths: expected shape ({batch},), one per row of the batch, got {tuple(lengths.shape)}")
+    if batch and not (1 <= int(lengths.min()) and int(lengths.max()) <= time):
+        raise ValueError(
+            f"lengths: expected every entry in 1..{time}, got {int(lengths.min())} to {int(lengths.max())}"
+        )

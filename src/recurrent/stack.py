@@ -1,0 +1,265 @@
+"""Depth, directions, residual connections and lengths, once for every kind of cell and every backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout
+from torch.nn.utils.rnn import PackedSequence
+
+from . import regularise
+from .backends.builtin import flatten
+from .backends.choose import Choice, choose
+from .backends.spec import CallSpec, CellParameters
+from .initialise import KEEPING_GATE, initialise
+from .inputs import check_kind, give_back, take_in
+from .options import check_rate, layer_specs
+from .parameters import LayerSpec, collect, register
+from .state import LayerState, State, is_uniform, join_layers, map_state, split_layers
+
+
+class Stack(nn.Module):
+    """Recurrent layers on top of each other, of one kind or of several.
+
+    >>> network = Stack(8, [{"kind": "gru", "hidden_size": 6}, {"kind": "rnn", "hidden_size": 4}], batch_first=True)
+    >>> output, state = network(torch.zeros(2, 5, 8))
+    >>> output.shape, [entry.shape for entry in state]
+    (torch.Size([2, 5, 4]), [torch.Size([1, 2, 6]), torch.Size([1, 2, 4])])
+
+    Layer k in a direction holds ``weight_ih_l{k}``, ``weight_hh_l{k}``, ``bias_ih_l{k}``, ``bias_hh_l{k}``, with
+    ``_reverse`` behind it for the backward one, as nn.GRU does (`CellParameters` has shapes and further names), and
+    ``initial_hidden_l{k}``, ``initial_cell_l{k}`` (hidden_size,) where the initial state is learned.
+
+    Args:
+        input_size: features of a step.
+        layers: for each layer a mapping with ``kind`` ("gru", "lstm", "rnn") and ``hidden_size``; optionally ``bias``
+            (True, False, "single") and the options of `CellSpec`.
+        batch_first: input and output are (batch, time, features) instead of (time, batch, features).
+        dropout: rate on the input of every layer but the first, in [0, 1].
+        bidirectional: every layer also reads backwards; its output is both directions' side by side.
+        residual: from the second layer on, a layer's input is added to its output where their widths agree.
+        recurrent_dropout: rate in [0, 1) on h_{t-1} in the recurrent product, one mask for all steps.
+        weight_noise: standard deviation of the noise on the weights, drawn anew for every forward pass in training.
+        learn_initial_state: the state that is used when none is given is a parameter, starting at zero.
+        initialisation: "pytorch", "xavier", "chung" or "chrono"; see `initialise`.
+        retain_bias: mean of the bias of the gate that keeps the old state, at the start; see `initialise`.
+        chrono_steps: the longest dependency that "chrono" expects, in steps.
+        backend: "auto", "torch" or "reference"; see `src.recurrent.backends`.
+        device: where the parameters are made.
+        dtype: of the parameters.
+
+    Attributes:
+        output_size: features of a step of the output, both directions counted.
+        num_directions: 1 or 2.
+
+    Raises:
+        ValueError: an argument is impossible, or the backend cannot run a layer.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        layers: Sequence[Mapping[str, Any]],
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        residual: bool = False,
+        recurrent_dropout: float = 0.0,
+        weight_noise: float = 0.0,
+        learn_initial_state: bool = False,
+        initialisation: str = "pytorch",
+        retain_bias: float = 0.0,
+        chrono_steps: int | None = None,
+        backend: str = "auto",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.num_directions = 2 if bidirectional else 1
+        self.layers = layer_specs(input_size, layers, self.num_directions)
+        self.input_size = input_size
+        self.output_size = self.num_directions * self.layers[-1].hidden_size
+        self.num_layers = len(self.layers)
+        self.batch_first, self.bidirectional, self.residual = batch_first, bidirectional, residual
+        self.dropout, self.recurrent_dropout, self.weight_noise = dropout, recurrent_dropout, weight_noise
+        self.learn_initial_state = learn_initial_state
+        self.initialisation, self.retain_bias, self.chrono_steps = initialisation, retain_bias, chrono_steps
+        self.backend = backend
+        check_rate("dropout", dropout, below=1.0000001)
+        check_rate("recurrent_dropout", recurrent_dropout)
+        check_rate("weight_noise", weight_noise, below=float("inf"))
+        if retain_bias and not any(layer.cell.kind in KEEPING_GATE for layer in self.layers):
+            raise ValueError(f"retain_bias: a tanh network has no gate that keeps, expected 0, got {retain_bias}")
+
+        for k, layer in enumerate(self.layers):
+            for suffix in self.suffixes(k):
+                register(self, layer, suffix, device, dtype)
+                if learn_initial_state:
+                    for name in layer.cell.states:
+                        start = torch.empty(layer.hidden_size, device=device, dtype=dtype)
+                        self.register_parameter(f"initial_{name}{suffix}", nn.Parameter(start))
+        self.reset_parameters()
+        self.choices(self.weight_ih_l0.device, self.weight_ih_l0.dtype)
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters anew, layer by layer, forward before backward."""
+        for k, layer in enumerate(self.layers):
+            for suffix in self.suffixes(k):
+                initialise(
+                    layer.cell, collect(self, suffix), self.initialisation, self.retain_bias, self.chrono_steps
+                )
+        for name, parameter in self.named_parameters():
+            if name.startswith("initial_"):
+                nn.init.zeros_(parameter)
+
+    def suffixes(self, k: int) -> list[str]:
+        """The ends of the parameter names of layer k, one for each direction."""
+        return [f"_l{k}", f"_l{k}_reverse"][: self.num_directions]
+
+    def forward(
+        self, input: Tensor | PackedSequence, hx: State = None, lengths: Tensor | None = None
+    ) -> tuple[Any, State]:
+        """Read sequences.
+
+        Args:
+            input: (time, batch, input_size), or (batch, time, input_size) with batch_first, or (time, input_size), or
+                a PackedSequence.
+            hx: the initial state; `initial_state` gives its form, an unbatched one lacks dimension 1.
+            lengths: valid steps of each row, int64 (batch,) on the CPU, each 1..time, in any order.
+
+        Returns:
+            The output in the form of the input, output_size features, zero past a row's length; and the state after
+            each row's last valid step (for the backward direction, after step 0).
+
+        Raises:
+            ValueError: the shape, dtype or device of an argument does not fit.
+        """
+        weight = self.weight_ih_l0
+        batch = take_in(input, lengths, self.batch_first, weight)
+        unbatched = isinstance(input, Tensor) and input.dim() == 2
+        if hx is not None and unbatched:
+            hx = map_state(lambda tensor: tensor[:, None], hx)
+        state = self.initial_state(batch.x.shape[0]) if hx is None else self.check_state(hx, batch.x)
+        state = map_state(lambda tensor: tensor.to(batch.x.dtype), state)
+        output, state = self.run(batch.x, batch.lengths, state)
+        if unbatched:
+            state = map_state(lambda tensor: tensor[:, 0], state)
+        return give_back(output, batch, self.batch_first), state
+
+    def run(self, x: Tensor, lengths: Tensor | None, state: State) -> tuple[Tensor, State]:
+        """Run all layers on (batch, time, input_size), padding zero."""
+        choices = self.choices(x.device, self.weight_ih_l0.dtype)
+        whole = getattr(choices[0].backend, "run_stack", None)
+        if whole is not None and self.is_plain():
+            parameters = [self.parameters_now(suffix) for k in range(self.num_layers) for suffix in self.suffixes(k)]
+            tensors = (state,) if isinstance(state, Tensor) else tuple(state)
+            output, tensors = whole(
+                self.layers[0].cell, x, lengths, tensors, parameters,
+                bidirectional=self.bidirectional, dropout=self.dropout, training=self.training,
+            )  # fmt: skip
+            return output, tensors[0] if len(tensors) == 1 else tensors
+
+        states = []
+        for k, old in enumerate(split_layers(state, self.layers)):
+            if k > 0:
+                x = dropout(x, self.dropout, self.training)
+            output, new = self.run_layer(k, choices[k], x, lengths, old)
+            x = output + x if self.residual and k > 0 and output.shape == x.shape else output
+            states.append(new)
+        return x, join_layers(states, self.layers)
+
+    def run_layer(
+        self, k: int, choice: Choice, x: Tensor, lengths: Tensor | None, state: LayerState
+    ) -> tuple[Tensor, LayerState]:
+        """Run layer k in its directions: output (batch, time, directions*hidden_size) and its new state."""
+        cell = self.layers[k].cell
+        outputs, states = [], []
+        for direction, suffix in enumerate(self.suffixes(k)):
+            old = tuple(tensor[direction] for tensor in state)
+            options: dict[str, Any] = {"reverse": direction == 1}
+            if self.recurrent_dropout and self.training:
+                options["recurrent_mask"] = regularise.recurrent_mask(self.recurrent_dropout, old[0])
+            if cell.zoneout:
+                options["zoneout_masks"] = tuple(
+                    regularise.zoneout_mask(cell.zoneout, tensor, x.shape[1], self.training) for tensor in old
+                )
+            output, new = choice.backend.run(cell, x, lengths, old, self.parameters_now(suffix), **options)
+            outputs.append(output)
+            states.append(new)
+        joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
+        return joined, tuple(torch.stack(tensors) for tensors in zip(*states, strict=True))
+
+    def parameters_now(self, suffix: str) -> CellParameters:
+        """The parameters of a layer in a direction, with this pass' noise."""
+        parameters = collect(self, suffix)
+        return regularise.noisy(parameters, self.weight_noise) if self.weight_noise and self.training else parameters
+
+    def is_plain(self) -> bool:
+        """Whether equal layers follow each other with nothing but dropout between them."""
+        first = self.layers[0]
+        equal = all((k.cell, k.hidden_size, k.bias) == (first.cell, first.hidden_size, first.bias) for k in self.layers)
+        return equal and not (self.residual and self.num_layers > 1)
+
+    def initial_state(self, batch_size: int) -> State:
+        """The state before the first step: zeros, or what was learned; every tensor has the batch at dimension 1.
+
+        nn.GRU's (layers*directions, batch, hidden_size), nn.LSTM's pair (h, c) of those, or, where widths or kinds
+        differ by layer, a tuple with one such entry (directions, batch, hidden_size) per layer.
+        """
+        states = []
+        for k, layer in enumerate(self.layers):
+            rows = (self.num_directions, batch_size, layer.hidden_size)
+            if self.learn_initial_state:
+                learned = ([getattr(self, f"initial_{n}{s}") for s in self.suffixes(k)] for n in layer.cell.states)
+                states.append(tuple(torch.stack(vectors)[:, None].expand(rows) for vectors in learned))
+            else:
+                states.append(tuple(self.weight_ih_l0.new_zeros(rows) for _ in layer.cell.states))
+        return join_layers(states, self.layers)
+
+    def check_state(self, state: State, x: Tensor) -> State:
+        """Refuse a state that is not in the form of `initial_state`."""
+        expected = map_state(lambda tensor: tuple(tensor.shape), self.initial_state(x.shape[0]))
+        try:
+            came = map_state(lambda tensor: tuple(tensor.shape), state)
+        except TypeError:
+            came = type(state).__name__
+        if came != expected:
+            raise ValueError(f"hx: expected a state of shape {expected}, got {came}")
+        map_state(lambda tensor: check_kind("hx", tensor, self.weight_ih_l0), state)
+        return state
+
+    def choices(self, device: torch.device, dtype: torch.dtype) -> list[Choice]:
+        """The backend of each layer.
+
+        Raises:
+            ValueError: the backend that was asked for cannot run one of them.
+        """
+        return [self.choose(layer, device, dtype) for layer in self.layers]
+
+    def choose(self, layer: LayerSpec, device: torch.device, dtype: torch.dtype) -> Choice:
+        """The backend of a layer."""
+        call = CallSpec(layer.input_size, layer.hidden_size, device, dtype, self.recurrent_dropout > 0)
+        return choose(self.backend, layer.cell, call)
+
+    def resolved_backend(self, device: torch.device | str, dtype: torch.dtype) -> str:
+        """The name of the backend that runs this network there; names joined by "+" where its layers differ."""
+        return "+".join(dict.fromkeys(choice.name for choice in self.choices(torch.device(device), dtype)))
+
+    def backend_reason(self, device: torch.device | str, dtype: torch.dtype) -> str | None:
+        """Why it is not the fastest backend that runs; None when it is, or when it was asked for by name."""
+        reasons = (choice.reason for choice in self.choices(torch.device(device), dtype))
+        return "; ".join(dict.fromkeys(reason for reason in reasons if reason)) or None
+
+    def flatten_parameters(self) -> None:
+        """Lay the weights out in one block of memory as cuDNN wants them; does nothing elsewhere."""
+        if self.is_plain():
+            flatten(self)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Stack:
+        super()._apply(fn, recurse)
+        self.flatten_parameters()
+        return self

@@ -1,0 +1,56 @@
+"""A state is a tensor, or a tuple of states; every tensor has the batch at dimension 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .parameters import LayerSpec
+
+State = Any
+"""Tensor | tuple[State, ...]: nn.GRU's (layers*directions, batch, hidden_size), nn.LSTM's pair of those, or, where
+widths or kinds differ by layer, a tuple with one such entry per layer."""
+
+LayerState = tuple[Tensor, ...]
+"""One layer's: a tensor (directions, batch, hidden_size) for each state of its cell."""
+
+
+def map_state(function: Callable[[Tensor], Any], state: State) -> State:
+    """Apply a function to every tensor of a state; None stays None."""
+    if state is None or isinstance(state, Tensor):
+        return None if state is None else function(state)
+    return tuple(map_state(function, part) for part in state)
+
+
+def detach_state(state: State) -> State:
+    """The state without its history: where truncated back-propagation through time cuts."""
+    return map_state(Tensor.detach, state)
+
+
+def select_rows(state: State, rows: Tensor) -> State:
+    """The state of some sequences of the batch: ``rows`` are indices, int64 (n,), or a bool mask (batch,)."""
+    return map_state(lambda tensor: tensor[:, rows.to(tensor.device)], state)
+
+
+def is_uniform(layers: Sequence[LayerSpec]) -> bool:
+    """Whether all layers are of one kind and width, so that one tensor holds the state of all."""
+    return len({(layer.cell.kind, layer.hidden_size) for layer in layers}) == 1
+
+
+def join_layers(states: Sequence[LayerState], layers: Sequence[LayerSpec]) -> State:
+    """The state of a network from those of its layers."""
+    if is_uniform(layers):
+        states = [tuple(torch.cat(tensors) for tensors in zip(*states, strict=True))]
+    entries = tuple(state[0] if len(state) == 1 else state for state in states)
+    return entries[0] if is_uniform(layers) else entries
+
+
+def split_layers(state: State, layers: Sequence[LayerSpec]) -> list[LayerState]:
+    """The states of the layers from that of a network: the inverse of `join_layers`."""
+    if not is_uniform(layers):
+        return [(entry,) if isinstance(entry, Tensor) else tuple(entry) for entry in state]
+    tensors = (state,) if isinstance(state, Tensor) else state
+    return list(zip(*(tensor.chunk(len(layers)) for tensor in tensors), strict=True))
