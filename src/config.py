@@ -1,0 +1,262 @@
+"""Composed configs: checked in words before anything heavy is imported, instantiated in one place.
+
+Every ``_target_`` of the project goes through :func:`instantiate`, every command through :func:`command`. Nothing
+here imports torch, so that a mistake in a config is answered in a second.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import re
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+log = logging.getLogger(__name__)
+
+
+class Mistake(ValueError):
+    """A mistake of the person at the keyboard, said in one sentence: what is wrong and what would be right."""
+
+
+# ---------------------------------------------------------------------------------------------------- instantiation
+
+
+def instantiate(node: Any, **keywords: Any) -> Any:
+    """Build the object that a node's ``_target_`` names, with the node's other keys as arguments.
+
+    Args:
+        node: a config node with ``_target_`` (a dotted path, e.g. ``their.module.Class``).
+        keywords: further arguments; they win over the node's keys.
+
+    Raises:
+        Mistake: when the target cannot be imported, or does not take the keys it is given.
+    """
+    import hydra.utils
+    from hydra.errors import InstantiationException
+
+    try:
+        return hydra.utils.instantiate(node, _convert_="all", **keywords)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, Mistake):
+            raise cause from None
+        if isinstance(cause, ValueError):
+            raise Mistake(str(cause)) from error
+        target = node.get("_target_", "the target")
+        raise Mistake(f"{target} could not be built: {_one_line(str(cause or error))}") from error
+
+
+# ------------------------------------------------------------------------------------------------------------ checks
+
+_Rule = tuple[Callable[[Any], bool], str]
+
+
+def _whole(least: int) -> _Rule:
+    return (
+        lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= least,
+        f"a whole number of at least {least}",
+    )
+
+
+def _number(low: float, high: float = float("inf"), *, open_low: bool = False, open_high: bool = False) -> _Rule:
+    def holds(v: Any) -> bool:
+        if isinstance(v, bool) or not isinstance(v, int | float):
+            return False
+        return (v > low if open_low else v >= low) and (v < high if open_high else v <= high)
+
+    start = "above" if open_low else "at least"
+    end = "" if high == float("inf") else f" and {'below' if open_high else 'at most'} {high:g}"
+    return holds, f"a number {start} {low:g}{end}"
+
+
+def _one_of(*choices: Any) -> _Rule:
+    return lambda v: v in choices, "one of " + ", ".join(str(c) for c in choices)
+
+
+def _each(rule: _Rule) -> _Rule:
+    holds, words = rule
+    return (
+        lambda v: all(holds(x) for x in v) and len(v) > 0 if isinstance(v, list) else holds(v),
+        f"{words} (or a list of such, one for each layer)",
+    )
+
+
+def _or_none(rule: _Rule) -> _Rule:
+    holds, words = rule
+    return lambda v: v is None or holds(v), f"{words}, or null"
+
+
+_PROBABILITY = _number(0, 1, open_high=True)
+
+# What a value must be, by its key in the composed config. A key that a config does not have is not checked, so that a
+# model, task or data set of the user's own brings whatever keys it likes.
+RULES: dict[str, _Rule] = {
+    "seed": _whole(0),
+    "threads": _whole(1),
+    "test": _one_of(True, False),
+    "model.hidden_size": _each(_whole(1)),
+    "model.num_layers": _whole(1),
+    "model.dropout": _PROBABILITY,
+    "model.recurrent_dropout": _PROBABILITY,
+    "model.zoneout": _number(0, 1),
+    "model.weight_noise": _number(0),
+    "task.dropout": _PROBABILITY,
+    "task.embedding_size": _whole(1),
+    "data.batch_size": _whole(1),
+    "data.val_fraction": _number(0, 1, open_low=True, open_high=True),
+    "data.num_workers": _whole(0),
+    "data.lookback": _whole(1),
+    "data.horizon": _whole(1),
+    "optimizer.lr": _number(0, open_low=True),
+    "optimizer.weight_decay": _number(0),
+    "trainer.max_epochs": _or_none(_whole(1)),
+    "trainer.max_steps": _whole(-1),
+    "trainer.gradient_clip_val": _or_none(_number(0)),
+}
+
+
+def check(cfg: DictConfig) -> None:
+    """Hold a composed config against :data:`RULES`.
+
+    Raises:
+        Mistake: names the key, the value that came and what was expected; also for a value that is missing.
+    """
+    missing = sorted(OmegaConf.missing_keys(cfg))
+    if missing:
+        raise Mistake(f"{missing[0]} must be given, e.g. {missing[0]}=VALUE on the command line.")
+    for key, (holds, words) in RULES.items():
+        value = OmegaConf.select(cfg, key, default=_ABSENT)
+        if value is _ABSENT:
+            continue
+        plain = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+        if not holds(plain):
+            raise Mistake(f"{key}={plain} is impossible: it must be {words}.")
+
+
+_ABSENT = object()
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """The config as plain dicts and lists, every interpolation resolved (what checkpoints and wandb may hold)."""
+    container = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}
+
+
+# ---------------------------------------------------------------------------------------------------------- commands
+
+
+def _stamp() -> str:
+    """A directory name that no other start gets, in the same second either; no ``=`` or ``,`` (Hydra's grammar)."""
+    return f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{secrets.token_hex(3)}"
+
+
+def register_resolvers() -> None:
+    """Make ``${stamp:}`` known to OmegaConf; one value for each composed config."""
+    OmegaConf.register_new_resolver("stamp", _stamp, use_cache=True, replace=True)
+
+
+def command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
+    """Run ``task`` under Hydra with the config ``conf/<config_name>.yaml`` and this process's command line.
+
+    An exception ends the process with exit code 1 and one sentence on standard error; the stack trace comes with
+    HYDRA_FULL_ERROR=1 in the environment. In a multirun each failed job says its own sentence when it fails.
+    """
+    import hydra
+
+    full = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    register_resolvers()
+
+    def job(cfg: DictConfig) -> Any:
+        try:
+            check(cfg)
+            return task(cfg)
+        except Exception as error:
+            if _in_multirun():
+                print(f"This job failed: {in_words(error)}", file=sys.stderr)
+            raise
+
+    # Hydra prints traces of its own unless it is told to let exceptions through; they are put into words here.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(job)()
+    except Exception as error:
+        if full:
+            raise
+        print(in_words(error), file=sys.stderr)
+        if not isinstance(error, Mistake | OmegaConfBaseException) and not _is_hydra(error):
+            print("HYDRA_FULL_ERROR=1 in the environment shows the stack trace.", file=sys.stderr)
+        sys.exit(1)
+    finally:
+        if not full:
+            os.environ.pop("HYDRA_FULL_ERROR", None)
+
+
+def _in_multirun() -> bool:
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def _is_hydra(error: BaseException) -> bool:
+    from hydra.errors import HydraException
+
+    return isinstance(error, HydraException)
+
+
+def in_words(error: BaseException) -> str:
+    """One sentence for an error: ours as they are, Hydra's and OmegaConf's translated, others by type and message."""
+    if isinstance(error, Mistake):
+        return str(error)
+    text = str(error)
+    if found := re.search(
+        r"Could not find '([^']*)/([^'/]+)'\s*\n\s*\nAvailable options in '[^']+':\n((?:\t.*\n?)+)", text
+    ):
+        group, name, rest = found.groups()
+        options = [line.strip() for line in rest.splitlines() if line.strip()]
+        return f"There is no {group}={name}{_nearest(name, options)}; the choices are {', '.join(options)}."
+    if found := re.search(r"Could not override '([^']+)'", text):
+        key = found.group(1)
+        words = f"There is no key {key}"
+        available = _keys_beside(key)
+        leaf = key.rsplit(".", 1)[-1]
+        return f"{words}{_nearest(leaf, available)}; a key of your own is added with a plus sign, as in +{key}=VALUE."
+    if found := re.search(r"Could not override '?(\S+?)'?\.?\s+Did you mean to override (\S+)\?", text):
+        return f"There is no group {found.group(1)}; did you mean {found.group(2).rstrip('?')}?"
+    if _is_hydra(error) or isinstance(error, OmegaConfBaseException):
+        return _one_line(text)
+    return f"{type(error).__name__}: {_one_line(text)}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _nearest(word: str, options: list[str]) -> str:
+    near = difflib.get_close_matches(word, options, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _keys_beside(key: str) -> list[str]:
+    """The keys that the shipped configs have in the same node as ``key``, for a suggestion."""
+    parent = key.rpartition(".")[0]
+    files = [CONF / "train.yaml", CONF / "evaluate.yaml"] if not parent else sorted((CONF / parent).glob("*.yaml"))
+    found: list[str] = []
+    for file in files:
+        if file.exists():
+            node = OmegaConf.load(file)
+            inner = node.get(parent) if parent and isinstance(node, DictConfig) and parent in node else node
+            if isinstance(inner, DictConfig):
+                found += [str(k) for k in inner if k != "defaults"]
+    return found

@@ -1,0 +1,1 @@
+"""Data sets as Lightning data modules that describe themselves before training."""

@@ -1,0 +1,186 @@
+"""From flat arrays to padded batches, and which sequences go into which batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import Sampler
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A padded batch of sequences.
+
+    Args:
+        x: inputs, (batch, time, features) float or (batch, time) whole numbers for tokens; 0 past a length.
+        y: targets, (batch, ...) for one per sequence or (batch, time, ...) for one per step; 0 past a length.
+        lengths: (batch,) whole numbers of 1 or more, always on the CPU (packing needs them there).
+        rows: (batch,) the sequences' positions in their split.
+        starts: (batch,) whether each row begins a sequence. None: all do. Where it is False the row goes on from the
+            batch before it (truncated BPTT), and the task carries the state over.
+    """
+
+    x: Tensor
+    y: Tensor
+    lengths: Tensor
+    rows: Tensor
+    starts: Tensor | None = None
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        """The same batch on ``device``, lengths excepted."""
+
+        def move(t: Tensor | None) -> Tensor | None:
+            return None if t is None else t.to(device, non_blocking=non_blocking)
+
+        return replace(self, x=move(self.x), y=move(self.y), rows=move(self.rows), starts=move(self.starts))
+
+    def pin_memory(self) -> Batch:
+        """The same batch in page-locked memory, for faster copies to a GPU."""
+        return replace(self, x=self.x.pin_memory(), y=self.y.pin_memory())
+
+    @property
+    def mask(self) -> Tensor:
+        """(batch, time), True at steps that exist."""
+        steps = torch.arange(self.x.shape[1], device=self.x.device)
+        return steps[None, :] < self.lengths.to(self.x.device)[:, None]
+
+
+class Split(Protocol):
+    """What a loader needs of a split: how many sequences, how long each, and how a batch of them is made."""
+
+    lengths: Tensor
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Tensor) -> Batch: ...
+
+
+class FlatSplit:
+    """Sequences laid end to end in one array, so that a batch is one indexing operation.
+
+    >>> split = FlatSplit(torch.arange(10.)[:, None], torch.tensor([4, 6]), torch.tensor([0, 1]))
+    >>> split[torch.tensor([1, 0])].x.shape
+    torch.Size([2, 6, 1])
+
+    Args:
+        values: (steps in all, features) or (steps in all,) for tokens; any dtype (music is kept in bytes).
+        lengths: (sequences,) steps of each, in order; they add up to the number of steps in all.
+        targets: (sequences, ...) one per sequence, or, with ``per_step``, aligned with ``values``.
+        per_step: targets are aligned with the steps.
+        shift: the target of step t is ``targets[t + shift]`` of the same sequence and the last ``shift`` steps are
+            inputs no more: 1 for next-step prediction with ``targets`` being ``values`` themselves.
+        dtype: what ``x`` is cast to (None leaves it); ``y`` likewise by ``target_dtype``.
+    """
+
+    def __init__(
+        self,
+        values: Tensor,
+        lengths: Tensor,
+        targets: Tensor,
+        *,
+        per_step: bool = False,
+        shift: int = 0,
+        dtype: torch.dtype | None = torch.float32,
+        target_dtype: torch.dtype | None = None,
+    ) -> None:
+        if int(lengths.sum()) != len(values):
+            raise ValueError(f"lengths add up to {int(lengths.sum())}, but there are {len(values)} steps.")
+        if len(lengths) and int(lengths.min()) <= shift:
+            raise ValueError(f"a sequence has {int(lengths.min())} steps, but at least {shift + 1} are needed.")
+        self.values, self.targets = values, targets
+        self.per_step, self.shift, self.dtype, self.target_dtype = per_step, shift, dtype, target_dtype
+        self.begins = torch.cumsum(lengths, 0) - lengths
+        self.lengths = lengths - shift
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, rows: Tensor) -> Batch:
+        rows = torch.as_tensor(rows)
+        lengths = self.lengths[rows]
+        steps = torch.arange(int(lengths.max()))
+        inside = steps[None, :] < lengths[:, None]
+        where = self.begins[rows][:, None] + torch.where(inside, steps[None, :], 0)
+        x = _padded(self.values, where, inside, self.dtype)
+        y = self.targets[rows] if not self.per_step else _padded(self.targets, where + self.shift, inside, None)
+        return Batch(x, y if self.target_dtype is None else y.to(self.target_dtype), lengths, rows)
+
+
+def _padded(flat: Tensor, where: Tensor, inside: Tensor, dtype: torch.dtype | None) -> Tensor:
+    out = flat[where]
+    if dtype is not None:
+        out = out.to(dtype)
+    if not bool(inside.all()):
+        out = out * inside.view(*inside.shape, *[1] * (out.dim() - 2)).to(out.dtype)
+    return out
+
+
+class BatchOrder(Sampler[Tensor]):
+    """Which rows make each batch, as a function of seed and epoch alone.
+
+    Shuffled batches are drawn from pools: a pool of ``pool * batch_size`` random sequences is sorted by length and cut
+    into batches, which are then shuffled, so that padding is small and the order still new every epoch. Without
+    shuffling the rows come sorted by length (padding is then smallest; results do not depend on it).
+
+    Under distributed training every process takes the batches ``rank, rank + world, ...``; while training, the last
+    round is left out where it would not reach all processes, so that all make the same number of steps.
+
+    Args:
+        lengths: (sequences,) steps of each.
+        batch_size: sequences in a batch.
+        seed_of_epoch: the seed of an epoch's order; None: no shuffling.
+        pool: batches in a pool; 0 or 1: no sorting by length at all.
+    """
+
+    def __init__(self, lengths: Tensor, batch_size: int, seed_of_epoch: SeedOfEpoch | None, pool: int = 50) -> None:
+        self.lengths, self.batch_size, self.seed_of_epoch, self.pool = lengths, batch_size, seed_of_epoch, pool
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning at the start of every epoch."""
+        self.epoch = epoch
+
+    def batches(self) -> list[Tensor]:
+        """All batches of this epoch, over all processes, in order."""
+        n = len(self.lengths)
+        if self.seed_of_epoch is None:
+            return list(torch.argsort(self.lengths, stable=True).split(self.batch_size)) if n else []
+        generator = torch.Generator().manual_seed(self.seed_of_epoch(self.epoch))
+        order = torch.randperm(n, generator=generator)
+        if self.pool <= 1:
+            return list(order.split(self.batch_size))
+        found: list[Tensor] = []
+        for pool in order.split(self.pool * self.batch_size):
+            found += pool[torch.argsort(self.lengths[pool], stable=True)].split(self.batch_size)
+        return [found[i] for i in torch.randperm(len(found), generator=generator).tolist()]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        rank, world = _place()
+        batches = self.batches()
+        if self.seed_of_epoch is not None and world > 1:
+            batches = batches[: len(batches) // world * world]
+        yield from batches[rank::world]
+
+    def __len__(self) -> int:
+        rank, world = _place()
+        number = len(self.batches())
+        return number // world if self.seed_of_epoch is not None else len(range(rank, number, world))
+
+
+class SeedOfEpoch(Protocol):
+    """From an epoch's number to the seed of its batch order."""
+
+    def __call__(self, epoch: int) -> int:  # noqa: D102
+        ...
+
+
+def _place() -> tuple[int, int]:
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return 0, 1

@@ -1,0 +1,73 @@
+"""What a data set is, said before training: tasks build encoder and head from this and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Features:
+    """Real vectors: an input of shape (batch, time, size), e.g. ``Features(12)``."""
+
+    size: int
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Whole numbers below ``vocabulary``: an input of shape (batch, time), e.g. ``Tokens(65)``."""
+
+    vocabulary: int
+
+
+@dataclass(frozen=True)
+class Classes:
+    """One of several classes: targets are whole numbers, e.g. ``Classes(("no", "yes"))``."""
+
+    names: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """The number of classes."""
+        return len(self.names)
+
+
+@dataclass(frozen=True)
+class Bits:
+    """Several yes/no at once (the 88 keys of a piano): targets of 0 and 1, e.g. ``Bits(88)``."""
+
+    size: int
+
+
+@dataclass(frozen=True)
+class Values:
+    """Real numbers to be regressed or modelled: e.g. ``Values(7, names=(...), unit="°C")``."""
+
+    size: int
+    names: tuple[str, ...] = ()
+
+
+Input = Features | Tokens
+Output = Classes | Bits | Values
+
+
+@dataclass(frozen=True)
+class Description:
+    """A data set in the words that a task needs.
+
+    >>> Description(Features(12), Classes(("a", "b")), per_step=False, varying_length=True, causal=False).input.size
+    12
+
+    Args:
+        input: what the network reads at each step.
+        output: what is predicted.
+        per_step: one prediction at every step (True) or one for the whole sequence (False).
+        varying_length: whether sequences differ in length, so that batches are padded.
+        causal: the prediction at step t may not look past step t (next-step prediction); a bidirectional network is
+            refused on such data, since it would read the answer.
+    """
+
+    input: Input
+    output: Output
+    per_step: bool
+    varying_length: bool
+    causal: bool

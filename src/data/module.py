@@ -1,0 +1,147 @@
+"""The data module that every data set is: it describes itself, splits, and hands out loaders."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from src.data.batches import Batch, BatchOrder, Split
+from src.data.describe import Description
+from src.streams import derive
+
+EVALUATION_SPLITS = ("val", "test")
+
+
+class SequenceData(pl.LightningDataModule):
+    """A data set: subclasses implement :meth:`read`, which fills ``self.splits`` and returns the description.
+
+    A subclass takes its own arguments and hands the rest on::
+
+        class Ramp(SequenceData):
+            def read(self) -> Description:
+                values = torch.rand(40, 1, generator=torch.Generator().manual_seed(derive(self.seed, "split")))
+                lengths, targets = torch.full((4,), 10), torch.tensor([0, 1, 0, 1])
+                for name in ("train", "val", "test"):
+                    self.splits[name] = FlatSplit(values, lengths, targets)
+                return Description(Features(1), Classes(("a", "b")), False, False, causal=False)
+
+    Args:
+        batch_size: sequences in a training batch.
+        eval_batch_size: sequences in a batch of validation or test; results do not depend on it. None: 4 batches'
+            worth of the training size.
+        seed: the run's seed; the streams ``split`` and ``order`` come from it.
+        pool: batches in a pool that is sorted by length before it is cut (see ``BatchOrder``).
+        num_workers: processes that load ahead; 0 is fastest for data in memory.
+
+    Attributes:
+        splits: ``train``, ``val`` and ``test``, filled by :meth:`read`.
+        baselines: what a model that learned nothing reaches on the test set, by metric name (``majority/acc``, ...).
+        checksum: SHA-256 over the files read (or over the arguments of synthetic data); set by :meth:`read`.
+        notes: facts about the data for the run record, e.g. the share of padding.
+    """
+
+    def __init__(
+        self,
+        *,
+        batch_size: int = 32,
+        eval_batch_size: int | None = None,
+        seed: int = 0,
+        pool: int = 50,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__()
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size or 4 * batch_size
+        self.seed, self.pool, self.num_workers = seed, pool, num_workers
+        self.splits: dict[str, Split] = {}
+        self.baselines: dict[str, float] = {}
+        self.checksum = ""
+        self.notes: dict[str, float | str] = {}
+        self._description: Description | None = None
+
+    def read(self) -> Description:
+        """Read the data, fill ``self.splits``, ``self.checksum`` and ``self.baselines``, return the description.
+
+        Raises:
+            Mistake: when the data are not there or not what they should be.
+        """
+        raise NotImplementedError
+
+    @property
+    def description(self) -> Description:
+        """What the data are; reads them the first time."""
+        if self._description is None:
+            self._description = self.read()
+        return self._description
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the data where that has not been done (called by Lightning)."""
+        _ = self.description
+
+    def loader(self, name: str, *, shuffle: bool = False) -> DataLoader[Batch]:
+        """Batches of one split: shuffled anew every epoch, or in a fixed order (sorted by length)."""
+        _ = self.description
+        split = self.splits[name]
+        size = self.batch_size if name == "train" else self.eval_batch_size
+        seed_of_epoch = partial(derive, self.seed, "order") if shuffle else None
+        return DataLoader(
+            split,  # type: ignore[arg-type]
+            sampler=self.order(split, size, seed_of_epoch),
+            batch_size=None,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            # A generator of its own, or else every pass would draw a number from the noise stream.
+            generator=torch.Generator().manual_seed(0),
+        )
+
+    def order(self, split: Split, size: int, seed_of_epoch: partial[int] | None) -> BatchOrder:
+        """The sampler of a split; data that go on from batch to batch (streams) have one of their own."""
+        return BatchOrder(split.lengths, size, seed_of_epoch, self.pool)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Training batches, in an order that depends on seed and epoch only."""
+        return self.loader("train", shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Validation batches, every sequence once and whole."""
+        return self.loader("val")
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Test batches, every sequence once and whole."""
+        return self.loader("test")
+
+
+def checksum(*parts: bytes | str) -> str:
+    """SHA-256 in hexadecimal over the parts, each with its length before it."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
+
+
+def stratified(labels: torch.Tensor, fraction: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cut a share of the rows off for validation, class by class.
+
+    Args:
+        labels: (n,) whole numbers.
+        fraction: share of each class, rounded to the nearest row, that goes to validation.
+        seed: the run's seed; the stream ``split`` is used.
+
+    Returns:
+        Rows to train on and rows to validate on, both sorted.
+    """
+    generator = torch.Generator().manual_seed(derive(seed, "split"))
+    keep, cut = [], []
+    for label in labels.unique().tolist():
+        rows = (labels == label).nonzero().flatten()
+        rows = rows[torch.randperm(len(rows), generator=generator)]
+        number = min(round(fraction * len(rows)), len(rows) - 1)
+        cut.append(rows[:number])
+        keep.append(rows[number:])
+    return torch.cat(keep).sort().values, torch.cat(cut).sort().values

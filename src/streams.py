@@ -1,0 +1,48 @@
+"""Named random streams: one seed, and for each use of chance a stream of its own.
+
+Two networks that draw different numbers of weights still see the same split, the same batches and the same order,
+because nothing is drawn from a generator that something else draws from.
+
+=================  ====================================================================================
+stream             what is drawn from it
+=================  ====================================================================================
+``split``          which sequences are for validation; the contents of synthetic data
+``order``          which rows make each batch: a function of seed and epoch, so a resumed run needs no state
+``initialisation`` the weights a network, encoder and head start from
+``noise``          dropout, zoneout, weight noise while training; its state is kept in the checkpoint
+=================  ====================================================================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+Stream = Literal["split", "order", "initialisation", "noise", "generation"]
+
+
+def derive(seed: int, stream: Stream, *more: int) -> int:
+    """The seed of a stream: 63 bits of SHA-256 over the run's seed, the stream's name and further numbers.
+
+    >>> derive(0, "order", 1) != derive(0, "order", 2) != derive(1, "order", 2)
+    True
+
+    Args:
+        seed: the run's seed, 0 or more.
+        stream: the stream's name.
+        more: e.g. the epoch.
+    """
+    text = ":".join(["gatebench", str(int(seed)), stream, *map(str, more)])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+@contextmanager
+def drawing(seed: int, stream: Stream) -> Iterator[None]:
+    """Let torch's global generator be ``stream`` inside the block, and what it was before afterwards."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, stream))
+        yield

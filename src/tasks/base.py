@@ -1,0 +1,232 @@
+"""What all tasks share: encoder, network and head, the loss by sequence, metrics by one set of names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from src.config import Mistake
+from src.data.batches import Batch
+from src.data.describe import Description
+from src.tasks.encoder import Encoder
+from src.tasks.sequences import SequenceTable
+
+SPLITS = ("train", "val", "test")
+State = Any  # a tensor or nested tuples of tensors; the network knows
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What a task says of a batch.
+
+    Args:
+        loss: (batch,) summed over each sequence's steps, in nats (or squared units), padding never counted.
+        count: (batch,) how many predictions the sum is over.
+        prediction: one number (or a row of numbers) per sequence where the task has one, else None.
+        target: what the prediction is compared with.
+    """
+
+    loss: Tensor
+    count: Tensor
+    prediction: Tensor | None = None
+    target: Tensor | None = None
+
+
+class Task(pl.LightningModule):
+    """Encoder -> recurrent network -> head, with the loss of one kind of task.
+
+    A subclass sets ``self.head`` in ``__init__`` and implements :meth:`losses`; it may add metrics in
+    :meth:`make_metrics` and :meth:`update_metrics`. ``split/loss`` is always there: the mean over predictions (pooled:
+    sum of all losses over number of all predictions), also under the task's own name, :attr:`loss_name`.
+
+    Args:
+        description: the data set's description.
+        network: from the number of input features to a recurrent network (``model`` in the config); see
+            docs/contract in the README for what a network must do.
+        optimizer: from parameters to an optimizer.
+        scheduler: from an optimizer to a learning-rate scheduler, or None.
+        embedding_size: features of a token's embedding.
+        dropout: on what the head reads.
+        monitor: the metric by which the best epoch is chosen, e.g. ``val/nll``.
+        mode: ``min`` or ``max``.
+
+    Raises:
+        Mistake: when the network looks ahead and the data forbid it, or the data are not of the task's kind.
+    """
+
+    loss_name = "loss"
+
+    def __init__(
+        self,
+        *,
+        description: Description,
+        network: Callable[..., nn.Module],
+        optimizer: Callable[..., torch.optim.Optimizer],
+        scheduler: Callable[..., Any] | None = None,
+        embedding_size: int = 64,
+        dropout: float = 0.0,
+        monitor: str,
+        mode: str = "min",
+    ) -> None:
+        super().__init__()
+        self.description = description
+        self.make_optimizer, self.make_scheduler = optimizer, scheduler
+        self.monitor, self.mode = monitor, mode
+        self.encoder = Encoder(description, embedding_size)
+        self.network = network(input_size=self.encoder.output_size)
+        refuse_looking_ahead(self.network, description)
+        self.dropout = nn.Dropout(dropout)
+        self.metrics = nn.ModuleDict()
+        for split in SPLITS:
+            self.metrics[split + "_"] = nn.ModuleDict(self.make_metrics())
+        self.sums = {split: PooledLoss() for split in SPLITS}
+        self.tables: dict[str, SequenceTable] = {}
+
+    # ------------------------------------------------------------------------------------------- for subclasses
+
+    def losses(self, batch: Batch) -> Losses:
+        """The loss of every sequence of a batch."""
+        raise NotImplementedError
+
+    def make_metrics(self) -> dict[str, nn.Module]:
+        """Torchmetrics by name, made once for each split; updated in :meth:`update_metrics`."""
+        return {}
+
+    def update_metrics(self, metrics: nn.ModuleDict, batch: Batch, losses: Losses) -> None:
+        """Feed the metrics of one split."""
+
+    def summary(self, sums: PooledLoss) -> dict[str, float]:
+        """Figures of a split made from its pooled loss, by name (bits per character, perplexity, ...)."""
+        return {}
+
+    def reduce(self, losses: Losses) -> Tensor:
+        """The training loss: per prediction, over the batch."""
+        return losses.loss.sum() / losses.count.sum()
+
+    def run(self, batch: Batch, state: State = None) -> tuple[Tensor, State]:
+        """(output of the network (batch, time, output_size), final state) for a batch."""
+        return self.network(self.encoder(batch.x), state, lengths=batch.lengths)
+
+    # -------------------------------------------------------------------------------------------- for Lightning
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """One batch's training loss; logged as ``train/loss``."""
+        losses = self.losses(batch)
+        loss = self.reduce(losses)
+        self._note("train", batch, losses)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count a batch in the metrics of ``val``."""
+        self._note("val", batch, self.losses(batch))
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count a batch in the metrics of ``test``."""
+        self._note("test", batch, self.losses(batch))
+
+    def _note(self, split: str, batch: Batch, losses: Losses) -> None:
+        self.sums[split].add(losses)
+        self.update_metrics(self.metrics[split + "_"], batch, losses)  # type: ignore[arg-type]
+        if split != "train":
+            self.tables.setdefault(split, SequenceTable()).add(batch.rows, losses)
+
+    def _log_split(self, split: str) -> None:
+        sums = self.sums[split]
+        if sums.empty:
+            return
+        sums.gather()
+        values = {f"{split}/loss": sums.mean, f"{split}/{self.loss_name}": sums.mean}
+        values |= {f"{split}/{name}": value for name, value in self.summary(sums).items()}
+        for name, metric in self.metrics[split + "_"].items():  # type: ignore[operator]
+            values[f"{split}/{name}"] = float(metric.compute())
+            metric.reset()
+        sums.reset()
+        self.log_dict(values, on_step=False, on_epoch=True, batch_size=1)
+
+    def on_train_epoch_end(self) -> None:
+        """Log ``train/``: the mean over the epoch's predictions, each under the weights it was made with."""
+        self._log_split("train")
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the sequences of the last validation."""
+        self.tables.pop("val", None)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log ``val/``."""
+        self._log_split("val")
+
+    def on_test_epoch_start(self) -> None:
+        """Forget the sequences of the last test."""
+        self.tables.pop("test", None)
+
+    def on_test_epoch_end(self) -> None:
+        """Log ``test/``."""
+        self._log_split("test")
+
+    def configure_optimizers(self) -> Any:
+        """Optimizer and scheduler as configured; a scheduler that needs a metric gets :attr:`monitor`."""
+        optimizer = self.make_optimizer(self.parameters())
+        if self.make_scheduler is None:
+            return optimizer
+        scheduler = self.make_scheduler(optimizer)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": self.monitor}}
+
+
+class PooledLoss:
+    """Sum of losses over number of predictions, in float64, over batches and processes."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Start again at nothing."""
+        self._parts: list[tuple[Tensor, Tensor]] = []
+        self.loss, self.count, self.sequences = 0.0, 0.0, 0
+
+    def add(self, losses: Losses) -> None:
+        """Count a batch (kept on its device until it is asked for, so that a GPU need not wait)."""
+        self._parts.append((losses.loss.detach().double().sum(), losses.count.detach().double().sum()))
+        self.sequences += len(losses.loss)
+
+    @property
+    def empty(self) -> bool:
+        """Whether no batch was counted."""
+        return not self._parts and self.count == 0
+
+    def gather(self) -> None:
+        """Add up what was counted, over all processes."""
+        for loss, count in self._parts:
+            self.loss += float(loss)
+            self.count += float(count)
+        self._parts = []
+        from torch import distributed
+
+        if distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1:
+            device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+            both = torch.tensor([self.loss, self.count], dtype=torch.float64, device=device)
+            distributed.all_reduce(both)
+            self.loss, self.count = both.tolist()
+
+    @property
+    def mean(self) -> float:
+        """Loss per prediction."""
+        return self.loss / self.count
+
+
+def refuse_looking_ahead(network: nn.Module, description: Description) -> None:
+    """Refuse a bidirectional network where the prediction at a step may not look past it.
+
+    Raises:
+        Mistake: in one sentence, before training.
+    """
+    if description.causal and getattr(network, "num_directions", 1) > 1:
+        raise Mistake(
+            "A bidirectional network cannot be trained on this data set: the prediction at step t may not look past "
+            "step t, and its backward direction would read the answer; take the one-directional model instead "
+            "(e.g. model=gru for model=gru_bi)."
+        )

@@ -1,0 +1,53 @@
+"""From a composed config to data and task: the one place where the two meet."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from omegaconf import DictConfig
+
+from src.config import instantiate
+from src.data.module import SequenceData
+from src.streams import drawing
+from src.tasks.base import Task
+
+
+def build(cfg: DictConfig) -> tuple[SequenceData, Task]:
+    """Read the data and build the task with its freshly initialised network.
+
+    Args:
+        cfg: a composed config with ``data``, ``model``, ``task``, ``optimizer``, ``scheduler`` and ``seed``.
+
+    Raises:
+        Mistake: when the data are missing or broken, or model, task and data do not go together.
+    """
+    data: SequenceData = instantiate(cfg.data)
+    description = data.description
+    # Weights come from a stream of their own, so a network of another size changes nothing else.
+    with drawing(cfg.seed, "initialisation"):
+        task: Task = instantiate(
+            cfg.task,
+            description=description,
+            network=factory(cfg.model),
+            optimizer=factory(cfg.optimizer),
+            scheduler=factory(cfg.scheduler),
+        )
+    return data, task
+
+
+def factory(node: DictConfig) -> Any:
+    """A function that builds what ``node`` names from the arguments still missing; None where it names nothing."""
+    if node is None or node.get("_target_") is None:
+        return None
+    return partial(_call, node)
+
+
+def _call(node: DictConfig, *positional: Any, **keywords: Any) -> Any:
+    built = instantiate(node, _partial_=True)
+    try:
+        return built(*positional, **keywords)
+    except TypeError as error:
+        from src.config import Mistake
+
+        raise Mistake(f"{node['_target_']} does not take what it is given: {error}.") from error

@@ -1,0 +1,93 @@
+"""One class for each sequence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+
+from src.config import Mistake
+from src.data.batches import Batch
+from src.data.describe import Classes
+from src.recurrent import last_valid
+from src.tasks.base import Losses, Task
+
+
+class SequenceClassification(Task):
+    """Cross-entropy of one class per sequence: ``nll`` (nats per sequence), ``acc`` and macro ``f1``.
+
+    >>> # python -m src.train data=ucr task.pooling=mean
+
+    Args:
+        pooling: what the head reads: ``last`` (each direction's last valid state: the forward one at the last step,
+            the backward one at step 0), ``mean`` or ``max`` over the valid steps.
+        class_weights: one weight for each class in the training loss (None: all 1); metrics are not weighted.
+        keywords: see :class:`~src.tasks.base.Task`.
+    """
+
+    loss_name = "nll"
+
+    def __init__(self, *, pooling: str = "last", class_weights: list[float] | None = None, **keywords: Any) -> None:
+        output = keywords["description"].output
+        if not isinstance(output, Classes) or keywords["description"].per_step:
+            raise Mistake("task=classification needs data with one class for each sequence; this data set has none.")
+        if pooling not in POOLINGS:
+            raise Mistake(f"task.pooling={pooling} is unknown: it must be one of {', '.join(POOLINGS)}.")
+        if class_weights is not None and len(class_weights) != output.size:
+            raise Mistake(f"task.class_weights has {len(class_weights)} entries, but there are {output.size} classes.")
+        self.classes = output.size
+        super().__init__(**keywords)
+        self.pooling = pooling
+        self.class_weights: Tensor | None
+        weights = None if class_weights is None else torch.tensor(class_weights)
+        self.register_buffer("class_weights", weights, persistent=False)
+        self.head = nn.Linear(self.network.output_size, output.size)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits, (batch, classes)."""
+        output, _ = self.run(batch)
+        pooled = POOLINGS[self.pooling](output, batch, getattr(self.network, "num_directions", 1))
+        return self.head(self.dropout(pooled))
+
+    def losses(self, batch: Batch) -> Losses:
+        """Cross-entropy per sequence."""
+        logits = self(batch)
+        loss = F.cross_entropy(logits, batch.y, reduction="none")
+        return Losses(loss, torch.ones_like(loss), logits.argmax(-1), batch.y)
+
+    def reduce(self, losses: Losses) -> Tensor:
+        """The weighted mean over the batch."""
+        if self.class_weights is None or losses.target is None:
+            return super().reduce(losses)
+        weights = self.class_weights[losses.target]
+        return (losses.loss * weights).sum() / weights.sum()
+
+    def make_metrics(self) -> dict[str, nn.Module]:
+        """Accuracy over sequences, macro F1 over classes."""
+        return {
+            "acc": MulticlassAccuracy(self.classes, average="micro", validate_args=False),
+            "f1": MulticlassF1Score(self.classes, average="macro", validate_args=False),
+        }
+
+    def update_metrics(self, metrics: nn.ModuleDict, batch: Batch, losses: Losses) -> None:
+        """Count predictions and targets."""
+        for metric in metrics.values():
+            metric.update(losses.prediction, losses.target)  # type: ignore[operator]
+
+
+def _last(output: Tensor, batch: Batch, num_directions: int) -> Tensor:
+    return last_valid(output, batch.lengths, num_directions)
+
+
+def _mean(output: Tensor, batch: Batch, num_directions: int) -> Tensor:
+    return (output * batch.mask[..., None]).sum(1) / batch.mask.sum(1, keepdim=True)
+
+
+def _max(output: Tensor, batch: Batch, num_directions: int) -> Tensor:
+    return output.masked_fill(~batch.mask[..., None], float("-inf")).amax(1)
+
+
+POOLINGS = {"last": _last, "mean": _mean, "max": _max}

@@ -1,0 +1,42 @@
+"""One line for every sequence of a split: what the run record keeps beside the means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from src.tasks.base import Losses
+
+
+class SequenceTable:
+    """Rows, loss sums, counts and predictions of a split, collected batch by batch."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, list[Tensor]] = {}
+
+    def add(self, rows: Tensor, losses: Losses) -> None:
+        """Take a batch; the same row again (a sequence in several chunks) adds to its sums."""
+        found = {"row": rows, "loss": losses.loss.double(), "count": losses.count.double()}
+        found |= {"prediction": losses.prediction} if losses.prediction is not None else {}
+        found |= {"target": losses.target} if losses.target is not None else {}
+        for name, value in found.items():
+            self._parts.setdefault(name, []).append(value.detach().cpu())
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Arrays by name, sorted by ``row``, one entry per sequence.
+
+        ``loss`` is the sequence's summed loss, ``count`` the number of its predictions; ``prediction`` and ``target``
+        stand there where the task has one per sequence.
+        """
+        parts = {name: torch.cat(values) for name, values in self._parts.items()}
+        rows, inverse = parts.pop("row").unique(return_inverse=True)
+        out = {"row": rows.numpy()}
+        for name in ("loss", "count"):
+            out[name] = torch.zeros(len(rows), dtype=torch.float64).index_add_(0, inverse, parts.pop(name)).numpy()
+        first = torch.full((len(rows),), len(inverse), dtype=torch.int64)
+        first = first.scatter_reduce(0, inverse, torch.arange(len(inverse)), "amin")
+        return out | {name: value[first].numpy() for name, value in parts.items()}
