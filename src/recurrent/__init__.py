@@ -1,8 +1,25 @@
 """Recurrent networks: cells one can read, and layers that take the place of PyTorch's."""
 
+from .budget import count_parameters
+from .cells import GRUCell, LSTMCell, RNNCell
 from .last_valid import last_valid
 from .layers import GRU, LSTM, RNN
 from .stack import Stack
 from .state import detach_state, map_state, select_rows
+from .trace import trace_gates
 
-__all__ = ["GRU", "LSTM", "RNN", "Stack", "detach_state", "last_valid", "map_state", "select_rows"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "GRUCell",
+    "LSTMCell",
+    "RNNCell",
+    "Stack",
+    "count_parameters",
+    "detach_state",
+    "last_valid",
+    "map_state",
+    "select_rows",
+    "trace_gates",
+]

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from .backends.reference import valid_steps
+from .state import State, map_state
 
 
 class Batch(NamedTuple):
@@ -78,6 +79,18 @@ def check_kind(name: str, tensor: Tensor, weight: Tensor) -> None:
         raise ValueError(f"{name}: has dtype {tensor.dtype}, expected {weight.dtype}, that of the weights")
 
 
+def check_state(state: State, expected: State, weight: Tensor) -> None:
+    """Refuse a state whose form, dtype or device is not that of the expected one."""
+    shapes = map_state(lambda tensor: tuple(tensor.shape), expected)
+    try:
+        came = map_state(lambda tensor: tuple(tensor.shape), state)
+    except TypeError:
+        came = type(state).__name__
+    if came != shapes:
+        raise ValueError(f"hx: expected a state of shape {shapes}, got {came}")
+    map_state(lambda tensor: check_kind("hx", tensor, weight), state)
+
+
 def check_time(x: Tensor) -> Tensor:
     """Refuse sequences of no steps."""
     if x.shape[1] == 0:
@@ -93,7 +106,7 @@ def check_lengths(lengths: Tensor, x: Tensor) -> None:
         raise ValueError(f"lengths: expected an int64 tensor on the CPU, got {came}")
     if lengths.shape != (batch,):
         raise ValueError(f"lengths: expected shape ({batch},), one per row of the batch, got {tuple(lengths.shape)}")
-    if batch and not (1 <= int(lengths.min()) and int(lengths.max()) <= time):
+    if batch and not (int(lengths.min()) >= 1 and int(lengths.max()) <= time):
         raise ValueError(
             f"lengths: expected every entry in 1..{time}, got {int(lengths.min())} to {int(lengths.max())}"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -49,7 +50,11 @@ def parameter_shapes(layer: LayerSpec) -> dict[str, tuple[int, ...]]:
 
 
 def register(
-    module: nn.Module, layer: LayerSpec, suffix: str = "", device: object = None, dtype: torch.dtype | None = None
+    module: nn.Module,
+    layer: LayerSpec,
+    suffix: str = "",
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
 ) -> None:
     """Give a module the layer's parameters, named like the twin's: ``weight_ih`` plus, say, ``_l0_reverse``."""
     for name, shape in parameter_shapes(layer).items():
@@ -58,4 +63,5 @@ def register(
 
 def collect(module: nn.Module, suffix: str = "") -> CellParameters:
     """The parameters that `register` gave to a module, None for those that the layer does not have."""
-    return CellParameters(*(getattr(module, name + suffix, None) for name in CellParameters._fields))
+    found: list[Any] = [getattr(module, name + suffix, None) for name in CellParameters._fields]
+    return CellParameters(*found)

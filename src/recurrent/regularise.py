@@ -9,7 +9,7 @@ from .backends.spec import CellParameters
 
 
 def recurrent_mask(rate: float, h: Tensor) -> Tensor:
-    """One dropout mask for all steps of a sequence (Gal and Ghahramani 2016, arXiv 1512.05287), like h (batch, hidden)."""
+    """One dropout mask for all steps (Gal and Ghahramani 2016, arXiv 1512.05287), shaped like h (batch, hidden)."""
     return torch.empty_like(h).bernoulli_(1 - rate).div_(1 - rate)
 
 

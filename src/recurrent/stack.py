@@ -15,10 +15,10 @@ from .backends.builtin import flatten
 from .backends.choose import Choice, choose
 from .backends.spec import CallSpec, CellParameters
 from .initialise import KEEPING_GATE, initialise
-from .inputs import check_kind, give_back, take_in
+from .inputs import check_state, give_back, take_in
 from .options import check_rate, layer_specs
-from .parameters import LayerSpec, collect, register
-from .state import LayerState, State, is_uniform, join_layers, map_state, split_layers
+from .parameters import collect, register
+from .state import LayerState, State, join_layers, map_state, split_layers
 
 
 class Stack(nn.Module):
@@ -58,6 +58,8 @@ class Stack(nn.Module):
     Raises:
         ValueError: an argument is impossible, or the backend cannot run a layer.
     """
+
+    weight_ih_l0: nn.Parameter
 
     def __init__(
         self,
@@ -143,8 +145,10 @@ class Stack(nn.Module):
         unbatched = isinstance(input, Tensor) and input.dim() == 2
         if hx is not None and unbatched:
             hx = map_state(lambda tensor: tensor[:, None], hx)
-        state = self.initial_state(batch.x.shape[0]) if hx is None else self.check_state(hx, batch.x)
-        state = map_state(lambda tensor: tensor.to(batch.x.dtype), state)
+        state = self.initial_state(batch.x.shape[0])
+        if hx is not None:
+            check_state(hx, state, weight)
+            state = hx
         output, state = self.run(batch.x, batch.lengths, state)
         if unbatched:
             state = map_state(lambda tensor: tensor[:, 0], state)
@@ -168,7 +172,7 @@ class Stack(nn.Module):
             if k > 0:
                 x = dropout(x, self.dropout, self.training)
             output, new = self.run_layer(k, choices[k], x, lengths, old)
-            x = output + x if self.residual and k > 0 and output.shape == x.shape else output
+            x = self.connect(k, x, output)
             states.append(new)
         return x, join_layers(states, self.layers)
 
@@ -193,6 +197,10 @@ class Stack(nn.Module):
         joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
         return joined, tuple(torch.stack(tensors) for tensors in zip(*states, strict=True))
 
+    def connect(self, k: int, x: Tensor, output: Tensor) -> Tensor:
+        """What layer k passes on: its output, with a residual connection its input added."""
+        return output + x if self.residual and k > 0 and output.shape == x.shape else output
+
     def parameters_now(self, suffix: str) -> CellParameters:
         """The parameters of a layer in a direction, with this pass' noise."""
         parameters = collect(self, suffix)
@@ -214,23 +222,12 @@ class Stack(nn.Module):
         for k, layer in enumerate(self.layers):
             rows = (self.num_directions, batch_size, layer.hidden_size)
             if self.learn_initial_state:
-                learned = ([getattr(self, f"initial_{n}{s}") for s in self.suffixes(k)] for n in layer.cell.states)
-                states.append(tuple(torch.stack(vectors)[:, None].expand(rows) for vectors in learned))
+                names = ([f"initial_{name}{suffix}" for suffix in self.suffixes(k)] for name in layer.cell.states)
+                learned = (torch.stack([getattr(self, name) for name in pair]) for pair in names)
+                states.append(tuple(vectors[:, None].expand(rows) for vectors in learned))
             else:
                 states.append(tuple(self.weight_ih_l0.new_zeros(rows) for _ in layer.cell.states))
         return join_layers(states, self.layers)
-
-    def check_state(self, state: State, x: Tensor) -> State:
-        """Refuse a state that is not in the form of `initial_state`."""
-        expected = map_state(lambda tensor: tuple(tensor.shape), self.initial_state(x.shape[0]))
-        try:
-            came = map_state(lambda tensor: tuple(tensor.shape), state)
-        except TypeError:
-            came = type(state).__name__
-        if came != expected:
-            raise ValueError(f"hx: expected a state of shape {expected}, got {came}")
-        map_state(lambda tensor: check_kind("hx", tensor, self.weight_ih_l0), state)
-        return state
 
     def choices(self, device: torch.device, dtype: torch.dtype) -> list[Choice]:
         """The backend of each layer.
@@ -238,12 +235,9 @@ class Stack(nn.Module):
         Raises:
             ValueError: the backend that was asked for cannot run one of them.
         """
-        return [self.choose(layer, device, dtype) for layer in self.layers]
-
-    def choose(self, layer: LayerSpec, device: torch.device, dtype: torch.dtype) -> Choice:
-        """The backend of a layer."""
-        call = CallSpec(layer.input_size, layer.hidden_size, device, dtype, self.recurrent_dropout > 0)
-        return choose(self.backend, layer.cell, call)
+        sizes = [(layer.input_size, layer.hidden_size) for layer in self.layers]
+        calls = [CallSpec(*pair, device, dtype, self.recurrent_dropout > 0) for pair in sizes]
+        return [choose(self.backend, layer.cell, call) for layer, call in zip(self.layers, calls, strict=True)]
 
     def resolved_backend(self, device: torch.device | str, dtype: torch.dtype) -> str:
         """The name of the backend that runs this network there; names joined by "+" where its layers differ."""

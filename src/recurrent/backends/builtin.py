@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +13,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from .reference import valid_steps
 from .spec import CallSpec, CellParameters, CellSpec
 
-KERNELS = {"gru": torch.gru, "lstm": torch.lstm, "rnn": torch.rnn_tanh}
-TWINS = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
+KERNELS: dict[str, Any] = {"gru": torch.gru, "lstm": torch.lstm, "rnn": torch.rnn_tanh}
+TWINS: dict[str, type[nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
 State = tuple[Tensor, ...]
 
 
@@ -74,10 +75,13 @@ def run_stack(
         output, *new = call(cell, x.contiguous(), hx, *settings, True)
         return output, tuple(new)
     packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-    state = tuple(s.index_select(1, packed.sorted_indices) for s in state)
+    order, back = packed.sorted_indices, packed.unsorted_indices
+    assert order is not None
+    assert back is not None
+    state = tuple(s.index_select(1, order) for s in state)
     data, *new = call(cell, packed.data, packed.batch_sizes, state if len(state) > 1 else state[0], *settings)
     output, _ = pad_packed_sequence(packed._replace(data=data), batch_first=True, total_length=x.shape[1])
-    return output, tuple(s.index_select(1, packed.unsorted_indices) for s in new)
+    return output, tuple(s.index_select(1, back) for s in new)
 
 
 def call(cell: CellSpec, x: Tensor, *arguments: object) -> tuple[Tensor, ...]:
@@ -94,9 +98,10 @@ def twin_weights(cell: CellSpec, parameters: CellParameters) -> list[Tensor]:
     if cell.kind == "gru" and cell.update_gate == "takes":
         parameters = flip_update_gate(parameters)
     bias_ih, bias_hh = parameters.bias_ih, parameters.bias_hh
+    weights = [parameters.weight_ih, parameters.weight_hh]
     if bias_ih is None:
-        return [parameters.weight_ih, parameters.weight_hh]
-    return [parameters.weight_ih, parameters.weight_hh, bias_ih, torch.zeros_like(bias_ih) if bias_hh is None else bias_hh]
+        return weights
+    return [*weights, bias_ih, torch.zeros_like(bias_ih) if bias_hh is None else bias_hh]
 
 
 def flip_update_gate(parameters: CellParameters) -> CellParameters:
@@ -126,7 +131,7 @@ def flip(x: Tensor, lengths: Tensor | None) -> Tensor:
     return x.gather(1, torch.where(valid_steps(lengths, x), back, time)[:, :, None].expand_as(x))
 
 
-def flatten(network: nn.Module) -> None:
+def flatten(network: Any) -> None:
     """Lay a plain stack's weights out in one block, by lending them to its twin; only where cuDNN runs them."""
     layer, weight = network.layers[0], network.weight_ih_l0
     if not weight.is_cuda or layer.cell != CellSpec(layer.cell.kind) or layer.bias == "single":

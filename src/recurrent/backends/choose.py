@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import ModuleType
 from typing import NamedTuple
 
 from . import builtin, reference
 from .spec import CallSpec, CellSpec
 
+# The fastest first: the order in which "auto" asks them. A fused backend belongs in front.
 BACKENDS: dict[str, ModuleType] = {"torch": builtin, "reference": reference}
-"""By name, the fastest first: the order in which "auto" asks them. A fused backend belongs in front."""
 
 
 class Choice(NamedTuple):
@@ -20,6 +21,7 @@ class Choice(NamedTuple):
     reason: str | None
 
 
+@cache
 def choose(requested: str, cell: CellSpec, call: CallSpec) -> Choice:
     """The first backend that can run the cell, or the one requested by name.
 
@@ -27,7 +29,7 @@ def choose(requested: str, cell: CellSpec, call: CallSpec) -> Choice:
         ValueError: the name is unknown, or the requested backend refuses the cell.
     """
     if requested == "auto":
-        reasons = []
+        reasons: list[str] = []
         for name, backend in BACKENDS.items():
             reason = backend.refusal(cell, call)
             if reason is None:

@@ -1,0 +1,156 @@
+"""Weights from and to nn.GRU, nn.LSTM, nn.RNN, and the papers' form of one linear map of [x, h] a gate.
+
+The parameters of a network in nn.GRU's definition have the twin's names and shapes, so there a state_dict moves as it
+is; the functions here also translate what differs and refuse what has no equivalent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .backends.builtin import TWINS, flip_update_gate, twin_weights
+from .backends.spec import CellParameters, CellSpec
+from .layers import GRU, LSTM, RNN
+from .parameters import collect
+from .stack import Stack
+
+Concatenated = dict[str, tuple[Tensor, Tensor | None]]
+
+
+def from_twin(twin: nn.RNNBase, **options: Any) -> Stack:
+    """Our network with the weights of an nn.GRU, nn.LSTM or nn.RNN; it computes the same.
+
+    Args:
+        twin: the network to copy.
+        options: further arguments of `GRU`, `LSTM` or `RNN` that do not change what is computed, as ``backend``; with
+            ``update_gate="takes"`` the update gate changes its sign.
+
+    Raises:
+        ValueError: the twin has projections or rectified units, or an option would change what is computed.
+    """
+    kinds: dict[type[nn.RNNBase], type[GRU] | type[LSTM] | type[RNN]] = {nn.GRU: GRU, nn.LSTM: LSTM, nn.RNN: RNN}
+    if type(twin) not in kinds:
+        raise ValueError(f"twin: expected an nn.GRU, nn.LSTM or nn.RNN, got {type(twin).__name__}")
+    if twin.proj_size:
+        raise ValueError(f"twin: projections have no equivalent here, expected proj_size 0, got {twin.proj_size}")
+    if getattr(twin, "nonlinearity", "tanh") != "tanh":
+        raise ValueError(f"twin: expected nonlinearity 'tanh', got {twin.nonlinearity!r}")
+    sizes = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional")
+    weight = next(twin.parameters())
+    given = {name: getattr(twin, name) for name in sizes} | {"device": weight.device, "dtype": weight.dtype} | options
+    network = kinds[type(twin)](**given)
+    reason = refusal(network)
+    if reason is not None or network.layers[0].bias != twin.bias:
+        raise ValueError(f"options: {reason or 'the biases'} would change what the twin computes, got {options}")
+    network.load_state_dict(twin.state_dict())
+    if network.layers[0].cell.update_gate == "takes":
+        for suffix in (s for k in range(network.num_layers) for s in network.suffixes(k)):
+            assign(network, flip_update_gate(collect(network, suffix)), suffix)
+    return network.train(twin.training)
+
+
+def to_twin(network: Stack) -> nn.RNNBase:
+    """The nn.GRU, nn.LSTM or nn.RNN that computes the same in evaluation, and in training where nothing is drawn.
+
+    Raises:
+        ValueError: PyTorch has no equivalent.
+    """
+    reason = refusal(network)
+    if reason is not None:
+        raise ValueError(f"network: PyTorch has no equivalent of {reason}")
+    layer, weight = network.layers[0], network.weight_ih_l0
+    twin = TWINS[layer.cell.kind](
+        network.input_size, layer.hidden_size, network.num_layers,
+        bias=bool(layer.bias), batch_first=network.batch_first, dropout=network.dropout,
+        bidirectional=network.bidirectional, device=weight.device, dtype=weight.dtype,
+    )  # fmt: skip
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    for suffix in (s for k in range(network.num_layers) for s in network.suffixes(k)):
+        tensors = twin_weights(layer.cell, collect(network, suffix))
+        assign(twin, CellParameters(**dict(zip(names, tensors, strict=False))), suffix)
+    return twin.train(network.training)
+
+
+def refusal(network: Stack) -> str | None:
+    """What of a network PyTorch has no equivalent of; None when there is one."""
+    cell = network.layers[0].cell
+    reasons = {
+        "layers of different kinds or widths": len({(k.cell, k.hidden_size, k.bias) for k in network.layers}) > 1,
+        "the reset gate before the product (reset_after=False)": cell.kind == "gru" and not cell.reset_after,
+        "peepholes": cell.peepholes,
+        "layer_norm": cell.layer_norm,
+        "zoneout": cell.zoneout > 0,
+        "residual connections": network.residual and network.num_layers > 1,
+        "a learned initial state (pass initial_state() as hx instead)": network.learn_initial_state,
+    }
+    return next((reason for reason, found in reasons.items() if found), None)
+
+
+def to_concatenated(cell: CellSpec, parameters: CellParameters) -> Concatenated:
+    """The maps of [x, h], by gate: weight (hidden_size, input_size + hidden_size), bias (hidden_size,) or None.
+
+    The candidate's map is applied to [x, r*h] in a GRU, as in Cho et al. 2014.
+
+    Raises:
+        ValueError: the cell is not linear in [x, h] before its gates.
+    """
+    check_concatenated(cell)
+    weights = torch.cat([parameters.weight_ih, parameters.weight_hh], dim=1).chunk(len(cell.gates))
+    biases = [bias for bias in (parameters.bias_ih, parameters.bias_hh) if bias is not None]
+    summed = torch.stack(biases).sum(0).chunk(len(cell.gates)) if biases else [None] * len(cell.gates)
+    return {gate: (w, b) for gate, w, b in zip(cell.gates, weights, summed, strict=True)}
+
+
+def from_concatenated(cell: CellSpec, maps: Mapping[str, tuple[Tensor, Tensor | None]]) -> CellParameters:
+    """The parameters with a single bias from maps of [x, h], by gate; the inverse of `to_concatenated`.
+
+    Raises:
+        ValueError: a gate is missing or unknown, or the cell is not linear in [x, h] before its gates.
+    """
+    check_concatenated(cell)
+    if set(maps) != set(cell.gates):
+        raise ValueError(f"maps: expected the gates {', '.join(cell.gates)}, got {', '.join(maps)}")
+    weight = torch.cat([maps[gate][0] for gate in cell.gates])
+    biases = [bias for bias in (maps[gate][1] for gate in cell.gates) if bias is not None]
+    if biases and len(biases) < len(cell.gates):
+        raise ValueError(f"maps: expected a bias for every gate or for none, got {len(biases)} of {len(cell.gates)}")
+    hidden_size = weight.shape[0] // len(cell.gates)
+    input_size = weight.shape[1] - hidden_size
+    return CellParameters(weight[:, :input_size], weight[:, input_size:], torch.cat(biases) if biases else None)
+
+
+def check_concatenated(cell: CellSpec) -> None:
+    """Refuse cells whose gates are not a function of one linear map of [x, h]."""
+    reasons = {
+        "reset_after=True (the reset gate multiplies U h + b, not h)": cell.kind == "gru" and cell.reset_after,
+        "peepholes": cell.peepholes,
+        "layer_norm": cell.layer_norm,
+    }
+    for reason, found in reasons.items():
+        if found:
+            raise ValueError(f"cell: one linear map of [x, h] a gate has no equivalent of {reason}")
+
+
+@torch.no_grad()
+def assign(module: nn.Module, parameters: CellParameters, suffix: str = "") -> None:
+    """Copy parameters into a module that stores them as `src.recurrent.parameters.register` does.
+
+    Raises:
+        ValueError: the module and the parameters do not hold the same tensors, or not of the same shapes.
+    """
+    for name, tensor in parameters._asdict().items():
+        target = getattr(module, name + suffix, None)
+        came, expected = shape(tensor), shape(target)
+        if came != expected:
+            raise ValueError(f"{name}: expected shape {expected}, got {came}")
+        if target is not None:
+            target.copy_(tensor)
+
+
+def shape(tensor: Tensor | None) -> tuple[int, ...] | None:
+    """The shape of a tensor, None without one."""
+    return None if tensor is None else tuple(tensor.shape)

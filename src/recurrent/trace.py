@@ -1,0 +1,61 @@
+"""What every gate does while a network reads."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from .backends.reference import steps, valid_steps
+from .inputs import check_state, take_in
+from .parameters import collect
+from .stack import Stack
+from .state import State, split_layers
+
+Trace = dict[str, Tensor]
+
+
+def trace_gates(
+    network: Stack, input: Tensor | PackedSequence, state: State = None, lengths: Tensor | None = None
+) -> list[list[Trace]]:
+    """The gates and states of every layer and direction at every step, as in evaluation (no noise, no dropout).
+
+    The readable equations run on the network's own weights, so it also works where a faster backend computes.
+
+    Args:
+        network: any `Stack`.
+        input, state, lengths: as for the network, batched.
+
+    Returns:
+        For each layer, for each direction (forward first), a dict from the names of the gates (`CellSpec.gates`, in
+        the update convention of the cell) and states ("hidden", "cell") to (batch, time, hidden_size), zero past a
+        row's length; a state is that after the step. The backward direction stands in the order of the input.
+
+    Raises:
+        ValueError: the input, the state or the lengths do not fit the network.
+    """
+    batch = take_in(input, lengths, network.batch_first, network.weight_ih_l0)
+    initial = network.initial_state(batch.x.shape[0])
+    if state is not None:
+        check_state(state, initial, network.weight_ih_l0)
+        initial = state
+    x, traces = batch.x, []
+    for k, old in enumerate(split_layers(initial, network.layers)):
+        cell = network.layers[k].cell
+        masks = tuple(x.new_full((1, x.shape[1], 1), cell.zoneout) for _ in old) if cell.zoneout else None
+        directions = []
+        for direction, suffix in enumerate(network.suffixes(k)):
+            start = tuple(tensor[direction] for tensor in old)
+            walk = steps(
+                cell, x, batch.lengths, start, collect(network, suffix), reverse=direction == 1, zoneout_masks=masks
+            )
+            rows: list[Trace] = [{}] * x.shape[1]
+            for t, new, gates in walk:
+                rows[t] = gates | dict(zip(cell.states, new, strict=True))
+            directions.append({name: torch.stack([row[name] for row in rows], dim=1) for name in rows[0]})
+        if batch.lengths is not None:
+            padding = ~valid_steps(batch.lengths, x)[:, :, None]
+            directions = [{n: v.masked_fill(padding, 0) for n, v in trace.items()} for trace in directions]
+        traces.append(directions)
+        x = network.connect(k, x, torch.cat([trace["hidden"] for trace in directions], dim=-1))
+    return traces
