@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import partial
+from typing import ClassVar
 
 import pytorch_lightning as pl
 import torch
@@ -11,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from src.data.batches import Batch, BatchOrder, Split
 from src.data.describe import Description
+from src.data.files import Source
 from src.streams import derive
 
 EVALUATION_SPLITS = ("val", "test")
@@ -38,11 +40,14 @@ class SequenceData(pl.LightningDataModule):
         num_workers: processes that load ahead; 0 is fastest for data in memory.
 
     Attributes:
+        sources: where the class's named sets come from, by config name (``data=NAME``); known without reading them.
         splits: ``train``, ``val`` and ``test``, filled by :meth:`read`.
         baselines: what a model that learned nothing reaches on the test set, by metric name (``majority/acc``, ...).
         checksum: SHA-256 over the files read (or over the arguments of synthetic data); set by :meth:`read`.
         notes: facts about the data for the run record, e.g. the share of padding.
     """
+
+    sources: ClassVar[dict[str, Source]] = {}
 
     def __init__(
         self,
