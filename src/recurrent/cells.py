@@ -76,7 +76,7 @@ class Cell(nn.Module):
         check_tensor(input, self.weight_ih)
         zeros = self.weight_ih.new_zeros(*input.shape[:-1], self.hidden_size)
         single = len(self.cell.states) == 1
-        state = zeros if single else (zeros,) * len(self.cell.states)
+        state: Any = zeros if single else (zeros,) * len(self.cell.states)
         if hx is not None:
             check_state(hx, state, self.weight_ih)
             state = hx
@@ -183,4 +183,5 @@ class RNNCell(Cell):
     ) -> None:
         if nonlinearity != "tanh":
             raise ValueError(f"nonlinearity: expected 'tanh', got {nonlinearity!r}")
-        super().__init__(cell_spec("rnn", layer_norm=layer_norm), input_size, hidden_size, bias, device, dtype, **options)
+        cell = cell_spec("rnn", layer_norm=layer_norm)
+        super().__init__(cell, input_size, hidden_size, bias, device, dtype, **options)

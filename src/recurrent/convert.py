@@ -63,7 +63,8 @@ def to_twin(network: Stack) -> nn.RNNBase:
     if reason is not None:
         raise ValueError(f"network: PyTorch has no equivalent of {reason}")
     layer, weight = network.layers[0], network.weight_ih_l0
-    twin = TWINS[layer.cell.kind](
+    make: Any = TWINS[layer.cell.kind]
+    twin: nn.RNNBase = make(
         network.input_size, layer.hidden_size, network.num_layers,
         bias=bool(layer.bias), batch_first=network.batch_first, dropout=network.dropout,
         bidirectional=network.bidirectional, device=weight.device, dtype=weight.dtype,
@@ -72,7 +73,8 @@ def to_twin(network: Stack) -> nn.RNNBase:
     for suffix in (s for k in range(network.num_layers) for s in network.suffixes(k)):
         tensors = twin_weights(layer.cell, collect(network, suffix))
         assign(twin, CellParameters(**dict(zip(names, tensors, strict=False))), suffix)
-    return twin.train(network.training)
+    twin.train(network.training)
+    return twin
 
 
 def refusal(network: Stack) -> str | None:

@@ -25,10 +25,10 @@ def gru(
     """One step of a gated recurrent unit; gates "reset", "update", "candidate".
 
     With ``reset_after=False`` the candidate is that of Cho et al. 2014 (arXiv 1406.1078, v3, eq. 8) and Chung et al.
-    2014 (arXiv 1412.3555, eq. 8), ``tanh(W x + U (r*h) + b)``; with ``reset_after=True`` that of cuDNN and nn.GRU,
-    ``tanh(W x + b + r * (U h + b'))``. Where ``update_gate`` is "keeps" the new state is ``z h + (1-z) n`` (Cho,
-    eq. 7), where it is "takes" ``(1-z) h + z n`` (Chung, eq. 5): one family of functions, since sigmoid(-a) is
-    1 - sigmoid(a) and a sign of the update gate's weights turns one into the other.
+    2014 (arXiv 1412.3555, section 3.2), ``tanh(W x + U (r*h) + b)``; with ``reset_after=True`` it is that of cuDNN
+    and nn.GRU, ``tanh(W x + b + r * (U h + b'))``. Where ``update_gate`` is "keeps" the new state is
+    ``z h + (1-z) n`` (Cho, eq. 7), where it is "takes" ``(1-z) h + z n`` (Chung): one family of functions, since
+    sigmoid(-a) is 1 - sigmoid(a) and a sign of the update gate's weights turns one into the other.
     """
     (h,) = state
     hidden_size = h.shape[-1]
@@ -52,7 +52,7 @@ def lstm(
 
     Hochreiter and Schmidhuber 1997 with the forget gate of Gers et al. 2000, as in nn.LSTM. With ``peepholes`` the
     input and the forget gate see c_{t-1} and the output gate sees c_t, each through a diagonal matrix (Graves 2013,
-    arXiv 1308.0850, eq. 7-11; Chung et al. 2014, eq. 2-4).
+    arXiv 1308.0850, eq. 7-11; Chung et al. 2014, section 3.1).
     """
     h, c = state
     seen = h if mask is None else h * mask
@@ -99,9 +99,9 @@ def recurrent(h: Tensor, parameters: CellParameters, part: slice = slice(None)) 
 def contribution(x: Tensor, weight: Tensor, bias: Tensor | None, gain: Tensor | None) -> Tensor:
     """``W x + b``, or with a gain ``gain * normalised(W x) + b`` (Ba et al. 2016, arXiv 1607.06450, eq. 4).
 
-    As in the paper's supplement the rows of all gates are normalised together in an LSTM (eq. 20) and in a tanh
-    network, in a GRU those of its two gates and, apart, those of the candidate (eq. 25-27); epsilon is 1e-5. The
-    paper's further normalisation of the LSTM's cell is left out, so that every kind of cell gets the same treatment.
+    As in the paper's supplement the rows of all gates are normalised together in an LSTM and in a tanh network, in a
+    GRU those of its two gates and, apart, those of the candidate; epsilon is 1e-5. The paper's further normalisation
+    of the LSTM's cell is left out, so that every kind of cell gets the same treatment.
     """
     if gain is None:
         return linear(x, weight, bias)

@@ -94,9 +94,10 @@ INITIALISATIONS: dict[str, Callable[[CellSpec, CellParameters], None]] = {
 def chrono_biases(
     cell: CellSpec, parameters: CellParameters, retain_bias: float, chrono_steps: int | None
 ) -> None:
-    """Tallec and Ollivier 2018 (arXiv 1804.11188, eq. 16): the keeping gate's bias is log U(1, T-1).
+    """Tallec and Ollivier 2018 (arXiv 1804.11188): the bias of the keeping gate is log U(1, T-1).
 
-    The bias of the LSTM's input gate is minus that. T is ``chrono_steps``, the longest dependency expected, in steps. The other biases are 0.
+    T is ``chrono_steps``, the longest dependency expected, in steps. The bias of the LSTM's input gate is minus that;
+    the other biases are 0.
     """
     if retain_bias:
         raise ValueError(f"retain_bias: chrono sets the keeping gate itself, expected 0, got {retain_bias}")

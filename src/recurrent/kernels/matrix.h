@@ -21,7 +21,8 @@ struct Matrix {
     V& at(long j, long i) const { return reinterpret_cast<V*>(data)[j * stride + i]; }
     Matrix down(long rows) const { return {data + rows * kLanes<T>, stride}; }
     Matrix right(long blocks) const { return {data + blocks * stride * kLanes<T>, stride}; }
-    operator Matrix<const T>() const { return {data, stride}; }
+    template <class U = T, class = std::enable_if_t<!std::is_const_v<U>>>
+    operator Matrix<const U>() const { return {data, stride}; }
     explicit operator bool() const { return data != nullptr; }
 
 };

@@ -1,0 +1,277 @@
+// One layer in one direction, forward and backward, for the rows of one thread.
+#pragma once
+#include <memory>
+#include <new>
+
+#include "plan.h"
+#include "step.h"
+
+namespace gatebench {
+
+// Memory for matrices, aligned to vectors and given back with its owner.
+template <class T>
+class Arena {
+  public:
+    Matrix<T> matrix(long rows, long columns) {
+        const long size = std::max(1L, rows * columns);
+        blocks_.emplace_back(new (std::align_val_t(64)) T[size * kLanes<T>]);
+        return {blocks_.back().get(), rows};
+    }
+    Matrix<T> zeros(long rows, long columns) {
+        Matrix<T> m = matrix(rows, columns);
+        std::fill_n(m.data, rows * columns * kLanes<T>, T(0));
+        return m;
+    }
+
+  private:
+    struct Free {
+        void operator()(T* p) const { ::operator delete[](p, std::align_val_t(64)); }
+    };
+    std::vector<std::unique_ptr<T[], Free>> blocks_;
+};
+
+// Rows of a weight, gate by gate in the given order, become the columns of a right factor.
+template <class T>
+Matrix<T> transpose(Arena<T>& arena, const T* weight, long hidden, long width, const int* order, int gates) {
+    constexpr int L = kLanes<T>;
+    Matrix<T> m = arena.zeros(width, gates * blocks<T>(hidden));
+    for (int g = 0; g < gates; ++g)
+        for (long unit = 0; unit < hidden; ++unit) {
+            const T* from = weight + (order[g] * hidden + unit) * width;
+            T* to = m.right(g * blocks<T>(hidden) + unit / L).data + unit % L;
+            for (long k = 0; k < width; ++k) to[k * L] = from[k];
+        }
+    return m;
+}
+
+template <class T>
+void add_bias(Matrix<T> row, long first, const T* bias, long gate, long hidden) {
+    for (long j = 0; bias && j < blocks<T>(hidden); ++j)
+        row.at(first * blocks<T>(hidden) + j, 0) +=
+            load(bias + gate * hidden + j * kLanes<T>, hidden - j * kLanes<T>);
+}
+
+constexpr int kNatural[4] = {0, 1, 2, 3};
+
+template <class Cell, class T>
+Layer<T> prepare(const Call<T>& q, Arena<T>& arena, bool backward) {
+    const long H = q.hidden_size, B = blocks<T>(H);
+    Layer<T> w{H, B, T(q.takes ? -1 : 1), {H, 1}, {H, Cell::kGates}, {}, {}, nullptr, nullptr, nullptr, nullptr};
+    Matrix<T> start = arena.zeros(1, Cell::kColumns * B), peepholes = arena.zeros(1, 3 * B);
+    for (int column = 0; column < Cell::kInputs; ++column)
+        add_bias(start, column, q.bias_ih, Cell::kOrder[column], H);
+    // With the reset after the product the candidate's second bias stands inside the reset: column 3, gate 2.
+    for (int gate = 0; gate < Cell::kGates; ++gate) {
+        const int column = Cell::kColumns > Cell::kGates ? gate + 1
+                           : Cell::kRecurrent            ? (gate + 1) % Cell::kGates
+                                                         : gate;
+        add_bias(start, column, q.bias_hh, gate, H);
+    }
+    for (int gate = 0; gate < 3; ++gate) add_bias(peepholes, gate, q.peephole, gate, H);
+    w.start_ih = start.data;
+    w.start_hh = start.right(Cell::kInputs * B).data;
+    w.peepholes = peepholes.data;
+    w.zeros = arena.zeros(1, std::max(B, blocks<T>(q.input_size))).data;
+    if (!backward) {
+        w.weight_ih = transpose(arena, q.weight_ih, H, q.input_size, Cell::kOrder, Cell::kInputs);
+        w.weight_hh = transpose(arena, q.weight_hh, H, H, kNatural, Cell::kGates);
+        return w;
+    }
+    Matrix<T> ih = arena.matrix(Cell::kInputs * H, blocks<T>(q.input_size)), hh = arena.matrix(Cell::kGates * H, B);
+    gather(ih, q.d_x ? Cell::kInputs * H : 0, q.input_size,
+           [&](long i) { return q.weight_ih + (Cell::kOrder[i / H] * H + i % H) * q.input_size; });
+    gather(hh, Cell::kGates * H, H, [&](long i) { return q.weight_hh + i * H; });
+    w.weight_ih = ih;
+    w.weight_hh = hh;
+    return w;
+}
+
+template <class T>
+void copy_row(Matrix<T> to, long i, Matrix<const T> from, long k, long columns) {
+    for (long j = 0; j < columns; ++j) to.at(j, i) = from.at(j, k);
+}
+
+// The state of every row after the chunk: of a row that ended within it, the last one.
+template <class T>
+void carry(const Chunk& c, Matrix<T> state, Matrix<const T> states, long columns) {
+    for (long k = 0; k < c.steps(); ++k) {
+        const long stays = k + 1 < c.steps() ? c.active(k + 1) : 0;
+        for (long i = stays; i < c.active(k); ++i) copy_row(state, i, states, c.offset[k] + i, columns);
+    }
+}
+
+template <class Cell, class T>
+void forward(const Call<T>& q, const Layer<T>& w, const Part& p) {
+    Arena<T> arena;
+    const long H = q.hidden_size, B = w.blocks, rows = p.rows(), most = p.largest(), input_blocks = blocks<T>(q.input_size);
+    std::vector<long> here, before;
+    Matrix<T> h = arena.matrix(rows, B), c = Cell::kCell ? arena.matrix(rows, B) : Matrix<T>{};
+    Matrix<T> mask = q.mask ? arena.matrix(rows, B) : Matrix<T>{}, scratch = arena.matrix(rows, B);
+    Matrix<T> x = arena.matrix(most, input_blocks), hidden = arena.matrix(most, B);
+    Matrix<T> gates = q.saved ? Matrix<T>{} : arena.matrix(most, Cell::kSaved * B);
+    gather(h, rows, H, [&](long i) { return q.h0 + p.row[i] * H; });
+    if (Cell::kCell) gather(c, rows, H, [&](long i) { return q.c0 + p.row[i] * H; });
+    if (q.mask) gather(mask, rows, H, [&](long i) { return q.mask + p.row[i] * H; });
+
+    for (const Chunk& chunk : p.chunks) {
+        locate(q, p, chunk, here, before);
+        gather(x, chunk.rows(), q.input_size, [&](long i) { return q.x + here[i] * q.input_size; });
+        if (q.saved) gates = {q.saved + chunk.position * Cell::kSaved * B * kLanes<T>, chunk.stride()};
+        multiply<T>(gates, chunk.rows(), Cell::kInputs * B, x, {q.input_size, 1}, w.weight_ih, w.start_ih);
+        for (long k = 0; k < chunk.steps(); ++k) {
+            const long now = chunk.offset[k];
+            Step<T> s;
+            s.rows = chunk.active(k);
+            s.gates = gates.down(now);
+            s.previous = k ? hidden.down(chunk.offset[k - 1]) : h;
+            s.hidden = hidden.down(now);
+            if (Cell::kCell) s.previous_cell = k ? gates.right(Cell::kColumns * B).down(chunk.offset[k - 1]) : c;
+            s.mask = mask;
+            s.scratch = scratch;
+            Cell::forward(w, s);
+        }
+        carry<T>(chunk, h, hidden, B);
+        if (Cell::kCell) carry<T>(chunk, c, gates.right(Cell::kColumns * B), B);
+        scatter(hidden, chunk.rows(), H, [&](long i) { return q.output + here[i] * H; });
+    }
+    scatter(h, rows, H, [&](long i) { return q.h_n + p.row[i] * H; });
+    if (Cell::kCell) scatter(c, rows, H, [&](long i) { return q.c_n + p.row[i] * H; });
+    for (long i = 0; i < rows; ++i) {
+        T* row = q.output + p.row[i] * q.time * H;
+        std::fill(row + p.length[i] * H, row + q.time * H, T(0));
+    }
+}
+
+// What one thread adds to the gradients of the weights, transposed as the products leave them.
+template <class T>
+struct Gradients {
+    Arena<T> arena;
+    Matrix<T> weight_ih, weight_hh, bias, peephole;
+};
+
+template <class Cell, class T>
+void backward(const Call<T>& q, const Layer<T>& w, const Part& p, Gradients<T>& total) {
+    Arena<T> arena;
+    const long H = q.hidden_size, B = w.blocks, rows = p.rows(), most = p.largest(), input_blocks = blocks<T>(q.input_size);
+    constexpr bool kBefore = Cell::kRecurrent && Cell::kColumns == Cell::kGates;
+    std::vector<long> here, before;
+    Matrix<T> d_h = arena.matrix(rows, B), d_c = Cell::kCell ? arena.matrix(rows, B) : Matrix<T>{};
+    Matrix<T> c0 = Cell::kCell ? arena.matrix(rows, B) : Matrix<T>{};
+    Matrix<T> mask = q.mask ? arena.matrix(rows, B) : Matrix<T>{};
+    Matrix<T> d_mask = q.mask ? arena.zeros(rows, B) : Matrix<T>{};
+    Matrix<T> scratch = arena.matrix(rows, B), x = arena.matrix(most, input_blocks);
+    Matrix<T> previous = arena.matrix(most, B), seen = q.mask ? arena.matrix(most, B) : previous;
+    Matrix<T> reset = kBefore ? arena.matrix(most, B) : Matrix<T>{}, d_output = arena.matrix(most, B);
+    Matrix<T> d_gates = arena.matrix(most, Cell::kColumns * B);
+    Matrix<T> d_x = q.d_x ? arena.matrix(most, input_blocks) : Matrix<T>{};
+    gather(d_h, rows, H, [&](long i) { return q.d_h_n + p.row[i] * H; });
+    if (Cell::kCell) {
+        gather(d_c, rows, H, [&](long i) { return q.d_c_n + p.row[i] * H; });
+        gather(c0, rows, H, [&](long i) { return q.c0 + p.row[i] * H; });
+    }
+    if (q.mask) gather(mask, rows, H, [&](long i) { return q.mask + p.row[i] * H; });
+    total.weight_ih = total.arena.zeros(q.input_size, Cell::kInputs * B);
+    total.weight_hh = total.arena.zeros(H, Cell::kGates * B);
+    total.bias = total.arena.zeros(1, Cell::kColumns * B);
+    total.peephole = total.arena.zeros(1, 3 * B);
+
+    for (long n = static_cast<long>(p.chunks.size()) - 1; n >= 0; --n) {
+        const Chunk& chunk = p.chunks[n];
+        const long count = chunk.rows();
+        auto saved = [&](const Chunk& c) {
+            return Matrix<T>{q.saved + c.position * Cell::kSaved * B * kLanes<T>, c.stride()};
+        };
+        const Matrix<T> gates = saved(chunk);
+        locate(q, p, chunk, here, before);
+        gather(previous, count, H,
+               [&](long i) { return before[i] < 0 ? q.h0 + (-1 - before[i]) * H : q.output + before[i] * H; });
+        gather(d_output, count, H, [&](long i) { return q.d_output + here[i] * H; });
+        if (q.mask)
+            for (long k = 0; k < chunk.steps(); ++k)
+                for (long j = 0; j < B; ++j)
+                    for (long i = 0; i < chunk.active(k); ++i)
+                        seen.at(j, chunk.offset[k] + i) = mask.at(j, i) * previous.at(j, chunk.offset[k] + i);
+
+        for (long k = chunk.steps() - 1; k >= 0; --k) {
+            const long now = chunk.offset[k];
+            Step<T> s;
+            s.rows = chunk.active(k);
+            s.gates = gates.down(now);
+            s.previous = previous.down(now);
+            if (Cell::kCell) {
+                const Matrix<T> cells = k ? gates : n ? saved(p.chunks[n - 1]) : Matrix<T>{};
+                const long at = k ? chunk.offset[k - 1] : n ? *(p.chunks[n - 1].offset.end() - 2) : 0;
+                s.previous_cell = cells ? cells.right(Cell::kColumns * B).down(at) : c0;
+            }
+            s.mask = mask;
+            s.scratch = scratch;
+            s.d_output = d_output.down(now);
+            s.seen = seen.down(now);
+            s.d_gates = d_gates.down(now);
+            s.d_hidden = d_h;
+            s.d_cell = d_c;
+            if (kBefore) s.reset = reset.down(now);
+            s.d_mask = d_mask;
+            s.d_peephole = total.peephole;
+            Cell::backward(w, s);
+        }
+
+        for (long j = 0; j < Cell::kColumns * B; ++j) {
+            Vector<T> sum{};
+            for (long i = 0; i < count; ++i) sum += d_gates.at(j, i);
+            total.bias.at(j, 0) += sum;
+        }
+        if (q.d_weight_ih) {
+            gather(x, count, q.input_size, [&](long i) { return q.x + here[i] * q.input_size; });
+            multiply_transposed<T>(total.weight_ih, q.input_size, Cell::kInputs * B, x, count, d_gates);
+        }
+        if (q.d_weight_hh) {
+            const long columns = kBefore ? 2 * B : Cell::kGates * B;
+            multiply_transposed<T>(total.weight_hh, H, columns, seen, count, d_gates.right(Cell::kRecurrent * B));
+            if (kBefore) multiply_transposed<T>(total.weight_hh.right(2 * B), H, B, reset, count, d_gates);
+        }
+        if (q.d_x) {
+            multiply<T>(d_x, count, input_blocks, d_gates, {H, Cell::kInputs}, w.weight_ih, w.zeros);
+            scatter(d_x, count, q.input_size, [&](long i) { return q.d_x + here[i] * q.input_size; });
+        }
+    }
+    if (q.d_h0) scatter(d_h, rows, H, [&](long i) { return q.d_h0 + p.row[i] * H; });
+    if (Cell::kCell && q.d_c0) scatter(d_c, rows, H, [&](long i) { return q.d_c0 + p.row[i] * H; });
+    if (q.mask && q.d_mask) scatter(d_mask, rows, H, [&](long i) { return q.d_mask + p.row[i] * H; });
+    for (long i = 0; q.d_x && i < rows; ++i) {
+        T* row = q.d_x + p.row[i] * q.time * q.input_size;
+        std::fill(row + p.length[i] * q.input_size, row + q.time * q.input_size, T(0));
+    }
+}
+
+// gradient[gate, unit, i] = the sum over the threads, in their order, of the column that belongs to the gate.
+template <class T, class Get>
+void reduce(const std::vector<Gradients<T>>& parts, T* gradient, long hidden, long width, int gates, Get column) {
+    constexpr int L = kLanes<T>;
+    for (int g = 0; gradient && g < gates; ++g)
+        for (long unit = 0; unit < hidden; ++unit) {
+            T* to = gradient + (g * hidden + unit) * width;
+            std::fill_n(to, width, T(0));
+            for (const Gradients<T>& part : parts) {
+                const Matrix<T> from = column(part, g).right(unit / L);
+                for (long i = 0; i < width; ++i) to[i] += from.data[i * L + unit % L];
+            }
+        }
+}
+
+template <class Cell, class T>
+void finish(const Call<T>& q, const std::vector<Gradients<T>>& parts) {
+    const long H = q.hidden_size, B = blocks<T>(H);
+    constexpr int kShift = Cell::kRecurrent;
+    int place[4];  // the input's column of each gate
+    for (int column = 0; column < Cell::kInputs; ++column) place[Cell::kOrder[column]] = column;
+    using G = Gradients<T>;
+    reduce(parts, q.d_weight_ih, H, q.input_size, Cell::kGates, [&](const G& g, int i) { return g.weight_ih.right(place[i] * B); });
+    reduce(parts, q.d_bias_ih, H, 1, Cell::kGates, [&](const G& g, int i) { return g.bias.right(place[i] * B); });
+    reduce(parts, q.d_weight_hh, H, H, Cell::kGates, [&](const G& g, int i) { return g.weight_hh.right(i * B); });
+    reduce(parts, q.d_bias_hh, H, 1, Cell::kGates,
+           [&](const G& g, int i) { return g.bias.right((i + kShift) % Cell::kColumns * B); });
+    reduce(parts, q.d_peephole, H, 1, 3, [&](const G& g, int i) { return g.peephole.right(i * B); });
+}
+
+}  // namespace gatebench
