@@ -45,6 +45,7 @@ class SequenceData(pl.LightningDataModule):
         baselines: what a model that learned nothing reaches on the test set, by metric name (``majority/acc``, ...).
         checksum: SHA-256 over the files read (or over the arguments of synthetic data); set by :meth:`read`.
         notes: facts about the data for the run record, e.g. the share of padding.
+        leaked: rows by split that also stand in the training data; the record gives the test loss without them too.
     """
 
     sources: ClassVar[dict[str, Source]] = {}
@@ -66,6 +67,7 @@ class SequenceData(pl.LightningDataModule):
         self.baselines: dict[str, float] = {}
         self.checksum = ""
         self.notes: dict[str, float | str] = {}
+        self.leaked: dict[str, list[int]] = {}
         self._description: Description | None = None
 
     def read(self) -> Description:

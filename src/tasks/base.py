@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytorch_lightning as pl
@@ -29,12 +29,14 @@ class Losses:
         count: (batch,) how many predictions the sum is over.
         prediction: one number (or a row of numbers) per sequence where the task has one, else None.
         target: what the prediction is compared with.
+        sums: (batch,) further sums over each sequence's steps, by the names in the task's :attr:`Task.counted`.
     """
 
     loss: Tensor
     count: Tensor
     prediction: Tensor | None = None
     target: Tensor | None = None
+    sums: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Task(pl.LightningModule):
@@ -42,7 +44,9 @@ class Task(pl.LightningModule):
 
     A subclass sets ``self.head`` in ``__init__`` and implements :meth:`losses`; it may add metrics in
     :meth:`make_metrics` and :meth:`update_metrics`. ``split/loss`` is always there: the mean over predictions (pooled:
-    sum of all losses over number of all predictions), also under the task's own name, :attr:`loss_name`.
+    sum of all losses over number of all predictions), also under the task's own name, :attr:`loss_name`. A figure that
+    is a ratio of sums (accuracy over steps, ...) needs no metric: name its sums in :attr:`counted`, give them in
+    :meth:`losses` and divide them in :meth:`summary`; they are pooled like the loss and kept for every sequence.
 
     Args:
         description: the data set's description.
@@ -60,6 +64,7 @@ class Task(pl.LightningModule):
     """
 
     loss_name = "loss"
+    counted: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -84,7 +89,7 @@ class Task(pl.LightningModule):
         self.metrics = nn.ModuleDict()
         for split in SPLITS:
             self.metrics[split + "_"] = nn.ModuleDict(self.make_metrics())
-        self.sums = {split: PooledLoss() for split in SPLITS}
+        self.sums = {split: PooledLoss(self.counted) for split in SPLITS}
         self.tables: dict[str, SequenceTable] = {}
 
     # ------------------------------------------------------------------------------------------- for subclasses
@@ -137,14 +142,17 @@ class Task(pl.LightningModule):
 
     def _log_split(self, split: str) -> None:
         sums = self.sums[split]
-        if sums.empty:
-            return
         sums.gather()
+        if not sums.count:
+            return
         values = {f"{split}/loss": sums.mean, f"{split}/{self.loss_name}": sums.mean}
         values |= {f"{split}/{name}": value for name, value in self.summary(sums).items()}
         for name, metric in self.metrics[split + "_"].items():  # type: ignore[operator]
             values[f"{split}/{name}"] = float(metric.compute())
             metric.reset()
+        leaked = getattr(getattr(self.trainer, "datamodule", None), "leaked", {}).get(split)
+        if split == "test" and leaked:
+            values[f"test/{self.loss_name}_unleaked"] = self.tables["test"].mean_without(leaked)
         sums.reset()
         self.log_dict(values, on_step=False, on_epoch=True, batch_size=1)
 
@@ -178,44 +186,50 @@ class Task(pl.LightningModule):
 
 
 class PooledLoss:
-    """Sum of losses over number of predictions, in float64, over batches and processes."""
+    """Sum of losses over number of predictions, in float64, over batches and processes.
 
-    def __init__(self) -> None:
+    Args:
+        counted: the names of further sums that every batch brings.
+    """
+
+    def __init__(self, counted: tuple[str, ...] = ()) -> None:
+        self.counted = counted
         self.reset()
 
     def reset(self) -> None:
         """Start again at nothing."""
-        self._parts: list[tuple[Tensor, Tensor]] = []
+        self._parts: list[Tensor] = []
         self.loss, self.count, self.sequences = 0.0, 0.0, 0
+        self.further = dict.fromkeys(self.counted, 0.0)
 
     def add(self, losses: Losses) -> None:
         """Count a batch (kept on its device until it is asked for, so that a GPU need not wait)."""
-        self._parts.append((losses.loss.detach().double().sum(), losses.count.detach().double().sum()))
+        columns = [losses.loss, losses.count, *(losses.sums[name] for name in self.counted)]
+        self._parts.append(torch.stack([column.detach().double().sum() for column in columns]))
         self.sequences += len(losses.loss)
-
-    @property
-    def empty(self) -> bool:
-        """Whether no batch was counted."""
-        return not self._parts and self.count == 0
 
     def gather(self) -> None:
         """Add up what was counted, over all processes."""
-        for loss, count in self._parts:
-            self.loss += float(loss)
-            self.count += float(count)
+        totals = torch.tensor([self.loss, self.count, *self.further.values()], dtype=torch.float64)
+        if self._parts:
+            totals += torch.stack(self._parts).sum(0).cpu()
         self._parts = []
         from torch import distributed
 
         if distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1:
-            device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
-            both = torch.tensor([self.loss, self.count], dtype=torch.float64, device=device)
-            distributed.all_reduce(both)
-            self.loss, self.count = both.tolist()
+            totals = totals.to("cuda" if distributed.get_backend() == "nccl" else "cpu")
+            distributed.all_reduce(totals)
+        self.loss, self.count, *further = totals.tolist()
+        self.further = dict(zip(self.counted, further, strict=True))
 
     @property
     def mean(self) -> float:
         """Loss per prediction."""
         return self.loss / self.count
+
+    def share(self, name: str) -> float:
+        """One of the further sums per prediction, e.g. accuracy from the number of predictions that were right."""
+        return self.further[name] / self.count
 
 
 def refuse_looking_ahead(network: nn.Module, description: Description) -> None:
