@@ -40,10 +40,35 @@ class Bits:
 
 @dataclass(frozen=True)
 class Values:
-    """Real numbers to be regressed or modelled: e.g. ``Values(7, names=(...), unit="°C")``."""
+    """Real numbers to be regressed or modelled, e.g. ``Values(2, ("load", "oil"), mean=(4.1, 20.0), scale=(1.2, 7.5))``.
+
+    Args:
+        size: how many.
+        names: of each.
+        mean: of each on the training data, in its own unit, where the targets are standardised; else ().
+        scale: of each likewise: value in its own unit = target * scale + mean.
+    """
 
     size: int
     names: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Horizon(Values):
+    """The next ``steps`` rows of a series: targets of shape (batch, steps, size).
+
+    Args:
+        steps: rows to forecast.
+        columns: where each value stands among the input's features; () where they are not all among them.
+        naive_error: of each, the mean absolute one-step error of the naive forecast on the training rows, in the unit
+            of the targets: MASE's denominator (Hyndman and Koehler 2006, section 3).
+    """
+
+    steps: int = 1
+    columns: tuple[int, ...] = ()
+    naive_error: tuple[float, ...] = ()
 
 
 Input = Features | Tokens

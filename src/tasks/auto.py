@@ -1,0 +1,48 @@
+"""The task that a data set calls for: how ``data=csv data.task=classification`` finds its Lightning module."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hydra.utils import get_class
+
+from src.config import Mistake
+from src.data.describe import Bits, Classes, Description, Horizon, Tokens, Values
+from src.tasks.base import Task
+
+
+def for_data(*, description: Description, **keywords: Any) -> Task:
+    """The task that the description calls for, with its default settings but for the keywords.
+
+    A data set that can be several things (``data=csv``, ``data=npz``, ...) takes ``task=auto``; whoever wants settings
+    of one task names it, as in ``data=csv task=classification task.pooling=mean``.
+
+    Args:
+        description: the data set's.
+        keywords: see :class:`~src.tasks.base.Task` and the task itself.
+    """
+    return get_class(f"src.tasks.{called_for(description)}")(description=description, **keywords)
+
+
+def called_for(description: Description) -> str:
+    """``module.Class`` of the task for a description.
+
+    >>> called_for(Description(Tokens(65), Classes(("a", "b")), per_step=True, varying_length=True, causal=True))
+    'language.LanguageModelling'
+
+    Raises:
+        Mistake: when no task of ours does that.
+    """
+    output, per_step = description.output, description.per_step
+    if isinstance(output, Horizon):
+        return "forecasting.Forecasting"
+    if isinstance(output, Classes) and not per_step:
+        return "classification.SequenceClassification"
+    if isinstance(output, Classes):
+        tokens = isinstance(description.input, Tokens)
+        return "language.LanguageModelling" if tokens and description.causal else "per_step.PerStepClassification"
+    if isinstance(output, Bits):
+        return "music.PolyphonicMusic"
+    if isinstance(output, Values):
+        return "regression.SequenceRegression"
+    raise Mistake(f"task=auto knows no task for {type(output).__name__}: name it, as in task=classification.")
