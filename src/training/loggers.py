@@ -174,9 +174,9 @@ class MetricsCSV(Logger):
         status = self.path.stat()
         return status.st_ino, status.st_size
 
+    @rank_zero_only
     def _sync(self) -> None:
-        if rank_zero_only.rank == 0 and self.path.exists():
+        if self.path.exists():
             with open(self.path, "rb") as file:
                 os.fsync(file.fileno())
             self._synced = time.monotonic()
-

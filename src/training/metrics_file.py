@@ -13,6 +13,7 @@ from src.config import Mistake
 
 Row = dict[str, int | float]
 LEADING = ("step", "epoch", "seconds")
+TAIL = 1 << 16  # bytes, more than any row has
 
 
 def read_metrics(path: str | os.PathLike[str]) -> list[Row]:
@@ -35,13 +36,23 @@ def read_metrics(path: str | os.PathLike[str]) -> list[Row]:
     rows: list[Row] = []
     for fields in lines:
         try:
-            values = zip(columns, fields, strict=True)
-            rows.append({name: _number(field) for name, field in values if field})
+            rows.append(_row(columns, fields))
         except ValueError:
             raise Mistake(
                 f"{path}, line {lines.line_num}: expected {len(columns)} numbers or empty fields, got {fields}"
             ) from None
     return rows
+
+
+def last_row(path: str | os.PathLike[str]) -> Row:
+    """The last row of a metrics.csv, found without reading the rows before it; empty where there is none."""
+    with open(path, "rb") as file:
+        header = file.readline()
+        start = max(len(header), file.seek(0, os.SEEK_END) - TAIL)
+        file.seek(start)
+        lines = file.read().rpartition(b"\n")[0].splitlines()
+    columns = next(csv.reader([header.decode("utf-8")]), [])
+    return _row(columns, lines[-1].decode("utf-8").split(",")) if lines else {}
 
 
 def columns_of(rows: Iterable[Row]) -> list[str]:
@@ -74,6 +85,10 @@ def replace_file(path: Path, content: bytes) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def _row(columns: list[str], fields: list[str]) -> Row:
+    return {name: _number(field) for name, field in zip(columns, fields, strict=True) if field}
 
 
 def _number(field: str) -> int | float:

@@ -1,0 +1,131 @@
+"""What happens between batches and epochs: the noise stream, the checkpoint to go on from, timing, divergence."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from src.streams import derive
+
+
+class Diverged(RuntimeError):
+    """The training loss stopped being a number; a result of its own kind, not a fault of the program."""
+
+
+class NoiseStream(pl.Callback):
+    """Lets dropout and other noise draw from the stream ``noise``, and keeps that stream's state in checkpoints.
+
+    Args:
+        seed: the run's seed; each process of a distributed run has its own stream.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self._kept: dict[str, Any] | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin the stream, or go on where the checkpoint left it."""
+        if self._kept is None:
+            torch.manual_seed(derive(self.seed, "noise", trainer.global_rank))
+            return
+        torch.set_rng_state(self._kept["cpu"])
+        if self._kept["cuda"] is not None and torch.cuda.is_available():
+            torch.cuda.set_rng_state(self._kept["cuda"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """The generators' states, as tensors."""
+        cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() and torch.cuda.is_initialized() else None
+        return {"cpu": torch.get_rng_state(), "cuda": cuda}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Remember the states until training starts."""
+        self._kept = state_dict
+
+
+class LastCheckpoint(pl.Callback):
+    """Writes ``last.ckpt`` between two epochs, when everything of the finished one is done.
+
+    Lightning's own checkpoint at the end of an epoch comes before that epoch's ``train/`` metrics are logged and before
+    a plateau scheduler has stepped, so a run resumed from it would differ from an undisturbed one.
+
+    Args:
+        path: the file.
+        every_seconds: at least this long between two writes; 0 writes after every epoch.
+    """
+
+    def __init__(self, path: Path, every_seconds: float = 1.0) -> None:
+        self.path, self.every_seconds = path, every_seconds
+        self._written = -math.inf
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write what the last epoch left."""
+        if trainer.current_epoch == 0 or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        due = time.monotonic() - self._written >= self.every_seconds
+        if trainer.strategy.broadcast(due):
+            trainer.save_checkpoint(self.path)
+            self._written = time.monotonic()
+
+
+class Watch(pl.Callback):
+    """Measures the time of training epochs and stops a run whose loss is no longer a number.
+
+    Args:
+        earlier: what an earlier attempt at the same run measured (:attr:`measured`), to go on from.
+
+    Attributes:
+        measured: epochs' seconds, steps, sequences; seconds to each epoch's end since training began.
+    """
+
+    def __init__(self, earlier: dict[str, Any] | None = None) -> None:
+        self.measured: dict[str, Any] = {"epoch_seconds": [], "elapsed": [], "steps": 0, "sequences": 0}
+        self._earlier = earlier
+        self._start = self._epoch_start = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was measured so far, so that a resumed run goes on counting."""
+        return {key: list(v) if isinstance(v, list) else v for key, v in self.measured.items()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from an earlier attempt's measurement."""
+        self.measured = state_dict
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock; time spent before a kill counts, time between kill and resume does not."""
+        self._start = time.perf_counter() - (self.measured["elapsed"][-1] if self.measured["elapsed"] else 0.0)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start an epoch's clock."""
+        self._epoch_start = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count, and look at the loss: at every batch on a CPU, now and then on a GPU, which would have to wait."""
+        self.measured["steps"] += 1
+        self.measured["sequences"] += len(batch.lengths)
+        loss: Tensor = outputs["loss"]
+        if loss.device.type != "cpu" and batch_idx % 50:
+            return
+        if not math.isfinite(loss.item()):
+            raise Diverged(f"the training loss is {loss.item()} at step {trainer.global_step}")
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Training of this epoch is over (validation runs inside Lightning's training epoch)."""
+        if trainer.training or trainer.state.fn == "fit":
+            self._stop()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note when the epoch ended."""
+        self._stop()
+        self.measured["elapsed"].append(time.perf_counter() - self._start)
+
+    def _stop(self) -> None:
+        if len(self.measured["epoch_seconds"]) == len(self.measured["elapsed"]):
+            self.measured["epoch_seconds"].append(time.perf_counter() - self._epoch_start)

@@ -1,0 +1,187 @@
+"""A run being trained: its directory and record, its loggers, and how it ends."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from src.config import choices, in_words, instantiate, new_run_directory, output_directory, plain
+from src.data.module import SequenceData
+from src.runs import machine
+from src.runs.identity import identity
+from src.runs.load import read_checkpoint
+from src.runs.record import RunRecord, Status, find_runs, read_record
+from src.tasks.base import Task
+from src.training.callbacks import Diverged
+from src.training.loggers import MetricsCSV
+
+
+class Job:
+    """The surroundings of one training: a context manager that writes the run's record however it ends.
+
+    >>> # with Job(cfg) as job: data, task = build(cfg); job.identify(data, task); ...; job.finish(metrics)
+
+    Args:
+        cfg: the composed config.
+
+    Attributes:
+        record: the run's directory and ``result.json``.
+        checkpoint: what training goes on from; None: from the start.
+        loggers: metrics.csv and, where configured, wandb; empty in the further processes of a distributed run.
+        main: whether this is the process that writes (the first of a distributed run).
+    """
+
+    def __init__(self, cfg: DictConfig) -> None:
+        self.cfg, self.config = cfg, plain(cfg)
+        self.main = rank_zero_only.rank == 0
+        self.record = RunRecord(Path(cfg.paths.run_dir) if cfg.paths.run_dir else new_run_directory(cfg))
+        self.checkpoint: str | None = None
+        self.loggers: list[Logger] = []
+        self.choices = choices()
+        self._mirror: Any = None
+        self._neighbours = machine.Neighbours()
+        if cfg.ckpt not in (None, "auto"):
+            read_checkpoint(Path(cfg.ckpt))  # refuses what cannot be read, before anything is started
+            self.checkpoint = str(Path(cfg.ckpt).resolve())
+
+    def __enter__(self) -> Job:
+        if self.main and self.cfg.ckpt != "auto":
+            self._begin()
+        return self
+
+    def _begin(self, **facts: Any) -> None:
+        name = self.cfg.name or "-".join([*self.choices.values(), f"seed{self.cfg.seed}"])
+        earlier = read_record(self.record.directory) or {}
+        facts.setdefault("id", earlier.get("id") or secrets.token_hex(6))
+        self.record.begin(
+            self.config,
+            name=name,
+            seed=self.cfg.seed,
+            choices=self.choices,
+            versions=machine.versions(),
+            git=machine.git(),
+            command=sys.argv,
+            **facts,
+        )
+
+    def identify(self, data: SequenceData, task: Task) -> None:
+        """Fix the run's identity, now that data and network are known; with ``ckpt=auto`` take up an unfinished run.
+
+        Args:
+            data: read already.
+            task: on the CPU, as built.
+        """
+        if not self.main:
+            return
+        backend, reason = backend_of(task, self.cfg.trainer.get("accelerator", "cpu"))
+        precision = str(self.cfg.trainer.get("precision", "32-true"))
+        name = identity(self.config, backend=backend, precision=precision, data_checksum=data.checksum)
+        if self.cfg.ckpt == "auto":
+            self._take_up(name)
+        self.record.note(
+            identity=name,
+            backend={"name": backend, "precision": precision, "reason": reason},
+            data={
+                "checksum": data.checksum,
+                "sequences": {split: len(part) for split, part in data.splits.items()},
+                **data.notes,
+            },
+            baselines=data.baselines,
+            parameters=task.count_parameters(),
+            hardware=machine.hardware(),
+        )
+
+    def _take_up(self, name: str) -> None:
+        """Move to the newest unfinished run of this identity; begin a new one where there is none."""
+        for directory, content in find_runs(Path(self.cfg.paths.runs_dir)):
+            if content.get("identity") == name and content["status"] in ("interrupted", "failed"):
+                _discard(self.record.directory)
+                self.record = RunRecord(directory)
+                last = self.record.checkpoints / "last.ckpt"
+                self.checkpoint = str(last.resolve()) if last.is_file() else None
+                logging.getLogger(__name__).info("Going on with the unfinished run in %s", directory)
+                break
+        self._begin()
+
+    def start_loggers(self) -> list[Logger]:
+        """Open metrics.csv and, where configured, the wandb run; on a resumed run both go on without a gap."""
+        if not self.main or self.cfg.trainer.get("fast_dev_run"):
+            return self.loggers
+        csv = MetricsCSV(self.record.directory)
+        csv.resume(int(read_checkpoint(Path(self.checkpoint))["global_step"]) if self.checkpoint else 0)
+        self.loggers = [csv]
+        if self.cfg.get("logger") is not None:
+            facts = self.record.content
+            logger = dict(self.cfg.logger)
+            self._mirror = instantiate(
+                {**logger, "tags": [*logger.get("tags", []), *self.cfg.tags]},
+                directory=self.record.directory,
+                run_id=facts["id"],
+                name=facts["name"],
+                config={**self.config, "identity": facts["identity"]},
+                resume=facts["attempts"] > 1,
+            )
+            self._mirror.begin(csv.rows)
+            self._mirror.summary({f"parameters/{key}": value for key, value in facts["parameters"].items()})
+            self.record.note(wandb={"id": facts["id"], "mode": self._mirror.mode, "url": self._mirror.url})
+            self.loggers.append(self._mirror)
+        return self.loggers
+
+    def log(self, metrics: dict[str, float], epoch: int, step: int) -> None:
+        """Put the final metrics into metrics.csv and wandb, at the step where training ended."""
+        for logger in self.loggers:
+            logger.log_metrics({"epoch": epoch, **metrics}, step)
+        if self._mirror is not None:
+            self._mirror.summary(metrics)
+
+    def shared(self) -> dict[str, Any]:
+        """Whether other processes used this machine while the run trained."""
+        busy = self._neighbours.busy_cores()
+        return {"others_busy_cores": busy, "shared": None if busy is None else busy > 0.1}
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        status: Status = "finished"
+        if isinstance(error, Diverged):
+            status = "diverged"
+        elif isinstance(error, KeyboardInterrupt | SystemExit | SIGTERMException):
+            status = "interrupted"
+        elif error is not None:
+            status = "failed"
+        if self._mirror is not None:
+            self._mirror.finish(0 if error is None else 1)
+        if self.main and self.record.content:
+            self.record.note(memory=machine.peak_memory())
+            self.record.end(status, None if error is None else in_words(error))
+        return status == "diverged"
+
+
+def backend_of(task: Task, accelerator: str) -> tuple[str, str | None]:
+    """What runs the recurrence there, and why it is not the first choice; a user's own network goes by its class."""
+    device = (
+        "cuda" if accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available()) else "cpu"
+    )
+    network = task.network
+    if not hasattr(network, "resolved_backend"):
+        return type(network).__name__, None
+    return network.resolved_backend(device, torch.float32), network.backend_reason(device, torch.float32)  # type: ignore[operator]
+
+
+def _discard(directory: Path) -> None:
+    """Remove the directory that Hydra has just made for a job which goes on in another one."""
+    if output_directory() != directory or (directory / "result.json").exists():
+        return
+    for handler in list(logging.getLogger().handlers):
+        if isinstance(handler, logging.FileHandler) and Path(handler.baseFilename).parent == directory.resolve():
+            handler.close()
+            logging.getLogger().removeHandler(handler)
+    shutil.rmtree(directory)

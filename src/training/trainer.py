@@ -1,0 +1,132 @@
+"""Lightning's trainer as composed, with the callbacks and loggers that every run has."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
+from pytorch_lightning.loggers.logger import Logger
+
+from src.config import Mistake, instantiate
+from src.runs.record import RunRecord
+from src.tasks.base import Task
+from src.training.callbacks import LastCheckpoint, NoiseStream, Watch
+
+
+def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[Logger]) -> pl.Trainer:
+    """The trainer of a run.
+
+    Args:
+        cfg: the composed config; ``trainer`` and ``callbacks`` are used.
+        record: whose directory the checkpoints go to.
+        task: says by which metric the best epoch is chosen.
+        loggers: where metrics go.
+
+    Raises:
+        Mistake: when this machine has not what the trainer asks for.
+    """
+    refuse_what_is_not_here(cfg.trainer)
+    hush()
+    callbacks: list[pl.Callback] = [NoiseStream(cfg.seed), Watch()]
+    settings = dict(cfg.callbacks.get("last") or {})
+    callbacks += [instantiate(node) for name, node in cfg.callbacks.items() if node is not None and name != "last"]
+    if cfg.trainer.enable_progress_bar:
+        callbacks.append(RichProgressBar(refresh_rate=10))
+    callbacks.append(LastCheckpoint(record.checkpoints / "last.ckpt", **settings))
+    if not cfg.trainer.get("fast_dev_run"):
+        callbacks.append(best_checkpoint(record, task))
+    trainer: pl.Trainer = instantiate(
+        cfg.trainer,
+        callbacks=callbacks,
+        logger=loggers or False,
+        enable_checkpointing=not cfg.trainer.get("fast_dev_run"),
+        default_root_dir=str(record.directory),
+    )
+    return trainer
+
+
+def best_checkpoint(record: RunRecord, task: Task) -> ModelCheckpoint:
+    """Keeps the weights of the epoch with the best ``task.monitor``; the first of equals."""
+    return ModelCheckpoint(
+        dirpath=record.checkpoints,
+        filename="best",
+        monitor=task.monitor,
+        mode=task.mode,
+        save_weights_only=True,
+        auto_insert_metric_name=False,
+        enable_version_counter=False,
+        save_on_train_epoch_end=True,
+    )
+
+
+def refuse_what_is_not_here(trainer: DictConfig) -> None:
+    """Refuse a trainer that this machine cannot serve.
+
+    Raises:
+        Mistake: a GPU is asked for where there is none, or a precision that the CPU has not.
+    """
+    if trainer.get("accelerator") in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise Mistake(
+            "This trainer needs a CUDA device and this machine has none: use trainer=cpu (or trainer=ddp_cpu for two "
+            "processes)."
+        )
+    precision = str(trainer.get("precision", "32-true"))
+    if trainer.get("accelerator") == "cpu" and precision not in ("32", "64", "32-true", "64-true"):
+        raise Mistake(
+            f"trainer.precision={precision} is for GPUs: on this CPU it is slower and nn.LSTM refuses it; use "
+            "trainer.precision=32-true, or trainer=gpu."
+        )
+
+
+def hush() -> None:
+    """Keep Lightning's tips and reminders from the screen; errors and warnings that matter stay."""
+    for name in ("pytorch_lightning.utilities.rank_zero", "lightning.pytorch.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        r".*isinstance\(treespec, LeafSpec\).*",
+        r".*does not have many workers.*",
+        r".*number of training batches.*is smaller than the logging interval.*",
+        r".*Checkpoint directory .* exists and is not empty.*",
+    ):
+        warnings.filterwarnings("ignore", message)
+
+
+def measuring_trainer(trainer: DictConfig) -> pl.Trainer:
+    """One process that counts every sequence once, on the same kind of device and in the same precision."""
+    hush()
+    return pl.Trainer(
+        accelerator=trainer.get("accelerator", "cpu"),
+        devices=1,
+        precision=trainer.get("precision", "32-true"),
+        deterministic=trainer.get("deterministic", False),
+        limit_val_batches=trainer.get("limit_val_batches", 1.0) or 1.0,
+        limit_test_batches=trainer.get("limit_test_batches", 1.0) or 1.0,
+        fast_dev_run=trainer.get("fast_dev_run", False),
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+
+
+def measure(task: Task, data: pl.LightningDataModule, split: str, trainer: DictConfig) -> dict[str, float]:
+    """Metrics of ``val`` or ``test`` by name, as ``split/name``; the task keeps the sequences in ``task.tables``.
+
+    Raises:
+        Mistake: for another split.
+    """
+    measuring = measuring_trainer(trainer)
+    if split == "val":
+        found = measuring.validate(task, datamodule=data, verbose=False)
+    elif split == "test":
+        found = measuring.test(task, datamodule=data, verbose=False)
+    else:
+        raise Mistake(f"split={split} is unknown: it must be val or test.")
+    values: dict[str, Any] = dict(found[0])
+    return {name: float(value) for name, value in values.items()}

@@ -1,0 +1,253 @@
+"""The logger that shows metrics.csv on Weights & Biases."""
+
+import os
+from argparse import Namespace
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric.loggers.logger import rank_zero_experiment
+from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from src.config import Mistake
+from src.training.metrics_file import Row, last_row, read_metrics
+from src.training.wandb_folders import supersede, sync_command
+from src.training.wandb_mode import LOGGED_IN, choose_mode, require_login
+
+INIT_TIMEOUT = 30.0  # seconds for the server to accept a run
+UPLOAD_TIMEOUT = 120.0  # seconds for the upload after the last step, until it is left to `wandb sync`
+MODES = ("auto", "online", "offline", "disabled")
+
+
+class WandbMirror(WandbLogger):
+    """Shows every row of metrics.csv once on Weights & Biases, at the row's own step.
+
+    >>> import tempfile
+    >>> from src.training.loggers import MetricsCSV
+    >>> directory = tempfile.mkdtemp()
+    >>> loggers = [MetricsCSV(directory), WandbMirror(directory, "gatebench", "run1", mode="disabled")]
+    >>> loggers[1].begin(loggers[0].rows)
+    wandb: disabled (logger.mode)
+    >>> for logger in loggers:  # what Trainer(logger=loggers) does
+    ...     logger.log_metrics({"epoch": 0, "train/loss": 0.5}, step=0)
+    >>> loggers[1].finish(exit_code=0)
+
+    It stands after `MetricsCSV` in the list of loggers and sends what the file holds, each row when the next
+    one begins and the last one at the end, because wandb cannot add to a step that it has. Images, audio and
+    other media logged through it (`log_image`, ...) go with the row of their step.
+
+    A resumed run ends with every step on the server once, whichever way the attempts were logged:
+
+    - offline, then offline: the rows that are kept are written again into a fresh offline folder under the
+      same run id, and the older folders are marked as superseded (see `wandb_folders`). Media are not in
+      metrics.csv: those of earlier attempts stay in the older folders.
+    - online, then online: the server's run goes on; only rows after its last step are sent. Steps that were
+      made again after a checkpoint keep the values that the server had first.
+    - offline, then online: the server has nothing of the run and gets every row; the offline folders are marked.
+    - online, then offline: the fresh folder holds every row; its sync replaces what the server has, line by
+      line from the first.
+
+    Args:
+        directory: the run directory; wandb writes to `wandb/` in it.
+        project: wandb project.
+        run_id: wandb id of the run, the same in every attempt.
+        name: display name; None: wandb makes one up.
+        group: runs that belong together; None: none.
+        job_type: what the run does, e.g. `train`.
+        tags: labels.
+        config: the resolved config, plain containers only.
+        mode: `auto` (see `choose_mode`), `online`, `offline` or `disabled`.
+        timeout: seconds that the server has to answer in mode `auto`.
+        resume: whether an earlier attempt may be on the server; then its run goes on.
+        entity: wandb user or team; None: the user's default.
+
+    Raises:
+        Mistake: an unknown mode.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        project: str,
+        run_id: str,
+        name: str | None = None,
+        group: str | None = None,
+        job_type: str | None = None,
+        tags: Sequence[str] = (),
+        config: Mapping[str, Any] | None = None,
+        mode: str = "auto",
+        timeout: float = 2.0,
+        resume: bool = False,
+        entity: str | None = None,
+    ) -> None:
+        if mode not in MODES:
+            raise Mistake(f"mode of the wandb logger: {mode!r}; expected one of {', '.join(MODES)}")
+        super().__init__(
+            name=name,
+            save_dir=Path(directory),
+            version=run_id,
+            project=project,
+            log_model=False,
+            entity=entity,
+            group=group,
+            job_type=job_type,
+            tags=list(tags),
+            config=dict(config or {}),
+        )
+        self._experiment: Any = None
+        self.directory = Path(directory)
+        self.mode: Any = mode
+        self._timeout = timeout
+        self._resume = resume
+        self._is_open = False
+        self._sent = -1  # the last step that wandb has
+        self._held: Row = {}  # the row that may still grow
+        self._media: dict[
+            int, dict[str, Any]
+        ] = {}  # by step, until a row of that step or a later one is sent
+        self._summary: dict[str, Any] = {}
+
+    @rank_zero_only
+    def begin(self, rows: Iterable[Row]) -> None:
+        """Opens the wandb run, says in one line how and where, and sends the rows that wandb lacks.
+
+        Args:
+            rows: the rows of metrics.csv, after `MetricsCSV.resume` where the run is resumed.
+
+        Raises:
+            Mistake: mode `online` without a login, or the server refuses the run.
+        """
+        import wandb
+
+        wandb.setup(settings=wandb.Settings(silent=True))
+        reason = "logger.mode"
+        if self.mode == "auto":
+            self.mode, reason = choose_mode(self._timeout)
+        elif self.mode == "online":
+            require_login()
+        run = self._open_run(reason)
+        self._sent = run.starting_step - 1
+        for row in rows:
+            self._send(row)
+        if self.mode != "disabled":
+            supersede(self.directory, str(self._id), by=Path(run.settings.sync_dir))
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The wandb run, opened if `begin` was not called."""
+        if self._experiment is None:
+            self.begin(read_metrics(self.directory / "metrics.csv"))
+        return self._experiment
+
+    @property
+    def url(self) -> str | None:
+        """Address of the run, where it is online."""
+        return self._experiment.url if self._experiment is not None and self.mode == "online" else None
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Takes over the row of this step from metrics.csv, where `MetricsCSV` has just written it.
+
+        Args:
+            metrics: numbers, which are in metrics.csv, or media, which go with the row of their step.
+            step: the global step; None, for media: that of the latest row.
+
+        Raises:
+            Mistake: metrics.csv has no row for the step.
+        """
+        _ = self.experiment
+        if not all(isinstance(value, Real) for value in metrics.values()):
+            self._media.setdefault(
+                int(self._held.get("step", self._sent)) if step is None else step, {}
+            ).update(metrics)
+            return
+        row = last_row(self.directory / "metrics.csv")
+        if row.get("step") != step:
+            raise Mistake(
+                f"metrics.csv has no row for step {step}: log numbers through the trainer, with MetricsCSV before "
+                "WandbMirror in its list of loggers"
+            )
+        if self._held and self._held["step"] < row["step"]:
+            self._send(self._held)
+        self._held = row
+
+    def log_hyperparams(self, params: Mapping[str, Any] | Namespace) -> None:
+        """Does nothing: the resolved config went to wandb when the run began."""
+
+    @rank_zero_only
+    def summary(self, values: Mapping[str, Any]) -> None:
+        """Sets values of the run's summary; they win over the last values of the rows.
+
+        Args:
+            values: plain values by name, e.g. parameter counts and final metrics.
+        """
+        self.experiment.summary.update(dict(values))
+        self._summary.update(values)
+
+    @rank_zero_only
+    def finish(self, exit_code: int = 0) -> None:
+        """Sends what is left and closes the run, so that the next one in this process is a run of its own.
+
+        Prints the sync command of an offline run. An upload that takes longer than `UPLOAD_TIMEOUT` is given up with
+        a line that says how to go on.
+
+        Args:
+            exit_code: 0, or something else for a run that failed.
+        """
+        if not self._is_open:
+            return
+        self._is_open = False
+        for row in read_metrics(self.directory / "metrics.csv"):
+            self._send(row)
+        for step in sorted(self._media):
+            self._experiment.log(self._media[step], step=max(step, self._sent), commit=True)
+        self._experiment.summary.update(self._summary)
+        try:
+            self._experiment.finish(exit_code=exit_code)
+        except TimeoutError:
+            folder = self._experiment.settings.sync_dir
+            print(f"wandb: the upload was not done after {UPLOAD_TIMEOUT:g} s; later: wandb sync {folder}")
+        if self.mode == "offline" and (command := sync_command(self.directory)):
+            print(f"wandb: {command}")
+
+    def _open_run(self, reason: str) -> Any:
+        import wandb
+
+        may_fall_back = reason == LOGGED_IN
+        settings = wandb.Settings(
+            silent=True,
+            console="off",
+            disable_code=True,
+            init_timeout=INIT_TIMEOUT,
+            finish_timeout=UPLOAD_TIMEOUT,
+            finish_timeout_raises=True,
+        )
+        options = {name: value for name, value in self._wandb_init.items() if name != "anonymous"}
+        options["resume"] = "allow" if self._resume and self.mode == "online" else None
+        try:
+            run = wandb.init(**options, mode=self.mode, reinit="finish_previous", settings=settings)
+        except wandb.Error as error:
+            if not may_fall_back:
+                raise Mistake(
+                    f"wandb could not open the run online: {error}; logger.mode=offline needs no server"
+                ) from None
+            self.mode = "offline"
+            return self._open_run(f"the server refused the run: {error}")
+        self._experiment, self._is_open = run, True
+        print(f"wandb: {self.mode}" + (f", {run.url}" if self.mode == "online" else f" ({reason})"))
+        return run
+
+    def _send(self, row: Row) -> None:
+        step = int(row["step"])
+        if step <= self._sent:
+            return
+        for earlier in sorted(at for at in self._media if self._sent < at < step):
+            self._experiment.log(self._media.pop(earlier), step=earlier, commit=True)
+        values: dict[str, Any] = {name: value for name, value in row.items() if name != "step"}
+        for at in [at for at in self._media if at <= step]:
+            values |= self._media.pop(at)
+        self._experiment.log(values, step=step, commit=True)
+        self._sent = step
