@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -19,9 +19,10 @@ class Batch:
         x: inputs, (batch, time, features) float or (batch, time) whole numbers for tokens; 0 past a length.
         y: targets, (batch, ...) for one per sequence or (batch, time, ...) for one per step; 0 past a length.
         lengths: (batch,) whole numbers of 1 or more, always on the CPU (packing needs them there).
-        rows: (batch,) the sequences' positions in their split.
-        starts: (batch,) whether each row begins a sequence. None: all do. Where it is False the row goes on from the
-            batch before it (truncated BPTT), and the task carries the state over.
+        rows: (batch,) the sequences' positions in their split, always on the CPU.
+        starts: (batch,) whether each row begins a sequence, always on the CPU. None: all do, and all are whole. Where
+            it is False the row goes on from the same row of the batch before (truncated BPTT), and the task carries
+            the state over.
     """
 
     x: Tensor
@@ -31,12 +32,9 @@ class Batch:
     starts: Tensor | None = None
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
-        """The same batch on ``device``, lengths excepted."""
-
-        def move(t: Tensor | None) -> Tensor | None:
-            return None if t is None else t.to(device, non_blocking=non_blocking)
-
-        return replace(self, x=move(self.x), y=move(self.y), rows=move(self.rows), starts=move(self.starts))
+        """The same batch with ``x`` and ``y`` on ``device``; what only says which rows they are stays."""
+        x, y = (tensor.to(device, non_blocking=non_blocking) for tensor in (self.x, self.y))
+        return replace(self, x=x, y=y)
 
     def pin_memory(self) -> Batch:
         """The same batch in page-locked memory, for faster copies to a GPU."""
@@ -47,6 +45,24 @@ class Batch:
         """(batch, time), True at steps that exist."""
         steps = torch.arange(self.x.shape[1], device=self.x.device)
         return steps[None, :] < self.lengths.to(self.x.device)[:, None]
+
+
+class Chunk(NamedTuple):
+    """Which part of which sequences makes a batch, where sequences are read in pieces (see ``src/data/streams.py``).
+
+    Args:
+        rows: (batch,) the stream of each row, the same in all chunks that go on from one another.
+        sequences: (batch,) the position of each row's sequence in its split.
+        offsets: (batch,) the first step within the sequence.
+        lengths: (batch,) steps, 1 or more.
+        starts: (batch,) whether the stream begins here.
+    """
+
+    rows: Tensor
+    sequences: Tensor
+    offsets: Tensor
+    lengths: Tensor
+    starts: Tensor
 
 
 class Split(Protocol):
@@ -99,18 +115,28 @@ class FlatSplit:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def __getitem__(self, rows: Tensor) -> Batch:
-        rows = torch.as_tensor(rows)
-        lengths = self.lengths[rows]
+    def __getitem__(self, part: Tensor | Chunk) -> Batch:
+        """The batch of some rows, whole, or of a chunk of them."""
+        if isinstance(part, Chunk):
+            rows, sequences, offsets, lengths, starts = part
+            begins = self.begins[sequences] + offsets
+        else:
+            rows = sequences = torch.as_tensor(part)
+            begins, lengths, starts = self.begins[rows], self.lengths[rows], None
         steps = torch.arange(int(lengths.max()))
         inside = steps[None, :] < lengths[:, None]
-        where = self.begins[rows][:, None] + torch.where(inside, steps[None, :], 0)
-        x = _padded(self.values, where, inside, self.dtype)
-        y = self.targets[rows] if not self.per_step else _padded(self.targets, where + self.shift, inside, None)
-        return Batch(x, y if self.target_dtype is None else y.to(self.target_dtype), lengths, rows)
+        where = begins[:, None] + torch.where(inside, steps[None, :], 0)
+        x = self.inputs(where, inside)
+        y = padded(self.targets, where + self.shift, inside) if self.per_step else self.targets[sequences]
+        return Batch(x, y if self.target_dtype is None else y.to(self.target_dtype), lengths, rows, starts)
+
+    def inputs(self, where: Tensor, inside: Tensor) -> Tensor:
+        """What the network reads at the steps ``where`` (batch, time) of ``values``, 0 where not ``inside``."""
+        return padded(self.values, where, inside, self.dtype)
 
 
-def _padded(flat: Tensor, where: Tensor, inside: Tensor, dtype: torch.dtype | None) -> Tensor:
+def padded(flat: Tensor, where: Tensor, inside: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """``flat[where]``, (batch, time, ...), cast to ``dtype``, 0 where not ``inside`` (batch, time)."""
     out = flat[where]
     if dtype is not None:
         out = out.to(dtype)
@@ -159,16 +185,23 @@ class BatchOrder(Sampler[Tensor]):
         return [found[i] for i in torch.randperm(len(found), generator=generator).tolist()]
 
     def __iter__(self) -> Iterator[Tensor]:
-        rank, world = _place()
+        rank, world = place()
         batches = self.batches()
         if self.seed_of_epoch is not None and world > 1:
             batches = batches[: len(batches) // world * world]
         yield from batches[rank::world]
 
     def __len__(self) -> int:
-        rank, world = _place()
+        rank, world = place()
         number = len(self.batches())
         return number // world if self.seed_of_epoch is not None else len(range(rank, number, world))
+
+
+def padding(order: BatchOrder) -> float:
+    """The share of all steps in an epoch's batches that is padding, from 0 to 1."""
+    batches = order.batches()
+    steps = sum(len(rows) * int(order.lengths[rows].max()) for rows in batches)
+    return 1 - int(order.lengths.sum()) / steps if steps else 0.0
 
 
 class SeedOfEpoch(Protocol):
@@ -178,7 +211,8 @@ class SeedOfEpoch(Protocol):
         ...
 
 
-def _place() -> tuple[int, int]:
+def place() -> tuple[int, int]:
+    """(rank, number) of this process among those that train together."""
     from torch import distributed
 
     if distributed.is_available() and distributed.is_initialized():

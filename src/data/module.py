@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 
-from src.data.batches import Batch, BatchOrder, Split
+from src.config import Mistake
+from src.data.batches import Batch, BatchOrder, Split, padding
 from src.data.describe import Description
 from src.data.files import Source
+from src.data.streams import ChunkOrder
 from src.streams import derive
 
 EVALUATION_SPLITS = ("val", "test")
@@ -38,6 +40,8 @@ class SequenceData(pl.LightningDataModule):
         seed: the run's seed; the streams ``split`` and ``order`` come from it.
         pool: batches in a pool that is sorted by length before it is cut (see ``BatchOrder``).
         num_workers: processes that load ahead; 0 is fastest for data in memory.
+        chunk: steps of a batch, where long sequences are read in pieces and the state is carried from one to the next
+            (truncated BPTT, see ``src/data/streams.py``); None: every sequence whole.
 
     Attributes:
         sources: where the class's named sets come from, by config name (``data=NAME``); known without reading them.
@@ -58,11 +62,12 @@ class SequenceData(pl.LightningDataModule):
         seed: int = 0,
         pool: int = 50,
         num_workers: int = 0,
+        chunk: int | None = None,
     ) -> None:
         super().__init__()
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or 4 * batch_size
-        self.seed, self.pool, self.num_workers = seed, pool, num_workers
+        self.seed, self.pool, self.num_workers, self.chunk = seed, pool, num_workers, chunk
         self.splits: dict[str, Split] = {}
         self.baselines: dict[str, float] = {}
         self.checksum = ""
@@ -83,6 +88,8 @@ class SequenceData(pl.LightningDataModule):
         """What the data are; reads them the first time."""
         if self._description is None:
             self._description = self.read()
+            if self._description.varying_length:
+                self._note_padding()
         return self._description
 
     def setup(self, stage: str | None = None) -> None:
@@ -93,11 +100,9 @@ class SequenceData(pl.LightningDataModule):
         """Batches of one split: shuffled anew every epoch, or in a fixed order (sorted by length)."""
         _ = self.description
         split = self.splits[name]
-        size = self.batch_size if name == "train" else self.eval_batch_size
-        seed_of_epoch = partial(derive, self.seed, "order") if shuffle else None
         return DataLoader(
             split,  # type: ignore[arg-type]
-            sampler=self.order(split, size, seed_of_epoch),
+            sampler=self._order_of(name, shuffle),
             batch_size=None,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
@@ -106,9 +111,30 @@ class SequenceData(pl.LightningDataModule):
             generator=torch.Generator().manual_seed(0),
         )
 
-    def order(self, split: Split, size: int, seed_of_epoch: partial[int] | None) -> BatchOrder:
-        """The sampler of a split; data that go on from batch to batch (streams) have one of their own."""
-        return BatchOrder(split.lengths, size, seed_of_epoch, self.pool)
+    def _order_of(self, name: str, shuffle: bool) -> Sampler[Any]:
+        size = self.batch_size if name == "train" else self.eval_batch_size
+        return self.order(self.splits[name], size, partial(derive, self.seed, "order") if shuffle else None)
+
+    def _note_padding(self) -> None:
+        for name in self.splits:
+            order = self._order_of(name, shuffle=name == "train")
+            if isinstance(order, BatchOrder):
+                self.notes[f"{name}/padding"] = round(padding(order), 4)
+
+    def order(self, split: Split, size: int, seed_of_epoch: partial[int] | None) -> Sampler[Any]:
+        """The sampler of a split: whole sequences, or chunks of them where ``chunk`` is set.
+
+        Raises:
+            Mistake: when sequences are to be cut that have one target each.
+        """
+        if self.chunk is None:
+            return BatchOrder(split.lengths, size, seed_of_epoch, self.pool)
+        if not self.description.per_step:
+            raise Mistake(
+                f"data.chunk={self.chunk} cuts sequences, but this data set has one target for each whole sequence: "
+                "it must be null."
+            )
+        return ChunkOrder(split.lengths, size, seed_of_epoch, self.chunk, self.pool)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training batches, in an order that depends on seed and epoch only."""

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from src.config import Mistake
 from src.data.batches import Batch
 from src.data.describe import Description
+from src.recurrent import Stack, count_parameters
+from src.tasks.carry import Carry
 from src.tasks.encoder import Encoder
 from src.tasks.sequences import SequenceTable
 
@@ -91,6 +93,7 @@ class Task(pl.LightningModule):
             self.metrics[split + "_"] = nn.ModuleDict(self.make_metrics())
         self.sums = {split: PooledLoss(self.counted) for split in SPLITS}
         self.tables: dict[str, SequenceTable] = {}
+        self.carries = {training: Carry() for training in (True, False)}
 
     # ------------------------------------------------------------------------------------------- for subclasses
 
@@ -114,8 +117,17 @@ class Task(pl.LightningModule):
         return losses.loss.sum() / losses.count.sum()
 
     def run(self, batch: Batch, state: State = None) -> tuple[Tensor, State]:
-        """(output of the network (batch, time, output_size), final state) for a batch."""
-        return self.network(self.encoder(batch.x), state, lengths=batch.lengths)
+        """(output of the network (batch, time, output_size), final state) for a batch.
+
+        Rows that go on from the last batch start from its state, unless one is given.
+        """
+        carry = self.carries[self.training] if batch.starts is not None and state is None else None
+        if carry is not None:
+            state = carry.before(batch, self.network)
+        output, state = self.network(self.encoder(batch.x), state, lengths=batch.lengths)
+        if carry is not None:
+            carry.after(batch, state)
+        return output, state
 
     # -------------------------------------------------------------------------------------------- for Lightning
 
@@ -175,6 +187,19 @@ class Task(pl.LightningModule):
     def on_test_epoch_end(self) -> None:
         """Log ``test/``."""
         self._log_split("test")
+
+    def count_parameters(self) -> dict[str, int]:
+        """How many parameters there are, by what they are for.
+
+        Returns:
+            ``recurrent`` (the network without encoder and head), ``effective`` (the same, two bias vectors that only
+            ever add up counted as one), ``total`` (everything that is trained).
+        """
+        recurrent = sum(p.numel() for p in self.network.parameters())
+        counts = {"recurrent": recurrent, "effective": recurrent}
+        if isinstance(self.network, Stack):
+            counts = count_parameters(self.network)
+        return counts | {"total": sum(p.numel() for p in self.parameters())}
 
     def configure_optimizers(self) -> Any:
         """Optimizer and scheduler as configured; a scheduler that needs a metric gets :attr:`monitor`."""
