@@ -1,0 +1,70 @@
+"""Next-frame prediction of polyphonic music."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from src.config import Mistake
+from src.data.batches import Batch
+from src.data.describe import Bits
+from src.tasks.base import Losses, PooledLoss, Task
+
+REDUCTIONS = ("per_step", "per_sequence")
+
+
+class PolyphonicMusic(Task):
+    """Which keys sound in the next frame: ``nll`` in nats per step and ``frame_acc``.
+
+    The loss of a step is the binary cross-entropy summed over the keys; ``nll`` is its mean over all steps of all
+    pieces (Chung et al. 2014). Frame accuracy is TP / (TP + FP + FN), each counted over all keys and steps, a key
+    being predicted where its probability is above one half (Bay et al. 2009; Boulanger-Lewandowski et al. 2012).
+
+    >>> # python -m src.train data=nottingham task.reduction=per_sequence
+
+    Args:
+        reduction: of the training loss: ``per_step``, the mean over all steps of a batch, in which long pieces weigh
+            more, or ``per_sequence``, the mean over a batch's pieces of each piece's mean. Metrics do not depend on it.
+        keywords: see :class:`~src.tasks.base.Task`.
+    """
+
+    loss_name = "nll"
+    counted = ("hits", "sounding")
+
+    def __init__(self, *, reduction: str = "per_step", **keywords: Any) -> None:
+        output = keywords["description"].output
+        if not isinstance(output, Bits) or not keywords["description"].per_step:
+            raise Mistake("task=music needs data with several yes/no values at every step; this data set has none.")
+        if reduction not in REDUCTIONS:
+            raise Mistake(f"task.reduction={reduction} is unknown: it must be one of {', '.join(REDUCTIONS)}.")
+        super().__init__(**keywords)
+        self.reduction = reduction
+        self.head = nn.Linear(self.network.output_size, output.size)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits of the next frame's keys, (batch, time, keys)."""
+        output, _ = self.run(batch)
+        return self.head(self.dropout(output))
+
+    def losses(self, batch: Batch) -> Losses:
+        """Cross-entropy per piece, with what frame accuracy is made of."""
+        logits, mask = self(batch), batch.mask
+        y = batch.y.to(logits.dtype)
+        # Long pieces are sums over 400,000 keys: added up in float64, they do not depend on how a batch was padded.
+        per_step = F.binary_cross_entropy_with_logits(logits, y, reduction="none").sum(-1).double()
+        says, sounds = (logits > 0) & mask[..., None], y > 0.5
+        sums = {"hits": (says & sounds).sum((1, 2)), "sounding": (says | sounds).sum((1, 2))}
+        return Losses((per_step * mask).sum(1), mask.sum(1), sums=sums)
+
+    def reduce(self, losses: Losses) -> Tensor:
+        """The training loss, as ``reduction`` says."""
+        if self.reduction == "per_sequence":
+            return (losses.loss / losses.count).mean().float()
+        return super().reduce(losses).float()
+
+    def summary(self, sums: PooledLoss) -> dict[str, float]:
+        """Frame accuracy, pooled over steps; 1 where nothing sounds and nothing is said to."""
+        sounding = sums.further["sounding"]
+        return {"frame_acc": sums.further["hits"] / sounding if sounding else 1.0}
