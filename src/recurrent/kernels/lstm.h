@@ -55,9 +55,9 @@ struct Lstm {
                 dpf += d_forget * before;
                 dpo += d_out * cell;
             }
-            s.d_peephole.at(0, j) += dpi;
-            s.d_peephole.at(1, j) += dpf;
-            s.d_peephole.at(2, j) += dpo;
+            s.d_peephole.at(j, 0) += dpi;
+            s.d_peephole.at(H + j, 0) += dpf;
+            s.d_peephole.at(2 * H + j, 0) += dpo;
         }
         multiply<T>(s.scratch, s.rows, H, s.d_gates, w.gates_depth, w.weight_hh, w.zeros);
         unsee(w, s);

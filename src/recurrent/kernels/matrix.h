@@ -12,11 +12,20 @@
 namespace gatebench {
 
 template <class T>
+struct Element {
+    using V = Vector<T>;
+};
+template <class T>
+struct Element<const T> {
+    using V = const Vector<T>;
+};
+
+template <class T>
 struct Matrix {
     T* data = nullptr;
     long stride = 0;
 
-    using V = std::conditional_t<std::is_const_v<T>, const Vector<std::remove_const_t<T>>, Vector<std::remove_const_t<T>>>;
+    using V = typename Element<T>::V;
 
     V& at(long j, long i) const { return reinterpret_cast<V*>(data)[j * stride + i]; }
     Matrix down(long rows) const { return {data + rows * kLanes<T>, stride}; }

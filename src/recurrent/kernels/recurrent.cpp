@@ -8,7 +8,7 @@
 
 namespace gatebench {
 
-constexpr int kDone = 0, kOutOfMemory = 1;
+constexpr int kDone = 0, kOutOfMemory = 1, kBadLength = 2;
 
 // Calls work(i) for every part, each on a thread of its own. One part stays on the calling thread and needs no
 // OpenMP at all: its threads do not survive a fork.
@@ -50,6 +50,8 @@ int run_cell(const Call<T>& q, bool backwards) {
 
 template <class T>
 int run(const Call<T>& q, bool backwards) {
+    for (long i = 0; q.lengths && i < q.batch; ++i)
+        if (q.lengths[i] < 1 || q.lengths[i] > q.time) return kBadLength;
     switch (q.kind) {
         case kGruAfter: return run_cell<Gru<true>>(q, backwards);
         case kGruBefore: return run_cell<Gru<false>>(q, backwards);
@@ -69,7 +71,7 @@ void activate(const T* x, T* y, long size, int which) {
 }  // namespace gatebench
 
 extern "C" {
-// Each returns 0, or 1 when there was not enough memory.
+// Each returns 0, 1 when there was not enough memory, 2 for a length outside 1..time.
 int gatebench_run_float(const gatebench::Call<float>* q, int backwards) { return gatebench::run(*q, backwards); }
 int gatebench_run_double(const gatebench::Call<double>* q, int backwards) { return gatebench::run(*q, backwards); }
 // The activations by themselves, for the tests: 0 sigmoid, 1 tanh.
