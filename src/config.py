@@ -31,29 +31,31 @@ class Mistake(ValueError):
 # ---------------------------------------------------------------------------------------------------- instantiation
 
 
-def instantiate(node: Any, **keywords: Any) -> Any:
+def instantiate(node: Any, *positional: Any, **keywords: Any) -> Any:
     """Build the object that a node's ``_target_`` names, with the node's other keys as arguments.
 
     Args:
         node: a config node with ``_target_`` (a dotted path, e.g. ``their.module.Class``).
-        keywords: further arguments; they win over the node's keys.
+        positional: arguments that come first.
+        keywords: further arguments, passed as they are; they win over the node's keys.
 
     Raises:
-        Mistake: when the target cannot be imported, or does not take the keys it is given.
+        Mistake: when the target cannot be imported, does not take the keys it is given, or refuses a value.
     """
     import hydra.utils
     from hydra.errors import InstantiationException
 
+    target = node["_target_"]
     try:
-        return hydra.utils.instantiate(node, _convert_="all", **keywords)
+        # Only the node goes through Hydra: it would turn dataclasses among the arguments into configs.
+        build = hydra.utils.instantiate(node, _convert_="all", _partial_=True)
+        return build(*positional, **keywords)
+    except Mistake:
+        raise
     except InstantiationException as error:
-        cause = error.__cause__
-        if isinstance(cause, Mistake):
-            raise cause from None
-        if isinstance(cause, ValueError):
-            raise Mistake(str(cause)) from error
-        target = node.get("_target_", "the target")
-        raise Mistake(f"{target} could not be built: {_one_line(str(cause or error))}") from error
+        raise Mistake(f"{target} could not be built: {_one_line(str(error.__cause__ or error))}") from error
+    except (ValueError, TypeError) as error:
+        raise Mistake(f"{target}: {_one_line(str(error))}") from error
 
 
 # ------------------------------------------------------------------------------------------------------------ checks
@@ -159,6 +161,28 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
 def _stamp() -> str:
     """A directory name that no other start gets, in the same second either; no ``=`` or ``,`` (Hydra's grammar)."""
     return f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{secrets.token_hex(3)}"
+
+
+def new_run_directory(cfg: DictConfig) -> Path:
+    """The directory of a run: Hydra's for this job, or a new one under ``paths.runs_dir`` outside a job."""
+    return output_directory() or Path(cfg.paths.runs_dir) / _stamp()
+
+
+def output_directory() -> Path | None:
+    """The directory that Hydra has made for this job; None outside a Hydra job."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return Path(HydraConfig.get().runtime.output_dir) if HydraConfig.initialized() else None
+
+
+def choices() -> dict[str, str]:
+    """Which model and data this job's config was composed from, by their names in ``conf/``; empty outside Hydra."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if not HydraConfig.initialized():
+        return {}
+    chosen = HydraConfig.get().runtime.choices
+    return {group: str(chosen[group]) for group in ("model", "data") if group in chosen}
 
 
 def register_resolvers() -> None:

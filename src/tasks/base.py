@@ -166,7 +166,9 @@ class Task(pl.LightningModule):
         if split == "test" and leaked:
             values[f"test/{self.loss_name}_unleaked"] = self.tables["test"].mean_without(leaked)
         sums.reset()
-        self.log_dict(values, on_step=False, on_epoch=True, batch_size=1)
+        # float64 all the way: Lightning would round plain floats to float32.
+        exact = {name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()}
+        self.log_dict(exact, on_step=False, on_epoch=True, batch_size=1)
 
     def on_train_epoch_end(self) -> None:
         """Log ``train/``: the mean over the epoch's predictions, each under the weights it was made with."""

@@ -40,14 +40,4 @@ def factory(node: DictConfig) -> Any:
     """A function that builds what ``node`` names from the arguments still missing; None where it names nothing."""
     if node is None or node.get("_target_") is None:
         return None
-    return partial(_call, node)
-
-
-def _call(node: DictConfig, *positional: Any, **keywords: Any) -> Any:
-    built = instantiate(node, _partial_=True)
-    try:
-        return built(*positional, **keywords)
-    except TypeError as error:
-        from src.config import Mistake
-
-        raise Mistake(f"{node['_target_']} does not take what it is given: {error}.") from error
+    return partial(instantiate, node)

@@ -138,9 +138,17 @@ class Job:
         return self.loggers
 
     def log(self, metrics: dict[str, float], epoch: int, step: int) -> None:
-        """Put the final metrics into metrics.csv and wandb, at the step where training ended."""
-        for logger in self.loggers:
-            logger.log_metrics({"epoch": epoch, **metrics}, step)
+        """Put the final metrics into the record and wandb's summary, and those of the test into metrics.csv as well.
+
+        Args:
+            metrics: of the best epoch.
+            epoch: how many epochs there were.
+            step: how many updates there were.
+        """
+        self.record.note(metrics=metrics)
+        test = {name: value for name, value in metrics.items() if name.startswith("test/")}
+        for logger in self.loggers if test else ():
+            logger.log_metrics({"epoch": epoch, **test}, step)
         if self._mirror is not None:
             self._mirror.summary(metrics)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -12,7 +13,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from src.data.module import SequenceData
 from src.runs.load import read_checkpoint
 from src.runs.record import RunRecord
-from src.tasks.base import Task
+from src.tasks.base import SPLITS, Task
 from src.training.callbacks import Watch
 from src.training.job import Job
 from src.training.metrics_file import read_metrics
@@ -73,28 +74,34 @@ def final_metrics(cfg: DictConfig, job: Job, task: Task, data: SequenceData) -> 
 
 def show(record: RunRecord) -> None:
     """Print the table of results and, last, where they lie."""
+    content = record.content
+    if content["status"] == "diverged":
+        print(f"diverged: {content['error']}")
+    elif content.get("metrics"):
+        best = f", best epoch {content['best']['epoch']}" if "best" in content else ""
+        print_metrics(content["metrics"], content.get("baselines", {}), content["name"] + best)
+    here = Path.cwd()
+    print(record.directory.relative_to(here) if record.directory.is_relative_to(here) else record.directory)
+
+
+def print_metrics(metrics: dict[str, float], baselines: dict[str, float], title: str) -> None:
+    """A table of metrics by name and split, trivial baselines beside them."""
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
-    content = record.content
-    if content["status"] == "diverged":
-        console.print(f"[bold]diverged[/bold]: {content['error']}")
-    metrics, baselines = content.get("metrics", {}), content.get("baselines", {})
-    splits = [s for s in ("train", "val", "test") if any(k.startswith(f"{s}/") for k in metrics)]
-    if splits:
-        table = Table(title=f"{content['name']}, best epoch {content.get('best', {}).get('epoch', '-')}")
-        table.add_column("metric")
-        for split in splits:
-            table.add_column(split, justify="right")
-        kinds = sorted({key.rpartition("/")[0] for key in baselines})
-        for kind in kinds:
-            table.add_column(kind, justify="right", style="dim")
-        for name in dict.fromkeys(key.partition("/")[2] for key in metrics):
-            if name == "loss":
-                continue
-            cells = [metrics.get(f"{split}/{name}") for split in splits]
-            cells += [baselines.get(f"{kind}/{name}") for kind in kinds]
-            table.add_row(name, *("" if value is None else f"{value:.4f}" for value in cells))
-        console.print(table)
-    console.print(str(record.directory), soft_wrap=True, highlight=False)
+    splits = [s for s in SPLITS if any(k.startswith(f"{s}/") for k in metrics)]
+    kinds = sorted({key.rpartition("/")[0] for key in baselines})
+    table = Table(title=title, title_justify="left")
+    table.add_column("metric")
+    for split in splits:
+        table.add_column(split, justify="right")
+    for kind in kinds:
+        table.add_column(kind, justify="right", style="dim")
+    for name in dict.fromkeys(key.partition("/")[2] for key in metrics):
+        if name == "loss":  # stands there under the task's own name too
+            continue
+        cells = [metrics.get(f"{split}/{name}") for split in splits] + [
+            baselines.get(f"{kind}/{name}") for kind in kinds
+        ]
+        table.add_row(name, *("" if value is None else f"{value:.6g}" for value in cells))
+    Console().print(table)

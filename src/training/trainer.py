@@ -85,8 +85,7 @@ def refuse_what_is_not_here(trainer: DictConfig) -> None:
 
 def hush() -> None:
     """Keep Lightning's tips and reminders from the screen; errors and warnings that matter stay."""
-    for name in ("pytorch_lightning.utilities.rank_zero", "lightning.pytorch.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     for message in (
         r".*isinstance\(treespec, LeafSpec\).*",
         r".*does not have many workers.*",

@@ -1,0 +1,41 @@
+"""Measure a trained run again, from its directory alone: ``python -m src.evaluate run=DIR``."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from src.config import command
+
+
+def evaluate(cfg: DictConfig) -> dict[str, float]:
+    """Rebuild a run and measure one split.
+
+    Args:
+        cfg: a config composed from ``conf/evaluate.yaml``.
+
+    Returns:
+        The metrics of the split, equal to the run's record.
+
+    Raises:
+        Mistake: when ``run`` is not a run's directory, or its checkpoint is missing or damaged.
+    """
+    import torch
+
+    from src.runs.load import load_run
+    from src.training.outcome import print_metrics
+    from src.training.trainer import measure
+
+    torch.set_num_threads(cfg.threads)
+    run = load_run(cfg.run, cfg.ckpt)
+    metrics = measure(run.task, run.data, cfg.split, run.config.trainer)
+    print_metrics(metrics, run.record.get("baselines", {}), f"{run.record['name']}, {cfg.ckpt}.ckpt")
+    return metrics
+
+
+def main() -> None:
+    """The command line."""
+    command("evaluate", evaluate)
+
+
+if __name__ == "__main__":
+    main()

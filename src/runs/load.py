@@ -1,0 +1,96 @@
+"""A run read back from its directory alone: config, task with its weights, data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from src.config import CONF, Mistake, register_resolvers
+from src.data.module import SequenceData
+from src.runs.record import read_record
+from src.tasks.base import Task
+from src.tasks.build import build
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run in memory.
+
+    Args:
+        directory: where it lies.
+        config: as it was trained with; paths to data are this machine's.
+        record: the content of ``result.json``.
+        task: with the weights of the checkpoint, in evaluation mode.
+        data: the data module.
+    """
+
+    directory: Path
+    config: DictConfig
+    record: dict[str, Any]
+    task: Task
+    data: SequenceData
+
+
+def load_run(directory: str | Path, checkpoint: str = "best") -> Run:
+    """Rebuild a run from its directory alone.
+
+    >>> # run = load_run("runs/2026-11-21_12-00-00_ab12cd"); run.task.network
+
+    Args:
+        directory: the run's directory.
+        checkpoint: ``best`` or ``last``.
+
+    Raises:
+        Mistake: when it is not a run's directory, or its checkpoint is missing or damaged.
+    """
+    directory = Path(directory)
+    config, record = read_config(directory), read_record(directory)
+    if record is None:
+        raise Mistake(f"{directory} holds no result.json: it must be the directory of a run.")
+    weights = read_checkpoint(directory / "checkpoints" / f"{checkpoint}.ckpt")["state_dict"]
+    data, task = build(config)
+    task.load_state_dict(weights)
+    return Run(directory, config, record, task.eval(), data)
+
+
+def read_config(directory: Path) -> DictConfig:
+    """A run's resolved config, with this machine's places for data where the run's own are not here.
+
+    Raises:
+        Mistake: when there is no ``config.yaml``.
+    """
+    path = directory / "config.yaml"
+    if not path.exists():
+        raise Mistake(f"{directory} holds no config.yaml: it must be the directory of a run, e.g. run=runs/2026-...")
+    config = OmegaConf.load(path)
+    assert isinstance(config, DictConfig)
+    register_resolvers()
+    here = OmegaConf.load(CONF / "paths" / "default.yaml")
+    for key in ("data_dir", "cache_dir"):
+        if key in config.get("data", {}) and not Path(str(config.data[key])).exists():
+            config.data[key] = here[key]
+    return config
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The tensors and plain containers of a checkpoint (nothing is unpickled that could run code).
+
+    Raises:
+        Mistake: when the file is missing, truncated, or no checkpoint of this project.
+    """
+    if not path.is_file():
+        raise Mistake(f"The checkpoint {path} does not exist: give the path of a .ckpt file of a run.")
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise Mistake(
+            f"The checkpoint {path} cannot be read (truncated or not a checkpoint): take the run's other one, "
+            f"best.ckpt or last.ckpt, or train again."
+        ) from error
+    if not isinstance(found, dict) or "state_dict" not in found:
+        raise Mistake(f"{path} is not a checkpoint of a run: it holds no state_dict.")
+    return found

@@ -1,0 +1,99 @@
+"""Facts about code and machine for the record: versions, commit, memory, and whether others used the machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "hydra-core", "omegaconf", "wandb", "numpy", "gatebench")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git() -> dict[str, Any]:
+    """The commit of the code and whether the tree had no changes; empty outside a git checkout."""
+    root = Path(__file__).resolve().parents[2]
+
+    def ask(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True, timeout=10).stdout
+
+    try:
+        return {"commit": ask("rev-parse", "HEAD").strip(), "clean": not ask("status", "--porcelain").strip()}
+    except (OSError, subprocess.SubprocessError):
+        return {}
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, cores and, where there is one, GPU."""
+    import torch
+
+    facts: dict[str, Any] = {"cpu": _cpu_name(), "cores": os.cpu_count(), "threads": torch.get_num_threads()}
+    if torch.cuda.is_available():
+        facts["gpu"] = torch.cuda.get_device_name()
+    return facts
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def peak_memory() -> dict[str, float]:
+    """Largest resident size of this process so far, and largest allocation on the GPU, in MB (10^6 bytes)."""
+    import torch
+
+    # Linux counts in KiB, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    found = {"peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6}
+    if torch.cuda.is_available():
+        found["peak_gpu_mb"] = torch.cuda.max_memory_allocated() / 1e6
+    return found
+
+
+class Neighbours:
+    """How many cores other processes kept busy, on average, since this object was made (Linux; None elsewhere).
+
+    >>> others = Neighbours(); isinstance(others.busy_cores(), float | None)
+    True
+    """
+
+    def __init__(self) -> None:
+        self._start = self._now()
+
+    @staticmethod
+    def _now() -> tuple[float, float, float] | None:
+        try:
+            fields = [int(f) for f in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
+        except (OSError, ValueError):
+            return None
+        busy = sum(fields[:8]) - fields[3] - fields[4]  # all but idle and waiting for disks
+        own = sum(os.times()[:4])
+        return time.monotonic(), busy / os.sysconf("SC_CLK_TCK"), own
+
+    def busy_cores(self) -> float | None:
+        """Cores kept busy by others; None where it cannot be told."""
+        then, now = self._start, self._now()
+        if then is None or now is None or now[0] - then[0] <= 0:
+            return None
+        return max(0.0, ((now[1] - then[1]) - (now[2] - then[2])) / (now[0] - then[0]))

@@ -1,0 +1,58 @@
+"""Train a recurrent network: ``python -m src.train model=gru_bi``."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from src.config import command
+
+
+def train(cfg: DictConfig) -> dict[str, float]:
+    """Train, choose the best epoch on validation, and measure it once.
+
+    Args:
+        cfg: a config composed from ``conf/train.yaml``.
+
+    Returns:
+        ``train/``, ``val/`` and, unless ``test=false``, ``test/`` metrics of the best epoch; empty for a run that
+        diverged.
+
+    Raises:
+        Mistake: in one sentence, when the config cannot be trained.
+    """
+    import torch
+
+    from src.tasks.build import build
+    from src.training import ddp
+    from src.training.job import Job
+    from src.training.outcome import best_epoch, final_metrics, show
+    from src.training.trainer import build_trainer
+
+    torch.set_num_threads(cfg.threads)
+    metrics: dict[str, float] = {}
+    try:
+        with Job(cfg) as job:
+            data, task = build(cfg)
+            job.identify(data, task)
+            trainer = build_trainer(cfg, job.record, task, job.start_loggers())
+            ddp.join(trainer, job.record.directory, job.checkpoint)
+            trainer.fit(task, datamodule=data, ckpt_path=job.checkpoint, weights_only=True)
+            ddp.leave()
+            if job.main:
+                job.record.note(**best_epoch(trainer, job))
+                metrics = final_metrics(cfg, job, task, data)
+                job.log(metrics, trainer.current_epoch, trainer.global_step)
+    finally:
+        ddp.leave()
+    if job.main:
+        show(job.record)
+    return metrics
+
+
+def main() -> None:
+    """The command line."""
+    command("train", train)
+
+
+if __name__ == "__main__":
+    main()
