@@ -239,6 +239,11 @@ class Stack(nn.Module):
         calls = [CallSpec(*pair, device, dtype, self.recurrent_dropout > 0) for pair in sizes]
         return [choose(self.backend, layer.cell, call) for layer, call in zip(self.layers, calls, strict=True)]
 
+    def extra_repr(self) -> str:
+        """What the network is, for print."""
+        layers = " -> ".join(f"{layer.cell.kind} {layer.hidden_size}" for layer in self.layers)
+        return f"{self.input_size} -> {layers}, bidirectional={self.bidirectional}, backend={self.backend}"
+
     def resolved_backend(self, device: torch.device | str, dtype: torch.dtype) -> str:
         """The name of the backend that runs this network there; names joined by "+" where its layers differ."""
         return "+".join(dict.fromkeys(choice.name for choice in self.choices(torch.device(device), dtype)))
