@@ -1,0 +1,274 @@
+"""A CSV file as somebody has it: dialect found out, cells checked, what is broken named by file, line and column."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from src.config import Mistake, _nearest
+
+MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "<na>", "nat", "null", "none", "-", "?"})
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Table:
+    """The cells of one or more files as text, with the place that each row came from.
+
+    Args:
+        frame: text cells, stripped; the index counts rows from 0.
+        files: the files.
+        file: (rows,) which of the files each row came from.
+        line: (rows,) its line there, the first line being 1.
+        decimal: the decimal point of its numbers.
+        notes: what was found out or left out, in sentences.
+    """
+
+    frame: pd.DataFrame
+    files: list[Path]
+    file: np.ndarray
+    line: np.ndarray
+    decimal: str = "."
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        """The columns' names."""
+        return list(self.frame.columns)
+
+    def note(self, sentence: str) -> None:
+        """Say something about the data once, and keep it for the record."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+            log.info("%s: %s", self.files[0].name, sentence)
+
+    def where(self, row: int) -> str:
+        """The place of a row, for a sentence."""
+        return f"{self.files[self.file[row]]}, line {self.line[row]}"
+
+    def need(self, names: Sequence[str], option: str) -> None:
+        """Refuse names that are no columns.
+
+        Raises:
+            Mistake: names the option, the column and the nearest one.
+        """
+        for name in names:
+            if name not in self.frame.columns:
+                raise Mistake(
+                    f"{option}={name} is not a column of {self.files[0]}{_nearest(str(name), self.names)}; its columns "
+                    f"are {', '.join(self.names)}."
+                )
+
+    def take(self, rows: np.ndarray) -> Table:
+        """The table with some rows only, or in another order."""
+        frame = self.frame.iloc[rows].reset_index(drop=True)
+        return Table(frame, self.files, self.file[rows], self.line[rows], self.decimal, self.notes)
+
+    # -------------------------------------------------------------------------------------------------------- numbers
+
+    def parsed(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """(numbers as float64, NaN where a cell is none; whether the cell is empty or says that it is missing)."""
+        text = self.frame[name]
+        lower = text.str.lower()
+        missing = lower.isin(MISSING).to_numpy()
+        text = text.mask(lower == "true", "1").mask(lower == "false", "0")
+        if self.decimal == ",":
+            text = text.str.replace(",", ".", regex=False)
+        return pd.to_numeric(text.mask(missing), errors="coerce").to_numpy(dtype=np.float64), missing
+
+    def is_numeric(self, name: str) -> bool:
+        """Whether most of a column's cells are numbers, so that one that is not is a fault and not another kind."""
+        numbers, missing = self.parsed(name)
+        there = ~missing
+        return bool(there.any()) and bool((~np.isnan(numbers[there])).mean() > 0.5)
+
+    def numbers(self, names: Sequence[str], missing: str = "refuse", groups: np.ndarray | None = None) -> np.ndarray:
+        """The columns as (rows, columns) float64, all finite.
+
+        Args:
+            names: which columns.
+            missing: ``refuse`` a cell without a value, or take the value ``before`` it.
+            groups: (rows,) the series of each row; a value is never taken from another series.
+
+        Raises:
+            Mistake: names the first cell, by line, that is no finite number.
+        """
+        out = np.empty((len(self.frame), len(names)))
+        broken: list[tuple[int, str, bool]] = []
+        for k, name in enumerate(names):
+            numbers, empty = self.parsed(name)
+            if missing == "before" and empty.any():
+                series = pd.Series(np.where(empty, np.nan, numbers))
+                keys = np.zeros(len(series), int) if groups is None else groups
+                filled = series.groupby(keys).ffill().to_numpy()
+                self.note(f"{int(empty.sum())} missing values of {name} took the value before them.")
+                numbers = np.where(empty, filled, numbers)
+            if (bad := ~np.isfinite(numbers)).any():
+                row = int(bad.argmax())
+                broken.append((row, name, bool(empty[row])))
+            out[:, k] = numbers
+        if broken:
+            row, name, empty_cell = min(broken)
+            raise self._broken_cell(row, name, empty_cell, missing)
+        return out
+
+    def _broken_cell(self, row: int, name: str, empty: bool, missing: str) -> Mistake:
+        cell = self.frame[name].iloc[row]
+        place = f"{self.where(row)}, column {name}"
+        if empty and missing == "before":
+            return Mistake(f"{place}: the value is missing and there is none before it in its series to take instead.")
+        if empty:
+            return Mistake(
+                f"{place}: the value is missing ({cell!r}); fill it in, or let the value before it stand there with "
+                f"data.missing=before."
+            )
+        if "," in cell and self.decimal == ".":
+            return Mistake(f"{place}: {cell!r} is not a number; where it is a decimal comma, give data.decimal=','.")
+        return Mistake(f"{place}: {cell!r} is not a finite number.")
+
+
+# ------------------------------------------------------------------------------------------------------------- reading
+
+
+def read_table(
+    path: Path | str, separator: str | None = None, decimal: str | None = None, encoding: str = "utf-8-sig"
+) -> Table:
+    """Read a CSV file as text cells; empty lines and nameless index columns are left out.
+
+    Args:
+        path: the file, also gzipped (``.gz``).
+        separator: between cells; None: the one of ``, ; TAB |`` that stands most often in the first line.
+        decimal: ``.`` or ``,``; None: a comma where the separator is none, and cells like ``1,5`` but none like ``1.5``
+            are there.
+        encoding: of the text; the default reads UTF-8 with and without a byte-order mark.
+
+    Raises:
+        Mistake: when there is no such file, or it is not a table.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise Mistake(f"data.path={path} is not a file: give the path of a CSV file.")
+    first = _first_line(path, encoding)
+    separator = {"tab": "\t", "\\t": "\t"}.get(separator or "", separator) or max(",;\t|", key=first.count)
+    head = next(csv.reader([first], delimiter=separator), [])
+    nameless = bool(head) and all(_number(cell) for cell in head) and not _counts(head)
+    try:
+        frame = pd.read_csv(
+            path, sep=separator, dtype=str, keep_default_na=False, na_filter=False, encoding=encoding,
+            skip_blank_lines=False, header=None, index_col=False, low_memory=False, on_bad_lines="error",
+        )  # fmt: skip
+    except pd.errors.ParserError as error:
+        raise Mistake(f"{path} is not a table with the separator {separator!r}: {_one_line(error)}.") from error
+    except pd.errors.EmptyDataError:
+        raise Mistake(f"{path} is empty: it must be a table with a line of names and one row for each step.") from None
+    frame = frame.fillna("").apply(lambda column: column.str.strip())
+    names = [f"column_{k + 1}" for k in range(frame.shape[1])] if nameless else [str(n) for n in frame.iloc[0]]
+    body = frame if nameless else frame.iloc[1:]
+    lines = np.arange(len(frame))[0 if nameless else 1 :] + 1
+    body.columns = pd.Index(range(len(names)))
+    body, names, notes = _without_empty(body, names, lines)
+    for name in names:
+        if names.count(name) > 1:
+            raise Mistake(f"{path} has two columns of the name {name}: rename one.")
+    body.columns = pd.Index(names)
+    if nameless:
+        notes.append(f"The first line holds numbers, so the columns are called {names[0]}, ... {names[-1]}.")
+    lines = body.index.to_numpy() + 1
+    table = Table(body.reset_index(drop=True), [path], np.zeros(len(body), int), lines)
+    if not len(body):
+        raise Mistake(f"{path} has a line of names but no rows.")
+    for sentence in notes:
+        table.note(sentence)
+    table.decimal = decimal or _decimal(table, separator)
+    return table
+
+
+def join(tables: dict[str, Table]) -> Table:
+    """Several files with the same columns as one table, in the order given.
+
+    Raises:
+        Mistake: when one lacks a column of the first.
+    """
+    first, *rest = tables.values()
+    for table in rest:
+        for name in first.names:
+            if name not in table.names:
+                raise Mistake(f"{table.files[0]} has no column {name}, which {first.files[0]} has.")
+    both = [first, *rest]
+    frame = pd.concat([table.frame[first.names] for table in both], ignore_index=True)
+    file = np.concatenate([np.full(len(table.frame), k) for k, table in enumerate(both)])
+    line = np.concatenate([table.line for table in both])
+    return Table(frame, [table.files[0] for table in both], file, line, first.decimal, first.notes)
+
+
+def _first_line(path: Path, encoding: str) -> str:
+    opened: Any = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rt", encoding=encoding, newline="") as file:
+            first = file.readline()
+            while file.read(1 << 20):
+                pass
+    except (UnicodeDecodeError, LookupError) as error:
+        raise Mistake(
+            f"{path} is not text in the encoding {encoding} ({error}): name its own, e.g. data.encoding=cp1252."
+        ) from error
+    except (OSError, EOFError) as error:
+        raise Mistake(f"{path} cannot be read: {error}.") from error
+    return first.rstrip("\r\n")
+
+
+def _without_empty(frame: pd.DataFrame, names: list[str], lines: np.ndarray) -> tuple[pd.DataFrame, list[str], list[str]]:
+    notes = []
+    empty = (frame == "").all(axis=1).to_numpy()
+    # In a table of one column an empty line is a missing value, but for those at the end.
+    last = len(frame) - int(empty[::-1].cumprod().sum())
+    gone = empty & ((np.arange(len(frame)) >= last) | (frame.shape[1] > 1))
+    if inner := int(gone[:last].sum()):
+        notes.append(f"{inner} empty lines were left out.")
+    frame = frame[~gone]
+    for k, name in enumerate(names):
+        column = frame[k]
+        if not name and _counts(list(column)):
+            notes.append(f"Column {k + 1}, which has no name and counts the rows, was left out.")
+        elif not name and bool((column == "").all()):
+            pass
+        else:
+            continue
+        frame = frame.drop(columns=k)
+    left = [names[k] or f"column_{k + 1}" for k in frame.columns]
+    return frame, left, notes
+
+
+def _counts(cells: Sequence[str]) -> bool:
+    """Whether the cells are 0, 1, 2, ... or 1, 2, 3, ..."""
+    return any(list(cells) == [str(k + start) for k in range(len(cells))] for start in (0, 1))
+
+
+def _number(cell: str) -> bool:
+    return re.fullmatch(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", cell) is not None
+
+
+def _decimal(table: Table, separator: str) -> str:
+    if separator == ",":
+        return "."
+    cells = table.frame.head(1000).stack()
+    comma = cells.str.fullmatch(r"[+-]?\d+,\d+").any()
+    point = cells.str.fullmatch(r"[+-]?\d*\.\d+").any()
+    if comma and not point:
+        table.note("Numbers were read with a decimal comma.")
+        return ","
+    return "."
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text.removeprefix("Error tokenizing data. C error: ").rstrip(".")

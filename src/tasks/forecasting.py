@@ -1,0 +1,185 @@
+"""The next rows of a series from those seen: all at once, or one after the other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from src.config import Mistake
+from src.data.batches import Batch
+from src.data.describe import Horizon
+from src.recurrent import last_valid
+from src.tasks.base import Losses, PooledLoss, State, Task
+
+STRATEGIES = ("direct", "recursive")
+
+
+class Forecasting(Task):
+    """Squared error of forecasts: ``mse``, ``mae``, ``mse_original``, ``mae_original`` and ``mase``.
+
+    >>> # python -m src.train data=ett_h1 task.strategy=recursive
+
+    All are means over windows, rows ahead and targets. ``mse`` and ``mae`` are on standardised values; those called
+    ``original`` in the targets' own units; ``mase`` divides each target's absolute error by that of the one-step naive
+    forecast on the training rows (Hyndman and Koehler 2006), targets that never change there left out.
+
+    Two strategies (Ben Taieb et al. 2012):
+
+    - ``direct``: one linear map from the network's state after the window to all rows of the horizon.
+    - ``recursive``: a linear map at every step to the next row, trained on the next row of every step (``train/`` then
+      counts those one-step errors); a forecast feeds the last prediction back with the carried state. What is read and
+      what is forecast must be the same columns, and the network one-directional.
+
+    Args:
+        strategy: ``direct`` or ``recursive``.
+        relative: the head's output is added to the last row read, so that a head of zeros makes the naive forecast; the
+            direct strategy also reads each target relative to the window's last row (as NLinear does, Zeng et al.
+            2023), which keeps a change of level between training and test out of the network.
+        keywords: see :class:`~src.tasks.base.Task`.
+
+    Raises:
+        Mistake: when the data have no horizon, or the strategy does not fit data or network.
+    """
+
+    loss_name = "mse"
+    counted = ("absolute", "squared_original", "absolute_original", "scaled")
+
+    def __init__(self, *, strategy: str = "direct", relative: bool = True, **keywords: Any) -> None:
+        description = keywords["description"]
+        output = description.output
+        if not isinstance(output, Horizon):
+            raise Mistake("task=forecasting needs data with a horizon, as data=ett_h1 or data=csv have; this has none.")
+        if strategy not in STRATEGIES:
+            raise Mistake(f"task.strategy={strategy} is unknown: it must be one of {', '.join(STRATEGIES)}.")
+        self.closed = output.columns == tuple(range(description.input.size))
+        if strategy == "recursive" and not self.closed:
+            raise Mistake(
+                "task.strategy=recursive feeds forecasts back, so that what is read must be what is forecast, in the "
+                "same order: leave data.target out, or give data.features the targets only, or take "
+                "task.strategy=direct."
+            )
+        if relative and not output.columns:
+            raise Mistake("task.relative=true needs the targets among what is read; take task.relative=false.")
+        super().__init__(**keywords | {"description": replace(description, causal=strategy == "recursive")})
+        self.strategy, self.relative, self.horizon, self.targets = strategy, relative, output.steps, output.size
+        rows = output.steps if strategy == "direct" else 1
+        self.head = nn.Linear(self.network.output_size, rows * output.size)
+        naive = torch.tensor(output.naive_error or [0.0] * output.size)
+        known = naive > 0
+        weight = torch.where(known, output.size / known.sum().clamp_min(1) / naive, 0.0)
+        self.register_buffer("scale", torch.tensor(output.scale or [1.0] * output.size), persistent=False)
+        self.register_buffer("mase_weight", weight, persistent=False)
+        self.register_buffer("columns", torch.tensor(output.columns, dtype=torch.int64), persistent=False)
+
+    # ---------------------------------------------------------------------------------------------------- forecasts
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Forecasts of the horizon, (batch, steps, targets), standardised."""
+        return self.predict_future(batch.x, self.horizon)
+
+    def predict_future(self, x: Tensor, steps_ahead: int) -> Tensor:
+        """Forecast any number of rows from the last prediction and the carried state; nothing is read twice.
+
+        The recursive strategy makes one row at a time, the direct one as many as its horizon has.
+
+        Args:
+            x: (batch, time, features), standardised; the rows seen.
+            steps_ahead: rows to forecast, 1 or more.
+
+        Returns:
+            (batch, steps_ahead, targets), standardised.
+
+        Raises:
+            Mistake: when more rows are asked for than a direct forecast has and it cannot be fed back.
+        """
+        if steps_ahead < 1:
+            raise Mistake(f"steps_ahead={steps_ahead} is impossible: it must be a whole number of at least 1.")
+        if self.strategy == "recursive":
+            return self._recursively(x, steps_ahead)
+        if steps_ahead > self.horizon:
+            self._refuse_feeding_back(steps_ahead)
+        level = self._level(x)
+        output, state = self.network(self._shifted(x, level))
+        block = self._block(output, level)
+        blocks, made = [block], self.horizon
+        while made < steps_ahead:
+            output, state = self.network(self._shifted(block, level), state)
+            block = self._block(output, level)
+            blocks.append(block)
+            made += self.horizon
+        return torch.cat(blocks, 1)[:, :steps_ahead]
+
+    def _recursively(self, x: Tensor, steps_ahead: int) -> Tensor:
+        output, state = self.network(x)
+        row = self._next_rows(x[:, -1:], output[:, -1:])
+        rows = [row]
+        for _ in range(steps_ahead - 1):
+            row, state = self._step(row, state)
+            rows.append(row)
+        return torch.cat(rows, 1)
+
+    def _step(self, row: Tensor, state: State) -> tuple[Tensor, State]:
+        output, state = self.network(row, state)
+        return self._next_rows(row, output), state
+
+    def _next_rows(self, x: Tensor, output: Tensor) -> Tensor:
+        """The row after each step: (batch, time, features) from what was read and the network's output there."""
+        change = self.head(self.dropout(output))
+        return x + change if self.relative else change
+
+    def _level(self, x: Tensor) -> Tensor:
+        """What direct forecasts are relative to: (batch, 1, features), 0 for columns that are not forecast."""
+        level = torch.zeros_like(x[:, -1:])
+        if self.relative:
+            level[..., self.columns] = x[:, -1:, self.columns]
+        return level
+
+    def _shifted(self, x: Tensor, level: Tensor) -> Tensor:
+        return x - level
+
+    def _block(self, output: Tensor, level: Tensor) -> Tensor:
+        lengths = torch.full((len(output),), output.shape[1])
+        last = last_valid(output, lengths, getattr(self.network, "num_directions", 1))
+        rows = self.head(self.dropout(last)).view(len(output), self.horizon, self.targets)
+        return rows + level[..., self.columns]
+
+    def _refuse_feeding_back(self, steps_ahead: int) -> None:
+        words = f"{steps_ahead} rows are more than the {self.horizon} of data.horizon, and this forecast cannot be fed back"
+        if not self.closed:
+            raise Mistake(f"{words}: other columns are read than are forecast.")
+        if getattr(self.network, "num_directions", 1) > 1:
+            raise Mistake(f"{words}: a bidirectional network has no state that could be carried on.")
+
+    # ------------------------------------------------------------------------------------------------------- losses
+
+    def losses(self, batch: Batch) -> Losses:
+        """Squared error per window; in training the recursive strategy's is that of the next row at every step."""
+        if self.training and self.strategy == "recursive":
+            rows = torch.cat([batch.x, batch.y], 1)
+            output, _ = self.network(rows[:, :-1])
+            return self._compare(self._next_rows(rows[:, :-1], output), rows[:, 1:])
+        return self._compare(self(batch), batch.y)
+
+    def _compare(self, forecast: Tensor, true: Tensor) -> Losses:
+        off = forecast - true
+        squared, absolute = off.square().sum(1), off.abs().sum(1)
+        sums = {
+            "absolute": absolute.sum(1),
+            "squared_original": (squared * self.scale**2).sum(1),
+            "absolute_original": (absolute * self.scale).sum(1),
+            "scaled": (absolute * self.mase_weight).sum(1),
+        }
+        loss = squared.sum(1)
+        return Losses(loss, torch.full_like(loss, off.shape[1] * off.shape[2]), sums=sums)
+
+    def summary(self, sums: PooledLoss) -> dict[str, float]:
+        """The figures beside ``mse``."""
+        found = {
+            "mae": sums.share("absolute"),
+            "mse_original": sums.share("squared_original"),
+            "mae_original": sums.share("absolute_original"),
+        }
+        return found | ({"mase": sums.share("scaled")} if bool(self.mase_weight.any()) else {})
