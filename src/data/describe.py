@@ -14,9 +14,15 @@ class Features:
 
 @dataclass(frozen=True)
 class Tokens:
-    """Whole numbers below ``vocabulary``: an input of shape (batch, time), e.g. ``Tokens(65)``."""
+    """Whole numbers below ``vocabulary``: an input of shape (batch, time), e.g. ``Tokens(65, "character")``.
+
+    Args:
+        vocabulary: how many different ones there are.
+        unit: what one of them stands for: ``character``, ``word``, ...
+    """
 
     vocabulary: int
+    unit: str = "token"
 
 
 @dataclass(frozen=True)

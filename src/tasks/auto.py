@@ -28,7 +28,7 @@ def called_for(description: Description) -> str:
     """``module.Class`` of the task for a description.
 
     >>> called_for(Description(Tokens(65), Classes(("a", "b")), per_step=True, varying_length=True, causal=True))
-    'language.LanguageModelling'
+    'language_model.LanguageModel'
 
     Raises:
         Mistake: when no task of ours does that.
@@ -40,7 +40,7 @@ def called_for(description: Description) -> str:
         return "classification.SequenceClassification"
     if isinstance(output, Classes):
         tokens = isinstance(description.input, Tokens)
-        return "language.LanguageModelling" if tokens and description.causal else "per_step.PerStepClassification"
+        return "language_model.LanguageModel" if tokens and description.causal else "per_step.PerStepClassification"
     if isinstance(output, Bits):
         return "music.PolyphonicMusic"
     if isinstance(output, Values):

@@ -1,0 +1,94 @@
+"""Which files of a user's folder are for training, validation and test."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from src.config import Mistake
+from src.streams import derive
+
+PARTS = ("train", "val", "test")
+_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val"}
+_NAMES |= {"test": "test", "testing": "test"}
+Item = TypeVar("Item")
+
+
+def find_files(folder: Path, suffix: str) -> list[Path]:
+    """All files below a folder whose names end in ``suffix`` (in either case), sorted; hidden ones are left out.
+
+    Raises:
+        Mistake: when there is no such folder, or no such file in it.
+    """
+    if not folder.is_dir():
+        raise Mistake(f"data.path={folder} is not there: it must be a file or a folder of {suffix} files.")
+    found = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() == suffix and p.is_file()]
+    found = [p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
+    if not found:
+        raise Mistake(f"data.path={folder} has no file whose name ends in {suffix}.")
+    return found
+
+
+def named_parts(folder: Path, files: Sequence[Path]) -> dict[str, list[Path]] | None:
+    """The split that the names state: folders ``train/ val/ test/``, or files like ``ptb.train.txt``; else None.
+
+    A name counts if one of its words is train, val (valid, validation, dev) or test.
+
+    Raises:
+        Mistake: when some files are named for training and others not, or one of the three parts is missing.
+    """
+    parts: dict[str | None, list[Path]] = {}
+    for file in files:
+        words = [w for p in file.relative_to(folder).parts for w in re.split(r"[^a-z]+", p.lower())]
+        parts.setdefault(next((_NAMES[w] for w in words if w in _NAMES), None), []).append(file)
+    if "train" not in parts:
+        return None
+    if None in parts:
+        raise Mistake(
+            f"{parts[None][0]} belongs to no part, while {parts['train'][0]} is named for training: put every file "
+            "below train, val or test, or none of them."
+        )
+    for part in PARTS:
+        if part not in parts:
+            raise Mistake(f"{folder} has files named for training but none for {part}: all of {PARTS} are needed.")
+    return {part: parts[part] for part in PARTS}
+
+
+def by_fraction(items: Sequence[Item], splits: Sequence[float], seed: int, *more: int) -> dict[str, list[Item]]:
+    """Share items out by chance (stream ``split``): val and test get their share rounded, and at least one item each.
+
+    Args:
+        items: e.g. files.
+        splits: fractions for train, val and test.
+        seed: the run's seed.
+        more: further numbers for the stream, e.g. the class.
+
+    Raises:
+        Mistake: when there are fewer than three items.
+    """
+    if len(items) < len(PARTS):
+        raise Mistake(f"{len(items)} files cannot be split into train, val and test: at least 3 are needed.")
+    generator = torch.Generator().manual_seed(derive(seed, "split", *more))
+    order = torch.randperm(len(items), generator=generator).tolist()
+    val, test = (max(1, round(fraction * len(items))) for fraction in splits[1:])
+    val, test = min(val, len(items) - 2), min(test, len(items) - 1 - min(val, len(items) - 2))
+    rows = {"val": order[:val], "test": order[val : val + test], "train": order[val + test :]}
+    return {part: [items[i] for i in sorted(rows[part])] for part in PARTS}
+
+
+def by_position(items: Sequence[Item], splits: Sequence[float]) -> dict[str, Sequence[Item]]:
+    """Cut a sequence into train, val and test, one after the other, at the whole numbers below the fractions."""
+    first, second = int(len(items) * splits[0]), int(len(items) * (splits[0] + splits[1]))
+    return {"train": items[:first], "val": items[first:second], "test": items[second:]}
+
+
+def check_splits(splits: Sequence[float]) -> None:
+    """Refuse what is not three fractions above 0 that add up to 1."""
+    good = len(splits) == 3 and all(0 < s < 1 for s in splits) and abs(sum(splits) - 1) < 1e-6
+    if not good:
+        raise Mistake(f"data.splits={list(splits)} is impossible: it must be three fractions, for train, val and test, "
+                      "each above 0, that add up to 1, e.g. [0.9,0.05,0.05].")  # fmt: skip

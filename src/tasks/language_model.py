@@ -1,0 +1,59 @@
+"""The next character or word of a text."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from src.config import Mistake
+from src.data.batches import Batch
+from src.data.describe import Classes, Tokens
+from src.tasks.base import Losses, PooledLoss, Task
+
+
+class LanguageModel(Task):
+    """Cross-entropy of the next token: ``nll`` in nats per token, ``perplexity``, for characters ``bpc``.
+
+    ``nll`` is the mean over all tokens of a split but the first of each document; ``bpc`` = nll / ln 2 (bits per
+    character), ``perplexity`` = exp(nll). Long texts are read in chunks with the state carried on (``data.chunk``).
+
+    >>> # python -m src.train data=shakespeare model.hidden_size=512
+
+    Args:
+        keywords: see :class:`~src.tasks.base.Task`.
+    """
+
+    loss_name = "nll"
+
+    def __init__(self, **keywords: Any) -> None:
+        description = keywords["description"]
+        output = description.output
+        if not (isinstance(description.input, Tokens) and isinstance(output, Classes) and description.per_step):
+            raise Mistake("task=language_model needs tokens with a next token at every step; this data set has none.")
+        self.characters = description.input.unit == "character"
+        super().__init__(**keywords)
+        self.head = nn.Linear(self.network.output_size, output.size)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits of the next token, (batch, time, vocabulary)."""
+        output, _ = self.run(batch)
+        return self.head(self.dropout(output))
+
+    def losses(self, batch: Batch) -> Losses:
+        """Cross-entropy summed over each row's steps."""
+        logits, mask = self(batch), batch.mask
+        per_step = F.cross_entropy(logits.flatten(0, 1), batch.y.flatten(), reduction="none")
+        per_step = per_step.double().view_as(mask)
+        return Losses((per_step * mask).sum(1), mask.sum(1))
+
+    def reduce(self, losses: Losses) -> Tensor:
+        """The mean over the batch's tokens."""
+        return super().reduce(losses).float()
+
+    def summary(self, sums: PooledLoss) -> dict[str, float]:
+        """Perplexity, infinite where a float64 cannot hold it, and bits per character."""
+        figures = {"perplexity": math.exp(sums.mean) if sums.mean < 700 else math.inf}
+        return figures | ({"bpc": sums.mean / math.log(2)} if self.characters else {})
