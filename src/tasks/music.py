@@ -61,8 +61,8 @@ class PolyphonicMusic(Task):
     def reduce(self, losses: Losses) -> Tensor:
         """The training loss, as ``reduction`` says."""
         if self.reduction == "per_sequence":
-            return (losses.loss / losses.count).mean().float()
-        return super().reduce(losses).float()
+            return (losses.loss / losses.count).mean()
+        return super().reduce(losses)
 
     def summary(self, sums: PooledLoss) -> dict[str, float]:
         """Frame accuracy, pooled over steps; 1 where nothing sounds and nothing is said to."""

@@ -1,0 +1,67 @@
+"""Spectra of sound on the mel scale: log-mel energies and cepstral coefficients."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from torch import Tensor
+
+
+def log_mel(samples: Tensor, rate: int, bands: int = 40, window: float = 0.025, hop: float = 0.010) -> Tensor:
+    """The logarithm of the energy in mel bands, a frame every ``hop`` seconds.
+
+    Args:
+        samples: (samples,) between -1 and 1.
+        rate: samples per second.
+        bands: triangular bands, evenly spaced on the mel scale from 0 to half the rate.
+        window: seconds of each frame (Hann); the first frame is centred on the first sample.
+        hop: seconds from one frame to the next.
+
+    Returns:
+        (frames, bands); silence is ln(1e-6).
+    """
+    length = round(window * rate)
+    size = 1 << (length - 1).bit_length()
+    padded = torch.nn.functional.pad(samples, (size // 2, size // 2))
+    spectrum = torch.stft(
+        padded,
+        size,
+        hop_length=round(hop * rate),
+        win_length=length,
+        window=torch.hann_window(length),
+        center=False,
+        return_complex=True,
+    )
+    power = spectrum.abs().square() / length
+    return (mel_bands(rate, size, bands) @ power).clamp_min(1e-6).log().T.contiguous()
+
+
+def mfcc(samples: Tensor, rate: int, coefficients: int = 13) -> Tensor:
+    """Mel-frequency cepstral coefficients (Davis and Mermelstein 1980): the cosine transform of log-mel energies.
+
+    Args:
+        samples: (samples,) between -1 and 1.
+        rate: samples per second.
+        coefficients: how many, the first being the mean energy.
+
+    Returns:
+        (frames, coefficients).
+    """
+    from scipy.fft import dct
+
+    return torch.from_numpy(dct(log_mel(samples, rate).numpy(), type=2, axis=1, norm="ortho")[:, :coefficients].copy())
+
+
+@cache
+def mel_bands(rate: int, size: int, bands: int) -> Tensor:
+    """Triangular weights, (bands, size // 2 + 1), each rising from its left neighbour's centre to 1 and falling again.
+
+    The scale is mel(f) = 2595 log10(1 + f / 700) (O'Shaughnessy 1987).
+    """
+    top = 2595 * torch.log10(torch.tensor(1 + rate / 2 / 700, dtype=torch.float64))
+    edges = 700 * (10 ** (torch.linspace(0, 1, bands + 2, dtype=torch.float64) * top / 2595) - 1)
+    frequencies = torch.linspace(0, rate / 2, size // 2 + 1, dtype=torch.float64)
+    left, centre, right = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    rising, falling = (frequencies - left) / (centre - left), (right - frequencies) / (right - centre)
+    return torch.minimum(rising, falling).clamp_min(0).float()
