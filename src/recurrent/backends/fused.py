@@ -122,7 +122,7 @@ def shapes(
 
 @torch.library.custom_op("gatebench::recurrent_backward", mutates_args=(), device_types="cpu")
 def recurrent_backward(
-    d_output: Tensor, d_h_n: Tensor, d_c_n: Tensor | None,
+    d_output: Tensor | None, d_h_n: Tensor | None, d_c_n: Tensor | None,
     x: Tensor, lengths: Tensor | None, h0: Tensor, c0: Tensor | None,
     weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None, bias_hh: Tensor | None,
     peephole: Tensor | None, mask: Tensor | None, output: Tensor, saved: Tensor,
@@ -146,7 +146,7 @@ def recurrent_backward(
 
 @recurrent_backward.register_fake
 def backward_shapes(
-    d_output: Tensor, d_h_n: Tensor, d_c_n: Tensor | None,
+    d_output: Tensor | None, d_h_n: Tensor | None, d_c_n: Tensor | None,
     x: Tensor, lengths: Tensor | None, h0: Tensor, c0: Tensor | None,
     weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None, bias_hh: Tensor | None,
     peephole: Tensor | None, mask: Tensor | None, output: Tensor, saved: Tensor,
@@ -162,16 +162,15 @@ def remember(ctx: torch.autograd.function.FunctionCtx, inputs: tuple, output: tu
     x, lengths, h0, c0, *weights, kind, takes, reverse, threads, _ = inputs
     ctx.save_for_backward(x, lengths, h0, c0, *weights, output[0], output[3])
     ctx.options = (kind, takes, reverse, threads)
+    ctx.set_materialize_grads(False)  # zeros for `saved` would cost as much memory as `saved`
 
 
-def differentiate(ctx, d_output: Tensor, d_h_n: Tensor, d_c_n: Tensor, _: Tensor) -> tuple:
+def differentiate(ctx, d_output: Tensor | None, d_h_n: Tensor | None, d_c_n: Tensor | None, _: None) -> tuple:
     """The autograd formula of `recurrent`."""
     x, lengths, h0, c0, *rest = ctx.saved_tensors
     needs = ctx.needs_input_grad
     wanted = [needs[0], *needs[2:10]]
-    gradients = recurrent_backward(
-        d_output, d_h_n, None if c0 is None else d_c_n, x, lengths, h0, c0, *rest, *ctx.options, wanted
-    )
+    gradients = recurrent_backward(d_output, d_h_n, d_c_n, x, lengths, h0, c0, *rest, *ctx.options, wanted)
     d_x, *others = (g if w else None for g, w in zip(gradients, wanted, strict=True))
     return d_x, None, *others, None, None, None, None, None
 

@@ -21,7 +21,7 @@ struct Call {
     T* saved;                  // forward: may be null; backward: what forward left there
     T* output;                 // (batch, time, hidden_size)
     T *h_n, *c_n;
-    // Backward only. Null where no gradient is wanted.
+    // Backward only. Null: a zero gradient comes in, no gradient is wanted.
     const T *d_output, *d_h_n, *d_c_n;
     T *d_x, *d_h0, *d_c0, *d_weight_ih, *d_weight_hh, *d_bias_ih, *d_bias_hh, *d_peephole, *d_mask;
 };

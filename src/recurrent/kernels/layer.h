@@ -164,9 +164,9 @@ void backward(const Call<T>& q, const Layer<T>& w, const Part& p, Gradients<T>& 
     Matrix<T> reset = kBefore ? arena.matrix(most, B) : Matrix<T>{}, d_output = arena.matrix(most, B);
     Matrix<T> d_gates = arena.matrix(most, Cell::kColumns * B);
     Matrix<T> d_x = q.d_x ? arena.matrix(most, input_blocks) : Matrix<T>{};
-    gather(d_h, rows, H, [&](long i) { return q.d_h_n + p.row[i] * H; });
+    gather(d_h, rows, H, [&](long i) { return q.d_h_n ? q.d_h_n + p.row[i] * H : nullptr; });
     if (Cell::kCell) {
-        gather(d_c, rows, H, [&](long i) { return q.d_c_n + p.row[i] * H; });
+        gather(d_c, rows, H, [&](long i) { return q.d_c_n ? q.d_c_n + p.row[i] * H : nullptr; });
         gather(c0, rows, H, [&](long i) { return q.c0 + p.row[i] * H; });
     }
     if (q.mask) gather(mask, rows, H, [&](long i) { return q.mask + p.row[i] * H; });
@@ -185,7 +185,7 @@ void backward(const Call<T>& q, const Layer<T>& w, const Part& p, Gradients<T>& 
         locate(q, p, chunk, here, before);
         gather(previous, count, H,
                [&](long i) { return before[i] < 0 ? q.h0 + (-1 - before[i]) * H : q.output + before[i] * H; });
-        gather(d_output, count, H, [&](long i) { return q.d_output + here[i] * H; });
+        gather(d_output, count, H, [&](long i) { return q.d_output ? q.d_output + here[i] * H : nullptr; });
         if (q.mask)
             for (long k = 0; k < chunk.steps(); ++k)
                 for (long j = 0; j < B; ++j)

@@ -182,12 +182,13 @@ void multiply_transposed(Matrix<T> c, long rows, long columns, Matrix<const T> a
     stretches<true, T>({c, a, b, nullptr, 0, 0, {1, 1}}, rows, columns, depth, kStretch);
 }
 
-// Row i of the matrix is the `width` numbers at source(i); padding becomes zero.
+// Row i of the matrix is the `width` numbers at source(i), zeros where that is null; padding becomes zero.
 template <class T, class Source>
 void gather(Matrix<T> to, long rows, long width, Source source) {
     for (long i = 0; i < rows; ++i) {
         const T* from = source(i);
-        for (long j = 0, left = width; left > 0; ++j, left -= kLanes<T>) to.at(j, i) = load(from + j * kLanes<T>, left);
+        for (long j = 0, left = width; left > 0; ++j, left -= kLanes<T>)
+            to.at(j, i) = from ? load(from + j * kLanes<T>, left) : Vector<T>{};
     }
 }
 
