@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lightning_fabric.loggers.logger import rank_zero_experiment
 from pytorch_lightning.loggers import WandbLogger
@@ -14,7 +14,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from src.config import Mistake
 from src.training.metrics_file import Row, last_row, read_metrics
 from src.training.wandb_folders import supersede, sync_command
-from src.training.wandb_mode import LOGGED_IN, choose_mode, require_login
+from src.training.wandb_mode import choose_mode, require_login
 
 INIT_TIMEOUT = 30.0  # seconds for the server to accept a run
 UPLOAD_TIMEOUT = 120.0  # seconds for the upload after the last step, until it is left to `wandb sync`
@@ -98,15 +98,13 @@ class WandbMirror(WandbLogger):
         )
         self._experiment: Any = None
         self.directory = Path(directory)
-        self.mode: Any = mode
+        self.mode = mode
         self._timeout = timeout
         self._resume = resume
         self._is_open = False
         self._sent = -1  # the last step that wandb has
         self._held: Row = {}  # the row that may still grow
-        self._media: dict[
-            int, dict[str, Any]
-        ] = {}  # by step, until a row of that step or a later one is sent
+        self._media: dict[int, dict[str, Any]] = {}  # by step, until a row of that step or a later one is sent
         self._summary: dict[str, Any] = {}
 
     @rank_zero_only
@@ -122,17 +120,17 @@ class WandbMirror(WandbLogger):
         import wandb
 
         wandb.setup(settings=wandb.Settings(silent=True))
-        reason = "logger.mode"
-        if self.mode == "auto":
-            self.mode, reason = choose_mode(self._timeout)
-        elif self.mode == "online":
+        mode, reason = (self.mode, "logger.mode") if self.mode != "auto" else choose_mode(self._timeout)
+        if self.mode == "online":
             require_login()
-        run = self._open_run(reason)
-        self._sent = run.starting_step - 1
-        for row in rows:
-            self._send(row)
-        if self.mode != "disabled":
-            supersede(self.directory, str(self._id), by=Path(run.settings.sync_dir))
+        try:
+            self._open(mode, reason)
+        except wandb.Error as error:
+            if self.mode != "auto":
+                raise Mistake(f"wandb could not open the run: {error}; logger.mode=offline needs no server") from None
+            wandb.teardown()  # its service still holds the id of the run that failed
+            self._open("offline", f"the server refused the run: {error}")
+        self._send(rows)
 
     @property
     @rank_zero_experiment
@@ -160,9 +158,9 @@ class WandbMirror(WandbLogger):
         """
         _ = self.experiment
         if not all(isinstance(value, Real) for value in metrics.values()):
-            self._media.setdefault(
-                int(self._held.get("step", self._sent)) if step is None else step, {}
-            ).update(metrics)
+            self._media.setdefault(int(self._held.get("step", self._sent)) if step is None else step, {}).update(
+                metrics
+            )
             return
         row = last_row(self.directory / "metrics.csv")
         if row.get("step") != step:
@@ -171,7 +169,7 @@ class WandbMirror(WandbLogger):
                 "WandbMirror in its list of loggers"
             )
         if self._held and self._held["step"] < row["step"]:
-            self._send(self._held)
+            self._send([self._held])
         self._held = row
 
     def log_hyperparams(self, params: Mapping[str, Any] | Namespace) -> None:
@@ -191,32 +189,21 @@ class WandbMirror(WandbLogger):
     def finish(self, exit_code: int = 0) -> None:
         """Sends what is left and closes the run, so that the next one in this process is a run of its own.
 
-        Prints the sync command of an offline run. An upload that takes longer than `UPLOAD_TIMEOUT` is given up with
-        a line that says how to go on.
+        Prints the sync command of an offline run. Where the server has gone away, so that the upload is not done
+        within `UPLOAD_TIMEOUT`, the whole run is written to an offline folder instead.
 
         Args:
             exit_code: 0, or something else for a run that failed.
         """
         if not self._is_open:
             return
-        self._is_open = False
-        for row in read_metrics(self.directory / "metrics.csv"):
-            self._send(row)
-        for step in sorted(self._media):
-            self._experiment.log(self._media[step], step=max(step, self._sent), commit=True)
-        self._experiment.summary.update(self._summary)
-        try:
-            self._experiment.finish(exit_code=exit_code)
-        except TimeoutError:
-            folder = self._experiment.settings.sync_dir
-            print(f"wandb: the upload was not done after {UPLOAD_TIMEOUT:g} s; later: wandb sync {folder}")
+        self._close(exit_code)
         if self.mode == "offline" and (command := sync_command(self.directory)):
             print(f"wandb: {command}")
 
-    def _open_run(self, reason: str) -> Any:
+    def _open(self, mode: str, reason: str) -> None:
         import wandb
 
-        may_fall_back = reason == LOGGED_IN
         settings = wandb.Settings(
             silent=True,
             console="off",
@@ -226,28 +213,35 @@ class WandbMirror(WandbLogger):
             finish_timeout_raises=True,
         )
         options = {name: value for name, value in self._wandb_init.items() if name != "anonymous"}
-        options["resume"] = "allow" if self._resume and self.mode == "online" else None
-        try:
-            run = wandb.init(**options, mode=self.mode, reinit="finish_previous", settings=settings)
-        except wandb.Error as error:
-            if not may_fall_back:
-                raise Mistake(
-                    f"wandb could not open the run online: {error}; logger.mode=offline needs no server"
-                ) from None
-            self.mode = "offline"
-            return self._open_run(f"the server refused the run: {error}")
-        self._experiment, self._is_open = run, True
-        print(f"wandb: {self.mode}" + (f", {run.url}" if self.mode == "online" else f" ({reason})"))
-        return run
+        options["resume"] = "allow" if self._resume and mode == "online" else None
+        run = wandb.init(**options, mode=cast(Any, mode), reinit="finish_previous", settings=settings)
+        self._experiment, self._is_open, self.mode = run, True, mode
+        self._sent = run.starting_step - 1
+        if mode != "disabled":
+            supersede(self.directory, run.id, by=Path(run.settings.sync_dir))
+        print(f"wandb: {mode}" + (f", {run.url}" if mode == "online" else f" ({reason})"))
 
-    def _send(self, row: Row) -> None:
-        step = int(row["step"])
-        if step <= self._sent:
-            return
-        for earlier in sorted(at for at in self._media if self._sent < at < step):
-            self._experiment.log(self._media.pop(earlier), step=earlier, commit=True)
-        values: dict[str, Any] = {name: value for name, value in row.items() if name != "step"}
-        for at in [at for at in self._media if at <= step]:
-            values |= self._media.pop(at)
-        self._experiment.log(values, step=step, commit=True)
-        self._sent = step
+    def _close(self, exit_code: int) -> None:
+        self._send(read_metrics(self.directory / "metrics.csv"))
+        for step in sorted(self._media):
+            self._experiment.log(self._media[step], step=max(step, self._sent), commit=True)
+        self._experiment.summary.update(self._summary)
+        self._is_open = False
+        try:
+            self._experiment.finish(exit_code=exit_code)
+        except TimeoutError:
+            self._open("offline", f"the upload was not done after {UPLOAD_TIMEOUT:g} s")
+            self._close(exit_code)
+
+    def _send(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            step = int(row["step"])
+            if step <= self._sent:
+                continue
+            for at in sorted(at for at in self._media if self._sent < at < step):
+                self._experiment.log(self._media.pop(at), step=at, commit=True)
+            values: dict[str, Any] = {name: value for name, value in row.items() if name != "step"}
+            for at in [at for at in self._media if at <= step]:
+                values |= self._media.pop(at)
+            self._experiment.log(values, step=step, commit=True)
+            self._sent = step

@@ -6,8 +6,6 @@ import urllib.request
 
 from src.config import Mistake
 
-LOGGED_IN = "logged in"
-
 
 def choose_mode(timeout: float = 2.0) -> tuple[str, str]:
     """Mode of wandb, and the reason in a few words.
@@ -40,7 +38,7 @@ def choose_mode(timeout: float = 2.0) -> tuple[str, str]:
         return "offline", "not logged in: `wandb login` or WANDB_API_KEY"
     if not answers(settings.base_url, timeout):
         return "offline", f"{settings.base_url} did not answer within {timeout:g} s"
-    return "online", LOGGED_IN
+    return "online", "logged in"
 
 
 def logged_in() -> bool:

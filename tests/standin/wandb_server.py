@@ -16,7 +16,11 @@ KEY = "0123456789" * 4  # the client wants 40 characters; this server asks for n
 
 @dataclass
 class Run:
-    """What the server knows of one run. The lines of a file have offsets: a line sent again replaces the first."""
+    """What the server knows of one run.
+
+    The lines of a file have offsets; a client that starts again from an offset replaces what stood there and after
+    (with wandb's own server, "one offline run replaces another": wandb/wandb#3841, #5865).
+    """
 
     id: str
     project: str
@@ -25,9 +29,7 @@ class Run:
     summary: dict[str, Any] = field(default_factory=dict)
     files: dict[str, dict[int, str]] = field(default_factory=dict)
     uploads: dict[str, bytes] = field(default_factory=dict)
-    received: list[int] = field(
-        default_factory=list
-    )  # the step of every history line ever sent, repeats included
+    received: list[int] = field(default_factory=list)  # the step of every history line ever sent, repeats included
     exit_code: int | None = None
 
     def lines(self, name: str) -> list[str]:
@@ -85,6 +87,8 @@ class WandbServer:
             run = self.runs[run_id]
             for name, chunk in (body.get("files") or {}).items():
                 lines = run.files.setdefault(name, {})
+                for stale in [offset for offset in lines if offset >= chunk["offset"]]:
+                    del lines[stale]
                 for offset, line in enumerate(chunk["content"], start=chunk["offset"]):
                     lines[offset] = line
                     if name == "wandb-history.jsonl":
@@ -115,16 +119,14 @@ class WandbServer:
             "description": None,
             "config": "{}",
             "sweepName": None,
-            "historyLineCount": len(run.lines("wandb-history.jsonl")),
+            "historyLineCount": None,  # a run that is not resumed starts over
             "project": {"id": project, "name": project, "entity": {"id": "1", "name": ENTITY}},
         }
         return {"bucket": bucket, "inserted": inserted}
 
     def _files(self, variables: dict[str, Any]) -> dict[str, Any]:
         run_id = variables["run"]
-        urls = [
-            {"name": name, "uploadUrl": f"{self.url}/upload/{run_id}/{name}"} for name in variables["files"]
-        ]
+        urls = [{"name": name, "uploadUrl": f"{self.url}/upload/{run_id}/{name}"} for name in variables["files"]]
         return {"runID": run_id, "uploadHeaders": [], "files": urls}
 
     def _status(self, variables: dict[str, Any]) -> dict[str, Any]:

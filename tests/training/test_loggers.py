@@ -126,6 +126,7 @@ def test_steps_run_forward_and_columns_of_ours_are_not_metrics(tmp_path: Path) -
     assert [row["step"] for row in csv.rows] == [5]
 
 
+@pytest.mark.filterwarnings("ignore:Checkpoint directory")
 def test_fit_with_lightning_validation_test_and_resume(tmp_path: Path) -> None:
     import pytorch_lightning as pl
     import torch
@@ -161,7 +162,7 @@ def test_fit_with_lightning_validation_test_and_resume(tmp_path: Path) -> None:
             max_epochs=epochs,
             logger=[MetricsCSV(directory)],
             log_every_n_steps=2,
-            callbacks=[ModelCheckpoint(directory, save_last=True, monitor="val/loss")],
+            callbacks=[ModelCheckpoint(directory / "checkpoints", save_last=True, monitor="val/loss")],
             enable_progress_bar=False,
             enable_model_summary=False,
         )
@@ -182,11 +183,11 @@ def test_fit_with_lightning_validation_test_and_resume(tmp_path: Path) -> None:
 
     half = tmp_path / "half"
     trainer(half, 2).fit(model(), loader(), loader())
-    step = torch.load(half / "last.ckpt", weights_only=True)["global_step"]
+    step = torch.load(half / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
     stray = MetricsCSV(half)
     stray.log_metrics({"train/loss": -1.0, "epoch": 2}, step=step)  # logged after the checkpoint, then killed
     resumed = trainer(half, 3)
     resumed.logger.resume(step)
-    resumed.fit(model(), loader(), loader(), ckpt_path=half / "last.ckpt")
+    resumed.fit(model(), loader(), loader(), ckpt_path=half / "checkpoints" / "last.ckpt")
     resumed.test(resumed.model, loader(), verbose=False)
     assert drop_seconds(MetricsCSV(half).rows) == drop_seconds(rows)
