@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
@@ -18,6 +20,23 @@ from src.data.streams import ChunkOrder
 from src.streams import derive
 
 EVALUATION_SPLITS = ("val", "test")
+
+
+@dataclass(frozen=True)
+class NewData:
+    """Sequences of a new file, read with what was fitted on the training data.
+
+    Args:
+        split: the sequences.
+        names: of each: a group, a file, a line.
+        labelled: whether the file has the targets; where it has not, ``y`` holds zeros that mean nothing.
+        following: from a sequence's row and a number to the time stamps of as many rows after it (forecasts).
+    """
+
+    split: Split
+    names: list[str]
+    labelled: bool = True
+    following: Callable[[int, int], list[str]] | None = None
 
 
 class SequenceData(pl.LightningDataModule):
@@ -82,6 +101,20 @@ class SequenceData(pl.LightningDataModule):
             Mistake: when the data are not there or not what they should be.
         """
         raise NotImplementedError
+
+    def new_data(self, path: str) -> NewData:
+        """Read a new file for ``python -m src.predict``, with scaling, vocabulary and class names as they are.
+
+        Args:
+            path: a file (or folder) of the kind that the training data came from; nothing is fitted on it.
+
+        Raises:
+            Mistake: when the data set has no files of that kind, or the file does not fit.
+        """
+        raise Mistake(
+            f"{type(self).__name__} is a named data set, to which no files of your own belong: predict needs a run "
+            "on data=csv, data=npz, data=text or data=wav_folder."
+        )
 
     @property
     def description(self) -> Description:
