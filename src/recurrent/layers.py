@@ -31,13 +31,13 @@ class _Twin(Stack):
     ) -> None:
         if proj_size != 0:
             raise ValueError(f"proj_size: projections are not supported, expected 0, got {proj_size!r}")
-        if dropout and num_layers == 1:
-            warnings.warn(f"dropout={dropout} acts between layers and does nothing with num_layers=1", stacklevel=3)
         sizes = widths(hidden_size, num_layers)
         layers = [{"kind": kind, "hidden_size": size, "bias": bias, **cell} for size in sizes]
         super().__init__(input_size, layers, batch_first, dropout, bidirectional, **options)
         self.hidden_size = hidden_size if isinstance(hidden_size, int) else list(hidden_size)
         self.bias, self.proj_size = bias, 0
+        if dropout and num_layers == 1:
+            warnings.warn(f"dropout={dropout} acts between layers and does nothing with num_layers=1", stacklevel=3)
 
 
 class GRU(_Twin):

@@ -50,8 +50,7 @@ def cell_spec(kind: str, **options: Any) -> CellSpec:
     if cell.update_gate not in ("keeps", "takes"):
         raise ValueError(f"update_gate: expected 'keeps' or 'takes', got {cell.update_gate!r}")
     for name in ("reset_after", "peepholes", "layer_norm"):
-        if not isinstance(getattr(cell, name), bool):
-            raise ValueError(f"{name}: expected True or False, got {getattr(cell, name)!r}")
+        check_flag(name, getattr(cell, name))
     check_rate("zoneout", cell.zoneout)
     return cell
 
@@ -63,10 +62,23 @@ def check_size(name: str, size: Any) -> int:
     return size
 
 
-def check_rate(name: str, rate: Any, below: float = 1) -> None:
+def check_rate(name: str, rate: Any) -> None:
     """Refuse what is not a number in [0, 1)."""
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate < below:
-        raise ValueError(f"{name}: expected a number in [0, {below}), got {rate!r}")
+    check_number(name, rate)
+    if rate >= 1:
+        raise ValueError(f"{name}: expected a number in [0, 1), got {rate!r}")
+
+
+def check_number(name: str, number: Any) -> None:
+    """Refuse what is not a number of at least 0."""
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < float("inf"):
+        raise ValueError(f"{name}: expected a number of at least 0, got {number!r}")
+
+
+def check_flag(name: str, flag: Any) -> None:
+    """Refuse what is not True or False."""
+    if not isinstance(flag, bool):
+        raise ValueError(f"{name}: expected True or False, got {flag!r}")
 
 
 def widths(hidden_size: int | Sequence[int], num_layers: int) -> list[int]:

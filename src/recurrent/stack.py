@@ -16,7 +16,7 @@ from .backends.choose import Choice, choose
 from .backends.spec import CallSpec, CellParameters
 from .initialise import KEEPING_GATE, initialise
 from .inputs import check_state, give_back, take_in
-from .options import check_rate, layer_specs
+from .options import check_flag, check_number, check_rate, layer_specs
 from .parameters import collect, register
 from .state import LayerState, State, join_layers, map_state, split_layers
 
@@ -38,7 +38,7 @@ class Stack(nn.Module):
         layers: for each layer a mapping with ``kind`` ("gru", "lstm", "rnn") and ``hidden_size``; optionally ``bias``
             (True, False, "single") and the options of `CellSpec`.
         batch_first: input and output are (batch, time, features) instead of (time, batch, features).
-        dropout: rate on the input of every layer but the first, in [0, 1].
+        dropout: rate in [0, 1) on the input of every layer but the first.
         bidirectional: every layer also reads backwards; its output is both directions' side by side.
         residual: from the second layer on, a layer's input is added to its output where their widths agree.
         recurrent_dropout: rate in [0, 1) on h_{t-1} in the recurrent product, one mask for all steps.
@@ -81,6 +81,14 @@ class Stack(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        for name, flag in (
+            ("batch_first", batch_first), ("bidirectional", bidirectional), ("residual", residual),
+            ("learn_initial_state", learn_initial_state),
+        ):  # fmt: skip
+            check_flag(name, flag)
+        check_rate("dropout", dropout)
+        check_rate("recurrent_dropout", recurrent_dropout)
+        check_number("weight_noise", weight_noise)
         self.num_directions = 2 if bidirectional else 1
         self.layers = layer_specs(input_size, layers, self.num_directions)
         self.input_size = input_size
@@ -91,9 +99,6 @@ class Stack(nn.Module):
         self.learn_initial_state = learn_initial_state
         self.initialisation, self.retain_bias, self.chrono_steps = initialisation, retain_bias, chrono_steps
         self.backend = backend
-        check_rate("dropout", dropout, below=1.0000001)
-        check_rate("recurrent_dropout", recurrent_dropout)
-        check_rate("weight_noise", weight_noise, below=float("inf"))
         if retain_bias and not any(layer.cell.kind in KEEPING_GATE for layer in self.layers):
             raise ValueError(f"retain_bias: a tanh network has no gate that keeps, expected 0, got {retain_bias}")
 

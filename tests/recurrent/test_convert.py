@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from src.recurrent import GRU, LSTM, RNN, Stack
+from src.recurrent.backends.spec import CellParameters, CellSpec
+from src.recurrent.convert import assign, from_concatenated, from_twin, to_concatenated, to_twin
+from src.recurrent.parameters import collect
+
+CLOSE = {"atol": 1e-12, "rtol": 0}
+X = torch.randn(5, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("make", [nn.GRU, nn.LSTM, nn.RNN])
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}, {"bias": False, "dropout": 0.0}])
+def test_there_and_back(make, options):
+    twin = make(3, 4, dtype=torch.float64, **options).eval()
+    network = from_twin(twin)
+    assert not network.training
+    torch.testing.assert_close(network(X), twin(X), **CLOSE)
+    back = to_twin(network)
+    assert type(back) is make
+    assert all(torch.equal(a, b) for a, b in zip(back.parameters(), twin.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("bias", ["single", False, True])
+@pytest.mark.parametrize("make", [GRU, LSTM, RNN])
+def test_to_twin_adds_the_bias_that_the_twin_wants(make, bias):
+    network = make(3, 4, 2, bias=bias, bidirectional=True, dtype=torch.float64)
+    torch.testing.assert_close(to_twin(network)(X), network(X), **CLOSE)
+
+
+def test_the_other_update_convention_converts_both_ways():
+    twin = nn.GRU(3, 4, 2, bidirectional=True, dtype=torch.float64)
+    network = from_twin(twin, update_gate="takes", backend="reference")
+    assert network.layers[0].cell.update_gate == "takes"
+    torch.testing.assert_close(network(X), twin(X), **CLOSE)
+    torch.testing.assert_close(to_twin(network)(X), twin(X), **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (GRU(3, 4, reset_after=False), "reset gate before the product"),
+        (LSTM(3, 4, peepholes=True), "peepholes"),
+        (RNN(3, 4, layer_norm=True), "layer_norm"),
+        (GRU(3, 4, zoneout=0.1), "zoneout"),
+        (GRU(3, 4, 2, residual=True), "residual"),
+        (GRU(3, [4, 5], 2), "different kinds or widths"),
+        (Stack(3, [{"kind": "gru", "hidden_size": 4}, {"kind": "rnn", "hidden_size": 4}]), "different kinds"),
+        (GRU(3, 4, learn_initial_state=True), "learned initial state"),
+    ],
+)
+def test_what_the_twin_cannot_do_is_refused(network, message):
+    with pytest.raises(ValueError, match=f"network: PyTorch has no equivalent of .*{message}"):
+        to_twin(network)
+
+
+def test_what_we_cannot_do_is_refused():
+    with pytest.raises(ValueError, match="projections"):
+        from_twin(nn.LSTM(3, 4, proj_size=2))
+    with pytest.raises(ValueError, match="nonlinearity"):
+        from_twin(nn.RNN(3, 4, nonlinearity="relu"))
+    with pytest.raises(ValueError, match=r"expected an nn\.GRU"):
+        from_twin(nn.Linear(3, 4))
+    with pytest.raises(ValueError, match="options: the reset gate before"):
+        from_twin(nn.GRU(3, 4), reset_after=False)
+    with pytest.raises(ValueError, match="options: the biases"):
+        from_twin(nn.GRU(3, 4), bias="single")
+
+
+@pytest.mark.parametrize("bias", ["single", False, True])
+@pytest.mark.parametrize(
+    "cell", [CellSpec("gru", reset_after=False), CellSpec("gru", reset_after=False, update_gate="takes"),
+             CellSpec("lstm"), CellSpec("rnn")],
+)  # fmt: skip
+def test_concatenated_maps(cell, bias):
+    make = {"gru": GRU, "lstm": LSTM, "rnn": RNN}[cell.kind]
+    gru = {"reset_after": False, "update_gate": cell.update_gate} if cell.kind == "gru" else {}
+    network = make(3, 4, bias=bias, dtype=torch.float64, **gru)
+    maps = to_concatenated(cell, collect(network, "_l0"))
+    assert list(maps) == list(cell.gates)
+    x, h = torch.randn(2, 3, dtype=torch.float64), torch.randn(2, 4, dtype=torch.float64)
+    weight, b = maps[cell.gates[-1]]
+    p = {name.removesuffix("_l0"): tensor[-4:] for name, tensor in network.state_dict().items()}
+    expected = x @ p["weight_ih"].T + h @ p["weight_hh"].T + p.get("bias_ih", 0) + p.get("bias_hh", 0)
+    torch.testing.assert_close(torch.cat([x, h], 1) @ weight.T + (0 if b is None else b), expected, **CLOSE)
+    other = make(3, 4, bias="single" if bias else False, dtype=torch.float64, **gru)
+    assign(other, from_concatenated(cell, maps), "_l0")
+    torch.testing.assert_close(other(X), network(X), **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        (CellSpec("gru"), "reset_after=True"),
+        (CellSpec("lstm", peepholes=True), "peepholes"),
+        (CellSpec("rnn", layer_norm=True), "layer_norm"),
+    ],
+)
+def test_what_is_not_one_map_is_refused(cell, message):
+    with pytest.raises(ValueError, match=message):
+        to_concatenated(cell, CellParameters(torch.zeros(12, 3), torch.zeros(12, 4)))
+    with pytest.raises(ValueError, match=message):
+        from_concatenated(cell, {})
+
+
+def test_incomplete_maps_are_refused():
+    with pytest.raises(ValueError, match="maps: expected the gates candidate, got update"):
+        from_concatenated(CellSpec("rnn"), {"update": (torch.zeros(4, 7), None)})
+    maps = {gate: (torch.zeros(4, 7), None) for gate in CellSpec("lstm").gates}
+    with pytest.raises(ValueError, match="maps: expected a bias for every gate or for none, got 1 of 4"):
+        from_concatenated(CellSpec("lstm"), maps | {"input": (torch.zeros(4, 7), torch.zeros(4))})
+    with pytest.raises(ValueError, match=r"weight_ih: expected shape \(4, 3\), got \(4, 2\)"):
+        assign(RNN(3, 4), CellParameters(torch.zeros(4, 2), torch.zeros(4, 4)), "_l0")
