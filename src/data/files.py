@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO
+from urllib.error import HTTPError
 
 from src.config import Mistake
 
@@ -187,6 +188,8 @@ def _download(path: Path, file: File) -> None:
     try:
         write_atomically(path, write)
     except (OSError, HTTPException) as error:
+        if isinstance(error, HTTPError):
+            error.close()
         raise Mistake(
             f"{path} is not there and could not be downloaded ({error}): take {file.url} from a machine with network, "
             f"put it there, or set GATEBENCH_DATA_DIR to a folder that has it as {file.path} ({words} {expected})."
