@@ -127,12 +127,16 @@ class FlatSplit:
         inside = steps[None, :] < lengths[:, None]
         where = begins[:, None] + torch.where(inside, steps[None, :], 0)
         x = self.inputs(where, inside)
-        y = padded(self.targets, where + self.shift, inside) if self.per_step else self.targets[sequences]
+        y = self.outputs(where + self.shift, inside) if self.per_step else self.targets[sequences]
         return Batch(x, y if self.target_dtype is None else y.to(self.target_dtype), lengths, rows, starts)
 
     def inputs(self, where: Tensor, inside: Tensor) -> Tensor:
         """What the network reads at the steps ``where`` (batch, time) of ``values``, 0 where not ``inside``."""
         return padded(self.values, where, inside, self.dtype)
+
+    def outputs(self, where: Tensor, inside: Tensor) -> Tensor:
+        """What is predicted, at the steps ``where`` (batch, time) of ``targets``, 0 where not ``inside``."""
+        return padded(self.targets, where, inside)
 
 
 def padded(flat: Tensor, where: Tensor, inside: Tensor, dtype: torch.dtype | None = None) -> Tensor:

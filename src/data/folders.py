@@ -34,27 +34,28 @@ def find_files(folder: Path, suffix: str) -> list[Path]:
 
 
 def named_parts(folder: Path, files: Sequence[Path]) -> dict[str, list[Path]] | None:
-    """The split that the names state: folders ``train/ val/ test/``, or files like ``ptb.train.txt``; else None.
+    """The split that names state: folders ``train/ val/ test/``, or files like ``ptb.train.txt``; None: they do not.
 
-    A name counts if one of its words is train, val (valid, validation, dev) or test.
+    What counts is the first folder below ``folder``, or, of a file directly in it, a word of its name; the words for
+    validation are val, valid, validation and dev.
 
     Raises:
-        Mistake: when some files are named for training and others not, or one of the three parts is missing.
+        Mistake: when there are files for train and for test, but none for val, or others that belong to no part.
     """
     parts: dict[str | None, list[Path]] = {}
     for file in files:
-        words = [w for p in file.relative_to(folder).parts for w in re.split(r"[^a-z]+", p.lower())]
-        parts.setdefault(next((_NAMES[w] for w in words if w in _NAMES), None), []).append(file)
-    if "train" not in parts:
+        first, *below = file.relative_to(folder).parts
+        words = [first.lower()] if below else re.split(r"[^a-z]+", file.stem.lower())
+        parts.setdefault(next((_NAMES[word] for word in words if word in _NAMES), None), []).append(file)
+    if "train" not in parts or "test" not in parts:
         return None
     if None in parts:
         raise Mistake(
-            f"{parts[None][0]} belongs to no part, while {parts['train'][0]} is named for training: put every file "
-            "below train, val or test, or none of them."
+            f"{parts[None][0]} belongs to no part, while {parts['train'][0]} is named for training: name every file "
+            "(or its folder) train, val or test, or none of them."
         )
-    for part in PARTS:
-        if part not in parts:
-            raise Mistake(f"{folder} has files named for training but none for {part}: all of {PARTS} are needed.")
+    if "val" not in parts:
+        raise Mistake(f"{folder} has files named train and test, but none named val: it must have all three or none.")
     return {part: parts[part] for part in PARTS}
 
 

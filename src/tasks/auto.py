@@ -43,6 +43,8 @@ def called_for(description: Description) -> str:
         return "language_model.LanguageModel" if tokens and description.causal else "per_step.PerStepClassification"
     if isinstance(output, Bits):
         return "music.PolyphonicMusic"
+    if isinstance(output, Values) and per_step and description.causal:
+        return "waveform.Waveform"
     if isinstance(output, Values):
         return "regression.SequenceRegression"
     raise Mistake(f"task=auto knows no task for {type(output).__name__}: name it, as in task=classification.")

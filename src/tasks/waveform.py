@@ -1,0 +1,85 @@
+"""The next samples of a sound wave, as a density."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from src.config import Mistake
+from src.data.batches import Batch
+from src.data.describe import Horizon, Values
+from src.tasks.base import Losses, PooledLoss, Task
+
+
+class Waveform(Task):
+    """Density of the next samples as a mixture of Gaussians: ``nll`` in nats per step, ``nll_per_sample``.
+
+    Chung et al. 2014: each step reads 20 samples and predicts the 10 that follow with a mixture of 20 Gaussians. Here
+    the covariances are diagonal and the samples standardised, so that densities are per standard deviation of the
+    training samples: in another unit ``nll`` differs by a constant and may well be negative.
+
+    >>> # python -m src.train data=fsdd_waveform
+
+    Args:
+        mixtures: how many Gaussians.
+        min_log_scale: lower bound of ln(standard deviation) of a component, approached smoothly. Without a bound a
+            component that sits on a value which recordings repeat (silence) would have a density without bound. The
+            default, -7, is 0.0009 standard deviations of the training samples, near the steps of 16-bit recordings.
+        keywords: see :class:`~src.tasks.base.Task`.
+    """
+
+    loss_name = "nll"
+
+    def __init__(self, *, mixtures: int = 20, min_log_scale: float = -7.0, **keywords: Any) -> None:
+        description = keywords["description"]
+        output = description.output
+        series = isinstance(output, Values) and not isinstance(output, Horizon)
+        if not (series and description.per_step and description.causal):
+            raise Mistake("task=waveform needs data with the next samples at every step; this data set has none.")
+        if mixtures < 1:
+            raise Mistake(f"task.mixtures={mixtures} is impossible: it must be a whole number of at least 1.")
+        super().__init__(**keywords)
+        self.samples, self.mixtures, self.min_log_scale = output.size, mixtures, min_log_scale
+        self.head = nn.Linear(self.network.output_size, mixtures * (1 + 2 * output.size))
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (batch, time, mixtures), means and ln(standard deviations), (batch, time, mixtures, samples)."""
+        output, _ = self.run(batch)
+        logits, rest = self.head(self.dropout(output)).split([self.mixtures, 2 * self.mixtures * self.samples], dim=-1)
+        mean, scale = rest.unflatten(-1, (2, self.mixtures, self.samples)).unbind(-3)
+        return logits, mean, self.min_log_scale + F.softplus(scale - self.min_log_scale)
+
+    def losses(self, batch: Batch) -> Losses:
+        """Negative log-density summed over each row's steps."""
+        mask = batch.mask
+        per_step = -mixture_log_density(batch.y, *self(batch)).double()
+        return Losses((per_step * mask).sum(1), mask.sum(1))
+
+    def reduce(self, losses: Losses) -> Tensor:
+        """The mean over the batch's steps."""
+        return super().reduce(losses).float()
+
+    def summary(self, sums: PooledLoss) -> dict[str, float]:
+        """Nats per predicted sample."""
+        return {"nll_per_sample": sums.mean / self.samples}
+
+
+def mixture_log_density(y: Tensor, logits: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
+    """ln sum_k pi_k prod_d N(y_d; mean_kd, exp(log_scale_kd)^2), pi = softmax(logits), by log-sum-exp.
+
+    Args:
+        y: (..., D).
+        logits: (..., K).
+        mean: (..., K, D).
+        log_scale: (..., K, D).
+
+    Returns:
+        (...), nats.
+    """
+    z = (y[..., None, :] - mean) * torch.exp(-log_scale)
+    component = -(0.5 * z.square() + log_scale).sum(-1) - 0.5 * y.shape[-1] * math.log(2 * math.pi)
+    return torch.logsumexp(F.log_softmax(logits, dim=-1) + component, dim=-1)
