@@ -163,7 +163,8 @@ class Stack(nn.Module):
         """Run all layers on (batch, time, input_size), padding zero."""
         choices = self.choices(x.device, self.weight_ih_l0.dtype)
         whole = getattr(choices[0].backend, "run_stack", None)
-        if whole is not None and self.is_plain():
+        # Lengths mean a packed batch to PyTorch, which on a CPU is slower than padded layers, one at a time.
+        if whole is not None and self.is_plain() and (lengths is None or x.is_cuda):
             parameters = [self.parameters_now(suffix) for k in range(self.num_layers) for suffix in self.suffixes(k)]
             tensors = (state,) if isinstance(state, Tensor) else tuple(state)
             output, tensors = whole(

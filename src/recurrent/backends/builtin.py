@@ -44,9 +44,30 @@ def run(
     """Run one layer in one direction; shapes and meaning in `src.recurrent.backends.spec`."""
     if reverse:
         x = flip(x, lengths)
-    stacked = tuple(s[None] for s in state)
-    output, stacked = run_stack(cell, x, lengths, stacked, [parameters])
-    return flip(output, lengths) if reverse else output, tuple(s[0] for s in stacked)
+    if lengths is not None and not x.is_cuda and 2 * int(lengths.sum()) >= x.shape[0] * x.shape[1]:
+        output, state = run_padded(cell, x, lengths, state, parameters)
+    else:
+        output, stacked = run_stack(cell, x, lengths, tuple(s[None] for s in state), [parameters])
+        state = tuple(s[0] for s in stacked)
+    return flip(output, lengths) if reverse else output, state
+
+
+def run_padded(
+    cell: CellSpec, x: Tensor, lengths: Tensor, state: State, parameters: CellParameters
+) -> tuple[Tensor, State]:
+    """Run over the padding too and drop what comes of it: on a CPU the faster way while half of the steps are real.
+
+    The final h stands in the output. The LSTM's c does not, so a further feature of the input marks the padding and
+    holds it there: it closes the input gate and opens the forget gate, whose sigmoids are then 0 and 1, gradients too.
+    """
+    valid = valid_steps(lengths, x)
+    if cell.kind == "lstm":
+        x = torch.cat([x, (~valid)[:, :, None].to(x.dtype)], dim=-1)
+        hold = x.new_tensor([-1e4, 1e4, 0.0, 0.0]).repeat_interleave(state[0].shape[1])
+        parameters = parameters._replace(weight_ih=torch.cat([parameters.weight_ih, hold[:, None]], dim=1))
+    output, stacked = run_stack(cell, x, None, tuple(s[None] for s in state), [parameters])
+    h = output[torch.arange(x.shape[0]), lengths - 1]
+    return output.masked_fill(~valid[:, :, None], 0), (h, *(s[0] for s in stacked[1:]))
 
 
 def run_stack(
