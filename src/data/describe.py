@@ -46,7 +46,7 @@ class Bits:
 
 @dataclass(frozen=True)
 class Values:
-    """Real numbers to be regressed or modelled, e.g. ``Values(2, ("load", "oil"), mean=(4.1, 20.0), scale=(1.2, 7.5))``.
+    """Real numbers to be regressed or modelled, e.g. ``Values(2, ("load", "oil"), (4.1, 20.0), (1.2, 7.5))``.
 
     Args:
         size: how many.

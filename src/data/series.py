@@ -45,7 +45,8 @@ class Series:
 
 @dataclass(frozen=True)
 class Scaling:
-    """What standardisation learned from the training rows: (features,) mean and standard deviation (1 where it is 0)."""
+    """What standardisation learned from the training rows: (features,) mean and standard deviation (1 where it is "
+    "0)."""
 
     mean: np.ndarray
     scale: np.ndarray
@@ -107,7 +108,8 @@ def _no_room(series: Series, part: int, lookback: int, horizon: int) -> Mistake:
     rows = int((series.parts == part).sum())
     if part and rows < horizon:
         return Mistake(
-            f"The {PARTS[part]} part has {rows} rows, too short for one forecast of data.horizon={horizon} rows: take a "
+            f"The {PARTS[part]} part has {rows} rows, too short for one forecast of data.horizon={horizon} rows: take "
+            "a "
             f"shorter data.horizon or give the part more rows with data.splits."
         )
     return Mistake(
@@ -144,9 +146,7 @@ def naive_error(targets: np.ndarray, lengths: np.ndarray, parts: np.ndarray) -> 
     return np.abs(np.diff(targets, axis=0)[both]).mean(0) if both.any() else np.zeros(targets.shape[1])
 
 
-def naive_forecasts(
-    split: WindowSplit, error: np.ndarray, scale: np.ndarray, season: int | None
-) -> dict[str, float]:
+def naive_forecasts(split: WindowSplit, error: np.ndarray, scale: np.ndarray, season: int | None) -> dict[str, float]:
     """What repeating the last row, or the last season, reaches on a split, by the metric names of forecasting."""
     ahead = torch.arange(split.horizon)
     repeats = {"naive": torch.full_like(ahead, split.lookback - 1)}
@@ -165,8 +165,8 @@ def naive_forecasts(
         found |= {
             f"{name}/mse": float(squared.mean()),
             f"{name}/mae": float(absolute.mean()),
-            f"{name}/mse_original": float((squared * scale**2).mean()),
-            f"{name}/mae_original": float((absolute * scale).mean()),
+            f"{name}/mse_unit": float((squared * scale**2).mean()),
+            f"{name}/mae_unit": float((absolute * scale).mean()),
         }
         if known.any():
             found[f"{name}/mase"] = float((absolute[known] / error[known]).mean())
@@ -232,7 +232,5 @@ class ETT(SequenceData):
         self.checksum = checksum(path.read_bytes())
         parts = np.repeat(np.arange(3), self.rows)
         series = Series(values, np.array([len(values)]), parts, names, names)
-        description, _ = forecasting(
-            self, series, lookback=self.lookback, horizon=self.horizon, season=self.season
-        )
+        description, _ = forecasting(self, series, lookback=self.lookback, horizon=self.horizon, season=self.season)
         return description

@@ -226,7 +226,9 @@ def _first_line(path: Path, encoding: str) -> str:
     return first.rstrip("\r\n")
 
 
-def _without_empty(frame: pd.DataFrame, names: list[str], lines: np.ndarray) -> tuple[pd.DataFrame, list[str], list[str]]:
+def _without_empty(
+    frame: pd.DataFrame, names: list[str], lines: np.ndarray
+) -> tuple[pd.DataFrame, list[str], list[str]]:
     notes = []
     empty = (frame == "").all(axis=1).to_numpy()
     # In a table of one column an empty line is a missing value, but for those at the end.

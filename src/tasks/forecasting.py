@@ -18,12 +18,12 @@ STRATEGIES = ("direct", "recursive")
 
 
 class Forecasting(Task):
-    """Squared error of forecasts: ``mse``, ``mae``, ``mse_original``, ``mae_original`` and ``mase``.
+    """Squared error of forecasts: ``mse``, ``mae``, ``mse_unit``, ``mae_unit`` and ``mase``.
 
     >>> # python -m src.train data=ett_h1 task.strategy=recursive
 
     All are means over windows, rows ahead and targets. ``mse`` and ``mae`` are on standardised values; those called
-    ``original`` in the targets' own units; ``mase`` divides each target's absolute error by that of the one-step naive
+    ``unit`` in the targets' own units; ``mase`` divides each target's absolute error by that of the one-step naive
     forecast on the training rows (Hyndman and Koehler 2006), targets that never change there left out.
 
     Two strategies (Ben Taieb et al. 2012):
@@ -35,9 +35,9 @@ class Forecasting(Task):
 
     Args:
         strategy: ``direct`` or ``recursive``.
-        relative: the head's output is added to the last row read, so that a head of zeros makes the naive forecast; the
-            direct strategy also reads each target relative to the window's last row (as NLinear does, Zeng et al.
-            2023), which keeps a change of level between training and test out of the network.
+        relative: the head's output is added to the last row read, and starts at zero, where it makes the naive
+            forecast; the direct strategy also reads each target relative to the window's last row (as NLinear does,
+            Zeng et al. 2023), which keeps a change of level between training and test out of the network.
         keywords: see :class:`~src.tasks.base.Task`.
 
     Raises:
@@ -45,7 +45,7 @@ class Forecasting(Task):
     """
 
     loss_name = "mse"
-    counted = ("absolute", "squared_original", "absolute_original", "scaled")
+    counted = ("absolute", "squared_unit", "absolute_unit", "scaled")
 
     def __init__(self, *, strategy: str = "direct", relative: bool = True, **keywords: Any) -> None:
         description = keywords["description"]
@@ -67,6 +67,9 @@ class Forecasting(Task):
         self.strategy, self.relative, self.horizon, self.targets = strategy, relative, output.steps, output.size
         rows = output.steps if strategy == "direct" else 1
         self.head = nn.Linear(self.network.output_size, rows * output.size)
+        if relative:
+            nn.init.zeros_(self.head.weight)
+            nn.init.zeros_(self.head.bias)
         naive = torch.tensor(output.naive_error or [0.0] * output.size)
         known = naive > 0
         weight = torch.where(known, output.size / known.sum().clamp_min(1) / naive, 0.0)
@@ -147,7 +150,9 @@ class Forecasting(Task):
         return rows + level[..., self.columns]
 
     def _refuse_feeding_back(self, steps_ahead: int) -> None:
-        words = f"{steps_ahead} rows are more than the {self.horizon} of data.horizon, and this forecast cannot be fed back"
+        words = (
+            f"{steps_ahead} rows are more than the {self.horizon} of data.horizon, and this forecast cannot be fed back"
+        )
         if not self.closed:
             raise Mistake(f"{words}: other columns are read than are forecast.")
         if getattr(self.network, "num_directions", 1) > 1:
@@ -168,8 +173,8 @@ class Forecasting(Task):
         squared, absolute = off.square().sum(1), off.abs().sum(1)
         sums = {
             "absolute": absolute.sum(1),
-            "squared_original": (squared * self.scale**2).sum(1),
-            "absolute_original": (absolute * self.scale).sum(1),
+            "squared_unit": (squared * self.scale**2).sum(1),
+            "absolute_unit": (absolute * self.scale).sum(1),
             "scaled": (absolute * self.mase_weight).sum(1),
         }
         loss = squared.sum(1)
@@ -179,7 +184,7 @@ class Forecasting(Task):
         """The figures beside ``mse``."""
         found = {
             "mae": sums.share("absolute"),
-            "mse_original": sums.share("squared_original"),
-            "mae_original": sums.share("absolute_original"),
+            "mse_unit": sums.share("squared_unit"),
+            "mae_unit": sums.share("absolute_unit"),
         }
         return found | ({"mase": sums.share("scaled")} if bool(self.mase_weight.any()) else {})
