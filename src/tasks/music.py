@@ -54,7 +54,8 @@ class PolyphonicMusic(Task):
         y = batch.y.to(logits.dtype)
         # Long pieces are sums over 400,000 keys: added up in float64, they do not depend on how a batch was padded.
         per_step = F.binary_cross_entropy_with_logits(logits, y, reduction="none").sum(-1).double()
-        says, sounds = (logits > 0) & mask[..., None], y > 0.5
+        exists = mask[..., None]
+        says, sounds = (logits > 0) & exists, (y > 0.5) & exists
         sums = {"hits": (says & sounds).sum((1, 2)), "sounding": (says | sounds).sum((1, 2))}
         return Losses((per_step * mask).sum(1), mask.sum(1), sums=sums)
 

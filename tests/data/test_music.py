@@ -123,5 +123,3 @@ def test_the_real_sets_are_what_was_measured(name, tmp_path):
         assert padding(sampler) < most
     assert sorted(torch.cat(sampler.batches()).tolist()) == list(range(pieces[0]))
     assert data.notes["train/padding"] < most
-
-
