@@ -112,6 +112,8 @@ RULES: dict[str, _Rule] = {
     "model.recurrent_dropout": _PROBABILITY,
     "model.zoneout": _number(0, 1),
     "model.weight_noise": _number(0),
+    "model.backend": _one_of("auto", "fused", "torch", "reference"),
+    "model.initialisation": _one_of("pytorch", "xavier", "chung", "chrono"),
     "task.dropout": _PROBABILITY,
     "task.embedding_size": _whole(1),
     "data.batch_size": _whole(1),
@@ -143,6 +145,9 @@ def check(cfg: DictConfig) -> None:
         plain = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
         if not holds(plain):
             raise Mistake(f"{key}={plain} is impossible: it must be {words}.")
+    ckpt = cfg.get("ckpt")
+    if ckpt not in (None, "auto", "best", "last") and not Path(str(ckpt)).is_file():
+        raise Mistake(f"The checkpoint {ckpt} does not exist: ckpt must be auto or the path of a run's .ckpt file.")
 
 
 _ABSENT = object()
@@ -200,6 +205,9 @@ def command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
 
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     register_resolvers()
+    if twice := given_twice(sys.argv[1:]):
+        print(f"{twice} is given twice on the command line, and only one of the two would count.", file=sys.stderr)
+        sys.exit(1)
 
     def job(cfg: DictConfig) -> Any:
         try:
@@ -226,6 +234,12 @@ def command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
             os.environ.pop("HYDRA_FULL_ERROR", None)
 
 
+def given_twice(arguments: list[str]) -> str | None:
+    """The first key that two overrides of a command line set (Hydra would keep the last without a word)."""
+    keys = [a.partition("=")[0] for a in arguments if "=" in a and not a.startswith("-")]
+    return next((key for key in keys if keys.count(key) > 1), None)
+
+
 def _in_multirun() -> bool:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
@@ -248,7 +262,8 @@ def in_words(error: BaseException) -> str:
         r"Could not find '([^']*)/([^'/]+)'\s*\n\s*\nAvailable options in '[^']+':\n((?:\t.*\n?)+)", text
     ):
         group, name, rest = found.groups()
-        options = [line.strip() for line in rest.splitlines() if line.strip()]
+        # base*.yaml are what the others differ from, not choices.
+        options = [name for line in rest.splitlines() if (name := line.strip()) and not name.startswith("base")]
         return f"There is no {group}={name}{_nearest(name, options)}; the choices are {', '.join(options)}."
     if found := re.search(r"Could not override '([^']+)'", text):
         key = found.group(1)
@@ -256,8 +271,11 @@ def in_words(error: BaseException) -> str:
         available = _keys_beside(key)
         leaf = key.rsplit(".", 1)[-1]
         return f"{words}{_nearest(leaf, available)}; a key of your own is added with a plus sign, as in +{key}=VALUE."
-    if found := re.search(r"Could not override '?(\S+?)'?\.?\s+Did you mean to override (\S+)\?", text):
-        return f"There is no group {found.group(1)}; did you mean {found.group(2).rstrip('?')}?"
+    if "OverrideParseException" in type(error).__name__:
+        return (
+            f"{_one_line(str(error)).partition(' See http')[0]}: an override is KEY=VALUE, and a value with brackets, "
+            "commas, spaces or = in it stands in quotes, as in 'tags=[\"a\"]'."
+        )
     if _is_hydra(error) or isinstance(error, OmegaConfBaseException):
         return _one_line(text)
     return f"{type(error).__name__}: {_one_line(text)}"
@@ -275,8 +293,12 @@ def _nearest(word: str, options: list[str]) -> str:
 def _keys_beside(key: str) -> list[str]:
     """The keys that the shipped configs have in the same node as ``key``, for a suggestion."""
     parent = key.rpartition(".")[0]
-    files = [CONF / "train.yaml", CONF / "evaluate.yaml"] if not parent else sorted((CONF / parent).glob("*.yaml"))
-    found: list[str] = []
+    if not parent:
+        found = [p.name for p in CONF.iterdir() if p.is_dir()]
+        files = [CONF / "train.yaml"]
+    else:
+        found = []
+        files = sorted((CONF / parent).glob("*.yaml"))
     for file in files:
         if file.exists():
             node = OmegaConf.load(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from src.config import Mistake
 from src.data.batches import Batch
@@ -171,15 +173,22 @@ class Task(pl.LightningModule):
         self.log_dict(exact, on_step=False, on_epoch=True, batch_size=1)
 
     def on_train_epoch_end(self) -> None:
-        """Log ``train/``: the mean over the epoch's predictions, each under the weights it was made with."""
-        self._log_split("train")
+        """Step a plateau scheduler: Lightning would do it after the epoch's checkpoint is written."""
+        for config in self.trainer.lr_scheduler_configs:
+            if config.reduce_on_plateau:
+                config.scheduler.step(self.trainer.callback_metrics[self.monitor])
 
     def on_validation_epoch_start(self) -> None:
         """Forget the sequences of the last validation."""
         self.tables.pop("val", None)
 
     def on_validation_epoch_end(self) -> None:
-        """Log ``val/``."""
+        """Log ``train/`` (the mean over the epoch's predictions, each under the weights of its time) and ``val/``.
+
+        Both here, at the end of the epoch's validation, so that they share a row and are in the file before the epoch's
+        checkpoint is.
+        """
+        self._log_split("train")
         self._log_split("val")
 
     def on_test_epoch_start(self) -> None:
@@ -209,7 +218,10 @@ class Task(pl.LightningModule):
         if self.make_scheduler is None:
             return optimizer
         scheduler = self.make_scheduler(optimizer)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": self.monitor}}
+        config = {"scheduler": scheduler, "monitor": self.monitor}
+        if isinstance(scheduler, ReduceLROnPlateau):
+            config["frequency"] = sys.maxsize  # never by Lightning: see on_train_epoch_end
+        return {"optimizer": optimizer, "lr_scheduler": config}
 
 
 class PooledLoss:

@@ -48,11 +48,12 @@ class NoiseStream(pl.Callback):
         self._kept = state_dict
 
 
-class LastCheckpoint(pl.Callback):
-    """Writes ``last.ckpt`` between two epochs, when everything of the finished one is done.
+class LastCheckpoint(pl.callbacks.Checkpoint):
+    """Writes ``last.ckpt`` at the end of an epoch, after everything else of that epoch is done.
 
-    Lightning's own checkpoint at the end of an epoch comes before that epoch's ``train/`` metrics are logged and before
-    a plateau scheduler has stepped, so a run resumed from it would differ from an undisturbed one.
+    As a ``Checkpoint`` it is called after the task and all other callbacks. Lightning itself does two things later, which
+    a run resumed from here would lack: logging what was logged in ``on_train_epoch_end`` and stepping a plateau
+    scheduler. The task therefore does both earlier (``src/tasks/base.py``).
 
     Args:
         path: the file.
@@ -63,9 +64,9 @@ class LastCheckpoint(pl.Callback):
         self.path, self.every_seconds = path, every_seconds
         self._written = -math.inf
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write what the last epoch left."""
-        if trainer.current_epoch == 0 or trainer.fast_dev_run:  # type: ignore[attr-defined]
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write what the epoch left."""
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         due = time.monotonic() - self._written >= self.every_seconds
         if trainer.strategy.broadcast(due):

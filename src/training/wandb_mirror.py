@@ -136,6 +136,8 @@ class WandbMirror(WandbLogger):
     @rank_zero_experiment
     def experiment(self) -> Any:
         """The wandb run, opened if `begin` was not called."""
+        if hasattr(self, "_attach_id"):
+            return super().experiment  # in a process that a distributed fit started
         if self._experiment is None:
             self.begin(read_metrics(self.directory / "metrics.csv"))
         return self._experiment
