@@ -15,17 +15,20 @@ OPTIONS = {"batch_first": True, "dtype": torch.float64}
 CLOSE = {"atol": 1e-12, "rtol": 0}
 
 
-def test_recurrent_dropout_masks_the_recurrent_product_with_one_mask():
+@pytest.mark.parametrize("reset_after", [True, False])
+def test_recurrent_dropout_masks_the_recurrent_product_with_one_mask(reset_after):
     twin = nn.GRUCell(3, 4, dtype=torch.float64)
     parameters = CellParameters(twin.weight_ih, twin.weight_hh, twin.bias_ih, twin.bias_hh)
     x, h = torch.randn(2, 5, 3, dtype=torch.float64), torch.randn(2, 4, dtype=torch.float64)
     mask = recurrent_mask(0.5, h)
-    output, _ = reference.run(CellSpec("gru"), x, None, (h,), parameters, recurrent_mask=mask)
+    output, _ = reference.run(CellSpec("gru", reset_after), x, None, (h,), parameters, recurrent_mask=mask)
     for t in range(5):
         seen = h * mask
         r_x, z_x, n_x = (x[:, t] @ twin.weight_ih.T + twin.bias_ih).chunk(3, 1)
         r_h, z_h, n_h = (seen @ twin.weight_hh.T + twin.bias_hh).chunk(3, 1)
         r, z = torch.sigmoid(r_x + r_h), torch.sigmoid(z_x + z_h)
+        if not reset_after:
+            n_h = ((r * seen) @ twin.weight_hh.T + twin.bias_hh)[:, 8:] / r
         h = z * h + (1 - z) * torch.tanh(n_x + r * n_h)
         torch.testing.assert_close(output[:, t], h, **CLOSE)
 
