@@ -17,7 +17,7 @@ from src.training.wandb_folders import supersede, sync_command
 from src.training.wandb_mode import choose_mode, require_login
 
 INIT_TIMEOUT = 30.0  # seconds for the server to accept a run
-UPLOAD_TIMEOUT = 120.0  # seconds for the upload after the last step, until it is left to `wandb sync`
+UPLOAD_TIMEOUT = 120.0  # seconds for the upload after the last step, before the run is left to an offline folder
 MODES = ("auto", "online", "offline", "disabled")
 
 

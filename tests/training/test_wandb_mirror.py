@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -197,3 +198,56 @@ def test_a_server_that_goes_away_costs_no_row(
     server.away = False
     sync(tmp_path)
     assert of_wandb(server.history("run1")) == of_csv(job.csv.rows)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.training.test_wandb_mirror import Job
+
+if (child := os.fork()) == 0:
+    Job(Path(sys.argv[1], "offline"), "offline", mode="offline").train(*range(8))
+    os.kill(os.getpid(), signal.SIGKILL)
+assert os.waitpid(child, 0)[1] == signal.SIGKILL
+Job(Path(sys.argv[1], "online"), "online", mode="online").train(*range(8))
+signal.pause()
+"""
+
+
+def test_killed_runs_resume_with_every_step_once(
+    tmp_path: Path, server: WandbServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One process makes both runs, because its imports take seconds."""
+    monkeypatch.setenv("WANDB__FILE_STREAM_TRANSMIT_INTERVAL", "0.1")
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], cwd=Path(__file__).parents[2])
+    deadline = time.monotonic() + 120
+    while "online" not in server.runs or len(server.runs["online"].received) < 7:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    assert server.runs["online"].received == list(range(7)), "the last row could still have grown"
+    rows = {mode: MetricsCSV(tmp_path / mode).rows for mode in ("offline", "online")}
+    assert [[row["step"] for row in rows[mode]] for mode in rows] == [list(range(8))] * 2, "no row is lost"
+
+    (torn,) = offline_folders(tmp_path / "offline")
+    job = Job(tmp_path / "offline", "offline", resume_at=6, mode="offline").train(6, 7, 8, 9)
+    job.finish()
+    (whole,) = sync_folders(tmp_path / "offline")
+    assert offline_folders(tmp_path / "offline") == [torn, whole]
+    assert (torn / "superseded-by").read_text() == whole.name + "\n"
+    assert job.csv.rows[:6] == rows["offline"][:6]
+    sync(tmp_path / "offline")
+    run = server.runs["offline"]
+    assert run.received == list(range(10))
+    assert of_wandb(server.history("offline")) == of_csv(job.csv.rows)
+    assert run.exit_code == 0
+    subprocess.run([WANDB, "sync", "--yes"], cwd=tmp_path / "offline", check=True, capture_output=True)
+    assert run.received == list(range(10)), "a bare `wandb sync` passes the superseded folder by"
+
+    job = Job(tmp_path / "online", "online", resume_at=6).train(6, 7, 8, 9)
+    job.finish()
+    assert server.runs["online"].received == list(range(10))
+    again = of_csv([*rows["online"][:7], *job.csv.rows[7:]])  # step 6 was made twice: the server has the first
+    assert of_wandb(server.history("online")) == again
