@@ -106,7 +106,9 @@ class Arrays(SequenceData):
         if isinstance(self.splits_wanted, Mapping):
             found = _joined([found, *(read_sequences(self.splits_wanted[part]) for part in ("val", "test"))])
         self.kind = self.task or _inferred(found)
-        self.checksum = checksum(*(part.tobytes() for part in (found.x, found.lengths, found.y) if part is not None))
+        self.checksum = checksum(
+            *(part.tobytes() for part in (found.x, found.lengths, found.y, found.part) if part is not None)
+        )
         description = self._fill(found)
         for sentence in found.notes:
             log.info("%s: %s", found.path.name, sentence)
@@ -119,8 +121,8 @@ class Arrays(SequenceData):
         if self.kind == "forecasting":
             return self._forecasting(found)
         keys = np.zeros(len(found.lengths), int)
-        if self.kind == "classification":
-            keys = np.unique(y, return_inverse=True)[1]  # type: ignore[arg-type]
+        if self.kind == "classification" and y is not None:
+            keys = np.unique(y, return_inverse=True)[1]
         part = parts.by_chance(keys, self.splits_wanted, self.seed) if found.part is None else found.part
         train = found.x[np.repeat(part == 0, found.lengths)]
         if not len(train):
@@ -174,8 +176,10 @@ class Arrays(SequenceData):
             y = torch.zeros(len(lengths), self.horizon, found.x.shape[1])
             return NewData(FlatSplit(last, lengths, y), names, labelled=False)
         there = found.y is not None and self.kind != "language_model"
-        y = as_targets(self.kind, found) if there else None
-        split = labelled.new_split(self.kind, description.output, self._inputs(found), found.lengths, y, str(path))
+        targets = as_targets(self.kind, found) if there else None
+        split = labelled.new_split(
+            self.kind, description.output, self._inputs(found), found.lengths, targets, str(path)
+        )
         return NewData(split, names, labelled=there or self.kind == "language_model")
 
 
@@ -192,7 +196,8 @@ def read_sequences(path: str, part_key: str | None = None) -> Sequences:
     arrays = _load(file)
     if "x" not in arrays:
         raise Mistake(f"{file} has no array x; it has {', '.join(arrays) or 'none at all'}.")
-    x, notes = arrays["x"], []
+    x = arrays["x"]
+    notes: list[str] = []
     if x.ndim not in (2, 3) or 0 in x.shape or x.dtype.kind not in "iufb":
         raise Mistake(
             f"{file}: x has shape {x.shape} and type {x.dtype}; it must be (n, time, features) or (n, time), of "
@@ -321,7 +326,7 @@ def _joined(found: list[Sequences]) -> Sequences:
         both = (other.y is None) == (first.y is None) and other.per_step == first.per_step
         if not same or not both or (first.y is not None and other.y.shape[1:] != first.y.shape[1:]):  # type: ignore[union-attr]
             raise Mistake(f"{other.path} does not hold arrays of the same kind as {first.path}.")
-    y = None if first.y is None else np.concatenate([each.y for each in found])  # type: ignore[misc]
+    y = None if first.y is None else np.concatenate([each.y for each in found])
     return Sequences(
         first.path, np.concatenate([each.x for each in found]), np.concatenate([each.lengths for each in found]), y,
         first.per_step, np.repeat(np.arange(3), [len(each.lengths) for each in found]), first.notes,

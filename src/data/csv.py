@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -108,7 +109,7 @@ class CSV(SequenceData):
         self.time_column, self.group_column = time_column, group_column
         self.lookback, self.horizon, self.season = lookback, horizon, season
         self.splits_wanted, self.missing = splits, missing
-        self.dialect = {"separator": separator, "decimal": decimal, "encoding": encoding}
+        self.dialect: dict[str, Any] = {"separator": separator, "decimal": decimal, "encoding": encoding}
         self.day_first = day_first
 
     # ---------------------------------------------------------------------------------------------------- reading
@@ -119,7 +120,9 @@ class CSV(SequenceData):
         if isinstance(self.splits_wanted, Mapping):
             tables |= {part: read_table(file, **self.dialect) for part, file in self.splits_wanted.items()}
         table = join(tables) if len(tables) > 1 else tables["train"]
-        self.checksum = checksum(*(file.read_bytes() for file in table.files))
+        of_names = self.splits_wanted if isinstance(self.splits_wanted, str) else ""
+        files = [*table.files, *([Path(of_names).expanduser()] if of_names and of_names not in table.names else [])]
+        self.checksum = checksum(*(file.read_bytes() for file in files if file.is_file()))
         self.roles = self._roles(table)
         rows = self._rows(table, self.roles)
         fill = self._forecasting if self.roles.kind == "forecasting" else self._sequences
@@ -259,14 +262,14 @@ class CSV(SequenceData):
         steps = np.arange(empty.shape[1])
         short = rows.table.frame[self.roles.features].mask(steps[None, :] >= np.maximum(lengths, 1)[:, None], "0")
         whole = Table(short, rows.table.files, rows.table.file, rows.table.line, rows.table.decimal, rows.table.notes)
-        values = whole.numbers(self.roles.features, "refuse")
+        values = whole.numbers(self.roles.features, "never")
         return values[steps[None, :] < lengths[:, None]][:, None], lengths
 
     def _targets(self, rows: Rows) -> np.ndarray:
         """(sequences,) classes as text, or (sequences, values) float64, the same within every group."""
         names = self.roles.targets
         if self.roles.kind == "regression":
-            values = rows.table.numbers(names)
+            values = rows.table.numbers(names, "never")
             for k, name in enumerate(names):
                 _refuse_two(rows, values[:, k], f"values of {name}")
             return values[rows.first]

@@ -145,8 +145,8 @@ def _baselines(
 ) -> dict[str, float]:
     if kind == "language_model":
         documents = [piece.numpy() for piece in y.split(lengths.tolist())]
-        train, test = ([d for d, p in zip(documents, parts, strict=True) if p == part] for part in (0, 2))
-        return text.baselines(train, test, output.size)
+        seen, asked = ([d for d, p in zip(documents, parts, strict=True) if p == part] for part in (0, 2))
+        return text.baselines(seen, asked, output.size)
     train, test = y[torch.from_numpy(of_targets == 0)], y[torch.from_numpy(of_targets == 2)]
     if isinstance(output, Classes):
         return majority(train, test, output.size)

@@ -152,7 +152,7 @@ def naive_forecasts(split: WindowSplit, error: np.ndarray, scale: np.ndarray, se
     repeats = {"naive": torch.full_like(ahead, split.lookback - 1)}
     if season is not None and split.lookback >= season:
         repeats["seasonal_naive"] = split.lookback - season + ahead % season
-    found = {}
+    found: dict[str, float] = {}
     for name, row in repeats.items():
         totals = np.zeros((2, split.targets.shape[1]))
         for starts in split.starts.split(4096):

@@ -96,7 +96,8 @@ class Table:
 
         Args:
             names: which columns.
-            missing: ``refuse`` a cell without a value, or take the value ``before`` it.
+            missing: ``refuse`` a cell without a value, or take the one ``before`` it; ``never``: refuse, and offer
+                nothing.
             groups: (rows,) the series of each row; a value is never taken from another series.
 
         Raises:
@@ -126,6 +127,8 @@ class Table:
         place = f"{self.where(row)}, column {name}"
         if empty and missing == "before":
             return Mistake(f"{place}: the value is missing and there is none before it in its series to take instead.")
+        if empty and missing == "never":
+            return Mistake(f"{place}: the value is missing ({cell!r}).")
         if empty:
             return Mistake(
                 f"{place}: the value is missing ({cell!r}); fill it in, or let the value before it stand there with "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 
@@ -37,21 +39,26 @@ def read_times(table: Table, name: str, day_first: bool | None = None) -> pd.Ser
         times = min(read.values(), key=lambda t: int(t.isna().sum()))
         row = int(times.isna().to_numpy().argmax())
         raise Mistake(f"{table.where(row)}, column {name}: {cells.iloc[row]!r} is not a time like those around it.")
-    ordered = [first for first, times in whole.items() if times.is_monotonic_increasing]
-    chosen = (ordered or list(whole))[0]
+    chosen = min(whole, key=lambda first: _disorder(whole[first]))
     if day_first is None and chosen:
         table.note(f"{name} was read with the day before the month; data.day_first=false reads the month first.")
+    if whole[chosen].dt.tz is not None:
+        table.note(f"{name} has offsets from UTC and was read as UTC.")
+        return whole[chosen].dt.tz_convert(None)
     return whole[chosen]
 
 
 def _dates(cells: pd.Series, day_first: bool) -> pd.Series:
-    import warnings
-
     # Offsets that change within a file (summer time) can only be held as UTC.
-    offset = bool(cells.str.fullmatch(r".*(\d[+-]\d\d:?\d\d|Z)").any())
+    offset = bool(cells.str.fullmatch(r".*\d:\d\d.*([+-]\d\d:?\d\d|Z)").any())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # pandas warns that it had to look at each cell
         return pd.to_datetime(cells, errors="coerce", dayfirst=day_first, utc=offset)
+
+
+def _disorder(times: pd.Series) -> tuple[bool, int]:
+    """How unlike a series the times look: out of order, and how often their distance changes."""
+    return not times.is_monotonic_increasing, int((times.diff().diff()[2:] != pd.Timedelta(0)).sum())
 
 
 def refuse_twice(table: Table, times: pd.Series, groups: np.ndarray, name: str, grouped: bool) -> None:
@@ -81,7 +88,10 @@ def spacing(times: pd.Series, groups: np.ndarray) -> tuple[pd.Timedelta | float 
     if not len(steps):
         return None, 0
     usual = steps.mode().iloc[0]
-    return usual, int((steps != usual).sum())
+    # Months, quarters and years are not all of one length.
+    calendar = isinstance(usual, pd.Timedelta) and usual >= pd.Timedelta("28D")
+    other = ((steps - usual).abs() > usual * 0.12) if calendar else steps != usual
+    return usual, int(other.sum())
 
 
 def season_of(usual: pd.Timedelta | float | None) -> int | None:
@@ -98,11 +108,11 @@ def following(times: pd.Series, number: int) -> list[str]:
     if not len(times):
         return [""] * number
     if not pd.api.types.is_datetime64_any_dtype(times):
-        step = float(spacing(times, np.zeros(len(times), int))[0] or 1.0)  # type: ignore[arg-type]
+        step = float(spacing(times, np.zeros(len(times), int))[0] or 1.0)
         return [f"{float(times.iloc[-1]) + step * (k + 1):g}" for k in range(number)]
     calendar = pd.infer_freq(times) if len(times) >= 3 else None
-    step = calendar or spacing(times, np.zeros(len(times), int))[0] or pd.Timedelta("1D")  # type: ignore[assignment]
-    ahead = pd.date_range(times.iloc[-1], periods=number + 1, freq=step)[1:]  # type: ignore[arg-type]
+    step = calendar or spacing(times, np.zeros(len(times), int))[0] or pd.Timedelta("1D")
+    ahead = pd.date_range(times.iloc[-1], periods=number + 1, freq=step)[1:]
     return [str(stamp) for stamp in ahead]
 
 

@@ -1,0 +1,51 @@
+"""Apply a trained run to new data: ``python -m src.predict run=DIR data.path=NEW``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from src.config import Mistake, command
+
+
+def predict(cfg: DictConfig) -> Path:
+    """Rebuild a run, read a new file with what was fitted on its training data, and write a CSV.
+
+    Args:
+        cfg: a config composed from ``conf/predict.yaml``.
+
+    Returns:
+        The CSV: ``sequence``, ``step`` and ``time`` where there are some, and what
+        :func:`~src.tasks.predictions.predictions` says.
+
+    Raises:
+        Mistake: when ``run`` is no run, its training data are not what they were, or the file does not fit.
+    """
+    import torch
+
+    from src.data.files import write_atomically
+    from src.runs.load import load_run
+    from src.tasks.predictions import as_csv, predictions
+
+    torch.set_num_threads(cfg.threads)
+    run = load_run(cfg.run, cfg.ckpt)
+    if run.data.checksum != run.record["data"]["checksum"]:
+        raise Mistake(f"The training data of {cfg.run} are no longer what they were: scaling and names come from them.")
+    new = run.data.new_data(cfg.data.path)
+    run.data.splits["new"] = new.split
+    columns = predictions(run.task, run.data.loader("new"), cfg.steps_ahead, new.labelled)
+    path = Path(cfg.output or run.directory / "predictions" / f"{Path(cfg.data.path).stem}.csv")
+    text = as_csv(columns, new.names, new.following)
+    write_atomically(path, lambda out: out.write(text.encode()))
+    print(f"{cfg.data.path}: {len(new.names)} sequences, {len(columns['row'])} lines in {path}")
+    return path
+
+
+def main() -> None:
+    """The command line."""
+    command("predict", predict)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""What a trained task says of new sequences, as columns of a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
+from functools import singledispatch
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from src.config import Mistake
+from src.data.batches import Batch
+from src.data.describe import Values
+from src.tasks.base import Task
+from src.tasks.classification import SequenceClassification
+from src.tasks.forecasting import Forecasting
+from src.tasks.per_step import PerStepClassification
+from src.tasks.regression import SequenceRegression
+from src.tasks.sequences import SequenceTable
+
+Columns = dict[str, np.ndarray]
+
+
+def predictions(task: Task, batches: Iterable[Batch], steps: int | None = None, labelled: bool = True) -> Columns:
+    """Columns of equal length, sorted by ``row`` (the sequence's position in its split) and ``step``.
+
+    ====================  ==================================================================================
+    task                  columns beside ``row``
+    ====================  ==================================================================================
+    classification        ``class``, ``p(NAME)`` for each class; ``true`` and ``nll`` where labels are there
+    per-step              ``step``, ``class``, ``p(NAME)``; ``true``
+    regression            each value in its own unit; ``true(NAME)``; with ``step`` where there is one at each
+    forecasting           ``step`` (1 is the row after the last one read), each value in its own unit
+    all others            ``nll`` (summed over the sequence, nats), ``predictions`` (how many), ``nll_per_prediction``
+    ====================  ==================================================================================
+
+    Args:
+        task: with its weights; it is put into evaluation mode.
+        batches: every sequence once, in chunks that follow one another where the task carries its state.
+        steps: rows to forecast; None: as many as the data's horizon has. Other tasks have no use for it.
+        labelled: whether ``batch.y`` means something.
+
+    Raises:
+        Mistake: when steps are given to a task that does not forecast.
+    """
+    if steps is not None and not isinstance(task, Forecasting):
+        raise Mistake(f"steps_ahead={steps} is for forecasts, which this run does not make: leave it out.")
+    task.eval()
+    device = next(task.parameters()).device
+    with torch.inference_mode():
+        if not isinstance(task, tuple(_BY_BATCH)):
+            return _by_loss(task, (batch.to(device) for batch in batches))
+        found = [_of_batch(task, batch.to(device), steps, labelled) for batch in batches]
+    columns = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+    order = np.argsort(columns["row"], kind="stable")
+    return {name: column[order] for name, column in columns.items()}
+
+
+def as_csv(columns: Columns, names: Sequence[str], following: Callable[[int, int], list[str]] | None = None) -> str:
+    """The columns as text, with ``sequence`` (its name) for ``row``, and ``time`` behind ``step`` where it is known.
+
+    Args:
+        columns: of :func:`predictions`.
+        names: of the sequences, by row.
+        following: see :class:`~src.data.module.NewData`.
+    """
+    rows = columns["row"].tolist()
+    table: dict[str, list[str]] = {"sequence": [names[row] for row in rows]}
+    if "step" in columns:
+        table["step"] = [str(step) for step in columns["step"].tolist()]
+    if following is not None:
+        times = {row: following(row, rows.count(row)) for row in set(rows)}
+        table["time"] = [times[row][step - 1] for row, step in zip(rows, columns["step"].tolist(), strict=True)]
+    for name, column in columns.items():
+        if name not in ("row", "step"):
+            real = column.dtype.kind == "f"
+            table[name] = [f"{cell:.9g}" if real else str(cell) for cell in column.tolist()]
+    if not any(table.get("time", [""])):
+        table.pop("time", None)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(table)
+    writer.writerows(zip(*table.values(), strict=True))
+    return out.getvalue()
+
+
+def _by_loss(task: Task, batches: Iterable[Batch]) -> Columns:
+    table = SequenceTable()
+    for batch in batches:
+        table.add(batch.rows, task.losses(batch))
+    found = table.columns()
+    return {
+        "row": found["row"],
+        "nll": found["loss"],
+        "predictions": found["count"].astype(np.int64),
+        "nll_per_prediction": found["loss"] / found["count"],
+    }
+
+
+@singledispatch
+def _of_batch(task: Task, batch: Batch, steps: int | None, labelled: bool) -> Columns:
+    raise NotImplementedError
+
+
+@_of_batch.register
+def _(task: SequenceClassification, batch: Batch, steps: int | None, labelled: bool) -> Columns:
+    log_p = task(batch).double().log_softmax(-1)
+    columns = {"row": batch.rows.numpy()} | _classes(task, log_p)
+    if labelled:
+        columns["true"] = np.array(task.description.output.names)[batch.y.cpu().numpy()]  # type: ignore[union-attr]
+        columns["nll"] = -log_p.gather(1, batch.y[:, None])[:, 0].cpu().numpy()
+    return columns
+
+
+@_of_batch.register
+def _(task: PerStepClassification, batch: Batch, steps: int | None, labelled: bool) -> Columns:
+    mask = batch.mask.cpu()
+    columns = _places(batch, mask) | _classes(task, task(batch).double().log_softmax(-1)[mask])
+    if labelled:
+        names = np.array([*task.description.output.names, ""])  # type: ignore[union-attr]
+        columns["true"] = names[batch.y.cpu()[mask].clamp_min(-1).numpy()]
+    return columns
+
+
+@_of_batch.register
+def _(task: SequenceRegression, batch: Batch, steps: int | None, labelled: bool) -> Columns:
+    output = task.description.output
+    said, y = task(batch), batch.y
+    places: Columns = {"row": batch.rows.numpy()}
+    if task.description.per_step:
+        mask = batch.mask.cpu()
+        places, said, y = _places(batch, mask), said[mask], y[mask]
+    columns = places | _values(output, said, "{}")
+    return columns | (_values(output, y.reshape(said.shape), "true({})") if labelled else {})
+
+
+@_of_batch.register
+def _(task: Forecasting, batch: Batch, steps: int | None, labelled: bool) -> Columns:
+    forecast = task.predict_future(batch.x, steps or task.horizon)
+    every = torch.ones(forecast.shape[:2], dtype=torch.bool)
+    return _places(batch, every) | _values(task.description.output, forecast.flatten(0, 1), "{}")
+
+
+def _places(batch: Batch, mask: Tensor) -> Columns:
+    row, step = mask.nonzero(as_tuple=True)
+    return {"row": batch.rows[row].numpy(), "step": step.numpy() + 1}
+
+
+def _classes(task: Task, log_p: Tensor) -> Columns:
+    names = np.array(task.description.output.names)  # type: ignore[union-attr]
+    columns = {"class": names[log_p.argmax(-1).cpu().numpy()]}
+    p = log_p.exp().cpu().numpy()
+    return columns | {f"p({name})": p[:, k] for k, name in enumerate(names)}
+
+
+def _values(output: object, values: Tensor, word: str) -> Columns:
+    assert isinstance(output, Values)
+    names = output.names or tuple(f"value_{k}" for k in range(output.size))
+    own = values.double().cpu().reshape(-1, output.size).numpy()
+    if output.scale:
+        own = own * np.array(output.scale) + np.array(output.mean)
+    return {word.format(name): own[:, k] for k, name in enumerate(names)}
+
+
+_BY_BATCH = [kind for kind in _of_batch.registry if kind is not object]
