@@ -1,7 +1,8 @@
-"""One or several real numbers for each sequence."""
+"""One or several real numbers for each sequence, or for each of its steps."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,14 +16,15 @@ from src.tasks.classification import POOLINGS
 
 
 class SequenceRegression(Task):
-    """Squared error of the values of a sequence: ``mse`` and ``mae``, over all values of all sequences.
+    """Squared error of the values of a sequence or of its steps: ``mse`` and ``mae``, over all values of all sequences.
 
     >>> # python -m src.train data=adding data.length=200
 
     Where the data set has standardised its targets, ``mse_unit`` and ``mae_unit`` are the same in its own unit.
 
     Args:
-        pooling: what the head reads: ``last`` (each direction's last valid state), ``mean`` or ``max`` over the steps.
+        pooling: what the head reads: ``last`` (each direction's last valid state), ``mean`` or ``max`` over the steps;
+            where the data have values at every step, the head reads every step.
         keywords: see :class:`~src.tasks.base.Task`.
     """
 
@@ -30,8 +32,8 @@ class SequenceRegression(Task):
 
     def __init__(self, *, pooling: str = "last", **keywords: Any) -> None:
         output = keywords["description"].output
-        if not isinstance(output, Values) or isinstance(output, Horizon) or keywords["description"].per_step:
-            raise Mistake("task=regression needs data with real values for each sequence; this data set has none.")
+        if not isinstance(output, Values) or isinstance(output, Horizon) or keywords["description"].causal:
+            raise Mistake("task=regression needs data with real values for each sequence or step; this set has none.")
         if pooling not in POOLINGS:
             raise Mistake(f"task.pooling={pooling} is unknown: it must be one of {', '.join(POOLINGS)}.")
         self.scale = torch.tensor(output.scale, dtype=torch.float64)
@@ -41,22 +43,29 @@ class SequenceRegression(Task):
         self.head = nn.Linear(self.network.output_size, output.size)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Values, (batch, values)."""
+        """Values, (batch, values), or (batch, time, values) where there are some at every step."""
         output, _ = self.run(batch)
+        if self.description.per_step:
+            return self.head(self.dropout(output))
         pooled = POOLINGS[self.pooling](output, batch, getattr(self.network, "num_directions", 1))
         return self.head(self.dropout(pooled))
 
     def losses(self, batch: Batch) -> Losses:
-        """Squared error per sequence, summed over its values."""
+        """Squared error per sequence, summed over its values and steps."""
         said = self(batch)
         y = batch.y.reshape(said.shape).to(said.dtype)
-        error = (said - y).double()
+        error, count = (said - y).double(), torch.full((len(y),), y.shape[-1], device=y.device)
+        if self.description.per_step:
+            error, count = error * batch.mask[..., None], count * batch.mask.sum(1)
+        error = error.flatten(1)
         sums = {"absolute": error.abs().sum(1)}
         if len(self.scale):
-            unit = error.detach() * self.scale.to(error.device)
+            unit = error.detach() * self.scale.to(error.device).repeat(error.shape[1] // len(self.scale))
             sums |= {"squared_unit": unit.square().sum(1), "absolute_unit": unit.abs().sum(1)}
-        loss = error.square().sum(1)
-        return Losses(loss, torch.full_like(loss, y.shape[1]), said.squeeze(-1), y.squeeze(-1), sums)
+        losses = Losses(error.square().sum(1), count.to(error.dtype), sums=sums)
+        if self.description.per_step:
+            return losses
+        return replace(losses, prediction=said.squeeze(-1), target=y.squeeze(-1))
 
     def summary(self, sums: PooledLoss) -> dict[str, float]:
         """Mean absolute error; both errors in the data's own unit where that is another."""

@@ -59,10 +59,27 @@ def test_a_target_without_a_dimension_of_its_own_is_not_spread_over_the_batch():
     assert columns["prediction"].shape == (5,)
 
 
+@pytest.mark.parametrize("size", [1, 100])
+def test_values_at_every_step_are_pooled_over_the_steps_that_exist(size):
+    targets = torch.randn(sum(LENGTHS), 2, generator=torch.Generator().manual_seed(4))
+    description = Description(Features(3), Values(2, mean=(5.0, 6.0), scale=(10.0, 0.5)), True, True, causal=False)
+    x = torch.randn(sum(LENGTHS), 3, generator=torch.Generator().manual_seed(3))
+    built = InMemory(
+        description, lambda: FlatSplit(x, torch.tensor(LENGTHS), targets, per_step=True), eval_batch_size=size
+    )
+    module = task(SequenceRegression, description)
+    found = measure(module, built)
+    said = torch.cat([outputs(module, piece) for piece in x.split(LENGTHS)])
+    error = said - targets
+    assert found["test/mse"] == pytest.approx(float(error.square().mean()), rel=1e-6)
+    assert found["test/mae_unit"] == pytest.approx(float((error * torch.tensor([10.0, 0.5])).abs().mean()), rel=1e-6)
+    assert module.tables["test"].columns()["count"].tolist() == [2 * length for length in LENGTHS]
+
+
 def test_data_of_another_kind_are_refused():
     for description in (
         Description(Features(3), Classes(("a", "b")), False, True, False),
-        Description(Features(3), Values(1), True, True, False),
+        Description(Features(3), Values(1), True, True, causal=True),
         Description(Features(3), Horizon(1, steps=4), False, True, False),
     ):
         with pytest.raises(Mistake, match="task=regression"):
