@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .backends.spec import CellSpec
-from .equations import EQUATIONS, Gates, State, from_input
+from .equations import EQUATIONS, Gates, State, from_input, split
 from .initialise import initialise
 from .inputs import check_state, check_tensor
 from .options import cell_spec, check_size
@@ -85,9 +85,9 @@ class Cell(nn.Module):
 
     def step(self, x: Tensor, state: State) -> tuple[State, Gates]:
         """The equations on a state in the form of a tuple, batched or not."""
-        parameters = collect(self)
         if x.dim() == 2:
-            return EQUATIONS[self.cell.kind](self.cell, from_input(self.cell, x, parameters), state, parameters)
+            parts = split(self.cell, collect(self))
+            return EQUATIONS[self.cell.kind](self.cell, from_input(x, parts), state, parts)
         new, gates = self.step(x[None], tuple(part[None] for part in state))
         return tuple(part[0] for part in new), {name: gate[0] for name, gate in gates.items()}
 

@@ -1,8 +1,8 @@
 """The equations: one step of each cell, as the papers write them.
 
 Every function takes the cell, the input's contribution ``W x + b`` (batch, G*hidden_size), the state, the parameters
-and optionally a mask for h_{t-1} where it enters the recurrent product, and returns the new state and the gates by
-name, each (batch, hidden_size). The rows of the weights stand in the order of `CellSpec.gates`.
+by parts (`split`) and optionally a mask for h_{t-1} where it enters the recurrent product, and returns the new state
+and the gates by name, each (batch, hidden_size). The rows of the weights stand in the order of `CellSpec.gates`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from .backends.spec import CellParameters, CellSpec
 
 State = tuple[Tensor, ...]
 Gates = dict[str, Tensor]
+Parts = tuple[CellParameters, ...]
 
 
 def gru(
-    cell: CellSpec, from_input: Tensor, state: State, parameters: CellParameters, mask: Tensor | None = None
+    cell: CellSpec, inputs: Tensor, state: State, parts: Parts, mask: Tensor | None = None
 ) -> tuple[State, Gates]:
     """One step of a gated recurrent unit; gates "reset", "update", "candidate".
 
@@ -31,22 +32,18 @@ def gru(
     sigmoid(-a) is 1 - sigmoid(a) and a sign of the update gate's weights turns one into the other.
     """
     (h,) = state
-    hidden_size = h.shape[-1]
-    gates, candidate = slice(0, 2 * hidden_size), slice(2 * hidden_size, None)
+    gates, candidate = parts
+    to_gates, to_candidate = inputs.split([2 * h.shape[-1], h.shape[-1]], dim=-1)
     seen = h if mask is None else h * mask
-
-    r, z = torch.sigmoid(from_input[:, gates] + recurrent(seen, parameters, gates)).chunk(2, dim=-1)
-    if cell.reset_after:
-        from_state = r * recurrent(seen, parameters, candidate)
-    else:
-        from_state = recurrent(r * seen, parameters, candidate)
-    n = torch.tanh(from_input[:, candidate] + from_state)
+    r, z = torch.sigmoid(to_gates + from_state(seen, gates)).chunk(2, dim=-1)
+    reset = r * from_state(seen, candidate) if cell.reset_after else from_state(r * seen, candidate)
+    n = torch.tanh(to_candidate + reset)
     h = z * h + (1 - z) * n if cell.update_gate == "keeps" else (1 - z) * h + z * n
     return (h,), {"reset": r, "update": z, "candidate": n}
 
 
 def lstm(
-    cell: CellSpec, from_input: Tensor, state: State, parameters: CellParameters, mask: Tensor | None = None
+    cell: CellSpec, inputs: Tensor, state: State, parts: Parts, mask: Tensor | None = None
 ) -> tuple[State, Gates]:
     """One step of a long short-term memory; gates "input", "forget", "candidate", "output".
 
@@ -55,45 +52,57 @@ def lstm(
     arXiv 1308.0850, eq. 7-11; Chung et al. 2014, section 3.1).
     """
     h, c = state
+    (weights,) = parts
     seen = h if mask is None else h * mask
-    i, f, g, o = (from_input + recurrent(seen, parameters)).chunk(4, dim=-1)
-    if parameters.weight_peephole is not None:
-        p_i, p_f, p_o = parameters.weight_peephole.chunk(3)
+    i, f, g, o = (inputs + from_state(seen, weights)).chunk(4, dim=-1)
+    if weights.weight_peephole is not None:
+        p_i, p_f, p_o = weights.weight_peephole.chunk(3)
         i, f = i + p_i * c, f + p_f * c
     i, f, g = torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g)
     c = f * c + i * g
-    if parameters.weight_peephole is not None:
+    if weights.weight_peephole is not None:
         o = o + p_o * c
     o = torch.sigmoid(o)
     return (o * torch.tanh(c), c), {"input": i, "forget": f, "candidate": g, "output": o}
 
 
 def rnn(
-    cell: CellSpec, from_input: Tensor, state: State, parameters: CellParameters, mask: Tensor | None = None
+    cell: CellSpec, inputs: Tensor, state: State, parts: Parts, mask: Tensor | None = None
 ) -> tuple[State, Gates]:
     """One step of a tanh network (Elman 1990): ``tanh(W x + U h + b)``; its only "gate" is the candidate."""
     (h,) = state
-    h = torch.tanh(from_input + recurrent(h if mask is None else h * mask, parameters))
+    (weights,) = parts
+    h = torch.tanh(inputs + from_state(h if mask is None else h * mask, weights))
     return (h,), {"candidate": h}
 
 
 EQUATIONS: dict[str, Callable[..., tuple[State, Gates]]] = {"gru": gru, "lstm": lstm, "rnn": rnn}
 
 
-def from_input(cell: CellSpec, x: Tensor, parameters: CellParameters) -> Tensor:
-    """The input's contribution ``W x + b``: (..., input_size) to (..., G*hidden_size)."""
-    weight, bias, gain = parameters.weight_ih, parameters.bias_ih, parameters.gain_ih
-    if gain is None or cell.kind != "gru":
-        return contribution(x, weight, bias, gain)
+def split(cell: CellSpec, parameters: CellParameters) -> Parts:
+    """The parameters by the parts of their rows that are multiplied, and normalised, together.
+
+    A GRU's two gates are one part and its candidate is another, because with ``reset_after=False`` the candidate waits
+    for the reset gate; in the other cells all rows are one part.
+    """
+    if cell.kind != "gru":
+        return (parameters,)
     hidden_size = parameters.weight_hh.shape[1]
-    parts = [slice(0, 2 * hidden_size), slice(2 * hidden_size, None)]
-    return torch.cat([contribution(x, weight[p], rows(bias, p), rows(gain, p)) for p in parts], dim=-1)
+    pairs = [
+        (None, None) if tensor is None or name == "weight_peephole" else tensor.split([2 * hidden_size, hidden_size])
+        for name, tensor in parameters._asdict().items()
+    ]
+    return tuple(CellParameters(*part) for part in zip(*pairs, strict=True))
 
 
-def recurrent(h: Tensor, parameters: CellParameters, part: slice = slice(None)) -> Tensor:
-    """The state's contribution ``U h + b'`` to the gates whose rows are named."""
-    weight, bias, gain = parameters.weight_hh, parameters.bias_hh, parameters.gain_hh
-    return contribution(h, weight[part], rows(bias, part), rows(gain, part))
+def from_input(x: Tensor, parts: Parts) -> Tensor:
+    """The input's contribution ``W x + b``: (..., input_size) to (..., G*hidden_size)."""
+    return torch.cat([contribution(x, p.weight_ih, p.bias_ih, p.gain_ih) for p in parts], dim=-1)
+
+
+def from_state(h: Tensor, part: CellParameters) -> Tensor:
+    """The state's contribution ``U h + b'`` to the rows of one part."""
+    return contribution(h, part.weight_hh, part.bias_hh, part.gain_hh)
 
 
 def contribution(x: Tensor, weight: Tensor, bias: Tensor | None, gain: Tensor | None) -> Tensor:
@@ -107,8 +116,3 @@ def contribution(x: Tensor, weight: Tensor, bias: Tensor | None, gain: Tensor | 
         return linear(x, weight, bias)
     product = linear(x, weight)
     return layer_norm(product, product.shape[-1:], gain, bias)
-
-
-def rows(vector: Tensor | None, part: slice) -> Tensor | None:
-    """The named part of a vector that may be absent."""
-    return None if vector is None else vector[part]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..equations import EQUATIONS, Gates, State, from_input
+from ..equations import EQUATIONS, Gates, State, from_input, split
 from .spec import CallSpec, CellParameters, CellSpec
 
 
@@ -57,11 +57,12 @@ def steps(
     A row that is past its length keeps its state: walked in reverse it waits with its initial state until its last
     valid step comes, walked forward it holds its final one.
     """
-    inputs = from_input(cell, x, parameters)
+    parts = split(cell, parameters)
+    inputs = from_input(x, parts).unbind(1)
     valid = None if lengths is None else valid_steps(lengths, x)
     order = range(x.shape[1])
     for t in reversed(order) if reverse else order:
-        new, gates = EQUATIONS[cell.kind](cell, inputs[:, t], state, parameters, recurrent_mask)
+        new, gates = EQUATIONS[cell.kind](cell, inputs[t], state, parts, recurrent_mask)
         if zoneout_masks is not None:
             kept = (mask[:, t] for mask in zoneout_masks)
             new = tuple(k * o + (1 - k) * n for k, o, n in zip(kept, state, new, strict=True))
