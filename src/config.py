@@ -119,6 +119,8 @@ RULES: dict[str, _Rule] = {
     "data.batch_size": _whole(1),
     "data.val_fraction": _number(0, 1, open_low=True, open_high=True),
     "data.num_workers": _whole(0),
+    "data.train_sequences": _or_none(_whole(1)),
+    "data.chunk": _or_none(_whole(1)),
     "data.lookback": _whole(1),
     "data.horizon": _whole(1),
     "optimizer.lr": _number(0, open_low=True),

@@ -156,18 +156,28 @@ class BatchOrder(Sampler[Tensor]):
     into batches, which are then shuffled, so that padding is small and the order still new every epoch. Without
     shuffling the rows come sorted by length (padding is then smallest; results do not depend on it).
 
-    Under distributed training every process takes the batches ``rank, rank + world, ...``; while training, the last
-    round is left out where it would not reach all processes, so that all make the same number of steps.
+    Under distributed training every process takes the batches ``rank, rank + world, ...`` of the shuffled order,
+    without the last round where it would not reach all processes, so that all make the same number of steps. In the
+    fixed order of evaluation every process takes all batches: the means are the same, and none waits for another.
 
     Args:
         lengths: (sequences,) steps of each.
         batch_size: sequences in a batch.
         seed_of_epoch: the seed of an epoch's order; None: no shuffling.
         pool: batches in a pool; 0 or 1: no sorting by length at all.
+        rows: which of the sequences are used; None: all.
     """
 
-    def __init__(self, lengths: Tensor, batch_size: int, seed_of_epoch: SeedOfEpoch | None, pool: int = 50) -> None:
+    def __init__(
+        self,
+        lengths: Tensor,
+        batch_size: int,
+        seed_of_epoch: SeedOfEpoch | None,
+        pool: int = 50,
+        rows: Tensor | None = None,
+    ) -> None:
         self.lengths, self.batch_size, self.seed_of_epoch, self.pool = lengths, batch_size, seed_of_epoch, pool
+        self.rows = torch.arange(len(lengths)) if rows is None else rows
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -176,11 +186,12 @@ class BatchOrder(Sampler[Tensor]):
 
     def batches(self) -> list[Tensor]:
         """All batches of this epoch, over all processes, in order."""
-        n = len(self.lengths)
+        if not len(self.rows):
+            return []
         if self.seed_of_epoch is None:
-            return list(torch.argsort(self.lengths, stable=True).split(self.batch_size)) if n else []
+            return list(self.rows[torch.argsort(self.lengths[self.rows], stable=True)].split(self.batch_size))
         generator = torch.Generator().manual_seed(self.seed_of_epoch(self.epoch))
-        order = torch.randperm(n, generator=generator)
+        order = self.rows[torch.randperm(len(self.rows), generator=generator)]
         if self.pool <= 1:
             return list(order.split(self.batch_size))
         found: list[Tensor] = []
@@ -189,23 +200,19 @@ class BatchOrder(Sampler[Tensor]):
         return [found[i] for i in torch.randperm(len(found), generator=generator).tolist()]
 
     def __iter__(self) -> Iterator[Tensor]:
-        rank, world = place()
+        rank, world = place(self.seed_of_epoch)
         batches = self.batches()
-        if self.seed_of_epoch is not None and world > 1:
-            batches = batches[: len(batches) // world * world]
-        yield from batches[rank::world]
+        yield from batches[: len(batches) // world * world][rank::world]
 
     def __len__(self) -> int:
-        rank, world = place()
-        number = len(self.batches())
-        return number // world if self.seed_of_epoch is not None else len(range(rank, number, world))
+        return len(self.batches()) // place(self.seed_of_epoch)[1]
 
 
 def padding(order: BatchOrder) -> float:
     """The share of all steps in an epoch's batches that is padding, from 0 to 1."""
-    batches = order.batches()
-    steps = sum(len(rows) * int(order.lengths[rows].max()) for rows in batches)
-    return 1 - int(order.lengths.sum()) / steps if steps else 0.0
+    batches = [order.lengths[rows] for rows in order.batches()]
+    steps = sum(len(lengths) * int(lengths.max()) for lengths in batches)
+    return 1 - sum(int(lengths.sum()) for lengths in batches) / steps if steps else 0.0
 
 
 class SeedOfEpoch(Protocol):
@@ -215,10 +222,14 @@ class SeedOfEpoch(Protocol):
         ...
 
 
-def place() -> tuple[int, int]:
-    """(rank, number) of this process among those that train together."""
+def place(seed_of_epoch: SeedOfEpoch | None) -> tuple[int, int]:
+    """This process's number, and how many share the batches: (0, 1) outside distributed training, and in evaluation.
+
+    Args:
+        seed_of_epoch: None in evaluation, where every process reads everything.
+    """
     from torch import distributed
 
-    if distributed.is_available() and distributed.is_initialized():
+    if seed_of_epoch is not None and distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     return 0, 1

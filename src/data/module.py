@@ -59,6 +59,8 @@ class SequenceData(pl.LightningDataModule):
         seed: the run's seed; the streams ``split`` and ``order`` come from it.
         pool: batches in a pool that is sorted by length before it is cut (see ``BatchOrder``).
         num_workers: processes that load ahead; 0 is fastest for data in memory.
+        train_sequences: train on this many of the training sequences only, drawn from the stream ``split`` (for
+            learning curves, or to see whether a network can learn a few by heart); None: on all.
         chunk: steps of a batch, where long sequences are read in pieces and the state is carried from one to the next
             (truncated BPTT, see ``src/data/streams.py``); None: every sequence whole.
 
@@ -81,12 +83,14 @@ class SequenceData(pl.LightningDataModule):
         seed: int = 0,
         pool: int = 50,
         num_workers: int = 0,
+        train_sequences: int | None = None,
         chunk: int | None = None,
     ) -> None:
         super().__init__()
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or 4 * batch_size
         self.seed, self.pool, self.num_workers, self.chunk = seed, pool, num_workers, chunk
+        self.train_sequences = train_sequences
         self.splits: dict[str, Split] = {}
         self.baselines: dict[str, float] = {}
         self.checksum = ""
@@ -161,7 +165,8 @@ class SequenceData(pl.LightningDataModule):
             Mistake: when sequences are to be cut that have one target each.
         """
         if self.chunk is None:
-            return BatchOrder(split.lengths, size, seed_of_epoch, self.pool)
+            few = self.train_sequences if seed_of_epoch is not None else None
+            return BatchOrder(split.lengths, size, seed_of_epoch, self.pool, some(len(split), few, self.seed))
         if not self.description.per_step:
             raise Mistake(
                 f"data.chunk={self.chunk} cuts sequences, but this data set has one target for each whole sequence: "
@@ -180,6 +185,13 @@ class SequenceData(pl.LightningDataModule):
     def test_dataloader(self) -> DataLoader[Batch]:
         """Test batches, every sequence once and whole."""
         return self.loader("test")
+
+
+def some(sequences: int, few: int | None, seed: int) -> torch.Tensor | None:
+    """Rows of ``few`` out of ``sequences``, drawn from the stream ``split``; None for all of them."""
+    if few is None or few >= sequences:
+        return None
+    return torch.randperm(sequences, generator=torch.Generator().manual_seed(derive(seed, "split", few)))[:few]
 
 
 def checksum(*parts: bytes | str) -> str:

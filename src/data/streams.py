@@ -74,16 +74,15 @@ class ChunkOrder(Sampler[Chunk]):
             yield Chunk(rows, sequences, offsets + step * self.chunk, size, torch.full((len(rows),), step == 0))
 
     def __iter__(self) -> Iterator[Chunk]:
-        groups = self.groups(*place())
+        groups = self.groups(*place(self.seed_of_epoch))
         if self.seed_of_epoch is not None:
             generator = torch.Generator().manual_seed(self.seed_of_epoch(self.epoch))
             groups = [groups[i] for i in torch.randperm(len(groups), generator=generator).tolist()]
         yield from islice((chunk for group in groups for chunk in self._chunks(group)), len(self))
 
     def __len__(self) -> int:
-        rank, world = place()
-        ranks = [rank] if self.seed_of_epoch is None else range(world)
-        return min(sum(self._steps(group) for group in self.groups(r, world)) for r in ranks)
+        world = place(self.seed_of_epoch)[1]
+        return min(sum(self._steps(group) for group in self.groups(rank, world)) for rank in range(world))
 
 
 def cut(lengths: Tensor, streams: int) -> Tensor:

@@ -48,11 +48,21 @@ class NoiseStream(pl.Callback):
         self._kept = state_dict
 
 
+class Progress(pl.callbacks.RichProgressBar):
+    """Lightning's bar, with the monitored metric beside it and without the run's version number."""
+
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+        """What stands beside the bar."""
+        monitor = str(pl_module.monitor)
+        value = trainer.callback_metrics.get(monitor)
+        return {} if value is None else {monitor: f"{float(value):.4g}"}
+
+
 class LastCheckpoint(pl.callbacks.Checkpoint):
     """Writes ``last.ckpt`` at the end of an epoch, after everything else of that epoch is done.
 
-    As a ``Checkpoint`` it is called after the task and all other callbacks. Lightning itself does two things later, which
-    a run resumed from here would lack: logging what was logged in ``on_train_epoch_end`` and stepping a plateau
+    As a ``Checkpoint`` it is called after the task and all other callbacks. Lightning itself does two things later,
+    which a run resumed from here would lack: logging what was logged in ``on_train_epoch_end`` and stepping a plateau
     scheduler. The task therefore does both earlier (``src/tasks/base.py``).
 
     Args:
@@ -66,8 +76,6 @@ class LastCheckpoint(pl.callbacks.Checkpoint):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write what the epoch left."""
-        if trainer.fast_dev_run:  # type: ignore[attr-defined]
-            return
         due = time.monotonic() - self._written >= self.every_seconds
         if trainer.strategy.broadcast(due):
             trainer.save_checkpoint(self.path)

@@ -9,13 +9,13 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
-from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers.logger import Logger
 
 from src.config import Mistake, instantiate
 from src.runs.record import RunRecord
 from src.tasks.base import Task
-from src.training.callbacks import LastCheckpoint, NoiseStream, Watch
+from src.training.callbacks import LastCheckpoint, NoiseStream, Progress, Watch
 
 
 def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[Logger]) -> pl.Trainer:
@@ -36,10 +36,9 @@ def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[
     settings = dict(cfg.callbacks.get("last") or {})
     callbacks += [instantiate(node) for name, node in cfg.callbacks.items() if node is not None and name != "last"]
     if cfg.trainer.enable_progress_bar:
-        callbacks.append(RichProgressBar(refresh_rate=10))
-    callbacks.append(LastCheckpoint(record.checkpoints / "last.ckpt", **settings))
+        callbacks.append(Progress(refresh_rate=10))
     if not cfg.trainer.get("fast_dev_run"):
-        callbacks.append(best_checkpoint(record, task))
+        callbacks += [best_checkpoint(record, task), LastCheckpoint(record.checkpoints / "last.ckpt", **settings)]
     trainer: pl.Trainer = instantiate(
         cfg.trainer,
         callbacks=callbacks,
@@ -85,10 +84,13 @@ def refuse_what_is_not_here(trainer: DictConfig) -> None:
 
 def hush() -> None:
     """Keep Lightning's tips and reminders from the screen; errors and warnings that matter stay."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)
     for message in (
         r".*isinstance\(treespec, LeafSpec\).*",
         r".*does not have many workers.*",
+        r".*sync_dist=True.*",  # the values are the same in all processes: see PooledLoss.gather
         r".*number of training batches.*is smaller than the logging interval.*",
         r".*Checkpoint directory .* exists and is not empty.*",
     ):
