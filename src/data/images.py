@@ -120,4 +120,4 @@ def read_idx(path: Any) -> np.ndarray:
     with gzip.open(path, "rb") as file:
         content = file.read()
     shape = np.frombuffer(content, ">i4", count=content[3], offset=4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * content[3]).reshape(shape)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * content[3]).reshape(shape).copy()

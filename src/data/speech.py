@@ -130,7 +130,7 @@ def recordings(archive: Path) -> Iterator[Recording]:
             raise Mistake(
                 f"{name} in {archive} has {rate} Hz and type {samples.dtype}: it must be mono, 16 bit, 8 kHz."
             )
-        found.append(Recording(int(digit), speaker, int(index), samples))
+        found.append(Recording(int(digit), speaker, int(index), samples.copy()))
     yield from sorted(found, key=lambda r: (r.digit, r.speaker, r.index))
 
 

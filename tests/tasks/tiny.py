@@ -28,9 +28,9 @@ class InMemory(SequenceData):
         return self.what
 
 
-def task(kind: type[Task], description: Description, *, hidden_size: int = 8, seed: int = 0, **keywords: Any) -> Any:
-    """A task with a freshly drawn GRU; head and network start large enough that predictions differ."""
-    torch.manual_seed(seed)
+def task(kind: type[Task], description: Description, *, hidden_size: int = 8, scale: float = 2, **keywords: Any) -> Any:
+    """A task with a freshly drawn GRU, its weights times ``scale``, so that predictions differ from step to step."""
+    torch.manual_seed(0)
     built = kind(
         description=description,
         network=partial(GRU, hidden_size=hidden_size, batch_first=True),
@@ -40,7 +40,7 @@ def task(kind: type[Task], description: Description, *, hidden_size: int = 8, se
     )
     with torch.no_grad():
         for parameter in built.parameters():
-            parameter.mul_(2)
+            parameter.mul_(scale)
     return built
 
 
