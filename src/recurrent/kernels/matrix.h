@@ -166,7 +166,10 @@ void stretches(Stretch<T> s, long rows, long columns, long depth, long length) {
     }
 }
 
-constexpr long kStretch = 128;  // steps of the depth: with three blocks of b they stay in the first cache
+#ifndef STRETCH
+#define STRETCH 256
+#endif
+constexpr long kStretch = STRETCH;  // steps of the depth: with three blocks of b they stay in the first cache
 
 // c = start + a b, or c += a b without start: c is (rows, columns blocks), a (rows, depth), b (depth, columns blocks).
 template <class T>

@@ -14,7 +14,10 @@
 
 namespace gatebench {
 
-constexpr long kChunkRows = 512;
+#ifndef CHUNK
+#define CHUNK 512
+#endif
+constexpr long kChunkRows = CHUNK;
 
 struct Chunk {
     long first;                 // first step
