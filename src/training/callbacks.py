@@ -11,10 +11,11 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from src.config import Mistake
 from src.streams import derive
 
 
-class Diverged(RuntimeError):
+class Diverged(Mistake):
     """The training loss stopped being a number; a result of its own kind, not a fault of the program."""
 
 
@@ -123,7 +124,9 @@ class Watch(pl.Callback):
         if loss.device.type != "cpu" and batch_idx % 50:
             return
         if not math.isfinite(loss.item()):
-            raise Diverged(f"the training loss is {loss.item()} at step {trainer.global_step}")
+            raise Diverged(
+                f"The training loss is {loss.item()} at step {trainer.global_step}: a smaller optimizer.lr may help."
+            )
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Training of this epoch is over (validation runs inside Lightning's training epoch)."""

@@ -165,11 +165,13 @@ class Job:
             status = "interrupted"
         elif error is not None:
             status = "failed"
-        if self._mirror is not None:
-            self._mirror.finish(0 if error is None else 1)
-        if self.main and self.record.content:
-            self.record.note(memory=machine.peak_memory())
-            self.record.end(status, None if error is None else in_words(error))
+        try:
+            if self._mirror is not None:
+                self._mirror.finish(0 if error is None else 1)
+        finally:
+            if self.main and self.record.content:
+                self.record.note(memory=machine.peak_memory())
+                self.record.end(status, None if error is None else in_words(error))
         return status == "diverged"
 
 

@@ -14,7 +14,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch.nn import Module
 
 from src.config import Mistake
-from src.training.metrics_file import Row, columns_of, format_file, format_row, read_metrics, replace_file
+from src.runs.metrics_file import Row, columns_of, format_file, format_row, read_metrics, replace_file
 
 SYNC_INTERVAL = 1.0  # seconds between two calls of fsync while rows come in
 

@@ -12,11 +12,11 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 from src.data.module import SequenceData
 from src.runs.load import read_checkpoint
+from src.runs.metrics_file import read_metrics
 from src.runs.record import RunRecord
 from src.tasks.base import SPLITS, Task
 from src.training.callbacks import Watch
 from src.training.job import Job
-from src.training.metrics_file import read_metrics
 from src.training.trainer import measure
 
 
@@ -76,7 +76,7 @@ def show(record: RunRecord) -> None:
     """Print the table of results and, last, where they lie."""
     content = record.content
     if content["status"] == "diverged":
-        print(f"diverged: {content['error']}")
+        print(f"Diverged. {content['error']}")
     elif content.get("metrics"):
         best = f", best epoch {content['best']['epoch']}" if "best" in content else ""
         print_metrics(content["metrics"], content.get("baselines", {}), content["name"] + best)

@@ -12,7 +12,7 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from src.config import Mistake
-from src.training.metrics_file import Row, last_row, read_metrics
+from src.runs.metrics_file import Row, last_row, read_metrics
 from src.training.wandb_folders import supersede, sync_command
 from src.training.wandb_mode import choose_mode, require_login
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from src.config import Mistake
+from src.runs.metrics_file import last_row, read_metrics
 from src.training.loggers import MetricsCSV
-from src.training.metrics_file import last_row, read_metrics
 
 
 def drop_seconds(rows: list[dict]) -> list[dict]:
