@@ -87,7 +87,7 @@ class Task(pl.LightningModule):
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.monitor, self.mode = monitor, mode
         self.encoder = Encoder(description, embedding_size)
-        self.network = network(input_size=self.encoder.output_size)
+        self.network: Any = network(input_size=self.encoder.output_size)  # any network that keeps to the contract
         refuse_looking_ahead(self.network, description)
         self.dropout = nn.Dropout(dropout)
         self.metrics = nn.ModuleDict()
