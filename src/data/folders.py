@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -81,8 +81,8 @@ def by_fraction(items: Sequence[Item], splits: Sequence[float], seed: int, *more
     return {part: [items[i] for i in sorted(rows[part])] for part in PARTS}
 
 
-def by_position(items: Sequence[Item], splits: Sequence[float]) -> dict[str, Sequence[Item]]:
-    """Cut a sequence into train, val and test, one after the other, at the whole numbers below the fractions."""
+def by_position(items: Any, splits: Sequence[float]) -> dict[str, Any]:
+    """Cut a text, list or array into train, val and test, one after the other; borders are rounded down."""
     first, second = int(len(items) * splits[0]), int(len(items) * (splits[0] + splits[1]))
     return {"train": items[:first], "val": items[first:second], "test": items[second:]}
 

@@ -16,7 +16,7 @@ from src.data.batches import FlatSplit
 from src.data.describe import Classes, Description, Tokens
 from src.data.files import File, Source, fetch
 from src.data.folders import PARTS, by_fraction, by_position, check_splits, find_files, named_parts
-from src.data.module import SequenceData, checksum
+from src.data.module import NewData, SequenceData, checksum
 
 UNKNOWN, END_OF_LINE = "<unk>", "<eos>"
 LEVELS = {"char": "character", "word": "word"}
@@ -70,43 +70,45 @@ class Text(SequenceData):
     def read(self) -> Description:
         """Read the text, learn the vocabulary on train, count the baselines."""
         parts, self.checksum = self._documents(self.files())
-        vocabulary = learn_vocabulary(parts["train"], self.min_count)
+        self.vocabulary = vocabulary = learn_vocabulary(parts["train"], self.min_count)
         encoded = {part: [encode(document, vocabulary) for document in parts[part]] for part in PARTS}
         for part, documents in encoded.items():
-            tokens = torch.from_numpy(np.concatenate(documents))
-            lengths = torch.tensor([len(document) for document in documents])
-            whole = torch.int64
-            self.splits[part] = FlatSplit(
-                tokens, lengths, tokens, per_step=True, shift=1, dtype=whole, target_dtype=whole
-            )
-            self.notes |= {f"{part}/tokens": len(tokens), f"{part}/unknown": int((tokens == 0).sum())}
+            self.splits[part] = next_tokens(documents)
+            tokens, unknown = sum(map(len, documents)), sum(int((document == 0).sum()) for document in documents)
+            self.notes |= {f"{part}/tokens": tokens, f"{part}/unknown": unknown}
         self.baselines = baselines(encoded["train"], encoded["test"], len(vocabulary))
-        unit = LEVELS[self.level]
-        return Description(
-            Tokens(len(vocabulary), unit), Classes(vocabulary), per_step=True, varying_length=True, causal=True
-        )
+        tokens_of = Tokens(len(vocabulary), LEVELS[self.level])
+        return Description(tokens_of, Classes(vocabulary), per_step=True, varying_length=True, causal=True)
+
+    def new_data(self, path: str) -> NewData:
+        """Each file of a folder, or one file, as a document whose first token is not predicted."""
+        _ = self.description
+        place = Path(path).expanduser()
+        files = [place] if place.is_file() else find_files(place, ".txt")
+        documents = [encode(self._document(file)[0], self.vocabulary) for file in files]
+        names = [file.name if file == place else str(file.relative_to(place)) for file in files]
+        return NewData(next_tokens(documents), names)
 
     def _documents(self, path: Path) -> tuple[dict[str, list[Sequence[str]]], str]:
         if path.is_file():
-            text, raw = read_utf8(path)
-            parts = by_position(tokenise(text, self.level), self.splits_wanted)
-            for part, tokens in parts.items():
-                if len(tokens) < 2:
-                    raise Mistake(f"{path} leaves {len(tokens)} {self.level}s for {part}: at least 2 are needed.")
-            return {part: [tokens] for part, tokens in parts.items()}, checksum(raw)
+            tokens, raw = self._document(path)
+            cut = by_position(tokens, self.splits_wanted)
+            for part, some in cut.items():
+                if len(some) < 2:
+                    raise Mistake(f"{path} leaves {len(some)} {self.level}s for {part}: at least 2 are needed.")
+            return {part: [some] for part, some in cut.items()}, checksum(raw)
         files = find_files(path, ".txt")
         chosen = named_parts(path, files) or by_fraction(files, self.splits_wanted, self.seed)
-        found: dict[str, list[Sequence[str]]] = {part: [] for part in PARTS}
-        sums = []
-        for part, members in chosen.items():
-            for file in members:
-                text, raw = read_utf8(file)
-                tokens = tokenise(text, self.level)
-                if len(tokens) < 2:
-                    raise Mistake(f"{file} has {len(tokens)} {self.level}s: a document needs at least 2.")
-                found[part].append(tokens)
-                sums.append(checksum(str(file.relative_to(path)), raw))
-        return found, checksum(*sums)
+        read = {file: self._document(file) for file in files}
+        sums = (checksum(str(file.relative_to(path)), raw) for file, (_, raw) in read.items())
+        return {part: [read[file][0] for file in chosen[part]] for part in PARTS}, checksum(*sums)
+
+    def _document(self, file: Path) -> tuple[Sequence[str], bytes]:
+        text, raw = read_utf8(file)
+        tokens = tokenise(text, self.level)
+        if len(tokens) < 2:
+            raise Mistake(f"{file} has {len(tokens)} {self.level}s: a document needs at least 2.")
+        return tokens, raw
 
 
 class Shakespeare(Text):
@@ -188,6 +190,14 @@ def encode(tokens: Sequence[str], vocabulary: Sequence[str]) -> np.ndarray:
     return np.fromiter((index.get(token, 0) for token in tokens), dtype, count=len(tokens))
 
 
+def next_tokens(documents: Sequence[np.ndarray]) -> FlatSplit:
+    """Documents of tokens, each token but a document's first to be predicted."""
+    tokens = torch.from_numpy(np.concatenate(documents))
+    lengths = torch.tensor([len(document) for document in documents])
+    whole = torch.int64
+    return FlatSplit(tokens, lengths, tokens, per_step=True, shift=1, dtype=whole, target_dtype=whole)
+
+
 # -------------------------------------------------------------------------------------------------------- baselines
 
 
@@ -198,7 +208,7 @@ def baselines(train: Sequence[np.ndarray], test: Sequence[np.ndarray], vocabular
     half added to each count.
     """
     targets = np.concatenate([document[1:] for document in test])
-    seen = sum(np.bincount(document, minlength=vocabulary) for document in train) + 0.5
+    seen = np.bincount(np.concatenate(train), minlength=vocabulary) + 0.5
     unigram = -np.log(seen / seen.sum())[targets].mean()
 
     pairs, counts = np.unique(np.concatenate([_pairs(d, vocabulary) for d in train]), return_counts=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from src.config import Mistake
+from src.data.folders import find_files
 
 FULL_SCALE = 2**15  # samples are counted in steps of 16 bits, whatever the file has
 
@@ -29,12 +30,14 @@ def read_wav(path: Path) -> tuple[int, np.ndarray]:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", wavfile.WavFileWarning)
             rate, samples = wavfile.read(path)
-    except (ValueError, EOFError, OSError) as error:
+    except UnboundLocalError as error:  # what scipy comes to where there is no format and no data
+        raise Mistake(f"{path} cannot be read as a WAV file: it has no samples.") from error
+    except (ValueError, EOFError, OSError, ArithmeticError, struct.error) as error:
         raise Mistake(f"{path} cannot be read as a WAV file: {str(error).rstrip('.')}.") from error
     if cut := [str(w.message) for w in said if "EOF" in str(w.message)]:
         raise Mistake(f"{path} is cut off: {cut[0].rstrip('.')}.")
-    if not samples.size:
-        raise Mistake(f"{path} has no samples.")
+    if not samples.size or rate < 1:
+        raise Mistake(f"{path} has {'no samples' if rate else 'a sampling rate of 0'}.")
     if samples.dtype == np.uint8:
         samples = (samples.astype(np.int16) - 128) * 256
     elif samples.dtype == np.int32:
@@ -49,19 +52,27 @@ def read_wav(path: Path) -> tuple[int, np.ndarray]:
     return int(rate), samples if samples.ndim == 1 else samples.mean(1, dtype=np.float32)
 
 
-def read_wavs(paths: Sequence[Path]) -> tuple[int, list[np.ndarray]]:
-    """The one sampling rate of several files, and the samples of each.
+def read_wav_folder(path: Path, rate: int | None = None) -> tuple[int, dict[str, np.ndarray]]:
+    """The samples of one file, or of every .wav file below a folder, by its path below the folder.
+
+    Args:
+        path: a file or a folder.
+        rate: the samples per second that all files must have; None: those of the first.
+
+    Returns:
+        Samples per second, and the samples by name.
 
     Raises:
-        Mistake: when a file has another rate than the first, or cannot be read.
+        Mistake: when a file has another rate, or cannot be read.
     """
-    found = []
-    first = None
-    for path in paths:
-        rate, samples = read_wav(path)
-        first = first or rate
-        if rate != first:
-            raise Mistake(f"{path} has {rate} samples per second, but {paths[0]} has {first}: all must have the same.")
-        found.append(samples)
-    assert first is not None
-    return first, found
+    files = [path] if path.is_file() else find_files(path, ".wav")
+    wanted, found = f"but the run was trained on {rate}" if rate else "", {}
+    for file in files:
+        its_rate, samples = read_wav(file)
+        if rate is None:
+            rate, wanted = its_rate, f"but {file} has {its_rate}"
+        if its_rate != rate:
+            raise Mistake(f"{file} has {its_rate} samples per second, {wanted}: all must have the same.")
+        found[file.name if file == path else str(file.relative_to(path))] = samples
+    assert rate is not None
+    return rate, found

@@ -1,9 +1,10 @@
-"""Sound waves: the next samples from all before them, or one class for each recording."""
+"""Sound waves, the next samples to be predicted from all before them; the spoken digits so."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,16 +14,12 @@ from torch import Tensor
 
 from src.config import Mistake
 from src.data.batches import Chunk, FlatSplit
-from src.data.describe import Classes, Description, Features, Values
+from src.data.describe import Description, Features, Values
 from src.data.files import Source, fetch
-from src.data.folders import PARTS, by_fraction, by_position, check_splits, find_files, named_parts
-from src.data.mel import log_mel
-from src.data.module import SequenceData, checksum, stratified
-from src.data.speech import FSDD, recordings
-from src.data.ucr import majority
-from src.data.wav import FULL_SCALE, read_wavs
-
-TASKS = ("waveform", "classification")
+from src.data.folders import PARTS
+from src.data.module import NewData, SequenceData, checksum, stratified
+from src.data.speech import FSDD, RATE, recordings
+from src.data.wav import read_wav_folder
 
 
 class FrameSplit(FlatSplit):
@@ -70,7 +67,12 @@ class WaveformData(SequenceData):
         window: samples read at each step, a multiple of ``hop``.
         hop: samples predicted at each step, and samples from one step to the next.
         keywords: see :class:`~src.data.module.SequenceData`.
+
+    Attributes:
+        rate: samples per second, set by :meth:`recordings`.
     """
+
+    rate: int
 
     def __init__(self, *, window: int = 20, hop: int = 10, **keywords: Any) -> None:
         super().__init__(**keywords)
@@ -81,25 +83,30 @@ class WaveformData(SequenceData):
         self.window, self.hop = window, hop
 
     def recordings(self) -> dict[str, list[np.ndarray]]:
-        """The samples of each recording, by part; sets the checksum."""
+        """The samples of each recording, by part; sets the checksum and the sampling rate."""
         raise NotImplementedError
 
     def read(self) -> Description:
         """Standardise by the training samples, cut into steps, fit the baselines."""
-        return self._to_model(self.recordings())
-
-    def _to_model(self, found: dict[str, list[np.ndarray]]) -> Description:
+        found = self.recordings()
         mean, scale = mean_and_scale(found["train"])
         if scale == 0:
-            raise Mistake(
-                "The training recordings are silent: all their samples are the same, so nothing can be learned."
-            )
+            raise Mistake("The training recordings are silent: all their samples are the same.")
+        self.framed = partial(FrameSplit, window=self.window, hop=self.hop, mean=mean, scale=scale)
         for part in PARTS:
-            self.splits[part] = FrameSplit(found[part], window=self.window, hop=self.hop, mean=mean, scale=scale)
+            self.splits[part] = self.framed(found[part])
             self.notes[f"{part}/samples"] = sum(map(len, found[part]))
         self.baselines = baselines(self.splits["train"], self.splits["test"])  # type: ignore[arg-type]
         output = Values(self.hop, mean=(mean,) * self.hop, scale=(scale,) * self.hop)
         return Description(Features(self.window), output, per_step=True, varying_length=True, causal=True)
+
+    def new_data(self, path: str) -> NewData:
+        """WAV files of the same sampling rate, standardised as the training recordings were."""
+        _ = self.description
+        _, found = read_wav_folder(Path(path).expanduser(), self.rate)
+        for name, samples in found.items():
+            self.check_length(name, samples)
+        return NewData(self.framed(list(found.values())), list(found))
 
     def check_length(self, name: str | Path, samples: np.ndarray) -> None:
         """Refuse a recording without a single step."""
@@ -108,101 +115,6 @@ class WaveformData(SequenceData):
                 f"{name} has {len(samples)} samples, but data.window={self.window} and data.hop={self.hop} need at "
                 f"least {self.window + self.hop}."
             )
-
-
-class WavFolder(WaveformData):
-    """WAV files of one's own: modelled sample by sample, or classified by the folder they lie in.
-
-    Each file belongs to train, val or test as a whole: by the names of folders or files, where these say so (see
-    :func:`~src.data.folders.named_parts`), else by chance; a single file is cut by position. The class of a file is
-    the name of the folder that it lies in.
-
-    >>> # python -m src.train data=wav_folder data.path=recordings
-    >>> # python -m src.train data=wav_folder data.path=words data.task=classification
-
-    Args:
-        path: a folder with .wav files in it or below it, or (for ``waveform``) one file.
-        task: ``waveform`` or ``classification`` (of log-mel spectra, one every 10 ms).
-        splits: fractions for train, val and test; for classification of each class.
-        chunk: steps of a batch in waveform modelling; classification always reads whole recordings.
-        keywords: see :class:`WaveformData`.
-    """
-
-    def __init__(
-        self,
-        *,
-        path: str,
-        task: str = "waveform",
-        splits: Sequence[float] = (0.8, 0.1, 0.1),
-        chunk: int | None = None,
-        **keywords: Any,
-    ) -> None:
-        super().__init__(chunk=chunk if task == "waveform" else None, **keywords)
-        if task not in TASKS:
-            raise Mistake(f"data.task={task} is unknown: it must be one of {', '.join(TASKS)}.")
-        check_splits(splits)
-        self.path, self.task, self.splits_wanted = Path(path).expanduser(), task, splits
-
-    def read(self) -> Description:
-        """Read all files and describe what is asked for."""
-        return super().read() if self.task == "waveform" else self._to_classify()
-
-    def recordings(self) -> dict[str, list[np.ndarray]]:
-        """The samples of each file, by part."""
-        if self.path.is_file():
-            _, (samples,) = self._read([self.path])
-            cut = by_position(samples, self.splits_wanted)  # type: ignore[arg-type]
-            parts = {part: [np.asarray(cut[part])] for part in PARTS}
-            for part in PARTS:
-                self.check_length(f"The {part} part of {self.path}", parts[part][0])
-            return parts
-        files = find_files(self.path, ".wav")
-        chosen = named_parts(self.path, files) or by_fraction(files, self.splits_wanted, self.seed)
-        _, found = self._read(files)
-        samples_of = dict(zip(files, found, strict=True))
-        for file, samples in samples_of.items():
-            self.check_length(file, samples)
-        return {part: [samples_of[file] for file in chosen[part]] for part in PARTS}
-
-    def _to_classify(self) -> Description:
-        files = find_files(self.path, ".wav")
-        for file in files:
-            if file.parent == self.path:
-                raise Mistake(f"{file} lies in no sub-folder of data.path, whose name would be its class.")
-        names = tuple(sorted({file.parent.name for file in files}))
-        label_of = {file: names.index(file.parent.name) for file in files}
-        chosen = named_parts(self.path, files) or self._by_class(files, label_of, names)
-        rate, found = self._read(files)
-        features = {
-            file: log_mel(torch.from_numpy(samples).float() / FULL_SCALE, rate)
-            for file, samples in zip(files, found, strict=True)
-        }
-        seen = torch.cat([features[file] for file in chosen["train"]])
-        mean, scale = seen.mean(0), seen.std(0, correction=0).clamp_min(1e-8)
-        labels = {part: torch.tensor([label_of[file] for file in chosen[part]]) for part in PARTS}
-        for part in PARTS:
-            tables = [features[file] for file in chosen[part]]
-            lengths = torch.tensor([len(table) for table in tables])
-            self.splits[part] = FlatSplit((torch.cat(tables) - mean) / scale, lengths, labels[part])
-        self.baselines = majority(labels["train"], labels["test"], len(names))
-        return Description(Features(len(mean)), Classes(names), per_step=False, varying_length=True, causal=False)
-
-    def _by_class(self, files: list[Path], label_of: dict[Path, int], names: tuple[str, ...]) -> dict[str, list[Path]]:
-        parts: dict[str, list[Path]] = {part: [] for part in PARTS}
-        for label, name in enumerate(names):
-            members = [file for file in files if label_of[file] == label]
-            if len(members) < len(PARTS):
-                raise Mistake(f"Class {name} of {self.path} has {len(members)} files: at least 3 are needed.")
-            for part, some in by_fraction(members, self.splits_wanted, self.seed, label).items():
-                parts[part] += some
-        return parts
-
-    def _read(self, files: Sequence[Path]) -> tuple[int, list[np.ndarray]]:
-        rate, found = read_wavs(files)
-        self.notes["sampling_rate"] = rate
-        sums = (checksum(str(f.relative_to(self.path)), s.tobytes()) for f, s in zip(files, found, strict=True))
-        self.checksum = checksum(str(rate), *sums)
-        return rate, found
 
 
 class SpokenDigitsWaveform(WaveformData):
@@ -233,7 +145,7 @@ class SpokenDigitsWaveform(WaveformData):
 
     def recordings(self) -> dict[str, list[np.ndarray]]:
         """The samples of each recording, by part."""
-        self.checksum = checksum("waveform", FSDD.digest)
+        self.checksum, self.rate = checksum("waveform", FSDD.digest), RATE
         found = list(recordings(fetch(FSDD, self.data_dir, self.cache_dir)))
         speakers = sorted({r.speaker for r in found})
         rest = [r for r in found if not r.test]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,14 +12,6 @@ from src.data.batches import Batch
 from src.recurrent import detach_state, select_rows
 
 State = Any  # a tensor or nested tuples of tensors, the batch at dimension 1; the network knows
-
-
-class Network(Protocol):
-    """What is asked of a network whose state is carried."""
-
-    def initial_state(self, batch_size: int) -> State:
-        """The state before the first step."""
-        ...
 
 
 class Carry:
@@ -37,7 +29,7 @@ class Carry:
         self.rows = torch.empty(0, dtype=torch.int64)
         self.state: State = None
 
-    def before(self, batch: Batch, network: Network) -> State:
+    def before(self, batch: Batch, network: Any) -> State:
         """The state that each row of a batch starts from: the initial one, or that of the same row one batch ago.
 
         Raises:
@@ -50,15 +42,16 @@ class Carry:
                 "at a step that is not there yet: take the one-directional model (e.g. model=gru for model=gru_bi), or "
                 "data.chunk=null."
             )
+        initial = network.initial_state(len(batch.rows))
         if batch.starts is None or bool(batch.starts.all()):
-            return network.initial_state(len(batch.rows))
+            return initial
         same = batch.rows[:, None] == self.rows[None, :]
         if not bool((same.any(1) | batch.starts).all()):
             raise RuntimeError("a batch goes on from rows that the batch before it did not have.")
         carried = self.state if torch.equal(batch.rows, self.rows) else select_rows(self.state, same.int().argmax(1))
         if not bool(batch.starts.any()):
             return carried
-        return _where(batch.starts, network.initial_state(len(batch.rows)), carried)
+        return _where(batch.starts, initial, carried)
 
     def after(self, batch: Batch, state: State) -> None:
         """Remember the state at the end of a batch."""

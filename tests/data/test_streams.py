@@ -98,7 +98,7 @@ def test_processes_make_the_same_number_of_steps_in_every_epoch(lengths, batch_s
     sizes, read = set(), []
     for rank, order in enumerate(orders):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(streams, "place", lambda rank=rank: (rank, world))
+            patch.setattr(streams, "place", lambda _, rank=rank: (rank, world))
             for epoch in range(3):
                 order.set_epoch(epoch)
                 chunks = list(order)
@@ -112,7 +112,7 @@ def test_processes_make_the_same_number_of_steps_in_every_epoch(lengths, batch_s
 def test_processes_share_a_single_text_without_loss(monkeypatch):
     read = []
     for rank in range(2):
-        monkeypatch.setattr(streams, "place", lambda rank=rank: (rank, 2))
+        monkeypatch.setattr(streams, "place", lambda _, rank=rank: (rank, 2))
         read += steps_of(list(ChunkOrder(torch.tensor([240]), 4, seed_of_epoch, 10)))
     assert sorted(read) == all_steps([240])
 
