@@ -7,18 +7,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
-from . import regularise
 from .backends.builtin import flatten
 from .backends.choose import Choice, choose
-from .backends.spec import CallSpec, CellParameters
+from .backends.spec import CallSpec
+from .forward import is_plain, run
 from .initialise import KEEPING_GATE, initialise
 from .inputs import check_state, give_back, take_in
 from .options import check_flag, check_number, check_rate, layer_specs
 from .parameters import collect, register
-from .state import LayerState, State, join_layers, map_state, split_layers
+from .state import State, join_layers, map_state
 
 
 class Stack(nn.Module):
@@ -154,69 +153,10 @@ class Stack(nn.Module):
         if hx is not None:
             check_state(hx, state, weight)
             state = hx
-        output, state = self.run(batch.x, batch.lengths, state)
+        output, state = run(self, batch.x, batch.lengths, state)
         if unbatched:
             state = map_state(lambda tensor: tensor[:, 0], state)
         return give_back(output, batch, self.batch_first), state
-
-    def run(self, x: Tensor, lengths: Tensor | None, state: State) -> tuple[Tensor, State]:
-        """Run all layers on (batch, time, input_size), padding zero."""
-        choices = self.choices(x.device, self.weight_ih_l0.dtype)
-        whole = getattr(choices[0].backend, "run_stack", None)
-        # Lengths mean a packed batch to PyTorch, which on a CPU is slower than padded layers, one at a time.
-        if whole is not None and self.is_plain() and (lengths is None or x.is_cuda):
-            parameters = [self.parameters_now(suffix) for k in range(self.num_layers) for suffix in self.suffixes(k)]
-            tensors = (state,) if isinstance(state, Tensor) else tuple(state)
-            output, tensors = whole(
-                self.layers[0].cell, x, lengths, tensors, parameters,
-                bidirectional=self.bidirectional, dropout=self.dropout, training=self.training,
-            )  # fmt: skip
-            return output, tensors[0] if len(tensors) == 1 else tensors
-
-        states = []
-        for k, old in enumerate(split_layers(state, self.layers)):
-            if k > 0:
-                x = dropout(x, self.dropout, self.training)
-            output, new = self.run_layer(k, choices[k], x, lengths, old)
-            x = self.connect(k, x, output)
-            states.append(new)
-        return x, join_layers(states, self.layers)
-
-    def run_layer(
-        self, k: int, choice: Choice, x: Tensor, lengths: Tensor | None, state: LayerState
-    ) -> tuple[Tensor, LayerState]:
-        """Run layer k in its directions: output (batch, time, directions*hidden_size) and its new state."""
-        cell = self.layers[k].cell
-        outputs, states = [], []
-        for direction, suffix in enumerate(self.suffixes(k)):
-            old = tuple(tensor[direction] for tensor in state)
-            options: dict[str, Any] = {"reverse": direction == 1}
-            if self.recurrent_dropout and self.training:
-                options["recurrent_mask"] = regularise.recurrent_mask(self.recurrent_dropout, old[0])
-            if cell.zoneout:
-                options["zoneout_masks"] = tuple(
-                    regularise.zoneout_mask(cell.zoneout, tensor, x.shape[1], self.training) for tensor in old
-                )
-            output, new = choice.backend.run(cell, x, lengths, old, self.parameters_now(suffix), **options)
-            outputs.append(output)
-            states.append(new)
-        joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
-        return joined, tuple(torch.stack(tensors) for tensors in zip(*states, strict=True))
-
-    def connect(self, k: int, x: Tensor, output: Tensor) -> Tensor:
-        """What layer k passes on: its output, with a residual connection its input added."""
-        return output + x if self.residual and k > 0 and output.shape == x.shape else output
-
-    def parameters_now(self, suffix: str) -> CellParameters:
-        """The parameters of a layer in a direction, with this pass' noise."""
-        parameters = collect(self, suffix)
-        return regularise.noisy(parameters, self.weight_noise) if self.weight_noise and self.training else parameters
-
-    def is_plain(self) -> bool:
-        """Whether equal layers follow each other with nothing but dropout between them."""
-        first = self.layers[0]
-        equal = all((k.cell, k.hidden_size, k.bias) == (first.cell, first.hidden_size, first.bias) for k in self.layers)
-        return equal and not (self.residual and self.num_layers > 1)
 
     def initial_state(self, batch_size: int) -> State:
         """The state before the first step: zeros, or what was learned; every tensor has the batch at dimension 1.
@@ -261,7 +201,7 @@ class Stack(nn.Module):
 
     def flatten_parameters(self) -> None:
         """Lay the weights out in one block of memory as cuDNN wants them; does nothing elsewhere."""
-        if self.is_plain():
+        if is_plain(self):
             flatten(self)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Stack:

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from .backends.reference import steps, valid_steps
+from .forward import connect
 from .inputs import check_state, take_in
 from .parameters import collect
 from .stack import Stack
@@ -57,5 +58,5 @@ def trace_gates(
             padding = ~valid_steps(batch.lengths, x)[:, :, None]
             directions = [{n: v.masked_fill(padding, 0) for n, v in trace.items()} for trace in directions]
         traces.append(directions)
-        x = network.connect(k, x, torch.cat([trace["hidden"] for trace in directions], dim=-1))
+        x = connect(network, k, x, torch.cat([trace["hidden"] for trace in directions], dim=-1))
     return traces
