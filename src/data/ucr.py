@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 from src.config import Mistake
 from src.data.batches import FlatSplit
 from src.data.describe import Classes, Description, Features
-from src.data.files import write_atomically
+from src.data.files import Source, write_atomically
 from src.data.module import SequenceData, checksum, stratified
 
 
@@ -34,6 +34,15 @@ class UCR(SequenceData):
         data_dir: where sktime keeps the sets that it downloads, in the folder ``ucr``.
         keywords: see :class:`~src.data.module.SequenceData`.
     """
+
+    sources: ClassVar[dict[str, Source]] = {
+        "ucr": Source(
+            task="classification",
+            size="by data.name, 150 sets and more",
+            licence="by set",
+            page="https://www.timeseriesclassification.com",
+        )
+    }
 
     def __init__(
         self,

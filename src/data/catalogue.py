@@ -1,0 +1,51 @@
+"""All named data sets: what they are, and whether their files are here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hydra.utils import get_class
+from omegaconf import OmegaConf
+from rich.table import Table
+
+from src.config import CONF
+from src.data.files import Source
+
+
+def named_sets() -> dict[str, Source]:
+    """Where each named set comes from, by its config's name, gathered from the classes that ``conf/data`` names."""
+    found: dict[str, Source] = {}
+    for file in sorted((CONF / "data").glob("*.yaml")):
+        target = OmegaConf.select(OmegaConf.load(file), "data._target_")
+        if target is not None:
+            found |= get_class(target).sources
+    return dict(sorted(found.items()))
+
+
+def own_sets() -> list[str]:
+    """The configs of data sets that read a file of the user's: those that want a ``data.path``."""
+    nodes = {
+        file.stem: OmegaConf.select(OmegaConf.load(file), "data") for file in sorted((CONF / "data").glob("*.yaml"))
+    }
+    # A value that must still be given (???) counts as absent to `in node`.
+    return [name for name, node in nodes.items() if node is not None and "path" in list(node)]
+
+
+def presence(source: Source, data_dir: Path) -> str:
+    """Whether a set's files are below ``data_dir``, in a word or two; they are verified when they are read."""
+    if not source.files:
+        return "needs no file"
+    here = sum((data_dir / file.path).exists() for file in source.files)
+    if here == len(source.files):
+        return "here"
+    return f"{here} of {len(source.files)} files" if here else "not here"
+
+
+def listing(data_dir: Path) -> Table:
+    """A table of all named sets, to be printed."""
+    table = Table(title=f"Data sets; files in {data_dir}", title_justify="left")
+    for heading in ("data=", "task", "size", "licence", "files"):
+        table.add_column(heading, no_wrap=heading == "data=", overflow="fold")
+    for name, source in named_sets().items():
+        table.add_row(name, source.task, source.size, source.licence, presence(source, data_dir))
+    return table

@@ -1,0 +1,43 @@
+"""Download and verify data ahead of time: ``python -m src.prepare data=NAME``; without a name, list what there is."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from src.config import command
+
+
+def prepare(cfg: DictConfig) -> None:
+    """Read a data set as training would, so that its files are downloaded, verified and cached; or list all of them.
+
+    Args:
+        cfg: a config composed from ``conf/prepare.yaml``.
+
+    Raises:
+        Mistake: when the data cannot be downloaded, or are not what they should be.
+    """
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from src.config import instantiate
+    from src.data.catalogue import listing, own_sets
+
+    data_dir = Path(cfg.paths.data_dir).expanduser()
+    if cfg.get("data") is None:
+        Console().print(listing(data_dir))
+        print("python -m src.prepare data=NAME downloads and verifies one of them.")
+        print(f"Files of your own: data={' | '.join(own_sets())} with data.path=FILE, see docs/own_data.md.")
+        return
+    data = instantiate(cfg.data)
+    data.setup()
+    print(f"Read and verified: {', '.join(f'{len(split)} {name}' for name, split in data.splits.items())} sequences.")
+
+
+def main() -> None:
+    """The command line."""
+    command("prepare", prepare)
+
+
+if __name__ == "__main__":
+    main()
