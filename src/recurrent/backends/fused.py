@@ -15,12 +15,17 @@ import torch
 from torch import Tensor
 
 from ..kernels.build import Unavailable, library
+from ..kernels.memory import Pool
 from .spec import CallSpec, CellParameters, CellSpec
 
 KINDS = {"gru_after": 0, "gru_before": 1, "lstm": 2, "rnn": 3}
 GATES = {"gru_after": 3, "gru_before": 3, "lstm": 4, "rnn": 1}
 SAVED = {"gru_after": 4, "gru_before": 3, "lstm": 5, "rnn": 1}
-"""Columns of hidden_size that forward leaves for backward; with peepholes or without."""
+"""Columns of hidden_size that forward leaves for backward."""
+CHUNK_ROWS = 512
+"""kChunkRows in plan.h."""
+
+pool = Pool()
 
 
 def refusal(cell: CellSpec, call: CallSpec) -> str | None:
@@ -88,14 +93,15 @@ def recurrent(
     kind: str, takes: bool, reverse: bool, threads: int, save: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     """One layer in one direction: output, final state, final cell (empty without one), what backward needs."""
-    outputs = shapes(x, lengths, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, peephole, mask, kind, takes, reverse, threads, save)
-    output, h_n, c_n, saved = outputs
+    inputs = (x, lengths, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, peephole, mask)
+    output, h_n, c_n, _ = shapes(*inputs, kind, takes, reverse, threads, save=False)
+    saved = pool.empty(saved_size(x, weight_hh, kind, threads) if save else 0, x.dtype)
     call_kernels(
         False, kind, takes, reverse, threads,
         x=x, lengths=lengths, h0=h0, c0=c0, weight_ih=weight_ih, weight_hh=weight_hh, bias_ih=bias_ih,
         bias_hh=bias_hh, peephole=peephole, mask=mask, output=output, h_n=h_n, c_n=c_n, saved=saved if save else None,
     )  # fmt: skip
-    return outputs
+    return output, h_n, c_n, saved
 
 
 @recurrent.register_fake
@@ -108,16 +114,21 @@ def shapes(
     """Empty outputs of the right sizes."""
     batch, time, _ = x.shape
     hidden_size = weight_hh.shape[1]
-    steps = batch * time
-    # Widths are padded to vectors, of 64 bytes at most; a chunk of 512 rows or a thread's last one has a row of slack.
-    width = (hidden_size + 15) // 16 * 16
-    size = (steps + steps // 512 + threads) * width * SAVED[kind] if save else 0
     return (
         x.new_empty(batch, time, hidden_size),
         x.new_empty(batch, hidden_size),
         x.new_empty(0 if c0 is None else (batch, hidden_size)),
-        x.new_empty(size),
+        x.new_empty(saved_size(x, weight_hh, kind, threads) if save else 0),
     )
+
+
+def saved_size(x: Tensor, weight_hh: Tensor, kind: str, threads: int) -> int:
+    """Numbers that forward may leave for backward: rows are padded to vectors, of 64 bytes at most.
+
+    Every chunk of `CHUNK_ROWS` rows or more, and the last one of each thread, has a row of slack.
+    """
+    steps = x.shape[0] * x.shape[1]
+    return (steps + steps // CHUNK_ROWS + threads) * ((weight_hh.shape[1] + 15) // 16 * 16) * SAVED[kind]
 
 
 @torch.library.custom_op("gatebench::recurrent_backward", mutates_args=(), device_types="cpu")

@@ -14,10 +14,7 @@
 
 namespace gatebench {
 
-#ifndef CHUNK
-#define CHUNK 512
-#endif
-constexpr long kChunkRows = CHUNK;
+constexpr long kChunkRows = 512;  // fused.py reckons with it too
 
 struct Chunk {
     long first;                 // first step
