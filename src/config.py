@@ -58,6 +58,13 @@ def instantiate(node: Any, *positional: Any, **keywords: Any) -> Any:
         raise Mistake(f"{target}: {_one_line(str(error))}") from error
 
 
+def find_class(dotted: str) -> Any:
+    """The class behind a dotted path, e.g. ``src.data.ucr.UCR``."""
+    import hydra.utils
+
+    return hydra.utils.get_class(dotted)
+
+
 # ------------------------------------------------------------------------------------------------------------ checks
 
 _Rule = tuple[Callable[[Any], bool], str]
@@ -265,7 +272,7 @@ def in_words(error: BaseException) -> str:
     ):
         group, name, rest = found.groups()
         # base*.yaml are what the others differ from, not choices.
-        options = [name for line in rest.splitlines() if (name := line.strip()) and not name.startswith("base")]
+        options = [o for line in rest.splitlines() if (o := line.strip()) and not o.startswith("base")]
         return f"There is no {group}={name}{_nearest(name, options)}; the choices are {', '.join(options)}."
     if found := re.search(r"Could not override '([^']+)'", text):
         key = found.group(1)

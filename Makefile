@@ -1,0 +1,52 @@
+# Everything starts here; `make help` lists the targets. Only make, Python (3.11 to 3.13) and pip are assumed, no root.
+PYTHON ?= python3
+VENV ?= .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+ARGS ?=
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(READY) ## create .venv with the tested versions
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python {v[0]}.{v[1]} cannot run GateBench: it must be 3.11, 3.12 or 3.13, as in make PYTHON=python3.11 setup")'
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $(READY)
+
+.PHONY: train
+train: $(READY) ## train; make train ARGS="model=gru_bi seed=1"
+	$(RUN) -m src.train $(ARGS)
+
+.PHONY: evaluate
+evaluate: $(READY) ## measure a run again; make evaluate ARGS="run=runs/..."
+	$(RUN) -m src.evaluate $(ARGS)
+
+.PHONY: test
+test: lint types ## lint, type-check and test
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist worksteal $(TESTS)
+
+.PHONY: lint
+lint: $(READY) ## ruff
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+.PHONY: types
+types: $(READY) ## mypy
+	$(RUN) -m mypy
+
+.PHONY: format
+format: $(READY) ## let ruff put the code in shape
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+.PHONY: clean
+clean: ## remove .venv and caches (runs stay)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info

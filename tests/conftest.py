@@ -1,0 +1,40 @@
+"""Configs composed as the command line would, with every file in the test's own folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from omegaconf import DictConfig
+
+from src.config import CONF, register_resolvers
+
+QUICK = ("model.hidden_size=16", "trainer.max_epochs=2", "logger=csv", "trainer.enable_progress_bar=false")
+
+
+@pytest.fixture(scope="session")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for data and caches that all tests of this run share (the archive is slow to parse)."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if base.name.startswith("popen-") else base
+
+
+@pytest.fixture
+def compose(places: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., DictConfig]:
+    """``compose("model=lstm", ...)`` gives the config of ``python -m src.train model=lstm ...``."""
+    monkeypatch.setenv("GATEBENCH_CACHE_DIR", str(places / "derived"))
+    register_resolvers()
+
+    def composed(*overrides: str, config_name: str = "train") -> DictConfig:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            runs = [f"paths.runs_dir={tmp_path / 'runs'}"] if config_name == "train" else []
+            return hydra_compose(config_name, overrides=[*runs, *overrides])
+
+    return composed
+
+
+@pytest.fixture
+def quick(compose: Callable[..., DictConfig]) -> Callable[..., DictConfig]:
+    """The same, two epochs of a small network with metrics.csv alone."""
+    return lambda *overrides: compose(*QUICK, *overrides)

@@ -1,0 +1,125 @@
+"""Mistakes at the command line: one sentence, no stack trace, and fast where composition can find them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from src.config import Mistake, check, given_twice, instantiate
+from src.train import main
+
+ROOT = Path(__file__).resolve().parent.parent
+
+FOUND_BY_COMPOSITION = {
+    "model.hiden_size=3": "There is no key model.hiden_size (did you mean hidden_size?)",
+    "optimizr=sgd": "There is no key optimizr (did you mean optimizer?)",
+    "model.hidden_size=0": "model.hidden_size=0 is impossible: it must be a whole number of at least 1",
+    "model.dropout=1.5": "model.dropout=1.5 is impossible: it must be a number at least 0 and below 1",
+    "seed=-1": "seed=-1 is impossible",
+    "seed=[1": "an override is KEY=VALUE",
+    "data=uce": "There is no data=uce (did you mean ucr?); the choices are",
+    "model=grub": "There is no model=grub (did you mean gru?)",
+    "ckpt=nowhere.ckpt": "The checkpoint nowhere.ckpt does not exist",
+    "data.batch_size=2.5": "data.batch_size=2.5 is impossible",
+    "model.backend=fast": "model.backend=fast is impossible: it must be one of",
+}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("override", FOUND_BY_COMPOSITION)
+def test_a_mistake_is_answered_in_one_sentence(
+    override: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train", override])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert FOUND_BY_COMPOSITION[override] in said
+    assert "Traceback" not in said
+    assert len([line for line in said.splitlines() if not line.startswith("Error executing job")]) == 1
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["trainer=gpu"], "needs a CUDA device and this machine has none: use trainer=cpu"),
+        (["trainer.precision=bf16-mixed"], "trainer.precision=bf16-mixed is for GPUs"),
+        (["data.name=JapaneseVowel"], "did you mean JapaneseVowels?"),
+        (["model._target_=their.Network"], "their.Network could not be built"),
+        (["ckpt=torn.ckpt"], "cannot be read (truncated or not a checkpoint)"),
+        (["seed=1", "seed=2"], "seed is given twice on the command line"),
+    ],
+)
+def test_a_mistake_that_needs_the_machine_is_answered_in_one_sentence(
+    overrides: list[str], words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], places: Path
+) -> None:
+    Path("torn.ckpt").write_bytes(b"PK\x03\x04torn")
+    monkeypatch.setenv("GATEBENCH_CACHE_DIR", str(places / "derived"))
+    monkeypatch.setattr(sys, "argv", ["train", "logger=csv", *overrides])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert words in said
+    assert "Traceback" not in said
+
+
+def test_what_composition_finds_does_not_import_torch() -> None:
+    """Which is why it is answered in half a second."""
+    program = (
+        "import sys; sys.argv = ['train', 'model.hidden_size=0']; from src.train import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert end.code == 1\n"
+        "heavy = {'torch', 'pytorch_lightning', 'wandb'} & set(sys.modules); assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=60)
+
+
+@pytest.mark.usefixtures("here")
+def test_the_trace_is_there_for_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setattr(sys, "argv", ["train", "model.hidden_size=0"])
+    with pytest.raises(Mistake):
+        main()
+
+
+def test_a_missing_value_is_named() -> None:
+    with pytest.raises(Mistake, match=r"run must be given, e\.g\. run=VALUE"):
+        check(OmegaConf.create({"run": "???"}))
+
+
+def test_a_list_of_widths_is_a_width_for_each_layer() -> None:
+    check(OmegaConf.create({"model": {"hidden_size": [4, 8]}}))
+    with pytest.raises(Mistake, match="one for each layer"):
+        check(OmegaConf.create({"model": {"hidden_size": [4, 0]}}))
+
+
+def test_booleans_are_no_numbers() -> None:
+    with pytest.raises(Mistake):
+        check(OmegaConf.create({"seed": True}))
+
+
+def test_given_twice() -> None:
+    assert given_twice(["run=a", "run=b"]) == "run"
+    assert given_twice(["-m", "seed=0,1", "model=gru"]) is None
+
+
+def test_instantiate_passes_objects_through_untouched() -> None:
+    thing = object()
+    built = instantiate({"_target_": "builtins.dict", "a": 1}, b=thing)
+    assert built == {"a": 1, "b": thing}
+
+
+def test_instantiate_puts_a_refusal_into_words() -> None:
+    with pytest.raises(Mistake, match="invalid literal"):
+        instantiate({"_target_": "builtins.int"}, "x")

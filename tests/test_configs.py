@@ -1,0 +1,92 @@
+"""Every yaml under conf/ composes, and every _target_ takes the keys that it is given."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.utils import get_object
+from omegaconf import DictConfig
+
+from src.config import CONF, RULES, check, plain
+
+FILES = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml"))
+NEEDED = {  # what a user must say
+    "csv": ("data.path=x.csv", "data.target=y"),
+    "npz": ("data.path=x.npz",),
+    "text": ("data.path=x.txt",),
+    "wav_folder": ("data.path=x",),
+}
+
+
+def overrides(file: Path) -> list[str]:
+    group, choice = file.parent.as_posix(), file.stem
+    return [f"{group}={choice}", *(NEEDED.get(choice, ()) if group == "data" else ())]
+
+
+def targets(node: Any, where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(node, dict):
+        if node.get("_target_"):
+            yield where, node
+        for key, value in node.items():
+            yield from targets(value, f"{where}.{key}".lstrip("."))
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_every_yaml_composes_and_its_targets_take_its_keys(file: Path, compose: Callable[..., DictConfig]) -> None:
+    if file.stem.startswith("base"):
+        pytest.skip("what others differ from")
+    if file.parent == Path("."):
+        assert compose(config_name=file.stem)
+        return
+    cfg = compose(*overrides(file))
+    check(cfg)
+    found = dict(targets(plain(cfg)))
+    assert {"model", "task", "data", "optimizer", "trainer"} <= found.keys()
+    for where, node in found.items():
+        keys = set(node) - {"_target_", "_partial_", "_convert_"}
+        taken = accepted(get_object(node["_target_"]))
+        assert taken is None or keys <= taken, f"{where}: {node['_target_']} does not take {keys - taken}"
+
+
+def accepted(target: Any) -> set[str] | None:
+    """The keywords that a class takes, those of its parents too where it hands **keywords on; None: any (a function
+    that hands them on)."""
+    if not inspect.isclass(target):
+        parameters = inspect.signature(target).parameters.values()
+        return None if any(p.kind is p.VAR_KEYWORD for p in parameters) else {p.name for p in parameters}
+    names: set[str] = set()
+    for kind in target.__mro__:
+        if kind is object or "__init__" not in vars(kind):
+            continue
+        parameters = inspect.signature(kind).parameters.values()
+        names |= {p.name for p in parameters}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return names
+    return names
+
+
+def test_a_key_that_no_target_takes_is_seen() -> None:
+    from src.tasks.classification import SequenceClassification
+
+    taken = accepted(SequenceClassification)
+    assert taken is not None
+    assert {"pooling", "embedding_size", "monitor"} <= taken
+    assert "poling" not in taken
+
+
+def test_the_rules_name_keys_that_configs_have(compose: Callable[..., DictConfig]) -> None:
+    """A rule for a key that no shipped config has would never be applied."""
+    keys: set[str] = set()
+    for file in FILES:
+        if file.parent.as_posix() in ("model", "data", "trainer", "task", "optimizer") and "base" not in file.stem:
+            keys |= set(flat(plain(compose(*overrides(file)))))
+    assert set(RULES) - keys == set()
+
+
+def flat(node: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in node.items():
+        yield prefix + key
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{key}.")

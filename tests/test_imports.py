@@ -1,0 +1,70 @@
+"""The arrows of ARCHITECTURE.md: an import that runs up fails."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).resolve().parent.parent / "src"
+
+# Floors from the ground; a module may import its own room and the floors below it.
+FLOORS: list[dict[str, str]] = [
+    {"recurrent": "", "config": "", "streams": ""},
+    {"data": "config streams"},
+    {"tasks": "recurrent data config streams"},
+    {"runs": "tasks data recurrent config streams"},
+    {"training": "runs tasks data recurrent config streams"},
+    {
+        "train": "training runs tasks data config",
+        "evaluate": "training runs tasks data config",
+        "predict": "training runs tasks data config",
+        "prepare": "data config",
+    },
+]
+ALLOWED = {room: {room, *below.split()} for floor in FLOORS for room, below in floor.items()}
+# Third-party packages that a room must not know.
+FORBIDDEN = {
+    "recurrent": {"pytorch_lightning", "hydra", "omegaconf", "wandb", "torchmetrics"},
+    "data": {"hydra", "wandb", "torchmetrics"},
+    "tasks": {"hydra", "wandb"},
+    "config": {"torch", "pytorch_lightning", "wandb"},
+    "streams": {"pytorch_lightning", "hydra", "wandb"},
+}
+FILES = sorted(SRC.rglob("*.py"))
+
+
+def imported(file: Path) -> set[str]:
+    """Dotted names that a file imports, relative ones made absolute."""
+    package = ("src", *file.relative_to(SRC).parent.parts)
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            found.add(".".join(part for part in (base, node.module or "") if part))
+    return found
+
+
+def room_of(file: Path) -> str:
+    parts = file.relative_to(SRC).parts
+    return parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f != SRC / "__init__.py"], ids=lambda f: str(f.relative_to(SRC)))
+def test_imports_run_down(file: Path) -> None:
+    room = room_of(file)
+    assert room in ALLOWED, f"{room} has no floor yet: say in ARCHITECTURE.md and here where it belongs"
+    for name in imported(file):
+        parts = name.split(".")
+        if parts[0] == "src" and len(parts) > 1:
+            assert parts[1] in ALLOWED[room], f"{file.name} of {room} imports {name}, which stands above it"
+        assert parts[0] not in FORBIDDEN.get(room, set()), f"{room} must not know {parts[0]}"
+
+
+def test_an_arrow_that_runs_up_is_seen(tmp_path: Path) -> None:
+    file = tmp_path / "x.py"
+    file.write_text("from src.training.trainer import build_trainer\n")
+    tree_imports = {n.module for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.ImportFrom)}
+    assert tree_imports == {"src.training.trainer"}
+    assert "training" not in ALLOWED["runs"]

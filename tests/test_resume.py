@@ -1,0 +1,70 @@
+"""A run killed at any moment and resumed ends as one that was never disturbed, bit for bit."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from src.runs.load import read_checkpoint
+from src.runs.metrics_file import read_metrics
+from src.runs.record import find_runs, read_record
+from src.train import train
+
+OPTIONS = (
+    "model.num_layers=2", "model.dropout=0.3", "trainer.max_epochs=6", "scheduler=plateau", "scheduler.patience=0",
+    "callbacks=no_early_stopping", "callbacks.last.every_seconds=0",
+)  # fmt: skip
+PROGRAM = """
+import sys
+from omegaconf import OmegaConf
+from src.train import train
+train(OmegaConf.load(sys.argv[1]))
+"""
+
+
+def test_killed_and_resumed_equals_undisturbed(quick: Callable[..., DictConfig], tmp_path: Path) -> None:
+    undisturbed = quick(*OPTIONS, f"paths.runs_dir={tmp_path / 'a'}")
+    expected = train(undisturbed)
+    (a, record_a), *_ = find_runs(tmp_path / "a")
+
+    cfg = quick(*OPTIONS, f"paths.runs_dir={tmp_path / 'b'}")
+    OmegaConf.save(cfg, tmp_path / "config.yaml", resolve=True)
+    victim = subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path / "config.yaml")])
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "b").glob("*/checkpoints/last.ckpt")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.wait()
+    (b, cut), *_ = find_runs(tmp_path / "b")
+    assert cut["status"] == "interrupted"
+    assert cut["identity"] == record_a["identity"]
+
+    cfg.ckpt = "auto"
+    assert train(cfg) == expected
+    assert [directory for directory, _ in find_runs(tmp_path / "b")] == [b]
+    record_b = read_record(b) or {}
+    assert record_b["attempts"] == 2
+    assert record_b["timing"]["updates"] == record_a["timing"]["updates"]
+    rows_a, rows_b = (
+        [{k: v for k, v in row.items() if k != "seconds"} for row in read_metrics(d / "metrics.csv")] for d in (a, b)
+    )
+    assert rows_a == rows_b
+    last_a, last_b = (read_checkpoint(d / "checkpoints" / "last.ckpt") for d in (a, b))
+    assert all(torch.equal(v, last_b["state_dict"][k]) for k, v in last_a["state_dict"].items())
+    assert last_a["lr_schedulers"] == last_b["lr_schedulers"]
+    assert last_a["lr_schedulers"][0]["last_epoch"] == 6
+    noise_a, noise_b = (last["callbacks"]["NoiseStream"]["cpu"] for last in (last_a, last_b))
+    assert torch.equal(noise_a, noise_b)
+
+
+def test_auto_starts_anew_where_nothing_is_unfinished(quick: Callable[..., DictConfig], tmp_path: Path) -> None:
+    first = train(quick("trainer.max_epochs=1"))
+    second = train(quick("trainer.max_epochs=1", "ckpt=auto"))
+    assert first == second
+    assert len(list(find_runs(tmp_path / "runs"))) == 2
