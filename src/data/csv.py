@@ -164,15 +164,16 @@ class CSV(SequenceData):
         return Roles(kind, features, self.target or features, time, group)
 
     def _inferred(self, table: Table) -> str:
-        kind, why = "forecasting", "there is no column of groups"
-        if self.group_column is None and self.target and not table.is_numeric(self.target[0]):
-            kind, why = "classification", f"{self.target[0]} holds no numbers"
-        elif self.group_column is not None:
-            why = "there is no target that is the same within every group"
-            groups = table.frame.groupby(self.group_column, sort=False)
-            if self.target and bool((groups[self.target].nunique() <= 1).all(axis=None)):
-                kind = _kind_of_labels(groups[self.target[0]].first(), len(self.target))
-                why = f"{', '.join(self.target)} is the same within every group"
+        groups = table.frame.groupby(self.group_column, sort=False) if self.group_column is not None else None
+        labels = ", ".join(self.target)
+        kind, why = "forecasting", "there is no target that is the same within every group"
+        if self.target and not table.is_numeric(self.target[0]):
+            kind, why = "classification", f"{labels} holds no numbers"
+        elif groups is None:
+            why = "there is no column of groups"
+        elif self.target and bool((groups[self.target].nunique() <= 1).all(axis=None)):
+            kind = _kind_of_labels(groups[self.target[0]].first(), len(self.target))
+            why = f"{labels} is the same within every group"
         table.note(f"data.task was taken as {kind}, since {why}; data.task=... says otherwise.")
         return kind
 

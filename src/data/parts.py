@@ -67,7 +67,8 @@ def by_date(splits: Sequence[Any], times: pd.Series | None) -> np.ndarray:
             "which validation and test begin, a column's name, a file of names, or {val: FILE, test: FILE}."
         )
     if pd.api.types.is_datetime64_any_dtype(times):
-        borders = pd.to_datetime(pd.Series([str(s) for s in splits]), errors="coerce", utc=True).dt.tz_convert(None)
+        each = [pd.to_datetime(str(split), errors="coerce", utc=True) for split in splits]
+        borders = pd.Series(each).dt.tz_convert(None)
     else:
         borders = pd.to_numeric(pd.Series([str(s) for s in splits]), errors="coerce")
     if borders.isna().any() or not borders.is_monotonic_increasing:

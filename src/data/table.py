@@ -75,19 +75,23 @@ class Table:
 
     # -------------------------------------------------------------------------------------------------------- numbers
 
-    def parsed(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """(numbers as float64, NaN where a cell is none; whether the cell is empty or says that it is missing)."""
-        text = self.frame[name]
+    def parsed(self, name: str, first: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Of the ``first`` cells of a column (None: all): float64, NaN where one is no number; which are missing."""
+        text = self.frame[name].head(len(self.frame) if first is None else first)
         lower = text.str.lower()
         missing = lower.isin(MISSING).to_numpy()
         text = text.mask(lower == "true", "1").mask(lower == "false", "0")
         if self.decimal == ",":
             text = text.str.replace(",", ".", regex=False)
-        return pd.to_numeric(text.mask(missing), errors="coerce").to_numpy(dtype=np.float64), missing
+        numbers = pd.to_numeric(text.mask(missing), errors="coerce").to_numpy(dtype=np.float64, copy=True)
+        # pandas says which cells are numbers but may miss the last digit of one.
+        known = ~np.isnan(numbers)
+        numbers[known] = text.to_numpy(dtype=str)[known].astype(np.float64)
+        return numbers, missing
 
     def is_numeric(self, name: str) -> bool:
-        """Whether most of a column's cells are numbers, so that one that is not is a fault and not another kind."""
-        numbers, missing = self.parsed(name)
+        """Whether most of a column's first 1,000 cells are numbers, so that one that is not is a fault and no word."""
+        numbers, missing = self.parsed(name, 1000)
         there = ~missing
         return bool(there.any()) and bool((~np.isnan(numbers[there])).mean() > 0.5)
 

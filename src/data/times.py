@@ -53,7 +53,9 @@ def _dates(cells: pd.Series, day_first: bool) -> pd.Series:
     offset = bool(cells.str.fullmatch(r".*\d:\d\d.*([+-]\d\d:?\d\d|Z)").any())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # pandas warns that it had to look at each cell
-        return pd.to_datetime(cells, errors="coerce", dayfirst=day_first, utc=offset)
+        times = pd.to_datetime(cells, errors="coerce", dayfirst=day_first, utc=offset)
+        # Some programs leave the clock out at midnight.
+        return times if not times.isna().any() else pd.to_datetime(cells, errors="coerce", format="ISO8601", utc=offset)
 
 
 def _disorder(times: pd.Series) -> tuple[bool, int]:

@@ -1,0 +1,157 @@
+"""Reading CSV files: dialects that must be found out, and what is broken named by file, line and column."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src.config import Mistake
+from src.data.table import join, read_table
+
+
+def write(folder: Path, text: str | bytes, name: str = "a.csv") -> Path:
+    path = folder / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+PLAIN = "time,a,b\n2020-01-01,1.5,2\n2020-01-02,-3.25,4e2\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PLAIN,
+        PLAIN.replace(",", ";"),
+        PLAIN.replace(",", "\t"),
+        PLAIN.replace(",", "|"),
+        PLAIN.replace(".", "§").replace(",", ";").replace("§", ","),
+        "\ufeff" + PLAIN,
+        PLAIN.replace("\n", "\r\n"),
+        PLAIN.rstrip("\n"),
+        PLAIN + "\n\n",
+        PLAIN.replace("\n2020-01-02", "\n\n2020-01-02"),
+        PLAIN.replace(",", " , "),
+        PLAIN.replace("1.5", '"1.5"').replace("time,", '"time",'),
+        ",time,a,b\n0,2020-01-01,1.5,2\n1,2020-01-02,-3.25,4e2\n",
+        "time,a,b,\n2020-01-01,1.5,2,\n2020-01-02,-3.25,4e2,\n",
+    ],
+    ids=["plain", "semicolon", "tab", "bar", "decimal comma", "BOM", "CRLF", "no last newline",
+         "empty lines at the end", "empty line inside", "spaces", "quotes", "nameless index", "last separator"],
+)  # fmt: skip
+def test_dialects_are_found_out(tmp_path, text):
+    table = read_table(write(tmp_path, text))
+    assert table.names == ["time", "a", "b"]
+    np.testing.assert_array_equal(table.numbers(["a", "b"]), [[1.5, 2], [-3.25, 400]])
+    assert table.frame["time"].tolist() == ["2020-01-01", "2020-01-02"]
+
+
+def test_a_gzipped_file_is_read(tmp_path):
+    path = write(tmp_path, gzip.compress(PLAIN.encode()), "a.csv.gz")
+    assert read_table(path).numbers(["a"])[:, 0].tolist() == [1.5, -3.25]
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(Mistake, match="cannot be read"):
+        read_table(path)
+
+
+def test_numbers_are_read_to_the_last_digit(tmp_path):
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.normal(size=300), rng.normal(size=300) * 10.0 ** rng.integers(-300, 300, 300)])
+    table = read_table(write(tmp_path, "a\n" + "\n".join(map(repr, values.tolist()))))
+    np.testing.assert_array_equal(table.numbers(["a"])[:, 0], values)
+
+
+def test_options_win_over_what_is_found_out(tmp_path):
+    path = write(tmp_path, "a;b\n1,5;2\n3,5;4\n")
+    assert read_table(path).decimal == ","
+    with pytest.raises(Mistake, match=r"line 2, column a: '1,5' is not a number; where it is a decimal comma"):
+        read_table(path, decimal=".").numbers(["a"])
+    assert read_table(write(tmp_path, "grad °C\n1\n".encode("cp1252")), encoding="cp1252").names == ["grad °C"]
+
+
+def test_a_first_line_of_numbers_is_no_header_unless_it_counts(tmp_path):
+    assert read_table(write(tmp_path, "1.5,2\n3,4\n")).numbers(["column_1"])[:, 0].tolist() == [1.5, 3]
+    assert read_table(write(tmp_path, "0,1\n3,4\n")).names == ["0", "1"]
+
+
+def test_truth_values_are_numbers(tmp_path):
+    table = read_table(write(tmp_path, "a\nTrue\nfalse\nTRUE\n"))
+    assert table.is_numeric("a")
+    assert table.numbers(["a"])[:, 0].tolist() == [1, 0, 1]
+
+
+def test_a_column_is_numeric_if_most_of_its_cells_are(tmp_path):
+    table = read_table(write(tmp_path, "a,b,c\n1,x,\n2,y,\noops,3,\n"))
+    assert [table.is_numeric(name) for name in "abc"] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("oops", "line 4, column b: 'oops' is not a finite number"),
+        ("inf", "line 4, column b: 'inf' is not a finite number"),
+        ("1e999", "line 4, column b: '1e999' is not a finite number"),
+        ("", r"line 4, column b: the value is missing \(''\).*data\.missing=before"),
+        ("NA", r"line 4, column b: the value is missing \('NA'\)"),
+        ("?", r"line 4, column b: the value is missing"),
+    ],
+)
+def test_broken_cells_are_named_by_file_line_and_column(tmp_path, cell, words):
+    table = read_table(write(tmp_path, f"a,b\n1,2\n3,4\n5,{cell}\n7,x\n"))
+    with pytest.raises(Mistake, match=words) as caught:
+        table.numbers(["a", "b"])
+    assert str(tmp_path / "a.csv") in str(caught.value)
+
+
+def test_lines_are_counted_in_the_file_whatever_order_the_rows_are_in(tmp_path):
+    table = read_table(write(tmp_path, "a,b\n1,2\n\n3,4\n5,x\n"))
+    with pytest.raises(Mistake, match="line 5, column b"):
+        table.take(np.array([2, 0, 1])).numbers(["b"])
+
+
+def test_the_value_before_never_comes_from_another_series(tmp_path):
+    table = read_table(write(tmp_path, "a\n1\nNA\n3\nNA\nNA\n6\n"))
+    groups = np.array([0, 0, 1, 1, 1, 1])
+    assert table.numbers(["a"], "before", groups)[:, 0].tolist() == [1, 1, 3, 3, 3, 6]
+    assert any("3 missing values of a" in note for note in table.notes)
+    with pytest.raises(Mistake, match=r"line 3, column a: .* none before it"):
+        table.numbers(["a"], "before", np.array([0, 1, 1, 1, 1, 1]))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is empty"),
+        ("a,b\n", "no rows"),
+        ("a,b\n1,2\n1,2,3\n", "line 3"),
+        ("a,b\n1,2,3\n4,5,6\n", "line 2"),
+        ("a,a\n1,2\n", "two columns of the name a"),
+        (b"a,\xb0\n1,2\n", "not text in the encoding utf-8-sig.*data.encoding=cp1252"),
+    ],
+)
+def test_what_is_no_table_is_refused(tmp_path, text, words):
+    with pytest.raises(Mistake, match=words):
+        read_table(write(tmp_path, text))
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(Mistake, match=r"data\.path=.*none\.csv is not a file"):
+        read_table(tmp_path / "none.csv")
+
+
+def test_a_column_that_is_not_there_is_refused_with_the_nearest(tmp_path):
+    table = read_table(write(tmp_path, "load,oil\n1,2\n"))
+    with pytest.raises(Mistake, match=r"data\.target=laod is not a column of .* \(did you mean load\?\); .* load, oil"):
+        table.need(["laod"], "data.target")
+
+
+def test_joined_files_keep_their_lines(tmp_path):
+    first = read_table(write(tmp_path, "a,b\n1,2\n3,4\n"))
+    second = read_table(write(tmp_path, "b,a,c\n5,6,7\nx,8,9\n", "b.csv"))
+    both = join({"train": first, "val": second})
+    assert both.numbers(["a"])[:, 0].tolist() == [1, 3, 6, 8]
+    with pytest.raises(Mistake, match=r"b\.csv, line 3, column b: 'x'"):
+        both.numbers(["b"])
+    with pytest.raises(Mistake, match="has no column c, which"):
+        join({"train": second, "val": first})

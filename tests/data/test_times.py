@@ -1,0 +1,104 @@
+"""Time stamps: read as people write them, in order, and carried on by the calendar."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from src.config import Mistake
+from src.data.table import Table, read_table
+from src.data.times import following, read_times, refuse_twice, season_of, spacing, time_column
+
+
+def table(folder: Path, cells: list[str], name: str = "t") -> Table:
+    path = folder / "a.csv"
+    path.write_text("\n".join([f"{name},a", *(f'"{cell}",1' for cell in cells)]))
+    return read_table(path)
+
+
+def one(times: pd.Series) -> np.ndarray:
+    return np.zeros(len(times), int)
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%d.%m.%Y %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M", "%b %d %Y %H:%M"],
+)
+@pytest.mark.parametrize("hours", [30, 24 * 40])
+def test_the_usual_ways_to_write_a_time_are_told_apart(tmp_path, form, hours):
+    true = pd.Series(pd.date_range("2020-01-03", periods=hours, freq="h"))
+    found = read_times(table(tmp_path, true.dt.strftime(form).tolist()), "t")
+    assert (found == true).all()
+
+
+def test_the_order_of_day_and_month_can_be_given(tmp_path):
+    cells = ["01/02/2020", "02/02/2020"]
+    assert read_times(table(tmp_path, cells), "t", day_first=True).dt.month.tolist() == [2, 2]
+    assert read_times(table(tmp_path, cells), "t", day_first=False).dt.month.tolist() == [1, 2]
+
+
+def test_a_clock_that_is_left_out_at_midnight_is_midnight(tmp_path):
+    found = read_times(table(tmp_path, ["2020-01-01 23:00", "2020-01-02", "2020-01-02 01:00"]), "t")
+    assert found.diff()[1:].tolist() == [pd.Timedelta("1h")] * 2
+
+
+def test_numbers_are_times_too(tmp_path):
+    assert read_times(table(tmp_path, ["1990", "1991"]), "t").tolist() == [1990.0, 1991.0]
+
+
+def test_offsets_that_change_are_read_as_utc(tmp_path):
+    source = table(tmp_path, ["2020-10-25 02:30:00+02:00", "2020-10-25 02:30:00+01:00"])
+    found = read_times(source, "t")
+    assert found.tolist() == [pd.Timestamp("2020-10-25 00:30"), pd.Timestamp("2020-10-25 01:30")]
+    assert any("UTC" in note for note in source.notes)
+
+
+def test_cells_that_are_no_times_are_named(tmp_path):
+    with pytest.raises(Mistake, match="line 3, column t: 'soon' is not a time"):
+        read_times(table(tmp_path, ["2020-01-01", "soon", "2020-01-03"]), "t")
+    with pytest.raises(Mistake, match="line 3, column t: the time is missing"):
+        read_times(table(tmp_path, ["2020-01-01", "", "2020-01-03"]), "t")
+
+
+def test_the_same_time_twice_in_a_series_is_refused_with_both_lines(tmp_path):
+    source = table(tmp_path, ["1", "2", "2"])
+    times = read_times(source, "t")
+    with pytest.raises(
+        Mistake, match=r"line 4, column t: 2 stands there a second time \(first in .*line 3\).*group_column"
+    ):
+        refuse_twice(source, times, one(times), "t", grouped=False)
+    refuse_twice(source, times, np.array([0, 0, 1]), "t", grouped=True)
+
+
+def test_spacing_counts_what_is_out_of_step_but_lets_months_be_months():
+    hours = pd.Series(pd.date_range("2020-01-01", periods=10, freq="h")).drop(index=4).reset_index(drop=True)
+    assert spacing(hours, one(hours)) == (pd.Timedelta("1h"), 1)
+    months = pd.Series(pd.date_range("2020-01-01", periods=30, freq="MS"))
+    assert spacing(months, one(months))[1] == 0
+    two = pd.Series([1.0, 2.0, 3.0, 1.0, 2.0])
+    assert spacing(two, np.array([0, 0, 0, 1, 1])) == (1.0, 0)
+    assert spacing(two[:1], np.array([0])) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    ("freq", "season"), [("h", 24), ("D", 7), ("MS", 12), ("15min", 96), ("30min", 48), ("7D", 52), ("3h", None)]
+)
+def test_seasons_follow_from_the_spacing(freq, season):
+    times = pd.Series(pd.date_range("2020-01-01", periods=40, freq=freq))
+    assert season_of(spacing(times, one(times))[0]) == season
+
+
+def test_time_goes_on_by_the_calendar():
+    months = pd.Series(pd.date_range("2020-10-01", periods=4, freq="MS"))
+    assert following(months, 2) == ["2021-02-01 00:00:00", "2021-03-01 00:00:00"]
+    gap = pd.Series(pd.to_datetime(["2020-01-01 00:00", "2020-01-01 01:00", "2020-01-01 02:00", "2020-01-01 05:00"]))
+    assert following(gap, 1) == ["2020-01-01 06:00:00"]
+    assert following(pd.Series([1.0, 3.0, 5.0]), 2) == ["7", "9"]
+
+
+def test_the_column_of_times_is_found_by_name_or_by_what_stands_first(tmp_path):
+    assert time_column(table(tmp_path, ["1", "2"], "Timestamp")) == "Timestamp"
+    assert time_column(table(tmp_path, ["2020-01-01", "2020-01-02"], "wann")) == "wann"
+    assert time_column(table(tmp_path, ["x", "y"], "kind")) is None
+    assert time_column(table(tmp_path, ["1", "2"], "a1")) is None
