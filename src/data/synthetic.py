@@ -44,8 +44,8 @@ class Adding(SequenceData):
     ) -> None:
         super().__init__(**keywords)
         self.length, self.sizes = length, _three(sizes)
-        if length < 2:
-            raise Mistake(f"data.length={length} is impossible: the adding problem marks two steps, so at least 2.")
+        if not isinstance(length, int) or length < 2:
+            raise Mistake(f"data.length={length} is impossible: it must be a whole number of at least 2.")
 
     def read(self) -> Description:
         """Draw all sequences."""
@@ -80,8 +80,8 @@ class CopyMemory(SequenceData):
     def __init__(self, *, length: int = 20, sizes: tuple[int, int, int] = (10000, 1000, 1000), **keywords: Any) -> None:
         super().__init__(**keywords)
         self.length, self.sizes = length, _three(sizes)
-        if length < 1:
-            raise Mistake(f"data.length={length} is impossible: copy memory needs at least 1 step between.")
+        if not isinstance(length, int) or length < 1:
+            raise Mistake(f"data.length={length} is impossible: it must be a whole number of at least 1.")
 
     def read(self) -> Description:
         """Draw all sequences."""

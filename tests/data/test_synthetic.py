@@ -85,6 +85,8 @@ def test_contents_follow_from_the_seed_alone(kind: type[SequenceData]):
     [
         (Adding, {"length": 1}, "length"),
         (CopyMemory, {"length": 0}, "length"),
+        (CopyMemory, {"length": 2.5}, "length"),
+        (Adding, {"length": "long"}, "length"),
         (Adding, {"sizes": (10, 10)}, "sizes"),
         (CopyMemory, {"sizes": (10, 0, 10)}, "sizes"),
     ],
