@@ -60,7 +60,8 @@ class SequenceData(pl.LightningDataModule):
         pool: batches in a pool that is sorted by length before it is cut (see ``BatchOrder``).
         num_workers: processes that load ahead; 0 is fastest for data in memory.
         train_sequences: train on this many of the training sequences only, drawn from the stream ``split`` (for
-            learning curves, or to see whether a network can learn a few by heart); None: on all.
+            learning curves, or to see whether a network can learn a few by heart), or of the streams that they are
+            cut into where ``chunk`` is set; None: on all.
         chunk: steps of a batch, where long sequences are read in pieces and the state is carried from one to the next
             (truncated BPTT, see ``src/data/streams.py``); None: every sequence whole.
 
@@ -164,15 +165,16 @@ class SequenceData(pl.LightningDataModule):
         Raises:
             Mistake: when sequences are to be cut that have one target each.
         """
+        few = self.train_sequences if seed_of_epoch is not None else None
         if self.chunk is None:
-            few = self.train_sequences if seed_of_epoch is not None else None
             return BatchOrder(split.lengths, size, seed_of_epoch, self.pool, some(len(split), few, self.seed))
         if not self.description.per_step:
             raise Mistake(
                 f"data.chunk={self.chunk} cuts sequences, but this data set has one target for each whole sequence: "
                 "it must be null."
             )
-        return ChunkOrder(split.lengths, size, seed_of_epoch, self.chunk, self.pool)
+        rows_of = partial(some, few=few, seed=self.seed)
+        return ChunkOrder(split.lengths, size, seed_of_epoch, self.chunk, self.pool, rows_of)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training batches, in an order that depends on seed and epoch only."""

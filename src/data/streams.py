@@ -7,7 +7,7 @@ same rows, until all of them are read. ``src/tasks/carry.py`` carries the state 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 import torch
@@ -42,13 +42,20 @@ class ChunkOrder(Sampler[Chunk]):
         seed_of_epoch: the seed of an epoch's order; None: evaluation.
         chunk: steps of a batch.
         pool: groups in a pool that is sorted by length, as in :class:`~src.data.batches.BatchOrder`.
+        rows_of: from the number of streams to those that are used, None being all.
     """
 
     def __init__(
-        self, lengths: Tensor, batch_size: int, seed_of_epoch: SeedOfEpoch | None, chunk: int, pool: int = 50
+        self,
+        lengths: Tensor,
+        batch_size: int,
+        seed_of_epoch: SeedOfEpoch | None,
+        chunk: int,
+        pool: int = 50,
+        rows_of: Callable[[int], Tensor | None] = lambda streams: None,
     ) -> None:
         self.lengths, self.batch_size, self.chunk, self.pool = lengths, batch_size, chunk, pool
-        self.seed_of_epoch = seed_of_epoch
+        self.seed_of_epoch, self.rows_of = seed_of_epoch, rows_of
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -59,7 +66,8 @@ class ChunkOrder(Sampler[Chunk]):
         """What one process reads side by side: (4, rows) each, rows, sequences, offsets and lengths of the streams."""
         whole = torch.stack([torch.arange(len(self.lengths)), torch.zeros_like(self.lengths), self.lengths])
         streams = whole if self.seed_of_epoch is None else cut(self.lengths, self.batch_size * world)
-        groups = BatchOrder(streams[2], self.batch_size, self.seed_of_epoch, self.pool).batches()
+        rows = self.rows_of(streams.shape[1])
+        groups = BatchOrder(streams[2], self.batch_size, self.seed_of_epoch, self.pool, rows).batches()
         if self.seed_of_epoch is not None:
             groups = groups[: len(groups) // world * world]
         return [torch.cat([rows[None], streams[:, rows]]) for rows in groups[rank::world]]

@@ -127,6 +127,11 @@ def test_the_order_is_a_function_of_the_epoch():
     assert epoch(0) == epoch(0) != epoch(1)
 
 
+def test_some_of_the_streams_are_read_to_their_end():
+    order = ChunkOrder(torch.tensor([240]), 4, seed_of_epoch, 10, rows_of=lambda streams: torch.tensor([2]))
+    assert steps_of(list(order)) == [(0, step) for step in range(120, 180)]
+
+
 def test_a_chunk_is_a_slice_of_the_whole_batch():
     values = torch.arange(30)
     split = FlatSplit(values, torch.tensor([12, 18]), values, per_step=True, shift=1, dtype=None)
