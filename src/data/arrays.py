@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from src.data.module import NewData, SequenceData, checksum
 from src.data.series import Scaling, Series, forecasting
 
 TASKS = ("classification", "per_step", "regression", "per_step_regression", "language_model", "forecasting")
+KEYS = ("x", "y", "lengths")
 log = logging.getLogger(__name__)
 
 
@@ -193,9 +195,7 @@ def read_sequences(path: str, part_key: str | None = None) -> Sequences:
         Mistake: names the array, and the row and step of the first entry that is broken.
     """
     file = Path(path).expanduser()
-    arrays = _load(file)
-    if "x" not in arrays:
-        raise Mistake(f"{file} has no array x; it has {', '.join(arrays) or 'none at all'}.")
+    arrays = _load(file, KEYS if part_key is None else (*KEYS, part_key))
     x = arrays["x"]
     notes: list[str] = []
     if x.ndim not in (2, 3) or 0 in x.shape or x.dtype.kind not in "iufb":
@@ -225,30 +225,37 @@ def read_sequences(path: str, part_key: str | None = None) -> Sequences:
     return Sequences(file, flat, lengths, y, per_step, part, notes)
 
 
-def _load(file: Path) -> dict[str, np.ndarray]:
+def _load(file: Path, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """The wanted arrays of a file, as far as it has them; no other is looked at."""
     if not file.is_file():
         raise Mistake(f"data.path={file} is not a file: give the path of an .npz file.")
+    arrays, key = {}, ""
     try:
-        with np.load(file, allow_pickle=False) as found:
+        with open(file, "rb") as raw:
+            found = np.load(raw, allow_pickle=False)
             if isinstance(found, np.ndarray):
+                raise Mistake(f"{file} is a single array: save it with np.savez, as x=..., y=..., lengths=....")
+            if "x" not in found.files:
+                raise Mistake(f"{file} has no array x; it has {', '.join(found.files) or 'none at all'}.")
+            for key in (key for key in wanted if key in found.files):
+                arrays[key] = found[key]
+            if wanted[-1] not in found.files and wanted[-1] not in KEYS:
+                near = _nearest(wanted[-1], found.files)
                 raise Mistake(
-                    f"{file} is a single array: save it with np.savez({file.stem!r}, x=..., y=..., lengths=...)."
+                    f"data.splits={wanted[-1]} is not an array of {file}{near}; it has {', '.join(found.files)}."
                 )
-            arrays = {}
-            for key in found.files:
-                try:
-                    arrays[key] = found[key]
-                except ValueError as error:
-                    raise Mistake(
-                        f"{file}: {key} is an array of Python objects, which would have to be unpickled; pad the "
-                        "sequences "
-                        "to one array and give their lengths."
-                    ) from error
-            return arrays
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
-        if isinstance(error, Mistake):
-            raise
+    except Mistake:
+        raise
+    except ValueError as error:
+        if not key:
+            raise Mistake(f"{file} is not an .npz file, or is damaged ({error}).") from error
+        raise Mistake(
+            f"{file}: {key} is an array of Python objects, which would have to be unpickled; pad the sequences to one "
+            "array and give their lengths."
+        ) from error
+    except (OSError, zipfile.BadZipFile, EOFError, zlib.error) as error:
         raise Mistake(f"{file} is not an .npz file, or is damaged ({type(error).__name__}).") from error
+    return arrays
 
 
 def _lengths(file: Path, arrays: dict[str, np.ndarray], table: np.ndarray, notes: list[str]) -> np.ndarray:
@@ -298,10 +305,6 @@ def _targets(file: Path, y: np.ndarray, n: int, time: int, inside: np.ndarray) -
 
 
 def _parts(file: Path, arrays: dict[str, np.ndarray], key: str, n: int) -> np.ndarray:
-    if key not in arrays:
-        raise Mistake(
-            f"data.splits={key} is not an array of {file}{_nearest(key, list(arrays))}; it has {', '.join(arrays)}."
-        )
     words = np.char.lower(arrays[key].astype(str))
     if words.shape != (n,) or not np.isin(words, list(parts.WORDS)).all():
         raise Mistake(f"{file}: {key} must be {n} entries that say train, val or test.")
