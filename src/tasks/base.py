@@ -238,14 +238,13 @@ class PooledLoss:
     def reset(self) -> None:
         """Start again at nothing."""
         self._parts: list[Tensor] = []
-        self.loss, self.count, self.sequences = 0.0, 0.0, 0
+        self.loss, self.count = 0.0, 0.0
         self.further = dict.fromkeys(self.counted, 0.0)
 
     def add(self, losses: Losses) -> None:
         """Count a batch (kept on its device until it is asked for, so that a GPU need not wait)."""
         columns = [losses.loss, losses.count, *(losses.sums[name] for name in self.counted)]
         self._parts.append(torch.stack([column.detach().double().sum() for column in columns]))
-        self.sequences += len(losses.loss)
 
     def gather(self) -> None:
         """Add up what was counted, over all processes."""
