@@ -218,6 +218,8 @@ def command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
         print(f"{twice} is given twice on the command line, and only one of the two would count.", file=sys.stderr)
         sys.exit(1)
 
+    failed: list[Exception] = []
+
     def job(cfg: DictConfig) -> Any:
         try:
             check(cfg)
@@ -225,12 +227,15 @@ def command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
         except Exception as error:
             if _in_multirun():
                 print(f"This job failed: {in_words(error)}", file=sys.stderr)
-            raise
+                raise
+            failed.append(error)  # and not raised: Hydra would put a line of its own before the sentence
 
     # Hydra prints traces of its own unless it is told to let exceptions through; they are put into words here.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(job)()
+        if failed:
+            raise failed[0]
     except Exception as error:
         if full:
             raise

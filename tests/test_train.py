@@ -147,7 +147,7 @@ def test_a_network_of_the_users_own(quick: Compose, monkeypatch: pytest.MonkeyPa
         "        return torch.tanh(self.linear(input.cumsum(1) / steps)), None\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    cfg = quick("trainer.max_epochs=1")
+    cfg = quick("optimizer.lr=0.02")
     cfg.model = OmegaConf.create({"_target_": "their_networks.Mean", "width": 8})
     metrics = train(cfg)
     directory, record = only_run(cfg)
@@ -168,7 +168,9 @@ def test_wandb_offline_holds_what_metrics_csv_holds(quick: Compose, monkeypatch:
     assert record["wandb"]["mode"] == "offline"
     (file,) = directory.glob("wandb/offline-run-*/run-*.wandb")
     command = [str(Path(sys.executable).parent / "wandb"), "leet", "inspect"]
-    told = subprocess.run([*command, "--json", str(file)], capture_output=True, text=True, check=True, timeout=60).stdout
+    told = subprocess.run(
+        [*command, "--json", str(file)], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
     records = [json.loads(line) for line in told.splitlines()]
     assert records
     text = json.dumps(records)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hydra.utils import get_class
 from omegaconf import OmegaConf
 from rich.table import Table
 
-from src.config import CONF
+from src.config import CONF, find_class
 from src.data.files import Source
 
 
@@ -18,7 +17,7 @@ def named_sets() -> dict[str, Source]:
     for file in sorted((CONF / "data").glob("*.yaml")):
         target = OmegaConf.select(OmegaConf.load(file), "data._target_")
         if target is not None:
-            found |= get_class(target).sources
+            found |= find_class(target).sources
     return dict(sorted(found.items()))
 
 

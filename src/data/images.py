@@ -93,7 +93,8 @@ class SequentialMNIST(SequenceData):
             values = torch.from_numpy(pictures.reshape(len(pictures), -1)[:, order].reshape(-1, size))
             lengths = torch.full((len(pictures),), SIDE * SIDE // size)
             self.splits[split] = ScaledBytes(values, lengths, torch.from_numpy(y).long(), mean, scale)
-        self.baselines = majority(*(torch.from_numpy(parts[split][1]).long() for split in ("train", "test")), 10)
+        trained, tested = (torch.from_numpy(parts[split][1]).long() for split in ("train", "test"))
+        self.baselines = majority(trained, tested, 10)
         names = tuple(str(digit) for digit in range(10))
         return Description(Features(size), Classes(names), per_step=False, varying_length=False, causal=False)
 

@@ -75,6 +75,7 @@ class SequenceData(pl.LightningDataModule):
     """
 
     sources: ClassVar[dict[str, Source]] = {}
+    name: str  # which of its sets a class of several holds
 
     def __init__(
         self,

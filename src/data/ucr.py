@@ -114,7 +114,7 @@ def _cached(name: str, data_dir: Path, cache_dir: Path) -> dict[str, np.ndarray]
         with np.load(file, allow_pickle=False) as found:
             return dict(found)
     arrays = _parse(name, data_dir)
-    write_atomically(file, lambda out: np.savez(out, **arrays))
+    write_atomically(file, lambda out: np.savez(out, **arrays))  # type: ignore[arg-type]
     return arrays
 
 

@@ -72,7 +72,7 @@ def read_config(directory: Path) -> DictConfig:
     here = OmegaConf.load(CONF / "paths" / "default.yaml")
     for key in ("data_dir", "cache_dir"):
         if key in config.get("data", {}) and not Path(str(config.data[key])).exists():
-            config.data[key] = here[key]
+            config.data[key] = OmegaConf.select(here, key)
     return config
 
 

@@ -66,6 +66,7 @@ class RunRecord:
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            self._lock_file.close()
             raise Mistake(f"Another process is at work in {self.directory}: let it finish or stop it first.") from None
         text = OmegaConf.to_yaml(OmegaConf.create(dict(config)))
         write_atomically(self.directory / "config.yaml", lambda out: out.write(text.encode()))
@@ -116,6 +117,17 @@ class RunRecord:
                     self.write()
 
 
+def point_latest(runs_dir: Path, directory: Path) -> None:
+    """Let ``runs_dir/latest`` be a link to the run that was last finished, so that commands can name it."""
+    link = runs_dir / "latest"
+    if link.exists() and not link.is_symlink():
+        return
+    beside = runs_dir / f".latest.{os.getpid()}"
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(os.path.relpath(directory, runs_dir))
+    os.replace(beside, link)
+
+
 def read_record(directory: Path) -> dict[str, Any] | None:
     """The content of a run's ``result.json``; a run whose process died says ``interrupted``. None where there is none.
 
@@ -142,6 +154,8 @@ def find_runs(runs_dir: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Every readable run below a directory, with its record; the newest first."""
     found = []
     for path in runs_dir.rglob("result.json"):
+        if path.parent.is_symlink():  # runs/latest
+            continue
         try:
             content = read_record(path.parent)
         except Mistake:

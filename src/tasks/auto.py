@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hydra.utils import get_class
-
-from src.config import Mistake
+from src.config import Mistake, find_class
 from src.data.describe import Bits, Classes, Description, Horizon, Tokens, Values
 from src.tasks.base import Task
 
@@ -21,7 +19,7 @@ def for_data(*, description: Description, **keywords: Any) -> Task:
         description: the data set's.
         keywords: see :class:`~src.tasks.base.Task` and the task itself.
     """
-    return get_class(f"src.tasks.{called_for(description)}")(description=description, **keywords)
+    return find_class(f"src.tasks.{called_for(description)}")(description=description, **keywords)
 
 
 def called_for(description: Description) -> str:

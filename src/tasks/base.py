@@ -176,7 +176,7 @@ class Task(pl.LightningModule):
         """Step a plateau scheduler: Lightning would do it after the epoch's checkpoint is written."""
         for config in self.trainer.lr_scheduler_configs:
             if config.reduce_on_plateau:
-                config.scheduler.step(self.trainer.callback_metrics[self.monitor])
+                config.scheduler.step(self.trainer.callback_metrics[self.monitor])  # type: ignore[arg-type]
 
     def on_validation_epoch_start(self) -> None:
         """Forget the sequences of the last validation."""

@@ -69,7 +69,7 @@ class Forecasting(Task):
         super().__init__(**keywords | {"description": replace(description, causal=strategy == "recursive")})
         self.strategy, self.relative, self.horizon, self.targets = strategy, relative, output.steps, output.size
         rows = output.steps if strategy == "direct" else 1
-        self.head = nn.Linear(int(self.network.output_size), rows * output.size)  # type: ignore[arg-type]
+        self.head = nn.Linear(self.network.output_size, rows * output.size)
         if relative:
             nn.init.zeros_(self.head.weight)
             nn.init.zeros_(self.head.bias)

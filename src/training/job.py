@@ -20,7 +20,7 @@ from src.data.module import SequenceData
 from src.runs import machine
 from src.runs.identity import identity
 from src.runs.load import read_checkpoint
-from src.runs.record import RunRecord, Status, find_runs, read_record
+from src.runs.record import RunRecord, Status, find_runs, point_latest, read_record
 from src.tasks.base import Task
 from src.training.callbacks import Diverged
 from src.training.loggers import MetricsCSV
@@ -43,7 +43,7 @@ class Job:
 
     def __init__(self, cfg: DictConfig) -> None:
         self.cfg, self.config = cfg, plain(cfg)
-        self.main = rank_zero_only.rank == 0
+        self.main = int(getattr(rank_zero_only, "rank", 0)) == 0
         self.record = RunRecord(Path(cfg.paths.run_dir) if cfg.paths.run_dir else new_run_directory(cfg))
         self.checkpoint: str | None = None
         self.loggers: list[Logger] = []
@@ -172,6 +172,8 @@ class Job:
             if self.main and self.record.content:
                 self.record.note(memory=machine.peak_memory())
                 self.record.end(status, None if error is None else in_words(error))
+                if status == "finished":
+                    point_latest(Path(self.cfg.paths.runs_dir), self.record.directory)
         return status == "diverged"
 
 
@@ -183,7 +185,7 @@ def backend_of(task: Task, accelerator: str) -> tuple[str, str | None]:
     network = task.network
     if not hasattr(network, "resolved_backend"):
         return type(network).__name__, None
-    return network.resolved_backend(device, torch.float32), network.backend_reason(device, torch.float32)  # type: ignore[operator]
+    return network.resolved_backend(device, torch.float32), network.backend_reason(device, torch.float32)
 
 
 def _discard(directory: Path) -> None:

@@ -1,0 +1,54 @@
+"""Every command that a reader would copy from README.md runs (`make` itself excepted), on one epoch."""
+
+import re
+import shlex
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BLOCKS = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+LINES = [line.partition(" #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
+COMMANDS = [line for line in LINES if line.startswith("python -m ")]
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, places: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GATEBENCH_CACHE_DIR", str(places / "derived"))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    return tmp_path
+
+
+def run(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, *arguments = shlex.split(command)[2:]
+    if module == "src.train":
+        arguments += ["trainer.max_epochs=1", "trainer.enable_progress_bar=false"]
+    monkeypatch.setattr(sys, "argv", [module, *arguments])
+    import_module(module).main()
+
+
+def test_the_readme_has_commands() -> None:
+    assert len(COMMANDS) >= 8
+    assert all(line.startswith(("python -m src.", "make ")) for line in LINES)
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "run=runs/latest" not in c])
+def test_a_command_of_the_readme_runs(command: str, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(command, monkeypatch)
+    assert list((workplace / "runs").rglob("result.json"))
+
+
+def test_the_commands_that_read_a_run_do(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("python -m src.train logger=csv", monkeypatch)
+    for command in COMMANDS:
+        if "run=runs/latest" in command:
+            run(command, monkeypatch)
+
+
+def test_the_links_of_the_readme_lead_somewhere() -> None:
+    for page in ROOT.glob("*.md"):
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
