@@ -1,4 +1,4 @@
-// What Python hands over in one call: sizes, options and pointers. fused.py holds the same structure.
+// What Python hands over in one call: sizes, options and pointers. call.py holds the same structure.
 #pragma once
 #include <cstdint>
 

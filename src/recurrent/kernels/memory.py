@@ -57,7 +57,7 @@ class Pool:
         self.waiting.append(block)
 
     def trim(self, wanted: int) -> None:
-        """Let go of the blocks that have waited longest, so that `wanted` more bytes raise the peak no further than needed."""
+        """Let go of the blocks that have waited longest until `wanted` more bytes fit below the most ever lent."""
         held = self.lent + sum(map(len, self.waiting))
         while self.waiting and held + wanted > self.most:
             held -= len(self.waiting.pop(0))

@@ -14,7 +14,7 @@
 
 namespace gatebench {
 
-constexpr long kChunkRows = 512;  // fused.py reckons with it too
+constexpr long kChunkRows = 512;  // CHUNK_ROWS in call.py
 
 struct Chunk {
     long first;                 // first step
