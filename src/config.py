@@ -278,13 +278,16 @@ def in_words(error: BaseException) -> str:
         group, name, rest = found.groups()
         # base*.yaml are what the others differ from, not choices.
         options = [o for line in rest.splitlines() if (o := line.strip()) and not o.startswith("base")]
-        return f"There is no {group}={name}{_nearest(name, options)}; the choices are {', '.join(options)}."
+        return f"There is no {group}={name}{nearest(name, options)}; the choices are {', '.join(options)}."
     if found := re.search(r"Could not override '([^']+)'", text):
         key = found.group(1)
         words = f"There is no key {key}"
         available = _keys_beside(key)
-        leaf = key.rsplit(".", 1)[-1]
-        return f"{words}{_nearest(leaf, available)}; a key of your own is added with a plus sign, as in +{key}=VALUE."
+        group, _, leaf = key.rpartition(".")
+        if choices := available.get(leaf):
+            return f"{words} in this config: it belongs to {' or '.join(f'{group}={name}' for name in choices)}."
+        near = nearest(leaf, list(available))
+        return f"{words}{near}; a key of your own is added with a plus sign, as in +{key}=VALUE."
     if "OverrideParseException" in type(error).__name__:
         return (
             f"{_one_line(str(error)).partition(' See http')[0]}: an override is KEY=VALUE, and a value with brackets, "
@@ -299,24 +302,27 @@ def _one_line(text: str) -> str:
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
-def _nearest(word: str, options: list[str]) -> str:
+def nearest(word: str, options: list[str]) -> str:
+    """`` (did you mean OPTION?)`` where one is close to the word, else nothing."""
     near = difflib.get_close_matches(word, options, n=1)
     return f" (did you mean {near[0]}?)" if near else ""
 
 
-def _keys_beside(key: str) -> list[str]:
-    """The keys that the shipped configs have in the same node as ``key``, for a suggestion."""
+def _keys_beside(key: str) -> dict[str, list[str]]:
+    """The keys that the shipped configs have in the same node as ``key``, with the choices that have each."""
     parent = key.rpartition(".")[0]
     if not parent:
-        found = [p.name for p in CONF.iterdir() if p.is_dir()]
+        found: dict[str, list[str]] = {p.name: [] for p in CONF.iterdir() if p.is_dir()}
         files = [CONF / "train.yaml"]
     else:
-        found = []
+        found = {}
         files = sorted((CONF / parent).glob("*.yaml"))
     for file in files:
         if file.exists():
             node = OmegaConf.load(file)
             inner = node.get(parent) if parent and isinstance(node, DictConfig) and parent in node else node
             if isinstance(inner, DictConfig):
-                found += [str(k) for k in inner if k != "defaults"]
+                for name in inner:
+                    found.setdefault(str(name), []).extend([file.stem] if parent and file.stem != "base" else [])
+    found.pop("defaults", None)
     return found

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 FOUND_BY_COMPOSITION = {
     "model.hiden_size=3": "There is no key model.hiden_size (did you mean hidden_size?)",
+    "task.strategy=recursive": "There is no key task.strategy in this config: it belongs to task=forecasting",
     "optimizr=sgd": "There is no key optimizr (did you mean optimizer?)",
     "model.hidden_size=0": "model.hidden_size=0 is impossible: it must be a whole number of at least 1",
     "model.dropout=1.5": "model.dropout=1.5 is impossible: it must be a number at least 0 and below 1",
