@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import zipfile
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from src.config import Mistake, _nearest
+from src.config import Mistake, nearest
 from src.data import labelled, parts
 from src.data.batches import FlatSplit
 from src.data.describe import Description, Features, Input, Tokens
@@ -73,7 +72,7 @@ class Arrays(SequenceData):
         path: the file.
         task: one of the above; None: found out, and said.
         splits: three fractions (by chance, classes shared out alike; forecasting: by position in each series); the key
-            of an array (n,) that says train, val or test; or further files, ``{val: FILE, test: FILE}``.
+            of an array (n,) that says train, val or test; or two further files, for validation and test.
         standardise: shift and scale each feature of x by its mean and standard deviation on the training part.
         lookback: rows read by a forecast.
         horizon: rows forecast.
@@ -94,8 +93,6 @@ class Arrays(SequenceData):
         super().__init__(**keywords)
         if task is not None and task not in TASKS:
             raise Mistake(f"data.task={task} is unknown to data=npz: it must be one of {', '.join(TASKS)}.")
-        if isinstance(splits, Mapping) and sorted(splits) != ["test", "val"]:
-            raise Mistake("data.splits with files must name two: {val: FILE, test: FILE}; data.path is for train.")
         self.path, self.task, self.splits_wanted, self.standardise = path, task, splits, standardise
         self.lookback, self.horizon = lookback, horizon
 
@@ -105,8 +102,8 @@ class Arrays(SequenceData):
         """Read and check the arrays, split, fit and scale."""
         key = self.splits_wanted if isinstance(self.splits_wanted, str) else None
         found = read_sequences(self.path, key)
-        if isinstance(self.splits_wanted, Mapping):
-            found = _joined([found, *(read_sequences(self.splits_wanted[part]) for part in ("val", "test"))])
+        if files := parts.files_of(self.splits_wanted):
+            found = _joined([found, *(read_sequences(file) for file in files)])
         self.kind = self.task or _inferred(found)
         self.checksum = checksum(
             *(part.tobytes() for part in (found.x, found.lengths, found.y, found.part) if part is not None)
@@ -240,7 +237,7 @@ def _load(file: Path, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
             for key in (key for key in wanted if key in found.files):
                 arrays[key] = found[key]
             if wanted[-1] not in found.files and wanted[-1] not in KEYS:
-                near = _nearest(wanted[-1], found.files)
+                near = nearest(wanted[-1], found.files)
                 raise Mistake(
                     f"data.splits={wanted[-1]} is not an array of {file}{near}; it has {', '.join(found.files)}."
                 )

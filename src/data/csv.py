@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ class CSV(SequenceData):
         season: rows after which a season repeats, for the seasonal naive forecast; None: a day of hours, a week of
             days, a year of months, ... from the time stamps.
         splits: three fractions; two times at which validation and test begin; the name of a column, or of a file of
-            ``NAME,PART`` lines, that says train, val or test; or further files, ``{val: FILE, test: FILE}``.
+            ``NAME,PART`` lines, that says train, val or test; or two further files, for validation and test.
         missing: ``refuse`` a missing value, or put the one ``before`` it there.
         separator, decimal, encoding: see :func:`~src.data.table.read_table`.
         day_first: see :func:`~src.data.times.read_times`.
@@ -102,8 +102,6 @@ class CSV(SequenceData):
             raise Mistake(f"data.task={task} is unknown to data=csv: it must be one of {', '.join(TASKS)}.")
         if missing not in ("refuse", "before"):
             raise Mistake(f"data.missing={missing} is unknown: it must be refuse or before.")
-        if isinstance(splits, Mapping) and sorted(splits) != ["test", "val"]:
-            raise Mistake("data.splits with files must name two: {val: FILE, test: FILE}; data.path is for train.")
         self.path, self.kind = path, task
         self.target, self.features = _listed(target), _listed(features)
         self.time_column, self.group_column = time_column, group_column
@@ -116,10 +114,7 @@ class CSV(SequenceData):
 
     def read(self) -> Description:
         """Read the file, find out what its columns are for, split, fit and scale."""
-        tables = {"train": read_table(self.path, **self.dialect)}
-        if isinstance(self.splits_wanted, Mapping):
-            tables |= {part: read_table(file, **self.dialect) for part, file in self.splits_wanted.items()}
-        table = join(tables) if len(tables) > 1 else tables["train"]
+        table = join([read_table(file, **self.dialect) for file in [self.path, *parts.files_of(self.splits_wanted)]])
         of_names = self.splits_wanted if isinstance(self.splits_wanted, str) else ""
         files = [*table.files, *([Path(of_names).expanduser()] if of_names and of_names not in table.names else [])]
         self.checksum = checksum(*(file.read_bytes() for file in files if file.is_file()))

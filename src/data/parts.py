@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from src.config import Mistake, _nearest
+from src.config import Mistake, nearest
 from src.data.folders import PARTS, check_splits
 from src.data.table import Table
 
 NONE = 3  # rows that belong to no part
 WORDS = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2}
+
+
+def files_of(splits: Any) -> list[str]:
+    """The files of validation and test, where ``data.splits`` names two, else none."""
+    if isinstance(splits, Sequence) and not isinstance(splits, str) and len(splits) == 2:
+        places = [Path(str(split)).expanduser() for split in splits]
+        if any(place.suffix in (".csv", ".tsv", ".txt", ".gz", ".npz") for place in places):
+            return [str(place) for place in places]
+    return []
 
 
 def are_numbers(splits: Any) -> bool:
@@ -64,7 +73,7 @@ def by_date(splits: Sequence[Any], times: pd.Series | None) -> np.ndarray:
         raise Mistake(
             f"data.splits={list(splits)} is impossible: it must be three fractions (train, val, test), the two times "
             "at "
-            "which validation and test begin, a column's name, a file of names, or {val: FILE, test: FILE}."
+            "which validation and test begin, the files of validation and test, a column's name, or a file of names."
         )
     if pd.api.types.is_datetime64_any_dtype(times):
         each = [pd.to_datetime(str(split), errors="coerce", utc=True) for split in splits]
@@ -109,7 +118,7 @@ def by_names(path: Path, groups: np.ndarray, names: Sequence[str]) -> np.ndarray
         part_of[cells[0].strip()] = WORDS[cells[1].strip().lower()]
     for name in names:
         if name not in part_of:
-            raise Mistake(f"{path} has no line for {name}{_nearest(name, list(part_of))}: each group needs its part.")
+            raise Mistake(f"{path} has no line for {name}{nearest(name, list(part_of))}: each group needs its part.")
     return np.array([part_of[name] for name in names])[groups]
 
 
@@ -127,9 +136,8 @@ def stated(
     """
     if are_numbers(splits) and len(splits) == 3:
         return None
-    if isinstance(splits, Mapping):
-        part = [PARTS.index(name) for name in ("train", *splits)]
-        return np.array(part)[table.file]
+    if len(table.files) > 1:
+        return table.file
     if not isinstance(splits, str):
         return by_date(splits, times)
     if splits in table.names:
@@ -137,7 +145,7 @@ def stated(
     path = Path(splits).expanduser()
     if not path.is_file():
         raise Mistake(
-            f"data.splits={splits} is neither a column of {table.files[0]}{_nearest(splits, table.names)} nor a file "
+            f"data.splits={splits} is neither a column of {table.files[0]}{nearest(splits, table.names)} nor a file "
             "of "
             "names."
         )

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from src.config import Mistake, _nearest
+from src.config import Mistake, nearest
 
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "<na>", "nat", "null", "none", "-", "?"})
+# Names that need no quoting on a command line.
+SIGNS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "point": "."}
 log = logging.getLogger(__name__)
 
 
@@ -64,7 +66,7 @@ class Table:
         for name in names:
             if name not in self.frame.columns:
                 raise Mistake(
-                    f"{option}={name} is not a column of {self.files[0]}{_nearest(str(name), self.names)}; its columns "
+                    f"{option}={name} is not a column of {self.files[0]}{nearest(str(name), self.names)}; its columns "
                     f"are {', '.join(self.names)}."
                 )
 
@@ -139,7 +141,7 @@ class Table:
                 f"data.missing=before."
             )
         if "," in cell and self.decimal == ".":
-            return Mistake(f"{place}: {cell!r} is not a number; where it is a decimal comma, give data.decimal=','.")
+            return Mistake(f"{place}: {cell!r} is not a number; where it is a decimal comma, give data.decimal=comma.")
         return Mistake(f"{place}: {cell!r} is not a finite number.")
 
 
@@ -153,9 +155,10 @@ def read_table(
 
     Args:
         path: the file, also gzipped (``.gz``).
-        separator: between cells; None: the one of ``, ; TAB |`` that stands most often in the first line.
-        decimal: ``.`` or ``,``; None: a comma where the separator is none, and cells like ``1,5`` but none like ``1.5``
-            are there.
+        separator: between cells, the character or its name in :data:`SIGNS`; None: the one of ``, ; TAB |`` that stands
+            most often in the first line.
+        decimal: ``point`` or ``comma``; None: a comma where the separator is none, and cells like ``1,5`` but none like
+            ``1.5`` are there.
         encoding: of the text; the default reads UTF-8 with and without a byte-order mark.
 
     Raises:
@@ -165,7 +168,14 @@ def read_table(
     if not path.is_file():
         raise Mistake(f"data.path={path} is not a file: give the path of a CSV file.")
     first = _first_line(path, encoding)
-    separator = {"tab": "\t", "\\t": "\t"}.get(separator or "", separator) or max(",;\t|", key=first.count)
+    separator = SIGNS.get(separator or "", separator) or max(",;\t|", key=first.count)
+    decimal = SIGNS.get(decimal or "", decimal)
+    if len(separator) != 1 or decimal not in (None, ".", ","):
+        raise Mistake(
+            f"data.separator={separator} and data.decimal={decimal} are impossible: they must be one character each, "
+            "or "
+            f"{', '.join(SIGNS)}."
+        )
     head = next(csv.reader([first], delimiter=separator), [])
     nameless = bool(head) and all(_number(cell) for cell in head) and not _counts(head)
     try:
@@ -199,13 +209,13 @@ def read_table(
     return table
 
 
-def join(tables: dict[str, Table]) -> Table:
-    """Several files with the same columns as one table, in the order given.
+def join(tables: Sequence[Table]) -> Table:
+    """One or several files with the same columns as one table, in the order given.
 
     Raises:
         Mistake: when one lacks a column of the first.
     """
-    first, *rest = tables.values()
+    first, *rest = tables
     for table in rest:
         for name in first.names:
             if name not in table.names:

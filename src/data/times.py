@@ -121,7 +121,7 @@ def following(times: pd.Series, number: int) -> list[str]:
 def time_column(table: Table) -> str | None:
     """The column that is called like a time, or a first column of dates; None where there is none."""
     for name in table.names:
-        if name.lower() in ("date", "time", "datetime", "timestamp", "date_time", "ds"):
+        if name.lower() in ("date", "time", "datetime", "timestamp", "date_time", "ds", "step", "time_step"):
             return name
     first = table.names[0]
     if not table.is_numeric(first) and not _dates(table.frame[first].head(20), False).isna().any():

@@ -148,7 +148,7 @@ def test_parts_can_be_stated_by_a_key_or_by_files(tmp_path, x):
     built.setup()
     np.savez(tmp_path / "v.npz", x=x[30:34], y=LABELS[30:34])
     np.savez(tmp_path / "t.npz", x=x[34:], y=LABELS[34:])
-    files = {"val": str(tmp_path / "v.npz"), "test": str(tmp_path / "t.npz")}
+    files = [str(tmp_path / "v.npz"), str(tmp_path / "t.npz")]
     apart = data(tmp_path, {"splits": files}, x=x[:30], y=LABELS[:30])
     apart.setup()
     for name, number in (("train", 30), ("val", 4), ("test", 6)):

@@ -66,7 +66,10 @@ def test_options_win_over_what_is_found_out(tmp_path):
     path = write(tmp_path, "a;b\n1,5;2\n3,5;4\n")
     assert read_table(path).decimal == ","
     with pytest.raises(Mistake, match=r"line 2, column a: '1,5' is not a number; where it is a decimal comma"):
-        read_table(path, decimal=".").numbers(["a"])
+        read_table(path, decimal="point").numbers(["a"])
+    assert read_table(path, separator="semicolon", decimal="comma").numbers(["a"])[:, 0].tolist() == [1.5, 3.5]
+    with pytest.raises(Mistake, match=r"data\.separator=dot"):
+        read_table(path, separator="dot")
     assert read_table(write(tmp_path, "grad °C\n1\n".encode("cp1252")), encoding="cp1252").names == ["grad °C"]
 
 
@@ -149,9 +152,9 @@ def test_a_column_that_is_not_there_is_refused_with_the_nearest(tmp_path):
 def test_joined_files_keep_their_lines(tmp_path):
     first = read_table(write(tmp_path, "a,b\n1,2\n3,4\n"))
     second = read_table(write(tmp_path, "b,a,c\n5,6,7\nx,8,9\n", "b.csv"))
-    both = join({"train": first, "val": second})
+    both = join([first, second])
     assert both.numbers(["a"])[:, 0].tolist() == [1, 3, 6, 8]
     with pytest.raises(Mistake, match=r"b\.csv, line 3, column b: 'x'"):
         both.numbers(["b"])
     with pytest.raises(Mistake, match="has no column c, which"):
-        join({"train": second, "val": first})
+        join([second, first])
