@@ -174,6 +174,8 @@ class Job:
                 self.record.end(status, None if error is None else in_words(error))
                 if status == "finished":
                     point_latest(Path(self.cfg.paths.runs_dir), self.record.directory)
+                if status == "interrupted":
+                    print("Interrupted: the same command with ckpt=auto goes on from here.", file=sys.stderr)
         return status == "diverged"
 
 
