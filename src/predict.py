@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from src.config import Mistake, command
+from src.config import command
 
 
 def predict(cfg: DictConfig) -> Path:
@@ -20,7 +20,7 @@ def predict(cfg: DictConfig) -> Path:
         :func:`~src.tasks.predictions.predictions` says.
 
     Raises:
-        Mistake: when ``run`` is no run, its training data are not what they were, or the file does not fit.
+        Mistake: when ``run`` is no run, or the file does not fit it.
     """
     import torch
 
@@ -29,9 +29,7 @@ def predict(cfg: DictConfig) -> Path:
     from src.tasks.predictions import as_csv, predictions
 
     torch.set_num_threads(cfg.threads)
-    run = load_run(cfg.run, cfg.ckpt)
-    if run.data.checksum != run.record["data"]["checksum"]:
-        raise Mistake(f"The training data of {cfg.run} are no longer what they were: scaling and names come from them.")
+    run = load_run(cfg.run, cfg.ckpt, read_data=False)
     new = run.data.new_data(cfg.data.path)
     run.data.splits["new"] = new.split
     columns = predictions(run.task, run.data.loader("new"), cfg.steps_ahead, new.labelled)

@@ -79,6 +79,10 @@ class Arrays(SequenceData):
         keywords: see :class:`~src.data.module.SequenceData`.
     """
 
+    fitted = ("kind", "scaling")
+    kind: str
+    scaling: Scaling | None
+
     def __init__(
         self,
         *,

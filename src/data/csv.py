@@ -17,6 +17,7 @@ from src.data import labelled, parts, times
 from src.data.batches import FlatSplit
 from src.data.describe import Description, Features, Horizon
 from src.data.module import NewData, SequenceData, checksum
+from src.data.plain import kept
 from src.data.series import Scaling, Series, forecasting
 from src.data.table import Table, join, read_table
 
@@ -24,6 +25,7 @@ TASKS = ("forecasting", "classification", "regression")
 log = logging.getLogger(__name__)
 
 
+@kept
 @dataclass(frozen=True)
 class Roles:
     """What each column is for: fixed on the training file, the same for new ones."""
@@ -76,6 +78,10 @@ class CSV(SequenceData):
         day_first: see :func:`~src.data.times.read_times`.
         keywords: see :class:`~src.data.module.SequenceData`.
     """
+
+    fitted = ("roles", "scaling")
+    roles: Roles
+    scaling: Scaling
 
     def __init__(
         self,

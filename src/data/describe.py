@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from src.data.plain import kept
 
+
+@kept
 @dataclass(frozen=True)
 class Features:
     """Real vectors: an input of shape (batch, time, size), e.g. ``Features(12)``."""
@@ -12,6 +15,7 @@ class Features:
     size: int
 
 
+@kept
 @dataclass(frozen=True)
 class Tokens:
     """Whole numbers below ``vocabulary``: an input of shape (batch, time), e.g. ``Tokens(65, "character")``.
@@ -25,6 +29,7 @@ class Tokens:
     unit: str = "token"
 
 
+@kept
 @dataclass(frozen=True)
 class Classes:
     """One of several classes: targets are whole numbers, e.g. ``Classes(("no", "yes"))``."""
@@ -37,6 +42,7 @@ class Classes:
         return len(self.names)
 
 
+@kept
 @dataclass(frozen=True)
 class Bits:
     """Several yes/no at once (the 88 keys of a piano): targets of 0 and 1, e.g. ``Bits(88)``."""
@@ -44,6 +50,7 @@ class Bits:
     size: int
 
 
+@kept
 @dataclass(frozen=True)
 class Values:
     """Real numbers to be regressed or modelled, e.g. ``Values(2, ("load", "oil"), (4.1, 20.0), (1.2, 7.5))``.
@@ -61,6 +68,7 @@ class Values:
     scale: tuple[float, ...] = ()
 
 
+@kept
 @dataclass(frozen=True)
 class Horizon(Values):
     """The next ``steps`` rows of a series: targets of shape (batch, steps, size).
@@ -81,6 +89,7 @@ Input = Features | Tokens
 Output = Classes | Bits | Values
 
 
+@kept
 @dataclass(frozen=True)
 class Description:
     """A data set in the words that a task needs.

@@ -16,6 +16,7 @@ from src.config import Mistake
 from src.data.batches import Batch, BatchOrder, Split, padding
 from src.data.describe import Description
 from src.data.files import Source
+from src.data.plain import from_plain, to_plain
 from src.data.streams import ChunkOrder
 from src.streams import derive
 
@@ -66,6 +67,7 @@ class SequenceData(pl.LightningDataModule):
             (truncated BPTT, see ``src/data/streams.py``); None: every sequence whole.
 
     Attributes:
+        fitted: the names of the attributes that :meth:`new_data` needs and :meth:`read` sets; checkpoints keep them.
         sources: where the class's named sets come from, by config name (``data=NAME``); known without reading them.
         splits: ``train``, ``val`` and ``test``, filled by :meth:`read`.
         baselines: what a model that learned nothing reaches on the test set, by metric name (``majority/acc``, ...).
@@ -75,6 +77,7 @@ class SequenceData(pl.LightningDataModule):
     """
 
     sources: ClassVar[dict[str, Source]] = {}
+    fitted: ClassVar[tuple[str, ...]] = ()
     name: str  # which of its sets a class of several holds
 
     def __init__(
@@ -107,6 +110,18 @@ class SequenceData(pl.LightningDataModule):
             Mistake: when the data are not there or not what they should be.
         """
         raise NotImplementedError
+
+    def state_dict(self) -> dict[str, Any]:
+        """The description and what was fitted on train, for checkpoints (called by Lightning)."""
+        return {name: to_plain(getattr(self, name)) for name in ("description", *self.fitted)} if self.fitted else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take what a checkpoint kept, so that new data can be read without the training data."""
+        if self._description is None:
+            found = {name: from_plain(value) for name, value in state_dict.items()}
+            self._description = found.pop("description")
+            for name, value in found.items():
+                setattr(self, name, value)
 
     def new_data(self, path: str) -> NewData:
         """Read a new file for ``python -m src.predict``, with scaling, vocabulary and class names as they are.

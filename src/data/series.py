@@ -13,6 +13,7 @@ from src.config import Mistake
 from src.data.describe import Description, Features, Horizon
 from src.data.files import File, Source, fetch
 from src.data.module import SequenceData, checksum
+from src.data.plain import kept
 from src.data.table import read_table
 from src.data.windows import WindowSplit, window_starts
 
@@ -43,6 +44,7 @@ class Series:
         return [list(self.features).index(name) for name in self.targets]
 
 
+@kept
 @dataclass(frozen=True)
 class Scaling:
     """What standardisation learned from the training rows: (features,) mean and standard deviation (1 where it is "

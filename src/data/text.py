@@ -44,6 +44,9 @@ class Text(SequenceData):
         keywords: see :class:`~src.data.module.SequenceData`; ``chunk`` must be given.
     """
 
+    fitted = ("vocabulary",)
+    vocabulary: tuple[str, ...]
+
     def __init__(
         self,
         *,

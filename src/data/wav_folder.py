@@ -97,11 +97,11 @@ class WavFolder(WaveformData):
         """WAV files of the same sampling rate; labelled where all of them lie in folders with the names of classes."""
         if self.task == "waveform":
             return super().new_data(path)
-        _ = self.description
+        names = self.description.output.names  # type: ignore[union-attr]
         _, found = read_wav_folder(Path(path).expanduser(), self.rate)
         folders = [Path(name).parent.name for name in found]
-        labelled = all(folder in self.names for folder in folders)
-        labels = torch.tensor([self.names.index(folder) if labelled else 0 for folder in folders])
+        labelled = all(folder in names for folder in folders)
+        labels = torch.tensor([names.index(folder) if labelled else 0 for folder in folders])
         split = self._classed([self._spectra(samples) for samples in found.values()], labels)
         return NewData(split, list(found), labelled)
 

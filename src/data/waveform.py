@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -70,9 +69,13 @@ class WaveformData(SequenceData):
 
     Attributes:
         rate: samples per second, set by :meth:`recordings`.
+        mean: of the training samples (or, classifying, of each of their spectral bands); ``scale`` likewise.
     """
 
+    fitted = ("rate", "mean", "scale")
     rate: int
+    mean: Any
+    scale: Any
 
     def __init__(self, *, window: int = 20, hop: int = 10, **keywords: Any) -> None:
         super().__init__(**keywords)
@@ -92,13 +95,17 @@ class WaveformData(SequenceData):
         mean, scale = mean_and_scale(found["train"])
         if scale == 0:
             raise Mistake("The training recordings are silent: all their samples are the same.")
-        self.framed = partial(FrameSplit, window=self.window, hop=self.hop, mean=mean, scale=scale)
+        self.mean, self.scale = mean, scale
         for part in PARTS:
             self.splits[part] = self.framed(found[part])
             self.notes[f"{part}/samples"] = sum(map(len, found[part]))
         self.baselines = baselines(self.splits["train"], self.splits["test"])  # type: ignore[arg-type]
         output = Values(self.hop, mean=(mean,) * self.hop, scale=(scale,) * self.hop)
         return Description(Features(self.window), output, per_step=True, varying_length=True, causal=True)
+
+    def framed(self, recordings: Sequence[np.ndarray]) -> FrameSplit:
+        """Recordings in steps, standardised by the training samples."""
+        return FrameSplit(recordings, window=self.window, hop=self.hop, mean=self.mean, scale=self.scale)
 
     def new_data(self, path: str) -> NewData:
         """WAV files of the same sampling rate, standardised as the training recordings were."""

@@ -35,7 +35,7 @@ class Run:
     data: SequenceData
 
 
-def load_run(directory: str | Path, checkpoint: str = "best") -> Run:
+def load_run(directory: str | Path, checkpoint: str = "best", *, read_data: bool = True) -> Run:
     """Rebuild a run from its directory alone.
 
     >>> # run = load_run("runs/2026-11-21_12-00-00_ab12cd"); run.task.network
@@ -43,6 +43,8 @@ def load_run(directory: str | Path, checkpoint: str = "best") -> Run:
     Args:
         directory: the run's directory.
         checkpoint: ``best`` or ``last``.
+        read_data: whether the data are read. Where not, the data module knows what it fitted on train, from the
+            checkpoint, and can read new files; a named data set is read all the same.
 
     Raises:
         Mistake: when it is not a run's directory, or its checkpoint is missing or damaged.
@@ -51,9 +53,9 @@ def load_run(directory: str | Path, checkpoint: str = "best") -> Run:
     config, record = read_config(directory), read_record(directory)
     if record is None:
         raise Mistake(f"{directory} holds no result.json: it must be the directory of a run.")
-    weights = read_checkpoint(directory / "checkpoints" / f"{checkpoint}.ckpt")["state_dict"]
-    data, task = build(config)
-    task.load_state_dict(weights)
+    kept = read_checkpoint(directory / "checkpoints" / f"{checkpoint}.ckpt")
+    data, task = build(config, None if read_data else kept)
+    task.load_state_dict(kept["state_dict"])
     return Run(directory, config, record, task.eval(), data)
 
 

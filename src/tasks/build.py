@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -13,16 +14,19 @@ from src.streams import drawing
 from src.tasks.base import Task
 
 
-def build(cfg: DictConfig) -> tuple[SequenceData, Task]:
+def build(cfg: DictConfig, kept: Mapping[str, Any] | None = None) -> tuple[SequenceData, Task]:
     """Read the data and build the task with its freshly initialised network.
 
     Args:
         cfg: a composed config with ``data``, ``model``, ``task``, ``optimizer``, ``scheduler`` and ``seed``.
+        kept: a checkpoint; what it keeps of the data module is taken from there, and the training data are not read.
 
     Raises:
         Mistake: when the data are missing or broken, or model, task and data do not go together.
     """
     data: SequenceData = instantiate(cfg.data)
+    if kept is not None and (fitted := kept.get(type(data).__qualname__)):
+        data.load_state_dict(fitted)
     description = data.description
     # Weights come from a stream of their own, so a network of another size changes nothing else.
     with drawing(cfg.seed, "initialisation"):

@@ -1,0 +1,44 @@
+"""What was fitted on training data as plain containers and tensors, which a checkpoint holds and nothing unpickles."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+KIND = "="
+_CLASSES: dict[str, type] = {}
+_Class = TypeVar("_Class", bound=type)
+
+
+def kept(cls: _Class) -> _Class:
+    """A dataclass that :func:`from_plain` may build."""
+    _CLASSES[cls.__name__] = cls
+    return cls
+
+
+def to_plain(value: Any) -> Any:
+    """Dataclasses as dicts that name their class, arrays as tensors, lists and tuples entry by entry.
+
+    >>> to_plain(Features(12))
+    {'=': 'Features', 'size': 12}
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        return {KIND: type(value).__name__} | {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, np.ndarray):
+        return {KIND: "array", "values": torch.from_numpy(value.copy())}
+    if isinstance(value, list | tuple):
+        return type(value)(to_plain(entry) for entry in value)
+    return value
+
+
+def from_plain(value: Any) -> Any:
+    """The inverse of :func:`to_plain`."""
+    if isinstance(value, dict):
+        found = {key: from_plain(entry) for key, entry in value.items() if key != KIND}
+        return found["values"].numpy() if value[KIND] == "array" else _CLASSES[value[KIND]](**found)
+    if isinstance(value, list | tuple):
+        return type(value)(from_plain(entry) for entry in value)
+    return value
