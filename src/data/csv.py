@@ -33,7 +33,7 @@ class Roles:
     kind: str
     features: list[str]
     targets: list[str]
-    time: str | None
+    time: list[str]
     group: str | None
 
 
@@ -64,7 +64,8 @@ class CSV(SequenceData):
         task: ``forecasting``, ``classification`` or ``regression``; None: found out from the columns, and said.
         target: the column (or columns) to predict. Forecasting: None is all features.
         features: the columns to read; None: every numeric one that has no other part to play.
-        time_column: of time stamps; None: a column that is called so (date, time, ...), or a first one of dates.
+        time_column: of time stamps (or two, of dates and clocks); None: one that is called so (date, time, ...), or a
+            first one of dates.
         group_column: which series or sequence a row belongs to. None: forecasting has one series, otherwise each row
             of the file is a sequence of one value at each step.
         lookback: rows read by a forecast.
@@ -90,7 +91,7 @@ class CSV(SequenceData):
         task: str | None = None,
         target: str | Sequence[str] | None = None,
         features: str | Sequence[str] | None = None,
-        time_column: str | None = None,
+        time_column: str | Sequence[str] | None = None,
         group_column: str | None = None,
         lookback: int = 48,
         horizon: int = 24,
@@ -110,7 +111,7 @@ class CSV(SequenceData):
             raise Mistake(f"data.missing={missing} is unknown: it must be refuse or before.")
         self.path, self.kind = path, task
         self.target, self.features = _listed(target), _listed(features)
-        self.time_column, self.group_column = time_column, group_column
+        self.time_column, self.group_column = _listed(time_column), group_column
         self.lookback, self.horizon, self.season = lookback, horizon, season
         self.splits_wanted, self.missing = splits, missing
         self.dialect: dict[str, Any] = {"separator": separator, "decimal": decimal, "encoding": encoding}
@@ -133,20 +134,20 @@ class CSV(SequenceData):
 
     def _roles(self, table: Table) -> Roles:
         group, split = self.group_column, self.splits_wanted
-        time = self.time_column or times.time_column(table)
         for option, names in (
-            ("data.time_column", [self.time_column]), ("data.group_column", [group]), ("data.target", self.target),
+            ("data.time_column", self.time_column), ("data.group_column", [group]), ("data.target", self.target),
             ("data.features", self.features),
         ):  # fmt: skip
             table.need([name for name in names if name is not None], option)
-        if time is not None and self.time_column is None and (time in self.target + self.features or time == group):
-            time = None
-        if time is not None and self.time_column is None:
-            table.note(f"The column {time} was taken for the times; data.time_column names another.")
+        time = self.time_column or times.time_columns(table, group)
+        if time and not self.time_column:
+            time = [name for name in time if name not in self.target + self.features]
+            if time:
+                table.note(f"The column {' and '.join(time)} was taken for the times; data.time_column names another.")
         kind = self.kind or self._inferred(table)
         if kind != "forecasting" and not self.target:
             raise Mistake(f"data.target must be given for data.task={kind}: the column that holds what is predicted.")
-        taken = {time, group, split if isinstance(split, str) else None}
+        taken = {*time, group, split if isinstance(split, str) else None}
         taken |= set(self.target) if kind != "forecasting" else set()
         features = self.features
         if not features:
@@ -188,20 +189,21 @@ class CSV(SequenceData):
             names = [str(name) for name in found]
         elif roles.kind != "forecasting":
             groups, names = np.arange(len(groups)), [str(line) for line in table.line]
-        if roles.group is None and roles.time is None and len(table.files) > 1 and roles.kind == "forecasting":
+        if roles.group is None and not roles.time and len(table.files) > 1 and roles.kind == "forecasting":
             groups, names = table.file, [file.name for file in table.files]
-        stamps = times.read_times(table, roles.time, self.day_first) if roles.time is not None else None
+        stamps = times.read_times(table, roles.time, self.day_first) if roles.time else None
         order = np.argsort(groups, kind="stable") if stamps is None else np.lexsort((stamps.to_numpy(), groups))
         if (np.diff(order)[np.diff(groups[order]) == 0] < 0).any():
-            table.note(f"The rows were not in order and have been sorted by {roles.time}.")
+            table.note(f"The rows were not in order and have been sorted by {' and '.join(roles.time)}.")
         table, groups = table.take(order), groups[order]
         if stamps is not None:
             stamps = stamps.iloc[order].reset_index(drop=True)
-            times.refuse_twice(table, stamps, groups, str(roles.time), roles.group is not None)
+            times.refuse_twice(table, stamps, groups, roles.time, roles.group is not None)
             usual, other = times.spacing(stamps, groups)
             if other:
                 table.note(
-                    f"{other} of {len(stamps)} rows do not follow at the usual distance in {roles.time} ({usual})."
+                    f"{other} of {len(stamps)} rows do not follow at the usual distance in {' and '.join(roles.time)} "
+                    f"({usual})."
                 )
         return Rows(table, names, groups, np.bincount(groups, minlength=len(names)), stamps)
 
@@ -289,7 +291,7 @@ class CSV(SequenceData):
         """The sequences of a new file, scaled as the training file was; its targets where it has them."""
         description, roles = self.description, self.roles
         table = read_table(path, **self.dialect)
-        known = [name for name in (roles.time, roles.group) if name is not None]
+        known = [name for name in (*roles.time, roles.group) if name is not None]
         table.need([*roles.features, *known], "The run's column")
         rows = self._rows(table, roles)
         if isinstance(description.output, Horizon):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,29 +11,34 @@ import pandas as pd
 from src.config import Mistake
 from src.data.table import MISSING, Table
 
+WORDS = ("date", "time", "datetime", "timestamp", "date_time", "ds", "step", "time_step", "year")
+CLOCK = r"\d{1,2}:\d\d"
 # Rows after which the day (or week, or year) comes round again, by how far rows are apart.
 SEASONS = {"15min": 96, "30min": 48, "1h": 24, "1D": 7, "7D": 52}
 
 
-def read_times(table: Table, name: str, day_first: bool | None = None) -> pd.Series:
+def read_times(table: Table, names: Sequence[str], day_first: bool | None = None) -> pd.Series:
     """A column as time stamps, or as numbers where all its cells are numbers (steps, years, seconds).
 
     Args:
         table: the table.
-        name: the column.
-        day_first: whether 01/02/2020 is in February; None: where that alone reads all cells, or alone leaves them in
+        names: the column; or two, of dates and of clocks.
+        day_first: whether 01/02/2020 is in February; None: where that alone reads all cells, or leaves them in better
             order.
 
     Raises:
         Mistake: names the first cell that is no time.
     """
-    cells = table.frame[name]
-    if (empty := cells.str.lower().isin(MISSING).to_numpy()).any():
-        row = int(empty.argmax())
-        raise Mistake(f"{table.where(row)}, column {name}: the time is missing ({cells.iloc[row]!r}).")
-    numbers, _ = table.parsed(name)
-    if np.isfinite(numbers).all():
-        return pd.Series(numbers)
+    for name in names:
+        if (empty := table.frame[name].str.lower().isin(MISSING).to_numpy()).any():
+            row = int(empty.argmax())
+            cell = table.frame[name].iloc[row]
+            raise Mistake(f"{table.where(row)}, column {name}: the time is missing ({cell!r}).")
+    cells, name = together(table, names), " and ".join(names)
+    if len(names) == 1:
+        numbers, _ = table.parsed(name)
+        if np.isfinite(numbers).all():
+            return pd.Series(numbers)
     read = {first: _dates(cells, first) for first in ([False, True] if day_first is None else [day_first])}
     whole = {first: times for first, times in read.items() if not times.isna().any()}
     if not whole:
@@ -46,6 +52,12 @@ def read_times(table: Table, name: str, day_first: bool | None = None) -> pd.Ser
         table.note(f"{name} has offsets from UTC and was read as UTC.")
         return whole[chosen].dt.tz_convert(None)
     return whole[chosen]
+
+
+def together(table: Table, names: Sequence[str]) -> pd.Series:
+    """The cells of the columns of times, with a space between them."""
+    first, *rest = (table.frame[name] for name in names)
+    return first.str.cat(rest, sep=" ") if rest else first
 
 
 def _dates(cells: pd.Series, day_first: bool) -> pd.Series:
@@ -63,7 +75,7 @@ def _disorder(times: pd.Series) -> tuple[bool, int]:
     return not times.is_monotonic_increasing, int((times.diff().diff()[2:] != pd.Timedelta(0)).sum())
 
 
-def refuse_twice(table: Table, times: pd.Series, groups: np.ndarray, name: str, grouped: bool) -> None:
+def refuse_twice(table: Table, times: pd.Series, groups: np.ndarray, names: Sequence[str], grouped: bool) -> None:
     """Refuse two rows of one series at the same time; rows are in order.
 
     Raises:
@@ -72,15 +84,10 @@ def refuse_twice(table: Table, times: pd.Series, groups: np.ndarray, name: str, 
     same = (times.to_numpy()[1:] == times.to_numpy()[:-1]) & (groups[1:] == groups[:-1])
     if same.any():
         row = int(same.argmax())
-        more = (
-            ""
-            if grouped
-            else "; where the file holds several series, name the column that tells them apart with data.group_column"
-        )
+        more = "; where the file holds several series, data.group_column names the column that tells them apart"
         raise Mistake(
-            f"{table.where(row + 1)}, column {name}: {table.frame[name].iloc[row + 1]} stands there a second time "
-            "(first "
-            f"in {table.where(row)}){more}."
+            f"{table.where(row + 1)}, column {' and '.join(names)}: {together(table, names).iloc[row + 1]} stands there a "
+            f"second time (first in {table.where(row)}){'' if grouped else more}."
         )
 
 
@@ -118,12 +125,21 @@ def following(times: pd.Series, number: int) -> list[str]:
     return [str(stamp) for stamp in ahead]
 
 
-def time_column(table: Table) -> str | None:
-    """The column that is called like a time, or a first column of dates; None where there is none."""
-    for name in table.names:
-        if name.lower() in ("date", "time", "datetime", "timestamp", "date_time", "ds", "step", "time_step"):
-            return name
+def time_columns(table: Table, group: str | None) -> list[str]:
+    """The column that is called like a time, with that of its clock where there is one; else a first one of dates.
+
+    Numbers count as times only where none stands twice in a group, since hours of the day or months are values to read.
+    """
+    called = {name.lower(): name for name in reversed(table.names)}
+    if "date" in called and "time" in called and bool(table.frame[called["time"]].head(20).str.match(CLOCK).all()):
+        return [called["date"], called["time"]]
+    for word in WORDS:
+        if word in called and called[word] != group:
+            name = called[word]
+            of_group = [name] if group is None else [group, name]
+            if not table.is_numeric(name) or not table.frame.duplicated(of_group).any():
+                return [name]
     first = table.names[0]
-    if not table.is_numeric(first) and not _dates(table.frame[first].head(20), False).isna().any():
-        return first
-    return None
+    dates = not table.is_numeric(first) and first != group
+    some = table.frame[first].head(100)
+    return [first] if dates and any(not _dates(some, day_first).isna().any() for day_first in (False, True)) else []

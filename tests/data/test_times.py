@@ -8,7 +8,7 @@ import pytest
 
 from src.config import Mistake
 from src.data.table import Table, read_table
-from src.data.times import following, read_times, refuse_twice, season_of, spacing, time_column
+from src.data.times import following, read_times, refuse_twice, season_of, spacing, time_columns
 
 
 def table(folder: Path, cells: list[str], name: str = "t") -> Table:
@@ -28,47 +28,47 @@ def one(times: pd.Series) -> np.ndarray:
 @pytest.mark.parametrize("hours", [30, 24 * 40])
 def test_the_usual_ways_to_write_a_time_are_told_apart(tmp_path, form, hours):
     true = pd.Series(pd.date_range("2020-01-03", periods=hours, freq="h"))
-    found = read_times(table(tmp_path, true.dt.strftime(form).tolist()), "t")
+    found = read_times(table(tmp_path, true.dt.strftime(form).tolist()), ["t"])
     assert (found == true).all()
 
 
 def test_the_order_of_day_and_month_can_be_given(tmp_path):
     cells = ["01/02/2020", "02/02/2020"]
-    assert read_times(table(tmp_path, cells), "t", day_first=True).dt.month.tolist() == [2, 2]
-    assert read_times(table(tmp_path, cells), "t", day_first=False).dt.month.tolist() == [1, 2]
+    assert read_times(table(tmp_path, cells), ["t"], day_first=True).dt.month.tolist() == [2, 2]
+    assert read_times(table(tmp_path, cells), ["t"], day_first=False).dt.month.tolist() == [1, 2]
 
 
 def test_a_clock_that_is_left_out_at_midnight_is_midnight(tmp_path):
-    found = read_times(table(tmp_path, ["2020-01-01 23:00", "2020-01-02", "2020-01-02 01:00"]), "t")
+    found = read_times(table(tmp_path, ["2020-01-01 23:00", "2020-01-02", "2020-01-02 01:00"]), ["t"])
     assert found.diff()[1:].tolist() == [pd.Timedelta("1h")] * 2
 
 
 def test_numbers_are_times_too(tmp_path):
-    assert read_times(table(tmp_path, ["1990", "1991"]), "t").tolist() == [1990.0, 1991.0]
+    assert read_times(table(tmp_path, ["1990", "1991"]), ["t"]).tolist() == [1990.0, 1991.0]
 
 
 def test_offsets_that_change_are_read_as_utc(tmp_path):
     source = table(tmp_path, ["2020-10-25 02:30:00+02:00", "2020-10-25 02:30:00+01:00"])
-    found = read_times(source, "t")
+    found = read_times(source, ["t"])
     assert found.tolist() == [pd.Timestamp("2020-10-25 00:30"), pd.Timestamp("2020-10-25 01:30")]
     assert any("UTC" in note for note in source.notes)
 
 
 def test_cells_that_are_no_times_are_named(tmp_path):
     with pytest.raises(Mistake, match="line 3, column t: 'soon' is not a time"):
-        read_times(table(tmp_path, ["2020-01-01", "soon", "2020-01-03"]), "t")
+        read_times(table(tmp_path, ["2020-01-01", "soon", "2020-01-03"]), ["t"])
     with pytest.raises(Mistake, match="line 3, column t: the time is missing"):
-        read_times(table(tmp_path, ["2020-01-01", "", "2020-01-03"]), "t")
+        read_times(table(tmp_path, ["2020-01-01", "", "2020-01-03"]), ["t"])
 
 
 def test_the_same_time_twice_in_a_series_is_refused_with_both_lines(tmp_path):
     source = table(tmp_path, ["1", "2", "2"])
-    times = read_times(source, "t")
+    times = read_times(source, ["t"])
     with pytest.raises(
         Mistake, match=r"line 4, column t: 2 stands there a second time \(first in .*line 3\).*group_column"
     ):
-        refuse_twice(source, times, one(times), "t", grouped=False)
-    refuse_twice(source, times, np.array([0, 0, 1]), "t", grouped=True)
+        refuse_twice(source, times, one(times), ["t"], grouped=False)
+    refuse_twice(source, times, np.array([0, 0, 1]), ["t"], grouped=True)
 
 
 def test_spacing_counts_what_is_out_of_step_but_lets_months_be_months():
@@ -98,7 +98,27 @@ def test_time_goes_on_by_the_calendar():
 
 
 def test_the_column_of_times_is_found_by_name_or_by_what_stands_first(tmp_path):
-    assert time_column(table(tmp_path, ["1", "2"], "Timestamp")) == "Timestamp"
-    assert time_column(table(tmp_path, ["2020-01-01", "2020-01-02"], "wann")) == "wann"
-    assert time_column(table(tmp_path, ["x", "y"], "kind")) is None
-    assert time_column(table(tmp_path, ["1", "2"], "a1")) is None
+    def found(cells: list[str], name: str, group: str | None = None) -> list[str]:
+        return time_columns(table(tmp_path, cells, name), group)
+
+    assert found(["1", "2"], "Timestamp") == ["Timestamp"]
+    assert found(["2020-01-01", "2020-01-02"], "wann") == ["wann"]
+    assert found(["13.01.2020", "14.01.2020"], "wann") == ["wann"]
+    assert found(["x", "y"], "kind") == []
+    assert found(["1", "2"], "a1") == []
+    assert found(["8", "9", "8"], "time") == [], "hours of the day are no times"
+    assert found(["2020-01-01", "2020-01-01"], "date") == ["date"], "and dates that stand twice are refused later"
+    assert found(["2020-01-01", "2020-01-01"], "date", "date") == []
+
+
+def test_a_date_and_a_clock_may_have_a_column_each(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("Date;Time;a\n16/12/2006;17:24:00;1\n16/12/2006;17:25:00;2\n")
+    source = read_table(path)
+    assert time_columns(source, None) == ["Date", "Time"]
+    assert read_times(source, ["Date", "Time"]).tolist() == [
+        pd.Timestamp("2006-12-16 17:24"), pd.Timestamp("2006-12-16 17:25")
+    ]  # fmt: skip
+    path.write_text("Date;Time;a\n16/12/2006;17:24:00;1\n16/12/2006;;2\n")
+    with pytest.raises(Mistake, match="line 3, column Time: the time is missing"):
+        read_times(read_table(path), ["Date", "Time"])
