@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from src.config import Mistake
@@ -17,40 +14,11 @@ from src.data import labelled, parts, times
 from src.data.batches import FlatSplit
 from src.data.describe import Description, Features, Horizon
 from src.data.module import NewData, SequenceData, checksum
-from src.data.plain import kept
+from src.data.rows import Roles, Rows, find_roles, in_order, refuse_two
 from src.data.series import Scaling, Series, forecasting
 from src.data.table import Table, join, read_table
 
 TASKS = ("forecasting", "classification", "regression")
-log = logging.getLogger(__name__)
-
-
-@kept
-@dataclass(frozen=True)
-class Roles:
-    """What each column is for: fixed on the training file, the same for new ones."""
-
-    kind: str
-    features: list[str]
-    targets: list[str]
-    time: list[str]
-    group: str | None
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A table in order: by group as they come in the file, by time within each."""
-
-    table: Table
-    names: list[str]
-    groups: np.ndarray
-    lengths: np.ndarray
-    times: pd.Series | None
-
-    @property
-    def first(self) -> np.ndarray:
-        """(groups,) the first row of each group."""
-        return np.cumsum(self.lengths) - self.lengths
 
 
 class CSV(SequenceData):
@@ -125,87 +93,15 @@ class CSV(SequenceData):
         of_names = self.splits_wanted if isinstance(self.splits_wanted, str) else ""
         files = [*table.files, *([Path(of_names).expanduser()] if of_names and of_names not in table.names else [])]
         self.checksum = checksum(*(file.read_bytes() for file in files if file.is_file()))
-        self.roles = self._roles(table)
-        rows = self._rows(table, self.roles)
+        self.roles = find_roles(
+            table, self.kind, target=self.target, features=self.features, time=self.time_column,
+            group=self.group_column, split=of_names or None,
+        )  # fmt: skip
+        rows = in_order(table, self.roles, self.day_first)
         fill = self._forecasting if self.roles.kind == "forecasting" else self._sequences
         description = fill(rows)
         self.notes |= {f"note_{k + 1}": sentence for k, sentence in enumerate(table.notes)}
         return description
-
-    def _roles(self, table: Table) -> Roles:
-        group, split = self.group_column, self.splits_wanted
-        for option, names in (
-            ("data.time_column", self.time_column), ("data.group_column", [group]), ("data.target", self.target),
-            ("data.features", self.features),
-        ):  # fmt: skip
-            table.need([name for name in names if name is not None], option)
-        time = self.time_column or times.time_columns(table, group)
-        if time and not self.time_column:
-            time = [name for name in time if name not in self.target + self.features]
-            if time:
-                table.note(f"The column {' and '.join(time)} was taken for the times; data.time_column names another.")
-        kind = self.kind or self._inferred(table)
-        if kind != "forecasting" and not self.target:
-            raise Mistake(f"data.target must be given for data.task={kind}: the column that holds what is predicted.")
-        taken = {*time, group, split if isinstance(split, str) else None}
-        taken |= set(self.target) if kind != "forecasting" else set()
-        features = self.features
-        if not features:
-            left = [name for name in table.names if name not in taken]
-            features = [name for name in left if table.is_numeric(name) or name in self.target]
-            if ignored := [name for name in left if name not in features]:
-                table.note(f"Columns without numbers were left out: {', '.join(ignored)}.")
-        if both := [name for name in features if name in taken]:
-            raise Mistake(f"data.features={both[0]} already has another part to play (target, time, group or split).")
-        if kind == "forecasting":
-            features = features + [name for name in self.target if name not in features]
-        if not features:
-            raise Mistake(
-                f"{table.files[0]} has no column of numbers to read; its columns are {', '.join(table.names)}."
-            )
-        return Roles(kind, features, self.target or features, time, group)
-
-    def _inferred(self, table: Table) -> str:
-        groups = table.frame.groupby(self.group_column, sort=False) if self.group_column is not None else None
-        labels = ", ".join(self.target)
-        kind, why = "forecasting", "there is no target that is the same within every group"
-        if self.target and not table.is_numeric(self.target[0]):
-            kind, why = "classification", f"{labels} holds no numbers"
-        elif groups is None:
-            why = "there is no column of groups"
-        elif self.target and bool((groups[self.target].nunique() <= 1).all(axis=None)):
-            kind = _kind_of_labels(groups[self.target[0]].first(), len(self.target))
-            why = f"{labels} is the same within every group"
-        table.note(f"data.task was taken as {kind}, since {why}; data.task=... says otherwise.")
-        return kind
-
-    def _rows(self, table: Table, roles: Roles) -> Rows:
-        groups, names = np.zeros(len(table.frame), int), ["series"]
-        if roles.group is not None:
-            empty = (table.frame[roles.group] == "").to_numpy()
-            if empty.any():
-                raise Mistake(f"{table.where(int(empty.argmax()))}, column {roles.group}: the group is missing.")
-            groups, found = pd.factorize(table.frame[roles.group])
-            names = [str(name) for name in found]
-        elif roles.kind != "forecasting":
-            groups, names = np.arange(len(groups)), [str(line) for line in table.line]
-        if roles.group is None and not roles.time and len(table.files) > 1 and roles.kind == "forecasting":
-            groups, names = table.file, [file.name for file in table.files]
-        stamps = times.read_times(table, roles.time, self.day_first) if roles.time else None
-        order = np.argsort(groups, kind="stable") if stamps is None else np.lexsort((stamps.to_numpy(), groups))
-        if (np.diff(order)[np.diff(groups[order]) == 0] < 0).any():
-            table.note(f"The rows were not in order and have been sorted by {' and '.join(roles.time)}.")
-        table, groups = table.take(order), groups[order]
-        if stamps is not None:
-            stamps = stamps.iloc[order].reset_index(drop=True)
-            times.refuse_twice(table, stamps, groups, roles.time, roles.group is not None)
-            usual, other = times.spacing(stamps, groups)
-            if other:
-                table.note(
-                    f"{other} of {len(stamps)} rows do not follow at the usual distance in {' and '.join(roles.time)} "
-                    f"({usual})."
-                )
-        return Rows(table, names, groups, np.bincount(groups, minlength=len(names)), stamps)
 
     # ------------------------------------------------------------------------------------------------- forecasting
 
@@ -243,7 +139,7 @@ class CSV(SequenceData):
         y = self._targets(rows)
         stated = parts.stated(self.splits_wanted, rows.table, rows.groups, rows.names, rows.times)
         if stated is not None:
-            _refuse_two(rows, np.array([*parts.PARTS, "no part"])[stated], "parts")
+            refuse_two(rows, np.array([*parts.PARTS, "no part"])[stated], "parts")
             part = stated[rows.first]
         else:
             classes = self.roles.kind == "classification"
@@ -275,14 +171,14 @@ class CSV(SequenceData):
         if self.roles.kind == "regression":
             values = rows.table.numbers(names, "never")
             for k, name in enumerate(names):
-                _refuse_two(rows, values[:, k], f"values of {name}")
+                refuse_two(rows, values[:, k], f"values of {name}")
             return values[rows.first]
         if len(names) > 1:
             raise Mistake(f"data.target names {len(names)} columns ({', '.join(names)}): a class is one column.")
         labels = rows.table.frame[names[0]].to_numpy(dtype=str)
         if (labels == "").any():
             raise Mistake(f"{rows.table.where(int((labels == '').argmax()))}, column {names[0]}: the class is missing.")
-        _refuse_two(rows, labels, f"classes in {names[0]}")
+        refuse_two(rows, labels, f"classes in {names[0]}")
         return labels[rows.first]
 
     # ------------------------------------------------------------------------------------------------- new files
@@ -293,7 +189,7 @@ class CSV(SequenceData):
         table = read_table(path, **self.dialect)
         known = [name for name in (*roles.time, roles.group) if name is not None]
         table.need([*roles.features, *known], "The run's column")
-        rows = self._rows(table, roles)
+        rows = in_order(table, roles, self.day_first)
         if isinstance(description.output, Horizon):
             return self._last_windows(rows, description.output)
         values, lengths = self._values(rows)
@@ -327,21 +223,3 @@ class CSV(SequenceData):
 
 def _listed(names: str | Sequence[str] | None) -> list[str]:
     return [] if names is None else [str(names)] if isinstance(names, str | int) else [str(name) for name in names]
-
-
-def _kind_of_labels(labels: pd.Series, number: int) -> str:
-    values = pd.to_numeric(labels, errors="coerce")
-    whole = not values.isna().any() and bool((values == values.round()).all())
-    classes = values.isna().any() or (whole and values.nunique() <= 20)
-    return "classification" if classes and number == 1 else "regression"
-
-
-def _refuse_two(rows: Rows, values: np.ndarray, what: str) -> None:
-    differs = (values[1:] != values[:-1]) & (rows.groups[1:] == rows.groups[:-1])
-    if differs.any():
-        row = int(differs.argmax()) + 1
-        raise Mistake(
-            f"{rows.table.where(row)}: the group {rows.names[rows.groups[row]]} has two different {what}, "
-            f"{values[row - 1]} "
-            f"and {values[row]}; each group must have one."
-        )

@@ -86,7 +86,8 @@ def refuse_twice(table: Table, times: pd.Series, groups: np.ndarray, names: Sequ
         row = int(same.argmax())
         more = "; where the file holds several series, data.group_column names the column that tells them apart"
         raise Mistake(
-            f"{table.where(row + 1)}, column {' and '.join(names)}: {together(table, names).iloc[row + 1]} stands there a "
+            f"{table.where(row + 1)}, column {' and '.join(names)}: {together(table, names).iloc[row + 1]} stands "
+            "there a "
             f"second time (first in {table.where(row)}){'' if grouped else more}."
         )
 

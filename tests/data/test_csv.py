@@ -129,6 +129,17 @@ def test_separate_files_go_on_from_each_other_by_time(tmp_path):
         data(tmp_path, frame, splits=["vel.csv", files[1]]).setup()
 
 
+def test_sequences_of_separate_files_may_have_the_same_names(tmp_path):
+    frame = takes(9)
+    for part in ("val", "test"):
+        frame.to_csv(tmp_path / f"{part}.csv", index=False)
+    files = [str(tmp_path / f"{part}.csv") for part in ("val", "test")]
+    built = data(tmp_path, frame, splits=files, group_column="take", target="kind", features=["u", "v"])
+    built.setup()
+    assert [len(built.splits[p]) for p in ("train", "val", "test")] == [9, 9, 9]
+    assert torch.equal(built.splits["train"].values, built.splits["test"].values)
+
+
 def test_many_series_are_each_cut_and_never_run_into_each_other(tmp_path):
     frame = pd.concat([hourly().assign(site=site) for site in ("north", "south")]).sample(frac=1, random_state=0)
     built = data(tmp_path, frame, group_column="site", lookback=12, horizon=4)
@@ -254,7 +265,7 @@ def test_without_groups_each_row_is_a_sequence(tmp_path):
         (lambda f: f, {"splits": [5, 2, 2]}, "three fractions"),
         (lambda f: f, {"splits": [0.5, 0.2, 0.2]}, "add up to 1"),
         (lambda f: f, {"splits": "pert"}, "neither a column of .* nor a file of names"),
-        (lambda f: f.drop(columns="step"), {"splits": ["2020-01-01", "2020-02-01"]}, r"goes by time.*data\.time_column"),
+        (lambda f: f.drop(columns="step"), {"splits": ["2020-01-01", "2020-02-01"]}, r"by time.*data\.time_column"),
         (lambda f: f, {"target": None, "task": "classification"}, r"data\.target must be given"),
         (lambda f: f, {"target": ["kind", "weight"], "task": "classification"}, "a class is one column"),
         (lambda f: f, {"target": "kind", "task": "regression"}, "line 2, column kind: 'cat' is not a finite number"),

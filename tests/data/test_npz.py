@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from src.config import Mistake
-from src.data.arrays import Arrays
 from src.data.describe import Classes, Features, Horizon, Tokens, Values
+from src.data.npz import NPZ
 
 N, TIME, WIDTH = 40, 7, 3
 
@@ -27,9 +27,9 @@ def lengths() -> np.ndarray:
 LABELS = np.arange(N) % 4
 
 
-def data(folder: Path, options: dict[str, Any] | None = None, **arrays: Any) -> Arrays:
+def data(folder: Path, options: dict[str, Any] | None = None, **arrays: Any) -> NPZ:
     np.savez(folder / "mine.npz", **arrays)
-    return Arrays(path=str(folder / "mine.npz"), **(options or {}))
+    return NPZ(path=str(folder / "mine.npz"), **(options or {}))
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_a_task_that_is_given_wins_where_it_fits(tmp_path, x):
         with pytest.raises(Mistake, match=words):
             data(tmp_path, {"task": task}, x=x, **arrays).setup()
     with pytest.raises(Mistake, match="must be one of classification, per_step"):
-        Arrays(path="x.npz", task="clustering")
+        NPZ(path="x.npz", task="clustering")
 
 
 def _with(array: np.ndarray, where: Any, value: float) -> np.ndarray:
@@ -216,22 +216,22 @@ def test_what_is_broken_is_refused_in_a_sentence(tmp_path, x, change, words):
 
 def test_arrays_of_other_names_are_not_looked_at(tmp_path, x):
     np.savez(tmp_path / "mine.npz", x=x, y=LABELS, meta=np.array([{}], dtype=object))
-    Arrays(path=str(tmp_path / "mine.npz")).setup()
+    NPZ(path=str(tmp_path / "mine.npz")).setup()
 
 
 def test_a_file_that_is_none_is_refused(tmp_path, x):
     with pytest.raises(Mistake, match="is not a file"):
-        Arrays(path=str(tmp_path / "none.npz")).setup()
+        NPZ(path=str(tmp_path / "none.npz")).setup()
     (tmp_path / "mine.npz").write_text("a,b\n")
     with pytest.raises(Mistake, match=r"is not an \.npz file, or is damaged"):
-        Arrays(path=str(tmp_path / "mine.npz")).setup()
+        NPZ(path=str(tmp_path / "mine.npz")).setup()
     np.savez(tmp_path / "mine.npz", x=x, y=LABELS)
     (tmp_path / "mine.npz").write_bytes((tmp_path / "mine.npz").read_bytes()[:500])
     with pytest.raises(Mistake, match="damaged"):
-        Arrays(path=str(tmp_path / "mine.npz")).setup()
+        NPZ(path=str(tmp_path / "mine.npz")).setup()
     np.save(tmp_path / "one.npy", x)
     with pytest.raises(Mistake, match=r"single array.*np\.savez"):
-        Arrays(path=str(tmp_path / "one.npy")).setup()
+        NPZ(path=str(tmp_path / "one.npy")).setup()
 
 
 def test_new_files_are_read_with_what_was_fitted_and_refused_where_they_do_not_fit(tmp_path, x, lengths):
