@@ -11,6 +11,8 @@ import torch
 from src.config import Mistake
 from src.data.csv import CSV
 from src.data.describe import Classes, Features, Horizon, Values
+from src.data.series import ETT
+from tests.data.real import DATA, needs
 
 HOURS = 200
 
@@ -159,6 +161,16 @@ def test_whole_series_can_belong_to_a_part(tmp_path):
     (tmp_path / "names.csv").write_text("a,train\nb,train\nc,val\n")
     with pytest.raises(Mistake, match="has no line for d"):
         data(tmp_path, frame, splits=str(tmp_path / "names.csv"), **options).setup()
+
+
+@needs("ett/ETTh1.csv")
+def test_the_general_path_cuts_a_named_set_as_its_own_does(tmp_path):
+    named = ETT(name="ett_h1", data_dir=str(DATA), cache_dir=str(tmp_path))
+    general = CSV(path=str(DATA / "ett/ETTh1.csv"), lookback=96, horizon=96, splits=[8640, 2880, 2880])
+    assert general.description == named.description
+    assert general.baselines == named.baselines
+    for part in ("train", "val", "test"):
+        assert torch.equal(general.splits[part].starts, named.splits[part].starts)
 
 
 def test_a_target_is_forecast_from_all_columns(tmp_path):
