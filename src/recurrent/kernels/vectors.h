@@ -45,13 +45,20 @@ inline const Vector<T>& at(const T* p) {
     return *reinterpret_cast<const Vector<T>*>(p);
 }
 
+// Copies count < 2 * N numbers in pieces of constant size, which cost no call.
+template <int N, class T>
+inline void copy_few(T* to, const T* from, long count) {
+    if (count & N) std::memcpy(to, from, N * sizeof(T)), to += N, from += N;
+    if constexpr (N > 1) copy_few<N / 2>(to, from, count);
+}
+
 // The user's rows have any alignment, and their last vector may be a part of one.
 template <class T>
 inline Vector<T> load(const T* p, long count) {
     if (count >= kLanes<T>) return *reinterpret_cast<const typename Types<T>::Unaligned*>(p);
-    Vector<T> v{};
-    std::memcpy(&v, p, count * sizeof(T));
-    return v;
+    alignas(kBytes) T few[kLanes<T>] = {};
+    copy_few<kLanes<T> / 2>(few, p, count);
+    return at(few);
 }
 
 template <class T>
@@ -59,7 +66,7 @@ inline void store(T* p, Vector<T> v, long count) {
     if (count >= kLanes<T>)
         *reinterpret_cast<typename Types<T>::Unaligned*>(p) = v;
     else
-        std::memcpy(p, &v, count * sizeof(T));
+        copy_few<kLanes<T> / 2>(p, reinterpret_cast<const T*>(&v), count);
 }
 
 // exp(x) = 2^n exp(r) with |r| <= ln(2)/2 and a polynomial of degree 7 for exp(r) (Cephes, expf). A NaN stays one.
