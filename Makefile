@@ -29,6 +29,10 @@ train: $(READY) ## train; make train ARGS="model=gru_bi seed=1"
 evaluate: $(READY) ## measure a run again; make evaluate ARGS="run=runs/..."
 	$(RUN) -m src.evaluate $(ARGS)
 
+.PHONY: benchmark
+benchmark: $(READY) ## time our backends against PyTorch's; make benchmark ARGS="minutes=2"
+	$(RUN) -m src.benchmark $(ARGS)
+
 .PHONY: test
 test: lint types ## lint, type-check and test
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist worksteal $(TESTS)

@@ -14,11 +14,14 @@ FLOORS: list[dict[str, str]] = [
     {"tasks": "recurrent data config streams"},
     {"runs": "tasks data recurrent config streams"},
     {"training": "runs tasks data recurrent config streams"},
+    {"benchmarking": "training runs tasks data recurrent config streams"},
     {
         "train": "training runs tasks data config",
         "evaluate": "training runs tasks data config",
         "predict": "training runs tasks data config",
         "prepare": "data config",
+        "benchmark": "benchmarking config",
+        "overhead": "benchmarking config",
     },
 ]
 ALLOWED = {room: {room, *below.split()} for floor in FLOORS for room, below in floor.items()}

@@ -1,0 +1,1 @@
+"""What a step costs: contenders timed in turn, statistics, memory, tables, a picture; and the way around the kernel."""

@@ -1,0 +1,79 @@
+"""From settings to files: measure with a progress bar, then print the tables and write them beside the numbers."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from src.benchmarking import results
+from src.benchmarking.figure import draw
+from src.benchmarking.measure import measure
+from src.benchmarking.settings import read_settings
+from src.benchmarking.tables import facts, for_screen, markdown, put_into, read_page
+from src.config import plain
+
+
+def measured(cfg: DictConfig) -> dict[str, Any]:
+    """Measure what the config asks for; progress on standard error.
+
+    Raises:
+        Mistake: a setting is impossible.
+    """
+    settings = read_settings(cfg)
+    if cfg.table is not None:
+        read_page(Path(cfg.table))  # refused before the measurement, not after it
+    started, threads = time.time(), torch.get_num_threads()
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    try:
+        # No thread of the bar's own between two rounds: it is drawn when a round has ended.
+        with Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as bar:
+            task = bar.add_task("starting", total=1.0)
+
+            def show(what: str, share: float) -> None:
+                bar.update(task, description=what, completed=share, refresh=True)
+
+            found = measure(settings, show)
+    finally:
+        torch.set_num_threads(threads)
+    return results.surroundings(plain(cfg), settings.device, started) | found
+
+
+def publish(result: dict[str, Any], directory: str | None, page: str | None) -> None:
+    """Print a result; write ``benchmark.json``, ``.md`` and ``.svg`` to a directory, and the tables into a page.
+
+    Args:
+        result: as `src.benchmarking.results` has it.
+        directory: None: nothing is written there.
+        page: a Markdown page with marks for the tables; None: none.
+
+    Raises:
+        Mistake: the page has no place for tables.
+    """
+    console = Console()
+    show_tables(for_screen(result))
+    for line in facts(result):
+        console.print(line, markup=False, highlight=False)
+    if directory is not None:
+        folder = Path(directory)
+        results.write(folder / "benchmark.json", result)
+        (folder / "benchmark.md").write_text(markdown(result))
+        try:
+            draw(result, folder / "benchmark.svg")
+        except ImportError:
+            print("No picture: it needs matplotlib, pip install 'gatebench[report]'.")
+        print(folder)
+    if page is not None:
+        put_into(Path(page), result)
+
+
+def show_tables(tables: list[Table]) -> None:
+    """Print tables to standard output."""
+    for table in tables:
+        Console().print(table)
