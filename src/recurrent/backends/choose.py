@@ -6,11 +6,12 @@ from functools import cache
 from types import ModuleType
 from typing import NamedTuple
 
-from . import builtin, reference
+from . import builtin, fused, reference
 from .spec import CallSpec, CellSpec
 
-# The fastest first: the order in which "auto" asks them. A fused backend belongs in front.
-BACKENDS: dict[str, ModuleType] = {"torch": builtin, "reference": reference}
+# The fastest first: the order in which "auto" asks them.
+BACKENDS: dict[str, ModuleType] = {"fused": fused, "torch": builtin, "reference": reference}
+ONEDNN_WINS = 256  # hidden size from which oneDNN's LSTM, behind nn.LSTM, is as fast or faster (docs/performance.md)
 
 
 class Choice(NamedTuple):
@@ -32,6 +33,8 @@ def choose(requested: str, cell: CellSpec, call: CallSpec) -> Choice:
         reasons: list[str] = []
         for name, backend in BACKENDS.items():
             reason = backend.refusal(cell, call)
+            if reason is None and name == "fused":
+                reason = slower(cell, call)
             if reason is None:
                 return Choice(name, backend, "; ".join(reasons) or None)
             reasons.append(reason)
@@ -41,3 +44,11 @@ def choose(requested: str, cell: CellSpec, call: CallSpec) -> Choice:
     if reason is not None:
         raise ValueError(f"backend={requested}: {reason}; backend=reference runs every cell, backend=auto chooses")
     return Choice(requested, BACKENDS[requested], None)
+
+
+def slower(cell: CellSpec, call: CallSpec) -> str | None:
+    """Why the fused kernels are passed over although they could run; None where they are the fastest."""
+    plain = cell.kind == "lstm" and not cell.peepholes and builtin.refusal(cell, call) is None
+    if plain and call.hidden_size >= ONEDNN_WINS:
+        return f"torch's LSTM is as fast as the fused kernels from a hidden_size of {ONEDNN_WINS}"
+    return None
