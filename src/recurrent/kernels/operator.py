@@ -2,6 +2,9 @@
 
 Two operators, forward and backward, each with a "fake" that only knows shapes. `kind` is a key of `KINDS`; `takes` is
 the GRU's update convention; `threads` decides how rows are dealt out and so must be the same in both directions.
+
+They are registered with `torch.library.Library` instead of its decorator `custom_op`, whose bookkeeping around a call
+takes longer than a short sequence does.
 """
 
 from __future__ import annotations
@@ -17,13 +20,23 @@ from .memory import Pool
 
 pool = Pool()
 MaybeTensor = Tensor | None
+INPUTS = """Tensor x, Tensor? lengths, Tensor h0, Tensor? c0, Tensor weight_ih, Tensor weight_hh, Tensor? bias_ih,
+Tensor? bias_hh, Tensor? peephole, Tensor? mask"""
+SETTINGS = "str kind, bool takes, bool reverse, SymInt threads"
+
+library = torch.library.Library("gatebench", "DEF")
+library.define(f"recurrent({INPUTS}, {SETTINGS}, bool save) -> (Tensor, Tensor, Tensor, Tensor)")
+library.define(f"""recurrent_backward(Tensor? d_output, Tensor? d_h_n, Tensor? d_c_n, {INPUTS}, Tensor output,
+Tensor saved, {SETTINGS}, bool[] wanted) -> Tensor[]""")
+recurrent = torch.ops.gatebench.recurrent.default
+recurrent_backward = torch.ops.gatebench.recurrent_backward.default
 
 
-@torch.library.custom_op("gatebench::recurrent", mutates_args=(), device_types="cpu")
-def recurrent(
-    x: Tensor, lengths: Tensor | None, h0: Tensor, c0: Tensor | None,
-    weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None, bias_hh: Tensor | None,
-    peephole: Tensor | None, mask: Tensor | None,
+@torch.library.impl(library, "recurrent", "CPU")
+def forward(
+    x: Tensor, lengths: MaybeTensor, h0: Tensor, c0: MaybeTensor,
+    weight_ih: Tensor, weight_hh: Tensor, bias_ih: MaybeTensor, bias_hh: MaybeTensor,
+    peephole: MaybeTensor, mask: MaybeTensor,
     kind: str, takes: bool, reverse: bool, threads: int, save: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     """Output, final state, final cell (empty without one) and, with `save`, what backward needs (else empty)."""
@@ -38,7 +51,7 @@ def recurrent(
     return output, h_n, c_n, saved
 
 
-@recurrent.register_fake
+@torch.library.register_fake("gatebench::recurrent", lib=library)
 def shapes(
     x: Tensor, lengths: MaybeTensor, h0: Tensor, c0: MaybeTensor,
     weight_ih: Tensor, weight_hh: Tensor, bias_ih: MaybeTensor, bias_hh: MaybeTensor,
@@ -65,12 +78,12 @@ def saved_size(x: Tensor, weight_hh: Tensor, kind: str, threads: int) -> int:
     return (steps + steps // CHUNK_ROWS + threads) * ((weight_hh.shape[1] + 15) // 16 * 16) * SAVED[kind]
 
 
-@torch.library.custom_op("gatebench::recurrent_backward", mutates_args=(), device_types="cpu")
-def recurrent_backward(
-    d_output: Tensor | None, d_h_n: Tensor | None, d_c_n: Tensor | None,
-    x: Tensor, lengths: Tensor | None, h0: Tensor, c0: Tensor | None,
-    weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None, bias_hh: Tensor | None,
-    peephole: Tensor | None, mask: Tensor | None, output: Tensor, saved: Tensor,
+@torch.library.impl(library, "recurrent_backward", "CPU")
+def backward(
+    d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor,
+    x: Tensor, lengths: MaybeTensor, h0: Tensor, c0: MaybeTensor,
+    weight_ih: Tensor, weight_hh: Tensor, bias_ih: MaybeTensor, bias_hh: MaybeTensor,
+    peephole: MaybeTensor, mask: MaybeTensor, output: Tensor, saved: Tensor,
     kind: str, takes: bool, reverse: bool, threads: int, wanted: Sequence[bool],
 ) -> list[Tensor]:  # fmt: skip
     """The gradients of x, h0, c0, the weights, biases, peepholes and the mask; empty where not wanted."""
@@ -86,7 +99,7 @@ def recurrent_backward(
     return gradients
 
 
-@recurrent_backward.register_fake
+@torch.library.register_fake("gatebench::recurrent_backward", lib=library)
 def backward_shapes(
     d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor,
     x: Tensor, lengths: MaybeTensor, h0: Tensor, c0: MaybeTensor,
@@ -105,27 +118,60 @@ def empty_gradients(inputs: Sequence[MaybeTensor], wanted: Sequence[bool]) -> li
     return [x.new_empty(t.shape if t is not None and w else 0) for t, w in zip(inputs, wanted, strict=True)]
 
 
-def remember(ctx: Any, inputs: tuple, output: tuple[Tensor, ...]) -> None:
-    """Keep for backward what `recurrent` was given and what it left."""
-    *tensors, kind, takes, reverse, threads, _ = inputs
-    ctx.save_for_backward(*tensors, output[0], output[3])
-    ctx.options = (kind, takes, reverse, threads)
-    ctx.set_materialize_grads(False)  # zeros for `saved` would take as much memory as `saved`
+class Recurrent(torch.autograd.Function):
+    """The derivative of `recurrent`."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
+        """Run `recurrent` and keep for backward what it was given and what it left."""
+        outputs = below_autograd(recurrent, inputs)
+        *tensors, kind, takes, reverse, threads, _ = inputs
+        ctx.save_for_backward(*tensors, outputs[0], outputs[3])
+        ctx.options = (kind, takes, reverse, threads)
+        ctx.set_materialize_grads(False)  # zeros for `saved` would take as much memory as `saved`
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor, _: MaybeTensor) -> tuple:
+        """The gradients of the tensors; there are none of the lengths and the settings."""
+        needs = ctx.needs_input_grad
+        wanted = [needs[0], *needs[2:10]]
+        gradients = recurrent_backward(d_output, d_h_n, d_c_n, *ctx.saved_tensors, *ctx.options, wanted)
+        d_x, *others = (g if w else None for g, w in zip(gradients, wanted, strict=True))
+        return d_x, None, *others, None, None, None, None, None
 
 
-def differentiate(ctx: Any, d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor, _: MaybeTensor) -> tuple:
-    """The autograd formula of `recurrent`."""
-    needs = ctx.needs_input_grad
-    wanted = [needs[0], *needs[2:10]]
-    gradients = recurrent_backward(d_output, d_h_n, d_c_n, *ctx.saved_tensors, *ctx.options, wanted)
-    d_x, *others = (g if w else None for g, w in zip(gradients, wanted, strict=True))
-    return d_x, None, *others, None, None, None, None, None
+class RecurrentBackward(torch.autograd.Function):
+    """The kernels' backward pass, which has no derivative of its own."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
+        """Run `recurrent_backward`."""
+        return tuple(below_autograd(recurrent_backward, inputs))
+
+    @staticmethod
+    def backward(ctx: Any, *_: MaybeTensor) -> None:
+        """Refuse."""
+        raise ValueError("backend=fused has no second derivative: backend=reference computes it (create_graph=True)")
 
 
-def refuse_second_derivative(ctx: Any, *_: MaybeTensor) -> None:
-    """The kernels' backward pass has no derivative of its own."""
-    raise ValueError("backend=fused has no second derivative: backend=reference computes it (create_graph=True)")
+def below_autograd(operator: torch._ops.OpOverload, inputs: tuple) -> Any:
+    """The operator itself, without another entry into autograd."""
+    with torch._C._AutoDispatchBelowAutograd():
+        return operator(*inputs)
 
 
-recurrent.register_autograd(differentiate, setup_context=remember)
-recurrent_backward.register_autograd(refuse_second_derivative)
+@torch.library.impl(library, "recurrent", "Autograd")
+def with_derivative(*inputs: Any) -> tuple[Tensor, ...]:
+    """`recurrent` where something may need a gradient: its last argument, `save`, says whether."""
+    return Recurrent.apply(*inputs) if inputs[-1] else below_autograd(recurrent, inputs)
+
+
+@torch.library.impl(library, "recurrent_backward", "Autograd")
+def without_derivative(*inputs: Any) -> list[Tensor]:
+    """`recurrent_backward`, remembered by autograd only to be refused there."""
+    return (
+        list(RecurrentBackward.apply(*inputs))
+        if torch.is_grad_enabled()
+        else below_autograd(recurrent_backward, inputs)
+    )
