@@ -20,9 +20,7 @@ Gates = dict[str, Tensor]
 Parts = tuple[CellParameters, ...]
 
 
-def gru(
-    cell: CellSpec, inputs: Tensor, state: State, parts: Parts, mask: Tensor | None = None
-) -> tuple[State, Gates]:
+def gru(cell: CellSpec, inputs: Tensor, state: State, parts: Parts, mask: Tensor | None = None) -> tuple[State, Gates]:
     """One step of a gated recurrent unit; gates "reset", "update", "candidate".
 
     With ``reset_after=False`` the candidate is that of Cho et al. 2014 (arXiv 1406.1078, v3, eq. 8) and Chung et al.
@@ -42,9 +40,7 @@ def gru(
     return (h,), {"reset": r, "update": z, "candidate": n}
 
 
-def lstm(
-    cell: CellSpec, inputs: Tensor, state: State, parts: Parts, mask: Tensor | None = None
-) -> tuple[State, Gates]:
+def lstm(cell: CellSpec, inputs: Tensor, state: State, parts: Parts, mask: Tensor | None = None) -> tuple[State, Gates]:
     """One step of a long short-term memory; gates "input", "forget", "candidate", "output".
 
     Hochreiter and Schmidhuber 1997 with the forget gate of Gers et al. 2000, as in nn.LSTM. With ``peepholes`` the
@@ -66,9 +62,7 @@ def lstm(
     return (o * torch.tanh(c), c), {"input": i, "forget": f, "candidate": g, "output": o}
 
 
-def rnn(
-    cell: CellSpec, inputs: Tensor, state: State, parts: Parts, mask: Tensor | None = None
-) -> tuple[State, Gates]:
+def rnn(cell: CellSpec, inputs: Tensor, state: State, parts: Parts, mask: Tensor | None = None) -> tuple[State, Gates]:
     """One step of a tanh network (Elman 1990): ``tanh(W x + U h + b)``; its only "gate" is the candidate."""
     (h,) = state
     (weights,) = parts

@@ -91,9 +91,7 @@ INITIALISATIONS: dict[str, Callable[[CellSpec, CellParameters], None]] = {
 }
 
 
-def chrono_biases(
-    cell: CellSpec, parameters: CellParameters, retain_bias: float, chrono_steps: int | None
-) -> None:
+def chrono_biases(cell: CellSpec, parameters: CellParameters, retain_bias: float, chrono_steps: int | None) -> None:
     """Tallec and Ollivier 2018 (arXiv 1804.11188): the bias of the keeping gate is log U(1, T-1).
 
     T is ``chrono_steps``, the longest dependency expected, in steps. The bias of the LSTM's input gate is minus that;

@@ -115,9 +115,7 @@ class Stack(nn.Module):
         """Draw all parameters anew, layer by layer, forward before backward."""
         for k, layer in enumerate(self.layers):
             for suffix in self.suffixes(k):
-                initialise(
-                    layer.cell, collect(self, suffix), self.initialisation, self.retain_bias, self.chrono_steps
-                )
+                initialise(layer.cell, collect(self, suffix), self.initialisation, self.retain_bias, self.chrono_steps)
         for name, parameter in self.named_parameters():
             if name.startswith("initial_"):
                 nn.init.zeros_(parameter)
