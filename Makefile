@@ -33,6 +33,19 @@ evaluate: $(READY) ## measure a run again; make evaluate ARGS="run=runs/..."
 benchmark: $(READY) ## time our backends against PyTorch's; make benchmark ARGS="minutes=2"
 	$(RUN) -m src.benchmark $(ARGS)
 
+PEERS := .venv-peers
+
+.PHONY: benchmark-peers
+benchmark-peers: $(PEERS)/.ready ## the same beside onnxruntime, jax and flax, in an environment of its own
+	$(PEERS)/bin/python -m src.benchmark 'peers=[onnxruntime,jax,flax]' 'backends=[auto]' $(ARGS)
+
+# It sees what .venv has through a path file, and adds the peers alone.
+$(PEERS)/.ready: $(READY) src/benchmarking/peers.txt
+	test -x $(PEERS)/bin/python || $(RUN) -m venv $(PEERS)
+	$(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$($(PEERS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/gatebench.pth
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement src/benchmarking/peers.txt
+	touch $@
+
 .PHONY: test
 test: lint types ## lint, type-check and test
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist worksteal $(TESTS)
@@ -52,5 +65,5 @@ format: $(READY) ## let ruff put the code in shape
 	$(RUN) -m ruff format .
 
 .PHONY: clean
-clean: ## remove .venv and caches (runs stay)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info
+clean: ## remove .venv, .venv-peers and caches (runs stay)
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache *.egg-info

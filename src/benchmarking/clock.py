@@ -118,8 +118,11 @@ def run_rounds(
     return found
 
 
-def sgemm_gflops(threads: int, device: torch.device, size: int = 1024, tries: int = 9) -> float:
-    """The fastest of some products of two float32 matrices (size, size), in 10^9 operations a second."""
+def sgemm_gflops(threads: int, device: torch.device, size: int = 512, tries: int = 100) -> float:
+    """The fastest of many products of two float32 matrices (size, size), in 10^9 operations a second.
+
+    Each takes a few milliseconds, so that on a shared machine some of them run undisturbed.
+    """
     torch.set_num_threads(threads)
     a, b = (torch.randn(size, size, device=device) for _ in range(2))
     best = min(time_steps(lambda: a @ b, 1, device).seconds for _ in range(tries))

@@ -127,18 +127,10 @@ def contender(
         Refused: when the backend does not run this cell here.
         RuntimeError: when it computes something else than the readable loop.
     """
-    cell, shape = CELLS[name], case.shape
-
-    def build(backend: str) -> Stack:
-        with drawing(seed, "initialisation"):
-            return cell.network(
-                shape.input_size, shape.hidden_size, batch_first=True, backend=backend, device=device, **cell.options
-            )
-
     if backend == "compiled" and device.type == "cpu":
         raise Refused("compiling the loop over time takes many minutes on a CPU; it is measured on a GPU only")
     try:
-        network = build("reference" if backend == "compiled" else backend)
+        network = build(name, "reference" if backend == "compiled" else backend, case, device, seed)
     except ValueError as error:
         raise Refused(str(error)) from error
     ran = network.resolved_backend(device, torch.float32)
@@ -147,12 +139,30 @@ def contender(
     if check and backend != "reference":
         x = batch(case, device, seed)
         with torch.no_grad():
-            expected, found = build("reference").eval()(x)[0], runs.eval()(x)[0]
+            expected, found = reference(name, case, device, seed)(x)[0], runs.eval()(x)[0]
         difference = float((found - expected).abs().max())
         if difference > TOLERANCE:
-            raise RuntimeError(f"{name} {backend} differs from the readable loop by {difference:.2g} at {shape}")
+            raise RuntimeError(f"{name} {backend} differs from the readable loop by {difference:.2g} at {case.shape}")
     ran = "torch.compile of reference" if backend == "compiled" else ran
     return Contender(f"{name} {backend}", name, backend, ran, work(runs, case, seed), difference)
+
+
+def build(name: str, backend: str, case: Case, device: torch.device, seed: int) -> Stack:
+    """A network of one of our backends; all of a cell and seed have the same weights.
+
+    Raises:
+        ValueError: the backend cannot run the cell.
+    """
+    cell, shape = CELLS[name], case.shape
+    with drawing(seed, "initialisation"):
+        return cell.network(
+            shape.input_size, shape.hidden_size, batch_first=True, backend=backend, device=device, **cell.options
+        )
+
+
+def reference(name: str, case: Case, device: torch.device, seed: int) -> Stack:
+    """The readable loop, by which the others are judged, in evaluation mode."""
+    return build(name, "reference", case, device, seed).eval()
 
 
 def batch(case: Case, device: torch.device, seed: int) -> Tensor:

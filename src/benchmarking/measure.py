@@ -127,7 +127,7 @@ def summarise(
 ) -> dict[str, Any]:
     """One case as plain values."""
     seconds = {name: [t.seconds for t in found] for name, found in timings.items()}
-    entries = []
+    entries: list[dict[str, Any]] = []
     for contender_, steps in zip(contenders, repeats, strict=True):
         baseline = CELLS[contender_.cell].baseline
         name, times = contender_.name, seconds[contender_.name]
@@ -149,13 +149,18 @@ def summarise(
             }
         )
     baselines = {c.name: seconds[c.name] for c in contenders if c.backend == "twin"}
+    alone = {
+        e["name"]: e["cores"]
+        for e in entries
+        if e["backend"] == "twin" and e["cores"] is not None and case.threads == 1
+    }
     return {
         "shape": list(case.shape),
         "mode": case.mode,
         "threads": case.threads,
         "rounds": len(next(iter(timings.values()))),
         "others_busy_cores": busy,
-        "noise": noise(baselines, busy),
+        "noise": noise(baselines, busy, alone),
         "contenders": entries,
         "skipped": skipped,
     }

@@ -50,6 +50,8 @@ def climb(cfg: DictConfig) -> dict[str, list[float]]:
         raise Mistake("overhead is measured in one process on the CPU: use trainer=cpu.")
     if not cfg.trainer.max_epochs or cfg.trainer.max_epochs < 2:
         raise Mistake(f"trainer.max_epochs={cfg.trainer.max_epochs} is too few: it must be 2 or more, one to warm up.")
+    if "mode" in (cfg.logger or {}):
+        cfg.logger.mode = "offline"  # what is trained here belongs on nobody's dashboard
     torch.set_num_threads(cfg.threads)
     with Job(cfg) as job:
         data, task = build(cfg)

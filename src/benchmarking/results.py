@@ -8,7 +8,7 @@
 ``hardware``, ``device`` processor, cores, GPU; ``cpu`` or ``cuda``
 ``clock``                ``wall clock`` or ``CUDA events``
 ``settings``             the resolved config
-``sgemm_gflops``         by number of threads: 10^9 operations a second of the fastest product of two 1024 x 1024
+``sgemm_gflops``         by number of threads: 10^9 operations a second of the fastest product of two 512 x 512
 ``notes``                about the run as a whole
 ``cases``                one entry for each shape, mode and number of threads, with ``rounds``,
                          ``others_busy_cores``, ``noise`` (sentences; empty: quiet), ``skipped`` (cell, backend and

@@ -8,6 +8,7 @@ from statistics import median, quantiles
 from typing import NamedTuple
 
 NOISY_SPREAD = 0.15  # of the baseline, quartile to quartile over the median
+OWN_CORE = 0.9  # of the time a step on one thread should have been running
 BUSY_CORES = 0.1  # of other processes; what a run's record calls a shared machine too
 
 
@@ -65,17 +66,23 @@ def spread(observations: Sequence[float]) -> float:
     return (high - low) / middle
 
 
-def noise(baselines: Mapping[str, Sequence[float]], busy_cores: float | None) -> list[str]:
+def noise(
+    baselines: Mapping[str, Sequence[float]], busy_cores: float | None, cores: Mapping[str, float] | None = None
+) -> list[str]:
     """Why the times of a case should not be believed, a sentence for each reason; empty on a quiet machine.
 
     Args:
         baselines: the times of each baseline, by its name.
         busy_cores: how many cores other processes kept busy; None: unknown.
+        cores: that each baseline used, where it should have had one to itself.
     """
     moved = [f"{name} by {spread(times):.0%}" for name, times in baselines.items() if spread(times) > NOISY_SPREAD]
     found = []
     if moved:
         found.append(f"From round to round the baseline moved: {', '.join(moved)} (between quartiles).")
+    waited = [f"{name} {share:.0%}" for name, share in (cores or {}).items() if share < OWN_CORE]
+    if waited:
+        found.append(f"The process did not have its core to itself: {', '.join(waited)} of the time.")
     if busy_cores is not None and busy_cores > BUSY_CORES:
         found.append(f"Other processes kept {busy_cores:.1f} cores busy.")
     return found
