@@ -43,10 +43,9 @@ def choose_mode(timeout: float = 2.0) -> tuple[str, str]:
 
 def logged_in() -> bool:
     """Whether wandb knows a well-formed key for its server. Asks nobody, and never shows the key."""
+    import wandb
     from wandb.errors import AuthenticationError
     from wandb.sdk.lib import wbauth
-
-    import wandb
 
     try:
         return bool(
