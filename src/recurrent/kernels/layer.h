@@ -1,90 +1,9 @@
 // One layer in one direction, forward and backward, for the rows of one thread.
 #pragma once
-#include <memory>
-#include <new>
-
 #include "plan.h"
-#include "step.h"
+#include "weights.h"
 
 namespace gatebench {
-
-// Memory for matrices, aligned to vectors and given back with its owner.
-template <class T>
-class Arena {
-  public:
-    Matrix<T> matrix(long rows, long columns) {
-        const long size = std::max(1L, rows * columns);
-        blocks_.emplace_back(new (std::align_val_t(64)) T[size * kLanes<T>]);
-        return {blocks_.back().get(), rows};
-    }
-    Matrix<T> zeros(long rows, long columns) {
-        Matrix<T> m = matrix(rows, columns);
-        std::fill_n(m.data, rows * columns * kLanes<T>, T(0));
-        return m;
-    }
-
-  private:
-    struct Free {
-        void operator()(T* p) const { ::operator delete[](p, std::align_val_t(64)); }
-    };
-    std::vector<std::unique_ptr<T[], Free>> blocks_;
-};
-
-// Rows of a weight, gate by gate in the given order, become the columns of a right factor.
-template <class T>
-Matrix<T> transpose(Arena<T>& arena, const T* weight, long hidden, long width, const int* order, int gates) {
-    constexpr int L = kLanes<T>;
-    Matrix<T> m = arena.zeros(width, gates * blocks<T>(hidden));
-    for (int g = 0; g < gates; ++g)
-        for (long unit = 0; unit < hidden; ++unit) {
-            const T* from = weight + (order[g] * hidden + unit) * width;
-            T* to = m.right(g * blocks<T>(hidden) + unit / L).data + unit % L;
-            for (long k = 0; k < width; ++k) to[k * L] = from[k];
-        }
-    return m;
-}
-
-template <class T>
-void add_bias(Matrix<T> row, long first, const T* bias, long gate, long hidden) {
-    for (long j = 0; bias && j < blocks<T>(hidden); ++j)
-        row.at(first * blocks<T>(hidden) + j, 0) +=
-            load(bias + gate * hidden + j * kLanes<T>, hidden - j * kLanes<T>);
-}
-
-constexpr int kNatural[4] = {0, 1, 2, 3};
-
-template <class Cell, class T>
-Layer<T> prepare(const Call<T>& q, Arena<T>& arena, bool backward) {
-    const long H = q.hidden_size, B = blocks<T>(H);
-    Layer<T> w{H, B, T(q.takes ? -1 : 1), {H, 1}, {H, Cell::kGates}, {}, {}, nullptr, nullptr, nullptr, nullptr};
-    Matrix<T> start = arena.zeros(1, Cell::kColumns * B), peepholes = arena.zeros(1, 3 * B);
-    for (int column = 0; column < Cell::kInputs; ++column)
-        add_bias(start, column, q.bias_ih, Cell::kOrder[column], H);
-    // With the reset after the product the candidate's second bias stands inside the reset: column 3, gate 2.
-    for (int gate = 0; gate < Cell::kGates; ++gate) {
-        const int column = Cell::kColumns > Cell::kGates ? gate + 1
-                           : Cell::kRecurrent            ? (gate + 1) % Cell::kGates
-                                                         : gate;
-        add_bias(start, column, q.bias_hh, gate, H);
-    }
-    for (int gate = 0; gate < 3; ++gate) add_bias(peepholes, gate, q.peephole, gate, H);
-    w.start_ih = start.data;
-    w.start_hh = start.right(Cell::kInputs * B).data;
-    w.peepholes = peepholes.data;
-    w.zeros = arena.zeros(1, std::max(B, blocks<T>(q.input_size))).data;
-    if (!backward) {
-        w.weight_ih = transpose(arena, q.weight_ih, H, q.input_size, Cell::kOrder, Cell::kInputs);
-        w.weight_hh = transpose(arena, q.weight_hh, H, H, kNatural, Cell::kGates);
-        return w;
-    }
-    Matrix<T> ih = arena.matrix(Cell::kInputs * H, blocks<T>(q.input_size)), hh = arena.matrix(Cell::kGates * H, B);
-    gather(ih, q.d_x ? Cell::kInputs * H : 0, q.input_size,
-           [&](long i) { return q.weight_ih + (Cell::kOrder[i / H] * H + i % H) * q.input_size; });
-    gather(hh, Cell::kGates * H, H, [&](long i) { return q.weight_hh + i * H; });
-    w.weight_ih = ih;
-    w.weight_hh = hh;
-    return w;
-}
 
 template <class T>
 void copy_row(Matrix<T> to, long i, Matrix<const T> from, long k, long columns) {
@@ -103,7 +22,8 @@ void carry(const Chunk& c, Matrix<T> state, Matrix<const T> states, long columns
 template <class Cell, class T>
 void forward(const Call<T>& q, const Layer<T>& w, const Part& p) {
     Arena<T> arena;
-    const long H = q.hidden_size, B = w.blocks, rows = p.rows(), most = p.largest(), input_blocks = blocks<T>(q.input_size);
+    const long H = q.hidden_size, B = w.blocks, input_blocks = blocks<T>(q.input_size);
+    const long rows = p.rows(), most = p.largest();
     std::vector<long> here, before;
     Matrix<T> h = arena.matrix(rows, B), c = Cell::kCell ? arena.matrix(rows, B) : Matrix<T>{};
     Matrix<T> mask = q.mask ? arena.matrix(rows, B) : Matrix<T>{}, scratch = arena.matrix(rows, B);
@@ -152,7 +72,8 @@ struct Gradients {
 template <class Cell, class T>
 void backward(const Call<T>& q, const Layer<T>& w, const Part& p, Gradients<T>& total) {
     Arena<T> arena;
-    const long H = q.hidden_size, B = w.blocks, rows = p.rows(), most = p.largest(), input_blocks = blocks<T>(q.input_size);
+    const long H = q.hidden_size, B = w.blocks, input_blocks = blocks<T>(q.input_size);
+    const long rows = p.rows(), most = p.largest();
     constexpr bool kBefore = Cell::kRecurrent && Cell::kColumns == Cell::kGates;
     std::vector<long> here, before;
     Matrix<T> d_h = arena.matrix(rows, B), d_c = Cell::kCell ? arena.matrix(rows, B) : Matrix<T>{};
@@ -266,7 +187,8 @@ void finish(const Call<T>& q, const std::vector<Gradients<T>>& parts) {
     int place[4];  // the input's column of each gate
     for (int column = 0; column < Cell::kInputs; ++column) place[Cell::kOrder[column]] = column;
     using G = Gradients<T>;
-    reduce(parts, q.d_weight_ih, H, q.input_size, Cell::kGates, [&](const G& g, int i) { return g.weight_ih.right(place[i] * B); });
+    reduce(parts, q.d_weight_ih, H, q.input_size, Cell::kGates,
+           [&](const G& g, int i) { return g.weight_ih.right(place[i] * B); });
     reduce(parts, q.d_bias_ih, H, 1, Cell::kGates, [&](const G& g, int i) { return g.bias.right(place[i] * B); });
     reduce(parts, q.d_weight_hh, H, H, Cell::kGates, [&](const G& g, int i) { return g.weight_hh.right(i * B); });
     reduce(parts, q.d_bias_hh, H, 1, Cell::kGates,
