@@ -31,6 +31,8 @@ def test_a_small_measurement_from_end_to_end(tiny: Compose, tmp_path: Path, caps
     assert json.loads((tmp_path / "out" / "benchmark.json").read_text()) == found
     assert found["schema"] == SCHEMA
     assert found["clock"] == "wall clock"
+    assert len(found["notes"]) == 1  # the budget of the test is too small, which is said, and three rounds run anyway
+    assert "more than minutes=0.001" in found["notes"][0]
     assert found["sgemm_gflops"]["1"] > 0.1
     assert {"python", "torch"} <= found["versions"].keys()
     assert {"cpu", "cores"} <= found["hardware"].keys()

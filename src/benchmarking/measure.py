@@ -98,8 +98,8 @@ def over_budget(costs: list[float], settings: Settings) -> list[str]:
     if least <= settings.seconds:
         return []
     return [
-        f"rounds={settings.rounds} were to take about {least / 60:.0f} minutes, more than minutes="
-        f"{settings.seconds / 60:g}: fewer shapes, cells, backends or rounds fit."
+        f"rounds={settings.rounds} were to take about {least / 60:.2g} minutes, more than minutes="
+        f"{settings.seconds / 60:g}: fewer shapes, cells, backends or rounds would fit."
     ]
 
 
