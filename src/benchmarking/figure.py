@@ -24,7 +24,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     groups = list(dict.fromkeys((case["mode"], case["threads"]) for case in result["cases"]))
     shapes = list(dict.fromkeys(tuple(case["shape"]) for case in result["cases"]))
@@ -54,13 +54,14 @@ def draw(result: dict[str, Any], path: Path) -> None:
                 )
         panel.axvline(1, color="black", linewidth=0.8)
         panel.set_xscale("log")
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         panel.xaxis.set_minor_formatter(NullFormatter())
         panel.grid(axis="x", which="both", color="0.9", linewidth=0.6)
         panel.set_axisbelow(True)
         on = f"{threads} thread{'s' if threads > 1 else ''}" if result["device"] == "cpu" else "GPU"
         panel.set_title(f"{mode}, {on}", fontsize=10)
-        panel.set_xlabel("times as fast as nn.GRU, nn.LSTM or nn.RNN (median of rounds)")
+        panel.set_xlabel("times as fast as PyTorch's layer (median of rounds)")
     panels[0].set_yticks(range(len(shapes)), [f"({', '.join(map(str, shape))})" for shape in shapes])
     panels[0].set_ylabel("batch, time (steps), input_size, hidden_size")
     panels[0].invert_yaxis()
