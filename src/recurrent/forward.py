@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def run(network: Stack, x: Tensor, lengths: Tensor | None, state: State) -> tuple[Tensor, State]:
     """Run all layers on (batch, time, input_size), padding zero."""
-    choices = network.choices(x.device, network.weight_ih_l0.dtype)
+    choices = network.choices(x.device, network.weight_ih_l0.dtype, inference=not torch.is_grad_enabled())
     whole = getattr(choices[0].backend, "run_stack", None) if len(set(choices)) == 1 and is_plain(network) else None
     # Lengths mean a packed batch to PyTorch, which on a CPU is slower than padded layers, one at a time.
     if whole is not None and (lengths is None or x.is_cuda):

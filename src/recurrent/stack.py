@@ -173,14 +173,14 @@ class Stack(nn.Module):
                 states.append(tuple(self.weight_ih_l0.new_zeros(rows) for _ in layer.cell.states))
         return join_layers(states, self.layers)
 
-    def choices(self, device: torch.device, dtype: torch.dtype) -> list[Choice]:
-        """The backend of each layer.
+    def choices(self, device: torch.device, dtype: torch.dtype, inference: bool = False) -> list[Choice]:
+        """The backend of each layer, while training or (``inference``) where no gradient is wanted.
 
         Raises:
             ValueError: the backend that was asked for cannot run one of them.
         """
         sizes = [(layer.input_size, layer.hidden_size) for layer in self.layers]
-        calls = [CallSpec(*pair, device, dtype, self.recurrent_dropout > 0) for pair in sizes]
+        calls = [CallSpec(*pair, device, dtype, self.recurrent_dropout > 0, inference) for pair in sizes]
         return [choose(self.backend, layer.cell, call) for layer, call in zip(self.layers, calls, strict=True)]
 
     def extra_repr(self) -> str:
@@ -189,7 +189,7 @@ class Stack(nn.Module):
         return f"{self.input_size} -> {layers}, bidirectional={self.bidirectional}, backend={self.backend}"
 
     def resolved_backend(self, device: torch.device | str, dtype: torch.dtype) -> str:
-        """The name of the backend that runs this network there; names joined by "+" where its layers differ."""
+        """The name of the backend that trains this network there; names joined by "+" where its layers differ."""
         return "+".join(dict.fromkeys(choice.name for choice in self.choices(torch.device(device), dtype)))
 
     def backend_reason(self, device: torch.device | str, dtype: torch.dtype) -> str | None:

@@ -7,7 +7,8 @@ import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from src.recurrent import GRU, LSTM, RNN, Stack, map_state
-from src.recurrent.backends.choose import BACKENDS
+from src.recurrent.backends.choose import BACKENDS, choose
+from src.recurrent.backends.spec import CallSpec
 
 REFUSED = [
     (GRU, {"reset_after": False}, r"reset gate before the product \(reset_after=False\)"),
@@ -84,3 +85,16 @@ def test_much_or_little_padding_is_a_packed_batch(make, lengths, dtype):
     gradients = [torch.autograd.grad(loss, list(net.parameters())) for loss, net in pairs]
     for theirs, ours in zip(*gradients, strict=True):
         torch.testing.assert_close(ours.double(), theirs, **close)
+
+
+def test_auto_trains_wide_lstms_by_the_fused_kernels_and_leaves_their_inference_to_torch():
+    device, dtype = torch.device("cpu"), torch.float32
+    cell = LSTM(3, 4).layers[0].cell
+    names = {
+        (size, inference): choose("auto", cell, CallSpec(3, size, device, dtype, inference=inference)).name
+        for size in (64, 256)
+        for inference in (False, True)
+    }
+    if "fused" not in names.values():
+        pytest.skip("no compiler here")
+    assert names == {(64, False): "fused", (64, True): "fused", (256, False): "fused", (256, True): "torch"}

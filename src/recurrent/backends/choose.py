@@ -11,7 +11,7 @@ from .spec import CallSpec, CellSpec
 
 # The fastest first: the order in which "auto" asks them.
 BACKENDS: dict[str, ModuleType] = {"fused": fused, "torch": builtin, "reference": reference}
-ONEDNN_WINS = 256  # hidden size from which oneDNN's LSTM, behind nn.LSTM, is as fast or faster (docs/performance.md)
+ONEDNN_WINS = 256  # hidden size from which oneDNN's LSTM, behind nn.LSTM, is as fast in inference, or faster
 
 
 class Choice(NamedTuple):
@@ -49,6 +49,6 @@ def choose(requested: str, cell: CellSpec, call: CallSpec) -> Choice:
 def slower(cell: CellSpec, call: CallSpec) -> str | None:
     """Why the fused kernels are passed over although they could run; None where they are the fastest."""
     plain = cell.kind == "lstm" and not cell.peepholes and builtin.refusal(cell, call) is None
-    if plain and call.hidden_size >= ONEDNN_WINS:
-        return f"torch's LSTM is as fast as the fused kernels from a hidden_size of {ONEDNN_WINS}"
+    if plain and call.inference and call.hidden_size >= ONEDNN_WINS:
+        return f"in inference torch's LSTM is as fast as the fused kernels from a hidden_size of {ONEDNN_WINS}"
     return None

@@ -102,3 +102,4 @@ class CallSpec:
     device: torch.device
     dtype: torch.dtype
     recurrent_dropout: bool = False
+    inference: bool = False

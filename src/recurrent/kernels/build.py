@@ -4,7 +4,7 @@ One compiler call of seconds; no header of Python or torch, so that any version 
 The file's name holds a hash of the source, the compiler and the CPU: a cache that unlike machines share (a home
 directory on a cluster) serves each its own build and none an instruction that it does not have.
 
-Environment: ``CXX`` names the compiler (default g++, clang++ or c++, the first found), ``GATEBENCH_CACHE`` the
+Environment: ``CXX`` names the compiler (default g++, clang++ or c++, the first found), ``GATEBENCH_CACHE_DIR`` the
 folder of the cache (default ``$XDG_CACHE_HOME/gatebench`` or ``~/.cache/gatebench``).
 """
 
@@ -74,7 +74,7 @@ def sources() -> list[Path]:
 
 def cache_folder() -> Path:
     """Folder of the built libraries."""
-    if folder := os.environ.get("GATEBENCH_CACHE"):
+    if folder := os.environ.get("GATEBENCH_CACHE_DIR"):
         return Path(folder)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatebench"
 

@@ -18,7 +18,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     if not shutil.which("g++"):
         pytest.skip("no g++")
     monkeypatch.delenv("CXX", raising=False)
-    monkeypatch.setenv("GATEBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("GATEBENCH_CACHE_DIR", str(tmp_path / "cache"))
     (tmp_path / "tiny.cpp").write_text('extern "C" int answer() { return 42; }')
     monkeypatch.setattr(build, "SOURCE", tmp_path / "tiny.cpp")
     build.library.cache_clear()
