@@ -133,7 +133,7 @@ def contender(
         network = build(name, "reference" if backend == "compiled" else backend, case, device, seed)
     except ValueError as error:
         raise Refused(str(error)) from error
-    ran = network.resolved_backend(device, torch.float32)
+    ran = network.resolved_backend(device, torch.float32, inference=case.mode == "inference")
     runs: Any = torch.compile(network) if backend == "compiled" else network
     difference = None
     if check and backend != "reference":

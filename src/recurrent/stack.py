@@ -188,9 +188,13 @@ class Stack(nn.Module):
         layers = " -> ".join(f"{layer.cell.kind} {layer.hidden_size}" for layer in self.layers)
         return f"{self.input_size} -> {layers}, bidirectional={self.bidirectional}, backend={self.backend}"
 
-    def resolved_backend(self, device: torch.device | str, dtype: torch.dtype) -> str:
-        """The name of the backend that trains this network there; names joined by "+" where its layers differ."""
-        return "+".join(dict.fromkeys(choice.name for choice in self.choices(torch.device(device), dtype)))
+    def resolved_backend(self, device: torch.device | str, dtype: torch.dtype, inference: bool = False) -> str:
+        """The name of the backend that trains this network there, or (``inference``) runs it where no gradient is wanted.
+
+        Names are joined by "+" where the layers differ.
+        """
+        choices = self.choices(torch.device(device), dtype, inference)
+        return "+".join(dict.fromkeys(choice.name for choice in choices))
 
     def backend_reason(self, device: torch.device | str, dtype: torch.dtype) -> str | None:
         """Why it is not the fastest backend that runs; None when it is, or when it was asked for by name."""
