@@ -189,7 +189,7 @@ class Stack(nn.Module):
         return f"{self.input_size} -> {layers}, bidirectional={self.bidirectional}, backend={self.backend}"
 
     def resolved_backend(self, device: torch.device | str, dtype: torch.dtype, inference: bool = False) -> str:
-        """The name of the backend that trains this network there, or (``inference``) runs it where no gradient is wanted.
+        """The name of the backend that trains this network there, or (``inference``) runs it without gradients.
 
         Names are joined by "+" where the layers differ.
         """
