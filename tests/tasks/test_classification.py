@@ -1,16 +1,19 @@
 """The classifier reads the last valid state of each direction, whatever stands behind it."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from omegaconf import DictConfig
 
-from src.config import Mistake
+from src.config import Mistake, instantiate
 from src.data.batches import Batch, FlatSplit
-from src.data.describe import Classes, Description, Features
+from src.data.describe import Classes, Description, Features, Tokens
 from src.recurrent import GRU
+from src.tasks.build import factory
 from src.tasks.classification import SequenceClassification
 from tests.tasks.tiny import InMemory, measure
 
@@ -104,3 +107,12 @@ def test_data_without_classes_are_refused() -> None:
     music = Description(Features(3), Bits(3), per_step=True, varying_length=True, causal=True)
     with pytest.raises(Mistake, match="one class for each sequence"):
         classifier(music)
+
+
+def test_the_keras_example_has_its_parameters(compose: Callable[..., DictConfig]) -> None:
+    """Embedding 64,000 + GRU 247,296 + tanh layer 49,280 + linear 1,290, as Keras counts them."""
+    cfg = compose("model=keras_mixed")
+    words = Description(Tokens(1000), Classes(tuple("0123456789")), per_step=False, varying_length=True, causal=False)
+    task = instantiate(cfg.task, description=words, network=factory(cfg.model), optimizer=factory(cfg.optimizer))
+    assert task.count_parameters()["recurrent"] == 247_296 + 49_280
+    assert task.count_parameters()["total"] == 361_866
