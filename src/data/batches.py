@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
@@ -208,11 +208,10 @@ class BatchOrder(Sampler[Tensor]):
         return len(self.batches()) // place(self.seed_of_epoch)[1]
 
 
-def padding(order: BatchOrder) -> float:
-    """The share of all steps in an epoch's batches that is padding, from 0 to 1."""
-    batches = [order.lengths[rows] for rows in order.batches()]
-    steps = sum(len(lengths) * int(lengths.max()) for lengths in batches)
-    return 1 - sum(int(lengths.sum()) for lengths in batches) / steps if steps else 0.0
+def padding(sizes: Sequence[Tensor]) -> float:
+    """The share of all steps that is padding, from 0 to 1, in batches of rows with these lengths."""
+    steps = sum(len(lengths) * int(lengths.max()) for lengths in sizes)
+    return 1 - sum(int(lengths.sum()) for lengths in sizes) / steps if steps else 0.0
 
 
 class SeedOfEpoch(Protocol):

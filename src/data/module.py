@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from src.config import Mistake
-from src.data.batches import Batch, BatchOrder, Split, padding
+from src.data.batches import Batch, BatchOrder, Chunk, Split, padding
 from src.data.describe import Description
 from src.data.files import Source
 from src.data.plain import from_plain, to_plain
@@ -170,10 +170,10 @@ class SequenceData(pl.LightningDataModule):
         return self.order(self.splits[name], size, partial(derive, self.seed, "order") if shuffle else None)
 
     def _note_padding(self) -> None:
-        for name in self.splits:
-            order = self._order_of(name, shuffle=name == "train")
-            if isinstance(order, BatchOrder):
-                self.notes[f"{name}/padding"] = round(padding(order), 4)
+        for name, split in self.splits.items():
+            parts = self._order_of(name, shuffle=name == "train")
+            sizes = [part.lengths if isinstance(part, Chunk) else split.lengths[part] for part in parts]
+            self.notes[f"{name}/padding"] = round(padding(sizes), 4)
 
     def order(self, split: Split, size: int, seed_of_epoch: partial[int] | None) -> Sampler[Any]:
         """The sampler of a split: whole sequences, or chunks of them where ``chunk`` is set.

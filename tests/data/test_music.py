@@ -51,6 +51,17 @@ def test_targets_are_the_next_frames_and_padding_is_silent(tiny):
         assert not batch.y[row, steps:].any()
 
 
+def test_padding_is_counted_whole_and_in_chunks(tiny):
+    data, _ = tiny
+    data.setup()
+    # Batches of 2 by length: 4 and 2 steps, 11 and 8 (whichever way they are drawn, one pool holds all).
+    assert data.notes["train/padding"] == round(1 - (4 + 2 + 11 + 8) / (2 * 4 + 2 * 11), 4)
+    assert data.notes["val/padding"] == round(1 - (3 + 5) / (2 * 5), 4)
+    chunked = Music(name="tiny", data_dir=data.data_dir, cache_dir=data.cache_dir, batch_size=2, chunk=3)
+    chunked.setup()
+    assert chunked.notes["val/padding"] == round(1 - (3 + 3 + 2) / (2 * 3 + 2), 4) == 0
+
+
 def test_rolls_stay_bytes_until_they_are_batched(tiny):
     data, _ = tiny
     data.setup()
@@ -120,6 +131,6 @@ def test_the_real_sets_are_what_was_measured(name, tmp_path):
     assert isinstance(sampler, BatchOrder)
     for epoch in range(3):
         sampler.set_epoch(epoch)
-        assert padding(sampler) < most
+        assert padding([sampler.lengths[rows] for rows in sampler]) < most
     assert sorted(torch.cat(sampler.batches()).tolist()) == list(range(pieces[0]))
     assert data.notes["train/padding"] < most
