@@ -9,7 +9,7 @@ SRC = Path(__file__).resolve().parent.parent / "src"
 
 # Floors from the ground; a module may import its own room and the floors below it.
 FLOORS: list[dict[str, str]] = [
-    {"recurrent": "", "config": "", "streams": ""},
+    {"recurrent": "", "config": "", "streams": "", "figures": ""},
     {"data": "config streams"},
     {"tasks": "recurrent data config streams"},
     {"runs": "tasks data recurrent config streams"},

@@ -1,0 +1,1 @@
+"""Pictures: plain functions from arrays to a matplotlib figure, in one palette."""

@@ -1,0 +1,48 @@
+"""An empty matplotlib figure in the project's look, and its files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from src.figures.palette import SETTINGS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """The settings of `src.figures.palette` for the figures that are drawn or written inside."""
+    from matplotlib import rc_context
+
+    settings: Any = SETTINGS  # matplotlib's type for them lists every key there is
+    with rc_context(settings):
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of ``width`` by ``height`` inches that draws without a window."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> list[Path]:
+    """Write a figure as ``path.svg`` and ``path.png`` (200 dpi), the same bytes for the same picture.
+
+    Returns:
+        The two files.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files = [path.with_name(f"{path.name}.{ending}") for ending in ("svg", "png")]
+    for file in files:
+        metadata: dict[str, Any] = {"Date": None} if file.suffix == ".svg" else {"Software": None}
+        with look():
+            figure.savefig(file, metadata=metadata)
+    return files
