@@ -20,7 +20,7 @@ COLOURS = {
     "gru": ("#0072B2", "#6C6FD1", "#2A8C9E", "#8A63A8"),
     "lstm": ("#D55E00", "#C2455A", "#A97500", "#9A5B33"),
     "rnn": ("#009E73", "#6B8E23", "#3F8F5B", "#7B8A52"),
-    "other": ("#AA4499", "#777777", "#B07C3A", "#4F7F8F", "#C05A86"),
+    "other": ("#C86FA0", "#777777", "#8F7330", "#4F7F8F", "#8A5FB0"),
 }
 MARKERS = {"gru": "oDhp", "lstm": "svXH", "rnn": "^<>d", "other": "P*Xd8"}
 DASHES = {"gru": "-", "lstm": "--", "rnn": ":", "other": "-."}

@@ -97,7 +97,7 @@ def test_families() -> None:
 
 
 def test_a_look_does_not_change_between_processes() -> None:
-    assert style("TCN").colour == "#777777", "hash() of a string would change it"
+    assert style("TCN").colour == "#8F7330", "hash() of a string would change it"
 
 
 def test_files_are_the_same_for_the_same_picture(tmp_path: Path) -> None:
