@@ -1,0 +1,1 @@
+"""Finished runs become an answer: read, paired, tested, put into words."""
