@@ -10,6 +10,8 @@ stream             what is drawn from it
 ``order``          which rows make each batch: a function of seed and epoch, so a resumed run needs no state
 ``initialisation`` the weights a network, encoder and head start from
 ``noise``          dropout, zoneout, weight noise while training; its state is kept in the checkpoint
+``generation``     what a model that speaks draws
+``tuning``         the values that a study tries, from the study's seed
 =================  ====================================================================================
 """
 
@@ -20,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-Stream = Literal["split", "order", "initialisation", "noise", "generation"]
+Stream = Literal["split", "order", "initialisation", "noise", "generation", "tuning"]
 
 
 def derive(seed: int, stream: Stream, *more: int) -> int:

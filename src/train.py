@@ -24,10 +24,12 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
     from src.tasks.build import build
     from src.training import ddp
-    from src.training.job import Job
+    from src.training.job import Job, settled
     from src.training.outcome import best_epoch, final_metrics, show
     from src.training.trainer import build_trainer
 
+    if (found := settled(cfg)) is not None:
+        return found
     torch.set_num_threads(cfg.threads)
     metrics: dict[str, float] = {}
     try:
@@ -44,7 +46,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
                 job.log(metrics, trainer.current_epoch, trainer.global_step)
     finally:
         ddp.leave()
-    if job.main:
+    if job.main and not job.part:
         show(job.record)
     return metrics
 

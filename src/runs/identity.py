@@ -16,8 +16,10 @@ INDIFFERENT = (
     "logger",
     "name",
     "tags",
+    "part",
     "ckpt",
     "hydra",
+    "model.budget_tolerance",
     "data.data_dir",
     "data.cache_dir",
     "data.path",
@@ -43,25 +45,48 @@ def identity(config: Mapping[str, Any], *, backend: str, precision: str, data_ch
         precision: as resolved by the trainer.
         data_checksum: of the data as read, so that a moved file is the same and an altered one is not.
     """
-    determining = json.dumps(
-        {
-            "config": without(config, INDIFFERENT),
-            "backend": backend,
-            "precision": precision,
-            "data": data_checksum,
-            "results_version": RESULTS_VERSION,
-        },
-        sort_keys=True,
-        allow_nan=False,
+    return _digest(
+        config=determining(config),
+        backend=backend,
+        precision=precision,
+        data=data_checksum,
+        results_version=RESULTS_VERSION,
     )
-    return hashlib.sha256(determining.encode()).hexdigest()[:16]
+
+
+def planned_identity(config: Mapping[str, Any], files: str = "") -> str:
+    """16 hexadecimal digits of a run that has not begun: its identity as far as it is known before anything is read.
+
+    A study names its runs by it, so that they are found again in milliseconds, and on machines with another backend.
+    What it leaves open, backend, precision and the checksum of the data as read, is in the run's record.
+
+    Args:
+        config: the resolved config as plain dicts; the keys in :data:`INDIFFERENT` are left out.
+        files: a checksum of the user's own files, whose path does not count.
+    """
+    return _digest(config=determining(config), files=files, results_version=RESULTS_VERSION)
+
+
+def _digest(**parts: Any) -> str:
+    text = json.dumps(parts, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def determining(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config without what changes no number: :data:`INDIFFERENT` keys, and the width where a budget decides it."""
+    budget = (config.get("model") or {}).get("budget")
+    idle = ("model.budget", "model.budget_of") if budget is None else ("model.hidden_size",)
+    return without(config, (*INDIFFERENT, *idle))
 
 
 def without(config: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
-    """A copy of a nested config without the dotted ``keys``."""
+    """A copy of a nested config without the dotted ``keys``, and without what is null.
+
+    A key that is null says nothing, so that an option added later leaves the identity of earlier runs as it was.
+    """
     out: dict[str, Any] = {}
     for name, value in config.items():
-        if name in keys:
+        if name in keys or value is None:
             continue
         inner = tuple(key.removeprefix(f"{name}.") for key in keys if key.startswith(f"{name}."))
         out[name] = without(value, inner) if isinstance(value, Mapping) else value

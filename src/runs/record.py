@@ -33,6 +33,10 @@ STALE = 90.0  # seconds after which a run without a sign of life is taken for de
 Status = Literal["running", "finished", "diverged", "failed", "interrupted"]
 
 
+class Busy(Mistake):
+    """Another process holds the directory of a run."""
+
+
 class RunRecord:
     """The directory of a run being written.
 
@@ -55,11 +59,16 @@ class RunRecord:
         """The folder of ``best.ckpt`` and ``last.ckpt``."""
         return self.directory / "checkpoints"
 
-    def begin(self, config: Mapping[str, Any], **facts: Any) -> None:
+    def begin(self, config: Mapping[str, Any], *, once: bool = False, **facts: Any) -> None:
         """Take the directory, write the config and ``result.json`` with status ``running``, and show signs of life.
 
+        Args:
+            config: the run's, as plain dicts.
+            once: refuse a run that has come to its end before.
+            facts: for ``result.json``.
+
         Raises:
-            Mistake: when another process is at work in the directory.
+            Busy: when another process is at work in the directory, or has just finished there.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         self._lock_file = open(self.directory / ".lock", "w")  # noqa: SIM115 - held as long as the run
@@ -67,17 +76,24 @@ class RunRecord:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._lock_file.close()
-            raise Mistake(f"Another process is at work in {self.directory}: let it finish or stop it first.") from None
-        text = OmegaConf.to_yaml(OmegaConf.create(dict(config)))
-        write_atomically(self.directory / "config.yaml", lambda out: out.write(text.encode()))
+            raise Busy(f"Another process is at work in {self.directory}: let it finish or stop it first.") from None
         # What an earlier attempt in this directory wrote stays, but for how it ended.
         earlier = read_record(self.directory) or {}
+        if once and earlier.get("status") in ("finished", "diverged"):
+            self._lock_file.close()
+            raise Busy(f"Another process has just finished the run in {self.directory}: there is nothing left to do.")
+        self.write_config(config)
         earlier.pop("error", None)
         self.content = {**earlier, "schema": SCHEMA, "status": "running", **facts}
         self.content.setdefault("started", time.time())
         self.content["attempts"] = earlier.get("attempts", 0) + 1
         self.write()
         threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Write ``config.yaml``, whole or not at all."""
+        text = OmegaConf.to_yaml(OmegaConf.create(dict(config)))
+        write_atomically(self.directory / "config.yaml", lambda out: out.write(text.encode()))
 
     def note(self, **facts: Any) -> None:
         """Put facts into the record; dicts are merged with what is there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from src.config import Mistake
 from src.data.batches import Batch
 from src.data.describe import Description
 from src.recurrent import Stack, count_parameters
+from src.tasks.budget import Budget
 from src.tasks.carry import Carry
 from src.tasks.encoder import Encoder
 from src.tasks.sequences import SequenceTable
@@ -96,6 +98,8 @@ class Task(pl.LightningModule):
         self.sums = {split: PooledLoss(self.counted) for split in SPLITS}
         self.tables: dict[str, SequenceTable] = {}
         self.carries = {training: Carry() for training in (True, False)}
+        self._clipped: list[Tensor] = []  # one bool for each update of the epoch, where gradients are clipped
+        self.budget: Budget | None = None  # the one by which the network's width was solved
 
     # ------------------------------------------------------------------------------------------- for subclasses
 
@@ -133,6 +137,19 @@ class Task(pl.LightningModule):
 
     # -------------------------------------------------------------------------------------------- for Lightning
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip as the trainer says, and note whether there was something to clip: ``train/clipped`` is the share."""
+        if gradient_clip_val:
+            gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+            norm = nn.utils.get_total_norm(gradients, 2.0 if gradient_clip_algorithm in (None, "norm") else math.inf)
+            self._clipped.append(norm > gradient_clip_val)  # stays on its device, so that a GPU need not wait
+        super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One batch's training loss; logged as ``train/loss``."""
         losses = self.losses(batch)
@@ -164,6 +181,9 @@ class Task(pl.LightningModule):
         for name, metric in self.metrics[split + "_"].items():  # type: ignore[operator]
             values[f"{split}/{name}"] = float(metric.compute())
             metric.reset()
+        if split == "train" and self._clipped:
+            values["train/clipped"] = float(torch.stack(self._clipped).double().mean())
+            self._clipped = []
         leaked = getattr(getattr(self.trainer, "datamodule", None), "leaked", {}).get(split)
         if split == "test" and leaked:
             values[f"test/{self.loss_name}_unleaked"] = self.tables["test"].mean_without(leaked)
@@ -270,14 +290,18 @@ class PooledLoss:
         return self.further[name] / self.count
 
 
+class LooksAhead(Mistake):
+    """A bidirectional network where the prediction at a step may not look past it."""
+
+
 def refuse_looking_ahead(network: nn.Module, description: Description) -> None:
     """Refuse a bidirectional network where the prediction at a step may not look past it.
 
     Raises:
-        Mistake: in one sentence, before training.
+        LooksAhead: in one sentence, before training.
     """
     if description.causal and getattr(network, "num_directions", 1) > 1:
-        raise Mistake(
+        raise LooksAhead(
             "A bidirectional network cannot be trained on this data set: the prediction at step t may not look past "
             "step t, and its backward direction would read the answer; take the one-directional model instead "
             "(e.g. model=gru for model=gru_bi)."

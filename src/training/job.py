@@ -6,6 +6,8 @@ import logging
 import secrets
 import shutil
 import sys
+import traceback
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from src.config import choices, in_words, instantiate, new_run_directory, output_directory, plain
+from src.data.files import write_atomically
 from src.data.module import SequenceData
 from src.runs import machine
 from src.runs.identity import identity
@@ -48,6 +51,9 @@ class Job:
         self.checkpoint: str | None = None
         self.loggers: list[Logger] = []
         self.choices = choices()
+        # Which part of a study this run is (src/studies/plan.py); {} for a run of its own.
+        self.part: dict[str, Any] = self.config.get("part") or {}
+        self._earlier: dict[str, Any] = {}
         self._mirror: Any = None
         self._neighbours = machine.Neighbours()
         if cfg.ckpt not in (None, "auto"):
@@ -55,14 +61,17 @@ class Job:
             self.checkpoint = str(Path(cfg.ckpt).resolve())
 
     def __enter__(self) -> Job:
-        if self.main and self.cfg.ckpt != "auto":
+        if self.main and self.part:
+            self._earlier = read_record(self.record.directory) or {}
+            self._begin(part=self.part, once=True)
+        elif self.main and self.cfg.ckpt != "auto":
             self._begin()
         return self
 
     def _begin(self, **facts: Any) -> None:
         name = self.cfg.name or "-".join([*self.choices.values(), f"seed{self.cfg.seed}"])
         earlier = read_record(self.record.directory) or {}
-        facts.setdefault("id", earlier.get("id") or secrets.token_hex(6))
+        facts.setdefault("id", self.part.get("id") or earlier.get("id") or secrets.token_hex(6))
         self.record.begin(
             self.config,
             name=name,
@@ -86,8 +95,15 @@ class Job:
         backend, reason = backend_of(task, self.cfg.trainer.get("accelerator", "cpu"))
         precision = str(self.cfg.trainer.get("precision", "32-true"))
         name = identity(self.config, backend=backend, precision=precision, data_checksum=data.checksum)
-        if self.cfg.ckpt == "auto":
+        if self.part:
+            self._go_on(name)
+        elif self.cfg.ckpt == "auto":
             self._take_up(name)
+        if task.budget is not None:
+            # On record is the width that was built; whoever rebuilds the run solves to the same again.
+            self.config["model"]["hidden_size"] = task.budget.hidden_size
+            self.record.write_config(self.config)
+            self.record.note(budget=asdict(task.budget))
         self.record.note(
             identity=name,
             backend={"name": backend, "precision": precision, "reason": reason},
@@ -100,6 +116,14 @@ class Job:
             parameters=task.count_parameters(),
             hardware=machine.hardware(),
         )
+
+    def _go_on(self, name: str) -> None:
+        """Take up what an earlier attempt at this part of a study left, if it was the same run to the last digit."""
+        last = self.record.checkpoints / "last.ckpt"
+        if last.is_file() and self._earlier.get("identity") == name:
+            self.checkpoint = str(last.resolve())
+        else:
+            shutil.rmtree(self.record.checkpoints, ignore_errors=True)
 
     def _take_up(self, name: str) -> None:
         """Move to the newest unfinished run of this identity; begin a new one where there is none."""
@@ -123,8 +147,11 @@ class Job:
         if self.cfg.get("logger") is not None:
             facts = self.record.content
             logger = dict(self.cfg.logger)
+            if self.part:  # study / data / model / seed, so that wandb's own pages group runs usefully
+                logger |= {"group": f"{self.part['study']}/{self.part['data']}", "job_type": self.part["phase"]}
+            words = [str(self.part[key]) for key in ("study", "data", "model", "arm") if key in self.part]
             self._mirror = instantiate(
-                {**logger, "tags": [*logger.get("tags", []), *self.cfg.tags]},
+                {**logger, "tags": [*logger.get("tags", []), *self.cfg.tags, *words]},
                 directory=self.record.directory,
                 run_id=facts["id"],
                 name=facts["name"],
@@ -172,11 +199,32 @@ class Job:
             if self.main and self.record.content:
                 self.record.note(memory=machine.peak_memory())
                 self.record.end(status, None if error is None else in_words(error))
+                if status == "failed":
+                    trace_back = "".join(traceback.format_exception(error))
+                    write_atomically(self.record.directory / "traceback.txt", lambda f: f.write(trace_back.encode()))
                 if status == "finished":
                     point_latest(Path(self.cfg.paths.runs_dir), self.record.directory)
                 if status == "interrupted":
                     print("Interrupted: the same command with ckpt=auto goes on from here.", file=sys.stderr)
         return status == "diverged"
+
+
+def settled(cfg: DictConfig) -> dict[str, float] | None:
+    """The metrics of a study's run that is finished already, nothing of one that another process is at; else None.
+
+    Args:
+        cfg: the config of a job that a study has launched; for any other the answer is None.
+    """
+    if not cfg.get("part") or int(getattr(rank_zero_only, "rank", 0)) != 0:
+        return None
+    directory = Path(cfg.paths.run_dir) if cfg.paths.run_dir else new_run_directory(cfg)
+    record = read_record(directory) or {}
+    if record.get("status") in ("finished", "diverged"):
+        return dict(record.get("metrics", {}))
+    if record.get("status") == "running":
+        logging.getLogger(__name__).info("Another process is at work on %s; this one goes on.", directory)
+        return {}
+    return None
 
 
 def backend_of(task: Task, accelerator: str) -> tuple[str, str | None]:

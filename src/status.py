@@ -1,0 +1,38 @@
+"""How far a study is, from another shell: ``python -m src.status study=NAME``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from src.config import command
+
+
+def status(cfg: DictConfig) -> None:
+    """Print what of a study is done, running (with a fresh sign of life), failed and still to come.
+
+    Args:
+        cfg: a config composed from ``conf/status.yaml``.
+
+    Raises:
+        Mistake: when there is no such study.
+    """
+    from rich.console import Console
+
+    from src.studies.progress import Reader, table
+
+    directory = Path(cfg.paths.runs_dir) / cfg.study
+    progress = Reader(directory).read()
+    Console().print(table(progress))
+    for name, sentence in progress.failed.items():
+        print(f"failed: {directory / name}: {sentence}")
+
+
+def main() -> None:
+    """The command line."""
+    command("status", status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Which values a model gets: ranking on validation, and what to do when the best lies at the edge of what was tried."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from src.studies.plan import Settings, Tuning, log_uniform
+
+OUTER = 0.1  # of a range, by logarithm: a choice in there may have its optimum outside
+STEP = 0.3  # of a range's width by which it is extended, with as large a share of its draws
+
+Side = Literal["low", "high"]
+
+
+def worth(record: Mapping[str, Any] | None, mode: str) -> float:
+    """A run's best validation value as a cost: smaller is better, infinite for a run that diverged or failed.
+
+    Args:
+        record: the run's ``result.json``.
+        mode: ``min`` or ``max``, as the monitored metric is better.
+    """
+    best = (record or {}).get("best", {})
+    if (record or {}).get("status") != "finished" or not isinstance(best.get("value"), int | float):
+        return math.inf
+    return float(best["value"]) if mode == "min" else -float(best["value"])
+
+
+def ranked(costs: Mapping[int, float], number: int) -> list[int]:
+    """The ``number`` best trials by cost, the earlier first among equals; none whose cost is infinite.
+
+    >>> ranked({0: 3.0, 1: 1.0, 2: math.inf, 3: 1.0}, 3)
+    [1, 3, 0]
+    """
+    return [trial for trial in sorted(costs, key=lambda t: (costs[t], t)) if math.isfinite(costs[trial])][:number]
+
+
+def edge(values: Sequence[Any], chosen: Any, limits: tuple[float, float] | None) -> Side | None:
+    """On which side of what was tried a choice lies too far out; None where it does not, or where no order is.
+
+    Args:
+        values: what was tried.
+        chosen: one of them.
+        limits: of the range that they were drawn from; None for a list.
+
+    >>> edge([0.001, 0.004, 0.0289], 0.0289, (0.0001, 0.03)), edge([0, 1, 2], 2, None), edge(["a", "b"], "a", None)
+    ('high', 'high', None)
+    """
+    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    if not numbers or len(set(values)) < 2:
+        return None
+    if limits is None:
+        return "low" if chosen == min(values) else "high" if chosen == max(values) else None
+    low, high = map(math.log, limits)
+    place = (math.log(chosen) - low) / (high - low)
+    return "low" if place < OUTER else "high" if place > 1 - OUTER else None
+
+
+def extended_range(limits: tuple[float, float], side: Side) -> tuple[float, float]:
+    """The piece that is added to a range on one side, 0.3 of its width by logarithm, to three digits.
+
+    >>> extended_range((0.0001, 0.03), "high")
+    (0.03, 0.166)
+    """
+    low, high = limits
+    factor = (high / low) ** STEP
+    return (float(f"{low / factor:.3g}"), low) if side == "low" else (high, float(f"{high * factor:.3g}"))
+
+
+def extended_list(values: Sequence[Any], side: Side) -> list[Any]:
+    """One value more on one side, a step as large as the outermost one: by ratio where all are above 0.
+
+    >>> extended_list([16, 32, 64], "high"), extended_list([0.0, 0.2, 0.5], "high"), extended_list([0.0, 0.2], "low")
+    ([128], [0.8], [])
+    """
+    ordered = sorted(values) if side == "high" else sorted(values, reverse=True)
+    inner, outer = ordered[-2], ordered[-1]
+    if min(values) > 0:
+        new = outer * outer / inner
+    else:
+        new = outer + (outer - inner)
+        if new < 0 <= min(values):
+            return []  # below a value of 0 (a rate, a probability) there is nothing
+    return [round(new) if all(isinstance(v, int) for v in values) else float(f"{new:.4g}")]
+
+
+def further_draws(tuning: Tuning, key: str, piece: tuple[float, float], part: int) -> dict[str, list[Any]]:
+    """The values of all tuned keys in the trials of an extension: ``key`` from the new piece, the others as before.
+
+    Args:
+        tuning: the study's.
+        key: whose range is extended.
+        piece: what is added to it.
+        part: 1 for the first extension.
+    """
+    number = max(2, round(STEP * tuning.draws[key]["number"]))
+    found: dict[str, list[Any]] = {}
+    for place, (other, spec) in enumerate(tuning.draws.items()):
+        if isinstance(spec, list):
+            found[other] = list(spec)
+        else:
+            low, high = piece if other == key else (spec["low"], spec["high"])
+            found[other] = log_uniform(low, high, number, tuning.seed, 100 * part + place)
+    return found
+
+
+def tried(trials: Sequence[Settings], key: str) -> list[Any]:
+    """The values of a key over all trials, each once, in order."""
+    return list(dict.fromkeys(trial[key] for trial in trials))

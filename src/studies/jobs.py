@@ -1,0 +1,159 @@
+"""One job of a study: its overrides, and the identity that its directory and its wandb run are named by."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from omegaconf import DictConfig, OmegaConf
+
+from src.config import Mistake, check, plain
+from src.runs.identity import planned_identity
+from src.studies.plan import Plan, Settings
+
+Phase = Literal["trial", "repeat", "final"]
+Compose = Callable[[list[str]], DictConfig]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run that a study needs, before it has a directory.
+
+    Args:
+        phase: trial and repeat choose values on validation, final measures on the test set.
+        model, data, arm: names in the plan.
+        seed: of the run.
+        values: of the tuned keys.
+        id: its planned identity.
+        overrides: what Hydra's launcher is given.
+    """
+
+    phase: Phase
+    model: str
+    data: str
+    arm: str
+    seed: int
+    values: Settings
+    id: str
+    overrides: tuple[str, ...]
+
+    @property
+    def cell(self) -> tuple[str, str]:
+        """Data set and arm: what is tuned by itself."""
+        return self.data, self.arm
+
+
+class Jobs:
+    """Makes jobs of a plan: a config is composed once for each model, data set and arm, and varied from there.
+
+    >>> # jobs = Jobs(plan, compose, Path("runs/smoke")); jobs.job("trial", "gru", "ucr", "main", 1000, {}).id
+
+    Args:
+        plan: the study.
+        compose: from overrides to the config of a job.
+        directory: of the study, absolute.
+        further: overrides of every job that change no number.
+    """
+
+    def __init__(self, plan: Plan, compose: Compose, directory: Path, further: Settings | None = None) -> None:
+        self.plan, self.compose, self.directory, self.further = plan, compose, directory, further or {}
+        self._composed: dict[tuple[str, str, str], tuple[DictConfig, str]] = {}
+
+    def config(self, model: str, data: str, arm: str) -> DictConfig:
+        """The config of a model on a data set in an arm, before seed and tuned values.
+
+        Raises:
+            Mistake: when it cannot be composed, or breaks a rule.
+        """
+        return self._base(model, data, arm)[0]
+
+    def job(self, phase: Phase, model: str, data: str, arm: str, seed: int, values: Settings) -> Job:
+        """The job of one run.
+
+        Raises:
+            Mistake: when a tuned key is not in the config.
+        """
+        cfg, files = self._base(model, data, arm)
+        cfg = cfg.copy()
+        varied = {**values, "seed": seed, "test": phase == "final"}
+        for key, value in varied.items():
+            if OmegaConf.select(cfg, key, default=_ABSENT) is _ABSENT:
+                raise Mistake(f"The study tunes {key}, which the config of model={model} data={data} does not have.")
+            OmegaConf.update(cfg, key, value)
+        check(cfg)
+        name = planned_identity(plain(cfg), files)
+        part = {"study": self.plan.name, "phase": phase, "model": model, "data": data, "arm": arm, "id": name}
+        settings = self.plan.settings_of(model, data, arm) | self.further | varied
+        settings |= {"part": part, "ckpt": "auto", "trainer.enable_progress_bar": False}
+        settings |= {"hydra.sweep.dir": str(self.directory), "hydra.sweep.subdir": name}
+        return Job(phase, model, data, arm, seed, values, name, tuple(override(k, v) for k, v in settings.items()))
+
+    def _base(self, model: str, data: str, arm: str) -> tuple[DictConfig, str]:
+        if (model, data, arm) not in self._composed:
+            settings = (
+                self.plan.settings_of(model, data, arm)
+                | self.further
+                | {"part": {}, "trainer.enable_progress_bar": False}
+            )
+            cfg = self.compose([override(key, value) for key, value in settings.items()]).copy()
+            OmegaConf.set_struct(cfg, False)
+            cfg.pop("hydra", None)
+            check(cfg)
+            self._composed[model, data, arm] = cfg, _files(cfg)
+        return self._composed[model, data, arm]
+
+
+def override(key: str, value: Any) -> str:
+    """A Hydra override that gives ``key`` exactly this value, whatever characters are in it.
+
+    >>> override("optimizer.lr", 0.001), override("data.path", "a b=c"), override("tags", ["x", "it's"])
+    ('optimizer.lr=0.001', "data.path='a b=c'", "tags=['x','it\\\\'s']")
+    """
+    return f"{key}={_text(value)}"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{_text(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(_text(inner) for inner in value) + "]"
+    text = str(value)
+    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_/.-]*", text) and text.lower() not in _WORDS:
+        return text  # a config group wants its choice without quotes
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'" if "\\'" not in text else _hard(text)
+
+
+def _hard(text: str) -> str:
+    raise Mistake(f"The value {text} holds a backslash before a quote, which Hydra cannot read: rename the file.")
+
+
+def _files(cfg: DictConfig) -> str:
+    """SHA-256 over the user's own files at ``data.path``; empty for a named data set, which has its own checksum."""
+    path = OmegaConf.select(cfg, "data.path", default=None)
+    if path is None or not Path(str(path)).exists():
+        return ""
+    root = Path(str(path))
+    digest = hashlib.sha256()
+    for file in _all(root):
+        digest.update(f"{file.relative_to(root)}\0{file.stat().st_size}\0".encode())
+        with open(file, "rb") as content:
+            digest.update(hashlib.file_digest(content, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _all(root: Path) -> Iterable[Path]:
+    return sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
+
+
+_ABSENT = object()
+_WORDS = {"null", "true", "false", "nan", "inf"}

@@ -1,0 +1,116 @@
+"""Between Hydra and a study: the plan from a composed config, jobs through Hydra's launcher, the table at the end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
+
+from src.config import Mistake, in_words
+from src.runs.identity import INDIFFERENT
+from src.studies.jobs import Jobs
+from src.studies.plan import Settings, read_plan
+from src.studies.progress import showing
+from src.studies.run import Study, run_study
+from src.studies.state import StudyState
+
+log = logging.getLogger(__name__)
+
+QUIET = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain", "stream": "ext://sys.stdout"}},
+    "root": {"level": "INFO", "handlers": ["console"]},
+    "loggers": {"hydra": {"level": "WARNING"}},
+}
+
+
+def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig, arguments: Sequence[str]) -> Any:
+    """Run the study that ``config`` holds (called by the sweeper plugin).
+
+    Args:
+        context: Hydra's, whose loader composes the jobs.
+        task_function: what a job runs.
+        config: the master config with its ``study`` node.
+        arguments: the command line's overrides of the task.
+
+    Raises:
+        Mistake: for a plan that is no plan, a launcher that cannot do what it is asked for, or failed runs.
+    """
+    determining, further = split_overrides(arguments, context)
+    plan = read_plan(config.study, determining)
+    directory = (Path(str(config.paths.runs_dir)) / plan.name).resolve()
+    with open_dict(config):
+        # Jobs tell what happens to them by their records; Hydra's line for each would tear the table.
+        config.hydra.hydra_logging = QUIET
+        config.hydra.sweep.dir = str(directory)
+    launcher = Plugins.instance().instantiate_launcher(
+        hydra_context=context, task_function=task_function, config=config
+    )
+    launched = 0
+
+    def launch(batch: Sequence[Sequence[str]]) -> list[str | None]:
+        nonlocal launched
+        first, launched = launched, launched + len(batch)
+        try:
+            returned = launcher.launch(batch, initial_job_idx=first)
+        except Exception as error:  # a launcher's own: a worker that was killed, a queue that refused
+            log.warning("The launcher stopped: %s", in_words(error))
+            return [None] * len(batch)
+        return [failure(job) for job in returned]
+
+    def compose(overrides: list[str]) -> DictConfig:
+        return context.config_loader.load_sweep_config(config, overrides)
+
+    state = StudyState(directory, plan, config_file(plan.name))
+    with showing(directory):
+        return run_study(Study(plan, Jobs(plan, compose, directory, further), state, launch))
+
+
+def split_overrides(arguments: Sequence[str], context: HydraContext) -> tuple[Settings, Settings]:
+    """The command line's overrides for all jobs: those that determine results, and those that do not.
+
+    Raises:
+        Mistake: for lists of values, and for what the study says itself.
+    """
+    determining: Settings = {}
+    further: Settings = {}
+    for given in OverridesParser.create(config_loader=context.config_loader).parse_overrides(list(arguments)):
+        key = given.get_key_element()
+        if key == "experiments" or key.lstrip("+~").split(".")[0] == "study":
+            continue  # they are in the study node already
+        if given.is_sweep_override() or given.is_delete():
+            raise Mistake(f"{given.input_line} cannot be given to a study: what varies, and how, stands in its file.")
+        if key in ("model", "data", "seed", "part", "ckpt", "test", "name"):
+            raise Mistake(f"{given.input_line} cannot be given to a study: its file says which of them there are.")
+        (further if indifferent(key) else determining)[key] = given.value()
+    return determining, further
+
+
+def indifferent(key: str) -> bool:
+    """Whether a key changes no number: where things lie, what is shown."""
+    return any(key == known or key.startswith(f"{known}.") for known in INDIFFERENT)
+
+
+def failure(job: JobReturn) -> str | None:
+    """What a job died of, in one sentence; None where it did not."""
+    if job.status != JobStatus.FAILED:
+        return None
+    error = job._return_value
+    return in_words(error) if isinstance(error, BaseException) else str(error)
+
+
+def config_file(name: str) -> Path | None:
+    """The file of a study, here or at the root."""
+    from hydra_plugins.study_sweeper import ROOT
+
+    found = [f / "experiments" / f"{name}.yaml" for f in (Path.cwd(), ROOT)]
+    return next((file for file in found if file.is_file()), None)
