@@ -10,6 +10,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from src.config import CONF, RULES, check, plain
+from src.tasks.budget import KEYS
 
 FILES = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml"))
 NEEDED = {  # what a user must say
@@ -45,7 +46,7 @@ def test_every_yaml_composes_and_its_targets_take_its_keys(file: Path, compose: 
     found = dict(targets(plain(cfg)))
     assert {"model", "task", "data", "optimizer", "trainer"} <= found.keys()
     for where, node in found.items():
-        keys = set(node) - {"_target_", "_partial_", "_convert_"}
+        keys = set(node) - {"_target_", "_partial_", "_convert_", *(KEYS if where == "model" else ())}
         taken = accepted(get_object(node["_target_"]))
         assert taken is None or keys <= taken, f"{where}: {node['_target_']} does not take {keys - taken}"
 

@@ -1,6 +1,6 @@
 """Recurrent networks: cells one can read, and layers that take the place of PyTorch's."""
 
-from .budget import count_parameters
+from .budget import count_multiply_adds, count_parameters, count_state, nearest_width
 from .cells import GRUCell, LSTMCell, RNNCell
 from .last_valid import last_valid
 from .layers import GRU, LSTM, RNN
@@ -16,10 +16,13 @@ __all__ = [
     "LSTMCell",
     "RNNCell",
     "Stack",
+    "count_multiply_adds",
     "count_parameters",
+    "count_state",
     "detach_state",
     "last_valid",
     "map_state",
+    "nearest_width",
     "select_rows",
     "trace_gates",
 ]

@@ -1,9 +1,13 @@
-"""How many parameters a network has."""
+"""How large a network is: parameters, carried state, work per step; and the width that gives a wanted size."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .parameters import collect
 from .stack import Stack
+
+WIDEST = 2**24  # units; a network that is still too small here does not grow with its width
 
 
 def count_parameters(network: Stack) -> dict[str, int]:
@@ -24,3 +28,53 @@ def count_parameters(network: Stack) -> dict[str, int]:
             if collect(network, suffix).bias_hh is not None:
                 doubled += (len(layer.cell.gates) - apart) * layer.hidden_size
     return {"recurrent": recurrent, "effective": recurrent - doubled}
+
+
+def count_state(network: Stack) -> int:
+    """Count the numbers that a network carries from step to step, over layers and directions; an LSTM has h and c."""
+    return network.num_directions * sum(len(layer.cell.states) * layer.hidden_size for layer in network.layers)
+
+
+def count_multiply_adds(network: Stack) -> int:
+    """Count the multiply-adds of one step of one sequence, over layers and directions.
+
+    Those of weights with inputs and states, peepholes among them: each weight takes part in one per step. What is done
+    unit by unit behind the products (biases, gates, normalisation) is left out.
+    """
+    weights = (
+        getattr(collect(network, suffix), name)
+        for k in range(network.num_layers)
+        for suffix in network.suffixes(k)
+        for name in ("weight_ih", "weight_hh", "weight_peephole")
+    )
+    return sum(weight.numel() for weight in weights if weight is not None)
+
+
+def nearest_width(size: Callable[[int], int], wanted: int) -> tuple[int, int]:
+    """Find the width whose size is nearest to the wanted one.
+
+    >>> nearest_width(lambda width: width * width, 17), nearest_width(lambda width: width * width, 21)
+    ((4, 5), (5, 4))
+
+    Args:
+        size: from a width to the size, larger for a larger width.
+        wanted: the size, at least 1.
+
+    Returns:
+        The nearest width, the narrower of two that are equally near, and the nearest on the other side of ``wanted``
+        (itself where it hits it or is 1).
+
+    Raises:
+        ValueError: no width is large enough.
+    """
+    low, high = 0, 1
+    while size(high) < wanted:
+        if high >= WIDEST:
+            raise ValueError(f"even a width of {high} has {size(high)}")
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if size(middle) < wanted else (low, middle)
+    if low == 0 or size(high) == wanted:
+        return high, high
+    return (low, high) if wanted - size(low) <= size(high) - wanted else (high, low)

@@ -12,6 +12,7 @@ from src.config import instantiate
 from src.data.module import SequenceData
 from src.streams import drawing
 from src.tasks.base import Task
+from src.tasks.budget import solve
 
 
 def build(cfg: DictConfig, kept: Mapping[str, Any] | None = None) -> tuple[SequenceData, Task]:
@@ -28,15 +29,22 @@ def build(cfg: DictConfig, kept: Mapping[str, Any] | None = None) -> tuple[Seque
     if kept is not None and (fitted := kept.get(type(data).__qualname__)):
         data.load_state_dict(fitted)
     description = data.description
-    # Weights come from a stream of their own, so a network of another size changes nothing else.
-    with drawing(cfg.seed, "initialisation"):
+
+    def around(model: DictConfig) -> Task:
         task: Task = instantiate(
             cfg.task,
             description=description,
-            network=factory(cfg.model),
+            network=factory(model),
             optimizer=factory(cfg.optimizer),
             scheduler=factory(cfg.scheduler),
         )
+        return task
+
+    model, budget = solve(cfg.model, around)
+    # Weights come from a stream of their own, so a network of another size changes nothing else.
+    with drawing(cfg.seed, "initialisation"):
+        task = around(model)
+    task.budget = budget
     return data, task
 
 

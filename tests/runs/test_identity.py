@@ -46,6 +46,18 @@ def test_the_order_of_keys_does_not_count() -> None:
     assert identity(dict(reversed(CONFIG.items())), **FACTS) == identity(CONFIG, **FACTS)
 
 
+def test_of_a_width_and_a_budget_the_one_that_does_not_count_is_left_out() -> None:
+    def name(**model: Any) -> str:
+        return identity({**CONFIG, "model": model}, **FACTS)
+
+    assert name(hidden_size=128, budget=None, budget_of="total") == identity(CONFIG, **FACTS)
+    budget = {"budget": 900, "budget_of": "total"}
+    assert name(hidden_size=7, **budget, budget_tolerance=0.1) == name(hidden_size=8, **budget)
+    assert name(hidden_size=7, **budget) != name(hidden_size=7, **{**budget, "budget": 901})
+    assert name(hidden_size=7, **budget) != name(hidden_size=7, **{**budget, "budget_of": "state"})
+    assert name(hidden_size=7, **budget) != name(hidden_size=7)
+
+
 def test_without_leaves_the_original_as_it_was() -> None:
     assert without(CONFIG, INDIFFERENT)["data"] == {"name": "JapaneseVowels", "batch_size": 16}
     assert CONFIG["data"]["data_dir"] == "here"

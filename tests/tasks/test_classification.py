@@ -13,6 +13,7 @@ from src.config import Mistake, instantiate
 from src.data.batches import Batch, FlatSplit
 from src.data.describe import Classes, Description, Features, Tokens
 from src.recurrent import GRU
+from src.tasks.budget import without_budget
 from src.tasks.build import factory
 from src.tasks.classification import SequenceClassification
 from tests.tasks.tiny import InMemory, measure
@@ -113,6 +114,7 @@ def test_the_keras_example_has_its_parameters(compose: Callable[..., DictConfig]
     """Embedding 64,000 + GRU 247,296 + tanh layer 49,280 + linear 1,290, as Keras counts them."""
     cfg = compose("model=keras_mixed")
     words = Description(Tokens(1000), Classes(tuple("0123456789")), per_step=False, varying_length=True, causal=False)
-    task = instantiate(cfg.task, description=words, network=factory(cfg.model), optimizer=factory(cfg.optimizer))
+    network, optimizer = factory(without_budget(cfg.model)), factory(cfg.optimizer)
+    task = instantiate(cfg.task, description=words, network=network, optimizer=optimizer)
     assert task.count_parameters()["recurrent"] == 247_296 + 49_280
     assert task.count_parameters()["total"] == 361_866

@@ -1,0 +1,133 @@
+"""The width of a network from what it may cost: ``model.budget`` parameters, state or work per step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from src.config import Mistake, find_class
+from src.recurrent import Stack, count_multiply_adds, count_state, nearest_width
+
+if TYPE_CHECKING:
+    from src.tasks.base import Task
+
+KEYS = ("budget", "budget_of", "budget_tolerance")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A budget that was asked for and what it came to.
+
+    >>> Budget(of="recurrent", wanted=18800, actual=18630, error=-0.009, hidden_size=46).hidden_size
+    46
+
+    Args:
+        of: what is counted; see :func:`size_of`.
+        wanted: how much of it.
+        actual: how much the network has.
+        error: ``actual / wanted - 1``.
+        hidden_size: the width.
+    """
+
+    of: str
+    wanted: int
+    actual: int
+    error: float
+    hidden_size: int
+
+
+def without_budget(model: DictConfig, **changed: Any) -> DictConfig:
+    """A copy of a model's config as its class takes it, some keys changed."""
+    plain: Any = OmegaConf.to_container(model, resolve=True)
+    return OmegaConf.create({key: value for key, value in {**plain, **changed}.items() if key not in KEYS})
+
+
+def solve(model: DictConfig, build: Callable[[DictConfig], Task]) -> tuple[DictConfig, Budget | None]:
+    """Put the width that meets the budget into a model's config.
+
+    Args:
+        model: with ``budget`` and, beside it, ``budget_of``, ``budget_tolerance`` and ``hidden_size``.
+        build: from a model's config without the budget's keys to the task around it.
+
+    Returns:
+        The config as the network's class takes it, and the budget; None where there is none.
+
+    Raises:
+        Mistake: there is no single width to solve, the size cannot be counted, or no width comes near enough.
+    """
+    import torch
+
+    wanted = model.get("budget")
+    if wanted is None:
+        return without_budget(model), None
+    of, tolerance = str(model.get("budget_of", "recurrent")), float(model.get("budget_tolerance", 0.02))
+    asked = f"model.budget={wanted}"
+    if "hidden_size" not in model:
+        raise Mistake(
+            f"{asked} solves hidden_size, which {model._target_} does not have in this config: take another model, or "
+            "model.budget=null."
+        )
+    if OmegaConf.is_list(model.hidden_size):
+        raise Mistake(
+            f"{asked} solves one hidden_size for all layers, but model.hidden_size={list(model.hidden_size)} is a "
+            "list: give one of the two."
+        )
+    # Counting needs shapes alone; "auto" and "fused" would look for their kernels on the device meta.
+    cheap = {"backend": "reference"} if "backend" in model and _is_ours(model._target_) else {}
+
+    @cache
+    def size(width: int) -> int:
+        with torch.device("meta"):
+            task = build(without_budget(model, hidden_size=width, **cheap))
+        return size_of(task, of)
+
+    try:
+        width, other = nearest_width(size, wanted)
+    except ValueError as error:
+        if isinstance(error, Mistake):
+            raise
+        raise Mistake(f"{asked} is out of reach of {model._target_}: {error}.") from error
+    error_of = size(width) / wanted - 1
+    if abs(error_of) > tolerance:
+        near = " and ".join(f"hidden_size={w} has {size(w)}" for w in sorted({width, other}))
+        raise Mistake(
+            f"No width meets {asked} ({of}) within {100 * tolerance:g} %: {near}; ask for one of these, or for a "
+            "larger model.budget_tolerance."
+        )
+    return without_budget(model, hidden_size=width), Budget(of, wanted, size(width), error_of, width)
+
+
+def _is_ours(target: str) -> bool:
+    try:
+        return issubclass(find_class(target), Stack)
+    except (ImportError, ValueError, TypeError):  # building it says what is wrong
+        return False
+
+
+def size_of(task: Task, of: str) -> int:
+    """How large a task's network is.
+
+    Args:
+        task: as built.
+        of: ``recurrent`` (parameters of the recurrent network), ``total`` (with encoder and head), both with two bias
+            vectors that only add up counted once; ``state`` (numbers carried per step) or ``flops`` (multiply-adds per
+            step of the recurrent layers).
+
+    Raises:
+        Mistake: for state or flops of a network that is not built from our layers.
+    """
+    counts, network = task.count_parameters(), task.network
+    if of == "recurrent":
+        return counts["effective"]
+    if of == "total":
+        return counts["total"] - counts["recurrent"] + counts["effective"]
+    if not isinstance(network, Stack):
+        raise Mistake(
+            f"model.budget_of={of} cannot be counted for {type(network).__name__}, a network of your own: it must be "
+            "recurrent or total."
+        )
+    return count_state(network) if of == "state" else count_multiply_adds(network)
