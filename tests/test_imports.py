@@ -12,6 +12,7 @@ FLOORS: list[dict[str, str]] = [
     {"recurrent": "", "config": "", "streams": "", "figures": ""},
     {"data": "config streams"},
     {"tasks": "recurrent data config streams"},
+    {"exporting": "tasks recurrent data config streams"},
     {"runs": "tasks data recurrent config streams"},
     {"training": "runs tasks data recurrent config streams"},
     {"benchmarking": "training runs tasks data recurrent config streams"},
@@ -22,6 +23,7 @@ FLOORS: list[dict[str, str]] = [
         "prepare": "data config",
         "benchmark": "benchmarking config",
         "overhead": "benchmarking config",
+        "export": "exporting runs data config",
     },
 ]
 ALLOWED = {room: {room, *below.split()} for floor in FLOORS for room, below in floor.items()}

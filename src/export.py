@@ -1,0 +1,61 @@
+"""Take a trained run away as an ONNX model: ``python -m src.export run=DIR``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from src.config import Mistake, command
+
+
+def export(cfg: DictConfig) -> Path:
+    """Rebuild a run, write its task as one ONNX graph, and compare the two in onnxruntime before that.
+
+    Args:
+        cfg: a config composed from ``conf/export.yaml``.
+
+    Returns:
+        The model's file; `src.exporting.model.to_onnx` says what goes in and out.
+
+    Raises:
+        Mistake: when ``run`` is no run, or has what ONNX's recurrent operators cannot express.
+    """
+    import torch
+
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise Mistake("Export needs the packages onnx and onnxruntime: pip install 'gatebench[export]'.") from error
+
+    from src.data.files import write_atomically
+    from src.exporting.check import check
+    from src.exporting.model import to_onnx
+    from src.runs.load import load_run
+
+    torch.set_num_threads(cfg.threads)
+    run = load_run(cfg.run, cfg.ckpt, read_data=False)
+    facts = {"run": run.record["name"], "id": run.record["id"], "checkpoint": cfg.ckpt}
+    model = to_onnx(run.task, state=cfg.state, facts=facts)
+    worst = check(model, run.task)
+    path = Path(cfg.output or run.directory / "model.onnx")
+    write_atomically(path, lambda out: out.write(model.SerializeToString()))
+    names = ", ".join(f"{value.name} {form(value)}" for value in (*model.graph.input, *model.graph.output))
+    print(f"{path}: {names}; onnxruntime differs from the run by at most {worst:.1g}")
+    return path
+
+
+def form(value: object) -> str:
+    """The dimensions of an ONNX input or output in brackets."""
+    dimensions = value.type.tensor_type.shape.dim  # type: ignore[attr-defined]
+    return f"({', '.join(d.dim_param or str(d.dim_value) for d in dimensions)})"
+
+
+def main() -> None:
+    """The command line."""
+    command("export", export)
+
+
+if __name__ == "__main__":
+    main()

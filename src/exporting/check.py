@@ -1,0 +1,159 @@
+"""An exported model held against the task that it came from, in onnxruntime, on batches of random form."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from src.config import Mistake
+from src.data.batches import Batch
+from src.data.describe import Tokens
+from src.exporting.model import state_names
+from src.recurrent import select_rows
+from src.recurrent.state import State, join_layers, split_layers
+from src.streams import derive
+from src.tasks.base import Task
+from src.tasks.forecasting import Forecasting
+from src.tasks.regression import SequenceRegression
+from src.tasks.waveform import Waveform
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+TOLERANCE = 1e-5  # of numbers up to 1; relative to those that are larger
+FORMS = ((1, 1), (1, 17), (5, 9), (12, 40), (3, 120))  # batch, time
+Arrays = dict[str, np.ndarray]
+
+
+def check(model: ModelProto, task: Task, seed: int = 0) -> float:
+    """Run the model in onnxruntime on padded batches of random numbers, lengths and states.
+
+    Every output is compared with what the run says of each sequence alone, cut to its length.
+
+    Args:
+        model: as `to_onnx` made it.
+        task: where it came from, in evaluation mode.
+        seed: of the random batches.
+
+    Returns:
+        The largest difference, relative to values above 1.
+
+    Raises:
+        Mistake: an output has another form, or differs by more than :data:`TOLERANCE`.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    generator = torch.Generator().manual_seed(derive(seed, "generation"))
+    worst = 0.0
+    for batch, time in FORMS:
+        given = random_inputs(task, batch, time, generator, state=len(session.get_inputs()) > 2)
+        found = dict(zip(names, session.run(names, {k: v.numpy() for k, v in given.items()}), strict=True))
+        state = state_of(task, given)
+        for row, length in enumerate(given["lengths"].tolist()):
+            expected = alone(task, given["input"][row : row + 1, :length], select_rows(state, torch.tensor([row])))
+            theirs = {name: row_of(task, name, found[name], row, length) for name in names}
+            worst = max(worst, *(difference(name, expected[name], theirs[name]) for name in names))
+    if not worst <= TOLERANCE:
+        raise Mistake(
+            f"The exported graph differs from the run by {worst:.2g}, more than {TOLERANCE:g}: nothing was written."
+        )
+    return worst
+
+
+def random_inputs(task: Task, batch: int, time: int, generator: torch.Generator, *, state: bool) -> dict[str, Tensor]:
+    """Inputs of a model by name: random lengths, standard normal features or uniform tokens, states in (-1, 1)."""
+    form = task.description.input
+    if isinstance(form, Tokens):
+        x = torch.randint(form.vocabulary, (batch, time), generator=generator)
+    else:
+        x = torch.randn(batch, time, form.size, generator=generator)
+    given = {"input": x, "lengths": torch.randint(1, time + 1, (batch,), generator=generator)}
+    network: Any = task.network
+    for names, layer in zip(state_names(network), network.layers, strict=True) if state else ():
+        form_of_state = (network.num_directions, batch, layer.hidden_size)
+        given |= {name: 2 * torch.rand(form_of_state, generator=generator) - 1 for name in names}
+    return given
+
+
+def state_of(task: Task, given: dict[str, Tensor]) -> State:
+    """The state before the first step: the one among the inputs, or the network's own."""
+    network: Any = task.network
+    names = state_names(network)
+    if names[0][0] not in given:
+        return network.initial_state(len(given["lengths"]))
+    return join_layers([tuple(given[name] for name in of_layer) for of_layer in names], network.layers)
+
+
+@torch.no_grad()
+def alone(task: Task, x: Tensor, state: State) -> Arrays:
+    """What the run says of one whole sequence (1, time, ...) from a state on, by the names of a model's outputs."""
+    network: Any = task.network
+    last: list[State] = []
+    hooks = [
+        network.register_forward_pre_hook(lambda _, args, keywords: ((args[0], state), keywords), with_kwargs=True),
+        network.register_forward_hook(lambda _, args, output: last.append(output[1])),
+    ]
+    try:
+        found = says(task, x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    for names, values in zip(state_names(network), split_layers(last[0], network.layers), strict=True):
+        found |= {f"{name}_last": value[:, 0] for name, value in zip(names, values, strict=True)}
+    return {name: value.numpy() for name, value in found.items()}
+
+
+@singledispatch
+def says(task: Any, x: Tensor) -> dict[str, Tensor]:
+    """The outputs of a task for one whole sequence, without its dimension."""
+    return {"logits": task(whole(x))[0]}
+
+
+@says.register
+def _(task: SequenceRegression, x: Tensor) -> dict[str, Tensor]:
+    return {"values": task(whole(x))[0]}
+
+
+@says.register
+def _(task: Waveform, x: Tensor) -> dict[str, Tensor]:
+    return {name: value[0] for name, value in zip(("logits", "mean", "log_scale"), task(whole(x)), strict=True)}
+
+
+@says.register
+def _(task: Forecasting, x: Tensor) -> dict[str, Tensor]:
+    if task.strategy == "recursive":
+        return {"next_row": task.predict_future(x, 1)[0]}
+    return {"forecast": task.predict_future(x, task.horizon)[0]}
+
+
+def whole(x: Tensor) -> Batch:
+    """One sequence as a batch."""
+    return Batch(x, torch.zeros(1), torch.tensor([x.shape[1]]), torch.zeros(1, dtype=torch.int64))
+
+
+def row_of(task: Task, name: str, values: np.ndarray, row: int, length: int) -> np.ndarray:
+    """One sequence's part of an output: its valid steps, or the last of them where the run says no others."""
+    if name.endswith("_last"):
+        return values[:, row]
+    if name == "next_row":
+        return values[row, length - 1 : length]
+    return values[row, :length] if task.description.per_step else values[row]
+
+
+def difference(name: str, ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The largest difference, relative to values above 1.
+
+    Raises:
+        Mistake: the shapes differ.
+    """
+    if ours.shape != theirs.shape:
+        raise Mistake(f"The exported graph gives {name} the shape {theirs.shape} and the run {ours.shape}.")
+    return float((np.abs(ours - theirs) / np.maximum(1, np.abs(ours))).max())

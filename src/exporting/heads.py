@@ -1,0 +1,160 @@
+"""What stands around the recurrent network: encoder, pooling and head of each task, as ONNX nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import nn
+
+from src.config import Mistake
+from src.exporting.graph import Graph, Shape
+from src.tasks.base import Task
+from src.tasks.classification import SequenceClassification
+from src.tasks.encoder import Encoder
+from src.tasks.forecasting import Forecasting
+from src.tasks.language_model import LanguageModel
+from src.tasks.music import PolyphonicMusic
+from src.tasks.per_step import PerStepClassification
+from src.tasks.regression import SequenceRegression
+from src.tasks.waveform import Waveform
+
+Network = Callable[[str], str]  # from the value that the network reads to that of its output
+Outputs = dict[str, tuple[str, Shape]]
+EACH_STEP: Shape = ("batch", "time")
+
+
+class Given(NamedTuple):
+    """What a head may use: the graph, the input as it came, its lengths int64 (batch,), and the recurrent network."""
+
+    graph: Graph
+    x: str
+    lengths: str
+    network: Network
+
+
+@singledispatch
+def outputs(task: Task, given: Given) -> Outputs:
+    """The outputs of a task by name, with their shapes.
+
+    Raises:
+        Mistake: no graph is known for the task.
+    """
+    raise Mistake(f"{type(task).__name__} is no task of src.tasks: no graph is known for its head.")
+
+
+@outputs.register
+def _(task: SequenceClassification, given: Given) -> Outputs:
+    return {"logits": (linear(given.graph, task.head, pooled(task, given)), ("batch", task.classes))}
+
+
+@outputs.register
+def _(task: SequenceRegression, given: Given) -> Outputs:
+    size = task.head.out_features
+    if task.description.per_step:
+        return {"values": (at_each_step(task, given), (*EACH_STEP, size))}
+    return {"values": (linear(given.graph, task.head, pooled(task, given)), ("batch", size))}
+
+
+@outputs.register(PerStepClassification)
+@outputs.register(LanguageModel)
+@outputs.register(PolyphonicMusic)
+def _(task: Any, given: Given) -> Outputs:
+    return {"logits": (at_each_step(task, given), (*EACH_STEP, task.head.out_features))}
+
+
+@outputs.register
+def _(task: Waveform, given: Given) -> Outputs:
+    graph, k, d = given.graph, task.mixtures, task.samples
+    logits, mean, scale = graph.nodes(
+        "Split", 3, at_each_step(task, given), graph.constant([k, k * d, k * d]), axis=-1
+    )  # fmt: skip
+    apart = graph.constant([0, 0, k, d])
+    least = graph.constant(np.float32(task.min_log_scale))
+    raised = graph.node("Softplus", graph.node("Sub", graph.node("Reshape", scale, apart), least))
+    return {
+        "logits": (logits, (*EACH_STEP, k)),
+        "mean": (graph.node("Reshape", mean, apart), (*EACH_STEP, k, d)),
+        "log_scale": (graph.node("Add", raised, least), (*EACH_STEP, k, d)),
+    }
+
+
+@outputs.register
+def _(task: Forecasting, given: Given) -> Outputs:
+    graph, size = given.graph, task.targets
+    if task.strategy == "recursive":
+        change = linear(graph, task.head, given.network(given.x))
+        row = graph.node("Add", given.x, change) if task.relative else change
+        return {"next_row": (row, (*EACH_STEP, size))}
+    shape: Shape = ("batch", task.horizon, size)
+    read, rows = given.x, graph.constant([0, task.horizon, size])
+    if not task.relative:
+        return {"forecast": (graph.node("Reshape", linear(graph, task.head, last(task, given, read)), rows), shape)}
+    at_the_end = at_last_step(graph, given.x, given.lengths)  # (batch, features)
+    forecast_columns = np.zeros(task.encoder.output_size, np.float32)
+    forecast_columns[task.columns.numpy()] = 1
+    level = graph.node(
+        "Unsqueeze", graph.node("Mul", at_the_end, graph.constant(forecast_columns)), graph.constant([1])
+    )
+    change = linear(graph, task.head, last(task, given, graph.node("Sub", read, level)))
+    targets = graph.node("Gather", level, graph.constant(task.columns.numpy()), axis=2)
+    return {"forecast": (graph.node("Add", graph.node("Reshape", change, rows), targets), shape)}
+
+
+# ------------------------------------------------------------------------------------------------------------- parts
+
+
+def encode(graph: Graph, encoder: Encoder, x: str) -> str:
+    """Tokens to their embeddings; features as they are."""
+    if encoder.embedding is None:
+        return x
+    return graph.node("Gather", graph.constant(encoder.embedding.weight.detach().cpu().float().numpy()), x, axis=0)
+
+
+def linear(graph: Graph, head: nn.Linear, x: str) -> str:
+    """``x W' + b`` over the last dimension."""
+    product = graph.node("MatMul", x, graph.constant(head.weight.detach().cpu().float().numpy().T))
+    return graph.node("Add", product, graph.constant(head.bias.detach().cpu().float().numpy()))
+
+
+def at_each_step(task: Any, given: Given) -> str:
+    """The head at every step: (batch, time, out)."""
+    return linear(given.graph, task.head, given.network(given.x))
+
+
+def pooled(task: Any, given: Given) -> str:
+    """What a head of whole sequences reads, as `src.tasks.classification.POOLINGS` has it: (batch, output_size)."""
+    if task.pooling == "last":
+        return last(task, given, given.x)
+    graph, output = given.graph, given.network(given.x)
+    steps = graph.node("Squeeze", graph.size(output, 1), graph.constant([0]))
+    counted = graph.node("Range", graph.constant(np.int64(0)), steps, graph.constant(np.int64(1)))
+    valid = graph.node("Less", counted, graph.node("Unsqueeze", given.lengths, graph.constant([1])))
+    mask = graph.node("Unsqueeze", valid, graph.constant([2]))
+    if task.pooling == "max":
+        lowest = graph.constant(np.float32(np.finfo(np.float32).min))
+        return graph.node("ReduceMax", graph.node("Where", mask, output, lowest), axes=[1], keepdims=0)
+    total = graph.node("ReduceSum", output, graph.constant([1]), keepdims=0)  # zero past a row's length
+    number = graph.node("Cast", graph.node("Unsqueeze", given.lengths, graph.constant([1])), to=1)
+    return graph.node("Div", total, number)
+
+
+def last(task: Any, given: Given, x: str) -> str:
+    """`src.recurrent.last_valid` of the network's output for ``x``: (batch, output_size)."""
+    graph, output = given.graph, given.network(x)
+    at_the_end = at_last_step(graph, output, given.lengths)
+    if task.network.num_directions == 1:
+        return at_the_end
+    half = task.network.output_size // 2
+    at_the_start = graph.node("Gather", output, graph.constant(np.int64(0)), axis=1)
+    forward, _ = graph.nodes("Split", 2, at_the_end, graph.constant([half, half]), axis=1)
+    _, backward = graph.nodes("Split", 2, at_the_start, graph.constant([half, half]), axis=1)
+    return graph.node("Concat", forward, backward, axis=1)
+
+
+def at_last_step(graph: Graph, x: str, lengths: str) -> str:
+    """(batch, features) of each row's last valid step."""
+    where = graph.node("Unsqueeze", graph.node("Sub", lengths, graph.constant([1])), graph.constant([1]))
+    return graph.node("GatherND", x, where, batch_dims=1)

@@ -1,0 +1,142 @@
+"""A `Stack` as the ONNX operators GRU, LSTM and RNN, one node for each layer.
+
+ONNX orders the rows of its weights z, r, n (GRU) and i, o, f, g (LSTM, peepholes i, o, f), keeps the old state where
+z is 1, and reads (time, batch, features); ``linear_before_reset`` is our ``reset_after``
+(https://onnx.ai/onnx/operators/onnx__GRU.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from src.config import Mistake
+from src.exporting.graph import Graph
+from src.recurrent import Stack
+from src.recurrent.backends.builtin import flip_update_gate
+from src.recurrent.backends.spec import CellSpec
+from src.recurrent.parameters import collect
+from src.recurrent.state import split_layers
+
+OPERATORS = {"gru": "GRU", "lstm": "LSTM", "rnn": "RNN"}
+ORDER = {
+    "gru": ("update", "reset", "candidate"),
+    "lstm": ("input", "output", "forget", "candidate"),
+    "rnn": ("candidate",),
+}
+PEEPHOLES = (0, 2, 1)  # ours are i, f, o
+
+States = list[tuple[str, ...]]  # for each layer the names of its states' values, (directions, batch, hidden_size)
+
+
+def check_expressible(network: Any) -> None:
+    """Refuse what the operators cannot express.
+
+    Raises:
+        Mistake: names it.
+    """
+    if not isinstance(network, Stack):
+        raise Mistake(
+            f"{type(network).__name__} is no network of src.recurrent, whose equations the ONNX operators GRU, LSTM "
+            "and RNN compute: it cannot be exported."
+        )
+    for layer in network.layers:
+        if layer.cell.layer_norm:
+            raise Mistake(
+                "This run cannot be exported: its cells normalise inside the step (model.layer_norm=true), which the "
+                "ONNX operators GRU, LSTM and RNN do not."
+            )
+        if layer.cell.zoneout:
+            raise Mistake(
+                f"This run cannot be exported: with model.zoneout={layer.cell.zoneout} each state keeps that share of "
+                "the old one in evaluation too, which the ONNX operators GRU, LSTM and RNN do not."
+            )
+
+
+def stack(graph: Graph, network: Stack, x: str, lengths: str, states: States | None) -> tuple[str, States]:
+    """The layers of a network.
+
+    Args:
+        graph: gets the nodes.
+        network: which the operators can express.
+        x: (batch, time, input_size).
+        lengths: int64 (batch,).
+        states: the state before the first step; None: the network's own.
+
+    Returns:
+        The output (batch, time, output_size), zero past a row's length, and the state after the last valid step.
+    """
+    steps = graph.node("Cast", lengths, to=6)  # int32, as the operators want it
+    states = initial_states(graph, network, x) if states is None else states
+    x, last = graph.node("Transpose", x, perm=[1, 0, 2]), []
+    for k, old in enumerate(states):
+        output, new = layer(graph, network, k, x, steps, old)
+        width = network.layers[k].hidden_size * network.num_directions
+        residual = network.residual and k > 0 and width == network.layers[k].input_size
+        x = graph.node("Add", output, x) if residual else output
+        last.append(new)
+    return graph.node("Transpose", x, perm=[1, 0, 2]), last
+
+
+def layer(
+    graph: Graph, network: Stack, k: int, x: str, steps: str, old: tuple[str, ...]
+) -> tuple[str, tuple[str, ...]]:
+    """Layer k in its directions: (time, batch, ...) to (time, batch, directions*hidden_size), and its new state."""
+    spec = network.layers[k]
+    kind = spec.cell.kind
+    tensors = weights(network, k)
+    inputs = [x, *(graph.constant(tensors[name]) if name in tensors else "" for name in ("W", "R", "B")), steps, *old]
+    if "P" in tensors:
+        inputs.append(graph.constant(tensors["P"]))
+    attributes: dict[str, Any] = {"hidden_size": spec.hidden_size}
+    attributes["direction"] = "bidirectional" if network.bidirectional else "forward"
+    if kind == "gru":
+        attributes["linear_before_reset"] = int(spec.cell.reset_after)
+    output, *new = graph.nodes(OPERATORS[kind], 1 + len(old), *inputs, **attributes)
+    side_by_side = graph.node("Transpose", output, perm=[0, 2, 1, 3])
+    width = spec.hidden_size * network.num_directions
+    return graph.node("Reshape", side_by_side, graph.constant([0, 0, width])), tuple(new)
+
+
+def weights(network: Stack, k: int) -> dict[str, np.ndarray]:
+    """W, R, B (both biases in a row) and P of layer k, (directions, ...), in ONNX's order and convention."""
+    cell, rows = network.layers[k].cell, []
+    for suffix in network.suffixes(k):
+        p = collect(network, suffix)
+        if cell.kind == "gru" and cell.update_gate == "takes":
+            p = flip_update_gate(p)
+        row = {"W": reordered(cell, p.weight_ih), "R": reordered(cell, p.weight_hh)}
+        if p.bias_ih is not None:
+            second = reordered(cell, p.bias_hh) if p.bias_hh is not None else np.zeros(len(p.bias_ih), np.float32)
+            row["B"] = np.concatenate([reordered(cell, p.bias_ih), second])
+        if p.weight_peephole is not None:
+            row["P"] = blocks(p.weight_peephole, PEEPHOLES)
+        rows.append(row)
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def reordered(cell: CellSpec, tensor: Tensor) -> np.ndarray:
+    """Rows by gate in ONNX's order."""
+    return blocks(tensor, [cell.gates.index(gate) for gate in ORDER[cell.kind]])
+
+
+def blocks(tensor: Tensor, order: Sequence[int]) -> np.ndarray:
+    """Equal blocks of rows in another order, float32."""
+    parts = tensor.detach().cpu().float().chunk(len(order))
+    return np.concatenate([parts[index].numpy() for index in order])
+
+
+def initial_states(graph: Graph, network: Stack, x: str) -> States:
+    """The network's own state before the first step (zeros, or what it learned), for as many rows as ``x`` has."""
+    batch, states = graph.size(x, 0), []
+    for tensors in split_layers(network.initial_state(1), network.layers):
+        values = []
+        for tensor in tensors:
+            directions, _, width = tensor.shape
+            shape = graph.node("Concat", graph.constant([directions]), batch, graph.constant([width]), axis=0)
+            values.append(graph.node("Expand", graph.constant(tensor.detach().cpu().float().numpy()), shape))
+        states.append(tuple(values))
+    return states

@@ -1,0 +1,76 @@
+"""A task with its weights as one ONNX model."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from src.data.describe import Classes, Tokens, Values
+from src.exporting.graph import Graph, Shape
+from src.exporting.heads import Given, encode, outputs
+from src.exporting.layers import States, check_expressible, stack
+from src.tasks.base import Task
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+
+def to_onnx(task: Task, *, state: bool = False, facts: dict[str, str] | None = None) -> ModelProto:
+    """The graph of a task in evaluation: batch and time are free, every length is an input.
+
+    Inputs: ``input``, (batch, time, features) float32 or (batch, time) int64 for tokens; ``lengths``, int64 (batch,),
+    each 1..time; with ``state`` also ``hidden_l0``, ``cell_l0``, ... (directions, batch, hidden_size), one for each
+    layer, and the outputs ``hidden_l0_last``, ... from which a further part of the sequences goes on. The outputs by
+    task: ``logits`` (before softmax or sigmoid), ``values``, ``forecast``, ``next_row`` (a recursive forecast's one
+    step), or ``logits``, ``mean`` and ``log_scale`` of a mixture of Gaussians. All are on the run's own scale; the
+    metadata has names, means and scales.
+
+    Args:
+        task: of `src.tasks`, with a network of `src.recurrent`.
+        state: whether the state comes in and goes out.
+        facts: for the metadata.
+
+    Raises:
+        Mistake: ONNX's recurrent operators cannot express the network, or no graph is known for the task.
+    """
+    network = task.network
+    check_expressible(network)
+    graph, tokens = Graph(), isinstance(task.description.input, Tokens)
+    shape: Shape = ("batch", "time") if tokens else ("batch", "time", task.encoder.output_size)
+    x = graph.input("input", "int64" if tokens else "float32", shape)
+    lengths = graph.input("lengths", "int64", ("batch",))
+    names = state_names(network)
+    given_states: States | None = None
+    if state:
+        given_states = [
+            tuple(graph.input(n, "float32", (network.num_directions, "batch", layer.hidden_size)) for n in of_layer)
+            for of_layer, layer in zip(names, network.layers, strict=True)
+        ]
+    last: States = []
+
+    def recurrent(value: str) -> str:
+        output, new = stack(graph, network, encode(graph, task.encoder, value), lengths, given_states)
+        last[:] = new
+        return output
+
+    for name, (value, form) in outputs(task, Given(graph, x, lengths, recurrent)).items():
+        graph.output(name, value, form)
+    for of_layer, values, layer in zip(names, last, network.layers, strict=True) if state else ():
+        for name, value in zip(of_layer, values, strict=True):
+            graph.output(f"{name}_last", value, (network.num_directions, "batch", layer.hidden_size))
+    return graph.model(type(task).__name__, described(task) | (facts or {}))
+
+
+def state_names(network: Any) -> list[tuple[str, ...]]:
+    """The names of the states of each layer."""
+    return [tuple(f"{name}_l{k}" for name in layer.cell.states) for k, layer in enumerate(network.layers)]
+
+
+def described(task: Task) -> dict[str, str]:
+    """What a reader of the outputs must know, for the metadata: names of classes or values, means and scales."""
+    output, facts = task.description.output, {"task": type(task).__name__}
+    if isinstance(output, Classes):
+        facts["classes"] = json.dumps(output.names)
+    if isinstance(output, Values):
+        facts |= {name: json.dumps(getattr(output, name)) for name in ("names", "mean", "scale")}
+    return facts
