@@ -1,0 +1,258 @@
+"""What a study launches, chooses and never does twice, by a launcher that only writes records."""
+
+import fcntl
+import json
+import math
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.config import Mistake
+from src.runs.record import RunRecord, read_record
+from src.studies.run import Broken, Study, run_study
+from src.studies.state import read_planned, read_study
+from tests.studies.conftest import PLAN, FakeLauncher
+
+Make = Callable[..., Study]
+
+
+def bowl(best: dict[str, float], noise: float = 0.0) -> Callable[[dict[str, Any]], float]:
+    """Validation loss with its optimum at a learning rate of its own for each model, and a bit of luck by seed."""
+
+    def value(settings: dict[str, Any]) -> float:
+        luck = noise * math.sin(1000 * settings["optimizer.lr"] + settings["seed"])
+        return abs(math.log(settings["optimizer.lr"] / best[settings["model"]])) + luck
+
+    return value
+
+
+def test_trials_repeats_choice_and_pairs(make_study: Make) -> None:
+    launcher = FakeLauncher(bowl({"gru": 3e-3, "lstm": 1e-2}))
+    study = make_study(launcher)
+    final = run_study(study)
+    assert launcher.phases() == ["trial"] * 12 + ["repeat"] * 8 + ["final"] * 6
+    trials = [s for s in launcher.launched if s["part"]["phase"] == "trial"]
+    draws = {m: [s["optimizer.lr"] for s in trials if s["model"] == m] for m in ("gru", "lstm")}
+    assert draws["gru"] == draws["lstm"]
+    assert len(set(draws["gru"])) == 6
+    assert all(1e-4 <= lr <= 1e-1 for lr in draws["gru"])
+    # The choice, against a plain loop over the draws.
+    for model, optimum in (("gru", 3e-3), ("lstm", 1e-2)):
+        nearest = min(draws[model], key=lambda lr: abs(math.log(lr / optimum)))
+        assert study.state.content["chosen"]["ucr"]["main"][model]["values"] == {"optimizer.lr": nearest}
+        assert {job.values["optimizer.lr"] for job in final if job.model == model} == {nearest}
+    # Trials leave the test set alone, and share no seed with the final runs, whose seeds are the pairs.
+    assert [s["test"] for s in launcher.launched] == [False] * 20 + [True] * 6
+    seeds = {
+        phase: {s["seed"] for s in launcher.launched if s["part"]["phase"] == phase} for phase in ("trial", "repeat")
+    }
+    assert seeds == {"trial": {1000}, "repeat": {1001, 1002}}
+    assert [(job.model, job.seed) for job in final] == [(m, s) for s in range(3) for m in ("gru", "lstm")]
+    assert len({s["part"]["id"] for s in launcher.launched}) == 26
+    assert launcher.launched[0]["ckpt"] == "auto"
+
+
+def test_the_mean_of_the_repeats_decides_not_the_luck_of_the_trial(make_study: Make) -> None:
+    def value(settings: dict[str, Any]) -> float:
+        lucky = settings["seed"] == 1000 and settings["optimizer.lr"] > 1e-2
+        return -5.0 if lucky else settings["optimizer.lr"]
+
+    study = make_study(
+        FakeLauncher(value),
+        tuning={"draws": {"optimizer.lr": [1e-3, 2e-3, 5e-2]}, "repeat": {"best": 2, "seeds": 2}, "extensions": 0},
+    )
+    run_study(study)
+    chosen = study.state.content["chosen"]["ucr"]["main"]["gru"]
+    assert chosen["values"] == {"optimizer.lr": 1e-3}
+    assert [c["values"]["optimizer.lr"] for c in chosen["candidates"]] == [1e-3, 5e-2]
+
+
+def test_the_same_command_again_launches_nothing(make_study: Make) -> None:
+    curve = bowl({"gru": 3e-3, "lstm": 1e-2}, noise=0.1)
+    first = run_study(make_study(FakeLauncher(curve)))
+    again = FakeLauncher(curve)
+    assert [job.id for job in run_study(make_study(again))] == [job.id for job in first]
+    assert again.launched == []
+
+
+@pytest.mark.parametrize("stop", [1, 11, 12, 15, 20, 23, 25])
+def test_stopped_anywhere_it_goes_on_and_repeats_nothing(make_study: Make, stop: int) -> None:
+    curve = bowl({"gru": 3e-3, "lstm": 1e-2}, noise=0.1)
+    count = iter(range(1000))
+    first = FakeLauncher(lambda s: KeyboardInterrupt if next(count) == stop else curve(s))
+    with pytest.raises(KeyboardInterrupt):
+        run_study(make_study(first))
+    second = FakeLauncher(curve)
+    run_study(make_study(second))
+    done = [s["part"]["id"] for s in first.launched[:-1]] + [s["part"]["id"] for s in second.launched]
+    assert len(done) == len(set(done)) == 26
+
+
+def test_a_failed_run_is_tried_once_more_and_then_listed(make_study: Make) -> None:
+    good = bowl({"gru": 3e-3, "lstm": 1e-2})
+    broken = lambda s: None if (s["model"], s["seed"]) == ("lstm", 1) else good(s)  # noqa: E731
+    launcher = FakeLauncher(broken)
+    with pytest.raises(Broken, match=r"1 runs of the study failed.*it broke.*tries them again") as caught:
+        run_study(make_study(launcher))
+    failed = [s["part"]["id"] for s in launcher.launched if (s["model"], s["seed"]) == ("lstm", 1)]
+    assert len(failed) == 2
+    assert failed[0] in str(caught.value)
+    assert launcher.phases().count("final") == 7  # the others went on
+    again = FakeLauncher(broken)
+    with pytest.raises(Broken):
+        run_study(make_study(again))
+    assert [s["part"]["id"] for s in again.launched] == failed[:1]
+    run_study(make_study(FakeLauncher(good)))
+
+
+def test_a_diverged_trial_ranks_worst_and_a_model_without_trials_is_left_out(make_study: Make) -> None:
+    good = bowl({"gru": 1e-4, "lstm": 1e-4})
+    launcher = FakeLauncher(lambda s: math.inf if s["model"] == "lstm" or s["optimizer.lr"] < 1e-3 else good(s))
+    study = make_study(launcher, tuning={**PLAN["tuning"], "extensions": 0})
+    final = run_study(study)
+    assert {job.model for job in final} == {"gru"}
+    assert study.state.content["chosen"]["ucr"]["main"]["gru"]["values"]["optimizer.lr"] > 1e-3
+    assert [(out["model"], out["data"]) for out in study.state.content["left_out"]] == [("lstm", "ucr")]
+
+
+def test_a_choice_at_the_edge_extends_the_range_for_all_models(make_study: Make) -> None:
+    curve = bowl({"gru": 3e-3, "lstm": 0.4})
+    launcher = FakeLauncher(curve)
+    study = make_study(
+        launcher,
+        tuning={
+            "draws": {"optimizer.lr": {"low": 1e-4, "high": 1e-2, "number": 30}},
+            "repeat": {"best": 2, "seeds": 1},
+            "extensions": 3,
+        },
+    )
+    run_study(study)
+    made = study.state.content["extensions"]
+    assert [(e["key"], e["side"]) for e in made] == [("optimizer.lr", "high")] * 3
+    assert [e["from"][1] for e in made[1:]] == [e["to"][1] for e in made[:-1]]
+    assert made[0]["because"]["model"] == "lstm"
+    for extension in made:
+        for lr in extension["draws"]:
+            assert extension["from"][1] <= lr <= extension["to"][1]
+            tried = [s["model"] for s in launcher.launched if s["optimizer.lr"] == lr and s["part"]["phase"] == "trial"]
+            assert tried == ["gru", "lstm"]
+    # Interrupted after its extensions, the study knows them.
+    again = FakeLauncher(curve)
+    run_study(
+        make_study(
+            again,
+            tuning={
+                "draws": {"optimizer.lr": {"low": 1e-4, "high": 1e-2, "number": 30}},
+                "repeat": {"best": 2, "seeds": 1},
+                "extensions": 3,
+            },
+        )
+    )
+    assert again.launched == []
+
+
+def test_a_list_is_extended_by_a_step(make_study: Make) -> None:
+    study = make_study(
+        FakeLauncher(lambda s: 1 / s["data.batch_size"]),
+        tuning={"draws": {"data.batch_size": [4, 8, 16]}, "repeat": {"best": 1, "seeds": 1}, "extensions": 1},
+    )
+    run_study(study)
+    (made,) = study.state.content["extensions"]
+    assert (made["draws"], made["from"], made["to"]) == ([32], [4, 16], [4, 32])
+    assert study.state.content["chosen"]["ucr"]["main"]["gru"]["values"] == {"data.batch_size": 32}
+
+
+def test_a_run_that_another_process_is_at_is_waited_for(make_study: Make) -> None:
+    curve = bowl({"gru": 3e-3, "lstm": 1e-2})
+    launcher = FakeLauncher(curve)
+    study = make_study(launcher, tuning=None)
+    job = study.jobs.job("final", "gru", "ucr", "main", 0, {})
+    other = RunRecord(study.directory / job.id)
+    other.begin({}, part={"id": job.id})
+    with open(other.directory / ".lock") as lock, pytest.raises(OSError, match="unavailable"):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def end() -> None:
+        time.sleep(0.3)
+        other.note(best={"value": 1.0})
+        other.end("finished")
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    launcher.curve = lambda s: 1.0
+    final = run_study(study)
+    thread.join()
+    assert job.id in [j.id for j in final]
+    assert job.id not in [s["part"]["id"] for s in launcher.launched]
+    assert len(launcher.launched) == 5
+
+
+def test_the_plan_is_registered_before_the_first_final_run_and_its_changes_are_kept(make_study: Make) -> None:
+    seen: list[Any] = []
+    directory: list[Path] = []
+
+    def value(settings: dict[str, Any]) -> float:
+        content = read_study(directory[0])
+        assert content is not None
+        seen.append((settings["part"]["phase"], content["registered"]))
+        return 1.0 + settings["optimizer.lr"]
+
+    study = make_study(FakeLauncher(value), tuning={**PLAN["tuning"], "extensions": 0})
+    directory.append(study.directory)
+    run_study(study)
+    assert {phase: at is not None for phase, at in seen} == {"trial": False, "repeat": False, "final": True}
+    first = study.state.content["plan_hash"]
+    changed = make_study(FakeLauncher(value), tuning={**PLAN["tuning"], "extensions": 0}, pairs=4)
+    run_study(changed)
+    (change,) = changed.state.content["changes"]
+    assert change["keys"] == ["pairs"]
+    assert (change["from"], change["to"]) == (first, changed.state.content["plan_hash"])
+    assert changed.state.content["registered_hash"] == first
+
+
+def test_a_piece_is_the_same_study(make_study: Make) -> None:
+    arms = {"main": {}, "sgd": {"optimizer": "sgd"}}
+    whole = make_study(FakeLauncher(lambda s: 1.0), arms=arms, tuning=None)
+    piece = make_study(FakeLauncher(lambda s: 1.0), arms=arms, tuning=None, only={"arms": ["sgd"]})
+    assert piece.plan.hash == whole.plan.hash
+    assert piece.state.content["changes"] == []
+    assert {job.arm for job in run_study(piece)} == {"sgd"}
+    assert len(run_study(whole)) == 12
+    launcher = whole.launch
+    assert isinstance(launcher, FakeLauncher)
+    assert {s["part"]["arm"] for s in launcher.launched} == {"main"}
+
+
+def test_a_bidirectional_network_is_left_out_where_the_future_is_the_answer(make_study: Make, tmp_path: Path) -> None:
+    text = tmp_path / "a.txt"
+    text.write_text("to be or not to be, that is the question\n" * 40)
+    study = make_study(
+        FakeLauncher(lambda s: 1.0),
+        models={"gru": {}, "gru_bi": {}, "lstm": {}},
+        data={"text": {"data.path": str(text)}},
+        tuning=None,
+        primary={**PLAN["primary"], "metric": "test/bpc"},
+    )
+    assert {job.model for job in run_study(study)} == {"gru", "lstm"}
+    assert [(o["model"], o["data"]) for o in study.state.content["left_out"]] == [("gru_bi", "text")]
+
+
+def test_planned_runs_are_written_down_before_they_run(make_study: Make) -> None:
+    study = make_study(FakeLauncher(lambda s: KeyboardInterrupt), tuning=None)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(study)
+    planned = read_planned(study.directory)
+    assert len(planned) == 6
+    assert all(read_record(study.directory / name) is None for name in planned)
+
+
+def test_a_study_json_of_something_else_is_refused(make_study: Make, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "tiny"
+    folder.mkdir(parents=True)
+    (folder / "study.json").write_text(json.dumps({"schema": 99}))
+    with pytest.raises(Mistake, match=r"study\.json is not a study\.json of schema 1"):
+        make_study(FakeLauncher(lambda s: 1.0))
