@@ -113,6 +113,12 @@ RULES: dict[str, _Rule] = {
     "seed": _whole(0),
     "threads": _whole(1),
     "test": _one_of(True, False),
+    "sequence": _whole(0),
+    "prime": _whole(1),
+    "steps": _whole(1),
+    "temperature": _number(0, open_low=True),
+    "top_p": _number(0, 1, open_low=True),
+    "frames_per_second": _number(0, open_low=True),
     "model.hidden_size": _each(_whole(1)),
     "model.num_layers": _whole(1),
     "model.dropout": _PROBABILITY,
@@ -150,19 +156,27 @@ def check(cfg: DictConfig) -> None:
     missing = sorted(OmegaConf.missing_keys(cfg))
     if missing:
         raise Mistake(f"{missing[0]} must be given, e.g. {missing[0]}=VALUE on the command line.")
-    for key, (holds, words) in RULES.items():
+    for key in RULES:
         value = OmegaConf.select(cfg, key, default=_ABSENT)
-        if value is _ABSENT:
-            continue
-        plain = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
-        if not holds(plain):
-            raise Mistake(f"{key}={plain} is impossible: it must be {words}.")
+        if value is not _ABSENT:
+            check_value(key, OmegaConf.to_container(value) if OmegaConf.is_config(value) else value)
     ckpt = cfg.get("ckpt")
     if ckpt not in (None, "auto", "best", "last") and not Path(str(ckpt)).is_file():
         raise Mistake(f"The checkpoint {ckpt} does not exist: ckpt must be auto or the path of a run's .ckpt file.")
 
 
+def check_value(key: str, value: Any) -> None:
+    """Hold the plain value of one key against its rule, where it has one.
+
+    Raises:
+        Mistake: names the key, the value that came and what was expected.
+    """
+    if key in RULES and not RULES[key][0](value):
+        raise Mistake(f"{key}={value} is impossible: it must be {RULES[key][1]}.")
+
+
 _ABSENT = object()
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
@@ -203,8 +217,15 @@ def choices() -> dict[str, str]:
 
 
 def register_resolvers() -> None:
-    """Make ``${stamp:}`` known to OmegaConf; one value for each composed config."""
+    """Make ``${stamp:}`` (one value for each composed config) and ``${jobs_at_once:THREADS}`` known to OmegaConf."""
     OmegaConf.register_new_resolver("stamp", _stamp, use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("jobs_at_once", _jobs_at_once, replace=True)
+
+
+def _jobs_at_once(threads: int) -> int:
+    """How many jobs of so many threads the cores that this process may use have room for."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // max(1, threads))
 
 
 def command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
@@ -226,6 +247,8 @@ def command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
     def job(cfg: DictConfig) -> Any:
         try:
             check(cfg)
+            if "threads" in cfg:  # before torch is imported: jobs that take all cores each would fight over them
+                os.environ |= dict.fromkeys(THREADS, str(cfg.threads))
             return task(cfg)
         except Exception as error:
             if _in_multirun():

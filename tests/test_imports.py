@@ -12,7 +12,10 @@ FLOORS: list[dict[str, str]] = [
     {"recurrent": "", "config": "", "streams": "", "figures": ""},
     {"data": "config streams"},
     {"tasks": "recurrent data config streams"},
-    {"exporting": "tasks recurrent data config streams"},
+    {
+        "exporting": "tasks recurrent data config streams",
+        "generating": "tasks figures recurrent data config streams",
+    },
     {"runs": "tasks data recurrent config streams"},
     {"training": "runs tasks data recurrent config streams"},
     {"benchmarking": "training runs tasks data recurrent config streams"},
@@ -24,6 +27,7 @@ FLOORS: list[dict[str, str]] = [
         "benchmark": "benchmarking config",
         "overhead": "benchmarking config",
         "export": "exporting runs data config",
+        "generate": "generating runs config streams",
     },
 ]
 ALLOWED = {room: {room, *below.split()} for floor in FLOORS for room, below in floor.items()}

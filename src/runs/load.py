@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from src.config import CONF, Mistake, register_resolvers
+from src.data.batches import Batch
 from src.data.module import SequenceData
 from src.runs.record import read_record
 from src.tasks.base import Task
@@ -33,6 +35,27 @@ class Run:
     record: dict[str, Any]
     task: Task
     data: SequenceData
+
+    @property
+    def model(self) -> str:
+        """The name of the model's config, by which pictures choose its colour; without one, of the network's class."""
+        named = self.record.get("part", {}).get("model") or self.record.get("choices", {}).get("model")
+        return str(named or type(self.task.network).__name__.lower())
+
+    def sequences(self, split: str, rows: Sequence[int]) -> Batch:
+        """Some whole sequences of a split as one batch.
+
+        Raises:
+            Mistake: there is no such split or sequence.
+        """
+        _ = self.data.description
+        if split not in self.data.splits:
+            raise Mistake(f"split={split} is unknown: it must be one of {', '.join(self.data.splits)}.")
+        here = len(self.data.splits[split])
+        for row in rows:
+            if not 0 <= row < here:
+                raise Mistake(f"sequence={row} is not there: the {split} split of this run has 0 to {here - 1}.")
+        return self.data.splits[split][torch.tensor(list(rows))]
 
 
 def load_run(directory: str | Path, checkpoint: str = "best", *, read_data: bool = True) -> Run:

@@ -48,7 +48,10 @@ class Waveform(Task):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Logits (batch, time, mixtures), means and ln(standard deviations), (batch, time, mixtures, samples)."""
-        output, _ = self.run(batch)
+        return self.density(self.run(batch)[0])
+
+    def density(self, output: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The same from the network's output, (batch, time, output_size)."""
         logits, rest = self.head(self.dropout(output)).split([self.mixtures, 2 * self.mixtures * self.samples], dim=-1)
         mean, scale = rest.unflatten(-1, (2, self.mixtures, self.samples)).unbind(-3)
         return logits, mean, self.min_log_scale + F.softplus(scale - self.min_log_scale)

@@ -1,0 +1,1 @@
+"""Trained networks go on from the start of a sequence: music, text, sound."""
