@@ -153,6 +153,12 @@ def check(cfg: DictConfig) -> None:
     Raises:
         Mistake: names the key, the value that came and what was expected; also for a value that is missing.
     """
+    if isinstance(study := cfg.get("study"), DictConfig):  # jobs of a study are composed without it
+        name = study.get("name")
+        raise Mistake(
+            f"experiments={name} is a whole study, and this command would train one default: start it by "
+            f"`python -m src.train -m experiments={name}`, one study at a time."
+        )
     missing = sorted(OmegaConf.missing_keys(cfg))
     if missing:
         raise Mistake(f"{missing[0]} must be given, e.g. {missing[0]}=VALUE on the command line.")
@@ -308,7 +314,7 @@ def in_words(error: BaseException) -> str:
     if found := re.search(r"Could not override '([^']+)'", text):
         key = found.group(1)
         words = f"There is no key {key}"
-        available = _keys_beside(key)
+        available = {name: files for name, files in _keys_beside(key).items() if name != key}
         group, _, leaf = key.rpartition(".")
         if choices := available.get(leaf):
             return f"{words} in this config: it belongs to {' or '.join(f'{group}={name}' for name in choices)}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
-from src.config import Mistake, check, plain
+from src.config import Mistake, check, check_value, plain
 from src.runs.identity import planned_identity
 from src.studies.plan import Plan, Settings
 
@@ -62,6 +63,7 @@ class Jobs:
     def __init__(self, plan: Plan, compose: Compose, directory: Path, further: Settings | None = None) -> None:
         self.plan, self.compose, self.directory, self.further = plan, compose, directory, further or {}
         self._composed: dict[tuple[str, str, str], tuple[DictConfig, str]] = {}
+        self._made: dict[str, Job] = {}
 
     def config(self, model: str, data: str, arm: str) -> DictConfig:
         """The config of a model on a data set in an arm, before seed and tuned values.
@@ -77,14 +79,20 @@ class Jobs:
         Raises:
             Mistake: when a tuned key is not in the config.
         """
+        asked = json.dumps([phase, model, data, arm, seed, values], sort_keys=True)
+        if asked not in self._made:
+            self._made[asked] = self._make(phase, model, data, arm, seed, values)
+        return self._made[asked]
+
+    def _make(self, phase: Phase, model: str, data: str, arm: str, seed: int, values: Settings) -> Job:
         cfg, files = self._base(model, data, arm)
         cfg = cfg.copy()
         varied = {**values, "seed": seed, "test": phase == "final"}
         for key, value in varied.items():
             if OmegaConf.select(cfg, key, default=_ABSENT) is _ABSENT:
                 raise Mistake(f"The study tunes {key}, which the config of model={model} data={data} does not have.")
+            check_value(key, value)
             OmegaConf.update(cfg, key, value)
-        check(cfg)
         name = planned_identity(plain(cfg), files)
         part = {"study": self.plan.name, "phase": phase, "model": model, "data": data, "arm": arm, "id": name}
         settings = self.plan.settings_of(model, data, arm) | self.further | varied

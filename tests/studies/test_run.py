@@ -125,7 +125,7 @@ def test_a_choice_at_the_edge_extends_the_range_for_all_models(make_study: Make)
     study = make_study(
         launcher,
         tuning={
-            "draws": {"optimizer.lr": {"low": 1e-4, "high": 1e-2, "number": 30}},
+            "draws": {"optimizer.lr": {"low": 1e-4, "high": 1e-2, "number": 12}},
             "repeat": {"best": 2, "seeds": 1},
             "extensions": 3,
         },
@@ -146,7 +146,7 @@ def test_a_choice_at_the_edge_extends_the_range_for_all_models(make_study: Make)
         make_study(
             again,
             tuning={
-                "draws": {"optimizer.lr": {"low": 1e-4, "high": 1e-2, "number": 30}},
+                "draws": {"optimizer.lr": {"low": 1e-4, "high": 1e-2, "number": 12}},
                 "repeat": {"best": 2, "seeds": 1},
                 "extensions": 3,
             },

@@ -1,0 +1,202 @@
+"""Whether a launcher can do what it is asked for, answered before it fails late or waits for ever."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from src.config import Mistake, nearest
+
+INSTALL = {
+    "hydra_joblib_launcher": "pip install --editable '.[local]'",
+    "hydra_submitit_launcher": "pip install --editable '.[slurm]'",
+    "hydra_ray_launcher": "pip install --constraint constraints-ray.txt --editable '.[ray]' (in its own environment)",
+}
+
+
+def refuse_what_cannot_be_met(launcher: DictConfig) -> None:
+    """Refuse a launcher that is not there, or a request that it could never meet.
+
+    Args:
+        launcher: the node ``hydra.launcher``, of a file in ``conf/hydra/launcher`` or of Hydra's own choices. Ray is
+            started by the question, as it would be by the first job.
+
+    Raises:
+        Mistake: its package is not installed; Slurm or the cluster does not answer, or has no such partition; no
+            node has the CPUs, memory, GPUs or minutes that one job asks for.
+    """
+    engine = str(launcher.get("engine") or launcher.get("_target_"))
+    for package, command in INSTALL.items():
+        if package in engine.split(".") and find_spec(f"hydra_plugins.{package}") is None:
+            raise Mistake(
+                f"This launcher needs the package {package.replace('_', '-')}, which is not installed: {command}."
+            )
+    settings: Any = OmegaConf.to_container(launcher, resolve=True)
+    if engine.endswith(".SlurmLauncher"):
+        refuse_on_slurm(settings, slurm_nodes())
+    elif engine.endswith(".RayLauncher"):
+        refuse_on_ray(settings["ray"]["remote"], ray_nodes(settings["ray"]["init"]))
+
+
+# ------------------------------------------------------------------------------------------------------------- Slurm
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of a Slurm partition: its partition (``default``: the cluster's), CPUs, memory in MB, GPUs, minutes."""
+
+    partition: str
+    default: bool
+    cpus: int
+    memory: int
+    gpus: int
+    minutes: float
+
+
+def slurm_nodes() -> list[Node]:
+    """What Slurm says of its nodes.
+
+    Raises:
+        Mistake: Slurm is not here or does not answer.
+    """
+    if shutil.which("sbatch") is None:
+        raise Mistake(
+            "This machine has no sbatch: start the sweep on a login node of the Slurm cluster, or take "
+            "hydra/launcher=local."
+        )
+    command = ["sinfo", "--noheader", "--Node", "--format=%P|%c|%m|%G|%l"]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    if told.returncode != 0:
+        raise Mistake(f"Slurm does not answer: {' '.join(told.stderr.split())}")
+    return read_nodes(told.stdout)
+
+
+def read_nodes(table: str) -> list[Node]:
+    """Nodes from the lines of ``sinfo --Node --format=%P|%c|%m|%G|%l``.
+
+    >>> read_nodes("debug*|2|1000|gpu:a100:2(S:0)|1-00:00:00")
+    [Node(partition='debug', default=True, cpus=2, memory=1000, gpus=2, minutes=1440.0)]
+    """
+    nodes = []
+    for line in table.split():
+        partition, cpus, memory, gres, limit = line.split("|")
+        name, default = partition.rstrip("*"), partition.endswith("*")
+        nodes.append(Node(name, default, int(cpus), int(memory), gpus_in(gres), minutes_in(limit)))
+    return nodes
+
+
+def gpus_in(gres: str | None) -> int:
+    """How many GPUs a list of generic resources has: 3 for ``gpu:a100:2(S:0-1),gpu:1``, 0 for ``(null)``."""
+    return sum(int(number) for number in re.findall(r"\bgpu(?::[^:,(]+)?:(\d+)", gres or ""))
+
+
+def minutes_in(limit: str) -> float:
+    """Minutes of a time limit: 90 for ``1:30:00``, 1440 for ``1-00:00:00``, infinity for ``infinite``."""
+    if not limit[0].isdigit():
+        return float("inf")
+    days, _, clock = limit.rpartition("-")
+    seconds = 0
+    for part in clock.split(":"):
+        seconds = 60 * seconds + int(part)
+    return 1440 * int(days or 0) + seconds / 60
+
+
+def refuse_on_slurm(request: Mapping[str, Any], nodes: Iterable[Node]) -> None:
+    """Refuse what no nodes of the partition that is asked for have.
+
+    Args:
+        request: the launcher's settings.
+        nodes: of all partitions.
+
+    Raises:
+        Mistake: see `refuse_what_cannot_be_met`.
+    """
+    nodes = list(nodes)
+    known = sorted({node.partition for node in nodes})
+    asked = [name.strip() for name in str(request["partition"]).split(",")] if request.get("partition") else []
+    for name in asked:
+        if name not in known:
+            raise Mistake(
+                f"hydra.launcher.partition={name} is not a partition of this cluster{nearest(name, known)}: it must be "
+                f"one of {', '.join(known)}."
+            )
+    usable = [node for node in nodes if (node.partition in asked if asked else node.default)]
+    if not usable:
+        raise Mistake(
+            f"This cluster has no default partition: hydra.launcher.partition must be one of {', '.join(known)}."
+        )
+    tasks = request.get("tasks_per_node") or 1
+    gpus = max(
+        request.get("gpus_per_node") or 0, tasks * (request.get("gpus_per_task") or 0), gpus_in(request.get("gres"))
+    )
+    wanted = {
+        "cpus": tasks * (request.get("cpus_per_task") or 1),
+        "memory": 1024 * (request.get("mem_gb") or 0),
+        "gpus": gpus,
+        "minutes": request.get("timeout_min") or 0,
+    }
+    fitting = [node for node in usable if all(getattr(node, key) >= amount for key, amount in wanted.items())]
+    if len(fitting) < (request.get("nodes") or 1):
+        most = {key: max(getattr(node, key) for node in usable) for key in wanted}
+        raise Mistake(
+            f"A job asks Slurm for {request.get('nodes') or 1} node(s) with {_said(wanted)}, and {len(fitting)} of the "
+            f"{len(usable)} in partition {','.join(dict.fromkeys(node.partition for node in usable))} have that; their "
+            f"nodes have up to {_said(most)}."
+        )
+
+
+def _said(sizes: Mapping[str, float]) -> str:
+    memory = f"{sizes['memory'] / 1024:.3g} GB of memory"
+    return f"{sizes['cpus']} CPUs, {memory}, {sizes['gpus']} GPUs and {sizes['minutes']:g} minutes"
+
+
+# --------------------------------------------------------------------------------------------------------------- Ray
+
+
+def ray_nodes(init: Mapping[str, Any]) -> list[dict[str, float]]:
+    """The resources of each living node by name, of the cluster that ``ray.init`` starts or joins.
+
+    Raises:
+        Mistake: no cluster answers at the address, or Ray cannot start.
+    """
+    import ray
+
+    if not ray.is_initialized():
+        try:
+            ray.init(**init)
+        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+            where = (
+                f"at hydra.launcher.ray.init.address={init['address']}" if init.get("address") else "on this machine"
+            )
+            raise Mistake(f"Ray cannot be used {where}: {' '.join(str(error).split())}") from error
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def refuse_on_ray(remote: Mapping[str, Any], nodes: Iterable[Mapping[str, float]]) -> None:
+    """Refuse what no single node has; Ray would wait for such a node for ever.
+
+    Args:
+        remote: arguments of ``ray.remote``: what each job asks for.
+        nodes: the resources of each node by Ray's names.
+
+    Raises:
+        Mistake: names what is asked for and what the nodes have.
+    """
+    asked = {"CPU": remote.get("num_cpus"), "GPU": remote.get("num_gpus"), "memory": remote.get("memory")}
+    asked |= remote.get("resources") or {}
+    wanted = {name: amount for name, amount in asked.items() if amount}
+    nodes = list(nodes)
+    if not any(all(node.get(name, 0) >= amount for name, amount in wanted.items()) for node in nodes):
+        ask = ", ".join(f"{amount:g} {name}" for name, amount in wanted.items())
+        have = "; ".join(", ".join(f"{node.get(name, 0):g} {name}" for name in wanted) for node in nodes)
+        raise Mistake(
+            f"A job asks Ray for {ask}, and the nodes have {have}: Ray would wait for ever, so ask for less in "
+            "hydra.launcher.ray.remote."
+        )
