@@ -40,12 +40,14 @@ def git() -> dict[str, Any]:
 
 
 def hardware() -> dict[str, Any]:
-    """Processor, cores and, where there is one, GPU."""
+    """Processor, cores and, where there is one, GPU; which GPUs the process may see where that is limited."""
     import torch
 
     facts: dict[str, Any] = {"cpu": _cpu_name(), "cores": os.cpu_count(), "threads": torch.get_num_threads()}
     if torch.cuda.is_available():
         facts["gpu"] = torch.cuda.get_device_name()
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        facts["visible_gpus"] = visible  # which of the machine's a launcher gave to this run
     return facts
 
 

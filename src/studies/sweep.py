@@ -29,7 +29,7 @@ QUIET = {
     "formatters": {"plain": {"format": "%(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain", "stream": "ext://sys.stdout"}},
     "root": {"level": "INFO", "handlers": ["console"]},
-    "loggers": {"hydra": {"level": "WARNING"}},
+    "loggers": {"hydra": {"level": "WARNING"}, "hydra_plugins": {"level": "WARNING"}},
 }
 
 

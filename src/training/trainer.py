@@ -95,6 +95,7 @@ def hush() -> None:
         r".*does not have many workers.*",
         r".*sync_dist=True.*",  # the values are the same in all processes: see PooledLoss.gather
         r".*number of training batches.*is smaller than the logging interval.*",
+        r"The `srun` command is available on your system but is not used.*",
         r".*Checkpoint directory .* exists and is not empty.*",
     ):
         warnings.filterwarnings("ignore", message)

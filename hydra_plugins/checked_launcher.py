@@ -1,0 +1,42 @@
+"""What Hydra must find under this name: a launcher that asks first whether its engine can do what it is asked for.
+
+Hydra imports this file at every start, so nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class CheckedLauncher(Launcher):
+    """Hands over to another plugin's launcher once `refuse_what_cannot_be_met` is content.
+
+    >>> CheckedLauncher("hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher", n_jobs=2).settings
+    {'n_jobs': 2}
+
+    Args:
+        engine: dotted path of that launcher's class.
+        settings: its arguments.
+    """
+
+    def __init__(self, engine: str, **settings: Any) -> None:
+        self.engine, self.settings = engine, settings
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Check, then make the launcher (called by Hydra)."""
+        from src.config import find_class
+        from src.studies.resources import refuse_what_cannot_be_met
+
+        refuse_what_cannot_be_met(config.hydra.launcher)
+        self.launcher: Launcher = find_class(self.engine)(**self.settings)
+        self.launcher.setup(hydra_context=hydra_context, task_function=task_function, config=config)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run jobs (called by Hydra's sweeper)."""
+        return self.launcher.launch(job_overrides, initial_job_idx)
