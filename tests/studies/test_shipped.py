@@ -1,0 +1,63 @@
+"""Every file in ``experiments/`` is a plan whose jobs all compose, and says what it asks and what it costs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from omegaconf import DictConfig
+
+from src.config import CONF, Mistake, check, find_class
+from src.studies.jobs import Jobs
+from src.studies.plan import combinations, first_values, read_plan
+
+ROOT = CONF.parent
+FILES = sorted(path for path in (ROOT / "experiments").glob("*.yaml") if path.stem != "base")
+ASKED = {
+    "smoke",
+    "chung2014_music",
+    "music_matched",
+    "chung2014_speech",
+    "bai2018",
+    "memory_length",
+    "variants",
+    "forecasting",
+}
+
+
+def test_all_that_were_asked_for_are_there() -> None:
+    assert {file.stem for file in FILES} >= ASKED
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
+def test_a_study_is_a_plan_whose_jobs_compose(file: Path, compose: Callable[..., DictConfig], tmp_path: Path) -> None:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        master: Any = hydra_compose("train", overrides=[f"experiments={file.stem}"], return_hydra_config=True)
+    assert master.hydra.sweeper._target_ == "hydra_plugins.study_sweeper.StudySweeper"
+    with pytest.raises(Mistake, match=f"python -m src.train -m experiments={file.stem}"):
+        check(master)
+    plan = read_plan(master.study)
+    assert plan.name == file.stem
+    assert plan.question.endswith("?")
+    jobs = Jobs(plan, lambda overrides: compose(*overrides), tmp_path)
+    trial = combinations(plan.tuning, first_values(plan.tuning))[0] if plan.tuning else {}
+    for data, arm in plan.cells():
+        ids = set()
+        for model in plan.models:
+            cfg = jobs.config(model, data, arm)
+            find_class(cfg.model._target_)
+            ids.add(jobs.job("final", model, data, arm, 0, trial).id)
+        assert len(ids) == len(plan.models), "two models of a study are the same"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
+def test_the_first_lines_say_what_it_asks_what_it_costs_and_how(file: Path) -> None:
+    lines = file.read_text().splitlines()
+    assert lines[0] == "# @package _global_"
+    assert lines[1].startswith("# Question: ")
+    assert lines[2].startswith("# Cost: ")
+    assert f"# Command: python -m src.train -m experiments={file.stem}" in lines
+    assert "core" in "".join(lines[2:5])
+    assert "GPU" in "".join(lines[2:5])
