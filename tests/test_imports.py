@@ -17,6 +17,7 @@ FLOORS: list[dict[str, str]] = [
         "generating": "tasks figures recurrent data config streams",
     },
     {"runs": "tasks data recurrent config streams"},
+    {"analysis": "figures runs data config"},
     {"training": "runs tasks data recurrent config streams"},
     {"benchmarking": "training runs tasks data recurrent config streams"},
     {
@@ -25,6 +26,7 @@ FLOORS: list[dict[str, str]] = [
         "predict": "training runs tasks data config",
         "prepare": "data config",
         "benchmark": "benchmarking config",
+        "compare": "analysis config",
         "overhead": "benchmarking config",
         "export": "exporting runs data config",
         "generate": "generating runs config streams",

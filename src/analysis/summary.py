@@ -45,14 +45,15 @@ class Run:
     Args:
         id: the run's id, which is its wandb id too.
         model: name in ``conf/model``.
-        data: name in ``conf/data``, with ``data.name`` where one name serves several sets (``ucr:JapaneseVowels``).
+        data: name in ``conf/data``; outside a study with ``data.name`` where that differs (``ucr:JapaneseVowels``).
         seed: what pairs share.
-        arm: ``main`` unless the study has several.
+        arm: ``main`` unless the study has several; ``STUDY/ARM`` where runs of several studies are compared.
         phase: ``trial``, ``repeat``, ``final``; None outside a study.
         status: ``finished``, ``diverged``, ``failed``, ``interrupted``, ``running``; ``finished`` with a metric that is
             not finite is ``diverged`` here.
         error: how it failed.
         directory: where it lies, as found (relative to the current folder where it can be).
+        study: that it is a part of; None: of none.
         name: its name in wandb.
         url: its page in wandb.
         identity: two runs with the same one must give the same result.
@@ -86,6 +87,7 @@ class Run:
     status: str = "finished"
     error: str | None = None
     directory: str | None = None
+    study: str | None = None
     name: str | None = None
     url: str | None = None
     identity: str | None = None

@@ -1,0 +1,154 @@
+"""From what was collected to the :class:`~src.analysis.summary.Summary` that everything shown is made of."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from src.analysis.across import across
+from src.analysis.asked import Asked, plan_of
+from src.analysis.collect import Collection
+from src.analysis.compare import adjusted, compare
+from src.analysis.flags import flags_of, plan_flags, tuning_flags
+from src.analysis.metrics import mode_of, unit_of
+from src.analysis.models import baselines_on, finals, points_of, sum_up
+from src.analysis.published import references
+from src.analysis.summary import Flag, Problem, Run, Summary, Task, Tuning
+from src.analysis.tuning import tunings
+from src.config import Mistake
+
+
+def summarise(found: Collection, wanted: Asked) -> Summary:
+    """Every statistic of every task, with its flags.
+
+    Args:
+        found: runs, curves, test losses.
+        wanted: which models, metric and margin.
+
+    Raises:
+        Mistake: when no run could be compared.
+    """
+    compared = finals(found.runs)
+    tuned = tunings(found.runs, found.study)
+    tasks: list[Task] = []
+    problems = list(found.problems)
+    for data, arm in itertools.product(wanted.data, wanted.arms):
+        runs = [run for run in compared if (run.data, run.arm) == (data, arm)]
+        if runs:
+            task, untested = _task(data, arm, runs, found, wanted)
+            problems += untested
+            tasks.append(task)
+    if not any(model.points for task in tasks for model in task.models):
+        raise Mistake(_nothing(found, wanted))
+    tasks = [_flagged(task, compared, tuned, wanted) for task in adjusted(tasks)]
+    plan = plan_of(found.study, wanted)
+    of_study = [*plan_flags(plan, compared), *wanted.flags]
+    if len({study.get("plan_hash") for study in found.studies}) > 1:
+        of_study.append(Flag("plan", "serious", "The folders hold studies with different plans."))
+    counts: dict[str, Counter[str]] = {}
+    for run in found.runs:
+        counts.setdefault(run.phase or "final", Counter())[run.status] += 1
+    first_arm = [task for task in tasks if task.arm == tasks[0].arm]
+    return Summary(
+        name=found.name,
+        kind=found.kind,
+        places=found.places,
+        tasks=tasks,
+        runs=found.runs,
+        problems=problems,
+        flags=of_study,
+        across=across(first_arm),
+        tuning=tuned,
+        curves=found.curves,
+        plan=plan,
+        commands=_commands(found, compared),
+        counts={phase: dict(of) for phase, of in counts.items()},
+        seconds=sum(float(run.timing.get("seconds") or 0.0) for run in found.runs),
+    )
+
+
+def _task(data: str, arm: str, runs: Sequence[Run], found: Collection, wanted: Asked) -> tuple[Task, list[Problem]]:
+    metric = wanted.metric_of(data)
+    mode = mode_of(metric, runs, wanted.mode)
+    trivial = baselines_on(runs, metric)
+    task = Task(
+        data=data,
+        arm=arm,
+        metric=metric,
+        unit=unit_of(metric),
+        mode=mode,
+        margin=wanted.margin_of(data),
+        models=[],
+        comparisons=[],
+        baselines=trivial,
+        references=references(data, metric),
+    )
+    models, flags, untested = [], list[Flag](), list[str]()
+    for name in wanted.models:
+        mine = [run for run in runs if run.model == name]
+        if mine:
+            points, conflicts, without = points_of(mine, metric, mode, list(trivial.values()))
+            models.append(sum_up(name, mine, points, list(trivial.values())))
+            flags, untested = flags + conflicts, untested + without
+    comparisons = [
+        compare(task, a, b, primary=(a.model, b.model) == wanted.primary, sequences=found.sequences)
+        for a, b in itertools.combinations(models, 2)
+    ]
+    comparisons.sort(key=lambda comparison: not comparison.primary)
+    places = {run.id: run.directory or run.id for run in runs}
+    problems = [
+        Problem("incomplete", places[run_id], f"The run is finished and has no {metric} (trained with test=false?).")
+        for run_id in untested
+    ]
+    return replace(task, models=models, comparisons=comparisons, flags=flags), problems
+
+
+def _flagged(task: Task, compared: Sequence[Run], tuned: Sequence[Tuning], wanted: Asked) -> Task:
+    runs = [run for run in compared if (run.data, run.arm) == (task.data, task.arm)]
+    flags = [*task.flags, *flags_of(task, runs, wanted.tolerance, wanted.pairs_of(task.data))]
+    for tuning in tuned:
+        if (tuning.data, tuning.arm) == (task.data, task.arm):
+            flags += tuning_flags(tuning, runs)
+    flags.sort(key=lambda flag: flag.weight != "serious")
+    return replace(task, flags=flags)
+
+
+def _nothing(found: Collection, wanted: Asked) -> str:
+    status = Counter(run.status for run in found.runs)
+    if not found.runs:
+        return f"None of the {len(found.problems)} records in {', '.join(found.places)} can be read: {_first(found)}"
+    counts = ", ".join(f"{number} {name}" for name, number in status.items())
+    phases = Counter(run.phase for run in found.runs)
+    if not finals(found.runs):
+        there = f"{phases['trial']} trials, {phases['repeat']} repeats"
+        return f"{found.name} has no final run yet ({there}): let it go on."
+    metrics = ", ".join(sorted({n for run in found.runs for n in run.metrics if n.startswith("test/")})) or "none"
+    return f"No run has {wanted.metric} to compare ({counts}; metrics of the test: {metrics})."
+
+
+def _first(found: Collection) -> str:
+    return found.problems[0].sentence
+
+
+def _commands(found: Collection, compared: Sequence[Run]) -> list[dict[str, str]]:
+    """What one types to make all of it again."""
+    lines = []
+    commits = {str(run.git["commit"]) for run in compared if run.git.get("commit")}
+    if len(commits) == 1:
+        lines.append((f"git checkout {commits.pop()}", "the code that made the final runs"))
+    name, place = found.study.get("name"), found.places[0]
+    if name:
+        every = "every trial and every final run; finished ones are skipped"
+        lines.append((f"python -m src.train -m experiments={name}", every))
+    if found.kind in ("pack", "table"):
+        lines.append((f"python -m src.compare from={place}", "this report, from the records there"))
+    elif found.kind == "study":
+        lines.append((f"python -m src.compare study={found.name}", "this report, from the runs"))
+        lines.append(
+            (f"python -m src.compare study={found.name} pack=experiments/{found.name}", "the records to commit")
+        )
+    else:
+        lines.append((f"python -m src.compare runs='[{','.join(found.places)}]'", "this report"))
+    return [{"command": command, "does": does} for command, does in lines]

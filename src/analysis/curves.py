@@ -1,0 +1,51 @@
+"""Learning curves short enough to be drawn and kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from src.analysis.summary import Curve, Run
+from src.runs.metrics_file import Row
+
+POINTS = 60
+DIGITS = 5  # significant: more than a picture shows
+
+
+def thinned(rows: Sequence[Row], run: Run) -> Curve | None:
+    """At most :data:`POINTS` of a run's epochs, spread evenly, the first, the best and the last among them.
+
+    Args:
+        rows: of its ``metrics.csv``.
+        run: whose best epoch is kept.
+
+    Returns:
+        The curve of every ``train/`` and ``val/`` metric; None where no row has any. ``split/loss`` is left out where
+        the task's own name of the loss stands beside it.
+    """
+    kept = [row for row in rows if any(name.startswith(("train/", "val/")) for name in row)]
+    if not kept:
+        return None
+    names = list(dict.fromkeys(n for row in kept for n in row if n.startswith(("train/", "val/"))))
+    own = [n for n in names if not n.endswith("/loss")]
+    names = [n for n in names if not n.endswith("/loss") or not any(o.startswith(n[:-4]) for o in own)]
+    last = len(kept) - 1
+    places = {round(i * last / (POINTS - 1)) for i in range(POINTS)} if last >= POINTS else set(range(last + 1))
+    best = run.best.get("epoch")
+    places |= {i for i, row in enumerate(kept) if best is not None and row.get("epoch") == best}
+    chosen = [kept[i] for i in sorted(places)]
+    return Curve(
+        step=[int(row["step"]) for row in chosen],
+        epoch=[int(row["epoch"]) if "epoch" in row else None for row in chosen],
+        seconds=[rounded(row.get("seconds")) for row in chosen],
+        columns={name: [rounded(row.get(name)) for row in chosen] for name in names},
+    )
+
+
+def rounded(value: float | None) -> float | None:
+    """To :data:`DIGITS` significant digits; None for what is not finite.
+
+    >>> rounded(8.123456789)
+    8.1235
+    """
+    return None if value is None or not math.isfinite(value) else float(f"{value:.{DIGITS}g}")

@@ -1,0 +1,72 @@
+"""Confidence intervals, each from a library's function that its docstring names."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+from src.analysis.summary import Interval
+
+LEVEL = 0.95
+RESAMPLES = 9999
+SEED = 0  # of every resampling, so that the same runs give the same digits
+
+
+def t_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval | None:
+    """Interval of the mean by Student's t (scipy.stats.ttest_1samp); None below two values.
+
+    >>> t_interval([1.0, 2.0, 3.0]).low
+    -0.48...
+    """
+    from scipy import stats
+
+    if len(values) < 2:
+        return None
+    if np.ptp(values) == 0:
+        return Interval(float(values[0]), float(values[0]), level, "t")
+    found = stats.ttest_1samp(values, 0.0).confidence_interval(level)
+    return Interval(float(found.low), float(found.high), level, "t")
+
+
+def bca_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval | None:
+    """Interval of the mean by the bias-corrected and accelerated bootstrap (scipy.stats.bootstrap, BCa).
+
+    Paired resampling of two samples and the mean of their differences are the same as this over the differences.
+    None below three values, or where all are equal: then there is nothing to resample.
+    """
+    from scipy import stats
+
+    if len(values) < 3 or np.ptp(values) == 0:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        found = stats.bootstrap(
+            (np.asarray(values, dtype=float),),
+            np.mean,
+            n_resamples=RESAMPLES,
+            confidence_level=level,
+            method="BCa",
+            rng=np.random.default_rng(SEED),
+        ).confidence_interval
+    if not np.isfinite([found.low, found.high]).all():
+        return None
+    return Interval(float(found.low), float(found.high), level, "BCa")
+
+
+def wilson_interval(successes: float, number: int, level: float = LEVEL) -> Interval:
+    """Interval of a probability after Wilson (1927) (statsmodels.stats.proportion.proportion_confint).
+
+    >>> wilson_interval(7, 10)
+    Interval(low=0.39..., high=0.89..., level=0.95, method='Wilson')
+
+    Args:
+        successes: a tie may count half.
+        number: of trials, at least 1.
+        level: its coverage.
+    """
+    from statsmodels.stats.proportion import proportion_confint
+
+    low, high = proportion_confint(successes, number, alpha=1 - level, method="wilson")
+    return Interval(float(low), float(high), level, "Wilson")

@@ -1,0 +1,135 @@
+"""A study as a small folder to commit: everything that a comparison needs, without weights and logs.
+
+=================== ==============================================================================================
+``pack.json``        schema, name, what could not be read
+``study.json``       the study's own record, as it was
+``runs.jsonl``       one line for each run (:class:`~src.analysis.summary.Run`), trials too
+``curves.jsonl``     one line for each run: its thinned learning curve
+``sequences.npz``    sums over test sequences, one group for each test set; arrays of numbers and ids, no pickle
+=================== ==============================================================================================
+
+All but the last are text that a diff can show.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from src.analysis.collect import Collection
+from src.analysis.sequences import Sequences
+from src.analysis.summary import Curve, Problem, Run
+from src.config import Mistake
+from src.data.files import write_atomically
+
+SCHEMA = 1
+
+
+def write_pack(found: Collection, directory: Path) -> list[Path]:
+    """Write the records of a study into a folder, over those that lie there.
+
+    Args:
+        found: of a study.
+        directory: usually ``experiments/NAME``; made if it is not there.
+
+    Returns:
+        The files; in them the study's directory is ``runs/NAME``, wherever it lay.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    runs = [dataclasses.replace(run, directory=f"runs/{found.name}/{run.id}") for run in found.runs]
+    problems = [dataclasses.asdict(p) for p in found.problems]
+    text = json.dumps({"schema": SCHEMA, "name": found.name, "problems": problems}, indent=1)
+    for place in found.places:
+        text = text.replace(place, f"runs/{found.name}")
+    texts = {
+        "pack.json": text + "\n",
+        "study.json": json.dumps(found.studies, indent=1) + "\n",
+        "runs.jsonl": _lines(_without_defaults(run) for run in runs),
+        "curves.jsonl": _lines({"run": run_id, **dataclasses.asdict(c)} for run_id, c in sorted(found.curves.items())),
+    }
+    for name, text in texts.items():
+        write_atomically(directory / name, lambda out, text=text: out.write(text.encode()))  # type: ignore[misc]
+    arrays = _arrays(found.sequences)
+    write_atomically(directory / "sequences.npz", lambda out: np.savez_compressed(out, **arrays))  # type: ignore[arg-type]
+    return [directory / name for name in [*texts, "sequences.npz"]]
+
+
+def read_pack(directory: Path) -> Collection:
+    """The records of a study from a folder that :func:`write_pack` wrote.
+
+    Raises:
+        Mistake: when the folder is no such one, or a file is damaged.
+    """
+    if not (directory / "pack.json").is_file():
+        raise Mistake(f"{directory} holds no pack.json: it must be a folder written by python -m src.compare pack=...")
+    try:
+        head = json.loads((directory / "pack.json").read_text())
+        if head["schema"] > SCHEMA:
+            raise Mistake(f"{directory} was written by a later version (schema {head['schema']}): update this one.")
+        return Collection(
+            name=head["name"],
+            kind="pack",
+            places=[str(directory)],
+            runs=[Run(**{**line, "metrics": _unspelled(line.get("metrics", {}))}) for line in _read(directory, "runs")],
+            problems=[Problem(**problem) for problem in head["problems"]],
+            studies=json.loads((directory / "study.json").read_text()),
+            curves={line.pop("run"): Curve(**line) for line in _read(directory, "curves")},
+            sequences=_sequences(directory / "sequences.npz"),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Mistake(f"The records in {directory} are damaged ({type(error).__name__}: {error}).") from error
+
+
+def _without_defaults(run: Run) -> dict[str, Any]:
+    blank = Run("", "", "", 0)
+    kept = {name: value for name, value in dataclasses.asdict(run).items() if value != getattr(blank, name)}
+    kept["metrics"] = {name: value if math.isfinite(value) else str(value) for name, value in run.metrics.items()}
+    return {"seed": run.seed, **kept}
+
+
+def _unspelled(metrics: dict[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in metrics.items()}
+
+
+def _lines(values: Iterable[dict[str, Any]]) -> str:
+    return "".join(json.dumps(value, separators=(",", ":"), allow_nan=False) + "\n" for value in values)
+
+
+def _read(directory: Path, name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (directory / f"{name}.jsonl").read_text().splitlines() if line]
+
+
+def _arrays(sequences: dict[str, Sequences]) -> dict[str, np.ndarray]:
+    """Runs on one test set share a group: ``0/ids`` (runs,), ``0/column/loss`` (runs, sequences)."""
+    groups: dict[tuple[str, int, tuple[str, ...]], list[str]] = {}
+    for run_id, found in sorted(sequences.items()):
+        groups.setdefault((found.rows, found.number, tuple(sorted(found.columns))), []).append(run_id)
+    arrays: dict[str, np.ndarray] = {}
+    for place, ((rows, number, columns), ids) in enumerate(groups.items()):
+        arrays[f"{place}/ids"] = np.array(ids)
+        arrays[f"{place}/rows"] = np.array([rows])
+        arrays[f"{place}/number"] = np.array([number])
+        for column in columns:
+            arrays[f"{place}/column/{column}"] = np.stack([sequences[run_id].columns[column] for run_id in ids])
+    return arrays
+
+
+def _sequences(path: Path) -> dict[str, Sequences]:
+    found: dict[str, Sequences] = {}
+    with np.load(path, allow_pickle=False) as arrays:
+        for name in arrays.files:
+            if not name.endswith("/ids"):
+                continue
+            group = name.removesuffix("ids")
+            start = f"{group}column/"
+            columns = {other.removeprefix(start): arrays[other] for other in arrays.files if other.startswith(start)}
+            rows, number = str(arrays[f"{group}rows"][0]), int(arrays[f"{group}number"][0])
+            for place, run_id in enumerate(arrays[name]):
+                found[str(run_id)] = Sequences(rows, number, {n: values[place] for n, values in columns.items()})
+    return found

@@ -1,0 +1,141 @@
+"""Two models on one task, pair by pair: differences, who wins, the signed-rank test."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from src.analysis.intervals import RESAMPLES, SEED, wilson_interval
+from src.analysis.power import MEANINGFUL
+from src.analysis.summary import Pair, Point, Probability
+
+VALUED = ("finished", "chance")  # of a point that has a value
+
+
+def make_pairs(a: Sequence[Point], b: Sequence[Point], mode: str) -> list[Pair]:
+    """Pairs by seed, one for every seed that either model has a run of, in order.
+
+    Args:
+        a: points of A, one for each seed.
+        b: points of B.
+        mode: ``min`` where the smaller value is better, else ``max``.
+    """
+    of_a, of_b = {p.seed: p for p in a}, {p.seed: p for p in b}
+    return [_pair(seed, of_a.get(seed), of_b.get(seed), mode) for seed in sorted(of_a.keys() | of_b.keys())]
+
+
+def _pair(seed: int, a: Point | None, b: Point | None, mode: str) -> Pair:
+    ends = [None if p is None else "diverged" if p.status == "diverged" else _valued(p) for p in (a, b)]
+    state = {
+        ("value", "value"): "complete",
+        ("diverged", "value"): "a diverged",
+        ("value", "diverged"): "b diverged",
+        ("diverged", "diverged"): "both diverged",
+    }.get((ends[0] or "", ends[1] or ""), "missing")
+    difference = None
+    if state == "complete":
+        assert a is not None
+        assert b is not None
+        assert a.value is not None
+        assert b.value is not None
+        difference = b.value - a.value if mode == "min" else a.value - b.value
+    return Pair(
+        seed=seed,
+        a=a.value if a is not None else None,
+        b=b.value if b is not None else None,
+        difference=difference,
+        run_a=a.run if a is not None else None,
+        run_b=b.run if b is not None else None,
+        state=state,
+    )
+
+
+def _valued(point: Point) -> str | None:
+    return "value" if point.status in VALUED and point.value is not None else None
+
+
+def differences_of(pairs: Sequence[Pair]) -> np.ndarray:
+    """The differences of the complete pairs, in the order of the seeds."""
+    return np.array([pair.difference for pair in pairs if pair.difference is not None], dtype=float)
+
+
+def lost_of(pairs: Sequence[Pair]) -> tuple[int, int]:
+    """How many runs of A and of B diverged, in pairs where the other run came to an end."""
+    return (
+        sum(pair.state in ("a diverged", "both diverged") for pair in pairs),
+        sum(pair.state in ("b diverged", "both diverged") for pair in pairs),
+    )
+
+
+def ranked_of(pairs: Sequence[Pair]) -> np.ndarray:
+    """The differences as ranks see them: a diverged run is worse than any other, two diverged runs are level."""
+    complete = differences_of(pairs)
+    worst = 1.0 + 2 * float(np.abs(complete).max(initial=0.0))
+    values: Mapping[str, float] = {"a diverged": -worst, "b diverged": worst, "both diverged": 0.0}
+    found = [values.get(pair.state, pair.difference) for pair in pairs if pair.state != "missing"]
+    return np.array(found, dtype=float)
+
+
+def probability_better(pairs: Sequence[Pair], names: tuple[str, str]) -> Probability | None:
+    """P(A better) with Wilson's interval, read as Bouthillier et al. 2021 ("Accounting for variance", section 4) do.
+
+    Their reading compares the interval with 0.5 (significant) and with 0.75 (meaningful): not significant where the
+    interval holds 0.5; else meaningful where its far end is beyond 0.75.
+
+    Returns:
+        None without a pair.
+    """
+    signs = np.sign(ranked_of(pairs))
+    if not len(signs):
+        return None
+    wins, ties, losses = (int((signs == sign).sum()) for sign in (1, 0, -1))
+    successes = wins + ties / 2
+    interval = wilson_interval(successes, len(signs))
+    if interval.low <= 0.5 <= interval.high:
+        reading = "not significant"
+    else:
+        ahead, far = (names[0], interval.high) if interval.low > 0.5 else (names[1], 1 - interval.low)
+        reading = f"{ahead} more often: significant{' and' if far > MEANINGFUL else ', not'} meaningful"
+    return Probability(wins, ties, losses, successes / len(signs), interval, reading)
+
+
+def signed_rank(pairs: Sequence[Pair]) -> tuple[float, float] | None:
+    """Statistic and p of the two-sided Wilcoxon signed-rank test (scipy.stats.wilcoxon).
+
+    Exact up to 50 pairs; with ties or zeros by scipy's PermutationMethod (zeros dropped, as Wilcoxon did). None without
+    a pair; p is 1 where no pair differs.
+    """
+    from scipy import stats
+
+    x = ranked_of(pairs)
+    if not len(x):
+        return None
+    if not x.any():
+        return 0.0, 1.0
+    tied = len(np.unique(np.abs(x))) < len(x) or bool((x == 0).any())
+    method = stats.PermutationMethod(n_resamples=RESAMPLES, rng=np.random.default_rng(SEED)) if tied else "auto"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # scipy divides by a spread of 0 on the way to an exact p
+        found = stats.wilcoxon(x, method=method)
+    return float(found.statistic), float(found.pvalue)
+
+
+def correlation(pairs: Sequence[Pair]) -> tuple[float | None, float | None]:
+    """Pearson's correlation within pairs (scipy.stats.pearsonr), and the difference's variance over the sum of both.
+
+    The second is what pairing saved: unpaired runs would have 1. None below three pairs or where a model does not vary.
+    """
+    from scipy import stats
+
+    complete = [(pair.a, pair.b) for pair in pairs if pair.state == "complete"]
+    if len(complete) < 3:
+        return None, None
+    a, b = np.array(complete, dtype=float).T
+    if not a.std() > 0 or not b.std() > 0:
+        return None, None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.NearConstantInputWarning)
+        r = float(stats.pearsonr(a, b).statistic)
+    return r, float((a - b).var(ddof=1) / (a.var(ddof=1) + b.var(ddof=1)))

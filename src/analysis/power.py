@@ -1,0 +1,92 @@
+"""What a number of pairs can find, and how many it takes."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+
+ALPHA = 0.05
+MEANINGFUL = 0.75  # P(A better), Bouthillier et al. 2021
+DRAWS = 20_000
+BOUND = 1000  # pairs, beyond which no number is named
+
+
+@lru_cache(maxsize=1024)
+def power(pairs: int, comparisons: int = 1, probability: float = MEANINGFUL, draws: int = DRAWS) -> float:
+    """Power of the two-sided Wilcoxon signed-rank test at 5 %, simulated (scipy.stats.wilcoxon over normal draws).
+
+    With more than one comparison it is the power at Holm's first and strictest step, 5 % over their number: the test
+    is sure to be that powerful whatever the others show.
+
+    >>> power(29) > 0.9 > power(10)
+    True
+
+    Args:
+        pairs: how many.
+        comparisons: that Holm corrects over.
+        probability: the true P(A better); the differences are normal with that share above 0.
+        draws: simulated studies; the standard error is below 0.0036 with 20,000.
+    """
+    p = _p_values(pairs, probability, draws)
+    return float((p < ALPHA / comparisons).mean())
+
+
+def pairs_for(target: float, comparisons: int = 1) -> int | None:
+    """The fewest pairs with which :func:`power` reaches ``target``, by bisection; None beyond 200."""
+    low, high = 1, 200
+    if power(high, comparisons, draws=4000) < target:
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power(middle, comparisons, draws=4000) >= target else (middle, high)
+    return high
+
+
+@lru_cache(maxsize=256)
+def _p_values(pairs: int, probability: float, draws: int) -> np.ndarray:
+    from scipy import stats
+
+    if pairs < 1:
+        return np.ones(1)
+    rng = np.random.default_rng(0)
+    differences = rng.normal(stats.norm.ppf(probability), 1.0, (draws, pairs))
+    return np.asarray(stats.wilcoxon(differences, axis=1).pvalue)
+
+
+def power_better(difference: float, sd: float, margin: float, pairs: int | np.ndarray, alpha: float) -> np.ndarray:
+    """Power of the one-sided t test that a mean difference lies beyond a margin (statsmodels ttest_power).
+
+    Args:
+        difference: the true one.
+        sd: of the paired differences.
+        margin: at least 0.
+        pairs: at least 2.
+        alpha: of the test.
+    """
+    from statsmodels.stats.power import ttest_power
+
+    return np.asarray(ttest_power((difference - margin) / sd, np.asarray(pairs), alpha, alternative="larger"))
+
+
+def power_same(difference: float, sd: float, margin: float, pairs: int | np.ndarray, alpha: float) -> np.ndarray:
+    """Power of the two one-sided tests that a mean difference lies within the margins (statsmodels ttest_power).
+
+    Both must reject; 1 minus the sum of their two chances to fail is a lower bound, and exact where they do not fail
+    together, which is wherever the power is not near 0 (Schuirmann 1987, section 3).
+    """
+    upper = power_better(-difference, sd, -margin, pairs, alpha)
+    lower = power_better(difference, sd, -margin, pairs, alpha)
+    return np.maximum(0.0, upper + lower - 1)
+
+
+def detectable(sd: float, margin: float, pairs: int, alpha: float, target: float = 0.8) -> float | None:
+    """The true difference that would be called better with probability ``target`` (statsmodels TTestPower)."""
+    from statsmodels.stats.power import TTestPower
+
+    if pairs < 2 or not sd > 0:
+        return None
+    effect = TTestPower().solve_power(nobs=pairs, alpha=alpha, power=target, alternative="larger")
+    found = margin + sd * float(np.squeeze(effect))
+    return found if math.isfinite(found) else None

@@ -1,0 +1,88 @@
+"""What would change the answer to a comparison, in sentences."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from src.analysis.paired import differences_of, lost_of
+from src.analysis.summary import Comparison, Interval, Task
+from src.analysis.verdict import ERROR_RATE, decide
+
+
+def sensitivity(task: Task, c: Comparison) -> list[str]:
+    """Sentences on the margin, single pairs, other tests and other test sequences; empty without a verdict.
+
+    Args:
+        task: metric, margin and unit.
+        c: with its verdict, tests and intervals.
+    """
+    if c.verdict is None or c.verdict.interval_95 is None or c.verdict.interval_90 is None:
+        return []
+    return [
+        *_margin(task, c, c.verdict.interval_95, c.verdict.interval_90),
+        *_without_one(task, c),
+        *_other_test(c),
+        *_other_sequences(task, c),
+    ]
+
+
+def _margin(task: Task, c: Comparison, wide: Interval, narrow: Interval) -> list[str]:
+    assert c.verdict is not None
+    same_from = max(abs(narrow.low), abs(narrow.high))
+    better_to = max(wide.low, -wide.high, 0.0)
+    unit = f" {task.unit}" if task.unit else ""
+    found = []
+    if c.verdict.outcome == "better":
+        found.append(f"{c.verdict.winner} is better for every margin below {better_to:.3g}{unit}.")
+    elif c.verdict.outcome == "same":
+        found.append(f"They are practically the same for every margin above {same_from:.3g}{unit}.")
+    else:
+        ahead = c.a if (c.mean or 0.0) > 0 else c.b
+        if better_to > 0 and task.margin:
+            found.append(f"A margin below {better_to:.3g}{unit} would make {ahead} better.")
+        found.append(f"A margin above {same_from:.3g}{unit} would make them practically the same.")
+    return found
+
+
+def _without_one(task: Task, c: Comparison) -> list[str]:
+    assert c.verdict is not None
+    x, lost = differences_of(c.pairs), lost_of(c.pairs)
+    if len(x) < 3:
+        return []
+    seeds = [pair.seed for pair in c.pairs if pair.difference is not None]
+    others = {seed: decide(np.delete(x, i), task.margin, (c.a, c.b), lost) for i, seed in enumerate(seeds)}
+    changed = {seed: found for seed, found in others.items() if found != (c.verdict.outcome, c.verdict.winner)}
+    if not changed:
+        return ["No single pair decides it: without any one of them the verdict is the same."]
+    seed, (outcome, winner) = next(iter(changed.items()))
+    words = {"better": f"{winner} better", "same": "practically the same"}.get(outcome, outcome)
+    return [f"{len(changed)} of {len(x)} pairs could tip it: without seed {seed} the verdict is {words}."]
+
+
+def _other_test(c: Comparison) -> list[str]:
+    if c.verdict is None or c.wilcoxon is None or c.verdict.different is None:
+        return []
+    rejects = c.wilcoxon.p_holm < ERROR_RATE
+    if rejects == c.verdict.different:
+        return []
+    over = f"after Holm over {c.wilcoxon.comparisons}" if c.wilcoxon.comparisons > 1 else "alone"
+    said = "does" if rejects else "does not"
+    t = "excludes" if c.verdict.different else "does not exclude"
+    return [f"The signed-rank test {over} {said} reject equality (p = {c.wilcoxon.p_holm:.2g}); the t interval {t} 0."]
+
+
+def _other_sequences(task: Task, c: Comparison) -> list[str]:
+    if c.sequences is None or c.seeds is None or c.verdict is None:
+        return []
+    low, high, edge = c.sequences.low, c.sequences.high, task.margin or 0.0
+    holds = {
+        "better": low > edge if c.verdict.winner == c.a else high < -edge,
+        "same": -edge < low and high < edge,
+    }.get(c.verdict.outcome)
+    if holds is None:
+        return []
+    if holds:
+        return [f"It also holds for other test sequences: the interval over both is {low:.3g} to {high:.3g}."]
+    return [
+        f"It holds for these test sequences only: over seeds and sequences the interval is {low:.3g} to {high:.3g}."
+    ]

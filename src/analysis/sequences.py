@@ -1,0 +1,70 @@
+"""Per-sequence sums of a run's test set, and which of them make a metric."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from src.analysis.metrics import RATIOS, base
+
+BLOCKS = 256  # more test sequences than this are summed in so many blocks of equal size: what 10,000 images need
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Sums over the sequences of a test set, sequence by sequence or block by block.
+
+    >>> Sequences("ab12", 2, {"loss": np.array([3.0, 5.0]), "count": np.array([1.0, 4.0])}).ratio("test/nll")
+    1.6
+
+    Args:
+        rows: a checksum of which sequences they are; runs that share it were tested on the same.
+        number: how many sequences.
+        columns: ``loss`` and ``count`` and the task's further sums, (min(number, BLOCKS),) float64 each.
+    """
+
+    rows: str
+    number: int
+    columns: Mapping[str, np.ndarray]
+
+    def ratio(self, metric: str) -> float | None:
+        """The metric as a ratio of pooled sums; None where it is not one, or a sum is missing."""
+        parts = self.parts(metric)
+        return None if parts is None else float(parts[0].sum() / parts[1].sum())
+
+    def parts(self, metric: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """Numerator and denominator of a metric by sequence (or block); None where there are none."""
+        top, bottom, factor = RATIOS.get(base(metric), ("", "", 1.0))
+        if metric.endswith("_unleaked") or top not in self.columns or bottom not in self.columns:
+            return None
+        return factor * self.columns[top], self.columns[bottom]
+
+
+def sequences_of(arrays: Mapping[str, np.ndarray]) -> Sequences:
+    """From the arrays of ``sequences/test.npz`` (see :mod:`src.runs.record`).
+
+    Raises:
+        KeyError: when row, loss or count is missing.
+        ValueError: when a column does not have one entry per sequence.
+    """
+    row = np.asarray(arrays["row"], dtype=np.int64)
+    order = np.argsort(row, kind="stable")
+    columns = {name: values for name, values in arrays.items() if values.ndim == 1 and values.dtype == np.float64}
+    if not {"loss", "count"} <= set(columns):
+        raise KeyError("loss and count")
+    columns = {name: values for name, values in columns.items() if name not in ("prediction", "target")}
+    prediction, target = arrays.get("prediction"), arrays.get("target")
+    if prediction is not None and target is not None and "right" not in columns and _classes(prediction, target):
+        columns["right"] = (prediction == target).astype(np.float64)
+    blocks = np.arange(len(row)) * min(BLOCKS, len(row)) // len(row)
+    starts = np.flatnonzero(np.diff(blocks, prepend=-1))
+    summed = {name: np.add.reduceat(values[order], starts) for name, values in columns.items()}
+    return Sequences(hashlib.sha256(row[order].tobytes()).hexdigest()[:12], len(row), summed)
+
+
+def _classes(prediction: np.ndarray, target: np.ndarray) -> bool:
+    """Whether they are one class for each sequence."""
+    return prediction.ndim == target.ndim == 1 and prediction.dtype.kind == target.dtype.kind == "i"

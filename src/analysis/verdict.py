@@ -1,0 +1,139 @@
+"""The verdict: one method, the three-sided t test, and the sentence that says what it found.
+
+Of the three statements *A is better by more than the margin*, *the two are practically the same* (the difference lies
+within the margins) and *B is better by more than the margin* exactly one is true. Each of the other two is refused by
+t tests of the paired differences, and the statement that is left over is the verdict:
+
+* practically the same: two one-sided tests at 5 % (TOST, Schuirmann 1987; Lakens 2017), which is the same as the 90 %
+  interval of the mean difference lying within the margins;
+* better: the 95 % interval of the mean difference lies beyond the margin (one side at 2.5 %);
+* undecided otherwise.
+
+Goeman, Solari and Stijnen ("Three-sided hypothesis testing", Statistics in Medicine 29, 2010) show that a verdict made
+so is wrong with probability 5 % at most, wherever the true difference lies and without any correction, since only one
+of the three can be true. docs/compare.md says why not a Bayesian test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from src.analysis.intervals import t_interval
+from src.analysis.power import BOUND, power_better, power_same
+from src.analysis.summary import Verdict
+from src.analysis.wording import sentence
+
+METHOD = "three-sided t test (TOST and superiority by the margin)"
+ERROR_RATE = 0.05
+BETTER, SAME = ERROR_RATE / 2, ERROR_RATE  # levels of the one-sided tests
+LEAST_EQUAL = 6  # identical differences: fewer could not convince a distribution-free test at 5 % (2 / 2^6 < 0.05)
+
+
+def decide(
+    differences: Sequence[float] | np.ndarray,
+    margin: float | None,
+    names: tuple[str, str],
+    lost: tuple[int, int] = (0, 0),
+) -> tuple[str, str | None]:
+    """The outcome (``better``, ``same``, ``undecided``) and the winner, if any.
+
+    Args:
+        differences: by how much A is better, pair by pair.
+        margin: of practical equivalence, in the same unit; None or 0: "same" cannot be said.
+        names: of A and B.
+        lost: how many runs of A and of B diverged in pairs that have no difference for that reason. A verdict never
+            favours the side that diverged more often, and "same" is not said where any did.
+    """
+    x = np.asarray(differences, dtype=float)
+    wide, narrow = t_interval(x, 1 - 2 * BETTER), t_interval(x, 1 - 2 * SAME)
+    if wide is None or narrow is None or (np.ptp(x) == 0 and len(x) < LEAST_EQUAL):
+        return "undecided", None
+    edge = margin or 0.0
+    if wide.low > edge and lost[0] <= lost[1]:
+        return "better", names[0]
+    if wide.high < -edge and lost[1] <= lost[0]:
+        return "better", names[1]
+    if edge > 0 and -edge < narrow.low and narrow.high < edge and not any(lost):
+        return "same", None
+    return "undecided", None
+
+
+def verdict(
+    differences: Sequence[float] | np.ndarray,
+    margin: float | None,
+    names: tuple[str, str],
+    data: str,
+    unit: str,
+    lost: tuple[int, int] = (0, 0),
+) -> Verdict:
+    """The verdict with its sentence, intervals, p-values and, where undecided, the pairs that would decide.
+
+    The p-values are those of scipy.stats.ttest_1samp (one-sided, against the margin) and of statsmodels'
+    DescrStatsW.ttost_mean.
+
+    Args:
+        differences: by how much A is better, pair by pair, in the order of the seeds.
+        margin: of practical equivalence, in the metric's unit; None: none was fixed.
+        names: of A and B.
+        data: the data set, for the sentence.
+        unit: of the metric; may be empty.
+        lost: see :func:`decide`.
+    """
+    x = np.asarray(differences, dtype=float)
+    outcome, winner = decide(x, margin, names, lost)
+    wide, narrow = t_interval(x, 1 - 2 * BETTER), t_interval(x, 1 - 2 * SAME)
+    p_better, p_same = _p_values(x, margin)
+    more = further_pairs(x, margin) if outcome == "undecided" and not any(lost) else None
+    found = Verdict(
+        outcome=outcome,
+        winner=winner,
+        sentence="",
+        margin=margin,
+        method=METHOD,
+        error_rate=ERROR_RATE,
+        interval_90=narrow,
+        interval_95=wide,
+        p_better=p_better,
+        p_same=p_same,
+        more_pairs=more,
+        different=None if wide is None else not wide.low <= 0 <= wide.high,
+    )
+    mean = float(x.mean()) if len(x) else 0.0
+    return replace(found, sentence=sentence(found, names, data, unit, mean, len(x), lost))
+
+
+def further_pairs(differences: Sequence[float] | np.ndarray, margin: float | None, target: float = 0.8) -> int | None:
+    """How many more pairs would decide with probability ``target``, if mean and spread stay what they are.
+
+    An estimate: mean and spread are themselves uncertain, the more so the fewer pairs they come from.
+
+    Returns:
+        At least 1; None below two pairs, or where more than :data:`~src.analysis.power.BOUND` pairs would be needed
+        (the difference is then too close to the margin to tell).
+    """
+    x = np.asarray(differences, dtype=float)
+    if len(x) < 2:
+        return None
+    if np.ptp(x) == 0:
+        return LEAST_EQUAL - len(x) if len(x) < LEAST_EQUAL else None
+    mean, sd, edge = abs(float(x.mean())), float(x.std(ddof=1)), margin or 0.0
+    numbers = np.arange(len(x) + 1, BOUND + 1)
+    enough = power_better(mean, sd, edge, numbers, BETTER) >= target
+    if edge > 0:
+        enough |= power_same(mean, sd, edge, numbers, SAME) >= target
+    return int(numbers[enough][0] - len(x)) if enough.any() else None
+
+
+def _p_values(x: np.ndarray, margin: float | None) -> tuple[float | None, float | None]:
+    from scipy import stats
+    from statsmodels.stats.weightstats import DescrStatsW
+
+    if len(x) < 2 or np.ptp(x) == 0:
+        return None, None
+    ahead = x if x.mean() >= 0 else -x
+    better = float(stats.ttest_1samp(ahead, margin or 0.0, alternative="greater").pvalue)
+    same = float(DescrStatsW(x).ttost_mean(-margin, margin)[0]) if margin else None
+    return better, same

@@ -1,0 +1,86 @@
+"""A verdict in one sentence, in the words of the statistics."""
+
+from __future__ import annotations
+
+from src.analysis.power import BOUND
+from src.analysis.rounding import of_interval, span
+from src.analysis.summary import Interval, Verdict
+
+
+def sentence(
+    verdict: Verdict, names: tuple[str, str], data: str, unit: str, mean: float, pairs: int, lost: tuple[int, int]
+) -> str:
+    """What was found, how surely, against which margin; for an open question what would close it.
+
+    Args:
+        verdict: with its intervals, still without its sentence.
+        names: of A and B.
+        data: the data set.
+        unit: of the metric; may be empty.
+        mean: of the differences; positive: A is better.
+        pairs: how many are complete.
+        lost: diverged runs of A and of B, which no mean contains.
+    """
+    wide, narrow = verdict.interval_95, verdict.interval_90
+    if wide is None or narrow is None:
+        said = f"undecided; {'one pair is' if pairs else 'no pair is'} complete, and a difference needs at least two"
+    elif verdict.outcome == "better":
+        loser = names[1] if verdict.winner == names[0] else names[0]
+        edge = f"the margin of {_number(verdict.margin, unit)}" if verdict.margin else "0, and no margin was fixed"
+        by = f"by {_value(abs(mean), wide, unit)} on average ({_span(wide, mean)}, {pairs} pairs)"
+        said = f"{verdict.winner} better than {loser}, {by}: beyond {edge}"
+    elif verdict.outcome == "same":
+        lead = f"{_lead(names, mean, narrow, unit)} ({_span(narrow, mean)}, {pairs} pairs)"
+        small = "; the difference is not zero, but too small to matter" if verdict.different else ""
+        edge = f"the margin of {_number(verdict.margin, unit)}"
+        said = f"{names[0]} and {names[1]} practically the same; {lead}: within {edge}{small}"
+    else:
+        lead = f"{_lead(names, mean, wide, unit)} ({_span(wide, mean)}, {pairs} pairs)"
+        said = f"undecided; {lead}{_why_open(verdict, wide, unit)}; {_needed(verdict, lost)}"
+    if any(lost):
+        counts = " and ".join(f"{number} of {name}" for number, name in zip(lost, names, strict=True) if number)
+        said += f"; diverged, and so in no mean: {counts}"
+    return f"{data}: {said}."
+
+
+def _why_open(verdict: Verdict, wide: Interval, unit: str) -> str:
+    if wide.low == wide.high:
+        return ", all pairs exactly alike"
+    if not verdict.margin:
+        return ", which does not exclude 0; no margin was fixed" if not verdict.different else ""
+    edge = f"the margin of {_number(verdict.margin, unit)}"
+    if verdict.different and max(wide.high, -wide.low) > verdict.margin:
+        return f": not zero, but whether it exceeds {edge} is open"
+    return f", which reaches across {edge}" if max(wide.high, -wide.low) > verdict.margin else ""
+
+
+def _needed(verdict: Verdict, lost: tuple[int, int]) -> str:
+    if any(lost):
+        return "while runs diverge, more pairs alone may not decide"
+    wide = verdict.interval_95
+    if verdict.more_pairs is not None:
+        number = "1 more pair" if verdict.more_pairs == 1 else f"{verdict.more_pairs} more pairs"
+        return f"about {number} would decide, if mean and spread stay as they are"
+    if wide is not None and wide.low == wide.high:
+        return "more pairs like these would not decide"
+    return f"it would take more than {BOUND} pairs, if mean and spread stay as they are"
+
+
+def _lead(names: tuple[str, str], mean: float, interval: Interval, unit: str) -> str:
+    if mean == 0:
+        return f"{names[0]} and {names[1]} are level on average"
+    ahead, behind = names if mean > 0 else names[::-1]
+    return f"{ahead} is ahead of {behind} by {_value(abs(mean), interval, unit)} on average"
+
+
+def _span(interval: Interval, mean: float) -> str:
+    """The interval of the advantage of the one who is ahead."""
+    return f"{100 * interval.level:.0f} % interval {span(interval, turned=mean < 0)}"
+
+
+def _value(value: float, interval: Interval, unit: str) -> str:
+    return f"{value:.{of_interval(interval)}f} {unit}".strip()
+
+
+def _number(value: float | None, unit: str) -> str:
+    return f"{value:.3g} {unit}".strip() if value is not None else "0"

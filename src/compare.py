@@ -1,0 +1,86 @@
+"""GRU or LSTM, for this task? ``python -m src.compare study=NAME``."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from src.config import Mistake, command, nearest
+
+
+def compare(cfg: DictConfig) -> None:
+    """Read runs, compare their models, print the answer, write the numbers and the report.
+
+    Args:
+        cfg: a config composed from ``conf/compare.yaml``.
+
+    Raises:
+        Mistake: in one sentence, when there is nothing to compare or a setting is impossible.
+    """
+    place, kind = where(cfg)
+    from src.analysis.answer import summarise
+    from src.analysis.asked import asked
+    from src.analysis.collect import collect
+    from src.analysis.output import write_numbers
+    from src.analysis.pack import read_pack, write_pack
+    from src.analysis.table import read_table
+    from src.analysis.terminal import show
+
+    readers = {"pack": read_pack, "table": read_table}
+    found = readers[kind](place[0]) if kind in readers else collect(place, kind)
+    said: dict[str, Any] = OmegaConf.to_container(cfg)  # type: ignore[assignment]
+    summary = summarise(found, asked(found, said["models"], said["metric"], said["margin"], said["mode"]))
+    beside = place[0].with_name(f"{place[0].stem}_report") if kind == "table" else place[0] / "report"
+    directory = Path(cfg.output) if cfg.output else beside
+    files = write_numbers(summary, directory)
+    if cfg.pack:
+        files += write_pack(found, Path(cfg.pack))
+    if cfg.report and find_spec("src.analysis.report"):
+        from src.analysis.report import write_report
+
+        files += write_report(summary, directory)
+    show(summary, files)
+
+
+def where(cfg: DictConfig) -> tuple[list[Path], str]:
+    """What to read, and of which kind it is: ``study``, ``runs``, ``table`` or ``pack``.
+
+    Raises:
+        Mistake: when not exactly one of study, runs and from is given, or it is not there.
+    """
+    given = [key for key in ("study", "runs", "from") if cfg[key]]
+    if len(given) != 1:
+        said = f"{' and '.join(given)} were given" if given else "none was given"
+        raise Mistake(f"Exactly one of study=NAME, runs='[DIR,...]' and from=TABLE.csv says what to compare; {said}.")
+    if cfg.mode not in (None, "min", "max"):
+        raise Mistake(f"mode={cfg.mode} is impossible: it must be min (small is better) or max.")
+    if cfg.pack and given[0] == "from":
+        raise Mistake("pack=DIR writes the records of runs: it goes with study=NAME or runs='[DIR,...]', not from.")
+    if given[0] == "runs":
+        listed = OmegaConf.to_object(cfg.runs) if OmegaConf.is_config(cfg.runs) else [cfg.runs]
+        assert isinstance(listed, list)
+        return [Path(str(path)) for path in listed], "runs"
+    if given[0] == "study":
+        runs = Path(cfg.paths.runs_dir)
+        directory = runs / str(cfg.study)
+        if not directory.is_dir():
+            there = sorted(path.parent.name for path in runs.glob("*/study.json"))
+            listed = f"the studies there are {', '.join(there)}" if there else "no study lies there"
+            raise Mistake(f"There is no study {directory}{nearest(str(cfg.study), there)}; {listed}.")
+        return [directory], "study"
+    path = Path(str(cfg["from"]))
+    if not path.exists():
+        raise Mistake(f"{path} does not exist: from is a table (from=results.csv) or a folder (from=experiments/NAME).")
+    return [path], "pack" if path.is_dir() else "table"
+
+
+def main() -> None:
+    """The command line."""
+    command("compare", compare)
+
+
+if __name__ == "__main__":
+    main()
