@@ -14,6 +14,7 @@ FLOORS: list[dict[str, str]] = [
     {"tasks": "recurrent data config streams"},
     {
         "exporting": "tasks recurrent data config streams",
+        "inside": "tasks recurrent data config streams",
         "generating": "tasks figures recurrent data config streams",
     },
     {"runs": "tasks data recurrent config streams"},

@@ -1,0 +1,137 @@
+"""The gates and states of a network while it reads, and what they say: saturation, and how far a unit remembers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from src.config import Mistake
+from src.recurrent import Stack, trace_gates
+from src.recurrent.backends.spec import CellSpec
+from src.recurrent.convert import from_twin
+from src.recurrent.initialise import KEEPING_GATE, keeping_sign
+from src.recurrent.state import split_layers
+
+LOW, HIGH = 0.05, 0.95  # a gate below is taken for closed, above for open
+
+
+@dataclass(frozen=True)
+class Gates:
+    """One layer in one direction.
+
+    Args:
+        layer: its number, from 0.
+        backward: whether it reads from the end; its values stand in the order of the input all the same.
+        cell: the equations, which say the convention of the update gate.
+        values: by the name of a gate or state: (sequences, time, units), NaN past a sequence's length.
+    """
+
+    layer: int
+    backward: bool
+    cell: CellSpec
+    values: dict[str, np.ndarray]
+
+    @property
+    def name(self) -> str:
+        """``layer0``, or ``layer0_backward``."""
+        return f"layer{self.layer}" + ("_backward" if self.backward else "")
+
+    @property
+    def sigmoids(self) -> list[str]:
+        """The names of the gates between 0 and 1, in their order."""
+        return [gate for gate in self.cell.gates if gate != "candidate"]
+
+
+def as_stack(network: Any) -> Stack:
+    """The network itself, or one of ours with the weights of an nn.GRU, nn.LSTM or nn.RNN.
+
+    Raises:
+        Mistake: it is neither.
+    """
+    if isinstance(network, Stack):
+        return network
+    if type(network) in (nn.GRU, nn.LSTM, nn.RNN):
+        return from_twin(network)
+    raise Mistake(
+        f"{type(network).__name__} is neither a network of src.recurrent nor an nn.GRU, nn.LSTM or nn.RNN: its gates "
+        "are not known."
+    )
+
+
+@torch.no_grad()
+def read_gates(network: Any, x: Tensor, lengths: Tensor | None = None) -> list[Gates]:
+    """Every gate and state at every step, layer by layer, forward before backward, as in evaluation.
+
+    Args:
+        network: a `Stack`, or an nn.GRU, nn.LSTM or nn.RNN; batch first.
+        x: (sequences, time, input_size).
+        lengths: valid steps of each; None: all.
+    """
+    stack = as_stack(network)
+    time = torch.arange(x.shape[1])
+    past = None if lengths is None else (time >= lengths[:, None])[:, :, None]
+    found = []
+    for k, directions in enumerate(trace_gates(stack, x, lengths=lengths)):
+        for direction, trace in enumerate(directions):
+            values = {
+                name: (value if past is None else value.masked_fill(past, float("nan"))).numpy()
+                for name, value in trace.items()
+            }
+            found.append(Gates(k, direction == 1, stack.layers[k].cell, values))
+    return found
+
+
+@torch.no_grad()
+def difference(network: Any, x: Tensor, lengths: Tensor | None, gates: list[Gates]) -> float:
+    """The largest difference between the recomputed states and those that the network itself ends with."""
+    stack = as_stack(network)
+    own = network if stack is not network else stack.eval()
+    _, state = own(x) if lengths is None else own(x, lengths=lengths)
+    ends = torch.full((len(x),), x.shape[1]) if lengths is None else lengths
+    rows, worst = np.arange(len(x)), 0.0
+    states = split_layers(state, stack.layers)
+    for entry in gates:
+        at = 0 if entry.backward else ends.numpy() - 1
+        for name, tensor in zip(entry.cell.states, states[entry.layer], strict=True):
+            theirs = tensor[int(entry.backward)].numpy()
+            worst = max(worst, float(np.abs(entry.values[name][rows, at] - theirs).max()))
+    return worst
+
+
+def saturation(gates: Gates) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """By gate and unit, the shares of all steps in which the gate is below :data:`LOW` and above :data:`HIGH`."""
+    found = {}
+    for name in gates.sigmoids:
+        value = gates.values[name]
+        steps = np.isfinite(value).sum((0, 1))
+        found[name] = ((value < LOW).sum((0, 1)) / steps, (value > HIGH).sum((0, 1)) / steps)
+    return found
+
+
+def kept(gates: Gates) -> np.ndarray | None:
+    """The share of its old value that each unit keeps at each step, (sequences, time, units); None for tanh units.
+
+    The update gate where it keeps (h = z h' + (1-z) n), one minus it where it takes, the LSTM's forget gate; with
+    zoneout the share that it keeps beside them comes on top.
+    """
+    if gates.cell.kind not in KEEPING_GATE:
+        return None
+    value = gates.values[KEEPING_GATE[gates.cell.kind]]
+    share = value if keeping_sign(gates.cell) > 0 else 1 - value
+    return gates.cell.zoneout + (1 - gates.cell.zoneout) * share
+
+
+def horizon(gates: Gates) -> np.ndarray | None:
+    """Steps over which each unit remembers, 1 / (1 - mean share kept), (units,); None for tanh units.
+
+    A unit that keeps the share z at every step weighs what came k steps ago by z^k: these weights add up to this.
+    """
+    share = kept(gates)
+    if share is None:
+        return None
+    with np.errstate(divide="ignore"):
+        return np.divide(1, 1 - np.nanmean(share, axis=(0, 1), dtype=np.float64))

@@ -1,0 +1,109 @@
+"""How much of a loss reaches the states before it: the norm of d loss / d state by the lag between them.
+
+The curves of Pascanu, Mikolov and Bengio 2013 ("On the difficulty of training recurrent neural networks"). A cell's
+state is all that it hands to its next step: h, in an LSTM h and c.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from src.data.batches import Batch
+from src.inside.gates import as_stack
+from src.inside.walk import Walk, walk
+from src.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """One layer in one direction.
+
+    Args:
+        layer: its number, from 0.
+        backward: whether it reads from the end.
+        norms: by state ("hidden", "cell", and "state" for all of them together), (sequences, lags): the norm of the
+            gradient of each sequence's loss with regard to the state ``lag`` steps before the last one read; NaN
+            before a sequence's start.
+    """
+
+    layer: int
+    backward: bool
+    norms: dict[str, np.ndarray]
+
+    @property
+    def name(self) -> str:
+        """``layer0``, or ``layer0_backward``."""
+        return f"layer{self.layer}" + ("_backward" if self.backward else "")
+
+
+def loss_gradients(task: Task, batch: Batch) -> list[Gradients]:
+    """The gradient of each sequence's last loss with regard to every state.
+
+    The last loss is the sequence's where there is one for the whole of it, and the last step's where there is one at
+    each step: sums over all steps would mix all lags.
+
+    Args:
+        task: in evaluation mode, with a network of ours (or PyTorch's).
+        batch: whole sequences, or the first steps of them.
+
+    Raises:
+        Mistake: the network is not known.
+    """
+    walked: list[Walk] = []
+
+    def instead(network: Any, arguments: tuple[Any, ...], keywords: dict[str, Any], output: Any) -> Any:
+        """The first time the walk, of which the loss is then a function; the network's own when it goes on."""
+        if walked and len(arguments) > 1 and arguments[1] is not None:
+            return output
+        if not walked:
+            state = arguments[1] if len(arguments) > 1 else None
+            walked.append(walk(as_stack(network), arguments[0].detach(), keywords.get("lengths"), state))
+        return walked[0].output, walked[0].state
+
+    hook = task.network.register_forward_hook(instead, with_kwargs=True)
+    try:
+        with torch.enable_grad():
+            loss = last_loss(task, batch).sum()
+    finally:
+        hook.remove()
+    paths = [(k, d, path) for k, layer in enumerate(walked[0].layers) for d, path in enumerate(layer)]
+    nodes = [tensor for _, _, path in paths for step in path.states for tensor in step]
+    found = iter(torch.autograd.grad(loss, nodes, allow_unused=True))
+    result = []
+    for k, direction, path in paths:
+        rows = [[next(found) for _ in step] for step in path.states]
+        squares = torch.stack([torch.stack([square(g, h) for g, h in zip(r, s, strict=True)], -1)
+                               for r, s in zip(rows, path.states, strict=True)], 1)  # fmt: skip
+        norms = {name: squares[..., i].sqrt() for i, name in enumerate(path.cell.states)}
+        norms["state"] = squares.sum(-1).sqrt()
+        result.append(
+            Gradients(k, direction == 1, {n: by_lag(v, batch.lengths, direction == 1) for n, v in norms.items()})
+        )
+    return result
+
+
+def square(gradient: Tensor | None, state: Tensor) -> Tensor:
+    """Its squared norm by sequence, float64; 0 where the loss does not see the state."""
+    return state.new_zeros(len(state), dtype=torch.float64) if gradient is None else gradient.double().square().sum(-1)
+
+
+def last_loss(task: Task, batch: Batch) -> Tensor:
+    """(sequences,) the loss of each sequence, or of its last step where there is one at each."""
+    whole = task.losses(batch).loss
+    if not task.description.per_step:
+        return whole
+    return whole - task.losses(replace(batch, lengths=batch.lengths - 1)).loss
+
+
+def by_lag(values: Tensor, lengths: Tensor, backward: bool) -> np.ndarray:
+    """(sequences, time) in the order of the input to (sequences, lags), counted from the last step that was read."""
+    time = values.shape[1]
+    lag = torch.arange(time)
+    at = lag.expand(len(values), time) if backward else lengths[:, None] - 1 - lag
+    outside = lag >= lengths[:, None]
+    return values.gather(1, at.clamp_min(0)).masked_fill(outside, float("nan")).detach().numpy()

@@ -1,0 +1,73 @@
+"""The recurrence as a linear map: how a small change of the state changes the next one, and the last one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from src.inside.walk import Path, one_step
+
+
+@dataclass(frozen=True)
+class Jacobians:
+    """One layer in one direction, its input held fixed.
+
+    Args:
+        largest: (sequences, lags), the largest singular value of d s_t / d s_(t-1), where t is ``lag`` steps before
+            the last one read.
+        strongest: (sequences, lags), that of d s_T / d s_t: how much the change that is felt most is felt ``lag`` steps
+            later; 1 at lag 0.
+        typical: likewise the root mean square of all its singular values: what a change in a random direction does.
+    """
+
+    largest: np.ndarray
+    strongest: np.ndarray
+    typical: np.ndarray
+
+
+@torch.no_grad()
+def jacobians(path: Path, lengths: Tensor, steps: int, backward: bool = False) -> Jacobians:
+    """Of the last ``steps`` steps of each sequence; NaN before a sequence's start.
+
+    Args:
+        path: of `src.inside.walk.walk`.
+        lengths: valid steps of each sequence.
+        steps: how many lags, 1 or more; those beyond the longest sequence are left out.
+        backward: whether the path reads from the end.
+    """
+    batch, steps = len(lengths), min(steps, len(path.states))
+    before = [*path.states[1:], path.start] if backward else [path.start, *path.states[:-1]]
+    old = [torch.stack(tensors, 1) for tensors in zip(*before, strict=True)]
+    inputs, rows = torch.stack(path.inputs, 1), torch.arange(batch)
+    width = sum(tensor.shape[-1] for tensor in path.start)
+    product = torch.eye(width, dtype=torch.float64).expand(batch, width, width)
+    one, strongest, typical = [], [], []
+    for lag in range(steps):
+        strongest.append(spectral_norm(product))
+        typical.append(torch.linalg.matrix_norm(product) / width**0.5)
+        # Step T - lag of each sequence; what comes of sequences that are too short is masked below.
+        at = torch.full_like(lengths, lag) if backward else (lengths - 1 - lag).clamp_min(0)
+        jacobian = step_jacobian(path, inputs[rows, at], tuple(tensor[rows, at] for tensor in old)).double()
+        one.append(spectral_norm(jacobian))
+        product = product @ jacobian
+    outside = torch.arange(steps) >= lengths[:, None]
+    return Jacobians(*(torch.stack(v, 1).masked_fill(outside, float("nan")).numpy() for v in (one, strongest, typical)))
+
+
+def step_jacobian(path: Path, inputs: Tensor, state: tuple[Tensor, ...]) -> Tensor:
+    """d (new state) / d (old state), (batch, width, width), the states of an LSTM side by side."""
+    with torch.enable_grad():
+        old = tuple(part.detach().requires_grad_() for part in state)
+        new = torch.cat(one_step(path.cell, path.parts, inputs, old), dim=-1)
+        width = new.shape[-1]
+        each = torch.eye(width, dtype=new.dtype)[:, None].expand(width, *new.shape)
+        rows = torch.autograd.grad(new, old, each, is_grads_batched=True)
+    return torch.cat(rows, dim=-1).transpose(0, 1)
+
+
+def spectral_norm(matrices: Tensor) -> Tensor:
+    """The largest singular value of each of (..., n, n), by the largest eigenvalue of its Gram matrix."""
+    return torch.linalg.eigvalsh(matrices.mT @ matrices)[..., -1].clamp_min(0).sqrt()

@@ -1,0 +1,27 @@
+"""The walk gives what the network gives."""
+
+import pytest
+import torch
+
+from src.inside.walk import walk
+from src.recurrent import map_state
+from tests.inside.networks import NETWORKS, make, sequences
+
+
+def tensors(state):
+    found = []
+    map_state(found.append, state)
+    return found
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("cut", [False, True])
+def test_output_and_state_are_the_networks(name, cut):
+    network, (x, lengths) = make(name), sequences()
+    start = map_state(lambda t: torch.full_like(t, 0.3), network.initial_state(len(x))) if cut else None
+    given = lengths if cut else None
+    output, state = network(x, start, lengths=given)
+    found = walk(network, x, given, start)
+    torch.testing.assert_close(found.output, output, rtol=0, atol=1e-12)
+    for ours, theirs in zip(tensors(found.state), tensors(state), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
