@@ -14,6 +14,7 @@ from typing import Any
 
 from src.config import Mistake
 from src.runs.record import read_record
+from src.studies.remarks import remarks
 from src.studies.state import read_planned, read_study
 
 REFRESH = 2.0  # seconds between two looks
@@ -175,6 +176,8 @@ def showing(directory: Path) -> Iterator[None]:
         thread.join()
         progress = reader.read()
         console.print(table(progress))
+        for sentence in remarks(directory):
+            print(sentence)
         for name, sentence in progress.failed.items():
             print(f"failed: {directory / name}: {sentence}", file=sys.stderr)
         print(directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory)

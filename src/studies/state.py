@@ -65,14 +65,12 @@ class StudyState:
         _write_json(self.directory / "study.json", self.content)
 
     def planned(self, jobs: Iterable[Job]) -> None:
-        """Put jobs into ``planned.json``, from which ``python -m src.status`` knows what is still to come."""
-        path = self.directory / "planned.json"
-        here = read_planned(self.directory)
-        here |= {
-            job.id: {key: getattr(job, key) for key in ("phase", "model", "data", "arm", "seed", "values")}
-            for job in jobs
-        }
-        _write_json(path, here)
+        """Put jobs into ``planned.json``, with the plan they belong to: what is still to come, and what counts."""
+        here = _planned(self.directory)
+        for job in jobs:
+            facts = {key: getattr(job, key) for key in ("phase", "model", "data", "arm", "seed", "values")}
+            here[job.id] = {**facts, "plan_hash": self.content["plan_hash"]}
+        _write_json(self.directory / "planned.json", here)
 
 
 def read_study(directory: Path) -> dict[str, Any] | None:
@@ -94,7 +92,12 @@ def read_study(directory: Path) -> dict[str, Any] | None:
 
 
 def read_planned(directory: Path) -> dict[str, dict[str, Any]]:
-    """The jobs that a study has planned so far, by their ids, in their order."""
+    """The jobs that a study has planned so far, by their ids, in their order; not those of an earlier plan."""
+    now = (read_study(directory) or {}).get("plan_hash")
+    return {name: job for name, job in _planned(directory).items() if job.get("plan_hash") == now}
+
+
+def _planned(directory: Path) -> dict[str, dict[str, Any]]:
     try:
         found: dict[str, dict[str, Any]] = json.loads((directory / "planned.json").read_text())
     except (FileNotFoundError, ValueError):

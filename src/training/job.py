@@ -157,6 +157,7 @@ class Job:
                 name=facts["name"],
                 config={**self.config, "identity": facts["identity"]},
                 resume=facts["attempts"] > 1,
+                announce=not self.part,
             )
             self._mirror.begin(csv.rows)
             self._mirror.summary({f"parameters/{key}": value for key, value in facts["parameters"].items()})

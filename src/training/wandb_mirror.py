@@ -62,6 +62,7 @@ class WandbMirror(WandbLogger):
         timeout: seconds that the server has to answer in mode `auto`.
         resume: whether an earlier attempt may be on the server; then its run goes on.
         entity: wandb user or team; None: the user's default.
+        announce: whether mode and sync command are printed.
 
     Raises:
         Mistake: an unknown mode.
@@ -81,6 +82,7 @@ class WandbMirror(WandbLogger):
         timeout: float = 2.0,
         resume: bool = False,
         entity: str | None = None,
+        announce: bool = True,
     ) -> None:
         if mode not in MODES:
             raise Mistake(f"mode of the wandb logger: {mode!r}; expected one of {', '.join(MODES)}")
@@ -102,6 +104,7 @@ class WandbMirror(WandbLogger):
         self._timeout = timeout
         self._resume = resume
         self._is_open = False
+        self._announce = announce
         self._sent = -1  # the last step that wandb has
         self._held: Row = {}  # the row that may still grow
         self._media: dict[int, dict[str, Any]] = {}  # by step, until a row of that step or a later one is sent
@@ -200,7 +203,7 @@ class WandbMirror(WandbLogger):
         if not self._is_open:
             return
         self._close(exit_code)
-        if self.mode == "offline" and (command := sync_command(self.directory)):
+        if self._announce and self.mode == "offline" and (command := sync_command(self.directory)):
             print(f"wandb: {command}")
 
     def _open(self, mode: str, reason: str) -> None:
@@ -221,7 +224,8 @@ class WandbMirror(WandbLogger):
         self._sent = run.starting_step - 1
         if mode != "disabled":
             supersede(self.directory, run.id, by=Path(run.settings.sync_dir))
-        print(f"wandb: {mode}" + (f", {run.url}" if mode == "online" else f" ({reason})"))
+        if self._announce:
+            print(f"wandb: {mode}" + (f", {run.url}" if mode == "online" else f" ({reason})"))
 
     def _close(self, exit_code: int) -> None:
         self._send(read_metrics(self.directory / "metrics.csv"))

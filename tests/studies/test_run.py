@@ -13,6 +13,8 @@ import pytest
 
 from src.config import Mistake
 from src.runs.record import RunRecord, read_record
+from src.studies.progress import Reader
+from src.studies.remarks import remarks
 from src.studies.run import Broken, Study, run_study
 from src.studies.state import read_planned, read_study
 from tests.studies.conftest import PLAN, FakeLauncher
@@ -248,6 +250,18 @@ def test_planned_runs_are_written_down_before_they_run(make_study: Make) -> None
     planned = read_planned(study.directory)
     assert len(planned) == 6
     assert all(read_record(study.directory / name) is None for name in planned)
+
+
+def test_runs_of_an_earlier_plan_are_not_counted_and_said_to_be_there(make_study: Make) -> None:
+    launcher = FakeLauncher(lambda s: 1.0)
+    run_study(make_study(launcher, tuning=None))
+    study = make_study(launcher, tuning=None, settings={"trainer.max_epochs": 3, "logger": "csv"})
+    assert read_planned(study.directory) == {}
+    run_study(study)
+    assert len(launcher.launched) == 12
+    progress = Reader(study.directory).read()
+    assert sum(row.done for row in progress.rows.values()) == 6
+    assert "6 runs here belong to an earlier plan" in " ".join(remarks(study.directory))
 
 
 def test_a_study_json_of_something_else_is_refused(make_study: Make, tmp_path: Path) -> None:
