@@ -1,0 +1,292 @@
+"""The report of a comparison: one HTML file that asks nobody for anything, and its figures as SVG and PNG."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from src.analysis.page import tables
+from src.analysis.page.pictures import Pictures, model_names, pictures
+from src.analysis.page.words import NOTHING, duration, interval, moment, number, place
+from src.analysis.summary import Across, Comparison, Plan, Summary, Task
+from src.config import Mistake
+from src.data.files import write_atomically
+from src.figures.interactive import specification
+from src.figures.palette import DARK, LIGHT, Style, styles
+
+PAGE = Path(__file__).parent / "page"
+HEIGHT = 360  # pixels of a figure
+ROW = 84  # pixels of a row in the figure of differences
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page below the figures.
+
+    >>> Section("cost", "Cost").tables
+    []
+
+    Args:
+        id: its anchor.
+        heading: its heading.
+        paragraphs: text.
+        tables: tables.
+        details: (summary, text) that opens when asked.
+        lists: (heading, sentences).
+        commands: ``what`` and ``command``.
+    """
+
+    id: str
+    heading: str
+    paragraphs: list[str] = field(default_factory=list)
+    tables: list[tables.Table] = field(default_factory=list)
+    details: list[tuple[str, str]] = field(default_factory=list)
+    lists: list[tuple[str, list[str]]] = field(default_factory=list)
+    commands: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to show."""
+        return not (self.paragraphs or self.tables or self.details or self.lists or self.commands)
+
+
+def write_report(summary: Summary, directory: Path) -> list[Path]:
+    """Write ``report.html`` and ``figures/*.svg`` and ``*.png`` into a directory.
+
+    Args:
+        summary: what to show; any part of it may be missing.
+        directory: where to; files of the same names are replaced.
+
+    Returns:
+        The files, the page first.
+
+    Raises:
+        Mistake: plotly, jinja2 or matplotlib is not installed.
+    """
+    kinds = pictures(summary)
+    looks = styles(model_names(summary))
+    page = directory / "report.html"
+    text = render(summary, kinds, looks)
+    write_atomically(page, lambda out: out.write(text.encode()))
+    return [page, *_stills(kinds, looks, directory / "figures")]
+
+
+def render(summary: Summary, kinds: list[Pictures], looks: dict[str, Style]) -> str:
+    """The page as one string.
+
+    Args:
+        summary: what it is about.
+        kinds: its figures.
+        looks: of the models.
+
+    Raises:
+        Mistake: plotly or jinja2 is not installed.
+    """
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise Mistake(f"The report needs {error.name}: install it with pip install 'gatebench[report]'.") from error
+    environment = Environment(
+        loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    shown, figures = _figures(kinds, looks)
+    sections = [s for s in _sections(summary) if not s.empty]
+    answers = [_answer(task, c, looks) for task, c in summary.headline()]
+    flags = tables.all_flags(summary)
+    minor = [f for f in flags if f.weight != "serious"]
+    contents = [("answer", "The answer"), ("care", "Before you rely on it")]
+    contents += [(kind.key, kind.heading) for kind in kinds] + [(s.id, s.heading) for s in sections]
+    return environment.get_template("report.html").render(
+        name=summary.name,
+        first=answers[0]["badge"] if answers else "no comparison",
+        question=summary.plan.question if summary.plan else None,
+        facts=_facts(summary),
+        light=LIGHT,
+        dark=DARK,
+        css=_read("report.css"),
+        js=_read("report.js"),
+        plotly=get_plotlyjs().replace("</script", "<\\/script"),
+        contents=contents,
+        answers=answers,
+        across=_across(summary.across),
+        serious=[f for f in flags if f.weight == "serious"],
+        counted=_counted(summary),
+        notes=f"{len(minor)} further note{'' if len(minor) == 1 else 's'}" if minor else None,
+        kinds=shown,
+        sections=sections,
+        # Not even a closing tag inside a run's name can end the script that holds the data.
+        figures=json.dumps(figures, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
+    )
+
+
+def _stills(kinds: list[Pictures], looks: dict[str, Style], directory: Path) -> list[Path]:
+    try:
+        from src.figures.canvas import save
+        from src.figures.still import draw
+
+        return [path for kind in kinds for path in save(draw(kind.charts, kind.columns, looks), directory / kind.key)]
+    except ImportError as error:
+        raise Mistake(f"The figures need {error.name}: install it with pip install 'gatebench[report]'.") from error
+
+
+def _read(name: str) -> Any:
+    from markupsafe import Markup
+
+    return Markup((PAGE / name).read_text())
+
+
+def _figures(kinds: list[Pictures], looks: dict[str, Style]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """What the template needs of every figure, and the specifications by id."""
+    shown, figures = [], {}
+    for kind in kinds:
+        entries = []
+        for i, chart in enumerate(kind.charts):
+            figures[identity := f"{kind.key}-{i}"] = specification(chart, looks)
+            height = 90 + ROW * len(chart.y.ticks) if chart.y.ticks else HEIGHT
+            entry = {"id": identity, "title": chart.title, "label": chart.y.label or chart.x.label, "height": height}
+            entries.append(entry | {"notes": chart.notes})
+        shown.append(
+            {"key": kind.key, "heading": kind.heading, "words": kind.words, "figures": entries}
+            | {"columns": kind.columns}
+        )
+    return shown, figures
+
+
+def _answer(task: Task, c: Comparison, looks: dict[str, Style]) -> dict[str, Any]:
+    """One comparison as the card at the top shows it."""
+    verdict = c.verdict
+    outcome = verdict.outcome if verdict else "undecided"
+    badges = {"better": f"{verdict.winner} better" if verdict else "", "same": "practically the same"}
+    leading = c.a if (c.mean or 0) >= 0 else c.b
+    shown = (verdict and verdict.interval_95) or c.t
+    where = place(task) if c.primary else f"{place(task)}: {c.a} against {c.b}"
+    words = [f"Mean paired difference {number(c.mean, 3, signed=True)}" + (f" {task.unit}" if task.unit else "")]
+    if shown:
+        words.append(f"{100 * shown.level:.0f} % interval {interval(shown, 3)}")
+    words.append(f"margin ±{number(task.margin)}" if task.margin is not None else "no margin was fixed")
+    words.append("one pair" if c.n == 1 else f"{c.n} pairs")
+    return {
+        "place": where,
+        "outcome": outcome,
+        "badge": badges.get(outcome, "undecided"),
+        "sentence": verdict.sentence if verdict else "There are too few pairs for an answer.",
+        "strip": _strip(c.mean, shown.low, shown.high, task.margin) if c.mean is not None and shown else None,
+        "words": "; ".join(words) + (f"; positive: {c.a} better." if c.mean is not None else "."),
+        "colour": looks[leading].colour if leading in looks else "var(--ink)",
+        "a": c.a,
+        "b": c.b,
+        "changes": bool(c.sensitivity),
+    }
+
+
+def _strip(mean: float, low: float, high: float, margin: float | None) -> dict[str, Any]:
+    """Positions in percent of the strip's width; 0 stands in the middle."""
+    reach = 1.15 * max(abs(low), abs(high), abs(mean), margin or 0.0) or 1.0
+
+    def at(value: float) -> float:
+        return round(50 + 50 * value / reach, 2)
+
+    edge = None if margin is None else (at(-margin), round(at(margin) - at(-margin), 2))
+    return {"mean": at(mean), "wide": (at(low), round(at(high) - at(low), 2)), "margin": edge}
+
+
+def _facts(summary: Summary) -> str:
+    kinds = {"study": "A study", "runs": "Runs", "table": "A table", "pack": "A pack"}
+    words = [f"{kinds.get(summary.kind, summary.kind)} read from {', '.join(summary.places) or NOTHING}"]
+    words.append("one run" if len(summary.runs) == 1 else f"{len(summary.runs)} runs")
+    if summary.seconds:
+        words.append(f"{duration(summary.seconds)} of training")
+    return "; ".join(words) + "."
+
+
+def _counted(summary: Summary) -> str:
+    """How the runs ended, by phase."""
+    phases = [
+        f"{phase} runs: " + ", ".join(f"{n} {status}" for status, n in by_status.items())
+        for phase, by_status in summary.counts.items()
+        if by_status
+    ]
+    if summary.problems:
+        phases.append(f"{len(summary.problems)} places were found and not counted")
+    text = "; ".join(phases)
+    return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _across(across: Across | None) -> str | None:
+    if across is None:
+        return None
+    counts = {f"{across.a} better": across.better, "the same": across.same, f"{across.b} better": across.worse}
+    counts |= {"undecided": across.undecided}
+    words = ", ".join(f"{name} on {n}" for name, n in counts.items())
+    return f"Over the data sets: {words}." + (f" {across.note}" if across.note else "")
+
+
+def _sections(summary: Summary) -> list[Section]:
+    """Everything below the figures, in order."""
+    statistics = [t for task in summary.tasks for t in (tables.model_table(task), tables.comparison_table(task)) if t]
+    costs = [t for task in summary.tasks if (t := tables.cost_table(task))]
+    flags = [t for t in (tables.flag_table(summary), tables.problem_table(summary)) if t]
+    changes = [
+        (f"{place(task)}: {c.a} against {c.b}", c.sensitivity)
+        for task in summary.tasks
+        for c in task.comparisons
+        if c.sensitivity
+    ]
+    return [
+        Section("statistics", "Statistics in full", _ranks(summary.across), statistics),
+        Section("costs", "Cost", tables=costs),
+        Section("flags", "Flags", tables=flags),
+        Section("choice", "How settings were chosen", tables=[t] if (t := tables.tuning_table(summary)) else []),
+        _plan(summary),
+        Section("runs", "All runs", tables=[tables.run_table(summary)] if summary.runs else []),
+        Section("reproduce", "Make it again", commands=summary.commands),
+        Section("changes", "What would change the conclusion", lists=changes),
+    ]
+
+
+def _ranks(across: Across | None) -> list[str]:
+    """What goes over all data sets, where there are enough."""
+    if across is None:
+        return []
+    found = []
+    if across.ranks:
+        ranks = ", ".join(f"{model} {number(rank, 3)}" for model, rank in across.ranks.items())
+        found.append(f"Mean ranks over the data sets (1 is best): {ranks}.")
+    if across.critical_difference is not None:
+        found.append(f"Ranks differ at 5 % from {number(across.critical_difference, 3)} on (Nemenyi).")
+    if across.friedman:
+        found.append("Friedman: " + ", ".join(f"{k} {number(v, 3)}" for k, v in across.friedman.items()) + ".")
+    return found
+
+
+def _plan(summary: Summary) -> Section:
+    plan = summary.plan
+    if plan is None:
+        return Section("plan", "The plan")
+    sheets = [t for t in (tables.change_table(summary), tables.left_out_table(summary)) if t]
+    return Section(
+        "plan", "The plan", _plan_words(plan), sheets, [("The plan, resolved", _yaml(plan.plan))] if plan.plan else []
+    )
+
+
+def _plan_words(plan: Plan) -> list[str]:
+    when = f"before the first final run, on {moment(plan.registered)}" if plan.registered else "never"
+    found = [f"Registered {when}; {_changes(len(plan.changes))} on record."]
+    if plan.file:
+        found.append(f"File {plan.file}, SHA-256 {plan.file_hash or NOTHING}; plan {plan.plan_hash or NOTHING}.")
+    if plan.pairs:
+        found.append("Planned pairs: " + ", ".join(f"{data} {n}" for data, n in plan.pairs.items()) + ".")
+    return found
+
+
+def _changes(n: int) -> str:
+    return "one change is" if n == 1 else f"{n or 'no'} changes are"
+
+
+def _yaml(plan: dict[str, Any]) -> str:
+    import yaml
+
+    return str(yaml.safe_dump(plan, sort_keys=False, allow_unicode=True))

@@ -1,0 +1,206 @@
+"""The pictures that answer a comparison, from numbers to charts: every run, and the paired differences.
+
+Records and statistics are unknown here: everything comes as numbers and words. Learning, tuning and cost are in
+`src.figures.curves`; `src.figures.still` and `src.figures.interactive` draw the charts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from src.figures.chart import Axis, Chart, Dots, Estimate, Layer, Region, Rule
+from src.figures.palette import family
+from src.figures.scales import Mark, beyond, count, edge_notes, fit, padded, short, split, spread, usual, values_of
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published figure.
+
+    >>> Published("gru", 8.54, "Chung et al. 2014", confirmed=True).source
+    'Chung et al. 2014'
+
+    Args:
+        model: as its authors call it.
+        value: in the unit of the axis.
+        source: authors and year.
+        confirmed: read in the source itself.
+        note: what differs.
+    """
+
+    model: str
+    value: float
+    source: str
+    confirmed: bool
+    note: str = ""
+
+    @property
+    def doubt(self) -> str:
+        """What is added to every mention of it."""
+        return "" if self.confirmed else " (unconfirmed)"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One pair of models in the picture of differences.
+
+    >>> Row("gru", "lstm", [], mean=0.1, intervals=[("t", 0.05, 0.15)]).mean
+    0.1
+
+    Args:
+        a: name of A.
+        b: name of B.
+        pairs: differences, positive where A is better; None where a run of the pair has no value.
+        mean: of them; None: too few pairs.
+        intervals: (method, low, high), the one that the answer uses first.
+    """
+
+    a: str
+    b: str
+    pairs: Sequence[Mark]
+    mean: float | None
+    intervals: Sequence[tuple[str, float, float]]
+
+
+def points(
+    title: str,
+    label: str,
+    runs: Mapping[str, Sequence[Mark]],
+    means: Mapping[str, tuple[float, float, float]],
+    lower_is_better: bool,
+    baselines: Mapping[str, float] | None = None,
+    published: Sequence[Published] = (),
+) -> Chart:
+    """Every run's value in a column for its model, the mean with its interval, published figures and baselines.
+
+    Args:
+        title: of the chart.
+        label: of the metric, with the unit.
+        runs: by model.
+        means: mean and interval by model.
+        lower_is_better: which edge runs without a value stand at.
+        baselines: of trivial predictors by name.
+        published: figures to draw beside ours, in the columns of the models they are about.
+    """
+    trivial = dict(baselines or {})
+    column = {name: float(i) for i, name in enumerate(runs)}
+    ends = [end for mean in means.values() for end in mean]
+    every = [v for marks in runs.values() for v in values_of(marks)]
+    core = [v for marks in runs.values() for v in usual(marks)] or every or [p.value for p in published]
+    axis = fit(label, core, [*ends, *every, *(p.value for p in published), *trivial.values()])
+    low, high = axis.range or (0.0, 1.0)
+    layers, notes = _baselines(trivial, low, high)
+    layers += _published(published, column, low, high, notes)
+    parts = {name: split(marks, low, high) for name, marks in runs.items()}
+    if any(outside or none for _, outside, none in parts.values()):
+        edge = beyond(axis.log, low, high) if lower_is_better else beyond(axis.log, high, low)
+        low, high = min(low, edge), max(high, edge)
+    worst = high if lower_is_better else low
+    for name, (inside, outside, none) in parts.items():
+        x = column[name] + spread(len(inside))
+        layers.append(_dots(name, x, inside))
+        for found, symbol, side in ((none, "X", 0.0), (outside, "^" if lower_is_better else "v", 0.18)):
+            if found:
+                at = column[name] + side + 0.08 * np.arange(len(found))
+                layers.append(
+                    Dots(name, at.tolist(), [worst] * len(found), [m.text for m in found], symbol=symbol, size=7)
+                )
+        if name in means:
+            mean, below, above = means[name]
+            words = f"{name}\nmean {short(mean)}\n95 % interval {short(below)} to {short(above)}"
+            layers.append(Estimate(name, column[name] + 0.3, mean, below, above, text=words))
+    notes += edge_notes(sum(len(p[2]) for p in parts.values()), sum(len(p[1]) for p in parts.values()))
+    if any(not low <= end <= high for end in ends):
+        notes.append("An interval reaches beyond the axis.")
+    x_axis = Axis("", range=(-0.6, len(column) - 0.4), ticks={at: name for name, at in column.items()})
+    return Chart(title, x_axis, Axis(label, axis.log, padded(axis.log, low, high, 0.02)), layers, notes)
+
+
+def differences(title: str, unit: str, rows: Sequence[Row], margin: float | None) -> Chart:
+    """The paired differences of every two models, the mean with its intervals, the margin of equivalence shaded.
+
+    Args:
+        title: of the chart.
+        unit: of the differences.
+        rows: from the top.
+        margin: half the width of what is practically the same; None: none was fixed.
+    """
+    layers: list[Layer] = []
+    if margin is not None:
+        layers.append(Region(-margin, margin, f"margin ±{short(margin)}"))
+    layers.append(Rule(0.0, "", horizontal=False, dash="-"))
+    ends = [end for row in rows for _, low, high in row.intervals for end in (low, high)]
+    core = [0.0, margin or 0.0, -(margin or 0.0), *(v for row in rows for v in usual(row.pairs))]
+    axis = fit("", core, [*ends, *(v for row in rows for v in values_of(row.pairs))])
+    left, right = axis.range or (-1.0, 1.0)
+    ticks, missing, off = {}, 0, 0
+    for i, row in enumerate(rows):
+        at = float(len(rows) - 1 - i)
+        ticks[at] = f"{row.a}\n− {row.b}"
+        inside, outside, none = split(row.pairs, left, right)
+        missing, off = missing + len(none), off + len(outside)
+        y = at + 0.16 + 0.9 * np.abs(spread(len(inside)))
+        turned = _dots(row.a, y, inside)
+        layers.append(Dots(row.a, turned.y, turned.x, turned.text, turned.hollow))
+        for m in outside:
+            side, symbol = (right, ">") if (m.value or 0) > 0 else (left, "<")
+            layers.append(Dots(row.a, [side], [at + 0.25], [m.text], symbol=symbol, size=7))
+        for j, (method, low, high) in enumerate(row.intervals):
+            if row.mean is not None:
+                words = f"{row.a} − {row.b}\nmean {row.mean:+.4g}\n95 % by {method}: {low:+.4g} to {high:+.4g}"
+                layers.append(Estimate(row.a, at - 0.04 - 0.17 * j, row.mean, low, high, True, words, thick=j == 0))
+    notes = (
+        [f"{count(missing, 'pair')} without a value {'is' if missing == 1 else 'are'} not shown."] if missing else []
+    )
+    notes += edge_notes(0, off, "pair")
+    if any(not left <= end <= right for end in ends):
+        notes.append("An interval reaches beyond the axis.")
+    label = f"advantage of the first ({unit})" if unit else "advantage of the first"
+    y_axis = Axis("", range=(-0.5, len(rows) - 0.5), ticks=ticks)
+    return Chart(title, Axis(label, range=axis.range), y_axis, layers, notes)
+
+
+def _dots(model: str, x: np.ndarray, marks: Sequence[Mark]) -> Dots:
+    hollow = [i for i, m in enumerate(marks) if m.hollow]
+    return Dots(model, x.tolist(), [float(m.value or 0) for m in marks], [m.text for m in marks], hollow)
+
+
+def _baselines(baselines: Mapping[str, float], low: float, high: float) -> tuple[list[Layer], list[str]]:
+    layers: list[Layer] = []
+    notes = []
+    for name, value in baselines.items():
+        if low <= value <= high:
+            layers.append(Rule(value, f"trivial ({name}) {short(value)}", dash="-"))
+        else:
+            where = "above" if value > high else "below"
+            notes.append(f"The trivial baseline ({name}, {short(value)}) lies {where} the axis.")
+    return layers, notes
+
+
+def _published(
+    published: Sequence[Published], column: Mapping[str, float], low: float, high: float, notes: list[str]
+) -> list[Layer]:
+    """Short rules in the columns they are about, with a mark for each source; lines of other models go through."""
+    layers: list[Layer] = []
+    sources = list(dict.fromkeys(p.source for p in published))
+    named: set[str] = set()
+    for p in published:
+        if not low <= p.value <= high:
+            notes.append(f"{p.source} has {short(p.value)} for {p.model}{p.doubt}, beyond the axis.")
+            continue
+        dash = "--" if p.confirmed else ":"
+        cell = family(p.model)
+        cells = [x for name, x in column.items() if name == p.model or family(name) == cell != "other"]
+        if not cells:
+            layers.append(Rule(p.value, f"{p.model}, {p.source}: {short(p.value)}{p.doubt}", dash=dash))
+        for x in cells:
+            words = f"{p.source}, {p.model}: {short(p.value)}{p.doubt}" + (f"\n{p.note}" if p.note else "")
+            legend = None if (name := p.source + p.doubt) in named else name
+            named.add(name)
+            layers.append(Rule(p.value, "", dash=dash, extent=(x - 0.38, x + 0.38)))
+            symbol, hollow = ">d<*"[sources.index(p.source) % 4], [] if p.confirmed else [0]
+            layers.append(Dots("", [x - 0.38], [p.value], [words], hollow, symbol, 6, legend))
+    return layers

@@ -1,0 +1,209 @@
+"""The pictures beside the answer, from numbers to charts: learning, tuning, cost, and along a setting."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from src.figures.chart import Axis, Chart, Dots, Layer, Line, Region
+from src.figures.scales import LOG_FROM, Mark, count, edge_notes, fit, padded, short, split, usual, values_of
+
+SINGLE_LINES = 20  # thin lines of single runs for each model; the band goes over all of them
+POINTS = 120  # of a band at most
+
+Series = tuple[Sequence[float], Sequence[float], str]  # x ascending, y, words
+
+
+def learning(
+    title: str,
+    x_label: str,
+    y_label: str,
+    curves: Mapping[str, Sequence[Series]],
+    training: Mapping[str, Sequence[Series]] | None = None,
+) -> Chart:
+    """The median curve of every model's runs with a band for the middle half of them, and single runs.
+
+    Args:
+        title: of the chart.
+        x_label: epochs, or seconds of training.
+        y_label: of the metric on validation.
+        curves: by model, one for each run.
+        training: the same on the training data; a thin median without a band.
+    """
+    layers: list[Layer] = []
+    bands = {name: band([(x, y) for x, y, _ in runs]) for name, runs in curves.items() if runs}
+    widest = max((float(b[0][-1]) for b in bands.values() if len(b[0])), default=1.0)
+    for name, runs in curves.items():
+        for x, y, words in runs[:SINGLE_LINES]:
+            layers.append(Line(name, list(x), list(y), text=[words], width=0.7, opacity=0.25, solid=True))
+    below: list[float] = []
+    for name, runs in (training or {}).items():
+        at, middle, _, _ = band([(x, y) for x, y, _ in runs])
+        if len(at):
+            words = f"{name}, training data"
+            layers.append(Line(name, at.tolist(), middle.tolist(), text=[words], width=0.9, opacity=0.8))
+            below += middle[at >= 0.5 * at[-1]].tolist()
+    for name, (at, middle, low, high) in bands.items():
+        runs_of = f"{name} ({count(len(curves[name]), 'run').lower()})"
+        layers.append(Line(name, at.tolist(), middle.tolist(), low.tolist(), high.tolist(), label=runs_of))
+    late = [v for x, _, low, high in bands.values() for v in (*low[x >= 0.1 * widest], *high[x >= 0.1 * widest])]
+    whole = [v for _, _, low, high in bands.values() for v in (*low, *high)]
+    axis = fit(y_label, late or whole, below)
+    low_end, high_end = axis.range or (0.0, 1.0)
+    left_out = any(not low_end <= v <= high_end for v in whole)
+    notes = ["The axis leaves out the first tenth, where the curves come from far away."] if left_out else []
+    return Chart(title, Axis(x_label, range=(0.0, 1.02 * widest)), axis, layers, notes)
+
+
+def band(curves: Sequence[tuple[Sequence[float], Sequence[float]]]) -> tuple[np.ndarray, ...]:
+    """Median and quartiles of curves whose points lie at different x.
+
+    Args:
+        curves: (x, y) of each, x ascending; a value that is not finite is left out. Between its points a curve is
+            a straight line; beyond its ends it is not there.
+
+    Returns:
+        x, median, lower quartile, upper quartile: as far as at least half of the curves go.
+    """
+    clean = []
+    for x, y in curves:
+        pair = np.array([x, y], float)
+        pair = pair[:, np.isfinite(pair).all(axis=0)]
+        if pair.shape[1]:
+            clean.append(pair)
+    if not clean:
+        return (np.zeros(0),) * 4
+    grid = np.unique(np.concatenate([c[0] for c in clean]))
+    if len(grid) > POINTS:
+        early = np.geomspace(1, 10, 15) / 100 * grid[-1]
+        grid = np.unique(np.concatenate([np.linspace(grid[0], grid[-1], POINTS - 15), early[early >= grid[0]]]))
+    values = np.array([np.interp(grid, c[0], c[1], left=np.nan, right=np.nan) for c in clean])
+    enough = np.isfinite(values).sum(axis=0) >= math.ceil(len(clean) / 2)
+    low, middle, high = np.nanpercentile(values[:, enough], [25, 50, 75], axis=0)
+    return grid[enough], middle, low, high
+
+
+def tuning(
+    title: str,
+    x_label: str,
+    y_label: str,
+    trials: Mapping[str, Sequence[Mark]],
+    chosen: Mapping[str, float],
+    lower_is_better: bool,
+    extended: Sequence[tuple[float, float]] = (),
+    log: bool = True,
+) -> Chart:
+    """Validation against one tuned setting: every trial, the line through the means of the draws, the choice.
+
+    Args:
+        title: of the chart.
+        x_label: the setting.
+        y_label: the metric on validation.
+        trials: by model, `Mark.x` the setting.
+        chosen: by model: the setting of its final runs.
+        lower_is_better: which edge runs without a value stand at.
+        extended: stretches that were added to the range.
+        log: the setting was drawn on a logarithmic scale.
+    """
+    sign = 1 if lower_is_better else -1
+    values = sign * np.array([v for marks in trials.values() for v in values_of(marks)] or [0.0])
+    near = sign * values[values <= values.min() + 3 * (np.median(values) - values.min())]
+    axis = fit(y_label, near.tolist())
+    low, high = axis.range or (0.0, 1.0)
+    worst = high if lower_is_better else low
+    layers: list[Layer] = [Region(a, b, "range extended" if i == 0 else "") for i, (a, b) in enumerate(extended)]
+    lost = outside = 0
+    for name, marks in trials.items():
+        inside, far, none = split(sorted(marks, key=lambda m: m.x), low, high)
+        lost, outside = lost + len(none), outside + len(far)
+        draws = sorted({m.x for m in marks if m.value is not None})
+        through = [float(np.mean([m.value for m in marks if m.x == x and m.value is not None])) for x in draws]
+        layers.append(Line(name, draws, through, width=1.2, opacity=0.7, label=name))
+        level = [float(m.value or 0) for m in inside]
+        hollow = [i for i, m in enumerate(inside) if m.hollow]
+        layers.append(Dots(name, [m.x for m in inside], level, [m.text for m in inside], hollow))
+        for found, symbol in ((far, "^" if lower_is_better else "v"), (none, "X")):
+            if found:
+                words = [m.text for m in found]
+                layers.append(Dots(name, [m.x for m in found], [worst] * len(found), words, symbol=symbol, size=7))
+        if name in chosen and draws:
+            at = float(np.clip(np.interp(chosen[name], draws, through), low, high))
+            words = [f"{name}\nchosen: {short(chosen[name])}"]
+            layers.append(Dots(name, [chosen[name]], [at], words, [0], "o", 13))
+    shown = Axis(y_label, axis.log, padded(axis.log, low, high, 0.02))
+    return Chart(title, Axis(x_label, log=log), shown, layers, edge_notes(lost, outside))
+
+
+def cost(title: str, x_label: str, y_label: str, runs: Mapping[str, Sequence[Mark]]) -> Chart:
+    """Quality of every run against what it cost, and each model's medians.
+
+    Args:
+        title: of the chart.
+        x_label: the cost, with its unit.
+        y_label: the metric.
+        runs: by model, `Mark.x` the cost; a run without a value or a cost is counted in a note.
+    """
+    known = {name: [m for m in marks if math.isfinite(m.x)] for name, marks in runs.items()}
+    core = [v for marks in known.values() for v in usual(marks)]
+    axis = fit(y_label, core, [v for marks in known.values() for v in values_of(marks)])
+    low, high = axis.range or (0.0, 1.0)
+    layers: list[Layer] = []
+    costs: list[float] = []
+    lost = sum(len(runs[name]) - len(marks) for name, marks in known.items())
+    outside = 0
+    for name, marks in known.items():
+        inside, far, none = split(marks, low, high)
+        lost, outside = lost + len(none), outside + len(far)
+        if not inside:
+            continue
+        x, y = [m.x for m in inside], values_of(inside)
+        costs += x
+        hollow = [i for i, m in enumerate(inside) if m.hollow]
+        layers.append(Dots(name, x, y, [m.text for m in inside], hollow, opacity=0.6))
+        at, level = float(np.median(x)), float(np.median(y))
+        words = (
+            f"{name}\nmedian of {count(len(inside), 'run').lower()}\n{x_label}: {short(at)}\n{y_label}: {short(level)}"
+        )
+        layers.append(Dots(name, [at], [level], [words], size=10, label=name))
+    notes = [f"{count(lost, 'run')} without a value or a cost left out."] if lost else []
+    notes += [f"{count(outside, 'run')} beyond the axis left out."] if outside else []
+    least, most = (min(costs), max(costs)) if costs else (0.0, 1.0)
+    log = least > 0 and most / least > LOG_FROM
+    return Chart(title, Axis(x_label, log, padded(log, least, most, 0.12)), axis, layers, notes)
+
+
+def lengths(
+    title: str,
+    x_label: str,
+    y_label: str,
+    means: Mapping[str, Sequence[tuple[float, float, float, float]]],
+    baselines: Mapping[str, Sequence[tuple[float, float]]] | None = None,
+) -> Chart:
+    """The metric against a setting that the study varies, such as the length of the sequences.
+
+    Args:
+        title: of the chart.
+        x_label: the setting.
+        y_label: the metric.
+        means: by model: (setting, mean, low, high) of its runs.
+        baselines: by name: (setting, value).
+    """
+    layers: list[Layer] = []
+    for name, pairs in (baselines or {}).items():
+        ordered = sorted(pairs)
+        words = f"trivial ({name})"
+        layers.append(Line("", [x for x, _ in ordered], [y for _, y in ordered], text=[words], width=1, label=words))
+    for name, rows in means.items():
+        x, y, low, high = (list(column) for column in zip(*sorted(rows), strict=True))
+        texts = [
+            f"{name}\n{x_label}: {short(at)}\nmean {short(mean)}\n95 % interval {short(a)} to {short(b)}"
+            for at, mean, a, b in sorted(rows)
+        ]
+        layers.append(Line(name, x, y, low, high, texts, label=name))
+        layers.append(Dots(name, x, y, texts))
+    every = [v for rows in means.values() for row in rows for v in row[1:]]
+    axis = fit(y_label, every, [v for pairs in (baselines or {}).values() for _, v in pairs])
+    settings = sorted({row[0] for rows in means.values() for row in rows}) or [1.0]
+    return Chart(title, Axis(x_label, log=settings[0] > 0 and settings[-1] / settings[0] >= 8), axis, layers)

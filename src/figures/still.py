@@ -1,0 +1,157 @@
+"""Charts drawn with matplotlib, for SVG and print."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from src.figures.canvas import look, new_figure
+from src.figures.chart import Axis, Chart, Dots, Estimate, Line, Region, Rule
+from src.figures.palette import LIGHT, Style, styles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK = Style(LIGHT["ink"], "o", ":")
+LEGEND_CHARACTERS = 60  # that fit beside each other under a panel
+
+
+def draw(charts: Sequence[Chart], columns: int = 2, looks: Mapping[str, Style] | None = None) -> Figure:
+    """One figure with a panel for each chart.
+
+    Args:
+        charts: from the top left.
+        columns: panels side by side.
+        looks: of the models, where the figure is one of several; None: of those in the charts.
+    """
+    looks = looks or styles(name for chart in charts for name in chart.models)
+    columns = min(columns, len(charts)) or 1
+    rows = -(-len(charts) // columns)
+    with look():
+        figure = new_figure(0.4 + 4.2 * columns, 0.3 + 3.2 * rows)
+        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+        for panel, chart in zip(panels, charts, strict=False):
+            _panel(panel, chart, looks)
+        for panel in panels[len(charts) :]:
+            panel.set_axis_off()
+    return figure
+
+
+def _panel(panel: Axes, chart: Chart, looks: Mapping[str, Style]) -> None:
+    from matplotlib.transforms import ScaledTranslation
+
+    for layer in chart.layers:
+        _LAYERS[type(layer)](panel, layer, looks)
+    panel.set_title(chart.title)
+    for axis, side in ((chart.x, "x"), (chart.y, "y")):
+        _axis(panel, axis, side)
+    handles, labels = panel.get_legend_handles_labels()
+    kept = {label: handle for handle, label in zip(handles, labels, strict=True)}
+    columns = max(1, LEGEND_CHARACTERS // (6 + max(map(len, kept), default=0)))
+    below = 32.0 if chart.x.label else 20.0  # points under the axes that are taken
+    if kept:
+        panel.legend(
+            list(kept.values()),
+            list(kept),
+            loc="upper left",
+            bbox_to_anchor=(0, 0),
+            bbox_transform=panel.transAxes + ScaledTranslation(0, -below / 72, panel.figure.dpi_scale_trans),
+            borderaxespad=0,
+            borderpad=0,
+            ncols=columns,
+            fontsize=7,
+            markerscale=0.8,
+            columnspacing=1.2,
+        )
+        below += 4 + 11 * -(-len(kept) // columns)
+    if chart.notes:
+        panel.annotate(
+            textwrap.fill(" ".join(chart.notes), 84),
+            (0, 0),
+            xycoords="axes fraction",
+            xytext=(0, -below),
+            textcoords="offset points",
+            va="top",
+            fontsize=6,
+            color=LIGHT["faint"],
+        )
+
+
+def _axis(panel: Axes, axis: Axis, side: str) -> None:
+    setting: dict[str, Any] = {f"{side}label": axis.label}
+    if axis.log:
+        setting[f"{side}scale"] = "log"
+    if axis.range is not None:
+        setting[f"{side}lim"] = axis.range
+    panel.set(**setting)
+    if axis.ticks:
+        (panel.set_xticks if side == "x" else panel.set_yticks)(list(axis.ticks), list(axis.ticks.values()))
+        panel.grid(visible=False, axis="x" if side == "x" else "y")
+
+
+def _dots(panel: Axes, dots: Dots, looks: Mapping[str, Style]) -> None:
+    from matplotlib.colors import to_rgba
+
+    style = looks.get(dots.model, INK)
+    edge, hollow = to_rgba(style.colour, dots.opacity), set(dots.hollow)
+    panel.scatter(
+        dots.x,
+        dots.y,
+        s=dots.size**2 * 0.8,
+        marker=dots.symbol or style.marker,
+        facecolors=[(0, 0, 0, 0) if i in hollow else edge for i in range(len(dots.x))],
+        edgecolors=[edge if i in hollow else LIGHT["page"] for i in range(len(dots.x))],
+        linewidths=[1.1 if i in hollow else 0.5 for i in range(len(dots.x))],
+        label=dots.label,
+        zorder=3,
+        clip_on=False,
+    )
+
+
+def _line(panel: Axes, line: Line, looks: Mapping[str, Style]) -> None:
+    style = looks.get(line.model, INK)
+    if len(line.low):
+        panel.fill_between(line.x, line.low, line.high, color=style.colour, alpha=0.18, linewidth=0)
+    dash = "-" if line.solid else style.dash
+    panel.plot(line.x, line.y, dash, color=style.colour, linewidth=line.width, alpha=line.opacity, label=line.label)
+
+
+def _estimate(panel: Axes, estimate: Estimate, looks: Mapping[str, Style]) -> None:
+    colour = looks.get(estimate.model, INK).colour
+    bar: Any = panel.hlines if estimate.horizontal else panel.vlines
+    width = 2.4 if estimate.thick else 1.0
+    bar(estimate.at, estimate.low, estimate.high, colors=colour, linewidth=width, label=estimate.label, zorder=4)
+    place = (estimate.value, estimate.at) if estimate.horizontal else (estimate.at, estimate.value)
+    tick = {"marker": "|" if estimate.horizontal else "_", "markersize": 11 if estimate.thick else 6}
+    panel.plot(*place, color=colour, markeredgewidth=1.8 if estimate.thick else 1.0, zorder=5, **tick)  # type: ignore[arg-type]
+
+
+def _rule(panel: Axes, rule: Rule, looks: Mapping[str, Style]) -> None:
+    setting: dict[str, Any] = {"linewidth": 0.9, "zorder": 2}
+    if rule.extent is None:
+        whole = panel.axhline if rule.horizontal else panel.axvline
+        whole(rule.value, color=LIGHT["faint"], linestyle=rule.dash, **setting)
+    else:
+        part: Any = panel.hlines if rule.horizontal else panel.vlines
+        part(rule.value, *rule.extent, colors=LIGHT["faint"], linestyles=rule.dash, **setting)
+    if rule.label and rule.horizontal:
+        panel.annotate(
+            rule.label,
+            (1, rule.value),
+            xycoords=("axes fraction", "data"),
+            xytext=(-2, 2),
+            textcoords="offset points",
+            ha="right",
+            fontsize=7,
+            color=LIGHT["faint"],
+        )
+
+
+def _region(panel: Axes, region: Region, looks: Mapping[str, Style]) -> None:
+    span = panel.axhspan if region.horizontal else panel.axvspan
+    span(region.low, region.high, color=LIGHT["ink"], alpha=0.09, linewidth=0, label=region.label or None)
+
+
+_LAYERS: dict[type, Any] = {Dots: _dots, Line: _line, Estimate: _estimate, Rule: _rule, Region: _region}
