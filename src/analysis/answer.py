@@ -36,7 +36,7 @@ def summarise(found: Collection, wanted: Asked) -> Summary:
     problems = list(found.problems)
     for data, arm in itertools.product(wanted.data, wanted.arms):
         runs = [run for run in compared if (run.data, run.arm) == (data, arm)]
-        if runs:
+        if runs or (wanted.planned and data in (found.study.get("plan") or {}).get("data", {})):
             task, untested = _task(data, arm, runs, found, wanted)
             problems += untested
             tasks.append(task)
@@ -45,8 +45,8 @@ def summarise(found: Collection, wanted: Asked) -> Summary:
     tasks = [_flagged(task, compared, tuned, wanted) for task in adjusted(tasks)]
     plan = plan_of(found.study, wanted)
     of_study = [*plan_flags(plan, compared), *wanted.flags]
-    if len({study.get("plan_hash") for study in found.studies}) > 1:
-        of_study.append(Flag("plan", "serious", "The folders hold studies with different plans."))
+    if found.study and len({study.get("plan_hash") for study in found.studies}) > 1:
+        of_study.append(Flag("plan", "serious", "The folders hold different plans of this study; the newest counts."))
     counts: dict[str, Counter[str]] = {}
     for run in found.runs:
         counts.setdefault(run.phase or "final", Counter())[run.status] += 1
@@ -85,10 +85,11 @@ def _task(data: str, arm: str, runs: Sequence[Run], found: Collection, wanted: A
         baselines=trivial,
         references=references(data, metric),
     )
+    left_out = {(left.get("model"), left.get("data")) for left in found.study.get("left_out") or []}
     models, flags, untested = [], list[Flag](), list[str]()
     for name in wanted.models:
         mine = [run for run in runs if run.model == name]
-        if mine:
+        if mine or (name in wanted.planned and (name, data) not in left_out):
             points, conflicts, without = points_of(mine, metric, mode, list(trivial.values()))
             models.append(sum_up(name, mine, points, list(trivial.values())))
             flags, untested = flags + conflicts, untested + without

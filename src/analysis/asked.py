@@ -23,7 +23,7 @@ class Asked:
     0.05
 
     Args:
-        models: all of them, in the order of the plan.
+        models: all of them, in the order of the plan, A and B first.
         primary: A and B of the primary comparison; None: none was named.
         metric: of the test; or one for each data set, beside ``default``.
         margin: of practical equivalence; or one for each data set; None: none was fixed.
@@ -32,6 +32,7 @@ class Asked:
         arms: in the plan's order.
         pairs: that were planned; or a number for each data set; None: no plan says.
         tolerance: by how much budgets may differ, as a share.
+        planned: the models of the plan.
         flags: where the command line says other than the plan.
     """
 
@@ -44,6 +45,7 @@ class Asked:
     arms: list[str] = field(default_factory=lambda: ["main"])
     pairs: Any = None
     tolerance: float = TOLERANCE
+    planned: list[str] = field(default_factory=list)
     flags: list[Flag] = field(default_factory=list)
 
     def metric_of(self, data: str) -> str:
@@ -93,7 +95,7 @@ def asked(
             raise Mistake(f"There is no run of {name}{nearest(name, there)}: models must be two of {', '.join(there)}.")
     chosen = metric if metric is not None else primary.get("metric")
     if chosen is None:
-        chosen = {"default": None, **_usual(found)}
+        chosen = _usual(found)
     named = margin if margin is not None else primary.get("margin")
     flags = [
         Flag("plan", "serious", f"{name}={said} comes from the command line; the plan has {fixed}.")
@@ -114,6 +116,7 @@ def asked(
         arms=list(dict.fromkeys([*(plan.get("arms") or {}), *sorted({run.arm for run in found.runs})])),
         pairs=plan.get("pairs"),
         tolerance=float(plan.get("tolerance", TOLERANCE)),
+        planned=list(plan.get("models") or {}),
         flags=flags,
     )
 
@@ -142,15 +145,15 @@ def plan_of(study: Mapping[str, Any], wanted: Asked) -> Plan | None:
 
 
 def _usual(found: Collection) -> dict[str, str]:
-    """The usual metric of every data set that has runs with metrics of the test."""
+    """The usual metric of every data set that has runs with metrics of the test; for the others, that of the first."""
     named = {}
-    for data in {run.data for run in found.runs}:
+    for data in sorted({run.data for run in found.runs}):
         runs = [run for run in found.runs if run.data == data]
         if any(name.startswith("test/") or found.kind == "table" for run in runs for name in run.metrics):
             named[data] = usual_metric(runs)
     if not named:
         usual_metric([])
-    return named
+    return {"default": next(iter(named.values())), **named}
 
 
 def _of(value: Any, data: str) -> Any:

@@ -36,7 +36,7 @@ class Collection:
         places: directories or files.
         runs: each id once.
         problems: what does not count, and why.
-        studies: the contents of the ``study.json`` files.
+        studies: the contents of the ``study.json`` files, of several machines or several studies.
         curves: by run id.
         sequences: of the test set, by run id; of runs that were tested.
     """
@@ -52,8 +52,8 @@ class Collection:
 
     @property
     def study(self) -> dict[str, Any]:
-        """The newest ``study.json``; empty where there is none."""
-        return max(self.studies, key=lambda study: study.get("updated") or 0, default={})
+        """The study's record; empty where there is none, or where several studies are compared."""
+        return merged(self.studies) if len({study.get("name") for study in self.studies}) == 1 else {}
 
 
 def collect(places: Sequence[Path], kind: str, name: str | None = None) -> Collection:
@@ -98,6 +98,26 @@ def directories(place: Path) -> Iterator[Path]:
     for here, below, _ in os.walk(place):
         below[:] = sorted(name for name in below if name not in CONTENTS and not (Path(here) / name).is_symlink())
         yield Path(here)
+
+
+def merged(studies: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One record of a study that several machines worked on, each with its own ``study.json``.
+
+    The newest counts; what the others drew, chose, extended, changed or left out is added. It was registered when the
+    first of them was.
+    """
+    ordered = sorted(studies, key=lambda study: study.get("updated") or 0)
+    found = dict(ordered[-1])
+    for key in ("draws", "chosen"):
+        found[key] = {}
+        for study in ordered:
+            for data, value in (study.get(key) or {}).items():
+                found[key][data] = {**found[key].get(data, {}), **value}
+    for key in ("changes", "extensions", "left_out"):
+        every = [item for study in ordered for item in study.get(key) or []]
+        found[key] = [item for place, item in enumerate(every) if item not in every[:place]]
+    found["registered"] = min((study["registered"] for study in ordered if study.get("registered")), default=None)
+    return found
 
 
 def tuned_keys(studies: Iterable[dict[str, Any]]) -> list[str]:

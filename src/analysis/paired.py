@@ -102,24 +102,33 @@ def probability_better(pairs: Sequence[Pair], names: tuple[str, str]) -> Probabi
 
 
 def signed_rank(pairs: Sequence[Pair]) -> tuple[float, float] | None:
-    """Statistic and p of the two-sided Wilcoxon signed-rank test (scipy.stats.wilcoxon).
+    """Statistic and p of the two-sided Wilcoxon signed-rank test (scipy.stats.wilcoxon, exact up to 50 pairs).
 
-    Exact up to 50 pairs; with ties or zeros by scipy's PermutationMethod (zeros dropped, as Wilcoxon did). None without
-    a pair; p is 1 where no pair differs.
+    Pairs without a difference are dropped, as Wilcoxon did. With ties, whose p wilcoxon only approximates, the signs of
+    the mid-ranks are permuted (scipy.stats.permutation_test, exact up to 13 pairs). None without a pair; p is 1 where
+    no pair differs.
     """
     from scipy import stats
 
     x = ranked_of(pairs)
     if not len(x):
         return None
-    if not x.any():
+    x = x[x != 0]
+    if not len(x):
         return 0.0, 1.0
-    tied = len(np.unique(np.abs(x))) < len(x) or bool((x == 0).any())
-    method = stats.PermutationMethod(n_resamples=RESAMPLES, rng=np.random.default_rng(SEED)) if tied else "auto"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # scipy divides by a spread of 0 on the way to an exact p
-        found = stats.wilcoxon(x, method=method)
-    return float(found.statistic), float(found.pvalue)
+    ranks = np.sign(x) * stats.rankdata(np.abs(x))
+    if len(np.unique(np.abs(x))) == len(x):
+        found = stats.wilcoxon(x)
+        return float(found.statistic), float(found.pvalue)
+    permuted = stats.permutation_test(
+        (ranks,),
+        lambda sample, axis: sample.sum(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        rng=np.random.default_rng(SEED),
+    )
+    return float(min(ranks[ranks > 0].sum(), -ranks[ranks < 0].sum())), float(permuted.pvalue)
 
 
 def correlation(pairs: Sequence[Pair]) -> tuple[float | None, float | None]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from src.analysis.metrics import RATIOS, base
 
-BLOCKS = 256  # more test sequences than this are summed in so many blocks of equal size: what 10,000 images need
+BLOCKS = 512  # more test sequences than this are summed in so many blocks of equal size: what 10,000 images need
 
 
 @dataclass(frozen=True)

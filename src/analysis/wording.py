@@ -6,6 +6,8 @@ from src.analysis.power import BOUND
 from src.analysis.rounding import of_interval, span
 from src.analysis.summary import Interval, Verdict
 
+FEW = 5  # pairs, whose spread says little about that of further ones
+
 
 def sentence(
     verdict: Verdict, names: tuple[str, str], data: str, unit: str, mean: float, pairs: int, lost: tuple[int, int]
@@ -36,7 +38,7 @@ def sentence(
         said = f"{names[0]} and {names[1]} practically the same; {lead}: within {edge}{small}"
     else:
         lead = f"{_lead(names, mean, wide, unit)} ({_span(wide, mean)}, {pairs} pairs)"
-        said = f"undecided; {lead}{_why_open(verdict, wide, unit)}; {_needed(verdict, lost)}"
+        said = f"undecided; {lead}{_why_open(verdict, wide, unit)}; {_needed(verdict, pairs, lost)}"
     if any(lost):
         counts = " and ".join(f"{number} of {name}" for number, name in zip(lost, names, strict=True) if number)
         said += f"; diverged, and so in no mean: {counts}"
@@ -54,13 +56,14 @@ def _why_open(verdict: Verdict, wide: Interval, unit: str) -> str:
     return f", which reaches across {edge}" if max(wide.high, -wide.low) > verdict.margin else ""
 
 
-def _needed(verdict: Verdict, lost: tuple[int, int]) -> str:
+def _needed(verdict: Verdict, pairs: int, lost: tuple[int, int]) -> str:
     if any(lost):
         return "while runs diverge, more pairs alone may not decide"
     wide = verdict.interval_95
     if verdict.more_pairs is not None:
         number = "1 more pair" if verdict.more_pairs == 1 else f"{verdict.more_pairs} more pairs"
-        return f"about {number} would decide, if mean and spread stay as they are"
+        guess = f" (a rough guess from {pairs} pairs)" if pairs < FEW else ""
+        return f"about {number} would decide, if mean and spread stay as they are{guess}"
     if wide is not None and wide.low == wide.high:
         return "more pairs like these would not decide"
     return f"it would take more than {BOUND} pairs, if mean and spread stay as they are"

@@ -1,0 +1,221 @@
+"""Runs are found wherever they lie; what is no run is listed and stops nobody."""
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src.analysis.answer import summarise
+from src.analysis.asked import asked
+from src.analysis.collect import collect
+from src.analysis.curves import POINTS, thinned
+from src.analysis.sequences import BLOCKS, sequences_of
+from src.analysis.summary import Run
+from src.config import Mistake
+from tests.analysis.fake import fake_run, fake_study
+
+
+def test_what_a_run_says_is_read(tmp_path: Path) -> None:
+    part = {"study": "s", "phase": "final", "model": "gru", "data": "jsb_chorales", "arm": "adam", "id": "0f"}
+    directory = fake_run(tmp_path / "s" / "0f", seed=3, value=8.4, part=part, lr=0.01)
+    found = collect([tmp_path / "s"], "study")
+    (run,) = found.runs
+    assert (run.model, run.data, run.arm, run.seed, run.phase, run.study) == (
+        "gru",
+        "jsb_chorales",
+        "adam",
+        3,
+        "final",
+        "s",
+    )
+    assert run.metrics["test/nll"] == pytest.approx(8.4, abs=1e-12)
+    assert run.values == {"optimizer.lr": 0.01}
+    assert (run.hidden_size, run.mode) == (46, "min")
+    assert run.command == "python -m src.train model=gru data=jsb_chorales seed=3"
+    assert found.sequences["0f"].ratio("test/nll") == run.metrics["test/nll"]
+    assert found.curves["0f"].columns["val/nll"][-1] == pytest.approx(8.45 + 2 / 6, abs=1e-4)
+    assert "val/loss" not in found.curves["0f"].columns
+    assert not found.problems
+    assert directory.name == Path(run.directory or "").name
+
+
+def test_runs_outside_studies_go_by_their_choices(tmp_path: Path) -> None:
+    fake_run(tmp_path / "a", model="lstm", data="nottingham", seed=1)
+    config = tmp_path / "b"
+    fake_run(config, model="lstm", data="ucr", seed=1)
+    (config / "config.yaml").write_text((config / "config.yaml").read_text().replace("name: ucr", "name: BasicMotions"))
+    assert [run.data for run in collect([tmp_path], "runs").runs] == ["nottingham", "ucr:BasicMotions"]
+
+
+def test_corrupt_partial_and_foreign_records_are_listed(tmp_path: Path) -> None:
+    """Each of them is planted beside a good study, whose verdict stands."""
+    study = fake_study(tmp_path / "planted", pairs=3, tuning=False)
+    good = len(list(study.glob("*/result.json")))
+    sound = sorted(study.glob("*/result.json"))[0].parent
+
+    def plant(name: str, text: str | bytes) -> None:
+        (study / name).mkdir()
+        (study / name / "result.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    record = json.loads((sound / "result.json").read_text())
+    plant("half", json.dumps(record)[:200])
+    plant("binary", b"\x00\xff\xfe")
+    plant("empty", "")
+    plant("foreign", '{"accuracy": 0.9, "model": "resnet"}')
+    plant("list", "[1, 2, 3]")
+    plant("later", json.dumps({**record, "schema": 99}))
+    plant("nameless", json.dumps({**record, "id": "n1", "part": None, "choices": {}}))
+    plant("twisted", json.dumps({**record, "id": "n2", "metrics": [1, 2]}))
+    plant("odd", json.dumps({**record, "id": "n3", "status": "exploded"}))
+    (study / "dead").mkdir()
+    (study / "dead" / "config.yaml").write_text("seed: 0\n")
+    (sound / "metrics.csv").write_text("step,epoch\n1\n")
+    (sound / "sequences" / "test.npz").write_bytes(b"PK not a zip")
+    found = collect([study], "study")
+    assert len(found.runs) == good
+    names = [(Path(p.place).parent if p.place.endswith(".json") else Path(p.place)).name for p in found.problems]
+    by_place = {name: problem.kind for name, problem in zip(names, found.problems, strict=True)}
+    assert by_place == {
+        **dict.fromkeys(("half", "binary", "empty", "list", "foreign", "later", "dead"), "unreadable"),
+        **dict.fromkeys(("twisted", "odd"), "foreign"),
+        "nameless": "nameless",
+        sound.name: "incomplete",
+    }
+    assert len(found.problems) == 12  # curve and sequences of the one that counts all the same
+    summary = summarise(found, asked(found))
+    assert summary.headline()[0][1].verdict.winner == "gru"  # type: ignore[union-attr]
+    assert len(summary.problems) == 12
+
+
+def test_a_damaged_study_json_is_listed(tmp_path: Path) -> None:
+    study = fake_study(tmp_path / "planted", pairs=2, tuning=False)
+    (study / "study.json").write_text('{"plan": ')
+    found = collect([study], "study")
+    assert [problem.kind for problem in found.problems] == ["unreadable"]
+    assert len(found.runs) == 4
+
+
+def test_machines_are_merged_and_duplicates_reported(tmp_path: Path) -> None:
+    """Of one id the run that came furthest counts, whatever the order of the folders."""
+    one = fake_study(tmp_path / "one" / "planted", pairs=3, tuning=False)
+    other = tmp_path / "two" / "planted"
+    shutil.copytree(one, other)
+    run = sorted(one.glob("*/result.json"))[0]
+    record = json.loads(run.read_text())
+    run.write_text(json.dumps({**record, "status": "interrupted", "metrics": {}}))
+    second = sorted(other.glob("*/result.json"))[1]
+    record = json.loads(second.read_text())
+    second.write_text(json.dumps({**record, "metrics": {**record["metrics"], "test/nll": 1.0}, "ended": 1.0}))
+    for places in ([one, other], [other, one]):
+        found = collect(places, "runs")
+        assert len(found.runs) == 6
+        assert {r.status for r in found.runs} == {"finished"}
+        assert min(r.metrics["test/nll"] for r in found.runs) > 8
+        duplicates = [p for p in found.problems if p.kind == "duplicate"]
+        assert len(duplicates) == 6
+        assert sum("their test metrics differ" in p.sentence for p in duplicates) == 1
+    assert len(collect([tmp_path / "one", one], "runs").problems) == 0  # the same folder twice is no duplicate
+
+
+def test_each_machine_chose_on_its_own_data_sets(tmp_path: Path) -> None:
+    for machine, data in (("one", "jsb_chorales"), ("two", "nottingham")):
+        fake_study(tmp_path / machine / "planted", data=(data,), pairs=2)
+    found = collect([tmp_path / "one", tmp_path / "two"], "runs")
+    assert set(found.study["chosen"]) == {"jsb_chorales", "nottingham"}
+
+
+def test_several_studies_do_not_mix(tmp_path: Path) -> None:
+    for name, gap in (("first", 0.2), ("second", -0.2)):
+        fake_study(tmp_path / name, pairs=3, advantage=gap, tuning=False, seed=len(name))
+    for place, path in enumerate(sorted(tmp_path.glob("*/*/result.json"))):  # studies give ids that are never the same
+        record = json.loads(path.read_text())
+        record["id"] = record["part"]["id"] = f"{place:016x}"
+        path.write_text(json.dumps(record))
+    found = collect([tmp_path], "runs")
+    summary = summarise(found, asked(found))
+    winners = {task.arm: c.verdict.winner for task, c in summary.headline() if c.verdict}
+    assert winners == {"first/main": "gru", "second/main": "lstm"}
+
+
+def test_a_run_whose_loss_is_no_number_has_diverged(tmp_path: Path) -> None:
+    directory = fake_run(tmp_path / "a")
+    record = json.loads((directory / "result.json").read_text())
+    record["metrics"]["test/loss"] = record["metrics"]["test/nll"] = "nan"
+    (directory / "result.json").write_text(json.dumps(record))
+    assert collect([tmp_path], "runs").runs[0].status == "diverged"
+
+
+def test_links_and_folders_of_wandb_are_not_followed(tmp_path: Path) -> None:
+    directory = fake_run(tmp_path / "a")
+    (tmp_path / "latest").symlink_to("a")
+    shutil.copytree(directory, directory / "wandb" / "copy")
+    found = collect([tmp_path], "runs")
+    assert (len(found.runs), found.problems) == (1, [])
+
+
+@pytest.mark.parametrize("missing", ["nowhere", "."])
+def test_nothing_to_read_is_said_in_a_sentence(tmp_path: Path, missing: str) -> None:
+    with pytest.raises(Mistake, match=r"is not a directory|There is no run"):
+        collect([tmp_path / missing], "runs")
+
+
+def test_long_curves_are_thinned_and_keep_their_best_epoch() -> None:
+    rows = [{"step": i, "epoch": i, "seconds": float(i), "val/loss": 2.0, "val/nll": 1.0 + i} for i in range(1000)]
+    curve = thinned(rows, Run("a", "gru", "d", 0, best={"epoch": 501}))  # type: ignore[arg-type]
+    assert curve is not None
+    assert len(curve.step) <= POINTS + 1
+    assert {0, 501, 999} <= set(curve.epoch)
+    assert list(curve.columns) == ["val/nll"]
+
+
+def test_large_test_sets_are_summed_in_blocks() -> None:
+    rng = np.random.default_rng(0)
+    number = 10_000
+    order = rng.permutation(number)
+    loss, count = rng.normal(5, 1, number), rng.integers(1, 9, number).astype(float)
+    columns = {"row": np.arange(number)[order], "loss": loss[order], "count": count[order]}
+    found = sequences_of({**columns, "prediction": np.arange(number) % 3, "target": np.zeros(number, dtype=int)})
+    assert (found.number, len(found.columns["loss"])) == (number, BLOCKS)
+    assert found.ratio("test/nll") == pytest.approx(loss.sum() / count.sum(), rel=1e-12)
+    # Blocks are consecutive rows, so that two runs whose files have other orders share them.
+    size = number / BLOCKS
+    assert found.columns["count"][0] == count[: int(np.ceil(size))].sum()
+    assert found.columns["right"].sum() == (np.arange(number) % 3 == 0).sum()
+    assert sequences_of({"row": np.arange(3), "loss": np.ones(3), "count": np.ones(3)}).rows != found.rows
+
+
+def test_a_thousand_runs_take_less_than_twenty_seconds(tmp_path: Path) -> None:
+    """Written by hand, with curves of 100 epochs and 77 test sequences: 25 tasks, two models, 20 seeds."""
+    model = fake_run(tmp_path / "template", epochs=100)
+    text = (model / "result.json").read_text()
+    places = []
+    for data in range(25):
+        for name in ("gru", "lstm"):
+            for seed in range(20):
+                record = json.loads(text)
+                value = 8.0 + (0.1 + 0.01 * np.cos(seed) if name == "lstm" else 0.0) + np.sin(seed + data)
+                record |= {"id": f"{data}{name}{seed}", "seed": seed, "identity": f"{data}{name}{seed}"}
+                record["choices"] = {"model": name, "data": f"set{data:02d}"}
+                record["metrics"]["test/nll"] = value
+                place = tmp_path / "many" / record["id"]
+                place.mkdir(parents=True)
+                (place / "sequences").mkdir()
+                (place / "result.json").write_text(json.dumps(record))
+                for file in ("metrics.csv", "sequences/test.npz"):
+                    os.link(model / file, place / file)
+                config = (model / "config.yaml").read_text().replace("jsb_chorales", f"set{data:02d}")
+                (place / "config.yaml").write_text(config)
+                places.append(place)
+    begun = time.process_time()
+    found = collect([tmp_path / "many"], "runs")
+    summary = summarise(found, asked(found, margin=0.05))
+    seconds = time.process_time() - begun
+    print(f"\n1,000 runs: {seconds:.1f} s of processor time")
+    assert len(summary.runs) == len(places) == 1000
+    assert summary.across is not None
+    assert summary.across.better == 25
+    assert seconds < 20
