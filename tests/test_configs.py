@@ -6,13 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
-from src.config import CONF, RULES, check, plain
+from src.config import CONF, RULES, check, plain, register_resolvers
 from src.tasks.budget import KEYS
 
-FILES = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml"))
+ALL = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml"))
+FILES = [file for file in ALL if file.parts[0] != "hydra"]
+FOR_HYDRA = [file for file in ALL if file.parts[0] == "hydra"]
+SCHEMA = {"JoblibLauncher": "joblib", "SlurmLauncher": "submitit_slurm", "RayLauncher": "ray"}  # by Hydra's plugins
 NEEDED = {  # what a user must say
     "csv": ("data.path=x.csv", "data.target=y"),
     "npz": ("data.path=x.npz",),
@@ -49,6 +55,24 @@ def test_every_yaml_composes_and_its_targets_take_its_keys(file: Path, compose: 
         keys = set(node) - {"_target_", "_partial_", "_convert_", *(KEYS if where == "model" else ())}
         taken = accepted(get_object(node["_target_"]))
         assert taken is None or keys <= taken, f"{where}: {node['_target_']} does not take {keys - taken}"
+
+
+@pytest.mark.parametrize("file", FOR_HYDRA, ids=str)
+def test_what_hydra_is_given_composes_and_its_plugin_takes_its_keys(file: Path) -> None:
+    kind = file.parent.name
+    register_resolvers()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = hydra_compose("train", [f"{file.parent}={file.stem}"], return_hydra_config=True)
+    node = cfg.hydra[kind]
+    if "engine" not in node:
+        assert set(node) - {"_target_"} <= (accepted(get_object(node._target_)) or set())
+        return
+    schema = SCHEMA[node.engine.rpartition(".")[2]]
+    found = ConfigStore.instance().repo["hydra"][kind].get(f"{schema}.yaml")
+    if found is None:
+        pytest.skip(f"{schema} is not installed")
+    given = {key: node[key] for key in node if key not in ("_target_", "engine")}
+    OmegaConf.merge(found.node, given)  # refuses a key that the plugin does not have, and a value of another type
 
 
 def accepted(target: Any) -> set[str] | None:
