@@ -20,7 +20,10 @@ FLOORS: list[dict[str, str]] = [
     {"runs": "tasks data recurrent config streams"},
     {"analysis": "figures runs data config"},
     {"training": "runs tasks data recurrent config streams"},
-    {"benchmarking": "training runs tasks data recurrent config streams"},
+    {
+        "benchmarking": "training runs tasks data recurrent config streams",
+        "studies": "training runs tasks data recurrent config streams",
+    },
     {
         "train": "training runs tasks data config",
         "evaluate": "training runs tasks data config",
@@ -29,6 +32,7 @@ FLOORS: list[dict[str, str]] = [
         "benchmark": "benchmarking config",
         "compare": "analysis config",
         "overhead": "benchmarking config",
+        "status": "studies config",
         "export": "exporting runs data config",
         "generate": "generating runs config streams",
     },

@@ -35,7 +35,12 @@ def test_the_readme_has_commands() -> None:
     assert all(line.startswith(("python -m src.", "make ")) for line in LINES)
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if "run=runs/latest" not in c])
+def reads(command: str) -> bool:
+    """Whether a command looks at what another has made."""
+    return "run=runs/latest" in command or "study=smoke" in command
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if not reads(c)])
 def test_a_command_of_the_readme_runs(command: str, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(command, monkeypatch)
     assert list((workplace / "runs").rglob("result.json"))
@@ -43,8 +48,9 @@ def test_a_command_of_the_readme_runs(command: str, workplace: Path, monkeypatch
 
 def test_the_commands_that_read_a_run_do(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run("python -m src.train logger=csv", monkeypatch)
+    run("python -m src.train -m experiments=smoke logger=csv", monkeypatch)
     for command in COMMANDS:
-        if "run=runs/latest" in command:
+        if reads(command):
             run(command, monkeypatch)
 
 
