@@ -10,6 +10,7 @@ from typing import Any
 from src.analysis.page import tables
 from src.analysis.page.pictures import Pictures, model_names, pictures
 from src.analysis.page.words import NOTHING, duration, interval, moment, number, place
+from src.analysis.rounding import of_interval
 from src.analysis.summary import Across, Comparison, Plan, Summary, Task
 from src.config import Mistake
 from src.data.files import write_atomically
@@ -35,7 +36,7 @@ class Section:
         tables: tables.
         details: (summary, text) that opens when asked.
         lists: (heading, sentences).
-        commands: ``what`` and ``command``.
+        commands: ``command`` and what it ``does``.
     """
 
     id: str
@@ -163,16 +164,21 @@ def _answer(task: Task, c: Comparison, looks: dict[str, Style]) -> dict[str, Any
     leading = c.a if (c.mean or 0) >= 0 else c.b
     shown = (verdict and verdict.interval_95) or c.t
     where = place(task) if c.primary else f"{place(task)}: {c.a} against {c.b}"
-    words = [f"Mean paired difference {number(c.mean, 3, signed=True)}" + (f" {task.unit}" if task.unit else "")]
+    unit = f" {task.unit}" if task.unit else ""
+    words = ["There is no mean difference"]
+    if c.mean is not None:
+        words = [f"Mean paired difference {c.mean:+.{of_interval(shown)}f}{unit}".replace("-", "−")]
     if shown:
-        words.append(f"{100 * shown.level:.0f} % interval {interval(shown, 3)}")
+        words.append(f"{100 * shown.level:.0f} % interval {interval(shown)}")
     words.append(f"margin ±{number(task.margin)}" if task.margin is not None else "no margin was fixed")
     words.append("one pair" if c.n == 1 else f"{c.n} pairs")
     return {
         "place": where,
         "outcome": outcome,
         "badge": badges.get(outcome, "undecided"),
-        "sentence": verdict.sentence if verdict else "There are too few pairs for an answer.",
+        "sentence": verdict.sentence.removeprefix(f"{task.data}: ")
+        if verdict
+        else "There are too few pairs to answer.",
         "strip": _strip(c.mean, shown.low, shown.high, task.margin) if c.mean is not None and shown else None,
         "words": "; ".join(words) + (f"; positive: {c.a} better." if c.mean is not None else "."),
         "colour": looks[leading].colour if leading in looks else "var(--ink)",

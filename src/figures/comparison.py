@@ -189,7 +189,6 @@ def _published(
     named: set[str] = set()
     for p in published:
         if not low <= p.value <= high:
-            notes.append(f"{p.source} has {short(p.value)} for {p.model}{p.doubt}, beyond the axis.")
             continue
         dash = "--" if p.confirmed else ":"
         cell = family(p.model)
@@ -203,4 +202,11 @@ def _published(
             layers.append(Rule(p.value, "", dash=dash, extent=(x - 0.38, x + 0.38)))
             symbol, hollow = ">d<*"[sources.index(p.source) % 4], [] if p.confirmed else [0]
             layers.append(Dots("", [x - 0.38], [p.value], [words], hollow, symbol, 6, legend))
+    off: dict[str, list[str]] = {}
+    for p in published:
+        if not low <= p.value <= high:
+            off.setdefault(p.source + p.doubt, []).append(f"{p.model} {short(p.value)}")
+    if off:
+        words = "; ".join(f"{source}: {', '.join(values)}" for source, values in off.items())
+        notes.append(f"Beyond the axis: {words}.")
     return layers

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from src.figures.chart import Axis, Chart, Dots, Layer, Line, Region
+from src.figures.chart import Axis, Chart, Dots, Estimate, Layer, Line, Region
 from src.figures.scales import LOG_FROM, Mark, count, edge_notes, fit, padded, short, split, usual, values_of
 
 SINGLE_LINES = 20  # thin lines of single runs for each model; the band goes over all of them
@@ -207,3 +207,40 @@ def lengths(
     axis = fit(y_label, every, [v for pairs in (baselines or {}).values() for _, v in pairs])
     settings = sorted({row[0] for rows in means.values() for row in rows}) or [1.0]
     return Chart(title, Axis(x_label, log=settings[0] > 0 and settings[-1] / settings[0] >= 8), axis, layers)
+
+
+def scores(title: str, label: str, means: Mapping[str, tuple[float, float, float]]) -> Chart:
+    """One mean with its interval for each model, along x.
+
+    Args:
+        title: of the chart.
+        label: of the scores.
+        means: by model: mean, low, high.
+    """
+    layers: list[Layer] = []
+    ticks = {}
+    for i, (name, (mean, low, high)) in enumerate(means.items()):
+        at = float(len(means) - 1 - i)
+        ticks[at] = name
+        words = f"{name}\n{short(mean)}\n95 % interval {short(low)} to {short(high)}"
+        layers.append(Estimate(name, at, mean, low, high, True, words))
+    axis = fit(label, [v for ends in means.values() for v in ends])
+    return Chart(title, Axis(label, range=axis.range), Axis("", range=(-0.5, len(means) - 0.5), ticks=ticks), layers)
+
+
+def profile(title: str, label: str, thresholds: Sequence[float], shares: Mapping[str, Sequence[float]]) -> Chart:
+    """The share of the runs whose score is above a threshold (Agarwal et al. 2021, a performance profile).
+
+    Args:
+        title: of the chart.
+        label: of the scores.
+        thresholds: ascending.
+        shares: by model, one for each threshold.
+    """
+    layers: list[Layer] = []
+    for name, values in shares.items():
+        texts = [
+            f"{name}\n{100 * v:.0f} % of the runs above {short(t)}" for t, v in zip(thresholds, values, strict=True)
+        ]
+        layers.append(Line(name, list(thresholds), list(values), text=texts, label=name))
+    return Chart(title, Axis(label), Axis("share of the runs above it", range=(-0.02, 1.02)), layers)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from src.analysis.page.words import number, place, setting, values_in_words
-from src.analysis.summary import Comparison, Curve, Model, Run, Summary, Task, Tuning
+from src.analysis.summary import Across, Comparison, Curve, Model, Run, Summary, Task, Tuning
 from src.figures import comparison, curves
 from src.figures.chart import Chart
 from src.figures.comparison import Published, Row
@@ -91,6 +91,13 @@ def pictures(summary: Summary) -> list[Pictures]:
             "Along the study's own axis",
             "Mean over the runs with its 95 % interval.",
             _lengths(summary),
+        ),
+        Pictures(
+            "across",
+            "All data sets together",
+            "Scores put the best trivial baseline of a data set at 0 and the mean of its best model at 1; a diverged "
+            "run has 0.",
+            _together(summary.across),
         ),
     ]
     return [kind for kind in found if kind.charts]
@@ -318,6 +325,17 @@ def _lengths(summary: Summary) -> list[Chart]:
                 baselines.setdefault(name, []).append((at[task.arm], value))
         if means:
             charts.append(curves.lengths(data, setting(key), _label(tasks[0]), means, baselines))
+    return charts
+
+
+def _together(across: Across | None) -> list[Chart]:
+    charts = []
+    label = "score: trivial 0, best 1"
+    if across and across.iqm:
+        means = {n: (v["value"], v["interval"].low, v["interval"].high) for n, v in across.iqm.items()}
+        charts.append(curves.scores("Interquartile mean of the scores", label, means))
+    if across and across.profile:
+        charts.append(curves.profile("Performance profiles", label, across.thresholds, across.profile))
     return charts
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from src.analysis.rounding import of_interval
 from src.analysis.summary import Interval, Task
 
 NAMES = {"optimizer.lr": "learning rate", "model.hidden_size": "hidden size", "data.length": "length (steps)"}
@@ -27,11 +28,12 @@ def number(value: Any, digits: int = 4, signed: bool = False) -> str:
     return text.replace("-", "−") if "e" not in text else text
 
 
-def interval(found: Interval | None, digits: int = 4, signed: bool = True) -> str:
-    """Its two ends."""
+def interval(found: Interval | None, signed: bool = True) -> str:
+    """Its two ends, with as many decimals as its width supports."""
     if found is None:
         return NOTHING
-    return f"{number(found.low, digits, signed)} to {number(found.high, digits, signed)}"
+    digits, sign = of_interval(found), "+" if signed else ""
+    return f"{found.low:{sign}.{digits}f} to {found.high:{sign}.{digits}f}".replace("-", "−")
 
 
 def probability(value: float | None) -> str:

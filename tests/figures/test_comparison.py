@@ -1,0 +1,256 @@
+"""The charts hold every number they were given, and both renderers draw what the charts hold."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src.figures.canvas import save
+from src.figures.chart import Axis, Chart, Dots, Estimate, Line, Region, Rule
+from src.figures.comparison import Published, Row, differences, points
+from src.figures.curves import band, cost, learning, lengths, profile, scores, tuning
+from src.figures.interactive import specification
+from src.figures.palette import style, styles
+from src.figures.scales import Mark, fit, padded
+from src.figures.still import draw
+
+RUNS = {
+    "gru": [Mark(8.5, "seed 0"), Mark(8.52, "seed 1"), Mark(8.47, "seed 2"), Mark(8.51, "seed 3")],
+    "lstm": [Mark(8.6, "seed 0"), Mark(None, "seed 1 diverged"), Mark(8.63, "seed 2"), Mark(8.58, "seed 3")],
+}
+MEANS = {"gru": (8.5, 8.46, 8.54), "lstm": (8.603, 8.54, 8.67)}
+
+
+def dots(chart: Chart, model: str, symbol: str | None = None) -> list[Dots]:
+    return [d for d in chart.layers if isinstance(d, Dots) and d.model == model and d.symbol == symbol]
+
+
+def of(chart: Chart, kind: type) -> list:
+    return [layer for layer in chart.layers if isinstance(layer, kind)]
+
+
+def test_every_run_is_a_point_in_the_column_of_its_model() -> None:
+    chart = points("jsb", "test/nll", RUNS, MEANS, lower_is_better=True)
+    assert chart.x.ticks == {0.0: "gru", 1.0: "lstm"}
+    assert sorted(dots(chart, "gru")[0].y) == [8.47, 8.5, 8.51, 8.52]
+    assert sorted(dots(chart, "lstm")[0].y) == [8.58, 8.6, 8.63]
+    assert all(abs(x - 1) < 0.3 for x in dots(chart, "lstm")[0].x)
+    assert [(e.model, e.value, e.low, e.high) for e in of(chart, Estimate)] == [(m, *MEANS[m]) for m in MEANS]
+
+
+@pytest.mark.parametrize("lower_is_better", [True, False])
+def test_a_run_without_a_value_stands_at_the_worse_edge_and_is_named(lower_is_better: bool) -> None:
+    chart = points("jsb", "test/nll", RUNS, MEANS, lower_is_better)
+    (lost,) = dots(chart, "lstm", "X")
+    assert lost.text == ["seed 1 diverged"]
+    assert (lost.y[0] > 8.67) == lower_is_better
+    assert (lost.y[0] < 8.46) == (not lower_is_better)
+    low, high = chart.y.range or (0, 0)
+    assert low <= lost.y[0] <= high
+    assert chart.notes == ["One run without a value is marked X at the edge."]
+
+
+def test_an_outlier_does_not_press_the_others_together() -> None:
+    far = {"gru": [*RUNS["gru"], Mark(11.2, "chance", hollow=True, outlier=True)]}
+    chart = points("jsb", "test/nll", far, {}, lower_is_better=True)
+    (edge,) = dots(chart, "gru", "^")
+    assert edge.text == ["chance"]
+    assert chart.y.range is not None
+    assert chart.y.range[1] < 8.6
+    assert "One run beyond the axis is marked by a triangle at the edge." in chart.notes
+
+
+def test_outliers_that_are_many_are_shown_at_their_place() -> None:
+    half = {"gru": [Mark(0.17, "", outlier=True)] * 3 + [Mark(5e-5, ""), Mark(6e-5, "")]}
+    chart = points("adding", "test/mse", half, {}, lower_is_better=True)
+    assert chart.y.log, "four orders of magnitude want a logarithmic axis"
+    assert sorted(dots(chart, "gru")[0].y) == [5e-5, 6e-5, 0.17, 0.17, 0.17]
+
+
+def test_published_figures_stand_in_their_columns_and_say_whether_they_are_confirmed() -> None:
+    anchors = [
+        Published("gru", 8.54, "Chung", confirmed=True),
+        Published("lstm", 8.67, "Chung", confirmed=False, note="peepholes"),
+        Published("tcn", 8.45, "Bai", confirmed=True),
+        Published("gru", 3.1, "Far", confirmed=True),
+    ]
+    chart = points("jsb", "test/nll", RUNS, MEANS, True, {"unigram": 11.09}, anchors)
+    rules = {rule.value: rule for rule in of(chart, Rule)}
+    assert rules[8.54].extent is not None
+    assert rules[8.54].extent[0] < 0 < rules[8.54].extent[1] < 0.5
+    assert rules[8.54].dash == "--"
+    assert rules[8.67].extent is not None
+    assert rules[8.67].extent[0] > 0.5
+    assert rules[8.67].dash == ":"
+    assert rules[8.45].extent is None, "no column is about a TCN"
+    assert [d.label for d in dots(chart, "", ">")] == ["Chung", "Chung (unconfirmed)"]
+    assert "peepholes" in dots(chart, "", ">")[1].text[0]
+    assert chart.notes[0] == "The trivial baseline (unigram, 11.09) lies above the axis."
+    assert "Beyond the axis: Far: gru 3.1." in chart.notes
+
+
+def test_a_baseline_within_reach_is_a_line() -> None:
+    chart = points("jsb", "test/nll", RUNS, MEANS, True, {"markov": 8.75})
+    assert [(r.value, r.label, r.extent) for r in of(chart, Rule)] == [(8.75, "trivial (markov) 8.75", None)]
+
+
+def test_differences_show_every_pair_the_margin_and_zero() -> None:
+    pairs = [Mark(0.1, "a"), Mark(0.05, "b"), Mark(None, "c"), Mark(-0.02, "d")]
+    row = Row("gru", "lstm", pairs, 0.043, [("t", -0.1, 0.19), ("bootstrap", -0.12, 0.2)])
+    chart = differences("jsb", "nats", [row], margin=0.04)
+    assert [(r.low, r.high) for r in of(chart, Region)] == [(-0.04, 0.04)]
+    assert [(r.value, r.horizontal) for r in of(chart, Rule)] == [(0.0, False)]
+    assert sorted(dots(chart, "gru")[0].x) == [-0.02, 0.05, 0.1]
+    assert [(e.low, e.high, e.thick) for e in of(chart, Estimate)] == [(-0.1, 0.19, True), (-0.12, 0.2, False)]
+    assert chart.x.range is not None
+    assert chart.x.range[0] <= -0.12
+    assert chart.x.range[1] >= 0.2
+    assert chart.notes == ["One pair without a value is not shown."]
+
+
+def test_differences_keep_zero_and_the_margin_in_sight() -> None:
+    row = Row("gru", "lstm", [Mark(0.5, ""), Mark(0.52, "")], 0.51, [("t", 0.4, 0.6)])
+    low, high = differences("jsb", "nats", [row], margin=0.04).x.range or (9, 9)
+    assert low < -0.04
+    assert high > 0.52
+
+
+def test_a_band_of_curves_on_one_grid_is_their_quartiles() -> None:
+    x = np.arange(5.0)
+    ys = np.random.default_rng(0).normal(size=(9, 5))
+    at, middle, low, high = band([(x, y) for y in ys])
+    np.testing.assert_allclose(at, x)
+    np.testing.assert_allclose(middle, np.median(ys, axis=0))
+    np.testing.assert_allclose([low, high], np.quantile(ys, [0.25, 0.75], axis=0))
+
+
+def test_a_band_goes_as_far_as_half_of_the_curves_and_no_curve_is_drawn_on() -> None:
+    curves = [([0, 10], [1.0, 1.0]), ([0, 10], [2.0, 2.0]), ([0, 4], [3.0, 3.0]), ([0, 2], [9.0, float("nan")])]
+    at, middle, _, _ = band(curves)
+    assert at.tolist() == [0, 4, 10]
+    assert middle.tolist() == [2.5, 2.0, 1.5]
+    assert band([*curves, ([0], [1.0])])[0].tolist() == [0, 4], "only two of five reach 10"
+
+
+def test_a_line_between_points_that_lie_elsewhere_is_straight() -> None:
+    at, middle, _, _ = band([([0, 4], [0.0, 4.0]), ([0, 1, 4], [0.0, 1.0, 4.0])])
+    assert at.tolist() == [0, 1, 4]
+    assert middle.tolist() == [0, 1, 4]
+
+
+def test_learning_shows_the_end_of_the_curves_not_their_first_values() -> None:
+    x = np.arange(100.0)
+    curves = {"gru": [(x, 8 + 60 * np.exp(-x), f"run {i}") for i in range(3)]}
+    chart = learning("jsb", "epoch", "val/nll", curves)
+    assert chart.y.range is not None
+    assert chart.y.range[1] < 9
+    assert chart.notes == ["The axis leaves out the first tenth, where the curves come from far away."]
+    assert [line.text for line in of(chart, Line) if line.solid] == [["run 0"], ["run 1"], ["run 2"]]
+    assert [line.label for line in of(chart, Line) if len(line.low)] == ["gru (3 runs)"]
+
+
+def test_tuning_marks_the_choice_and_keeps_diverged_trials() -> None:
+    trials = {
+        "gru": [
+            *(Mark(8.5 + np.log10(x / 1e-3) ** 2, f"lr {x}", x=x) for x in (1e-4, 3e-4, 1e-3, 3e-3)),
+            Mark(8.6, "repeat", hollow=True, x=1e-3),
+            Mark(None, "lr 0.03", x=3e-2),
+        ]
+    }
+    chart = tuning("jsb", "learning rate", "val/nll", trials, {"gru": 1e-3}, True, [(1e-5, 1e-4)])
+    (choice,) = dots(chart, "gru", "o")
+    assert (choice.x, choice.y) == ([1e-3], [pytest.approx(8.55)]), "the mean of the trial and its repeat"
+    (lost,) = dots(chart, "gru", "X")
+    assert lost.x == [3e-2]
+    assert dots(chart, "gru")[0].hollow == [dots(chart, "gru")[0].text.index("repeat")]
+    assert [(r.low, r.high, r.label) for r in of(chart, Region)] == [(1e-5, 1e-4, "range extended")]
+    assert chart.x.log
+
+
+def test_cost_shows_runs_and_medians() -> None:
+    runs = {
+        "gru": [Mark(8.5, "a", x=10.0), Mark(8.4, "b", hollow=True, x=30.0), Mark(8.6, "c", x=12.0), Mark(None, "d")]
+    }
+    chart = cost("jsb", "seconds", "test/nll", runs)
+    single, median = dots(chart, "gru")
+    assert (single.x, single.y, single.hollow) == ([10.0, 30.0, 12.0], [8.5, 8.4, 8.6], [1])
+    assert (median.x, median.y) == ([12.0], [8.5])
+    assert chart.notes == ["One run without a value or a cost left out."]
+
+
+def test_lengths_are_in_order() -> None:
+    means = {"gru": [(400.0, 0.1, 0.0, 0.2), (100.0, 0.01, 0.0, 0.02)]}
+    chart = lengths("adding", "length", "test/mse", means, {"constant": [(100.0, 0.17), (400.0, 0.17)]})
+    assert [line.x for line in of(chart, Line)] == [[100.0, 400.0]] * 2
+    assert [line.label for line in of(chart, Line)] == ["trivial (constant)", "gru"]
+
+
+def test_an_axis_shows_its_core_whatever_else_there_is() -> None:
+    assert fit("", [1.0, 2.0], [100.0]).range == pytest.approx((0.95, 2.05))
+    assert fit("", [1.0, 2.0], [3.0]).range == pytest.approx((0.9, 3.1))
+    assert fit("", [5.0], []).range is not None
+    assert fit("", []).range is not None
+    assert padded(True, 1.0, 100.0)[0] == pytest.approx(10**-0.1)
+
+
+def every_chart() -> list[Chart]:
+    x = [0.0, 1.0, 2.0]
+    row = Row("gru", "lstm", [Mark(0.1, "<b>pair</b>"), Mark(0.2, "")], 0.15, [("t", 0.05, 0.25)])
+    return [
+        points("points", "test/nll", RUNS, MEANS, True, {"markov": 8.7}, [Published("tcn", 8.45, "Bai", True)]),
+        differences("differences", "nats", [row], 0.1),
+        learning("learning", "epoch", "val/nll", {"gru": [(x, [3.0, 2.0, 1.0], "run")] * 2}),
+        tuning("tuning", "learning rate", "val/nll", {"gru": [Mark(8.5, "", x=1e-3)]}, {"gru": 1e-3}, True),
+        cost("cost", "seconds", "test/nll", {"lstm": [Mark(8.5, "", x=1.0), Mark(8.4, "", x=200.0)]}),
+        lengths("lengths", "length", "test/mse", {"gru": [(1.0, 0.5, 0.4, 0.6), (9.0, 0.7, 0.6, 0.8)]}),
+        scores("scores", "score", {"gru": (0.9, 0.8, 1.0)}),
+        profile("profile", "score", [0.0, 0.5, 1.0], {"gru": [1.0, 0.5, 0.0]}),
+    ]
+
+
+def test_still_pictures_hold_every_title_and_label(tmp_path: Path) -> None:
+    svg, png = save(draw(every_chart(), columns=3), tmp_path / "all")
+    text = svg.read_text()
+    for chart in every_chart():
+        assert f">{chart.title}<" in text
+        assert not chart.x.label or f">{chart.x.label}<" in text
+    assert style("gru").colour.lower() in text
+    assert png.read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_specification_is_one_that_plotly_knows() -> None:
+    go = pytest.importorskip("plotly.graph_objects")
+    paint = {"@ink": "#000", "@faint": "#777", "@page": "#fff"}
+
+    def painted(value):  # type: ignore[no-untyped-def]
+        if isinstance(value, dict):
+            return {k: painted(v) for k, v in value.items()}
+        if isinstance(value, list):
+            return [painted(v) for v in value]
+        return paint.get(value, value) if isinstance(value, str) else value
+
+    for chart in every_chart():
+        figure = go.Figure(painted(specification(chart, styles(chart.models))))  # raises on a key it does not know
+        assert len(figure.data) >= len(of(chart, Dots)) + len(of(chart, Line)) + len(of(chart, Estimate))
+
+
+def test_a_key_that_plotly_does_not_know_is_seen() -> None:
+    go = pytest.importorskip("plotly.graph_objects")
+    with pytest.raises(ValueError, match="Invalid property"):
+        go.Figure({"data": [{"type": "scatter", "colour": "red"}]})
+
+
+def test_words_in_hovering_are_no_markup() -> None:
+    chart = differences("", "", [Row("a<b>", "b", [Mark(0.1, "<a href='x'>")], 0.1, [])], None)
+    text = str(specification(chart, {}))
+    assert "<a href" not in text
+    assert "a<b>" not in text
+    assert "&lt;a href" in text
+
+
+def test_logarithmic_axes_have_plotlys_units() -> None:
+    chart = Chart("", Axis("x", log=True, range=(0.01, 100.0)), Axis("y", log=True), [Rule(100.0, "here")])
+    layout = specification(chart, {})["layout"]
+    assert layout["xaxis"]["range"] == [-2, 2]
+    assert layout["shapes"][0]["y0"] == 100.0, "shapes are placed by value"
+    assert layout["annotations"][0]["y"] == 2.0, "annotations by its logarithm"
