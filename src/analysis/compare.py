@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from src.analysis.crossed import crossed_intervals
-from src.analysis.intervals import bca_interval, t_interval
+from src.analysis.intervals import alike, bca_interval, t_interval
 from src.analysis.paired import correlation, differences_of, lost_of, make_pairs, probability_better, signed_rank
 from src.analysis.power import detectable, pairs_for, power, power_same
 from src.analysis.sensitivity import sensitivity
@@ -76,7 +76,7 @@ def adjusted(tasks: Sequence[Task]) -> list[Task]:
 
 
 def _power(task: Task, c: Comparison, comparisons: int) -> Power:
-    spread = c.sd if c.n > 1 and c.sd else None
+    spread = c.sd if c.n > 1 and not alike(differences_of(c.pairs)) else None
     known = spread is not None and bool(task.margin)
     return Power(
         pairs=c.n,

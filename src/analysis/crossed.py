@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from src.analysis.intervals import LEVEL, RESAMPLES, SEED
@@ -25,16 +27,19 @@ def crossed_intervals(top: np.ndarray, bottom: np.ndarray) -> tuple[Interval, In
     Returns:
         The interval over seeds, and that over seeds and sequences, both for the mean of the differences of the ratios.
     """
-    pairs, sequences = top.shape
-    rng = np.random.default_rng(SEED)
-    seeds = rng.multinomial(pairs, np.full(pairs, 1 / pairs), RESAMPLES) / pairs  # (resamples, pairs)
-    drawn = rng.multinomial(sequences, np.full(sequences, 1 / sequences), RESAMPLES)  # (resamples, sequences)
-    mean = seeds @ top  # (resamples, sequences)
+    seeds, drawn = _draws("seeds", top.shape[0]), _draws("sequences", top.shape[1])
+    mean = seeds @ top / top.shape[0]  # (resamples, sequences)
     over_seeds = mean.sum(1) / bottom.sum()
     over_both = (mean * drawn).sum(1) / (drawn @ bottom)
-    return _percentiles(over_seeds, "bootstrap over seeds"), _percentiles(
-        over_both, "bootstrap over seeds and sequences"
-    )
+    alone, both = "bootstrap over seeds", "bootstrap over seeds and sequences"
+    return _percentiles(over_seeds, alone), _percentiles(over_both, both)
+
+
+@lru_cache(maxsize=4)
+def _draws(of: str, number: int) -> np.ndarray:
+    """How often each of so many is drawn in each replicate, (resamples, number) float32; the same every time."""
+    rng = np.random.default_rng([SEED, len(of), number])
+    return rng.multinomial(number, np.full(number, 1 / number), RESAMPLES).astype(np.float32)
 
 
 def _percentiles(replicates: np.ndarray, method: str) -> Interval:

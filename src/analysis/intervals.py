@@ -14,6 +14,15 @@ RESAMPLES = 9999
 SEED = 0  # of every resampling, so that the same runs give the same digits
 
 
+def alike(values: Sequence[float] | np.ndarray) -> bool:
+    """Whether values differ by rounding at most: then they have no spread that a test could work with.
+
+    >>> alike([0.1, 0.3 - 0.2]), alike([0.1, 0.2])
+    (True, False)
+    """
+    return bool(np.ptp(values) <= 1e-9 * np.abs(values).max())
+
+
 def t_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval | None:
     """Interval of the mean by Student's t (scipy.stats.ttest_1samp); None below two values.
 
@@ -24,7 +33,7 @@ def t_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> In
 
     if len(values) < 2:
         return None
-    if np.ptp(values) == 0:
+    if alike(values):
         return Interval(float(values[0]), float(values[0]), level, "t")
     found = stats.ttest_1samp(values, 0.0).confidence_interval(level)
     return Interval(float(found.low), float(found.high), level, "t")
@@ -38,7 +47,7 @@ def bca_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> 
     """
     from scipy import stats
 
-    if len(values) < 3 or np.ptp(values) == 0:
+    if len(values) < 3 or alike(values):
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)

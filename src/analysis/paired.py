@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from src.analysis.intervals import RESAMPLES, SEED, wilson_interval
+from src.analysis.intervals import RESAMPLES, SEED, alike, wilson_interval
 from src.analysis.power import MEANINGFUL
 from src.analysis.summary import Pair, Point, Probability
 
@@ -142,9 +141,7 @@ def correlation(pairs: Sequence[Pair]) -> tuple[float | None, float | None]:
     if len(complete) < 3:
         return None, None
     a, b = np.array(complete, dtype=float).T
-    if not a.std() > 0 or not b.std() > 0:
+    if alike(a) or alike(b):
         return None, None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", stats.NearConstantInputWarning)
-        r = float(stats.pearsonr(a, b).statistic)
+    r = float(stats.pearsonr(a, b).statistic)
     return r, float((a - b).var(ddof=1) / (a.var(ddof=1) + b.var(ddof=1)))

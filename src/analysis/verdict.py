@@ -21,7 +21,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from src.analysis.intervals import t_interval
+from src.analysis.intervals import alike, t_interval
 from src.analysis.power import BOUND, power_better, power_same
 from src.analysis.summary import Verdict
 from src.analysis.wording import sentence
@@ -49,7 +49,7 @@ def decide(
     """
     x = np.asarray(differences, dtype=float)
     wide, narrow = t_interval(x, 1 - 2 * BETTER), t_interval(x, 1 - 2 * SAME)
-    if wide is None or narrow is None or (np.ptp(x) == 0 and len(x) < LEAST_EQUAL):
+    if wide is None or narrow is None or (alike(x) and len(x) < LEAST_EQUAL):
         return "undecided", None
     edge = margin or 0.0
     if wide.low > edge and lost[0] <= lost[1]:
@@ -117,7 +117,7 @@ def further_pairs(differences: Sequence[float] | np.ndarray, margin: float | Non
     x = np.asarray(differences, dtype=float)
     if len(x) < 2:
         return None
-    if np.ptp(x) == 0:
+    if alike(x):
         return LEAST_EQUAL - len(x) if len(x) < LEAST_EQUAL else None
     mean, sd, edge = abs(float(x.mean())), float(x.std(ddof=1)), margin or 0.0
     numbers = np.arange(len(x) + 1, BOUND + 1)
@@ -131,7 +131,7 @@ def _p_values(x: np.ndarray, margin: float | None) -> tuple[float | None, float 
     from scipy import stats
     from statsmodels.stats.weightstats import DescrStatsW
 
-    if len(x) < 2 or np.ptp(x) == 0:
+    if len(x) < 2 or alike(x):
         return None, None
     ahead = x if x.mean() >= 0 else -x
     better = float(stats.ttest_1samp(ahead, margin or 0.0, alternative="greater").pvalue)

@@ -70,7 +70,7 @@ def _needed(verdict: Verdict, pairs: int, lost: tuple[int, int]) -> str:
 
 
 def _lead(names: tuple[str, str], mean: float, interval: Interval, unit: str) -> str:
-    if mean == 0:
+    if not float(f"{mean:.{of_interval(interval)}f}"):
         return f"{names[0]} and {names[1]} are level on average"
     ahead, behind = names if mean > 0 else names[::-1]
     return f"{ahead} is ahead of {behind} by {_value(abs(mean), interval, unit)} on average"

@@ -1,0 +1,236 @@
+"""Every reason for distrust is planted in a study that has none, and is said; a sound study has no flag."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.analysis.answer import summarise
+from src.analysis.asked import asked
+from src.analysis.collect import collect
+from src.analysis.summary import Flag, Summary
+from tests.analysis.fake import fake_run, fake_study
+
+Edit = Callable[[dict[str, Any]], None]
+
+
+def summary_of(study: Path, **wanted: Any) -> Summary:
+    found = collect([study], "study")
+    return summarise(found, asked(found, **wanted))
+
+
+def flags_of(study: Path, **wanted: Any) -> list[Flag]:
+    summary = summary_of(study, **wanted)
+    return [*summary.flags, *(flag for task in summary.tasks for flag in task.flags)]
+
+
+def edit(study: Path, change: Edit, *, model: str | None = None, phase: str = "final", seed: int | None = None) -> int:
+    """Change the records of some runs; how many."""
+    changed = 0
+    for path in study.glob("*/result.json"):
+        record = json.loads(path.read_text())
+        part = record["part"]
+        if part["phase"] == phase and model in (None, part["model"]) and seed in (None, record["seed"]):
+            change(record)
+            path.write_text(json.dumps(record))
+            changed += 1
+    return changed
+
+
+def change_study(study: Path, change: Edit) -> None:
+    content = json.loads((study / "study.json").read_text())
+    change(content)
+    (study / "study.json").write_text(json.dumps(content))
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    return fake_study(tmp_path / "planted", pairs=4)
+
+
+def test_a_sound_study_has_no_flag(study: Path) -> None:
+    assert flags_of(study) == []
+    assert summary_of(study).problems == []
+
+
+def put(**content: Any) -> Edit:
+    return lambda record: record.update(content)
+
+
+def inside(key: str, **content: Any) -> Edit:
+    return lambda record: record[key].update(content)
+
+
+@pytest.mark.parametrize(
+    ("kind", "weight", "change", "words"),
+    [
+        ("failed", "serious", put(status="failed", metrics={}), "1 of 4 runs of lstm failed."),
+        ("unfinished", "serious", put(status="interrupted", metrics={}), "1 of 4 runs of lstm are not finished."),
+        ("diverged", "serious", put(status="diverged", metrics={}), "1 of 4 runs of lstm diverged; they rank worst"),
+        ("chance", "serious", inside("metrics", **{"test/nll": 10.6}), "1 of 4 runs of lstm are no better than"),
+        ("checksum", "serious", inside("data", checksum="other"), "did not read the same data: gru sum-of-jsb_c"),
+        ("precision", "serious", inside("backend", precision="bf16"), "The runs differ in precision: "),
+        ("results_version", "serious", put(results_version=2), "results version"),
+        ("code", "note", inside("git", commit="b" * 40), "from several commits: gru a57abe2674de (4), lstm a57abe2"),
+        ("dirty", "note", inside("git", clean=False), "1 of 8 runs come from a tree with changes"),
+        ("backend", "note", inside("backend", name="torch"), "their times do not compare models alone: gru fused (4)"),
+        ("last_epoch", "note", inside("best", is_last=True), "1 of 4 runs of lstm were best in their last epoch"),
+        ("shared", "note", inside("timing", shared=True), "1 of 8 runs were timed on a machine that others used"),
+        ("leaked", "note", inside("data", **{"test/leaked": 1}), "1 of the test sequences also stands in train."),
+    ],
+)
+def test_what_befell_one_run_is_said(study: Path, kind: str, weight: str, change: Edit, words: str) -> None:
+    if kind == "results_version":
+        edit(study, put(results_version=1))
+    assert edit(study, change, model="lstm", seed=2) == 1
+    found = [flag for flag in flags_of(study) if flag.kind == kind]
+    assert [flag.weight for flag in found] == [weight]
+    assert words in found[0].sentence
+    others = {"failed": {"missing"}, "unfinished": {"missing"}}.get(kind, set())
+    assert {flag.kind for flag in flags_of(study)} == {kind} | others
+
+
+def test_a_diverged_run_is_ranked_and_counted_and_in_no_mean(study: Path) -> None:
+    edit(study, put(status="diverged", metrics={}), model="lstm", seed=2)
+    (task, comparison), *_ = summary_of(study).headline()
+    lstm = next(model for model in task.models if model.model == "lstm")
+    assert (lstm.n, lstm.diverged, comparison.n) == (3, 1, 3)
+    assert comparison.probability is not None
+    assert comparison.probability.wins == 4
+    assert comparison.verdict is not None
+    assert comparison.verdict.sentence.endswith("diverged, and so in no mean: 1 of lstm.")
+
+
+def test_budgets_beyond_the_tolerance(study: Path) -> None:
+    edit(study, inside("parameters", effective=19_500), model="lstm")
+    (flag,) = flags_of(study)
+    assert flag.kind == "budget"
+    assert flag.sentence == "Budgets (effective) differ by 4.7%, more than the 2% allowed: gru 18,630, lstm 19,500."
+    change_study(study, lambda content: content["plan"].update(tolerance=0.05))
+    assert flags_of(study) == []
+
+
+def test_budgets_of_another_kind_are_compared_in_that_kind(study: Path) -> None:
+    edit(study, put(budget={"of": "flops", "wanted": 1e6, "actual": 1.0e6}), model="gru")
+    edit(study, put(budget={"of": "flops", "wanted": 1e6, "actual": 1.1e6}), model="lstm")
+    assert "Budgets (flops) differ by 10.0%" in flags_of(study)[0].sentence
+
+
+def test_unequal_tuning(study: Path) -> None:
+    lstm = [p for p in study.glob("*/result.json") if json.loads(p.read_text())["part"]["phase"] == "trial"][-1]
+    lstm.unlink()
+    (lstm.parent / "config.yaml").unlink()
+    for rest in ("metrics.csv", ".lock"):
+        (lstm.parent / rest).unlink(missing_ok=True)
+    found = [flag for flag in flags_of(study) if flag.kind == "tuning"]
+    assert [flag.sentence.partition(":")[0] for flag in found] == ["The models had unequal numbers of trials"]
+
+
+def test_unlike_draws(study: Path) -> None:
+    paths = [p for p in study.glob("*/result.json") if json.loads(p.read_text())["part"]["phase"] == "trial"]
+    config = paths[0].parent / "config.yaml"
+    lr = next(line for line in config.read_text().splitlines() if "lr:" in line)
+    config.write_text(config.read_text().replace(lr, "  lr: 0.02"))
+    assert [flag.sentence for flag in flags_of(study)] == ["The models were not tuned on the same draws."]
+
+
+def test_final_runs_that_do_not_share_their_settings(study: Path) -> None:
+    path = next(p for p in study.glob("*/result.json") if json.loads(p.read_text())["part"]["phase"] == "final")
+    config = path.parent / "config.yaml"
+    config.write_text(config.read_text().replace("lr: 0.003", "lr: 0.0042"))
+    assert "do not share their tuned settings" in flags_of(study)[0].sentence
+
+
+def test_seeds_of_trials_in_final_runs(study: Path) -> None:
+    edit(study, put(seed=2), phase="trial", model="gru")
+    found = [flag.sentence for flag in flags_of(study) if flag.kind == "seeds"]
+    assert found == ["Trials and final runs share the seeds 2."]
+
+
+@pytest.mark.parametrize(("value", "side"), [(0.00013, "low"), (0.028, "high"), (0.003, None)])
+def test_a_choice_at_the_edge(study: Path, value: float, side: str | None) -> None:
+    def choose(content: dict[str, Any]) -> None:
+        content["chosen"]["jsb_chorales"]["main"]["gru"]["values"]["optimizer.lr"] = value
+
+    change_study(study, choose)
+    found = [flag.sentence for flag in flags_of(study) if flag.kind == "edge"]
+    assert found == (
+        [] if side is None else [f"gru's choice of optimizer.lr = {value} lies at the {side} edge of what was tried."]
+    )
+    extension = {"data": "jsb_chorales", "key": "optimizer.lr", "from": [1e-4, 3e-2], "to": [1e-6, 10.0]}
+    change_study(study, put(extensions=[extension]))
+    assert not [flag for flag in flags_of(study) if flag.kind == "edge"]
+
+
+def test_a_plan_that_changed_after_the_first_final_run(study: Path) -> None:
+    change_study(study, put(registered=100.0, changes=[{"time": 50.0, "keys": ["pairs"]}]))
+    assert flags_of(study) == []
+    change_study(study, put(changes=[{"time": 150.0, "keys": ["primary.margin"]}]))
+    (flag,) = flags_of(study)
+    assert (flag.kind, flag.weight) == ("plan", "serious")
+    assert flag.sentence == "The plan changed after the first final run was begun: primary.margin."
+    plan = summary_of(study).plan
+    assert plan is not None
+    assert plan.changes[0]["after"] is True
+    change_study(study, put(registered=None, changes=[]))
+    assert [flag.sentence for flag in flags_of(study)] == ["The plan was not registered before the final runs."]
+
+
+def test_a_margin_that_is_not_the_plans_is_said(study: Path) -> None:
+    assert flags_of(study, margin=0.05) == []
+    assert flags_of(study, margin=0.5)[0].sentence == "margin=0.5 comes from the command line; the plan has 0.05."
+
+
+def test_missing_pairs(study: Path) -> None:
+    change_study(study, lambda content: content["plan"].update(pairs={"default": 2, "jsb_chorales": 6}))
+    assert [flag.sentence for flag in flags_of(study)] == ["2 of 6 pairs of gru and lstm are missing."]
+
+
+def test_planned_data_and_models_without_a_run_are_missing_and_not_left_out(study: Path) -> None:
+    def plan(content: dict[str, Any]) -> None:
+        content["plan"]["data"]["nottingham"] = {}
+        content["plan"]["models"]["rnn"] = {}
+
+    change_study(study, plan)
+    sentences = [flag.sentence for flag in flags_of(study)]
+    assert "4 of 4 pairs of gru and lstm are missing." in sentences
+    assert "4 of 4 pairs of gru and rnn are missing (seeds 0, 1, 2, 3)." in sentences
+    change_study(
+        study, put(left_out=[{"model": "rnn", "data": d, "reason": "?"} for d in ("nottingham", "jsb_chorales")])
+    )
+    assert [flag.sentence for flag in flags_of(study)] == ["4 of 4 pairs of gru and lstm are missing."]
+
+
+def test_two_runs_that_claim_one_seed(tmp_path: Path) -> None:
+    for seed in range(3):
+        for model in ("gru", "lstm"):
+            fake_run(tmp_path / f"{model}{seed}", model=model, seed=seed, value=8.5 + 0.1 * (model == "lstm"))
+    fake_run(tmp_path / "again" / "gru1", model="gru", seed=1, value=8.4, lr=0.1)
+    summary = summary_of(tmp_path)
+    (flag,) = [flag for flag in summary.tasks[0].flags if flag.kind == "conflict"]
+    assert flag.weight == "serious"
+    assert "2 runs with different settings came to an end: none of them counts" in flag.sentence
+    assert [pair.state for pair in summary.tasks[0].comparisons[0].pairs] == ["complete", "missing", "complete"]
+
+
+def test_the_same_run_made_twice_counts_once(tmp_path: Path) -> None:
+    for seed in range(3):
+        for model in ("gru", "lstm"):
+            fake_run(tmp_path / f"{model}{seed}", model=model, seed=seed, value=8.5 + 0.1 * (model == "lstm"))
+    fake_run(tmp_path / "again" / "gru1", model="gru", seed=1, value=8.5)
+    fake_run(tmp_path / "dead" / "gru2", model="gru", seed=2, status="failed", lr=0.5)
+    summary = summary_of(tmp_path)
+    flags = [flag for flag in summary.tasks[0].flags if flag.kind == "conflict"]
+    assert [flag.weight for flag in flags] == ["note", "note"]
+    assert summary.tasks[0].comparisons[0].n == 3
+
+
+def test_runs_without_a_test_do_not_count_and_are_listed(study: Path) -> None:
+    edit(study, put(metrics={"val/nll": 8.0}), model="gru", seed=0)
+    summary = summary_of(study)
+    assert [p.sentence for p in summary.problems] == [
+        "The run is finished and has no test/nll (trained with test=false?)."
+    ]
+    assert [flag.kind for flag in summary.tasks[0].flags] == ["missing"]

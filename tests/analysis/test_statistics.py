@@ -1,0 +1,329 @@
+"""Every figure held against a formula, a table or another library; the planted fault must be seen."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from src.analysis.across import critical_difference, friedman, pooled_iqm, profile, stratified
+from src.analysis.compare import adjusted, compare, over_sequences
+from src.analysis.crossed import crossed_intervals
+from src.analysis.intervals import bca_interval, t_interval, wilson_interval
+from src.analysis.models import interquartile_mean, sum_up
+from src.analysis.paired import correlation, make_pairs, probability_better, ranked_of, signed_rank
+from src.analysis.power import detectable, pairs_for, power, power_better, power_same
+from src.analysis.sequences import Sequences
+from src.analysis.summary import Model, Pair, Point, Task
+
+X = np.array([0.31, -0.12, 0.25, 0.08, 0.19, -0.03, 0.22, 0.4, 0.11, 0.05])
+TASK = Task("jsb", "main", "test/nll", "nats", "min", 0.05, [], [])
+
+
+def points(values: list[float | None], status: str = "finished") -> list[Point]:
+    return [
+        Point(seed, value, f"r{seed}", status if value is not None else "diverged") for seed, value in enumerate(values)
+    ]
+
+
+def pairs_of(differences: np.ndarray | list[float]) -> list[Pair]:
+    return make_pairs(points([1.0] * len(differences)), points([1.0 + d for d in differences]), "min")
+
+
+# ------------------------------------------------------------------------------------------------------- intervals
+
+
+def test_t_interval_is_the_textbook_one() -> None:
+    half = stats.t.ppf(0.975, 9) * X.std(ddof=1) / math.sqrt(10)
+    found = t_interval(X)
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((X.mean() - half, X.mean() + half), rel=1e-12)
+    assert t_interval([1.0]) is None
+
+
+def test_bca_of_differences_is_the_paired_bca_of_two_samples() -> None:
+    a = np.linspace(8.4, 8.6, 10)
+    found = bca_interval(X)
+    paired = stats.bootstrap(
+        (a + X, a),
+        lambda b, a, axis: (b - a).mean(axis=axis),
+        paired=True,
+        n_resamples=9999,
+        method="BCa",
+        rng=np.random.default_rng(5),
+    ).confidence_interval
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((paired.low, paired.high), abs=0.01)
+    assert found == bca_interval(X)  # the same digits every time
+    assert bca_interval([1.0, 1.0, 1.0]) is None
+
+
+@pytest.mark.parametrize(("wins", "number"), [(7, 10), (10, 10), (0, 5), (20, 29)])
+def test_wilson_is_scipys(wins: int, number: int) -> None:
+    expected = stats.binomtest(wins, number).proportion_ci(0.95, "wilson")
+    found = wilson_interval(wins, number)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+# ----------------------------------------------------------------------------------------------------------- pairs
+
+
+def test_differences_are_the_advantage_of_a_whatever_the_mode() -> None:
+    a, b = points([8.5, 8.6]), points([8.7, 8.5])
+    assert [p.difference for p in make_pairs(a, b, "min")] == pytest.approx([0.2, -0.1])
+    assert [p.difference for p in make_pairs(a, b, "max")] == pytest.approx([-0.2, 0.1])
+
+
+def test_pairs_are_made_by_seed_and_missing_ones_are_named() -> None:
+    a = [Point(0, 1.0, "a0", "finished"), Point(2, 1.0, "a2", "finished"), Point(3, None, "a3", "failed")]
+    b = [Point(2, 2.0, "b2", "chance"), Point(1, 2.0, "b1", "finished"), Point(3, 1.0, "b3", "finished")]
+    assert [(p.seed, p.state) for p in make_pairs(a, b, "min")] == [
+        (0, "missing"),
+        (1, "missing"),
+        (2, "complete"),
+        (3, "missing"),
+    ]
+
+
+def test_a_diverged_run_ranks_worst() -> None:
+    a = points([8.5, None, 8.5, None])
+    b = points([8.6, 8.6, None, None])
+    pairs = make_pairs(a, b, "min")
+    assert [p.state for p in pairs] == ["complete", "a diverged", "b diverged", "both diverged"]
+    ranked = ranked_of(pairs)
+    assert ranked[1] == -ranked[2]
+    assert ranked[1] < -abs(ranked[0])
+    assert ranked[3] == 0
+    found = probability_better(pairs, ("gru", "lstm"))
+    assert found is not None
+    assert (found.wins, found.ties, found.losses, found.estimate) == (2, 1, 1, 0.625)
+
+
+def test_probability_is_read_as_bouthillier_does() -> None:
+    def reading(wins: int, losses: int) -> str:
+        found = probability_better(pairs_of([1.0] * wins + [-1.0] * losses), ("gru", "lstm"))
+        assert found is not None
+        return found.reading
+
+    assert reading(6, 4) == "not significant"
+    assert reading(20, 9) == "gru more often: significant and meaningful"
+    assert reading(9, 20) == "lstm more often: significant and meaningful"
+    assert reading(600, 400) == "gru more often: significant, not meaningful"  # interval 0.57 to 0.63
+
+
+def exact_signed_rank(x: np.ndarray) -> float:
+    """p by going through all 2^n signs of the mid-ranks."""
+    x = x[x != 0]
+    ranks = stats.rankdata(np.abs(x))
+    observed = ranks[x > 0].sum()
+    sums = np.array([np.dot(ranks, signs) for signs in itertools.product((0, 1), repeat=len(x))])
+    return min(1.0, 2 * min((sums >= observed).mean(), (sums <= observed).mean()))
+
+
+@pytest.mark.parametrize("x", [X, np.array([1.0, 2, 2, -1, 0, 3, 5]), np.array([0.5, 0.5, 0.5, -0.5, 1.0, 1.0])])
+def test_signed_rank_is_exact_with_ties_and_zeros(x: np.ndarray) -> None:
+    found = signed_rank([Pair(i, 0.0, 0.0, float(d), "a", "b", "complete") for i, d in enumerate(x)])
+    assert found is not None
+    assert found[1] == pytest.approx(exact_signed_rank(x), abs=1e-12)
+    assert found[0] == stats.wilcoxon(x, method="asymptotic").statistic
+
+
+def test_signed_rank_of_nothing() -> None:
+    assert signed_rank([]) is None
+    assert signed_rank(pairs_of([0.0, 0.0])) == (0.0, 1.0)
+
+
+def test_holm_goes_over_all_tasks_and_pairs() -> None:
+    """By hand: sorted p times the number of tests left, never smaller than the one before."""
+    rng = np.random.default_rng(0)
+    tasks = []
+    for name in ("one", "two"):
+        models = [sum_up(m, [], points(list(rng.normal(8.5 + 0.2 * i, 0.2, 8))), []) for i, m in enumerate("abc")]
+        task = Task(name, "main", "test/nll", "nats", "min", 0.05, models, [])
+        comparisons = [compare(task, a, b, primary=False, sequences={}) for a, b in itertools.combinations(models, 2)]
+        tasks.append(Task(name, "main", "test/nll", "nats", "min", 0.05, models, comparisons))
+    tests = [c.wilcoxon for task in adjusted(tasks) for c in task.comparisons if c.wilcoxon]
+    assert len(tests) == 6
+    running = 0.0
+    for place, test in enumerate(sorted(tests, key=lambda t: t.p)):
+        running = max(running, min(1.0, test.p * (6 - place)))
+        assert test.p_holm == pytest.approx(running, rel=1e-12)
+        assert test.comparisons == 6
+
+
+def test_correlation_within_pairs_and_what_it_saves() -> None:
+    rng = np.random.default_rng(1)
+    level = rng.normal(8.5, 0.1, 200)
+    a, b = level + rng.normal(0, 0.02, 200), level + rng.normal(0, 0.02, 200)
+    r, saved = correlation(make_pairs(points(list(a)), points(list(b)), "min"))
+    assert r == pytest.approx(0.01 / (0.01 + 0.0004), abs=0.02)
+    assert saved is not None
+    assert r is not None
+    assert saved == pytest.approx(1 - r, abs=0.01)  # equal variances: var(a - b) = 2 var (1 - r)
+
+
+# ----------------------------------------------------------------------------------------------------------- power
+
+
+@pytest.mark.parametrize(
+    ("pairs", "comparisons", "expected"),
+    [
+        *((10, 1, 0.46), (29, 1, 0.92), (44, 1, 0.99)),
+        *((10, 4, 0.19), (29, 4, 0.80), (44, 4, 0.96)),
+        *((10, 12, 0.10), (29, 12, 0.68), (44, 12, 0.90)),
+    ],
+)
+def test_power_of_the_signed_rank_test(pairs: int, comparisons: int, expected: float) -> None:
+    """The values that other simulations gave (to two digits)."""
+    assert power(pairs, comparisons) == pytest.approx(expected, abs=0.012)
+
+
+def test_pairs_for_a_power() -> None:
+    number = pairs_for(0.8)
+    assert number is not None
+    assert power(number) > 0.78 > power(number - 3)
+
+
+def test_power_of_the_verdicts_tests_by_simulation() -> None:
+    rng = np.random.default_rng(3)
+    draws = rng.normal(0.1, 0.1, (20_000, 12))
+    hits = stats.ttest_1samp(draws, 0.03, axis=1, alternative="greater").pvalue < 0.025
+    assert power_better(0.1, 0.1, 0.03, 12, 0.025) == pytest.approx(hits.mean(), abs=0.012)
+    draws = rng.normal(0.01, 0.05, (20_000, 12))
+    upper = stats.ttest_1samp(draws, 0.05, axis=1, alternative="less").pvalue < 0.05
+    lower = stats.ttest_1samp(draws, -0.05, axis=1, alternative="greater").pvalue < 0.05
+    assert power_same(0.01, 0.05, 0.05, 12, 0.05) == pytest.approx((upper & lower).mean(), abs=0.012)
+    found = detectable(0.1, 0.03, 12, 0.025)
+    assert found is not None
+    assert power_better(found, 0.1, 0.03, 12, 0.025) == pytest.approx(0.8, abs=1e-3)
+
+
+# --------------------------------------------------------------------------------------------- seeds and sequences
+
+
+def test_over_seeds_alone_it_is_scipys_percentile_bootstrap() -> None:
+    rng = np.random.default_rng(2)
+    top, bottom = rng.normal(1, 0.5, (10, 25)), np.full(25, 4.0)
+    seeds, _ = crossed_intervals(top, bottom)
+    expected = stats.bootstrap(
+        (top.sum(1) / bottom.sum(),), np.mean, n_resamples=9999, method="percentile", rng=rng
+    ).confidence_interval
+    assert (seeds.low, seeds.high) == pytest.approx((expected.low, expected.high), abs=0.003)
+
+
+def test_over_both_it_covers_what_other_test_sequences_would_give() -> None:
+    """Sequences that favour A or B as a whole: over seeds alone the interval is far too narrow, over both it is not."""
+    rng = np.random.default_rng(4)
+    covered = np.zeros(2)
+    studies = 200
+    for _ in range(studies):
+        favours = rng.normal(0, 1.0, 60)  # of each sequence, shared by all seeds
+        top = 0.3 + favours + rng.normal(0, 0.3, (20, 60)) + rng.normal(0, 0.1, (20, 1))
+        covered += [i.low <= 0.3 <= i.high for i in crossed_intervals(top, np.ones(60))]
+    assert covered[0] / studies < 0.6
+    assert covered[1] / studies > 0.9
+
+
+def test_seeds_and_sequences_are_drawn_independently_where_there_are_as_many() -> None:
+    """Effects that only add up: the variances do so too, and no covariance comes in."""
+    rng = np.random.default_rng(6)
+    of_seeds, of_sequences = rng.normal(0, 1, (20, 1)), rng.normal(0, 1, (1, 20))
+    both = crossed_intervals(of_seeds + of_sequences[:, np.argsort(of_seeds[:, 0])], np.ones(20))[1]
+    parts = [crossed_intervals(np.broadcast_to(of_seeds, (20, 20)), np.ones(20))[0]]
+    parts += [crossed_intervals(np.broadcast_to(of_sequences, (20, 20)), np.ones(20))[1]]
+    widths = [part.high - part.low for part in parts]
+    assert both.high - both.low == pytest.approx(math.hypot(*widths), rel=0.05)
+
+
+def sequences_like(value: np.ndarray, counts: np.ndarray, rows: str = "x") -> Sequences:
+    return Sequences(rows, len(counts), {"loss": value * counts, "count": counts})
+
+
+def test_intervals_over_sequences_need_the_same_sequences_and_the_metric_on_record() -> None:
+    rng = np.random.default_rng(5)
+    counts = rng.integers(5, 50, 30).astype(float)
+    of = {f"{m}{s}": sequences_like(rng.normal(8 + (m == "b"), 1, 30), counts) for m in "ab" for s in range(5)}
+    values = {m: [float(of[f"{m}{s}"].ratio("test/nll") or 0) for s in range(5)] for m in "ab"}
+    pairs = [
+        Pair(s, values["a"][s], values["b"][s], values["b"][s] - values["a"][s], f"a{s}", f"b{s}", "complete")
+        for s in range(5)
+    ]
+    seeds, both, note = over_sequences(TASK, pairs, of)
+    assert seeds is not None
+    assert both is not None
+    assert note == "over 5 seeds and 30 test sequences"
+    mean = np.mean([p.difference for p in pairs])
+    assert seeds.low < mean < seeds.high
+    assert both.high - both.low > seeds.high - seeds.low
+    other = {**of, "b3": sequences_like(np.ones(30), counts, rows="y")}
+    assert over_sequences(TASK, pairs, other)[2] == "The runs were not all tested on the same sequences."
+    wrong = {**of, "b3": sequences_like(np.ones(30), counts)}
+    assert over_sequences(TASK, pairs, wrong)[2] == "The sums over sequences do not give the metric on record."
+    del other["b3"]
+    assert "not on record" in str(over_sequences(TASK, pairs, other)[2])
+
+
+# ------------------------------------------------------------------------------------------------- across the tasks
+
+# Frozen: rliable 1.2.0 with pandas 2.2.3, numpy 1.26.4 (it does not import beside pandas 3), runs x tasks:
+#   metrics.aggregate_iqm(a), library.create_performance_profile({"a": a}, tau, reps=10),
+#   library.get_interval_estimates({"a": a}, aggregate_iqm, reps=20000)
+SCORES = [
+    [0.6, 0.66, 0.545],
+    [0.422, 0.509, 0.402],
+    [0.612, 0.868, 0.502],
+    [0.476, 0.698, 0.671],
+    [0.621, 0.414, 0.594],
+]
+OTHERS = [
+    [0.674, 0.164, 0.386],
+    [0.025, 0.178, 0.04],
+    [0.441, 0.183, 0.568],
+    [0.539, 0.453, -0.129],
+    [0.365, 0.488, 0.528],
+]
+
+
+def by_task(scores: list[list[float]]) -> dict[str, list[float]]:
+    return {f"task{i}": list(column) for i, column in enumerate(zip(*scores, strict=True))}
+
+
+def test_interquartile_mean_is_rliables() -> None:
+    assert pooled_iqm(by_task(SCORES)) == pytest.approx(0.5687777777777777, abs=1e-12)
+    assert pooled_iqm(by_task(OTHERS)) == pytest.approx(0.354, abs=1e-12)
+    assert interquartile_mean([0.0, 1.0, 2.0, 100.0]) == 1.5
+
+
+def test_profile_is_rliables() -> None:
+    expected = [1.0, 1.0, 0.73333333, 0.06666667, 0.0]
+    assert profile(by_task(SCORES), [0.0, 0.25, 0.5, 0.75, 1.0]) == pytest.approx(expected, abs=1e-8)
+
+
+def test_stratified_interval_is_rliables() -> None:
+    found = stratified(by_task(SCORES))
+    assert (found.low, found.high) == pytest.approx((0.49711111, 0.62588889), abs=0.01)
+
+
+@pytest.mark.parametrize(("models", "q"), [(2, 1.960), (3, 2.344), (4, 2.569), (5, 2.728)])
+def test_critical_difference_is_demsars(models: int, q: float) -> None:
+    """q of Demsar 2006, table 5a."""
+    assert critical_difference(models, 14) == pytest.approx(q * math.sqrt(models * (models + 1) / 84), rel=1e-3)
+
+
+def test_friedman_ranks_by_hand() -> None:
+    means = [[0.9, 0.8, 0.7]] * 6 + [[0.7, 0.8, 0.9]] * 4
+    ranks, statistic, p = friedman(means, ["max"] * 10)
+    assert ranks == pytest.approx([1.8, 2.0, 2.2])
+    # 12 n / (k (k + 1)) (sum of squared mean ranks - k (k + 1)^2 / 4), Demsar 2006, section 3.2.2
+    assert statistic == pytest.approx(12 * 10 / 12 * (1.8**2 + 2.0**2 + 2.2**2 - 12))
+    assert p == pytest.approx(stats.chi2.sf(statistic, 2))
+    assert friedman(means, ["min"] * 10)[0] == pytest.approx([2.2, 2.0, 1.8])
+
+
+def test_a_model_is_summed_up() -> None:
+    found: Model = sum_up("gru", [], points([8.0, 8.2, 8.9, None]), [10.0])
+    assert (found.n, found.diverged, found.median) == (3, 1, 8.2)
+    assert found.mean == pytest.approx(25.1 / 3)
+    assert found.sd == pytest.approx(np.std([8.0, 8.2, 8.9], ddof=1))
+    assert found.solve_rate == 0.75

@@ -1,0 +1,145 @@
+"""The verdict: what it says where, in which words, and that its three statements exclude each other."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from src.analysis.verdict import LEAST_EQUAL, decide, further_pairs, verdict
+
+NAMES = ("gru", "lstm")
+
+
+def spread(mean: float, sd: float, pairs: int) -> np.ndarray:
+    """Differences with exactly that mean and standard deviation."""
+    x = np.random.default_rng(0).normal(size=pairs)
+    return mean + sd * (x - x.mean()) / x.std(ddof=1)
+
+
+@pytest.mark.parametrize(
+    ("mean", "margin", "outcome", "winner"),
+    [
+        (0.20, 0.05, "better", "gru"),
+        (-0.20, 0.05, "better", "lstm"),
+        (0.0, 0.05, "same", None),
+        (0.02, 0.05, "same", None),  # not zero, and too small to matter
+        (0.06, 0.05, "undecided", None),  # beyond the margin, but not surely
+        (0.06, None, "better", "gru"),
+        (0.0, None, "undecided", None),
+        (0.0, 0.0, "undecided", None),
+    ],
+)
+def test_outcomes(mean: float, margin: float | None, outcome: str, winner: str | None) -> None:
+    found = verdict(spread(mean, 0.03, 10), margin, NAMES, "jsb", "nats")
+    assert (found.outcome, found.winner) == (outcome, winner)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.floats(-0.3, 0.3), st.floats(0.001, 0.3), st.integers(2, 40), st.floats(0.001, 0.2))
+def test_the_intervals_the_tests_and_the_verdict_say_the_same(mean: float, sd: float, n: int, margin: float) -> None:
+    """Against t tests written out by hand; and A against B is B against A turned round."""
+    x = spread(mean, sd, n)
+    found = verdict(x, margin, NAMES, "jsb", "")
+    se, df = x.std(ddof=1) / np.sqrt(n), n - 1
+    above = stats.t.sf((abs(x.mean()) - margin) / se, df)
+    within = max(stats.t.sf((x.mean() + margin) / se, df), stats.t.cdf((x.mean() - margin) / se, df))
+    assert found.p_better == pytest.approx(above, rel=1e-6, abs=1e-12)
+    assert found.p_same == pytest.approx(within, rel=1e-6, abs=1e-12)
+    if min(abs(above - 0.025), abs(within - 0.05)) > 1e-9:
+        expected = "better" if above < 0.025 else "same" if within < 0.05 else "undecided"
+        assert found.outcome == expected
+    turned = verdict(-x, margin, NAMES[::-1], "jsb", "")
+    assert (turned.outcome, turned.winner) == (found.outcome, found.winner)
+    assert turned.sentence == found.sentence or found.winner is None
+
+
+def test_better_and_same_exclude_each_other() -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(100):
+        x = rng.normal(rng.uniform(-0.2, 0.2), 0.05, 8)
+        found = verdict(x, 0.05, NAMES, "jsb", "")
+        assert found.p_better is not None
+        assert found.p_same is not None
+        assert not (found.p_better < 0.025 and found.p_same < 0.05)
+
+
+@pytest.mark.parametrize("pairs", [0, 1])
+def test_too_few_pairs_decide_nothing(pairs: int) -> None:
+    found = verdict([0.3] * pairs, 0.05, NAMES, "jsb", "nats")
+    assert (found.outcome, found.interval_95, found.more_pairs) == ("undecided", None, None)
+    assert found.sentence == (
+        f"jsb: undecided; {'one' if pairs else 'no'} pair is complete, and a difference needs at least two."
+    )
+
+
+def test_equal_pairs_decide_from_six_on() -> None:
+    few, enough = verdict([0.0] * 5, 0.02, NAMES, "ucr", ""), verdict([0.0] * LEAST_EQUAL, 0.02, NAMES, "ucr", "")
+    assert (few.outcome, few.more_pairs) == ("undecided", 1)
+    assert few.sentence == (
+        "ucr: undecided; gru and lstm are level on average (95 % interval 0.000 to 0.000, 5 pairs), all pairs exactly "
+        "alike; about 1 more pair would decide, if mean and spread stay as they are."
+    )
+    assert enough.outcome == "same"
+
+
+def test_a_verdict_never_favours_the_side_that_diverged_more() -> None:
+    ahead = spread(0.3, 0.02, 8)
+    assert decide(ahead, 0.05, NAMES, lost=(0, 2)) == ("better", "gru")
+    assert decide(ahead, 0.05, NAMES, lost=(2, 2)) == ("better", "gru")
+    assert decide(ahead, 0.05, NAMES, lost=(1, 0)) == ("undecided", None)
+    assert decide(-ahead, 0.05, NAMES, lost=(0, 1)) == ("undecided", None)
+    assert decide(spread(0.0, 0.01, 8), 0.05, NAMES, lost=(0, 1)) == ("undecided", None)
+    found = verdict(ahead, 0.05, NAMES, "jsb", "nats", lost=(1, 0))
+    assert found.more_pairs is None
+    assert found.sentence.endswith(
+        "; while runs diverge, more pairs alone may not decide; diverged, and so in no mean: 1 of gru."
+    )
+
+
+def test_sentences() -> None:
+    """Numbers have the digits that their interval supports."""
+
+    def said(mean: float, sd: float, pairs: int, margin: float | None = 0.05) -> str:
+        return verdict(spread(mean, sd, pairs), margin, NAMES, "jsb", "nats").sentence
+
+    assert said(0.2, 0.03, 10) == (
+        "jsb: gru better than lstm, by 0.200 nats on average (95 % interval 0.179 to 0.221, 10 pairs): beyond the "
+        "margin of 0.05 nats."
+    )
+    assert said(-0.2, 0.03, 10).startswith(
+        "jsb: lstm better than gru, by 0.200 nats on average (95 % interval 0.179 to 0.221"
+    )
+    assert said(-0.02, 0.03, 29) == (
+        "jsb: gru and lstm practically the same; lstm is ahead of gru by 0.0200 nats on average (90 % interval 0.0105 "
+        "to 0.0295, 29 pairs): within the margin of 0.05 nats; the difference is not zero, but too small to matter."
+    )
+    assert said(0.0, 0.2, 10) == (
+        "jsb: undecided; gru and lstm are level on average (95 % interval -0.14 to 0.14, 10 pairs), which reaches "
+        "across the margin of 0.05 nats; about 129 more pairs would decide, if mean and spread stay as they are."
+    )
+    assert ": not zero, but whether it exceeds the margin of 0.05 nats is open; " in said(0.07, 0.06, 10)
+    assert said(0.05, 0.06, 10).endswith("it would take more than 1000 pairs, if mean and spread stay as they are.")
+    assert "(a rough guess from 3 pairs)" in said(0.2, 0.2, 3)
+    assert said(0.01, 0.06, 10, None).startswith("jsb: undecided")
+    assert "no margin was fixed" in said(0.01, 0.06, 10, None)
+    assert said(0.3, 0.06, 10, None).endswith("beyond 0, and no margin was fixed.")
+
+
+@pytest.mark.parametrize(("mean", "sd"), [(0.12, 0.1), (0.0, 0.1), (0.03, 0.05), (-0.11, 0.12)])
+def test_the_pairs_that_it_names_do_decide(mean: float, sd: float) -> None:
+    """Simulated: with so many pairs in all, four of five studies are decided, and with fewer not."""
+    first = spread(mean, sd, 6)
+    more = further_pairs(first, 0.05)
+    assert more is not None
+    rng = np.random.default_rng(7)
+
+    def decided(pairs: int) -> float:
+        draws = rng.normal(mean, sd, (1500, pairs))
+        half = stats.sem(draws, axis=1) * stats.t.ppf([[0.975], [0.95]], pairs - 1)
+        m = draws.mean(1)
+        better, same = np.abs(m) - half[0] > 0.05, np.abs(m) + half[1] < 0.05
+        return float((better | same).mean())
+
+    assert decided(6 + more) == pytest.approx(0.81, abs=0.04)
+    assert decided(6 + more // 2) < 0.75
