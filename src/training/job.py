@@ -206,7 +206,8 @@ class Job:
                 if status == "finished":
                     point_latest(Path(self.cfg.paths.runs_dir), self.record.directory)
                 if status == "interrupted":
-                    print("Interrupted: the same command with ckpt=auto goes on from here.", file=sys.stderr)
+                    again = "the same command" if self.part else "the same command with ckpt=auto"
+                    print(f"Interrupted: {again} goes on from here.", file=sys.stderr)
         return status == "diverged"
 
 
