@@ -11,32 +11,51 @@ from typing import Any
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 
 class CheckedLauncher(Launcher):
-    """Hands over to another plugin's launcher once `refuse_what_cannot_be_met` is content.
+    """Hands over to another plugin's launcher, the engine, once `refuse_what_cannot_be_met` is content with it.
 
-    >>> CheckedLauncher("hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher", n_jobs=2).settings
+    >>> Local(n_jobs=2).settings
     {'n_jobs': 2}
 
     Args:
-        engine: dotted path of that launcher's class.
-        settings: its arguments.
+        settings: the engine's arguments.
     """
 
-    def __init__(self, engine: str, **settings: Any) -> None:
-        self.engine, self.settings = engine, settings
+    engine: str
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Check, then make the launcher (called by Hydra)."""
+        """Check, then make the engine (called by Hydra)."""
         from src.config import find_class
         from src.studies.resources import refuse_what_cannot_be_met
 
-        refuse_what_cannot_be_met(config.hydra.launcher)
+        refuse_what_cannot_be_met(OmegaConf.create({"_target_": self.engine, **self.settings}))
         self.launcher: Launcher = find_class(self.engine)(**self.settings)
         self.launcher.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run jobs (called by Hydra's sweeper)."""
         return self.launcher.launch(job_overrides, initial_job_idx)
+
+
+class Local(CheckedLauncher):
+    """Processes of this machine, by joblib."""
+
+    engine = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
+
+
+class Slurm(CheckedLauncher):
+    """Jobs of a Slurm cluster, by submitit."""
+
+    engine = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
+
+
+class Ray(CheckedLauncher):
+    """Tasks of Ray, on this machine or a cluster."""
+
+    engine = "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher"

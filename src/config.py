@@ -13,6 +13,7 @@ import re
 import secrets
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,7 @@ RULES: dict[str, _Rule] = {
     "data.val_fraction": _number(0, 1, open_low=True, open_high=True),
     "data.num_workers": _whole(0),
     "data.train_sequences": _or_none(_whole(1)),
+    "data.train_steps": _or_none(_whole(1)),
     "data.chunk": _or_none(_whole(1)),
     "data.lookback": _whole(1),
     "data.horizon": _whole(1),
@@ -242,6 +244,8 @@ def command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
     """
     import hydra
 
+    # conf/hydra/launcher/ray.yaml has the name of the plugin's own choice, and means to.
+    warnings.filterwarnings("ignore", r"\s*'hydra/launcher/ray' is validated against ConfigStore schema")
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     register_resolvers()
     if twice := given_twice(sys.argv[1:]):

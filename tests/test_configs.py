@@ -64,14 +64,14 @@ def test_what_hydra_is_given_composes_and_its_plugin_takes_its_keys(file: Path) 
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = hydra_compose("train", [f"{file.parent}={file.stem}"], return_hydra_config=True)
     node = cfg.hydra[kind]
-    if "engine" not in node:
+    if kind != "launcher":
         assert set(node) - {"_target_"} <= (accepted(get_object(node._target_)) or set())
         return
-    schema = SCHEMA[node.engine.rpartition(".")[2]]
+    schema = SCHEMA[get_object(node._target_).engine.rpartition(".")[2]]
     found = ConfigStore.instance().repo["hydra"][kind].get(f"{schema}.yaml")
     if found is None:
         pytest.skip(f"{schema} is not installed")
-    given = {key: node[key] for key in node if key not in ("_target_", "engine")}
+    given = {key: node[key] for key in node if key != "_target_"}
     OmegaConf.merge(found.node, given)  # refuses a key that the plugin does not have, and a value of another type
 
 

@@ -25,14 +25,14 @@ def refuse_what_cannot_be_met(launcher: DictConfig) -> None:
     """Refuse a launcher that is not there, or a request that it could never meet.
 
     Args:
-        launcher: the node ``hydra.launcher``, of a file in ``conf/hydra/launcher`` or of Hydra's own choices. Ray is
-            started by the question, as it would be by the first job.
+        launcher: ``_target_``, the class that launches, and its arguments. Ray is started by the question, as it would
+            be by the first job.
 
     Raises:
         Mistake: its package is not installed; Slurm or the cluster does not answer, or has no such partition; no
             node has the CPUs, memory, GPUs or minutes that one job asks for.
     """
-    engine = str(launcher.get("engine") or launcher.get("_target_"))
+    engine = str(launcher["_target_"])
     for package, command in INSTALL.items():
         if package in engine.split(".") and find_spec(f"hydra_plugins.{package}") is None:
             raise Mistake(

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
+from hydra.utils import get_class
+from omegaconf import DictConfig, OmegaConf
 
 from src.config import CONF, Mistake, register_resolvers
 from src.studies import resources
@@ -34,7 +35,9 @@ def launcher(name: str, *overrides: str) -> DictConfig:
     register_resolvers()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("train", [f"hydra/launcher={name}", *overrides], return_hydra_config=True)
-    return cfg.hydra.launcher
+    node = cfg.hydra.launcher
+    engine = getattr(get_class(node._target_), "engine", node._target_)
+    return OmegaConf.create({**node, "_target_": engine})
 
 
 def slurm_request(**changes: Any) -> dict[str, Any]:

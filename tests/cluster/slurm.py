@@ -1,0 +1,89 @@
+"""A Slurm of one machine for as long as it is needed: munged, slurmctld and slurmd, with two GPUs that are none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+CONFIG = """\
+ClusterName=gatebench
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser=root
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+AuthInfo=socket={folder}/munge/socket
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+GresTypes=gpu
+SchedulerParameters=sched_interval=1
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:2
+PartitionName=short Nodes={host} Default=YES MaxTime=60 State=UP
+"""
+FAKE = os.makedev(1, 3)  # /dev/null: Slurm hands GPUs out by their device files and never opens them
+
+
+@contextmanager
+def slurm(folder: Path) -> Iterator[None]:
+    """Start Slurm in an empty folder, point this process's SLURM_CONF to it, and stop it at the end. Needs root."""
+    host, memory = socket.gethostname().partition(".")[0], os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for name in ("state", "spool", "munge"):
+        (folder / name).mkdir(parents=True)
+    for n in range(2):
+        os.mknod(folder / f"gpu{n}", 0o20666, FAKE)
+    settings = {"host": host, "folder": folder, "cpus": os.cpu_count(), "memory": int(0.8 * memory / 2**20)}
+    (folder / "slurm.conf").write_text(CONFIG.format(**settings))
+    (folder / "gres.conf").write_text(f"NodeName={host} Name=gpu File={folder}/gpu[0-1]\n")
+    os.environ["SLURM_CONF"] = str(folder / "slurm.conf")
+
+    munge = folder / "munge"
+    (munge / "key").write_bytes(os.urandom(128))
+    for path in (munge, munge / "key"):
+        shutil.chown(path, "munge", "munge")
+    munge.chmod(0o755)
+    (munge / "key").chmod(0o400)
+    places = [f"--{name}-file={munge / name}" for name in ("key", "pid", "log", "seed")]
+    commands = [
+        ["runuser", "-u", "munge", "--", "munged", "--foreground", f"--socket={munge / 'socket'}", *places],
+        ["slurmctld", "-D"],
+        ["slurmd", "-D", "-N", host],
+    ]
+    running = []
+    try:
+        for command in commands:
+            with open(folder / f"{command[0]}.log", "w") as log:
+                running.append(subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT))
+            if command[0] == "runuser":
+                _wait(lambda: (munge / "socket").exists(), "munged", folder)
+        _wait(lambda: "idle" in _told("sinfo", "--noheader", "--format=%T"), "slurmd", folder)
+        yield
+    finally:
+        for process in reversed(running):
+            process.terminate()
+            process.wait(30)
+        del os.environ["SLURM_CONF"]
+
+
+def _told(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout
+
+
+def _wait(ready: object, what: str, folder: Path, seconds: float = 60) -> None:
+    assert callable(ready)
+    end = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > end:
+            logs = "\n".join(f"{log.name}:\n{log.read_text()[-2000:]}" for log in folder.glob("*.log"))
+            raise TimeoutError(f"{what} was not ready within {seconds:g} seconds\n{logs}")
+        time.sleep(0.2)
