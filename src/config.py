@@ -224,6 +224,16 @@ def choices() -> dict[str, str]:
     return {group: str(chosen[group]) for group in ("model", "data") if group in chosen}
 
 
+def job_command() -> list[str]:
+    """The command line that starts this job alone: in a multirun the job's own overrides, otherwise what was typed."""
+    if not _in_multirun():
+        return sys.argv
+    from hydra.core.hydra_config import HydraConfig
+
+    own = [str(o) for o in HydraConfig.get().overrides.task]
+    return [sys.argv[0], *(o for o in own if o.partition("=")[0] not in ("part", "ckpt"))]
+
+
 def register_resolvers() -> None:
     """Make ``${stamp:}`` (one value for each composed config) and ``${jobs_at_once:THREADS}`` known to OmegaConf."""
     OmegaConf.register_new_resolver("stamp", _stamp, use_cache=True, replace=True)

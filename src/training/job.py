@@ -17,11 +17,11 @@ from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from src.config import choices, in_words, instantiate, new_run_directory, output_directory, plain
+from src.config import choices, in_words, instantiate, job_command, new_run_directory, output_directory, plain
 from src.data.files import write_atomically
 from src.data.module import SequenceData
 from src.runs import machine
-from src.runs.identity import identity
+from src.runs.identity import RESULTS_VERSION, identity
 from src.runs.load import read_checkpoint
 from src.runs.record import RunRecord, Status, find_runs, point_latest, read_record
 from src.tasks.base import Task
@@ -79,7 +79,8 @@ class Job:
             choices=self.choices,
             versions=machine.versions(),
             git=machine.git(),
-            command=sys.argv,
+            command=job_command(),
+            results_version=RESULTS_VERSION,
             **facts,
         )
 
