@@ -34,7 +34,7 @@ def compare(cfg: DictConfig) -> None:
     said: dict[str, Any] = OmegaConf.to_container(cfg)  # type: ignore[assignment]
     summary = summarise(found, asked(found, said["models"], said["metric"], said["margin"], said["mode"]))
     beside = place[0].with_name(f"{place[0].stem}_report") if kind == "table" else place[0] / "report"
-    directory = Path(cfg.output) if cfg.output else beside
+    directory = Path(cfg.directory) if cfg.directory else beside
     files = write_numbers(summary, directory)
     if cfg.pack:
         files += write_pack(found, Path(cfg.pack))
@@ -49,18 +49,20 @@ def where(cfg: DictConfig) -> tuple[list[Path], str]:
     """What to read, and of which kind it is: ``study``, ``runs``, ``table`` or ``pack``.
 
     Raises:
-        Mistake: when not exactly one of study, runs and from is given, or it is not there.
+        Mistake: when not exactly one of study, folders and from is given, or it is not there.
     """
-    given = [key for key in ("study", "runs", "from") if cfg[key]]
+    given = [key for key in ("study", "folders", "from") if cfg[key]]
     if len(given) != 1:
         said = f"{' and '.join(given)} were given" if given else "none was given"
-        raise Mistake(f"Exactly one of study=NAME, runs='[DIR,...]' and from=TABLE.csv says what to compare; {said}.")
+        raise Mistake(
+            f"Exactly one of study=NAME, folders='[DIR,...]' and from=TABLE.csv says what to compare; {said}."
+        )
     if cfg.mode not in (None, "min", "max"):
         raise Mistake(f"mode={cfg.mode} is impossible: it must be min (small is better) or max.")
     if cfg.pack and given[0] == "from":
-        raise Mistake("pack=DIR writes the records of runs: it goes with study=NAME or runs='[DIR,...]', not from.")
-    if given[0] == "runs":
-        listed = OmegaConf.to_object(cfg.runs) if OmegaConf.is_config(cfg.runs) else [cfg.runs]
+        raise Mistake("pack=DIR writes the records of runs: it goes with study=NAME or folders='[DIR,...]', not from.")
+    if given[0] == "folders":
+        listed = OmegaConf.to_object(cfg.folders) if OmegaConf.is_config(cfg.folders) else [cfg.folders]
         assert isinstance(listed, list)
         return [Path(str(path)) for path in listed], "runs"
     if given[0] == "study":

@@ -151,5 +151,5 @@ def _commands(found: Collection, compared: Sequence[Run]) -> list[dict[str, str]
             (f"python -m src.compare study={found.name} pack=experiments/{found.name}", "the records to commit")
         )
     else:
-        lines.append((f"python -m src.compare runs='[{','.join(found.places)}]'", "this report"))
+        lines.append((f"python -m src.compare folders='[{','.join(found.places)}]'", "this report"))
     return [{"command": command, "does": does} for command, does in lines]

