@@ -63,6 +63,8 @@ class SequenceData(pl.LightningDataModule):
         train_sequences: train on this many of the training sequences only, drawn from the stream ``split`` (for
             learning curves, or to see whether a network can learn a few by heart), or of the streams that they are
             cut into where ``chunk`` is set; None: on all.
+        train_steps: train on this many of the first steps of each stream only, where ``chunk`` is set: a text is a
+            single sequence, of which the above leaves no less; None: on all.
         chunk: steps of a batch, where long sequences are read in pieces and the state is carried from one to the next
             (truncated BPTT, see ``src/data/streams.py``); None: every sequence whole.
 
@@ -89,13 +91,14 @@ class SequenceData(pl.LightningDataModule):
         pool: int = 50,
         num_workers: int = 0,
         train_sequences: int | None = None,
+        train_steps: int | None = None,
         chunk: int | None = None,
     ) -> None:
         super().__init__()
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or 4 * batch_size
         self.seed, self.pool, self.num_workers, self.chunk = seed, pool, num_workers, chunk
-        self.train_sequences = train_sequences
+        self.train_sequences, self.train_steps = train_sequences, train_steps
         self.splits: dict[str, Split] = {}
         self.baselines: dict[str, float] = {}
         self.checksum = ""
@@ -190,7 +193,8 @@ class SequenceData(pl.LightningDataModule):
                 "it must be null."
             )
         rows_of = partial(some, few=few, seed=self.seed)
-        return ChunkOrder(split.lengths, size, seed_of_epoch, self.chunk, self.pool, rows_of)
+        most = self.train_steps if seed_of_epoch is not None else None
+        return ChunkOrder(split.lengths, size, seed_of_epoch, self.chunk, self.pool, rows_of, most)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training batches, in an order that depends on seed and epoch only."""

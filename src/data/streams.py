@@ -43,6 +43,7 @@ class ChunkOrder(Sampler[Chunk]):
         chunk: steps of a batch.
         pool: groups in a pool that is sorted by length, as in :class:`~src.data.batches.BatchOrder`.
         rows_of: from the number of streams to those that are used, None being all.
+        most: steps of a training stream that are read, from its start on; None: all.
     """
 
     def __init__(
@@ -53,9 +54,10 @@ class ChunkOrder(Sampler[Chunk]):
         chunk: int,
         pool: int = 50,
         rows_of: Callable[[int], Tensor | None] = lambda streams: None,
+        most: int | None = None,
     ) -> None:
         self.lengths, self.batch_size, self.chunk, self.pool = lengths, batch_size, chunk, pool
-        self.seed_of_epoch, self.rows_of = seed_of_epoch, rows_of
+        self.seed_of_epoch, self.rows_of, self.most = seed_of_epoch, rows_of, most
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -66,6 +68,8 @@ class ChunkOrder(Sampler[Chunk]):
         """What one process reads side by side: (4, rows) each, rows, sequences, offsets and lengths of the streams."""
         whole = torch.stack([torch.arange(len(self.lengths)), torch.zeros_like(self.lengths), self.lengths])
         streams = whole if self.seed_of_epoch is None else cut(self.lengths, self.batch_size * world)
+        if self.most is not None:
+            streams[2].clamp_(max=self.most)
         rows = self.rows_of(streams.shape[1])
         groups = BatchOrder(streams[2], self.batch_size, self.seed_of_epoch, self.pool, rows).batches()
         if self.seed_of_epoch is not None:

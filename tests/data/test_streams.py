@@ -132,6 +132,14 @@ def test_some_of_the_streams_are_read_to_their_end():
     assert steps_of(list(order)) == [(0, step) for step in range(120, 180)]
 
 
+def test_only_the_first_steps_of_every_stream_are_read_where_that_is_asked():
+    order = ChunkOrder(torch.tensor([240]), 4, seed_of_epoch, 10, most=15)
+    chunks = list(order)
+    assert sorted(steps_of(chunks)) == [(0, start + step) for start in (0, 60, 120, 180) for step in range(15)]
+    assert [chunk.lengths.tolist() for chunk in chunks] == [[10] * 4, [5] * 4]
+    assert len(order) == 2
+
+
 def test_a_chunk_is_a_slice_of_the_whole_batch():
     values = torch.arange(30)
     split = FlatSplit(values, torch.tensor([12, 18]), values, per_step=True, shift=1, dtype=None)
