@@ -31,7 +31,7 @@ def generate(cfg: DictConfig) -> list[Path]:
     torch.set_num_threads(cfg.threads)
     run = load_run(cfg.run, cfg.ckpt)
     manner = manner_of(run.task, cfg.temperature, cfg.top_p)
-    whole = run.sequences("test", [cfg.sequence])
+    whole = run.split("test", [cfg.sequence])[torch.tensor([cfg.sequence])]
     if cfg.prime > int(whole.lengths):
         raise Mistake(
             f"prime={cfg.prime} is more than sequence {cfg.sequence} has: it must be 1 to {int(whole.lengths)} steps."

@@ -18,7 +18,10 @@ FLOORS: list[dict[str, str]] = [
         "generating": "tasks figures recurrent data config streams",
     },
     {"runs": "tasks data recurrent config streams"},
-    {"analysis": "figures runs data config"},
+    {
+        "analysis": "figures runs data config",
+        "explaining": "inside figures runs tasks data recurrent config streams",
+    },
     {"training": "runs tasks data recurrent config streams"},
     {
         "benchmarking": "training runs tasks data recurrent config streams",
@@ -31,10 +34,12 @@ FLOORS: list[dict[str, str]] = [
         "prepare": "data config",
         "benchmark": "benchmarking config",
         "compare": "analysis config",
+        "dashboard": "analysis studies training config",
         "overhead": "benchmarking config",
         "status": "studies config",
         "export": "exporting runs data config",
         "generate": "generating runs config streams",
+        "explain": "explaining config",
     },
 ]
 ALLOWED = {room: {room, *below.split()} for floor in FLOORS for room, below in floor.items()}

@@ -11,7 +11,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from src.config import CONF, Mistake, register_resolvers
-from src.data.batches import Batch
+from src.data.batches import Split
 from src.data.module import SequenceData
 from src.runs.record import read_record
 from src.tasks.base import Task
@@ -42,20 +42,20 @@ class Run:
         named = self.record.get("part", {}).get("model") or self.record.get("choices", {}).get("model")
         return str(named or type(self.task.network).__name__.lower())
 
-    def sequences(self, split: str, rows: Sequence[int]) -> Batch:
-        """Some whole sequences of a split as one batch.
+    def split(self, name: str, rows: Sequence[int] = ()) -> Split:
+        """A split of the data in which all of ``rows`` are there.
 
         Raises:
             Mistake: there is no such split or sequence.
         """
         _ = self.data.description
-        if split not in self.data.splits:
-            raise Mistake(f"split={split} is unknown: it must be one of {', '.join(self.data.splits)}.")
-        here = len(self.data.splits[split])
+        if name not in self.data.splits:
+            raise Mistake(f"split={name} is unknown: it must be one of {', '.join(self.data.splits)}.")
+        here = len(self.data.splits[name])
         for row in rows:
             if not 0 <= row < here:
-                raise Mistake(f"sequence={row} is not there: the {split} split of this run has 0 to {here - 1}.")
-        return self.data.splits[split][torch.tensor(list(rows))]
+                raise Mistake(f"sequence={row} is not there: the {name} split of this run has 0 to {here - 1}.")
+        return self.data.splits[name]
 
 
 def load_run(directory: str | Path, checkpoint: str = "best", *, read_data: bool = True) -> Run:

@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from src.config import instantiate
+from src.data.describe import Description
 from src.data.module import SequenceData
 from src.streams import drawing
 from src.tasks.base import Task
@@ -28,7 +29,15 @@ def build(cfg: DictConfig, kept: Mapping[str, Any] | None = None) -> tuple[Seque
     data: SequenceData = instantiate(cfg.data)
     if kept is not None and (fitted := kept.get(type(data).__qualname__)):
         data.load_state_dict(fitted)
-    description = data.description
+    return data, build_task(cfg, data.description)
+
+
+def build_task(cfg: DictConfig, description: Description) -> Task:
+    """The task for data of this description, its weights drawn from the seed: always the same ones.
+
+    Raises:
+        Mistake: when model and task do not go with the data.
+    """
 
     def around(model: DictConfig) -> Task:
         task: Task = instantiate(
@@ -45,7 +54,7 @@ def build(cfg: DictConfig, kept: Mapping[str, Any] | None = None) -> tuple[Seque
     with drawing(cfg.seed, "initialisation"):
         task = around(model)
     task.budget = budget
-    return data, task
+    return task
 
 
 def factory(node: DictConfig) -> Any:

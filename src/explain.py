@@ -1,0 +1,55 @@
+"""Look inside trained runs, side by side: ``python -m src.explain 'run=[DIR1,DIR2]'``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from src.config import command
+
+
+def explain(cfg: DictConfig) -> list[Path]:
+    """Measure and draw gates, saturation, horizons and gradients through time; forecasts where runs forecast.
+
+    Args:
+        cfg: a config composed from ``conf/explain.yaml``.
+
+    Returns:
+        The files.
+
+    Raises:
+        Mistake: when a ``run`` is no run, lacks the checkpoint, or has no such sequence.
+    """
+    import torch
+
+    from src.explaining.files import write_numbers
+    from src.explaining.forecasts import write_forecasts
+    from src.explaining.pictures import draw_all
+    from src.explaining.run import Asked, explain_run, load_all
+    from src.explaining.table import print_summary
+
+    torch.set_num_threads(cfg.threads)
+    asked = Asked(cfg.split, cfg.sequence, cfg.sequences, cfg.steps, cfg.shown, cfg.jacobians)
+    runs = [explain_run(label, run, asked) for label, run in load_all(as_list(cfg.run), cfg.ckpt)]
+    folder = Path(cfg.output or runs[0].run.directory / "inside")
+    files = write_numbers(folder, runs) + draw_all(folder, runs, asked)
+    files += write_forecasts(folder, runs, asked.split, asked.sequence)
+    print_summary(runs)
+    for file in files:
+        print(file)
+    return files
+
+
+def as_list(run: object) -> list[str]:
+    """One run or several."""
+    return [run] if isinstance(run, str) else [str(directory) for directory in run]  # type: ignore[attr-defined]
+
+
+def main() -> None:
+    """The command line."""
+    command("explain", explain)
+
+
+if __name__ == "__main__":
+    main()

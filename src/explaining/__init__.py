@@ -1,0 +1,1 @@
+"""What the inside of runs shows, measured, written and drawn side by side; and while they train."""

@@ -1,0 +1,83 @@
+"""What runs forecast: one window in its own unit, and the error of all windows by how far ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from src.explaining.files import write_table
+from src.explaining.run import Explained
+from src.figures.canvas import save
+from src.figures.forecast import Window, draw_forecast, draw_forecast_error
+from src.runs.load import Run
+from src.tasks.forecasting import Forecasting
+
+NAIVE = "naive (last row again)"
+
+
+@dataclass(frozen=True)
+class Errors:
+    """By rows ahead, the mean over windows and targets of standardised values: (horizon,) each."""
+
+    squared: np.ndarray
+    absolute: np.ndarray
+
+
+def write_forecasts(folder: Path, runs: Sequence[Explained], split: str, sequence: int) -> list[Path]:
+    """Pictures and tables of the runs that forecast; nothing where none does."""
+    runs = [entry for entry in runs if isinstance(entry.run.task, Forecasting)]
+    if not runs:
+        return []
+    windows = {entry.label: window(entry.run, split, sequence) for entry in runs}
+    errors = {entry.label: errors_by_step(entry.run, split) for entry in runs}
+    naive = errors_by_step(runs[0].run, split, naive=True)
+    one = windows[runs[0].label]
+    files = save(draw_forecast(windows, f"window {sequence} of {split}"), folder / "forecast")
+    files += save(
+        draw_forecast_error({n: e.squared for n, e in errors.items()}, naive.squared), folder / "forecast_error"
+    )
+    truth = {"truth": one.truth, NAIVE: np.broadcast_to(one.seen[-1], one.truth.shape)}
+    said = [
+        {"run": name, "target": target, "step": step + 1, "value": values[step, k]}
+        for name, values in (truth | {label: found.forecast for label, found in windows.items()}).items()
+        for k, target in enumerate(one.names)
+        for step in range(len(values))
+    ]
+    by_step = [
+        {"run": name, "step": step + 1, "mse": found.squared[step], "mae": found.absolute[step]}
+        for name, found in ({NAIVE: naive} | errors).items()
+        for step in range(len(found.squared))
+    ]
+    return [*files, write_table(folder / "forecast.csv", said), write_table(folder / "forecast_error.csv", by_step)]
+
+
+@torch.no_grad()
+def window(run: Run, split: str, sequence: int) -> Window:
+    """One window of a split with its forecast, in the targets' own units."""
+    task: Any = run.task
+    batch = run.split(split, [sequence])[torch.tensor([sequence])]
+    output = task.description.output
+    scale, mean = (np.array(given) if given else plain for given, plain in ((output.scale, 1.0), (output.mean, 0.0)))
+    columns = list(output.columns)
+    parts = (batch.x[0][:, columns], batch.y[0], task.predict_future(batch.x, task.horizon)[0])
+    seen, truth, forecast = (part.double().numpy() * scale + mean for part in parts)
+    names = tuple(output.names) or tuple(f"value_{k}" for k in range(output.size))
+    return Window(seen, truth, forecast, names)
+
+
+@torch.no_grad()
+def errors_by_step(run: Run, split: str, naive: bool = False) -> Errors:
+    """Of all windows of a split, the run's or the naive forecast's."""
+    task: Any = run.task
+    squared, absolute, windows = 0.0, 0.0, 0
+    for batch in run.data.loader(split):
+        said = batch.x[:, -1:, task.columns] if naive else task(batch)
+        off = (said - batch.y).double()
+        squared, absolute = squared + off.square().mean(-1).sum(0), absolute + off.abs().mean(-1).sum(0)
+        windows += len(batch.rows)
+    return Errors(*(np.asarray(total) / windows for total in (squared, absolute)))

@@ -1,0 +1,107 @@
+"""Numbers from the inside of one network: gates, what they amount to, gradients and Jacobians."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from src.data.batches import Batch
+from src.explaining.sample import network_input
+from src.figures.gradients import band
+from src.inside.gates import Gates, as_stack, difference, horizon, kept, read_gates, saturation
+from src.inside.gradients import loss_gradients
+from src.inside.jacobians import jacobians
+from src.inside.walk import walk
+from src.tasks.base import Task
+
+VANISHED = 0.01  # a gradient below this share of the one at lag 0 counts as gone
+
+
+@dataclass(frozen=True)
+class LayerView:
+    """One layer of a network in one direction.
+
+    Args:
+        name: ``layer0``, ``layer0_backward``, ...
+        saturation: by gate, the shares of steps in which each unit's is closed and open, (units,) each.
+        kept: (units,) mean share of the old value that each keeps; None for tanh units.
+        horizon: (units,) steps, see `src.inside.gates.horizon`; None for tanh units.
+        curves: by quantity (keys of `src.figures.gradients.QUANTITIES`), (sequences, lags).
+    """
+
+    name: str
+    saturation: dict[str, tuple[np.ndarray, np.ndarray]]
+    kept: np.ndarray | None
+    horizon: np.ndarray | None
+    curves: dict[str, np.ndarray]
+
+    @property
+    def reach(self) -> int:
+        """Steps back to which the median of the loss' gradient stays above :data:`VANISHED` of that at lag 0."""
+        return reach(self.curves["loss"])
+
+
+@dataclass(frozen=True)
+class View:
+    """A whole network; ``difference`` is that between its own states and the recomputed ones."""
+
+    layers: list[LayerView]
+    difference: float
+
+    @property
+    def by_name(self) -> dict[str, LayerView]:
+        """The layers by their names, in order."""
+        return {layer.name: layer for layer in self.layers}
+
+
+def look_inside(task: Task, batch: Batch, steps: int, jacobian_sequences: int = 0) -> View:
+    """Measure a task's network on a batch of whole sequences.
+
+    Args:
+        task: in evaluation mode, on the CPU.
+        batch: of `src.explaining.sample.sample`.
+        steps: lags of the Jacobians.
+        jacobian_sequences: for how many of the sequences these are computed; 0: none.
+
+    Raises:
+        Mistake: the network is not known.
+    """
+    x, lengths = network_input(task, batch)
+    gates = read_gates(task.network, x, lengths)
+    gradients = {found.name: found.norms["state"] for found in loss_gradients(task, batch)}
+    few, walked = slice(jacobian_sequences), None
+    if jacobian_sequences:
+        with torch.no_grad():
+            walked = walk(as_stack(task.network), x[few], None if lengths is None else lengths[few])
+    views = []
+    for entry in gates:
+        curves = {"loss": relative(gradients[entry.name])}
+        if walked is not None:
+            ends = batch.lengths[few] if lengths is not None else torch.full((len(x[few]),), x.shape[1])
+            found = jacobians(walked.layers[entry.layer][int(entry.backward)], ends, steps, entry.backward)
+            curves |= {"strongest": found.strongest, "typical": found.typical, "largest": found.largest}
+        share = kept(entry)
+        mean = None if share is None else np.nanmean(share, axis=(0, 1))
+        views.append(LayerView(entry.name, saturation(entry), mean, horizon(entry), curves))
+    return View(views, difference(task.network, x, lengths, gates))
+
+
+def gates_of_one(task: Task, batch: Batch) -> list[Gates]:
+    """Every gate and state while a batch of one sequence is read."""
+    return read_gates(task.network, *network_input(task, batch))
+
+
+def relative(norms: np.ndarray) -> np.ndarray:
+    """(sequences, lags) over the value at lag 0; NaN where that is 0."""
+    first = norms[:, :1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(first > 0, norms / first, np.nan)
+
+
+def reach(curve: np.ndarray) -> int:
+    """The first lag at which the median of (sequences, lags) is below :data:`VANISHED`, or how many lags there are."""
+    middle = band(curve)[1]
+    gone = np.flatnonzero(middle < VANISHED)
+    return int(gone[0]) if len(gone) else len(middle)

@@ -1,0 +1,71 @@
+"""From what is known of several runs to files of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from src.explaining.measure import LayerView
+from src.explaining.run import Asked, Explained
+from src.figures.canvas import save
+from src.figures.gates import Column, draw_gates
+from src.figures.gradients import WHEN, draw_along_training, draw_gradients
+from src.figures.units import draw_horizons, draw_saturation, words
+from src.inside.gates import HIGH, LOW
+
+
+def draw_all(folder: Path, runs: Sequence[Explained], asked: Asked) -> list[Path]:
+    """Every picture, as PNG and SVG: gates and gradients by layer, saturation, horizons, and along training."""
+    files: list[Path] = []
+    what = ", ".join(
+        dict.fromkeys(f"{e.run.record.get('choices', {}).get('data', 'data')}/{asked.split}" for e in runs)
+    )
+    for name in names(runs):
+        title = f"{words(name)} while reading sequence {asked.sequence} of {what}"
+        files += save(draw_gates(columns(runs, name), title), folder / f"gates_{name}")
+        curves = {e.label: {w: v[name].curves for w, v in views(e).items()} for e in runs if name in e.trained.by_name}
+        many = max(len(found["loss"]) for by_when in curves.values() for found in by_when.values())
+        title = f"{words(name)}, {many} sequences of {what} (of {min(asked.jacobians, many)} the singular values)"
+        files += save(draw_gradients(curves, title), folder / f"gradients_{name}")
+    gated = {e.label: [name for name, layer in e.trained.by_name.items() if layer.horizon is not None] for e in runs}
+    gated = {label: layers for label, layers in gated.items() if layers}
+    if gated:
+        known = {e.label: views(e) for e in runs}
+        shares = {
+            label: [(n, known[label]["trained"][n].saturation) for n in layers] for label, layers in gated.items()
+        }
+        files += save(draw_saturation(shares, LOW, HIGH), folder / "saturation")
+        horizons = {
+            label: [(n, *(view[n].horizon for view in known[label].values())) for n in layers]
+            for label, layers in gated.items()
+        }
+        files += save(draw_horizons(horizons), folder / "horizons")  # type: ignore[arg-type]
+    along = {e.label: (e.along["epochs"].tolist(), list(e.along["loss"])) for e in runs if e.along is not None}
+    if along:
+        files += save(draw_along_training(along, "last layer, validation"), folder / "along_training")
+    return files
+
+
+def columns(runs: Sequence[Explained], name: str) -> list[Column]:
+    """What each run that has this layer shows of it."""
+    return [
+        Column(e.label, e.shown, {gate: v[0] for gate, v in g.values.items()}, note(g.cell.kind, g.cell.update_gate))
+        for e in runs
+        for g in e.gates
+        if g.name == name
+    ]
+
+
+def views(entry: Explained) -> dict[str, dict[str, LayerView]]:
+    """Its layers by name, at initialisation and trained."""
+    return dict(zip(WHEN, (entry.initial.by_name, entry.trained.by_name), strict=True))
+
+
+def names(runs: Sequence[Explained]) -> list[str]:
+    """The layers that any run has, in order."""
+    return list(dict.fromkeys(g.name for e in runs for g in e.gates))
+
+
+def note(kind: str, update_gate: str) -> str:
+    """What the update gate does where it is near 1."""
+    return {"keeps": "1 keeps", "takes": "1 takes new"}[update_gate] if kind == "gru" else ""

@@ -1,0 +1,75 @@
+"""The sequences by which a run is looked into, and how one of them is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from src.data.batches import Batch, Chunk, FlatSplit, Split
+from src.data.describe import Bits, Classes, Description, Horizon, Tokens, Values
+from src.figures.inputs import Shown
+from src.tasks.base import Task
+
+
+def sample(split: Split, description: Description, first: int, number: int, steps: int) -> Batch:
+    """Some sequences from one on.
+
+    Where there is something to predict at every step, they are cut to their first ``steps``; where there are too few,
+    as in a text that is one sequence, the first is cut into pieces at equal distances.
+
+    Args:
+        split: of a data module.
+        description: of its data.
+        first: the first sequence; it must be there.
+        number: how many, where there are so many.
+        steps: how many are read of each, where they may be cut.
+    """
+    rows = torch.arange(first, min(first + number, len(split)))
+    if not (description.per_step and description.causal and isinstance(split, FlatSplit)):
+        return split[rows]
+    offsets = torch.zeros_like(rows)
+    room = int(split.lengths[first]) - steps
+    if len(rows) < number and room > 0:
+        offsets = torch.linspace(0, room, number).long()
+        rows = torch.full_like(offsets, first)
+    lengths = split.lengths[rows].clamp(max=steps)
+    batch = split[Chunk(rows, rows, offsets, lengths, torch.ones_like(rows, dtype=torch.bool))]
+    return replace(batch, starts=None)
+
+
+@torch.no_grad()
+def network_input(task: Task, batch: Batch) -> tuple[Tensor, Tensor | None]:
+    """What the recurrent network is given when the task reads a batch: features (batch, time, input_size), lengths."""
+    given: list[tuple[Tensor, Tensor | None]] = []
+
+    def note(module: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        given.append((arguments[0], keywords.get("lengths")))
+
+    hook = task.network.register_forward_pre_hook(note, with_kwargs=True)
+    try:
+        task.losses(batch)
+    finally:
+        hook.remove()
+    return given[0]
+
+
+def show(data: Any, x: Tensor) -> Shown:
+    """How one sequence (time, ...) of a data module is drawn."""
+    description = data.description
+    output = description.output
+    if isinstance(description.input, Tokens):
+        names = output.names if isinstance(output, Classes) else None
+        tokens = tuple(names[token] if names else str(token) for token in x.tolist())
+        return Shown("tokens", x.numpy(), f"step ({description.input.unit})", "", tokens)
+    if isinstance(output, Bits) and x.shape[1] == 88:
+        return Shown("roll", x.numpy(), "step (frame)", "key")
+    if isinstance(output, Values) and not isinstance(output, Horizon) and description.per_step and description.causal:
+        rate = getattr(data, "rate", None)
+        length = f", {1000 * output.size / rate:g} ms" if rate else ""
+        return Shown("wave", x[:, -output.size :].numpy(), f"step ({output.size} samples{length})", "sample\n(std)")
+    names = tuple(output.names) if isinstance(output, Horizon) and len(output.names) == x.shape[1] else ()
+    kind: Any = "lines" if x.shape[1] <= 3 else "heat"
+    return Shown(kind, x.numpy(), "step", "input" if kind == "lines" else "input\nfeature", names)

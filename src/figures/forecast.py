@@ -1,0 +1,89 @@
+"""Forecasts beside what came, and how their error grows with the distance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from src.figures.canvas import look, new_figure
+from src.figures.palette import LIGHT, styles
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PANELS = 4  # targets that are drawn
+
+
+@dataclass(frozen=True)
+class Window:
+    """What was seen, what came and what was forecast, each (rows, targets) in the targets' own units.
+
+    >>> Window(np.zeros((9, 1)), np.zeros((3, 1)), np.zeros((3, 1)), ("load",)).forecast.shape
+    (3, 1)
+    """
+
+    seen: np.ndarray
+    truth: np.ndarray
+    forecast: np.ndarray
+    names: tuple[str, ...]
+
+
+def draw_forecast(models: Mapping[str, Window], what: str) -> Figure:
+    """A panel for each of the first targets: seen, truth, the naive forecast (the last row again) and each model's.
+
+    Args:
+        models: by name, forecasts of the same window.
+        what: the title.
+    """
+    looks, one = styles(models), next(iter(models.values()))
+    targets = min(PANELS, len(one.names))
+    with look():
+        figure = new_figure(7.4, 1.1 + 1.5 * targets)
+        panels = figure.subplots(targets, 1, sharex=True, squeeze=False)[:, 0]
+        past = np.arange(-len(one.seen) + 1, 1)
+        for k, axes in enumerate(panels):
+            axes.plot(past, one.seen[:, k], color=LIGHT["faint"], linewidth=1, label="seen")
+            ahead = np.arange(1, len(one.truth) + 1)
+            axes.plot(ahead, one.truth[:, k], color=LIGHT["ink"], linewidth=1, label="truth")
+            axes.plot(
+                ahead, np.full(len(ahead), one.seen[-1, k]), color=LIGHT["faint"], linestyle=(0, (1, 1)), label="naive"
+            )
+            for model, window in models.items():
+                rows = np.arange(1, len(window.forecast) + 1)
+                axes.plot(
+                    rows, window.forecast[:, k], color=looks[model].colour, linestyle=looks[model].dash, label=model
+                )
+            axes.axvline(0.5, color=LIGHT["faint"], linewidth=0.6)
+            axes.set_ylabel(f"{one.names[k]}\n(own unit)")
+        panels[-1].set_xlabel("rows from the start of the forecast")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncol=3 + len(models))
+        figure.suptitle(what, fontsize=9)
+        return figure
+
+
+def draw_forecast_error(models: Mapping[str, np.ndarray], naive: np.ndarray) -> Figure:
+    """The mean squared error of all windows against the rows ahead.
+
+    Args:
+        models: by name, (horizon,) of standardised values.
+        naive: (horizon,), that of the last row again.
+    """
+    looks = styles(models)
+    with look():
+        figure = new_figure(5.2, 3.2)
+        axes = figure.subplots()
+        axes.plot(np.arange(1, len(naive) + 1), naive, color=LIGHT["faint"], linestyle=(0, (1, 1)), label="naive")
+        for model, values in models.items():
+            rows, style, every = np.arange(1, len(values) + 1), looks[model], max(1, len(values) // 8)
+            axes.plot(
+                rows, values, color=style.colour, linestyle=style.dash, marker=style.marker, markevery=every,
+                markersize=4, label=model,
+            )  # fmt: skip
+        axes.set_xlabel("rows ahead")
+        axes.set_ylabel("mean squared error\n(standardised values)")
+        axes.set_ylim(bottom=0)
+        axes.legend()
+        return figure

@@ -1,0 +1,114 @@
+"""The gates and states of networks over time, below the sequence that moved them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from src.figures.canvas import look, new_figure
+from src.figures.inputs import DIVERGING, Shown, heat, show_input, symmetric
+from src.figures.palette import LIGHT, styles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SEQUENTIAL = "cividis"  # from closed to open; even for people who see no red or green, and in grey
+# Rows of the figure: what stands side by side in a GRU and an LSTM, by name and words for the axis.
+ROWS: tuple[dict[str, str], ...] = (
+    {"update": "update gate", "forget": "forget gate"},
+    {"reset": "reset gate", "input": "input gate"},
+    {"output": "output gate"},
+    {"candidate": "candidate"},
+    {"cell": "cell"},
+    {"hidden": "hidden state"},
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One network's part of the figure.
+
+    >>> Column("gru", Shown("lines", np.zeros((9, 1)), "step", "x"), {"hidden": np.zeros((9, 4))}).note
+    ''
+
+    Args:
+        model: its name, which says its colour.
+        shown: what it read.
+        values: by the name of a gate or state, (steps, units).
+        note: beside the update gate: what it does with the old state.
+    """
+
+    model: str
+    shown: Shown
+    values: Mapping[str, np.ndarray]
+    note: str = ""
+
+
+def draw_gates(columns: Sequence[Column], what: str) -> Figure:
+    """Heat maps side by side, one row for each gate and state, units sorted by the gate that keeps the old state.
+
+    Args:
+        columns: one for each network.
+        what: the title: which layer of which sequence.
+    """
+    rows = [row for row in ROWS if any(name in column.values for column in columns for name in row)]
+    from matplotlib.ticker import MaxNLocator
+
+    looks = styles(column.model for column in columns)
+    top = 0.35 if all(column.shown.kind == "tokens" for column in columns) else 1.1
+    with look():
+        figure = new_figure(1.2 + 3.6 * len(columns), 1.3 + 0.95 * (len(rows) + top))
+        grid = figure.subplots(
+            len(rows) + 1, len(columns), sharex="col", squeeze=False, height_ratios=[top, *[1] * len(rows)]
+        )
+        for at, column in enumerate(columns):
+            show_input(grid[0, at], column.shown)
+            grid[0, at].set_title(column.model, color=looks[column.model].colour, fontweight="bold")
+            grid[-1, at].set_xlabel(column.shown.steps)
+            grid[-1, at].xaxis.set_major_locator(MaxNLocator(integer=True))
+            grid[-1, at].set_xlim(-0.5, len(next(iter(column.values.values()))) - 0.5)
+        for place, row in enumerate(rows, start=1):
+            span, colours = range_of([column.values[n] for column in columns for n in row if n in column.values], row)
+            image = None
+            for at, column in enumerate(columns):
+                axes: Axes = grid[place, at]
+                name = next((n for n in row if n in column.values), None)
+                if name is None:
+                    axes.grid(False)
+                    axes.set_yticks([])
+                    axes.spines[:].set_visible(False)
+                    axes.tick_params(axis="x", length=0)
+                    words = f"no {' or '.join(row.values())}"
+                    axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", color=LIGHT["faint"], fontsize=8)
+                    continue
+                image = heat(axes, column.values[name][:, in_order(column.values)], colours, span)
+                note = f"\n({column.note})" if name == "update" and column.note else ""
+                axes.set_ylabel(f"{row[name]}{note}\nunit")
+                axes.set_yticks([])
+            if image is not None:
+                ends = "both" if "cell" in row else "neither"
+                bar = figure.colorbar(image, ax=list(grid[place]), aspect=8, pad=0.01, fraction=0.04, extend=ends)
+                bar.ax.tick_params(labelsize=7)
+        figure.suptitle(what, fontsize=9)
+        figure.align_ylabels()
+        return figure
+
+
+def range_of(values: Sequence[np.ndarray], row: Mapping[str, str]) -> tuple[tuple[float, float], str]:
+    """The colours of a row: 0 to 1 for gates, around zero for states."""
+    if any("gate" in words for words in row.values()):
+        return (0.0, 1.0), SEQUENTIAL
+    if "cell" in row:
+        # A cell may count far: a few such units would leave all others without a colour.
+        return symmetric(np.concatenate([value.ravel() for value in values]), 0.95), DIVERGING
+    return (-1.0, 1.0), DIVERGING
+
+
+def in_order(values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Units by the mean of the gate that keeps (in a tanh network of the state), the same order in all rows."""
+    key = next(name for name in ("forget", "update", "hidden") if name in values)
+    return np.argsort(np.nanmean(values[key], axis=0), kind="stable")

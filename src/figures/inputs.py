@@ -1,0 +1,89 @@
+"""The sequence that a network read, above what it did: notes, characters, a sound wave, numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from src.figures.palette import LIGHT
+from src.figures.piano_roll import show_roll
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+VISIBLE = {" ": "\u00b7", "\n": "\u21b5", "<eos>": "\u21b5", "\t": "\u2192"}  # what has no ink of its own
+DIVERGING = "PuOr_r"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A sequence to be drawn with its steps along the horizontal axis.
+
+    >>> Shown("lines", np.zeros((20, 2)), "step", "input", ("value", "marker")).values.shape
+    (20, 2)
+
+    Args:
+        kind: ``roll`` (zeros and ones of 88 keys), ``tokens`` (words in ``names``), ``wave`` (the samples that each
+            step adds), ``lines`` (a few numbers a step) or ``heat`` (many of them).
+        values: (steps, ...); for tokens (steps,) of no meaning.
+        steps: what a step is, for the axis.
+        label: what is read, with its unit.
+        names: of the tokens, or of the numbers.
+    """
+
+    kind: Literal["roll", "tokens", "wave", "lines", "heat"]
+    values: np.ndarray
+    steps: str
+    label: str
+    names: tuple[str, ...] = ()
+
+    def first(self, number: int) -> Shown:
+        """Its first steps."""
+        names = self.names[:number] if self.kind == "tokens" else self.names
+        return Shown(self.kind, self.values[:number], self.steps, self.label, names)
+
+
+def show_input(axes: Axes, shown: Shown) -> None:
+    """Draw a sequence; step t stands at t on the horizontal axis."""
+    axes.grid(False)
+    if shown.kind == "roll":
+        show_roll(axes, shown.values, LIGHT["ink"])
+    elif shown.kind == "tokens":
+        size = min(8.0, 330 / max(len(shown.names), 1))  # as wide as a column of the gates' figure
+        for step, token in enumerate(shown.names):
+            text: Any = {"ha": "center", "va": "center", "fontsize": size, "family": "monospace"}
+            axes.text(step, 0.5, VISIBLE.get(token, token), rotation=90 if len(token) > 2 else 0, **text)
+        axes.set_yticks([])
+    elif shown.kind == "wave":
+        hop = shown.values.shape[1]
+        samples = shown.values.reshape(-1)
+        axes.plot((np.arange(len(samples)) + 0.5) / hop - 0.5, samples, color=LIGHT["ink"], linewidth=0.6)
+    elif shown.kind == "lines":
+        styles = ("-", ":", "--")
+        for k, line in enumerate(shown.values.T):
+            label = shown.names[k] if shown.names else None
+            axes.plot(line, color=LIGHT["ink"], linestyle=styles[k % 3], linewidth=0.9, label=label)
+        if shown.names and shown.values.shape[1] > 1:
+            axes.legend(loc="upper right", ncol=3, fontsize=6, borderaxespad=0.1)
+    else:
+        heat(axes, shown.values, DIVERGING, symmetric(shown.values))
+        if shown.names and len(shown.names) <= 12:
+            axes.set_yticks(range(len(shown.names)), shown.names, fontsize=6)
+    axes.set_ylabel(shown.label)
+
+
+def symmetric(values: np.ndarray, share: float = 0.99) -> tuple[float, float]:
+    """A range around zero that holds this share of all values."""
+    found = values[np.isfinite(values)]
+    edge = float(np.quantile(np.abs(found), share)) if found.size else 1.0
+    return -(edge or 1.0), edge or 1.0
+
+
+def heat(axes: Axes, values: np.ndarray, colours: str, between: tuple[float, float]) -> Any:
+    """Values (steps, rows) as a heat map, the first row at the bottom; matplotlib's image, for a colour bar."""
+    axes.grid(False)
+    return axes.imshow(
+        values.T, cmap=colours, vmin=between[0], vmax=between[1], aspect="auto", origin="lower", interpolation="nearest"
+    )

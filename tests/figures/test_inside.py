@@ -1,0 +1,139 @@
+"""The pictures of the inside show the numbers they are given, in the colours of the models, with named axes."""
+
+import numpy as np
+import pytest
+
+from src.figures.forecast import Window, draw_forecast, draw_forecast_error
+from src.figures.gates import Column, draw_gates, in_order
+from src.figures.gradients import QUANTITIES, WHEN, band, draw_along_training, draw_gradients
+from src.figures.inputs import Shown
+from src.figures.palette import style, styles
+from src.figures.piano_roll import draw_piano_roll
+from src.figures.units import draw_horizons, draw_saturation
+
+RNG = np.random.default_rng(0)
+
+
+def visible(figure):
+    return [axes for axes in figure.axes if axes.get_visible()]
+
+
+def assert_named(figure):
+    """Every column has a name below it and every row one beside it."""
+    figure.canvas.draw()
+    panels = [axes for axes in visible(figure) if axes.get_label() != "<colorbar>"]
+    assert any(axes.get_xlabel() for axes in panels)
+    assert any(axes.get_ylabel() for axes in panels)
+
+
+def gru(steps=9, units=5):
+    return {name: RNG.random((steps, units)) for name in ("reset", "update", "candidate", "hidden")}
+
+
+def lstm(steps=9, units=4):
+    names = ("input", "forget", "output", "candidate", "cell", "hidden")
+    return {name: RNG.random((steps, units)) for name in names}
+
+
+@pytest.mark.parametrize("shown", [
+    Shown("lines", RNG.random((9, 2)), "step", "input", ("value", "marker")),
+    Shown("heat", RNG.random((9, 12)), "step", "input"),
+    Shown("wave", RNG.random((9, 3)), "step", "sample"),
+    Shown("roll", (RNG.random((9, 88)) < 0.1).astype(float), "step (frame)", "key"),
+    Shown("roll", np.zeros((9, 88)), "step (frame)", "key"),
+    Shown("tokens", np.zeros(9), "step (word)", "", ("a", " ", "\n", "word", "e", "f", "g", "h", "i")),
+], ids=lambda shown: shown.kind)  # fmt: skip
+def test_gates_stand_below_what_moved_them(shown):
+    values = gru(), lstm()
+    figure = draw_gates([Column("gru", shown, values[0], "1 keeps"), Column("lstm", shown, values[1])], "title")
+    assert_named(figure)
+    labels = [axes.get_ylabel().partition("\n")[0] for axes in figure.axes if axes.get_ylabel()]
+    for name in ("update gate", "reset gate", "forget gate", "input gate", "output gate", "cell", "hidden state"):
+        assert name in labels
+    images = {axes.get_ylabel(): axes.images[0] for axes in figure.axes if "gate" in axes.get_ylabel()}
+    image = images["update gate\n(1 keeps)\nunit"]
+    np.testing.assert_allclose(image.get_array(), values[0]["update"][:, in_order(values[0])].T)
+    assert image.get_clim() == (0, 1)
+    titles = {axes.get_title(loc="left"): axes.title for axes in figure.axes}
+    assert {"gru", "lstm"} <= titles.keys()
+    assert [text.get_text() for axes in figure.axes for text in axes.texts].count("no output gate") == 1
+
+
+def test_units_stand_by_what_they_keep():
+    values = {"update": np.array([[0.9, 0.1, 0.5]] * 3), "hidden": np.zeros((3, 3))}
+    assert in_order(values).tolist() == [1, 2, 0]
+
+
+def test_gradients_are_medians_in_the_colours_of_the_models():
+    curves = {
+        m: {w: {q: np.exp(-RNG.random((7, 20)).cumsum(1)) for q in QUANTITIES} for w in WHEN} for m in ("gru", "lstm")
+    }
+    figure = draw_gradients(curves, "title")
+    assert_named(figure)
+    for row, quantity in enumerate(QUANTITIES):
+        for column, when in enumerate(WHEN):
+            axes = figure.axes[2 * row + column]
+            lines = {line.get_label(): line for line in axes.lines}
+            for model in curves:
+                np.testing.assert_allclose(lines[model].get_ydata(), band(curves[model][when][quantity])[1])
+                assert lines[model].get_color() == style(model).colour
+            assert axes.get_yscale() == "log"
+
+
+def test_a_network_without_a_gradient_has_no_curve():
+    curves = {"gru": {WHEN[0]: {"loss": np.full((3, 4), np.nan)}, WHEN[1]: {"loss": np.ones((3, 4))}}}
+    figure = draw_gradients(curves, "title")
+    assert [line.get_label() for line in figure.axes[0].lines if not line.get_label().startswith("_")] == []
+
+
+def test_every_unit_is_a_point():
+    shares = {"reset": (RNG.random(6), RNG.random(6)), "update": (RNG.random(6), RNG.random(6))}
+    figure = draw_saturation({"gru": [("layer0", shares), ("layer1", shares)]}, 0.05, 0.95)
+    assert_named(figure)
+    points = figure.axes[1].lines[0]
+    np.testing.assert_array_equal(points.get_xdata(), shares["update"][0])
+    np.testing.assert_array_equal(points.get_ydata(), shares["update"][1])
+    assert figure.axes[0].get_xlabel() == "share of steps below 0.05"
+
+
+def test_horizons_are_counted_from_the_longest():
+    before, after = np.array([4.0, 2.0]), np.array([1.0, 8.0, 2.0, 4.0])
+    figure = draw_horizons({"gru": [("layer0", before, after)]})
+    assert_named(figure)
+    thin, thick = figure.axes[0].lines
+    assert thick.get_xdata().tolist() == [8, 4, 2, 1]
+    assert thick.get_ydata().tolist() == [0.25, 0.5, 0.75, 1]
+    assert thin.get_linewidth() < thick.get_linewidth()
+
+
+def test_along_training_darkens():
+    figure = draw_along_training({"gru": ([0, 1, 4], [np.ones(5), np.ones(5) / 2, np.ones(5) / 4])}, "title")
+    assert_named(figure)
+    assert [line.get_alpha() for line in figure.axes[0].lines] == sorted(
+        line.get_alpha() for line in figure.axes[0].lines
+    )
+
+
+def test_forecasts_stand_beside_truth_and_naive():
+    seen, truth = RNG.random((6, 2)), RNG.random((3, 2))
+    windows = {m: Window(seen, truth, RNG.random((3, 2)), ("load", "oil")) for m in ("gru", "lstm")}
+    figure = draw_forecast(windows, "title")
+    assert_named(figure)
+    lines = {line.get_label(): line for line in figure.axes[1].lines}
+    np.testing.assert_array_equal(lines["truth"].get_ydata(), truth[:, 1])
+    np.testing.assert_array_equal(lines["naive"].get_ydata(), [seen[-1, 1]] * 3)
+    np.testing.assert_array_equal(lines["lstm"].get_ydata(), windows["lstm"].forecast[:, 1])
+    assert lines["lstm"].get_color() == styles(windows)["lstm"].colour
+    figure = draw_forecast_error({"gru": np.array([1.0, 2, 3])}, np.array([2.0, 3, 4]))
+    assert_named(figure)
+    assert figure.axes[0].lines[1].get_xdata().tolist() == [1, 2, 3]
+
+
+def test_a_piano_roll_shows_every_note_once():
+    roll = np.zeros((10, 88))
+    roll[2:5, 40] = roll[4:9, 47] = roll[7, 40] = 1
+    figure = draw_piano_roll(roll, 4, "gru")
+    assert_named(figure)
+    spans = [path.get_extents().bounds for bars in figure.axes[0].collections for path in bars.get_paths()]
+    # The note that sounds on past the primer has a part of each colour.
+    assert sorted((round(x, 1), round(y + 0.4)) for x, y, _, _ in spans) == [(1.5, 40), (3.5, 40), (3.5, 47), (6.5, 40)]
