@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from src.analysis.page import tables
 from src.analysis.page.pictures import Pictures, model_names, pictures
-from src.analysis.page.words import NOTHING, duration, interval, moment, number, place
+from src.analysis.page.sections import sections
+from src.analysis.page.words import NOTHING, duration, interval, number, place
 from src.analysis.rounding import of_interval
-from src.analysis.summary import Across, Comparison, Plan, Summary, Task
+from src.analysis.summary import Across, Comparison, Summary, Task
 from src.config import Mistake
 from src.data.files import write_atomically
 from src.figures.interactive import specification
@@ -20,37 +20,6 @@ from src.figures.palette import DARK, LIGHT, Style, styles
 PAGE = Path(__file__).parent / "page"
 HEIGHT = 360  # pixels of a figure
 ROW = 84  # pixels of a row in the figure of differences
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page below the figures.
-
-    >>> Section("cost", "Cost").tables
-    []
-
-    Args:
-        id: its anchor.
-        heading: its heading.
-        paragraphs: text.
-        tables: tables.
-        details: (summary, text) that opens when asked.
-        lists: (heading, sentences).
-        commands: ``command`` and what it ``does``.
-    """
-
-    id: str
-    heading: str
-    paragraphs: list[str] = field(default_factory=list)
-    tables: list[tables.Table] = field(default_factory=list)
-    details: list[tuple[str, str]] = field(default_factory=list)
-    lists: list[tuple[str, list[str]]] = field(default_factory=list)
-    commands: list[dict[str, str]] = field(default_factory=list)
-
-    @property
-    def empty(self) -> bool:
-        """Whether there is nothing to show."""
-        return not (self.paragraphs or self.tables or self.details or self.lists or self.commands)
 
 
 def write_report(summary: Summary, directory: Path) -> list[Path]:
@@ -94,12 +63,12 @@ def render(summary: Summary, kinds: list[Pictures], looks: dict[str, Style]) -> 
         loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     shown, figures = _figures(kinds, looks)
-    sections = [s for s in _sections(summary) if not s.empty]
+    below = sections(summary)
     answers = [_answer(task, c, looks) for task, c in summary.headline()]
     flags = tables.all_flags(summary)
     minor = [f for f in flags if f.weight != "serious"]
     contents = [("answer", "The answer"), ("care", "Before you rely on it")]
-    contents += [(kind.key, kind.heading) for kind in kinds] + [(s.id, s.heading) for s in sections]
+    contents += [(kind.key, kind.heading) for kind in kinds] + [(s.id, s.heading) for s in below]
     return environment.get_template("report.html").render(
         name=summary.name,
         first=answers[0]["badge"] if answers else "no comparison",
@@ -117,7 +86,7 @@ def render(summary: Summary, kinds: list[Pictures], looks: dict[str, Style]) -> 
         counted=_counted(summary),
         notes=f"{len(minor)} further note{'' if len(minor) == 1 else 's'}" if minor else None,
         kinds=shown,
-        sections=sections,
+        sections=below,
         # Not even a closing tag inside a run's name can end the script that holds the data.
         figures=json.dumps(figures, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
     )
@@ -228,71 +197,3 @@ def _across(across: Across | None) -> str | None:
     counts |= {"undecided": across.undecided}
     words = ", ".join(f"{name} on {n}" for name, n in counts.items())
     return f"Over the data sets: {words}." + (f" {across.note}" if across.note else "")
-
-
-def _sections(summary: Summary) -> list[Section]:
-    """Everything below the figures, in order."""
-    statistics = [t for task in summary.tasks for t in (tables.model_table(task), tables.comparison_table(task)) if t]
-    costs = [t for task in summary.tasks if (t := tables.cost_table(task))]
-    flags = [t for t in (tables.flag_table(summary), tables.problem_table(summary)) if t]
-    changes = [
-        (f"{place(task)}: {c.a} against {c.b}", c.sensitivity)
-        for task in summary.tasks
-        for c in task.comparisons
-        if c.sensitivity
-    ]
-    return [
-        Section("statistics", "Statistics in full", _ranks(summary.across), statistics),
-        Section("costs", "Cost", tables=costs),
-        Section("flags", "Flags", tables=flags),
-        Section("choice", "How settings were chosen", tables=[t] if (t := tables.tuning_table(summary)) else []),
-        _plan(summary),
-        Section("runs", "All runs", tables=[tables.run_table(summary)] if summary.runs else []),
-        Section("reproduce", "Make it again", commands=summary.commands),
-        Section("changes", "What would change the conclusion", lists=changes),
-    ]
-
-
-def _ranks(across: Across | None) -> list[str]:
-    """What goes over all data sets, where there are enough."""
-    if across is None:
-        return []
-    found = []
-    if across.ranks:
-        ranks = ", ".join(f"{model} {number(rank, 3)}" for model, rank in across.ranks.items())
-        found.append(f"Mean ranks over the data sets (1 is best): {ranks}.")
-    if across.critical_difference is not None:
-        found.append(f"Ranks differ at 5 % from {number(across.critical_difference, 3)} on (Nemenyi).")
-    if across.friedman:
-        found.append("Friedman: " + ", ".join(f"{k} {number(v, 3)}" for k, v in across.friedman.items()) + ".")
-    return found
-
-
-def _plan(summary: Summary) -> Section:
-    plan = summary.plan
-    if plan is None:
-        return Section("plan", "The plan")
-    sheets = [t for t in (tables.change_table(summary), tables.left_out_table(summary)) if t]
-    return Section(
-        "plan", "The plan", _plan_words(plan), sheets, [("The plan, resolved", _yaml(plan.plan))] if plan.plan else []
-    )
-
-
-def _plan_words(plan: Plan) -> list[str]:
-    when = f"before the first final run, on {moment(plan.registered)}" if plan.registered else "never"
-    found = [f"Registered {when}; {_changes(len(plan.changes))} on record."]
-    if plan.file:
-        found.append(f"File {plan.file}, SHA-256 {plan.file_hash or NOTHING}; plan {plan.plan_hash or NOTHING}.")
-    if plan.pairs:
-        found.append("Planned pairs: " + ", ".join(f"{data} {n}" for data, n in plan.pairs.items()) + ".")
-    return found
-
-
-def _changes(n: int) -> str:
-    return "one change is" if n == 1 else f"{n or 'no'} changes are"
-
-
-def _yaml(plan: dict[str, Any]) -> str:
-    import yaml
-
-    return str(yaml.safe_dump(plan, sort_keys=False, allow_unicode=True))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from src.analysis.page.pictures import axis_of, model_names, pictures
+from src.analysis.page.along import axes_of
+from src.analysis.page.pictures import model_names, pictures
 from src.analysis.report import _strip, render, write_report
 from src.analysis.summary import Across, Interval, Model, Plan, Point, Run, Summary, Task
 from src.config import Mistake
@@ -235,36 +236,58 @@ def test_the_strip_has_zero_in_the_middle_and_everything_inside() -> None:
     assert strip["mean"] == pytest.approx(strip["wide"][0] + strip["wide"][1] / 2, abs=0.01)
 
 
-def along_lengths() -> Summary:
-    arms = {f"t{length}": {"data.length": length} for length in (100, 200, 400)}
+def along_lengths(as_arms: bool) -> Summary:
+    lengths = {f"t{length}": {"data.length": length} for length in (400, 100, 200)}
+    entries = {name: {"data": "adding", "data.seed": 1, **values} for name, values in lengths.items()}
+    plan = {"data": {"adding": {}}, "arms": lengths} if as_arms else {"data": {"ucr": {}, **entries}}
     tasks = [
-        Task("adding", arm, "test/mse", "", "min", 0.01, [_solved(f"gru-{arm}", length)], [], {"constant": 0.17})
-        for arm, (_, length) in zip(arms, [(k, v) for a in arms.values() for k, v in a.items()], strict=True)
+        Task(
+            "adding" if as_arms else name,
+            name if as_arms else "main",
+            "test/mse",
+            "",
+            "min",
+            0.01,
+            [_solved(name, values["data.length"])],
+            [],
+            {"constant": 0.17},
+        )
+        for name, values in lengths.items()
     ]
-    return Summary("adding", "study", ["runs/adding"], tasks, [], plan=Plan(plan={"arms": arms}))
+    return Summary("adding", "study", ["runs/adding"], tasks, [], plan=Plan(plan=plan))
 
 
 def _solved(run: str, length: int) -> Model:
     value = length * 1e-4
-    return Model(
-        "gru", [Point(0, value, run, "finished")], 1, value, interval=Interval(0.9 * value, 1.1 * value, 0.95, "t")
-    )
+    ends = Interval(0.9 * value, 1.1 * value, 0.95, "t")
+    return Model("gru", [Point(0, value, run, "finished")], 1, value, interval=ends, solve_rate=1 - length / 1000)
 
 
-def test_a_study_along_lengths_has_their_picture() -> None:
-    study = along_lengths()
-    assert axis_of(study) == ("data.length", {"t100": 100.0, "t200": 200.0, "t400": 400.0})
-    (chart,) = next(kind for kind in pictures(study) if kind.key == "lengths").charts
-    line = next(layer for layer in chart.layers if getattr(layer, "label", None) == "gru")
-    assert (line.x, line.y) == ([100.0, 200.0, 400.0], pytest.approx([0.01, 0.02, 0.04]))
-    assert chart.x.label == "length (steps)"
+@pytest.mark.parametrize("as_arms", [True, False])
+def test_a_study_along_lengths_has_their_pictures(as_arms: bool) -> None:
+    study = along_lengths(as_arms)
+    metric, share = next(kind for kind in pictures(study) if kind.key == "lengths").charts
+    for chart, expected in ((metric, [0.01, 0.02, 0.04]), (share, [0.9, 0.8, 0.6])):
+        line = next(layer for layer in chart.layers if getattr(layer, "label", None) == "gru")
+        assert (chart.title, chart.x.label) == ("adding", "length (steps)")
+        assert (line.x, line.y) == ([100.0, 200.0, 400.0], pytest.approx(expected))
+    assert Text(page_of(study)).ids.count("lengths") == 1
 
 
 @pytest.mark.parametrize(
-    "arms", [None, {"main": {}}, {"a": {"optimizer": "adam"}, "b": {"optimizer": "sgd"}}, {"a": {}, "b": {"x": 1}}]
+    "plan",
+    [
+        {},
+        {"data": {"jsb_chorales": {}, "nottingham": {}}},
+        {"data": {"a": {"data": "x", "data.length": 1}, "b": {"data": "y", "data.length": 2}}},
+        {"data": {"a": {"data": "x", "data.length": 1, "k": 1}, "b": {"data": "x", "data.length": 2, "k": 2}}},
+        {"data": {"x": {}}, "arms": {"a": {"optimizer": "adam"}, "b": {"optimizer": "sgd"}}},
+        {"data": {"x": {}}, "arms": {"a": {}, "b": {"model.hidden_size": 1}}},
+    ],
+    ids=str,
 )
-def test_other_arms_are_no_axis(arms: dict | None) -> None:
-    assert axis_of(Summary("s", "study", [], [], [], plan=Plan(plan={"arms": arms}))) is None
+def test_what_differs_otherwise_is_no_axis(plan: dict) -> None:
+    assert axes_of(plan) == []
 
 
 def test_many_data_sets_have_scores_and_profiles(summary: Summary) -> None:

@@ -1,0 +1,72 @@
+"""A study's pages on Weights & Biases: ``python -m src.dashboard study=NAME``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from src.config import Mistake, command
+
+
+def dashboard(cfg: DictConfig) -> None:
+    """Build the wandb workspace of a study and save it there, or write it to a file.
+
+    Args:
+        cfg: a config composed from ``conf/dashboard.yaml``.
+
+    Raises:
+        Mistake: there is no such study, nobody is logged in, the server refuses, or wandb-workspaces is not installed.
+    """
+    from src.studies.state import read_study
+
+    directory = Path(cfg.paths.runs_dir) / cfg.study
+    if (state := read_study(directory)) is None:
+        raise Mistake(f"There is no study in {directory}: study must be the name of one under paths.runs_dir.")
+    plan = state["plan"]
+    if unknown := [name for name in cfg.only or [] if name not in plan["data"]]:
+        raise Mistake(f"{unknown[0]} is no data set of {cfg.study}: it has {', '.join(plan['data'])}.")
+
+    from src.analysis.workspace import build_workspace, metrics_of, tuned_of
+
+    metrics = {name: metric for name, metric in metrics_of(plan).items() if name in (cfg.only or plan["data"])}
+    try:
+        workspace = build_workspace(cfg.study, metrics, list(plan["models"]), tuned_of(plan), cfg.project)
+    except ImportError as error:
+        raise Mistake(f"A dashboard needs {error.name}: install it with pip install 'gatebench[report]'.") from error
+    if cfg.json:
+        workspace.entity = cfg.entity or ""
+        # The package has no public way to show what it would save; its version is pinned.
+        text = workspace._to_model().model_dump_json(by_alias=True, exclude_none=True, indent=1)
+        Path(cfg.json).write_text(text + "\n")
+        print(cfg.json)
+    else:
+        print(_save(workspace, cfg.entity))
+
+
+def _save(workspace: Any, entity: str | None) -> str:
+    """Save a workspace at wandb, and say where."""
+    import wandb
+
+    from src.training.wandb_mode import logged_in
+
+    if not logged_in():
+        raise Mistake(
+            "Saving a dashboard needs a wandb login: run `wandb login`, or write it to a file with json=FILE."
+        )
+    try:
+        workspace.entity = entity or str(wandb.Api().default_entity or "")
+        return str(workspace.save().url)
+    except Exception as error:
+        words = " ".join(str(error).split())
+        raise Mistake(f"wandb did not take the dashboard ({words}): json=FILE writes it to a file.") from error
+
+
+def main() -> None:
+    """The command line."""
+    command("dashboard", dashboard)
+
+
+if __name__ == "__main__":
+    main()
