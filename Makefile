@@ -36,8 +36,8 @@ benchmark: $(READY) ## time our backends against PyTorch's; make benchmark ARGS=
 PEERS := .venv-peers
 
 .PHONY: benchmark-peers
-benchmark-peers: $(PEERS)/.ready ## the same beside onnxruntime, jax and flax, in an environment of its own
-	$(PEERS)/bin/python -m src.benchmark 'peers=[onnxruntime,jax,flax]' 'backends=[auto]' $(ARGS)
+benchmark-peers: $(PEERS)/.ready ## the same beside oneDNN, onnxruntime, jax and flax, in an environment of its own
+	$(PEERS)/bin/python -m src.benchmark 'peers=[onednn,onnxruntime,jax,flax]' 'backends=[auto]' $(ARGS)
 
 # It sees what .venv has through a path file, and adds the peers alone.
 $(PEERS)/.ready: $(READY) src/benchmarking/peers.txt
@@ -49,6 +49,22 @@ $(PEERS)/.ready: $(READY) src/benchmarking/peers.txt
 .PHONY: test
 test: lint types ## lint, type-check and test
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist worksteal $(TESTS)
+
+RAY := .venv-ray
+ALONE := unshare --net sh -c 'ip link set lo up && ip addr add 127.0.0.2/8 dev lo && exec "$$@"' sh
+
+.PHONY: test-cluster
+test-cluster: $(RAY)/.ready ## one study over real Slurm and Ray, on this machine alone; as root on Debian or Ubuntu
+	@test "$$(id -u)" = 0 || { echo "make test-cluster installs and starts Slurm: it must be run as root." >&2; exit 1; }
+	command -v slurmctld > /dev/null && command -v munged > /dev/null && command -v ip > /dev/null || { apt-get update --quiet && DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends slurm-wlm munge iproute2; }
+	OMP_NUM_THREADS=1 $(ALONE) env RAY_PYTHON=$(abspath $(RAY))/bin/python $(abspath $(RUN)) -m pytest -v --durations=0 tests/cluster/launchers.py
+
+# Ray wants other versions than .venv has: it gets those, and sees the rest of .venv through a path file.
+$(RAY)/.ready: $(READY) constraints-ray.txt
+	test -x $(RAY)/bin/python || $(RUN) -m venv $(RAY)
+	$(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$($(RAY)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/gatebench.pth
+	$(RAY)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-ray.txt hydra-ray-launcher ray joblib cloudpickle
+	touch $@
 
 .PHONY: lint
 lint: $(READY) ## ruff
@@ -65,5 +81,5 @@ format: $(READY) ## let ruff put the code in shape
 	$(RUN) -m ruff format .
 
 .PHONY: clean
-clean: ## remove .venv, .venv-peers and caches (runs stay)
-	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache *.egg-info
+clean: ## remove .venv, .venv-peers, .venv-ray and caches (runs stay)
+	rm -rf $(VENV) $(PEERS) $(RAY) .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -136,7 +136,7 @@ class RunRecord:
 def point_latest(runs_dir: Path, directory: Path) -> None:
     """Let ``runs_dir/latest`` be a link to the run that was last finished, so that commands can name it."""
     link = runs_dir / "latest"
-    if link.exists() and not link.is_symlink():
+    if not runs_dir.is_dir() or (link.exists() and not link.is_symlink()):
         return
     beside = runs_dir / f".latest.{os.getpid()}"
     beside.unlink(missing_ok=True)

@@ -29,6 +29,8 @@ class JobDDP(DDPStrategy):
 
     def _configure_launcher(self) -> None:
         assert self.cluster_environment is not None
+        if self.cluster_environment.creates_processes_externally:
+            return  # Slurm has started them, as tasks of this job
         self._launcher = _JobLauncher(self, self.cluster_environment, self.num_processes, self.num_nodes)
 
 
@@ -49,6 +51,11 @@ class _JobLauncher(_SubprocessScriptLauncher):
         for rank in range(1, self.num_processes):
             command = other_process(*self.strategy.job)
             self.procs.append(subprocess.Popen(command, env={**os.environ, "LOCAL_RANK": str(rank)}, cwd=ROOT))
+
+
+def tasks() -> int:
+    """How many processes like this one Slurm has started for this job; 1 outside Slurm."""
+    return int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
 
 
 def other_process(directory: Path, checkpoint: str | None) -> list[str]:

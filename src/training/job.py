@@ -17,7 +17,7 @@ from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from src.config import choices, in_words, instantiate, job_command, new_run_directory, output_directory, plain
+from src.config import Mistake, choices, in_words, instantiate, job_command, new_run_directory, output_directory, plain
 from src.data.files import write_atomically
 from src.data.module import SequenceData
 from src.runs import machine
@@ -26,6 +26,7 @@ from src.runs.load import read_checkpoint
 from src.runs.record import RunRecord, Status, find_runs, point_latest, read_record
 from src.tasks.base import Task
 from src.training.callbacks import Diverged
+from src.training.ddp import tasks
 from src.training.loggers import MetricsCSV
 
 
@@ -56,6 +57,8 @@ class Job:
         self._earlier: dict[str, Any] = {}
         self._mirror: Any = None
         self._neighbours = machine.Neighbours()
+        if cfg.ckpt == "auto" and not self.part and tasks() > 1:
+            raise Mistake("ckpt=auto finds one process's run, and Slurm has started several: give ckpt=PATH instead.")
         if cfg.ckpt not in (None, "auto"):
             read_checkpoint(Path(cfg.ckpt))  # refuses what cannot be read, before anything is started
             self.checkpoint = str(Path(cfg.ckpt).resolve())
@@ -91,11 +94,12 @@ class Job:
             data: read already.
             task: on the CPU, as built.
         """
-        if not self.main:
-            return
         backend, reason = backend_of(task, self.cfg.trainer.get("accelerator", "cpu"))
         precision = str(self.cfg.trainer.get("precision", "32-true"))
         name = identity(self.config, backend=backend, precision=precision, data_checksum=data.checksum)
+        if not self.main:
+            self._follow(name)
+            return
         if self.part:
             self._go_on(name)
         elif self.cfg.ckpt == "auto":
@@ -125,6 +129,17 @@ class Job:
             self.checkpoint = str(last.resolve())
         else:
             shutil.rmtree(self.record.checkpoints, ignore_errors=True)
+
+    def _follow(self, name: str) -> None:
+        """Find in a further process the checkpoint that the main one goes on from; ours have it in their command.
+
+        Processes that Slurm has started look for themselves. The main one cannot write another checkpoint before all
+        of them have joined it.
+        """
+        last = self.record.checkpoints / "last.ckpt"
+        earlier = read_record(self.record.directory) or {}
+        if self.part and last.is_file() and earlier.get("identity") == name:
+            self.checkpoint = str(last.resolve())
 
     def _take_up(self, name: str) -> None:
         """Move to the newest unfinished run of this identity; begin a new one where there is none."""
@@ -218,13 +233,13 @@ def settled(cfg: DictConfig) -> dict[str, float] | None:
     Args:
         cfg: the config of a job that a study has launched; for any other the answer is None.
     """
-    if not cfg.get("part") or int(getattr(rank_zero_only, "rank", 0)) != 0:
+    if not cfg.get("part"):
         return None
     directory = Path(cfg.paths.run_dir) if cfg.paths.run_dir else new_run_directory(cfg)
     record = read_record(directory) or {}
     if record.get("status") in ("finished", "diverged"):
         return dict(record.get("metrics", {}))
-    if record.get("status") == "running":
+    if record.get("status") == "running" and int(getattr(rank_zero_only, "rank", 0)) == 0:
         logging.getLogger(__name__).info("Another process is at work on %s; this one goes on.", directory)
         return {}
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from contextlib import nullcontext
 from typing import Any
@@ -12,12 +13,14 @@ import torch
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.profilers import PassThroughProfiler
 
 from src.config import Mistake, instantiate
 from src.runs.record import RunRecord
 from src.tasks.base import Task
 from src.training.callbacks import LastCheckpoint, NoiseStream, Progress, Watch
+from src.training.ddp import tasks
 
 
 def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[Logger]) -> pl.Trainer:
@@ -48,8 +51,18 @@ def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[
         **({} if cfg.trainer.get("profiler") else {"profiler": NoProfiler()}),
         enable_checkpointing=not cfg.trainer.get("fast_dev_run"),
         default_root_dir=str(record.directory),
+        **surroundings(),
     )
     return trainer
+
+
+def surroundings() -> dict[str, Any]:
+    """What Lightning must be told of the processes around this one.
+
+    It takes any process of a Slurm job for one of several tasks; where Slurm has started one alone, it is told so.
+    """
+    alone = "SLURM_JOB_ID" in os.environ and tasks() == 1
+    return {"plugins": [LightningEnvironment()]} if alone else {}
 
 
 def best_checkpoint(record: RunRecord, task: Task) -> ModelCheckpoint:
@@ -123,6 +136,7 @@ def measuring_trainer(trainer: DictConfig) -> pl.Trainer:
         limit_val_batches=trainer.get("limit_val_batches", 1.0) or 1.0,
         limit_test_batches=trainer.get("limit_test_batches", 1.0) or 1.0,
         fast_dev_run=trainer.get("fast_dev_run", False),
+        plugins=[LightningEnvironment()],  # alone, whatever processes the training had
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

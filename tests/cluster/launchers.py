@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -27,16 +28,15 @@ RAY = ("hydra/launcher=ray", "hydra.launcher.ray.init.num_gpus=2")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found = tmp_path_factory.mktemp("cluster")
-    for path in (found, found.parent, found.parent.parent):
-        path.chmod(0o755)  # munged is another user
-    return found
+    return tmp_path_factory.mktemp("cluster")
 
 
 @pytest.fixture(scope="module")
-def cluster(folder: Path) -> Iterator[None]:
-    with slurm(folder / "slurm"):
-        yield
+def cluster() -> Iterator[None]:
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # munged is another user
+        with slurm(Path(folder)):
+            yield
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +76,11 @@ def gpus(found: dict[str, dict[str, Any]]) -> set[str]:
     return {record["hardware"]["visible_gpus"] for record in found.values()}
 
 
-def overlap(found: dict[str, dict[str, Any]]) -> bool:
-    """Whether two runs were under way at the same time."""
-    spans = sorted((record["started"], record["ended"]) for record in found.values())
+def overlap(folder: Path) -> bool:
+    """Whether two jobs were under way at the same time, from Hydra's first file to the end on record."""
+    spans = sorted(
+        ((path / ".hydra" / "overrides.yaml").stat().st_mtime, record["ended"]) for path, record in find_runs(folder)
+    )
     return any(later[0] < earlier[1] for earlier, later in pairwise(spans))
 
 
@@ -86,14 +88,15 @@ def test_joblib(folder: Path, expected: dict[str, dict[str, Any]]) -> None:
     multirun(folder / "joblib", *STUDY, "hydra/launcher=local", "hydra.launcher.n_jobs=2")
     found = runs(folder / "joblib")
     same(found, expected)
-    assert overlap(found)
+    assert overlap(folder / "joblib")
+    assert not overlap(folder / "basic")
 
 
 def test_slurm_gives_each_job_a_gpu(folder: Path, expected: dict[str, dict[str, Any]], cluster: None) -> None:
     multirun(folder / "slurm_runs", *STUDY, *SLURM, "hydra.launcher.gpus_per_node=1")
     found = runs(folder / "slurm_runs")
     same(found, expected)
-    assert overlap(found)
+    assert overlap(folder / "slurm_runs")
     assert gpus(found) == {"0", "1"}
     again = multirun(folder / "slurm_runs", *STUDY, *SLURM, "hydra.launcher.gpus_per_node=1")
     assert "Submitit" not in again.stdout
@@ -143,7 +146,7 @@ def test_ray_gives_each_job_a_gpu(folder: Path, expected: dict[str, dict[str, An
     multirun(folder / "ray", *STUDY, *RAY, "hydra.launcher.ray.remote.num_gpus=1", python=ray)
     found = runs(folder / "ray")
     same(found, expected)
-    assert overlap(found)
+    assert overlap(folder / "ray")
     assert gpus(found) == {"0", "1"}
 
 
@@ -152,7 +155,7 @@ def test_ray_shares_a_gpu(folder: Path, ray: str) -> None:
     multirun(folder / "ray_shared", *PLAIN, *one, python=ray)
     found = runs(folder / "ray_shared")
     assert len(found) == 4
-    assert overlap(found)
+    assert overlap(folder / "ray_shared")
     assert gpus(found) == {"0"}
 
 

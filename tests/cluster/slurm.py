@@ -36,10 +36,10 @@ FAKE = os.makedev(1, 3)  # /dev/null: Slurm hands GPUs out by their device files
 
 @contextmanager
 def slurm(folder: Path) -> Iterator[None]:
-    """Start Slurm in an empty folder, point this process's SLURM_CONF to it, and stop it at the end. Needs root."""
+    """Start Slurm in an empty folder that everyone may enter; SLURM_CONF points to it until the end. Needs root."""
     host, memory = socket.gethostname().partition(".")[0], os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for name in ("state", "spool", "munge"):
-        (folder / name).mkdir(parents=True)
+        (folder / name).mkdir()
     for n in range(2):
         os.mknod(folder / f"gpu{n}", 0o20666, FAKE)
     settings = {"host": host, "folder": folder, "cpus": os.cpu_count(), "memory": int(0.8 * memory / 2**20)}
