@@ -82,7 +82,7 @@ def _power(task: Task, c: Comparison, comparisons: int) -> Power:
         pairs=c.n,
         comparisons=comparisons,
         wilcoxon=power(c.n, comparisons),
-        same=float(power_same(0.0, spread or 1.0, task.margin or 0.0, c.n, SAME)) if known else None,
+        same=power_same(0.0, spread or 1.0, task.margin or 0.0, c.n, SAME) if known else None,
         detectable=detectable(spread, task.margin or 0.0, c.n, BETTER) if spread else None,
         pairs_for_80=pairs_for(0.8, comparisons),
     )

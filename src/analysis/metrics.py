@@ -54,6 +54,9 @@ def mode_of(metric: str, runs: Iterable[Run] = (), given: str | None = None) -> 
         return given
     if base(metric) in SMALL | LARGE:
         return "min" if base(metric) in SMALL else "max"
+    runs = list(runs)
+    if not any(metric in run.metrics for run in runs):
+        return "min"  # there is nothing yet that could be good or bad
     for run in runs:
         if run.mode and base(str(run.best.get("monitor", ""))) == base(metric):
             return run.mode

@@ -22,7 +22,7 @@ from dataclasses import replace
 import numpy as np
 
 from src.analysis.intervals import alike, t_interval
-from src.analysis.power import BOUND, power_better, power_same
+from src.analysis.power import BOUND, power_better, power_same_at_least
 from src.analysis.summary import Verdict
 from src.analysis.wording import sentence
 
@@ -123,7 +123,7 @@ def further_pairs(differences: Sequence[float] | np.ndarray, margin: float | Non
     numbers = np.arange(len(x) + 1, BOUND + 1)
     enough = power_better(mean, sd, edge, numbers, BETTER) >= target
     if edge > 0:
-        enough |= power_same(mean, sd, edge, numbers, SAME) >= target
+        enough |= power_same_at_least(mean, sd, edge, numbers, SAME) >= target
     return int(numbers[enough][0] - len(x)) if enough.any() else None
 
 

@@ -13,7 +13,7 @@ from src.analysis.crossed import crossed_intervals
 from src.analysis.intervals import bca_interval, t_interval, wilson_interval
 from src.analysis.models import interquartile_mean, sum_up
 from src.analysis.paired import correlation, make_pairs, probability_better, ranked_of, signed_rank
-from src.analysis.power import detectable, pairs_for, power, power_better, power_same
+from src.analysis.power import detectable, pairs_for, power, power_better, power_same, power_same_at_least
 from src.analysis.sequences import Sequences
 from src.analysis.summary import Model, Pair, Point, Task
 
@@ -193,7 +193,9 @@ def test_power_of_the_verdicts_tests_by_simulation() -> None:
     draws = rng.normal(0.01, 0.05, (20_000, 12))
     upper = stats.ttest_1samp(draws, 0.05, axis=1, alternative="less").pvalue < 0.05
     lower = stats.ttest_1samp(draws, -0.05, axis=1, alternative="greater").pvalue < 0.05
-    assert power_same(0.01, 0.05, 0.05, 12, 0.05) == pytest.approx((upper & lower).mean(), abs=0.012)
+    both = (upper & lower).mean()
+    assert power_same(0.01, 0.05, 0.05, 12, 0.05) == pytest.approx(both, abs=0.012)
+    assert power_same_at_least(0.01, 0.05, 0.05, np.array([12]), 0.05)[0] == pytest.approx(both, abs=0.012)
     found = detectable(0.1, 0.03, 12, 0.025)
     assert found is not None
     assert power_better(found, 0.1, 0.03, 12, 0.025) == pytest.approx(0.8, abs=1e-3)
