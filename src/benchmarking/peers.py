@@ -1,21 +1,23 @@
 """Other libraries' recurrent layers, timed in the same rounds as ours; ``make benchmark-peers`` installs them.
 
-A peer takes part where it has the cell: onnxruntime in inference, jax (a ``lax.scan`` written out, compiled) and flax
-(``nnx.RNN``, as its documentation has it) in both modes, with optax's Adam in training. jax is kept to one thread per
-process by XLA's flags; how many cores a contender really used stands in the result.
+A peer takes part where it has the cell: oneDNN's primitives called directly (`src.benchmarking.onednn`) in both modes,
+with PyTorch's head and Adam; onnxruntime in inference; jax (a ``lax.scan`` written out, compiled) and flax
+(``nnx.RNN``, as its documentation has it) in both modes, with optax's Adam. jax is kept to one thread per process by
+XLA's flags; how many cores a contender really used stands in the result.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 import torch
 
 from src.benchmarking.contenders import TOLERANCE, Case, Contender, Refused, Work, batch, reference
+from src.benchmarking.onednn import WHEEL, with_onednn
 from src.config import Mistake
 
 Built = tuple[Work, float | None]  # a step, and the difference from the readable loop's output
@@ -37,7 +39,7 @@ def peer(name: str, cell: str, case: Case, device: torch.device, seed: int) -> C
         RuntimeError: when it computes something else than the readable loop.
     """
     needs, build = PEERS[name]
-    if find_spec(needs) is None:
+    if not installed(needs):
         raise Mistake(f"peers has {name}, which is not installed: run make benchmark-peers, or leave it out.")
     if device.type != "cpu":
         raise Refused(f"{name} is measured on the CPU only")
@@ -45,6 +47,15 @@ def peer(name: str, cell: str, case: Case, device: torch.device, seed: int) -> C
     if difference is not None and difference > TOLERANCE:
         raise RuntimeError(f"{cell} {name} differs from the readable loop by {difference:.2g} at {case.shape}")
     return Contender(f"{cell} {name}", cell, name, "peer", work, difference)
+
+
+def installed(package: str) -> bool:
+    """Whether this environment has it, under the name that pip knows."""
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 # ------------------------------------------------------------------------------------------------------ onnxruntime
@@ -222,7 +233,8 @@ def with_flax(cell: str, case: Case, seed: int) -> Built:
     return jax_training(forward, weights, x, case), None
 
 
-PEERS: dict[str, tuple[str, Callable[[str, Case, int], Built]]] = {
+PEERS: dict[str, tuple[str, Callable[[str, Case, int], Built]]] = {  # what pip must have, and who builds it
+    "onednn": (WHEEL, with_onednn),
     "onnxruntime": ("onnxruntime", with_onnxruntime),
     "jax": ("jax", with_jax),
     "flax": ("flax", with_flax),
