@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from src.benchmark import benchmark, main
 from src.benchmarking.memory import MemoryServer
 from src.benchmarking.results import SCHEMA
-from src.benchmarking.tables import BEGIN, END
+from src.benchmarking.tables import marks
 from src.config import Mistake
 
 TINY = ("shapes=[[2,5,3,4]]", "rounds=3", "minutes=0.001", "memory=false")
@@ -26,7 +26,8 @@ def tiny(compose: Compose, tmp_path: Path) -> Compose:
 
 def test_a_small_measurement_from_end_to_end(tiny: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     page = tmp_path / "page.md"
-    page.write_text(f"{BEGIN}\n{END}\n")
+    begin, end = marks([])
+    page.write_text(f"{begin}\n{end}\n")
     found = benchmark(tiny("cells=[gru,gru_cho,lstm]", "backends=[auto,torch,reference]", f"table={page}"))
     assert json.loads((tmp_path / "out" / "benchmark.json").read_text()) == found
     assert found["schema"] == SCHEMA
@@ -69,10 +70,11 @@ def test_tables_are_made_again_from_the_json_without_measuring(
     benchmark(tiny("cells=[rnn]", "modes=[inference]"))
     written = (tmp_path / "out" / "benchmark.md").read_text()
     page = tmp_path / "page.md"
-    page.write_text(f"{BEGIN}\n{END}\n")
+    begin, end = marks([])
+    page.write_text(f"{begin}\n{end}\n")
     again = (f"results={tmp_path / 'out' / 'benchmark.json'}", f"table={page}", f"directory={tmp_path / 'other'}")
     benchmark(compose(*again, config_name="benchmark"))
-    assert page.read_text() == f"{BEGIN}\n{written}{END}\n"
+    assert page.read_text() == f"{begin}\n{written}{end}\n"
     assert not (tmp_path / "other").exists()
 
 

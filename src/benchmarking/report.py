@@ -28,7 +28,7 @@ def measured(cfg: DictConfig) -> dict[str, Any]:
     """
     settings = read_settings(cfg)
     if cfg.table is not None:
-        read_page(Path(cfg.table))  # refused before the measurement, not after it
+        read_page(Path(cfg.table), settings.peers)  # refused before the measurement, not after it
     started, threads = time.time(), torch.get_num_threads()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     try:

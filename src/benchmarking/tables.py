@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ from rich.table import Table
 
 from src.config import Mistake
 
-BEGIN, END = "<!-- benchmark: begin -->", "<!-- benchmark: end -->"
 Entry = dict[str, Any]
 Cells = list[list[str]]
 NOISY = "?"
@@ -132,27 +131,35 @@ def row_of(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def marks(peers: Sequence[str]) -> tuple[str, str]:
+    """What begins and ends the place of a result in a page: one with other libraries has a place of its own."""
+    name = "benchmark-peers" if peers else "benchmark"
+    return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+
+
 def put_into(page: Path, result: dict[str, Any]) -> None:
     """Replace what stands between the page's marks.
 
     Raises:
         Mistake: the page is missing or has no marks.
     """
-    text = read_page(page)
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n{markdown(result)}{END}{after}")
+    begin, end = marks(result["settings"]["peers"])
+    text = read_page(page, result["settings"]["peers"])
+    before, _, rest = text.partition(begin)
+    after = rest.partition(end)[2]
+    page.write_text(f"{before}{begin}\n{markdown(result)}{end}{after}")
 
 
-def read_page(page: Path) -> str:
+def read_page(page: Path, peers: Sequence[str]) -> str:
     """The text of a page that has a place for tables.
 
     Raises:
         Mistake: the page is missing or has no marks.
     """
+    begin, end = marks(peers)
     text = page.read_text() if page.is_file() else ""
-    if END not in text.partition(BEGIN)[2]:
-        raise Mistake(f"table={page} has no place for the tables: it must be a page with {BEGIN} and {END} in it.")
+    if end not in text.partition(begin)[2]:
+        raise Mistake(f"table={page} has no place for the tables: it must be a page with {begin} and {end} in it.")
     return text
 
 

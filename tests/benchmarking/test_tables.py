@@ -11,7 +11,7 @@ from src.benchmarking import figure
 from src.benchmarking.figure import COLOURS, draw
 from src.benchmarking.results import read, write
 from src.benchmarking.statistics import median_interval
-from src.benchmarking.tables import BEGIN, END, for_screen, markdown, number, put_into
+from src.benchmarking.tables import for_screen, markdown, marks, number, put_into
 from src.config import Mistake
 
 
@@ -40,7 +40,7 @@ def result() -> dict[str, Any]:
         "schema": 1, "command": "python -m src.benchmark rounds=3", "started": "2026-11-21 12:00:00 +0000",
         "minutes": 1.25, "versions": {"python": "3.11.7", "torch": "2.13.0"}, "git": {"commit": "abc", "clean": True},
         "hardware": {"cpu": "A CPU", "cores": 2, "threads": 1}, "device": "cpu", "clock": "wall clock",
-        "settings": {}, "sgemm_gflops": {"1": 84.2}, "notes": [], "cases": [case],
+        "settings": {"peers": []}, "sgemm_gflops": {"1": 84.2}, "notes": [], "cases": [case],
     }  # fmt: skip
 
 
@@ -71,10 +71,16 @@ def test_a_contender_that_took_more_cores_than_given_is_named(result: dict[str, 
 
 def test_the_tables_go_between_the_marks_of_a_page(result: dict[str, Any], tmp_path: Path):
     page = tmp_path / "performance.md"
-    page.write_text(f"Before.\n{BEGIN}\nold\n{END}\nAfter.\n")
-    for _ in range(2):
-        put_into(page, result)
-        assert page.read_text() == f"Before.\n{BEGIN}\n{markdown(result)}{END}\nAfter.\n"
+    places = [f"{begin}\nold\n{end}" for begin, end in (marks([]), marks(["jax"]))]
+    for peers in ([], ["jax"]):
+        page.write_text(f"Before.\n{places[0]}\nBetween.\n{places[1]}\nAfter.\n")
+        result["settings"]["peers"] = peers
+        begin, end = marks(peers)
+        for _ in range(2):
+            put_into(page, result)
+            expected = [*places]
+            expected[bool(peers)] = f"{begin}\n{markdown(result)}{end}"
+            assert page.read_text() == f"Before.\n{expected[0]}\nBetween.\n{expected[1]}\nAfter.\n"
     page.write_text("nothing")
     with pytest.raises(Mistake, match="has no place for the tables"):
         put_into(page, result)
