@@ -38,6 +38,14 @@ class LayerView:
     curves: dict[str, np.ndarray]
 
     @property
+    def median(self) -> np.ndarray:
+        """(lags,) the median of the loss' gradient over sequences; NaN where fewer than half reach."""
+        found = np.full(self.curves["loss"].shape[1], np.nan)
+        middle = band(self.curves["loss"])[1]
+        found[: len(middle)] = middle
+        return found
+
+    @property
     def reach(self) -> int:
         """Steps back to which the median of the loss' gradient stays above :data:`VANISHED` of that at lag 0."""
         return reach(self.curves["loss"])

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from src.explaining.measure import LayerView
 from src.explaining.run import Asked, Explained
 from src.figures.canvas import save
 from src.figures.gates import Column, draw_gates
 from src.figures.gradients import WHEN, draw_along_training, draw_gradients
+from src.figures.inputs import Shown
 from src.figures.units import draw_horizons, draw_saturation, words
-from src.inside.gates import HIGH, LOW
+from src.inside.gates import HIGH, LOW, Gates
 
 
 def draw_all(folder: Path, runs: Sequence[Explained], asked: Asked) -> list[Path]:
@@ -44,6 +47,24 @@ def draw_all(folder: Path, runs: Sequence[Explained], asked: Asked) -> list[Path
     if along:
         files += save(draw_along_training(along, "last layer, validation"), folder / "along_training")
     return files
+
+
+def draw_training(folder: Path, model: str, shown: Shown, gates: Gates, along: Mapping[str, np.ndarray]) -> list[Path]:
+    """The pictures of a run that has just been trained: its last layer's gates, and the gradients along training.
+
+    Args:
+        folder: where to.
+        model: whose colour it has.
+        shown: the sequence.
+        gates: while it is read.
+        along: ``epochs`` (n,) and ``loss`` (n, lags), as the training callback has them.
+    """
+    values = {gate: v[0] for gate, v in gates.values.items()}
+    column = Column(model, shown, values, note(gates.cell.kind, gates.cell.update_gate))
+    title = f"{words(gates.name)} while reading sequence 0 of validation, trained"
+    files = save(draw_gates([column], title), folder / f"training_gates_{gates.name}")
+    curves = {model: (along["epochs"].tolist(), list(along["loss"]))}
+    return files + save(draw_along_training(curves, "last layer, validation"), folder / "training_gradients")
 
 
 def columns(runs: Sequence[Explained], name: str) -> list[Column]:

@@ -79,7 +79,7 @@ def read_gates(network: Any, x: Tensor, lengths: Tensor | None = None) -> list[G
         for direction, trace in enumerate(directions):
             values = {
                 name: (value if past is None else value.masked_fill(past, float("nan"))).numpy()
-                for name, value in trace.items()
+                for name, value in ((name, tensor.cpu()) for name, tensor in trace.items())
             }
             found.append(Gates(k, direction == 1, stack.layers[k].cell, values))
     return found
@@ -100,7 +100,7 @@ def difference(network: Any, x: Tensor, lengths: Tensor | None, gates: list[Gate
     for entry in gates:
         at = 0 if entry.backward else ends.numpy() - 1
         for name, tensor in zip(entry.cell.states, states[entry.layer], strict=True):
-            theirs = tensor[int(entry.backward)].numpy()
+            theirs = tensor[int(entry.backward)].cpu().numpy()
             off = np.abs(entry.values[name][rows, at] - theirs) / np.maximum(1, np.abs(theirs))
             worst = max(worst, float(off.max()))
     return worst

@@ -102,8 +102,8 @@ def last_loss(task: Task, batch: Batch) -> Tensor:
 
 def by_lag(values: Tensor, lengths: Tensor, backward: bool) -> np.ndarray:
     """(sequences, time) in the order of the input to (sequences, lags), counted from the last step that was read."""
-    time = values.shape[1]
+    values, time = values.detach().cpu(), values.shape[1]
     lag = torch.arange(time)
     at = lag.expand(len(values), time) if backward else lengths[:, None] - 1 - lag
     outside = lag >= lengths[:, None]
-    return values.gather(1, at.clamp_min(0)).masked_fill(outside, float("nan")).detach().numpy()
+    return values.gather(1, at.clamp_min(0)).masked_fill(outside, float("nan")).numpy()

@@ -43,7 +43,7 @@ def jacobians(path: Path, lengths: Tensor, steps: int, backward: bool = False) -
     old = [torch.stack(tensors, 1) for tensors in zip(*before, strict=True)]
     inputs, rows = torch.stack(path.inputs, 1), torch.arange(batch)
     width = sum(tensor.shape[-1] for tensor in path.start)
-    product = torch.eye(width, dtype=torch.float64).expand(batch, width, width)
+    product = torch.eye(width, dtype=torch.float64, device=inputs.device).expand(batch, width, width)
     one, strongest, typical = [], [], []
     for lag in range(steps):
         strongest.append(spectral_norm(product))
@@ -54,7 +54,9 @@ def jacobians(path: Path, lengths: Tensor, steps: int, backward: bool = False) -
         one.append(spectral_norm(jacobian))
         product = product @ jacobian
     outside = torch.arange(steps) >= lengths[:, None]
-    return Jacobians(*(torch.stack(v, 1).masked_fill(outside, float("nan")).numpy() for v in (one, strongest, typical)))
+    return Jacobians(
+        *(torch.stack(v, 1).cpu().masked_fill(outside, float("nan")).numpy() for v in (one, strongest, typical))
+    )
 
 
 def step_jacobian(path: Path, inputs: Tensor, state: tuple[Tensor, ...]) -> Tensor:
@@ -63,7 +65,7 @@ def step_jacobian(path: Path, inputs: Tensor, state: tuple[Tensor, ...]) -> Tens
         old = tuple(part.detach().requires_grad_() for part in state)
         new = torch.cat(one_step(path.cell, path.parts, inputs, old), dim=-1)
         width = new.shape[-1]
-        each = torch.eye(width, dtype=new.dtype)[:, None].expand(width, *new.shape)
+        each = torch.eye(width, dtype=new.dtype, device=new.device)[:, None].expand(width, *new.shape)
         rows = torch.autograd.grad(new, old, each, is_grads_batched=True)
     return torch.cat(rows, dim=-1).transpose(0, 1)
 

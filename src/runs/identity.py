@@ -29,6 +29,7 @@ INDIFFERENT = (
     "trainer.log_every_n_steps",
     "callbacks.progress",
     "callbacks.last",
+    "callbacks.explain",
 )
 
 

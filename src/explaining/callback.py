@@ -1,0 +1,145 @@
+"""A look inside while a network trains: numbers into the metrics, and at the end pictures beside them."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+from src.config import Mistake
+from src.data.batches import Batch
+from src.data.files import write_atomically
+from src.explaining.measure import View, gates_of_one, look_inside
+from src.explaining.sample import sample, show
+from src.inside.gates import Gates
+from src.tasks.base import Task
+
+
+class Explain(pl.Callback):
+    """Measures gates and gradients at initialisation, after 1, 2, 4, 8, ... epochs and at the end.
+
+    For each layer ``inside/kept_l0``, ``inside/horizon_l0``, ``inside/shut_l0``, ``inside/open_l0`` and
+    ``inside/reach_l0`` are logged beside the validation metrics (see docs/inside.md). When training is over, the
+    directory ``inside/`` of the run gets the gradients along training (``training.npz``) and two pictures, which also
+    go to wandb. Nothing is drawn at random, so that a run gives the same results with it and without.
+
+    >>> # python -m src.train callbacks=explain
+
+    Args:
+        sequences: of validation, by which is measured.
+        steps: how many are read of each, where they may be cut.
+        share: of the time since training began that may go into looking; an epoch that is due waits until it has been
+            earned.
+
+    Raises:
+        Mistake: matplotlib is not installed.
+    """
+
+    def __init__(self, sequences: int = 8, steps: int = 50, share: float = 0.03) -> None:
+        if importlib.util.find_spec("matplotlib") is None:
+            raise Mistake("callbacks=explain draws with matplotlib: pip install 'gatebench[report]'.")
+        self.sequences, self.steps, self.share = sequences, steps, share
+        self.epochs: list[int] = []
+        self.curves: list[torch.Tensor] = []
+        self.spent = self.before = 0.0
+        self._due, self._began, self._last = 1, 0.0, 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was found, for the checkpoint to go on from."""
+        seconds = {"spent": self.spent, "before": self.before + time.perf_counter() - self._began}
+        return {"epochs": list(self.epochs), "curves": list(self.curves), "due": self._due, **seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where an earlier attempt stopped."""
+        self.epochs, self.curves, self._due = list(state_dict["epochs"]), list(state_dict["curves"]), state_dict["due"]
+        self.spent, self.before = state_dict["spent"], state_dict["before"]
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look at the network as it was drawn."""
+        self._began = time.perf_counter()
+        if not self.epochs:
+            self._look(trainer, pl_module, 0)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look again where an epoch is due and the time for it has been earned."""
+        done = trainer.current_epoch + 1
+        elapsed = self.before + time.perf_counter() - self._began
+        if trainer.sanity_checking or trainer.state.fn != "fit" or done < self._due:
+            return
+        if self.spent + self._last <= self.share * elapsed:
+            view = self._look(trainer, pl_module, done)
+            self._due = 2 * done
+            pl_module.log_dict(numbers(view), on_step=False, on_epoch=True, rank_zero_only=True, batch_size=1)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look once more, write the curves, draw the pictures."""
+        if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
+            return
+        if self.epochs[-1] != trainer.current_epoch:
+            self._look(trainer, pl_module, trainer.current_epoch)
+        folder = Path(trainer.default_root_dir) / "inside"
+        arrays = {"epochs": np.array(self.epochs), "loss": torch.stack(self.curves).numpy()}
+        write_atomically(folder / "training.npz", lambda out: np.savez_compressed(out, **arrays))  # type: ignore[arg-type]
+        from src.explaining.pictures import draw_training
+
+        task, data = as_task(pl_module), trainer.datamodule  # type: ignore[attr-defined]
+        batch = self._batch(trainer, 1)
+        files = draw_training(folder, name(task), show(data, batch.x[0]), self._gates(task, batch), arrays)
+        for logger in trainer.loggers:
+            if hasattr(logger, "log_image"):
+                for file in files:
+                    if file.suffix == ".png":
+                        logger.log_image(f"inside/{file.stem}", [str(file)])
+
+    def _look(self, trainer: pl.Trainer, module: pl.LightningModule, epoch: int) -> View:
+        began, training, task = time.perf_counter(), module.training, as_task(module)
+        module.eval()
+        view = look_inside(task, self._batch(trainer, self.sequences), self.steps)
+        module.train(training)
+        self.epochs.append(epoch)
+        self.curves.append(torch.from_numpy(view.layers[-1].median))
+        self._last = time.perf_counter() - began
+        self.spent += self._last
+        return view
+
+    def _gates(self, task: Task, batch: Batch) -> Gates:
+        training = task.training
+        task.eval()
+        found = [g for g in gates_of_one(task, batch) if not g.backward][-1]
+        task.train(training)
+        return found
+
+    def _batch(self, trainer: pl.Trainer, number: int) -> Batch:
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        batch = sample(data.splits["val"], data.description, 0, number, self.steps)
+        return batch.to(trainer.strategy.root_device)
+
+
+def as_task(module: pl.LightningModule) -> Task:
+    """Lightning hands over modules; ours are tasks."""
+    assert isinstance(module, Task)
+    return module
+
+
+def name(task: Task) -> str:
+    """The network's cell, by which its pictures have their colour."""
+    return str(type(task.network).__name__).lower()
+
+
+def numbers(view: View) -> dict[str, float]:
+    """The figures that are logged, by ``inside/NAME_lK``; for bidirectional layers ``_lK_backward`` as well."""
+    found = {}
+    for layer in view.layers:
+        end = layer.name.replace("layer", "l")
+        found[f"inside/reach_{end}"] = float(layer.reach)
+        if layer.kept is not None and layer.horizon is not None:
+            found[f"inside/kept_{end}"] = float(layer.kept.mean())
+            found[f"inside/horizon_{end}"] = float(np.median(layer.horizon))
+            for k, word in enumerate(("shut", "open")):
+                found[f"inside/{word}_{end}"] = float(np.mean([pair[k] for pair in layer.saturation.values()]))
+    return found
