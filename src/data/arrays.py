@@ -99,9 +99,9 @@ def _load(file: Path, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
     except ValueError as error:
         if not key:
             raise Mistake(f"{file} is not an .npz file, or is damaged ({error}).") from error
+        way = "pad the sequences to one array and give their lengths" if key == "x" else f"save {key}.astype(str)"
         raise Mistake(
-            f"{file}: {key} is an array of Python objects, which would have to be unpickled; pad the sequences to one "
-            "array and give their lengths."
+            f"{file}: {key} is an array of Python objects, which would have to be unpickled; {way}."
         ) from error
     except (OSError, zipfile.BadZipFile, EOFError, zlib.error) as error:
         raise Mistake(f"{file} is not an .npz file, or is damaged ({type(error).__name__}).") from error
@@ -156,8 +156,11 @@ def _targets(file: Path, y: np.ndarray, n: int, time: int, inside: np.ndarray) -
 
 def _parts(file: Path, arrays: dict[str, np.ndarray], key: str, n: int) -> np.ndarray:
     words = np.char.lower(arrays[key].astype(str))
-    if words.shape != (n,) or not np.isin(words, list(parts.WORDS)).all():
-        raise Mistake(f"{file}: {key} must be {n} entries that say train, val or test.")
+    if words.shape != (n,):
+        raise Mistake(f"{file}: {key} has shape {words.shape}; it must be {n} entries that say train, val or test.")
+    if (other := ~np.isin(words, list(parts.WORDS))).any():
+        row = int(other.argmax())
+        raise Mistake(f"{file}: {key}[{row}] is {str(arrays[key][row])!r}, which must be train, val or test.")
     return np.array([parts.WORDS[word] for word in words.tolist()])
 
 
@@ -224,7 +227,8 @@ def as_targets(kind: str, found: Sequences) -> np.ndarray | None:
         "forecasting": (not tokens, "x of real numbers"),
     }[kind]
     if not holds:
-        raise Mistake(f"data.task={kind} needs {words}, which {found.path} does not have.")
+        shape = "" if y is None or y.shape[1] == 1 else f" (its rows of y hold {y.shape[1]} values)"
+        raise Mistake(f"data.task={kind} needs {words}, which {found.path} does not have{shape}.")
     if y is None or kind in ("language_model", "forecasting"):
         return None
     if "regression" in kind:

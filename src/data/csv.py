@@ -19,6 +19,7 @@ from src.data.series import Scaling, Series, forecasting
 from src.data.table import Table, join, read_table
 
 TASKS = ("forecasting", "classification", "regression")
+NO_CLASS = ("", "nan", "n/a", "#n/a", "<na>", "nat", "null")  # "none", "na" and signs may be names of classes
 
 
 class CSV(SequenceData):
@@ -176,8 +177,8 @@ class CSV(SequenceData):
         if len(names) > 1:
             raise Mistake(f"data.target names {len(names)} columns ({', '.join(names)}): a class is one column.")
         labels = rows.table.frame[names[0]].to_numpy(dtype=str)
-        if (labels == "").any():
-            raise Mistake(f"{rows.table.where(int((labels == '').argmax()))}, column {names[0]}: the class is missing.")
+        if (gone := np.isin(np.char.lower(labels), NO_CLASS)).any():
+            raise Mistake(f"{rows.table.where(int(gone.argmax()))}, column {names[0]}: the class is missing.")
         refuse_two(rows, labels, f"classes in {names[0]}")
         return labels[rows.first]
 
@@ -193,7 +194,7 @@ class CSV(SequenceData):
         if isinstance(description.output, Horizon):
             return self._last_windows(rows, description.output)
         values, lengths = self._values(rows)
-        there = all(name in table.names for name in roles.targets)
+        there = all(name in table.names and (rows.table.frame[name] != "").any() for name in roles.targets)
         y = self._targets(rows) if there else None
         split = labelled.new_split(roles.kind, description.output, self.scaling.apply(values), lengths, y, str(path))
         return NewData(split, rows.names, labelled=there)

@@ -89,7 +89,9 @@ def by_position(items: Any, splits: Sequence[float]) -> dict[str, Any]:
 
 def check_splits(splits: Sequence[float]) -> None:
     """Refuse what is not three fractions above 0 that add up to 1."""
-    good = len(splits) == 3 and all(0 < s < 1 for s in splits) and abs(sum(splits) - 1) < 1e-6
+    listed = list(splits) if isinstance(splits, Sequence) and not isinstance(splits, str) else splits
+    numbers = isinstance(listed, list) and all(isinstance(s, int | float) for s in listed)
+    good = numbers and len(splits) == 3 and all(0 < s < 1 for s in splits) and abs(sum(splits) - 1) < 1e-6
     if not good:
-        raise Mistake(f"data.splits={list(splits)} is impossible: it must be three fractions, for train, val and test, "
+        raise Mistake(f"data.splits={listed} is impossible: it must be three fractions, for train, val and test, "
                       "each above 0, that add up to 1, e.g. [0.9,0.05,0.05].")  # fmt: skip

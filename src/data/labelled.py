@@ -44,7 +44,7 @@ def fill(
         names: of the values.
 
     Raises:
-        Mistake: when a part is empty, or a class is missing from train.
+        Mistake: when a part is empty, a class is missing from train, or there is one class alone.
     """
     for part, name in enumerate(PARTS):
         if not (parts == part).any():
@@ -119,6 +119,8 @@ def _output(
         scaling = Scaling.fit(y[parts == 0])
         return Values(y.shape[1], tuple(names), tuple(scaling.mean.tolist()), tuple(scaling.scale.tolist()))
     known = class_names(y)
+    if len(known) < 2:
+        raise Mistake(f"There is one class alone, {known[0]}: nothing is left to tell apart.")
     if missing := [name for name in known if name not in set(y[parts == 0].tolist())]:
         raise Mistake(
             f"The class {missing[0]} is missing from train: it stands {int((y == missing[0]).sum())} times in the "

@@ -66,12 +66,10 @@ def by_date(splits: Sequence[Any], times: pd.Series | None) -> np.ndarray:
         Mistake: when there are no times, or the two are none.
     """
     if times is None:
+        raise Mistake(f"data.splits={splits} goes by time, so the column of times must be given: data.time_column.")
+    if not isinstance(splits, Sequence) or len(splits) != 2:
         raise Mistake(
-            f"data.splits={list(splits)} goes by time, so the column of times must be given: data.time_column."
-        )
-    if len(splits) != 2:
-        raise Mistake(
-            f"data.splits={list(splits)} is impossible: it must be three fractions (train, val, test), the two times "
+            f"data.splits={splits} is impossible: it must be three fractions (train, val, test), the two times "
             "at "
             "which validation and test begin, the files of validation and test, a column's name, or a file of names."
         )

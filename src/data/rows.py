@@ -10,7 +10,7 @@ import pandas as pd
 from src.config import Mistake
 from src.data import times
 from src.data.plain import kept
-from src.data.table import Table
+from src.data.table import MISSING, Table
 
 
 @kept
@@ -102,8 +102,17 @@ def find_roles(
     if kind == "forecasting":
         features = features + [name for name in target if name not in features]
     if not features:
-        raise Mistake(f"{table.files[0]} has no column of numbers to read; its columns are {', '.join(table.names)}.")
+        raise _no_numbers(table)
     return Roles(kind, features, target or features, time, group)
+
+
+def _no_numbers(table: Table) -> Mistake:
+    cell = table.frame[table.names[-1]].iloc[0]
+    more = "; data.separator=space tells columns apart by blanks" if len(table.names) == 1 and " " in cell else ""
+    return Mistake(
+        f"{table.files[0]} has no column of numbers left to read; its columns are {', '.join(table.names)}, and "
+        f"{table.where(0)}, column {table.names[-1]}, holds {cell!r}{more}."
+    )
 
 
 def _inferred(table: Table, target: list[str], group: str | None) -> str:
@@ -122,7 +131,7 @@ def _inferred(table: Table, target: list[str], group: str | None) -> str:
 
 
 def _kind_of_labels(labels: pd.Series, number: int) -> str:
-    values = pd.to_numeric(labels, errors="coerce")
+    values = pd.to_numeric(labels[~labels.str.lower().isin(MISSING)], errors="coerce")
     whole = not values.isna().any() and bool((values == values.round()).all())
     classes = values.isna().any() or (whole and values.nunique() <= 20)
     return "classification" if classes and number == 1 else "regression"

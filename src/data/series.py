@@ -47,16 +47,26 @@ class Series:
 @kept
 @dataclass(frozen=True)
 class Scaling:
-    """What standardisation learned from the training rows: (features,) mean and standard deviation (1 where it is "
-    "0)."""
+    """What standardisation learned from training rows: (features,) mean and standard deviation (1 where it is 0)."""
 
     mean: np.ndarray
     scale: np.ndarray
 
     @classmethod
     def fit(cls, rows: np.ndarray) -> Scaling:
-        """Mean and standard deviation (divided by n) of each column of (rows, features)."""
-        scale = rows.std(0)
+        """Mean and standard deviation (divided by n) of each column of (rows, features).
+
+        Raises:
+            Mistake: when values are so large that their squares are no numbers.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            scale = rows.std(0)
+        if not np.isfinite(scale).all():
+            k = int(np.isfinite(scale).argmin())
+            raise Mistake(
+                f"Column {k + 1} of the values reaches {np.abs(rows[:, k]).max():.3g}, too large to be standardised: "
+                "give it in another unit."
+            )
         return cls(rows.mean(0), np.where(scale > 1e-12 * np.abs(rows).max(0, initial=0), scale, 1.0))
 
     def apply(self, rows: np.ndarray) -> torch.Tensor:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import logging
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from src.config import Mistake, nearest
+from src.data.dialect import counts, decimal_of, first_line, nameless_first_line, no_table
 
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "<na>", "nat", "null", "none", "-", "?"})
 # Names that need no quoting on a command line.
-SIGNS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "point": "."}
+SIGNS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "space": " ", "point": "."}
 log = logging.getLogger(__name__)
 
 
@@ -156,7 +153,7 @@ def read_table(
     Args:
         path: the file, also gzipped (``.gz``).
         separator: between cells, the character or its name in :data:`SIGNS`; None: the one of ``, ; TAB |`` that stands
-            most often in the first line.
+            most often in the first line. ``space`` is any number of blanks.
         decimal: ``point`` or ``comma``; None: a comma where the separator is none, and cells like ``1,5`` but none like
             ``1.5`` are there.
         encoding: of the text; the default reads UTF-8 with and without a byte-order mark.
@@ -167,7 +164,7 @@ def read_table(
     path = Path(path).expanduser()
     if not path.is_file():
         raise Mistake(f"data.path={path} is not a file: give the path of a CSV file.")
-    first = _first_line(path, encoding)
+    first = first_line(path, encoding)
     separator = SIGNS.get(separator or "", separator) or max(",;\t|", key=first.count)
     decimal = SIGNS.get(decimal or "", decimal)
     if len(separator) != 1 or decimal not in (None, ".", ","):
@@ -176,18 +173,18 @@ def read_table(
             "or "
             f"{', '.join(SIGNS)}."
         )
-    head = next(csv.reader([first], delimiter=separator), [])
-    nameless = bool(head) and all(_number(cell) for cell in head) and not _counts(head)
     try:
         frame = pd.read_csv(
-            path, sep=separator, dtype=str, keep_default_na=False, na_filter=False, encoding=encoding,
-            skip_blank_lines=False, header=None, index_col=False, low_memory=False, on_bad_lines="error",
+            path, sep=r"\s+" if separator == " " else separator, dtype=str, keep_default_na=False, na_filter=False,
+            encoding=encoding, skip_blank_lines=False, header=None, index_col=False, low_memory=False,
+            on_bad_lines="error",
         )  # fmt: skip
     except pd.errors.ParserError as error:
-        raise Mistake(f"{path} is not a table with the separator {separator!r}: {_one_line(error)}.") from error
+        raise Mistake(no_table(path, separator, error)) from error
     except pd.errors.EmptyDataError:
         raise Mistake(f"{path} is empty: it must be a table with a line of names and one row for each step.") from None
     frame = frame.fillna("").apply(lambda column: column.str.strip())
+    nameless = nameless_first_line(frame)
     names = [f"column_{k + 1}" for k in range(frame.shape[1])] if nameless else [str(n) for n in frame.iloc[0]]
     body = frame if nameless else frame.iloc[1:]
     lines = np.arange(len(frame))[0 if nameless else 1 :] + 1
@@ -198,14 +195,18 @@ def read_table(
             raise Mistake(f"{path} has two columns of the name {name}: rename one.")
     body.columns = pd.Index(names)
     if nameless:
-        notes.append(f"The first line holds numbers, so the columns are called {names[0]}, ... {names[-1]}.")
+        notes.append(
+            f"The first line holds no names but numbers, so the columns are called {', '.join(names[:3])}, ..."
+        )
     lines = body.index.to_numpy() + 1
     table = Table(body.reset_index(drop=True), [path], np.zeros(len(body), int), lines)
     if not len(body):
         raise Mistake(f"{path} has a line of names but no rows.")
     for sentence in notes:
         table.note(sentence)
-    table.decimal = decimal or _decimal(table, separator)
+    table.decimal = decimal or decimal_of(table.frame, separator)
+    if table.decimal != (decimal or "."):
+        table.note("Numbers were read with a decimal comma.")
     return table
 
 
@@ -227,22 +228,6 @@ def join(tables: Sequence[Table]) -> Table:
     return Table(frame, [table.files[0] for table in both], file, line, first.decimal, first.notes)
 
 
-def _first_line(path: Path, encoding: str) -> str:
-    opened: Any = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opened(path, "rt", encoding=encoding, newline="") as file:
-            first = file.readline()
-            while file.read(1 << 20):
-                pass
-    except (UnicodeDecodeError, LookupError) as error:
-        raise Mistake(
-            f"{path} is not text in the encoding {encoding} ({error}): name its own, e.g. data.encoding=cp1252."
-        ) from error
-    except (OSError, EOFError) as error:
-        raise Mistake(f"{path} cannot be read: {error}.") from error
-    return first.rstrip("\r\n")
-
-
 def _without_empty(
     frame: pd.DataFrame, names: list[str], lines: np.ndarray
 ) -> tuple[pd.DataFrame, list[str], list[str]]:
@@ -256,7 +241,7 @@ def _without_empty(
     frame = frame[~gone]
     for k, name in enumerate(names):
         column = frame[k]
-        if not name and _counts(list(column)):
+        if not name and counts(list(column)):
             notes.append(f"Column {k + 1}, which has no name and counts the rows, was left out.")
         elif not name and bool((column == "").all()):
             pass
@@ -265,29 +250,3 @@ def _without_empty(
         frame = frame.drop(columns=k)
     left = [names[k] or f"column_{k + 1}" for k in frame.columns]
     return frame, left, notes
-
-
-def _counts(cells: Sequence[str]) -> bool:
-    """Whether the cells are 0, 1, 2, ... or 1, 2, 3, ..."""
-    return any(list(cells) == [str(k + start) for k in range(len(cells))] for start in (0, 1))
-
-
-def _number(cell: str) -> bool:
-    return re.fullmatch(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", cell) is not None
-
-
-def _decimal(table: Table, separator: str) -> str:
-    if separator == ",":
-        return "."
-    cells = table.frame.head(1000).stack()
-    comma = cells.str.fullmatch(r"[+-]?\d+,\d+").any()
-    point = cells.str.fullmatch(r"[+-]?\d*\.\d+").any()
-    if comma and not point:
-        table.note("Numbers were read with a decimal comma.")
-        return ","
-    return "."
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text.removeprefix("Error tokenizing data. C error: ").rstrip(".")

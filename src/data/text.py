@@ -74,6 +74,8 @@ class Text(SequenceData):
         """Read the text, learn the vocabulary on train, count the baselines."""
         parts, self.checksum = self._documents(self.files())
         self.vocabulary = vocabulary = learn_vocabulary(parts["train"], self.min_count)
+        if len(vocabulary) < 2:
+            raise Mistake(f"data.min_count={self.min_count} leaves no {self.level} of {self.files()} known: lower it.")
         encoded = {part: [encode(document, vocabulary) for document in parts[part]] for part in PARTS}
         for part, documents in encoded.items():
             self.splits[part] = next_tokens(documents)
@@ -154,19 +156,20 @@ class Shakespeare(Text):
 
 
 def read_utf8(path: Path) -> tuple[str, bytes]:
-    """A file's text, without a byte order mark, and its bytes.
+    """A file's text, without a byte order mark and with ``\\n`` for every end of a line, and its bytes.
 
     Raises:
         Mistake: names the first byte that is not UTF-8.
     """
     raw = path.read_bytes()
     try:
-        return raw.decode("utf-8").removeprefix("\ufeff"), raw
+        text = raw.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise Mistake(
             f"{path} is not UTF-8: byte {error.start} (counted from 0) is 0x{raw[error.start]:02x} ({error.reason}); "
             "save the text as UTF-8."
         ) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n"), raw
 
 
 def tokenise(text: str, level: str) -> Sequence[str]:

@@ -12,6 +12,7 @@ from src.config import Mistake
 from src.data.table import MISSING, Table
 
 WORDS = ("date", "time", "datetime", "timestamp", "date_time", "ds", "step", "time_step", "year")
+COUNTERS = ("frame", "index", "idx", "t")  # times only where they rise: T may be a temperature
 CLOCK = r"\d{1,2}:\d\d"
 # Rows after which the day (or week, or year) comes round again, by how far rows are apart.
 SEASONS = {"15min": 96, "30min": 48, "1h": 24, "1D": 7, "7D": 52}
@@ -38,7 +39,11 @@ def read_times(table: Table, names: Sequence[str], day_first: bool | None = None
     if len(names) == 1:
         numbers, _ = table.parsed(name)
         if np.isfinite(numbers).all():
-            return pd.Series(numbers)
+            days = pd.to_datetime(cells, format="%Y%m%d", errors="coerce")
+            if not cells.str.fullmatch(r"(19|20)\d{6}").all() or days.isna().any():
+                return pd.Series(numbers)
+            table.note(f"{name} was read as days, year, month and day in eight digits.")
+            return days
     read = {first: _dates(cells, first) for first in ([False, True] if day_first is None else [day_first])}
     whole = {first: times for first, times in read.items() if not times.isna().any()}
     if not whole:
@@ -134,13 +139,22 @@ def time_columns(table: Table, group: str | None) -> list[str]:
     called = {name.lower(): name for name in reversed(table.names)}
     if "date" in called and "time" in called and bool(table.frame[called["time"]].head(20).str.match(CLOCK).all()):
         return [called["date"], called["time"]]
-    for word in WORDS:
+    for word in (*WORDS, *COUNTERS):
         if word in called and called[word] != group:
             name = called[word]
             of_group = [name] if group is None else [group, name]
-            if not table.is_numeric(name) or not table.frame.duplicated(of_group).any():
+            if not table.is_numeric(name):
+                return [name]
+            if not table.frame.duplicated(of_group).any() and (word in WORDS or _rises(table, name, group)):
                 return [name]
     first = table.names[0]
     dates = not table.is_numeric(first) and first != group
     some = table.frame[first].head(100)
     return [first] if dates and any(not _dates(some, day_first).isna().any() for day_first in (False, True)) else []
+
+
+def _rises(table: Table, name: str, group: str | None) -> bool:
+    """Whether the numbers of a column rise from row to row of every group."""
+    numbers = pd.Series(table.parsed(name)[0])
+    steps = numbers.diff()[1:] if group is None else numbers.groupby(table.frame[group]).diff().dropna()
+    return bool((steps > 0).all())

@@ -26,6 +26,8 @@ def read_wav(path: Path) -> tuple[int, np.ndarray]:
     """
     from scipy.io import wavfile
 
+    if not path.stat().st_size:
+        raise Mistake(f"{path} is empty (0 bytes).")
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", wavfile.WavFileWarning)

@@ -82,6 +82,10 @@ class WavFolder(WaveformData):
             if file.parent == self.path:
                 raise Mistake(f"{file} lies in no sub-folder of data.path, whose name would be its class.")
         self.names = tuple(sorted({file.parent.name for file in found}))
+        if len(self.names) < 2:
+            raise Mistake(
+                f"All files of {self.path} lie in folders called {self.names[0]}: classes must be two or more."
+            )
         chosen = named_parts(self.path, list(found)) or self._by_class(list(found))
         tables = {file: self._spectra(samples) for file, samples in found.items()}
         seen = torch.cat([tables[file] for file in chosen["train"]])

@@ -270,6 +270,12 @@ def test_without_groups_each_row_is_a_sequence(tmp_path):
     [
         (lambda f: f.assign(kind=["dog", *f.kind[1:]]), {}, r"line 3: the group t0 has two different classes in kind"),
         (lambda f: f.assign(kind=f.kind.where(f["take"] != "t4", "")), {}, r"column kind: the class is missing"),
+        (lambda f: f.assign(kind=f.kind.where(f["take"] != "t4", "NaN")), {}, r"column kind: the class is missing"),
+        (lambda f: f.assign(weight=f.weight.astype(object).where(f["take"] != "t4", "")), {"target": "weight"},
+         "column weight: the value is missing"),
+        (lambda f: f.assign(kind="cat"), {}, "one class alone, cat"),
+        (lambda f: f.assign(u=f.u * 1e200), {}, r"Column 1 of the values reaches .*e\+200, too large"),
+        (lambda f: f, {"splits": 0.8}, r"data\.splits=0\.8 is impossible"),
         (lambda f: f.assign(take=["", *f["take"][1:]]), {}, "line 2, column take: the group is missing"),
         (lambda f: f, {"target": "knid"}, r"data\.target=knid is not a column of .* \(did you mean kind\?\)"),
         (lambda f: f, {"group_column": "tak"}, r"data\.group_column=tak .*did you mean take"),
@@ -293,6 +299,15 @@ def test_what_is_broken_is_refused_in_a_sentence(tmp_path, change, options, word
     given = {"group_column": "take", "target": "kind", "features": ["u", "v"]} | options
     with pytest.raises(Mistake, match=words):
         data(tmp_path, change(takes()), **given).setup()
+
+
+@pytest.mark.parametrize("cell", ["1,234", "5 kW", "40%"])
+def test_where_no_column_holds_numbers_a_cell_is_shown(tmp_path, cell):
+    with pytest.raises(Mistake, match=rf"no column of numbers left to read.*mine\.csv, line 2, column load, holds '{cell}'\."):
+        data(tmp_path, hourly()[["when"]].assign(load=cell)).setup()
+    (tmp_path / "mine.csv").write_text("a b\n" + "1 2\n" * 40)
+    with pytest.raises(Mistake, match=r"holds '1 2'; data\.separator=space"):
+        CSV(path=str(tmp_path / "mine.csv")).setup()
 
 
 def test_options_that_are_none_are_refused_before_reading():
@@ -321,6 +336,8 @@ def test_new_groups_are_scaled_as_the_training_file_and_need_no_labels(tmp_path)
     new = built.new_data(str(tmp_path / "new.csv"))
     assert new.labelled
     assert new.split.targets.tolist() == [0, 1, 2, 0, 1]
+    other.assign(kind="").to_csv(tmp_path / "new.csv", index=False)
+    assert not built.new_data(str(tmp_path / "new.csv")).labelled
 
 
 def test_a_new_file_that_does_not_fit_is_refused(tmp_path):

@@ -83,7 +83,7 @@ def test_positions_are_cut_without_loss():
     assert parts == {"train": "abcdef", "val": "gh", "test": "ij"}
 
 
-@pytest.mark.parametrize("splits", [(0.9, 0.1), (0.9, 0.1, 0.0), (0.5, 0.4, 0.2), (1.2, -0.1, -0.1)])
+@pytest.mark.parametrize("splits", [(0.9, 0.1), (0.9, 0.1, 0.0), (0.5, 0.4, 0.2), (1.2, -0.1, -0.1), 0.8, "abc", "a"])
 def test_impossible_fractions_are_refused(splits):
     with pytest.raises(Mistake, match="three fractions"):
         check_splits(splits)

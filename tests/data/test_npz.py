@@ -157,7 +157,7 @@ def test_parts_can_be_stated_by_a_key_or_by_files(tmp_path, x):
         assert torch.equal(built.splits[name].targets, apart.splits[name].targets)
     with pytest.raises(Mistake, match=r"data\.splits=flod is not an array of .* \(did you mean fold\?\)"):
         data(tmp_path, {"splits": "flod"}, x=x, y=LABELS, fold=part).setup()
-    with pytest.raises(Mistake, match="fold must be 40 entries that say train, val or test"):
+    with pytest.raises(Mistake, match=r"fold has shape \(39,\); it must be 40 entries that say train, val or test"):
         data(tmp_path, {"splits": "fold"}, x=x, y=LABELS, fold=part[:-1]).setup()
 
 
@@ -203,7 +203,12 @@ def _with(array: np.ndarray, where: Any, value: float) -> np.ndarray:
         (lambda x: {"x": x, "y": LABELS, "lengths": np.full(N, 2.5)}, "40 whole numbers"),
         (lambda x: {"x": x, "y": LABELS, "lengths": np.full(N - 1, 2)}, "40 whole numbers"),
         (lambda x: {"x": np.full((N, TIME), -1), "y": LABELS}, r"x\[0, 0\] is -1, but a token"),
-        (lambda x: {"x": x, "y": np.array([{}] * N, dtype=object)}, "y is an array of Python objects"),
+        (lambda x: {"x": x, "y": np.array([{}] * N, dtype=object)}, r"y is an array of .* save y\.astype\(str\)"),
+        (lambda x: {"x": np.array([x[0], x[1, :3]], dtype=object), "y": LABELS}, "x is an array of Python .* pad the"),
+        (lambda x: {"x": x, "y": np.eye(N, 3, dtype=int)}, r"y of shape \(n,\), .* \(its rows of y hold 3 values\)"),
+        (lambda x: {"x": x, "y": LABELS * 0}, "one class alone, 0"),
+        (lambda x: {"x": x * 1e200, "y": LABELS}, "too large to be standardised"),
+        (lambda x: {"x": x, "y": LABELS, "s": np.arange(N)}, r"s\[0\] is '0', which must be train, val or test"),
         (lambda x: {"x": x, "y": _with(LABELS, 1, 9), "s": np.array(["train", "val", "test", *["train"] * 37])},
          "class 9 is missing from train"),
     ],

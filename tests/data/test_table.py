@@ -78,6 +78,31 @@ def test_a_first_line_of_numbers_is_no_header_unless_it_counts(tmp_path):
     assert read_table(write(tmp_path, "0,1\n3,4\n")).names == ["0", "1"]
 
 
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("2020-01-01,1.5\n2020-01-02,2.5\n", False),
+        ("01.02.2020;1,5\n02.02.2020;2,5\n", False),
+        ("5.1,3.5,rose\n4.9,3.0,lily\n", False),
+        ("country,2000,2001\nhere,5,6\n", True),
+        ("sample,400.5,401.0\ns1,5,6\n", True),
+        ("2020-01-01,2020-01-02\n5,6\n", True),
+        ("a,b\nx,y\n", True),
+        (",0,1\n0,5,6\n", True),
+    ],
+)
+def test_a_first_line_like_the_second_is_a_row(tmp_path, text, named):
+    table = read_table(write(tmp_path, text))
+    assert ("column_1" not in table.names) == named
+    assert len(table.frame) == text.count("\n") - named
+    assert any("no names" in note for note in table.notes) != named
+
+
+def test_blanks_tell_columns_apart_where_that_is_asked(tmp_path):
+    path = write(tmp_path, "  a    b\n  1  2.5\n -3  4\n")
+    assert read_table(path, separator="space").numbers(["a", "b"]).tolist() == [[1, 2.5], [-3, 4]]
+
+
 def test_truth_values_are_numbers(tmp_path):
     table = read_table(write(tmp_path, "a\nTrue\nfalse\nTRUE\n"))
     assert table.is_numeric("a")
@@ -131,6 +156,10 @@ def test_the_value_before_never_comes_from_another_series(tmp_path):
         ("a,b\n1,2,3\n4,5,6\n", "line 2"),
         ("a,a\n1,2\n", "two columns of the name a"),
         (b"a,\xb0\n1,2\n", "not text in the encoding utf-8-sig.*data.encoding=cp1252"),
+        ("made by a logger\na,b\n1,2\n", r"line 2: there are 2 cells, but the first line, .* has 1 \(separator ','\)"),
+        (b"a,b\n1,2\n3,\x004\n", "holds a zero byte"),
+        (b"PK\x03\x04...", "is a spreadsheet or a zip archive: export the table as CSV"),
+        (gzip.compress(PLAIN.encode()), r"is gzipped: its name must end in \.gz"),
     ],
 )
 def test_what_is_no_table_is_refused(tmp_path, text, words):

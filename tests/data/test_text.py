@@ -103,6 +103,13 @@ def test_a_byte_order_mark_is_no_character(tmp_path):
     assert load(path)[1].output.names == (UNKNOWN, "a", "b")
 
 
+@pytest.mark.parametrize("end", [b"\r\n", b"\r"])
+def test_a_line_ends_in_one_character_wherever_it_was_written(tmp_path, end):
+    path = tmp_path / "text.txt"
+    path.write_bytes((b"ab" + end) * 50)
+    assert load(path)[1].output.names == (UNKNOWN, "\n", "a", "b")
+
+
 def test_the_first_broken_byte_is_named(tmp_path):
     path = tmp_path / "latin1.txt"
     path.write_bytes("ä".encode() + b"b" * 10 + "é".encode("latin-1") + b"c" * 90)
@@ -121,6 +128,9 @@ def test_what_is_too_short_or_impossible_is_refused(tmp_path):
         Text(path=str(path))
     with pytest.raises(Mistake, match="is not there"):
         load(tmp_path / "missing")
+    path.write_text("abcdefgh" * 20)
+    with pytest.raises(Mistake, match=r"data\.min_count=1000 leaves no char of .*short\.txt known"):
+        Text(path=str(path), chunk=10, min_count=1000).setup()
     for i, text in enumerate(["abc", "abc", "a"]):
         (tmp_path / "f").mkdir(exist_ok=True)
         (tmp_path / "f" / f"{i}.txt").write_text(text)

@@ -47,6 +47,13 @@ def test_numbers_are_times_too(tmp_path):
     assert read_times(table(tmp_path, ["1990", "1991"]), ["t"]).tolist() == [1990.0, 1991.0]
 
 
+def test_days_in_eight_digits_are_days_where_all_are(tmp_path):
+    days = table(tmp_path, ["20200228", "20200229", "20200301"])
+    assert read_times(days, ["t"]).diff()[1:].tolist() == [pd.Timedelta("1D")] * 2
+    assert any("eight digits" in note for note in days.notes)
+    assert read_times(table(tmp_path, ["20200228", "20200230"]), ["t"]).tolist() == [20200228, 20200230]
+
+
 def test_offsets_that_change_are_read_as_utc(tmp_path):
     source = table(tmp_path, ["2020-10-25 02:30:00+02:00", "2020-10-25 02:30:00+01:00"])
     found = read_times(source, ["t"])
@@ -107,6 +114,8 @@ def test_the_column_of_times_is_found_by_name_or_by_what_stands_first(tmp_path):
     assert found(["x", "y"], "kind") == []
     assert found(["1", "2"], "a1") == []
     assert found(["8", "9", "8"], "time") == [], "hours of the day are no times"
+    assert found(["0", "0.1", "0.2"], "t") == ["t"]
+    assert found(["20.5", "19.8", "20.1"], "T") == [], "temperatures neither"
     assert found(["2020-01-01", "2020-01-01"], "date") == ["date"], "and dates that stand twice are refused later"
     assert found(["2020-01-01", "2020-01-01"], "date", "date") == []
 

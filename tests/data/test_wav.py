@@ -56,7 +56,7 @@ def test_another_sampling_rate_is_named(tmp_path):
     assert (rate, list(found)) == (8000, ["a.wav", "b.wav"])
 
 
-@pytest.mark.parametrize("content", [b"", b"ID3 no wave at all", b"RIFF\x04\x00\x00\x00WAVE"])
+@pytest.mark.parametrize("content", [b"ID3 no wave at all", b"RIFF\x04\x00\x00\x00WAVE"])
 def test_what_is_no_wav_file_is_named(tmp_path, content):
     (tmp_path / "x.wav").write_bytes(content)
     with pytest.raises(Mistake, match=r"x\.wav cannot be read"):
@@ -72,6 +72,9 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path, missing):
 
 
 def test_no_samples_and_samples_that_are_no_numbers_are_refused(tmp_path):
+    (tmp_path / "x.wav").touch()
+    with pytest.raises(Mistake, match=r"x\.wav is empty \(0 bytes\)"):
+        read_wav(tmp_path / "x.wav")
     wavfile.write(tmp_path / "empty.wav", 8000, SAMPLES[:0])
     with pytest.raises(Mistake, match="no samples"):
         read_wav(tmp_path / "empty.wav")

@@ -115,6 +115,9 @@ def test_what_is_broken_is_named(tmp_path):
     write(tmp_path, {"val/short.wav": noise(0, 29)})
     with pytest.raises(Mistake, match=r"short\.wav has 29 samples.*at least 30"):
         WavFolder(path=str(tmp_path)).setup()
+    write(tmp_path / "one", {f"x/{i}.wav": noise(i, 400) for i in range(3)})
+    with pytest.raises(Mistake, match="lie in folders called x: classes must be two or more"):
+        WavFolder(path=str(tmp_path / "one"), task="classification").setup()
     with pytest.raises(Mistake, match=r"data\.window=25 and data\.hop=10"):
         WavFolder(path=str(tmp_path), window=25)
     with pytest.raises(Mistake, match=r"data\.task=speech is unknown"):
