@@ -303,7 +303,7 @@ def test_what_is_broken_is_refused_in_a_sentence(tmp_path, change, options, word
 
 @pytest.mark.parametrize("cell", ["1,234", "5 kW", "40%"])
 def test_where_no_column_holds_numbers_a_cell_is_shown(tmp_path, cell):
-    with pytest.raises(Mistake, match=rf"no column of numbers left to read.*mine\.csv, line 2, column load, holds '{cell}'\."):
+    with pytest.raises(Mistake, match=rf"no column of numbers .*mine\.csv, line 2, column load, holds '{cell}'\."):
         data(tmp_path, hourly()[["when"]].assign(load=cell)).setup()
     (tmp_path / "mine.csv").write_text("a b\n" + "1 2\n" * 40)
     with pytest.raises(Mistake, match=r"holds '1 2'; data\.separator=space"):
