@@ -45,4 +45,5 @@ def save(figure: Figure, path: Path) -> list[Path]:
         metadata: dict[str, Any] = {"Date": None} if file.suffix == ".svg" else {"Software": None}
         with look():
             figure.savefig(file, metadata=metadata)
+        figure.set_layout_engine("none")  # what was laid out for the first file stays
     return files

@@ -198,6 +198,13 @@ def test_a_part_may_be_missing(name: str, summary: Summary) -> None:
         assert f"run-{run.id}" in found.ids
 
 
+def test_what_a_table_cannot_say_is_not_spoken_of() -> None:
+    found = Text(page_of(table_only()))
+    assert "costs" not in found.ids
+    assert "published" not in found.text
+    assert "margin" not in found.text
+
+
 def test_files_beside_the_page(summary: Summary, tmp_path: Path) -> None:
     files = write_report(summary, tmp_path)
     kinds = ("points", "differences", "learning", "tuning", "cost")
@@ -361,7 +368,7 @@ def test_figures_follow_when_the_light_goes_out(tab: Browser, file: Path) -> Non
 
 @needs_browser
 def test_nothing_moves_while_the_page_is_drawn(tab: Browser, file: Path) -> None:
-    tab.open(file, 390)
+    tab.open(file, 1280, height=5000)  # only what is in sight counts
     shift = """new Promise((done) => { let sum = 0;
       new PerformanceObserver((list) => { for (const e of list.getEntries()) sum += e.value; })
         .observe({ type: "layout-shift", buffered: true });

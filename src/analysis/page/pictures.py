@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from src.analysis.page.along import along_axes
 from src.analysis.page.answers import difference_chart, point_chart
 from src.analysis.page.training import cost_charts, learning_charts, tuning_charts
-from src.analysis.summary import Across, Summary
+from src.analysis.summary import Across, Summary, Task
 from src.figures import curves
 from src.figures.chart import Chart
 
@@ -43,16 +43,13 @@ def pictures(summary: Summary) -> list[Pictures]:
         Pictures(
             "points",
             "Every run",
-            "One point for each final run, beside it the mean with its 95 % interval over seeds. Short lines are "
-            "published figures (dotted: not confirmed); hollow points are no better than the trivial baseline.",
+            _how_to_read_points(tasks),
             [point_chart(task, runs) for task in tasks if any(m.points for m in task.models)],
         ),
         Pictures(
             "differences",
             "Paired differences",
-            "A pair shares its seed: split, order of the batches and noise. To the right of zero the first model is "
-            "better. The heavy bar is the interval that the answer uses, the thin one is over seeds and test sequences "
-            "together; inside the shaded margin a difference does not matter in practice.",
+            _how_to_read_differences(tasks),
             [difference_chart(task, runs) for task in tasks if any(c.n for c in task.comparisons)],
         ),
         Pictures(
@@ -100,6 +97,25 @@ def model_names(summary: Summary) -> list[str]:
     return list(
         dict.fromkeys([m.model for task in summary.tasks for m in task.models] + [r.model for r in summary.runs])
     )
+
+
+def _how_to_read_points(tasks: list[Task]) -> str:
+    words = ["One point for each final run, beside it the mean with its 95 % interval over seeds."]
+    if any(task.references for task in tasks):
+        words.append("Short lines are published figures (dotted: not confirmed).")
+    if any(model.chance for task in tasks for model in task.models):
+        words.append("Hollow points are no better than the trivial baseline.")
+    return " ".join(words)
+
+
+def _how_to_read_differences(tasks: list[Task]) -> str:
+    words = ["A pair shares its seed: split, order of the batches and noise."]
+    words.append("To the right of zero the first model is better. The heavy bar is the interval that the answer uses.")
+    if any(c.sequences for task in tasks for c in task.comparisons):
+        words.append("The thin one is over seeds and test sequences together.")
+    if any(task.margin is not None for task in tasks):
+        words.append("Inside the shaded margin a difference does not matter in practice.")
+    return " ".join(words)
 
 
 def _together(across: Across | None) -> list[Chart]:

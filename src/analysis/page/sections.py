@@ -9,6 +9,8 @@ from src.analysis.page import statistics, tables
 from src.analysis.page.words import NOTHING, moment, number, place
 from src.analysis.summary import Across, Plan, Summary
 
+BESIDE = "Beside this page lie the figures as SVG and PNG (figures/), and summary.json, runs.csv and pairs.csv."
+
 
 @dataclass(frozen=True)
 class Section:
@@ -61,7 +63,7 @@ def sections(summary: Summary) -> list[Section]:
         Section("choice", "How settings were chosen", tables=[t] if (t := tables.tuning_table(summary)) else []),
         _plan(summary),
         Section("runs", "All runs", tables=[tables.run_table(summary)] if summary.runs else []),
-        Section("reproduce", "Make it again", commands=summary.commands),
+        Section("reproduce", "Make it again", [BESIDE], commands=summary.commands),
         Section("changes", "What would change the conclusion", lists=changes),
     ]
     return [section for section in every if not section.empty]

@@ -62,7 +62,7 @@ class Table:
 
 def cost_table(task: Task) -> Table | None:
     """What every model cost on one task; None where no run says."""
-    if not any(m.cost or m.parameters for m in task.models):
+    if all(value is None for m in task.models for value in (*m.cost.values(), *m.parameters.values())):
         return None
     columns = ["model", "hidden size", "effective parameters", "recurrent", "total", "per epoch", "to the best epoch"]
     columns += ["whole run", "epochs", "updates", "peak memory (MB)", "on a shared machine", "kernels"]
