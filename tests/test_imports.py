@@ -36,6 +36,7 @@ FLOORS: list[dict[str, str]] = [
         "compare": "analysis config",
         "dashboard": "analysis studies training config",
         "overhead": "benchmarking config",
+        "cost": "benchmarking config",
         "status": "studies config",
         "export": "exporting runs data config",
         "generate": "generating runs config streams",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from rich.table import Table
 
 from src.benchmarking import results
 from src.benchmarking.figure import draw
-from src.benchmarking.measure import measure
+from src.benchmarking.measure import Show, measure
 from src.benchmarking.settings import read_settings
 from src.benchmarking.tables import facts, for_screen, markdown, put_into, read_page
 from src.config import plain
@@ -29,6 +30,20 @@ def measured(cfg: DictConfig) -> dict[str, Any]:
     settings = read_settings(cfg)
     if cfg.table is not None:
         read_page(Path(cfg.table), settings.peers)  # refused before the measurement, not after it
+    return with_progress(plain(cfg), settings.device, lambda show: measure(settings, show))
+
+
+def with_progress(
+    settings: dict[str, Any], device: str, work: Callable[[Show], dict[str, Any]], module: str = "src.benchmark"
+) -> dict[str, Any]:
+    """Measure behind a progress bar, and put beside the result what must be known of it.
+
+    Args:
+        settings: the resolved config.
+        device: where is measured.
+        work: is called with what draws the bar.
+        module: the command.
+    """
     started, threads = time.time(), torch.get_num_threads()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     try:
@@ -39,10 +54,10 @@ def measured(cfg: DictConfig) -> dict[str, Any]:
             def show(what: str, share: float) -> None:
                 bar.update(task, description=what, completed=share, refresh=True)
 
-            found = measure(settings, show)
+            found = work(show)
     finally:
         torch.set_num_threads(threads)
-    return results.surroundings(plain(cfg), settings.device, started) | found
+    return results.surroundings(settings, device, started, module) | found
 
 
 def publish(result: dict[str, Any], directory: str | None, page: str | None) -> None:

@@ -37,17 +37,20 @@ from src.runs import machine
 SCHEMA = 1
 
 
-def surroundings(settings: dict[str, Any], device: str, started: float) -> dict[str, Any]:
+def surroundings(
+    settings: dict[str, Any], device: str, started: float, module: str = "src.benchmark"
+) -> dict[str, Any]:
     """Everything that a result says beside its measurements.
 
     Args:
         settings: the resolved config.
         device: where it was measured.
         started: seconds since 1970.
+        module: the command.
     """
     return {
         "schema": SCHEMA,
-        "command": shlex.join(["python", "-m", "src.benchmark", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", module, *sys.argv[1:]]),
         "started": time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(started)),
         "minutes": (time.time() - started) / 60,
         "versions": machine.versions(),
