@@ -2,6 +2,7 @@
 
 ``make test-cluster`` runs this file as root in a network namespace that has nothing but the loopback device. The two
 GPUs are pretended: what is tested is where jobs are put. Ray runs from an environment of its own, ``RAY_PYTHON``.
+``make test-cluster STUDY=music`` takes another study, whose data must be here.
 """
 
 import os
@@ -19,7 +20,15 @@ from src.runs.record import find_runs
 from tests.cluster.slurm import slurm
 
 ROOT = Path(__file__).resolve().parents[2]
-STUDY = ("experiments=smoke", "logger=csv", "trainer.max_steps=40")
+STUDIES = {
+    "smoke": ("experiments=smoke", "trainer.max_steps=40"),
+    "music": (
+        "experiments=chung2014_music", "study.only.data=[jsb_chorales]", "study.only.arms=[main]", "study.pairs=2",
+        "study.tuning.draws={optimizer.lr:{number:2}}", "study.tuning.repeat.best=1", "study.tuning.repeat.seeds=1",
+        "+study.tuning.extensions=0", "trainer.max_steps=30",
+    ),
+}  # fmt: skip
+STUDY = (*STUDIES[os.environ.get("STUDY", "smoke")], "logger=csv")
 PLAIN = ("model=gru,lstm", "seed=0,1", "model.hidden_size=4", "trainer.max_epochs=1", "logger=csv", "test=false",
          "trainer.enable_progress_bar=false")  # fmt: skip
 SLURM = ("hydra/launcher=slurm", "hydra.launcher.mem_gb=2", "hydra.launcher.timeout_min=30")
