@@ -84,7 +84,7 @@ def power_same_at_least(difference: float, sd: float, margin: float, pairs: np.n
 def power_same(difference: float, sd: float, margin: float, pairs: int, alpha: float) -> float:
     """Power of the two one-sided tests that a mean difference lies within the margins.
 
-    The probability that mean plus and minus t s / sqrt n lies within them: given s the mean is normal, and s is averaged
+    The probability that mean plus and minus t s / sqrt n lies within them: given s the mean is normal; s is averaged
     over 2,000 quantiles of its own distribution (scipy's chi2, norm and t; Phillips, "Power of the two one-sided tests
     procedure", Journal of Pharmacokinetics and Biopharmaceutics 18, 1990).
 

@@ -230,8 +230,9 @@ def test_over_both_it_covers_what_other_test_sequences_would_give() -> None:
 def test_seeds_and_sequences_are_drawn_independently_where_there_are_as_many() -> None:
     """Effects that only add up: the variances do so too, and no covariance comes in."""
     rng = np.random.default_rng(6)
-    of_seeds, of_sequences = rng.normal(0, 1, (20, 1)), rng.normal(0, 1, (1, 20))
-    both = crossed_intervals(of_seeds + of_sequences[:, np.argsort(of_seeds[:, 0])], np.ones(20))[1]
+    of_seeds = rng.normal(0, 1, (20, 1))
+    of_sequences = of_seeds.T  # one draw for both would double the width
+    both = crossed_intervals(of_seeds + of_sequences, np.ones(20))[1]
     parts = [crossed_intervals(np.broadcast_to(of_seeds, (20, 20)), np.ones(20))[0]]
     parts += [crossed_intervals(np.broadcast_to(of_sequences, (20, 20)), np.ones(20))[1]]
     widths = [part.high - part.low for part in parts]

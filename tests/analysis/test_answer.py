@@ -1,0 +1,161 @@
+"""From a study to its summary: what would change the answer, all data sets together, the tuning, the commands."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from src.analysis.answer import summarise
+from src.analysis.asked import asked
+from src.analysis.collect import Collection, collect
+from src.analysis.compare import adjusted, compare
+from src.analysis.models import sum_up
+from src.analysis.summary import Comparison, Point, Run, Summary, Task
+from tests.analysis.fake import fake_study
+
+
+def compared(differences: list[float], margin: float = 0.05) -> Comparison:
+    """The comparison of two models whose pairs differ so."""
+    points = [
+        [Point(s, 8.0 + 0.1 * s + (d if of == "b" else 0.0), f"{of}{s}", "finished") for s, d in enumerate(differences)]
+        for of in "ab"
+    ]
+    a, b = sum_up("gru", [], points[0], []), sum_up("lstm", [], points[1], [])
+    task = Task("jsb", "main", "test/nll", "nats", "min", margin, [a, b], [])
+    task = Task(
+        "jsb", "main", "test/nll", "nats", "min", margin, [a, b], [compare(task, a, b, primary=True, sequences={})]
+    )
+    return adjusted([task])[0].comparisons[0]
+
+
+def test_without_which_pair_the_verdict_would_be_another() -> None:
+    firm = compared([0.20, 0.21, 0.19, 0.22, 0.18, 0.20])
+    assert "No single pair decides it: without any one of them the verdict is the same." in firm.sensitivity
+    tipped = compared([0.20, 0.21, 0.19, 0.22, -0.6, 0.20])
+    assert tipped.verdict is not None
+    assert tipped.verdict.outcome == "undecided"
+    assert "1 of 6 pairs could tip it: without seed 4 the verdict is gru better." in tipped.sensitivity
+
+
+@pytest.mark.parametrize(
+    "differences", [[0.2, 0.25, 0.15, 0.3, 0.2], [0.01, -0.01, 0.02, 0.0, -0.02], [0.2, -0.1, 0.15, 0.1]]
+)
+def test_the_margin_that_would_tip_it_does(differences: list[float]) -> None:
+    """A hair to either side of the number in the sentence, the verdict is the one that it promises."""
+    found = compared(differences)
+    (sentence,) = [s for s in found.sensitivity if "margin above" in s or "every margin below" in s]
+    number = float(next(word for word in sentence.split() if word.startswith("0.")))
+    outcomes = [compared(differences, number * factor).verdict for factor in (0.99, 1.01)]
+    low, high = (v.outcome for v in outcomes if v is not None)
+    expected = {"better": ("better", "undecided"), "same": ("undecided", "same"), "undecided": ("undecided", "same")}
+    assert found.verdict is not None
+    assert (low, high) == expected[found.verdict.outcome]
+
+
+def test_a_test_that_disagrees_is_named() -> None:
+    """Four pairs: Wilcoxon's smallest p is 0.125, whatever t says."""
+    found = compared([0.20, 0.21, 0.19, 0.22])
+    assert (
+        "The signed-rank test alone does not reject equality (p = 0.12); the t interval excludes 0."
+        in found.sensitivity
+    )
+
+
+def test_a_verdict_that_holds_for_these_test_sequences_only(tmp_path: Path) -> None:
+    """The fake studies' test sequences do not favour anybody, so there it holds; here half of them favour B strongly."""
+    found = collect([fake_study(tmp_path / "planted", pairs=5, tuning=False)], "study")
+    first = summarise(found, asked(found)).tasks[0].comparisons[0]
+    assert any(s.startswith("It also holds for other test sequences") for s in first.sensitivity)
+    for run in found.runs:
+        if run.model == "lstm":
+            of = found.sequences[run.id]
+            swing = np.where(np.arange(of.number) % 2, 1.0, -1.0) * 3.0
+            swing -= (swing * of.columns["count"]).sum() / of.columns["count"].sum()
+            found.sequences[run.id].columns["loss"][:] += swing * of.columns["count"]
+    second = summarise(found, asked(found)).tasks[0].comparisons[0]
+    assert second.verdict is not None
+    assert second.verdict.winner == "gru"
+    assert any(s.startswith("It holds for these test sequences only") for s in second.sensitivity)
+
+
+# ------------------------------------------------------------------------------------------------ all data sets
+
+
+def many(tasks: int, models: tuple[str, ...] = ("gru", "lstm", "rnn")) -> Summary:
+    """On every data set gru is best, lstm second and rnn worst; higher numbered sets have larger units."""
+    rng = np.random.default_rng(0)
+    found = Collection("many", "runs", ["many"])
+    for t in range(tasks):
+        for seed in range(5):
+            for place, model in enumerate(models):
+                value = (1.0 + 0.2 * place + rng.normal(0, 0.01)) * 10.0**t
+                run = Run(f"{t}{model}{seed}", model, f"set{t:02d}", seed, metrics={"test/mse": value})
+                found.runs.append(Run(**{**vars(run), "baselines": {"mean/mse": 2.0 * 10.0**t}}))
+    return summarise(found, asked(found, models=["gru", "lstm"], margin=0.05))
+
+
+def test_below_ten_data_sets_only_verdicts_are_counted() -> None:
+    across = many(4).across
+    assert across is not None
+    assert (across.better, across.same, across.worse, across.undecided) == (4, 0, 0, 0)
+    assert across.ranks == {}
+    assert across.note == "Ranks, profiles and normalised scores need 10 complete data sets; there are 4."
+    assert many(1).across is None
+
+
+def test_from_ten_data_sets_on_there_are_ranks_and_scores() -> None:
+    across = many(10).across
+    assert across is not None
+    assert across.ranks == {"gru": 1.0, "lstm": 2.0, "rnn": 3.0}
+    assert across.friedman["p"] < 1e-3
+    # The unit cancels: the best model's mean is at 1, the trivial baseline at 0.
+    assert across.iqm["gru"]["value"] == pytest.approx(1.0, abs=0.02)
+    assert across.iqm["rnn"]["value"] == pytest.approx(0.6, abs=0.02)
+    assert across.profile["rnn"][across.thresholds.index(0.5)] == 1.0
+    assert across.profile["rnn"][across.thresholds.index(0.7)] == 0.0
+
+
+# ------------------------------------------------------------------------------------------------------ the rest
+
+
+def test_the_tuning_is_shown_whole(tmp_path: Path) -> None:
+    found = collect([fake_study(tmp_path / "planted", pairs=2)], "study")
+    (tuning,) = summarise(found, asked(found)).tuning
+    assert tuning.counts == {"gru": 3, "lstm": 3}
+    assert tuning.chosen == {"gru": {"optimizer.lr": 0.003}, "lstm": {"optimizer.lr": 0.003}}
+    assert tuning.ranges == {"optimizer.lr": [1e-4, 3e-2]}
+    assert sorted({t.values["optimizer.lr"] for t in tuning.trials if t.phase == "trial"}) == [0.0004, 0.003, 0.011]
+    assert sum(t.phase == "repeat" for t in tuning.trials) == 2
+    assert all(t.value is not None for t in tuning.trials)
+    assert tuning.candidates["gru"][0]["runs"][0] in {t.run for t in tuning.trials}
+
+
+def test_commands_counts_and_plan(tmp_path: Path) -> None:
+    found = collect([fake_study(tmp_path / "planted", pairs=2)], "study")
+    summary = summarise(found, asked(found))
+    assert [line["command"] for line in summary.commands] == [
+        "git checkout a57abe2674de0fe9ca5213930121fc4b466411d1",
+        "python -m src.train -m experiments=planted",
+        "python -m src.compare study=planted",
+        "python -m src.compare study=planted pack=experiments/planted",
+    ]
+    assert summary.counts == {"final": {"finished": 4}, "repeat": {"finished": 2}, "trial": {"finished": 6}}
+    assert summary.seconds == 12 * 12.0
+    assert summary.plan is not None
+    assert (summary.plan.question, summary.plan.pairs) == ("Which of the two is better?", {"jsb_chorales": 2})
+
+
+def test_a_summary_is_json_without_what_json_does_not_have(tmp_path: Path) -> None:
+    found = collect([fake_study(tmp_path / "planted", pairs=2, tuning=False)], "study")
+    found.runs[0].metrics["test/perplexity"] = float("inf")
+    text = summarise(found, asked(found)).to_json()
+    assert "Infinity" not in text
+    assert "NaN" not in text
+
+
+def test_published_figures_and_baselines_stand_beside(tmp_path: Path) -> None:
+    found = collect([fake_study(tmp_path / "planted", pairs=2, tuning=False)], "study")
+    task: Any = summarise(found, asked(found)).tasks[0]
+    assert task.baselines == {"unigram": 11.09, "markov": 10.49}
+    assert {(r.model, r.state) for r in task.references} >= {("gru", "confirmed"), ("gru", "unconfirmed")}
