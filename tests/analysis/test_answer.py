@@ -63,7 +63,7 @@ def test_a_test_that_disagrees_is_named() -> None:
 
 
 def test_a_verdict_that_holds_for_these_test_sequences_only(tmp_path: Path) -> None:
-    """The fake studies' test sequences do not favour anybody, so there it holds; here half of them favour B strongly."""
+    """The fake studies' test sequences favour nobody, so there it holds; here half of them favour B strongly."""
     found = collect([fake_study(tmp_path / "planted", pairs=5, tuning=False)], "study")
     first = summarise(found, asked(found)).tasks[0].comparisons[0]
     assert any(s.startswith("It also holds for other test sequences") for s in first.sensitivity)
