@@ -1,6 +1,8 @@
 """Piano rolls: read, batched, and their baselines against a closed form and the published table."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -134,3 +136,28 @@ def test_the_real_sets_are_what_was_measured(name, tmp_path):
         assert padding([sampler.lengths[rows] for rows in sampler]) < most
     assert sorted(torch.cat(sampler.batches()).tolist()) == list(range(pieces[0]))
     assert data.notes["train/padding"] < most
+
+
+MEMORY = """
+import sys
+from pathlib import Path
+import pytorch_lightning
+from src.data.music import Music
+
+def peak():
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+
+before = peak()
+Music(name="musedata", data_dir=sys.argv[1], cache_dir=sys.argv[2], batch_size=8).setup()
+print((peak() - before) / 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+@needs("music/MuseData.mat")
+def test_the_largest_set_is_loaded_in_little_memory(tmp_path):
+    # In a process of its own: a peak is never forgotten.
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, str(DATA), str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert 20 < float(done.stdout) < 600, "the rolls alone take 33 MB"
