@@ -14,7 +14,7 @@ import secrets
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,12 @@ RULES: dict[str, _Rule] = {
     "seed": _whole(0),
     "threads": _whole(1),
     "test": _one_of(True, False),
+    "compile": _one_of(None, True),  # null and not false, so that runs keep the identity that they had before
     "sequence": _whole(0),
+    "sequences": _whole(1),
+    "shown": _whole(1),
+    "jacobians": _whole(0),
+    "solved_below": _number(0, 1, open_low=True),
     "prime": _whole(1),
     "steps": _whole(1),
     "temperature": _number(0, open_low=True),
@@ -262,11 +267,14 @@ def command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
         print(f"{twice} is given twice on the command line, and only one of the two would count.", file=sys.stderr)
         sys.exit(1)
 
+    from hydra.core.hydra_config import HydraConfig
+
     failed: list[Exception] = []
 
     def job(cfg: DictConfig) -> Any:
         try:
             check(cfg)
+            refuse_width_beside_budget(cfg, HydraConfig.get().overrides.task)
             if "threads" in cfg:  # before torch is imported: jobs that take all cores each would fight over them
                 os.environ |= dict.fromkeys(THREADS, str(cfg.threads))
             return task(cfg)
@@ -292,6 +300,19 @@ def command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
     finally:
         if not full:
             os.environ.pop("HYDRA_FULL_ERROR", None)
+
+
+def refuse_width_beside_budget(cfg: DictConfig, overrides: Iterable[str]) -> None:
+    """Refuse a width that is asked for beside a budget, which would decide it without a word.
+
+    Raises:
+        Mistake: both are given.
+    """
+    given = {str(override).lstrip("+").partition("=")[0] for override in overrides}
+    if "model.hidden_size" in given and OmegaConf.select(cfg, "model.budget") is not None:
+        raise Mistake(
+            "model.budget decides the width, so model.hidden_size cannot be given beside it: drop one of them."
+        )
 
 
 def given_twice(arguments: list[str]) -> str | None:

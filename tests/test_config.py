@@ -110,6 +110,14 @@ def test_booleans_are_no_numbers() -> None:
         check(OmegaConf.create({"seed": True}))
 
 
+@pytest.mark.usefixtures("here")
+def test_a_width_beside_a_budget(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["train", "model.hidden_size=8", "model.budget=900"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err.startswith("model.budget decides the width, so model.hidden_size cannot be given")
+
+
 def test_given_twice() -> None:
     assert given_twice(["run=a", "run=b"]) == "run"
     assert given_twice(["-m", "seed=0,1", "model=gru"]) is None
