@@ -34,12 +34,15 @@ def summarise(found: Collection, wanted: Asked) -> Summary:
     tuned = tunings(found.runs, found.study)
     tasks: list[Task] = []
     problems = list(found.problems)
+    not_begun = []
     for data, arm in itertools.product(wanted.data, wanted.arms):
         runs = [run for run in compared if (run.data, run.arm) == (data, arm)]
-        if runs or (wanted.planned and data in (found.study.get("plan") or {}).get("data", {})):
+        if runs:
             task, untested = _task(data, arm, runs, found, wanted)
             problems += untested
             tasks.append(task)
+        elif wanted.planned and data in (found.study.get("plan") or {}).get("data", {}):
+            not_begun.append(data if len(wanted.arms) == 1 else f"{data} ({arm})")
     if not any(model.points for task in tasks for model in task.models):
         raise Mistake(_nothing(found, wanted))
     tasks = [_flagged(task, compared, tuned, wanted) for task in adjusted(tasks)]
@@ -47,6 +50,9 @@ def summarise(found: Collection, wanted: Asked) -> Summary:
     of_study = [*plan_flags(plan, compared), *wanted.flags]
     if found.study and len({study.get("plan_hash") for study in found.studies}) > 1:
         of_study.append(Flag("plan", "serious", "The folders hold different plans of this study; the newest counts."))
+    if not_begun:  # a study may be done in pieces: an empty table for each would hide what there is
+        words = f"The study has no final run yet of {', '.join(not_begun)}: the answer is for the rest."
+        of_study.append(Flag("missing", "serious", words))
     counts: dict[str, Counter[str]] = {}
     for run in found.runs:
         counts.setdefault(run.phase or "final", Counter())[run.status] += 1

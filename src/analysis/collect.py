@@ -39,6 +39,7 @@ class Collection:
         studies: the contents of the ``study.json`` files, of several machines or several studies.
         curves: by run id.
         sequences: of the test set, by run id; of runs that were tested.
+        planned: by study folder, the runs that belong to its plan as it is now.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Collection:
     studies: list[dict[str, Any]] = field(default_factory=list)
     curves: dict[str, Curve] = field(default_factory=dict)
     sequences: dict[str, Sequences] = field(default_factory=dict)
+    planned: dict[Path, set[str]] = field(default_factory=dict)
 
     @property
     def study(self) -> dict[str, Any]:
@@ -137,6 +139,13 @@ def _take_study(found: Collection, directory: Path) -> None:
         found.problems.append(Problem("unreadable", _near(path), f"study.json cannot be read: {error}."))
         return
     found.studies.append(content)
+    try:
+        planned = json.loads((directory / "planned.json").read_text())
+        now = {name for name, job in planned.items() if job.get("plan_hash") == content.get("plan_hash")}
+    except (OSError, ValueError, AttributeError):
+        return
+    if now:
+        found.planned[directory] = now
 
 
 def _take_run(found: Collection, directory: Path, keys: Sequence[str]) -> Run | None:
@@ -145,6 +154,10 @@ def _take_run(found: Collection, directory: Path, keys: Sequence[str]) -> Run | 
         if any((directory / name).exists() for name in REST):
             sentence = "There is no result.json: the run died before it began, or was copied in part."
             found.problems.append(Problem("unreadable", _near(directory), sentence))
+        return None
+    if directory.name not in found.planned.get(directory.parent, {directory.name}):
+        sentence = "It belongs to an earlier plan of the study, or to an earlier results version."
+        found.problems.append(Problem("stale", _near(directory), sentence))
         return None
     try:
         record = read_record(directory)

@@ -34,6 +34,7 @@ def compare(task: Task, a: Model, b: Model, *, primary: bool, sequences: Mapping
     test = signed_rank(pairs)
     seeds, both, note = over_sequences(task, pairs, sequences)
     r, saved = correlation(pairs)
+    label = task.data if task.arm == "main" else f"{task.data} ({task.arm})"
     return Comparison(
         a=a.model,
         b=b.model,
@@ -52,7 +53,7 @@ def compare(task: Task, a: Model, b: Model, *, primary: bool, sequences: Mapping
         saved=saved,
         probability=probability_better(pairs, (a.model, b.model)),
         wilcoxon=None if test is None else Wilcoxon(*test, p_holm=test[1], comparisons=1),
-        verdict=verdict(x, task.margin, (a.model, b.model), task.data, task.unit, lost),
+        verdict=verdict(x, task.margin, (a.model, b.model), label, task.unit, lost),
     )
 
 

@@ -142,7 +142,7 @@ class Problem:
     Args:
         kind: ``unreadable``, ``foreign`` (JSON, but no record of a run), ``nameless`` (a run that does not say its
             model, data or seed), ``duplicate`` (the same id again), ``incomplete`` (metrics.csv or sequences cannot be
-            read; the run itself counts).
+            read; the run itself counts), ``stale`` (of an earlier plan of its study).
         place: the file or directory.
         sentence: what is wrong.
     """

@@ -149,6 +149,18 @@ def test_a_run_whose_loss_is_no_number_has_diverged(tmp_path: Path) -> None:
     assert collect([tmp_path], "runs").runs[0].status == "diverged"
 
 
+def test_runs_of_an_earlier_plan_are_listed_and_not_pooled(tmp_path: Path) -> None:
+    study = fake_study(tmp_path / "smoke")
+    every = collect([study], "study")
+    now = json.loads((study / "study.json").read_text())["plan_hash"]
+    stale, *rest = sorted(path.parent.name for path in study.glob("*/result.json"))
+    planned = {name: {"plan_hash": now} for name in rest} | {stale: {"plan_hash": "of an earlier plan"}}
+    (study / "planned.json").write_text(json.dumps(planned))
+    found = collect([study], "study")
+    assert {run.directory for run in every.runs} - {run.directory for run in found.runs} == {str(study / stale)}
+    assert [(p.kind, p.place) for p in found.problems] == [("stale", str(study / stale))]
+
+
 def test_links_and_folders_of_wandb_are_not_followed(tmp_path: Path) -> None:
     directory = fake_run(tmp_path / "a")
     (tmp_path / "latest").symlink_to("a")
