@@ -1,4 +1,4 @@
-"""Look inside trained runs, side by side: ``python -m src.explain 'run=[DIR1,DIR2]'``."""
+"""Look inside trained runs, side by side: ``python -m src.explain 'run=[DIR1,DIR2]'``; or ``study=DIR``."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from src.config import command
+from src.config import Mistake, command
 
 
 def explain(cfg: DictConfig) -> list[Path]:
     """Measure and draw gates, saturation, horizons and gradients through time; forecasts where runs forecast.
+
+    With ``study`` instead of ``run``: the share of a study's runs that solve their task, against its length.
 
     Args:
         cfg: a config composed from ``conf/explain.yaml``.
@@ -19,23 +21,36 @@ def explain(cfg: DictConfig) -> list[Path]:
         The files.
 
     Raises:
-        Mistake: when a ``run`` is no run, lacks the checkpoint, or has no such sequence.
+        Mistake: when a ``run`` is no run, lacks the checkpoint, or has no such sequence; when a ``study`` has no runs
+            of data with a length.
     """
     import torch
 
     from src.explaining.files import write_numbers
     from src.explaining.forecasts import write_forecasts
+    from src.explaining.memory import memory_horizon
     from src.explaining.pictures import draw_all
     from src.explaining.run import Asked, explain_run, load_all
     from src.explaining.table import print_summary
 
     torch.set_num_threads(cfg.threads)
+    if cfg.study is not None:
+        return listed(memory_horizon(Path(cfg.output or cfg.study), Path(cfg.study), cfg.solved_below))
+    if cfg.run is None:
+        raise Mistake(
+            "run must be given, e.g. run=runs/2026-... or 'run=[runs/A,runs/B]'; or study=runs/memory_length."
+        )
     asked = Asked(cfg.split, cfg.sequence, cfg.sequences, cfg.steps, cfg.shown, cfg.jacobians)
     runs = [explain_run(label, run, asked) for label, run in load_all(as_list(cfg.run), cfg.ckpt)]
     folder = Path(cfg.output or runs[0].run.directory / "inside")
     files = write_numbers(folder, runs) + draw_all(folder, runs, asked)
     files += write_forecasts(folder, runs, asked.split, asked.sequence)
     print_summary(runs)
+    return listed(files)
+
+
+def listed(files: list[Path]) -> list[Path]:
+    """The files, printed."""
     for file in files:
         print(file)
     return files

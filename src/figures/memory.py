@@ -1,0 +1,71 @@
+"""How far back networks remember: the share of runs that solve a task against the length that it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from src.figures.axes import plain_log
+from src.figures.canvas import look, new_figure
+from src.figures.palette import styles
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Share(NamedTuple):
+    """How many of the runs of a model at one length solved the task.
+
+    Args:
+        length: steps.
+        solved: runs that did.
+        runs: all of them.
+        low: lower end of the interval of the share.
+        high: upper end.
+    """
+
+    length: int
+    solved: int
+    runs: int
+    low: float
+    high: float
+
+
+def draw_memory(tasks: Mapping[str, Mapping[str, Sequence[Share]]], criterion: str) -> Figure:
+    """A panel for each task, a line for each model, with intervals.
+
+    Args:
+        tasks: by name, then by model: shares in the order of the length.
+        criterion: what counts as solved, for the axis.
+    """
+    looks = styles(model for models in tasks.values() for model in models)
+    with look():
+        figure = new_figure(1 + 3.4 * len(tasks), 3.5)
+        panels = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
+        for axes, (task, models) in zip(panels, tasks.items(), strict=True):
+            for place, (model, shares) in enumerate(models.items()):
+                style, at = looks[model], np.array([share.length for share in shares])
+                rate = np.array([share.solved / share.runs for share in shares])
+                ends = np.array([(share.low, share.high) for share in shares])
+                beside = 1.03 ** (place - (len(models) - 1) / 2)  # so that bars do not hide one another
+                axes.errorbar(
+                    at * beside, rate, yerr=np.stack([rate - ends[:, 0], ends[:, 1] - rate]).clip(0), label=model,
+                    color=style.colour, marker=style.marker, linestyle=style.dash, capsize=2, elinewidth=0.9,
+                )  # fmt: skip
+            axes.set_xscale("log")
+            plain_log(axes.xaxis)
+            lengths = sorted({share.length for shares in models.values() for share in shares})
+            axes.set_xticks(lengths, [str(length) for length in lengths])
+            axes.set_xlim(lengths[0] / 1.2, lengths[-1] * 1.2)
+            axes.set_xlabel("length (steps)")
+            axes.set_title(task)
+        panels[0].set_ylim(-0.03, 1.03)
+        panels[0].set_ylabel(f"share of runs with\n{criterion}")
+        lines, labels = panels[0].get_legend_handles_labels()
+        number = sorted({share.runs for models in tasks.values() for shares in models.values() for share in shares})
+        many = f"{number[0]}" if len(number) == 1 else f"{number[0]} to {number[-1]}"
+        title = f"share with 95 % interval (Wilson), {many} run{'' if number == [1] else 's'} each"
+        figure.legend(lines, labels, loc="outside lower center", ncol=len(labels), title=title, title_fontsize=8)
+        return figure
