@@ -186,6 +186,8 @@ def test_figures_of_the_docs() -> None:
         said = power_same(0.0, 0.06, MARGIN, pairs, SAME)
         print(f"equal, SD 0.06, printed power {said:.2f}, {pairs} pairs: {dict(rates(0.0, pairs, many, sd=0.06))}")
         print(f"on the margin, SD 0.03, {pairs} pairs: {dict(rates(MARGIN, pairs, many, sd=0.03))}")
+    without, with_margin = rates(0.04, 29, many, sd=0.05, margin=None), rates(0.04, 29, many, sd=0.05)
+    print(f"difference 0.04, SD 0.05, 29 pairs, no margin: {dict(without)}, margin 0.05: {dict(with_margin)}")
 
 
 @pytest.mark.slow
