@@ -42,6 +42,7 @@ study:
   primary: {models: [gru, lstm], metric: test/acc, margin: 0.02}
 """
 RUNS = 4 + 2 + 4
+STUDY = ("-m", "experiments=quick", "logger=csv")
 
 
 @pytest.fixture
@@ -51,8 +52,7 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(place: Path, places: Path, *more: str, module: str = "src.train") -> subprocess.Popen[str]:
-    arguments = ["-m", "experiments=quick", "logger=csv", *more] if module == "src.train" else list(more)
+def start(place: Path, places: Path, *arguments: str, module: str = "src.train") -> subprocess.Popen[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "HYDRA"))}
     environment |= {
         "PYTHONPATH": str(ROOT),
@@ -93,12 +93,12 @@ def test_killed_at_random_moments_it_ends_as_if_undisturbed(place: Path, places:
     (undisturbed / "experiments").mkdir(parents=True)
     (undisturbed / "experiments" / "quick.yaml").write_text(PLAN)
     before = time.monotonic()
-    code, out, err = finish(start(undisturbed, places))
+    code, out, err = finish(start(undisturbed, places, *STUDY))
     took = time.monotonic() - before
     assert (code, "quick: 10 of 10 runs" in out) == (0, True), err
     chance = random.Random(0)
     for _ in range(3):
-        process = start(place, places)
+        process = start(place, places, *STUDY)
         time.sleep(took * chance.uniform(0.3, 0.9))
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -106,7 +106,7 @@ def test_killed_at_random_moments_it_ends_as_if_undisturbed(place: Path, places:
     finished = {
         path: text for path in place.rglob("result.json") if '"status": "finished"' in (text := path.read_text())
     }
-    code, out, err = finish(start(place, places))
+    code, out, err = finish(start(place, places, *STUDY))
     assert code == 0, err
     assert results(place) == results(undisturbed)
     assert len(results(place)) == RUNS
@@ -114,7 +114,7 @@ def test_killed_at_random_moments_it_ends_as_if_undisturbed(place: Path, places:
 
 
 def test_two_processes_share_a_study_and_repeat_nothing(place: Path, places: Path) -> None:
-    both = [start(place, places), start(place, places)]
+    both = [start(place, places, *STUDY) for _ in range(2)]
     for process in both:
         code, out, err = finish(process)
         assert code == 0, err
@@ -123,27 +123,37 @@ def test_two_processes_share_a_study_and_repeat_nothing(place: Path, places: Pat
     assert [record["attempts"] for record in records] == [1] * RUNS
 
 
-def test_processes_of_joblib_give_the_same_runs(place: Path, places: Path, tmp_path: Path) -> None:
+def test_processes_of_joblib_and_the_command_in_a_record_give_the_same_runs(
+    place: Path, places: Path, tmp_path: Path
+) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     alone = tmp_path / "alone"
     (alone / "experiments").mkdir(parents=True)
     (alone / "experiments" / "quick.yaml").write_text(PLAN)
-    code, _, err = finish(start(alone, places, "study.tuning=null"))
+    code, _, err = finish(start(alone, places, *STUDY, "study.tuning=null"))
     assert code == 0, err
-    code, _, err = finish(start(place, places, "study.tuning=null", "hydra/launcher=local", "hydra.launcher.n_jobs=2"))
+    code, _, err = finish(
+        start(place, places, *STUDY, "study.tuning=null", "hydra/launcher=local", "hydra.launcher.n_jobs=2")
+    )
     assert code == 0, err
     assert results(place) == results(alone)
     assert len(results(place)) == 4
+    path = next((alone / "runs" / "quick").glob("*/result.json"))
+    record = json.loads(path.read_text())
+    code, _, err = finish(start(place, places, *record["command"][1:], "paths.runs_dir=single"))
+    assert code == 0, err
+    single = next((place / "single").glob("*/result.json"))
+    assert json.loads(single.read_text())["metrics"] == record["metrics"]
 
 
 def test_a_job_that_breaks_ends_neither_the_others_nor_silently(place: Path, places: Path) -> None:
     (place / "experiments" / "quick.yaml").write_text(
         PLAN.replace(
             "lstm: {model.hidden_size: 8}",
-            "lstm: {model.hidden_size: 8, model.budget: 7, model.budget_tolerance: 0.0001}",
+            "lstm: {model.budget: 7, model.budget_tolerance: 0.0001}",
         )
     )
-    code, out, err = finish(start(place, places, "study.tuning=null"))
+    code, out, err = finish(start(place, places, *STUDY, "study.tuning=null"))
     assert code == 1
     assert "2 runs of the study failed" in err
     assert "No width meets model.budget=7" in err
