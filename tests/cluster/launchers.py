@@ -64,7 +64,7 @@ def multirun(folder: Path, *options: str, python: str = sys.executable) -> subpr
 def started(folder: Path, *options: str, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
     command = [python, "-m", "src.train", "-m", *options, f"paths.runs_dir={folder}"]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900, check=False)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=3600, check=False)
 
 
 def runs(folder: Path) -> dict[str, dict[str, Any]]:
