@@ -24,18 +24,23 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
     from src.tasks.build import build
     from src.training import ddp
+    from src.training.compiled import compile_head, refuse_on_cpu
     from src.training.job import Job, settled
     from src.training.outcome import best_epoch, final_metrics, show
     from src.training.trainer import build_trainer
 
     if (found := settled(cfg)) is not None:
         return found
+    if cfg.compile:
+        refuse_on_cpu(cfg.trainer.get("accelerator", "auto"))
     torch.set_num_threads(cfg.threads)
     metrics: dict[str, float] = {}
     try:
         with Job(cfg) as job:
             data, task = build(cfg)
             job.identify(data, task)
+            if cfg.compile:
+                compile_head(task)
             trainer = build_trainer(cfg, job.record, task, job.start_loggers())
             ddp.join(trainer, job.record.directory, job.checkpoint)
             trainer.fit(task, datamodule=data, ckpt_path=job.checkpoint, weights_only=True)
