@@ -9,6 +9,7 @@ from typing import Any
 from src.analysis.rounding import decimals, of_interval, span
 from src.analysis.summary import Summary, Task
 
+MANY = 6  # files of a folder that are named one by one
 FLAGS = 8  # lines; the report has them all
 
 
@@ -32,10 +33,8 @@ def show(summary: Summary, files: Sequence[Path], console: Any = None) -> None:
     console.print(_comparisons(summary))
     for line in _remarks(summary):
         console.print(line, markup=False, highlight=False)
-    here = Path.cwd()
-    for file in files:
-        path = file.resolve()
-        console.print(str(path.relative_to(here) if path.is_relative_to(here) else path), markup=False, highlight=False)
+    for line in _places(files):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _models(summary: Summary) -> Any:
@@ -86,6 +85,17 @@ def _table(*left: str, right: Sequence[str]) -> Any:
 
 def _place(summary: Summary, task: Task) -> str:
     return task.data if len({t.arm for t in summary.tasks}) == 1 else f"{task.data} {task.arm}"
+
+
+def _places(files: Sequence[Path]) -> list[str]:
+    """Folder by folder what was written, a folder of many files by their number."""
+    here, folders = Path.cwd(), dict[Path, list[str]]()
+    for file in files:
+        path = file.resolve()
+        folder = path.parent.relative_to(here) if path.is_relative_to(here) else path.parent
+        folders.setdefault(folder, []).append(file.name)
+    named = {folder: ", ".join(names) for folder, names in folders.items() if len(names) <= MANY}
+    return [f"{folder}: {named.get(folder, f'{len(names)} files')}" for folder, names in folders.items()]
 
 
 def _remarks(summary: Summary) -> list[str]:
