@@ -7,14 +7,18 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
 from src.runs.load import read_checkpoint
 from src.runs.metrics_file import read_metrics
 from src.runs.record import find_runs, read_record
+from src.tasks.base import Task
 from src.train import train
+from src.training.callbacks import Watch
 
 OPTIONS = (
     "model.num_layers=2", "model.dropout=0.3", "trainer.max_epochs=6", "scheduler=plateau", "scheduler.patience=0",
@@ -61,6 +65,58 @@ def test_killed_and_resumed_equals_undisturbed(quick: Callable[..., DictConfig],
     assert last_a["lr_schedulers"][0]["last_epoch"] == 6
     noise_a, noise_b = (last["callbacks"]["NoiseStream"]["cpu"] for last in (last_a, last_b))
     assert torch.equal(noise_a, noise_b)
+
+
+def interrupted(monkeypatch: pytest.MonkeyPatch, cfg: DictConfig, where: type, hook: str, at: int) -> None:
+    """Train until a hook is called for the ``at``-th time, and stop there as Ctrl-C would."""
+    calls = iter(range(1, 1000))
+    real = getattr(where, hook)
+
+    def stop(*arguments: Any) -> Any:
+        if next(calls) == at:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(where, hook, stop)
+        with pytest.raises((KeyboardInterrupt, SystemExit)):
+            train(cfg)
+
+
+def rows_of(runs: Path) -> list[dict[str, float]]:
+    (directory, _), *_ = find_runs(runs)
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in read_metrics(directory / "metrics.csv")]
+
+
+def test_interrupted_twice_it_still_ends_as_undisturbed(
+    quick: Callable[..., DictConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("trainer.max_epochs=6", "callbacks.last.every_seconds=0")
+    expected = train(quick(*options, f"paths.runs_dir={tmp_path / 'a'}"))
+    cfg = quick(*options, f"paths.runs_dir={tmp_path / 'b'}", "ckpt=auto")
+    interrupted(monkeypatch, cfg, Watch, "on_train_epoch_start", at=3)
+    interrupted(monkeypatch, cfg, Watch, "on_train_epoch_start", at=2)
+    interrupted(monkeypatch, cfg, Watch, "on_train_epoch_start", at=2)
+    assert train(cfg) == expected
+    ((_, record),) = find_runs(tmp_path / "b")
+    assert record["attempts"] == 4
+    assert rows_of(tmp_path / "b") == rows_of(tmp_path / "a")
+
+
+def test_interrupted_after_early_stopping_it_trains_no_further(
+    quick: Callable[..., DictConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = (
+        "trainer.max_epochs=60", "callbacks.early_stopping.patience=1", "optimizer.lr=0.1",
+        "callbacks.last.every_seconds=0",
+    )  # fmt: skip
+    expected = train(quick(*options, f"paths.runs_dir={tmp_path / 'a'}"))
+    cfg = quick(*options, f"paths.runs_dir={tmp_path / 'b'}", "ckpt=auto")
+    interrupted(monkeypatch, cfg, Task, "on_validation_epoch_end", at=len(rows_of(tmp_path / "a")))  # of the best epoch
+    assert train(cfg) == expected
+    rows = rows_of(tmp_path / "a")
+    assert 2 < len(rows) < 60
+    assert rows_of(tmp_path / "b") == rows
 
 
 def test_auto_starts_anew_where_nothing_is_unfinished(quick: Callable[..., DictConfig], tmp_path: Path) -> None:
