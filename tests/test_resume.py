@@ -88,10 +88,12 @@ def rows_of(runs: Path) -> list[dict[str, float]]:
     return [{k: v for k, v in row.items() if k != "seconds"} for row in read_metrics(directory / "metrics.csv")]
 
 
-def test_interrupted_twice_it_still_ends_as_undisturbed(
-    quick: Callable[..., DictConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("cap", ["trainer.max_epochs=6", "trainer.max_steps=150", "trainer.max_steps=162"])
+def test_interrupted_three_times_it_still_ends_as_undisturbed(
+    cap: str, quick: Callable[..., DictConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = ("trainer.max_epochs=6", "callbacks.last.every_seconds=0")
+    epochs = () if "epochs" in cap else ("trainer.max_epochs=1000",)
+    options = (cap, *epochs, "callbacks.last.every_seconds=0", "callbacks.early_stopping.patience=6")
     expected = train(quick(*options, f"paths.runs_dir={tmp_path / 'a'}"))
     cfg = quick(*options, f"paths.runs_dir={tmp_path / 'b'}", "ckpt=auto")
     interrupted(monkeypatch, cfg, Watch, "on_train_epoch_start", at=3)

@@ -75,17 +75,6 @@ class LastCheckpoint(pl.callbacks.Checkpoint):
         self.path, self.every_seconds = path, every_seconds
         self._written = -math.inf
 
-    def on_load_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Make a checkpoint that a resumed run wrote like one of a first attempt.
-
-        Lightning counts validation batches per epoch, but forgets to start again in the epoch after a resume; a second
-        resume would take that epoch for done and look for metrics that were never made.
-        """
-        total = checkpoint["loops"]["fit_loop"]["epoch_loop.val_loop.batch_progress"]["total"]
-        total.update(dict.fromkeys(total, 0))
-
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop at once where early stopping had ended the training before the run could finish."""
         stoppers = [c for c in trainer.callbacks if isinstance(c, pl.callbacks.EarlyStopping)]  # type: ignore[attr-defined]

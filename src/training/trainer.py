@@ -53,6 +53,9 @@ def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[
         default_root_dir=str(record.directory),
         **surroundings(),
     )
+    # With max_steps Lightning takes a checkpoint from the end of an epoch for one from its middle, and on resuming ends
+    # that epoch again, without metrics. Ours are always from the end of an epoch (LastCheckpoint).
+    trainer.fit_loop._iteration_based_training = lambda: False  # type: ignore[method-assign]
     return trainer
 
 
