@@ -58,7 +58,7 @@ ALONE := unshare --net sh -c 'ip link set lo up && ip addr add 127.0.0.2/8 dev l
 test-cluster: $(RAY)/.ready ## one study over real Slurm and Ray, on this machine alone; as root on Debian or Ubuntu
 	@test "$$(id -u)" = 0 || { echo "make test-cluster installs and starts Slurm: it must be run as root." >&2; exit 1; }
 	command -v slurmctld > /dev/null && command -v munged > /dev/null && command -v ip > /dev/null || { apt-get update --quiet && DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends slurm-wlm munge iproute2; }
-	OMP_NUM_THREADS=1 $(ALONE) env STUDY=$(STUDY) RAY_PYTHON=$(abspath $(RAY))/bin/python $(abspath $(RUN)) -m pytest -v --durations=0 tests/cluster/launchers.py
+	OMP_NUM_THREADS=1 $(ALONE) env STUDY=$(STUDY) RAY_PYTHON=$(abspath $(RAY))/bin/python $(abspath $(RUN)) -m pytest -vv --durations=0 tests/cluster/launchers.py
 
 # Ray wants other versions than .venv has: it gets those, and sees the rest of .venv through a path file.
 $(RAY)/.ready: $(READY) constraints-ray.txt
