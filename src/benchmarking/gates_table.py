@@ -57,7 +57,12 @@ def interval(value: Median, noisy: bool) -> str:
 
 def markdown(result: dict[str, Any]) -> str:
     """What was measured where, and the table; cells in the order GRU / LSTM / tanh."""
-    lines = [f"- {line}" for line in facts(result)]
+    # Which case was noisy for what reason stands in cost.json; the table marks it.
+    lines = [
+        f"- {line.removesuffix(':')}." if line.endswith(":") else f"- {line}"
+        for line in facts(result)
+        if line[0] != "("
+    ]
     lines += ["", "Three numbers are GRU / LSTM / tanh network.", ""]
     lines += [row_of(HEADER), row_of(["---", *["---:"] * (len(HEADER) - 2), "---"])]
     return "\n".join([*lines, *(row_of(cells(row)) for row in rows(result))]) + "\n"
