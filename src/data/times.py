@@ -12,7 +12,7 @@ from src.config import Mistake
 from src.data.table import MISSING, Table
 
 WORDS = ("date", "time", "datetime", "timestamp", "date_time", "ds", "step", "time_step", "year")
-COUNTERS = ("frame", "index", "idx", "t")  # times only where they rise: T may be a temperature
+COUNTERS = ("frame", "index", "idx", "t")  # times only where they count: T may be a temperature
 CLOCK = r"\d{1,2}:\d\d"
 # Rows after which the day (or week, or year) comes round again, by how far rows are apart.
 SEASONS = {"15min": 96, "30min": 48, "1h": 24, "1D": 7, "7D": 52}
@@ -145,7 +145,7 @@ def time_columns(table: Table, group: str | None) -> list[str]:
             of_group = [name] if group is None else [group, name]
             if not table.is_numeric(name):
                 return [name]
-            if not table.frame.duplicated(of_group).any() and (word in WORDS or _rises(table, name, group)):
+            if not table.frame.duplicated(of_group).any() and (word in WORDS or _counts(table, name, group)):
                 return [name]
     first = table.names[0]
     dates = not table.is_numeric(first) and first != group
@@ -153,8 +153,9 @@ def time_columns(table: Table, group: str | None) -> list[str]:
     return [first] if dates and any(not _dates(some, day_first).isna().any() for day_first in (False, True)) else []
 
 
-def _rises(table: Table, name: str, group: str | None) -> bool:
-    """Whether the numbers of a column rise from row to row of every group."""
+def _counts(table: Table, name: str, group: str | None) -> bool:
+    """Whether a column, no number of it twice in a group, rises from row to row, or counts 0, 1, 2, ... in any order."""
     numbers = pd.Series(table.parsed(name)[0])
-    steps = numbers.diff()[1:] if group is None else numbers.groupby(table.frame[group]).diff().dropna()
-    return bool((steps > 0).all())
+    of_group = numbers.groupby(table.frame[group] if group is not None else np.zeros(len(numbers), int))
+    rise = bool((of_group.diff().dropna() > 0).all())
+    return rise or bool((of_group.max() - of_group.min() == of_group.size() - 1).all() and (numbers % 1 == 0).all())

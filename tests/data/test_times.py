@@ -115,6 +115,8 @@ def test_the_column_of_times_is_found_by_name_or_by_what_stands_first(tmp_path):
     assert found(["1", "2"], "a1") == []
     assert found(["8", "9", "8"], "time") == [], "hours of the day are no times"
     assert found(["0", "0.1", "0.2"], "t") == ["t"]
+    assert found(["2", "0", "1"], "t") == ["t"], "whatever order the rows are in"
+    assert found(["2", "0", "3"], "t") == []
     assert found(["20.5", "19.8", "20.1"], "T") == [], "temperatures neither"
     assert found(["2020-01-01", "2020-01-01"], "date") == ["date"], "and dates that stand twice are refused later"
     assert found(["2020-01-01", "2020-01-01"], "date", "date") == []
