@@ -154,7 +154,7 @@ def time_columns(table: Table, group: str | None) -> list[str]:
 
 
 def _counts(table: Table, name: str, group: str | None) -> bool:
-    """Whether a column, no number of it twice in a group, rises from row to row, or counts 0, 1, 2, ... in any order."""
+    """Whether a column, none of it twice in a group, rises from row to row, or counts 0, 1, 2, ... in any order."""
     numbers = pd.Series(table.parsed(name)[0])
     of_group = numbers.groupby(table.frame[group] if group is not None else np.zeros(len(numbers), int))
     rise = bool((of_group.diff().dropna() > 0).all())
