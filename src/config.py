@@ -118,7 +118,7 @@ RULES: dict[str, _Rule] = {
     "sequence": _whole(0),
     "sequences": _whole(1),
     "shown": _whole(1),
-    "jacobians": _whole(0),
+    "jacobians": _or_none(_whole(0)),
     "solved_below": _number(0, 1, open_low=True),
     "prime": _whole(1),
     "steps": _whole(1),

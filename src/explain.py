@@ -24,6 +24,8 @@ def explain(cfg: DictConfig) -> list[Path]:
         Mistake: when a ``run`` is no run, lacks the checkpoint, or has no such sequence; when a ``study`` has no runs
             of data with a length.
     """
+    import importlib.util
+
     import torch
 
     from src.explaining.files import write_numbers
@@ -33,6 +35,8 @@ def explain(cfg: DictConfig) -> list[Path]:
     from src.explaining.run import Asked, explain_run, load_all
     from src.explaining.table import print_summary
 
+    if importlib.util.find_spec("matplotlib") is None:
+        raise Mistake("Pictures need the package matplotlib: pip install 'gatebench[report]'.")
     torch.set_num_threads(cfg.threads)
     if cfg.study is not None:
         return listed(memory_horizon(Path(cfg.output or cfg.study), Path(cfg.study), cfg.solved_below))

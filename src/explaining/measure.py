@@ -14,6 +14,7 @@ from src.inside.gates import Gates, as_stack, difference, horizon, kept, read_ga
 from src.inside.gradients import loss_gradients
 from src.inside.jacobians import jacobians
 from src.inside.walk import walk
+from src.recurrent import Stack
 from src.tasks.base import Task
 
 VANISHED = 0.01  # a gradient below this share of the one at lag 0 counts as gone
@@ -64,14 +65,14 @@ class View:
         return {layer.name: layer for layer in self.layers}
 
 
-def look_inside(task: Task, batch: Batch, steps: int, jacobian_sequences: int = 0) -> View:
+def look_inside(task: Task, batch: Batch, steps: int, jacobian_sequences: int | None = 0) -> View:
     """Measure a task's network on a batch of whole sequences.
 
     Args:
         task: in evaluation mode, on the CPU.
         batch: of `src.explaining.sample.sample`.
         steps: lags of the Jacobians.
-        jacobian_sequences: for how many of the sequences these are computed; 0: none.
+        jacobian_sequences: for how many of the sequences these are computed; 0: none; None: :func:`affordable` many.
 
     Raises:
         Mistake: the network is not known.
@@ -79,8 +80,9 @@ def look_inside(task: Task, batch: Batch, steps: int, jacobian_sequences: int = 
     x, lengths = network_input(task, batch)
     gates = read_gates(task.network, x, lengths)
     gradients = {found.name: found.norms["state"] for found in loss_gradients(task, batch)}
-    few, walked = slice(jacobian_sequences), None
-    if jacobian_sequences:
+    number = affordable(as_stack(task.network)) if jacobian_sequences is None else jacobian_sequences
+    few, walked = slice(number), None
+    if number:
         with torch.no_grad():
             walked = walk(as_stack(task.network), x[few], None if lengths is None else lengths[few])
     views = []
@@ -94,6 +96,12 @@ def look_inside(task: Task, batch: Batch, steps: int, jacobian_sequences: int = 
         mean = None if share is None else np.nanmean(share, axis=(0, 1))
         views.append(LayerView(entry.name, saturation(entry), mean, horizon(entry), curves))
     return View(views, difference(task.network, x, lengths, gates))
+
+
+def affordable(network: Stack) -> int:
+    """For how many sequences Jacobians take a minute or two: 8 up to 128 numbers in a state, 4 up to 256, 2, 1."""
+    widest = max(layer.hidden_size * len(layer.cell.states) for layer in network.layers)
+    return max(1, min(8, 1024 // widest))
 
 
 def gates_of_one(task: Task, batch: Batch) -> list[Gates]:

@@ -28,7 +28,9 @@ def draw_all(folder: Path, runs: Sequence[Explained], asked: Asked) -> list[Path
         files += save(draw_gates(columns(runs, name), title), folder / f"gates_{name}")
         curves = {e.label: {w: v[name].curves for w, v in views(e).items()} for e in runs if name in e.trained.by_name}
         many = max(len(found["loss"]) for by_when in curves.values() for found in by_when.values())
-        title = f"{words(name)}, {many} sequences of {what} (of {min(asked.jacobians, many)} the singular values)"
+        few = sorted({len(f["strongest"]) for w in curves.values() for f in w.values() if "strongest" in f})
+        singular = f" (of {' to '.join(map(str, few))} the singular values)" if few else ""
+        title = f"{words(name)}, {many} sequences of {what}{singular}"
         files += save(draw_gradients(curves, title), folder / f"gradients_{name}")
     gated = {e.label: [name for name, layer in e.trained.by_name.items() if layer.horizon is not None] for e in runs}
     gated = {label: layers for label, layers in gated.items() if layers}

@@ -26,7 +26,7 @@ class Asked:
         sequences: how many are measured.
         steps: how many are read of sequences that may be cut, and lags of the Jacobians.
         shown: steps of the one sequence that are drawn.
-        jacobians: for how many sequences Jacobians are computed.
+        jacobians: for how many sequences Jacobians are computed; None: as many as take a minute or two.
     """
 
     split: str
@@ -34,7 +34,7 @@ class Asked:
     sequences: int
     steps: int
     shown: int
-    jacobians: int
+    jacobians: int | None
 
 
 @dataclass(frozen=True)

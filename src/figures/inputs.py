@@ -39,11 +39,6 @@ class Shown:
     label: str
     names: tuple[str, ...] = ()
 
-    def first(self, number: int) -> Shown:
-        """Its first steps."""
-        names = self.names[:number] if self.kind == "tokens" else self.names
-        return Shown(self.kind, self.values[:number], self.steps, self.label, names)
-
 
 def show_input(axes: Axes, shown: Shown) -> None:
     """Draw a sequence; step t stands at t on the horizontal axis."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from functools import singledispatch
 from io import BytesIO
@@ -51,6 +52,8 @@ def _(task: PolyphonicMusic, primer: Tensor, drawn: Tensor, path: Path, facts: d
     roll = np.concatenate([primer.numpy(), drawn.numpy()]).astype(np.uint8)
     if roll.shape[1] != 88:
         raise Mistake(f"The data have {roll.shape[1]} keys, but a piano has 88: no MIDI file can be written of them.")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise Mistake("The piano roll needs the package matplotlib: pip install 'gatebench[report]'.")
     midi = to_midi(roll, facts["frames_per_second"])
     write_atomically(path.with_name(f"{path.name}.mid"), lambda out: midi.save(file=out))
     pictures = save(draw_piano_roll(roll, len(primer), facts["model"]), path)

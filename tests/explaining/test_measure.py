@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from src.data.batches import Batch
-from src.explaining.measure import look_inside, reach, relative
+from src.explaining.measure import affordable, look_inside, reach, relative
 from src.figures.gradients import band
 from src.inside.gates import read_gates
 from src.inside.gradients import loss_gradients
-from src.recurrent import GRU, Stack
+from src.recurrent import GRU, LSTM, Stack
 from tests.exporting.tasks import make
 
 MIXED = partial(Stack, layers=[{"kind": "gru", "hidden_size": 4}, {"kind": "rnn", "hidden_size": 3}], batch_first=True)
@@ -45,6 +45,11 @@ def test_both_directions_have_a_view(batch):
     view = look_inside(make("last", partial(GRU, hidden_size=4, bidirectional=True, batch_first=True)), batch, 5, 2)
     assert list(view.by_name) == ["layer0", "layer0_backward"]
     assert all(np.isfinite(layer.curves["strongest"]).all() for layer in view.layers)
+
+
+@pytest.mark.parametrize(("width", "number"), [(16, 8), (64, 8), (128, 4), (300, 1), (2000, 1)])
+def test_wide_networks_have_fewer_jacobians(width, number):
+    assert affordable(LSTM(1, width)) == number
 
 
 def test_relative_to_lag_0():
