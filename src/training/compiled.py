@@ -18,13 +18,13 @@ BACKEND = "inductor"
 
 
 def refuse_on_cpu(accelerator: str) -> None:
-    """Refuse compilation where it costs minutes and gains nothing; docs/performance.md has the figures.
+    """Refuse compilation where it gains nothing: docs/performance.md has the figures.
 
     Raises:
         Mistake: the trainer runs on a CPU.
     """
     if accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available()):
-        raise Mistake("compile=true is for GPUs: on a CPU it takes minutes and no step is faster; use compile=null.")
+        raise Mistake("compile=true is for GPUs: on a CPU it makes no step faster; use compile=null.")
 
 
 def compile_head(task: Task) -> None:
