@@ -14,7 +14,7 @@ from src.figures.gates import Column, draw_gates
 from src.figures.gradients import WHEN, draw_along_training, draw_gradients
 from src.figures.inputs import Shown
 from src.figures.units import draw_horizons, draw_saturation, words
-from src.inside.gates import HIGH, LOW, Gates
+from src.inside.gates import HIGH, LOW, Gates, kept
 
 
 def draw_all(folder: Path, runs: Sequence[Explained], asked: Asked) -> list[Path]:
@@ -61,8 +61,7 @@ def draw_training(folder: Path, model: str, shown: Shown, gates: Gates, along: M
         gates: while it is read.
         along: ``epochs`` (n,) and ``loss`` (n, lags), as the training callback has them.
     """
-    values = {gate: v[0] for gate, v in gates.values.items()}
-    column = Column(model, shown, values, note(gates.cell.kind, gates.cell.update_gate))
+    column = column_of(model, shown, gates)
     title = f"{words(gates.name)} while reading sequence 0 of validation, trained"
     files = save(draw_gates([column], title), folder / f"training_gates_{gates.name}")
     curves = {model: (along["epochs"].tolist(), list(along["loss"]))}
@@ -71,12 +70,15 @@ def draw_training(folder: Path, model: str, shown: Shown, gates: Gates, along: M
 
 def columns(runs: Sequence[Explained], name: str) -> list[Column]:
     """What each run that has this layer shows of it."""
-    return [
-        Column(e.label, e.shown, {gate: v[0] for gate, v in g.values.items()}, note(g.cell.kind, g.cell.update_gate))
-        for e in runs
-        for g in e.gates
-        if g.name == name
-    ]
+    return [column_of(e.label, e.shown, g) for e in runs for g in e.gates if g.name == name]
+
+
+def column_of(model: str, shown: Shown, gates: Gates) -> Column:
+    """One layer while it read one sequence; units by what they keep, those of a tanh network by their mean state."""
+    share = kept(gates)
+    order = np.argsort(np.nanmean(gates.values["hidden"] if share is None else share, axis=(0, 1)), kind="stable")
+    values = {gate: v[0] for gate, v in gates.values.items()}
+    return Column(model, shown, values, order.tolist(), note(gates.cell.kind, gates.cell.update_gate))
 
 
 def views(entry: Explained) -> dict[str, dict[str, LayerView]]:

@@ -39,17 +39,19 @@ class Column:
         model: its name, which says its colour.
         shown: what it read.
         values: by the name of a gate or state, (steps, units).
+        order: of the units, from the bottom; () leaves them as they are.
         note: beside the update gate: what it does with the old state.
     """
 
     model: str
     shown: Shown
     values: Mapping[str, np.ndarray]
+    order: Sequence[int] = ()
     note: str = ""
 
 
 def draw_gates(columns: Sequence[Column], what: str) -> Figure:
-    """Heat maps side by side, one row for each gate and state, units sorted by the gate that keeps the old state.
+    """Heat maps side by side, one row for each gate and state.
 
     Args:
         columns: one for each network.
@@ -85,7 +87,8 @@ def draw_gates(columns: Sequence[Column], what: str) -> Figure:
                     words = f"no {' or '.join(row.values())}"
                     axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", color=LIGHT["faint"], fontsize=8)
                     continue
-                image = heat(axes, column.values[name][:, in_order(column.values)], colours, span)
+                values = column.values[name]
+                image = heat(axes, values[:, list(column.order)] if len(column.order) else values, colours, span)
                 note = f"\n({column.note})" if name == "update" and column.note else ""
                 axes.set_ylabel(f"{row[name]}{note}\nunit")
                 axes.set_yticks([])
@@ -106,9 +109,3 @@ def range_of(values: Sequence[np.ndarray], row: Mapping[str, str]) -> tuple[tupl
         # A cell may count far: a few such units would leave all others without a colour.
         return symmetric(np.concatenate([value.ravel() for value in values]), 0.95), DIVERGING
     return (-1.0, 1.0), DIVERGING
-
-
-def in_order(values: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Units by the mean of the gate that keeps (in a tanh network of the state), the same order in all rows."""
-    key = next(name for name in ("forget", "update", "hidden") if name in values)
-    return np.argsort(np.nanmean(values[key], axis=0), kind="stable")

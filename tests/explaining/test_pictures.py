@@ -1,0 +1,25 @@
+"""Units stand in the order of what they keep, whatever the convention of the gate."""
+
+import numpy as np
+import pytest
+
+from src.explaining.pictures import column_of
+from src.figures.inputs import Shown
+from src.inside.gates import Gates
+from src.recurrent.backends.spec import CellSpec
+
+SHOWN = Shown("lines", np.zeros((3, 1)), "step", "input")
+
+
+@pytest.mark.parametrize(("cell", "gate", "order", "note"), [
+    (CellSpec("gru"), "update", [1, 2, 0], "1 keeps"),
+    (CellSpec("gru", update_gate="takes"), "update", [0, 2, 1], "1 takes new"),
+    (CellSpec("lstm"), "forget", [1, 2, 0], ""),
+    (CellSpec("rnn"), "hidden", [1, 2, 0], ""),
+])  # fmt: skip
+def test_what_keeps_most_stands_on_top(cell, gate, order, note):
+    values = {"hidden": np.zeros((1, 3, 3)), gate: np.array([[[0.9, 0.1, 0.5]] * 3])}
+    column = column_of("gru", SHOWN, Gates(0, False, cell, values))
+    assert column.order == order
+    assert column.note == note
+    np.testing.assert_array_equal(column.values[gate], values[gate][0])
