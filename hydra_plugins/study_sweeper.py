@@ -30,12 +30,16 @@ class ExperimentsSearchPath(SearchPathPlugin):
 class StudySweeper(Sweeper):
     """Runs the study in the config's ``study`` node through whatever launcher Hydra was given."""
 
+    # Hydra calls setup before sweep, so what its base class declares as optional is there.
+    hydra_context: HydraContext
+    config: DictConfig
+
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what Hydra hands over (called by Hydra)."""
-        self.context, self.task_function, self.config = hydra_context, task_function, config
+        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the study (called by Hydra)."""
         from src.studies.sweep import sweep
 
-        return sweep(self.context, self.task_function, self.config, arguments)
+        return sweep(self.hydra_context, self.task_function, self.config, arguments)
