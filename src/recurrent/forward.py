@@ -61,8 +61,9 @@ def run_layer(
         output, new = choice.backend.run(cell, x, lengths, old, parameters_now(network, suffix), **options)
         outputs.append(output)
         states.append(new)
-    joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
-    return joined, tuple(torch.stack(tensors) for tensors in zip(*states, strict=True))
+    if len(outputs) == 1:
+        return outputs[0], tuple(tensor[None] for tensor in states[0])
+    return torch.cat(outputs, dim=-1), tuple(torch.stack(tensors) for tensors in zip(*states, strict=True))
 
 
 def connect(network: Stack, k: int, x: Tensor, output: Tensor) -> Tensor:

@@ -37,20 +37,24 @@ def select_rows(state: State, rows: Tensor) -> State:
 
 def is_uniform(layers: Sequence[LayerSpec]) -> bool:
     """Whether all layers are of one kind and width, so that one tensor holds the state of all."""
-    return len({(layer.cell.kind, layer.hidden_size) for layer in layers}) == 1
+    first = layers[0]
+    return all(k.hidden_size == first.hidden_size and k.cell.kind == first.cell.kind for k in layers[1:])
 
 
 def join_layers(states: Sequence[LayerState], layers: Sequence[LayerSpec]) -> State:
     """The state of a network from those of its layers."""
-    if is_uniform(layers):
+    uniform = is_uniform(layers)
+    if uniform and len(layers) > 1:
         states = [tuple(torch.cat(tensors) for tensors in zip(*states, strict=True))]
     entries = tuple(state[0] if len(state) == 1 else state for state in states)
-    return entries[0] if is_uniform(layers) else entries
+    return entries[0] if uniform else entries
 
 
 def split_layers(state: State, layers: Sequence[LayerSpec]) -> list[LayerState]:
     """The states of the layers from that of a network: the inverse of `join_layers`."""
     if not is_uniform(layers):
         return [(entry,) if isinstance(entry, Tensor) else tuple(entry) for entry in state]
-    tensors = (state,) if isinstance(state, Tensor) else state
+    tensors = (state,) if isinstance(state, Tensor) else tuple(state)
+    if len(layers) == 1:
+        return [tensors]
     return list(zip(*(tensor.chunk(len(layers)) for tensor in tensors), strict=True))

@@ -97,7 +97,7 @@ def test_what_is_left_of_the_budget_goes_to_the_cheapest():
 
 def test_short_steps_are_repeated_until_they_can_be_measured():
     assert repeats_for(0.5) == 1
-    assert repeats_for(0.004) == 3
+    assert repeats_for(0.02) == 3
     assert repeats_for(0.0) == 200
 
 
