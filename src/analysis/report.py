@@ -19,6 +19,7 @@ from src.figures.palette import DARK, LIGHT, Style, styles
 
 PAGE = Path(__file__).parent / "page"
 HEIGHT = 360  # pixels of a figure
+PANELS_ALONE = 40  # panels that one process draws sooner than several have started
 ROW = 84  # pixels of a row in the figure of differences
 
 
@@ -94,12 +95,23 @@ def render(summary: Summary, kinds: list[Pictures], looks: dict[str, Style]) -> 
 
 def _stills(kinds: list[Pictures], looks: dict[str, Style], directory: Path) -> list[Path]:
     try:
-        from src.figures.canvas import save
-        from src.figures.still import draw
-
-        return [path for kind in kinds for path in save(draw(kind.charts, kind.columns, looks), directory / kind.key)]
+        import matplotlib.figure  # noqa: F401  (missing, it is named here and not by a process of its own)
+        from joblib import Parallel, cpu_count, delayed
     except ImportError as error:
         raise Mistake(f"The figures need {error.name}: install it with pip install 'gatebench[report]'.") from error
+    several = sum(len(kind.charts) for kind in kinds) > PANELS_ALONE
+    parallel = Parallel(n_jobs=min(cpu_count(), len(kinds)) if several else 1, batch_size=1)
+    longest_first = sorted(kinds, key=lambda kind: -len(kind.charts))
+    written = parallel(delayed(_still)(kind, looks, directory) for kind in longest_first)
+    files = {kind.key: paths for kind, paths in zip(longest_first, written, strict=True)}
+    return [path for kind in kinds for path in files[kind.key]]
+
+
+def _still(kind: Pictures, looks: dict[str, Style], directory: Path) -> list[Path]:
+    from src.figures.canvas import save
+    from src.figures.still import draw
+
+    return save(draw(kind.charts, kind.columns, looks), directory / kind.key)
 
 
 def _read(name: str) -> Any:

@@ -41,9 +41,9 @@ def save(figure: Figure, path: Path) -> list[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     files = [path.with_name(f"{path.name}.{ending}") for ending in ("svg", "png")]
-    for file in files:
-        metadata: dict[str, Any] = {"Date": None} if file.suffix == ".svg" else {"Software": None}
-        with look():
-            figure.savefig(file, metadata=metadata)
-        figure.set_layout_engine("none")  # what was laid out for the first file stays
+    with look():
+        figure.draw_without_rendering()
+        figure.set_layout_engine(None)  # it is laid out, and another layout before each file would take as long again
+        figure.savefig(files[0], metadata={"Date": None})
+        figure.savefig(files[1], metadata={"Software": None}, pil_kwargs={"compress_level": 4})  # twice as fast as 6
     return files

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from src.figures.canvas import look, new_figure
 from src.figures.chart import Axis, Chart, Dots, Estimate, Line, Region, Rule
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 INK = Style(LIGHT["ink"], "o", ":")
 LEGEND_CHARACTERS = 60  # that fit beside each other under a panel
+TICKS = 5  # intervals of an axis at most: each costs a label and a line, and a report may have hundreds of panels
 
 
 def draw(charts: Sequence[Chart], columns: int = 2, looks: Mapping[str, Style] | None = None) -> Figure:
@@ -45,8 +46,8 @@ def _panel(panel: Axes, chart: Chart, looks: Mapping[str, Style]) -> None:
     for layer in chart.layers:
         _LAYERS[type(layer)](panel, layer, looks)
     panel.set_title(chart.title)
-    for axis, side in ((chart.x, "x"), (chart.y, "y")):
-        _axis(panel, axis, side)
+    _axis(panel, chart.x, "x")
+    _axis(panel, chart.y, "y")
     handles, labels = panel.get_legend_handles_labels()
     kept = {label: handle for handle, label in zip(handles, labels, strict=True)}
     columns = max(1, LEGEND_CHARACTERS // (6 + max(map(len, kept), default=0)))
@@ -79,13 +80,15 @@ def _panel(panel: Axes, chart: Chart, looks: Mapping[str, Style]) -> None:
         )
 
 
-def _axis(panel: Axes, axis: Axis, side: str) -> None:
+def _axis(panel: Axes, axis: Axis, side: Literal["x", "y"]) -> None:
     setting: dict[str, Any] = {f"{side}label": axis.label}
     if axis.log:
         setting[f"{side}scale"] = "log"
     if axis.range is not None:
         setting[f"{side}lim"] = axis.range
     panel.set(**setting)
+    if not axis.log:
+        panel.locator_params(axis=side, nbins=TICKS)
     if axis.ticks:
         (panel.set_xticks if side == "x" else panel.set_yticks)(list(axis.ticks), list(axis.ticks.values()))
         panel.grid(visible=False, axis="x" if side == "x" else "y")

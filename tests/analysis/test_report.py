@@ -214,6 +214,17 @@ def test_files_beside_the_page(summary: Summary, tmp_path: Path) -> None:
     assert files[0].stat().st_size < 8e6
 
 
+def test_processes_draw_what_one_process_draws(
+    summary: Summary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = write_report(summary, tmp_path / "alone")
+    monkeypatch.setattr("src.analysis.report.PANELS_ALONE", 0)
+    monkeypatch.setattr("joblib.cpu_count", lambda: 2)
+    together = write_report(summary, tmp_path / "together")
+    assert [file.name for file in together] == [file.name for file in alone]
+    assert all(a.read_bytes() == b.read_bytes() for a, b in zip(alone, together, strict=True))
+
+
 @pytest.mark.parametrize("package", ["plotly", "jinja2", "matplotlib"])
 def test_a_missing_package_is_said_in_one_sentence(
     package: str, summary: Summary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -11,7 +11,7 @@ from .spec import CallSpec, CellSpec
 
 # The fastest first: the order in which "auto" asks them.
 BACKENDS: dict[str, ModuleType] = {"fused": fused, "torch": builtin, "reference": reference}
-ONEDNN_WINS = 144  # hidden size from which oneDNN, behind nn.LSTM, is as fast in inference or faster (batches of 16 and up)
+ONEDNN_WINS = 144  # hidden size from which oneDNN, behind nn.LSTM, is as fast in inference or faster, at 16 rows and up
 
 
 class Choice(NamedTuple):
