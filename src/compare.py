@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from src.config import Mistake, command, nearest
+from src.config import Mistake, command, study_folder
 
 
 def compare(cfg: DictConfig) -> None:
@@ -66,13 +66,7 @@ def where(cfg: DictConfig) -> tuple[list[Path], str]:
         assert isinstance(listed, list)
         return [Path(str(path)) for path in listed], "runs"
     if given[0] == "study":
-        runs = Path(cfg.paths.runs_dir)
-        directory = runs / str(cfg.study)
-        if not directory.is_dir():
-            there = sorted(path.parent.name for path in runs.glob("*/study.json"))
-            listed = f"the studies there are {', '.join(there)}" if there else "no study lies there"
-            raise Mistake(f"There is no study {directory}{nearest(str(cfg.study), there)}; {listed}.")
-        return [directory], "study"
+        return [study_folder(cfg)], "study"
     path = Path(str(cfg["from"]))
     if not path.exists():
         raise Mistake(f"{path} does not exist: from is a table (from=results.csv) or a folder (from=experiments/NAME).")

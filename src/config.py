@@ -212,6 +212,21 @@ def new_run_directory(cfg: DictConfig) -> Path:
     return output_directory() or Path(cfg.paths.runs_dir) / _stamp()
 
 
+def study_folder(cfg: DictConfig) -> Path:
+    """What ``study`` names: a folder under ``paths.runs_dir``, or one anywhere.
+
+    Raises:
+        Mistake: there is no such folder.
+    """
+    runs, given = Path(cfg.paths.runs_dir), str(cfg.study)
+    for place in (runs / given, Path(given)):
+        if place.is_dir():
+            return place
+    there = sorted(path.parent.name for path in runs.glob("*/study.json"))
+    listed = f"the studies there are {', '.join(there)}" if there else "no study lies there"
+    raise Mistake(f"There is no study {runs / given}{nearest(given, there)}; {listed}.")
+
+
 def output_directory() -> Path | None:
     """The directory that Hydra has made for this job; None outside a Hydra job."""
     from hydra.core.hydra_config import HydraConfig

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from src.config import Mistake, command
+from src.config import Mistake, command, study_folder
 
 
 def dashboard(cfg: DictConfig) -> None:
@@ -21,18 +21,18 @@ def dashboard(cfg: DictConfig) -> None:
     """
     from src.studies.state import read_study
 
-    directory = Path(cfg.paths.runs_dir) / cfg.study
+    directory = study_folder(cfg)
     if (state := read_study(directory)) is None:
-        raise Mistake(f"There is no study in {directory}: study must be the name of one under paths.runs_dir.")
+        raise Mistake(f"{directory} holds no study.json: study must name a folder of a study, e.g. study=smoke.")
     plan = state["plan"]
     if unknown := [name for name in cfg.only or [] if name not in plan["data"]]:
-        raise Mistake(f"{unknown[0]} is no data set of {cfg.study}: it has {', '.join(plan['data'])}.")
+        raise Mistake(f"{unknown[0]} is no data set of {state['name']}: it has {', '.join(plan['data'])}.")
 
     from src.analysis.workspace import build_workspace, metrics_of, tuned_of
 
     metrics = {name: metric for name, metric in metrics_of(plan).items() if name in (cfg.only or plan["data"])}
     try:
-        workspace = build_workspace(cfg.study, metrics, list(plan["models"]), tuned_of(plan), cfg.project)
+        workspace = build_workspace(state["name"], metrics, list(plan["models"]), tuned_of(plan), cfg.project)
     except ImportError as error:
         raise Mistake(f"A dashboard needs {error.name}: install it with pip install 'gatebench[report]'.") from error
     if cfg.json:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from src.config import Mistake, command
+from src.config import Mistake, command, study_folder
 
 
 def explain(cfg: DictConfig) -> list[Path]:
@@ -39,10 +39,11 @@ def explain(cfg: DictConfig) -> list[Path]:
         raise Mistake("Pictures need the package matplotlib: pip install 'gatebench[report]'.")
     torch.set_num_threads(cfg.threads)
     if cfg.study is not None:
-        return listed(memory_horizon(Path(cfg.output or cfg.study), Path(cfg.study), cfg.solved_below))
+        study = study_folder(cfg)
+        return listed(memory_horizon(Path(cfg.output or study), study, cfg.solved_below))
     if cfg.run is None:
         raise Mistake(
-            "run must be given, e.g. run=runs/2026-... or 'run=[runs/A,runs/B]'; or study=runs/memory_length."
+            "run must be given, e.g. run=runs/2026-... or 'run=[runs/A,runs/B]'; or study=memory_length."
         )
     asked = Asked(cfg.split, cfg.sequence, cfg.sequences, cfg.steps, cfg.shown, cfg.jacobians)
     runs = [explain_run(label, run, asked) for label, run in load_all(as_list(cfg.run), cfg.ckpt)]

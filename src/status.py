@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from omegaconf import DictConfig
 
-from src.config import command
+from src.config import command, study_folder
 
 
 def status(cfg: DictConfig) -> None:
@@ -22,7 +20,7 @@ def status(cfg: DictConfig) -> None:
 
     from src.studies.progress import Reader, table
 
-    directory = Path(cfg.paths.runs_dir) / cfg.study
+    directory = study_folder(cfg)
     progress = Reader(directory).read()
     Console().print(table(progress))
     for name, sentence in progress.failed.items():

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -68,6 +69,13 @@ def test_a_table_of_another_tool(wanted: Compose, tmp_path: Path, capsys: pytest
     compare(wanted(f"from={table}", "margin=0.01"))
     assert capsys.readouterr().out.startswith("d: a better than b, by 0.100 on average")
     assert (tmp_path / "theirs_report" / "summary.json").exists()
+
+
+def test_a_study_may_be_named_by_its_place(wanted: Compose, study: Path, tmp_path: Path) -> None:
+    moved = shutil.copytree(study, tmp_path / "elsewhere" / "planted")
+    compare(wanted(f"study={moved}"))
+    assert (moved / "report" / "summary.json").exists()
+    assert not (study / "report").exists()
 
 
 def test_output_elsewhere_and_folders_of_several_machines(wanted: Compose, study: Path, tmp_path: Path) -> None:

@@ -180,7 +180,8 @@ def showing(directory: Path) -> Iterator[None]:
             print(sentence)
         for name, sentence in progress.failed.items():
             print(f"failed: {directory / name}: {sentence}", file=sys.stderr)
-        print(directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory)
+        place = directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory
+        print(f"{place}\npython -m src.compare study={place}")
 
 
 def _live(reader: Reader, console: Any, over: threading.Event) -> None:
@@ -197,6 +198,6 @@ def _lines(reader: Reader, console: Any, over: threading.Event) -> None:
         progress = reader.read()
         done = sum(row.done for row in progress.rows.values())
         planned = done + sum(row.running + row.failed + row.planned for row in progress.rows.values())
-        if done != told and time.monotonic() - last > 30:
+        if planned and done != told and time.monotonic() - last > 30:
             told, last = done, time.monotonic()
             print(f"{progress.name}: {done} of {planned} runs", flush=True)

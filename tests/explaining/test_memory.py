@@ -97,7 +97,7 @@ def test_every_share_is_a_point_with_its_interval() -> None:
 
 
 def test_what_holds_no_such_runs_is_refused(tmp_path: Path, compose: Callable[..., DictConfig]) -> None:
-    with pytest.raises(Mistake, match="does not exist"):
+    with pytest.raises(Mistake, match=r"There is no study .*none; no study lies there"):
         explain(compose(f"study={tmp_path / 'none'}", config_name="explain"))
     with pytest.raises(Mistake, match="holds no finished runs of data with a length"):
         explain(compose(f"study={tmp_path}", config_name="explain"))
