@@ -42,9 +42,7 @@ def explain(cfg: DictConfig) -> list[Path]:
         study = study_folder(cfg)
         return listed(memory_horizon(Path(cfg.output or study), study, cfg.solved_below))
     if cfg.run is None:
-        raise Mistake(
-            "run must be given, e.g. run=runs/2026-... or 'run=[runs/A,runs/B]'; or study=memory_length."
-        )
+        raise Mistake("run must be given, e.g. run=runs/2026-... or 'run=[runs/A,runs/B]'; or study=memory_length.")
     asked = Asked(cfg.split, cfg.sequence, cfg.sequences, cfg.steps, cfg.shown, cfg.jacobians)
     runs = [explain_run(label, run, asked) for label, run in load_all(as_list(cfg.run), cfg.ckpt)]
     folder = Path(cfg.output or runs[0].run.directory / "inside")

@@ -67,7 +67,7 @@ def test_a_table_of_another_tool(wanted: Compose, tmp_path: Path, capsys: pytest
     lines = [f"{m},d,{s},0.{9 - (m == 'b')}{s}\n" for m in "ab" for s in range(6)]
     table.write_text("".join(["model,data,seed,accuracy\n", *lines]))
     compare(wanted(f"from={table}", "margin=0.01"))
-    assert capsys.readouterr().out.startswith("d: a better than b, by 0.100 on average")
+    assert capsys.readouterr().out.startswith("d: a better than b, by 0.100 in accuracy on average")
     assert (tmp_path / "theirs_report" / "summary.json").exists()
 
 

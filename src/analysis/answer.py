@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from src.analysis.across import across
-from src.analysis.asked import Asked, plan_of
+from src.analysis.asked import Asked, nothing, plan_of
 from src.analysis.collect import Collection
 from src.analysis.compare import adjusted, compare
 from src.analysis.flags import flags_of, plan_flags, tuning_flags
@@ -44,7 +46,9 @@ def summarise(found: Collection, wanted: Asked) -> Summary:
         elif wanted.planned and data in (found.study.get("plan") or {}).get("data", {}):
             not_begun.append(data if len(wanted.arms) == 1 else f"{data} ({arm})")
     if not any(model.points for task in tasks for model in task.models):
-        raise Mistake(_nothing(found, wanted))
+        if conflicts := [flag.sentence for task in tasks for flag in task.flags if flag.kind == "conflict"]:
+            raise Mistake(f"Nothing can be compared: {conflicts[0]}")
+        raise Mistake(nothing(found, ", ".join(dict.fromkeys(wanted.metric_of(data) for data in wanted.data))))
     tasks = [_flagged(task, compared, tuned, wanted) for task in adjusted(tasks)]
     plan = plan_of(found.study, wanted)
     of_study = [*plan_flags(plan, compared), *wanted.flags]
@@ -69,7 +73,7 @@ def summarise(found: Collection, wanted: Asked) -> Summary:
         tuning=tuned,
         curves=found.curves,
         plan=plan,
-        commands=_commands(found, compared),
+        commands=_commands(found, compared, wanted),
         counts={phase: dict(of) for phase, of in counts.items()},
         seconds=sum(float(run.timing.get("seconds") or 0.0) for run in found.runs),
     )
@@ -96,11 +100,18 @@ def _task(data: str, arm: str, runs: Sequence[Run], found: Collection, wanted: A
     for name in wanted.models:
         mine = [run for run in runs if run.model == name]
         if mine or (name in wanted.planned and (name, data) not in left_out):
-            points, conflicts, without = points_of(mine, metric, mode, list(trivial.values()))
+            points, conflicts, without = points_of(mine, metric, mode)
             models.append(sum_up(name, mine, points, list(trivial.values())))
             flags, untested = flags + conflicts, untested + without
+    one_test = len({run.facts.get("checksum") for run in runs}) == 1
     comparisons = [
-        compare(task, a, b, primary=(a.model, b.model) == wanted.primary, sequences=found.sequences)
+        compare(
+            task,
+            a,
+            b,
+            primary=(a.model, b.model) == wanted.primary,
+            sequences=found.sequences if one_test else None,
+        )
         for a, b in itertools.combinations(models, 2)
     ]
     comparisons.sort(key=lambda comparison: not comparison.primary)
@@ -122,40 +133,37 @@ def _flagged(task: Task, compared: Sequence[Run], tuned: Sequence[Tuning], wante
     return replace(task, flags=flags)
 
 
-def _nothing(found: Collection, wanted: Asked) -> str:
-    status = Counter(run.status for run in found.runs)
-    if not found.runs:
-        return f"None of the {len(found.problems)} records in {', '.join(found.places)} can be read: {_first(found)}"
-    counts = ", ".join(f"{number} {name}" for name, number in status.items())
-    phases = Counter(run.phase for run in found.runs)
-    if not finals(found.runs):
-        there = f"{phases['trial']} trials, {phases['repeat']} repeats"
-        return f"{found.name} has no final run yet ({there}): let it go on."
-    metrics = ", ".join(sorted({n for run in found.runs for n in run.metrics if n.startswith("test/")})) or "none"
-    return f"No run has {wanted.metric} to compare ({counts}; metrics of the test: {metrics})."
-
-
-def _first(found: Collection) -> str:
-    return found.problems[0].sentence
-
-
-def _commands(found: Collection, compared: Sequence[Run]) -> list[dict[str, str]]:
+def _commands(found: Collection, compared: Sequence[Run], wanted: Asked) -> list[dict[str, str]]:
     """What one types to make all of it again."""
     lines = []
-    commits = {str(run.git["commit"]) for run in compared if run.git.get("commit")}
-    if len(commits) == 1:
-        lines.append((f"git checkout {commits.pop()}", "the code that made the final runs"))
+    commits = Counter(str(run.git["commit"]) for run in compared if run.git.get("commit"))
+    for commit, number in commits.most_common():
+        share = "" if len(commits) == 1 else f"{number} of "
+        lines.append((f"git checkout {commit}", f"the code that made {share}the final runs"))
     name, place = found.study.get("name"), found.places[0]
     if name:
         every = "every trial and every final run; finished ones are skipped"
         lines.append((f"python -m src.train -m experiments={name}", every))
     if found.kind in ("pack", "table"):
-        lines.append((f"python -m src.compare from={place}", "this report, from the records there"))
+        source, does = f"from={place}", "this report, from the records there"
     elif found.kind == "study":
-        lines.append((f"python -m src.compare study={found.name}", "this report, from the runs"))
-        lines.append(
-            (f"python -m src.compare study={found.name} pack=experiments/{found.name}", "the records to commit")
-        )
+        source, does = f"study={found.name}", "this report, from the runs"
     else:
-        lines.append((f"python -m src.compare folders='[{','.join(found.places)}]'", "this report"))
+        source, does = f"folders=[{','.join(found.places)}]", "this report"
+    given = [f"{key}={_as_override(value)}" for key, value in wanted.given.items()]
+    again = " ".join(shlex.quote(word) for word in ["python", "-m", "src.compare", source, *given])
+    lines.append((again, does))
+    if found.kind == "study":
+        lines.append((f"{again} pack=experiments/{found.name}", "the records to commit"))
     return [{"command": command, "does": does} for command, does in lines]
+
+
+def _as_override(value: Any) -> str:
+    """A value as Hydra's command line has it.
+
+    >>> _as_override(["gru", "lstm"]), _as_override({"jsb": 0.05})
+    ('[gru,lstm]', '{jsb: 0.05}')
+    """
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {item}" for key, item in value.items()) + "}"
+    return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)

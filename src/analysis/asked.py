@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from src.analysis.collect import Collection
 from src.analysis.metrics import usual_metric
+from src.analysis.models import finals
 from src.analysis.summary import Flag, Plan
 from src.config import Mistake, nearest
 
@@ -34,6 +36,7 @@ class Asked:
         tolerance: by how much budgets may differ, as a share.
         planned: the models of the plan.
         flags: where the command line says other than the plan.
+        given: what the command line says: some of models, metric, margin and mode.
     """
 
     models: list[str]
@@ -47,6 +50,7 @@ class Asked:
     tolerance: float = TOLERANCE
     planned: list[str] = field(default_factory=list)
     flags: list[Flag] = field(default_factory=list)
+    given: dict[str, Any] = field(default_factory=dict)
 
     def metric_of(self, data: str) -> str:
         """The metric on a data set."""
@@ -82,7 +86,7 @@ def asked(
         mode: ``min`` or ``max``.
 
     Raises:
-        Mistake: when a model was not found, or the metric cannot be told.
+        Mistake: when a model was not found, the metric cannot be told, or a margin is none.
     """
     plan = found.study.get("plan") or {}
     primary = plan.get("primary") or {}
@@ -93,10 +97,17 @@ def asked(
     for name in pair:
         if name not in there:
             raise Mistake(f"There is no run of {name}{nearest(name, there)}: models must be two of {', '.join(there)}.")
-    chosen = metric if metric is not None else primary.get("metric")
-    if chosen is None:
-        chosen = _usual(found)
-    named = margin if margin is not None else primary.get("margin")
+    data = list(dict.fromkeys([*(plan.get("data") or {}), *sorted({run.data for run in found.runs})]))
+    check_margin(margin, data)
+    planned, chosen, named = list(plan.get("data") or {}), metric, margin
+    if chosen is None:  # what the plan does not know it says nothing about
+        usual = {} if primary.get("metric") and set(data) <= set(planned) else _usual(found)
+        chosen = {
+            **usual,
+            **({name: _of(primary["metric"], name) for name in planned} if primary.get("metric") else {}),
+        }
+    if named is None:
+        named = {name: _of(primary.get("margin"), name) for name in planned}
     flags = [
         Flag("plan", "serious", f"{name}={said} comes from the command line; the plan has {fixed}.")
         for name, said, fixed in (
@@ -104,7 +115,7 @@ def asked(
             ("metric", metric, primary.get("metric")),
             ("margin", margin, primary.get("margin")),
         )
-        if said and fixed is not None and said != fixed
+        if said not in (None, []) and fixed is not None and said != fixed
     ]
     return Asked(
         models=[*pair, *(name for name in there if name not in pair)],
@@ -112,13 +123,61 @@ def asked(
         metric=chosen,
         margin=named,
         mode=mode,
-        data=list(dict.fromkeys([*(plan.get("data") or {}), *sorted({run.data for run in found.runs})])),
+        data=data,
         arms=list(dict.fromkeys([*(plan.get("arms") or {}), *sorted({run.arm for run in found.runs})])),
         pairs=plan.get("pairs"),
         tolerance=float(plan.get("tolerance", TOLERANCE)),
         planned=list(plan.get("models") or {}),
         flags=flags,
+        given={
+            name: said
+            for name, said in (("models", list(models or [])), ("metric", metric), ("margin", margin), ("mode", mode))
+            if said not in (None, [])
+        },
     )
+
+
+def check_margin(margin: Any, data: Sequence[str]) -> None:
+    """Refuse a margin that is none.
+
+    Args:
+        margin: one for all data sets, or by data set; None where nobody gave one.
+        data: the data sets that there are.
+
+    Raises:
+        Mistake: it is no number from 0 up, or names a data set that is not there.
+    """
+    for name, value in margin.items() if isinstance(margin, Mapping) else [(None, margin)]:
+        if name is not None and name not in (*data, "default"):
+            raise Mistake(f"margin names {name}{nearest(str(name), list(data))}: the data sets are {', '.join(data)}.")
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and not (number and math.isfinite(value) and value >= 0):
+            raise Mistake(f"margin={value} is impossible: it must be a number from 0 up, in the metric's unit.")
+
+
+def nothing(found: Collection, metric: str) -> str:
+    """Why there is nothing to compare, in one sentence.
+
+    Args:
+        found: the runs, none of which counts.
+        metric: what was looked for.
+    """
+    if not found.runs:
+        return f"None of the {len(found.problems)} records in {', '.join(found.places)} can be read: {_first(found)}"
+    status = Counter(run.status for run in found.runs)
+    counts = ", ".join(f"{number} {name}" for name, number in status.items())
+    phases = Counter(run.phase for run in found.runs)
+    if not finals(found.runs):
+        there = f"{phases['trial']} trials, {phases['repeat']} repeats"
+        return f"{found.name} has no final run yet ({there}): let it go on."
+    if not status["finished"]:
+        return f"No run is finished ({counts}): there is nothing to compare yet."
+    metrics = ", ".join(sorted({n for run in found.runs for n in run.metrics if n.startswith("test/")})) or "none"
+    return f"No run has {metric} to compare ({counts}; metrics of the test: {metrics})."
+
+
+def _first(found: Collection) -> str:
+    return f"{found.problems[0].place}: {found.problems[0].sentence}"
 
 
 def plan_of(study: Mapping[str, Any], wanted: Asked) -> Plan | None:
@@ -152,7 +211,7 @@ def _usual(found: Collection) -> dict[str, str]:
         if any(name.startswith("test/") or found.kind == "table" for run in runs for name in run.metrics):
             named[data] = usual_metric(runs)
     if not named:
-        usual_metric([])
+        raise Mistake(nothing(found, "a metric of the test"))
     return {"default": next(iter(named.values())), **named}
 
 

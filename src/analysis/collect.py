@@ -85,7 +85,7 @@ def collect(places: Sequence[Path], kind: str, name: str | None = None) -> Colle
         _take_best(found, same)
     if not found.runs and not found.problems:
         raise Mistake(f"There is no run in {', '.join(found.places)}: a run is a folder with a result.json.")
-    if len({run.study for run in found.runs}) > 1:
+    if len({run.study for run in found.runs} - {None}) > 1:
         found.runs = [replace(r, arm=f"{r.study}/{r.arm}") if r.study else r for r in found.runs]
     found.runs.sort(key=lambda run: (run.data, run.arm, run.phase or "", run.model, run.seed, run.id))
     if name is None and found.study.get("name"):
@@ -177,7 +177,7 @@ def _take_run(found: Collection, directory: Path, keys: Sequence[str]) -> Run | 
 
 def _take_best(found: Collection, same: list[tuple[Run, Path]]) -> None:
     """Of several records with one id, the one that came furthest counts; curve and test losses are read of it alone."""
-    same.sort(key=lambda pair: (ORDER.index(pair[0].status), -(pair[0].ended or 0.0)))
+    same.sort(key=lambda pair: (ORDER.index(pair[0].status), not _whole(pair[1]), -(pair[0].ended or 0.0)))
     (run, directory), others = same[0], same[1:]
     for other, _ in others:
         differ = other.status == run.status == "finished" and _tests(other) != _tests(run)
@@ -199,6 +199,10 @@ def _take_best(found: Collection, same: list[tuple[Run, Path]]) -> None:
             sentence = f"sequences/test.npz cannot be read ({type(error).__name__}: {error})."
             found.problems.append(Problem("incomplete", run.directory or run.id, sentence))
     found.runs.append(replace(run, status="diverged") if _not_finite(run) else run)
+
+
+def _whole(directory: Path) -> bool:
+    return (directory / "metrics.csv").exists()
 
 
 def _tests(run: Run) -> dict[str, float]:

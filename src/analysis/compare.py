@@ -19,7 +19,7 @@ from src.analysis.verdict import BETTER, SAME, verdict
 NEAR = 1e-6  # relative: a metric and the ratio of its sums are the same
 
 
-def compare(task: Task, a: Model, b: Model, *, primary: bool, sequences: Mapping[str, Sequences]) -> Comparison:
+def compare(task: Task, a: Model, b: Model, *, primary: bool, sequences: Mapping[str, Sequences] | None) -> Comparison:
     """Compare two models; the test's p stands alone until :func:`adjusted` has seen all tests.
 
     Args:
@@ -27,14 +27,13 @@ def compare(task: Task, a: Model, b: Model, *, primary: bool, sequences: Mapping
         a: model A.
         b: model B.
         primary: whether the plan names this comparison.
-        sequences: sums over test sequences by run id.
+        sequences: sums over test sequences by run id; None: each seed has data of its own.
     """
     pairs = make_pairs(a.points, b.points, task.mode)
     x, lost = differences_of(pairs), lost_of(pairs)
     test = signed_rank(pairs)
     seeds, both, note = over_sequences(task, pairs, sequences)
     r, saved = correlation(pairs)
-    label = task.data if task.arm == "main" else f"{task.data} ({task.arm})"
     return Comparison(
         a=a.model,
         b=b.model,
@@ -53,8 +52,13 @@ def compare(task: Task, a: Model, b: Model, *, primary: bool, sequences: Mapping
         saved=saved,
         probability=probability_better(pairs, (a.model, b.model)),
         wilcoxon=None if test is None else Wilcoxon(*test, p_holm=test[1], comparisons=1),
-        verdict=verdict(x, task.margin, (a.model, b.model), label, task.unit, lost),
+        verdict=verdict(x, task.margin, (a.model, b.model), label_of(task), task.unit or f"in {task.metric}", lost),
     )
+
+
+def label_of(task: Task) -> str:
+    """What the sentence of a verdict calls its task."""
+    return task.data if task.arm == "main" else f"{task.data} ({task.arm})"
 
 
 def adjusted(tasks: Sequence[Task]) -> list[Task]:
@@ -90,13 +94,15 @@ def _power(task: Task, c: Comparison, comparisons: int) -> Power:
 
 
 def over_sequences(
-    task: Task, pairs: Sequence[Pair], sequences: Mapping[str, Sequences]
+    task: Task, pairs: Sequence[Pair], sequences: Mapping[str, Sequences] | None
 ) -> tuple[Interval | None, Interval | None, str | None]:
     """Intervals over seeds and over seeds and test sequences, with a note on the latter or on why there is none."""
     complete = [(pair.run_a or "", pair.run_b or "") for pair in pairs if pair.state == "complete"]
     values = [(pair.a, pair.b) for pair in pairs if pair.state == "complete"]
     if len(complete) < 2:
         return None, None, "Fewer than two pairs are complete."
+    if sequences is None:
+        return None, None, "Each seed has test sequences of its own: the interval over seeds is one over sequences too."
     if any(run not in sequences for pair in complete for run in pair):
         return None, None, "The losses of the single test sequences are not on record for every run."
     found = [(sequences[a], sequences[b]) for a, b in complete]

@@ -131,12 +131,13 @@ def _budget(task: Task, runs: Sequence[Run], tolerance: float) -> Iterable[Flag]
 
 def _alike(task: Task, runs: Sequence[Run]) -> Iterable[Flag]:
     aspects: list[tuple[str, str, str, Callable[[Run], Any]]] = [
-        ("checksum", "serious", "The runs did not read the same data", lambda run: run.facts.get("checksum")),
         ("results_version", "serious", "The runs come from unlike code (results version)", lambda r: r.results_version),
         ("precision", "serious", "The runs differ in precision", lambda run: run.backend.get("precision")),
         ("code", "note", "The runs come from several commits", lambda run: run.git.get("commit")),
         ("backend", "note", "The runs differ in their kernels, so their times do not compare models alone", _kernel),
     ]
+    if not _same_data(runs):
+        aspects.insert(0, ("checksum", "serious", "The runs did not read the same data", _checksum))
     for kind, weight, words, of in aspects:
         counts = Counter((run.model, of(run)) for run in runs if of(run) is not None)
         if len({value for _, value in counts}) > 1:
@@ -147,6 +148,20 @@ def _alike(task: Task, runs: Sequence[Run]) -> Iterable[Flag]:
     if dirty := [run for run in runs if run.git.get("clean") is False]:
         words = f"{len(dirty)} of {len(runs)} runs come from a tree with changes that were not committed."
         yield _flag(task, "dirty", "note", words, runs=dirty)
+
+
+def _same_data(runs: Sequence[Run]) -> bool:
+    """Whether all runs read the same data, or each seed data of its own, as where they are drawn from the seed."""
+    by_seed: dict[int, set[str]] = {}
+    for run in runs:
+        if _checksum(run) is not None:
+            by_seed.setdefault(run.seed, set()).add(_checksum(run))
+    number = len(set().union(*by_seed.values()))
+    return all(len(found) == 1 for found in by_seed.values()) and number in (0, 1, len(by_seed))
+
+
+def _checksum(run: Run) -> Any:
+    return run.facts.get("checksum")
 
 
 def _kernel(run: Run) -> Any:

@@ -23,21 +23,26 @@ def finals(runs: Iterable[Run]) -> list[Run]:
 
 
 def baselines_on(runs: Iterable[Run], metric: str) -> dict[str, float]:
-    """What trivial predictors reach on a metric, by their names, from the runs' records."""
-    found: dict[str, float] = {}
+    """What trivial predictors reach on a metric, by their names, from the runs' records.
+
+    Where each seed has test sequences of its own, the mean over the runs.
+    """
+    found: dict[str, list[float]] = {}
     for run in runs:
         for name, value in run.baselines.items():
             kind, _, of = name.rpartition("/")
             if of == base(metric) and math.isfinite(value):
-                found.setdefault(kind, value)
-    return found
+                found.setdefault(kind, []).append(value)
+    return {kind: values[0] if len(set(values)) == 1 else float(np.mean(values)) for kind, values in found.items()}
 
 
-def point(run: Run, metric: str, mode: str, trivial: Iterable[float]) -> Point | None:
+def point(run: Run, metric: str, mode: str) -> Point | None:
     """A run's point; None for a finished run that was not tested on this metric.
 
-    A value that is not finite counts as diverged; one that is no better than the best trivial predictor is ``chance``.
+    A value that is not finite counts as diverged; one that is no better than the best trivial predictor on the run's
+    own test set is ``chance``.
     """
+    trivial = baselines_on([run], metric).values()
     value = run.metrics.get(metric)
     if run.status != "finished":
         return Point(run.seed, None, run.id, run.status)
@@ -50,9 +55,7 @@ def point(run: Run, metric: str, mode: str, trivial: Iterable[float]) -> Point |
     return Point(run.seed, value, run.id, "finished" if beaten else "chance")
 
 
-def points_of(
-    runs: Sequence[Run], metric: str, mode: str, trivial: Sequence[float]
-) -> tuple[list[Point], list[Flag], list[str]]:
+def points_of(runs: Sequence[Run], metric: str, mode: str) -> tuple[list[Point], list[Flag], list[str]]:
     """One point for each seed of one model on one task, with a flag where two runs claim a seed.
 
     The same run made twice (equal identities) counts once. Two runs with one seed and different settings that came to
@@ -66,7 +69,7 @@ def points_of(
     untested: list[str] = []
     by_seed: dict[int, list[tuple[Run, Point]]] = {}
     for run in runs:
-        found = point(run, metric, mode, trivial)
+        found = point(run, metric, mode)
         if found is None:
             untested.append(run.id)
         else:

@@ -11,6 +11,7 @@ from src.analysis.power import MEANINGFUL
 from src.analysis.summary import Pair, Point, Probability
 
 VALUED = ("finished", "chance")  # of a point that has a value
+TIED = 1e-6  # of the largest value: differences as close to each other as this are ties
 
 
 def make_pairs(a: Sequence[Point], b: Sequence[Point], mode: str) -> list[Pair]:
@@ -103,15 +104,17 @@ def probability_better(pairs: Sequence[Pair], names: tuple[str, str]) -> Probabi
 def signed_rank(pairs: Sequence[Pair]) -> tuple[float, float] | None:
     """Statistic and p of the two-sided Wilcoxon signed-rank test (scipy.stats.wilcoxon, exact up to 50 pairs).
 
-    Pairs without a difference are dropped, as Wilcoxon did. With ties, whose p wilcoxon only approximates, the signs of
-    the mid-ranks are permuted (scipy.stats.permutation_test, exact up to 13 pairs). None without a pair; p is 1 where
-    no pair differs.
+    Differences closer to each other than a millionth of the values are ties: 0.93 - 0.91 is 0.95 - 0.93, whatever the
+    last digits say (metrics are added up in float32). Pairs without a difference are dropped, as Wilcoxon did. With
+    ties, whose p wilcoxon only approximates, the signs of the mid-ranks are permuted (scipy.stats.permutation_test,
+    exact up to 13 pairs). None without a pair; p is 1 where no pair differs.
     """
     from scipy import stats
 
     x = ranked_of(pairs)
     if not len(x):
         return None
+    x = _levels(x, TIED * max(abs(value) for pair in pairs for value in (pair.a, pair.b, 0.0) if value is not None))
     x = x[x != 0]
     if not len(x):
         return 0.0, 1.0
@@ -128,6 +131,18 @@ def signed_rank(pairs: Sequence[Pair]) -> tuple[float, float] | None:
         rng=np.random.default_rng(SEED),
     )
     return float(min(ranks[ranks > 0].sum(), -ranks[ranks < 0].sum())), float(permuted.pvalue)
+
+
+def _levels(x: np.ndarray, tolerance: float) -> np.ndarray:
+    """The signs of numbers times the place of their sizes, equal for sizes that are closer than the tolerance.
+
+    >>> _levels(np.array([0.3, -0.1, 0.1 + 1e-9, 1e-9]), 1e-6).tolist()
+    [2.0, -1.0, 1.0, 0.0]
+    """
+    order = np.argsort(np.abs(x))
+    places = np.empty(len(x))
+    places[order] = np.cumsum(np.diff(np.abs(x)[order], prepend=0.0) > tolerance)
+    return np.sign(x) * places
 
 
 def correlation(pairs: Sequence[Pair]) -> tuple[float | None, float | None]:

@@ -39,7 +39,7 @@ def read_run(record: Mapping[str, Any], directory: Path, place: str, keys: Seque
         inner = select(config, "data.name")
         if data and inner and inner != data:
             data = f"{data}:{inner}"
-    if not model or not data or not isinstance(record.get("seed"), int):
+    if not model or not data or not isinstance(record.get("seed"), int) or isinstance(record["seed"], bool):
         raise Mistake(f"The run in {place} does not say which model, data and seed it is.")
     values = {key: value for key in keys if (value := select(config, key)) is not None}
     wandb = record.get("wandb") or {}
@@ -62,15 +62,15 @@ def read_run(record: Mapping[str, Any], directory: Path, place: str, keys: Seque
         values=values,
         mode=select(config, "task.mode"),
         best=_best(record.get("best")),
-        parameters=dict(record.get("parameters") or {}),
+        parameters=_amounts(record.get("parameters")),
         hidden_size=select(config, "model.hidden_size"),
-        budget=dict(record.get("budget") or {}),
-        timing=dict(record.get("timing") or {}),
+        budget=_amounts(record.get("budget"), words=("of",)),
+        timing=_amounts(record.get("timing")),
         memory=numbers(record.get("memory")),
-        backend=dict(record.get("backend") or {}),
-        facts=dict(record.get("data") or {}),
+        backend=_with_words(record.get("backend"), "name", "precision"),
+        facts=_with_words(record.get("data"), "checksum"),
         hardware=dict(record.get("hardware") or {}),
-        git=dict(record.get("git") or {}),
+        git=_with_words(record.get("git"), "commit"),
         versions=dict(record.get("versions") or {}),
         results_version=record.get("results_version"),
         command=command_line(record.get("command")),
@@ -124,10 +124,30 @@ def command_line(words: Sequence[str] | None) -> str | None:
     return " ".join(["python -m", module, *(f"'{w}'" if set(w) & set(" ,[]{}") else w for w in kept)])
 
 
+STATUSES = ("finished", "diverged", "failed", "interrupted", "running")
+
+
 def _status(status: str) -> str:
-    if status not in ("finished", "diverged", "failed", "interrupted", "running"):
+    if status not in STATUSES:
         raise ValueError(f"status {status!r}")
     return status
+
+
+def _amounts(found: Mapping[str, Any] | None, words: Sequence[str] = ()) -> dict[str, Any]:
+    """A dict whose values are numbers, flags or None, but for the keys in ``words``."""
+    return {
+        str(key): value if key in words or value is None or isinstance(value, bool | int | float) else float(value)
+        for key, value in (found or {}).items()
+    }
+
+
+def _with_words(found: Mapping[str, Any] | None, *keys: str) -> dict[str, Any]:
+    """A dict that has words, or nothing, under some keys."""
+    made = dict(found or {})
+    for key in keys:
+        if not isinstance(made.get(key), str | None):
+            raise TypeError(f"{key} is {made[key]!r}")
+    return made
 
 
 def _best(best: Mapping[str, Any] | None) -> dict[str, Any]:

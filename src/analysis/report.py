@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from src.analysis.compare import label_of
 from src.analysis.page import tables
 from src.analysis.page.pictures import Pictures, model_names, pictures
 from src.analysis.page.sections import sections
@@ -85,6 +86,7 @@ def render(summary: Summary, kinds: list[Pictures], looks: dict[str, Style]) -> 
         across=_across(summary.across),
         serious=[f for f in flags if f.weight == "serious"],
         counted=_counted(summary),
+        unknown=_unknown(summary),
         notes=f"{len(minor)} further note{'' if len(minor) == 1 else 's'}" if minor else None,
         kinds=shown,
         sections=below,
@@ -145,10 +147,11 @@ def _answer(task: Task, c: Comparison, looks: dict[str, Style]) -> dict[str, Any
     leading = c.a if (c.mean or 0) >= 0 else c.b
     shown = (verdict and verdict.interval_95) or c.t
     where = place(task) if c.primary else f"{place(task)}: {c.a} against {c.b}"
-    unit = f" {task.unit}" if task.unit else ""
+    unit = f" {task.unit}" if task.unit else f" in {task.metric}"
     words = ["There is no mean difference"]
     if c.mean is not None:
-        words = [f"Mean paired difference {c.mean:+.{of_interval(shown)}f}{unit}".replace("-", "−")]
+        value = f"{c.mean:+.{of_interval(shown)}f}".replace("-", "−")
+        words = [f"Mean paired difference {value}{unit}"]
     if shown:
         words.append(f"{100 * shown.level:.0f} % interval {interval(shown)}")
     words.append(f"margin ±{number(task.margin)}" if task.margin is not None else "no margin was fixed")
@@ -157,7 +160,7 @@ def _answer(task: Task, c: Comparison, looks: dict[str, Style]) -> dict[str, Any
         "place": where,
         "outcome": outcome,
         "badge": badges.get(outcome, "undecided"),
-        "sentence": verdict.sentence.removeprefix(f"{task.data}: ")
+        "sentence": verdict.sentence.removeprefix(f"{label_of(task)}: ")
         if verdict
         else "There are too few pairs to answer.",
         "strip": _strip(c.mean, shown.low, shown.high, task.margin) if c.mean is not None and shown else None,
@@ -197,9 +200,20 @@ def _counted(summary: Summary) -> str:
         if by_status
     ]
     if summary.problems:
-        phases.append(f"{len(summary.problems)} places were found and not counted")
+        number = len(summary.problems)
+        phases.append(f"{number} place{' was' if number == 1 else 's were'} found and not counted, or not in full")
     text = "; ".join(phases)
     return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _unknown(summary: Summary) -> str | None:
+    """What nobody could check, since what was read does not say it."""
+    words = []
+    if summary.kind == "table":
+        words.append("A table says nothing of budgets, tuning, code and data: whether they were alike is not known.")
+    if summary.plan is None and any(task.margin is not None for task in summary.tasks):
+        words.append("There is no plan: whether the margin was fixed before the runs is not known.")
+    return " ".join(words) or None
 
 
 def _across(across: Across | None) -> str | None:

@@ -34,8 +34,12 @@ def _margin(task: Task, c: Comparison, wide: Interval, narrow: Interval) -> list
     found = []
     if c.verdict.outcome == "better":
         found.append(f"{c.verdict.winner} is better for every margin below {better_to:.3g}{unit}.")
+        found.append(f"A margin above {same_from:.3g}{unit} would make them practically the same.")
     elif c.verdict.outcome == "same":
         found.append(f"They are practically the same for every margin above {same_from:.3g}{unit}.")
+        if better_to > 0:
+            ahead = c.a if (c.mean or 0.0) > 0 else c.b
+            found.append(f"A margin below {better_to:.3g}{unit} would make {ahead} better.")
     else:
         ahead = c.a if (c.mean or 0.0) > 0 else c.b
         if better_to > 0 and task.margin:

@@ -27,6 +27,10 @@ def show(summary: Summary, files: Sequence[Path], console: Any = None) -> None:
     for _, comparison in summary.headline():
         if comparison.verdict is not None:
             console.print(comparison.verdict.sentence, style="bold", markup=False, highlight=False)
+    if not summary.headline():
+        found = ", ".join(dict.fromkeys(model.model for task in summary.tasks for model in task.models))
+        words = f"There is no answer: a comparison takes two models on one data set, and there is {found}."
+        console.print(words, style="bold", markup=False, highlight=False)
     console.print()
     console.print(_models(summary))
     console.print()
@@ -77,7 +81,7 @@ def _table(*left: str, right: Sequence[str]) -> Any:
 
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
     for name in left:
-        table.add_column(name, no_wrap=True)
+        table.add_column(name, overflow="fold")  # in a narrow terminal names are broken, numbers never cut
     for name in right:
         table.add_column(name, justify="right", no_wrap=True)
     return table

@@ -62,10 +62,11 @@ def band(curves: Sequence[tuple[Sequence[float], Sequence[float]]]) -> tuple[np.
 
     Args:
         curves: (x, y) of each, x ascending; a value that is not finite is left out. Between its points a curve is
-            a straight line; beyond its ends it is not there.
+            a straight line, and after its last one it keeps that value: runs that end early must not leave the median
+            to the others.
 
     Returns:
-        x, median, lower quartile, upper quartile: as far as at least half of the curves go.
+        x, median, lower quartile, upper quartile: from where all curves have begun, as far as at least half of them go.
     """
     clean = []
     for x, y in curves:
@@ -79,10 +80,12 @@ def band(curves: Sequence[tuple[Sequence[float], Sequence[float]]]) -> tuple[np.
     if len(grid) > POINTS:
         early = np.geomspace(1, 10, 15) / 100 * grid[-1]
         grid = np.unique(np.concatenate([np.linspace(grid[0], grid[-1], POINTS - 15), early[early >= grid[0]]]))
-    values = np.array([np.interp(grid, c[0], c[1], left=np.nan, right=np.nan) for c in clean])
-    enough = np.isfinite(values).sum(axis=0) >= math.ceil(len(clean) / 2)
-    low, middle, high = np.nanpercentile(values[:, enough], [25, 50, 75], axis=0)
-    return grid[enough], middle, low, high
+    begun = max(c[0][0] for c in clean)
+    going = sum((c[0][-1] >= grid).astype(int) for c in clean)
+    grid = grid[(grid >= begun) & (going >= len(clean) / 2)]
+    values = np.array([np.interp(grid, c[0], c[1]) for c in clean])
+    low, middle, high = np.percentile(values, [25, 50, 75], axis=0)
+    return grid, middle, low, high
 
 
 def tuning(

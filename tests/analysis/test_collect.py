@@ -91,6 +91,57 @@ def test_corrupt_partial_and_foreign_records_are_listed(tmp_path: Path) -> None:
     assert len(summary.problems) == 12
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"parameters": {"effective": "many"}},
+        {"timing": {"seconds": "fast"}},
+        {"data": {"checksum": {"a": 1}}},
+        {"git": {"commit": ["b"]}},
+        {"seed": True},
+    ],
+)
+def test_parts_of_another_type_do_not_stop_a_comparison(tmp_path: Path, damage: dict) -> None:
+    study = fake_study(tmp_path / "planted", pairs=2, tuning=False)
+    broken = next(study.glob("*/result.json"))
+    broken.write_text(json.dumps(json.loads(broken.read_text()) | damage))
+    found = collect([study], "study")
+    summarise(found, asked(found))
+    assert [problem.kind for problem in found.problems] in (["foreign"], ["nameless"])
+    assert len(found.runs) == 3
+
+
+def test_a_study_beside_plain_runs_keeps_its_plan_and_lends_it_to_nobody(tmp_path: Path) -> None:
+    fake_study(tmp_path / "planted", pairs=3, tuning=False)
+    for model in ("gru", "lstm"):
+        for seed in range(2):
+            place = tmp_path / f"plain-{model}-{seed}"
+            fake_run(place, model=model, data="ett", seed=seed, metric="mse", value=0.4 + seed / 10)
+    found = collect([tmp_path], "runs")
+    summary = summarise(found, asked(found))
+    assert {(task.data, task.metric, task.margin is None) for task in summary.tasks} == {
+        ("jsb_chorales", "test/nll", False),
+        ("ett", "test/mse", True),
+    }
+    assert not [flag for flag in summary.flags if flag.kind == "missing"]
+
+
+def test_why_nothing_can_be_compared_is_said(tmp_path: Path) -> None:
+    for seed in range(2):
+        fake_run(tmp_path / str(seed), seed=seed, status="failed")
+    found = collect([tmp_path], "runs")
+    with pytest.raises(Mistake, match=r"No run is finished \(2 failed\)"):
+        summarise(found, asked(found))
+
+
+def test_two_settings_for_one_seed_are_the_reason(tmp_path: Path) -> None:
+    for number, model in enumerate(("gru", "lstm") * 2):
+        fake_run(tmp_path / ("r" * (1 + number)), model=model, lr=0.001 * (1 + number))
+    found = collect([tmp_path], "runs")
+    with pytest.raises(Mistake, match=r"Nothing can be compared: .* with different settings came to an end"):
+        summarise(found, asked(found))
+
+
 def test_a_damaged_study_json_is_listed(tmp_path: Path) -> None:
     study = fake_study(tmp_path / "planted", pairs=2, tuning=False)
     (study / "study.json").write_text('{"plan": ')

@@ -92,6 +92,25 @@ def test_what_befell_one_run_is_said(study: Path, kind: str, weight: str, change
     assert {flag.kind for flag in flags_of(study)} == {kind} | others
 
 
+def test_data_drawn_from_the_seed_differ_from_seed_to_seed(study: Path) -> None:
+    """Then chance is that of the run's own test set, and no interval over other sequences is claimed."""
+    for seed in range(4):
+        edit(study, inside("data", checksum=f"drawn from {seed}"), seed=seed)
+    edit(study, inside("baselines", **{"test/markov/nll": 1.0, "test/unigram/nll": 1.0}), seed=2)
+    flags = flags_of(study)
+    assert {flag.kind for flag in flags} == {"chance"}
+    (task, comparison), *_ = summary_of(study).headline()
+    assert {model.chance for model in task.models} == {1}
+    assert comparison.sequences is None
+    edit(study, inside("data", checksum="other"), model="gru", seed=3)
+    assert "checksum" in {flag.kind for flag in flags_of(study)}
+
+
+def test_no_margin_in_place_of_the_plans_is_said(study: Path) -> None:
+    (flag,) = [flag for flag in flags_of(study, margin=0) if flag.kind == "plan"]
+    assert flag.sentence.startswith("margin=0 comes from the command line")
+
+
 def test_a_diverged_run_is_ranked_and_counted_and_in_no_mean(study: Path) -> None:
     edit(study, put(status="diverged", metrics={}), model="lstm", seed=2)
     (task, comparison), *_ = summary_of(study).headline()

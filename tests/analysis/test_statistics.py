@@ -129,6 +129,18 @@ def test_signed_rank_is_exact_with_ties_and_zeros(x: np.ndarray) -> None:
     assert found[0] == stats.wilcoxon(x, method="asymptotic").statistic
 
 
+@pytest.mark.parametrize("unit", [100, 370])
+def test_ties_survive_the_last_digits(unit: int) -> None:
+    """Accuracies of so many sequences, recorded in float32: equal counts give equal ranks."""
+    for seed in range(20):
+        right = np.random.default_rng(seed).integers(0, 12, size=(2, 9)) + 0.9 * unit
+        a, b = (np.float32(row / unit).astype(float).tolist() for row in right.round())
+        found = signed_rank(make_pairs(points(a), points(b), "max"))
+        assert found is not None
+        counts = np.subtract(*right.round())
+        assert found[1] == pytest.approx(exact_signed_rank(counts) if counts.any() else 1.0)
+
+
 def test_signed_rank_of_nothing() -> None:
     assert signed_rank([]) is None
     assert signed_rank(pairs_of([0.0, 0.0])) == (0.0, 1.0)
@@ -265,6 +277,7 @@ def test_intervals_over_sequences_need_the_same_sequences_and_the_metric_on_reco
     assert over_sequences(TASK, pairs, wrong)[2] == "The sums over sequences do not give the metric on record."
     del other["b3"]
     assert "not on record" in str(over_sequences(TASK, pairs, other)[2])
+    assert str(over_sequences(TASK, pairs, None)[2]).startswith("Each seed has test sequences of its own")
 
 
 # ------------------------------------------------------------------------------------------------- across the tasks

@@ -94,3 +94,68 @@ def test_three_models_without_a_primary_comparison(tmp_path: Path) -> None:
         summary_of(tmp_path / "t.csv", text, models=["a", "d"])
     with pytest.raises(Mistake, match="it must be two of"):
         summary_of(tmp_path / "t.csv", text, models=["a"])
+
+
+PLAIN = "model,data,seed,test/acc,test/loss\n" + "".join(
+    f"{m},d,{s},{0.9 - 0.1 * (m == 'lstm') + s / 100},{1 - 0.2 * (m == 'lstm')}\n"
+    for m in ("gru", "lstm")
+    for s in range(4)
+)
+
+
+def test_one_cell_that_is_no_number_does_not_change_the_metric(tmp_path: Path) -> None:
+    found = summary_of(tmp_path / "t.csv", PLAIN.replace("gru,d,1,0.91", "gru,d,1,n/a"), metric="test/acc")
+    (task, comparison), *_ = found.headline()
+    assert task.metric == "test/acc"
+    assert [pair.state for pair in comparison.pairs] == ["complete", "missing", "complete", "complete"]
+    assert [(p.place, p.sentence) for p in found.problems if p.kind == "unreadable"] == [
+        (f"{tmp_path / 't.csv'}:3", "Line 3 has 'n/a' as test/acc, which is no number: it counts as missing.")
+    ]
+
+
+def test_the_metric_is_named_where_it_has_no_unit(tmp_path: Path) -> None:
+    (_, comparison), *_ = summary_of(tmp_path / "t.csv", PLAIN, metric="test/acc", margin=0.01).headline()
+    assert comparison.verdict is not None
+    assert "by 0.100 in test/acc on average" in comparison.verdict.sentence
+
+
+@pytest.mark.parametrize(
+    "text",
+    [PLAIN.replace(",", ";"), PLAIN.replace(",", "\t"), "\ufeff" + PLAIN, PLAIN.replace("model,data", "Model, Data")],
+)
+def test_separators_marks_and_capitals(tmp_path: Path, text: str) -> None:
+    assert len(summary_of(tmp_path / "t.csv", text, metric="test/acc").runs) == 8
+
+
+def test_seeds_that_a_spreadsheet_wrote(tmp_path: Path) -> None:
+    text = "model,data,seed,acc\n" + "".join(f"{m},d,{s}.0,0.5\n" for m in "ab" for s in range(3))
+    assert [run.seed for run in summary_of(tmp_path / "t.csv", text).runs] == [0, 1, 2] * 2
+
+
+def test_a_status_that_nobody_knows_is_listed(tmp_path: Path) -> None:
+    text = "model,data,seed,acc,status\n" + "".join(f"{m},d,{s},0.{s},finished\n" for m in "ab" for s in range(3))
+    found = summary_of(tmp_path / "t.csv", text.replace("b,d,2,0.2,finished", "b,d,2,0.2,ok"))
+    assert len(found.runs) == 5
+    assert [p.sentence[:24] for p in found.problems] == ["Line 7 has the status ok"]
+
+
+@pytest.mark.parametrize(
+    ("margin", "words"),
+    [
+        (-5, "margin=-5 is impossible"),
+        (float("inf"), "margin=inf is impossible"),
+        ("abc", "margin=abc is impossible"),
+        ({"dd": 0.1}, r"margin names dd \(did you mean d\?\): the data sets are d\."),
+    ],
+)
+def test_a_margin_that_is_none(tmp_path: Path, margin: object, words: str) -> None:
+    with pytest.raises(Mistake, match=words):
+        summary_of(tmp_path / "t.csv", PLAIN, metric="test/acc", margin=margin)
+
+
+def test_the_command_makes_the_same_comparison(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    found = summary_of(path, PLAIN, models=["lstm", "gru"], metric="test/acc", margin={"d": 0.05}, mode="max")
+    (command,) = [c["command"] for c in found.commands]
+    given = ["'models=[lstm,gru]'", "metric=test/acc", "'margin={d: 0.05}'", "mode=max"]
+    assert command == " ".join([f"python -m src.compare from={path}", *given])

@@ -125,12 +125,18 @@ def test_a_band_of_curves_on_one_grid_is_their_quartiles() -> None:
     np.testing.assert_allclose([low, high], np.quantile(ys, [0.25, 0.75], axis=0))
 
 
-def test_a_band_goes_as_far_as_half_of_the_curves_and_no_curve_is_drawn_on() -> None:
+def test_a_band_goes_as_far_as_half_of_the_curves_and_one_that_ended_keeps_its_value() -> None:
     curves = [([0, 10], [1.0, 1.0]), ([0, 10], [2.0, 2.0]), ([0, 4], [3.0, 3.0]), ([0, 2], [9.0, float("nan")])]
     at, middle, _, _ = band(curves)
     assert at.tolist() == [0, 4, 10]
-    assert middle.tolist() == [2.5, 2.0, 1.5]
+    assert middle.tolist() == [2.5, 2.5, 2.5]
     assert band([*curves, ([0], [1.0])])[0].tolist() == [0, 4], "only two of five reach 10"
+
+
+def test_a_band_begins_where_all_curves_have_begun() -> None:
+    at, middle, _, _ = band([([1, 5], [1.0, 1.0]), ([3, 5], [3.0, 3.0])])
+    assert at.tolist() == [3, 5]
+    assert middle.tolist() == [2, 2]
 
 
 def test_a_line_between_points_that_lie_elsewhere_is_straight() -> None:

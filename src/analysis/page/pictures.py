@@ -49,14 +49,15 @@ def pictures(summary: Summary) -> list[Pictures]:
         Pictures(
             "differences",
             "Paired differences",
-            _how_to_read_differences(tasks),
+            _how_to_read_differences(tasks, summary.kind == "table"),
             [difference_chart(task, runs) for task in tasks if any(c.n for c in task.comparisons)],
         ),
         Pictures(
             "learning",
             "Learning curves",
-            "Median over the runs with a band for the middle half of them, as far as half of the runs went; "
-            "pale lines are single runs, the line without a band is the loss on training data.",
+            "Median over the runs with a band for the middle half of them, as far as half of the runs went; one that "
+            "has ended keeps its last value. Pale lines are single runs, the line without a band is the loss on "
+            "training data.",
             [chart for task in tasks for chart in learning_charts(task, summary.curves, runs)],
         ),
         Pictures(
@@ -108,9 +109,9 @@ def _how_to_read_points(tasks: list[Task]) -> str:
     return " ".join(words)
 
 
-def _how_to_read_differences(tasks: list[Task]) -> str:
-    words = ["A pair shares its seed: split, order of the batches and noise."]
-    words.append("To the right of zero the first model is better. The heavy bar is the interval that the answer uses.")
+def _how_to_read_differences(tasks: list[Task], table: bool) -> str:
+    words = ["A pair shares its seed." if table else "A pair shares its seed: split, order of the batches and noise."]
+    words.append("To the right of zero the first model is better. The heavy bar is the 95 % interval by t.")
     if any(c.sequences for task in tasks for c in task.comparisons):
         words.append("The thin one is over seeds and test sequences together.")
     if any(task.margin is not None for task in tasks):

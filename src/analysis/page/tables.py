@@ -107,9 +107,13 @@ def all_flags(summary: Summary) -> list[Flag]:
 
 
 def problem_table(summary: Summary) -> Table | None:
-    """What was found and could not be counted; None where there is nothing."""
+    """What was found and could not be counted, or not in full; None where there is nothing."""
     rows = [[Cell(p.kind), Cell(p.place, code=True), Cell(p.sentence)] for p in summary.problems]
-    return Table("Found, and not counted.", ["kind", "where", "what"], rows) if rows else None
+    return (
+        Table("Found, and not counted (incomplete: counted without what is named).", ["kind", "where", "what"], rows)
+        if rows
+        else None
+    )
 
 
 def tuning_table(summary: Summary) -> Table | None:
@@ -178,8 +182,9 @@ def run_table(summary: Summary) -> Table:
     shown = [*metrics, *(m for m in monitors if m not in metrics)]
     columns = ["run", "model", "data", "phase", "seed", "status", *shown, "tuned", "best epoch", "time", "commit"]
     rows = [_run_row(run, shown) for run in summary.runs]
+    wandb = "" if summary.kind == "table" else " The id is the run's name on wandb too."
     return Table(
-        f"All {len(summary.runs)} runs. The id is the run's name on wandb too.",
+        f"All {len(summary.runs)} runs.{wandb}",
         [*columns, "directory", "command"],
         rows,
         long=len(rows) > 12,
