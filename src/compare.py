@@ -35,6 +35,8 @@ def compare(cfg: DictConfig) -> None:
     summary = summarise(found, asked(found, said["models"], said["metric"], said["margin"], said["mode"]))
     beside = place[0].with_name(f"{place[0].stem}_report") if kind == "table" else place[0] / "report"
     directory = Path(cfg.directory) if cfg.directory else beside
+    if directory.exists() and not directory.is_dir():
+        raise Mistake(f"directory={directory} is a file: it must be a folder, which is made if it is not there.")
     files = write_numbers(summary, directory)
     if cfg.pack:
         files += write_pack(found, Path(cfg.pack))

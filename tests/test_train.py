@@ -57,6 +57,11 @@ def test_two_epochs_improve_on_chance_and_leave_a_whole_record(quick: Compose) -
         assert (lines["prediction"] == lines["target"]).mean() == pytest.approx(metrics[f"{split}/acc"], abs=1e-6)
 
 
+def test_fewer_updates_than_an_epoch_has_are_refused(quick: Compose) -> None:
+    with pytest.raises(Mistake, match=r"max_steps=26 ends before the first epoch of 27 updates does"):
+        train(quick("trainer.max_steps=26"))
+
+
 def test_the_test_set_stays_untouched_when_asked(quick: Compose) -> None:
     cfg = quick("test=false", "trainer.max_epochs=1")
     metrics = train(cfg)

@@ -113,7 +113,17 @@ class Watch(pl.Callback):
         self.measured = state_dict
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock; time spent before a kill counts, time between kill and resume does not."""
+        """Start the clock; time spent before a kill counts, time between kill and resume does not.
+
+        Raises:
+            Mistake: training would end before its first epoch does, and nothing would be validated.
+        """
+        updates = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+        if 0 <= trainer.max_steps < updates:
+            raise Mistake(
+                f"trainer.max_steps={trainer.max_steps} ends before the first epoch of {updates} updates does, so that "
+                f"nothing would be validated: it must be {updates} or more (+trainer.limit_train_batches=N shortens an epoch)."
+            )
         self._start = time.perf_counter() - (self.measured["elapsed"][-1] if self.measured["elapsed"] else 0.0)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
