@@ -122,7 +122,8 @@ class Watch(pl.Callback):
         if 0 <= trainer.max_steps < updates:
             raise Mistake(
                 f"trainer.max_steps={trainer.max_steps} ends before the first epoch of {updates} updates does, so that "
-                f"nothing would be validated: it must be {updates} or more; +trainer.limit_train_batches=N shortens epochs."
+                f"nothing would be validated: it must be {updates} or more; +trainer.limit_train_batches=N makes "
+                "epochs shorter."
             )
         self._start = time.perf_counter() - (self.measured["elapsed"][-1] if self.measured["elapsed"] else 0.0)
 
