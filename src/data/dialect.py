@@ -16,11 +16,20 @@ from src.config import Mistake
 DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}.*")
 
 
-def first_line(path: Path, encoding: str) -> str:
+REMARK = "#"
+
+
+def first_line(path: Path, encoding: str) -> tuple[str, int]:
     """The first line of a file that is text in this encoding to its end, gzipped where its name ends in ``.gz``.
 
+    Lines before it that begin with ``#`` are remarks, unless the last of them has as many cells as the line behind it,
+    which holds numbers.
+
+    Returns:
+        The line, and how many lines of remarks stand before it.
+
     Raises:
-        Mistake: when it is not.
+        Mistake: when it is no text.
     """
     opened: Any = gzip.open if path.suffix == ".gz" else open
     with open(path, "rb") as raw:
@@ -31,7 +40,9 @@ def first_line(path: Path, encoding: str) -> str:
         raise Mistake(f"{path} is gzipped: its name must end in .gz.")
     try:
         with opened(path, "rt", encoding=encoding, newline="") as file:
-            first = text = file.readline()
+            lines = [text := file.readline()]
+            while text.startswith(REMARK):
+                lines.append(text := file.readline())
             while text:
                 if "\0" in text:
                     raise Mistake(
@@ -44,7 +55,13 @@ def first_line(path: Path, encoding: str) -> str:
         ) from error
     except (OSError, EOFError) as error:
         raise Mistake(f"{path} cannot be read: {error}.") from error
-    return first.rstrip("\r\n")
+    *remarks, first = (line.rstrip("\r\n") for line in lines)
+    names = remarks[-1] if remarks else ""
+    for sign in ",;\t|":
+        cells = first.split(sign)
+        if names.count(sign) == len(cells) - 1 > 0 and any(_number(cell.strip()) for cell in cells):
+            return names, len(remarks) - 1
+    return first, len(remarks)
 
 
 def counts(cells: Sequence[str]) -> bool:
@@ -87,13 +104,41 @@ def decimal_of(frame: pd.DataFrame, separator: str) -> str:
     return "," if comma and not point else "."
 
 
-def no_table(path: Path, separator: str, error: Exception) -> str:
+def without_row_names(path: Path, options: dict[str, Any], error: Exception) -> pd.DataFrame | None:
+    """A table whose rows have one cell more than its line of names, their own name or number, without those.
+
+    None where it is no such table.
+
+    Args:
+        path: the file.
+        options: of pandas.read_csv.
+        error: with which that refused the file.
+    """
+    found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+    if found is None or int(found[2]) != 2 + options["skiprows"] or int(found[3]) != int(found[1]) + 1:
+        return None
+    try:
+        frame = pd.read_csv(path, **options | {"names": range(int(found[3])), "keep_default_na": True})
+    except pd.errors.ParserError:
+        return None
+    body = frame.iloc[1:].dropna(how="all")
+    names, whole = body[0].astype(str), bool(body.iloc[:, -1].notna().all())
+    numbers = pd.to_numeric(names, errors="coerce")
+    own = bool((numbers.diff()[1:] == 1).all()) if numbers.notna().all() else bool(numbers.isna().all())
+    if not (whole and own and names.is_unique and len(frame.columns) > 2):
+        return None
+    frame.iloc[0] = ["", *frame.iloc[0, :-1]]
+    return frame.iloc[:, 1:].set_axis(range(len(frame.columns) - 1), axis=1)
+
+
+def no_table(path: Path, separator: str, error: Exception, remarks: int = 0) -> str:
     """What pandas found wrong with a file, in one sentence with the line."""
     text = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ").rstrip(".")
     if found := re.fullmatch(r"Expected (\d+) fields in line (\d+), saw (\d+)", text):
         expected, line, saw = found.groups()
+        names = f"line {remarks + 1}" if remarks else "the first line"
         return (
-            f"{path}, line {line}: there are {saw} cells, but the first line, which names the columns, has {expected} "
+            f"{path}, line {line}: there are {saw} cells, but {names}, which names the columns, has {expected} "
             f"(separator {separator!r})."
         )
     return f"{path} is not a table with the separator {separator!r}: {text}."

@@ -87,7 +87,8 @@ def find_roles(
     if not time:
         time = [name for name in times.time_columns(table, group) if name not in target + features]
         if time:
-            table.note(f"The column {' and '.join(time)} was taken for the times; data.time_column names another.")
+            named = f"The columns {', '.join(time)} were" if len(time) > 2 else f"The column {' and '.join(time)} was"
+            table.note(f"{named} taken for the times; data.time_column names another.")
     kind = kind or _inferred(table, target, group)
     if kind != "forecasting" and not target:
         raise Mistake(f"data.target must be given for data.task={kind}: the column that holds what is predicted.")

@@ -6,12 +6,21 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from src.config import Mistake, nearest
-from src.data.dialect import counts, decimal_of, first_line, nameless_first_line, no_table
+from src.data.dialect import (
+    REMARK,
+    counts,
+    decimal_of,
+    first_line,
+    nameless_first_line,
+    no_table,
+    without_row_names,
+)
 
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "<na>", "nat", "null", "none", "-", "?"})
 # Names that need no quoting on a command line.
@@ -148,7 +157,9 @@ class Table:
 def read_table(
     path: Path | str, separator: str | None = None, decimal: str | None = None, encoding: str = "utf-8-sig"
 ) -> Table:
-    """Read a CSV file as text cells; empty lines and nameless index columns are left out.
+    """Read a CSV file as text cells; remarks above it, empty lines and nameless index columns are left out.
+
+    So are the names of rows where these have one cell more than the line of names, as R writes it.
 
     Args:
         path: the file, also gzipped (``.gz``).
@@ -164,7 +175,7 @@ def read_table(
     path = Path(path).expanduser()
     if not path.is_file():
         raise Mistake(f"data.path={path} is not a file: give the path of a CSV file.")
-    first = first_line(path, encoding)
+    first, remarks = first_line(path, encoding)
     separator = SIGNS.get(separator or "", separator) or max(",;\t|", key=first.count)
     decimal = SIGNS.get(decimal or "", decimal)
     if len(separator) != 1 or decimal not in (None, ".", ","):
@@ -173,17 +184,23 @@ def read_table(
             "or "
             f"{', '.join(SIGNS)}."
         )
+    options: dict[str, Any] = {
+        "sep": r"\s+" if separator == " " else separator, "dtype": str, "keep_default_na": False, "na_filter": False,
+        "encoding": encoding, "skip_blank_lines": False, "header": None, "index_col": False, "low_memory": False,
+        "on_bad_lines": "error", "skiprows": remarks,
+    }  # fmt: skip
+    found: list[str] = []
     try:
-        frame = pd.read_csv(
-            path, sep=r"\s+" if separator == " " else separator, dtype=str, keep_default_na=False, na_filter=False,
-            encoding=encoding, skip_blank_lines=False, header=None, index_col=False, low_memory=False,
-            on_bad_lines="error",
-        )  # fmt: skip
+        frame = pd.read_csv(path, **options)
     except pd.errors.ParserError as error:
-        raise Mistake(no_table(path, separator, error)) from error
+        if (frame := without_row_names(path, options, error)) is None:
+            raise Mistake(no_table(path, separator, error, remarks)) from error
+        found.append("The first cell of each row, for which there is no name of a column, was left out.")
     except pd.errors.EmptyDataError:
         raise Mistake(f"{path} is empty: it must be a table with a line of names and one row for each step.") from None
     frame = frame.fillna("").apply(lambda column: column.str.strip())
+    if str(frame.iloc[0, 0]).startswith(REMARK):
+        frame.iloc[0, 0] = str(frame.iloc[0, 0]).lstrip(REMARK).strip()
     nameless = nameless_first_line(frame)
     names = [f"column_{k + 1}" for k in range(frame.shape[1])] if nameless else [str(n) for n in frame.iloc[0]]
     body = frame if nameless else frame.iloc[1:]
@@ -198,11 +215,13 @@ def read_table(
         notes.append(
             f"The first line holds no names but numbers, so the columns are called {', '.join(names[:3])}, ..."
         )
-    lines = body.index.to_numpy() + 1
+    lines = body.index.to_numpy() + 1 + remarks
     table = Table(body.reset_index(drop=True), [path], np.zeros(len(body), int), lines)
     if not len(body):
         raise Mistake(f"{path} has a line of names but no rows.")
-    for sentence in notes:
+    if remarks:
+        notes.append(f"{remarks} line{'s' if remarks > 1 else ''} of remarks above the table were left out.")
+    for sentence in (*found, *notes):
         table.note(sentence)
     table.decimal = decimal or decimal_of(table.frame, separator)
     if table.decimal != (decimal or "."):

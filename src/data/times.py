@@ -11,9 +11,17 @@ import pandas as pd
 from src.config import Mistake
 from src.data.table import MISSING, Table
 
-WORDS = ("date", "time", "datetime", "timestamp", "date_time", "ds", "step", "time_step", "year")
+WORDS = (
+    *("date", "time", "datetime", "timestamp", "date_time", "ds", "step", "time_step", "year"),
+    *("unix", "unix_time", "unix_timestamp", "unixtime"),
+)
 COUNTERS = ("frame", "index", "idx", "t")  # times only where they count: T may be a temperature
-CLOCK = r"\d{1,2}:\d\d"
+CLOCK = r"\d{1,2}(:\d\d|\.\d\d\.\d\d$)"
+CALENDAR = ("year", "month", "day", "hour", "minute", "second")  # a column each; the first three are needed
+# What a count since 1970 is called, and between which numbers it is one: the years 1980 to 2100.
+SINCE_1970 = ("unix", "unix_time", "unix_timestamp", "unixtime", "timestamp", "date", "time", "datetime", "ds")
+UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
+FIRST, LAST = 315532800.0, 4102444800.0
 # Rows after which the day (or week, or year) comes round again, by how far rows are apart.
 SEASONS = {"15min": 96, "30min": 48, "1h": 24, "1D": 7, "7D": 52}
 
@@ -21,9 +29,12 @@ SEASONS = {"15min": 96, "30min": 48, "1h": 24, "1D": 7, "7D": 52}
 def read_times(table: Table, names: Sequence[str], day_first: bool | None = None) -> pd.Series:
     """A column as time stamps, or as numbers where all its cells are numbers (steps, years, seconds).
 
+    Whole numbers that count seconds (or thousandths, ...) since 1970, in a column that is called like a time, are time
+    stamps.
+
     Args:
         table: the table.
-        names: the column; or two, of dates and of clocks.
+        names: the column; or two, of dates and of clocks; or those of year, month, day and so on.
         day_first: whether 01/02/2020 is in February; None: where that alone reads all cells, or leaves them in better
             order.
 
@@ -36,9 +47,14 @@ def read_times(table: Table, names: Sequence[str], day_first: bool | None = None
             cell = table.frame[name].iloc[row]
             raise Mistake(f"{table.where(row)}, column {name}: the time is missing ({cell!r}).")
     cells, name = together(table, names), " and ".join(names)
+    if tuple(name.lower() for name in names) == CALENDAR[: len(names)] and len(names) > 2:
+        return _from_calendar(table, names)
     if len(names) == 1:
         numbers, _ = table.parsed(name)
         if np.isfinite(numbers).all():
+            if (unit := _since_1970(name, numbers)) is not None:
+                table.note(f"{name} was read as a count since 1970, in {unit}.")
+                return pd.Series(pd.to_datetime(numbers.astype(np.int64), unit=unit))
             days = pd.to_datetime(cells, format="%Y%m%d", errors="coerce")
             if not cells.str.fullmatch(r"(19|20)\d{6}").all() or days.isna().any():
                 return pd.Series(numbers)
@@ -59,9 +75,28 @@ def read_times(table: Table, names: Sequence[str], day_first: bool | None = None
     return whole[chosen]
 
 
+def _since_1970(name: str, numbers: np.ndarray) -> str | None:
+    whole = name.lower() in SINCE_1970 and bool((numbers % 1 == 0).all())
+    low, high = numbers.min(), numbers.max()
+    return next((u for u, k in UNITS.items() if whole and FIRST * k <= low and high <= LAST * k), None)
+
+
+def _from_calendar(table: Table, names: Sequence[str]) -> pd.Series:
+    times = pd.to_datetime(
+        pd.DataFrame({word: table.parsed(name)[0] for word, name in zip(CALENDAR, names, strict=False)}),
+        errors="coerce",
+    )
+    if (bad := times.isna().to_numpy()).any():
+        row = int(bad.argmax())
+        cells = together(table, names).iloc[row]
+        raise Mistake(f"{table.where(row)}, columns {', '.join(names)}: {cells!r} is no day and hour of a calendar.")
+    return times
+
+
 def together(table: Table, names: Sequence[str]) -> pd.Series:
-    """The cells of the columns of times, with a space between them."""
+    """The cells of the columns of times, with a space between them; a clock like 18.00.00 has colons."""
     first, *rest = (table.frame[name] for name in names)
+    rest = [column.str.replace(r"^(\d{1,2})\.(\d\d)\.(\d\d)$", r"\1:\2:\3", regex=True) for column in rest]
     return first.str.cat(rest, sep=" ") if rest else first
 
 
@@ -139,6 +174,11 @@ def time_columns(table: Table, group: str | None) -> list[str]:
     called = {name.lower(): name for name in reversed(table.names)}
     if "date" in called and "time" in called and bool(table.frame[called["time"]].head(20).str.match(CLOCK).all()):
         return [called["date"], called["time"]]
+    if all(word in called and table.is_numeric(called[word]) for word in CALENDAR[:3]) and group not in CALENDAR:
+        number = next((k for k, word in enumerate(CALENDAR) if word not in called), len(CALENDAR))
+        parts = [called[word] for word in CALENDAR[:number]]
+        if not table.frame.duplicated([*parts, *([] if group is None else [group])]).any():
+            return parts
     for word in (*WORDS, *COUNTERS):
         if word in called and called[word] != group:
             name = called[word]

@@ -36,9 +36,14 @@ PLAIN = "time,a,b\n2020-01-01,1.5,2\n2020-01-02,-3.25,4e2\n"
         PLAIN.replace("1.5", '"1.5"').replace("time,", '"time",'),
         ",time,a,b\n0,2020-01-01,1.5,2\n1,2020-01-02,-3.25,4e2\n",
         "time,a,b,\n2020-01-01,1.5,2,\n2020-01-02,-3.25,4e2,\n",
+        "# a station\n# 2020, two days\n" + PLAIN,
+        "# a station\n# " + PLAIN,
+        PLAIN.replace("2020-01-01,", "140,2020-01-01,").replace("2020-01-02,", "141,2020-01-02,"),
+        PLAIN.replace("2020-01-01,", "first,2020-01-01,").replace("2020-01-02,", "second,2020-01-02,"),
     ],
     ids=["plain", "semicolon", "tab", "bar", "decimal comma", "BOM", "CRLF", "no last newline",
-         "empty lines at the end", "empty line inside", "spaces", "quotes", "nameless index", "last separator"],
+         "empty lines at the end", "empty line inside", "spaces", "quotes", "nameless index", "last separator",
+         "remarks", "names behind #", "numbered rows", "named rows"],
 )  # fmt: skip
 def test_dialects_are_found_out(tmp_path, text):
     table = read_table(write(tmp_path, text))
@@ -187,3 +192,10 @@ def test_joined_files_keep_their_lines(tmp_path):
         both.numbers(["b"])
     with pytest.raises(Mistake, match="has no column c, which"):
         join([second, first])
+
+
+def test_lines_are_counted_from_the_first_remark_on(tmp_path):
+    with pytest.raises(Mistake, match="line 5, column b: 'x' is not a finite number"):
+        read_table(write(tmp_path, "# one\n# two, and three\na,b\n1,2\n3,x\n5,6\n7,8\n")).numbers(["a", "b"])
+    with pytest.raises(Mistake, match="line 3: there are 3 cells, but line 2, which names the columns, has 2"):
+        read_table(write(tmp_path, "# one\na,b\n1,2,3\n4,5,6\n"))

@@ -133,3 +133,34 @@ def test_a_date_and_a_clock_may_have_a_column_each(tmp_path):
     path.write_text("Date;Time;a\n16/12/2006;17:24:00;1\n16/12/2006;;2\n")
     with pytest.raises(Mistake, match="line 3, column Time: the time is missing"):
         read_times(read_table(path), ["Date", "Time"])
+    path.write_text("Date;Time;a\n10/03/2004;18.00.00;1\n10/03/2004;19.00.00;2\n")
+    assert time_columns(read_table(path), None) == ["Date", "Time"]
+    assert read_times(read_table(path), ["Date", "Time"]).dt.hour.tolist() == [18, 19]
+    path.write_text("Date;Time;a\n10/03/2004;18.5;1\n11/03/2004;19.25;2\n")
+    assert time_columns(read_table(path), None) == ["Date"], "18.5 is no clock"
+
+
+@pytest.mark.parametrize(("factor", "unit"), [(1, "s"), (1000, "ms"), (10**6, "us"), (10**9, "ns")])
+def test_a_count_since_1970_is_a_time_where_it_is_called_one(tmp_path, factor, unit):
+    cells = [str((1_400_000_000 + 3600 * hour) * factor) for hour in range(5)]
+    found = table(tmp_path, cells, "timestamp")
+    times = read_times(found, ["timestamp"])
+    assert times[0] == pd.Timestamp("2014-05-13 16:53:20")
+    assert season_of(spacing(times, one(times))[0]) == 24
+    assert found.notes == [f"timestamp was read as a count since 1970, in {unit}."]
+    assert read_times(table(tmp_path, cells, "height"), ["height"])[0] == 1_400_000_000 * factor
+    assert read_times(table(tmp_path, ["1", "2"], "time"), ["time"]).tolist() == [1, 2]
+
+
+def test_year_month_day_and_hour_may_have_a_column_each(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("No,year,month,day,hour,a\n1,2010,1,31,23,5\n2,2010,2,1,0,6\n")
+    names = ["year", "month", "day", "hour"]
+    assert time_columns(read_table(path), None) == names
+    found = read_times(read_table(path), names)
+    assert found.tolist() == [pd.Timestamp("2010-01-31 23:00"), pd.Timestamp("2010-02-01 00:00")]
+    path.write_text("year,month,day,hour,a\n2010,1,31,23,5\n2010,2,30,0,6\n")
+    with pytest.raises(Mistake, match=r"line 3, columns year, month, day, hour: '2010 2 30 0' is no day"):
+        read_times(read_table(path), names)
+    path.write_text("year,month,day,a\n2010,1,31,5\n2010,1,31,6\n")
+    assert time_columns(read_table(path), None) == [], "a day that stands twice is something to read"
