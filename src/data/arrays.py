@@ -197,7 +197,9 @@ def joined(found: list[Sequences]) -> Sequences:
 def find_task(found: Sequences) -> str:
     """The task that the arrays call for; why is noted."""
     if found.y is None:
-        kind, why = ("language_model", "tokens") if found.x.ndim == 1 else ("forecasting", "real numbers")
+        tokens, roll = found.x.ndim == 1, is_roll(found)
+        kind, why = ("language_model", "tokens") if tokens else ("forecasting", "real numbers")
+        kind, why = ("music", "zeros and ones") if roll else (kind, why)
         why = f"there is no y, and x holds {why}"
     elif found.y.dtype.kind == "f":
         kind, why = ("per_step_regression" if found.per_step else "regression"), "y holds real numbers"
@@ -209,6 +211,11 @@ def find_task(found: Sequences) -> str:
     if found.x.ndim == 1:
         found.notes.append("x holds whole numbers, (n, time), and was taken for tokens; save features as real numbers.")
     return kind
+
+
+def is_roll(found: Sequences) -> bool:
+    """Whether x holds several features of zeros and ones, as a piano roll does."""
+    return found.x.ndim == 2 and found.x.shape[1] > 1 and bool(np.isin(found.x, (0, 1)).all())
 
 
 def as_targets(kind: str, found: Sequences) -> np.ndarray | None:
@@ -224,12 +231,13 @@ def as_targets(kind: str, found: Sequences) -> np.ndarray | None:
         "regression": (y is not None and not found.per_step, "y of shape (n,) or (n, values)"),
         "per_step_regression": (y is not None and found.per_step, "y of shape (n, time) or (n, time, values)"),
         "language_model": (tokens, "x of whole numbers, (n, time)"),
+        "music": (is_roll(found), "x of zeros and ones, (n, time, features)"),
         "forecasting": (not tokens, "x of real numbers"),
     }[kind]
     if not holds:
         shape = "" if y is None or y.shape[1] == 1 else f" (its rows of y hold {y.shape[1]} values)"
         raise Mistake(f"data.task={kind} needs {words}, which {found.path} does not have{shape}.")
-    if y is None or kind in ("language_model", "forecasting"):
+    if y is None or kind in ("language_model", "music", "forecasting"):
         return None
     if "regression" in kind:
         if y.dtype.kind not in "iufb":

@@ -9,15 +9,16 @@ import torch
 from torch import Tensor
 
 from src.config import Mistake
-from src.data import text
+from src.data import music, text
 from src.data.batches import FlatSplit
-from src.data.describe import Classes, Description, Input, Output, Values
+from src.data.describe import Bits, Classes, Description, Features, Input, Output, Values
 from src.data.folders import PARTS
 from src.data.module import SequenceData
 from src.data.series import Scaling
 from src.data.ucr import majority
 
-KINDS = ("classification", "per_step", "regression", "per_step_regression", "language_model")
+NEXT = ("language_model", "music")  # what is predicted is what is read next
+KINDS = ("classification", "per_step", "regression", "per_step_regression", *NEXT)
 
 
 def fill(
@@ -39,7 +40,8 @@ def fill(
         x: (steps in all, ...), sequences end to end, as the network reads them.
         lengths: (sequences,) steps of each.
         y: (sequences,) or, per step, (steps in all,) text for classes; (..., values) float64 for regression; None for
-            a language model. Real values are standardised on the training part.
+            a language model and for music, whose x then are zeros and ones, uint8. Real values are standardised on the
+            training part.
         parts: (sequences,) 0 train, 1 validation, 2 test.
         names: of the values.
 
@@ -58,9 +60,8 @@ def fill(
         data.splits[name] = _split(kind, x[steps], lengths[parts == part], encoded[of])
         data.notes[f"{name}_sequences"] = int((parts == part).sum())
     data.baselines = _baselines(kind, output, encoded, of_targets, lengths, parts)
-    next_step = kind == "language_model"
     per_step = kind not in ("classification", "regression")
-    return Description(input, output, per_step, bool(lengths.min() < lengths.max()), causal=next_step)
+    return Description(input, output, per_step, bool(lengths.min() < lengths.max()), causal=kind in NEXT)
 
 
 def new_split(kind: str, output: Output, x: Tensor, lengths: np.ndarray, y: np.ndarray | None, where: str) -> FlatSplit:
@@ -71,7 +72,7 @@ def new_split(kind: str, output: Output, x: Tensor, lengths: np.ndarray, y: np.n
         output: the training data's.
         where: the file, for a sentence.
     """
-    if kind == "language_model":
+    if kind in NEXT:
         return _split(kind, x, lengths, x)
     number = int(lengths.sum()) if kind.startswith("per_step") else len(lengths)
     if y is not None:
@@ -113,6 +114,8 @@ def class_names(labels: np.ndarray) -> tuple[str, ...]:
 def _output(
     data: SequenceData, kind: str, input: Input, y: np.ndarray | None, parts: np.ndarray, names: Sequence[str]
 ) -> Output:
+    if isinstance(input, Features) and kind == "music":
+        return Bits(input.size)
     if y is None:
         return Classes(tuple(str(k) for k in range(input.vocabulary)))  # type: ignore[union-attr]
     if "regression" in kind:
@@ -134,21 +137,23 @@ def _split(kind: str, x: Tensor, lengths: np.ndarray, y: Tensor) -> FlatSplit:
     number = torch.from_numpy(lengths)
     tokens = not x.is_floating_point()
     dtype = torch.int64 if tokens else torch.float32
-    if kind != "language_model":
+    if kind not in NEXT:
         return FlatSplit(x, number, y, per_step=kind.startswith("per_step"), dtype=dtype)
     if int(number.min()) < 2:
         row = int(number.argmin())
-        raise Mistake(f"Sequence {row} has {int(number[row])} step: the next token needs at least 2.")
+        raise Mistake(f"Sequence {row} has {int(number[row])} step: to predict the next one takes at least 2.")
+    if kind == "music":
+        return FlatSplit(x, number, x, per_step=True, shift=1)
     return FlatSplit(x, number, x, per_step=True, shift=1, dtype=dtype, target_dtype=torch.int64)
 
 
 def _baselines(
     kind: str, output: Output, y: Tensor, of_targets: np.ndarray, lengths: np.ndarray, parts: np.ndarray
 ) -> dict[str, float]:
-    if kind == "language_model":
+    if kind in NEXT:
         documents = [piece.numpy() for piece in y.split(lengths.tolist())]
         seen, asked = ([d for d, p in zip(documents, parts, strict=True) if p == part] for part in (0, 2))
-        return text.baselines(seen, asked, output.size)
+        return music.baselines(seen, asked) if kind == "music" else text.baselines(seen, asked, output.size)
     train, test = y[torch.from_numpy(of_targets == 0)], y[torch.from_numpy(of_targets == 2)]
     if isinstance(output, Classes):
         return majority(train, test, output.size)

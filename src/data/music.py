@@ -124,8 +124,8 @@ def baselines(train: Sequence[np.ndarray], test: Sequence[np.ndarray]) -> dict[s
 
 
 def transitions(pieces: Sequence[np.ndarray]) -> np.ndarray:
-    """Whole numbers of shape (2, 2, 88): how often pitch k went from silent (0) or sounding (1) to either."""
-    counts = np.zeros((2, 2, PITCHES), dtype=np.int64)
+    """Whole numbers of shape (2, 2, pitches): how often pitch k went from silent (0) or sounding (1) to either."""
+    counts = np.zeros((2, 2, pieces[0].shape[1]), dtype=np.int64)
     for piece in pieces:
         before, after = piece[:-1].astype(bool), piece[1:].astype(bool)
         for a in (0, 1):

@@ -16,7 +16,7 @@ from src.data.describe import Description, Features, Input, Tokens
 from src.data.module import NewData, SequenceData, checksum
 from src.data.series import Scaling, Series, forecasting
 
-TASKS = ("classification", "per_step", "regression", "per_step_regression", "language_model", "forecasting")
+TASKS = ("classification", "per_step", "regression", "per_step_regression", "language_model", "music", "forecasting")
 log = logging.getLogger(__name__)
 
 
@@ -38,6 +38,7 @@ class NPZ(SequenceData):
     (n, time) whole numbers or text       per_step: a class at every step
     (n, time[, values]) real numbers      per_step_regression
     none, x tokens                        language_model: the next token
+    none, x zeros and ones, features      music: which features are one in the next step
     none, x real numbers                  forecasting of n series
     ====================================  ============================================
 
@@ -104,13 +105,15 @@ class NPZ(SequenceData):
         if not len(train):
             raise Mistake(f"{found.path}: no sequence is for train; data.splits must leave some.")
         self.scaling = None
-        if not tokens:
+        if not tokens and self.kind != "music":
             width = found.x.shape[1]
             self.scaling = Scaling.fit(train) if self.standardise else Scaling(np.zeros(width), np.ones(width))
         input: Input = Tokens(int(found.x.max()) + 1) if tokens else Features(found.x.shape[1])
         return labelled.fill(self, self.kind, input, self._inputs(found), found.lengths, y, part)
 
     def _inputs(self, found: Sequences) -> torch.Tensor:
+        if self.kind == "music":
+            return torch.from_numpy(found.x.astype(np.uint8))
         return torch.from_numpy(found.x) if self.scaling is None else self.scaling.apply(found.x)
 
     def _forecasting(self, found: Sequences) -> Description:
@@ -151,9 +154,10 @@ class NPZ(SequenceData):
             lengths = torch.full((len(found.lengths),), self.lookback)
             y = torch.zeros(len(lengths), self.horizon, found.x.shape[1])
             return NewData(FlatSplit(last, lengths, y), names, labelled=False)
-        there = found.y is not None and self.kind != "language_model"
-        targets = as_targets(self.kind, found) if there else None
+        ahead = self.kind in labelled.NEXT
+        there = found.y is not None and not ahead
+        targets = as_targets(self.kind, found) if there or ahead else None
         split = labelled.new_split(
             self.kind, description.output, self._inputs(found), found.lengths, targets, str(path)
         )
-        return NewData(split, names, labelled=there or self.kind == "language_model")
+        return NewData(split, names, labelled=there or ahead)

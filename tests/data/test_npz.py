@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from src.config import Mistake
-from src.data.describe import Classes, Features, Horizon, Tokens, Values
+from src.data.describe import Bits, Classes, Features, Horizon, Tokens, Values
+from src.data.music import baselines
 from src.data.npz import NPZ
 
 N, TIME, WIDTH = 40, 7, 3
@@ -262,3 +263,27 @@ def test_new_files_are_read_with_what_was_fitted_and_refused_where_they_do_not_f
     np.savez(tmp_path / "new.npz", x=np.full((2, 3), 5))
     with pytest.raises(Mistake, match="x holds the token 5, but the run knows those below 5"):
         tokens.new_data(str(tmp_path / "new.npz"))
+
+
+def test_a_piano_roll_is_music(tmp_path):
+    """The same splits, targets and baselines as data=jsb_chorales makes of the same pieces."""
+    drawn = np.random.default_rng(0)
+    lengths = drawn.integers(3, 9, size=20)
+    x = (drawn.random((20, 8, 12)) < 0.3).astype(np.uint8)
+    inside = np.arange(8) < lengths[:, None]
+    x[~inside] = 0
+    part = np.array(["train"] * 10 + ["val"] * 5 + ["test"] * 5)
+    np.savez(tmp_path / "a.npz", x=x, lengths=lengths, part=part)
+    rolls = NPZ(path=str(tmp_path / "a.npz"), splits="part", batch_size=4)
+    assert rolls.description.output == Bits(12)
+    assert rolls.description.causal
+    pieces = [roll[:length] for roll, length in zip(x, lengths, strict=True)]
+    assert rolls.baselines == baselines(pieces[:10], pieces[15:])
+    batch = next(iter(rolls.test_dataloader()))
+    row = int(batch.rows[0])
+    length = int(batch.lengths[0])
+    np.testing.assert_array_equal(batch.x[0, :length], pieces[15 + row][:-1])
+    np.testing.assert_array_equal(batch.y[0, :length], pieces[15 + row][1:])
+    np.savez(tmp_path / "b.npz", x=x * 2.0)
+    with pytest.raises(Mistake, match=r"data\.task=music needs x of zeros and ones"):
+        NPZ(path=str(tmp_path / "b.npz"), task="music").description  # noqa: B018  (reading is what refuses)
