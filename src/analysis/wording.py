@@ -30,7 +30,8 @@ def sentence(
         loser = names[1] if verdict.winner == names[0] else names[0]
         edge = f"the margin of {_number(verdict.margin, unit)}" if verdict.margin else "0, and no margin was fixed"
         by = f"by {_value(abs(mean), wide, unit)} on average ({_span(wide, mean)}, {pairs} pairs)"
-        said = f"{verdict.winner} better than {loser}, {by}: beyond {edge}"
+        few = "; few pairs, whose spread says little about that of further ones" if pairs < FEW else ""
+        said = f"{verdict.winner} better than {loser}, {by}: beyond {edge}{few}"
     elif verdict.outcome == "same":
         lead = f"{_lead(names, mean, narrow, unit)} ({_span(narrow, mean)}, {pairs} pairs)"
         small = "; the difference is not zero, but too small to matter" if verdict.different else ""

@@ -209,4 +209,6 @@ def _published(
     if off:
         words = "; ".join(f"{source}: {', '.join(values)}" for source, values in off.items())
         notes.append(f"Beyond the axis: {words}.")
+    if said := list(dict.fromkeys(f"{p.source}: {p.note}" for p in published if p.note)):
+        notes.append(f"Published figures. {'. '.join(said)}.")
     return layers

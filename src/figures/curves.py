@@ -113,7 +113,8 @@ def tuning(
     sign = 1 if lower_is_better else -1
     values = sign * np.array([v for marks in trials.values() for v in values_of(marks)] or [0.0])
     near = sign * values[values <= values.min() + 3 * (np.median(values) - values.min())]
-    axis = fit(y_label, near.tolist())
+    best = [sign * min(sign * v for v in values_of(marks)) for marks in trials.values() if values_of(marks)]
+    axis = fit(y_label, [*near.tolist(), *best])
     low, high = axis.range or (0.0, 1.0)
     worst = high if lower_is_better else low
     layers: list[Layer] = [Region(a, b, "range extended" if i == 0 else "") for i, (a, b) in enumerate(extended)]
