@@ -117,7 +117,7 @@ RULES: dict[str, _Rule] = {
     "compile": _one_of(None, True),  # null and not false, so that runs keep the identity that they had before
     "sequence": _whole(0),
     "sequences": _whole(1),
-    "shown": _whole(1),
+    "shown": _or_none(_whole(1)),
     "jacobians": _or_none(_whole(0)),
     "solved_below": _number(0, 1, open_low=True),
     "prime": _whole(1),

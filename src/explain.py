@@ -41,11 +41,13 @@ def explain(cfg: DictConfig) -> list[Path]:
     if cfg.study is not None:
         study = study_folder(cfg)
         return listed(memory_horizon(Path(cfg.output or study), study, cfg.solved_below))
-    if cfg.run is None:
+    if not cfg.run:
         raise Mistake("run must be given, e.g. run=runs/2026-... or 'run=[runs/A,runs/B]'; or study=memory_length.")
     asked = Asked(cfg.split, cfg.sequence, cfg.sequences, cfg.steps, cfg.shown, cfg.jacobians)
     runs = [explain_run(label, run, asked) for label, run in load_all(as_list(cfg.run), cfg.ckpt)]
     folder = Path(cfg.output or runs[0].run.directory / "inside")
+    if folder.exists() and not folder.is_dir():
+        raise Mistake(f"output={folder} is a file: it must be a folder, which is made if it is not there.")
     files = write_numbers(folder, runs) + draw_all(folder, runs, asked)
     files += write_forecasts(folder, runs, asked.split, asked.sequence)
     print_summary(runs)

@@ -19,6 +19,7 @@ from src.tasks.build import build
 from src.train import train
 
 Compose = Callable[..., DictConfig]
+ROOT = Path(__file__).resolve().parent.parent
 SMALL = ("shown=6", "sequences=4", "steps=8", "jacobians=2")
 
 
@@ -100,16 +101,20 @@ def test_a_forecast_is_shown_with_its_error_by_distance(quick: Compose, compose:
 def test_runs_of_one_model_are_told_apart(quick: Compose, compose: Compose, tmp_path: Path) -> None:
     pair = [trained(quick, tmp_path / "runs" / n, f"seed={n}", "model.hidden_size=4") for n in ("0", "1")]
     files = explain(compose(f"run=[{pair[0]},{pair[1]}]", *SMALL, "jacobians=0", config_name="explain"))
-    assert len([file for file in files if file.suffix == ".npz"]) == 2
+    assert [file.name for file in files if file.suffix == ".npz"] == ["gates-gru-seed-0.npz", "gates-gru-seed-1.npz"]
 
 
-def test_what_is_not_there_is_said(runs: list[Path], compose: Compose) -> None:
+def test_what_is_not_there_is_said(runs: list[Path], quick: Compose, compose: Compose) -> None:
     def refused(words: str, *overrides: str) -> None:
         with pytest.raises(Mistake, match=words):
             explain(compose(*overrides, config_name="explain"))
 
     refused("sequence=1000 is not there: the test split of this run has 0 to 369", f"run={runs[0]}", "sequence=1000")
     refused("split=exam is unknown: it must be one of train, val, test", f"run={runs[0]}", "split=exam")
+    refused("run must be given", "run=[]")
+    refused(r"README\.md is a file: it must be a folder", f"run={runs[0]}", f"output={ROOT / 'README.md'}", *SMALL)
+    other = trained(quick, runs[0].parent / "other", "data.name=BasicMotions", "model.hidden_size=4")
+    refused(r"the same data: .* read data\.name=JapaneseVowels, .* data\.name=Basic", f"run=[{runs[0]},{other}]")
     refused("is given twice", f"run=[{runs[0]},{runs[0]}]")
     refused("it must be the directory of a run", f"run=[{runs[0]},{runs[0].parent}]")
     (runs[1] / "checkpoints" / "best.ckpt").unlink()

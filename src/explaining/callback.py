@@ -17,6 +17,8 @@ from src.data.files import write_atomically
 from src.explaining.measure import View, gates_of_one, look_inside
 from src.explaining.sample import sample, show
 from src.inside.gates import Gates
+from src.runs.load import model_name
+from src.runs.record import read_record
 from src.tasks.base import Task
 
 
@@ -24,7 +26,8 @@ class Explain(pl.Callback):
     """Measures gates and gradients at initialisation, after 1, 2, 4, 8, ... epochs and at the end.
 
     For each layer ``inside/kept_l0``, ``inside/horizon_l0``, ``inside/shut_l0``, ``inside/open_l0`` and
-    ``inside/reach_l0`` are logged beside the validation metrics (see docs/inside.md). When training is over, the
+    ``inside/reach_l0`` are logged: the first and the last look in rows of their own, the others beside the validation
+    metrics (see docs/inside.md). When training is over, the
     directory ``inside/`` of the run gets the gradients along training (``training.npz``) and two pictures, which also
     go to wandb. Nothing is drawn at random, so that a run gives the same results with it and without.
 
@@ -63,7 +66,7 @@ class Explain(pl.Callback):
         """Look at the network as it was drawn."""
         self._began = time.perf_counter()
         if not self.epochs:
-            self._look(trainer, pl_module, 0)
+            log(trainer, self._look(trainer, pl_module, 0))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look again where an epoch is due and the time for it has been earned."""
@@ -81,7 +84,7 @@ class Explain(pl.Callback):
         if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
             return
         if self.epochs[-1] != trainer.current_epoch:
-            self._look(trainer, pl_module, trainer.current_epoch)
+            log(trainer, self._look(trainer, pl_module, trainer.current_epoch))
         folder = Path(trainer.default_root_dir) / "inside"
         arrays = {"epochs": np.array(self.epochs), "loss": torch.stack(self.curves).numpy()}
         write_atomically(folder / "training.npz", lambda out: np.savez_compressed(out, **arrays))  # type: ignore[arg-type]
@@ -89,7 +92,13 @@ class Explain(pl.Callback):
 
         task, data = as_task(pl_module), trainer.datamodule  # type: ignore[attr-defined]
         batch = self._batch(trainer, 1)
-        files = draw_training(folder, name(task), show(data, batch.x[0]), self._gates(task, batch), arrays)
+        files = draw_training(
+            folder,
+            model_name(read_record(folder.parent) or {}, task),
+            show(data, batch.x[0]),
+            self._gates(task, batch),
+            arrays,
+        )
         for logger in trainer.loggers:
             if hasattr(logger, "log_image"):
                 for file in files:
@@ -126,9 +135,10 @@ def as_task(module: pl.LightningModule) -> Task:
     return module
 
 
-def name(task: Task) -> str:
-    """The network's cell, by which its pictures have their colour."""
-    return str(type(task.network).__name__).lower()
+def log(trainer: pl.Trainer, view: View) -> None:
+    """Give the figures of a look outside validation a row of their own (the last one stands beside the test's)."""
+    for logger in trainer.loggers:
+        logger.log_metrics({"epoch": trainer.current_epoch, **numbers(view)}, trainer.global_step)
 
 
 def numbers(view: View) -> dict[str, float]:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from omegaconf import OmegaConf
 
 from src.config import Mistake
+from src.data.describe import Tokens
 from src.explaining.measure import View, gates_of_one, look_inside
 from src.explaining.sample import sample, show
 from src.figures.inputs import Shown
 from src.inside.gates import Gates
 from src.runs.load import Run, load_run
 from src.tasks.build import build_task
+
+STAMP = re.compile(r"\d{4}-\d\d-\d\d_.*_[0-9a-f]{6}$")  # a run's directory where nobody named it
+# Keys of the data that change how they are read in training, not what they are.
+MAY_DIFFER = {
+    *("_target_", "batch_size", "eval_batch_size", "seed", "pool", "num_workers", "chunk", "train_sequences"),
+    *("train_steps", "data_dir", "cache_dir"),
+}
 
 
 @dataclass(frozen=True)
@@ -25,7 +37,7 @@ class Asked:
         sequence: which one is shown in detail, and the first of those that are measured.
         sequences: how many are measured.
         steps: how many are read of sequences that may be cut, and lags of the Jacobians.
-        shown: steps of the one sequence that are drawn.
+        shown: steps of the one sequence that are drawn; None: 80, of tokens 40, which have to be read.
         jacobians: for how many sequences Jacobians are computed; None: as many as take a minute or two.
     """
 
@@ -33,7 +45,7 @@ class Asked:
     sequence: int
     sequences: int
     steps: int
-    shown: int
+    shown: int | None
     jacobians: int | None
 
 
@@ -64,16 +76,56 @@ def load_all(directories: list[str], checkpoint: str) -> list[tuple[str, Run]]:
     """Runs with a label for each, different from one another.
 
     Raises:
-        Mistake: one is no run, or stands there twice.
+        Mistake: one is no run or stands there twice, or they read different data.
     """
     places = [Path(directory).resolve() for directory in directories]
     for directory, place in zip(directories, places, strict=True):
         if places.count(place) > 1:
             raise Mistake(f"run={directory} is given twice: each run needs to be given once.")
     runs = [load_run(directory, checkpoint) for directory in directories]
-    models = [run.model for run in runs]
-    unique = [run.model if models.count(run.model) == 1 else f"{run.model} {run.directory.name}" for run in runs]
-    return list(zip(unique, runs, strict=True))
+    refuse_unlike_data(runs)
+    return list(zip(labels(runs), runs, strict=True))
+
+
+def refuse_unlike_data(runs: Sequence[Run]) -> None:
+    """Refuse runs of different data, whose numbers mean nothing side by side.
+
+    Raises:
+        Mistake: names two of them and what they read.
+    """
+    first = runs[0]
+    for run in runs[1:]:
+        ours, theirs = (_data(of) for of in (first, run))
+        keys = [key for key in ours | theirs if ours.get(key) != theirs.get(key)]
+        if keys:
+            keys = keys[:1] if keys[0] == "data" else keys[:3]
+            one, other = (", ".join(f"{key}={of.get(key)}" for key in keys) for of in (ours, theirs))
+            raise Mistake(
+                f"Runs side by side must have read the same data: {first.directory.name} read {one}, "
+                f"{run.directory.name} {other}."
+            )
+
+
+def _data(run: Run) -> dict[str, Any]:
+    config: dict[str, Any] = OmegaConf.to_container(run.config.data, resolve=True)  # type: ignore[assignment]
+    chosen = (run.record.get("part") or run.record.get("choices") or {}).get("data")
+    return {"data": chosen} | {f"data.{key}": value for key, value in config.items() if key not in MAY_DIFFER}
+
+
+def labels(runs: Sequence[Run]) -> list[str]:
+    """Names of runs in pictures: their models', and for runs of one model what sets them apart."""
+    found = []
+    for run in runs:
+        alike = [other for other in runs if other.model == run.model]
+        ways: list[Callable[[Run], str]] = [
+            lambda r: f"seed {r.config.get('seed')}",
+            lambda r: f"{OmegaConf.select(r.config, 'model.hidden_size')} units",
+            lambda r: r.directory.name.rpartition("_")[2] if STAMP.match(r.directory.name) else r.directory.name,
+            lambda r: r.directory.name,
+        ]
+        way = next((w for w in ways if len({w(other) for other in alike}) == len(alike)), lambda r: str(r.directory))
+        found.append(run.model if len(alike) == 1 else f"{run.model} {way(run)}")
+    return found
 
 
 def explain_run(label: str, run: Run, asked: Asked) -> Explained:
@@ -83,9 +135,10 @@ def explain_run(label: str, run: Run, asked: Asked) -> Explained:
         Mistake: there is no such sequence, or its network is not known.
     """
     split, description = run.split(asked.split, [asked.sequence]), run.data.description
-    one = sample(split, description, asked.sequence, 1, asked.shown)
+    steps = asked.shown or (40 if isinstance(description.input, Tokens) else 80)
+    one = sample(split, description, asked.sequence, 1, steps)
     many = sample(split, description, asked.sequence, asked.sequences, asked.steps)
-    seen = min(asked.shown, int(one.lengths))
+    seen = min(steps, int(one.lengths))
     gates = [
         Gates(g.layer, g.backward, g.cell, {name: value[:, :seen] for name, value in g.values.items()})
         for g in gates_of_one(run.task, one)

@@ -25,12 +25,18 @@ def print_summary(runs: Sequence[Explained]) -> None:
             table.add_row(
                 entry.label, after.name.removeprefix("layer").replace("_backward", " back"),
                 pair(before.kept, after.kept, np.mean), pair(before.horizon, after.horizon, np.median),
-                f"{before.reach} → {after.reach}", share(after, 0), share(after, 1),
+                f"{reached(before)} → {reached(after)}", share(after, 0), share(after, 1),
             )  # fmt: skip
     console = Console()
     console.print(table)
     worst = max(entry.trained.difference for entry in runs)
     console.print(f"The recomputed states differ from the networks' own by at most {worst:.1g}.", highlight=False)
+
+
+def reached(layer: LayerView) -> str:
+    """The lag at which the gradient is gone; ``>`` the last lag where it is not, ``-`` where there was none."""
+    lags = int(np.isfinite(layer.median).sum())
+    return "-" if not lags else f">{lags - 1}" if layer.reach == lags else f"{layer.reach}"
 
 
 def share(layer: LayerView, which: int) -> str:

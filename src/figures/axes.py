@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+LETTER, HANDLE, LINE = 0.068, 0.6, 0.17  # inches in a legend: of a letter, of the line before it, of a row
 
 
 def plain_log(axis: Axis) -> None:
     """Ticks at 1, 2, 5, 10, 20, ... on a logarithmic axis of few decades, written out."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    low, high = axis.get_view_interval()
+    few = low > 0 and high / low < 5  # too few of 1, 2, 5 would fall between
+    axis.set_major_locator(MaxNLocator(4) if few else LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def legend_below(figure: Figure, axes: Axes, title: str | None = None) -> None:
+    """The legend of some axes below the whole figure, in as many columns as fit, the figure as much higher."""
+    lines, labels = axes.get_legend_handles_labels()
+    if not labels:
+        return
+    fit = int((figure.get_figwidth() - 0.3) / (HANDLE + LETTER * max(map(len, labels))))
+    columns = max(1, min(len(labels), fit))
+    figure.set_figheight(figure.get_figheight() + LINE * (math.ceil(len(labels) / columns) - 1))
+    figure.legend(lines, labels, loc="outside lower center", ncol=columns, title=title, title_fontsize=8)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from src.figures.axes import legend_below
 from src.figures.canvas import look, new_figure
 from src.figures.palette import LIGHT, styles
 
@@ -57,11 +58,21 @@ def draw_forecast(models: Mapping[str, Window], what: str) -> Figure:
                     rows, window.forecast[:, k], color=looks[model].colour, linestyle=looks[model].dash, label=model
                 )
             axes.axvline(0.5, color=LIGHT["faint"], linewidth=0.6)
-            axes.set_ylabel(f"{one.names[k]}\n(own unit)")
+            axes.set_ylabel(f"{shortened(one.names[k])}\n(own unit)")
         panels[-1].set_xlabel("rows from the start of the forecast")
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncol=3 + len(models))
-        figure.suptitle(what, fontsize=9)
+        legend_below(figure, panels[0])
+        more = f" ({targets} of {len(one.names)} values)" if targets < len(one.names) else ""
+        figure.suptitle(what + more, fontsize=9)
         return figure
+
+
+def shortened(name: str, most: int = 18) -> str:
+    """A name of at most so many letters, as an axis has room for.
+
+    >>> shortened("a very long name of a sensor", 12)
+    'a very lo...'
+    """
+    return name if len(name) <= most else f"{name[: most - 3]}..."
 
 
 def draw_forecast_error(models: Mapping[str, np.ndarray], naive: np.ndarray) -> Figure:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+UNIT = 0.0085  # inches of the height of a unit at least: 1.7 pixels at 200 dpi, so that none falls between two rows
 SEQUENTIAL = "cividis"  # from closed to open; even for people who see no red or green, and in grey
 # Rows of the figure: what stands side by side in a GRU and an LSTM, by name and words for the axis.
 ROWS: tuple[dict[str, str], ...] = (
@@ -61,11 +62,18 @@ def draw_gates(columns: Sequence[Column], what: str) -> Figure:
     from matplotlib.ticker import MaxNLocator
 
     looks = styles(column.model for column in columns)
-    top = 0.35 if all(column.shown.kind == "tokens" for column in columns) else 1.1
+    tokens = [len(t) for column in columns if column.shown.kind == "tokens" for t in column.shown.names]
+    top = 1.1 if any(column.shown.kind != "tokens" for column in columns) else 0.35 + 0.05 * max(0, max(tokens) - 2)
+    units = max(value.shape[1] for column in columns for value in column.values.values())
+    row_height = max(0.95, UNIT * units)
     with look():
-        figure = new_figure(1.2 + 3.6 * len(columns), 1.3 + 0.95 * (len(rows) + top))
+        figure = new_figure(1.2 + 3.6 * len(columns), 1.3 + 0.95 * top + row_height * len(rows))
         grid = figure.subplots(
-            len(rows) + 1, len(columns), sharex="col", squeeze=False, height_ratios=[top, *[1] * len(rows)]
+            len(rows) + 1,
+            len(columns),
+            sharex="col",
+            squeeze=False,
+            height_ratios=[0.95 * top, *[row_height] * len(rows)],
         )
         for at, column in enumerate(columns):
             show_input(grid[0, at], column.shown)
@@ -90,7 +98,7 @@ def draw_gates(columns: Sequence[Column], what: str) -> Figure:
                 values = column.values[name]
                 image = heat(axes, values[:, list(column.order)] if len(column.order) else values, colours, span)
                 note = f"\n({column.note})" if name == "update" and column.note else ""
-                axes.set_ylabel(f"{row[name]}{note}\nunit")
+                axes.set_ylabel(f"{row[name]}{note}\n{values.shape[1]} units")
                 axes.set_yticks([])
             if image is not None:
                 ends = "both" if "cell" in row else "neither"

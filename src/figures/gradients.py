@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from src.figures.axes import plain_log
+from src.figures.axes import legend_below, plain_log
 from src.figures.canvas import look, new_figure
 from src.figures.palette import LIGHT, styles
 
@@ -59,14 +59,23 @@ def draw_gradients(models: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]],
                     if quantity in found.get(when, {}):
                         curve(axes, found[when][quantity], looks[model], model)
                 axes.axhline(1, color=LIGHT["faint"], linewidth=0.6)
+                whole_steps(axes)
+                if not any(line.get_label() in models for line in axes.lines):
+                    words: dict[str, Any] = {"ha": "center", "fontsize": 8, "color": LIGHT["faint"]}
+                    axes.text(0.5, 0.5, "no gradient: the head starts at zero", transform=axes.transAxes, **words)
         for row, quantity in enumerate(rows):
             logarithmic(grid[row, 0])
             grid[row, 0].set_ylabel(QUANTITIES[quantity])
-        lines, labels = grid[0, 1].get_legend_handles_labels()
-        title = "median and 10 to 90 % of sequences"
-        figure.legend(lines, labels, loc="outside lower center", ncol=len(labels), title=title, title_fontsize=8)
+        legend_below(figure, grid[0, 1], "median and 10 to 90 % of sequences")
         figure.suptitle(what, fontsize=9)
         return figure
+
+
+def whole_steps(axes: Axes) -> None:
+    """Ticks at whole lags."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def curve(axes: Axes, values: np.ndarray, style: Any, label: str | None) -> None:
@@ -104,7 +113,10 @@ def draw_along_training(models: Mapping[str, tuple[Sequence[int], Sequence[np.nd
         figure = new_figure(1 + 3.2 * len(models), 3.0)
         panels = figure.subplots(1, len(models), sharex=True, sharey=True, squeeze=False)[0]
         for axes, (model, (epochs, curves)) in zip(panels, models.items(), strict=True):
+            whole_steps(axes)
             for k, (epoch, values) in enumerate(zip(epochs, curves, strict=True)):
+                if not np.isfinite(values).any():  # as where a head starts at zero
+                    continue
                 share = 0.25 + 0.75 * (k + 1) / len(epochs)
                 axes.plot(values, color=looks[model].colour, alpha=share, label=f"{epoch}")
             axes.set_title(model, color=looks[model].colour, fontweight="bold")

@@ -47,10 +47,12 @@ def show_input(axes: Axes, shown: Shown) -> None:
         show_roll(axes, shown.values, LIGHT["ink"])
     elif shown.kind == "tokens":
         size = min(8.0, 330 / max(len(shown.names), 1))  # as wide as a column of the gates' figure
+        upright = 90 if any(len(token) > 2 for token in shown.names if token not in VISIBLE) else 0
         for step, token in enumerate(shown.names):
             text: Any = {"ha": "center", "va": "center", "fontsize": size, "family": "monospace"}
-            axes.text(step, 0.5, VISIBLE.get(token, token), rotation=90 if len(token) > 2 else 0, **text)
+            axes.text(step, 0.5, VISIBLE.get(token, token), rotation=upright, **text)
         axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
     elif shown.kind == "wave":
         hop = shown.values.shape[1]
         samples = shown.values.reshape(-1)

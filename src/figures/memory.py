@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from src.figures.axes import plain_log
+from src.figures.axes import legend_below, plain_log
 from src.figures.canvas import look, new_figure
 from src.figures.palette import styles
 
@@ -63,9 +63,8 @@ def draw_memory(tasks: Mapping[str, Mapping[str, Sequence[Share]]], criterion: s
             axes.set_title(task)
         panels[0].set_ylim(-0.03, 1.03)
         panels[0].set_ylabel(f"share of runs with\n{criterion}")
-        lines, labels = panels[0].get_legend_handles_labels()
         number = sorted({share.runs for models in tasks.values() for shares in models.values() for share in shares})
         many = f"{number[0]}" if len(number) == 1 else f"{number[0]} to {number[-1]}"
         title = f"share with 95 % interval (Wilson), {many} run{'' if number == [1] else 's'} each"
-        figure.legend(lines, labels, loc="outside lower center", ncol=len(labels), title=title, title_fontsize=8)
+        legend_below(figure, panels[0], title)
         return figure

@@ -118,7 +118,8 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
 
 
 def _choices(name: str) -> list[Style]:
-    """Every look that a name may have, the first one its own."""
+    """Every look that a name may have, the first one its own: ``gru seed 1`` has that of ``gru``."""
+    name = name.partition(" ")[0] or name
     cell = family(name)
     colours, markers = COLOURS[cell], MARKERS[cell]
     variant = name.lower().removeprefix(cell).strip("_")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.figures.axes import plain_log
+from src.figures.axes import legend_below, plain_log
 from src.figures.canvas import look, new_figure
 from src.figures.palette import LIGHT, styles
 
@@ -48,9 +49,9 @@ def draw_saturation(models: Mapping[str, Sequence[tuple[str, Shares]]], low: flo
                 axes.set_xlim(0, 1)
                 axes.set_ylim(0, 1)
                 axes.set_aspect("equal")
-                axes.set_title(f"{model}: {gate} gate", color=looks[model].colour)
+                axes.set_title(f"{gate} gate", color=looks[model].colour)
                 axes.tick_params(labelbottom=True, labelleft=column == 0)
-            grid[row, 0].set_ylabel(f"share of steps above {high:g}")
+            grid[row, 0].set_ylabel(f"{wrapped(model)}\nshare of steps above {high:g}")
             if len(layers) > 1:
                 grid[row, 0].legend(loc="upper right")
         for axes in grid.flat:
@@ -85,9 +86,13 @@ def draw_horizons(models: Mapping[str, Sequence[tuple[str, np.ndarray, np.ndarra
             axes.set_title(words(name))
         panels[0].set_ylabel("share of units with this horizon or more")
         panels[0].set_ylim(0, 1.02)
-        lines, labels = panels[0].get_legend_handles_labels()
-        figure.legend(lines, labels, loc="outside lower center", ncol=2)
+        legend_below(figure, panels[0])
         return figure
+
+
+def wrapped(name: str, width: int = 26) -> str:
+    """A name in lines that fit beside a panel."""
+    return textwrap.fill(name, width)
 
 
 def words(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,7 @@ class Run:
     @property
     def model(self) -> str:
         """The name of the model's config, by which pictures choose its colour; without one, of the network's class."""
-        named = self.record.get("part", {}).get("model") or self.record.get("choices", {}).get("model")
-        return str(named or type(self.task.network).__name__.lower())
+        return model_name(self.record, self.task)
 
     def split(self, name: str, rows: Sequence[int] = ()) -> Split:
         """A split of the data in which all of ``rows`` are there.
@@ -56,6 +55,12 @@ class Run:
             if not 0 <= row < here:
                 raise Mistake(f"sequence={row} is not there: the {name} split of this run has 0 to {here - 1}.")
         return self.data.splits[name]
+
+
+def model_name(record: Mapping[str, Any], task: Task) -> str:
+    """:attr:`Run.model` of a run that is not loaded, from its record and its task."""
+    named = (record.get("part") or {}).get("model") or (record.get("choices") or {}).get("model")
+    return str(named or type(task.network).__name__.lower())
 
 
 def load_run(directory: str | Path, checkpoint: str = "best", *, read_data: bool = True) -> Run:

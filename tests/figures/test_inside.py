@@ -53,7 +53,7 @@ def test_gates_stand_below_what_moved_them(shown):
     for name in ("update gate", "reset gate", "forget gate", "input gate", "output gate", "cell", "hidden state"):
         assert name in labels
     images = {axes.get_ylabel(): axes.images[0] for axes in figure.axes if "gate" in axes.get_ylabel()}
-    image = images["update gate\n(1 keeps)\nunit"]
+    image = images["update gate\n(1 keeps)\n5 units"]
     np.testing.assert_allclose(image.get_array(), values[0]["update"][:, [3, 1, 0, 2, 4]].T)
     assert image.get_clim() == (0, 1)
     titles = {axes.get_title(loc="left"): axes.title for axes in figure.axes}
