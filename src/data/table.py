@@ -108,8 +108,8 @@ class Table:
 
         Args:
             names: which columns.
-            missing: ``refuse`` a cell without a value, or take the one ``before`` it; ``never``: refuse, and offer
-                nothing.
+            missing: ``refuse`` a cell without a value, or take the one ``before`` it, at the beginning of a series the
+                first one there is; ``never``: refuse, and offer nothing.
             groups: (rows,) the series of each row; a value is never taken from another series.
 
         Raises:
@@ -122,9 +122,14 @@ class Table:
             if missing == "before" and empty.any():
                 series = pd.Series(np.where(empty, np.nan, numbers))
                 keys = np.zeros(len(series), int) if groups is None else groups
-                filled = series.groupby(keys).ffill().to_numpy()
-                self.note(f"{int(empty.sum())} missing values of {name} took the value before them.")
-                numbers = np.where(empty, filled, numbers)
+                filled = series.groupby(keys).ffill()
+                if first := int(filled.isna().sum()):
+                    self.note(
+                        f"{first} missing values of {name}, with none before them, took the first one after them."
+                    )
+                    filled = filled.groupby(keys).bfill()
+                self.note(f"{int(empty.sum()) - first} missing values of {name} took the value before them.")
+                numbers = np.where(empty, filled.to_numpy(), numbers)
             if (bad := ~np.isfinite(numbers)).any():
                 row = int(bad.argmax())
                 broken.append((row, name, bool(empty[row])))
@@ -138,7 +143,7 @@ class Table:
         cell = self.frame[name].iloc[row]
         place = f"{self.where(row)}, column {name}"
         if empty and missing == "before":
-            return Mistake(f"{place}: the value is missing and there is none before it in its series to take instead.")
+            return Mistake(f"{place}: the value is missing and there is none in its series to take instead.")
         if empty and missing == "never":
             return Mistake(f"{place}: the value is missing ({cell!r}).")
         if empty:

@@ -148,8 +148,11 @@ def test_the_value_before_never_comes_from_another_series(tmp_path):
     groups = np.array([0, 0, 1, 1, 1, 1])
     assert table.numbers(["a"], "before", groups)[:, 0].tolist() == [1, 1, 3, 3, 3, 6]
     assert any("3 missing values of a" in note for note in table.notes)
-    with pytest.raises(Mistake, match=r"line 3, column a: .* none before it"):
-        table.numbers(["a"], "before", np.array([0, 1, 1, 1, 1, 1]))
+    later = table.numbers(["a"], "before", np.array([0, 1, 1, 1, 1, 1]))[:, 0]
+    assert later.tolist() == [1, 3, 3, 3, 3, 6], "the first one of its own series"
+    assert any("with none before them, took the first one after them" in note for note in table.notes)
+    with pytest.raises(Mistake, match=r"line 3, column a: .* none in its series"):
+        table.numbers(["a"], "before", np.array([0, 1, 2, 2, 2, 2]))
 
 
 @pytest.mark.parametrize(
