@@ -45,9 +45,9 @@ def read_sequences(path: str, part_key: str | None = None) -> Sequences:
         Mistake: names the array, and the row and step of the first entry that is broken.
     """
     file = Path(path).expanduser()
-    arrays = _load(file, KEYS if part_key is None else (*KEYS, part_key))
-    x = arrays["x"]
     notes: list[str] = []
+    arrays = _load(file, KEYS if part_key is None else (*KEYS, part_key), notes)
+    x = arrays["x"]
     if x.ndim not in (2, 3) or 0 in x.shape or x.dtype.kind not in "iufb":
         raise Mistake(
             f"{file}: x has shape {x.shape} and type {x.dtype}; it must be (n, time, features) or (n, time), of "
@@ -75,8 +75,8 @@ def read_sequences(path: str, part_key: str | None = None) -> Sequences:
     return Sequences(file, flat, lengths, y, per_step, part, notes)
 
 
-def _load(file: Path, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """The wanted arrays of a file, as far as it has them; no other is looked at."""
+def _load(file: Path, wanted: tuple[str, ...], notes: list[str]) -> dict[str, np.ndarray]:
+    """The wanted arrays of a file, as far as it has them; others are named in the notes and not looked at."""
     if not file.is_file():
         raise Mistake(f"data.path={file} is not a file: give the path of an .npz file.")
     arrays, key = {}, ""
@@ -87,6 +87,10 @@ def _load(file: Path, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
                 raise Mistake(f"{file} is a single array: save it with np.savez, as x=..., y=..., lengths=....")
             if "x" not in found.files:
                 raise Mistake(f"{file} has no array x; it has {', '.join(found.files) or 'none at all'}.")
+            if other := [name for name in found.files if name not in wanted]:
+                notes.append(
+                    f"Arrays that were not read: {', '.join(other)}; those that are read are x, y and lengths."
+                )
             for key in (key for key in wanted if key in found.files):
                 arrays[key] = found[key]
             if wanted[-1] not in found.files and wanted[-1] not in KEYS:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from src.config import Mistake
 from src.data import times
+from src.data.dialect import counts
 from src.data.plain import kept
 from src.data.table import MISSING, Table
 
@@ -98,6 +99,10 @@ def find_roles(
         features = [name for name in left if table.is_numeric(name) or name in target]
         if ignored := [name for name in left if name not in features]:
             table.note(f"Columns without numbers were left out: {', '.join(ignored)}.")
+        counting = [name for name in features if name not in target and counts(table.frame[name].tolist())]
+        if counting and len(counting) < len(features):
+            features = [name for name in features if name not in counting]
+            table.note(f"Columns that count the rows were left out: {', '.join(counting)}; data.features names them.")
     if both := [name for name in features if name in taken]:
         raise Mistake(f"data.features={both[0]} already has another part to play (target, time, group or split).")
     if kind == "forecasting":

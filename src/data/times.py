@@ -66,6 +66,7 @@ def read_times(table: Table, names: Sequence[str], day_first: bool | None = None
         times = min(read.values(), key=lambda t: int(t.isna().sum()))
         row = int(times.isna().to_numpy().argmax())
         raise Mistake(f"{table.where(row)}, column {name}: {cells.iloc[row]!r} is not a time like those around it.")
+    whole = {first: _in_the_past(table, name, cells, times) for first, times in whole.items()}
     chosen = min(whole, key=lambda first: _disorder(whole[first]))
     if day_first is None and chosen:
         table.note(f"{name} was read with the day before the month; data.day_first=false reads the month first.")
@@ -110,9 +111,21 @@ def _dates(cells: pd.Series, day_first: bool) -> pd.Series:
         return times if not times.isna().any() else pd.to_datetime(cells, errors="coerce", format="ISO8601", utc=offset)
 
 
-def _disorder(times: pd.Series) -> tuple[bool, int]:
-    """How unlike a series the times look: out of order, and how often their distance changes."""
-    return not times.is_monotonic_increasing, int((times.diff().diff()[2:] != pd.Timedelta(0)).sum())
+def _in_the_past(table: Table, name: str, cells: pd.Series, times: pd.Series) -> pd.Series:
+    """Years of two digits that would lie ahead of today are of the century before."""
+    late = times.dt.tz_localize(None) > pd.Timestamp.now()
+    if not late.any() or cells.str.contains(r"\d{4}").any():
+        return times
+    table.note(
+        f"{name} has years of two digits: those that would be ahead of today were read as of the century before."
+    )
+    return times.where(~late, times - pd.DateOffset(years=100))
+
+
+def _disorder(times: pd.Series) -> tuple[bool, int, int]:
+    """How unlike a series the times look: out of order, out of step (months may be months), changing their distance."""
+    out_of_step = spacing(times, np.zeros(len(times), int))[1]
+    return not times.is_monotonic_increasing, out_of_step, int((times.diff().diff()[2:] != pd.Timedelta(0)).sum())
 
 
 def refuse_twice(table: Table, times: pd.Series, groups: np.ndarray, names: Sequence[str], grouped: bool) -> None:
@@ -159,7 +172,7 @@ def following(times: pd.Series, number: int) -> list[str]:
         return [""] * number
     if not pd.api.types.is_datetime64_any_dtype(times):
         step = float(spacing(times, np.zeros(len(times), int))[0] or 1.0)
-        return [f"{float(times.iloc[-1]) + step * (k + 1):g}" for k in range(number)]
+        return [f"{float(times.iloc[-1]) + step * (k + 1):.15g}" for k in range(number)]
     calendar = pd.infer_freq(times) if len(times) >= 3 else None
     step = calendar or spacing(times, np.zeros(len(times), int))[0] or pd.Timedelta("1D")
     ahead = pd.date_range(times.iloc[-1], periods=number + 1, freq=step)[1:]

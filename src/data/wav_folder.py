@@ -21,6 +21,7 @@ from src.data.wav import FULL_SCALE, read_wav_folder
 from src.data.waveform import WaveformData
 
 TASKS = ("waveform", "classification")
+SILENT = 1e-4  # the standard deviation of a band, in nats, below which it says nothing
 
 
 class WavFolder(WaveformData):
@@ -89,7 +90,9 @@ class WavFolder(WaveformData):
         chosen = named_parts(self.path, list(found)) or self._by_class(list(found))
         tables = {file: self._spectra(samples) for file, samples in found.items()}
         seen = torch.cat([tables[file] for file in chosen["train"]])
-        self.mean, self.scale = seen.mean(0), seen.std(0, correction=0).clamp_min(1e-8)
+        spread = seen.std(0, correction=0)
+        # A band in which nothing ever sounds would be divided by next to nothing.
+        self.mean, self.scale = seen.mean(0), torch.where(spread > SILENT, spread, 1.0)
         labels = {part: torch.tensor([self.names.index(file.parent.name) for file in chosen[part]]) for part in PARTS}
         for part in PARTS:
             self.splits[part] = self._classed([tables[file] for file in chosen[part]], labels[part])

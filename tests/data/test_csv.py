@@ -367,3 +367,12 @@ def test_a_forecast_starts_from_the_last_rows_of_each_series(tmp_path):
     hourly(11).assign(site="west").to_csv(tmp_path / "new.csv", index=False)
     with pytest.raises(Mistake, match=r"west has 11 rows, but a forecast reads data\.lookback=12"):
         built.new_data(str(tmp_path / "new.csv"))
+
+
+def test_a_column_that_counts_the_rows_is_no_feature(tmp_path):
+    lines = [f"{k + 1},2024-01-{1 + k // 24:02d} {k % 24:02d}:00,{np.sin(k)}" for k in range(300)]
+    (tmp_path / "a.csv").write_text("\n".join(["No,time,load", *lines]))
+    counted = CSV(path=str(tmp_path / "a.csv"), lookback=8, horizon=2)
+    assert counted.description.input == Features(1)
+    named = CSV(path=str(tmp_path / "a.csv"), lookback=8, horizon=2, features=["No", "load"])
+    assert named.description.input == Features(2)

@@ -287,3 +287,9 @@ def test_a_piano_roll_is_music(tmp_path):
     np.savez(tmp_path / "b.npz", x=x * 2.0)
     with pytest.raises(Mistake, match=r"data\.task=music needs x of zeros and ones"):
         NPZ(path=str(tmp_path / "b.npz"), task="music").description  # noqa: B018  (reading is what refuses)
+
+
+def test_arrays_that_are_not_read_are_named(tmp_path, x):
+    found = data(tmp_path, x=x, y=LABELS, lens=np.full(N, 3))
+    assert found.description.per_step is False
+    assert "Arrays that were not read: lens; those that are read are x, y and lengths." in found.notes.values()

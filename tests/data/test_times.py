@@ -164,3 +164,23 @@ def test_year_month_day_and_hour_may_have_a_column_each(tmp_path):
         read_times(read_table(path), names)
     path.write_text("year,month,day,a\n2010,1,31,5\n2010,1,31,6\n")
     assert time_columns(read_table(path), None) == [], "a day that stands twice is something to read"
+
+
+def test_months_with_the_day_last_or_first_are_months(tmp_path):
+    months = pd.Series(pd.date_range("1985-01-01", periods=30, freq="MS"))
+    american = [f"{day.month}/{day.day}/{day.year}" for day in months]
+    found = read_times(table(tmp_path, american), ["t"])
+    assert (found == months).all()
+    assert season_of(spacing(found, one(found))[0]) == 12
+
+
+def test_years_of_two_digits_are_never_ahead_of_today(tmp_path):
+    months = pd.Series(pd.date_range("1949-01-01", periods=400, freq="MS"))
+    source = table(tmp_path, months.dt.strftime("%b-%y").tolist())
+    found = read_times(source, ["t"])
+    assert (found == months).all()
+    assert "century before" in source.notes[0]
+
+
+def test_numbers_go_on_to_the_last_digit():
+    assert following(pd.Series([1e9, 1e9 + 60]), 2) == ["1000000120", "1000000180"]
