@@ -200,15 +200,17 @@ class CSV(SequenceData):
         return NewData(split, rows.names, labelled=there)
 
     def _last_windows(self, rows: Rows, output: Horizon) -> NewData:
-        for name, length in zip(rows.names, rows.lengths, strict=True):
-            if length < self.lookback:
-                raise Mistake(
-                    f"{rows.table.files[0]}: {'the series' if rows.names == ['series'] else name} has {length} rows, "
-                    "but "
-                    f"a forecast reads data.lookback={self.lookback}."
-                )
+        long = np.flatnonzero(np.asarray(rows.lengths) >= self.lookback)
+        if not len(long):
+            first = "the series" if rows.names == ["series"] else rows.names[0]
+            raise Mistake(
+                f"{rows.table.files[0]}: {first} has {rows.lengths[0]} rows, but a forecast reads "
+                f"data.lookback={self.lookback}."
+            )
+        if short := [name for k, name in enumerate(rows.names) if k not in long]:
+            rows.table.note(f"{len(short)} series are shorter than data.lookback={self.lookback}, e.g. {short[0]}.")
         values = self.scaling.apply(rows.table.numbers(self.roles.features, self.missing, rows.groups))
-        ends = np.cumsum(rows.lengths)
+        ends = np.cumsum(rows.lengths)[long]
         last = torch.cat([values[end - self.lookback : end] for end in ends.tolist()])
         split = FlatSplit(
             last, torch.full((len(ends),), self.lookback), torch.zeros(len(ends), output.steps, output.size)
@@ -217,9 +219,9 @@ class CSV(SequenceData):
         def following(row: int, number: int) -> list[str]:
             if rows.times is None:
                 return [""] * number
-            return times.following(rows.times[rows.groups == row].reset_index(drop=True), number)
+            return times.following(rows.times[rows.groups == long[row]].reset_index(drop=True), number)
 
-        return NewData(split, rows.names, labelled=False, following=following)
+        return NewData(split, [rows.names[k] for k in long], labelled=False, following=following)
 
 
 def _listed(names: str | Sequence[str] | None) -> list[str]:

@@ -90,7 +90,7 @@ def find_roles(
         if time:
             named = f"The columns {', '.join(time)} were" if len(time) > 2 else f"The column {' and '.join(time)} was"
             table.note(f"{named} taken for the times; data.time_column names another.")
-    kind = kind or _inferred(table, target, group)
+    kind = kind or _inferred(table, target, group, bool(time))
     if kind != "forecasting" and not target:
         raise Mistake(f"data.target must be given for data.task={kind}: the column that holds what is predicted.")
     taken = {*time, group, split} | (set(target) if kind != "forecasting" else set())
@@ -121,12 +121,20 @@ def _no_numbers(table: Table) -> Mistake:
     )
 
 
-def _inferred(table: Table, target: list[str], group: str | None) -> str:
+WIDE = 8  # columns from which rows without times and groups are sequences, where the target holds few whole numbers
+
+
+def _inferred(table: Table, target: list[str], group: str | None, timed: bool) -> str:
     groups = table.frame.groupby(group, sort=False) if group is not None else None
     labels = ", ".join(target)
     kind, why = "forecasting", "there is no target that is the same within every group"
     if target and not table.is_numeric(target[0]):
         kind, why = "classification", f"{labels} holds no numbers"
+    elif (
+        groups is None and not timed and len(target) == 1 and len(table.names) > WIDE
+        and _kind_of_labels(table.frame[target[0]], 1) == "classification"
+    ):  # fmt: skip
+        kind, why = "classification", f"there are no times, and {labels} holds few whole numbers"
     elif groups is None:
         why = "there is no column of groups"
     elif target and bool((groups[target].nunique() <= 1).all(axis=None)):

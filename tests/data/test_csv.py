@@ -376,3 +376,28 @@ def test_a_column_that_counts_the_rows_is_no_feature(tmp_path):
     assert counted.description.input == Features(1)
     named = CSV(path=str(tmp_path / "a.csv"), lookback=8, horizon=2, features=["No", "load"])
     assert named.description.input == Features(2)
+
+
+def test_rows_with_a_label_are_sequences_where_nothing_speaks_of_time(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [",".join(f"{value:.3f}" for value in (*rng.normal(size=12), k % 3)) for k in range(60)]
+    (tmp_path / "a.csv").write_text("\n".join(rows))
+    found = CSV(path=str(tmp_path / "a.csv"), target="column_13")
+    assert isinstance(found.description.output, Classes)
+    assert found.description.per_step is False
+
+
+def test_new_series_that_are_too_short_are_left_out_and_named(tmp_path):
+    def write(name: str, lengths: dict[str, int]) -> str:
+        lines = [f"{g},{k},{np.sin(k)}" for g, length in lengths.items() for k in range(length)]
+        (tmp_path / name).write_text("\n".join(["site,step,load", *lines]))
+        return str(tmp_path / name)
+
+    trained = CSV(path=write("a.csv", {"a": 200, "b": 200}), group_column="site", lookback=8, horizon=2)
+    assert isinstance(trained.description.output, Horizon)
+    new = trained.new_data(write("b.csv", {"short": 3, "long": 20}))
+    assert new.names == ["long"]
+    assert new.following is not None
+    assert new.following(0, 2) == ["20", "21"]
+    with pytest.raises(Mistake, match="short has 3 rows, but a forecast reads"):
+        trained.new_data(write("c.csv", {"short": 3}))
