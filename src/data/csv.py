@@ -44,6 +44,7 @@ class CSV(SequenceData):
         splits: three fractions; two times at which validation and test begin; the name of a column, or of a file of
             ``NAME,PART`` lines, that says train, val or test; or two further files, for validation and test.
         missing: ``refuse`` a missing value, or put the one ``before`` it there.
+        missing_values: what stands where a value is missing, such as -200, beside empty cells, NA, NaN, ? and the like.
         separator, decimal, encoding: see :func:`~src.data.table.read_table`.
         day_first: see :func:`~src.data.times.read_times`.
         keywords: see :class:`~src.data.module.SequenceData`.
@@ -67,6 +68,7 @@ class CSV(SequenceData):
         season: int | None = None,
         splits: Any = (0.7, 0.15, 0.15),
         missing: str = "refuse",
+        missing_values: str | float | Sequence[str | float] | None = None,
         separator: str | None = None,
         decimal: str | None = None,
         encoding: str = "utf-8-sig",
@@ -83,7 +85,10 @@ class CSV(SequenceData):
         self.time_column, self.group_column = _listed(time_column), group_column
         self.lookback, self.horizon, self.season = lookback, horizon, season
         self.splits_wanted, self.missing = splits, missing
-        self.dialect: dict[str, Any] = {"separator": separator, "decimal": decimal, "encoding": encoding}
+        codes = [missing_values] if isinstance(missing_values, str | int | float) else list(missing_values or [])
+        self.dialect: dict[str, Any] = {
+            "separator": separator, "decimal": decimal, "encoding": encoding, "missing_values": codes,
+        }  # fmt: skip
         self.day_first = day_first
 
     # ---------------------------------------------------------------------------------------------------- reading

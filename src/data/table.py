@@ -160,7 +160,11 @@ class Table:
 
 
 def read_table(
-    path: Path | str, separator: str | None = None, decimal: str | None = None, encoding: str = "utf-8-sig"
+    path: Path | str,
+    separator: str | None = None,
+    decimal: str | None = None,
+    encoding: str = "utf-8-sig",
+    missing_values: Sequence[str | float] = (),
 ) -> Table:
     """Read a CSV file as text cells; remarks above it, empty lines and nameless index columns are left out.
 
@@ -173,6 +177,7 @@ def read_table(
         decimal: ``point`` or ``comma``; None: a comma where the separator is none, and cells like ``1,5`` but none like
             ``1.5`` are there.
         encoding: of the text; the default reads UTF-8 with and without a byte-order mark.
+        missing_values: what stands where a value is missing, beside :data:`MISSING`: words, or numbers however written.
 
     Raises:
         Mistake: when there is no such file, or it is not a table.
@@ -221,6 +226,8 @@ def read_table(
             f"The first line holds no names but numbers, so the columns are called {', '.join(names[:3])}, ..."
         )
     lines = body.index.to_numpy() + 1 + remarks
+    if missing_values:
+        body = body.apply(lambda column: column.mask(_stands_for_none(column, missing_values), ""))
     table = Table(body.reset_index(drop=True), [path], np.zeros(len(body), int), lines)
     if not len(body):
         raise Mistake(f"{path} has a line of names but no rows.")
@@ -250,6 +257,11 @@ def join(tables: Sequence[Table]) -> Table:
     file = np.concatenate([np.full(len(table.frame), k) for k, table in enumerate(both)])
     line = np.concatenate([table.line for table in both])
     return Table(frame, [table.files[0] for table in both], file, line, first.decimal, first.notes)
+
+
+def _stands_for_none(column: pd.Series, codes: Sequence[str | float]) -> pd.Series:
+    numbers = pd.to_numeric(column.str.replace(",", ".", regex=False), errors="coerce")
+    return column.isin([str(code) for code in codes]) | numbers.isin([c for c in codes if not isinstance(c, str)])
 
 
 def _without_empty(

@@ -202,3 +202,13 @@ def test_lines_are_counted_from_the_first_remark_on(tmp_path):
         read_table(write(tmp_path, "# one\n# two, and three\na,b\n1,2\n3,x\n5,6\n7,8\n")).numbers(["a", "b"])
     with pytest.raises(Mistake, match="line 3: there are 3 cells, but line 2, which names the columns, has 2"):
         read_table(write(tmp_path, "# one\na,b\n1,2,3\n4,5,6\n"))
+
+
+def test_what_stands_for_a_missing_value_can_be_given(tmp_path):
+    path = write(tmp_path, "a;b;c\n1,5;-200;x\n-200,0;2;gone\n3;4;y\n")
+    table = read_table(path, missing_values=[-200, "gone"])
+    assert table.numbers(["a", "b"], "before").tolist() == [[1.5, 2], [1.5, 2], [3, 4]]
+    assert table.frame["c"].tolist() == ["x", "", "y"]
+    with pytest.raises(Mistake, match="line 2, column b: the value is missing"):
+        table.numbers(["a", "b"])
+    assert read_table(path).numbers(["b"])[0] == -200
