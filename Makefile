@@ -31,19 +31,19 @@ evaluate: $(READY) ## measure a run again; make evaluate ARGS="run=runs/..."
 
 .PHONY: benchmark
 benchmark: $(READY) ## time our backends against PyTorch's; make benchmark ARGS="minutes=2"
-	$(RUN) -m src.benchmark $(ARGS)
+	$(RUN) -m benchmarks.steps $(ARGS)
 
 PEERS := .venv-peers
 
 .PHONY: benchmark-peers
 benchmark-peers: $(PEERS)/.ready ## the same beside oneDNN, onnxruntime, jax and flax, in an environment of its own
-	$(PEERS)/bin/python -m src.benchmark 'peers=[onednn,onnxruntime,jax,flax]' 'backends=[auto]' $(ARGS)
+	$(PEERS)/bin/python -m benchmarks.steps 'peers=[onednn,onnxruntime,jax,flax]' 'backends=[auto]' $(ARGS)
 
 # It sees what .venv has through a path file, and adds the peers alone.
-$(PEERS)/.ready: $(READY) src/benchmarking/peers.txt
+$(PEERS)/.ready: $(READY) benchmarks/peers.txt
 	test -x $(PEERS)/bin/python || $(RUN) -m venv $(PEERS)
 	$(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$($(PEERS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/gatebench.pth
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement src/benchmarking/peers.txt
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/peers.txt
 	touch $@
 
 .PHONY: test

@@ -31,7 +31,7 @@ class CheckedLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Check, then make the engine (called by Hydra)."""
-        from src.config import find_class
+        from src.config.instantiate import find_class
         from src.studies.resources import refuse_what_cannot_be_met
 
         refuse_what_cannot_be_met(OmegaConf.create({"_target_": self.engine, **self.settings}))

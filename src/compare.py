@@ -8,7 +8,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from src.config import Mistake, command, study_folder
+from src.config.errors import UserError
+from src.config.places import study_folder
+from src.config.shell import command
 
 
 def compare(cfg: DictConfig) -> None:
@@ -18,16 +20,16 @@ def compare(cfg: DictConfig) -> None:
         cfg: a config composed from ``conf/compare.yaml``.
 
     Raises:
-        Mistake: in one sentence, when there is nothing to compare or a setting is impossible.
+        UserError: in one sentence, when there is nothing to compare or a setting is impossible.
     """
     place, kind = where(cfg)
     from src.analysis.answer import summarise
     from src.analysis.asked import asked
     from src.analysis.collect import collect
-    from src.analysis.output import write_numbers
+    from src.analysis.external_results import read_table
     from src.analysis.pack import read_pack, write_pack
-    from src.analysis.table import read_table
-    from src.analysis.terminal import show
+    from src.reporting.csv_files import write_numbers
+    from src.reporting.terminal import show
 
     readers = {"pack": read_pack, "table": read_table}
     found = readers[kind](place[0]) if kind in readers else collect(place, kind)
@@ -36,12 +38,12 @@ def compare(cfg: DictConfig) -> None:
     beside = place[0].with_name(f"{place[0].stem}_report") if kind == "table" else place[0] / "report"
     directory = Path(cfg.directory) if cfg.directory else beside
     if directory.exists() and not directory.is_dir():
-        raise Mistake(f"directory={directory} is a file: it must be a folder, which is made if it is not there.")
+        raise UserError(f"directory={directory} is a file: it must be a folder, which is made if it is not there.")
     files = write_numbers(summary, directory)
     if cfg.pack:
         files += write_pack(found, Path(cfg.pack))
-    if cfg.report and find_spec("src.analysis.report"):
-        from src.analysis.report import write_report
+    if cfg.report and find_spec("src.reporting.report"):
+        from src.reporting.report import write_report
 
         files += write_report(summary, directory)
     show(summary, files)
@@ -51,18 +53,20 @@ def where(cfg: DictConfig) -> tuple[list[Path], str]:
     """What to read, and of which kind it is: ``study``, ``runs``, ``table`` or ``pack``.
 
     Raises:
-        Mistake: when not exactly one of study, folders and from is given, or it is not there.
+        UserError: when not exactly one of study, folders and from is given, or it is not there.
     """
     given = [key for key in ("study", "folders", "from") if cfg[key]]
     if len(given) != 1:
         said = f"{' and '.join(given)} were given" if given else "none was given"
-        raise Mistake(
+        raise UserError(
             f"Exactly one of study=NAME, folders='[DIR,...]' and from=TABLE.csv says what to compare; {said}."
         )
     if cfg.mode not in (None, "min", "max"):
-        raise Mistake(f"mode={cfg.mode} is impossible: it must be min (small is better) or max.")
+        raise UserError(f"mode={cfg.mode} is impossible: it must be min (small is better) or max.")
     if cfg.pack and given[0] == "from":
-        raise Mistake("pack=DIR writes the records of runs: it goes with study=NAME or folders='[DIR,...]', not from.")
+        raise UserError(
+            "pack=DIR writes the records of runs: it goes with study=NAME or folders='[DIR,...]', not from."
+        )
     if given[0] == "folders":
         listed = OmegaConf.to_object(cfg.folders) if OmegaConf.is_config(cfg.folders) else [cfg.folders]
         assert isinstance(listed, list)
@@ -71,7 +75,9 @@ def where(cfg: DictConfig) -> tuple[list[Path], str]:
         return [study_folder(cfg)], "study"
     path = Path(str(cfg["from"]))
     if not path.exists():
-        raise Mistake(f"{path} does not exist: from is a table (from=results.csv) or a folder (from=experiments/NAME).")
+        raise UserError(
+            f"{path} does not exist: from is a table (from=results.csv) or a folder (from=experiments/NAME)."
+        )
     return [path], "pack" if path.is_dir() else "table"
 
 

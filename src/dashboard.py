@@ -7,7 +7,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from src.config import Mistake, command, study_folder
+from src.config.errors import UserError
+from src.config.places import study_folder
+from src.config.shell import command
 
 
 def dashboard(cfg: DictConfig) -> None:
@@ -17,24 +19,24 @@ def dashboard(cfg: DictConfig) -> None:
         cfg: a config composed from ``conf/dashboard.yaml``.
 
     Raises:
-        Mistake: there is no such study, nobody is logged in, the server refuses, or wandb-workspaces is not installed.
+        UserError: there is no such study, nobody is logged in, the server refuses, or wandb-workspaces is missing.
     """
     from src.studies.state import read_study
 
     directory = study_folder(cfg)
     if (state := read_study(directory)) is None:
-        raise Mistake(f"{directory} holds no study.json: study must name a folder of a study, e.g. study=smoke.")
+        raise UserError(f"{directory} holds no study.json: study must name a folder of a study, e.g. study=smoke.")
     plan = state["plan"]
     if unknown := [name for name in cfg.only or [] if name not in plan["data"]]:
-        raise Mistake(f"{unknown[0]} is no data set of {state['name']}: it has {', '.join(plan['data'])}.")
+        raise UserError(f"{unknown[0]} is no data set of {state['name']}: it has {', '.join(plan['data'])}.")
 
-    from src.analysis.workspace import build_workspace, metrics_of, tuned_of
+    from src.reporting.wandb_workspace import build_workspace, metrics_of, tuned_of
 
     metrics = {name: metric for name, metric in metrics_of(plan).items() if name in (cfg.only or plan["data"])}
     try:
         workspace = build_workspace(state["name"], metrics, list(plan["models"]), tuned_of(plan), cfg.project)
     except ImportError as error:
-        raise Mistake(f"A dashboard needs {error.name}: install it with pip install 'gatebench[report]'.") from error
+        raise UserError(f"A dashboard needs {error.name}: install it with pip install 'gatebench[report]'.") from error
     if cfg.json:
         workspace.entity = cfg.entity or ""
         # The package has no public way to show what it would save; its version is pinned.
@@ -52,7 +54,7 @@ def _save(workspace: Any, entity: str | None) -> str:
     from src.training.wandb_mode import logged_in
 
     if not logged_in():
-        raise Mistake(
+        raise UserError(
             "Saving a dashboard needs a wandb login: run `wandb login`, or write it to a file with json=FILE."
         )
     try:
@@ -60,7 +62,7 @@ def _save(workspace: Any, entity: str | None) -> str:
         return str(workspace.save().url)
     except Exception as error:
         words = " ".join(str(error).split())
-        raise Mistake(f"wandb did not take the dashboard ({words}): json=FILE writes it to a file.") from error
+        raise UserError(f"wandb did not take the dashboard ({words}): json=FILE writes it to a file.") from error
 
 
 def main() -> None:

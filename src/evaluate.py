@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from src.config import command
+from src.config.shell import command
 
 
 def evaluate(cfg: DictConfig) -> dict[str, float]:
@@ -17,7 +17,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
         The metrics of the split, equal to the run's record.
 
     Raises:
-        Mistake: when ``run`` is not a run's directory, or its checkpoint is missing or damaged.
+        UserError: when ``run`` is not a run's directory, or its checkpoint is missing or damaged.
     """
     import torch
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from src.config import Mistake, command, study_folder
+from src.config.errors import UserError
+from src.config.places import study_folder
+from src.config.shell import command
 
 
 def explain(cfg: DictConfig) -> list[Path]:
@@ -21,33 +23,33 @@ def explain(cfg: DictConfig) -> list[Path]:
         The files.
 
     Raises:
-        Mistake: when a ``run`` is no run, lacks the checkpoint, or has no such sequence; when a ``study`` has no runs
+        UserError: when a ``run`` is no run, lacks the checkpoint, or has no such sequence; when a ``study`` has no runs
             of data with a length.
     """
     import importlib.util
 
     import torch
 
-    from src.explaining.files import write_numbers
     from src.explaining.forecasts import write_forecasts
-    from src.explaining.memory import memory_horizon
+    from src.explaining.memory_length import memory_horizon
+    from src.explaining.outputs import write_numbers
     from src.explaining.pictures import draw_all
     from src.explaining.run import Asked, explain_run, load_all
-    from src.explaining.table import print_summary
+    from src.explaining.terminal import print_summary
 
     if importlib.util.find_spec("matplotlib") is None:
-        raise Mistake("Pictures need the package matplotlib: pip install 'gatebench[report]'.")
+        raise UserError("Pictures need the package matplotlib: pip install 'gatebench[report]'.")
     torch.set_num_threads(cfg.threads)
     if cfg.study is not None:
         study = study_folder(cfg)
         return listed(memory_horizon(Path(cfg.output or study), study, cfg.solved_below))
     if not cfg.run:
-        raise Mistake("run must be given, e.g. run=runs/2026-... or 'run=[runs/A,runs/B]'; or study=memory_length.")
+        raise UserError("run must be given, e.g. run=runs/2026-... or 'run=[runs/A,runs/B]'; or study=memory_length.")
     asked = Asked(cfg.split, cfg.sequence, cfg.sequences, cfg.steps, cfg.shown, cfg.jacobians)
     runs = [explain_run(label, run, asked) for label, run in load_all(as_list(cfg.run), cfg.ckpt)]
     folder = Path(cfg.output or runs[0].run.directory / "inside")
     if folder.exists() and not folder.is_dir():
-        raise Mistake(f"output={folder} is a file: it must be a folder, which is made if it is not there.")
+        raise UserError(f"output={folder} is a file: it must be a folder, which is made if it is not there.")
     files = write_numbers(folder, runs) + draw_all(folder, runs, asked)
     files += write_forecasts(folder, runs, asked.split, asked.sequence)
     print_summary(runs)

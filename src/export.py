@@ -6,7 +6,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from src.config import Mistake, command
+from src.config.errors import UserError
+from src.config.shell import command
 
 
 def export(cfg: DictConfig) -> Path:
@@ -19,7 +20,7 @@ def export(cfg: DictConfig) -> Path:
         The model's file; `src.exporting.model.to_onnx` says what goes in and out.
 
     Raises:
-        Mistake: when ``run`` is no run, or has what ONNX's recurrent operators cannot express.
+        UserError: when ``run`` is no run, or has what ONNX's recurrent operators cannot express.
     """
     import torch
 
@@ -27,11 +28,11 @@ def export(cfg: DictConfig) -> Path:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
     except ImportError as error:
-        raise Mistake("Export needs the packages onnx and onnxruntime: pip install 'gatebench[export]'.") from error
+        raise UserError("Export needs the packages onnx and onnxruntime: pip install 'gatebench[export]'.") from error
 
-    from src.data.files import write_atomically
     from src.exporting.check import check
     from src.exporting.model import to_onnx
+    from src.files import write_atomically
     from src.runs.load import load_run
 
     torch.set_num_threads(cfg.threads)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from src.config import Mistake, command
+from src.config.errors import UserError
+from src.config.shell import command
 
 
 def generate(cfg: DictConfig) -> list[Path]:
@@ -19,25 +20,27 @@ def generate(cfg: DictConfig) -> list[Path]:
         The files.
 
     Raises:
-        Mistake: when ``run`` is no run, its task cannot generate, or there is no such sequence.
+        UserError: when ``run`` is no run, its task cannot generate, or there is no such sequence.
     """
     import torch
 
-    from src.generating.continuing import go_on, manner_of
-    from src.generating.files import facts_of, write
+    from src.generating.continuing import generate, sampling_params
+    from src.generating.formats import facts_of, write
+    from src.rng import derive
     from src.runs.load import load_run
-    from src.streams import derive
 
     torch.set_num_threads(cfg.threads)
     run = load_run(cfg.run, cfg.ckpt)
-    manner = manner_of(run.task, cfg.temperature, cfg.top_p)
+    sampling = sampling_params(run.task, cfg.temperature, cfg.top_p)
     whole = run.split("test", [cfg.sequence])[torch.tensor([cfg.sequence])]
     if cfg.prime > int(whole.lengths):
-        raise Mistake(
+        raise UserError(
             f"prime={cfg.prime} is more than sequence {cfg.sequence} has: it must be 1 to {int(whole.lengths)} steps."
         )
     given = whole.x[:, : cfg.prime]
-    drawn = go_on(run.task, given, cfg.steps, manner, torch.Generator().manual_seed(derive(cfg.seed, "generation")))
+    drawn = generate(
+        run.task, given, cfg.steps, sampling, torch.Generator().manual_seed(derive(cfg.seed, "generation"))
+    )
     path = Path(cfg.output or run.directory / "generated" / f"sequence{cfg.sequence}-seed{cfg.seed}")
     facts = {"model": run.model, "frames_per_second": cfg.frames_per_second, **facts_of(run.data)}
     files = write(run.task, given[0], drawn[0], path, facts)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from src.config import command
+from src.config.shell import command
 
 
 def predict(cfg: DictConfig) -> Path:
@@ -20,11 +20,11 @@ def predict(cfg: DictConfig) -> Path:
         :func:`~src.tasks.predictions.predictions` says.
 
     Raises:
-        Mistake: when ``run`` is no run, or the file does not fit it.
+        UserError: when ``run`` is no run, or the file does not fit it.
     """
     import torch
 
-    from src.data.files import write_atomically
+    from src.files import write_atomically
     from src.runs.load import load_run
     from src.tasks.predictions import as_csv, predictions
 

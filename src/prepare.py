@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from src.config import command
+from src.config.shell import command
 
 
 def prepare(cfg: DictConfig) -> None:
@@ -14,13 +14,13 @@ def prepare(cfg: DictConfig) -> None:
         cfg: a config composed from ``conf/prepare.yaml``.
 
     Raises:
-        Mistake: when the data cannot be downloaded, or are not what they should be.
+        UserError: when the data cannot be downloaded, or are not what they should be.
     """
     from pathlib import Path
 
     from rich.console import Console
 
-    from src.config import instantiate
+    from src.config.instantiate import instantiate
     from src.data.catalogue import listing, own_sets
 
     data_dir = Path(cfg.paths.data_dir).expanduser()

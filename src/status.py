@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from src.config import command, study_folder
+from src.config.places import study_folder
+from src.config.shell import command
 
 
 def status(cfg: DictConfig) -> None:
@@ -14,7 +15,7 @@ def status(cfg: DictConfig) -> None:
         cfg: a config composed from ``conf/status.yaml``.
 
     Raises:
-        Mistake: when there is no such study.
+        UserError: when there is no such study.
     """
     from rich.console import Console
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from src.config import command
+from src.config.shell import command
 
 
 def train(cfg: DictConfig) -> dict[str, float]:
@@ -18,7 +18,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         diverged.
 
     Raises:
-        Mistake: in one sentence, when the config cannot be trained.
+        UserError: in one sentence, when the config cannot be trained.
     """
     import torch
 
@@ -51,7 +51,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
                 job.log(metrics, trainer.current_epoch, trainer.global_step)
     finally:
         ddp.leave()
-    if job.main and not job.part:
+    if job.main and not job.study_job:
         show(job.record)
     return metrics
 

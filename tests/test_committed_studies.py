@@ -7,7 +7,7 @@ import pytest
 from src.analysis.answer import summarise
 from src.analysis.asked import asked
 from src.analysis.pack import read_pack
-from src.config import CONF
+from src.config.places import CONF
 
 PACKS = sorted(path.parent for path in (CONF.parent / "experiments").glob("*/pack.json"))
 

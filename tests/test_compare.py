@@ -12,7 +12,7 @@ import pytest
 from omegaconf import DictConfig
 
 from src.compare import compare
-from src.config import Mistake
+from src.config.errors import UserError
 from tests.analysis.fake import fake_study
 
 Compose = Callable[..., DictConfig]
@@ -105,15 +105,15 @@ def test_output_elsewhere_and_folders_of_several_machines(wanted: Compose, study
     ],
 )
 def test_mistakes_are_said_in_a_sentence(wanted: Compose, study: Path, overrides: list[str], words: str) -> None:
-    with pytest.raises(Mistake, match=words):
+    with pytest.raises(UserError, match=words):
         compare(wanted(*overrides))
 
 
 def test_a_study_without_final_runs(wanted: Compose, study: Path) -> None:
     for path in study.glob("*/result.json"):
-        if json.loads(path.read_text())["part"]["phase"] == "final":
+        if json.loads(path.read_text())["study_job"]["phase"] == "final":
             path.unlink()
-    with pytest.raises(Mistake, match=r"planted has no final run yet \(6 trials, 2 repeats\): let it go on."):
+    with pytest.raises(UserError, match=r"planted has no final run yet \(6 trials, 2 repeats\): let it go on."):
         compare(wanted("study=planted"))
 
 

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from src.config import Mistake, check, given_twice, instantiate
+from src.config.errors import UserError
+from src.config.instantiate import instantiate
+from src.config.rules import check
+from src.config.shell import given_twice
 from src.train import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -90,23 +93,23 @@ def test_what_composition_finds_does_not_import_torch() -> None:
 def test_the_trace_is_there_for_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     monkeypatch.setattr(sys, "argv", ["train", "model.hidden_size=0"])
-    with pytest.raises(Mistake):
+    with pytest.raises(UserError):
         main()
 
 
 def test_a_missing_value_is_named() -> None:
-    with pytest.raises(Mistake, match=r"run must be given, e\.g\. run=VALUE"):
+    with pytest.raises(UserError, match=r"run must be given, e\.g\. run=VALUE"):
         check(OmegaConf.create({"run": "???"}))
 
 
 def test_a_list_of_widths_is_a_width_for_each_layer() -> None:
     check(OmegaConf.create({"model": {"hidden_size": [4, 8]}}))
-    with pytest.raises(Mistake, match="one for each layer"):
+    with pytest.raises(UserError, match="one for each layer"):
         check(OmegaConf.create({"model": {"hidden_size": [4, 0]}}))
 
 
 def test_booleans_are_no_numbers() -> None:
-    with pytest.raises(Mistake):
+    with pytest.raises(UserError):
         check(OmegaConf.create({"seed": True}))
 
 
@@ -130,5 +133,5 @@ def test_instantiate_passes_objects_through_untouched() -> None:
 
 
 def test_instantiate_puts_a_refusal_into_words() -> None:
-    with pytest.raises(Mistake, match="invalid literal"):
+    with pytest.raises(UserError, match="invalid literal"):
         instantiate({"_target_": "builtins.int"}, "x")

@@ -12,7 +12,9 @@ from hydra.core.config_store import ConfigStore
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
-from src.config import CONF, RULES, check, plain, register_resolvers
+from src.config.instantiate import plain
+from src.config.places import CONF, register_resolvers
+from src.config.rules import RULES, check
 from src.tasks.budget import KEYS
 
 ALL = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml"))

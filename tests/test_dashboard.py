@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.dashboard import dashboard
 from src.figures.palette import style
 from src.runs.record import find_runs
@@ -136,7 +136,7 @@ def test_a_run_of_a_study_has_logged_whatever_a_panel_asks_for(
 ) -> None:
     part = {"study": "pilot", "phase": "final", "model": "gru", "data": "ucr", "arm": "main", "id": "0123456789abcdef"}
     words = ",".join(f"{key}:'{value}'" for key, value in part.items())
-    cfg = quick(f"part={{{words}}}", "logger=wandb", "logger.mode=offline", "trainer.max_epochs=1")
+    cfg = quick(f"study_job={{{words}}}", "logger=wandb", "logger.mode=offline", "trainer.max_epochs=1")
     train(cfg)
     ((directory, _),) = find_runs(Path(cfg.paths.runs_dir))
     (folder,) = (directory / "wandb").glob("offline-run-*")
@@ -158,7 +158,7 @@ def test_a_run_of_a_study_has_logged_whatever_a_panel_asks_for(
 
 def test_without_a_login_it_says_what_to_do(ask: Compose, no_wandb_account: pytest.MonkeyPatch) -> None:
     with pytest.raises(
-        Mistake, match=r"needs a wandb login: run `wandb login`, or write it to a file with json=FILE\."
+        UserError, match=r"needs a wandb login: run `wandb login`, or write it to a file with json=FILE\."
     ):
         dashboard(ask())
 
@@ -166,12 +166,12 @@ def test_without_a_login_it_says_what_to_do(ask: Compose, no_wandb_account: pyte
 def test_a_study_that_is_not_there(ask: Compose) -> None:
     cfg = ask()
     cfg.study = "other"
-    with pytest.raises(Mistake, match=r"There is no study .*other; the studies there are pilot\."):
+    with pytest.raises(UserError, match=r"There is no study .*other; the studies there are pilot\."):
         dashboard(cfg)
 
 
 def test_a_data_set_that_the_study_has_not(ask: Compose) -> None:
-    with pytest.raises(Mistake, match="shakespeare is no data set of pilot: it has ucr, adding"):
+    with pytest.raises(UserError, match="shakespeare is no data set of pilot: it has ucr, adding"):
         dashboard(ask("only=[shakespeare]", "json=x.json"))
 
 
@@ -179,7 +179,7 @@ def test_a_missing_package_is_said(ask: Compose, monkeypatch: pytest.MonkeyPatch
     for name in [n for n in sys.modules if n.partition(".")[0] == "wandb_workspaces"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "wandb_workspaces", None)
-    with pytest.raises(Mistake, match=r"install it with pip install 'gatebench\[report\]'"):
+    with pytest.raises(UserError, match=r"install it with pip install 'gatebench\[report\]'"):
         dashboard(ask("json=x.json"))
 
 
@@ -222,5 +222,5 @@ def test_it_is_saved_for_who_is_logged_in(
 
 def test_a_server_that_refuses_is_said_in_one_sentence(ask: Compose, views: Views) -> None:
     views.refuse = True
-    with pytest.raises(Mistake, match=r"wandb did not take the dashboard \(.*\): json=FILE writes it to a file\."):
+    with pytest.raises(UserError, match=r"wandb did not take the dashboard \(.*\): json=FILE writes it to a file\."):
         dashboard(ask())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.evaluate import evaluate
 from src.runs.load import load_run
 from src.runs.record import find_runs
@@ -41,17 +41,17 @@ def test_a_notebook_gets_config_task_and_data(run: Path) -> None:
 
 
 def test_what_is_not_a_run_is_refused(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(Mistake, match="must be the directory of a run"):
+    with pytest.raises(UserError, match="must be the directory of a run"):
         load_run(tmp_path)
     best = run / "checkpoints" / "best.ckpt"
     best.write_bytes(best.read_bytes()[:1000])
-    with pytest.raises(Mistake, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be read"):
         load_run(run)
     best.unlink()
-    with pytest.raises(Mistake, match="does not exist"):
+    with pytest.raises(UserError, match="does not exist"):
         load_run(run)
 
 
 def test_a_split_that_is_none_is_refused(run: Path, compose: Callable[..., DictConfig]) -> None:
-    with pytest.raises(Mistake, match="split=train is unknown: it must be val or test"):
+    with pytest.raises(UserError, match="split=train is unknown: it must be val or test"):
         evaluate(compose(f"run={run}", "split=train", config_name="evaluate"))

@@ -10,7 +10,7 @@ import pytest
 import torch
 from omegaconf import DictConfig
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.explain import explain
 from src.recurrent import trace_gates
 from src.runs.load import load_run
@@ -106,7 +106,7 @@ def test_runs_of_one_model_are_told_apart(quick: Compose, compose: Compose, tmp_
 
 def test_what_is_not_there_is_said(runs: list[Path], quick: Compose, compose: Compose) -> None:
     def refused(words: str, *overrides: str) -> None:
-        with pytest.raises(Mistake, match=words):
+        with pytest.raises(UserError, match=words):
             explain(compose(*overrides, config_name="explain"))
 
     refused("sequence=1000 is not there: the test split of this run has 0 to 369", f"run={runs[0]}", "sequence=1000")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from omegaconf import DictConfig
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.export import export
 from src.runs.load import load_run
 from src.runs.record import read_sequences
@@ -39,14 +39,14 @@ def test_the_model_names_the_classes_that_the_run_named(run: Path, compose: Comp
 
 def test_nothing_is_written_that_was_not_checked(run: Path, compose: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("src.exporting.check.TOLERANCE", 1e-12)
-    with pytest.raises(Mistake, match=r"differs from the run by .*, more than 1e-12: nothing was written"):
+    with pytest.raises(UserError, match=r"differs from the run by .*, more than 1e-12: nothing was written"):
         export(compose(f"run={run}", f"output={run / 'other.onnx'}", config_name="export"))
     assert not (run / "other.onnx").exists()
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path, run: Path, compose: Compose) -> None:
-    with pytest.raises(Mistake, match=r"holds no config\.yaml"):
+    with pytest.raises(UserError, match=r"holds no config\.yaml"):
         export(compose(f"run={tmp_path}", config_name="export"))
     (run / "checkpoints" / "best.ckpt").unlink()
-    with pytest.raises(Mistake, match=r"best\.ckpt does not exist"):
+    with pytest.raises(UserError, match=r"best\.ckpt does not exist"):
         export(compose(f"run={run}", config_name="export"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.generate import generate, main
 from src.train import train
 
@@ -44,7 +44,7 @@ def test_a_text_goes_on_from_its_start(text: Path, compose: Compose) -> None:
     (("ckpt=worst",), r"worst\.ckpt does not exist"),
 ])  # fmt: skip
 def test_what_is_not_there_is_said(text: Path, compose: Compose, overrides: tuple[str, ...], words: str) -> None:
-    with pytest.raises(Mistake, match=words):
+    with pytest.raises(UserError, match=words):
         generate(compose(f"run={text}", *overrides, config_name="generate"))
 
 
@@ -65,5 +65,5 @@ def test_impossible_values_are_said_at_once(
 def test_a_task_that_cannot_generate_says_so(quick: Compose, compose: Compose, tmp_path: Path) -> None:
     run = tmp_path / "runs" / "vowels"
     train(quick("trainer.max_epochs=1", f"paths.run_dir={run}"))
-    with pytest.raises(Mistake, match="SequenceClassification cannot generate"):
+    with pytest.raises(UserError, match="SequenceClassification cannot generate"):
         generate(compose(f"run={run}", config_name="generate"))

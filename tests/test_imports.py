@@ -9,37 +9,34 @@ SRC = Path(__file__).resolve().parent.parent / "src"
 
 # Floors from the ground; a module may import its own room and the floors below it.
 FLOORS: list[dict[str, str]] = [
-    {"recurrent": "", "config": "", "streams": "", "figures": ""},
-    {"data": "config streams"},
-    {"tasks": "recurrent data config streams"},
+    {"recurrent": "", "statistics": "", "config": "", "rng": "", "files": "", "measuring": "", "figures": ""},
+    {"data": "config rng files"},
+    {"tasks": "recurrent data config rng files"},
     {
-        "exporting": "tasks recurrent data config streams",
-        "inside": "tasks recurrent data config streams",
-        "generating": "tasks figures recurrent data config streams",
+        "exporting": "tasks recurrent data config rng files",
+        "inside": "tasks recurrent data config rng files",
+        "generating": "tasks figures recurrent data config rng files",
     },
-    {"runs": "tasks data recurrent config streams"},
+    {"runs": "tasks data recurrent config rng files"},
     {
-        "analysis": "figures runs data config",
-        "explaining": "inside figures runs tasks data recurrent config streams",
+        "analysis": "statistics runs data config files",
+        "explaining": "inside figures runs tasks data recurrent config rng files",
+        "training": "runs tasks data recurrent config rng files",
     },
-    {"training": "runs tasks data recurrent config streams"},
     {
-        "benchmarking": "training runs tasks data recurrent config streams",
-        "studies": "training runs tasks data recurrent config streams",
+        "reporting": "analysis statistics figures runs config files",
+        "studies": "training runs tasks data recurrent config rng files",
     },
     {
         "train": "training runs tasks data config",
         "evaluate": "training runs tasks data config",
-        "predict": "training runs tasks data config",
+        "predict": "training runs tasks data config files",
         "prepare": "data config",
-        "benchmark": "benchmarking config",
-        "compare": "analysis config",
-        "dashboard": "analysis studies training config",
-        "overhead": "benchmarking config",
-        "cost": "benchmarking config",
+        "compare": "reporting analysis config",
+        "dashboard": "reporting analysis studies training config",
         "status": "studies config",
-        "export": "exporting runs data config",
-        "generate": "generating runs config streams",
+        "export": "exporting runs data config files",
+        "generate": "generating runs config rng",
         "explain": "explaining config",
     },
 ]
@@ -50,7 +47,7 @@ FORBIDDEN = {
     "data": {"hydra", "wandb", "torchmetrics"},
     "tasks": {"hydra", "wandb"},
     "config": {"torch", "pytorch_lightning", "wandb"},
-    "streams": {"pytorch_lightning", "hydra", "wandb"},
+    "rng": {"pytorch_lightning", "hydra", "wandb"},
 }
 FILES = sorted(SRC.rglob("*.py"))
 

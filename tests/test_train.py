@@ -10,7 +10,7 @@ import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.runs.load import load_run, read_checkpoint
 from src.runs.metrics_file import read_metrics
 from src.runs.record import find_runs, read_record, read_sequences
@@ -58,7 +58,7 @@ def test_two_epochs_improve_on_chance_and_leave_a_whole_record(quick: Compose) -
 
 
 def test_fewer_updates_than_an_epoch_has_are_refused(quick: Compose) -> None:
-    with pytest.raises(Mistake, match=r"max_steps=26 ends before the first epoch of 27 updates does"):
+    with pytest.raises(UserError, match=r"max_steps=26 ends before the first epoch of 27 updates does"):
         train(quick("trainer.max_steps=26"))
 
 
@@ -116,7 +116,7 @@ def test_a_diverged_run_is_a_result_of_its_own_kind(quick: Compose, capsys: pyte
 
 def test_a_failed_run_says_why_in_its_record(quick: Compose) -> None:
     cfg = quick("data.name=NoSuchSet")
-    with pytest.raises(Mistake):
+    with pytest.raises(UserError):
         train(cfg)
     _, record = only_run(cfg)
     assert record["status"] == "failed"

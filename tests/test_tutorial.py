@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from src.data.files import File, Source
-from src.data.music import Music
+from src.data.download import File, Source
+from src.data.sets.music import Music
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "tutorial.md").read_text()

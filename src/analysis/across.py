@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from src.analysis.intervals import LEVEL, RESAMPLES, SEED
 from src.analysis.models import interquartile_mean
-from src.analysis.summary import Across, Interval, Task
+from src.analysis.summary import Across, Task
+from src.statistics.intervals import LEVEL, RESAMPLES, SEED, Interval
 
 LEAST = 10  # tasks, below which ranks can hardly separate three cells (Demsar 2006)
 

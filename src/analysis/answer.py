@@ -19,7 +19,7 @@ from src.analysis.models import baselines_on, finals, points_of, sum_up
 from src.analysis.published import references
 from src.analysis.summary import Flag, Problem, Run, Summary, Task, Tuning
 from src.analysis.tuning import tunings
-from src.config import Mistake
+from src.config.errors import UserError
 
 
 def summarise(found: Collection, wanted: Asked) -> Summary:
@@ -30,7 +30,7 @@ def summarise(found: Collection, wanted: Asked) -> Summary:
         wanted: which models, metric and margin.
 
     Raises:
-        Mistake: when no run could be compared.
+        UserError: when no run could be compared.
     """
     compared = finals(found.runs)
     tuned = tunings(found.runs, found.study)
@@ -47,8 +47,8 @@ def summarise(found: Collection, wanted: Asked) -> Summary:
             not_begun.append(data if len(wanted.arms) == 1 else f"{data} ({arm})")
     if not any(model.points for task in tasks for model in task.models):
         if conflicts := [flag.sentence for task in tasks for flag in task.flags if flag.kind == "conflict"]:
-            raise Mistake(f"Nothing can be compared: {conflicts[0]}")
-        raise Mistake(nothing(found, ", ".join(dict.fromkeys(wanted.metric_of(data) for data in wanted.data))))
+            raise UserError(f"Nothing can be compared: {conflicts[0]}")
+        raise UserError(nothing(found, ", ".join(dict.fromkeys(wanted.metric_of(data) for data in wanted.data))))
     tasks = [_flagged(task, compared, tuned, wanted) for task in adjusted(tasks)]
     plan = plan_of(found.study, wanted)
     of_study = [*plan_flags(plan, compared), *wanted.flags]

@@ -12,7 +12,7 @@ from src.analysis.collect import Collection
 from src.analysis.metrics import usual_metric
 from src.analysis.models import finals
 from src.analysis.summary import Flag, Plan
-from src.config import Mistake, nearest
+from src.config.errors import UserError, nearest
 
 TOLERANCE = 0.02  # of budgets, where no plan says another
 
@@ -86,17 +86,21 @@ def asked(
         mode: ``min`` or ``max``.
 
     Raises:
-        Mistake: when a model was not found, the metric cannot be told, or a margin is none.
+        UserError: when a model was not found, the metric cannot be told, or a margin is none.
     """
     plan = found.study.get("plan") or {}
     primary = plan.get("primary") or {}
     there = list(dict.fromkeys([*(plan.get("models") or {}), *sorted({run.model for run in found.runs})]))
     pair = list(models or primary.get("models") or (there if len(there) == 2 else []))
     if pair and (len(pair) != 2 or pair[0] == pair[1]):
-        raise Mistake(f"models={pair} is impossible: it must be two of {', '.join(there)}, as in models='[gru,lstm]'.")
+        raise UserError(
+            f"models={pair} is impossible: it must be two of {', '.join(there)}, as in models='[gru,lstm]'."
+        )
     for name in pair:
         if name not in there:
-            raise Mistake(f"There is no run of {name}{nearest(name, there)}: models must be two of {', '.join(there)}.")
+            raise UserError(
+                f"There is no run of {name}{nearest(name, there)}: models must be two of {', '.join(there)}."
+            )
     data = list(dict.fromkeys([*(plan.get("data") or {}), *sorted({run.data for run in found.runs})]))
     check_margin(margin, data)
     planned, chosen, named = list(plan.get("data") or {}), metric, margin
@@ -145,14 +149,16 @@ def check_margin(margin: Any, data: Sequence[str]) -> None:
         data: the data sets that there are.
 
     Raises:
-        Mistake: it is no number from 0 up, or names a data set that is not there.
+        UserError: it is no number from 0 up, or names a data set that is not there.
     """
     for name, value in margin.items() if isinstance(margin, Mapping) else [(None, margin)]:
         if name is not None and name not in (*data, "default"):
-            raise Mistake(f"margin names {name}{nearest(str(name), list(data))}: the data sets are {', '.join(data)}.")
+            raise UserError(
+                f"margin names {name}{nearest(str(name), list(data))}: the data sets are {', '.join(data)}."
+            )
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if value is not None and not (number and math.isfinite(value) and value >= 0):
-            raise Mistake(f"margin={value} is impossible: it must be a number from 0 up, in the metric's unit.")
+            raise UserError(f"margin={value} is impossible: it must be a number from 0 up, in the metric's unit.")
 
 
 def nothing(found: Collection, metric: str) -> str:
@@ -211,7 +217,7 @@ def _usual(found: Collection) -> dict[str, str]:
         if any(name.startswith("test/") or found.kind == "table" for run in runs for name in run.metrics):
             named[data] = usual_metric(runs)
     if not named:
-        raise Mistake(nothing(found, "a metric of the test"))
+        raise UserError(nothing(found, "a metric of the test"))
     return {"default": next(iter(named.values())), **named}
 
 

@@ -14,7 +14,7 @@ from src.analysis.curves import thinned
 from src.analysis.read import read_run
 from src.analysis.sequences import Sequences, sequences_of
 from src.analysis.summary import Curve, Problem, Run
-from src.config import Mistake
+from src.config.errors import UserError
 from src.runs.metrics_file import read_metrics
 from src.runs.record import read_record, read_sequences
 
@@ -67,11 +67,11 @@ def collect(places: Sequence[Path], kind: str, name: str | None = None) -> Colle
         name: of the whole; None: as the study or the first directory is called.
 
     Raises:
-        Mistake: when a directory does not exist, or none holds anything that looks like a run.
+        UserError: when a directory does not exist, or none holds anything that looks like a run.
     """
     for place in places:
         if not place.is_dir():
-            raise Mistake(f"{place} is not a directory: it must hold runs, as in folders='[runs,other/runs]'.")
+            raise UserError(f"{place} is not a directory: it must hold runs, as in folders='[runs,other/runs]'.")
     found = Collection(name or places[0].resolve().name, kind, [_near(place) for place in places])
     every = dict.fromkeys(directory for place in places for directory in directories(place.resolve()))
     for directory in every:
@@ -84,7 +84,7 @@ def collect(places: Sequence[Path], kind: str, name: str | None = None) -> Colle
     for same in records.values():
         _take_best(found, same)
     if not found.runs and not found.problems:
-        raise Mistake(f"There is no run in {', '.join(found.places)}: a run is a folder with a result.json.")
+        raise UserError(f"There is no run in {', '.join(found.places)}: a run is a folder with a result.json.")
     if len({run.study for run in found.runs} - {None}) > 1:
         found.runs = [replace(r, arm=f"{r.study}/{r.arm}") if r.study else r for r in found.runs]
     found.runs.sort(key=lambda run: (run.data, run.arm, run.phase or "", run.model, run.seed, run.id))
@@ -162,12 +162,12 @@ def _take_run(found: Collection, directory: Path, keys: Sequence[str]) -> Run | 
     try:
         record = read_record(directory)
         assert record is not None
-    except (Mistake, UnicodeDecodeError) as error:
+    except (UserError, UnicodeDecodeError) as error:
         found.problems.append(Problem("unreadable", _near(path), str(error)))
         return None
     try:
         return read_run(record, directory, _near(directory), keys)
-    except Mistake as error:
+    except UserError as error:
         found.problems.append(Problem("nameless", _near(directory), str(error)))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         sentence = f"It does not hold what a run's record holds ({type(error).__name__}: {error})."
@@ -187,7 +187,7 @@ def _take_best(found: Collection, same: list[tuple[Run, Path]]) -> None:
     try:
         if (curve := thinned(read_metrics(directory / "metrics.csv"), run)) is not None:
             found.curves[run.id] = curve
-    except (Mistake, OSError, ValueError) as error:
+    except (UserError, OSError, ValueError) as error:
         sentence = str(error).replace(str(directory), run.directory or run.id)
         found.problems.append(Problem("incomplete", run.directory or run.id, f"The curve cannot be read: {sentence}"))
     if any(name.startswith("test/") for name in run.metrics):

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from src.analysis.crossed import crossed_intervals
-from src.analysis.intervals import alike, bca_interval, t_interval
 from src.analysis.paired import correlation, differences_of, lost_of, make_pairs, probability_better, signed_rank
-from src.analysis.power import detectable, pairs_for, power, power_same
 from src.analysis.sensitivity import sensitivity
 from src.analysis.sequences import Sequences
-from src.analysis.summary import Comparison, Interval, Model, Pair, Power, Task, Wilcoxon
+from src.analysis.summary import Comparison, Model, Pair, Power, Task, Wilcoxon
 from src.analysis.verdict import BETTER, SAME, verdict
+from src.statistics.crossed import crossed_intervals
+from src.statistics.intervals import Interval, alike, bca_interval, t_interval
+from src.statistics.power import detectable, pairs_for, power, power_same
 
 NEAR = 1e-6  # relative: a metric and the ratio of its sums are the same
 

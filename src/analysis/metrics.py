@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from src.analysis.summary import Run
-from src.config import Mistake
+from src.config.errors import UserError
 
 SMALL = {
     *("loss", "nll", "nll_per_sample", "perplexity", "bpc"),
@@ -48,7 +48,7 @@ def mode_of(metric: str, runs: Iterable[Run] = (), given: str | None = None) -> 
         given: what the user says, which wins.
 
     Raises:
-        Mistake: when nobody knows.
+        UserError: when nobody knows.
     """
     if given is not None:
         return given
@@ -60,7 +60,7 @@ def mode_of(metric: str, runs: Iterable[Run] = (), given: str | None = None) -> 
     for run in runs:
         if run.mode and base(str(run.best.get("monitor", ""))) == base(metric):
             return run.mode
-    raise Mistake(f"Nothing says whether a large {metric} is good or bad: add mode=min or mode=max.")
+    raise UserError(f"Nothing says whether a large {metric} is good or bad: add mode=min or mode=max.")
 
 
 def unit_of(metric: str) -> str:
@@ -76,7 +76,7 @@ def usual_metric(runs: Iterable[Run]) -> str:
     """The metric that runs are compared by where nobody names one: the loss on test, under its task's own name.
 
     Raises:
-        Mistake: when no run has a metric of the test, or the choice is open.
+        UserError: when no run has a metric of the test, or the choice is open.
     """
     found = {name for run in runs for name in run.metrics}
     for name in ("test/nll", "test/mse", "test/loss"):
@@ -86,5 +86,5 @@ def usual_metric(runs: Iterable[Run]) -> str:
     if len(tests) == 1:
         return tests[0]
     if not tests:
-        raise Mistake("No run has a metric of the test set: compare finished runs that were trained with test=true.")
-    raise Mistake(f"These runs have {len(tests)} metrics: choose one, e.g. metric={tests[0]}.")
+        raise UserError("No run has a metric of the test set: compare finished runs that were trained with test=true.")
+    raise UserError(f"These runs have {len(tests)} metrics: choose one, e.g. metric={tests[0]}.")

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from src.analysis.intervals import t_interval
 from src.analysis.metrics import base
 from src.analysis.summary import Flag, Model, Point, Run
+from src.statistics.intervals import t_interval
 
 ENDED = ("finished", "chance", "diverged")  # of a point
 COSTS = ("seconds", "seconds_to_best", "seconds_per_epoch", "epochs", "updates")

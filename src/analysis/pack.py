@@ -25,8 +25,8 @@ import numpy as np
 from src.analysis.collect import Collection
 from src.analysis.sequences import Sequences
 from src.analysis.summary import Curve, Problem, Run
-from src.config import Mistake
-from src.data.files import write_atomically
+from src.config.errors import UserError
+from src.files import write_atomically
 
 SCHEMA = 1
 
@@ -64,14 +64,16 @@ def read_pack(directory: Path) -> Collection:
     """The records of a study from a folder that :func:`write_pack` wrote.
 
     Raises:
-        Mistake: when the folder is no such one, or a file is damaged.
+        UserError: when the folder is no such one, or a file is damaged.
     """
     if not (directory / "pack.json").is_file():
-        raise Mistake(f"{directory} holds no pack.json: it must be a folder written by python -m src.compare pack=...")
+        raise UserError(
+            f"{directory} holds no pack.json: it must be a folder written by python -m src.compare pack=..."
+        )
     try:
         head = json.loads((directory / "pack.json").read_text())
         if head["schema"] > SCHEMA:
-            raise Mistake(f"{directory} was written by a later version (schema {head['schema']}): update this one.")
+            raise UserError(f"{directory} was written by a later version (schema {head['schema']}): update this one.")
         return Collection(
             name=head["name"],
             kind="pack",
@@ -83,7 +85,7 @@ def read_pack(directory: Path) -> Collection:
             sequences=_sequences(directory / "sequences.npz"),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Mistake(f"The records in {directory} are damaged ({type(error).__name__}: {error}).") from error
+        raise UserError(f"The records in {directory} are damaged ({type(error).__name__}: {error}).") from error
 
 
 def _without_defaults(run: Run) -> dict[str, Any]:

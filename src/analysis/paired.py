@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from src.analysis.intervals import RESAMPLES, SEED, alike, wilson_interval
-from src.analysis.power import MEANINGFUL
 from src.analysis.summary import Pair, Point, Probability
+from src.statistics.intervals import RESAMPLES, SEED, alike, wilson_interval
+from src.statistics.power import MEANINGFUL
 
 VALUED = ("finished", "chance")  # of a point that has a value
 TIED = 1e-6  # of the largest value: differences as close to each other as this are ties

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from src.analysis.summary import Run
-from src.config import Mistake
+from src.config.errors import UserError
 
 # OmegaConf reads a config thirty times slower, and a run's config holds nothing to interpolate.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -27,11 +27,11 @@ def read_run(record: Mapping[str, Any], directory: Path, place: str, keys: Seque
         keys: dotted keys of the settings that were tuned.
 
     Raises:
-        Mistake: when the record does not say which model, data and seed it is.
+        UserError: when the record does not say which model, data and seed it is.
         KeyError, TypeError, ValueError, AttributeError: when its parts are not what they should be.
     """
     config = read_config(directory)
-    part = record.get("part") or {}
+    part = record.get("study_job") or {}
     model, data = part.get("model"), part.get("data")
     if not part:
         chosen = record.get("choices") or {}
@@ -40,7 +40,7 @@ def read_run(record: Mapping[str, Any], directory: Path, place: str, keys: Seque
         if data and inner and inner != data:
             data = f"{data}:{inner}"
     if not model or not data or not isinstance(record.get("seed"), int) or isinstance(record["seed"], bool):
-        raise Mistake(f"The run in {place} does not say which model, data and seed it is.")
+        raise UserError(f"The run in {place} does not say which model, data and seed it is.")
     values = {key: value for key in keys if (value := select(config, key)) is not None}
     wandb = record.get("wandb") or {}
     return Run(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from src.analysis.paired import differences_of, lost_of
-from src.analysis.summary import Comparison, Interval, Task
+from src.analysis.summary import Comparison, Task
 from src.analysis.verdict import ERROR_RATE, decide
+from src.statistics.intervals import Interval
 
 
 def sensitivity(task: Task, c: Comparison) -> list[str]:

@@ -12,27 +12,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from src.statistics.intervals import Interval
+
 SCHEMA = 1
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A confidence interval, with the name of the method that made it.
-
-    >>> Interval(-0.01, 0.03, 0.95, "t")
-    Interval(low=-0.01, high=0.03, level=0.95, method='t')
-
-    Args:
-        low: lower end.
-        high: upper end.
-        level: the coverage it is made for, e.g. 0.95.
-        method: ``t``, ``BCa``, ``Wilson``, ``bootstrap over seeds``, ``bootstrap over seeds and sequences``.
-    """
-
-    low: float
-    high: float
-    level: float
-    method: str
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from src.analysis.intervals import alike, t_interval
-from src.analysis.power import BOUND, power_better, power_same_at_least
 from src.analysis.summary import Verdict
 from src.analysis.wording import sentence
+from src.statistics.intervals import alike, t_interval
+from src.statistics.power import BOUND, power_better, power_same_at_least
 
 METHOD = "three-sided t test (TOST and superiority by the margin)"
 ERROR_RATE = 0.05
@@ -111,7 +111,7 @@ def further_pairs(differences: Sequence[float] | np.ndarray, margin: float | Non
     An estimate: mean and spread are themselves uncertain, the more so the fewer pairs they come from.
 
     Returns:
-        At least 1; None below two pairs, or where more than :data:`~src.analysis.power.BOUND` pairs would be needed
+        At least 1; None below two pairs, or where more than :data:`~src.statistics.power.BOUND` pairs would be needed
         (the difference is then too close to the margin to tell).
     """
     x = np.asarray(differences, dtype=float)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from src.analysis.power import BOUND
-from src.analysis.rounding import of_interval, span
-from src.analysis.summary import Interval, Verdict
+from src.analysis.summary import Verdict
+from src.statistics.intervals import Interval
+from src.statistics.power import BOUND
+from src.statistics.rounding import of_interval, span
 
 FEW = 5  # pairs, whose spread says little about that of further ones
 

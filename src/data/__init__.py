@@ -1,1 +1,26 @@
-"""Data sets as Lightning data modules that describe themselves before training."""
+"""Data sets as Lightning data modules that describe themselves before training.
+
+``sets/`` holds named data sets, ``own/`` the user's own files; what both share stands beside them. Configs name the
+classes by the names below.
+"""
+
+from src.config.names import lazily
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "Adding": "sets.synthetic",
+        "CSV": "own.csv",
+        "CopyMemory": "sets.synthetic",
+        "ETT": "series",
+        "Music": "sets.music",
+        "NPZ": "own.npz",
+        "SequentialMNIST": "sets.images",
+        "Shakespeare": "own.text",
+        "SpokenDigits": "sets.speech",
+        "SpokenDigitsWaveform": "waveform",
+        "Text": "own.text",
+        "UCR": "sets.ucr",
+        "WavFolder": "own.wav_folder",
+    },
+)

@@ -7,8 +7,9 @@ from pathlib import Path
 from omegaconf import OmegaConf
 from rich.table import Table
 
-from src.config import CONF, find_class
-from src.data.files import Source
+from src.config.instantiate import find_class
+from src.config.places import CONF
+from src.data.download import Source
 
 
 def named_sets() -> dict[str, Source]:

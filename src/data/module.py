@@ -12,13 +12,13 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.batches import Batch, BatchOrder, Chunk, Split, padding
 from src.data.describe import Description
-from src.data.files import Source
+from src.data.download import Source
 from src.data.plain import from_plain, to_plain
-from src.data.streams import ChunkOrder
-from src.streams import derive
+from src.data.tbptt import ChunkOrder
+from src.rng import derive
 
 EVALUATION_SPLITS = ("val", "test")
 
@@ -110,7 +110,7 @@ class SequenceData(pl.LightningDataModule):
         """Read the data, fill ``self.splits``, ``self.checksum`` and ``self.baselines``, return the description.
 
         Raises:
-            Mistake: when the data are not there or not what they should be.
+            UserError: when the data are not there or not what they should be.
         """
         raise NotImplementedError
 
@@ -133,9 +133,9 @@ class SequenceData(pl.LightningDataModule):
             path: a file (or folder) of the kind that the training data came from; nothing is fitted on it.
 
         Raises:
-            Mistake: when the data set has no files of that kind, or the file does not fit.
+            UserError: when the data set has no files of that kind, or the file does not fit.
         """
-        raise Mistake(
+        raise UserError(
             f"{type(self).__name__} is a named data set, to which no files of your own belong: predict needs a run "
             "on data=csv, data=npz, data=text or data=wav_folder."
         )
@@ -182,13 +182,13 @@ class SequenceData(pl.LightningDataModule):
         """The sampler of a split: whole sequences, or chunks of them where ``chunk`` is set.
 
         Raises:
-            Mistake: when sequences are to be cut that have one target each.
+            UserError: when sequences are to be cut that have one target each.
         """
         few = self.train_sequences if seed_of_epoch is not None else None
         if self.chunk is None:
             return BatchOrder(split.lengths, size, seed_of_epoch, self.pool, some(len(split), few, self.seed))
         if not self.description.per_step:
-            raise Mistake(
+            raise UserError(
                 f"data.chunk={self.chunk} cuts sequences, but this data set has one target for each whole sequence: "
                 "it must be null."
             )

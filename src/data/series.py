@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.describe import Description, Features, Horizon
-from src.data.files import File, Source, fetch
+from src.data.download import File, Source, fetch
 from src.data.module import SequenceData, checksum
+from src.data.own.csv_table import read_table
 from src.data.plain import kept
-from src.data.table import read_table
 from src.data.windows import WindowSplit, window_starts
 
 PARTS = ("train", "val", "test")
@@ -57,13 +57,13 @@ class Scaling:
         """Mean and standard deviation (divided by n) of each column of (rows, features).
 
         Raises:
-            Mistake: when values are so large that their squares are no numbers.
+            UserError: when values are so large that their squares are no numbers.
         """
         with np.errstate(over="ignore", invalid="ignore"):
             scale = rows.std(0)
         if not np.isfinite(scale).all():
             k = int(np.isfinite(scale).argmin())
-            raise Mistake(
+            raise UserError(
                 f"Column {k + 1} of the values reaches {np.abs(rows[:, k]).max():.3g}, too large to be standardised: "
                 "give it in another unit."
             )
@@ -87,11 +87,11 @@ def forecasting(
         season: rows after which a season repeats, for the seasonal naive forecast; None: there is none.
 
     Raises:
-        Mistake: when a part of the data has no room for a single window.
+        UserError: when a part of the data has no room for a single window.
     """
     train = series.values[series.parts == 0]
     if not len(train):
-        raise Mistake("No row is left to train on: data.splits must leave some rows for train.")
+        raise UserError("No row is left to train on: data.splits must leave some rows for train.")
     scaling = Scaling.fit(train)
     values = scaling.apply(series.values)
     columns = series.columns
@@ -116,15 +116,15 @@ def forecasting(
     return Description(Features(values.shape[1]), output, per_step=False, varying_length=False, causal=False), scaling
 
 
-def _no_room(series: Series, part: int, lookback: int, horizon: int) -> Mistake:
+def _no_room(series: Series, part: int, lookback: int, horizon: int) -> UserError:
     rows = int((series.parts == part).sum())
     if part and rows < horizon:
-        return Mistake(
+        return UserError(
             f"The {PARTS[part]} part has {rows} rows, too short for one forecast of data.horizon={horizon} rows: take "
             "a "
             f"shorter data.horizon or give the part more rows with data.splits."
         )
-    return Mistake(
+    return UserError(
         f"The {PARTS[part]} part has no room for a window: data.lookback={lookback} and data.horizon={horizon} need "
         f"{lookback + horizon} rows in one series, but {_longest(series, part)}; take a shorter data.lookback or "
         f"data.horizon, or change data.splits."
@@ -236,7 +236,7 @@ class ETT(SequenceData):
     def read(self) -> Description:
         """Read the verified file and cut it."""
         if self.name not in self.sources:
-            raise Mistake(f"data.name={self.name} is no such series: it must be one of {', '.join(self.sources)}.")
+            raise UserError(f"data.name={self.name} is no such series: it must be one of {', '.join(self.sources)}.")
         path = fetch(self.sources[self.name].files[0], self.data_dir, self.cache_dir)
         table = read_table(path)
         names = [name for name in table.names if name != "date"]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from src.config import Mistake
-from src.data.folders import find_files
+from src.config.errors import UserError
+from src.data.file_splits import find_files
 
 FULL_SCALE = 2**15  # samples are counted in steps of 16 bits, whatever the file has
 
@@ -22,24 +22,24 @@ def read_wav(path: Path) -> tuple[int, np.ndarray]:
         else float32.
 
     Raises:
-        Mistake: when it cannot be read to its end, or has no samples, or samples that are not finite.
+        UserError: when it cannot be read to its end, or has no samples, or samples that are not finite.
     """
     from scipy.io import wavfile
 
     if not path.stat().st_size:
-        raise Mistake(f"{path} is empty (0 bytes).")
+        raise UserError(f"{path} is empty (0 bytes).")
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", wavfile.WavFileWarning)
             rate, samples = wavfile.read(path)
     except UnboundLocalError as error:  # what scipy comes to where there is no format and no data
-        raise Mistake(f"{path} cannot be read as a WAV file: it has no samples.") from error
+        raise UserError(f"{path} cannot be read as a WAV file: it has no samples.") from error
     except (ValueError, EOFError, OSError, ArithmeticError, struct.error) as error:
-        raise Mistake(f"{path} cannot be read as a WAV file: {str(error).rstrip('.')}.") from error
+        raise UserError(f"{path} cannot be read as a WAV file: {str(error).rstrip('.')}.") from error
     if cut := [str(w.message) for w in said if "EOF" in str(w.message)]:
-        raise Mistake(f"{path} is cut off: {cut[0].rstrip('.')}.")
+        raise UserError(f"{path} is cut off: {cut[0].rstrip('.')}.")
     if not samples.size or rate < 1:
-        raise Mistake(f"{path} has {'no samples' if rate else 'a sampling rate of 0'}.")
+        raise UserError(f"{path} has {'no samples' if rate else 'a sampling rate of 0'}.")
     if samples.dtype == np.uint8:
         samples = (samples.astype(np.int16) - 128) * 256
     elif samples.dtype == np.int32:
@@ -47,10 +47,10 @@ def read_wav(path: Path) -> tuple[int, np.ndarray]:
     elif samples.dtype.kind == "f":
         samples = (samples * float(FULL_SCALE)).astype(np.float32)
         if not np.isfinite(samples).all():
-            raise Mistake(f"{path} has samples that are not finite numbers, the first being number "
+            raise UserError(f"{path} has samples that are not finite numbers, the first being number "
                           f"{int(np.argmin(np.isfinite(samples.reshape(len(samples), -1)).all(1)))}.")  # fmt: skip
     elif samples.dtype != np.int16:
-        raise Mistake(f"{path} has samples of type {samples.dtype}: it must be PCM of 8 to 32 bits or 32-bit float.")
+        raise UserError(f"{path} has samples of type {samples.dtype}: it must be PCM of 8 to 32 bits or 32-bit float.")
     return int(rate), samples if samples.ndim == 1 else samples.mean(1, dtype=np.float32)
 
 
@@ -65,7 +65,7 @@ def read_wav_folder(path: Path, rate: int | None = None) -> tuple[int, dict[str,
         Samples per second, and the samples by name.
 
     Raises:
-        Mistake: when a file has another rate, or cannot be read.
+        UserError: when a file has another rate, or cannot be read.
     """
     files = [path] if path.is_file() else find_files(path, ".wav")
     wanted, found = f"but the run was trained on {rate}" if rate else "", {}
@@ -74,7 +74,7 @@ def read_wav_folder(path: Path, rate: int | None = None) -> tuple[int, dict[str,
         if rate is None:
             rate, wanted = its_rate, f"but {file} has {its_rate}"
         if its_rate != rate:
-            raise Mistake(f"{file} has {its_rate} samples per second, {wanted}: all must have the same.")
+            raise UserError(f"{file} has {its_rate} samples per second, {wanted}: all must have the same.")
         found[file.name if file == path else str(file.relative_to(path))] = samples
     assert rate is not None
     return rate, found

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.batches import Chunk, FlatSplit
 from src.data.describe import Description, Features, Values
-from src.data.files import Source, fetch
-from src.data.folders import PARTS
+from src.data.download import Source, fetch
+from src.data.file_splits import PARTS
 from src.data.module import NewData, SequenceData, checksum, stratified
-from src.data.speech import FSDD, RATE, recordings
+from src.data.sets.speech import FSDD, RATE, recordings
 from src.data.wav import read_wav_folder
 
 
@@ -80,7 +80,7 @@ class WaveformData(SequenceData):
     def __init__(self, *, window: int = 20, hop: int = 10, **keywords: Any) -> None:
         super().__init__(**keywords)
         if hop < 1 or window < hop or window % hop:
-            raise Mistake(
+            raise UserError(
                 f"data.window={window} and data.hop={hop} do not go together: the window must be a multiple of the hop."
             )
         self.window, self.hop = window, hop
@@ -94,7 +94,7 @@ class WaveformData(SequenceData):
         found = self.recordings()
         mean, scale = mean_and_scale(found["train"])
         if scale == 0:
-            raise Mistake("The training recordings are silent: all their samples are the same.")
+            raise UserError("The training recordings are silent: all their samples are the same.")
         self.mean, self.scale = mean, scale
         for part in PARTS:
             self.splits[part] = self.framed(found[part])
@@ -118,7 +118,7 @@ class WaveformData(SequenceData):
     def check_length(self, name: str | Path, samples: np.ndarray) -> None:
         """Refuse a recording without a single step."""
         if len(samples) < self.window + self.hop:
-            raise Mistake(
+            raise UserError(
                 f"{name} has {len(samples)} samples, but data.window={self.window} and data.hop={self.hop} need at "
                 f"least {self.window + self.hop}."
             )

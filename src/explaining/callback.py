@@ -11,11 +11,11 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.batches import Batch
-from src.data.files import write_atomically
 from src.explaining.measure import View, gates_of_one, look_inside
 from src.explaining.sample import sample, show
+from src.files import write_atomically
 from src.inside.gates import Gates
 from src.runs.load import model_name
 from src.runs.record import read_record
@@ -40,12 +40,12 @@ class Explain(pl.Callback):
             earned.
 
     Raises:
-        Mistake: matplotlib is not installed.
+        UserError: matplotlib is not installed.
     """
 
     def __init__(self, sequences: int = 8, steps: int = 50, share: float = 0.03) -> None:
         if importlib.util.find_spec("matplotlib") is None:
-            raise Mistake("callbacks=explain draws with matplotlib: pip install 'gatebench[report]'.")
+            raise UserError("callbacks=explain draws with matplotlib: pip install 'gatebench[report]'.")
         self.sequences, self.steps, self.share = sequences, steps, share
         self.epochs: list[int] = []
         self.curves: list[torch.Tensor] = []

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from src.explaining.files import write_table
+from src.explaining.outputs import write_table
 from src.explaining.run import Explained
 from src.figures.canvas import save
 from src.figures.forecast import Window, draw_forecast, draw_forecast_error

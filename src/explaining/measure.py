@@ -13,8 +13,8 @@ from src.figures.gradients import band
 from src.inside.gates import Gates, as_stack, difference, horizon, kept, read_gates, saturation
 from src.inside.gradients import loss_gradients
 from src.inside.jacobians import jacobians
-from src.inside.walk import walk
-from src.recurrent import Stack
+from src.inside.unrolled import walk
+from src.recurrent import StackedRNN
 from src.tasks.base import Task
 
 VANISHED = 0.01  # a gradient below this share of the one at lag 0 counts as gone
@@ -75,7 +75,7 @@ def look_inside(task: Task, batch: Batch, steps: int, jacobian_sequences: int | 
         jacobian_sequences: for how many of the sequences these are computed; 0: none; None: :func:`affordable` many.
 
     Raises:
-        Mistake: the network is not known.
+        UserError: the network is not known.
     """
     x, lengths = network_input(task, batch)
     gates = read_gates(task.network, x, lengths)
@@ -98,7 +98,7 @@ def look_inside(task: Task, batch: Batch, steps: int, jacobian_sequences: int | 
     return View(views, difference(task.network, x, lengths, gates))
 
 
-def affordable(network: Stack) -> int:
+def affordable(network: StackedRNN) -> int:
     """For how many sequences Jacobians take a minute or two: 8 up to 128 numbers in a state, 4 up to 256, 2, 1."""
     widest = max(layer.hidden_size * len(layer.cell.states) for layer in network.layers)
     return max(1, min(8, 1024 // widest))

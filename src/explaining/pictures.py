@@ -10,7 +10,7 @@ import numpy as np
 from src.explaining.measure import LayerView
 from src.explaining.run import Asked, Explained
 from src.figures.canvas import save
-from src.figures.gates import Column, draw_gates
+from src.figures.gate_maps import Column, draw_gates
 from src.figures.gradients import WHEN, draw_along_training, draw_gradients
 from src.figures.inputs import Shown
 from src.figures.units import draw_horizons, draw_saturation, words

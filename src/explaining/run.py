@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.describe import Tokens
 from src.explaining.measure import View, gates_of_one, look_inside
 from src.explaining.sample import sample, show
@@ -76,12 +76,12 @@ def load_all(directories: list[str], checkpoint: str) -> list[tuple[str, Run]]:
     """Runs with a label for each, different from one another.
 
     Raises:
-        Mistake: one is no run or stands there twice, or they read different data.
+        UserError: one is no run or stands there twice, or they read different data.
     """
     places = [Path(directory).resolve() for directory in directories]
     for directory, place in zip(directories, places, strict=True):
         if places.count(place) > 1:
-            raise Mistake(f"run={directory} is given twice: each run needs to be given once.")
+            raise UserError(f"run={directory} is given twice: each run needs to be given once.")
     runs = [load_run(directory, checkpoint) for directory in directories]
     refuse_unlike_data(runs)
     return list(zip(labels(runs), runs, strict=True))
@@ -91,7 +91,7 @@ def refuse_unlike_data(runs: Sequence[Run]) -> None:
     """Refuse runs of different data, whose numbers mean nothing side by side.
 
     Raises:
-        Mistake: names two of them and what they read.
+        UserError: names two of them and what they read.
     """
     first = runs[0]
     for run in runs[1:]:
@@ -100,7 +100,7 @@ def refuse_unlike_data(runs: Sequence[Run]) -> None:
         if keys:
             keys = keys[:1] if keys[0] == "data" else keys[:3]
             one, other = (", ".join(f"{key}={of.get(key)}" for key in keys) for of in (ours, theirs))
-            raise Mistake(
+            raise UserError(
                 f"Runs side by side must have read the same data: {first.directory.name} read {one}, "
                 f"{run.directory.name} {other}."
             )
@@ -108,7 +108,7 @@ def refuse_unlike_data(runs: Sequence[Run]) -> None:
 
 def _data(run: Run) -> dict[str, Any]:
     config: dict[str, Any] = OmegaConf.to_container(run.config.data, resolve=True)  # type: ignore[assignment]
-    chosen = (run.record.get("part") or run.record.get("choices") or {}).get("data")
+    chosen = (run.record.get("study_job") or run.record.get("choices") or {}).get("data")
     return {"data": chosen} | {f"data.{key}": value for key, value in config.items() if key not in MAY_DIFFER}
 
 
@@ -132,7 +132,7 @@ def explain_run(label: str, run: Run, asked: Asked) -> Explained:
     """Look into one run.
 
     Raises:
-        Mistake: there is no such sequence, or its network is not known.
+        UserError: there is no such sequence, or its network is not known.
     """
     split, description = run.split(asked.split, [asked.sequence]), run.data.description
     steps = asked.shown or (40 if isinstance(description.input, Tokens) else 80)

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Tokens
 from src.exporting.model import state_names
 from src.recurrent import select_rows
 from src.recurrent.state import State, join_layers, split_layers
-from src.streams import derive
+from src.rng import derive
 from src.tasks.base import Task
 from src.tasks.forecasting import Forecasting
 from src.tasks.regression import SequenceRegression
@@ -43,7 +43,7 @@ def check(model: ModelProto, task: Task, seed: int = 0) -> float:
         The largest difference, relative to values above 1.
 
     Raises:
-        Mistake: an output has another form, or differs by more than :data:`TOLERANCE`.
+        UserError: an output has another form, or differs by more than :data:`TOLERANCE`.
     """
     import onnxruntime
 
@@ -62,7 +62,7 @@ def check(model: ModelProto, task: Task, seed: int = 0) -> float:
             theirs = {name: row_of(task, name, found[name], row, length) for name in names}
             worst = max(worst, *(difference(name, expected[name], theirs[name]) for name in names))
     if not worst <= TOLERANCE:
-        raise Mistake(
+        raise UserError(
             f"The exported graph differs from the run by {worst:.2g}, more than {TOLERANCE:g}: nothing was written."
         )
     return worst
@@ -152,8 +152,8 @@ def difference(name: str, ours: np.ndarray, theirs: np.ndarray) -> float:
     """The largest difference, relative to values above 1.
 
     Raises:
-        Mistake: the shapes differ.
+        UserError: the shapes differ.
     """
     if ours.shape != theirs.shape:
-        raise Mistake(f"The exported graph gives {name} the shape {theirs.shape} and the run {ours.shape}.")
+        raise UserError(f"The exported graph gives {name} the shape {theirs.shape} and the run {ours.shape}.")
     return float((np.abs(ours - theirs) / np.maximum(1, np.abs(ours))).max())

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import nn
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.exporting.graph import Graph, Shape
 from src.tasks.base import Task
 from src.tasks.classification import SequenceClassification
@@ -40,9 +40,9 @@ def outputs(task: Task, given: Given) -> Outputs:
     """The outputs of a task by name, with their shapes.
 
     Raises:
-        Mistake: no graph is known for the task.
+        UserError: no graph is known for the task.
     """
-    raise Mistake(f"{type(task).__name__} is no task of src.tasks: no graph is known for its head.")
+    raise UserError(f"{type(task).__name__} is no task of src.tasks: no graph is known for its head.")
 
 
 @outputs.register

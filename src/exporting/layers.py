@@ -1,4 +1,4 @@
-"""A `Stack` as the ONNX operators GRU, LSTM and RNN, one node for each layer.
+"""A `StackedRNN` as the ONNX operators GRU, LSTM and RNN, one node for each layer.
 
 ONNX orders the rows of its weights z, r, n (GRU) and i, o, f, g (LSTM, peepholes i, o, f), keeps the old state where
 z is 1, and reads (time, batch, features); ``linear_before_reset`` is our ``reset_after``
@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.exporting.graph import Graph
-from src.recurrent import Stack
+from src.recurrent import StackedRNN
 from src.recurrent.backends.builtin import flip_update_gate
 from src.recurrent.backends.spec import CellSpec
 from src.recurrent.parameters import collect
@@ -36,27 +36,27 @@ def check_expressible(network: Any) -> None:
     """Refuse what the operators cannot express.
 
     Raises:
-        Mistake: names it.
+        UserError: names it.
     """
-    if not isinstance(network, Stack):
-        raise Mistake(
+    if not isinstance(network, StackedRNN):
+        raise UserError(
             f"{type(network).__name__} is no network of src.recurrent, whose equations the ONNX operators GRU, LSTM "
             "and RNN compute: it cannot be exported."
         )
     for layer in network.layers:
         if layer.cell.layer_norm:
-            raise Mistake(
+            raise UserError(
                 "This run cannot be exported: its cells normalise inside the step (model.layer_norm=true), which the "
                 "ONNX operators GRU, LSTM and RNN do not."
             )
         if layer.cell.zoneout:
-            raise Mistake(
+            raise UserError(
                 f"This run cannot be exported: with model.zoneout={layer.cell.zoneout} each state keeps that share of "
                 "the old one in evaluation too, which the ONNX operators GRU, LSTM and RNN do not."
             )
 
 
-def stack(graph: Graph, network: Stack, x: str, lengths: str, states: States | None) -> tuple[str, States]:
+def stack(graph: Graph, network: StackedRNN, x: str, lengths: str, states: States | None) -> tuple[str, States]:
     """The layers of a network.
 
     Args:
@@ -82,7 +82,7 @@ def stack(graph: Graph, network: Stack, x: str, lengths: str, states: States | N
 
 
 def layer(
-    graph: Graph, network: Stack, k: int, x: str, steps: str, old: tuple[str, ...]
+    graph: Graph, network: StackedRNN, k: int, x: str, steps: str, old: tuple[str, ...]
 ) -> tuple[str, tuple[str, ...]]:
     """Layer k in its directions: (time, batch, ...) to (time, batch, directions*hidden_size), and its new state."""
     spec = network.layers[k]
@@ -101,7 +101,7 @@ def layer(
     return graph.node("Reshape", side_by_side, graph.constant([0, 0, width])), tuple(new)
 
 
-def weights(network: Stack, k: int) -> dict[str, np.ndarray]:
+def weights(network: StackedRNN, k: int) -> dict[str, np.ndarray]:
     """W, R, B (both biases in a row) and P of layer k, (directions, ...), in ONNX's order and convention."""
     cell, rows = network.layers[k].cell, []
     for suffix in network.suffixes(k):
@@ -129,7 +129,7 @@ def blocks(tensor: Tensor, order: Sequence[int]) -> np.ndarray:
     return np.concatenate([parts[index].numpy() for index in order])
 
 
-def initial_states(graph: Graph, network: Stack, x: str) -> States:
+def initial_states(graph: Graph, network: StackedRNN, x: str) -> States:
     """The network's own state before the first step (zeros, or what it learned), for as many rows as ``x`` has."""
     batch, states = graph.size(x, 0), []
     for tensors in split_layers(network.initial_state(1), network.layers):

@@ -31,7 +31,7 @@ def to_onnx(task: Task, *, state: bool = False, facts: dict[str, str] | None = N
         facts: for the metadata.
 
     Raises:
-        Mistake: ONNX's recurrent operators cannot express the network, or no graph is known for the task.
+        UserError: ONNX's recurrent operators cannot express the network, or no graph is known for the task.
     """
     network = task.network
     check_expressible(network)

@@ -82,7 +82,7 @@ def beyond(log: bool, near: float, far: float) -> float:
 
 
 def spread(n: int, width: float = 0.18) -> np.ndarray:
-    """Offsets of (n,) points of a column, the same at every call, neighbours in the list far from each other."""
+    """Offsets of (n,) points of a column, the same at every call, machine_load in the list far from each other."""
     return (np.arange(n) * 0.6180339887 % 1 - 0.5) * 2 * width
 
 

@@ -8,8 +8,8 @@ from functools import singledispatch
 import torch
 from torch import Generator, Tensor
 
-from src.config import Mistake
-from src.data.text import UNKNOWN
+from src.config.errors import UserError
+from src.data.own.text import UNKNOWN
 from src.generating.draws import draw_bits, draw_samples, draw_token
 from src.tasks.base import Task
 from src.tasks.language_model import LanguageModel
@@ -18,7 +18,7 @@ from src.tasks.waveform import Waveform
 
 
 @dataclass(frozen=True)
-class Manner:
+class SamplingParams:
     """How is drawn.
 
     Args:
@@ -32,36 +32,36 @@ class Manner:
     banned: tuple[int, ...] = ()
 
 
-def manner_of(task: Task, temperature: float, top_p: float) -> Manner:
+def sampling_params(task: Task, temperature: float, top_p: float) -> SamplingParams:
     """How a task is to draw.
 
     Raises:
-        Mistake: the task cannot generate, or ``top_p`` is given to one that draws no tokens.
+        UserError: the task cannot generate, or ``top_p`` is given to one that draws no tokens.
     """
     if draw_next.dispatch(type(task)) is draw_next.dispatch(object):
-        raise Mistake(
+        raise UserError(
             f"A run of the task {type(task).__name__} cannot generate, since it does not predict what it reads next: "
             "music, text and waveform runs do, as those on data=jsb_chorales, shakespeare or fsdd_waveform."
         )
     if not isinstance(task, LanguageModel):
         if top_p != 1:
-            raise Mistake(
+            raise UserError(
                 f"top_p={top_p} is for text, and this run is of the task {type(task).__name__}: leave it out."
             )
-        return Manner(temperature)
+        return SamplingParams(temperature)
     names = task.description.output.names  # type: ignore[union-attr]
-    return Manner(temperature, top_p, tuple(k for k, name in enumerate(names) if name == UNKNOWN))
+    return SamplingParams(temperature, top_p, tuple(k for k, name in enumerate(names) if name == UNKNOWN))
 
 
 @torch.no_grad()
-def go_on(task: Task, x: Tensor, steps: int, manner: Manner, generator: Generator) -> Tensor:
+def generate(task: Task, x: Tensor, steps: int, sampling: SamplingParams, generator: Generator) -> Tensor:
     """Read a primer once, then draw step after step, each from the state that the one before left.
 
     Args:
         task: in evaluation mode; music, text or waveform.
         x: (batch, time, ...), the primer, as the task reads it.
         steps: how many to draw, 1 or more.
-        manner: how.
+        sampling: how.
         generator: where chance comes from.
 
     Returns:
@@ -70,7 +70,7 @@ def go_on(task: Task, x: Tensor, steps: int, manner: Manner, generator: Generato
     drawn = []
     output, state = task.network(task.encoder(x), None)
     for step in range(steps):
-        new, x = draw_next(task, output[:, -1:], x[:, -1:], manner, generator)
+        new, x = draw_next(task, output[:, -1:], x[:, -1:], sampling, generator)
         drawn.append(new)
         if step + 1 < steps:
             output, state = task.network(task.encoder(x), state)
@@ -78,14 +78,16 @@ def go_on(task: Task, x: Tensor, steps: int, manner: Manner, generator: Generato
 
 
 @singledispatch
-def draw_next(task: Task, output: Tensor, x: Tensor, manner: Manner, generator: Generator) -> tuple[Tensor, Tensor]:
+def draw_next(
+    task: Task, output: Tensor, x: Tensor, sampling: SamplingParams, generator: Generator
+) -> tuple[Tensor, Tensor]:
     """Draw what follows, and the input that reads it.
 
     Args:
         task: whose head is asked.
         output: (batch, 1, output_size) of the network after the last step.
         x: (batch, 1, ...), that step's input.
-        manner: how.
+        sampling: how.
         generator: where chance comes from.
 
     Returns:
@@ -95,20 +97,26 @@ def draw_next(task: Task, output: Tensor, x: Tensor, manner: Manner, generator: 
 
 
 @draw_next.register
-def _(task: PolyphonicMusic, output: Tensor, x: Tensor, manner: Manner, generator: Generator) -> tuple[Tensor, Tensor]:
-    keys = draw_bits(task.head(output), manner.temperature, generator)
+def _(
+    task: PolyphonicMusic, output: Tensor, x: Tensor, sampling: SamplingParams, generator: Generator
+) -> tuple[Tensor, Tensor]:
+    keys = draw_bits(task.head(output), sampling.temperature, generator)
     return keys, keys
 
 
 @draw_next.register
-def _(task: LanguageModel, output: Tensor, x: Tensor, manner: Manner, generator: Generator) -> tuple[Tensor, Tensor]:
+def _(
+    task: LanguageModel, output: Tensor, x: Tensor, sampling: SamplingParams, generator: Generator
+) -> tuple[Tensor, Tensor]:
     logits = task.head(output)
-    logits[..., list(manner.banned)] = float("-inf")
-    token = draw_token(logits, manner.temperature, manner.top_p, generator)
+    logits[..., list(sampling.banned)] = float("-inf")
+    token = draw_token(logits, sampling.temperature, sampling.top_p, generator)
     return token, token
 
 
 @draw_next.register
-def _(task: Waveform, output: Tensor, x: Tensor, manner: Manner, generator: Generator) -> tuple[Tensor, Tensor]:
-    samples = draw_samples(*task.density(output), manner.temperature, generator)
+def _(
+    task: Waveform, output: Tensor, x: Tensor, sampling: SamplingParams, generator: Generator
+) -> tuple[Tensor, Tensor]:
+    samples = draw_samples(*task.density(output), sampling.temperature, generator)
     return samples, torch.cat([x[..., samples.shape[-1] :], samples], dim=-1)

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from src.config import Mistake
-from src.recurrent import Stack, trace_gates
+from src.config.errors import UserError
+from src.recurrent import StackedRNN, trace_gates
 from src.recurrent.backends.spec import CellSpec
 from src.recurrent.convert import from_twin
 from src.recurrent.initialise import KEEPING_GATE, keeping_sign
@@ -46,17 +46,17 @@ class Gates:
         return [gate for gate in self.cell.gates if gate != "candidate"]
 
 
-def as_stack(network: Any) -> Stack:
+def as_stack(network: Any) -> StackedRNN:
     """The network itself, or one of ours with the weights of an nn.GRU, nn.LSTM or nn.RNN.
 
     Raises:
-        Mistake: it is neither.
+        UserError: it is neither.
     """
-    if isinstance(network, Stack):
+    if isinstance(network, StackedRNN):
         return network
     if type(network) in (nn.GRU, nn.LSTM, nn.RNN):
         return from_twin(network)
-    raise Mistake(
+    raise UserError(
         f"{type(network).__name__} is neither a network of src.recurrent nor an nn.GRU, nn.LSTM or nn.RNN: its gates "
         "are not known."
     )
@@ -67,7 +67,7 @@ def read_gates(network: Any, x: Tensor, lengths: Tensor | None = None) -> list[G
     """Every gate and state at every step, layer by layer, forward before backward, as in evaluation.
 
     Args:
-        network: a `Stack`, or an nn.GRU, nn.LSTM or nn.RNN; batch first.
+        network: a `StackedRNN`, or an nn.GRU, nn.LSTM or nn.RNN; batch first.
         x: (sequences, time, input_size).
         lengths: valid steps of each; None: all.
     """

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from src.data.batches import Batch
 from src.inside.gates import as_stack
-from src.inside.walk import Walk, walk
+from src.inside.unrolled import Walk, walk
 from src.tasks.base import Task
 
 
@@ -52,7 +52,7 @@ def loss_gradients(task: Task, batch: Batch) -> list[Gradients]:
         batch: whole sequences, or the first steps of them.
 
     Raises:
-        Mistake: the network is not known.
+        UserError: the network is not known.
     """
     walked: list[Walk] = []
 

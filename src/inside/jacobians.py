@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.inside.walk import Path, one_step
+from src.inside.unrolled import Path, one_step
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def jacobians(path: Path, lengths: Tensor, steps: int, backward: bool = False) -
     """Of the last ``steps`` steps of each sequence; NaN before a sequence's start.
 
     Args:
-        path: of `src.inside.walk.walk`.
+        path: of `src.inside.unrolled.walk`.
         lengths: valid steps of each sequence.
         steps: how many lags, 1 or more; those beyond the longest sequence are left out.
         backward: whether the path reads from the end.

@@ -4,7 +4,7 @@ from .budget import count_multiply_adds, count_parameters, count_state, nearest_
 from .cells import GRUCell, LSTMCell, RNNCell
 from .last_valid import last_valid
 from .layers import GRU, LSTM, RNN
-from .stack import Stack
+from .stack import StackedRNN
 from .state import detach_state, map_state, select_rows
 from .trace import trace_gates
 
@@ -15,7 +15,7 @@ __all__ = [
     "GRUCell",
     "LSTMCell",
     "RNNCell",
-    "Stack",
+    "StackedRNN",
     "count_multiply_adds",
     "count_parameters",
     "count_state",

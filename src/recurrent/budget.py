@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .parameters import collect
-from .stack import Stack
+from .stack import StackedRNN
 
 WIDEST = 2**24  # units; a network that is still too small here does not grow with its width
 
 
-def count_parameters(network: Stack) -> dict[str, int]:
+def count_parameters(network: StackedRNN) -> dict[str, int]:
     """Count the parameters of a recurrent network, without encoder and head.
 
     Args:
-        network: any `Stack`.
+        network: any `StackedRNN`.
 
     Returns:
         "recurrent": all of them. "effective": two bias vectors that only ever add up count as one; those of a GRU's
@@ -30,12 +30,12 @@ def count_parameters(network: Stack) -> dict[str, int]:
     return {"recurrent": recurrent, "effective": recurrent - doubled}
 
 
-def count_state(network: Stack) -> int:
+def count_state(network: StackedRNN) -> int:
     """Count the numbers that a network carries from step to step, over layers and directions; an LSTM has h and c."""
     return network.num_directions * sum(len(layer.cell.states) * layer.hidden_size for layer in network.layers)
 
 
-def count_multiply_adds(network: Stack) -> int:
+def count_multiply_adds(network: StackedRNN) -> int:
     """Count the multiply-adds of one step of one sequence, over layers and directions.
 
     Those of weights with inputs and states, peepholes among them: each weight takes part in one per step. What is done

@@ -16,12 +16,12 @@ from .backends.builtin import TWINS, flip_update_gate, twin_weights
 from .backends.spec import CellParameters, CellSpec
 from .layers import GRU, LSTM, RNN
 from .parameters import collect
-from .stack import Stack
+from .stack import StackedRNN
 
 Concatenated = dict[str, tuple[Tensor, Tensor | None]]
 
 
-def from_twin(twin: nn.RNNBase, **options: Any) -> Stack:
+def from_twin(twin: nn.RNNBase, **options: Any) -> StackedRNN:
     """Our network with the weights of an nn.GRU, nn.LSTM or nn.RNN; it computes the same.
 
     Args:
@@ -53,7 +53,7 @@ def from_twin(twin: nn.RNNBase, **options: Any) -> Stack:
     return network.train(twin.training)
 
 
-def to_twin(network: Stack) -> nn.RNNBase:
+def to_twin(network: StackedRNN) -> nn.RNNBase:
     """The nn.GRU, nn.LSTM or nn.RNN that computes the same in evaluation, and in training where nothing is drawn.
 
     Raises:
@@ -77,7 +77,7 @@ def to_twin(network: Stack) -> nn.RNNBase:
     return twin
 
 
-def refusal(network: Stack) -> str | None:
+def refusal(network: StackedRNN) -> str | None:
     """What of a network PyTorch has no equivalent of; None when there is one."""
     cell = network.layers[0].cell
     reasons = {

@@ -15,10 +15,10 @@ from .parameters import collect
 from .state import LayerState, State, join_layers, split_layers
 
 if TYPE_CHECKING:
-    from .stack import Stack
+    from .stack import StackedRNN
 
 
-def run(network: Stack, x: Tensor, lengths: Tensor | None, state: State) -> tuple[Tensor, State]:
+def run(network: StackedRNN, x: Tensor, lengths: Tensor | None, state: State) -> tuple[Tensor, State]:
     """Run all layers on (batch, time, input_size), padding zero."""
     choices = network.choices(x.device, network.weight_ih_l0.dtype, inference=not torch.is_grad_enabled())
     whole = getattr(choices[0].backend, "run_stack", None) if len(set(choices)) == 1 and is_plain(network) else None
@@ -44,7 +44,7 @@ def run(network: Stack, x: Tensor, lengths: Tensor | None, state: State) -> tupl
 
 
 def run_layer(
-    network: Stack, k: int, choice: Choice, x: Tensor, lengths: Tensor | None, state: LayerState
+    network: StackedRNN, k: int, choice: Choice, x: Tensor, lengths: Tensor | None, state: LayerState
 ) -> tuple[Tensor, LayerState]:
     """Run layer k in its directions: output (batch, time, directions*hidden_size) and its new state."""
     cell = network.layers[k].cell
@@ -66,12 +66,12 @@ def run_layer(
     return torch.cat(outputs, dim=-1), tuple(torch.stack(tensors) for tensors in zip(*states, strict=True))
 
 
-def connect(network: Stack, k: int, x: Tensor, output: Tensor) -> Tensor:
+def connect(network: StackedRNN, k: int, x: Tensor, output: Tensor) -> Tensor:
     """What layer k passes on: its output, with a residual connection its input added."""
     return output + x if network.residual and k > 0 and output.shape == x.shape else output
 
 
-def parameters_now(network: Stack, suffix: str) -> CellParameters:
+def parameters_now(network: StackedRNN, suffix: str) -> CellParameters:
     """The parameters of a layer in a direction, with this pass' noise."""
     parameters = collect(network, suffix)
     if network.weight_noise and network.training:
@@ -79,7 +79,7 @@ def parameters_now(network: Stack, suffix: str) -> CellParameters:
     return parameters
 
 
-def is_plain(network: Stack) -> bool:
+def is_plain(network: StackedRNN) -> bool:
     """Whether equal layers follow each other with nothing but dropout between them."""
     first = network.layers[0]
     equal = all((k.cell, k.hidden_size, k.bias) == (first.cell, first.hidden_size, first.bias) for k in network.layers)

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from .options import widths
-from .stack import Stack
+from .stack import StackedRNN
 
 
-class _Twin(Stack):
+class _Twin(StackedRNN):
     """What the three have in common: the twin's arguments, equal options for every layer."""
 
     def __init__(
@@ -64,7 +64,7 @@ class GRU(_Twin):
         layer_norm: normalise the input's and the state's contribution (Ba et al. 2016).
         zoneout: rate in [0, 1) at which units keep their old state (Krueger et al. 2017).
         options: ``residual``, ``recurrent_dropout``, ``weight_noise``, ``learn_initial_state``, ``initialisation``,
-            ``retain_bias``, ``chrono_steps``, ``backend``; see `Stack`.
+            ``retain_bias``, ``chrono_steps``, ``backend``; see `StackedRNN`.
 
     Raises:
         ValueError: an argument is impossible, or the backend asked for cannot run the network.

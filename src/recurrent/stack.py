@@ -20,10 +20,11 @@ from .parameters import collect, register
 from .state import State, join_layers, map_state
 
 
-class Stack(nn.Module):
+class StackedRNN(nn.Module):
     """Recurrent layers on top of each other, of one kind or of several.
 
-    >>> network = Stack(8, [{"kind": "gru", "hidden_size": 6}, {"kind": "rnn", "hidden_size": 4}], batch_first=True)
+    >>> layers = [{"kind": "gru", "hidden_size": 6}, {"kind": "rnn", "hidden_size": 4}]
+    >>> network = StackedRNN(8, layers, batch_first=True)
     >>> output, state = network(torch.zeros(2, 5, 8))
     >>> output.shape, [entry.shape for entry in state]
     (torch.Size([2, 5, 4]), [torch.Size([1, 2, 6]), torch.Size([1, 2, 4])])
@@ -206,7 +207,7 @@ class Stack(nn.Module):
         if is_plain(self):
             flatten(self)
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Stack:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> StackedRNN:
         super()._apply(fn, recurse)
         self.flatten_parameters()
         return self

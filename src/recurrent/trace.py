@@ -10,21 +10,21 @@ from .backends.reference import steps, valid_steps
 from .forward import connect
 from .inputs import check_state, take_in
 from .parameters import collect
-from .stack import Stack
+from .stack import StackedRNN
 from .state import State, split_layers
 
 Trace = dict[str, Tensor]
 
 
 def trace_gates(
-    network: Stack, input: Tensor | PackedSequence, state: State = None, lengths: Tensor | None = None
+    network: StackedRNN, input: Tensor | PackedSequence, state: State = None, lengths: Tensor | None = None
 ) -> list[list[Trace]]:
     """The gates and states of every layer and direction at every step, as in evaluation (no noise, no dropout).
 
     The readable equations run on the network's own weights, so it also works where a faster backend computes.
 
     Args:
-        network: any `Stack`.
+        network: any `StackedRNN`.
         input, state, lengths: as for the network, batched.
 
     Returns:

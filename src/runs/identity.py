@@ -7,16 +7,18 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from src.config.names import hashed_names
+
 # Raised by one whenever a change of our code changes the numbers that the same config gives.
 RESULTS_VERSION = 1
 
 # Keys that say where things lie, what they are called or how they are shown: they change no number.
-INDIFFERENT = (
+IGNORED_KEYS = (
     "paths",
     "logger",
     "name",
     "tags",
-    "part",
+    "study_job",
     "ckpt",
     "hydra",
     "model.budget_tolerance",
@@ -41,7 +43,7 @@ def identity(config: Mapping[str, Any], *, backend: str, precision: str, data_ch
     True
 
     Args:
-        config: the resolved config as plain dicts; the keys in :data:`INDIFFERENT` are left out.
+        config: the resolved config as plain dicts; the keys in :data:`IGNORED_KEYS` are left out.
         backend: the kernel that runs the recurrence, as resolved on this machine.
         precision: as resolved by the trainer.
         data_checksum: of the data as read, so that a moved file is the same and an altered one is not.
@@ -62,7 +64,7 @@ def planned_identity(config: Mapping[str, Any], files: str = "") -> str:
     What it leaves open, backend, precision and the checksum of the data as read, is in the run's record.
 
     Args:
-        config: the resolved config as plain dicts; the keys in :data:`INDIFFERENT` are left out.
+        config: the resolved config as plain dicts; the keys in :data:`IGNORED_KEYS` are left out.
         files: a checksum of the user's own files, whose path does not count.
     """
     return _digest(config=determining(config), files=files, results_version=RESULTS_VERSION)
@@ -74,10 +76,10 @@ def _digest(**parts: Any) -> str:
 
 
 def determining(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config without what changes no number: :data:`INDIFFERENT` keys, and the width where a budget decides it."""
+    """A config without what changes no number: :data:`IGNORED_KEYS` keys, and the width where a budget decides it."""
     budget = (config.get("model") or {}).get("budget")
     idle = ("model.budget", "model.budget_of") if budget is None else ("model.hidden_size",)
-    return without(config, (*INDIFFERENT, *idle))
+    return without(hashed_names(config), (*IGNORED_KEYS, *idle))
 
 
 def without(config: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from src.config import CONF, Mistake, register_resolvers
+from src.config.errors import UserError
+from src.config.names import public_names
+from src.config.places import CONF, register_resolvers
 from src.data.batches import Split
 from src.data.module import SequenceData
 from src.runs.record import read_record
@@ -45,21 +47,21 @@ class Run:
         """A split of the data in which all of ``rows`` are there.
 
         Raises:
-            Mistake: there is no such split or sequence.
+            UserError: there is no such split or sequence.
         """
         _ = self.data.description
         if name not in self.data.splits:
-            raise Mistake(f"split={name} is unknown: it must be one of {', '.join(self.data.splits)}.")
+            raise UserError(f"split={name} is unknown: it must be one of {', '.join(self.data.splits)}.")
         here = len(self.data.splits[name])
         for row in rows:
             if not 0 <= row < here:
-                raise Mistake(f"sequence={row} is not there: the {name} split of this run has 0 to {here - 1}.")
+                raise UserError(f"sequence={row} is not there: the {name} split of this run has 0 to {here - 1}.")
         return self.data.splits[name]
 
 
 def model_name(record: Mapping[str, Any], task: Task) -> str:
     """:attr:`Run.model` of a run that is not loaded, from its record and its task."""
-    named = (record.get("part") or {}).get("model") or (record.get("choices") or {}).get("model")
+    named = (record.get("study_job") or {}).get("model") or (record.get("choices") or {}).get("model")
     return str(named or type(task.network).__name__.lower())
 
 
@@ -75,12 +77,12 @@ def load_run(directory: str | Path, checkpoint: str = "best", *, read_data: bool
             checkpoint, and can read new files; a named data set is read all the same.
 
     Raises:
-        Mistake: when it is not a run's directory, or its checkpoint is missing or damaged.
+        UserError: when it is not a run's directory, or its checkpoint is missing or damaged.
     """
     directory = Path(directory)
     config, record = read_config(directory), read_record(directory)
     if record is None:
-        raise Mistake(f"{directory} holds no result.json: it must be the directory of a run.")
+        raise UserError(f"{directory} holds no result.json: it must be the directory of a run.")
     kept = read_checkpoint(directory / "checkpoints" / f"{checkpoint}.ckpt")
     data, task = build(config, None if read_data else kept)
     task.load_state_dict(kept["state_dict"])
@@ -91,12 +93,12 @@ def read_config(directory: Path) -> DictConfig:
     """A run's resolved config, with this machine's places for data where the run's own are not here.
 
     Raises:
-        Mistake: when there is no ``config.yaml``.
+        UserError: when there is no ``config.yaml``.
     """
     path = directory / "config.yaml"
     if not path.exists():
-        raise Mistake(f"{directory} holds no config.yaml: it must be the directory of a run, e.g. run=runs/2026-...")
-    config = OmegaConf.load(path)
+        raise UserError(f"{directory} holds no config.yaml: it must be the directory of a run, e.g. run=runs/2026-...")
+    config = OmegaConf.create(public_names(OmegaConf.to_container(OmegaConf.load(path))))
     assert isinstance(config, DictConfig)
     register_resolvers()
     here = OmegaConf.load(CONF / "paths" / "default.yaml")
@@ -110,17 +112,17 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """The tensors and plain containers of a checkpoint (nothing is unpickled that could run code).
 
     Raises:
-        Mistake: when the file is missing, truncated, or no checkpoint of this project.
+        UserError: when the file is missing, truncated, or no checkpoint of this project.
     """
     if not path.is_file():
-        raise Mistake(f"The checkpoint {path} does not exist: give the path of a .ckpt file of a run.")
+        raise UserError(f"The checkpoint {path} does not exist: give the path of a .ckpt file of a run.")
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise Mistake(
+        raise UserError(
             f"The checkpoint {path} cannot be read (truncated or not a checkpoint): take the run's other one, "
             f"best.ckpt or last.ckpt, or train again."
         ) from error
     if not isinstance(found, dict) or "state_dict" not in found:
-        raise Mistake(f"{path} is not a checkpoint of a run: it holds no state_dict.")
+        raise UserError(f"{path} is not a checkpoint of a run: it holds no state_dict.")
     return found

@@ -73,10 +73,10 @@ def peak_memory() -> dict[str, float]:
     return found
 
 
-class Neighbours:
+class MachineLoad:
     """How many cores other processes kept busy, on average, since this object was made (Linux; None elsewhere).
 
-    >>> others = Neighbours(); isinstance(others.busy_cores(), float | None)
+    >>> others = MachineLoad(); isinstance(others.busy_cores(), float | None)
     True
     """
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from src.config import Mistake
+from src.config.errors import UserError
 
 Row = dict[str, int | float]
 LEADING = ("step", "epoch", "seconds")
@@ -25,7 +25,7 @@ def read_metrics(path: str | os.PathLike[str]) -> list[Row]:
     is left out. No file, no rows.
 
     Raises:
-        Mistake: a line that is not the torn last one has not as many fields as the header, or one is not a number.
+        UserError: a line that is not the torn last one has not as many fields as the header, or one is not a number.
     """
     path = Path(path)
     if not path.exists():
@@ -38,7 +38,7 @@ def read_metrics(path: str | os.PathLike[str]) -> list[Row]:
         try:
             rows.append(_row(columns, fields))
         except ValueError:
-            raise Mistake(
+            raise UserError(
                 f"{path}, line {lines.line_num}: expected {len(columns)} numbers or empty fields, got {fields}"
             ) from None
     return rows

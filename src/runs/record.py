@@ -23,8 +23,8 @@ from typing import IO, Any, Literal
 import numpy as np
 from omegaconf import OmegaConf
 
-from src.config import Mistake
-from src.data.files import write_atomically
+from src.config.errors import UserError
+from src.files import write_atomically
 
 SCHEMA = 1
 HEARTBEAT = 20.0  # seconds between two signs of life
@@ -33,7 +33,7 @@ STALE = 90.0  # seconds after which a run without a sign of life is taken for de
 Status = Literal["running", "finished", "diverged", "failed", "interrupted"]
 
 
-class Busy(Mistake):
+class Busy(UserError):
     """Another process holds the directory of a run."""
 
 
@@ -148,7 +148,7 @@ def read_record(directory: Path) -> dict[str, Any] | None:
     """The content of a run's ``result.json``; a run whose process died says ``interrupted``. None where there is none.
 
     Raises:
-        Mistake: when the file is not JSON or of a schema that this version does not know.
+        UserError: when the file is not JSON or of a schema that this version does not know.
     """
     path = directory / "result.json"
     try:
@@ -156,9 +156,11 @@ def read_record(directory: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise Mistake(f"{path} cannot be read ({error}): it must be the result.json of a run.") from error
+        raise UserError(f"{path} cannot be read ({error}): it must be the result.json of a run.") from error
     if not isinstance(content, dict) or not isinstance(content.get("schema"), int) or content["schema"] > SCHEMA:
-        raise Mistake(f"{path} is not a run's result.json of schema {SCHEMA} or older.")
+        raise UserError(f"{path} is not a run's result.json of schema {SCHEMA} or older.")
+    if "part" in content:  # schema 1
+        content["study_job"] = content.pop("part")
     if content.get("status") == "running" and (
         time.time() - content.get("heartbeat", 0) > STALE or not _held(directory)
     ):
@@ -174,7 +176,7 @@ def find_runs(runs_dir: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             continue
         try:
             content = read_record(path.parent)
-        except Mistake:
+        except UserError:
             continue
         if content is not None:
             found.append((path.parent, content))

@@ -14,7 +14,7 @@ STEP = 0.3  # of a range's width by which it is extended, with as large a share 
 Side = Literal["low", "high"]
 
 
-def worth(record: Mapping[str, Any] | None, mode: str) -> float:
+def validation_cost(record: Mapping[str, Any] | None, mode: str) -> float:
     """A run's best validation value as a cost: smaller is better, infinite for a run that diverged or failed.
 
     Args:

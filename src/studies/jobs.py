@@ -12,7 +12,9 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
-from src.config import Mistake, check, check_value, plain
+from src.config.errors import UserError
+from src.config.instantiate import plain
+from src.config.rules import check, check_value
 from src.runs.identity import planned_identity
 from src.studies.plan import Plan, Settings
 
@@ -69,7 +71,7 @@ class Jobs:
         """The config of a model on a data set in an arm, before seed and tuned values.
 
         Raises:
-            Mistake: when it cannot be composed, or breaks a rule.
+            UserError: when it cannot be composed, or breaks a rule.
         """
         return self._base(model, data, arm)[0]
 
@@ -77,7 +79,7 @@ class Jobs:
         """The job of one run.
 
         Raises:
-            Mistake: when a tuned key is not in the config.
+            UserError: when a tuned key is not in the config.
         """
         asked = json.dumps([phase, model, data, arm, seed, values], sort_keys=True)
         if asked not in self._made:
@@ -90,13 +92,13 @@ class Jobs:
         varied = {**values, "seed": seed, "test": phase == "final"}
         for key, value in varied.items():
             if OmegaConf.select(cfg, key, default=_ABSENT) is _ABSENT:
-                raise Mistake(f"The study tunes {key}, which the config of model={model} data={data} does not have.")
+                raise UserError(f"The study tunes {key}, which the config of model={model} data={data} does not have.")
             check_value(key, value)
             OmegaConf.update(cfg, key, value)
         name = planned_identity(plain(cfg), files)
-        part = {"study": self.plan.name, "phase": phase, "model": model, "data": data, "arm": arm, "id": name}
+        study_job = {"study": self.plan.name, "phase": phase, "model": model, "data": data, "arm": arm, "id": name}
         settings = self.plan.settings_of(model, data, arm) | self.further | varied
-        settings |= {"part": part, "ckpt": "auto", "trainer.enable_progress_bar": False}
+        settings |= {"study_job": study_job, "ckpt": "auto", "trainer.enable_progress_bar": False}
         settings |= {"hydra.sweep.dir": str(self.directory), "hydra.sweep.subdir": name}
         return Job(phase, model, data, arm, seed, values, name, tuple(override(k, v) for k, v in settings.items()))
 
@@ -105,7 +107,7 @@ class Jobs:
             settings = (
                 self.plan.settings_of(model, data, arm)
                 | self.further
-                | {"part": {}, "trainer.enable_progress_bar": False}
+                | {"study_job": {}, "trainer.enable_progress_bar": False}
             )
             cfg = self.compose([override(key, value) for key, value in settings.items()]).copy()
             OmegaConf.set_struct(cfg, False)
@@ -142,7 +144,7 @@ def _text(value: Any) -> str:
 
 
 def _hard(text: str) -> str:
-    raise Mistake(f"The value {text} holds a backslash before a quote, which Hydra cannot read: rename the file.")
+    raise UserError(f"The value {text} holds a backslash before a quote, which Hydra cannot read: rename the file.")
 
 
 def _files(cfg: DictConfig) -> str:

@@ -14,8 +14,8 @@ from typing import Any
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.config import Mistake
-from src.streams import derive
+from src.config.errors import UserError
+from src.rng import derive
 
 Settings = dict[str, Any]  # dotted keys of conf/train.yaml, or config groups, and their values
 DIGITS = 4  # of a value that is drawn: enough to tell it apart, short enough to be typed again
@@ -151,13 +151,13 @@ def read_plan(node: DictConfig | Mapping[str, Any], overrides: Settings | None =
         overrides: what the command line says for all jobs.
 
     Raises:
-        Mistake: for a key that a plan does not have, one that is missing, or values that contradict each other.
+        UserError: for a key that a plan does not have, one that is missing, or values that contradict each other.
     """
     try:
         merged = OmegaConf.merge(OmegaConf.structured(Plan), node, {"overrides": overrides or {}})
         plan = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
-        raise Mistake(f"The study cannot be read: {str(error).splitlines()[0]}.") from error
+        raise UserError(f"The study cannot be read: {str(error).splitlines()[0]}.") from error
     assert isinstance(plan, Plan)
     _check(plan)
     return plan
@@ -165,21 +165,23 @@ def read_plan(node: DictConfig | Mapping[str, Any], overrides: Settings | None =
 
 def _check(plan: Plan) -> None:
     if len(plan.primary.models) != 2 or not set(plan.primary.models) <= set(plan.models):
-        raise Mistake(
+        raise UserError(
             f"study.primary.models={plan.primary.models} is impossible: it must be two of {', '.join(plan.models)}."
         )
     for given, there in ((plan.only.data, plan.data), (plan.only.arms, plan.arms)):
         if strange := [name for name in given if name not in there]:
-            raise Mistake(
+            raise UserError(
                 f"study.only names {strange[0]}, which the study does not have: it must be of {', '.join(there)}."
             )
     for data in plan.data:
         if plan.pairs_of(data) < 1:
-            raise Mistake(f"study.pairs={plan.pairs_of(data)} is impossible for {data}: it must be at least 1.")
+            raise UserError(f"study.pairs={plan.pairs_of(data)} is impossible for {data}: it must be at least 1.")
         if plan.metric_of(data) == "None" or not plan.margin_of(data) > 0:
-            raise Mistake(f"study.primary must give {data} a metric, e.g. test/nll, and a margin above 0 in its unit.")
+            raise UserError(
+                f"study.primary must give {data} a metric, e.g. test/nll, and a margin above 0 in its unit."
+            )
         if plan.tuning and plan.pairs_of(data) > plan.tuning.first_seed:
-            raise Mistake(
+            raise UserError(
                 f"study.tuning.first_seed={plan.tuning.first_seed} would let final runs use seeds of trials: it must "
                 f"be at least {plan.pairs_of(data)}."
             )
@@ -187,7 +189,7 @@ def _check(plan: Plan) -> None:
         if isinstance(spec, list):
             continue
         if not isinstance(spec, dict) or set(spec) != {"low", "high", "number"} or not 0 < spec["low"] < spec["high"]:
-            raise Mistake(
+            raise UserError(
                 f"study.tuning.draws.{key} must be a list of values or low, high (0 < low < high) and number."
             )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.runs.record import read_record
 from src.studies.remarks import remarks
 from src.studies.state import read_planned, read_study
@@ -71,11 +71,11 @@ class Reader:
         """The progress now.
 
         Raises:
-            Mistake: when the folder holds no study.
+            UserError: when the folder holds no study.
         """
         study = read_study(self.directory)
         if study is None:
-            raise Mistake(
+            raise UserError(
                 f"{self.directory} holds no study.json: study must name a folder of a study, e.g. study=smoke."
             )
         rows: dict[tuple[str, str, str], Row] = {}
@@ -90,7 +90,7 @@ class Reader:
                 row.seconds.append(record["ended"] - record["started"] if record["attempts"] == 1 else _trained(record))
                 value = record.get("best", {}).get("value")
                 if isinstance(value, int | float):
-                    better = max if record.get("part", {}).get("mode") == "max" else min
+                    better = max if record.get("study_job", {}).get("mode") == "max" else min
                     row.best = value if row.best is None else better(row.best, value)
             elif status == "running":
                 row.running += 1
@@ -106,7 +106,7 @@ class Reader:
             return self._done[name]
         try:
             record = read_record(self.directory / name) or {}
-        except Mistake as error:
+        except UserError as error:
             return {"status": "failed", "error": str(error)}
         if record.get("status") in ("finished", "diverged"):
             self._done[name] = record

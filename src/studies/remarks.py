@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.runs.identity import RESULTS_VERSION
 from src.runs.record import read_record
 from src.studies.state import read_planned, read_study
@@ -44,7 +44,7 @@ def _finished(directory: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     for name in read_planned(directory):
         try:
             record = read_record(directory / name)
-        except Mistake:
+        except UserError:
             continue
         if record is not None and record["status"] in ("finished", "diverged"):
             yield directory / name, record
@@ -53,8 +53,10 @@ def _finished(directory: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 def _unlike_budgets(records: list[dict[str, Any]], tolerance: float) -> Iterator[str]:
     sizes: dict[str, dict[str, int]] = {}
     for record in records:
-        if record["part"]["phase"] == "final" and "parameters" in record:
-            sizes.setdefault(record["part"]["data"], {})[record["part"]["model"]] = record["parameters"]["effective"]
+        if record["study_job"]["phase"] == "final" and "parameters" in record:
+            sizes.setdefault(record["study_job"]["data"], {})[record["study_job"]["model"]] = record["parameters"][
+                "effective"
+            ]
     for data, models in sizes.items():
         low, high = min(models.values()), max(models.values())
         if (high - low) > tolerance * high:

@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from src.config import Mistake, nearest
+from src.config.errors import UserError, nearest
 
 INSTALL = {
     "hydra_joblib_launcher": "pip install --editable '.[local]'",
@@ -29,13 +29,13 @@ def refuse_what_cannot_be_met(launcher: DictConfig) -> None:
             be by the first job.
 
     Raises:
-        Mistake: its package is not installed; Slurm or the cluster does not answer, or has no such partition; no
+        UserError: its package is not installed; Slurm or the cluster does not answer, or has no such partition; no
             node has the CPUs, memory, GPUs or minutes that one job asks for.
     """
     engine = str(launcher["_target_"])
     for package, command in INSTALL.items():
         if package in engine.split(".") and find_spec(f"hydra_plugins.{package}") is None:
-            raise Mistake(
+            raise UserError(
                 f"This launcher needs the package {package.replace('_', '-')}, which is not installed: {command}."
             )
     settings: Any = OmegaConf.to_container(launcher, resolve=True)
@@ -64,17 +64,17 @@ def slurm_nodes() -> list[Node]:
     """What Slurm says of its nodes.
 
     Raises:
-        Mistake: Slurm is not here or does not answer.
+        UserError: Slurm is not here or does not answer.
     """
     if shutil.which("sbatch") is None:
-        raise Mistake(
+        raise UserError(
             "This machine has no sbatch: start the sweep on a login node of the Slurm cluster, or take "
             "hydra/launcher=local."
         )
     command = ["sinfo", "--noheader", "--Node", "--format=%P|%c|%m|%G|%l"]
     told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     if told.returncode != 0:
-        raise Mistake(f"Slurm does not answer: {' '.join(told.stderr.split())}")
+        raise UserError(f"Slurm does not answer: {' '.join(told.stderr.split())}")
     return read_nodes(told.stdout)
 
 
@@ -116,20 +116,20 @@ def refuse_on_slurm(request: Mapping[str, Any], nodes: Iterable[Node]) -> None:
         nodes: of all partitions.
 
     Raises:
-        Mistake: see `refuse_what_cannot_be_met`.
+        UserError: see `refuse_what_cannot_be_met`.
     """
     nodes = list(nodes)
     known = sorted({node.partition for node in nodes})
     asked = [name.strip() for name in str(request["partition"]).split(",")] if request.get("partition") else []
     for name in asked:
         if name not in known:
-            raise Mistake(
+            raise UserError(
                 f"hydra.launcher.partition={name} is not a partition of this cluster{nearest(name, known)}: it must be "
                 f"one of {', '.join(known)}."
             )
     usable = [node for node in nodes if (node.partition in asked if asked else node.default)]
     if not usable:
-        raise Mistake(
+        raise UserError(
             f"This cluster has no default partition: hydra.launcher.partition must be one of {', '.join(known)}."
         )
     tasks = request.get("tasks_per_node") or 1
@@ -145,7 +145,7 @@ def refuse_on_slurm(request: Mapping[str, Any], nodes: Iterable[Node]) -> None:
     fitting = [node for node in usable if all(getattr(node, key) >= amount for key, amount in wanted.items())]
     if len(fitting) < (request.get("nodes") or 1):
         most = {key: max(getattr(node, key) for node in usable) for key in wanted}
-        raise Mistake(
+        raise UserError(
             f"A job asks Slurm for {request.get('nodes') or 1} node(s) with {_said(wanted)}, and {len(fitting)} of the "
             f"{len(usable)} in partition {','.join(dict.fromkeys(node.partition for node in usable))} have that; their "
             f"nodes have up to {_said(most)}."
@@ -164,7 +164,7 @@ def ray_nodes(init: Mapping[str, Any]) -> list[dict[str, float]]:
     """The resources of each living node by name, of the cluster that ``ray.init`` starts or joins.
 
     Raises:
-        Mistake: no cluster answers at the address, or Ray cannot start.
+        UserError: no cluster answers at the address, or Ray cannot start.
     """
     import ray
 
@@ -175,7 +175,7 @@ def ray_nodes(init: Mapping[str, Any]) -> list[dict[str, float]]:
             where = (
                 f"at hydra.launcher.ray.init.address={init['address']}" if init.get("address") else "on this machine"
             )
-            raise Mistake(f"Ray cannot be used {where}: {' '.join(str(error).split())}") from error
+            raise UserError(f"Ray cannot be used {where}: {' '.join(str(error).split())}") from error
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
@@ -187,7 +187,7 @@ def refuse_on_ray(remote: Mapping[str, Any], nodes: Iterable[Mapping[str, float]
         nodes: the resources of each node by Ray's names.
 
     Raises:
-        Mistake: names what is asked for and what the nodes have.
+        UserError: names what is asked for and what the nodes have.
     """
     asked = {"CPU": remote.get("num_cpus"), "GPU": remote.get("num_gpus"), "memory": remote.get("memory")}
     asked |= remote.get("resources") or {}
@@ -196,7 +196,7 @@ def refuse_on_ray(remote: Mapping[str, Any], nodes: Iterable[Mapping[str, float]
     if not any(all(node.get(name, 0) >= amount for name, amount in wanted.items()) for node in nodes):
         ask = ", ".join(f"{amount:g} {name}" for name, amount in wanted.items())
         have = "; ".join(", ".join(f"{node.get(name, 0):g} {name}" for name in wanted) for node in nodes)
-        raise Mistake(
+        raise UserError(
             f"A job asks Ray for {ask}, and the nodes have {have}: Ray would wait for ever, so ask for less in "
             "hydra.launcher.ray.remote."
         )

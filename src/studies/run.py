@@ -12,9 +12,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.runs.record import read_record
-from src.studies.choose import edge, extended_list, extended_range, further_draws, ranked, tried, worth
+from src.studies.choose import edge, extended_list, extended_range, further_draws, ranked, tried, validation_cost
 from src.studies.jobs import Job, Jobs
 from src.studies.plan import Plan, Settings, combinations, first_values
 from src.studies.state import StudyState, status_of
@@ -26,7 +26,7 @@ DONE = ("finished", "diverged")
 POLL = 5.0  # seconds between two looks at runs that another process is at
 
 
-class Broken(Mistake):
+class Broken(UserError):
     """A study that came to its end with failed runs."""
 
 
@@ -203,7 +203,7 @@ def _best(study: Study, cell: tuple[str, str], model: str, trials: list[Settings
     assert study.plan.tuning is not None
     seed, mode = study.plan.tuning.first_seed, _mode(study, model, cell)
     costs = {
-        number: worth(study.record(study.jobs.job("trial", model, *cell, seed, trial)), mode)
+        number: validation_cost(study.record(study.jobs.job("trial", model, *cell, seed, trial)), mode)
         for number, trial in enumerate(trials)
     }
     return ranked(costs, study.plan.tuning.repeat.best)
@@ -238,7 +238,7 @@ def choose(study: Study, cell: tuple[str, str], models: list[str], trials: list[
             jobs = _again(study, cell, model, trials[number]) or [
                 study.jobs.job("trial", model, *cell, study.plan.tuning.first_seed, trials[number])  # type: ignore[union-attr]
             ]
-            cost = fmean(worth(study.record(job), mode) for job in jobs)
+            cost = fmean(validation_cost(study.record(job), mode) for job in jobs)
             candidates.append((cost, number, [job.id for job in jobs]))
         candidates.sort()
         if not candidates or candidates[0][0] == float("inf"):

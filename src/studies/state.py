@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from src.config import Mistake
-from src.data.files import write_atomically
+from src.config.errors import UserError
+from src.files import write_atomically
 from src.runs.record import read_record
 from src.studies.jobs import Job
 from src.studies.plan import Plan
@@ -77,7 +77,7 @@ def read_study(directory: Path) -> dict[str, Any] | None:
     """The content of a study's ``study.json``; None where there is none.
 
     Raises:
-        Mistake: when the file is not one that this version can read.
+        UserError: when the file is not one that this version can read.
     """
     path = directory / "study.json"
     try:
@@ -85,9 +85,9 @@ def read_study(directory: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise Mistake(f"{path} cannot be read ({error}): it must be the study.json of a study.") from error
+        raise UserError(f"{path} cannot be read ({error}): it must be the study.json of a study.") from error
     if not isinstance(content, dict) or not isinstance(content.get("schema"), int) or content["schema"] > SCHEMA:
-        raise Mistake(f"{path} is not a study.json of schema {SCHEMA} or older.")
+        raise UserError(f"{path} is not a study.json of schema {SCHEMA} or older.")
     return content
 
 
@@ -109,7 +109,7 @@ def status_of(directory: Path, job_id: str) -> str:
     """``planned``, or what the run's record says: running, finished, diverged, failed or interrupted."""
     try:
         record = read_record(directory / job_id)
-    except Mistake:
+    except UserError:
         return "failed"
     return "planned" if record is None else str(record["status"])
 

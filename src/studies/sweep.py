@@ -13,8 +13,9 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from src.config import Mistake, in_words
-from src.runs.identity import INDIFFERENT
+from src.config.errors import UserError
+from src.config.in_words import in_words
+from src.runs.identity import IGNORED_KEYS
 from src.studies.jobs import Jobs
 from src.studies.plan import Settings, read_plan
 from src.studies.progress import showing
@@ -43,7 +44,7 @@ def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig
         arguments: the command line's overrides of the task.
 
     Raises:
-        Mistake: for a plan that is no plan, a launcher that cannot do what it is asked for, or failed runs.
+        UserError: for a plan that is no plan, a launcher that cannot do what it is asked for, or failed runs.
     """
     determining, further = split_overrides(arguments, context)
     plan = read_plan(config.study, determining)
@@ -79,7 +80,7 @@ def split_overrides(arguments: Sequence[str], context: HydraContext) -> tuple[Se
     """The command line's overrides for all jobs: those that determine results, and those that do not.
 
     Raises:
-        Mistake: for lists of values, and for what the study says itself.
+        UserError: for lists of values, and for what the study says itself.
     """
     determining: Settings = {}
     further: Settings = {}
@@ -88,16 +89,16 @@ def split_overrides(arguments: Sequence[str], context: HydraContext) -> tuple[Se
         if key == "experiments" or key.lstrip("+~").split(".")[0] == "study":
             continue  # they are in the study node already
         if given.is_sweep_override() or given.is_delete():
-            raise Mistake(f"{given.input_line} cannot be given to a study: what varies, and how, stands in its file.")
-        if key in ("model", "data", "seed", "part", "ckpt", "test", "name"):
-            raise Mistake(f"{given.input_line} cannot be given to a study: its file says which of them there are.")
-        (further if indifferent(key) else determining)[key] = given.value()
+            raise UserError(f"{given.input_line} cannot be given to a study: what varies, and how, stands in its file.")
+        if key in ("model", "data", "seed", "study_job", "ckpt", "test", "name"):
+            raise UserError(f"{given.input_line} cannot be given to a study: its file says which of them there are.")
+        (further if ignored(key) else determining)[key] = given.value()
     return determining, further
 
 
-def indifferent(key: str) -> bool:
+def ignored(key: str) -> bool:
     """Whether a key changes no number: where things lie, what is shown."""
-    return any(key == known or key.startswith(f"{known}.") for known in INDIFFERENT)
+    return any(key == known or key.startswith(f"{known}.") for known in IGNORED_KEYS)
 
 
 def failure(job: JobReturn) -> str | None:

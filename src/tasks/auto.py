@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from src.config import Mistake, find_class
+from src.config.errors import UserError
+from src.config.instantiate import find_class
 from src.data.describe import Bits, Classes, Description, Horizon, Tokens, Values
 from src.tasks.base import Task
 
@@ -23,26 +24,26 @@ def for_data(*, description: Description, **keywords: Any) -> Task:
 
 
 def called_for(description: Description) -> str:
-    """``module.Class`` of the task for a description.
+    """The name of the task for a description.
 
     >>> called_for(Description(Tokens(65), Classes(("a", "b")), per_step=True, varying_length=True, causal=True))
-    'language_model.LanguageModel'
+    'LanguageModel'
 
     Raises:
-        Mistake: when no task of ours does that.
+        UserError: when no task of ours does that.
     """
     output, per_step = description.output, description.per_step
     if isinstance(output, Horizon):
-        return "forecasting.Forecasting"
+        return "Forecasting"
     if isinstance(output, Classes) and not per_step:
-        return "classification.SequenceClassification"
+        return "SequenceClassification"
     if isinstance(output, Classes):
         tokens = isinstance(description.input, Tokens)
-        return "language_model.LanguageModel" if tokens and description.causal else "per_step.PerStepClassification"
+        return "LanguageModel" if tokens and description.causal else "PerStepClassification"
     if isinstance(output, Bits):
-        return "music.PolyphonicMusic"
+        return "PolyphonicMusic"
     if isinstance(output, Values) and per_step and description.causal:
-        return "waveform.Waveform"
+        return "Waveform"
     if isinstance(output, Values):
-        return "regression.SequenceRegression"
-    raise Mistake(f"task=auto knows no task for {type(output).__name__}: name it, as in task=classification.")
+        return "SequenceRegression"
+    raise UserError(f"task=auto knows no task for {type(output).__name__}: name it, as in task=classification.")

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Description
-from src.recurrent import Stack, count_parameters
+from src.recurrent import StackedRNN, count_parameters
 from src.tasks.budget import Budget
-from src.tasks.carry import Carry
 from src.tasks.encoder import Encoder
 from src.tasks.sequences import SequenceTable
+from src.tasks.tbptt_state import TBPTTState
 
 SPLITS = ("train", "val", "test")
 State = Any  # a tensor or nested tuples of tensors; the network knows
@@ -66,7 +66,7 @@ class Task(pl.LightningModule):
         mode: ``min`` or ``max``.
 
     Raises:
-        Mistake: when the network looks ahead and the data forbid it, or the data are not of the task's kind.
+        UserError: when the network looks ahead and the data forbid it, or the data are not of the task's kind.
     """
 
     loss_name = "loss"
@@ -97,7 +97,7 @@ class Task(pl.LightningModule):
             self.metrics[split + "_"] = nn.ModuleDict(self.make_metrics())
         self.sums = {split: PooledLoss(self.counted) for split in SPLITS}
         self.tables: dict[str, SequenceTable] = {}
-        self.carries = {training: Carry() for training in (True, False)}
+        self.carries = {training: TBPTTState() for training in (True, False)}
         self._clipped: list[Tensor] = []  # one bool for each update of the epoch, where gradients are clipped
         self.budget: Budget | None = None  # the one by which the network's width was solved
 
@@ -228,7 +228,7 @@ class Task(pl.LightningModule):
         """
         recurrent = sum(p.numel() for p in self.network.parameters())
         counts = {"recurrent": recurrent, "effective": recurrent}
-        if isinstance(self.network, Stack):
+        if isinstance(self.network, StackedRNN):
             counts = count_parameters(self.network)
         return counts | {"total": sum(p.numel() for p in self.parameters())}
 
@@ -290,7 +290,7 @@ class PooledLoss:
         return self.further[name] / self.count
 
 
-class LooksAhead(Mistake):
+class LooksAhead(UserError):
     """A bidirectional network where the prediction at a step may not look past it."""
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from src.config import Mistake, find_class
-from src.recurrent import Stack, count_multiply_adds, count_state, nearest_width
+from src.config.errors import UserError
+from src.config.instantiate import find_class
+from src.recurrent import StackedRNN, count_multiply_adds, count_state, nearest_width
 
 if TYPE_CHECKING:
     from src.tasks.base import Task
@@ -57,7 +58,7 @@ def solve(model: DictConfig, build: Callable[[DictConfig], Task]) -> tuple[DictC
         The config as the network's class takes it, and the budget; None where there is none.
 
     Raises:
-        Mistake: there is no single width to solve, the size cannot be counted, or no width comes near enough.
+        UserError: there is no single width to solve, the size cannot be counted, or no width comes near enough.
     """
     import torch
 
@@ -67,12 +68,12 @@ def solve(model: DictConfig, build: Callable[[DictConfig], Task]) -> tuple[DictC
     of, tolerance = str(model.get("budget_of", "recurrent")), float(model.get("budget_tolerance", 0.02))
     asked = f"model.budget={wanted}"
     if "hidden_size" not in model:
-        raise Mistake(
+        raise UserError(
             f"{asked} solves hidden_size, which {model._target_} does not have in this config: take another model, or "
             "model.budget=null."
         )
     if OmegaConf.is_list(model.hidden_size):
-        raise Mistake(
+        raise UserError(
             f"{asked} solves one hidden_size for all layers, but model.hidden_size={list(model.hidden_size)} is a "
             "list: give one of the two."
         )
@@ -88,13 +89,13 @@ def solve(model: DictConfig, build: Callable[[DictConfig], Task]) -> tuple[DictC
     try:
         width, other = nearest_width(size, wanted)
     except ValueError as error:
-        if isinstance(error, Mistake):
+        if isinstance(error, UserError):
             raise
-        raise Mistake(f"{asked} is out of reach of {model._target_}: {error}.") from error
+        raise UserError(f"{asked} is out of reach of {model._target_}: {error}.") from error
     error_of = size(width) / wanted - 1
     if abs(error_of) > tolerance:
         near = " and ".join(f"hidden_size={w} has {size(w)}" for w in sorted({width, other}))
-        raise Mistake(
+        raise UserError(
             f"No width meets {asked} ({of}) within {100 * tolerance:g} %: {near}; ask for one of these, or for a "
             "larger model.budget_tolerance."
         )
@@ -103,7 +104,7 @@ def solve(model: DictConfig, build: Callable[[DictConfig], Task]) -> tuple[DictC
 
 def _is_ours(target: str) -> bool:
     try:
-        return issubclass(find_class(target), Stack)
+        return issubclass(find_class(target), StackedRNN)
     except (ImportError, ValueError, TypeError):  # building it says what is wrong
         return False
 
@@ -118,15 +119,15 @@ def size_of(task: Task, of: str) -> int:
             step of the recurrent layers).
 
     Raises:
-        Mistake: for state or flops of a network that is not built from our layers.
+        UserError: for state or flops of a network that is not built from our layers.
     """
     counts, network = task.count_parameters(), task.network
     if of == "recurrent":
         return counts["effective"]
     if of == "total":
         return counts["total"] - counts["recurrent"] + counts["effective"]
-    if not isinstance(network, Stack):
-        raise Mistake(
+    if not isinstance(network, StackedRNN):
+        raise UserError(
             f"model.budget_of={of} cannot be counted for {type(network).__name__}, a network of your own: it must be "
             "recurrent or total."
         )

@@ -8,10 +8,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from src.config import instantiate
+from src.config.instantiate import instantiate
 from src.data.describe import Description
 from src.data.module import SequenceData
-from src.streams import drawing
+from src.rng import drawing
 from src.tasks.base import Task
 from src.tasks.budget import solve
 
@@ -24,7 +24,7 @@ def build(cfg: DictConfig, kept: Mapping[str, Any] | None = None) -> tuple[Seque
         kept: a checkpoint; what it keeps of the data module is taken from there, and the training data are not read.
 
     Raises:
-        Mistake: when the data are missing or broken, or model, task and data do not go together.
+        UserError: when the data are missing or broken, or model, task and data do not go together.
     """
     data: SequenceData = instantiate(cfg.data)
     if kept is not None and (fitted := kept.get(type(data).__qualname__)):
@@ -36,7 +36,7 @@ def build_task(cfg: DictConfig, description: Description) -> Task:
     """The task for data of this description, its weights drawn from the seed: always the same ones.
 
     Raises:
-        Mistake: when model and task do not go with the data.
+        UserError: when model and task do not go with the data.
     """
 
     def around(model: DictConfig) -> Task:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Classes
 from src.recurrent import last_valid
@@ -33,11 +33,13 @@ class SequenceClassification(Task):
     def __init__(self, *, pooling: str = "last", class_weights: list[float] | None = None, **keywords: Any) -> None:
         output = keywords["description"].output
         if not isinstance(output, Classes) or keywords["description"].per_step:
-            raise Mistake("task=classification needs data with one class for each sequence; this data set has none.")
+            raise UserError("task=classification needs data with one class for each sequence; this data set has none.")
         if pooling not in POOLINGS:
-            raise Mistake(f"task.pooling={pooling} is unknown: it must be one of {', '.join(POOLINGS)}.")
+            raise UserError(f"task.pooling={pooling} is unknown: it must be one of {', '.join(POOLINGS)}.")
         if class_weights is not None and len(class_weights) != output.size:
-            raise Mistake(f"task.class_weights has {len(class_weights)} entries, but there are {output.size} classes.")
+            raise UserError(
+                f"task.class_weights has {len(class_weights)} entries, but there are {output.size} classes."
+            )
         self.classes = output.size
         super().__init__(**keywords)
         self.pooling = pooling

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Horizon
 from src.recurrent import last_valid
@@ -41,7 +41,7 @@ class Forecasting(Task):
         keywords: see :class:`~src.tasks.base.Task`.
 
     Raises:
-        Mistake: when the data have no horizon, or the strategy does not fit data or network.
+        UserError: when the data have no horizon, or the strategy does not fit data or network.
     """
 
     loss_name = "mse"
@@ -54,18 +54,20 @@ class Forecasting(Task):
         description = keywords["description"]
         output = description.output
         if not isinstance(output, Horizon):
-            raise Mistake("task=forecasting needs data with a horizon, as data=ett_h1 or data=csv have; this has none.")
+            raise UserError(
+                "task=forecasting needs data with a horizon, as data=ett_h1 or data=csv have; this has none."
+            )
         if strategy not in STRATEGIES:
-            raise Mistake(f"task.strategy={strategy} is unknown: it must be one of {', '.join(STRATEGIES)}.")
+            raise UserError(f"task.strategy={strategy} is unknown: it must be one of {', '.join(STRATEGIES)}.")
         self.closed = output.columns == tuple(range(description.input.size))
         if strategy == "recursive" and not self.closed:
-            raise Mistake(
+            raise UserError(
                 "task.strategy=recursive feeds forecasts back, so that what is read must be what is forecast, in the "
                 "same order: leave data.target out, or give data.features the targets only, or take "
                 "task.strategy=direct."
             )
         if relative and not output.columns:
-            raise Mistake("task.relative=true needs the targets among what is read; take task.relative=false.")
+            raise UserError("task.relative=true needs the targets among what is read; take task.relative=false.")
         super().__init__(**keywords | {"description": replace(description, causal=strategy == "recursive")})
         self.strategy, self.relative, self.horizon, self.targets = strategy, relative, output.steps, output.size
         rows = output.steps if strategy == "direct" else 1
@@ -99,10 +101,10 @@ class Forecasting(Task):
             (batch, steps_ahead, targets), standardised.
 
         Raises:
-            Mistake: when more rows are asked for than a direct forecast has and it cannot be fed back.
+            UserError: when more rows are asked for than a direct forecast has and it cannot be fed back.
         """
         if steps_ahead < 1:
-            raise Mistake(f"steps_ahead={steps_ahead} is impossible: it must be a whole number of at least 1.")
+            raise UserError(f"steps_ahead={steps_ahead} is impossible: it must be a whole number of at least 1.")
         if self.strategy == "recursive":
             return self._recursively(x, steps_ahead)
         if steps_ahead > self.horizon:
@@ -157,9 +159,9 @@ class Forecasting(Task):
             f"{steps_ahead} rows are more than the {self.horizon} of data.horizon, and this forecast cannot be fed back"
         )
         if not self.closed:
-            raise Mistake(f"{words}: other columns are read than are forecast.")
+            raise UserError(f"{words}: other columns are read than are forecast.")
         if getattr(self.network, "num_directions", 1) > 1:
-            raise Mistake(f"{words}: a bidirectional network has no state that could be carried on.")
+            raise UserError(f"{words}: a bidirectional network has no state that could be carried on.")
 
     # ------------------------------------------------------------------------------------------------------- losses
 

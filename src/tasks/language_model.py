@@ -8,7 +8,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Classes, Tokens
 from src.tasks.base import Losses, PooledLoss, Task
@@ -32,7 +32,7 @@ class LanguageModel(Task):
         description = keywords["description"]
         output = description.output
         if not (isinstance(description.input, Tokens) and isinstance(output, Classes) and description.per_step):
-            raise Mistake("task=language_model needs tokens with a next token at every step; this data set has none.")
+            raise UserError("task=language_model needs tokens with a next token at every step; this data set has none.")
         self.characters = description.input.unit == "character"
         super().__init__(**keywords)
         self.head = nn.Linear(self.network.output_size, output.size)

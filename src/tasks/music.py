@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Bits
 from src.tasks.base import Losses, PooledLoss, Task
@@ -37,9 +37,9 @@ class PolyphonicMusic(Task):
     def __init__(self, *, reduction: str = "per_step", **keywords: Any) -> None:
         output = keywords["description"].output
         if not isinstance(output, Bits) or not keywords["description"].per_step:
-            raise Mistake("task=music needs data with several yes/no values at every step; this data set has none.")
+            raise UserError("task=music needs data with several yes/no values at every step; this data set has none.")
         if reduction not in REDUCTIONS:
-            raise Mistake(f"task.reduction={reduction} is unknown: it must be one of {', '.join(REDUCTIONS)}.")
+            raise UserError(f"task.reduction={reduction} is unknown: it must be one of {', '.join(REDUCTIONS)}.")
         super().__init__(**keywords)
         self.reduction = reduction
         self.head = nn.Linear(self.network.output_size, output.size)

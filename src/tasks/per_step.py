@@ -7,7 +7,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Classes
 from src.tasks.base import Losses, PooledLoss, Task
@@ -30,7 +30,7 @@ class PerStepClassification(Task):
     def __init__(self, **keywords: Any) -> None:
         output = keywords["description"].output
         if not isinstance(output, Classes) or not keywords["description"].per_step:
-            raise Mistake("task=per_step needs data with one class at every step; this data set has none.")
+            raise UserError("task=per_step needs data with one class at every step; this data set has none.")
         super().__init__(**keywords)
         self.head = nn.Linear(self.network.output_size, output.size)
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Values
 from src.tasks.base import Task
@@ -44,10 +44,10 @@ def predictions(task: Task, batches: Iterable[Batch], steps: int | None = None, 
         labelled: whether ``batch.y`` means something.
 
     Raises:
-        Mistake: when steps are given to a task that does not forecast.
+        UserError: when steps are given to a task that does not forecast.
     """
     if steps is not None and not isinstance(task, Forecasting):
-        raise Mistake(f"steps_ahead={steps} is for forecasts, which this run does not make: leave it out.")
+        raise UserError(f"steps_ahead={steps} is for forecasts, which this run does not make: leave it out.")
     task.eval()
     device = next(task.parameters()).device
     with torch.inference_mode():

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Horizon, Values
 from src.tasks.base import Losses, PooledLoss, Task
@@ -33,9 +33,9 @@ class SequenceRegression(Task):
     def __init__(self, *, pooling: str = "last", **keywords: Any) -> None:
         output = keywords["description"].output
         if not isinstance(output, Values) or isinstance(output, Horizon) or keywords["description"].causal:
-            raise Mistake("task=regression needs data with real values for each sequence or step; this set has none.")
+            raise UserError("task=regression needs data with real values for each sequence or step; this set has none.")
         if pooling not in POOLINGS:
-            raise Mistake(f"task.pooling={pooling} is unknown: it must be one of {', '.join(POOLINGS)}.")
+            raise UserError(f"task.pooling={pooling} is unknown: it must be one of {', '.join(POOLINGS)}.")
         self.scale = torch.tensor(output.scale, dtype=torch.float64)
         self.counted = ("absolute", "squared_unit", "absolute_unit") if output.scale else ("absolute",)
         super().__init__(**keywords)

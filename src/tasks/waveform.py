@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Horizon, Values
 from src.tasks.base import Losses, PooledLoss, Task
@@ -39,9 +39,9 @@ class Waveform(Task):
         output = description.output
         series = isinstance(output, Values) and not isinstance(output, Horizon)
         if not (series and description.per_step and description.causal):
-            raise Mistake("task=waveform needs data with the next samples at every step; this data set has none.")
+            raise UserError("task=waveform needs data with the next samples at every step; this data set has none.")
         if mixtures < 1:
-            raise Mistake(f"task.mixtures={mixtures} is impossible: it must be a whole number of at least 1.")
+            raise UserError(f"task.mixtures={mixtures} is impossible: it must be a whole number of at least 1.")
         super().__init__(**keywords)
         self.samples, self.mixtures, self.min_log_scale = output.size, mixtures, min_log_scale
         self.head = nn.Linear(self.network.output_size, mixtures * (1 + 2 * output.size))

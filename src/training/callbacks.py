@@ -11,11 +11,11 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from src.config import Mistake
-from src.streams import derive
+from src.config.errors import UserError
+from src.rng import derive
 
 
-class Diverged(Mistake):
+class Diverged(UserError):
     """The training loss stopped being a number; a result of its own kind, not a fault of the program."""
 
 
@@ -116,11 +116,11 @@ class Watch(pl.Callback):
         """Start the clock; time spent before a kill counts, time between kill and resume does not.
 
         Raises:
-            Mistake: training would end before its first epoch does, and nothing would be validated.
+            UserError: training would end before its first epoch does, and nothing would be validated.
         """
         updates = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
         if 0 <= trainer.max_steps < updates:
-            raise Mistake(
+            raise UserError(
                 f"trainer.max_steps={trainer.max_steps} ends before the first epoch of {updates} updates does, so that "
                 f"nothing would be validated: it must be {updates} or more; +trainer.limit_train_batches=N makes "
                 "epochs shorter."

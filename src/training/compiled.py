@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.tasks.base import Task
 
 BACKEND = "inductor"
@@ -21,10 +21,10 @@ def refuse_on_cpu(accelerator: str) -> None:
     """Refuse compilation where it gains nothing: docs/performance.md has the figures.
 
     Raises:
-        Mistake: the trainer runs on a CPU.
+        UserError: the trainer runs on a CPU.
     """
     if accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available()):
-        raise Mistake("compile=true is for GPUs: on a CPU it makes no step faster; use compile=null.")
+        raise UserError("compile=true is for GPUs: on a CPU it makes no step faster; use compile=null.")
 
 
 def compile_head(task: Task) -> None:

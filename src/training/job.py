@@ -17,9 +17,13 @@ from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from src.config import Mistake, choices, in_words, instantiate, job_command, new_run_directory, output_directory, plain
-from src.data.files import write_atomically
+from src.config.errors import UserError
+from src.config.in_words import in_words
+from src.config.instantiate import instantiate, plain
+from src.config.places import new_run_directory, output_directory
+from src.config.shell import choices, job_command
 from src.data.module import SequenceData
+from src.files import write_atomically
 from src.runs import machine
 from src.runs.identity import RESULTS_VERSION, identity
 from src.runs.load import read_checkpoint
@@ -52,21 +56,21 @@ class Job:
         self.checkpoint: str | None = None
         self.loggers: list[Logger] = []
         self.choices = choices()
-        # Which part of a study this run is (src/studies/plan.py); {} for a run of its own.
-        self.part: dict[str, Any] = self.config.get("part") or {}
+        # Which job of a study this run is (src/studies/plan.py); {} for a run of its own.
+        self.study_job: dict[str, Any] = self.config.get("study_job") or {}
         self._earlier: dict[str, Any] = {}
         self._mirror: Any = None
-        self._neighbours = machine.Neighbours()
-        if cfg.ckpt == "auto" and not self.part and tasks() > 1:
-            raise Mistake("ckpt=auto finds one process's run, and Slurm has started several: give ckpt=PATH instead.")
+        self._machine_load = machine.MachineLoad()
+        if cfg.ckpt == "auto" and not self.study_job and tasks() > 1:
+            raise UserError("ckpt=auto finds one process's run, and Slurm has started several: give ckpt=PATH instead.")
         if cfg.ckpt not in (None, "auto"):
             read_checkpoint(Path(cfg.ckpt))  # refuses what cannot be read, before anything is started
             self.checkpoint = str(Path(cfg.ckpt).resolve())
 
     def __enter__(self) -> Job:
-        if self.main and self.part:
+        if self.main and self.study_job:
             self._earlier = read_record(self.record.directory) or {}
-            self._begin(part=self.part, once=True)
+            self._begin(study_job=self.study_job, once=True)
         elif self.main and self.cfg.ckpt != "auto":
             self._begin()
         return self
@@ -74,7 +78,7 @@ class Job:
     def _begin(self, **facts: Any) -> None:
         name = self.cfg.name or "-".join([*self.choices.values(), f"seed{self.cfg.seed}"])
         earlier = read_record(self.record.directory) or {}
-        facts.setdefault("id", self.part.get("id") or earlier.get("id") or secrets.token_hex(6))
+        facts.setdefault("id", self.study_job.get("id") or earlier.get("id") or secrets.token_hex(6))
         self.record.begin(
             self.config,
             name=name,
@@ -100,7 +104,7 @@ class Job:
         if not self.main:
             self._follow(name)
             return
-        if self.part:
+        if self.study_job:
             self._go_on(name)
         elif self.cfg.ckpt == "auto":
             self._take_up(name)
@@ -123,7 +127,7 @@ class Job:
         )
 
     def _go_on(self, name: str) -> None:
-        """Take up what an earlier attempt at this part of a study left, if it was the same run to the last digit."""
+        """Take up what an earlier attempt at this job of a study left, if it was the same run to the last digit."""
         last = self.record.checkpoints / "last.ckpt"
         if last.is_file() and self._earlier.get("identity") == name:
             self.checkpoint = str(last.resolve())
@@ -138,7 +142,7 @@ class Job:
         """
         last = self.record.checkpoints / "last.ckpt"
         earlier = read_record(self.record.directory) or {}
-        if self.part and last.is_file() and earlier.get("identity") == name:
+        if self.study_job and last.is_file() and earlier.get("identity") == name:
             self.checkpoint = str(last.resolve())
 
     def _take_up(self, name: str) -> None:
@@ -163,9 +167,12 @@ class Job:
         if self.cfg.get("logger") is not None:
             facts = self.record.content
             logger = dict(self.cfg.logger)
-            if self.part:  # study / data / model / seed, so that wandb's own pages group runs usefully
-                logger |= {"group": f"{self.part['study']}/{self.part['data']}", "job_type": self.part["phase"]}
-            words = [str(self.part[key]) for key in ("study", "data", "model", "arm") if key in self.part]
+            if self.study_job:  # study / data / model / seed, so that wandb's own pages group runs usefully
+                logger |= {
+                    "group": f"{self.study_job['study']}/{self.study_job['data']}",
+                    "job_type": self.study_job["phase"],
+                }
+            words = [str(self.study_job[key]) for key in ("study", "data", "model", "arm") if key in self.study_job]
             self._mirror = instantiate(
                 {**logger, "tags": [*logger.get("tags", []), *self.cfg.tags, *words]},
                 directory=self.record.directory,
@@ -173,7 +180,7 @@ class Job:
                 name=facts["name"],
                 config={**self.config, "identity": facts["identity"]},
                 resume=facts["attempts"] > 1,
-                announce=not self.part,
+                announce=not self.study_job,
             )
             self._mirror.begin(csv.rows)
             self._mirror.summary({f"parameters/{key}": value for key, value in facts["parameters"].items()})
@@ -198,7 +205,7 @@ class Job:
 
     def shared(self) -> dict[str, Any]:
         """Whether other processes used this machine while the run trained."""
-        busy = self._neighbours.busy_cores()
+        busy = self._machine_load.busy_cores()
         return {"others_busy_cores": busy, "shared": None if busy is None else busy > 0.1}
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
@@ -222,7 +229,7 @@ class Job:
                 if status == "finished":
                     point_latest(Path(self.cfg.paths.runs_dir), self.record.directory)
                 if status == "interrupted":
-                    again = "the same command" if self.part else "the same command with ckpt=auto"
+                    again = "the same command" if self.study_job else "the same command with ckpt=auto"
                     print(f"Interrupted: {again} goes on from here.", file=sys.stderr)
         return status == "diverged"
 
@@ -233,7 +240,7 @@ def settled(cfg: DictConfig) -> dict[str, float] | None:
     Args:
         cfg: the config of a job that a study has launched; for any other the answer is None.
     """
-    if not cfg.get("part"):
+    if not cfg.get("study_job"):
         return None
     directory = Path(cfg.paths.run_dir) if cfg.paths.run_dir else new_run_directory(cfg)
     record = read_record(directory) or {}

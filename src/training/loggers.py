@@ -13,7 +13,7 @@ from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch.nn import Module
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.runs.metrics_file import Row, columns_of, format_file, format_row, read_metrics, replace_file
 
 SYNC_INTERVAL = 1.0  # seconds between two calls of fsync while rows come in
@@ -85,19 +85,19 @@ class MetricsCSV(Logger):
             step: the global step; at least that of the last row. None: that of the last row.
 
         Raises:
-            Mistake: the step lies before the last row's, or a metric is called `step` or `seconds`.
+            UserError: the step lies before the last row's, or a metric is called `step` or `seconds`.
         """
         self.start()
         self._refresh()
         last = int(self._last.get("step", 0))
         step = last if step is None else int(step)
         if step < last:
-            raise Mistake(
+            raise UserError(
                 f"rows are logged in the order of the global step: step {step} came after step {last} "
                 f"(with {', '.join(metrics)}); log validation values with on_epoch=True, on_step=False"
             )
         if reserved := {"step", "seconds"} & set(metrics):
-            raise Mistake(f"a metric cannot be called {reserved.pop()!r}: that is a column of metrics.csv")
+            raise UserError(f"a metric cannot be called {reserved.pop()!r}: that is a column of metrics.csv")
         now = round(time.monotonic() - (self._clock or 0.0), 6)
         values = {name: int(v) if isinstance(v, Integral) else float(v) for name, v in metrics.items()}
         same = self._last.get("step") == step

@@ -16,7 +16,8 @@ from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.profilers import PassThroughProfiler
 
-from src.config import Mistake, instantiate
+from src.config.errors import UserError
+from src.config.instantiate import instantiate
 from src.runs.record import RunRecord
 from src.tasks.base import Task
 from src.training.callbacks import LastCheckpoint, NoiseStream, Progress, Watch
@@ -33,10 +34,10 @@ def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[
         loggers: where metrics go.
 
     Raises:
-        Mistake: when this machine has not what the trainer asks for.
+        UserError: when this machine has not what the trainer asks for.
     """
     refuse_what_is_not_here(cfg.trainer)
-    hush()
+    quiet_lightning()
     callbacks: list[pl.Callback] = [NoiseStream(cfg.seed), Watch()]
     settings = dict(cfg.callbacks.get("last") or {})
     callbacks += [instantiate(node) for name, node in cfg.callbacks.items() if node is not None and name != "last"]
@@ -86,22 +87,22 @@ def refuse_what_is_not_here(trainer: DictConfig) -> None:
     """Refuse a trainer that this machine cannot serve.
 
     Raises:
-        Mistake: a GPU is asked for where there is none, or a precision that the CPU has not.
+        UserError: a GPU is asked for where there is none, or a precision that the CPU has not.
     """
     if trainer.get("accelerator") in ("gpu", "cuda") and not torch.cuda.is_available():
-        raise Mistake(
+        raise UserError(
             "This trainer needs a CUDA device and this machine has none: use trainer=cpu (or trainer=ddp_cpu for two "
             "processes)."
         )
     precision = str(trainer.get("precision", "32-true"))
     if trainer.get("accelerator") == "cpu" and precision not in ("32", "64", "32-true", "64-true"):
-        raise Mistake(
+        raise UserError(
             f"trainer.precision={precision} is for GPUs: on this CPU it is slower and nn.LSTM refuses it; use "
             "trainer.precision=32-true, or trainer=gpu."
         )
 
 
-def hush() -> None:
+def quiet_lightning() -> None:
     """Keep Lightning's tips and reminders from the screen; errors and warnings that matter stay."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -130,7 +131,7 @@ _NOTHING = nullcontext()
 
 def measuring_trainer(trainer: DictConfig) -> pl.Trainer:
     """One process that counts every sequence once, on the same kind of device and in the same precision."""
-    hush()
+    quiet_lightning()
     return pl.Trainer(
         accelerator=trainer.get("accelerator", "cpu"),
         devices=1,
@@ -152,7 +153,7 @@ def measure(task: Task, data: pl.LightningDataModule, split: str, trainer: DictC
     """Metrics of ``val`` or ``test`` by name, as ``split/name``; the task keeps the sequences in ``task.tables``.
 
     Raises:
-        Mistake: for another split.
+        UserError: for another split.
     """
     measuring = measuring_trainer(trainer)
     if split == "val":
@@ -160,6 +161,6 @@ def measure(task: Task, data: pl.LightningDataModule, split: str, trainer: DictC
     elif split == "test":
         found = measuring.test(task, datamodule=data, verbose=False)
     else:
-        raise Mistake(f"split={split} is unknown: it must be val or test.")
+        raise UserError(f"split={split} is unknown: it must be val or test.")
     values: dict[str, Any] = dict(found[0])
     return {name: float(value) for name, value in values.items()}

@@ -11,7 +11,7 @@ from lightning_fabric.loggers.logger import rank_zero_experiment
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.runs.metrics_file import Row, last_row, read_metrics
 from src.training.wandb_folders import supersede, sync_command
 from src.training.wandb_mode import choose_mode, require_login
@@ -65,7 +65,7 @@ class WandbMirror(WandbLogger):
         announce: whether mode and sync command are printed.
 
     Raises:
-        Mistake: an unknown mode.
+        UserError: an unknown mode.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class WandbMirror(WandbLogger):
         announce: bool = True,
     ) -> None:
         if mode not in MODES:
-            raise Mistake(f"mode of the wandb logger: {mode!r}; expected one of {', '.join(MODES)}")
+            raise UserError(f"mode of the wandb logger: {mode!r}; expected one of {', '.join(MODES)}")
         super().__init__(
             name=name,
             save_dir=Path(directory),
@@ -118,7 +118,7 @@ class WandbMirror(WandbLogger):
             rows: the rows of metrics.csv, after `MetricsCSV.resume` where the run is resumed.
 
         Raises:
-            Mistake: mode `online` without a login, or the server refuses the run.
+            UserError: mode `online` without a login, or the server refuses the run.
         """
         import wandb
 
@@ -130,7 +130,7 @@ class WandbMirror(WandbLogger):
             self._open(mode, reason)
         except wandb.Error as error:
             if self.mode != "auto":
-                raise Mistake(f"wandb could not open the run: {error}; logger.mode=offline needs no server") from None
+                raise UserError(f"wandb could not open the run: {error}; logger.mode=offline needs no server") from None
             wandb.teardown()  # its service still holds the id of the run that failed
             self._open("offline", f"the server refused the run: {error}")
         self._send(rows)
@@ -159,7 +159,7 @@ class WandbMirror(WandbLogger):
             step: the global step; None, for media: that of the latest row.
 
         Raises:
-            Mistake: metrics.csv has no row for the step.
+            UserError: metrics.csv has no row for the step.
         """
         _ = self.experiment
         if not all(isinstance(value, Real) for value in metrics.values()):
@@ -169,7 +169,7 @@ class WandbMirror(WandbLogger):
             return
         row = last_row(self.directory / "metrics.csv")
         if row.get("step") != step:
-            raise Mistake(
+            raise UserError(
                 f"metrics.csv has no row for step {step}: log numbers through the trainer, with MetricsCSV before "
                 "WandbMirror in its list of loggers"
             )

@@ -4,7 +4,7 @@ import threading
 import urllib.error
 import urllib.request
 
-from src.config import Mistake
+from src.config.errors import UserError
 
 
 def choose_mode(timeout: float = 2.0) -> tuple[str, str]:
@@ -22,7 +22,7 @@ def choose_mode(timeout: float = 2.0) -> tuple[str, str]:
         (mode, reason): the mode is `online`, `offline` or `disabled`.
 
     Raises:
-        Mistake: the user set WANDB_MODE=online and is not logged in.
+        UserError: the user set WANDB_MODE=online and is not logged in.
     """
     import wandb
 
@@ -61,10 +61,10 @@ def require_login() -> None:
     """Refuses, in the place of wandb's prompt, to log online without a key.
 
     Raises:
-        Mistake: no well-formed key is known for the server.
+        UserError: no well-formed key is known for the server.
     """
     if not logged_in():
-        raise Mistake(
+        raise UserError(
             "wandb cannot log online without a login: run `wandb login`, set WANDB_API_KEY, or let "
             "logger.mode=auto (and WANDB_MODE unset) choose"
         )

@@ -17,7 +17,6 @@ from src.analysis.summary import (
     Comparison,
     Curve,
     Flag,
-    Interval,
     Model,
     Pair,
     Plan,
@@ -34,6 +33,7 @@ from src.analysis.summary import (
     Verdict,
     Wilcoxon,
 )
+from src.statistics.intervals import Interval
 
 MODELS = ("gru_chung", "lstm_chung", "rnn_chung")
 SEEDS = range(12)

@@ -15,7 +15,7 @@ from src.analysis.collect import collect
 from src.analysis.curves import POINTS, thinned
 from src.analysis.sequences import BLOCKS, sequences_of
 from src.analysis.summary import Run
-from src.config import Mistake
+from src.config.errors import UserError
 from tests.analysis.fake import fake_run, fake_study
 
 
@@ -130,7 +130,7 @@ def test_why_nothing_can_be_compared_is_said(tmp_path: Path) -> None:
     for seed in range(2):
         fake_run(tmp_path / str(seed), seed=seed, status="failed")
     found = collect([tmp_path], "runs")
-    with pytest.raises(Mistake, match=r"No run is finished \(2 failed\)"):
+    with pytest.raises(UserError, match=r"No run is finished \(2 failed\)"):
         summarise(found, asked(found))
 
 
@@ -138,7 +138,7 @@ def test_two_settings_for_one_seed_are_the_reason(tmp_path: Path) -> None:
     for number, model in enumerate(("gru", "lstm") * 2):
         fake_run(tmp_path / ("r" * (1 + number)), model=model, lr=0.001 * (1 + number))
     found = collect([tmp_path], "runs")
-    with pytest.raises(Mistake, match=r"Nothing can be compared: .* with different settings came to an end"):
+    with pytest.raises(UserError, match=r"Nothing can be compared: .* with different settings came to an end"):
         summarise(found, asked(found))
 
 
@@ -222,7 +222,7 @@ def test_links_and_folders_of_wandb_are_not_followed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("missing", ["nowhere", "."])
 def test_nothing_to_read_is_said_in_a_sentence(tmp_path: Path, missing: str) -> None:
-    with pytest.raises(Mistake, match=r"is not a directory|There is no run"):
+    with pytest.raises(UserError, match=r"is not a directory|There is no run"):
         collect([tmp_path / missing], "runs")
 
 

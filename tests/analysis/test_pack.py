@@ -12,7 +12,7 @@ from src.analysis.answer import summarise
 from src.analysis.asked import asked
 from src.analysis.collect import collect
 from src.analysis.pack import read_pack, write_pack
-from src.config import Mistake
+from src.config.errors import UserError
 from tests.analysis.fake import fake_study
 
 
@@ -112,5 +112,5 @@ def test_three_hundred_runs_take_few_megabytes(tmp_path: Path) -> None:
 def test_a_damaged_pack_is_said_in_a_sentence(study: Path, tmp_path: Path, spoil: Any, words: str) -> None:
     write_pack(collect([study], "study"), tmp_path / "pack")
     spoil(tmp_path / "pack")
-    with pytest.raises(Mistake, match=words):
+    with pytest.raises(UserError, match=words):
         read_pack(tmp_path / "pack")

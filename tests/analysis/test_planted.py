@@ -12,12 +12,12 @@ from scipy import stats
 from src.analysis.answer import summarise
 from src.analysis.asked import Asked, asked
 from src.analysis.collect import Collection
-from src.analysis.intervals import bca_interval, t_interval, wilson_interval
 from src.analysis.paired import signed_rank
-from src.analysis.power import detectable, power, power_same
 from src.analysis.sequences import Sequences
 from src.analysis.summary import Pair, Run, Summary
 from src.analysis.verdict import BETTER, ERROR_RATE, SAME, decide
+from src.statistics.intervals import bca_interval, t_interval, wilson_interval
+from src.statistics.power import detectable, power, power_same
 
 NAMES = ("gru", "lstm")
 SD, MARGIN = 0.1, 0.05

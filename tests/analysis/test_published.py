@@ -4,7 +4,7 @@ import pytest
 
 from src.analysis.metrics import LARGE, SMALL, base
 from src.analysis.published import _all, references
-from src.config import CONF
+from src.config.places import CONF
 
 
 def test_every_figure_can_stand_beside_one_of_ours() -> None:

@@ -9,13 +9,13 @@ from scipy import stats
 
 from src.analysis.across import critical_difference, friedman, pooled_iqm, profile, stratified
 from src.analysis.compare import adjusted, compare, over_sequences
-from src.analysis.crossed import crossed_intervals
-from src.analysis.intervals import bca_interval, t_interval, wilson_interval
 from src.analysis.models import interquartile_mean, sum_up
 from src.analysis.paired import correlation, make_pairs, probability_better, ranked_of, signed_rank
-from src.analysis.power import detectable, pairs_for, power, power_better, power_same, power_same_at_least
 from src.analysis.sequences import Sequences
 from src.analysis.summary import Model, Pair, Point, Task
+from src.statistics.crossed import crossed_intervals
+from src.statistics.intervals import bca_interval, t_interval, wilson_interval
+from src.statistics.power import detectable, pairs_for, power, power_better, power_same, power_same_at_least
 
 X = np.array([0.31, -0.12, 0.25, 0.08, 0.19, -0.03, 0.22, 0.4, 0.11, 0.05])
 TASK = Task("jsb", "main", "test/nll", "nats", "min", 0.05, [], [])

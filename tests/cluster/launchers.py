@@ -69,7 +69,7 @@ def started(folder: Path, *options: str, python: str = sys.executable) -> subpro
 
 def runs(folder: Path) -> dict[str, dict[str, Any]]:
     """Records by run id: in a study the id follows from what is run, in a plain multirun the identity does."""
-    found = {(r["id"] if r.get("part") else r["identity"]): r for _, r in find_runs(folder)}
+    found = {(r["id"] if r.get("study_job") else r["identity"]): r for _, r in find_runs(folder)}
     assert {record["status"] for record in found.values()} == {"finished"}
     return found
 

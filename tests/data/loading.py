@@ -9,7 +9,7 @@ from time import process_time
 import torch
 from hydra import compose, initialize_config_dir
 
-from src.config import CONF, register_resolvers
+from src.config.places import CONF, register_resolvers
 from src.tasks.build import build
 
 

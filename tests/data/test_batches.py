@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from src.data.batches import BatchOrder, FlatSplit
-from src.streams import derive
+from src.rng import derive
 
 LENGTHS = torch.tensor([3, 1, 4, 2])
 VALUES = torch.arange(10.0)[:, None] + 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.describe import Horizon
 from src.data.module import SequenceData
 from src.data.series import ETT, Scaling, Series, forecasting, naive_error
@@ -103,14 +103,14 @@ def test_the_description_says_what_a_task_needs(values):
 def test_a_part_without_room_is_refused_with_the_numbers(values):
     series = Series(values, LENGTHS, PARTS, ["a", "b", "c"], ["a"])
     with pytest.raises(
-        Mistake, match=r"lookback=14 and data\.horizon=2 need 16 rows in one series, but the longest has 15"
+        UserError, match=r"lookback=14 and data\.horizon=2 need 16 rows in one series, but the longest has 15"
     ):
         forecasting(SequenceData(), series, lookback=14, horizon=2, season=None)
     parts = np.concatenate([np.repeat([0, 1, 2], [26, 2, 2]), np.repeat([0, 1, 2], [21, 2, 2])])
     series = Series(values, LENGTHS, parts, ["a", "b", "c"], ["a"])
-    with pytest.raises(Mistake, match="val part has 4 rows, too short for one forecast"):
+    with pytest.raises(UserError, match="val part has 4 rows, too short for one forecast"):
         forecasting(SequenceData(), series, lookback=5, horizon=5, season=None)
-    with pytest.raises(Mistake, match="No row is left to train on"):
+    with pytest.raises(UserError, match="No row is left to train on"):
         forecasting(SequenceData(), Series(values, LENGTHS, PARTS * 0 + 2, "abc", "a"), lookback=5, horizon=2, season=3)
 
 
@@ -136,5 +136,5 @@ def test_ett_as_the_literature_cuts_it(name, file, mse, mae, tmp_path):
 
 @needs("ett/ETTh1.csv")
 def test_an_unknown_transformer_is_refused(tmp_path):
-    with pytest.raises(Mistake, match="must be one of ett_h1, ett_h2"):
+    with pytest.raises(UserError, match="must be one of ett_h1, ett_h2"):
         _ = ETT(name="ett_m1", data_dir=str(DATA), cache_dir=str(tmp_path)).description

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.wav import read_wav, read_wav_folder
 
 SAMPLES = np.array([0, 1, -1, 1000, -32768, 32767, 256, -512], dtype=np.int16)
@@ -47,9 +47,9 @@ def test_channels_become_their_mean(tmp_path):
 def test_another_sampling_rate_is_named(tmp_path):
     for name, rate in (("a", 8000), ("b", 8000), ("c", 16000)):
         wavfile.write(tmp_path / f"{name}.wav", rate, SAMPLES)
-    with pytest.raises(Mistake, match=r"c\.wav has 16000 samples per second, but .*a\.wav has 8000"):
+    with pytest.raises(UserError, match=r"c\.wav has 16000 samples per second, but .*a\.wav has 8000"):
         read_wav_folder(tmp_path)
-    with pytest.raises(Mistake, match=r"a\.wav has 8000 .* trained on 16000"):
+    with pytest.raises(UserError, match=r"a\.wav has 8000 .* trained on 16000"):
         read_wav_folder(tmp_path / "a.wav", 16000)
     (tmp_path / "c.wav").unlink()
     rate, found = read_wav_folder(tmp_path)
@@ -59,7 +59,7 @@ def test_another_sampling_rate_is_named(tmp_path):
 @pytest.mark.parametrize("content", [b"ID3 no wave at all", b"RIFF\x04\x00\x00\x00WAVE"])
 def test_what_is_no_wav_file_is_named(tmp_path, content):
     (tmp_path / "x.wav").write_bytes(content)
-    with pytest.raises(Mistake, match=r"x\.wav cannot be read"):
+    with pytest.raises(UserError, match=r"x\.wav cannot be read"):
         read_wav(tmp_path / "x.wav")
 
 
@@ -67,19 +67,19 @@ def test_what_is_no_wav_file_is_named(tmp_path, content):
 def test_a_file_that_is_cut_off_is_refused(tmp_path, missing):
     wavfile.write(tmp_path / "x.wav", 8000, SAMPLES)
     (tmp_path / "x.wav").write_bytes((tmp_path / "x.wav").read_bytes()[:-missing])
-    with pytest.raises(Mistake, match=r"x\.wav (is cut off|cannot be read)"):
+    with pytest.raises(UserError, match=r"x\.wav (is cut off|cannot be read)"):
         read_wav(tmp_path / "x.wav")
 
 
 def test_no_samples_and_samples_that_are_no_numbers_are_refused(tmp_path):
     (tmp_path / "x.wav").touch()
-    with pytest.raises(Mistake, match=r"x\.wav is empty \(0 bytes\)"):
+    with pytest.raises(UserError, match=r"x\.wav is empty \(0 bytes\)"):
         read_wav(tmp_path / "x.wav")
     wavfile.write(tmp_path / "empty.wav", 8000, SAMPLES[:0])
-    with pytest.raises(Mistake, match="no samples"):
+    with pytest.raises(UserError, match="no samples"):
         read_wav(tmp_path / "empty.wav")
     wavfile.write(tmp_path / "nan.wav", 8000, np.array([0, 1, np.nan, np.inf], dtype=np.float32))
-    with pytest.raises(Mistake, match="the first being number 2"):
+    with pytest.raises(UserError, match="the first being number 2"):
         read_wav(tmp_path / "nan.wav")
 
 

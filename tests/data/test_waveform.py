@@ -7,9 +7,9 @@ import pytest
 import torch
 from scipy.io import wavfile
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.describe import Classes
-from src.data.wav_folder import WavFolder
+from src.data.own.wav_folder import WavFolder
 from src.data.waveform import FrameSplit, SpokenDigitsWaveform, baselines
 from tests.data.real import DATA, needs
 
@@ -113,21 +113,21 @@ def test_stated_splits_hold_for_classes_too(tmp_path):
 def test_what_is_broken_is_named(tmp_path):
     write(tmp_path, {f"{part}/x.wav": noise(0, 100) for part in ("train", "val", "test")})
     write(tmp_path, {"val/short.wav": noise(0, 29)})
-    with pytest.raises(Mistake, match=r"short\.wav has 29 samples.*at least 30"):
+    with pytest.raises(UserError, match=r"short\.wav has 29 samples.*at least 30"):
         WavFolder(path=str(tmp_path)).setup()
     write(tmp_path / "one", {f"x/{i}.wav": noise(i, 400) for i in range(3)})
-    with pytest.raises(Mistake, match="lie in folders called x: classes must be two or more"):
+    with pytest.raises(UserError, match="lie in folders called x: classes must be two or more"):
         WavFolder(path=str(tmp_path / "one"), task="classification").setup()
-    with pytest.raises(Mistake, match=r"data\.window=25 and data\.hop=10"):
+    with pytest.raises(UserError, match=r"data\.window=25 and data\.hop=10"):
         WavFolder(path=str(tmp_path), window=25)
-    with pytest.raises(Mistake, match=r"data\.task=speech is unknown"):
+    with pytest.raises(UserError, match=r"data\.task=speech is unknown"):
         WavFolder(path=str(tmp_path), task="speech")
     write(tmp_path, {"top.wav": noise(0, 100)})
-    with pytest.raises(Mistake, match=r"top\.wav lies in no sub-folder"):
+    with pytest.raises(UserError, match=r"top\.wav lies in no sub-folder"):
         WavFolder(path=str(tmp_path), task="classification").setup()
     silent = tmp_path / "silent"
     write(silent, {f"{part}/x.wav": np.zeros(100, np.int16) for part in ("train", "val", "test")})
-    with pytest.raises(Mistake, match="silent"):
+    with pytest.raises(UserError, match="silent"):
         WavFolder(path=str(silent)).setup()
 
 
@@ -168,7 +168,7 @@ def test_new_recordings_are_standardised_as_the_training_ones(tmp_path):
     expected = ((noise(9, 100) + 50)[20:30] - output.mean[0]) / output.scale[0]
     np.testing.assert_allclose(new.split[torch.tensor([0])].y[0, 0], expected, rtol=1e-5)
     write(tmp_path / "new", {"short.wav": noise(0, 10)})
-    with pytest.raises(Mistake, match=r"short\.wav has 10 samples"):
+    with pytest.raises(UserError, match=r"short\.wav has 10 samples"):
         data.new_data(str(tmp_path / "new"))
 
 

@@ -11,10 +11,12 @@ from src.explaining.measure import affordable, look_inside, reach, relative
 from src.figures.gradients import band
 from src.inside.gates import read_gates
 from src.inside.gradients import loss_gradients
-from src.recurrent import GRU, LSTM, Stack
+from src.recurrent import GRU, LSTM, StackedRNN
 from tests.exporting.tasks import make
 
-MIXED = partial(Stack, layers=[{"kind": "gru", "hidden_size": 4}, {"kind": "rnn", "hidden_size": 3}], batch_first=True)
+MIXED = partial(
+    StackedRNN, layers=[{"kind": "gru", "hidden_size": 4}, {"kind": "rnn", "hidden_size": 3}], batch_first=True
+)
 
 
 @pytest.fixture

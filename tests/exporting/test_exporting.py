@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.exporting import layers
 from src.exporting.check import TOLERANCE, check
 from src.exporting.model import to_onnx
-from src.recurrent import GRU, LSTM, RNN, Stack
+from src.recurrent import GRU, LSTM, RNN, StackedRNN
 from tests.exporting.tasks import TASKS, make
 
 MIXED = [{"kind": "lstm", "hidden_size": 4, "peepholes": True}, {"kind": "gru", "hidden_size": 6, "bias": "single"},
@@ -30,7 +30,7 @@ NETWORKS = {
     "lstm peepholes": partial(LSTM, hidden_size=5, peepholes=True, bidirectional=True),
     "lstm learned start": partial(LSTM, hidden_size=5, num_layers=2, bidirectional=True, learn_initial_state=True),
     "rnn": partial(RNN, hidden_size=5, bidirectional=True),
-    "mixed": partial(Stack, layers=MIXED, residual=True, learn_initial_state=True),
+    "mixed": partial(StackedRNN, layers=MIXED, residual=True, learn_initial_state=True),
 }
 
 
@@ -60,14 +60,14 @@ def test_every_network(name, state):
 def test_gates_in_another_order_are_seen(name, fault, monkeypatch):
     monkeypatch.setattr(layers, "ORDER", layers.ORDER | fault)
     task = make("last", partial(NETWORKS[name], batch_first=True))
-    with pytest.raises(Mistake, match="differs from the run"):
+    with pytest.raises(UserError, match="differs from the run"):
         check(to_onnx(task), task)
 
 
 def test_the_other_update_convention_is_seen(monkeypatch):
     monkeypatch.setattr(layers, "flip_update_gate", lambda parameters: parameters)
     task = make("last", partial(NETWORKS["gru that takes"], batch_first=True))
-    with pytest.raises(Mistake, match="differs from the run"):
+    with pytest.raises(UserError, match="differs from the run"):
         check(to_onnx(task), task)
 
 
@@ -77,7 +77,7 @@ def test_padding_read_as_input_is_seen():
     for node in model.graph.node:
         if node.op_type == "GRU":
             node.input[4] = ""  # without lengths
-    with pytest.raises(Mistake, match="differs from the run"):
+    with pytest.raises(UserError, match="differs from the run"):
         check(model, task)
 
 
@@ -128,12 +128,12 @@ class Mean(nn.Module):
     (partial(LSTM, hidden_size=5, zoneout=0.25), "model.zoneout=0.25"),
 ])  # fmt: skip
 def test_what_the_operators_cannot_express_is_refused(network, words):
-    with pytest.raises(Mistake, match=words):
+    with pytest.raises(UserError, match=words):
         to_onnx(make("last", partial(network, batch_first=True)))
 
 
 def test_networks_and_tasks_of_others_are_refused():
-    with pytest.raises(Mistake, match=r"Mean is no network of src\.recurrent"):
+    with pytest.raises(UserError, match=r"Mean is no network of src\.recurrent"):
         to_onnx(make("last", Mean))
 
     from src.tasks.base import Task
@@ -144,5 +144,5 @@ def test_networks_and_tasks_of_others_are_refused():
     task = Mine(
         description=TASKS["last"][1], network=partial(GRU, hidden_size=2, batch_first=True), optimizer=None, monitor=""
     )
-    with pytest.raises(Mistake, match=r"Mine is no task of src\.tasks"):
+    with pytest.raises(UserError, match=r"Mine is no task of src\.tasks"):
         to_onnx(task.eval())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from src.figures.forecast import Window, draw_forecast, draw_forecast_error
-from src.figures.gates import Column, draw_gates
+from src.figures.gate_maps import Column, draw_gates
 from src.figures.gradients import QUANTITIES, WHEN, band, draw_along_training, draw_gradients
 from src.figures.inputs import Shown
 from src.figures.palette import style, styles

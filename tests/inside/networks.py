@@ -4,7 +4,7 @@ from functools import partial
 
 import torch
 
-from src.recurrent import GRU, LSTM, RNN, Stack
+from src.recurrent import GRU, LSTM, RNN, StackedRNN
 
 NETWORKS = {
     "gru": partial(GRU, hidden_size=4),
@@ -15,7 +15,7 @@ NETWORKS = {
     "lstm": partial(LSTM, hidden_size=3, num_layers=2, residual=True),
     "lstm with peepholes": partial(LSTM, hidden_size=3, peepholes=True, learn_initial_state=True, zoneout=0.1),
     "rnn": partial(RNN, hidden_size=4),
-    "mixed": partial(Stack, layers=[{"kind": "lstm", "hidden_size": 3}, {"kind": "gru", "hidden_size": 4}]),
+    "mixed": partial(StackedRNN, layers=[{"kind": "lstm", "hidden_size": 3}, {"kind": "gru", "hidden_size": 4}]),
 }
 FORWARD = [name for name in NETWORKS if "both" not in name]
 

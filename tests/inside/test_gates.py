@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.inside.gates import Gates, difference, horizon, kept, read_gates, saturation
 from src.recurrent import GRU, LSTM
 from src.recurrent.backends.spec import CellSpec
@@ -49,7 +49,7 @@ def test_other_weights_than_the_networks_are_seen():
 
 
 def test_networks_of_others_are_refused():
-    with pytest.raises(Mistake, match="Linear is neither a network"):
+    with pytest.raises(UserError, match="Linear is neither a network"):
         read_gates(nn.Linear(3, 3), torch.zeros(1, 2, 3))
 
 

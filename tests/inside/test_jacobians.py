@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from src.inside.jacobians import jacobians, spectral_norm
-from src.inside.walk import walk
+from src.inside.unrolled import walk
 from src.recurrent.state import join_layers, split_layers
 from tests.inside.networks import NETWORKS, make, sequences
 

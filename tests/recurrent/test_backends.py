@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from src.recurrent import GRU, LSTM, RNN, Stack, map_state
+from src.recurrent import GRU, LSTM, RNN, StackedRNN, map_state
 from src.recurrent.backends.choose import BACKENDS, choose
 from src.recurrent.backends.spec import CallSpec
 
@@ -38,12 +38,12 @@ def test_pytorch_runs_the_rest(options):
 
 def test_layers_are_chosen_one_by_one():
     layers = [{"kind": "gru", "hidden_size": 4}, {"kind": "lstm", "hidden_size": 4, "layer_norm": True}]
-    network = Stack(3, layers)
+    network = StackedRNN(3, layers)
     names = network.resolved_backend("cpu", torch.float64).split("+")
     assert names[-1] == "reference"
     assert len(names) == 2
     with pytest.raises(ValueError, match="layer_norm"):
-        Stack(3, layers, backend="torch")
+        StackedRNN(3, layers, backend="torch")
 
 
 def test_auto_asks_the_readable_backend_last():

@@ -10,7 +10,7 @@ from src.recurrent import (
     GRU,
     LSTM,
     RNN,
-    Stack,
+    StackedRNN,
     count_multiply_adds,
     count_parameters,
     count_state,
@@ -39,7 +39,7 @@ I, H = 7, 5  # noqa: E741
             2 * (3 * H * (I + H + 1) + H) + 2 * (3 * H * (2 * H + H + 1) + H),
         ),
         (
-            Stack(I, [{"kind": "gru", "hidden_size": H}, {"kind": "rnn", "hidden_size": 3, "bias": "single"}]),
+            StackedRNN(I, [{"kind": "gru", "hidden_size": H}, {"kind": "rnn", "hidden_size": 3, "bias": "single"}]),
             3 * H * (I + H + 2) + 3 * (H + 3 + 1),
             3 * H * (I + H + 1) + H + 3 * (H + 3 + 1),
         ),
@@ -56,7 +56,7 @@ NETWORKS = [
     LSTM(I, H, 3, residual=True),
     LSTM(I, H, peepholes=True, bidirectional=True, layer_norm=True),
     RNN(I, [H, 3], 2),
-    Stack(I, [LAYERS["peepholes"], LAYERS["gru"], {"kind": "rnn", "hidden_size": 3}], learn_initial_state=True),
+    StackedRNN(I, [LAYERS["peepholes"], LAYERS["gru"], {"kind": "rnn", "hidden_size": 3}], learn_initial_state=True),
 ]
 
 

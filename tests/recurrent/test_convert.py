@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from src.recurrent import GRU, LSTM, RNN, Stack
+from src.recurrent import GRU, LSTM, RNN, StackedRNN
 from src.recurrent.backends.spec import CellParameters, CellSpec
 from src.recurrent.convert import assign, from_concatenated, from_twin, to_concatenated, to_twin
 from src.recurrent.parameters import collect
@@ -49,7 +49,7 @@ def test_the_other_update_convention_converts_both_ways():
         (GRU(3, 4, zoneout=0.1), "zoneout"),
         (GRU(3, 4, 2, residual=True), "residual"),
         (GRU(3, [4, 5], 2), "different kinds or widths"),
-        (Stack(3, [{"kind": "gru", "hidden_size": 4}, {"kind": "rnn", "hidden_size": 4}]), "different kinds"),
+        (StackedRNN(3, [{"kind": "gru", "hidden_size": 4}, {"kind": "rnn", "hidden_size": 4}]), "different kinds"),
         (GRU(3, 4, learn_initial_state=True), "learned initial state"),
     ],
 )

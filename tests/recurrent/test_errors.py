@@ -11,7 +11,7 @@ import torch
 from torch.nn.utils.rnn import pack_padded_sequence
 
 import src.recurrent
-from src.recurrent import GRU, LSTM, RNN, Stack
+from src.recurrent import GRU, LSTM, RNN, StackedRNN
 
 X = torch.zeros(4, 6, 3)
 
@@ -59,7 +59,7 @@ def test_impossible_arguments(make, options, message):
 )
 def test_impossible_layers(layers, message):
     with pytest.raises(ValueError, match=message):
-        Stack(3, layers)
+        StackedRNN(3, layers)
 
 
 @pytest.mark.parametrize("backend", ["torch", "reference"])

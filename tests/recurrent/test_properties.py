@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.recurrent import GRU, LSTM, RNN, Stack, last_valid, map_state, select_rows
+from src.recurrent import GRU, LSTM, RNN, StackedRNN, last_valid, map_state, select_rows
 
 CLOSE = {"atol": 1e-12, "rtol": 0}
 TIME = 6
@@ -19,7 +19,7 @@ KINDS = {
     "lstm, peepholes": lambda **o: LSTM(3, 4, peepholes=True, layer_norm=True, **o),
     "rnn": lambda **o: RNN(3, 4, num_layers=2, **o | {"residual": True}),
     "gru, torch, residual": lambda **o: GRU(3, 4, num_layers=3, **o | {"residual": True, "backend": "auto"}),
-    "mixed": lambda **o: Stack(3, [{"kind": "lstm", "hidden_size": 4}, {"kind": "gru", "hidden_size": 2}], **o),
+    "mixed": lambda **o: StackedRNN(3, [{"kind": "lstm", "hidden_size": 4}, {"kind": "gru", "hidden_size": 2}], **o),
 }
 kinds = st.sampled_from(sorted(KINDS))
 batches = st.lists(st.integers(1, TIME), min_size=1, max_size=4).map(torch.tensor)

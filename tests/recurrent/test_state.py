@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from src.recurrent import GRU, LSTM, RNN, Stack, detach_state, map_state, select_rows
+from src.recurrent import GRU, LSTM, RNN, StackedRNN, detach_state, map_state, select_rows
 
 MIXED = [{"kind": "lstm", "hidden_size": 4}, {"kind": "gru", "hidden_size": 4}, {"kind": "rnn", "hidden_size": 2}]
 
@@ -20,7 +20,7 @@ def shapes(state):
         (RNN(3, [4, 4], 2), (2, 7, 4)),
         (GRU(3, [4, 5], 2, bidirectional=True), ((2, 7, 4), (2, 7, 5))),
         (LSTM(3, [4, 5], 2), (((1, 7, 4), (1, 7, 4)), ((1, 7, 5), (1, 7, 5)))),
-        (Stack(3, MIXED), (((1, 7, 4), (1, 7, 4)), (1, 7, 4), (1, 7, 2))),
+        (StackedRNN(3, MIXED), (((1, 7, 4), (1, 7, 4)), (1, 7, 4), (1, 7, 2))),
     ],
 )
 def test_form(network, expected):

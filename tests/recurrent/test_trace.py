@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from src.recurrent import GRU, LSTM, RNN, GRUCell, Stack, map_state, trace_gates
+from src.recurrent import GRU, LSTM, RNN, GRUCell, StackedRNN, map_state, trace_gates
 
 CLOSE = {"atol": 1e-12, "rtol": 0}
 OPTIONS = {"batch_first": True, "dtype": torch.float64}
@@ -14,7 +14,7 @@ NETWORKS = {
     "lstm": lambda: LSTM(3, 4, 3, residual=True, bidirectional=True, peepholes=True, **OPTIONS),
     "zoneout": lambda: LSTM(3, 4, 2, zoneout=0.2, layer_norm=True, recurrent_dropout=0.2, **OPTIONS),
     "rnn": lambda: RNN(3, 4, learn_initial_state=True, **OPTIONS),
-    "mixed": lambda: Stack(3, [{"kind": "lstm", "hidden_size": 4}, {"kind": "gru", "hidden_size": 2}], **OPTIONS),
+    "mixed": lambda: StackedRNN(3, [{"kind": "lstm", "hidden_size": 4}, {"kind": "gru", "hidden_size": 2}], **OPTIONS),
 }
 
 

@@ -9,7 +9,8 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import DictConfig
 
-from src.config import CONF, plain
+from src.config.instantiate import plain
+from src.config.places import CONF
 from src.runs.identity import identity, planned_identity
 from src.studies.jobs import Jobs
 from src.studies.plan import read_plan

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from src.runs.identity import INDIFFERENT, identity, without
+from src.runs.identity import IGNORED_KEYS, identity, without
 
 CONFIG: dict[str, Any] = {
     "seed": 0,
@@ -59,5 +59,5 @@ def test_of_a_width_and_a_budget_the_one_that_does_not_count_is_left_out() -> No
 
 
 def test_without_leaves_the_original_as_it_was() -> None:
-    assert without(CONFIG, INDIFFERENT)["data"] == {"name": "JapaneseVowels", "batch_size": 16}
+    assert without(CONFIG, IGNORED_KEYS)["data"] == {"name": "JapaneseVowels", "batch_size": 16}
     assert CONFIG["data"]["data_dir"] == "here"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.runs.record import STALE, RunRecord, find_runs, read_record, read_sequences
 
 
@@ -33,7 +33,7 @@ def test_a_run_from_begin_to_end(tmp_path: Path) -> None:
 
 def test_two_processes_cannot_work_in_one_directory(tmp_path: Path) -> None:
     record = begun(tmp_path)
-    with pytest.raises(Mistake, match="Another process is at work"):
+    with pytest.raises(UserError, match="Another process is at work"):
         begun(tmp_path)
     record.end("finished")
     again = begun(tmp_path)
@@ -80,7 +80,7 @@ def test_numbers_that_json_has_not_are_written_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["{torn", "[]", '{"schema": 99}', '{"status": "finished"}'])
 def test_what_is_no_record_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text(text)
-    with pytest.raises(Mistake, match=r"result\.json"):
+    with pytest.raises(UserError, match=r"result\.json"):
         read_record(tmp_path)
 
 

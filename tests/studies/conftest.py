@@ -52,7 +52,9 @@ class FakeLauncher:
         if isinstance(value, type):
             raise value
         record = RunRecord(Path(settings["hydra.sweep.dir"]) / settings["hydra.sweep.subdir"])
-        record.begin({"part": settings["part"]}, once=True, part=settings["part"], seed=settings["seed"])
+        record.begin(
+            {"study_job": settings["study_job"]}, once=True, study_job=settings["study_job"], seed=settings["seed"]
+        )
         if value is None:
             record.end("failed", "it broke")
             return "it broke"
@@ -64,7 +66,7 @@ class FakeLauncher:
         return None
 
     def phases(self) -> list[str]:
-        return [settings["part"]["phase"] for settings in self.launched]
+        return [settings["study_job"]["phase"] for settings in self.launched]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ PROBE = """
 import json, os, sys
 from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
-from src.config import command
+from src.config.shell import command
 
 def probe(cfg):
     if cfg.seed == 9:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from src.config import CONF
+from src.config.places import CONF
 
 ROOT = CONF.parent
 PLAN = """# @package _global_
@@ -161,7 +161,7 @@ def test_a_job_that_breaks_ends_neither_the_others_nor_silently(place: Path, pla
     records = {path.parent: json.loads(path.read_text()) for path in place.rglob("result.json")}
     assert sorted(record["status"] for record in records.values()) == ["failed", "failed", "finished", "finished"]
     failed = next(directory for directory, record in records.items() if record["status"] == "failed")
-    assert "Mistake" in (failed / "traceback.txt").read_text()
+    assert "UserError" in (failed / "traceback.txt").read_text()
     code, out, err = finish(start(place, places, "study=quick", module="src.status"))
     assert code == 0, err
     assert "quick: 2 of 4 runs" in out

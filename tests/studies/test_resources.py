@@ -9,7 +9,8 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
-from src.config import CONF, Mistake, register_resolvers
+from src.config.errors import UserError
+from src.config.places import CONF, register_resolvers
 from src.studies import resources
 from src.studies.resources import (
     gpus_in,
@@ -97,19 +98,19 @@ def test_what_a_node_can_hold_passes(changes: dict[str, Any]) -> None:
     ],
 )  # fmt: skip
 def test_what_no_node_can_hold_is_refused(changes: dict[str, Any], words: str) -> None:
-    with pytest.raises(Mistake, match=words):
+    with pytest.raises(UserError, match=words):
         refuse_on_slurm(slurm_request(**changes), NODES)
 
 
 def test_a_cluster_without_a_default_partition() -> None:
-    with pytest.raises(Mistake, match=r"no default partition: .* gpu, long"):
+    with pytest.raises(UserError, match=r"no default partition: .* gpu, long"):
         refuse_on_slurm(slurm_request(), NODES[1:])
 
 
 def test_slurm_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Mistake, match="has no sbatch"):
+    with pytest.raises(UserError, match="has no sbatch"):
         refuse_what_cannot_be_met(launcher("slurm"))
 
 
@@ -118,14 +119,14 @@ def test_slurm_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Mistake, match="Slurm does not answer: no controller"):
+    with pytest.raises(UserError, match="Slurm does not answer: no controller"):
         refuse_what_cannot_be_met(launcher("slurm"))
 
 
 @pytest.mark.parametrize(("name", "package"), [("local", "joblib"), ("slurm", "submitit"), ("ray", "ray")])
 def test_a_package_that_is_not_installed(name: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resources, "find_spec", lambda _: None)
-    with pytest.raises(Mistake, match=rf"hydra-{package}-launcher, which is not installed: pip install .*\[{name}\]"):
+    with pytest.raises(UserError, match=rf"hydra-{package}-launcher, which is not installed: pip install .*\[{name}\]"):
         refuse_what_cannot_be_met(launcher(name))
 
 
@@ -155,5 +156,5 @@ def test_what_a_ray_node_can_hold_passes(remote: dict[str, Any]) -> None:
     ],
 )  # fmt: skip
 def test_what_no_ray_node_can_hold_is_refused(remote: dict[str, Any], words: str) -> None:
-    with pytest.raises(Mistake, match=words):
+    with pytest.raises(UserError, match=words):
         refuse_on_ray(remote, [GPUS, {"CPU": 64.0}])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.runs.record import RunRecord, read_record
 from src.studies.progress import Reader
 from src.studies.remarks import remarks
@@ -37,7 +37,7 @@ def test_trials_repeats_choice_and_pairs(make_study: Make) -> None:
     study = make_study(launcher)
     final = run_study(study)
     assert launcher.phases() == ["trial"] * 12 + ["repeat"] * 8 + ["final"] * 6
-    trials = [s for s in launcher.launched if s["part"]["phase"] == "trial"]
+    trials = [s for s in launcher.launched if s["study_job"]["phase"] == "trial"]
     draws = {m: [s["optimizer.lr"] for s in trials if s["model"] == m] for m in ("gru", "lstm")}
     assert draws["gru"] == draws["lstm"]
     assert len(set(draws["gru"])) == 6
@@ -50,11 +50,12 @@ def test_trials_repeats_choice_and_pairs(make_study: Make) -> None:
     # Trials leave the test set alone, and share no seed with the final runs, whose seeds are the pairs.
     assert [s["test"] for s in launcher.launched] == [False] * 20 + [True] * 6
     seeds = {
-        phase: {s["seed"] for s in launcher.launched if s["part"]["phase"] == phase} for phase in ("trial", "repeat")
+        phase: {s["seed"] for s in launcher.launched if s["study_job"]["phase"] == phase}
+        for phase in ("trial", "repeat")
     }
     assert seeds == {"trial": {1000}, "repeat": {1001, 1002}}
     assert [(job.model, job.seed) for job in final] == [(m, s) for s in range(3) for m in ("gru", "lstm")]
-    assert len({s["part"]["id"] for s in launcher.launched}) == 26
+    assert len({s["study_job"]["id"] for s in launcher.launched}) == 26
     assert launcher.launched[0]["ckpt"] == "auto"
 
 
@@ -90,7 +91,7 @@ def test_stopped_anywhere_it_goes_on_and_repeats_nothing(make_study: Make, stop:
         run_study(make_study(first))
     second = FakeLauncher(curve)
     run_study(make_study(second))
-    done = [s["part"]["id"] for s in first.launched[:-1]] + [s["part"]["id"] for s in second.launched]
+    done = [s["study_job"]["id"] for s in first.launched[:-1]] + [s["study_job"]["id"] for s in second.launched]
     assert len(done) == len(set(done)) == 26
 
 
@@ -100,14 +101,14 @@ def test_a_failed_run_is_tried_once_more_and_then_listed(make_study: Make) -> No
     launcher = FakeLauncher(broken)
     with pytest.raises(Broken, match=r"1 runs of the study failed.*it broke.*tries them again") as caught:
         run_study(make_study(launcher))
-    failed = [s["part"]["id"] for s in launcher.launched if (s["model"], s["seed"]) == ("lstm", 1)]
+    failed = [s["study_job"]["id"] for s in launcher.launched if (s["model"], s["seed"]) == ("lstm", 1)]
     assert len(failed) == 2
     assert failed[0] in str(caught.value)
     assert launcher.phases().count("final") == 7  # the others went on
     again = FakeLauncher(broken)
     with pytest.raises(Broken):
         run_study(make_study(again))
-    assert [s["part"]["id"] for s in again.launched] == failed[:1]
+    assert [s["study_job"]["id"] for s in again.launched] == failed[:1]
     run_study(make_study(FakeLauncher(good)))
 
 
@@ -140,7 +141,9 @@ def test_a_choice_at_the_edge_extends_the_range_for_all_models(make_study: Make)
     for extension in made:
         for lr in extension["draws"]:
             assert extension["from"][1] <= lr <= extension["to"][1]
-            tried = [s["model"] for s in launcher.launched if s["optimizer.lr"] == lr and s["part"]["phase"] == "trial"]
+            tried = [
+                s["model"] for s in launcher.launched if s["optimizer.lr"] == lr and s["study_job"]["phase"] == "trial"
+            ]
             assert tried == ["gru", "lstm"]
     # Interrupted after its extensions, the study knows them.
     again = FakeLauncher(curve)
@@ -174,7 +177,7 @@ def test_a_run_that_another_process_is_at_is_waited_for(make_study: Make) -> Non
     study = make_study(launcher, tuning=None)
     job = study.jobs.job("final", "gru", "ucr", "main", 0, {})
     other = RunRecord(study.directory / job.id)
-    other.begin({}, part={"id": job.id})
+    other.begin({}, study_job={"id": job.id})
     with open(other.directory / ".lock") as lock, pytest.raises(OSError, match="unavailable"):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -189,7 +192,7 @@ def test_a_run_that_another_process_is_at_is_waited_for(make_study: Make) -> Non
     final = run_study(study)
     thread.join()
     assert job.id in [j.id for j in final]
-    assert job.id not in [s["part"]["id"] for s in launcher.launched]
+    assert job.id not in [s["study_job"]["id"] for s in launcher.launched]
     assert len(launcher.launched) == 5
 
 
@@ -200,7 +203,7 @@ def test_the_plan_is_registered_before_the_first_final_run_and_its_changes_are_k
     def value(settings: dict[str, Any]) -> float:
         content = read_study(directory[0])
         assert content is not None
-        seen.append((settings["part"]["phase"], content["registered"]))
+        seen.append((settings["study_job"]["phase"], content["registered"]))
         return 1.0 + settings["optimizer.lr"]
 
     study = make_study(FakeLauncher(value), tuning={**PLAN["tuning"], "extensions": 0})
@@ -226,7 +229,7 @@ def test_a_piece_is_the_same_study(make_study: Make) -> None:
     assert len(run_study(whole)) == 12
     launcher = whole.launch
     assert isinstance(launcher, FakeLauncher)
-    assert {s["part"]["arm"] for s in launcher.launched} == {"main"}
+    assert {s["study_job"]["arm"] for s in launcher.launched} == {"main"}
 
 
 def test_a_bidirectional_network_is_left_out_where_the_future_is_the_answer(make_study: Make, tmp_path: Path) -> None:
@@ -268,5 +271,5 @@ def test_a_study_json_of_something_else_is_refused(make_study: Make, tmp_path: P
     folder = tmp_path / "runs" / "tiny"
     folder.mkdir(parents=True)
     (folder / "study.json").write_text(json.dumps({"schema": 99}))
-    with pytest.raises(Mistake, match=r"study\.json is not a study\.json of schema 1"):
+    with pytest.raises(UserError, match=r"study\.json is not a study\.json of schema 1"):
         make_study(FakeLauncher(lambda s: 1.0))

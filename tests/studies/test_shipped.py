@@ -9,7 +9,10 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import DictConfig
 
-from src.config import CONF, Mistake, check, find_class
+from src.config.errors import UserError
+from src.config.instantiate import find_class
+from src.config.places import CONF
+from src.config.rules import check
 from src.studies.jobs import Jobs
 from src.studies.plan import combinations, first_values, read_plan
 
@@ -36,7 +39,7 @@ def test_a_study_is_a_plan_whose_jobs_compose(file: Path, compose: Callable[...,
     with initialize_config_dir(str(CONF), version_base="1.3"):
         master: Any = hydra_compose("train", overrides=[f"experiments={file.stem}"], return_hydra_config=True)
     assert master.hydra.sweeper._target_ == "hydra_plugins.study_sweeper.StudySweeper"
-    with pytest.raises(Mistake, match=f"python -m src.train -m experiments={file.stem}"):
+    with pytest.raises(UserError, match=f"python -m src.train -m experiments={file.stem}"):
         check(master)
     plan = read_plan(master.study)
     assert plan.name == file.stem

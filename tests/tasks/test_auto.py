@@ -1,6 +1,5 @@
 """task=auto: the task that the data call for, with the defaults that its own config has."""
 
-import importlib
 import inspect
 from functools import partial
 
@@ -8,7 +7,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from src.config import CONF
+import src.tasks
+from src.config.places import CONF
 from src.data.describe import Bits, Classes, Description, Features, Horizon, Tokens, Values
 from src.recurrent import GRU
 from src.tasks.auto import called_for, for_data
@@ -33,14 +33,13 @@ def test_auto_builds_what_the_named_task_would(name):
     keywords = {"description": CALLS[name], "network": partial(GRU, hidden_size=4, batch_first=True), "optimizer": None}
     torch.manual_seed(0)
     built = for_data(**keywords, **base)
-    module, _, kind = called_for(CALLS[name]).partition(".")
-    kind = getattr(importlib.import_module(f"src.tasks.{module}"), kind)
+    kind = getattr(src.tasks, called_for(CALLS[name]))
     assert type(built) is kind
     defaults = {k: p.default for k, p in inspect.signature(kind.__init__).parameters.items() if k in node}
     assert defaults == node, "the class's defaults are those of its config"
 
 
 def test_per_step_values_that_do_not_look_ahead_are_a_waveform_and_others_regression():
-    assert called_for(Description(X, Values(1), True, True, causal=False)) == "regression.SequenceRegression"
-    assert called_for(Description(X, Values(1), True, True, causal=True)) == "waveform.Waveform"
-    assert called_for(Description(Tokens(5), AB, True, True, causal=False)) == "per_step.PerStepClassification"
+    assert called_for(Description(X, Values(1), True, True, causal=False)) == "SequenceRegression"
+    assert called_for(Description(X, Values(1), True, True, causal=True)) == "Waveform"
+    assert called_for(Description(Tokens(5), AB, True, True, causal=False)) == "PerStepClassification"

@@ -10,7 +10,8 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from src.config import Mistake, check
+from src.config.errors import UserError
+from src.config.rules import check
 from src.data.describe import Bits, Classes, Description, Features, Tokens, Values
 from src.tasks.base import Task
 from src.tasks.budget import KEYS, Budget, solve, without_budget
@@ -90,7 +91,7 @@ def test_the_width_is_that_of_brute_force_over_closed_forms(model: str, compose:
             sizes[width] = {**forms, "total": forms["recurrent"] + head}[of]
         nearest = min(sizes, key=lambda width: abs(sizes[width] - wanted))
         if abs(sizes[nearest] / wanted - 1) > 1:
-            with pytest.raises(Mistake, match="within 100 %: hidden_size=1 has"):
+            with pytest.raises(UserError, match="within 100 %: hidden_size=1 has"):
                 solved(SequenceClassification, description, node)
             continue
         task, budget = solved(SequenceClassification, description, node)
@@ -131,7 +132,7 @@ def test_the_backend_asked_for_is_the_one_built(compose: Compose) -> None:
 def refused(compose: Compose, *options: str, description: Description = DIGITS) -> str:
     cfg = compose(*options)
     check(cfg)
-    with pytest.raises(Mistake) as said:
+    with pytest.raises(UserError) as said:
         solved(SequenceClassification, description, cfg.model)
     return str(said.value)
 
@@ -151,7 +152,7 @@ def test_a_list_of_widths_is_refused(compose: Compose) -> None:
 
 
 def test_a_network_without_a_single_width_is_refused(compose: Compose) -> None:
-    assert "solves hidden_size, which src.recurrent.Stack does not have" in refused(
+    assert "solves hidden_size, which src.recurrent.StackedRNN does not have" in refused(
         compose, "model=keras_mixed", "model.budget=900"
     )
 
@@ -160,7 +161,7 @@ def test_a_network_without_a_single_width_is_refused(compose: Compose) -> None:
     "option", ["model.budget=0", "model.budget=1.5", "model.budget_of=all", "model.budget_tolerance=-1"]
 )
 def test_impossible_values_are_refused_before_anything_is_read(option: str, compose: Compose) -> None:
-    with pytest.raises(Mistake, match=option):
+    with pytest.raises(UserError, match=option):
         check(compose(option))
 
 
@@ -180,9 +181,9 @@ def theirs(**keys: Any) -> DictConfig:
 def test_a_network_of_the_users_own() -> None:
     _, budget = solved(SequenceClassification, MUSIC_CLASSES, theirs(budget=890))
     assert (budget.hidden_size, budget.actual) == (10, 890)
-    with pytest.raises(Mistake, match="budget_of=state cannot be counted for Theirs"):
+    with pytest.raises(UserError, match="budget_of=state cannot be counted for Theirs"):
         solved(SequenceClassification, MUSIC_CLASSES, theirs(budget_of="state"))
-    with pytest.raises(Mistake, match=r"model\.budget=200 is out of reach of .*even a width of"):
+    with pytest.raises(UserError, match=r"model\.budget=200 is out of reach of .*even a width of"):
         solved(SequenceClassification, MUSIC_CLASSES, theirs(fixed=True))
 
 

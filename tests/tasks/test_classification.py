@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from omegaconf import DictConfig
 
-from src.config import Mistake, instantiate
+from src.config.errors import UserError
+from src.config.instantiate import instantiate
 from src.data.batches import Batch, FlatSplit
 from src.data.describe import Classes, Description, Features, Tokens
 from src.recurrent import GRU
@@ -85,7 +86,7 @@ def test_class_weights_weigh_the_training_loss_only() -> None:
 
 def test_a_bidirectional_network_is_refused_where_it_would_read_the_answer() -> None:
     causal = Description(Features(3), Classes(("a", "b", "c")), per_step=False, varying_length=True, causal=True)
-    with pytest.raises(Mistake, match="its backward direction would read the answer"):
+    with pytest.raises(UserError, match="its backward direction would read the answer"):
         classifier(causal, bidirectional=True)
     assert classifier(causal)
 
@@ -98,7 +99,7 @@ def test_a_bidirectional_network_is_refused_where_it_would_read_the_answer() -> 
     ],
 )
 def test_impossible_options_are_refused(keywords: dict[str, Any], words: str) -> None:
-    with pytest.raises(Mistake, match=words):
+    with pytest.raises(UserError, match=words):
         classifier(**keywords)
 
 
@@ -106,7 +107,7 @@ def test_data_without_classes_are_refused() -> None:
     from src.data.describe import Bits
 
     music = Description(Features(3), Bits(3), per_step=True, varying_length=True, causal=True)
-    with pytest.raises(Mistake, match="one class for each sequence"):
+    with pytest.raises(UserError, match="one class for each sequence"):
         classifier(music)
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Classes, Description, Features, Horizon
 from src.data.module import SequenceData
@@ -177,14 +177,14 @@ def test_a_bidirectional_network_reads_windows_but_is_refused_where_it_would_rea
         return GRU(input_size, 5, batch_first=True, bidirectional=True)
 
     keywords = {"description": data.description, "network": network, "optimizer": None, "monitor": "val/loss"}
-    with pytest.raises(Mistake, match="bidirectional"):
+    with pytest.raises(UserError, match="bidirectional"):
         Forecasting(strategy="recursive", **keywords)
     module = Forecasting(strategy="direct", **keywords)
     assert not module.description.causal
     nn.init.normal_(module.head.weight)
     x = data.splits["test"][torch.tensor([0])].x
     assert module.predict_future(x, HORIZON).shape == (1, HORIZON, 3)
-    with pytest.raises(Mistake, match="no state that could be carried"):
+    with pytest.raises(UserError, match="no state that could be carried"):
         module.predict_future(x, HORIZON + 1)
 
 
@@ -210,15 +210,15 @@ def test_the_state_of_an_lstm_is_carried_too():
 
 def test_what_makes_no_sense_is_refused():
     part = Walk("ab").description
-    with pytest.raises(Mistake, match="feeds forecasts back"):
+    with pytest.raises(UserError, match="feeds forecasts back"):
         task(Forecasting, part, strategy="recursive")
-    with pytest.raises(Mistake, match="other columns are read"):
+    with pytest.raises(UserError, match="other columns are read"):
         task(Forecasting, part).predict_future(torch.zeros(1, LOOKBACK, 3), HORIZON + 1)
-    with pytest.raises(Mistake, match="must be one of direct, recursive"):
+    with pytest.raises(UserError, match="must be one of direct, recursive"):
         task(Forecasting, part, strategy="both")
-    with pytest.raises(Mistake, match="steps_ahead=0"):
+    with pytest.raises(UserError, match="steps_ahead=0"):
         task(Forecasting, part).predict_future(torch.zeros(1, LOOKBACK, 3), 0)
-    with pytest.raises(Mistake, match="task=forecasting needs"):
+    with pytest.raises(UserError, match="task=forecasting needs"):
         task(Forecasting, Description(Features(3), Classes(("a", "b")), False, False, causal=False))
 
 

@@ -8,10 +8,10 @@ import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Classes, Description, Features, Tokens
-from src.data.text import Text
+from src.data.own.text import Text
 from src.recurrent import GRU
 from src.tasks.auto import called_for
 from src.tasks.language_model import LanguageModel
@@ -62,7 +62,7 @@ def test_the_pooled_figures_are_those_of_a_plain_loop_whatever_the_batches(folde
 
 def test_words_have_no_bits_per_character(folder):
     data = Text(path=str(folder), level="word", chunk=5)
-    with pytest.raises(Mistake, match="1 words"):
+    with pytest.raises(UserError, match="1 words"):
         _ = data.description
     for file in folder.glob("*.txt"):
         file.write_text("to be or not to be")
@@ -88,16 +88,16 @@ def test_padding_is_never_counted():
     [(Features(3), Classes(("a", "b")), True), (Tokens(3), Classes(("a", "b")), False)],
 )
 def test_other_data_are_refused(input, output, per_step):
-    with pytest.raises(Mistake, match="needs tokens with a next token"):
+    with pytest.raises(UserError, match="needs tokens with a next token"):
         make(Description(input, output, per_step, varying_length=False, causal=True))
 
 
 def test_a_network_that_looks_ahead_is_refused():
     description = Description(Tokens(3), Classes(tuple("abc")), per_step=True, varying_length=True, causal=True)
-    with pytest.raises(Mistake, match="bidirectional"):
+    with pytest.raises(UserError, match="bidirectional"):
         make(description, bidirectional=True)
 
 
 def test_task_auto_finds_it():
     description = Description(Tokens(3), Classes(tuple("abc")), per_step=True, varying_length=True, causal=True)
-    assert called_for(description) == "language_model.LanguageModel"
+    assert called_for(description) == "LanguageModel"

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.batches import FlatSplit
 from src.data.describe import Bits, Classes, Description, Features
 from src.recurrent import GRU
@@ -130,11 +130,11 @@ def test_training_learns_a_pattern():
 
 def test_what_cannot_be_is_refused():
     classes = Description(Features(3), Classes(("a", "b")), per_step=False, varying_length=True, causal=False)
-    with pytest.raises(Mistake, match="task=music"):
+    with pytest.raises(UserError, match="task=music"):
         task(PolyphonicMusic, classes)
-    with pytest.raises(Mistake, match="per_sequence"):
+    with pytest.raises(UserError, match="per_sequence"):
         task(PolyphonicMusic, MUSIC, reduction="mean")
-    with pytest.raises(Mistake, match="bidirectional"):
+    with pytest.raises(UserError, match="bidirectional"):
         PolyphonicMusic(
             description=MUSIC,
             network=lambda input_size: GRU(input_size, 4, batch_first=True, bidirectional=True),

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.batches import FlatSplit
 from src.data.describe import Bits, Classes, Description, Features
 from src.tasks.per_step import PerStepClassification
@@ -60,7 +60,7 @@ def test_a_step_without_a_label_is_not_counted(sequences):
 
 
 def test_data_of_another_kind_are_refused():
-    with pytest.raises(Mistake, match="task=per_step"):
+    with pytest.raises(UserError, match="task=per_step"):
         task(PerStepClassification, Description(Features(3), Bits(3), True, True, True))
-    with pytest.raises(Mistake, match="task=per_step"):
+    with pytest.raises(UserError, match="task=per_step"):
         task(PerStepClassification, Description(Features(3), Classes(("a", "b")), False, True, False))

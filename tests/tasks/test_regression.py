@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.batches import FlatSplit
 from src.data.describe import Classes, Description, Features, Horizon, Values
 from src.tasks.regression import SequenceRegression
@@ -82,7 +82,7 @@ def test_data_of_another_kind_are_refused():
         Description(Features(3), Values(1), True, True, causal=True),
         Description(Features(3), Horizon(1, steps=4), False, True, False),
     ):
-        with pytest.raises(Mistake, match="task=regression"):
+        with pytest.raises(UserError, match="task=regression"):
             task(SequenceRegression, description)
-    with pytest.raises(Mistake, match=r"task\.pooling"):
+    with pytest.raises(UserError, match=r"task\.pooling"):
         task(SequenceRegression, describe(Values(1)), pooling="first")

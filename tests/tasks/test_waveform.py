@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Classes, Description, Features, Values
 from src.recurrent import GRU
@@ -120,14 +120,14 @@ def test_it_learns_a_constant():
     ],
 )
 def test_other_data_are_refused(description):
-    with pytest.raises(Mistake, match="needs data with the next samples"):
+    with pytest.raises(UserError, match="needs data with the next samples"):
         make(description)
 
 
 def test_no_gaussian_is_too_few():
-    with pytest.raises(Mistake, match=r"task\.mixtures=0"):
+    with pytest.raises(UserError, match=r"task\.mixtures=0"):
         make(mixtures=0)
 
 
 def test_task_auto_finds_it():
-    assert called_for(SOUND) == "waveform.Waveform"
+    assert called_for(SOUND) == "Waveform"

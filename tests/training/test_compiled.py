@@ -10,7 +10,8 @@ import pytest
 import torch
 from omegaconf import DictConfig
 
-from src.config import Mistake, check
+from src.config.errors import UserError
+from src.config.rules import check
 from src.data.batches import Batch
 from src.data.describe import Description, Features, Values
 from src.recurrent import GRU
@@ -95,7 +96,7 @@ def test_a_run_is_on_record_as_compiled_and_loads_without_it(
 
 
 def test_what_cannot_be_is_refused(quick: Callable[..., DictConfig]) -> None:
-    with pytest.raises(Mistake, match="compile=False is impossible: it must be one of None, True"):
+    with pytest.raises(UserError, match="compile=False is impossible: it must be one of None, True"):
         check(quick("compile=false"))
-    with pytest.raises(Mistake, match="compile=true is for GPUs"):
+    with pytest.raises(UserError, match="compile=true is for GPUs"):
         train(quick("compile=true"))

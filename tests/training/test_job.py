@@ -7,13 +7,13 @@ import pytest
 from omegaconf import DictConfig
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.tasks.build import build
 from src.train import train
 from src.training.job import Job, settled
 
 Compose = Callable[..., DictConfig]
-PART = "part={study:s,phase:trial,model:gru,data:ucr,arm:main,id:'0123456789abcdef'}"
+PART = "study_job={study:s,phase:trial,model:gru,data:ucr,arm:main,id:'0123456789abcdef'}"
 
 
 def test_a_further_process_goes_on_from_the_same_checkpoint(
@@ -39,7 +39,7 @@ def followed(cfg: DictConfig, monkeypatch: pytest.MonkeyPatch) -> str | None:
 
 def test_tasks_of_slurm_cannot_look_for_a_run(quick: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
-    with pytest.raises(Mistake, match="give ckpt=PATH"):
+    with pytest.raises(UserError, match="give ckpt=PATH"):
         Job(quick("ckpt=auto"))
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
     Job(quick("ckpt=auto"))

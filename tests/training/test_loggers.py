@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.runs.metrics_file import last_row, read_metrics
 from src.training.loggers import MetricsCSV
 
@@ -97,7 +97,7 @@ def test_a_torn_last_line_is_left_out_and_the_file_goes_on_after_it(tmp_path: Pa
 
 def test_a_broken_line_inside_is_a_mistake_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").write_text("step,epoch,seconds,x\n0,0,0.5,1.0\n1,0\n2,0,0.7,1.0\n")
-    with pytest.raises(Mistake, match="line 3: expected 4"):
+    with pytest.raises(UserError, match="line 3: expected 4"):
         read_metrics(tmp_path / "metrics.csv")
 
 
@@ -119,9 +119,9 @@ def test_two_writers_one_after_the_other(tmp_path: Path) -> None:
 def test_steps_run_forward_and_columns_of_ours_are_not_metrics(tmp_path: Path) -> None:
     csv = MetricsCSV(tmp_path)
     csv.log_metrics({"x": 1.0}, 5)
-    with pytest.raises(Mistake, match=r"step 3 came after step 5 \(with val/loss\)"):
+    with pytest.raises(UserError, match=r"step 3 came after step 5 \(with val/loss\)"):
         csv.log_metrics({"val/loss": 1.0}, 3)
-    with pytest.raises(Mistake, match="'seconds'"):
+    with pytest.raises(UserError, match="'seconds'"):
         csv.log_metrics({"seconds": 1.0}, 6)
     assert [row["step"] for row in csv.rows] == [5]
 

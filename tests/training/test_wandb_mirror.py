@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.training.loggers import MetricsCSV
 from src.training.wandb_folders import offline_folders, sync_command, sync_folders
 from src.training.wandb_mirror import WandbMirror
@@ -169,9 +169,9 @@ def test_media_go_with_the_row_of_their_step(tmp_path: Path, server: WandbServer
 
 def test_numbers_past_the_csv_are_a_mistake(tmp_path: Path, no_wandb_account: Any) -> None:
     job = Job(tmp_path, mode="disabled").train(0)
-    with pytest.raises(Mistake, match="no row for step 7"):
+    with pytest.raises(UserError, match="no row for step 7"):
         job.mirror.log_metrics({"train/loss": 1.0}, 7)
-    with pytest.raises(Mistake, match="'nowhere'; expected one of auto"):
+    with pytest.raises(UserError, match="'nowhere'; expected one of auto"):
         WandbMirror(tmp_path, "bench", "run1", mode="nowhere")
 
 

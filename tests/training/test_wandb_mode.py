@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from src.config import Mistake
+from src.config.errors import UserError
 from src.training.wandb_mode import choose_mode, require_login
 from tests.standin.wandb_server import KEY, WandbServer
 
@@ -29,7 +29,7 @@ def test_without_a_key_offline_and_no_prompt(server: WandbServer, no_wandb_accou
     no_wandb_account.delenv("WANDB_API_KEY")
     no_wandb_account.setattr("sys.stdin", None)  # a prompt would fail
     assert choose_mode() == ("offline", "not logged in: `wandb login` or WANDB_API_KEY")
-    with pytest.raises(Mistake, match="without a login"):
+    with pytest.raises(UserError, match="without a login"):
         require_login()
 
 
@@ -75,5 +75,5 @@ def test_wandb_mode_is_respected(no_wandb_account: pytest.MonkeyPatch, asked: st
 
 def test_wandb_mode_online_without_a_key_is_a_mistake(no_wandb_account: pytest.MonkeyPatch) -> None:
     no_wandb_account.setenv("WANDB_MODE", "online")
-    with pytest.raises(Mistake, match="without a login"):
+    with pytest.raises(UserError, match="without a login"):
         choose_mode()

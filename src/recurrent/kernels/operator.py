@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .call import CHUNK_ROWS, SAVED, call_kernels
-from .memory import Pool
+from .workspace import Pool
 
 pool = Pool()
 MaybeTensor = Tensor | None

@@ -4,7 +4,7 @@ import gc
 
 import torch
 
-from src.recurrent.kernels.memory import SMALLEST, Pool
+from src.recurrent.kernels.workspace import SMALLEST, Pool
 
 
 def test_a_block_is_lent_again_only_when_its_tensor_is_gone() -> None:

@@ -1,0 +1,166 @@
+"""The whole measurement: contenders built and warmed up, rounds planned and run, everything in one plain result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+
+from benchmarks.contenders import CELLS, Case, Contender, Refused, contender, operations, twins
+from benchmarks.peak_memory import MemoryServer
+from benchmarks.peers import peer
+from benchmarks.settings import Settings
+from benchmarks.statistics import median_interval, noise, ratios
+from src.measuring.clock import Timing, clock, plan_rounds, repeats_for, run_rounds, sgemm_gflops, warm_up
+from src.runs.machine import MachineLoad
+
+Show = Callable[[str, float], None]  # what is being done, and the share that is done
+
+
+def measure(settings: Settings, show: Show = lambda what, share: None) -> dict[str, Any]:
+    """Time everything that the settings ask for.
+
+    Args:
+        settings: what to measure.
+        show: called again and again with what is being done and the share that is done.
+
+    Returns:
+        ``cases``, ``sgemm_gflops`` by number of threads, ``clock``, ``notes``; see ``benchmarks.results``.
+    """
+    device = torch.device(settings.device)
+    if device.type == "cuda":  # TF32 would compare a rounder arithmetic with float32
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    counts = sorted({case.threads for case in settings.cases})
+    peak = {n: sgemm_gflops(n, device) for n in counts}
+    lined_up = []
+    for number, case in enumerate(settings.cases):
+        show(f"warming up {case}", 0.1 * number / len(settings.cases))
+        lined_up.append(line_up(settings, case, device))
+    rounds = plan_rounds([cost for _, _, _, cost in lined_up], settings.rounds, settings.seconds)
+    notes = over_budget([cost for _, _, _, cost in lined_up], settings)
+    whole = sum(n * cost for n, (_, _, _, cost) in zip(rounds, lined_up, strict=True)) or 1.0
+
+    cases, done = [], 0.0
+    with ExitStack() as stack:
+        memory = stack.enter_context(MemoryServer()) if settings.memory else None
+        for case, number, (contenders, repeats, skipped, cost) in zip(settings.cases, rounds, lined_up, strict=True):
+            torch.set_num_threads(case.threads)
+
+            def tick(what: str = str(case), cost: float = cost) -> None:
+                nonlocal done
+                done += cost
+                show(what, 0.1 + 0.9 * min(1.0, done / whole))
+
+            machine_load = MachineLoad()
+            timings = run_rounds(contenders, repeats, number, device, tick)
+            busy = machine_load.busy_cores()
+            megabytes = {c.name: peak_memory(memory, c, case, device) for c in contenders}
+            cases.append(summarise(case, contenders, repeats, timings, megabytes, skipped, busy))
+    peak = {n: max(before, sgemm_gflops(n, device)) for n, before in peak.items()}
+    for case, found in zip(settings.cases, cases, strict=True):
+        for entry in found["contenders"]:
+            speed = operations(entry["cell"], case) / (entry["milliseconds"]["value"] / 1e3) / 1e9
+            entry["sgemm_share"] = speed / peak[case.threads]
+    return {
+        "clock": clock(device),
+        "sgemm_gflops": {str(n): value for n, value in peak.items()},
+        "cases": cases,
+        "notes": notes,
+    }
+
+
+def line_up(
+    settings: Settings, case: Case, device: torch.device
+) -> tuple[list[Contender], list[int], list[dict[str, str]], float]:
+    """The contenders of a case, the steps in a measurement of each, who cannot take part, and seconds of a round."""
+    torch.set_num_threads(case.threads)
+    contenders = twins(settings.cells, case, device, settings.seed)
+    skipped = []
+    for cell in settings.cells:
+        for name in [*settings.backends, *settings.peers]:
+            try:
+                if name in settings.peers:
+                    contenders.append(peer(name, cell, case, device, settings.seed))
+                else:
+                    contenders.append(contender(cell, name, case, device, settings.seed))
+            except Refused as reason:
+                skipped.append({"cell": cell, "backend": name, "reason": str(reason)})
+    seconds = [warm_up(c.work, device) for c in contenders]
+    repeats = [repeats_for(s) for s in seconds]
+    return contenders, repeats, skipped, sum(s * n for s, n in zip(seconds, repeats, strict=True))
+
+
+def over_budget(costs: list[float], settings: Settings) -> list[str]:
+    """A sentence where the fewest rounds already take longer than the budget."""
+    least = settings.rounds * sum(costs)
+    if least <= settings.seconds:
+        return []
+    return [
+        f"rounds={settings.rounds} were to take about {least / 60:.2g} minutes, more than minutes="
+        f"{settings.seconds / 60:g}: fewer shapes, cells, backends or rounds would fit."
+    ]
+
+
+def peak_memory(server: MemoryServer | None, contender: Contender, case: Case, device: torch.device) -> float | None:
+    """Peak memory of a step, see `MemoryServer.peak_mb`; on a GPU what torch allocated at most, in this process."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        contender.work()
+        torch.cuda.synchronize(device)
+        return (torch.cuda.max_memory_allocated(device) - before) / 1e6
+    if server is None or contender.ran == "peer":
+        return None
+    return server.peak_mb(contender.cell, contender.backend, list(case.shape), case.mode, case.threads)
+
+
+def summarise(
+    case: Case,
+    contenders: list[Contender],
+    repeats: list[int],
+    timings: dict[str, list[Timing]],
+    megabytes: dict[str, float | None],
+    skipped: list[dict[str, str]],
+    busy: float | None,
+) -> dict[str, Any]:
+    """One case as plain values."""
+    seconds = {name: [t.seconds for t in found] for name, found in timings.items()}
+    entries: list[dict[str, Any]] = []
+    for contender_, steps in zip(contenders, repeats, strict=True):
+        baseline = CELLS[contender_.cell].baseline
+        name, times = contender_.name, seconds[contender_.name]
+        cores = [t.cores for t in timings[name] if t.cores is not None]
+        entries.append(
+            {
+                "name": name,
+                "cell": contender_.cell,
+                "backend": contender_.backend,
+                "ran": contender_.ran,
+                "baseline": baseline,
+                "repeats": steps,
+                "seconds": times,
+                "milliseconds": median_interval([1e3 * s for s in times])._asdict(),
+                "ratio": None if name == baseline else median_interval(ratios(seconds[baseline], times))._asdict(),
+                "cores": sum(cores) / len(cores) if cores else None,
+                "peak_mb": megabytes[name],
+                "difference": contender_.difference,
+            }
+        )
+    baselines = {c.name: seconds[c.name] for c in contenders if c.backend == "twin"}
+    alone = {
+        e["name"]: e["cores"]
+        for e in entries
+        if e["backend"] == "twin" and e["cores"] is not None and case.threads == 1
+    }
+    return {
+        "shape": list(case.shape),
+        "mode": case.mode,
+        "threads": case.threads,
+        "rounds": len(next(iter(timings.values()))),
+        "others_busy_cores": busy,
+        "noise": noise(baselines, busy, alone),
+        "contenders": entries,
+        "skipped": skipped,
+    }

@@ -1,0 +1,15 @@
+"""The mistake of the person at the keyboard, and the word that was meant."""
+
+from __future__ import annotations
+
+import difflib
+
+
+class UserError(ValueError):
+    """A mistake of the person at the keyboard, said in one sentence: what is wrong and what would be right."""
+
+
+def nearest(word: str, options: list[str]) -> str:
+    """`` (did you mean OPTION?)`` where one is close to the word, else nothing."""
+    near = difflib.get_close_matches(word, options, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""

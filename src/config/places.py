@@ -1,0 +1,58 @@
+"""Where configs, runs and studies lie."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from src.config.errors import UserError, nearest
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+
+
+def _stamp() -> str:
+    """A directory name that no other start gets, in the same second either; no ``=`` or ``,`` (Hydra's grammar)."""
+    return f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{secrets.token_hex(3)}"
+
+
+def new_run_directory(cfg: DictConfig) -> Path:
+    """The directory of a run: Hydra's for this job, or a new one under ``paths.runs_dir`` outside a job."""
+    return output_directory() or Path(cfg.paths.runs_dir) / _stamp()
+
+
+def study_folder(cfg: DictConfig) -> Path:
+    """What ``study`` names: a folder under ``paths.runs_dir``, or one anywhere.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    runs, given = Path(cfg.paths.runs_dir), str(cfg.study)
+    for place in (runs / given, Path(given)):
+        if place.is_dir():
+            return place
+    there = sorted(path.parent.name for path in runs.glob("*/study.json"))
+    listed = f"the studies there are {', '.join(there)}" if there else "no study lies there"
+    raise UserError(f"There is no study {runs / given}{nearest(given, there)}; {listed}.")
+
+
+def output_directory() -> Path | None:
+    """The directory that Hydra has made for this job; None outside a Hydra job."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return Path(HydraConfig.get().runtime.output_dir) if HydraConfig.initialized() else None
+
+
+def register_resolvers() -> None:
+    """Make ``${stamp:}`` (one value for each composed config) and ``${jobs_at_once:THREADS}`` known to OmegaConf."""
+    OmegaConf.register_new_resolver("stamp", _stamp, use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("jobs_at_once", _jobs_at_once, replace=True)
+
+
+def _jobs_at_once(threads: int) -> int:
+    """How many jobs of so many threads the cores that this process may use have room for."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // max(1, threads))

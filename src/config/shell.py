@@ -1,0 +1,120 @@
+"""Commands under Hydra: a composed config in, one sentence out where something is wrong."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from src.config.errors import UserError
+from src.config.in_words import in_words, is_hydra
+from src.config.places import CONF, register_resolvers
+from src.config.rules import check
+
+log = logging.getLogger(__name__)
+
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def choices() -> dict[str, str]:
+    """Which model and data this job's config was composed from, by their names in ``conf/``; empty outside Hydra."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if not HydraConfig.initialized():
+        return {}
+    chosen = HydraConfig.get().runtime.choices
+    return {group: str(chosen[group]) for group in ("model", "data") if group in chosen}
+
+
+def job_command() -> list[str]:
+    """The command line that starts this job alone: in a multirun the job's own overrides, otherwise what was typed."""
+    if not _in_multirun():
+        return sys.argv
+    from hydra.core.hydra_config import HydraConfig
+
+    own = [str(o) for o in HydraConfig.get().overrides.task]
+    return [sys.argv[0], *(o for o in own if o.partition("=")[0] not in ("study_job", "ckpt"))]
+
+
+def command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
+    """Run ``task`` under Hydra with the config ``conf/<config_name>.yaml`` and this process's command line.
+
+    An exception ends the process with exit code 1 and one sentence on standard error; the stack trace comes with
+    HYDRA_FULL_ERROR=1 in the environment. In a multirun each failed job says its own sentence when it fails.
+    """
+    import hydra
+
+    # conf/hydra/launcher/ray.yaml has the name of the plugin's own choice, and means to.
+    warnings.filterwarnings("ignore", r"\s*'hydra/launcher/ray' is validated against ConfigStore schema")
+    full = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    register_resolvers()
+    if twice := given_twice(sys.argv[1:]):
+        print(f"{twice} is given twice on the command line, and only one of the two would count.", file=sys.stderr)
+        sys.exit(1)
+
+    from hydra.core.hydra_config import HydraConfig
+
+    failed: list[Exception] = []
+
+    def job(cfg: DictConfig) -> Any:
+        try:
+            check(cfg)
+            refuse_width_beside_budget(cfg, HydraConfig.get().overrides.task)
+            if "threads" in cfg:  # before torch is imported: jobs that take all cores each would fight over them
+                os.environ |= dict.fromkeys(THREADS, str(cfg.threads))
+            return task(cfg)
+        except Exception as error:
+            if _in_multirun():
+                print(f"This job failed: {in_words(error)}", file=sys.stderr)
+                raise
+            failed.append(error)  # and not raised: Hydra would put a line of its own before the sentence
+
+    # Hydra prints traces of its own unless it is told to let exceptions through; they are put into words here.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(job)()
+        if failed:
+            raise failed[0]
+    except Exception as error:
+        if full:
+            raise
+        print(in_words(error), file=sys.stderr)
+        if not isinstance(error, UserError | OmegaConfBaseException) and not is_hydra(error):
+            print("HYDRA_FULL_ERROR=1 in the environment shows the stack trace.", file=sys.stderr)
+        sys.exit(1)
+    finally:
+        if not full:
+            os.environ.pop("HYDRA_FULL_ERROR", None)
+
+
+def refuse_width_beside_budget(cfg: DictConfig, overrides: Iterable[str]) -> None:
+    """Refuse a width that is asked for beside a budget, which would decide it without a word.
+
+    Raises:
+        UserError: both are given.
+    """
+    given = {str(override).lstrip("+").partition("=")[0] for override in overrides}
+    if "model.hidden_size" in given and OmegaConf.select(cfg, "model.budget") is not None:
+        raise UserError(
+            "model.budget decides the width, so model.hidden_size cannot be given beside it: drop one of them."
+        )
+
+
+def given_twice(arguments: list[str]) -> str | None:
+    """The first key that two overrides of a command line set (Hydra would keep the last without a word)."""
+    keys = [a.partition("=")[0] for a in arguments if "=" in a and not a.startswith("-")]
+    return next((key for key in keys if keys.count(key) > 1), None)
+
+
+def _in_multirun() -> bool:
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN

@@ -1,0 +1,181 @@
+"""Files on disk: written whole or not at all, verified by checksum, downloaded once."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import tarfile
+import time
+import urllib.request
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import BinaryIO
+from urllib.error import HTTPError
+
+from src.config.errors import UserError
+from src.files import write_atomically
+
+SILENCE, DEADLINE = 30, 1800  # seconds without a byte, and in all, after which a download is given up
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a data set, the same for whoever downloads it and whoever has it already.
+
+    >>> File("music/JSB_Chorales.mat", "https://...", "sha256:ac0e...")
+
+    Args:
+        path: where it lies below ``data_dir``.
+        url: where it is downloaded from.
+        digest: ``KIND:HEXADECIMAL``, the kind being one of :data:`DIGESTS`.
+    """
+
+    path: str
+    url: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a named data set comes from: what ``python -m src.prepare`` lists and downloads.
+
+    Data modules carry them in their class attribute ``sources``, by the name of the config (``data=NAME``).
+
+    Args:
+        task: what is learned, in a few words.
+        size: how much there is, in a few words.
+        licence: of the data; "none stated" where there is none.
+        page: where the set is described.
+        files: all that must be there; () for data that are generated or come inside a package.
+    """
+
+    task: str
+    size: str
+    licence: str
+    page: str
+    files: tuple[File, ...] = ()
+
+
+def fetch(file: File, data_dir: Path | str, cache_dir: Path | str | None = None) -> Path:
+    """The verified file's path below ``data_dir``: as it is where it is there, downloaded where it is not.
+
+    Args:
+        file: which file.
+        data_dir: the folder of all data sets; only read from where it is complete.
+        cache_dir: where it is remembered that a file (by path, size and times) was verified; None: verify anew.
+
+    Raises:
+        UserError: when the file cannot be downloaded, or is not the one it should be; a wrong file stays where it is.
+    """
+    path = Path(data_dir).expanduser() / file.path
+    if path.exists():
+        _verify(path, file, cache_dir)
+    else:
+        _download(path, file)
+    return path
+
+
+# ------------------------------------------------------------------------------------------------------- verifying
+
+
+def _verify(path: Path, file: File, cache_dir: Path | str | None) -> None:
+    about = path.stat()
+    seen = f"{path.resolve()}:{about.st_size}:{about.st_mtime_ns}:{about.st_ctime_ns}:{file.digest}"
+    mark = Path(cache_dir) / "verified" / hashlib.sha256(seen.encode()).hexdigest() if cache_dir else None
+    if mark is not None and mark.exists():
+        return
+    kind, expected = file.digest.split(":")
+    if (found := digest(path, kind)) != expected:
+        raise UserError(
+            f"{path} is not the file that it should be: its {DIGESTS[kind][0]} is {found}, expected {expected}; it was "
+            f"left where it is, so move it away to have it downloaded again from {file.url}."
+        )
+    if mark is not None:
+        with suppress(OSError):  # only a later start would have been faster
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+
+
+def digest(path: Path, kind: str) -> str:
+    """The hexadecimal digest of a file.
+
+    Args:
+        path: the file; of one that is cut off, what can still be read of it counts.
+        kind: one of :data:`DIGESTS`.
+    """
+    _, algorithm, parts = DIGESTS[kind]
+    running = hashlib.new(algorithm)
+    with suppress(EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError):
+        for part in parts(path):
+            running.update(part)
+    return running.hexdigest()
+
+
+def _bytes(path: Path) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        while part := file.read(_CHUNK):
+            yield part
+
+
+def _uncompressed(path: Path) -> Iterator[bytes]:
+    with gzip.open(path, "rb") as file:
+        while part := file.read(_CHUNK):
+            yield part
+
+
+def _recordings(path: Path) -> Iterator[bytes]:
+    for name, content in sorted(tar_members(path, ".wav")):
+        yield f"{name}:{len(content)}:".encode() + content
+
+
+def tar_members(path: Path, ending: str) -> Iterator[tuple[str, bytes]]:
+    """(file name without folders, content) of the plain files of an archive; nothing is written to the disk."""
+    with tarfile.open(path) as archive:
+        for member in archive:
+            if member.isfile() and member.name.endswith(ending) and (file := archive.extractfile(member)):
+                yield Path(member.name).name, file.read()
+
+
+# Archives are packed anew by those who serve them, so that of some files only the contents stay the same.
+DIGESTS: dict[str, tuple[str, str, Callable[[Path], Iterator[bytes]]]] = {
+    "sha256": ("sha256", "sha256", _bytes),
+    "md5-uncompressed": ("md5 of the uncompressed contents", "md5", _uncompressed),
+    "sha256-recordings": ("sha256 over names, lengths and contents of its wav files by name", "sha256", _recordings),
+}
+
+
+# ------------------------------------------------------------------------------------------------------ downloading
+
+
+def _download(path: Path, file: File) -> None:
+    kind, expected = file.digest.split(":")
+    words = DIGESTS[kind][0]
+
+    def write(out: BinaryIO) -> None:
+        until = time.monotonic() + DEADLINE
+        with urllib.request.urlopen(file.url, timeout=SILENCE) as answer:
+            while part := answer.read(_CHUNK):
+                out.write(part)
+                if time.monotonic() > until:
+                    raise TimeoutError(f"not complete after {DEADLINE} seconds")
+        out.flush()
+        if (found := digest(Path(out.name), kind)) != expected:
+            raise UserError(
+                f"What {file.url} serves is not the file that it should be, and was not kept: its {words} is {found}, "
+                f"expected {expected}."
+            )
+
+    try:
+        write_atomically(path, write)
+    except (OSError, HTTPException) as error:
+        if isinstance(error, HTTPError):
+            error.close()
+        raise UserError(
+            f"{path} is not there and could not be downloaded ({error}): take {file.url} from a machine with network, "
+            f"put it there, or set GATEBENCH_DATA_DIR to a folder that has it as {file.path} ({words} {expected})."
+        ) from error

@@ -1,0 +1,1 @@
+"""The user's own files: tables, arrays, text and sound, one file for each form."""

@@ -1,0 +1,234 @@
+"""The user's own table: series to forecast, or sequences with a class or values for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from src.config.errors import UserError
+from src.data.batches import FlatSplit
+from src.data.describe import Description, Features, Horizon
+from src.data.module import NewData, SequenceData, checksum
+from src.data.own import labelled, times
+from src.data.own import row_splits as parts
+from src.data.own.csv_table import Table, join, read_table
+from src.data.own.rows import Roles, Rows, find_roles, in_order, refuse_two
+from src.data.series import Scaling, Series, forecasting
+
+TASKS = ("forecasting", "classification", "regression")
+NO_CLASS = ("", "nan", "n/a", "#n/a", "<na>", "nat", "null")  # "none", "na" and signs may be names of classes
+
+
+class CSV(SequenceData):
+    """A CSV file, read as docs/own_data.md says.
+
+    >>> # python -m src.train data=csv data.path=load.csv data.horizon=24
+    >>> # python -m src.train data=csv data.path=gestures.csv data.group_column=take data.target=gesture
+
+    Args:
+        path: the file.
+        task: ``forecasting``, ``classification`` or ``regression``; None: found out from the columns, and said.
+        target: the column (or columns) to predict. Forecasting: None is all features.
+        features: the columns to read; None: every numeric one that has no other part to play.
+        time_column: of time stamps (or two, of dates and clocks); None: one that is called so (date, time, ...), or a
+            first one of dates.
+        group_column: which series or sequence a row belongs to. None: forecasting has one series, otherwise each row
+            of the file is a sequence of one value at each step.
+        lookback: rows read by a forecast.
+        horizon: rows forecast.
+        season: rows after which a season repeats, for the seasonal naive forecast; None: a day of hours, a week of
+            days, a year of months, ... from the time stamps.
+        splits: three fractions; two times at which validation and test begin; the name of a column, or of a file of
+            ``NAME,PART`` lines, that says train, val or test; or two further files, for validation and test.
+        missing: ``refuse`` a missing value, or put the one ``before`` it there.
+        missing_values: what stands where a value is missing, such as -200, beside empty cells, NA, NaN, ? and the like.
+        separator, decimal, encoding: see :func:`~src.data.own.csv_table.read_table`.
+        day_first: see :func:`~src.data.own.times.read_times`.
+        keywords: see :class:`~src.data.module.SequenceData`.
+    """
+
+    fitted = ("roles", "scaling")
+    roles: Roles
+    scaling: Scaling
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        task: str | None = None,
+        target: str | Sequence[str] | None = None,
+        features: str | Sequence[str] | None = None,
+        time_column: str | Sequence[str] | None = None,
+        group_column: str | None = None,
+        lookback: int = 48,
+        horizon: int = 24,
+        season: int | None = None,
+        splits: Any = (0.7, 0.15, 0.15),
+        missing: str = "refuse",
+        missing_values: str | float | Sequence[str | float] | None = None,
+        separator: str | None = None,
+        decimal: str | None = None,
+        encoding: str = "utf-8-sig",
+        day_first: bool | None = None,
+        **keywords: Any,
+    ) -> None:
+        super().__init__(**keywords)
+        if task is not None and task not in TASKS:
+            raise UserError(f"data.task={task} is unknown to data=csv: it must be one of {', '.join(TASKS)}.")
+        if missing not in ("refuse", "before"):
+            raise UserError(f"data.missing={missing} is unknown: it must be refuse or before.")
+        self.path, self.kind = path, task
+        self.target, self.features = _listed(target), _listed(features)
+        self.time_column, self.group_column = _listed(time_column), group_column
+        self.lookback, self.horizon, self.season = lookback, horizon, season
+        self.splits_wanted, self.missing = splits, missing
+        codes = [missing_values] if isinstance(missing_values, str | int | float) else list(missing_values or [])
+        self.dialect: dict[str, Any] = {
+            "separator": separator, "decimal": decimal, "encoding": encoding, "missing_values": codes,
+        }  # fmt: skip
+        self.day_first = day_first
+
+    # ---------------------------------------------------------------------------------------------------- reading
+
+    def read(self) -> Description:
+        """Read the file, find out what its columns are for, split, fit and scale."""
+        table = join([read_table(file, **self.dialect) for file in [self.path, *parts.files_of(self.splits_wanted)]])
+        of_names = self.splits_wanted if isinstance(self.splits_wanted, str) else ""
+        files = [*table.files, *([Path(of_names).expanduser()] if of_names and of_names not in table.names else [])]
+        self.checksum = checksum(*(file.read_bytes() for file in files if file.is_file()))
+        self.roles = find_roles(
+            table, self.kind, target=self.target, features=self.features, time=self.time_column,
+            group=self.group_column, split=of_names or None,
+        )  # fmt: skip
+        rows = in_order(table, self.roles, self.day_first)
+        fill = self._forecasting if self.roles.kind == "forecasting" else self._sequences
+        description = fill(rows)
+        self.notes |= {f"note_{k + 1}": sentence for k, sentence in enumerate(table.notes)}
+        return description
+
+    # ------------------------------------------------------------------------------------------------- forecasting
+
+    def _forecasting(self, rows: Rows) -> Description:
+        stated = parts.stated(self.splits_wanted, rows.table, rows.groups, rows.names, rows.times)
+        part = parts.by_order(self.splits_wanted, rows.lengths) if stated is None else stated
+        back = (np.diff(part) < 0) & (np.diff(rows.groups) == 0)
+        if back.any():
+            raise UserError(
+                f"{rows.table.where(int(back.argmax()) + 1)}: a row for {parts.PARTS[part[int(back.argmax()) + 1]]} "
+                "comes "
+                "after a later part of its series; within a series train comes first, then val, then test."
+            )
+        values = rows.table.numbers(self.roles.features, self.missing, rows.groups)
+        short = [n for n, k in zip(rows.names, rows.lengths, strict=True) if k < self.lookback + self.horizon]
+        if 0 < len(short) < len(rows.names):
+            rows.table.note(f"{len(short)} series are too short for a single window, e.g. {short[0]}.")
+        season = self.season
+        if season is None and rows.times is not None:
+            season = times.season_of(times.spacing(rows.times, rows.groups)[0])
+            if season is not None:
+                rows.table.note(
+                    f"The season was taken as {season} rows from the time stamps; data.season=... says otherwise."
+                )
+        series = Series(values, rows.lengths, part, self.roles.features, self.roles.targets)
+        description, self.scaling = forecasting(
+            self, series, lookback=self.lookback, horizon=self.horizon, season=season
+        )
+        return description
+
+    # --------------------------------------------------------------------------------------------- whole sequences
+
+    def _sequences(self, rows: Rows) -> Description:
+        values, lengths = self._values(rows)
+        y = self._targets(rows)
+        stated = parts.stated(self.splits_wanted, rows.table, rows.groups, rows.names, rows.times)
+        if stated is not None:
+            refuse_two(rows, np.array([*parts.PARTS, "no part"])[stated], "parts")
+            part = stated[rows.first]
+        else:
+            classes = self.roles.kind == "classification"
+            keys = np.unique(y, return_inverse=True)[1] if classes else np.zeros(len(y), int)
+            part = parts.by_chance(keys, self.splits_wanted, self.seed)
+        train = values[np.repeat(part == 0, lengths)]
+        if not len(train):
+            raise UserError(f"{self.path}: no sequence is for train; data.splits must leave some.")
+        self.scaling = Scaling.fit(train)
+        x = self.scaling.apply(values)
+        return labelled.fill(self, self.roles.kind, Features(x.shape[1]), x, lengths, y, part, names=self.roles.targets)
+
+    def _values(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+        """(steps in all, features) and (sequences,) lengths; without groups each row is a sequence of one feature."""
+        if self.roles.group is not None:
+            return rows.table.numbers(self.roles.features, self.missing, rows.groups), rows.lengths
+        # Sequences of different length leave cells at the end of their row empty.
+        empty = np.stack([rows.table.parsed(name)[1] for name in self.roles.features], 1)
+        lengths = empty.shape[1] - empty[:, ::-1].cumprod(1).sum(1)
+        steps = np.arange(empty.shape[1])
+        short = rows.table.frame[self.roles.features].mask(steps[None, :] >= np.maximum(lengths, 1)[:, None], "0")
+        whole = Table(short, rows.table.files, rows.table.file, rows.table.line, rows.table.decimal, rows.table.notes)
+        values = whole.numbers(self.roles.features, "never")
+        return values[steps[None, :] < lengths[:, None]][:, None], lengths
+
+    def _targets(self, rows: Rows) -> np.ndarray:
+        """(sequences,) classes as text, or (sequences, values) float64, the same within every group."""
+        names = self.roles.targets
+        if self.roles.kind == "regression":
+            values = rows.table.numbers(names, "never")
+            for k, name in enumerate(names):
+                refuse_two(rows, values[:, k], f"values of {name}")
+            return values[rows.first]
+        if len(names) > 1:
+            raise UserError(f"data.target names {len(names)} columns ({', '.join(names)}): a class is one column.")
+        labels = rows.table.frame[names[0]].to_numpy(dtype=str)
+        if (gone := np.isin(np.char.lower(labels), NO_CLASS)).any():
+            raise UserError(f"{rows.table.where(int(gone.argmax()))}, column {names[0]}: the class is missing.")
+        refuse_two(rows, labels, f"classes in {names[0]}")
+        return labels[rows.first]
+
+    # ------------------------------------------------------------------------------------------------- new files
+
+    def new_data(self, path: str) -> NewData:
+        """The sequences of a new file, scaled as the training file was; its targets where it has them."""
+        description, roles = self.description, self.roles
+        table = read_table(path, **self.dialect)
+        known = [name for name in (*roles.time, roles.group) if name is not None]
+        table.need([*roles.features, *known], "The run's column")
+        rows = in_order(table, roles, self.day_first)
+        if isinstance(description.output, Horizon):
+            return self._last_windows(rows, description.output)
+        values, lengths = self._values(rows)
+        there = all(name in table.names and (rows.table.frame[name] != "").any() for name in roles.targets)
+        y = self._targets(rows) if there else None
+        split = labelled.new_split(roles.kind, description.output, self.scaling.apply(values), lengths, y, str(path))
+        return NewData(split, rows.names, labelled=there)
+
+    def _last_windows(self, rows: Rows, output: Horizon) -> NewData:
+        long = np.flatnonzero(np.asarray(rows.lengths) >= self.lookback)
+        if not len(long):
+            first = "the series" if rows.names == ["series"] else rows.names[0]
+            raise UserError(
+                f"{rows.table.files[0]}: {first} has {rows.lengths[0]} rows, but a forecast reads "
+                f"data.lookback={self.lookback}."
+            )
+        if short := [name for k, name in enumerate(rows.names) if k not in long]:
+            rows.table.note(f"{len(short)} series are shorter than data.lookback={self.lookback}, e.g. {short[0]}.")
+        values = self.scaling.apply(rows.table.numbers(self.roles.features, self.missing, rows.groups))
+        ends = np.cumsum(rows.lengths)[long]
+        last = torch.cat([values[end - self.lookback : end] for end in ends.tolist()])
+        split = FlatSplit(
+            last, torch.full((len(ends),), self.lookback), torch.zeros(len(ends), output.steps, output.size)
+        )
+
+        def following(row: int, number: int) -> list[str]:
+            if rows.times is None:
+                return [""] * number
+            return times.following(rows.times[rows.groups == long[row]].reset_index(drop=True), number)
+
+        return NewData(split, [rows.names[k] for k in long], labelled=False, following=following)
+
+
+def _listed(names: str | Sequence[str] | None) -> list[str]:
+    return [] if names is None else [str(names)] if isinstance(names, str | int) else [str(name) for name in names]

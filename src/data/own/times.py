@@ -1,0 +1,214 @@
+"""Time stamps of a table: read, put in order, carried on into the future."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from src.config.errors import UserError
+from src.data.own.csv_table import MISSING, Table
+
+WORDS = (
+    *("date", "time", "datetime", "timestamp", "date_time", "ds", "step", "time_step", "year"),
+    *("unix", "unix_time", "unix_timestamp", "unixtime"),
+)
+COUNTERS = ("frame", "index", "idx", "t")  # times only where they count: T may be a temperature
+CLOCK = r"\d{1,2}(:\d\d|\.\d\d\.\d\d$)"
+CALENDAR = ("year", "month", "day", "hour", "minute", "second")  # a column each; the first three are needed
+# What a count since 1970 is called, and between which numbers it is one: the years 1980 to 2100.
+SINCE_1970 = ("unix", "unix_time", "unix_timestamp", "unixtime", "timestamp", "date", "time", "datetime", "ds")
+UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
+FIRST, LAST = 315532800.0, 4102444800.0
+# Rows after which the day (or week, or year) comes round again, by how far rows are apart.
+SEASONS = {"15min": 96, "30min": 48, "1h": 24, "1D": 7, "7D": 52}
+
+
+def read_times(table: Table, names: Sequence[str], day_first: bool | None = None) -> pd.Series:
+    """A column as time stamps, or as numbers where all its cells are numbers (steps, years, seconds).
+
+    Whole numbers that count seconds (or thousandths, ...) since 1970, in a column that is called like a time, are time
+    stamps.
+
+    Args:
+        table: the table.
+        names: the column; or two, of dates and of clocks; or those of year, month, day and so on.
+        day_first: whether 01/02/2020 is in February; None: where that alone reads all cells, or leaves them in better
+            order.
+
+    Raises:
+        UserError: names the first cell that is no time.
+    """
+    for name in names:
+        if (empty := table.frame[name].str.lower().isin(MISSING).to_numpy()).any():
+            row = int(empty.argmax())
+            cell = table.frame[name].iloc[row]
+            raise UserError(f"{table.where(row)}, column {name}: the time is missing ({cell!r}).")
+    cells, name = together(table, names), " and ".join(names)
+    if tuple(name.lower() for name in names) == CALENDAR[: len(names)] and len(names) > 2:
+        return _from_calendar(table, names)
+    if len(names) == 1:
+        numbers, _ = table.parsed(name)
+        if np.isfinite(numbers).all():
+            if (unit := _since_1970(name, numbers)) is not None:
+                table.note(f"{name} was read as a count since 1970, in {unit}.")
+                return pd.Series(pd.to_datetime(numbers.astype(np.int64), unit=unit))
+            days = pd.to_datetime(cells, format="%Y%m%d", errors="coerce")
+            if not cells.str.fullmatch(r"(19|20)\d{6}").all() or days.isna().any():
+                return pd.Series(numbers)
+            table.note(f"{name} was read as days, year, month and day in eight digits.")
+            return days
+    read = {first: _dates(cells, first) for first in ([False, True] if day_first is None else [day_first])}
+    whole = {first: times for first, times in read.items() if not times.isna().any()}
+    if not whole:
+        times = min(read.values(), key=lambda t: int(t.isna().sum()))
+        row = int(times.isna().to_numpy().argmax())
+        raise UserError(f"{table.where(row)}, column {name}: {cells.iloc[row]!r} is not a time like those around it.")
+    whole = {first: _in_the_past(table, name, cells, times) for first, times in whole.items()}
+    chosen = min(whole, key=lambda first: _disorder(whole[first]))
+    if day_first is None and chosen:
+        table.note(f"{name} was read with the day before the month; data.day_first=false reads the month first.")
+    if whole[chosen].dt.tz is not None:
+        table.note(f"{name} has offsets from UTC and was read as UTC.")
+        return whole[chosen].dt.tz_convert(None)
+    return whole[chosen]
+
+
+def _since_1970(name: str, numbers: np.ndarray) -> str | None:
+    whole = name.lower() in SINCE_1970 and bool((numbers % 1 == 0).all())
+    low, high = numbers.min(), numbers.max()
+    return next((u for u, k in UNITS.items() if whole and FIRST * k <= low and high <= LAST * k), None)
+
+
+def _from_calendar(table: Table, names: Sequence[str]) -> pd.Series:
+    times = pd.to_datetime(
+        pd.DataFrame({word: table.parsed(name)[0] for word, name in zip(CALENDAR, names, strict=False)}),
+        errors="coerce",
+    )
+    if (bad := times.isna().to_numpy()).any():
+        row = int(bad.argmax())
+        cells = together(table, names).iloc[row]
+        raise UserError(f"{table.where(row)}, columns {', '.join(names)}: {cells!r} is no day and hour of a calendar.")
+    return times
+
+
+def together(table: Table, names: Sequence[str]) -> pd.Series:
+    """The cells of the columns of times, with a space between them; a clock like 18.00.00 has colons."""
+    first, *rest = (table.frame[name] for name in names)
+    rest = [column.str.replace(r"^(\d{1,2})\.(\d\d)\.(\d\d)$", r"\1:\2:\3", regex=True) for column in rest]
+    return first.str.cat(rest, sep=" ") if rest else first
+
+
+def _dates(cells: pd.Series, day_first: bool) -> pd.Series:
+    # Offsets that change within a file (summer time) can only be held as UTC.
+    offset = bool(cells.str.fullmatch(r".*\d:\d\d.*([+-]\d\d:?\d\d|Z)").any())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # pandas warns that it had to look at each cell
+        times = pd.to_datetime(cells, errors="coerce", dayfirst=day_first, utc=offset)
+        # Some programs leave the clock out at midnight.
+        return times if not times.isna().any() else pd.to_datetime(cells, errors="coerce", format="ISO8601", utc=offset)
+
+
+def _in_the_past(table: Table, name: str, cells: pd.Series, times: pd.Series) -> pd.Series:
+    """Years of two digits that would lie ahead of today are of the century before."""
+    late = times.dt.tz_localize(None) > pd.Timestamp.now()
+    if not late.any() or cells.str.contains(r"\d{4}").any():
+        return times
+    table.note(
+        f"{name} has years of two digits: those that would be ahead of today were read as of the century before."
+    )
+    return times.where(~late, times - pd.DateOffset(years=100))
+
+
+def _disorder(times: pd.Series) -> tuple[bool, int, int]:
+    """How unlike a series the times look: out of order, out of step (months may be months), changing their distance."""
+    out_of_step = spacing(times, np.zeros(len(times), int))[1]
+    return not times.is_monotonic_increasing, out_of_step, int((times.diff().diff()[2:] != pd.Timedelta(0)).sum())
+
+
+def refuse_twice(table: Table, times: pd.Series, groups: np.ndarray, names: Sequence[str], grouped: bool) -> None:
+    """Refuse two rows of one series at the same time; rows are in order.
+
+    Raises:
+        UserError: names both lines.
+    """
+    same = (times.to_numpy()[1:] == times.to_numpy()[:-1]) & (groups[1:] == groups[:-1])
+    if same.any():
+        row = int(same.argmax())
+        more = "; where the file holds several series, data.group_column names the column that tells them apart"
+        raise UserError(
+            f"{table.where(row + 1)}, column {' and '.join(names)}: {together(table, names).iloc[row + 1]} stands "
+            "there a "
+            f"second time (first in {table.where(row)}){'' if grouped else more}."
+        )
+
+
+def spacing(times: pd.Series, groups: np.ndarray) -> tuple[pd.Timedelta | float | None, int]:
+    """(the most common distance of neighbouring rows of a series, how many machine_load are another distance apart)."""
+    steps = times.diff()[1:][groups[1:] == groups[:-1]]
+    if not len(steps):
+        return None, 0
+    usual = steps.mode().iloc[0]
+    # Months, quarters and years are not all of one length.
+    calendar = isinstance(usual, pd.Timedelta) and usual >= pd.Timedelta("28D")
+    other = ((steps - usual).abs() > usual * 0.12) if calendar else steps != usual
+    return usual, int(other.sum())
+
+
+def season_of(usual: pd.Timedelta | float | None) -> int | None:
+    """Rows in a day of hours, a week of days, ...; None where rows are at another distance."""
+    if isinstance(usual, pd.Timedelta):
+        if pd.Timedelta("28D") <= usual <= pd.Timedelta("31D"):
+            return 12
+        return next((rows for step, rows in SEASONS.items() if usual == pd.Timedelta(step)), None)
+    return None
+
+
+def following(times: pd.Series, number: int) -> list[str]:
+    """The next time stamps after a series, as text: by its calendar where it has one, else by its usual distance."""
+    if not len(times):
+        return [""] * number
+    if not pd.api.types.is_datetime64_any_dtype(times):
+        step = float(spacing(times, np.zeros(len(times), int))[0] or 1.0)
+        return [f"{float(times.iloc[-1]) + step * (k + 1):.15g}" for k in range(number)]
+    calendar = pd.infer_freq(times) if len(times) >= 3 else None
+    step = calendar or spacing(times, np.zeros(len(times), int))[0] or pd.Timedelta("1D")
+    ahead = pd.date_range(times.iloc[-1], periods=number + 1, freq=step)[1:]
+    return [str(stamp) for stamp in ahead]
+
+
+def time_columns(table: Table, group: str | None) -> list[str]:
+    """The column that is called like a time, with that of its clock where there is one; else a first one of dates.
+
+    Numbers count as times only where none stands twice in a group, since hours of the day or months are values to read.
+    """
+    called = {name.lower(): name for name in reversed(table.names)}
+    if "date" in called and "time" in called and bool(table.frame[called["time"]].head(20).str.match(CLOCK).all()):
+        return [called["date"], called["time"]]
+    if all(word in called and table.is_numeric(called[word]) for word in CALENDAR[:3]) and group not in CALENDAR:
+        number = next((k for k, word in enumerate(CALENDAR) if word not in called), len(CALENDAR))
+        parts = [called[word] for word in CALENDAR[:number]]
+        if not table.frame.duplicated([*parts, *([] if group is None else [group])]).any():
+            return parts
+    for word in (*WORDS, *COUNTERS):
+        if word in called and called[word] != group:
+            name = called[word]
+            of_group = [name] if group is None else [group, name]
+            if not table.is_numeric(name):
+                return [name]
+            if not table.frame.duplicated(of_group).any() and (word in WORDS or _counts(table, name, group)):
+                return [name]
+    first = table.names[0]
+    dates = not table.is_numeric(first) and first != group
+    some = table.frame[first].head(100)
+    return [first] if dates and any(not _dates(some, day_first).isna().any() for day_first in (False, True)) else []
+
+
+def _counts(table: Table, name: str, group: str | None) -> bool:
+    """Whether a column, none of it twice in a group, rises from row to row, or counts 0, 1, 2, ... in any order."""
+    numbers = pd.Series(table.parsed(name)[0])
+    of_group = numbers.groupby(table.frame[group] if group is not None else np.zeros(len(numbers), int))
+    rise = bool((of_group.diff().dropna() > 0).all())
+    return rise or bool((of_group.max() - of_group.min() == of_group.size() - 1).all() and (numbers % 1 == 0).all())

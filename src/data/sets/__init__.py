@@ -1,0 +1,1 @@
+"""Named data sets, one file for each family; they download what they need and verify it."""

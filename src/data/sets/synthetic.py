@@ -1,0 +1,127 @@
+"""Made-up sequences that ask for memory: the adding problem and copy memory.
+
+Hochreiter and Schmidhuber 1997; generated as in Bai, Kolter, Koltun 2018 (section 4 and their code).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from src.config.errors import UserError
+from src.data.batches import FlatSplit
+from src.data.describe import Classes, Description, Features, Values
+from src.data.download import Source
+from src.data.module import SequenceData, checksum
+from src.rng import derive
+
+_PAGE = "https://arxiv.org/abs/1803.01271"
+BLANK, DELIMITER, MEMORISED = 0, 9, 10
+
+
+class Adding(SequenceData):
+    """Two rows, numbers drawn from U(0, 1) and a marker at two of the steps: what is the sum of the marked numbers?
+
+    >>> # python -m src.train data=adding data.length=200
+
+    Saying 1, the mean, always has an expected squared error of 1/6, the variance of the sum of two such numbers.
+
+    Args:
+        length: steps of each sequence, 2 or more; any two different steps are marked.
+        sizes: sequences for training, validation and test.
+        keywords: see :class:`~src.data.module.SequenceData`; contents come from the seed's stream ``split``.
+    """
+
+    sources: ClassVar[dict[str, Source]] = {
+        "adding": Source("regression", "any number of sequences", "none needed", _PAGE)
+    }
+
+    def __init__(
+        self, *, length: int = 100, sizes: tuple[int, int, int] = (20000, 1000, 1000), **keywords: Any
+    ) -> None:
+        super().__init__(**keywords)
+        self.length, self.sizes = length, _three(sizes)
+        if not isinstance(length, int) or length < 2:
+            raise UserError(f"data.length={length} is impossible: it must be a whole number of at least 2.")
+
+    def read(self) -> Description:
+        """Draw all sequences."""
+        for i, (split, number) in enumerate(self.sizes.items()):
+            generator = Generator().manual_seed(derive(self.seed, "split", i))
+            x, y = adding(number, self.length, generator)
+            self.splits[split] = FlatSplit(x.flatten(0, 1), torch.full((number,), self.length), y[:, None])
+        error = y - 1
+        self.baselines = {"one/mse": float(error.square().mean()), "one/mae": float(error.abs().mean())}
+        self.checksum = checksum("adding", str(self.length), str(self.sizes), str(self.seed))
+        return Description(Features(2), Values(1), per_step=False, varying_length=False, causal=False)
+
+
+class CopyMemory(SequenceData):
+    """Ten symbols, a long blank, a delimiter: then the ten symbols are to be said again, in order.
+
+    >>> # python -m src.train data=copy_memory data.length=50
+
+    ``length`` + 20 steps, one class at each: blank (0) until the last ten. Without memory nothing better can be said
+    of those than one of eight symbols, which costs 10 ln 8 / (``length`` + 20) nats per step.
+
+    Args:
+        length: blank steps between the symbols and the answer, the first delimiter counted; 1 or more (T in the paper).
+        sizes: sequences for training, validation and test.
+        keywords: see :class:`~src.data.module.SequenceData`; contents come from the seed's stream ``split``.
+    """
+
+    sources: ClassVar[dict[str, Source]] = {
+        "copy_memory": Source("per-step classification", "any number of sequences", "none needed", _PAGE)
+    }
+
+    def __init__(self, *, length: int = 20, sizes: tuple[int, int, int] = (10000, 1000, 1000), **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.length, self.sizes = length, _three(sizes)
+        if not isinstance(length, int) or length < 1:
+            raise UserError(f"data.length={length} is impossible: it must be a whole number of at least 1.")
+
+    def read(self) -> Description:
+        """Draw all sequences."""
+        steps = self.length + 2 * MEMORISED
+        for i, (split, number) in enumerate(self.sizes.items()):
+            generator = Generator().manual_seed(derive(self.seed, "split", i))
+            x, y = copy_memory(number, self.length, generator)
+            lengths = torch.full((number,), steps)
+            self.splits[split] = FlatSplit(x.flatten()[:, None], lengths, y.flatten(), per_step=True)
+        self.baselines = {
+            "memoryless/nll": MEMORISED * math.log(8) / steps,
+            "memoryless/acc": (steps - MEMORISED + MEMORISED / 8) / steps,
+        }
+        self.checksum = checksum("copy_memory", str(self.length), str(self.sizes), str(self.seed))
+        names = ("blank", *(str(symbol) for symbol in range(1, 9)), "delimiter")
+        return Description(Features(1), Classes(names), per_step=True, varying_length=False, causal=False)
+
+
+def adding(number: int, length: int, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Sequences (number, length, 2) of values and markers, and their sums (number,)."""
+    values = torch.rand(number, length, generator=generator)
+    first = torch.randint(length, (number,), generator=generator)
+    second = torch.randint(length - 1, (number,), generator=generator)
+    marked = torch.stack([first, second + (second >= first)], 1)
+    markers = torch.zeros_like(values).scatter_(1, marked, 1.0)
+    return torch.stack([values, markers], 2), values.gather(1, marked).sum(1)
+
+
+def copy_memory(number: int, length: int, generator: Generator) -> tuple[Tensor, Tensor]:
+    """What is read and what is to be said, both (number, length + 20) bytes: 0 blank, 1 to 8 symbols, 9 delimiter."""
+    symbols = torch.randint(1, 9, (number, MEMORISED), generator=generator, dtype=torch.uint8)
+    x = torch.full((number, length + 2 * MEMORISED), BLANK, dtype=torch.uint8)
+    y = x.clone()
+    x[:, :MEMORISED] = symbols
+    x[:, -MEMORISED - 1 :] = DELIMITER
+    y[:, -MEMORISED:] = symbols
+    return x, y
+
+
+def _three(sizes: tuple[int, int, int]) -> dict[str, int]:
+    if len(sizes) != 3 or not all(isinstance(n, int) and n > 0 for n in sizes):
+        raise UserError(f"data.sizes={list(sizes)} must be three whole numbers above 0: training, validation and test.")
+    return dict(zip(("train", "val", "test"), sizes, strict=True))

@@ -1,0 +1,111 @@
+"""The memory horizon: runs of one task at several lengths, counted by whether they solved it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+from src.config.errors import UserError
+from src.explaining.outputs import write_table
+from src.figures.canvas import save
+from src.figures.memory_horizon import Share, draw_memory
+from src.runs.load import read_config
+from src.runs.record import find_runs
+
+LOSSES = ("nll", "mse")
+OVER = ("finished", "diverged")  # a run that diverged has not solved its task
+
+
+class Attempt(NamedTuple):
+    """One run: what it was to solve, how long the sequences were, and whether it did."""
+
+    task: str
+    model: str
+    length: int
+    solved: bool
+
+
+def memory_horizon(folder: Path, study: Path, below: float) -> list[Path]:
+    """Picture and table of the share of solved runs below a directory.
+
+    Args:
+        folder: where the files go.
+        study: the directory of a study, or of any runs of data with a length (copy memory, adding).
+        below: a run has solved its task where its test loss is below this share of the best trivial baseline's.
+
+    Raises:
+        UserError: there are no such runs.
+    """
+    tasks = shares(attempts(study, below))
+    if not tasks:
+        raise UserError(f"study={study} holds no finished runs of data with a length, such as copy_memory or adding.")
+    rows = [
+        {
+            "task": task,
+            "model": model,
+            "length": s.length,
+            "solved": s.solved,
+            "runs": s.runs,
+            "low": s.low,
+            "high": s.high,
+        }
+        for task, models in tasks.items()
+        for model, found in models.items()
+        for s in found
+    ]
+    files = save(draw_memory(tasks, f"a test loss below {below:.0%} of the trivial one's"), folder / "memory_horizon")
+    return [*files, write_table(folder / "memory_horizon.csv", rows)]
+
+
+def attempts(study: Path, below: float) -> list[Attempt]:
+    """The runs below a directory that are over; of a study the final ones alone."""
+    if not study.is_dir():
+        raise UserError(f"study={study} does not exist: it must be the directory of a study, e.g. runs/memory_length.")
+    found = []
+    for directory, record in find_runs(study):
+        if record["status"] not in OVER or record.get("study_job", {}).get("phase", "final") != "final":
+            continue
+        config = read_config(directory)
+        length = OmegaConf.select(config, "data.length")
+        if isinstance(length, int):
+            found.append(Attempt(task_of(config), model_of(record, config), length, solved(record, below)))
+    return found
+
+
+def task_of(config: DictConfig) -> str:
+    """The data set's class: what the task is called at all of its lengths."""
+    return str(config.data["_target_"]).rpartition(".")[2]
+
+
+def model_of(record: dict[str, Any], config: DictConfig) -> str:
+    """The model's name, by which it has its colour."""
+    named = record.get("study_job", {}).get("model") or record.get("choices", {}).get("model")
+    return str(named or str(config.model["_target_"]).rpartition(".")[2].lower())
+
+
+def solved(record: dict[str, Any], below: float) -> bool:
+    """Whether the test loss is below a share of the best trivial baseline's; a run without a test loss has not."""
+    baselines, metrics = record.get("baselines", {}), record.get("metrics", {})
+    for loss in LOSSES:
+        trivial = [float(value) for name, value in baselines.items() if name.rpartition("/")[2] == loss]
+        if trivial:
+            return record["status"] == "finished" and float(metrics.get(f"test/{loss}", "inf")) < below * min(trivial)
+    return False
+
+
+def shares(found: Iterable[Attempt]) -> dict[str, dict[str, list[Share]]]:
+    """By task and model, the shares in the order of the length, with Wilson's intervals (1927)."""
+    from scipy.stats import binomtest
+
+    counts: dict[tuple[str, str, int], list[bool]] = {}
+    for attempt in found:
+        counts.setdefault((attempt.task, attempt.model, attempt.length), []).append(attempt.solved)
+    tasks: dict[str, dict[str, list[Share]]] = {}
+    for (task, model, length), outcomes in sorted(counts.items()):
+        interval = binomtest(sum(outcomes), len(outcomes)).proportion_ci(0.95, method="wilson")
+        share = Share(length, sum(outcomes), len(outcomes), float(interval.low), float(interval.high))
+        tasks.setdefault(task, {}).setdefault(model, []).append(share)
+    return tasks

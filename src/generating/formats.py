@@ -1,0 +1,128 @@
+"""What was generated, in files that can be heard, read and looked at; the primer stands at its beginning."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from functools import singledispatch
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from src.config.errors import UserError
+from src.data.describe import Tokens
+from src.figures.canvas import save
+from src.figures.piano_roll import draw_piano_roll
+from src.files import write_atomically
+from src.tasks.base import Task
+from src.tasks.language_model import LanguageModel
+from src.tasks.music import PolyphonicMusic
+from src.tasks.waveform import Waveform
+
+if TYPE_CHECKING:
+    from mido import MidiFile
+
+LOWEST = 21  # the MIDI number of a piano's first key
+TICKS = 480  # of MIDI time in a frame
+
+
+@singledispatch
+def write(task: Task, primer: Tensor, drawn: Tensor, path: Path, facts: dict[str, Any]) -> list[Path]:
+    """Write a continuation.
+
+    Args:
+        task: what drew it.
+        primer: (time, ...), as the task read it.
+        drawn: (steps, ...), of `src.generating.continuing.generate`.
+        path: of the files, without their endings.
+        facts: ``model`` (its name), ``frames_per_second`` (music), ``rate`` (waveform, samples per second), ``words``
+            (text: tokens are words).
+
+    Returns:
+        The files.
+    """
+    raise NotImplementedError
+
+
+@write.register
+def _(task: PolyphonicMusic, primer: Tensor, drawn: Tensor, path: Path, facts: dict[str, Any]) -> list[Path]:
+    roll = np.concatenate([primer.numpy(), drawn.numpy()]).astype(np.uint8)
+    if roll.shape[1] != 88:
+        raise UserError(f"The data have {roll.shape[1]} keys, but a piano has 88: no MIDI file can be written of them.")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UserError("The piano roll needs the package matplotlib: pip install 'gatebench[report]'.")
+    midi = to_midi(roll, facts["frames_per_second"])
+    write_atomically(path.with_name(f"{path.name}.mid"), lambda out: midi.save(file=out))
+    pictures = save(draw_piano_roll(roll, len(primer), facts["model"]), path)
+    return [path.with_name(f"{path.name}.mid"), *pictures]
+
+
+@write.register
+def _(task: LanguageModel, primer: Tensor, drawn: Tensor, path: Path, facts: dict[str, Any]) -> list[Path]:
+    names: Sequence[str] = task.description.output.names  # type: ignore[union-attr]
+    text = to_text([names[token] for token in [*primer.tolist(), *drawn.tolist()]], facts["words"])
+    file = path.with_name(f"{path.name}.txt")
+    write_atomically(file, lambda out: out.write(text.encode()))
+    print(text)
+    return [file]
+
+
+@write.register
+def _(task: Waveform, primer: Tensor, drawn: Tensor, path: Path, facts: dict[str, Any]) -> list[Path]:
+    from scipy.io import wavfile
+
+    if facts["rate"] is None:
+        raise UserError("The data of this run do not say how many samples a second has: no WAV file can be written.")
+    hop = drawn.shape[-1]
+    samples = np.concatenate([primer[0].numpy(), primer[1:, -hop:].numpy().ravel(), drawn.numpy().ravel()])
+    output: Any = task.description.output
+    whole = samples * output.scale[0] + output.mean[0] if output.scale else samples
+    sound = BytesIO()
+    wavfile.write(sound, facts["rate"], np.clip(np.rint(whole), -(2**15), 2**15 - 1).astype(np.int16))
+    file = path.with_name(f"{path.name}.wav")
+    write_atomically(file, lambda out: out.write(sound.getvalue()))
+    return [file]
+
+
+def facts_of(data: Any) -> dict[str, Any]:
+    """What a file needs to know of the data: ``rate`` (None: unknown) and ``words``."""
+    form = data.description.input
+    return {"rate": getattr(data, "rate", None), "words": isinstance(form, Tokens) and form.unit != "character"}
+
+
+def to_text(tokens: Sequence[str], words: bool) -> str:
+    """Characters side by side; words with spaces between them, ``<eos>`` as the end of a line."""
+    if not words:
+        return "".join(tokens)
+    return " ".join("\n" if token == "<eos>" else token for token in tokens).replace(" \n ", "\n")
+
+
+def to_midi(roll: np.ndarray, frames_per_second: float) -> MidiFile:
+    """A piano roll (frames, 88) as a MIDI file; a key that sounds in several frames on end is one long note.
+
+    Args:
+        roll: zeros and ones; column k is MIDI note k + 21.
+        frames_per_second: how fast it is played. A frame is a quarter of the file's notation.
+
+    Raises:
+        UserError: mido is not installed.
+    """
+    try:
+        import mido
+    except ImportError as error:
+        raise UserError("MIDI files need the package mido: pip install 'gatebench[generate]'.") from error
+
+    track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=round(1e6 / frames_per_second), time=0)])
+    edges = np.diff(np.pad(roll.astype(np.int8), ((1, 1), (0, 0))), axis=0)  # 1 where a note begins, -1 where it ends
+    waited = 0
+    for frame in edges:
+        for kind, keys in (("note_off", frame < 0), ("note_on", frame > 0)):
+            for key in np.flatnonzero(keys).tolist():
+                track.append(mido.Message(kind, note=key + LOWEST, velocity=64, time=waited))
+                waited = 0
+        waited += TICKS
+    track.append(mido.MetaMessage("end_of_track", time=waited - TICKS))
+    return mido.MidiFile(type=0, ticks_per_beat=TICKS, tracks=[track])

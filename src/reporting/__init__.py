@@ -1,0 +1,1 @@
+"""A summary becomes a page, a terminal table, CSV files or a wandb workspace."""

@@ -1,0 +1,36 @@
+"""One run in a picture: its place, and the words that hovering shows."""
+
+from __future__ import annotations
+
+from src.analysis.summary import Point, Run, Task
+from src.figures.scales import Mark
+from src.reporting.page.words import number, values_in_words
+
+NO_BETTER = "no better than the trivial baseline"
+
+
+def hover(run: Run, value: float | None, metric: str) -> str:
+    """What hovering over a run shows: id, seed, tuned values, result."""
+    lines = [f"{run.model}, seed {run.seed}", f"run {run.id}"]
+    if run.values:
+        lines.append(values_in_words(run.values))
+    lines.append(f"{metric} {number(value)}" if value is not None else run.status)
+    return "\n".join(lines)
+
+
+def metric_label(task: Task) -> str:
+    """The metric of a task with its unit and which way is better."""
+    better = "smaller is better" if task.mode == "min" else "larger is better"
+    return f"{task.metric} ({', '.join(filter(None, [task.unit, better]))})"
+
+
+def run_mark(task: Task, model: str, point: Point, runs: dict[str, Run]) -> Mark:
+    """One point of a task; a run at chance level is hollow, and an axis need not reach it."""
+    run = runs.get(point.run)
+    text = hover(run, point.value, task.metric) if run else f"{model}, seed {point.seed}\n{number(point.value)}"
+    chance = point.status == "chance"
+    if chance:
+        text += f"\n{NO_BETTER}"
+    elif point.status != "finished" and not text.endswith(point.status):
+        text += f"\n{point.status}"
+    return Mark(point.value, text, hollow=chance, outlier=chance)

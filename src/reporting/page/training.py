@@ -1,0 +1,149 @@
+"""The pictures of how the runs were made: learning curves, tuning, and what a run cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from src.analysis.summary import Curve, Run, Task, Tuning
+from src.figures import curves
+from src.figures.chart import Chart
+from src.figures.scales import Mark
+from src.reporting.page.marks import hover, metric_label
+from src.reporting.page.words import number, place, setting
+
+COSTS = (  # key, words, of the timing
+    ("effective", "effective parameters"),
+    ("seconds_to_best", "seconds to the best epoch"),
+    ("peak_rss_mb", "peak memory (MB)"),
+)
+
+
+def learning_charts(task: Task, recorded: dict[str, Curve], runs: dict[str, Run]) -> list[Chart]:
+    """Learning curves of the final runs of a task, against epochs and against time.
+
+    Args:
+        task: its metric on validation is shown, or else what the runs monitored.
+        recorded: curves by run id.
+        runs: by id.
+    """
+    name = task.metric.partition("/")[2] or task.metric
+    shown = f"val/{name}"
+    found = {
+        m.model: [
+            (recorded[p.run], hover(runs[p.run], p.value, task.metric))
+            for p in m.points
+            if p.run in recorded and p.run in runs
+        ]
+        for m in task.models
+    }
+    if not any(shown in c.columns for pairs in found.values() for c, _ in pairs):
+        monitors = [str(r.best.get("monitor")) for r in runs.values() if r.data == task.data and r.best.get("monitor")]
+        columns = [c for pairs in found.values() for curve, _ in pairs for c in curve.columns]
+        shown = next((c for c in [*monitors, *columns] if c in columns), "")
+    if not shown:
+        return []
+    training = f"train/{shown.partition('/')[2]}"
+    charts = []
+    for words, along in (("epoch", _epochs), ("seconds of training", _seconds)):
+        lines = {model: _series(pairs, along, shown) for model, pairs in found.items()}
+        if not any(lines.values()):
+            continue
+        taught = {model: _series(pairs, along, training) for model, pairs in found.items()} if words == "epoch" else {}
+        title = f"{place(task)}, against {'epochs' if words == 'epoch' else 'time'}"
+        unit = f" ({task.unit})" if task.unit else ""
+        charts.append(curves.learning(title, words, f"{shown}{unit}", lines, {k: v for k, v in taught.items() if v}))
+    return charts
+
+
+def _epochs(curve: Curve) -> list[float | None]:
+    return [None if e is None else float(e) for e in curve.epoch]
+
+
+def _seconds(curve: Curve) -> list[float | None]:
+    return list(curve.seconds)
+
+
+def _series(
+    pairs: list[tuple[Curve, str]], along: Callable[[Curve], list[float | None]], column: str
+) -> list[tuple[list[float], list[float], str]]:
+    found = []
+    for curve, words in pairs:
+        both = [
+            (x, y)
+            for x, y in zip(along(curve), curve.columns.get(column, []), strict=False)
+            if x is not None and y is not None and math.isfinite(x) and math.isfinite(y)
+        ]
+        if both:
+            found.append(([x for x, _ in both], [y for _, y in both], words))
+    return found
+
+
+def tuning_charts(tuning: Tuning, runs: dict[str, Run], name_arm: bool) -> list[Chart]:
+    """Validation against every tuned setting; ``name_arm``: the title says which arm."""
+    charts = []
+    for key in tuning.keys:
+        trials: dict[str, list[Mark]] = {}
+        for trial in tuning.trials:
+            x = trial.values.get(key)
+            if not isinstance(x, int | float):
+                continue
+            run = runs.get(trial.run)
+            words = hover(run, trial.value, tuning.metric or "validation") if run else f"{trial.model}, run {trial.run}"
+            mark = Mark(trial.value, f"{words}\n{trial.phase}", hollow=trial.phase == "repeat", x=float(x))
+            trials.setdefault(trial.model, []).append(mark)
+        if not any(m.value is not None for marks in trials.values() for m in marks):
+            continue
+        chosen = {m: float(v[key]) for m, v in tuning.chosen.items() if isinstance(v.get(key), int | float)}
+        title = f"{tuning.data}, {tuning.arm}" if name_arm else tuning.data
+        settings = [m.x for marks in trials.values() for m in marks]
+        log = min(settings) > 0 and max(settings) / min(settings) > 10
+        charts.append(
+            curves.tuning(
+                title,
+                setting(key),
+                tuning.metric or "validation",
+                trials,
+                chosen,
+                tuning.mode != "max",
+                [stretch for e in tuning.extensions if e.get("key") == key for stretch in _added(e)],
+                log,
+            )
+        )
+    return charts
+
+
+def _added(extension: dict[str, Any]) -> Iterable[tuple[float, float]]:
+    """What an extension added to the range."""
+    before, after = extension.get("from"), extension.get("to")
+    if not before or not after:
+        return
+    if after[0] < before[0]:
+        yield float(after[0]), float(before[0])
+    if after[1] > before[1]:
+        yield float(before[1]), float(after[1])
+
+
+def cost_charts(task: Task, runs: dict[str, Run]) -> list[Chart]:
+    """Quality against parameters, time and memory, as far as the runs say them."""
+    charts = []
+    for key, words in COSTS:
+        marks: dict[str, list[Mark]] = {}
+        for m in task.models:
+            for p in m.points:
+                if (run := runs.get(p.run)) is None:
+                    continue
+                x = {**run.parameters, **run.memory, **run.timing}.get(key)
+                if x is None:
+                    continue
+                shared = bool(run.timing.get("shared")) and key == "seconds_to_best"
+                text = (
+                    hover(run, p.value, task.metric)
+                    + f"\n{words}: {number(x)}"
+                    + (", shared machine" if shared else "")
+                )
+                marks.setdefault(m.model, []).append(Mark(p.value, text, shared, float(x), p.status == "chance"))
+        if any(m.value is not None for found in marks.values() for m in found):
+            charts.append(curves.cost(place(task), words, metric_label(task), marks))
+    return charts

@@ -1,0 +1,74 @@
+"""Numbers, settings and times in the words of the report."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from src.analysis.summary import Task
+from src.statistics.intervals import Interval
+from src.statistics.rounding import of_interval
+
+NAMES = {"optimizer.lr": "learning rate", "model.hidden_size": "hidden size", "data.length": "length (steps)"}
+NOTHING = "–"
+
+
+def number(value: Any, digits: int = 4, signed: bool = False) -> str:
+    """A number with so many significant digits, thousands whole; a dash for None and what is not finite."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return NOTHING
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    sign = "+" if signed else ""
+    if isinstance(value, int) or abs(value) >= 10**digits:
+        text = f"{value:{sign},.0f}" if abs(value) < 1e15 else f"{value:{sign}.3g}"
+    else:
+        text = f"{value:{sign}.{digits}g}"
+    return text.replace("-", "−") if "e" not in text else text
+
+
+def interval(found: Interval | None, signed: bool = True) -> str:
+    """Its two ends, with as many decimals as its width supports."""
+    if found is None:
+        return NOTHING
+    digits, sign = of_interval(found), "+" if signed else ""
+    return f"{found.low:{sign}.{digits}f} to {found.high:{sign}.{digits}f}".replace("-", "−")
+
+
+def probability(value: float | None) -> str:
+    """A p-value or a power: two or three decimals, and never 0."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+
+def setting(key: str) -> str:
+    """A dotted key as people call it."""
+    return NAMES.get(key, key)
+
+
+def values_in_words(values: Mapping[str, Any]) -> str:
+    """``learning rate 0.003, hidden size 46``."""
+    return ", ".join(f"{setting(key)} {number(value)}" for key, value in values.items()) or NOTHING
+
+
+def place(task: Task) -> str:
+    """The data set, with the arm where it is not the only one."""
+    return task.data if task.arm == "main" else f"{task.data}, {task.arm}"
+
+
+def moment(seconds: float | None) -> str:
+    """A Unix time in UTC."""
+    return NOTHING if seconds is None else time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds, minutes or hours."""
+    if seconds is None or not math.isfinite(seconds):
+        return NOTHING
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"

@@ -1,0 +1,115 @@
+"""The answer in the terminal: verdicts first, then a table, then what to distrust."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from src.analysis.summary import Summary, Task
+from src.statistics.rounding import decimals, of_interval, span
+
+MANY = 6  # files of a folder that are named one by one
+FLAGS = 8  # lines; the report has them all
+
+
+def show(summary: Summary, files: Sequence[Path], console: Any = None) -> None:
+    """Print verdicts, table, flags and where the files went.
+
+    Args:
+        summary: what was found.
+        files: that were written.
+        console: rich's; None: the terminal.
+    """
+    from rich.console import Console
+
+    console = console or Console()
+    for _, comparison in summary.headline():
+        if comparison.verdict is not None:
+            console.print(comparison.verdict.sentence, style="bold", markup=False, highlight=False)
+    if not summary.headline():
+        found = ", ".join(dict.fromkeys(model.model for task in summary.tasks for model in task.models))
+        words = f"There is no answer: a comparison takes two models on one data set, and there is {found}."
+        console.print(words, style="bold", markup=False, highlight=False)
+    console.print()
+    console.print(_models(summary))
+    console.print()
+    console.print(_comparisons(summary))
+    for line in _remarks(summary):
+        console.print(line, markup=False, highlight=False)
+    for line in _places(files):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _models(summary: Summary) -> Any:
+    table = _table("data", "model", right=("runs", "mean", "SD", "median", "parameters", "s to best"))
+    for task in summary.tasks:
+        digits = decimals(max((model.sd or 0.0 for model in task.models), default=0.0))
+        for place, model in enumerate(task.models):
+            seconds = model.cost.get("seconds_to_best")
+            table.add_row(
+                "" if place else _place(summary, task),
+                model.model,
+                str(model.n),
+                *("" if v is None else f"{v:.{digits}f}" for v in (model.mean, model.sd, model.median)),
+                f"{model.parameters['effective']:,}" if "effective" in model.parameters else "",
+                "" if seconds is None else f"{seconds:.3g}",
+            )
+    return table
+
+
+def _comparisons(summary: Summary) -> Any:
+    table = _table("data", "A : B", right=("pairs", "A ahead", "95 % interval", "P(A>B)", "p Holm", "power"))
+    for task in summary.tasks:
+        for place, c in enumerate(task.comparisons):
+            table.add_row(
+                "" if place else _place(summary, task),
+                f"{c.a} : {c.b}",
+                str(c.n),
+                "" if c.mean is None else f"{c.mean:.{of_interval(c.t)}f}",
+                span(c.t),
+                "" if c.probability is None else f"{c.probability.estimate:.2f}",
+                "" if c.wilcoxon is None else f"{c.wilcoxon.p_holm:.2g}",
+                "" if c.power is None else f"{c.power.wilcoxon:.2f}",
+                style=None if c.primary else "dim",
+            )
+    return table
+
+
+def _table(*left: str, right: Sequence[str]) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
+    for name in left:
+        table.add_column(name, overflow="fold")  # in a narrow terminal names are broken, numbers never cut
+    for name in right:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _place(summary: Summary, task: Task) -> str:
+    return task.data if len({t.arm for t in summary.tasks}) == 1 else f"{task.data} {task.arm}"
+
+
+def _places(files: Sequence[Path]) -> list[str]:
+    """Folder by folder what was written, a folder of many files by their number."""
+    here, folders = Path.cwd(), dict[Path, list[str]]()
+    for file in files:
+        path = file.resolve()
+        folder = path.parent.relative_to(here) if path.is_relative_to(here) else path.parent
+        folders.setdefault(folder, []).append(file.name)
+    named = {folder: ", ".join(names) for folder, names in folders.items() if len(names) <= MANY}
+    return [f"{folder}: {named.get(folder, f'{len(names)} files')}" for folder, names in folders.items()]
+
+
+def _remarks(summary: Summary) -> list[str]:
+    flags = [*summary.flags, *(flag for task in summary.tasks for flag in task.flags)]
+    serious = [flag for flag in flags if flag.weight == "serious"]
+    lines = [f"! {flag.data + ': ' if flag.data else ''}{flag.sentence}" for flag in serious[:FLAGS]]
+    further = [
+        (len(serious) - FLAGS, "serious flags more"),
+        (len(flags) - len(serious), "lesser flags"),
+        (len(summary.problems), "records that do not count"),
+    ]
+    said = ", ".join(f"{number} {words}" for number, words in further if number > 0)
+    return [*lines, *([f"And {said}: see the report."] if said else [])]

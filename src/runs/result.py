@@ -1,0 +1,285 @@
+"""The record of a run: what ``result.json`` holds, in one place for whoever writes or reads it.
+
+Schema 2. Files of schema 1 (the study's job under ``part``, facts about the data among the notes, no declared metrics)
+are read as if they were of schema 2.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict
+
+from src.config.errors import UserError
+from src.runs.typed_json import CONFIG, from_plain
+from src.tasks.metrics import Metric
+
+SCHEMA = 2
+
+Status = Literal["running", "finished", "diverged", "failed", "interrupted"]
+Phase = Literal["trial", "repeat", "final"]
+StopReason = Literal["patience", "max_steps", "max_epochs", "max_time"]
+
+ENDED: tuple[Status, ...] = ("finished", "diverged")  # nothing is left to do: a run that diverged is a result
+
+
+@dataclass(frozen=True)
+class StudyJob:
+    """Which job of a study a run is.
+
+    Args:
+        study: its name.
+        phase: ``trial`` and ``repeat`` choose values on validation, ``final`` measures on the test set.
+        model, data, arm: names in the plan.
+        id: planned identity, which names the run's directory too.
+    """
+
+    study: str
+    phase: Phase
+    model: str
+    data: str
+    arm: str = "main"
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class Best:
+    """The epoch that was chosen on validation.
+
+    Args:
+        epoch: counted from 0.
+        monitor: the metric it was chosen by, e.g. ``val/loss``.
+        value: of that metric.
+        is_last: whether it was the last epoch, so that training on might have improved it.
+    """
+
+    epoch: int
+    value: float
+    monitor: str = "val/loss"
+    is_last: bool = False
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long a training took.
+
+    Args:
+        epochs, updates: how many there were.
+        seconds: from the first step to the last, without what a stop cost.
+        seconds_per_epoch, steps_per_second, sequences_per_second: of training, validation not counted.
+        seconds_to_best: until the best epoch had ended.
+        others_busy_cores: cores that other processes kept busy meanwhile, on average.
+        shared: whether that was more than a tenth of a core; None where it cannot be told.
+    """
+
+    epochs: int = 0
+    updates: int = 0
+    seconds: float = 0.0
+    seconds_per_epoch: float | None = None
+    steps_per_second: float | None = None
+    sequences_per_second: float | None = None
+    seconds_to_best: float | None = None
+    others_busy_cores: float | None = None
+    shared: bool | None = None
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """How many parameters there are; see :meth:`src.tasks.base.Task.count_parameters`."""
+
+    recurrent: int
+    effective: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A budget that the width was solved for; see :class:`src.tasks.budget.Budget`."""
+
+    of: str
+    wanted: int
+    actual: int
+    error: float
+    hidden_size: int | list[int] | None = None
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What ran the recurrence: its name, Lightning's precision, and why it was not the first choice."""
+
+    name: str
+    precision: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """The data as they were read.
+
+    Args:
+        checksum: of the data after reading, so that a moved file is the same and an altered one is not.
+        sequences: how many each split has.
+        name: what the data set calls itself; None where the config's name says it.
+        split_seed: what the split was drawn by, where it was drawn apart from the run's seed.
+        notes: what the data module found, e.g. ``train/padding``, ``leaked``.
+    """
+
+    checksum: str | None = None
+    sequences: dict[str, int] = field(default_factory=dict)
+    name: str | None = None
+    split_seed: int | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class WandbRun:
+    """The run's mirror at Weights & Biases."""
+
+    id: str
+    mode: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Largest size of the process, and largest allocation on the GPU, in MB (10^6 bytes)."""
+
+    peak_rss_mb: float | None = None
+    peak_gpu_mb: float | None = None
+
+
+@dataclass(frozen=True)
+class Git:
+    """The commit of the code, and whether the tree had no changes; empty outside a git checkout."""
+
+    commit: str | None = None
+    clean: bool | None = None
+
+
+@dataclass
+class RunResult:
+    """Everything that a run's ``result.json`` says.
+
+    >>> RunResult(id="3435e0996364", seed=0).status
+    'running'
+
+    Args:
+        id: the run's id, which is its wandb id too.
+        seed: of the run.
+        status: ``finished`` and ``diverged`` are ends; a ``running`` run whose process died is read as ``interrupted``.
+        name: shown in wandb and in tables.
+        identity: two runs with the same one must give the same result.
+        study_job: which job of a study it is; None: of none.
+        choices: model and data by their names in ``conf/``.
+        metrics: ``split/name`` of the best epoch.
+        declared: what its task says of each metric, by name without the split.
+        baselines: of the trivial predictors, ``unigram/nll``.
+        best: the chosen epoch; None before there is one.
+        stop_reason: why training ended; None where that is not known.
+        parameters, budget, backend, data, timing, memory, wandb, git: see their classes.
+        hardware: ``cpu``, ``cores``, ``threads``, where there is one ``gpu``.
+        versions: of Python and of the packages that results depend on.
+        results_version: of the code, raised when the same config gives other numbers.
+        command: the command line that starts this run alone.
+        digests: SHA-256 of the files beside the record, by their path in the directory.
+        started, ended, heartbeat: Unix time; the last sign of life.
+        attempts: how many processes have worked on it.
+        error: how it failed, in one sentence.
+        schema: of the file.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = CONFIG
+
+    id: str
+    seed: int
+    status: Status = "running"
+    name: str | None = None
+    identity: str | None = None
+    study_job: StudyJob | None = None
+    choices: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    declared: dict[str, Metric] = field(default_factory=dict)
+    baselines: dict[str, float] = field(default_factory=dict)
+    best: Best | None = None
+    stop_reason: StopReason | None = None
+    parameters: Parameters | None = None
+    budget: Budget | None = None
+    backend: Backend | None = None
+    data: DataFacts = field(default_factory=DataFacts)
+    timing: Timing = field(default_factory=Timing)
+    memory: Memory = field(default_factory=Memory)
+    wandb: WandbRun | None = None
+    hardware: dict[str, Any] = field(default_factory=dict)
+    git: Git = field(default_factory=Git)
+    versions: dict[str, str] = field(default_factory=dict)
+    results_version: int | None = None
+    command: list[str] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
+    started: float | None = None
+    ended: float | None = None
+    heartbeat: float | None = None
+    attempts: int = 0
+    error: str | None = None
+    schema: int = SCHEMA
+
+    @property
+    def ended_for_good(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.status in ENDED
+
+    @property
+    def model(self) -> str | None:
+        """The name of the model's config; None for a model that was given without one."""
+        return self.study_job.model if self.study_job else self.choices.get("model")
+
+    @property
+    def data_name(self) -> str | None:
+        """The name of the data set's config."""
+        return self.study_job.data if self.study_job else self.choices.get("data")
+
+
+def parse_result(content: Any, path: Path) -> RunResult:
+    """The record that the content of a ``result.json`` stands for, of whatever schema.
+
+    Args:
+        content: as read from JSON.
+        path: of the file, for errors.
+
+    Raises:
+        UserError: when it is of a schema that this version does not know, or a value is not what it should be.
+    """
+    if not isinstance(content, dict) or type(content.get("schema")) is not int or content["schema"] > SCHEMA:
+        raise UserError(f"{path} is not a run's result.json of schema {SCHEMA} or older.")
+    if content["schema"] < 2:
+        content = _from_schema_1(content, path.parent.name)
+    return from_plain(RunResult, content, path)
+
+
+def read_result(path: Path) -> RunResult | None:
+    """What a ``result.json`` says, as it was written; None where there is no such file.
+
+    Raises:
+        UserError: when the file is not JSON, of an unknown schema, or damaged.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}): it must be the result.json of a run.") from error
+    return parse_result(content, path)
+
+
+def _from_schema_1(old: dict[str, Any], directory: str) -> dict[str, Any]:
+    new = {key: value for key, value in old.items() if key not in ("part", "data", "schema")}
+    new.setdefault("id", directory)
+    new["study_job"] = old.get("part") or None
+    if isinstance(data := old.get("data"), dict):
+        known = ("checksum", "sequences")
+        facts = {key: data[key] for key in known if key in data}
+        new["data"] = facts | {"notes": {key: value for key, value in data.items() if key not in known}}
+    new["parameters"], new["backend"] = old.get("parameters") or None, old.get("backend") or None
+    return {key: value for key, value in new.items() if value is not None}

@@ -1,0 +1,284 @@
+"""The record of a study: what ``study.json`` and ``planned.json`` hold, in one place for whoever writes or reads them.
+
+Schema 2. In schema 1 the draws of a data set were not told apart by arm; such files are read as if every arm had
+drawn them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict
+
+from src.config.errors import UserError
+from src.runs.result import Phase
+from src.runs.typed_json import CONFIG, from_plain
+from src.tasks.metrics import Direction
+
+SCHEMA = 2
+
+Settings = dict[str, Any]  # dotted keys of conf/train.yaml, or config groups, and their values
+Side = Literal["low", "high"]
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """The best ``best`` trials of a model are run again with ``seeds`` further seeds before one is chosen."""
+
+    best: int = 3
+    seeds: int = 3
+
+
+@dataclass(frozen=True)
+class LogUniform:
+    """A range that values are drawn from, uniform by logarithm: ``number`` draws between ``low`` and ``high``."""
+
+    low: float
+    high: float
+    number: int
+
+
+@dataclass(frozen=True)
+class TuningRecord:
+    """What a plan says of tuning; :class:`src.studies.plan.Tuning` explains each entry."""
+
+    draws: dict[str, list[Any] | LogUniform] = field(default_factory=dict)
+    repeat: Repeat = field(default_factory=Repeat)
+    seed: int = 0
+    first_seed: int = 1000
+    extensions: int = 2
+
+
+@dataclass(frozen=True)
+class PrimaryRecord:
+    """The one comparison a study is for: two models, a metric and a margin, each one for all or by data set."""
+
+    models: tuple[str, str]
+    metric: str | dict[str, str]
+    margin: float | dict[str, float]
+
+    def metric_of(self, data: str) -> str | None:
+        """The metric on a data set."""
+        return self.metric if isinstance(self.metric, str) else self.metric.get(data, self.metric.get("default"))
+
+    def margin_of(self, data: str) -> float | None:
+        """The margin on a data set, in the metric's unit."""
+        return self.margin.get(data, self.margin.get("default")) if isinstance(self.margin, dict) else self.margin
+
+
+@dataclass(frozen=True)
+class PlanRecord:
+    """A plan as it stands on record; :class:`src.studies.plan.Plan` explains each entry."""
+
+    name: str
+    question: str = ""
+    models: dict[str, Settings | None] = field(default_factory=dict)
+    data: dict[str, Settings | None] = field(default_factory=dict)
+    primary: PrimaryRecord | None = None
+    arms: dict[str, Settings | None] = field(default_factory=lambda: {"main": {}})
+    settings: Settings = field(default_factory=dict)
+    tuning: TuningRecord | None = None
+    pairs: int | dict[str, int] = 10
+    tolerance: float = 0.02
+    overrides: Settings = field(default_factory=dict)
+
+    @property
+    def tuned(self) -> dict[str, list[Any] | LogUniform]:
+        """What is tuned, by dotted key; empty where nothing is."""
+        return self.tuning.draws if self.tuning else {}
+
+    def pairs_of(self, data: str) -> int:
+        """How many final seeds a data set has."""
+        return self.pairs.get(data, self.pairs.get("default", 10)) if isinstance(self.pairs, dict) else self.pairs
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of the plan after the study had begun: when, from which hash to which, and the dotted keys."""
+
+    time: float
+    before: str
+    after: str
+    keys: list[str]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Values that were tried again: their mean validation value (None: diverged) and the runs it is of."""
+
+    values: Settings
+    value: float | None
+    runs: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The values that a model got in one condition, by which metric, and what they were chosen among."""
+
+    values: Settings
+    value: float
+    monitor: str
+    mode: Direction
+    candidates: list[Candidate] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Because:
+    """The choice at an edge that made a range be extended."""
+
+    model: str
+    value: Any
+    arm: str | None = None
+
+
+@dataclass(frozen=True)
+class Extension:
+    """A range that was extended in one condition: which key, to which side, its limits before and after."""
+
+    time: float
+    data: str
+    arm: str
+    key: str
+    side: Side
+    before: list[float]
+    after: list[float]
+    draws: list[Any]
+    trials: list[Settings]
+    because: Because
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A model that a data set (or one arm of it) does without, and why."""
+
+    model: str
+    data: str
+    reason: str
+    arm: str | None = None
+
+
+@dataclass
+class StudyRecord:
+    """Everything that a ``study.json`` says.
+
+    >>> StudyRecord(name="smoke", plan=PlanRecord("smoke"), plan_hash="02d59bc6a11ceb66").registered is None
+    True
+
+    Args:
+        name: of the study.
+        plan: as it is now.
+        plan_hash: 16 hexadecimal digits of it.
+        registered: Unix time at which the plan was fixed, before the first final run; None before that.
+        registered_hash: the plan's hash then.
+        changes: of the plan.
+        draws: what was tried, by data set, arm and key.
+        chosen: by data set, arm and model.
+        extensions: of ranges, in the order they were made.
+        left_out: models that some condition does without.
+        file, file_hash: the study's file in ``experiments/`` and its SHA-256.
+        updated: Unix time of the last change.
+        schema: of the file.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = CONFIG
+
+    name: str
+    plan: PlanRecord
+    plan_hash: str
+    registered: float | None = None
+    registered_hash: str | None = None
+    changes: list[Change] = field(default_factory=list)
+    draws: dict[str, dict[str, dict[str, list[Any]]]] = field(default_factory=dict)
+    chosen: dict[str, dict[str, dict[str, Choice]]] = field(default_factory=dict)
+    extensions: list[Extension] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    file: str | None = None
+    file_hash: str | None = None
+    updated: float | None = None
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """One line of ``planned.json``: a job that a study will launch, and the plan it belongs to."""
+
+    phase: Phase
+    model: str
+    data: str
+    arm: str
+    seed: int
+    values: Settings
+    plan_hash: str
+
+
+@dataclass
+class PlannedJobs:
+    """The jobs that a study has planned so far, by their ids, in their order."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = CONFIG
+
+    jobs: dict[str, PlannedJob] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+
+def parse_study(content: Any, path: Path) -> StudyRecord:
+    """The record that the content of a ``study.json`` stands for, of whatever schema.
+
+    Raises:
+        UserError: when it is of a schema that this version does not know, or a value is not what it should be.
+    """
+    if not isinstance(content, dict) or type(content.get("schema")) is not int or content["schema"] > SCHEMA:
+        raise UserError(f"{path} is not a study.json of schema {SCHEMA} or older.")
+    return from_plain(StudyRecord, _from_schema_1(content) if content["schema"] < 2 else content, path)
+
+
+def read_study(directory: Path) -> StudyRecord | None:
+    """What a study's ``study.json`` says; None where there is none.
+
+    Raises:
+        UserError: when the file is not one that this version can read.
+    """
+    content = _read_json(directory / "study.json", "the study.json of a study")
+    return None if content is None else parse_study(content, directory / "study.json")
+
+
+def read_planned(directory: Path) -> dict[str, PlannedJob]:
+    """Every job in a study's ``planned.json``, those of earlier plans among them; empty where there is none.
+
+    Raises:
+        UserError: when the file is damaged.
+    """
+    path = directory / "planned.json"
+    content = _read_json(path, "the planned.json of a study")
+    if content is None:
+        return {}
+    if isinstance(content, dict) and "schema" not in content:
+        content = {"jobs": content}
+    return from_plain(PlannedJobs, content, path).jobs
+
+
+def _read_json(path: Path, what: str) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}): it must be {what}.") from error
+
+
+def _from_schema_1(old: dict[str, Any]) -> dict[str, Any]:
+    def renamed(entry: dict[str, Any]) -> dict[str, Any]:
+        return {{"from": "before", "to": "after"}.get(key, key): value for key, value in entry.items()}
+
+    new = {key: value for key, value in old.items() if value is not None and key != "schema"}
+    new["changes"] = [renamed(change) for change in old.get("changes") or []]
+    new["extensions"] = [renamed(extension) for extension in old.get("extensions") or []]
+    arms = list((old.get("plan") or {}).get("arms") or {"main": {}})
+    chosen = old.get("chosen") or {}
+    new["draws"] = {
+        data: {arm: draws for arm in (chosen.get(data) or arms)} for data, draws in (old.get("draws") or {}).items()
+    }
+    return new

@@ -1,0 +1,58 @@
+"""Dataclasses to JSON and back, every value held against its annotation (pydantic reads the annotations)."""
+
+from __future__ import annotations
+
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from src.config.errors import UserError
+from src.files import write_atomically
+
+# JSON has no infinity: a float that is not finite is written as a word and read back as the float.
+CONFIG = ConfigDict(ser_json_inf_nan="strings")
+T = TypeVar("T")
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    assert is_dataclass(kind)
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
+def to_json(record: Any) -> bytes:
+    """A dataclass as indented JSON; what is None or at its default is written too, so that a reader need not know it.
+
+    Args:
+        record: a dataclass whose ``__pydantic_config__`` is :data:`CONFIG`.
+    """
+    return _adapter(type(record)).dump_json(record, indent=1) + b"\n"
+
+
+def from_plain(kind: type[T], content: Any, path: Path) -> T:
+    """The dataclass that plain containers stand for; keys that it does not have are left out.
+
+    Args:
+        kind: the dataclass.
+        content: as read from JSON.
+        path: of the file, for the error.
+
+    Raises:
+        UserError: names the file, the key and what is wrong with it.
+    """
+    try:
+        return _adapter(kind).validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(place) for place in first["loc"])
+        raise UserError(f"{path} is damaged: {key or 'its content'}: {first['msg']}.") from None
+
+
+def write_json(path: Path, record: Any) -> None:
+    """Write a dataclass to a file, whole or not at all."""
+    content = to_json(record)
+    write_atomically(path, lambda out: out.write(content))

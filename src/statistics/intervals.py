@@ -1,0 +1,100 @@
+"""Confidence intervals, each from a library's function that its docstring names."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+LEVEL = 0.95
+RESAMPLES = 9999
+SEED = 0  # of every resampling, so that the same runs give the same digits
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval, with the name of the method that made it.
+
+    >>> Interval(-0.01, 0.03, 0.95, "t")
+    Interval(low=-0.01, high=0.03, level=0.95, method='t')
+
+    Args:
+        low: lower end.
+        high: upper end.
+        level: the coverage it is made for, e.g. 0.95.
+        method: ``t``, ``BCa``, ``Wilson``, ``bootstrap over seeds``, ``bootstrap over seeds and sequences``.
+    """
+
+    low: float
+    high: float
+    level: float
+    method: str
+
+
+def alike(values: Sequence[float] | np.ndarray) -> bool:
+    """Whether values differ by rounding at most: then they have no spread that a test could work with.
+
+    >>> alike([0.1, 0.3 - 0.2]), alike([0.1, 0.2])
+    (True, False)
+    """
+    return bool(np.ptp(values) <= 1e-9 * np.abs(values).max())
+
+
+def t_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval | None:
+    """Interval of the mean by Student's t (scipy.stats.ttest_1samp); None below two values.
+
+    >>> t_interval([1.0, 2.0, 3.0]).low
+    -0.48...
+    """
+    from scipy import stats
+
+    if len(values) < 2:
+        return None
+    if alike(values):
+        return Interval(float(values[0]), float(values[0]), level, "t")
+    found = stats.ttest_1samp(values, 0.0).confidence_interval(level)
+    return Interval(float(found.low), float(found.high), level, "t")
+
+
+def bca_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval | None:
+    """Interval of the mean by the bias-corrected and accelerated bootstrap (scipy.stats.bootstrap, BCa).
+
+    Paired resampling of two samples and the mean of their differences are the same as this over the differences.
+    None below three values, or where all are equal: then there is nothing to resample.
+    """
+    from scipy import stats
+
+    if len(values) < 3 or alike(values):
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        found = stats.bootstrap(
+            (np.asarray(values, dtype=float),),
+            np.mean,
+            n_resamples=RESAMPLES,
+            confidence_level=level,
+            method="BCa",
+            rng=np.random.default_rng(SEED),
+        ).confidence_interval
+    if not np.isfinite([found.low, found.high]).all():
+        return None
+    return Interval(float(found.low), float(found.high), level, "BCa")
+
+
+def wilson_interval(successes: float, number: int, level: float = LEVEL) -> Interval:
+    """Interval of a probability after Wilson (1927) (statsmodels.stats.proportion.proportion_confint).
+
+    >>> wilson_interval(7, 10)
+    Interval(low=0.39..., high=0.89..., level=0.95, method='Wilson')
+
+    Args:
+        successes: a tie may count half.
+        number: of trials, at least 1.
+        level: its coverage.
+    """
+    from statsmodels.stats.proportion import proportion_confint
+
+    low, high = proportion_confint(successes, number, alpha=1 - level, method="wilson")
+    return Interval(float(low), float(high), level, "Wilson")

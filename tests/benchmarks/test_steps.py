@@ -1,0 +1,140 @@
+"""The command: a small measurement from end to end, and mistakes in one sentence."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import pytest
+from omegaconf import DictConfig
+
+from benchmarks.peak_memory import MemoryServer
+from benchmarks.results import SCHEMA
+from benchmarks.steps import benchmark, main
+from benchmarks.tables import marks
+from src.config.errors import UserError
+
+TINY = ("shapes=[[2,5,3,4]]", "rounds=3", "minutes=0.001", "memory=false")
+Compose = Callable[..., DictConfig]
+
+
+@pytest.fixture
+def tiny(compose: Compose, tmp_path: Path) -> Compose:
+    return lambda *overrides: compose(*TINY, f"directory={tmp_path / 'out'}", *overrides, config_name="benchmark")
+
+
+def test_a_small_measurement_from_end_to_end(tiny: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    page = tmp_path / "page.md"
+    begin, end = marks([])
+    page.write_text(f"{begin}\n{end}\n")
+    found = benchmark(tiny("cells=[gru,gru_cho,lstm]", "backends=[auto,torch,reference]", f"table={page}"))
+    assert json.loads((tmp_path / "out" / "benchmark.json").read_text()) == found
+    assert found["schema"] == SCHEMA
+    assert found["clock"] == "wall clock"
+    assert len(found["notes"]) == 1  # the budget of the test is too small, which is said, and three rounds run anyway
+    assert "more than minutes=0.001" in found["notes"][0]
+    assert found["sgemm_gflops"]["1"] > 0.1
+    assert {"python", "torch"} <= found["versions"].keys()
+    assert {"cpu", "cores"} <= found["hardware"].keys()
+    assert [(c["shape"], c["mode"]) for c in found["cases"]] == [
+        ([2, 5, 3, 4], "training"),
+        ([2, 5, 3, 4], "inference"),
+    ]
+    for case in found["cases"]:
+        assert case["rounds"] >= 3
+        names = [e["name"] for e in case["contenders"]]
+        assert names == [
+            "nn.GRU", "nn.LSTM", "gru auto", "gru torch", "gru reference", "gru_cho auto", "gru_cho reference",
+            "lstm auto", "lstm torch", "lstm reference",
+        ]  # fmt: skip
+        assert [(s["cell"], s["backend"]) for s in case["skipped"]] == [("gru_cho", "torch")]
+        by_name = {e["name"]: e for e in case["contenders"]}
+        for e in case["contenders"]:
+            assert len(e["seconds"]) == case["rounds"]
+            assert e["milliseconds"]["value"] == pytest.approx(1e3 * median(e["seconds"]))
+            assert e["milliseconds"]["low"] <= e["milliseconds"]["value"] <= e["milliseconds"]["high"]
+            base = by_name[e["baseline"]]["seconds"]
+            per_round = [b / s for b, s in zip(base, e["seconds"], strict=True)]
+            assert e["ratio"] is None if e["backend"] == "twin" else e["ratio"]["value"] == median(per_round)
+            assert e["peak_mb"] is None
+            assert e["sgemm_share"] > 0
+    assert "(2, 5, 3, 4)" in page.read_text()
+    assert (tmp_path / "out" / "benchmark.svg").exists()
+    assert str(tmp_path / "out") in capsys.readouterr().out
+
+
+def test_tables_are_made_again_from_the_json_without_measuring(
+    tiny: Compose, compose: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    benchmark(tiny("cells=[rnn]", "modes=[inference]"))
+    written = (tmp_path / "out" / "benchmark.md").read_text()
+    page = tmp_path / "page.md"
+    begin, end = marks([])
+    page.write_text(f"{begin}\n{end}\n")
+    again = (f"results={tmp_path / 'out' / 'benchmark.json'}", f"table={page}", f"directory={tmp_path / 'other'}")
+    benchmark(compose(*again, config_name="benchmark"))
+    assert page.read_text() == f"{begin}\n{written}{end}\n"
+    assert not (tmp_path / "other").exists()
+
+
+def test_memory_grows_with_what_is_kept_for_backward():
+    with MemoryServer() as server:
+        shape = [16, 512, 8, 64]
+        training, inference = (server.peak_mb("gru", "twin", shape, mode, 1) for mode in ("training", "inference"))
+        again = server.peak_mb("gru", "twin", shape, "training", 1)
+        refused = server.peak_mb("gru_cho", "torch", shape, "training", 1)
+    if sys.platform != "linux":
+        pytest.skip("memory is measured on Linux alone")
+    assert training is not None
+    assert inference is not None
+    states = 16 * 512 * 64 * 4 / 1e6
+    assert training > 4 * states  # three gates and the states at least, for every step
+    assert inference < training / 2
+    assert again == pytest.approx(training, rel=0.15)
+    assert refused is None
+
+
+def test_a_page_without_a_place_is_refused_before_anything_is_measured(tiny: Compose, tmp_path: Path):
+    with pytest.raises(UserError, match="has no place for the tables"):
+        benchmark(tiny(f"table={tmp_path / 'missing.md'}", "shapes=[[4096,4096,4096,4096]]"))
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("cells=[grub]", r"cells has grub \(did you mean gru\?\): it may have gru, gru_cho"),
+        ("shapes=[[2,5,3]]", r"shapes has \[2, 5, 3\]: a shape is four whole numbers of at least 1"),
+        ("shapes=[[2,5,3,0]]", "four whole numbers of at least 1"),
+        ("shapes=[2,5,3,4]", "shapes has 2: a shape is four whole numbers"),
+        ("shapes=[]", "shapes=.. is impossible"),
+        ("backends=[fussed]", r"backends has fussed \(did you mean fused\?\)"),
+        ("peers=[tensorflow]", "peers has tensorflow"),
+        ("modes=[train]", r"modes has train \(did you mean training\?\)"),
+        ("modes=training", "modes=training is impossible: it must be a list"),
+        ("thread_counts=[0]", "thread_counts=0 is impossible"),
+        ("rounds=0", "rounds=0 is impossible"),
+        ("minutes=0", "minutes=0 is impossible"),
+        ("device=tpu", "device=tpu is unknown: it must be cpu or cuda"),
+        ("memory=much", "memory=much is impossible"),
+    ],
+)
+def test_a_mistake_is_one_sentence(override: str, words: str, tiny: Compose, compose: Compose):
+    key = override.partition("=")[0]
+    with pytest.raises(UserError, match=words) as caught:
+        benchmark(compose(*(o for o in TINY if not o.startswith(f"{key}=")), override, config_name="benchmark"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mistake_at_the_command_line_has_no_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["benchmark", "cells=[grub]"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "cells has grub (did you mean gru?): it may have gru, gru_cho, lstm, lstm_peephole, rnn."
+    ]
+    assert list(tmp_path.iterdir()) == []

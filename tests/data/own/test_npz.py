@@ -1,0 +1,295 @@
+"""The user's own arrays: which task they are for, how they are scaled and shared out, what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from src.config.errors import UserError
+from src.data.describe import Bits, Classes, Features, Horizon, Tokens, Values
+from src.data.own.npz import NPZ
+from src.data.sets.music import baselines
+
+N, TIME, WIDTH = 40, 7, 3
+
+
+@pytest.fixture
+def x() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(N, TIME, WIDTH)).astype("f4") * [1, 10, 0.1] + [5, 0, 1]
+
+
+@pytest.fixture
+def lengths() -> np.ndarray:
+    return np.random.default_rng(1).integers(2, TIME + 1, N)
+
+
+LABELS = np.arange(N) % 4
+
+
+def data(folder: Path, options: dict[str, Any] | None = None, **arrays: Any) -> NPZ:
+    np.savez(folder / "mine.npz", **arrays)
+    return NPZ(path=str(folder / "mine.npz"), **(options or {}))
+
+
+@pytest.mark.parametrize(
+    ("y", "kind", "output", "per_step"),
+    [
+        (LABELS, "classification", Classes(("0", "1", "2", "3")), False),
+        (LABELS[:, None], "classification", Classes(("0", "1", "2", "3")), False),
+        (np.array(["ten", "two", "ten", "nine"])[LABELS], "classification", Classes(("nine", "ten", "two")), False),
+        (np.array([10, 2, 9, -1])[LABELS], "classification", Classes(("-1", "2", "9", "10")), False),
+        (LABELS == 0, "classification", Classes(("False", "True")), False),
+        (LABELS * 1.5, "regression", Values, False),
+        (np.ones((N, 2)) * LABELS[:, None] * 1.5, "regression", Values, False),
+        (np.tile(LABELS[:, None], TIME), "per_step", Classes(("0", "1", "2", "3")), True),
+        (np.tile(LABELS[:, None] / 2, TIME), "per_step_regression", Values, True),
+        (np.tile(LABELS[:, None, None] / 2, (1, TIME, 2)), "per_step_regression", Values, True),
+    ],
+)
+def test_the_task_follows_from_y(tmp_path, x, lengths, y, kind, output, per_step):
+    built = data(tmp_path, x=x, y=y, lengths=lengths)
+    description = built.description
+    assert built.kind == kind
+    assert kind in str(built.notes["note_1"])
+    assert description.output == output if isinstance(output, Classes) else isinstance(description.output, output)
+    assert (description.per_step, description.varying_length, description.causal) == (per_step, True, False)
+    batch = built.splits["train"][torch.tensor([0, 1])]
+    assert batch.x.shape[::2] == (2, WIDTH)
+    assert batch.y.shape[1:2] == (batch.x.shape[1:2] if per_step else batch.y.shape[1:2])
+
+
+def test_every_sequence_keeps_its_steps_and_its_target(tmp_path, x, lengths):
+    built = data(tmp_path, x=x, y=np.arange(N) / 7, lengths=lengths)
+    output, seen = built.description.output, {}
+    for part in ("train", "val", "test"):
+        split = built.splits[part]
+        for row in range(len(split)):
+            batch = split[torch.tensor([row])]
+            number = round((float(batch.y) * output.scale[0] + output.mean[0]) * 7)
+            own = batch.x[0].double().numpy() * built.scaling.scale + built.scaling.mean
+            np.testing.assert_allclose(own, x[number, : lengths[number]], rtol=1e-4, atol=1e-5)
+            seen[number] = part
+    assert sorted(seen) == list(range(N))
+    rows = np.concatenate([x[k, : lengths[k]] for k, part in seen.items() if part == "train"])
+    np.testing.assert_allclose(built.scaling.mean, rows.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(built.scaling.scale, rows.std(0), rtol=1e-6)
+
+
+def test_x_is_left_alone_where_that_is_wished(tmp_path, x):
+    built = data(tmp_path, {"standardise": False}, x=x, y=LABELS)
+    built.setup()
+    assert any(np.allclose(built.splits["train"][torch.tensor([0])].x[0], row) for row in x)
+
+
+def test_real_numbers_without_a_third_dimension_are_one_feature(tmp_path, x):
+    assert data(tmp_path, x=x[:, :, 0], y=LABELS).description.input == Features(1)
+
+
+def test_nan_at_the_end_shortens_a_sequence(tmp_path, x, lengths):
+    padded = x.copy()
+    for row, length in enumerate(lengths):
+        padded[row, length:] = np.nan
+    built, given = data(tmp_path, x=padded, y=LABELS), None
+    built.setup()
+    given = data(tmp_path, x=x, y=LABELS, lengths=lengths)
+    given.setup()
+    assert torch.equal(built.splits["test"].values, given.splits["test"].values)
+    assert "were taken to be that much shorter" in str(built.notes)
+
+
+def test_what_stands_past_a_length_is_never_looked_at(tmp_path, x, lengths):
+    padded = x.copy()
+    for row, length in enumerate(lengths):
+        padded[row, length:] = np.inf
+    given, clean = (data(tmp_path, x=each, y=LABELS, lengths=lengths) for each in (padded, x))
+    np.savez(tmp_path / "mine.npz", x=padded, y=LABELS, lengths=lengths)
+    given.setup()
+    np.savez(tmp_path / "mine.npz", x=x, y=LABELS, lengths=lengths)
+    clean.setup()
+    assert torch.equal(given.splits["train"].values, clean.splits["train"].values)
+    assert given.checksum == clean.checksum
+
+
+def test_tokens(tmp_path, lengths):
+    x = np.random.default_rng(0).integers(0, 9, (N, TIME))
+    x[0, 0] = 8
+    description = data(tmp_path, x=x, lengths=lengths).description
+    assert description.input == Tokens(9)
+    assert description.output.size == 9
+    assert description.causal
+    assert description.per_step
+    built = data(tmp_path, x=x, y=LABELS, lengths=lengths)
+    assert built.description.input == Tokens(9)
+    assert built.description.output == Classes(("0", "1", "2", "3"))
+    batch = built.splits["train"][torch.tensor([0])]
+    assert batch.x.dtype == torch.int64
+    next_token = data(tmp_path, x=x, lengths=lengths)
+    next_token.setup()
+    batch = next_token.splits["val"][torch.tensor([1])]
+    assert torch.equal(batch.x[0, 1:], batch.y[0, :-1])
+    assert {"unigram/nll", "bigram/nll"} <= set(next_token.baselines)
+
+
+def test_series_without_y_are_forecast(tmp_path):
+    x = np.random.default_rng(0).normal(size=(2, 100, 3))
+    built = data(tmp_path, {"lookback": 5, "horizon": 2}, x=x)
+    assert isinstance(built.description.output, Horizon)
+    assert [len(built.splits[p]) for p in ("train", "val", "test")] == [2 * 64, 2 * 14, 2 * 14]
+    np.savez(tmp_path / "new.npz", x=x[:1, :30])
+    new = built.new_data(str(tmp_path / "new.npz"))
+    expected = (x[0, 25:30] - built.scaling.mean) / built.scaling.scale
+    np.testing.assert_allclose(new.split[torch.tensor([0])].x[0], expected, rtol=1e-4)
+
+
+def test_parts_can_be_stated_by_a_key_or_by_files(tmp_path, x):
+    part = np.array(["train"] * 30 + ["val"] * 4 + ["test"] * 6)
+    built = data(tmp_path, {"splits": "fold"}, x=x, y=LABELS, fold=part)
+    built.setup()
+    np.savez(tmp_path / "v.npz", x=x[30:34], y=LABELS[30:34])
+    np.savez(tmp_path / "t.npz", x=x[34:], y=LABELS[34:])
+    files = [str(tmp_path / "v.npz"), str(tmp_path / "t.npz")]
+    apart = data(tmp_path, {"splits": files}, x=x[:30], y=LABELS[:30])
+    apart.setup()
+    for name, number in (("train", 30), ("val", 4), ("test", 6)):
+        assert len(built.splits[name]) == number
+        assert torch.equal(built.splits[name].values, apart.splits[name].values)
+        assert torch.equal(built.splits[name].targets, apart.splits[name].targets)
+    with pytest.raises(UserError, match=r"data\.splits=flod is not an array of .* \(did you mean fold\?\)"):
+        data(tmp_path, {"splits": "flod"}, x=x, y=LABELS, fold=part).setup()
+    with pytest.raises(UserError, match=r"fold has shape \(39,\); it must be 40 entries that say train, val or test"):
+        data(tmp_path, {"splits": "fold"}, x=x, y=LABELS, fold=part[:-1]).setup()
+
+
+def test_a_task_that_is_given_wins_where_it_fits(tmp_path, x):
+    assert data(tmp_path, {"task": "regression"}, x=x, y=LABELS).description.output.size == 1
+    assert data(tmp_path, {"task": "classification"}, x=x, y=LABELS * 1.0).description.output.names == (
+        "0",
+        "1",
+        "2",
+        "3",
+    )
+    for task, arrays, words in (
+        ("per_step", {"y": LABELS}, r"needs y of shape \(n, time\)"),
+        ("classification", {}, r"needs y of shape \(n,\)"),
+        ("language_model", {"y": LABELS}, "needs x of whole numbers"),
+        ("regression", {"y": LABELS.astype(str)}, "needs numbers in y"),
+    ):
+        with pytest.raises(UserError, match=words):
+            data(tmp_path, {"task": task}, x=x, **arrays).setup()
+    with pytest.raises(UserError, match="must be one of classification, per_step"):
+        NPZ(path="x.npz", task="clustering")
+
+
+def _with(array: np.ndarray, where: Any, value: float) -> np.ndarray:
+    array = array.copy()
+    array[where] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda x: {"y": LABELS}, "has no array x; it has y"),
+        (lambda x: {"x": x[0, 0], "y": LABELS}, r"x has shape \(3,\)"),
+        (lambda x: {"x": x.astype(str), "y": LABELS}, "of numbers"),
+        (lambda x: {"x": _with(x, (3, 4, 1), np.nan), "y": LABELS}, r"x\[3, 4, 1\] is nan"),
+        (lambda x: {"x": _with(x, (3, 4, 1), np.inf), "y": LABELS}, r"x\[3, 4, 1\] is inf"),
+        (lambda x: {"x": x, "y": LABELS[:-1]}, r"y has shape \(39,\) .* must begin with 40"),
+        (lambda x: {"x": x, "y": np.zeros((N, 3, 2))}, r"it must be \(40, 7, values\)"),
+        (lambda x: {"x": x, "y": _with(LABELS / 2, 5, np.nan)}, r"y\[5, 0, 0\] is nan"),
+        (lambda x: {"x": x, "y": LABELS, "lengths": np.full(N, 8)}, r"lengths\[0\] is 8, but x has 7 steps"),
+        (lambda x: {"x": x, "y": LABELS, "lengths": _with(np.full(N, 7), 9, 0)}, r"lengths\[9\] is 0"),
+        (lambda x: {"x": x, "y": LABELS, "lengths": np.full(N, 2.5)}, "40 whole numbers"),
+        (lambda x: {"x": x, "y": LABELS, "lengths": np.full(N - 1, 2)}, "40 whole numbers"),
+        (lambda x: {"x": np.full((N, TIME), -1), "y": LABELS}, r"x\[0, 0\] is -1, but a token"),
+        (lambda x: {"x": x, "y": np.array([{}] * N, dtype=object)}, r"y is an array of .* save y\.astype\(str\)"),
+        (lambda x: {"x": np.array([x[0], x[1, :3]], dtype=object), "y": LABELS}, "x is an array of Python .* pad the"),
+        (lambda x: {"x": x, "y": np.eye(N, 3, dtype=int)}, r"y of shape \(n,\), .* \(its rows of y hold 3 values\)"),
+        (lambda x: {"x": x, "y": LABELS * 0}, "one class alone, 0"),
+        (lambda x: {"x": x * 1e200, "y": LABELS}, "too large to be standardised"),
+        (lambda x: {"x": x, "y": LABELS, "s": np.arange(N)}, r"s\[0\] is '0', which must be train, val or test"),
+        (lambda x: {"x": x, "y": _with(LABELS, 1, 9), "s": np.array(["train", "val", "test", *["train"] * 37])},
+         "class 9 is missing from train"),
+    ],
+)  # fmt: skip
+def test_what_is_broken_is_refused_in_a_sentence(tmp_path, x, change, words):
+    arrays = change(x)
+    with pytest.raises(UserError, match=words):
+        data(tmp_path, {"splits": "s"} if "s" in arrays else {}, **arrays).setup()
+
+
+def test_arrays_of_other_names_are_not_looked_at(tmp_path, x):
+    np.savez(tmp_path / "mine.npz", x=x, y=LABELS, meta=np.array([{}], dtype=object))
+    NPZ(path=str(tmp_path / "mine.npz")).setup()
+
+
+def test_a_file_that_is_none_is_refused(tmp_path, x):
+    with pytest.raises(UserError, match="is not a file"):
+        NPZ(path=str(tmp_path / "none.npz")).setup()
+    (tmp_path / "mine.npz").write_text("a,b\n")
+    with pytest.raises(UserError, match=r"is not an \.npz file, or is damaged"):
+        NPZ(path=str(tmp_path / "mine.npz")).setup()
+    np.savez(tmp_path / "mine.npz", x=x, y=LABELS)
+    (tmp_path / "mine.npz").write_bytes((tmp_path / "mine.npz").read_bytes()[:500])
+    with pytest.raises(UserError, match="damaged"):
+        NPZ(path=str(tmp_path / "mine.npz")).setup()
+    np.save(tmp_path / "one.npy", x)
+    with pytest.raises(UserError, match=r"single array.*np\.savez"):
+        NPZ(path=str(tmp_path / "one.npy")).setup()
+
+
+def test_new_files_are_read_with_what_was_fitted_and_refused_where_they_do_not_fit(tmp_path, x, lengths):
+    built = data(tmp_path, x=x, y=np.array(["a", "b"])[LABELS % 2], lengths=lengths)
+    built.setup()
+    np.savez(tmp_path / "new.npz", x=x[:2] * 100, lengths=[3, 4])
+    new = built.new_data(str(tmp_path / "new.npz"))
+    assert (new.names, new.labelled) == (["0", "1"], False)
+    expected = (x[1, :4] * 100 - built.scaling.mean) / built.scaling.scale
+    np.testing.assert_allclose(new.split[torch.tensor([1])].x[0], expected, rtol=1e-4)
+    np.savez(tmp_path / "new.npz", x=x[:2], y=["b", "a"])
+    assert built.new_data(str(tmp_path / "new.npz")).split.targets.tolist() == [1, 0]
+    for arrays, words in (
+        ({"x": x[:2], "y": ["b", "c"]}, "has the class c; the known ones are a, b"),
+        ({"x": x[:2, :, :2]}, "x has 2 features, but the run reads 3"),
+        ({"x": np.ones((2, 3), int)}, "trained on the other"),
+    ):
+        np.savez(tmp_path / "new.npz", **arrays)
+        with pytest.raises(UserError, match=words):
+            built.new_data(str(tmp_path / "new.npz"))
+    tokens = data(tmp_path, x=np.random.default_rng(0).integers(0, 5, (N, TIME)))
+    tokens.setup()
+    np.savez(tmp_path / "new.npz", x=np.full((2, 3), 5))
+    with pytest.raises(UserError, match="x holds the token 5, but the run knows those below 5"):
+        tokens.new_data(str(tmp_path / "new.npz"))
+
+
+def test_a_piano_roll_is_music(tmp_path):
+    """The same splits, targets and baselines as data=jsb_chorales makes of the same pieces."""
+    drawn = np.random.default_rng(0)
+    lengths = drawn.integers(3, 9, size=20)
+    x = (drawn.random((20, 8, 12)) < 0.3).astype(np.uint8)
+    inside = np.arange(8) < lengths[:, None]
+    x[~inside] = 0
+    part = np.array(["train"] * 10 + ["val"] * 5 + ["test"] * 5)
+    np.savez(tmp_path / "a.npz", x=x, lengths=lengths, part=part)
+    rolls = NPZ(path=str(tmp_path / "a.npz"), splits="part", batch_size=4)
+    assert rolls.description.output == Bits(12)
+    assert rolls.description.causal
+    pieces = [roll[:length] for roll, length in zip(x, lengths, strict=True)]
+    assert rolls.baselines == baselines(pieces[:10], pieces[15:])
+    batch = next(iter(rolls.test_dataloader()))
+    row = int(batch.rows[0])
+    length = int(batch.lengths[0])
+    np.testing.assert_array_equal(batch.x[0, :length], pieces[15 + row][:-1])
+    np.testing.assert_array_equal(batch.y[0, :length], pieces[15 + row][1:])
+    np.savez(tmp_path / "b.npz", x=x * 2.0)
+    with pytest.raises(UserError, match=r"data\.task=music needs x of zeros and ones"):
+        NPZ(path=str(tmp_path / "b.npz"), task="music").description  # noqa: B018  (reading is what refuses)
+
+
+def test_arrays_that_are_not_read_are_named(tmp_path, x):
+    found = data(tmp_path, x=x, y=LABELS, lens=np.full(N, 3))
+    assert found.description.per_step is False
+    assert "Arrays that were not read: lens; those that are read are x, y and lengths." in found.notes.values()

@@ -1,0 +1,74 @@
+"""JapaneseVowels as the archive has it, and its validation split by seed."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from src.config.errors import UserError
+from src.data.describe import Classes, Features
+from src.data.module import some, stratified
+from src.data.sets.ucr import UCR
+
+
+@pytest.fixture
+def vowels(places: Path) -> Any:
+    def make(**keywords: Any) -> UCR:
+        data = UCR(data_dir=str(places / "data"), cache_dir=str(places / "derived"), **keywords)
+        data.setup()
+        return data
+
+    return make
+
+
+def test_the_official_sizes_and_lengths(vowels: Any) -> None:
+    data = vowels()
+    assert {name: len(split) for name, split in data.splits.items()} == {"train": 216, "val": 54, "test": 370}
+    assert data.description.input == Features(12)
+    assert isinstance(data.description.output, Classes)
+    assert data.description.output.size == 9
+    lengths = torch.cat([split.lengths for split in data.splits.values()])
+    assert (int(lengths.min()), int(lengths.max())) == (7, 29)
+
+
+def test_scaling_is_fitted_on_the_training_part_alone(vowels: Any) -> None:
+    train, test = (vowels().splits[name].values for name in ("train", "test"))
+    assert torch.allclose(train.mean(0), torch.zeros(12), atol=1e-5)
+    assert torch.allclose(train.std(0, correction=0), torch.ones(12), atol=1e-5)
+    assert not torch.allclose(test.mean(0), torch.zeros(12), atol=1e-3)
+
+
+def test_the_seed_cuts_validation_and_leaves_the_test_set_alone(vowels: Any) -> None:
+    a, b, c = (vowels(seed=s, standardise=False) for s in (0, 0, 1))
+    assert torch.equal(a.splits["val"].values, b.splits["val"].values)
+    assert a.splits["val"].values.tolist() != c.splits["val"].values.tolist()
+    assert a.checksum == c.checksum
+    assert torch.equal(a.splits["test"].values, c.splits["test"].values)
+
+
+def test_an_unknown_set_is_refused_with_the_nearest_name(vowels: Any) -> None:
+    with pytest.raises(UserError, match=r"did you mean JapaneseVowels\?"):
+        vowels(name="JapaneseVowel")
+
+
+def test_another_set_of_the_wheel(vowels: Any) -> None:
+    data = vowels(name="BasicMotions")
+    assert not data.description.varying_length
+    assert data.description.input == Features(6)
+
+
+def test_stratified_takes_the_same_share_of_every_class_and_leaves_one() -> None:
+    labels = torch.tensor([0] * 10 + [1] * 20 + [2])
+    train, val = stratified(labels, 0.2, seed=3)
+    assert torch.bincount(labels[val], minlength=3).tolist() == [2, 4, 0]
+    assert torch.cat([train, val]).sort().values.tolist() == list(range(31))
+
+
+def test_some_rows_are_drawn_once_for_a_seed() -> None:
+    assert some(10, None, 0) is None
+    assert some(10, 10, 0) is None
+    a, b = some(10, 3, 0), some(10, 3, 1)
+    assert a is not None
+    assert b is not None
+    assert a.tolist() != b.tolist()
