@@ -91,7 +91,7 @@ def test_it_holds_the_runs_of_the_study_in_groups_with_the_projects_colours(
     (condition,) = runs["filters"]["filters"]
     assert (condition["key"]["name"], condition["op"]) == ("group", "IN")
     assert condition["value"] == ["pilot/ucr", "pilot/adding"]
-    assert [key["name"] for key in runs["grouping"]] == ["group", "jobType", "part.value.model"]
+    assert [key["name"] for key in runs["grouping"]] == ["group", "jobType", "study_job.value.model"]
     colours = section["customRunColors"]
     assert len(colours) == 2 * 3 * 2
     assert {c for key, c in colours.items() if "%22gru%22" in key} == {style("gru").colour}
@@ -134,8 +134,15 @@ def named(workspace: dict[str, Any]) -> dict[str, set[str]]:
 def test_a_run_of_a_study_has_logged_whatever_a_panel_asks_for(
     quick: Compose, built: Callable[..., dict[str, Any]], no_wandb_account: pytest.MonkeyPatch
 ) -> None:
-    part = {"study": "pilot", "phase": "final", "model": "gru", "data": "ucr", "arm": "main", "id": "0123456789abcdef"}
-    words = ",".join(f"{key}:'{value}'" for key, value in part.items())
+    study_job = {
+        "study": "pilot",
+        "phase": "final",
+        "model": "gru",
+        "data": "ucr",
+        "arm": "main",
+        "id": "0123456789abcdef",
+    }
+    words = ",".join(f"{key}:'{value}'" for key, value in study_job.items())
     cfg = quick(f"study_job={{{words}}}", "logger=wandb", "logger.mode=offline", "trainer.max_epochs=1")
     train(cfg)
     ((directory, _),) = find_runs(Path(cfg.paths.runs_dir))

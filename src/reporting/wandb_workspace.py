@@ -22,7 +22,7 @@ def build_workspace(
     """Learning curves grouped by model, parallel coordinates over settings and size, quality against cost.
 
     Runs of a study have the wandb group ``STUDY/DATA``, the job type ``trial``, ``repeat`` or ``final``, and the model
-    under ``part.model`` of their config: the workspace groups its runs in that order, so that a line in a panel is the
+    under ``study_job.model`` of their config: the workspace groups its runs in that order, so that a line in a panel is the
     mean of one model's runs on one data set with their range. Trials have no test metric, and so no point among the
     costs.
 
@@ -97,7 +97,7 @@ def build_workspace(
         settings=spaces.WorkspaceSettings(x_axis="epoch", max_runs=RUNS),
         runset_settings=spaces.RunsetSettings(
             filters=And(spaces.Metric("Group").isin([f"{study}/{data}" for data in metrics])),
-            groupby=[spaces.Metric("Group"), spaces.Metric("JobType"), spaces.Config("part.model")],
+            groupby=[spaces.Metric("Group"), spaces.Metric("JobType"), spaces.Config("study_job.model")],
             group_colors=colours,
         ),
     )
