@@ -22,9 +22,9 @@ def build_workspace(
     """Learning curves grouped by model, parallel coordinates over settings and size, quality against cost.
 
     Runs of a study have the wandb group ``STUDY/DATA``, the job type ``trial``, ``repeat`` or ``final``, and the model
-    under ``study_job.model`` of their config: the workspace groups its runs in that order, so that a line in a panel is the
-    mean of one model's runs on one data set with their range. Trials have no test metric, and so no point among the
-    costs.
+    under ``study_job.model`` of their config: the workspace groups its runs in that order, so that a line in a panel is
+    the mean of one model's runs on one data set with their range. Trials have no test metric, and so no point among
+    the costs.
 
     Args:
         study: its name.
