@@ -1,1 +1,5 @@
-"""What a step costs: contenders timed in turn, statistics, memory, tables, a picture; and the way around the kernel."""
+"""What a training step costs beside PyTorch and other libraries, and what the framework and a gate add to it."""
+
+from pathlib import Path
+
+CONF = Path(__file__).resolve().parent / "conf"

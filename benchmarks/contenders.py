@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from src.measuring.clock import Work
 from src.recurrent import GRU, LSTM, RNN, StackedRNN
 from src.rng import derive, drawing
 
-Work = Callable[[], Any]
 TOLERANCE = 1e-3  # a contender farther from the readable loop, in float32, computes something else
 
 
@@ -35,14 +35,14 @@ class Cell(NamedTuple):
     Args:
         network: the class.
         options: its arguments beside the sizes.
-        twin: the baseline; where PyTorch has no such cell, the one that has as many gates.
-        baseline: the twin's name.
+        layer: PyTorch's; where it has no such cell, the one that has as many gates.
+        baseline: that layer's name.
         gates: blocks of hidden_size rows in its weights.
     """
 
     network: Callable[..., StackedRNN]
     options: dict[str, Any]
-    twin: Callable[..., nn.RNNBase]
+    layer: Callable[..., nn.RNNBase]
     baseline: str
     gates: int
 
@@ -55,6 +55,7 @@ CELLS = {
     "rnn": Cell(RNN, {}, nn.RNN, "nn.RNN", 1),
 }
 MODES = ("training", "inference")
+PYTORCH = "pytorch"  # where a backend stands: a layer of its own
 BACKENDS = ("auto", "fused", "torch", "reference", "compiled")
 
 
@@ -77,7 +78,7 @@ class Contender:
     Args:
         name: unique within its case, e.g. ``gru fused`` or ``nn.GRU``.
         cell: its key in :data:`CELLS`.
-        backend: as asked for; ``twin`` for PyTorch's own layer; the peer's name for a peer.
+        backend: as asked for; ``pytorch`` for PyTorch's own layer; the peer's name for a peer.
         ran: the backend that ran, where ``auto`` chose one.
         work: one step.
         difference: from the readable loop's output, the largest; None for the baselines and for what has weights of
@@ -96,18 +97,18 @@ class Refused(Exception):
     """A contender cannot take part; the message says why."""
 
 
-def twins(cells: Sequence[str], case: Case, device: torch.device, seed: int = 0) -> list[Contender]:
-    """The baselines that the cells need, each once."""
-    found: dict[str, Contender] = {}
+def baselines(cells: Sequence[str], case: Case, device: torch.device, seed: int = 0) -> list[Contender]:
+    """PyTorch's layers that the cells are measured against, each once."""
+    layers: dict[str, Contender] = {}
     for name in cells:
         cell = CELLS[name]
-        if cell.baseline not in found:
+        if cell.baseline not in layers:
             with drawing(seed, "initialisation"):
-                layer = cell.twin(case.shape.input_size, case.shape.hidden_size, batch_first=True, device=device)
+                layer = cell.layer(case.shape.input_size, case.shape.hidden_size, batch_first=True, device=device)
             ran = "cuDNN" if device.type == "cuda" else "torch"
-            key = next(key for key in CELLS if CELLS[key].twin is cell.twin)
-            found[cell.baseline] = Contender(cell.baseline, key, "twin", ran, work(layer, case, seed))
-    return list(found.values())
+            key = next(key for key in CELLS if CELLS[key].layer is cell.layer)
+            layers[cell.baseline] = Contender(cell.baseline, key, PYTORCH, ran, work(layer, case, seed))
+    return list(layers.values())
 
 
 def contender(
@@ -139,8 +140,8 @@ def contender(
     if check and backend != "reference":
         x = batch(case, device, seed)
         with torch.no_grad():
-            expected, found = reference(name, case, device, seed)(x)[0], runs.eval()(x)[0]
-        difference = float((found - expected).abs().max())
+            expected, output = reference(name, case, device, seed)(x)[0], runs.eval()(x)[0]
+        difference = float((output - expected).abs().max())
         if difference > TOLERANCE:
             raise RuntimeError(f"{name} {backend} differs from the readable loop by {difference:.2g} at {case.shape}")
     ran = "torch.compile of reference" if backend == "compiled" else ran
@@ -205,6 +206,29 @@ def inference(network: nn.Module, x: Tensor) -> Work:
             return network(x)[0]
 
     return step
+
+
+def prepared(cell: str, backend: str, case: Case) -> Work:
+    """One step on the CPU, in a process that has run nothing yet.
+
+    Args:
+        cell: a key of :data:`CELLS`.
+        backend: one of :data:`BACKENDS`, or :data:`PYTORCH`.
+        case: sizes, mode and threads.
+
+    Raises:
+        Refused: when the backend does not run this cell here.
+    """
+    torch.set_num_threads(case.threads)
+    device = torch.device("cpu")
+
+    def step_of(case: Case) -> Work:
+        if backend == PYTORCH:
+            return baselines([cell], case, device)[0].work
+        return contender(cell, backend, case, device, check=False).work
+
+    step_of(replace(case, shape=Shape(1, 2, 1, 1)))()  # the pages of libraries that come in with a first step
+    return step_of(case)
 
 
 def operations(cell: str, case: Case) -> float:

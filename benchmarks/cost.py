@@ -1,21 +1,39 @@
-"""What a gate costs: GRU, LSTM and tanh network by width and length: ``python -m benchmarks.cost widths=[64,256]``."""
+"""What a gate costs: GRU, LSTM and tanh network by width and length: ``python -m benchmarks.cost widths=[64,256]``.
+
+The command, and the table: for a page, for a terminal, and as CSV.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
+from rich.table import Table
 
-from src.config.instantiate import plain
+from benchmarks import CONF, results
+from benchmarks.contenders import Shape
+from benchmarks.gate_cost import KINDS, Counted, Row, measured, rows
+from benchmarks.progress import with_progress
+from benchmarks.statistics import Median
+from benchmarks.tables import NOISY, facts, number, put_into, read_page, row_of, show
 from src.config.shell import command
+
+MARKS = ("<!-- cost: begin -->", "<!-- cost: end -->")
+HEADER = [
+    "implementation", "hidden", "time", "parameters", "multiply-adds (M)", "saved for backward (MB)",
+    "training step (ms)", "inference (ms)", "GRU times as fast in training", "in inference", "not so here",
+]  # fmt: skip
 
 
 def cost(cfg: DictConfig) -> dict[str, Any]:
     """Count and time, or take up an earlier result; print the table, and write it as JSON, Markdown and CSV.
 
     Args:
-        cfg: a config composed from ``conf/cost.yaml``.
+        cfg: a config composed from ``benchmarks/conf/cost.yaml``.
 
     Returns:
         The result: that of a benchmark, with ``counted`` beside its ``cases``.
@@ -23,32 +41,97 @@ def cost(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         UserError: in one sentence, when a setting is impossible.
     """
-    from benchmarks import results
-    from benchmarks.gate_cost import measured
-    from benchmarks.gate_cost_table import as_csv, for_screen, markdown, put_into, read_page
-    from benchmarks.report import show_tables, with_progress
-
-    if cfg.results is None:
+    if cfg.results is not None:
+        result = results.read(Path(cfg.results))
+        show([for_screen(result)])
+    else:
         if cfg.table is not None:
-            read_page(Path(cfg.table))  # refused before the measurement, not after it
-        result = with_progress(plain(cfg), cfg.device, lambda show: measured(cfg, show), "benchmarks.cost")
+            read_page(Path(cfg.table), MARKS)  # refused before the measurement, not after it
+        result = with_progress("benchmarks.cost", cfg, lambda show: measured(cfg, show))
+        show([for_screen(result)])
         folder = Path(cfg.directory)
         results.write(folder / "cost.json", result)
         (folder / "cost.md").write_text(markdown(result))
         (folder / "cost.csv").write_text(as_csv(result))
-    else:
-        result = results.read(Path(cfg.results))
-    show_tables([for_screen(result)])
-    if cfg.results is None:
         print(folder)
     if cfg.table is not None:
-        put_into(Path(cfg.table), result)
+        put_into(Path(cfg.table), MARKS, markdown(result))
     return result
+
+
+def cells(row: Row) -> list[str]:
+    """A row in the order of :data:`HEADER`; three numbers are those of GRU / LSTM / tanh."""
+    counted, modes = row.counted, ("training", "inference")
+    return [
+        row.implementation,
+        str(row.shape.hidden_size),
+        str(row.shape.time),
+        three(lambda kind: f"{counted[kind].parameters:,}"),
+        three(lambda kind: number(counted[kind].multiply_adds / 1e6)),
+        three(lambda kind: number(counted[kind].saved_mb)),
+        *(times(row, mode) for mode in modes),
+        *(interval(row.faster[mode], row.noisy[mode]) if mode in row.faster else "-" for mode in modes),
+        ", ".join(row.exceptions),
+    ]
+
+
+def times(row: Row, mode: str) -> str:
+    """Milliseconds of the three cells, where they were measured."""
+    by_cell = row.milliseconds.get(mode)
+    return three(lambda kind: number(by_cell[kind].value)) if by_cell else "-"
+
+
+def three(of: Callable[[str], str]) -> str:
+    """The three cells' numbers."""
+    return " / ".join(of(kind) for kind in KINDS)
+
+
+def interval(value: Median, noisy: bool) -> str:
+    """A ratio with its interval, marked where the machine was noisy."""
+    return f"{value.value:.2f} ({value.low:.2f}-{value.high:.2f})" + (f" {NOISY}" if noisy else "")
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """What was measured where, and the table; cells in the order GRU / LSTM / tanh."""
+    # Which case was noisy for what reason stands in cost.json; the table marks it.
+    lines = [
+        f"- {line.removesuffix(':')}." if line.endswith(":") else f"- {line}"
+        for line in facts(result)
+        if line[0] != "("
+    ]
+    lines += ["", "Three numbers are GRU / LSTM / tanh network.", ""]
+    lines += [row_of(HEADER), row_of(["---", *["---:"] * (len(HEADER) - 2), "---"])]
+    return "\n".join([*lines, *(row_of(cells(row)) for row in rows(result))]) + "\n"
+
+
+def for_screen(result: dict[str, Any]) -> Table:
+    """The times and what is not so, for a terminal; all else is in the files."""
+    table = Table(title="Milliseconds of GRU / LSTM / tanh network", title_justify="left")
+    shown = {"implementation": "", "hidden": "hidden", "time": "time", "training step (ms)": "training",
+             "inference (ms)": "inference", "not so here": "not so here"}  # fmt: skip
+    for name, heading in shown.items():
+        table.add_column(heading, justify="left" if name in ("implementation", "not so here") else "right")
+    for row in rows(result):
+        values = dict(zip(HEADER, cells(row), strict=True))
+        table.add_row(*(values[name] for name in shown))
+    return table
+
+
+def as_csv(result: dict[str, Any]) -> str:
+    """One line for each implementation, shape, mode and cell."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["implementation", *Shape._fields, "cell", *Counted._fields, "mode", "milliseconds", "low", "high"])
+    for row in rows(result):
+        for mode, by_cell in row.milliseconds.items():
+            for kind, time in by_cell.items():
+                writer.writerow([row.implementation, *row.shape, kind, *row.counted[kind], mode, *time[:3]])
+    return out.getvalue()
 
 
 def main() -> None:
     """The command line."""
-    command("cost", cost)
+    command("cost", cost, CONF)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from benchmarks.contenders import CELLS, Case, Shape, batch, build, operations
-from benchmarks.measure import Show, measure
+from benchmarks.measure import measure
+from benchmarks.progress import Show
 from benchmarks.settings import as_list, read_settings, whole
 from benchmarks.statistics import Median, median_interval, ratios
 from src.recurrent import StackedRNN, count_parameters
@@ -61,7 +62,7 @@ class Row(NamedTuple):
     def exceptions(self) -> list[str]:
         """The claims that do not hold here, with a question mark where the machine was too noisy to tell."""
         gru, lstm = self.counted["gru"], self.counted["lstm"]
-        found = [
+        exceptions = [
             words
             for words, ours, theirs in (
                 ("not fewer parameters", gru.parameters, lstm.parameters),
@@ -73,31 +74,30 @@ class Row(NamedTuple):
         for mode, times in self.faster.items():
             doubt = " ?" if self.noisy[mode] else ""
             if times.low <= 1:
-                found.append(f"{mode} {'slower' if times.high < 1 else 'no faster'}{doubt}")
-        return found
+                exceptions.append(f"{mode} {'slower' if times.high < 1 else 'no faster'}{doubt}")
+        return exceptions
 
 
 def measured(cfg: DictConfig, show: Show) -> dict[str, Any]:
     """Time all cells in all shapes by `benchmarks.measure`, and count what needs no clock.
 
     Args:
-        cfg: composed from ``conf/cost.yaml``.
+        cfg: composed from ``benchmarks/conf/cost.yaml``.
         show: as in `measure`.
 
     Raises:
         UserError: a setting is impossible.
     """
     settings = read_settings(as_benchmark(cfg))
-    found = measure(settings, show)
     device = torch.device(settings.device)
-    found["counted"] = [
+    counted = [
         {"shape": list(case.shape), "implementation": name, "cell": kind} | count(kind, name, case, device)._asdict()
         for case in settings.cases
         if case.mode == settings.cases[0].mode
         for name in (TORCH, *settings.backends)
         for kind in KINDS
     ]
-    return found
+    return measure(settings, show) | {"counted": counted}
 
 
 def as_benchmark(cfg: DictConfig) -> DictConfig:
@@ -113,7 +113,7 @@ def as_benchmark(cfg: DictConfig) -> DictConfig:
 def count(kind: str, implementation: str, case: Case, device: torch.device) -> Counted:
     """What one layer of an implementation counts."""
     if implementation == TORCH:
-        network: Any = CELLS[kind].twin(case.shape.input_size, case.shape.hidden_size, batch_first=True, device=device)
+        network: Any = CELLS[kind].layer(case.shape.input_size, case.shape.hidden_size, batch_first=True, device=device)
         parameters = sum(p.numel() for p in network.parameters())
     else:
         network = build(kind, implementation, case, device, 0)
@@ -152,11 +152,11 @@ def rows(result: dict[str, Any]) -> list[Row]:
     for entry in result["counted"]:
         key = (entry["implementation"], Shape(*entry["shape"]))
         counted.setdefault(key, {})[entry["cell"]] = Counted(*(entry[name] for name in Counted._fields))
-    found = []
+    every = []
     for (implementation, shape), by_cell in counted.items():
         cases = [case for case in result["cases"] if Shape(*case["shape"]) == shape]
         seconds = {case["mode"]: seconds_of(case, implementation) for case in cases}
-        found.append(
+        every.append(
             Row(
                 implementation,
                 shape,
@@ -169,8 +169,8 @@ def rows(result: dict[str, Any]) -> list[Row]:
                 {case["mode"]: bool(case["noise"]) for case in cases},
             )
         )
-    order = list(dict.fromkeys(row.implementation for row in found))
-    return sorted(found, key=lambda row: (order.index(row.implementation), row.shape.hidden_size, row.shape.time))
+    order = list(dict.fromkeys(row.implementation for row in every))
+    return sorted(every, key=lambda row: (order.index(row.implementation), row.shape.hidden_size, row.shape.time))
 
 
 def seconds_of(case: dict[str, Any], implementation: str) -> dict[str, Sequence[float]]:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
 from typing import Any
 
 import torch
 
-from benchmarks.contenders import CELLS, Case, Contender, Refused, contender, operations, twins
-from benchmarks.peak_memory import MemoryServer
+from benchmarks.contenders import CELLS, PYTORCH, Case, Contender, Refused, baselines, contender, operations, prepared
 from benchmarks.peers import peer
+from benchmarks.progress import Show
 from benchmarks.settings import Settings
 from benchmarks.statistics import median_interval, noise, ratios
-from src.measuring.clock import Timing, clock, plan_rounds, repeats_for, run_rounds, sgemm_gflops, warm_up
+from src.measuring.clock import Timing, clock, plan_rounds, repeats_for, run_rounds, time_steps, warm_up
+from src.measuring.peak_memory import peak_mb
 from src.runs.machine import MachineLoad
-
-Show = Callable[[str, float], None]  # what is being done, and the share that is done
 
 
 def measure(settings: Settings, show: Show = lambda what, share: None) -> dict[str, Any]:
@@ -43,24 +40,22 @@ def measure(settings: Settings, show: Show = lambda what, share: None) -> dict[s
     whole = sum(n * cost for n, (_, _, _, cost) in zip(rounds, lined_up, strict=True)) or 1.0
 
     cases, done = [], 0.0
-    with ExitStack() as stack:
-        memory = stack.enter_context(MemoryServer()) if settings.memory else None
-        for case, number, (contenders, repeats, skipped, cost) in zip(settings.cases, rounds, lined_up, strict=True):
-            torch.set_num_threads(case.threads)
+    for case, number, (contenders, repeats, skipped, cost) in zip(settings.cases, rounds, lined_up, strict=True):
+        torch.set_num_threads(case.threads)
 
-            def tick(what: str = str(case), cost: float = cost) -> None:
-                nonlocal done
-                done += cost
-                show(what, 0.1 + 0.9 * min(1.0, done / whole))
+        def tick(what: str = str(case), cost: float = cost) -> None:
+            nonlocal done
+            done += cost
+            show(what, 0.1 + 0.9 * min(1.0, done / whole))
 
-            machine_load = MachineLoad()
-            timings = run_rounds(contenders, repeats, number, device, tick)
-            busy = machine_load.busy_cores()
-            megabytes = {c.name: peak_memory(memory, c, case, device) for c in contenders}
-            cases.append(summarise(case, contenders, repeats, timings, megabytes, skipped, busy))
+        machine_load = MachineLoad()
+        timings = run_rounds({c.name: c.work for c in contenders}, repeats, number, device, tick)
+        busy = machine_load.busy_cores()
+        megabytes = {c.name: peak_memory(c, case, device) if settings.memory else None for c in contenders}
+        cases.append(summarise(case, contenders, repeats, timings, megabytes, skipped, busy))
     peak = {n: max(before, sgemm_gflops(n, device)) for n, before in peak.items()}
-    for case, found in zip(settings.cases, cases, strict=True):
-        for entry in found["contenders"]:
+    for case, summary in zip(settings.cases, cases, strict=True):
+        for entry in summary["contenders"]:
             speed = operations(entry["cell"], case) / (entry["milliseconds"]["value"] / 1e3) / 1e9
             entry["sgemm_share"] = speed / peak[case.threads]
     return {
@@ -76,7 +71,7 @@ def line_up(
 ) -> tuple[list[Contender], list[int], list[dict[str, str]], float]:
     """The contenders of a case, the steps in a measurement of each, who cannot take part, and seconds of a round."""
     torch.set_num_threads(case.threads)
-    contenders = twins(settings.cells, case, device, settings.seed)
+    contenders = baselines(settings.cells, case, device, settings.seed)
     skipped = []
     for cell in settings.cells:
         for name in [*settings.backends, *settings.peers]:
@@ -103,17 +98,33 @@ def over_budget(costs: list[float], settings: Settings) -> list[str]:
     ]
 
 
-def peak_memory(server: MemoryServer | None, contender: Contender, case: Case, device: torch.device) -> float | None:
-    """Peak memory of a step, see `MemoryServer.peak_mb`; on a GPU what torch allocated at most, in this process."""
+def sgemm_gflops(threads: int, device: torch.device, size: int = 512, tries: int = 100) -> float:
+    """The fastest of many products of two float32 matrices (size, size), in 10^9 operations a second.
+
+    Each takes a few milliseconds, so that on a shared machine some of them run undisturbed.
+    """
+    torch.set_num_threads(threads)
+    a, b = (torch.randn(size, size, device=device) for _ in range(2))
+    best = min(time_steps(lambda: a @ b, 1, device).seconds for _ in range(tries))
+    return 2 * size**3 / best / 1e9
+
+
+def peak_memory(contender: Contender, case: Case, device: torch.device) -> float | None:
+    """Peak memory of a step in MB (10^6 bytes): gradients, Adam's state, activations and workspaces.
+
+    On a CPU resident memory of a fresh process (`src.measuring.peak_memory`), on a GPU what torch allocated at most in
+    this one. None for peers, and where it cannot be told.
+    """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
         contender.work()
         torch.cuda.synchronize(device)
         return (torch.cuda.max_memory_allocated(device) - before) / 1e6
-    if server is None or contender.ran == "peer":
+    if contender.ran == "peer":
         return None
-    return server.peak_mb(contender.cell, contender.backend, list(case.shape), case.mode, case.threads)
+    # Optimizers import torch._dynamo, a hundred megabytes, when first used.
+    return peak_mb(prepared, contender.cell, contender.backend, case, preload=(prepared.__module__, "torch._dynamo"))
 
 
 def summarise(
@@ -126,7 +137,7 @@ def summarise(
     busy: float | None,
 ) -> dict[str, Any]:
     """One case as plain values."""
-    seconds = {name: [t.seconds for t in found] for name, found in timings.items()}
+    seconds = {name: [t.seconds for t in measured] for name, measured in timings.items()}
     entries: list[dict[str, Any]] = []
     for contender_, steps in zip(contenders, repeats, strict=True):
         baseline = CELLS[contender_.cell].baseline
@@ -148,11 +159,11 @@ def summarise(
                 "difference": contender_.difference,
             }
         )
-    baselines = {c.name: seconds[c.name] for c in contenders if c.backend == "twin"}
+    times_of = {c.name: seconds[c.name] for c in contenders if c.backend == PYTORCH}
     alone = {
         e["name"]: e["cores"]
         for e in entries
-        if e["backend"] == "twin" and e["cores"] is not None and case.threads == 1
+        if e["backend"] == PYTORCH and e["cores"] is not None and case.threads == 1
     }
     return {
         "shape": list(case.shape),
@@ -160,7 +171,7 @@ def summarise(
         "threads": case.threads,
         "rounds": len(next(iter(timings.values()))),
         "others_busy_cores": busy,
-        "noise": noise(baselines, busy, alone),
+        "noise": noise(times_of, busy, alone),
         "contenders": entries,
         "skipped": skipped,
     }

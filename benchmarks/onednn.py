@@ -109,9 +109,9 @@ def load() -> Library:
     Raises:
         Refused: the system cannot load it.
     """
-    found = next(f for f in distribution(WHEEL).files or [] if f.name == "libdnnl.so.3")
+    file = next(f for f in distribution(WHEEL).files or [] if f.name == "libdnnl.so.3")
     try:
-        openmp, functions = ctypes.CDLL("libgomp.so.1"), ctypes.CDLL(str(found.locate()))
+        openmp, functions = ctypes.CDLL("libgomp.so.1"), ctypes.CDLL(str(file.locate()))
     except OSError as error:
         raise Refused(f"onednn cannot be loaded here ({error})") from error
     functions.dnnl_memory_desc_get_size.restype = ctypes.c_size_t

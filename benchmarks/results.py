@@ -37,16 +37,13 @@ from src.runs import machine
 SCHEMA = 1
 
 
-def surroundings(
-    settings: dict[str, Any], device: str, started: float, module: str = "benchmarks.steps"
-) -> dict[str, Any]:
+def surroundings(module: str, settings: dict[str, Any], started: float) -> dict[str, Any]:
     """Everything that a result says beside its measurements.
 
     Args:
-        settings: the resolved config.
-        device: where it was measured.
-        started: seconds since 1970.
         module: the command.
+        settings: the resolved config.
+        started: seconds since 1970.
     """
     return {
         "schema": SCHEMA,
@@ -56,7 +53,7 @@ def surroundings(
         "versions": machine.versions(),
         "git": machine.git(),
         "hardware": machine.hardware(),
-        "device": device,
+        "device": settings["device"],
         "settings": settings,
     }
 
@@ -76,12 +73,12 @@ def read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"results={path} does not exist: it must be the benchmark.json of an earlier benchmark.")
     try:
-        found = json.loads(path.read_text())
+        result = json.loads(path.read_text())
     except ValueError as error:
         raise UserError(
             f"results={path} is not JSON: it must be the benchmark.json of an earlier benchmark."
         ) from error
-    schema = found.get("schema") if isinstance(found, dict) else None
+    schema = result.get("schema") if isinstance(result, dict) else None
     if schema != SCHEMA:
         raise UserError(f"results={path} has schema {schema}, and this version reads schema {SCHEMA}: measure again.")
-    return found
+    return dict(result)

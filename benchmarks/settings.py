@@ -15,7 +15,7 @@ from src.config.errors import UserError, nearest
 
 @dataclass(frozen=True)
 class Settings:
-    """The checked settings of a benchmark; ``conf/benchmark.yaml`` says what each means.
+    """The checked settings of a benchmark; ``benchmarks/conf/steps.yaml`` says what each means.
 
     Args:
         cases: every shape in every mode at every number of threads.
@@ -95,11 +95,11 @@ def names(key: str, given: Any, known: Sequence[str], may_be_empty: bool = False
     Raises:
         UserError: one is unknown, or there is none.
     """
-    found = as_list(key, given, may_be_empty)
-    for name in found:
+    given = as_list(key, given, may_be_empty)
+    for name in given:
         if name not in known:
             raise UserError(f"{key} has {name}{nearest(str(name), list(known))}: it may have {', '.join(known)}.")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(given))
 
 
 def as_list(key: str, given: Any, may_be_empty: bool = False) -> list[Any]:

@@ -77,12 +77,12 @@ def noise(
         cores: that each baseline used, where it should have had one to itself.
     """
     moved = [f"{name} by {spread(times):.0%}" for name, times in baselines.items() if spread(times) > NOISY_SPREAD]
-    found = []
+    reasons = []
     if moved:
-        found.append(f"From round to round the baseline moved: {', '.join(moved)} (between quartiles).")
+        reasons.append(f"From round to round the baseline moved: {', '.join(moved)} (between quartiles).")
     waited = [f"{name} {share:.0%}" for name, share in (cores or {}).items() if share < OWN_CORE]
     if waited:
-        found.append(f"The process did not have its core to itself: {', '.join(waited)} of the time.")
+        reasons.append(f"The process did not have its core to itself: {', '.join(waited)} of the time.")
     if busy_cores is not None and busy_cores > BUSY_CORES:
-        found.append(f"Other processes kept {busy_cores:.1f} cores busy.")
-    return found
+        reasons.append(f"Other processes kept {busy_cores:.1f} cores busy.")
+    return reasons

@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
+from rich.console import Console
 
+from benchmarks import CONF, results
+from benchmarks.figure import draw
+from benchmarks.measure import measure
+from benchmarks.progress import with_progress
+from benchmarks.settings import read_settings
+from benchmarks.tables import facts, for_screen, markdown, marks, put_into, read_page, show
 from src.config.shell import command
 
 
@@ -14,28 +21,45 @@ def benchmark(cfg: DictConfig) -> dict[str, Any]:
     """Measure, or take up an earlier result; print its tables, and write JSON, Markdown and picture.
 
     Args:
-        cfg: a config composed from ``conf/benchmark.yaml``.
+        cfg: a config composed from ``benchmarks/conf/steps.yaml``.
 
     Returns:
-        The result; ``benchmarks.results`` says what is in it.
+        The result; `benchmarks.results` says what is in it.
 
     Raises:
         UserError: in one sentence, when a setting is impossible.
     """
-    from benchmarks.report import measured, publish
-    from benchmarks.results import read
-
-    if cfg.results is None:
-        result, directory = measured(cfg), cfg.directory
+    if cfg.results is not None:
+        result, folder = results.read(Path(cfg.results)), None
     else:
-        result, directory = read(Path(cfg.results)), None
-    publish(result, directory, cfg.table)
+        settings, folder = read_settings(cfg), Path(cfg.directory)
+        if cfg.table is not None:
+            read_page(Path(cfg.table), marks(settings.peers))  # refused before the measurement, not after it
+        result = with_progress("benchmarks.steps", cfg, lambda show: measure(settings, show))
+    show(for_screen(result))
+    for line in facts(result):
+        Console().print(line, markup=False, highlight=False)
+    if folder is not None:
+        write(result, folder)
+    if cfg.table is not None:
+        put_into(Path(cfg.table), marks(result["settings"]["peers"]), markdown(result))
     return result
+
+
+def write(result: dict[str, Any], folder: Path) -> None:
+    """Write ``benchmark.json``, ``.md`` and, where matplotlib is installed, ``.svg``; print where they lie."""
+    results.write(folder / "benchmark.json", result)
+    (folder / "benchmark.md").write_text(markdown(result))
+    try:
+        draw(result, folder / "benchmark.svg")
+    except ImportError:
+        print("No picture: it needs matplotlib, pip install 'gatebench[report]'.")
+    print(folder)
 
 
 def main() -> None:
     """The command line."""
-    command("benchmark", benchmark)
+    command("steps", benchmark, CONF)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 from src.config.errors import UserError
@@ -21,7 +22,7 @@ def tables(result: dict[str, Any]) -> list[tuple[str, list[str], Cells]]:
     One row for each shape; for the baseline and each contender against it the time or ratio, then, in tables of their
     own, the share of the sgemm peak and the peak memory.
     """
-    found = []
+    filled = []
     groups = dict.fromkeys((c["mode"], c["threads"], e["baseline"]) for c in result["cases"] for e in c["contenders"])
     for mode, threads, baseline in groups:
         cases = [c for c in result["cases"] if (c["mode"], c["threads"]) == (mode, threads)]
@@ -33,8 +34,8 @@ def tables(result: dict[str, Any]) -> list[tuple[str, list[str], Cells]]:
         ):
             rows = matrix(cases, baseline, show)
             if any(cell != "-" for row in rows[1:] for cell in row[1:]):
-                found.append((title, rows[0], rows[1:]))
-    return found
+                filled.append((title, rows[0], rows[1:]))
+    return filled
 
 
 def matrix(cases: list[Entry], baseline: str, show: Callable[[Entry, Entry], str]) -> Cells:
@@ -52,7 +53,7 @@ def matrix(cases: list[Entry], baseline: str, show: Callable[[Entry, Entry], str
 def in_order(entries: list[Entry]) -> list[Entry]:
     """Each baseline in front of what is measured against it."""
     baselines = list(dict.fromkeys(e["baseline"] for e in entries))
-    return sorted(entries, key=lambda e: (baselines.index(e["baseline"]), e["backend"] != "twin"))
+    return sorted(entries, key=lambda e: (baselines.index(e["baseline"]), e["name"] != e["baseline"]))
 
 
 def time_or_ratio(entry: Entry, case: Entry) -> str:
@@ -131,54 +132,61 @@ def row_of(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def marks(peers: Sequence[str]) -> tuple[str, str]:
-    """What begins and ends the place of a result in a page: one with other libraries has a place of its own."""
+Marks = tuple[str, str]  # what begins and ends the place of tables in a page
+
+
+def marks(peers: Sequence[str]) -> Marks:
+    """The place of a result in a page: one with other libraries has a place of its own."""
     name = "benchmark-peers" if peers else "benchmark"
     return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
 
 
-def put_into(page: Path, result: dict[str, Any]) -> None:
-    """Replace what stands between the page's marks.
+def put_into(page: Path, marks: Marks, text: str) -> None:
+    """Replace what stands between a page's marks.
 
     Raises:
         UserError: the page is missing or has no marks.
     """
-    begin, end = marks(result["settings"]["peers"])
-    text = read_page(page, result["settings"]["peers"])
-    before, _, rest = text.partition(begin)
-    after = rest.partition(end)[2]
-    page.write_text(f"{before}{begin}\n{markdown(result)}{end}{after}")
+    begin, end = marks
+    before, _, rest = read_page(page, marks).partition(begin)
+    page.write_text(f"{before}{begin}\n{text}{end}{rest.partition(end)[2]}")
 
 
-def read_page(page: Path, peers: Sequence[str]) -> str:
+def read_page(page: Path, marks: Marks) -> str:
     """The text of a page that has a place for tables.
 
     Raises:
         UserError: the page is missing or has no marks.
     """
-    begin, end = marks(peers)
+    begin, end = marks
     text = page.read_text() if page.is_file() else ""
     if end not in text.partition(begin)[2]:
         raise UserError(f"table={page} has no place for the tables: it must be a page with {begin} and {end} in it.")
     return text
 
 
+def show(tables: Sequence[Table]) -> None:
+    """Print tables to standard output."""
+    for table in tables:
+        Console().print(table)
+
+
 def for_screen(result: dict[str, Any]) -> list[Table]:
     """For a terminal: one table for each mode and number of threads, one row for each contender."""
-    found: dict[tuple[str, int], Table] = {}
+    shown: dict[tuple[str, int], Table] = {}
     for case in result["cases"]:
         key = (case["mode"], case["threads"])
-        if key not in found:
+        if key not in shown:
             title = f"{case['mode'].capitalize()}, {where(case['threads'], result)}"
-            found[key] = Table("(B, T, I, H)", "contender", title=title, title_justify="left")
+            shown[key] = Table("(B, T, I, H)", "contender", title=title, title_justify="left")
             for name in ("ms", "times as fast", "sgemm peak", "MB"):
-                found[key].add_column(name, justify="right")
+                shown[key].add_column(name, justify="right")
         for index, entry in enumerate(in_order(case["contenders"])):
             name = f"{entry['name']}: {entry['ran']}" if entry["backend"] == "auto" else entry["name"]
             ratio = "" if entry["ratio"] is None else time_or_ratio(entry | {"backend": ""}, case)
-            found[key].add_row(
+            shown[key].add_row(
                 "" if index else shape_of(case), name, number(entry["milliseconds"]["value"]), ratio,
                 f"{entry['sgemm_share']:.0%}", number(entry["peak_mb"]),
             )  # fmt: skip
-        found[key].add_section()
-    return list(found.values())
+        shown[key].add_section()
+    return list(shown.values())

@@ -26,8 +26,8 @@ def compose(places: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
     monkeypatch.setenv("GATEBENCH_CACHE_DIR", str(places / "derived"))
     register_resolvers()
 
-    def composed(*overrides: str, config_name: str = "train") -> DictConfig:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
+    def composed(*overrides: str, config_name: str = "train", folder: Path = CONF) -> DictConfig:
+        with initialize_config_dir(str(folder), version_base="1.3"):
             runs = [f"paths.runs_dir={tmp_path / 'runs'}"] if config_name == "train" else []
             return hydra_compose(config_name, overrides=[*runs, *overrides])
 

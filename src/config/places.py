@@ -47,7 +47,8 @@ def output_directory() -> Path | None:
 
 
 def register_resolvers() -> None:
-    """Make ``${stamp:}`` (one value for each composed config) and ``${jobs_at_once:THREADS}`` known to OmegaConf."""
+    """Make ``${stamp:}`` (one value for each composed config), ``${jobs_at_once:THREADS}`` and ``${conf:}`` known."""
+    OmegaConf.register_new_resolver("conf", lambda: str(CONF), replace=True)
     OmegaConf.register_new_resolver("stamp", _stamp, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("jobs_at_once", _jobs_at_once, replace=True)
 

@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -43,8 +44,8 @@ def job_command() -> list[str]:
     return [sys.argv[0], *(o for o in own if o.partition("=")[0] not in ("study_job", "ckpt"))]
 
 
-def command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
-    """Run ``task`` under Hydra with the config ``conf/<config_name>.yaml`` and this process's command line.
+def command(config_name: str, task: Callable[[DictConfig], Any], folder: Path = CONF) -> None:
+    """Run ``task`` under Hydra with the config ``<folder>/<config_name>.yaml`` and this process's command line.
 
     An exception ends the process with exit code 1 and one sentence on standard error; the stack trace comes with
     HYDRA_FULL_ERROR=1 in the environment. In a multirun each failed job says its own sentence when it fails.
@@ -79,7 +80,7 @@ def command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
     # Hydra prints traces of its own unless it is told to let exceptions through; they are put into words here.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(job)()
+        hydra.main(config_path=str(folder), config_name=config_name, version_base="1.3")(job)()
         if failed:
             raise failed[0]
     except Exception as error:

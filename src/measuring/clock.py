@@ -1,16 +1,16 @@
-"""Contenders in turn: each once in every round, in an order that rotates, so that a slow minute hits all alike."""
+"""Callables timed in turn: each once in every round, in an order that rotates, so that a slow minute hits all alike."""
 
 from __future__ import annotations
 
 import gc
 import math
 import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 
-from benchmarks.contenders import Contender, Work
+Work = Callable[[], Any]  # one step, ready to be called
 
 LEAST_SECONDS = 0.05
 """Steps shorter than this are repeated and the time divided: as in training, all but the first find caches that the
@@ -84,48 +84,41 @@ def plan_rounds(costs: Sequence[float], rounds: int, budget: float) -> list[int]
 
 
 def run_rounds(
-    contenders: Sequence[Contender],
+    works: Mapping[str, Work],
     repeats: Sequence[int],
     rounds: int,
     device: torch.device,
     tick: Callable[[], None] = lambda: None,
 ) -> dict[str, list[Timing]]:
-    """Time every contender once in every round.
+    """Time every callable once in every round.
+
+    >>> timings = run_rounds({"sum": lambda: sum(range(99))}, [10], 3, torch.device("cpu"))
+    >>> len(timings["sum"])
+    3
 
     Args:
-        contenders: the order of the first round; each later round starts one further.
+        works: by name, in the order of the first round; each later round starts one further.
         repeats: steps in a measurement of each.
         rounds: how many.
         device: where they run.
         tick: called after every round.
 
     Returns:
-        By the contenders' names, one entry for each round.
+        By name, one entry for each round.
     """
-    found: dict[str, list[Timing]] = {c.name: [] for c in contenders}
-    pairs = list(zip(contenders, repeats, strict=True))
+    timings: dict[str, list[Timing]] = {name: [] for name in works}
+    pairs = list(zip(works.items(), repeats, strict=True))
     collecting = gc.isenabled()
     gc.collect()
-    gc.disable()  # a collection would hit one contender alone
+    gc.disable()  # a collection would hit one of them alone
     try:
         for number in range(rounds):
             start = number % len(pairs)
-            for contender, steps in pairs[start:] + pairs[:start]:
-                found[contender.name].append(time_steps(contender.work, steps, device))
+            for (name, work), steps in pairs[start:] + pairs[:start]:
+                timings[name].append(time_steps(work, steps, device))
             gc.collect(1)
             tick()
     finally:
         if collecting:
             gc.enable()
-    return found
-
-
-def sgemm_gflops(threads: int, device: torch.device, size: int = 512, tries: int = 100) -> float:
-    """The fastest of many products of two float32 matrices (size, size), in 10^9 operations a second.
-
-    Each takes a few milliseconds, so that on a shared machine some of them run undisturbed.
-    """
-    torch.set_num_threads(threads)
-    a, b = (torch.randn(size, size, device=device) for _ in range(2))
-    best = min(time_steps(lambda: a @ b, 1, device).seconds for _ in range(tries))
-    return 2 * size**3 / best / 1e9
+    return timings

@@ -6,7 +6,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import contenders
-from benchmarks.contenders import CELLS, Case, Refused, Shape, contender, operations, training_step, twins
+from benchmarks.contenders import CELLS, Case, Refused, Shape, baselines, contender, operations, prepared, training_step
 
 CPU = torch.device("cpu")
 CASE = Case(Shape(2, 5, 3, 4), "training", 1)
@@ -24,13 +24,13 @@ def test_a_training_step_trains():
 
 
 def test_inference_leaves_no_graph():
-    (twin,) = twins(["gru"], Case(CASE.shape, "inference", 1), CPU)
-    assert not twin.work().requires_grad
+    (layer,) = baselines(["gru"], Case(CASE.shape, "inference", 1), CPU)
+    assert not layer.work().requires_grad
 
 
-def test_each_baseline_runs_once_and_is_the_cells_twin():
-    found = twins(list(CELLS), CASE, CPU)
-    assert [c.name for c in found] == ["nn.GRU", "nn.LSTM", "nn.RNN"]
+def test_each_baseline_runs_once_and_is_pytorchs_layer():
+    layers = baselines(list(CELLS), CASE, CPU)
+    assert [c.name for c in layers] == ["nn.GRU", "nn.LSTM", "nn.RNN"]
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -52,6 +52,8 @@ def test_what_cannot_run_is_refused_with_the_reason():
         contender("gru_cho", "torch", CASE, CPU)
     with pytest.raises(Refused, match="GPU only"):
         contender("gru", "compiled", CASE, CPU)
+    with pytest.raises(Refused, match="reset_after=False"):
+        prepared("gru_cho", "torch", CASE)
 
 
 @pytest.mark.parametrize("cell", ["gru", "gru_cho", "lstm", "rnn"])

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from benchmarks.cost import cost
-from benchmarks.gate_cost_table import BEGIN, END
+from benchmarks import CONF
+from benchmarks.cost import MARKS, cost
 from src.config.errors import UserError
 
 Compose = Callable[..., DictConfig]
@@ -17,12 +17,12 @@ Compose = Callable[..., DictConfig]
 @pytest.fixture
 def tiny(compose: Compose, tmp_path: Path) -> Compose:
     small = ("widths=[4]", "lengths=[5,6]", "batch=2", "input_size=3", "rounds=3", "minutes=0.001")
-    return lambda *more: compose(*small, f"directory={tmp_path / 'out'}", *more, config_name="cost")
+    return lambda *more: compose(*small, f"directory={tmp_path / 'out'}", *more, config_name="cost", folder=CONF)
 
 
 def test_a_small_measurement_from_end_to_end(tiny: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}\n{END}\nafter\n")
+    page.write_text("\n".join(["before", *MARKS, "after\n"]))
     found = cost(tiny(f"table={page}"))
     assert json.loads((tmp_path / "out" / "cost.json").read_text()) == found
     assert "benchmarks.cost" in found["command"]

@@ -5,9 +5,10 @@ import torch
 from torch import nn
 
 from benchmarks.contenders import Case, Shape
+from benchmarks.cost import MARKS, as_csv, cells
 from benchmarks.gate_cost import TORCH, Counted, Row, count, rows, saved_bytes
-from benchmarks.gate_cost_table import BEGIN, END, as_csv, cells, put_into
 from benchmarks.statistics import median_interval
+from benchmarks.tables import put_into
 from src.config.errors import UserError
 from src.recurrent import GRU
 
@@ -84,7 +85,7 @@ def test_ratios_are_taken_round_by_round():
 
 def test_a_page_without_marks_is_refused(tmp_path):
     page = tmp_path / "page.md"
-    page.write_text(BEGIN)
+    page.write_text(MARKS[0])
     with pytest.raises(UserError, match="has no place for the table"):
-        put_into(page, result())
-    assert END not in page.read_text()
+        put_into(page, MARKS, "table")
+    assert MARKS[1] not in page.read_text()

@@ -7,8 +7,8 @@ import pytest
 import torch
 from omegaconf import DictConfig
 
-from benchmarks.overhead import overhead
-from benchmarks.overhead_ladder import BARE, NOTES, OUTSIDE, RAW, SHIPPED, raw_loss, table, task_loss
+from benchmarks import CONF
+from benchmarks.overhead import BARE, NOTES, OUTSIDE, RAW, SHIPPED, overhead, raw_loss, table, task_loss
 from src.config.errors import UserError
 from src.tasks.build import build
 from tests.data.real import DATA, needs
@@ -21,8 +21,9 @@ JSB = "music/JSB_Chorales.mat"
 def small(compose: Compose, tmp_path: Path) -> Compose:
     def composed(*overrides: str) -> DictConfig:
         places = (f"paths.runs_dir={tmp_path / 'runs'}", f"paths.data_dir={DATA}")
-        return compose(*places, "model.hidden_size=4", "data.train_sequences=16", "trainer.max_epochs=3",
-                       "trainer.enable_progress_bar=false", *overrides, config_name="overhead")  # fmt: skip
+        small = ("model.hidden_size=4", "data.train_sequences=16", "trainer.max_epochs=3")
+        quiet = "trainer.enable_progress_bar=false"
+        return compose(*places, *small, quiet, *overrides, config_name="overhead", folder=CONF)
 
     return composed
 

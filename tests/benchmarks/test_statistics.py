@@ -1,33 +1,16 @@
-"""Intervals against simulation and closed forms; ratios of contenders whose speed is known because they sleep."""
+"""Intervals against simulation and closed forms; a ratio of contenders whose speed is known."""
 
 import math
 import random
-import time
-from statistics import median
 
 import pytest
 import torch
 
-from benchmarks.contenders import Contender
 from benchmarks.statistics import NOISY_SPREAD, median_interval, noise, ratios, spread
-from src.measuring.clock import plan_rounds, repeats_for, run_rounds
+from src.measuring.clock import run_rounds
+from tests.measuring.fake_clock import FakeClock
 
 CPU = torch.device("cpu")
-
-
-class FakeClock:
-    """Time that passes only when a contender works: its own seconds, times the machine's slowness at the moment."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now, self.draw = 0.0, random.Random(0)
-        monkeypatch.setattr(time, "perf_counter", lambda: self.now)
-
-    def contender(self, name: str, seconds: float, noise: float = 0.0) -> Contender:
-        def work() -> None:
-            slow_minutes = 1 + 0.5 * (math.sin(self.now) > 0 and self.now > 1)
-            self.now += seconds * slow_minutes * self.draw.lognormvariate(0, noise)
-
-        return Contender(name, "gru", "twin", "", work)
 
 
 @pytest.fixture
@@ -58,47 +41,13 @@ def test_few_observations_get_all_there_is_and_say_so():
 
 
 def test_half_the_speed_is_a_ratio_of_one_half_within_its_interval(fake: FakeClock):
-    contenders = [fake.contender("base", 0.01, noise=0.05), fake.contender("slow", 0.02, noise=0.05)]
-    timings = run_rounds(contenders, [2, 2], 200, CPU)
-    seconds = {name: [t.seconds for t in found] for name, found in timings.items()}
+    works = {"base": fake.work(0.01, noise=0.05), "slow": fake.work(0.02, noise=0.05)}
+    timings = run_rounds(works, [2, 2], 200, CPU)
+    seconds = {name: [t.seconds for t in measured] for name, measured in timings.items()}
     assert spread(seconds["base"]) > NOISY_SPREAD  # the machine is slower by half, half of the time,
-    found = median_interval(ratios(seconds["base"], seconds["slow"]))
-    assert found.low <= 0.5 <= found.high  # and the ratio does not see it
-    assert found.high - found.low < 0.02
-
-
-def test_one_that_sleeps_is_slower_and_uses_no_core():
-    contenders = [
-        Contender(name, "gru", "twin", "", lambda s=s: time.sleep(s)) for name, s in (("a", 0.01), ("b", 0.04))
-    ]
-    timings = run_rounds(contenders, [1, 1], 5, CPU)
-    a, b = (median(t.seconds for t in timings[name]) for name in ("a", "b"))
-    assert 0.01 <= a < b
-    assert median(t.cores for t in timings["b"] if t.cores is not None) < 0.5
-
-
-def test_repeats_are_divided_out(fake: FakeClock):
-    timings = run_rounds([fake.contender("base", 1e-6)], [4], 3, CPU)
-    assert [t.seconds for t in timings["base"]] == pytest.approx([1e-6] * 3)
-
-
-def test_every_contender_runs_once_in_a_round_and_first_in_turn():
-    order: list[str] = []
-    contenders = [Contender(n, "gru", "twin", "", lambda n=n: order.append(n)) for n in "abc"]  # type: ignore[misc]
-    run_rounds(contenders, [1, 1, 1], 4, CPU)
-    assert "".join(order) == "abc" + "bca" + "cab" + "abc"
-
-
-def test_what_is_left_of_the_budget_goes_to_the_cheapest():
-    assert plan_rounds([1.0, 10.0], rounds=10, budget=130.0) == [30, 10]
-    assert plan_rounds([1.0, 10.0], rounds=10, budget=50.0) == [10, 10]
-    assert plan_rounds([0.001, 10.0], rounds=10, budget=1000.0) == [40, 40]
-
-
-def test_short_steps_are_repeated_until_they_can_be_measured():
-    assert repeats_for(0.5) == 1
-    assert repeats_for(0.02) == 3
-    assert repeats_for(0.0) == 200
+    ratio = median_interval(ratios(seconds["base"], seconds["slow"]))
+    assert ratio.low <= 0.5 <= ratio.high  # and the ratio does not see it
+    assert ratio.high - ratio.low < 0.02
 
 
 def test_spread_is_the_distance_of_the_quartiles():

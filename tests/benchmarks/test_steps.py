@@ -7,9 +7,12 @@ from pathlib import Path
 from statistics import median
 
 import pytest
+import torch
 from omegaconf import DictConfig
 
-from benchmarks.peak_memory import MemoryServer
+from benchmarks import CONF
+from benchmarks.contenders import Case, Shape, baselines
+from benchmarks.measure import peak_memory
 from benchmarks.results import SCHEMA
 from benchmarks.steps import benchmark, main
 from benchmarks.tables import marks
@@ -17,11 +20,14 @@ from src.config.errors import UserError
 
 TINY = ("shapes=[[2,5,3,4]]", "rounds=3", "minutes=0.001", "memory=false")
 Compose = Callable[..., DictConfig]
+CPU = torch.device("cpu")
 
 
 @pytest.fixture
 def tiny(compose: Compose, tmp_path: Path) -> Compose:
-    return lambda *overrides: compose(*TINY, f"directory={tmp_path / 'out'}", *overrides, config_name="benchmark")
+    return lambda *overrides: compose(
+        *TINY, f"directory={tmp_path / 'out'}", *overrides, config_name="steps", folder=CONF
+    )
 
 
 def test_a_small_measurement_from_end_to_end(tiny: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -56,7 +62,7 @@ def test_a_small_measurement_from_end_to_end(tiny: Compose, tmp_path: Path, caps
             assert e["milliseconds"]["low"] <= e["milliseconds"]["value"] <= e["milliseconds"]["high"]
             base = by_name[e["baseline"]]["seconds"]
             per_round = [b / s for b, s in zip(base, e["seconds"], strict=True)]
-            assert e["ratio"] is None if e["backend"] == "twin" else e["ratio"]["value"] == median(per_round)
+            assert e["ratio"] is None if e["backend"] == "pytorch" else e["ratio"]["value"] == median(per_round)
             assert e["peak_mb"] is None
             assert e["sgemm_share"] > 0
     assert "(2, 5, 3, 4)" in page.read_text()
@@ -73,17 +79,15 @@ def test_tables_are_made_again_from_the_json_without_measuring(
     begin, end = marks([])
     page.write_text(f"{begin}\n{end}\n")
     again = (f"results={tmp_path / 'out' / 'benchmark.json'}", f"table={page}", f"directory={tmp_path / 'other'}")
-    benchmark(compose(*again, config_name="benchmark"))
+    benchmark(compose(*again, config_name="steps", folder=CONF))
     assert page.read_text() == f"{begin}\n{written}{end}\n"
     assert not (tmp_path / "other").exists()
 
 
 def test_memory_grows_with_what_is_kept_for_backward():
-    with MemoryServer() as server:
-        shape = [16, 512, 8, 64]
-        training, inference = (server.peak_mb("gru", "twin", shape, mode, 1) for mode in ("training", "inference"))
-        again = server.peak_mb("gru", "twin", shape, "training", 1)
-        refused = server.peak_mb("gru_cho", "torch", shape, "training", 1)
+    cases = {mode: Case(Shape(16, 512, 8, 64), mode, 1) for mode in ("training", "inference")}
+    layers = {mode: baselines(["gru"], case, CPU)[0] for mode, case in cases.items()}
+    training, inference, again = (peak_memory(layers[m], cases[m], CPU) for m in ("training", "inference", "training"))
     if sys.platform != "linux":
         pytest.skip("memory is measured on Linux alone")
     assert training is not None
@@ -92,7 +96,6 @@ def test_memory_grows_with_what_is_kept_for_backward():
     assert training > 4 * states  # three gates and the states at least, for every step
     assert inference < training / 2
     assert again == pytest.approx(training, rel=0.15)
-    assert refused is None
 
 
 def test_a_page_without_a_place_is_refused_before_anything_is_measured(tiny: Compose, tmp_path: Path):
@@ -122,7 +125,9 @@ def test_a_page_without_a_place_is_refused_before_anything_is_measured(tiny: Com
 def test_a_mistake_is_one_sentence(override: str, words: str, tiny: Compose, compose: Compose):
     key = override.partition("=")[0]
     with pytest.raises(UserError, match=words) as caught:
-        benchmark(compose(*(o for o in TINY if not o.startswith(f"{key}=")), override, config_name="benchmark"))
+        benchmark(
+            compose(*(o for o in TINY if not o.startswith(f"{key}=")), override, config_name="steps", folder=CONF)
+        )
     assert "\n" not in str(caught.value)
 
 
@@ -130,7 +135,7 @@ def test_a_mistake_at_the_command_line_has_no_trace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["benchmark", "cells=[grub]"])
+    monkeypatch.setattr(sys, "argv", ["steps", "cells=[grub]"])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 1

@@ -31,8 +31,8 @@ def result() -> dict[str, Any]:
         "shape": [8, 160, 88, 46], "mode": "training", "threads": 1, "rounds": 3, "others_busy_cores": 0.0,
         "noise": [], "skipped": [{"cell": "gru", "backend": "fused", "reason": "no compiler"}],
         "contenders": [
-            entry("nn.GRU", "gru", "twin", "nn.GRU", base, base),
-            entry("nn.LSTM", "lstm", "twin", "nn.LSTM", fast, fast),
+            entry("nn.GRU", "gru", "pytorch", "nn.GRU", base, base),
+            entry("nn.LSTM", "lstm", "pytorch", "nn.LSTM", fast, fast),
             entry("gru auto", "gru", "auto", "nn.GRU", fast, base),
         ],
     }  # fmt: skip
@@ -77,13 +77,13 @@ def test_the_tables_go_between_the_marks_of_a_page(result: dict[str, Any], tmp_p
         result["settings"]["peers"] = peers
         begin, end = marks(peers)
         for _ in range(2):
-            put_into(page, result)
+            put_into(page, marks(peers), markdown(result))
             expected = [*places]
             expected[bool(peers)] = f"{begin}\n{markdown(result)}{end}"
             assert page.read_text() == f"Before.\n{expected[0]}\nBetween.\n{expected[1]}\nAfter.\n"
     page.write_text("nothing")
     with pytest.raises(UserError, match="has no place for the tables"):
-        put_into(page, result)
+        put_into(page, marks([]), markdown(result))
     assert page.read_text() == "nothing"
 
 
