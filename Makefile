@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 ARGS ?=
-TESTS ?= tests
+TESTS ?=
 
 .DEFAULT_GOAL := help
 
@@ -47,7 +47,7 @@ $(PEERS)/.ready: $(READY) benchmarks/peers.txt
 	touch $@
 
 .PHONY: test
-test: lint types ## lint, type-check and test
+test: lint types ## lint, type-check and test, the examples in docstrings included; make test TESTS=tests/runs
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist worksteal $(TESTS)
 
 RAY := .venv-ray

@@ -54,10 +54,7 @@ class Call(NamedTuple):
 
 
 class Library(NamedTuple):
-    """The loaded library with a CPU engine and a stream; what it makes lives as long as the process.
-
-    >>> # load().make("memory_desc_create_with_tag", 2, (ctypes.c_int64 * 12)(3, 4), 3, 2)
-    """
+    """The loaded library with a CPU engine and a stream; what it makes lives as long as the process."""
 
     functions: ctypes.CDLL
     openmp: ctypes.CDLL
@@ -124,8 +121,6 @@ def load() -> Library:
 
 class Layer:
     """A layer with its buffers, which oneDNN reads and writes in place.
-
-    >>> # layer = Layer(load(), "gru", (8, 160, 88, 46), training=True, threads=1); layer.forward(); layer.output
 
     Args:
         library: from `load`.

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-SRC = Path(__file__).resolve().parent.parent / "src"
+ROOT = Path(__file__).resolve().parent.parent
+SRC = ROOT / "src"
 
 # Floors from the ground; a module may import its own room and the floors below it.
 FLOORS: list[dict[str, str]] = [
@@ -50,11 +51,12 @@ FORBIDDEN = {
     "rng": {"pytorch_lightning", "hydra", "wandb"},
 }
 FILES = sorted(SRC.rglob("*.py"))
+WITHOUT_CIRCLES = ("benchmarks",)
 
 
 def imported(file: Path) -> set[str]:
     """Dotted names that a file imports, relative ones made absolute."""
-    package = ("src", *file.relative_to(SRC).parent.parts)
+    package = file.relative_to(ROOT).parent.parts
     found = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
@@ -79,6 +81,50 @@ def test_imports_run_down(file: Path) -> None:
         if parts[0] == "src" and len(parts) > 1:
             assert parts[1] in ALLOWED[room], f"{file.name} of {room} imports {name}, which stands above it"
         assert parts[0] not in FORBIDDEN.get(room, set()), f"{room} must not know {parts[0]}"
+        assert parts[0] != "benchmarks", f"{file.name} imports {name}, which measures the package from outside"
+
+
+def circles(folder: Path) -> list[str]:
+    """The files below a folder that import each other, be it inside functions, with those that lie between circles."""
+    files = {module_of(file): file for file in folder.rglob("*.py")}
+    graph = {module: imported_modules(file) & files.keys() - {module} for module, file in files.items()}
+    while True:
+        wanted = set().union(*graph.values())
+        inside = {module: below & graph.keys() for module, below in graph.items() if below & graph.keys()}
+        inside = {module: below for module, below in inside.items() if module in wanted}
+        if inside == graph:
+            return sorted(graph)
+        graph = inside
+
+
+def module_of(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules(file: Path) -> set[str]:
+    """Dotted names that a file imports, and those of what it takes from them, which may be modules."""
+    taken = {
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+    return imported(file) | taken
+
+
+@pytest.mark.parametrize("folder", WITHOUT_CIRCLES)
+def test_no_files_import_each_other(folder: str) -> None:
+    assert circles(ROOT / folder) == []
+
+
+def test_a_circle_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    (tmp_path / "room").mkdir()
+    for name, line in (("a", "from room import b"), ("b", "def f():\n    from room.c import x"), ("c", "import room.a"),
+                       ("above", "from room.a import y"), ("below", "")):  # fmt: skip
+        (tmp_path / "room" / f"{name}.py").write_text(line)
+    assert circles(tmp_path / "room") == ["room.a", "room.b", "room.c"]
 
 
 def test_an_arrow_that_runs_up_is_seen(tmp_path: Path) -> None:

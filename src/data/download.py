@@ -27,7 +27,8 @@ _CHUNK = 1 << 20
 class File:
     """One file of a data set, the same for whoever downloads it and whoever has it already.
 
-    >>> File("music/JSB_Chorales.mat", "https://...", "sha256:ac0e...")
+    >>> File("music/JSB_Chorales.mat", "https://...", "sha256:ac0e...").path
+    'music/JSB_Chorales.mat'
 
     Args:
         path: where it lies below ``data_dir``.

@@ -22,6 +22,7 @@ def kept(cls: _Class) -> _Class:
 def to_plain(value: Any) -> Any:
     """Dataclasses as dicts that name their class, arrays as tensors, lists and tuples entry by entry.
 
+    >>> from src.data.describe import Features
     >>> to_plain(Features(12))
     {'=': 'Features', 'size': 12}
     """

@@ -121,7 +121,7 @@ def override(key: str, value: Any) -> str:
     """A Hydra override that gives ``key`` exactly this value, whatever characters are in it.
 
     >>> override("optimizer.lr", 0.001), override("data.path", "a b=c"), override("tags", ["x", "it's"])
-    ('optimizer.lr=0.001', "data.path='a b=c'", "tags=['x','it\\\\'s']")
+    ('optimizer.lr=0.001', "data.path='a b=c'", "tags=[x,'it\\\\'s']")
     """
     return f"{key}={_text(value)}"
 
