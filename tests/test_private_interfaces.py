@@ -64,7 +64,7 @@ def hold(row: Row, function: Callable[[], None]) -> None:
     except (AssertionError, AttributeError, ImportError, TypeError, KeyError, ValueError) as error:
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise AssertionError(
-            f"{row.what} is no longer what it was ({reason}): look at {', '.join(row.where)}, which lean on it, and then "
+            f"{row.what} is no longer what it was ({reason}): look at {', '.join(row.where)}, which lean on it, then "
             f"at its row in {LIST.relative_to(ROOT)}."
         ) from error
 
