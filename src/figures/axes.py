@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from src.figures.palette import LIGHT
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
@@ -22,6 +24,18 @@ def plain_log(axis: Axis) -> None:
     axis.set_major_locator(MaxNLocator(4) if few else LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def whole_steps(axes: Axes) -> None:
+    """Ticks at whole numbers along x."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def say(axes: Axes, words: str) -> None:
+    """Words in the middle of axes that have nothing to show."""
+    axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", fontsize=8, color=LIGHT["faint"])
 
 
 def legend_below(figure: Figure, axes: Axes, title: str | None = None) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def look() -> Iterator[None]:
-    """The settings of `src.figures.palette` for the figures that are drawn or written inside."""
+    """The settings of `src.figures.palette` for figures drawn or written inside; also a decorator, ``@look()``."""
     from matplotlib import rc_context
 
     settings: Any = SETTINGS  # matplotlib's type for them lists every key there is

@@ -1,7 +1,8 @@
 """What a picture shows, before anybody draws it: axes and layers of plain numbers.
 
 `src.figures.comparison` makes charts from arrays, `src.figures.still` draws them with matplotlib for SVG and print,
-`src.figures.interactive` for plotly in a page. Both show the same numbers in the same colours.
+`src.figures.interactive` for plotly in a page. Both show the same numbers in the same colours. A layer whose model is
+no model's name has the colour of the ink; a label of None has no entry in the legend.
 """
 
 from __future__ import annotations
@@ -12,156 +13,79 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a chart.
+    """One axis of a chart."""
 
-    >>> Axis("learning rate", log=True).range is None
-    True
-
-    Args:
-        label: with the unit.
-        log: logarithmic, base 10.
-        range: lowest and highest value shown; None: what the layers need.
-        ticks: values and their words, where numbers would say nothing (names of models).
-    """
-
-    label: str
-    log: bool = False
-    range: tuple[float, float] | None = None
-    ticks: dict[float, str] = field(default_factory=dict)
+    label: str  # with the unit
+    log: bool = False  # base 10
+    range: tuple[float, float] | None = None  # lowest and highest value shown; None: what the layers need
+    ticks: dict[float, str] = field(default_factory=dict)  # words for values where numbers would say nothing
 
 
 @dataclass(frozen=True)
 class Dots:
-    """Single values of one model, e.g. one for each run.
+    """Single values of one model, e.g. one for each run."""
 
-    >>> Dots("gru", [0.0], [8.5], ["seed 0"]).hollow
-    ()
-
-    Args:
-        model: whose colour and marker they have; one that is no model's has the ink's.
-        x: of each.
-        y: of each.
-        text: what hovering shows; lines are separated by newlines.
-        hollow: indices of those drawn as rings: to be read with care.
-        symbol: matplotlib's marker; None: the model's.
-        size: in points.
-        label: in the legend; None: no entry.
-        opacity: from 0 to 1.
-    """
-
-    model: str
+    model: str  # whose colour and marker they have
     x: Sequence[float]
     y: Sequence[float]
-    text: Sequence[str] = ()
-    hollow: Sequence[int] = ()
-    symbol: str | None = None
-    size: float = 5.0
+    text: Sequence[str] = ()  # what hovering shows; lines are separated by newlines
+    hollow: Sequence[int] = ()  # indices of those drawn as rings: to be read with care
+    symbol: str | None = None  # matplotlib's marker; None: the model's
+    size: float = 5.0  # in points
     label: str | None = None
     opacity: float = 1.0
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of one model, with a band where ``low`` and ``high`` are given.
+    """A line of one model, with a band where ``low`` and ``high`` are given."""
 
-    >>> Line("gru", [0, 1], [9.0, 8.5], label="gru").width
-    1.8
-
-    Args:
-        model: whose colour and dash it has.
-        x: ascending.
-        y: of each x.
-        low: lower edge of the band.
-        high: upper edge of it.
-        text: what hovering shows, for each x.
-        width: in points.
-        opacity: of the line.
-        solid: drawn without the model's dash.
-        label: in the legend; None: no entry.
-    """
-
-    model: str
-    x: Sequence[float]
+    model: str  # whose colour and dash it has
+    x: Sequence[float]  # ascending
     y: Sequence[float]
     low: Sequence[float] = ()
     high: Sequence[float] = ()
-    text: Sequence[str] = ()
-    width: float = 1.8
+    text: Sequence[str] = ()  # what hovering shows, for each x
+    width: float = 1.8  # in points
     opacity: float = 1.0
-    solid: bool = False
+    solid: bool = False  # drawn without the model's dash
     label: str | None = None
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean and its interval.
+    """A mean and its interval."""
 
-    >>> Estimate("gru", 0.0, 8.5, 8.45, 8.55).horizontal
-    False
-
-    Args:
-        model: whose colour it has; one that is no model's has the ink's.
-        at: place on the axis that the interval does not run along.
-        value: the mean.
-        low: end of the interval.
-        high: end of the interval.
-        horizontal: the interval runs along x.
-        text: what hovering shows.
-        thick: drawn heavily: the one that the answer uses.
-        label: in the legend; None: no entry.
-    """
-
-    model: str
-    at: float
+    model: str  # whose colour it has
+    at: float  # place on the axis that the interval does not run along
     value: float
     low: float
     high: float
-    horizontal: bool = False
-    text: str = ""
-    thick: bool = True
+    horizontal: bool = False  # the interval runs along x
+    text: str = ""  # what hovering shows
+    thick: bool = True  # drawn heavily: the one that the answer uses
     label: str | None = None
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A straight line at a value: a published figure, a trivial baseline, zero.
-
-    >>> Rule(8.54, "Chung et al. 2014", horizontal=True).dash
-    '--'
-
-    Args:
-        value: where it stands.
-        label: beside it; may be empty.
-        horizontal: along x.
-        dash: matplotlib's.
-        extent: from and to on the axis it runs along; None: all of it.
-    """
+    """A straight line at a value: a published figure, a trivial baseline, zero."""
 
     value: float
-    label: str
-    horizontal: bool = True
-    dash: str = "--"
-    extent: tuple[float, float] | None = None
+    label: str  # beside it; may be empty
+    horizontal: bool = True  # along x
+    dash: str = "--"  # matplotlib's
+    extent: tuple[float, float] | None = None  # from and to on the axis it runs along; None: all of it
 
 
 @dataclass(frozen=True)
 class Region:
-    """A shaded stretch of one axis: the margin, an extended range.
-
-    >>> Region(-0.05, 0.05, "margin").horizontal
-    False
-
-    Args:
-        low: its beginning.
-        high: its end.
-        label: in the legend.
-        horizontal: a stretch of y that runs along x.
-    """
+    """A shaded stretch of one axis: the margin, an extended range."""
 
     low: float
     high: float
-    label: str
-    horizontal: bool = False
+    label: str  # in the legend; may be empty
+    horizontal: bool = False  # a stretch of y that runs along x
 
 
 Layer = Dots | Line | Estimate | Rule | Region
@@ -169,24 +93,13 @@ Layer = Dots | Line | Estimate | Rule | Region
 
 @dataclass(frozen=True)
 class Chart:
-    """One picture.
-
-    >>> Chart("jsb_chorales", Axis("epoch"), Axis("val/nll"), []).notes
-    []
-
-    Args:
-        title: short.
-        x: axis.
-        y: axis.
-        layers: from the back to the front.
-        notes: sentences of what the axes leave out.
-    """
+    """One picture."""
 
     title: str
     x: Axis
     y: Axis
-    layers: Sequence[Layer]
-    notes: list[str] = field(default_factory=list)
+    layers: Sequence[Layer]  # from the back to the front
+    notes: list[str] = field(default_factory=list)  # sentences of what the axes leave out
 
     @property
     def models(self) -> list[str]:

@@ -7,35 +7,25 @@ Records and statistics are unknown here: everything comes as numbers and words. 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from src.figures.chart import Axis, Chart, Dots, Estimate, Layer, Region, Rule
+from src.figures.marks import Mark, are, at_edge, count, dots, edge_notes, short, split, spread, usual, values_of
 from src.figures.palette import family
-from src.figures.scales import Mark, beyond, count, edge_notes, fit, padded, short, split, spread, usual, values_of
+from src.figures.scales import beyond, fit, padded
 
 
 @dataclass(frozen=True)
 class Published:
-    """A published figure.
+    """A published figure."""
 
-    >>> Published("gru", 8.54, "Chung et al. 2014", confirmed=True).source
-    'Chung et al. 2014'
-
-    Args:
-        model: as its authors call it.
-        value: in the unit of the axis.
-        source: authors and year.
-        confirmed: read in the source itself.
-        note: what differs.
-    """
-
-    model: str
-    value: float
-    source: str
-    confirmed: bool
-    note: str = ""
+    model: str  # as its authors call it
+    value: float  # in the unit of the axis
+    source: str  # authors and year
+    confirmed: bool  # read in the source itself
+    note: str = ""  # what differs
 
     @property
     def doubt(self) -> str:
@@ -45,24 +35,13 @@ class Published:
 
 @dataclass(frozen=True)
 class Row:
-    """One pair of models in the picture of differences.
-
-    >>> Row("gru", "lstm", [], mean=0.1, intervals=[("t", 0.05, 0.15)]).mean
-    0.1
-
-    Args:
-        a: name of A.
-        b: name of B.
-        pairs: differences, positive where A is better; None where a run of the pair has no value.
-        mean: of them; None: too few pairs.
-        intervals: (method, low, high), the one that the answer uses first.
-    """
+    """One pair of models, A and B, in the picture of differences."""
 
     a: str
     b: str
-    pairs: Sequence[Mark]
-    mean: float | None
-    intervals: Sequence[tuple[str, float, float]]
+    pairs: Sequence[Mark]  # differences, positive where A is better; None where a run of the pair has no value
+    mean: float | None  # of them; None: too few pairs
+    intervals: Sequence[tuple[str, float, float]]  # (method, low, high), the one that the answer uses first
 
 
 def points(
@@ -77,7 +56,6 @@ def points(
     """Every run's value in a column for its model, the mean with its interval, published figures and baselines.
 
     Args:
-        title: of the chart.
         label: of the metric, with the unit.
         runs: by model.
         means: mean and interval by model.
@@ -94,25 +72,21 @@ def points(
     low, high = axis.range or (0.0, 1.0)
     layers, notes = _baselines(trivial, low, high)
     layers += _published(published, column, low, high, notes)
-    parts = {name: split(marks, low, high) for name, marks in runs.items()}
-    if any(outside or none for _, outside, none in parts.values()):
+    splits = {name: split(marks, low, high) for name, marks in runs.items()}
+    if any(outside or none for _, outside, none in splits.values()):
         edge = beyond(axis.log, low, high) if lower_is_better else beyond(axis.log, high, low)
         low, high = min(low, edge), max(high, edge)
     worst = high if lower_is_better else low
-    for name, (inside, outside, none) in parts.items():
-        x = column[name] + spread(len(inside))
-        layers.append(_dots(name, x, inside))
-        for found, symbol, side in ((none, "X", 0.0), (outside, "^" if lower_is_better else "v", 0.18)):
-            if found:
-                at = column[name] + side + 0.08 * np.arange(len(found))
-                layers.append(
-                    Dots(name, at.tolist(), [worst] * len(found), [m.text for m in found], symbol=symbol, size=7)
-                )
+    for name, (inside, outside, none) in splits.items():
+        layers.append(dots(name, inside, (column[name] + spread(len(inside))).tolist()))
+        for marks, symbol, side in ((none, "X", 0.0), (outside, "^" if lower_is_better else "v", 0.18)):
+            at = column[name] + side + 0.08 * np.arange(len(marks))
+            layers += at_edge(name, marks, at.tolist(), worst, symbol)
         if name in means:
             mean, below, above = means[name]
             words = f"{name}\nmean {short(mean)}\n95 % interval {short(below)} to {short(above)}"
             layers.append(Estimate(name, column[name] + 0.3, mean, below, above, text=words))
-    notes += edge_notes(sum(len(p[2]) for p in parts.values()), sum(len(p[1]) for p in parts.values()))
+    notes += edge_notes(sum(len(s[2]) for s in splits.values()), sum(len(s[1]) for s in splits.values()))
     if any(not low <= end <= high for end in ends):
         notes.append("An interval reaches beyond the axis.")
     x_axis = Axis("", range=(-0.6, len(column) - 0.4), ticks={at: name for name, at in column.items()})
@@ -123,7 +97,6 @@ def differences(title: str, unit: str, rows: Sequence[Row], margin: float | None
     """The paired differences of every two models, the mean with its intervals, the margin of equivalence shaded.
 
     Args:
-        title: of the chart.
         unit: of the differences.
         rows: from the top.
         margin: half the width of what is practically the same; None: none was fixed.
@@ -142,30 +115,22 @@ def differences(title: str, unit: str, rows: Sequence[Row], margin: float | None
         ticks[at] = f"{row.a}\n− {row.b}"
         inside, outside, none = split(row.pairs, left, right)
         missing, off = missing + len(none), off + len(outside)
-        y = at + 0.16 + 0.9 * np.abs(spread(len(inside)))
-        turned = _dots(row.a, y, inside)
-        layers.append(Dots(row.a, turned.y, turned.x, turned.text, turned.hollow))
+        upright = dots(row.a, inside, (at + 0.16 + 0.9 * np.abs(spread(len(inside)))).tolist())
+        layers.append(replace(upright, x=upright.y, y=upright.x))
         for m in outside:
             side, symbol = (right, ">") if (m.value or 0) > 0 else (left, "<")
-            layers.append(Dots(row.a, [side], [at + 0.25], [m.text], symbol=symbol, size=7))
+            layers += at_edge(row.a, [m], [side], at + 0.25, symbol)
         for j, (method, low, high) in enumerate(row.intervals):
             if row.mean is not None:
                 words = f"{row.a} − {row.b}\nmean {row.mean:+.4g}\n95 % by {method}: {low:+.4g} to {high:+.4g}"
                 layers.append(Estimate(row.a, at - 0.04 - 0.17 * j, row.mean, low, high, True, words, thick=j == 0))
-    notes = (
-        [f"{count(missing, 'pair')} without a value {'is' if missing == 1 else 'are'} not shown."] if missing else []
-    )
+    notes = [f"{count(missing, 'pair')} without a value {are(missing)} not shown."] if missing else []
     notes += edge_notes(0, off, "pair")
     if any(not left <= end <= right for end in ends):
         notes.append("An interval reaches beyond the axis.")
     label = f"advantage of the first ({unit})" if unit else "advantage of the first"
     y_axis = Axis("", range=(-0.5, len(rows) - 0.5), ticks=ticks)
     return Chart(title, Axis(label, range=axis.range), y_axis, layers, notes)
-
-
-def _dots(model: str, x: np.ndarray, marks: Sequence[Mark]) -> Dots:
-    hollow = [i for i, m in enumerate(marks) if m.hollow]
-    return Dots(model, x.tolist(), [float(m.value or 0) for m in marks], [m.text for m in marks], hollow)
 
 
 def _baselines(baselines: Mapping[str, float], low: float, high: float) -> tuple[list[Layer], list[str]]:

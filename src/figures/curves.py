@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from src.figures.chart import Axis, Chart, Dots, Estimate, Layer, Line, Region
-from src.figures.scales import LOG_FROM, Mark, count, edge_notes, fit, padded, short, split, usual, values_of
+from src.figures.marks import Mark, at_edge, count, dots, edge_notes, short, split, usual, values_of
+from src.figures.scales import LOG_FROM, fit, padded
 
 SINGLE_LINES = 20  # thin lines of single runs for each model; the band goes over all of them
 POINTS = 120  # of a band at most
@@ -26,7 +27,6 @@ def learning(
     """The median curve of every model's runs with a band for the middle half of them, and single runs.
 
     Args:
-        title: of the chart.
         x_label: epochs, or seconds of training.
         y_label: of the metric on validation.
         curves: by model, one for each run.
@@ -101,7 +101,6 @@ def tuning(
     """Validation against one tuned setting: every trial, the line through the means of the draws, the choice.
 
     Args:
-        title: of the chart.
         x_label: the setting.
         y_label: the metric on validation.
         trials: by model, `Mark.x` the setting.
@@ -125,13 +124,9 @@ def tuning(
         draws = sorted({m.x for m in marks if m.value is not None})
         through = [float(np.mean([m.value for m in marks if m.x == x and m.value is not None])) for x in draws]
         layers.append(Line(name, draws, through, width=1.2, opacity=0.7, label=name))
-        level = [float(m.value or 0) for m in inside]
-        hollow = [i for i, m in enumerate(inside) if m.hollow]
-        layers.append(Dots(name, [m.x for m in inside], level, [m.text for m in inside], hollow))
-        for found, symbol in ((far, "^" if lower_is_better else "v"), (none, "X")):
-            if found:
-                words = [m.text for m in found]
-                layers.append(Dots(name, [m.x for m in found], [worst] * len(found), words, symbol=symbol, size=7))
+        layers.append(dots(name, inside))
+        for outer, symbol in ((far, "^" if lower_is_better else "v"), (none, "X")):
+            layers += at_edge(name, outer, [m.x for m in outer], worst, symbol)
         if name in chosen and draws:
             at = float(np.clip(np.interp(chosen[name], draws, through), low, high))
             words = [f"{name}\nchosen: {short(chosen[name])}"]
@@ -144,7 +139,6 @@ def cost(title: str, x_label: str, y_label: str, runs: Mapping[str, Sequence[Mar
     """Quality of every run against what it cost, and each model's medians.
 
     Args:
-        title: of the chart.
         x_label: the cost, with its unit.
         y_label: the metric.
         runs: by model, `Mark.x` the cost; a run without a value or a cost is counted in a note.
@@ -162,14 +156,11 @@ def cost(title: str, x_label: str, y_label: str, runs: Mapping[str, Sequence[Mar
         lost, outside = lost + len(none), outside + len(far)
         if not inside:
             continue
-        x, y = [m.x for m in inside], values_of(inside)
-        costs += x
-        hollow = [i for i, m in enumerate(inside) if m.hollow]
-        layers.append(Dots(name, x, y, [m.text for m in inside], hollow, opacity=0.6))
-        at, level = float(np.median(x)), float(np.median(y))
-        words = (
-            f"{name}\nmedian of {count(len(inside), 'run').lower()}\n{x_label}: {short(at)}\n{y_label}: {short(level)}"
-        )
+        layers.append(runs_of := dots(name, inside, opacity=0.6))
+        costs += runs_of.x
+        at, level = float(np.median(runs_of.x)), float(np.median(runs_of.y))
+        many = f"median of {count(len(inside), 'run').lower()}"
+        words = f"{name}\n{many}\n{x_label}: {short(at)}\n{y_label}: {short(level)}"
         layers.append(Dots(name, [at], [level], [words], size=10, label=name))
     notes = [f"{count(lost, 'run')} without a value or a cost left out."] if lost else []
     notes += [f"{count(outside, 'run')} beyond the axis left out."] if outside else []
@@ -188,7 +179,6 @@ def lengths(
     """The metric against a setting that the study varies, such as the length of the sequences.
 
     Args:
-        title: of the chart.
         x_label: the setting.
         y_label: the metric.
         means: by model: (setting, mean, low, high) of its runs.
@@ -217,7 +207,6 @@ def scores(title: str, label: str, means: Mapping[str, tuple[float, float, float
     """One mean with its interval for each model, along x.
 
     Args:
-        title: of the chart.
         label: of the scores.
         means: by model: mean, low, high.
     """
@@ -236,7 +225,6 @@ def profile(title: str, label: str, thresholds: Sequence[float], shares: Mapping
     """The share of the runs whose score is above a threshold (Agarwal et al. 2021, a performance profile).
 
     Args:
-        title: of the chart.
         label: of the scores.
         thresholds: ascending.
         shares: by model, one for each threshold.

@@ -20,11 +20,7 @@ PANELS = 4  # targets that are drawn
 
 @dataclass(frozen=True)
 class Window:
-    """What was seen, what came and what was forecast, each (rows, targets) in the targets' own units.
-
-    >>> Window(np.zeros((9, 1)), np.zeros((3, 1)), np.zeros((3, 1)), ("load",)).forecast.shape
-    (3, 1)
-    """
+    """What was seen, what came and what was forecast, each (rows, targets) in the targets' own units."""
 
     seen: np.ndarray
     truth: np.ndarray
@@ -32,6 +28,7 @@ class Window:
     names: tuple[str, ...]
 
 
+@look()
 def draw_forecast(models: Mapping[str, Window], what: str) -> Figure:
     """A panel for each of the first targets: seen, truth, the naive forecast (the last row again) and each model's.
 
@@ -41,29 +38,26 @@ def draw_forecast(models: Mapping[str, Window], what: str) -> Figure:
     """
     looks, one = styles(models), next(iter(models.values()))
     targets = min(PANELS, len(one.names))
-    with look():
-        figure = new_figure(7.4, 1.1 + 1.5 * targets)
-        panels = figure.subplots(targets, 1, sharex=True, squeeze=False)[:, 0]
-        past = np.arange(-len(one.seen) + 1, 1)
-        for k, axes in enumerate(panels):
-            axes.plot(past, one.seen[:, k], color=LIGHT["faint"], linewidth=1, label="seen")
-            ahead = np.arange(1, len(one.truth) + 1)
-            axes.plot(ahead, one.truth[:, k], color=LIGHT["ink"], linewidth=1, label="truth")
-            axes.plot(
-                ahead, np.full(len(ahead), one.seen[-1, k]), color=LIGHT["faint"], linestyle=(0, (1, 1)), label="naive"
-            )
-            for model, window in models.items():
-                rows = np.arange(1, len(window.forecast) + 1)
-                axes.plot(
-                    rows, window.forecast[:, k], color=looks[model].colour, linestyle=looks[model].dash, label=model
-                )
-            axes.axvline(0.5, color=LIGHT["faint"], linewidth=0.6)
-            axes.set_ylabel(f"{shortened(one.names[k])}\n(own unit)")
-        panels[-1].set_xlabel("rows from the start of the forecast")
-        legend_below(figure, panels[0])
-        more = f" ({targets} of {len(one.names)} values)" if targets < len(one.names) else ""
-        figure.suptitle(what + more, fontsize=9)
-        return figure
+    figure = new_figure(7.4, 1.1 + 1.5 * targets)
+    panels = figure.subplots(targets, 1, sharex=True, squeeze=False)[:, 0]
+    past = np.arange(-len(one.seen) + 1, 1)
+    for k, axes in enumerate(panels):
+        axes.plot(past, one.seen[:, k], color=LIGHT["faint"], linewidth=1, label="seen")
+        ahead = np.arange(1, len(one.truth) + 1)
+        axes.plot(ahead, one.truth[:, k], color=LIGHT["ink"], linewidth=1, label="truth")
+        axes.plot(
+            ahead, np.full(len(ahead), one.seen[-1, k]), color=LIGHT["faint"], linestyle=(0, (1, 1)), label="naive"
+        )
+        for model, window in models.items():
+            rows = np.arange(1, len(window.forecast) + 1)
+            axes.plot(rows, window.forecast[:, k], color=looks[model].colour, linestyle=looks[model].dash, label=model)
+        axes.axvline(0.5, color=LIGHT["faint"], linewidth=0.6)
+        axes.set_ylabel(f"{shortened(one.names[k])}\n(own unit)")
+    panels[-1].set_xlabel("rows from the start of the forecast")
+    legend_below(figure, panels[0])
+    more = f" ({targets} of {len(one.names)} values)" if targets < len(one.names) else ""
+    figure.suptitle(what + more, fontsize=9)
+    return figure
 
 
 def shortened(name: str, most: int = 18) -> str:
@@ -75,6 +69,7 @@ def shortened(name: str, most: int = 18) -> str:
     return name if len(name) <= most else f"{name[: most - 3]}..."
 
 
+@look()
 def draw_forecast_error(models: Mapping[str, np.ndarray], naive: np.ndarray) -> Figure:
     """The mean squared error of all windows against the rows ahead.
 
@@ -83,18 +78,17 @@ def draw_forecast_error(models: Mapping[str, np.ndarray], naive: np.ndarray) -> 
         naive: (horizon,), that of the last row again.
     """
     looks = styles(models)
-    with look():
-        figure = new_figure(5.2, 3.2)
-        axes = figure.subplots()
-        axes.plot(np.arange(1, len(naive) + 1), naive, color=LIGHT["faint"], linestyle=(0, (1, 1)), label="naive")
-        for model, values in models.items():
-            rows, style, every = np.arange(1, len(values) + 1), looks[model], max(1, len(values) // 8)
-            axes.plot(
-                rows, values, color=style.colour, linestyle=style.dash, marker=style.marker, markevery=every,
-                markersize=4, label=model,
-            )  # fmt: skip
-        axes.set_xlabel("rows ahead")
-        axes.set_ylabel("mean squared error\n(standardised values)")
-        axes.set_ylim(bottom=0)
-        axes.legend()
-        return figure
+    figure = new_figure(5.2, 3.2)
+    axes = figure.subplots()
+    axes.plot(np.arange(1, len(naive) + 1), naive, color=LIGHT["faint"], linestyle=(0, (1, 1)), label="naive")
+    for model, values in models.items():
+        rows, style, every = np.arange(1, len(values) + 1), looks[model], max(1, len(values) // 8)
+        axes.plot(
+            rows, values, color=style.colour, linestyle=style.dash, marker=style.marker, markevery=every,
+            markersize=4, label=model,
+        )  # fmt: skip
+    axes.set_xlabel("rows ahead")
+    axes.set_ylabel("mean squared error\n(standardised values)")
+    axes.set_ylim(bottom=0)
+    axes.legend()
+    return figure

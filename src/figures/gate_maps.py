@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from src.figures.axes import say, whole_steps
 from src.figures.canvas import look, new_figure
 from src.figures.inputs import DIVERGING, Shown, heat, show_input, symmetric
-from src.figures.palette import LIGHT, styles
+from src.figures.palette import styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,26 +32,16 @@ ROWS: tuple[dict[str, str], ...] = (
 
 @dataclass(frozen=True)
 class Column:
-    """One network's part of the figure.
+    """One network's part of the figure."""
 
-    >>> Column("gru", Shown("lines", np.zeros((9, 1)), "step", "x"), {"hidden": np.zeros((9, 4))}).note
-    ''
-
-    Args:
-        model: its name, which says its colour.
-        shown: what it read.
-        values: by the name of a gate or state, (steps, units).
-        order: of the units, from the bottom; () leaves them as they are.
-        note: beside the update gate: what it does with the old state.
-    """
-
-    model: str
-    shown: Shown
-    values: Mapping[str, np.ndarray]
-    order: Sequence[int] = ()
-    note: str = ""
+    model: str  # its name, which says its colour
+    shown: Shown  # what it read
+    values: Mapping[str, np.ndarray]  # by the name of a gate or state, (steps, units)
+    order: Sequence[int] = ()  # of the units, from the bottom; () leaves them as they are
+    note: str = ""  # beside the update gate: what it does with the old state
 
 
+@look()
 def draw_gates(columns: Sequence[Column], what: str) -> Figure:
     """Heat maps side by side, one row for each gate and state.
 
@@ -59,54 +50,45 @@ def draw_gates(columns: Sequence[Column], what: str) -> Figure:
         what: the title: which layer of which sequence.
     """
     rows = [row for row in ROWS if any(name in column.values for column in columns for name in row)]
-    from matplotlib.ticker import MaxNLocator
-
     looks = styles(column.model for column in columns)
     tokens = [len(t) for column in columns if column.shown.kind == "tokens" for t in column.shown.names]
     top = 1.1 if any(column.shown.kind != "tokens" for column in columns) else 0.35 + 0.05 * max(0, max(tokens) - 2)
     units = max(value.shape[1] for column in columns for value in column.values.values())
     row_height = max(0.95, UNIT * units)
-    with look():
-        figure = new_figure(1.2 + 3.6 * len(columns), 1.3 + 0.95 * top + row_height * len(rows))
-        grid = figure.subplots(
-            len(rows) + 1,
-            len(columns),
-            sharex="col",
-            squeeze=False,
-            height_ratios=[0.95 * top, *[row_height] * len(rows)],
-        )
+    figure = new_figure(1.2 + 3.6 * len(columns), 1.3 + 0.95 * top + row_height * len(rows))
+    heights = [0.95 * top, *[row_height] * len(rows)]
+    grid = figure.subplots(len(rows) + 1, len(columns), sharex="col", squeeze=False, height_ratios=heights)
+    for at, column in enumerate(columns):
+        show_input(grid[0, at], column.shown)
+        grid[0, at].set_title(column.model, color=looks[column.model].colour, fontweight="bold")
+        grid[-1, at].set_xlabel(column.shown.steps)
+        whole_steps(grid[-1, at])
+        grid[-1, at].set_xlim(-0.5, len(next(iter(column.values.values()))) - 0.5)
+    for place, row in enumerate(rows, start=1):
+        span, colours = range_of([column.values[n] for column in columns for n in row if n in column.values], row)
+        image = None
         for at, column in enumerate(columns):
-            show_input(grid[0, at], column.shown)
-            grid[0, at].set_title(column.model, color=looks[column.model].colour, fontweight="bold")
-            grid[-1, at].set_xlabel(column.shown.steps)
-            grid[-1, at].xaxis.set_major_locator(MaxNLocator(integer=True))
-            grid[-1, at].set_xlim(-0.5, len(next(iter(column.values.values()))) - 0.5)
-        for place, row in enumerate(rows, start=1):
-            span, colours = range_of([column.values[n] for column in columns for n in row if n in column.values], row)
-            image = None
-            for at, column in enumerate(columns):
-                axes: Axes = grid[place, at]
-                name = next((n for n in row if n in column.values), None)
-                if name is None:
-                    axes.grid(False)
-                    axes.set_yticks([])
-                    axes.spines[:].set_visible(False)
-                    axes.tick_params(axis="x", length=0)
-                    words = f"no {' or '.join(row.values())}"
-                    axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", color=LIGHT["faint"], fontsize=8)
-                    continue
-                values = column.values[name]
-                image = heat(axes, values[:, list(column.order)] if len(column.order) else values, colours, span)
-                note = f"\n({column.note})" if name == "update" and column.note else ""
-                axes.set_ylabel(f"{row[name]}{note}\n{values.shape[1]} units")
+            axes: Axes = grid[place, at]
+            name = next((n for n in row if n in column.values), None)
+            if name is None:
+                axes.grid(False)
                 axes.set_yticks([])
-            if image is not None:
-                ends = "both" if "cell" in row else "neither"
-                bar = figure.colorbar(image, ax=list(grid[place]), aspect=8, pad=0.01, fraction=0.04, extend=ends)
-                bar.ax.tick_params(labelsize=7)
-        figure.suptitle(what, fontsize=9)
-        figure.align_ylabels()
-        return figure
+                axes.spines[:].set_visible(False)
+                axes.tick_params(axis="x", length=0)
+                say(axes, f"no {' or '.join(row.values())}")
+                continue
+            values = column.values[name]
+            image = heat(axes, values[:, list(column.order)] if len(column.order) else values, colours, span)
+            note = f"\n({column.note})" if name == "update" and column.note else ""
+            axes.set_ylabel(f"{row[name]}{note}\n{values.shape[1]} units")
+            axes.set_yticks([])
+        if image is not None:
+            ends = "both" if "cell" in row else "neither"
+            bar = figure.colorbar(image, ax=list(grid[place]), aspect=8, pad=0.01, fraction=0.04, extend=ends)
+            bar.ax.tick_params(labelsize=7)
+    figure.suptitle(what, fontsize=9)
+    figure.align_ylabels()
+    return figure
 
 
 def range_of(values: Sequence[np.ndarray], row: Mapping[str, str]) -> tuple[tuple[float, float], str]:

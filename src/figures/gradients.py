@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.figures.axes import legend_below, plain_log
+from src.figures.axes import legend_below, plain_log, say, whole_steps
 from src.figures.canvas import look, new_figure
-from src.figures.palette import LIGHT, styles
+from src.figures.palette import LIGHT, Style, styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,6 +38,7 @@ def band(values: np.ndarray) -> np.ndarray:
     return np.nanquantile(values[:, reach], QUANTILES, axis=0) if reach.any() else np.empty((3, 0))
 
 
+@look()
 def draw_gradients(models: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]], what: str) -> Figure:
     """Rows: the loss' gradient, the whole way's Jacobian, one step's. Columns: at initialisation and trained.
 
@@ -46,39 +47,30 @@ def draw_gradients(models: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]],
         what: the title.
     """
     looks = styles(models)
-    rows = [q for q in QUANTITIES if any(q in found for when in models.values() for found in when.values())]
-    with look():
-        figure = new_figure(7.4, 0.8 + 1.9 * len(rows))
-        grid = figure.subplots(len(rows), len(WHEN), sharex=True, sharey="row", squeeze=False)
-        for at, when in enumerate(WHEN):
-            grid[0, at].set_title(when)
-            grid[-1, at].set_xlabel(LAG)
-            for row, quantity in enumerate(rows):
-                axes: Axes = grid[row, at]
-                for model, found in models.items():
-                    if quantity in found.get(when, {}):
-                        curve(axes, found[when][quantity], looks[model], model)
-                axes.axhline(1, color=LIGHT["faint"], linewidth=0.6)
-                whole_steps(axes)
-                if not any(line.get_label() in models for line in axes.lines):
-                    words: dict[str, Any] = {"ha": "center", "fontsize": 8, "color": LIGHT["faint"]}
-                    axes.text(0.5, 0.5, "no gradient: the head starts at zero", transform=axes.transAxes, **words)
+    rows = [q for q in QUANTITIES if any(q in values for by_when in models.values() for values in by_when.values())]
+    figure = new_figure(7.4, 0.8 + 1.9 * len(rows))
+    grid = figure.subplots(len(rows), len(WHEN), sharex=True, sharey="row", squeeze=False)
+    for at, when in enumerate(WHEN):
+        grid[0, at].set_title(when)
+        grid[-1, at].set_xlabel(LAG)
         for row, quantity in enumerate(rows):
-            logarithmic(grid[row, 0])
-            grid[row, 0].set_ylabel(QUANTITIES[quantity])
-        legend_below(figure, grid[0, 1], "median and 10 to 90 % of sequences")
-        figure.suptitle(what, fontsize=9)
-        return figure
+            axes: Axes = grid[row, at]
+            for model, by_when in models.items():
+                if quantity in by_when.get(when, {}):
+                    curve(axes, by_when[when][quantity], looks[model], model)
+            axes.axhline(1, color=LIGHT["faint"], linewidth=0.6)
+            whole_steps(axes)
+            if not any(line.get_label() in models for line in axes.lines):
+                say(axes, "no gradient: the head starts at zero")
+    for row, quantity in enumerate(rows):
+        logarithmic(grid[row, 0])
+        grid[row, 0].set_ylabel(QUANTITIES[quantity])
+    legend_below(figure, grid[0, 1], "median and 10 to 90 % of sequences")
+    figure.suptitle(what, fontsize=9)
+    return figure
 
 
-def whole_steps(axes: Axes) -> None:
-    """Ticks at whole lags."""
-    from matplotlib.ticker import MaxNLocator
-
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-
-
-def curve(axes: Axes, values: np.ndarray, style: Any, label: str | None) -> None:
+def curve(axes: Axes, values: np.ndarray, style: Style, label: str) -> None:
     """A median line in a band."""
     low, middle, high = band(values)
     if not len(middle):  # no gradient at all, as where a head starts at zero
@@ -101,6 +93,7 @@ def logarithmic(axes: Axes) -> None:
         plain_log(axes.yaxis)
 
 
+@look()
 def draw_along_training(models: Mapping[str, tuple[Sequence[int], Sequence[np.ndarray]]], what: str) -> Figure:
     """The median of the loss' gradient against the lag as training goes on, from light to dark.
 
@@ -109,20 +102,19 @@ def draw_along_training(models: Mapping[str, tuple[Sequence[int], Sequence[np.nd
         what: the title.
     """
     looks = styles(models)
-    with look():
-        figure = new_figure(1 + 3.2 * len(models), 3.0)
-        panels = figure.subplots(1, len(models), sharex=True, sharey=True, squeeze=False)[0]
-        for axes, (model, (epochs, curves)) in zip(panels, models.items(), strict=True):
-            whole_steps(axes)
-            for k, (epoch, values) in enumerate(zip(epochs, curves, strict=True)):
-                if not np.isfinite(values).any():  # as where a head starts at zero
-                    continue
-                share = 0.25 + 0.75 * (k + 1) / len(epochs)
-                axes.plot(values, color=looks[model].colour, alpha=share, label=f"{epoch}")
-            axes.set_title(model, color=looks[model].colour, fontweight="bold")
-            axes.set_xlabel(LAG)
-            axes.legend(title="epochs trained", fontsize=6, title_fontsize=7, ncol=2)
-        logarithmic(panels[0])
-        panels[0].set_ylabel(QUANTITIES["loss"])
-        figure.suptitle(what, fontsize=9)
-        return figure
+    figure = new_figure(1 + 3.2 * len(models), 3.0)
+    panels = figure.subplots(1, len(models), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, (model, (epochs, curves)) in zip(panels, models.items(), strict=True):
+        whole_steps(axes)
+        for k, (epoch, values) in enumerate(zip(epochs, curves, strict=True)):
+            if not np.isfinite(values).any():  # as where a head starts at zero
+                continue
+            share = 0.25 + 0.75 * (k + 1) / len(epochs)
+            axes.plot(values, color=looks[model].colour, alpha=share, label=f"{epoch}")
+        axes.set_title(model, color=looks[model].colour, fontweight="bold")
+        axes.set_xlabel(LAG)
+        axes.legend(title="epochs trained", fontsize=6, title_fontsize=7, ncol=2)
+    logarithmic(panels[0])
+    panels[0].set_ylabel(QUANTITIES["loss"])
+    figure.suptitle(what, fontsize=9)
+    return figure

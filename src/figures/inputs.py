@@ -21,23 +21,15 @@ DIVERGING = "PuOr_r"
 class Shown:
     """A sequence to be drawn with its steps along the horizontal axis.
 
-    >>> Shown("lines", np.zeros((20, 2)), "step", "input", ("value", "marker")).values.shape
-    (20, 2)
-
-    Args:
-        kind: ``roll`` (zeros and ones of 88 keys), ``tokens`` (words in ``names``), ``wave`` (the samples that each
-            step adds), ``lines`` (a few numbers a step) or ``heat`` (many of them).
-        values: (steps, ...); for tokens (steps,) of no meaning.
-        steps: what a step is, for the axis.
-        label: what is read, with its unit.
-        names: of the tokens, or of the numbers.
+    A ``roll`` is zeros and ones of 88 keys, ``tokens`` are words in ``names``, a ``wave`` the samples that each step
+    adds, ``lines`` a few numbers a step and ``heat`` many of them.
     """
 
     kind: Literal["roll", "tokens", "wave", "lines", "heat"]
-    values: np.ndarray
-    steps: str
-    label: str
-    names: tuple[str, ...] = ()
+    values: np.ndarray  # (steps, ...); for tokens (steps,) of no meaning
+    steps: str  # what a step is, for the axis
+    label: str  # what is read, with its unit
+    names: tuple[str, ...] = ()  # of the tokens, or of the numbers
 
 
 def show_input(axes: Axes, shown: Shown) -> None:
@@ -73,8 +65,8 @@ def show_input(axes: Axes, shown: Shown) -> None:
 
 def symmetric(values: np.ndarray, share: float = 0.99) -> tuple[float, float]:
     """A range around zero that holds this share of all values."""
-    found = values[np.isfinite(values)]
-    edge = float(np.quantile(np.abs(found), share)) if found.size else 1.0
+    finite = values[np.isfinite(values)]
+    edge = float(np.quantile(np.abs(finite), share)) if finite.size else 1.0
     return -(edge or 1.0), edge or 1.0
 
 

@@ -23,13 +23,7 @@ def specification(chart: Chart, looks: Mapping[str, Style]) -> dict[str, Any]:
         chart: what to show; its title is left to the page.
         looks: of the models.
     """
-    layout: dict[str, Any] = {
-        "xaxis": _axis(chart.x),
-        "yaxis": _axis(chart.y),
-        "shapes": [],
-        "annotations": [],
-        "hovermode": "closest",
-    }
+    layout: dict[str, Any] = {"xaxis": _axis(chart.x), "yaxis": _axis(chart.y), "shapes": [], "annotations": []}
     data: list[dict[str, Any]] = []
     for layer in chart.layers:
         style = looks.get(getattr(layer, "model", ""), INK)
@@ -44,23 +38,20 @@ def specification(chart: Chart, looks: Mapping[str, Style]) -> dict[str, Any]:
                 _rule(layer, layout, chart.y.log if layer.horizontal else chart.x.log)
             case Region():
                 _region(layer, layout, data)
-    layout["showlegend"] = any(trace.get("showlegend") for trace in data)
-    return {"data": data, "layout": layout}
+    legend = any(trace.get("showlegend") for trace in data)
+    return {"data": data, "layout": layout | {"hovermode": "closest", "showlegend": legend}}
 
 
 def _axis(axis: Axis) -> dict[str, Any]:
-    found: dict[str, Any] = {"title": {"text": html.escape(axis.label)}}
+    shown: dict[str, Any] = {"title": {"text": html.escape(axis.label)}}
     if axis.log:
-        found |= {"type": "log", "exponentformat": "power", "dtick": None}
+        shown |= {"type": "log", "exponentformat": "power", "dtick": None}
     if axis.range is not None:
-        found["range"] = [_round(math.log10(v) if axis.log else v) for v in axis.range]
+        shown["range"] = [_round(math.log10(v) if axis.log else v) for v in axis.range]
     if axis.ticks:
-        found |= {
-            "tickvals": list(axis.ticks),
-            "ticktext": [html.escape(t).replace("\n", "<br>") for t in axis.ticks.values()],
-        }
-        found["showgrid"] = False
-    return found
+        words = [_marked(text) for text in axis.ticks.values()]
+        shown |= {"tickvals": list(axis.ticks), "ticktext": words, "showgrid": False}
+    return shown
 
 
 def _dots(dots: Dots, style: Style) -> dict[str, Any]:
@@ -77,17 +68,7 @@ def _dots(dots: Dots, style: Style) -> dict[str, Any]:
             "color": [style.colour if i in hollow else "@page" for i in range(len(dots.x))] if hollow else "@page",
         },
     }
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": _numbers(dots.x),
-        "y": _numbers(dots.y),
-        "marker": marker,
-        "name": html.escape(dots.label or dots.model),
-        "showlegend": dots.label is not None,
-        "cliponaxis": False,
-        **_hover(dots.text),
-    }
+    return _trace(dots, "markers", dots.x, dots.y, dots.text) | {"marker": marker, "cliponaxis": False}
 
 
 def _line(line: Line, style: Style) -> list[dict[str, Any]]:
@@ -99,25 +80,13 @@ def _line(line: Line, style: Style) -> list[dict[str, Any]]:
         edge |= {"hoverinfo": "skip", "showlegend": False, **group}
         traces.append(edge | {"y": _numbers(line.low)})
         traces.append(edge | {"y": _numbers(line.high), "fill": "tonexty", "fillcolor": _translucent(style.colour)})
-    traces.append(
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "x": _numbers(line.x),
-            "y": _numbers(line.y),
-            "line": {"color": style.colour, "width": line.width, "dash": dash},
-            "opacity": line.opacity,
-            "name": html.escape(line.label or line.model),
-            "showlegend": line.label is not None,
-            **group,
-            **_hover(line.text, whole=len(line.text) == 1),
-        }
-    )
-    return traces
+    middle = _trace(line, "lines", line.x, line.y, line.text, whole=len(line.text) == 1)
+    stroke = {"color": style.colour, "width": line.width, "dash": dash}
+    return [*traces, middle | {"line": stroke, "opacity": line.opacity, **group}]
 
 
 def _estimate(estimate: Estimate, style: Style) -> dict[str, Any]:
-    along, across = ("x", "y") if estimate.horizontal else ("y", "x")
+    along = "x" if estimate.horizontal else "y"
     bar = {
         "type": "data",
         "symmetric": False,
@@ -127,69 +96,42 @@ def _estimate(estimate: Estimate, style: Style) -> dict[str, Any]:
         "thickness": 3 if estimate.thick else 1.2,
         "width": 0,
     }
-    tick = {"symbol": "line-ns" if estimate.horizontal else "line-ew", "size": 9 if estimate.thick else 5}
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        along: [_round(estimate.value)],
-        across: [_round(estimate.at)],
-        f"error_{along}": bar,
-        "marker": tick
-        | {"color": style.colour, "line": {"color": style.colour, "width": 2.4 if estimate.thick else 1.2}},
-        "name": html.escape(estimate.label or estimate.model),
-        "showlegend": estimate.label is not None,
-        **_hover([estimate.text]),
+    marker = {
+        "symbol": "line-ns" if estimate.horizontal else "line-ew",
+        "size": 9 if estimate.thick else 5,
+        "color": style.colour,
+        "line": {"color": style.colour, "width": 2.4 if estimate.thick else 1.2},
     }
+    place = [estimate.value], [estimate.at]
+    trace = _trace(estimate, "markers", *(place if estimate.horizontal else place[::-1]), [estimate.text])
+    return trace | {f"error_{along}": bar, "marker": marker}
+
+
+def _trace(
+    layer: Dots | Line | Estimate, mode: str, x: Sequence[float], y: Sequence[float], text: Sequence[str],
+    whole: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    """Points or a line with what hovering shows, for each point or the whole; the words are not markup."""
+    trace: dict[str, Any] = {"type": "scatter", "mode": mode, "x": _numbers(x), "y": _numbers(y)}
+    trace |= {"name": html.escape(layer.label or layer.model), "showlegend": layer.label is not None}
+    marked = [_marked(words) for words in text]
+    return trace | {"text": marked[0] if whole else marked, "hoverinfo": "text"} if marked else trace
 
 
 def _rule(rule: Rule, layout: dict[str, Any], log: bool) -> None:
-    along, across = ("x", "y") if rule.horizontal else ("y", "x")
-    ends = rule.extent or (0, 1)
-    shape = {
-        "type": "line",
-        f"{along}ref": along if rule.extent else f"{along} domain",
-        f"{along}0": ends[0],
-        f"{along}1": ends[1],
-        f"{across}ref": across,
-        f"{across}0": _round(rule.value),
-        f"{across}1": _round(rule.value),
-        "line": {"color": "@faint", "width": 1.2, "dash": PLOTLY_DASHES[rule.dash]},
-        "layer": "below",
-    }
-    layout["shapes"].append(shape)
+    line = {"color": "@faint", "width": 1.2, "dash": PLOTLY_DASHES[rule.dash]}
+    shape = _shape("line", rule.horizontal, rule.value, rule.value, rule.extent)
+    layout["shapes"].append(shape | {"line": line})
     if rule.label and rule.horizontal:
-        layout["annotations"].append(
-            {
-                "text": html.escape(rule.label),
-                "xref": "x domain",
-                "x": 1,
-                "xanchor": "right",
-                "yref": "y",
-                "y": _round(math.log10(rule.value) if log else rule.value),
-                "yanchor": "bottom",
-                "showarrow": False,
-                "font": {"size": 11, "color": "@faint"},
-            }
-        )
+        at = _round(math.log10(rule.value) if log else rule.value)
+        place = {"xref": "x domain", "x": 1, "xanchor": "right", "yref": "y", "y": at, "yanchor": "bottom"}
+        words = {"text": html.escape(rule.label), "showarrow": False, "font": {"size": 11, "color": "@faint"}}
+        layout["annotations"].append(place | words)
 
 
 def _region(region: Region, layout: dict[str, Any], data: list[dict[str, Any]]) -> None:
-    across, along = ("y", "x") if region.horizontal else ("x", "y")
-    layout["shapes"].append(
-        {
-            "type": "rect",
-            f"{across}ref": across,
-            f"{across}0": _round(region.low),
-            f"{across}1": _round(region.high),
-            f"{along}ref": f"{along} domain",
-            f"{along}0": 0,
-            f"{along}1": 1,
-            "fillcolor": "@ink",
-            "opacity": 0.1,
-            "line": {"width": 0},
-            "layer": "below",
-        }
-    )
+    shape = _shape("rect", region.horizontal, region.low, region.high)
+    layout["shapes"].append(shape | {"fillcolor": "@ink", "opacity": 0.1, "line": {"width": 0}})
     if region.label:
         box: dict[str, Any] = {"symbol": "square", "size": 11, "color": "@ink", "opacity": 0.18}
         data.append(
@@ -198,12 +140,26 @@ def _region(region: Region, layout: dict[str, Any], data: list[dict[str, Any]]) 
         )
 
 
-def _hover(text: Sequence[str], whole: bool = False) -> dict[str, Any]:
-    """What hovering shows; the words are not markup, whatever stands in them. One for each point, or for the whole."""
-    if not text:
-        return {}
-    marked = [html.escape(t).replace("\n", "<br>") for t in text]
-    return {"text": marked[0] if whole else marked, "hoverinfo": "text"}
+def _shape(
+    kind: str, horizontal: bool, low: float, high: float, extent: tuple[float, float] | None = None
+) -> dict[str, Any]:
+    """Behind the points, from low to high on one axis and over an extent of the other, or all of it."""
+    along, across = ("x", "y") if horizontal else ("y", "x")
+    start, end = extent or (0, 1)
+    return {
+        "type": kind,
+        f"{along}ref": along if extent else f"{along} domain",
+        f"{along}0": start,
+        f"{along}1": end,
+        f"{across}ref": across,
+        f"{across}0": _round(low),
+        f"{across}1": _round(high),
+        "layer": "below",
+    }
+
+
+def _marked(text: str) -> str:
+    return html.escape(text).replace("\n", "<br>")
 
 
 def _translucent(colour: str) -> str:

@@ -16,23 +16,16 @@ if TYPE_CHECKING:
 
 
 class Share(NamedTuple):
-    """How many of the runs of a model at one length solved the task.
+    """How many of the runs of a model at one length solved the task."""
 
-    Args:
-        length: steps.
-        solved: runs that did.
-        runs: all of them.
-        low: lower end of the interval of the share.
-        high: upper end.
-    """
-
-    length: int
-    solved: int
-    runs: int
-    low: float
+    length: int  # steps
+    solved: int  # runs that did
+    runs: int  # all of them
+    low: float  # ends of the interval of the share
     high: float
 
 
+@look()
 def draw_memory(tasks: Mapping[str, Mapping[str, Sequence[Share]]], criterion: str) -> Figure:
     """A panel for each task, a line for each model, with intervals.
 
@@ -41,30 +34,29 @@ def draw_memory(tasks: Mapping[str, Mapping[str, Sequence[Share]]], criterion: s
         criterion: what counts as solved, for the axis.
     """
     looks = styles(model for models in tasks.values() for model in models)
-    with look():
-        figure = new_figure(1 + 3.4 * len(tasks), 3.5)
-        panels = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
-        for axes, (task, models) in zip(panels, tasks.items(), strict=True):
-            for place, (model, shares) in enumerate(models.items()):
-                style, at = looks[model], np.array([share.length for share in shares])
-                rate = np.array([share.solved / share.runs for share in shares])
-                ends = np.array([(share.low, share.high) for share in shares])
-                beside = 1.03 ** (place - (len(models) - 1) / 2)  # so that bars do not hide one another
-                axes.errorbar(
-                    at * beside, rate, yerr=np.stack([rate - ends[:, 0], ends[:, 1] - rate]).clip(0), label=model,
-                    color=style.colour, marker=style.marker, linestyle=style.dash, capsize=2, elinewidth=0.9,
-                )  # fmt: skip
-            axes.set_xscale("log")
-            plain_log(axes.xaxis)
-            lengths = sorted({share.length for shares in models.values() for share in shares})
-            axes.set_xticks(lengths, [str(length) for length in lengths])
-            axes.set_xlim(lengths[0] / 1.2, lengths[-1] * 1.2)
-            axes.set_xlabel("length (steps)")
-            axes.set_title(task)
-        panels[0].set_ylim(-0.03, 1.03)
-        panels[0].set_ylabel(f"share of runs with\n{criterion}")
-        number = sorted({share.runs for models in tasks.values() for shares in models.values() for share in shares})
-        many = f"{number[0]}" if len(number) == 1 else f"{number[0]} to {number[-1]}"
-        title = f"share with 95 % interval (Wilson), {many} run{'' if number == [1] else 's'} each"
-        legend_below(figure, panels[0], title)
-        return figure
+    figure = new_figure(1 + 3.4 * len(tasks), 3.5)
+    panels = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
+    for axes, (task, models) in zip(panels, tasks.items(), strict=True):
+        for place, (model, shares) in enumerate(models.items()):
+            style, at = looks[model], np.array([share.length for share in shares])
+            rate = np.array([share.solved / share.runs for share in shares])
+            ends = np.array([(share.low, share.high) for share in shares])
+            beside = 1.03 ** (place - (len(models) - 1) / 2)  # so that bars do not hide one another
+            axes.errorbar(
+                at * beside, rate, yerr=np.stack([rate - ends[:, 0], ends[:, 1] - rate]).clip(0), label=model,
+                color=style.colour, marker=style.marker, linestyle=style.dash, capsize=2, elinewidth=0.9,
+            )  # fmt: skip
+        axes.set_xscale("log")
+        plain_log(axes.xaxis)
+        lengths = sorted({share.length for shares in models.values() for share in shares})
+        axes.set_xticks(lengths, [str(length) for length in lengths])
+        axes.set_xlim(lengths[0] / 1.2, lengths[-1] * 1.2)
+        axes.set_xlabel("length (steps)")
+        axes.set_title(task)
+    panels[0].set_ylim(-0.03, 1.03)
+    panels[0].set_ylabel(f"share of runs with\n{criterion}")
+    number = sorted({share.runs for models in tasks.values() for shares in models.values() for share in shares})
+    many = f"{number[0]}" if len(number) == 1 else f"{number[0]} to {number[-1]}"
+    title = f"share with 95 % interval (Wilson), {many} run{'' if number == [1] else 's'} each"
+    legend_below(figure, panels[0], title)
+    return figure

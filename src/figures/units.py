@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Shares = Mapping[str, tuple[np.ndarray, np.ndarray]]  # by gate: shares of steps below and above, (units,) each
 
 
+@look()
 def draw_saturation(models: Mapping[str, Sequence[tuple[str, Shares]]], low: float, high: float) -> Figure:
     """One panel for each gate of each model, one point for each unit, after Karpathy et al. 2015 (arXiv 1506.02078).
 
@@ -31,34 +32,34 @@ def draw_saturation(models: Mapping[str, Sequence[tuple[str, Shares]]], low: flo
         model: list(dict.fromkeys(gate for _, shares in layers for gate in shares)) for model, layers in models.items()
     }
     wide = max(map(len, gates.values()))
-    with look():
-        figure = new_figure(1 + 2.3 * wide, 0.9 + 2.3 * len(models))
-        grid = figure.subplots(len(models), wide, sharex=True, sharey=True, squeeze=False)
-        for axes in grid.flat:
-            axes.set_visible(False)
-        for row, (model, layers) in enumerate(models.items()):
-            for column, gate in enumerate(gates[model]):
-                axes = grid[row, column]
-                axes.set_visible(True)
-                for k, (name, shares) in enumerate((n, s) for n, s in layers if gate in s):
-                    axes.plot(
-                        *shares[gate], looks[model].marker, color=looks[model].colour, alpha=1 - 0.3 * min(k, 2),
-                        markerfacecolor="none", markersize=4 + 1.5 * k, label=words(name), clip_on=False,
-                    )  # fmt: skip
-                axes.plot([0, 1], [1, 0], color=LIGHT["grid"], linewidth=0.9, zorder=0)
-                axes.set_xlim(0, 1)
-                axes.set_ylim(0, 1)
-                axes.set_aspect("equal")
-                axes.set_title(f"{gate} gate", color=looks[model].colour)
-                axes.tick_params(labelbottom=True, labelleft=column == 0)
-            grid[row, 0].set_ylabel(f"{wrapped(model)}\nshare of steps above {high:g}")
-            if len(layers) > 1:
-                grid[row, 0].legend(loc="upper right")
-        for axes in grid.flat:
-            axes.set_xlabel(f"share of steps below {low:g}")
-        return figure
+    figure = new_figure(1 + 2.3 * wide, 0.9 + 2.3 * len(models))
+    grid = figure.subplots(len(models), wide, sharex=True, sharey=True, squeeze=False)
+    for axes in grid.flat:
+        axes.set_visible(False)
+    for row, (model, layers) in enumerate(models.items()):
+        for column, gate in enumerate(gates[model]):
+            axes = grid[row, column]
+            axes.set_visible(True)
+            for k, (name, shares) in enumerate((n, s) for n, s in layers if gate in s):
+                axes.plot(
+                    *shares[gate], looks[model].marker, color=looks[model].colour, alpha=1 - 0.3 * min(k, 2),
+                    markerfacecolor="none", markersize=4 + 1.5 * k, label=words(name), clip_on=False,
+                )  # fmt: skip
+            axes.plot([0, 1], [1, 0], color=LIGHT["grid"], linewidth=0.9, zorder=0)
+            axes.set_xlim(0, 1)
+            axes.set_ylim(0, 1)
+            axes.set_aspect("equal")
+            axes.set_title(f"{gate} gate", color=looks[model].colour)
+            axes.tick_params(labelbottom=True, labelleft=column == 0)
+        grid[row, 0].set_ylabel(f"{textwrap.fill(model, 26)}\nshare of steps above {high:g}")
+        if len(layers) > 1:
+            grid[row, 0].legend(loc="upper right")
+    for axes in grid.flat:
+        axes.set_xlabel(f"share of steps below {low:g}")
+    return figure
 
 
+@look()
 def draw_horizons(models: Mapping[str, Sequence[tuple[str, np.ndarray, np.ndarray]]]) -> Figure:
     """How many units of a layer remember how far, before (thin) and after training.
 
@@ -66,33 +67,27 @@ def draw_horizons(models: Mapping[str, Sequence[tuple[str, np.ndarray, np.ndarra
         models: by name, for each layer its name and the horizon of each unit at initialisation and trained, in steps.
     """
     looks, names = styles(models), list(dict.fromkeys(name for layers in models.values() for name, *_ in layers))
-    with look():
-        figure = new_figure(1 + 3.2 * len(names), 3.4)
-        panels = figure.subplots(1, len(names), sharex=True, sharey=True, squeeze=False)[0]
-        for model, layers in models.items():
-            for name, *horizons in layers:
-                axes = panels[names.index(name)]
-                for values, width, when in zip(horizons, (0.8, 1.8), ("at initialisation", "trained"), strict=True):
-                    ordered = np.sort(values)[::-1]
-                    share = np.arange(1, len(ordered) + 1) / len(ordered)
-                    axes.step(
-                        ordered, share, where="post", color=looks[model].colour, linewidth=width,
-                        linestyle=looks[model].dash, label=f"{model}, {when}",
-                    )  # fmt: skip
-        for name, axes in zip(names, panels, strict=True):
-            axes.set_xscale("log")
-            plain_log(axes.xaxis)
-            axes.set_xlabel("effective horizon 1 / (1 - share kept) (steps)")
-            axes.set_title(words(name))
-        panels[0].set_ylabel("share of units with this horizon or more")
-        panels[0].set_ylim(0, 1.02)
-        legend_below(figure, panels[0])
-        return figure
-
-
-def wrapped(name: str, width: int = 26) -> str:
-    """A name in lines that fit beside a panel."""
-    return textwrap.fill(name, width)
+    figure = new_figure(1 + 3.2 * len(names), 3.4)
+    panels = figure.subplots(1, len(names), sharex=True, sharey=True, squeeze=False)[0]
+    for model, layers in models.items():
+        for name, *horizons in layers:
+            axes = panels[names.index(name)]
+            for values, width, when in zip(horizons, (0.8, 1.8), ("at initialisation", "trained"), strict=True):
+                ordered = np.sort(values)[::-1]
+                share = np.arange(1, len(ordered) + 1) / len(ordered)
+                axes.step(
+                    ordered, share, where="post", color=looks[model].colour, linewidth=width,
+                    linestyle=looks[model].dash, label=f"{model}, {when}",
+                )  # fmt: skip
+    for name, axes in zip(names, panels, strict=True):
+        axes.set_xscale("log")
+        plain_log(axes.xaxis)
+        axes.set_xlabel("effective horizon 1 / (1 - share kept) (steps)")
+        axes.set_title(words(name))
+    panels[0].set_ylabel("share of units with this horizon or more")
+    panels[0].set_ylim(0, 1.02)
+    legend_below(figure, panels[0])
+    return figure
 
 
 def words(name: str) -> str:

@@ -35,10 +35,10 @@ def test_each_baseline_runs_once_and_is_pytorchs_layer():
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_cell_runs_and_equals_the_readable_loop(cell: str):
-    found = contender(cell, "auto", CASE, CPU)
-    found.work()
-    assert found.difference is None or found.difference < 1e-5
-    assert found.ran in ("torch", "fused", "reference")
+    ours = contender(cell, "auto", CASE, CPU)
+    ours.work()
+    assert ours.difference is None or ours.difference < 1e-5
+    assert ours.ran in ("torch", "fused", "reference")
 
 
 def test_a_backend_that_computes_something_else_is_not_timed(monkeypatch: pytest.MonkeyPatch):

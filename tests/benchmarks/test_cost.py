@@ -23,9 +23,9 @@ def tiny(compose: Compose, tmp_path: Path) -> Compose:
 def test_a_small_measurement_from_end_to_end(tiny: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "page.md"
     page.write_text("\n".join(["before", *MARKS, "after\n"]))
-    found = cost(tiny(f"table={page}"))
-    assert json.loads((tmp_path / "out" / "cost.json").read_text()) == found
-    assert "benchmarks.cost" in found["command"]
+    result = cost(tiny(f"table={page}"))
+    assert json.loads((tmp_path / "out" / "cost.json").read_text()) == result
+    assert "benchmarks.cost" in result["command"]
     assert len((tmp_path / "out" / "cost.csv").read_text().splitlines()) == 1 + 2 * 2 * 2 * 3
     text = page.read_text()
     assert text.startswith("before\n")
@@ -35,7 +35,7 @@ def test_a_small_measurement_from_end_to_end(tiny: Compose, tmp_path: Path, caps
 
     capsys.readouterr()
     again = cost(tiny(f"results={tmp_path / 'out' / 'cost.json'}"))
-    assert again == found
+    assert again == result
     assert "PyTorch" in capsys.readouterr().out
 
 

@@ -33,10 +33,10 @@ def test_every_rung_is_measured_in_every_round(
     small: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("COLUMNS", "120")
-    found = overhead(small("logger=csv"))
-    assert next(iter(found)) == RAW
-    assert {NOTES, BARE, SHIPPED, OUTSIDE} <= set(found)
-    assert all(len(times) == 2 and min(times) > 0 for times in found.values())
+    milliseconds = overhead(small("logger=csv"))
+    assert next(iter(milliseconds)) == RAW
+    assert {NOTES, BARE, SHIPPED, OUTSIDE} <= set(milliseconds)
+    assert all(len(times) == 2 and min(times) > 0 for times in milliseconds.values())
     assert SHIPPED in capsys.readouterr().out
     assert len(list((tmp_path / "runs").rglob("metrics.csv"))) == 1
 

@@ -26,9 +26,9 @@ def test_a_peer_equals_the_readable_loop_or_says_what_it_lacks(name: str, mode: 
             with pytest.raises(Refused, match=name):
                 peer(name, cell, case, CPU, 0)
             continue
-        found = peer(name, cell, case, CPU, 0)
-        found.work()
-        assert found.difference is None if name == "flax" else found.difference is not None and found.difference < 1e-5
+        other = peer(name, cell, case, CPU, 0)
+        other.work()
+        assert other.difference is None if name == "flax" else other.difference is not None and other.difference < 1e-5
 
 
 def test_a_peer_that_computes_something_else_is_not_timed(monkeypatch: pytest.MonkeyPatch):

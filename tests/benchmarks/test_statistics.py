@@ -30,9 +30,9 @@ def test_the_interval_covers_the_true_median_as_often_as_it_says():
 
 
 def test_the_interval_is_the_narrowest_that_reaches_95_percent():
-    found = median_interval([float(i) for i in range(1, 16)])
-    assert (found.value, found.low, found.high) == (8.0, 4.0, 12.0)  # ranks 4 and 12, as in tables of the sign test
-    assert found.coverage == pytest.approx(1 - 2 * (1 + 15 + 105 + 455) / 2**15)
+    middle = median_interval([float(i) for i in range(1, 16)])
+    assert (middle.value, middle.low, middle.high) == (8.0, 4.0, 12.0)  # ranks 4 and 12, as in tables of the sign test
+    assert middle.coverage == pytest.approx(1 - 2 * (1 + 15 + 105 + 455) / 2**15)
 
 
 def test_few_observations_get_all_there_is_and_say_so():

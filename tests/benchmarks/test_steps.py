@@ -34,20 +34,20 @@ def test_a_small_measurement_from_end_to_end(tiny: Compose, tmp_path: Path, caps
     page = tmp_path / "page.md"
     begin, end = marks([])
     page.write_text(f"{begin}\n{end}\n")
-    found = benchmark(tiny("cells=[gru,gru_cho,lstm]", "backends=[auto,torch,reference]", f"table={page}"))
-    assert json.loads((tmp_path / "out" / "benchmark.json").read_text()) == found
-    assert found["schema"] == SCHEMA
-    assert found["clock"] == "wall clock"
-    assert len(found["notes"]) == 1  # the budget of the test is too small, which is said, and three rounds run anyway
-    assert "more than minutes=0.001" in found["notes"][0]
-    assert found["sgemm_gflops"]["1"] > 0.1
-    assert {"python", "torch"} <= found["versions"].keys()
-    assert {"cpu", "cores"} <= found["hardware"].keys()
-    assert [(c["shape"], c["mode"]) for c in found["cases"]] == [
+    result = benchmark(tiny("cells=[gru,gru_cho,lstm]", "backends=[auto,torch,reference]", f"table={page}"))
+    assert json.loads((tmp_path / "out" / "benchmark.json").read_text()) == result
+    assert result["schema"] == SCHEMA
+    assert result["clock"] == "wall clock"
+    assert len(result["notes"]) == 1  # the budget of the test is too small, which is said, and three rounds run anyway
+    assert "more than minutes=0.001" in result["notes"][0]
+    assert result["sgemm_gflops"]["1"] > 0.1
+    assert {"python", "torch"} <= result["versions"].keys()
+    assert {"cpu", "cores"} <= result["hardware"].keys()
+    assert [(c["shape"], c["mode"]) for c in result["cases"]] == [
         ([2, 5, 3, 4], "training"),
         ([2, 5, 3, 4], "inference"),
     ]
-    for case in found["cases"]:
+    for case in result["cases"]:
         assert case["rounds"] >= 3
         names = [e["name"] for e in case["contenders"]]
         assert names == [

@@ -10,8 +10,9 @@ from src.figures.chart import Axis, Chart, Dots, Estimate, Line, Region, Rule
 from src.figures.comparison import Published, Row, differences, points
 from src.figures.curves import band, cost, learning, lengths, profile, scores, tuning
 from src.figures.interactive import specification
+from src.figures.marks import Mark
 from src.figures.palette import style, styles
-from src.figures.scales import Mark, fit, padded
+from src.figures.scales import fit, padded
 from src.figures.still import draw
 
 RUNS = {

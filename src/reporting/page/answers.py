@@ -6,7 +6,7 @@ from src.analysis.summary import Comparison, Run, Task
 from src.figures import comparison
 from src.figures.chart import Chart
 from src.figures.comparison import Published, Row
-from src.figures.scales import Mark
+from src.figures.marks import Mark
 from src.reporting.page.marks import NO_BETTER, metric_label, run_mark
 from src.reporting.page.words import number, place, values_in_words
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from src.analysis.summary import Point, Run, Task
-from src.figures.scales import Mark
+from src.figures.marks import Mark
 from src.reporting.page.words import number, values_in_words
 
 NO_BETTER = "no better than the trivial baseline"

@@ -9,7 +9,7 @@ from typing import Any
 from src.analysis.summary import Curve, Run, Task, Tuning
 from src.figures import curves
 from src.figures.chart import Chart
-from src.figures.scales import Mark
+from src.figures.marks import Mark
 from src.reporting.page.marks import hover, metric_label
 from src.reporting.page.words import number, place, setting
 

@@ -18,10 +18,10 @@ CASE = Case(Shape(2, 5, 3, 4), "training", 1)
 @pytest.mark.parametrize(("kind", "gates"), [("gru", 3), ("lstm", 4), ("rnn", 1)])
 @pytest.mark.parametrize("implementation", [TORCH, "reference", "fused"])
 def test_parameters_and_products_are_their_formulas(kind, gates, implementation):
-    found = count(kind, implementation, CASE, torch.device("cpu"))
-    assert found.parameters == gates * 4 * (3 + 4 + 2)
-    assert found.multiply_adds == 2 * 5 * gates * 4 * (3 + 4)
-    assert found.saved_mb > 0
+    counted = count(kind, implementation, CASE, torch.device("cpu"))
+    assert counted.parameters == gates * 4 * (3 + 4 + 2)
+    assert counted.multiply_adds == 2 * 5 * gates * 4 * (3 + 4)
+    assert counted.saved_mb > 0
 
 
 def test_saved_memory_counts_each_block_once_and_nothing_that_is_there_anyway():
@@ -76,10 +76,10 @@ def result():
 
 
 def test_ratios_are_taken_round_by_round():
-    (found,) = rows(result())
-    assert found.faster["inference"].value == pytest.approx(1 / 3)
-    assert found.milliseconds["inference"]["gru"].value == 3000
-    assert found.exceptions == ["inference slower"]
+    (line,) = rows(result())
+    assert line.faster["inference"].value == pytest.approx(1 / 3)
+    assert line.milliseconds["inference"]["gru"].value == 3000
+    assert line.exceptions == ["inference slower"]
     assert as_csv(result()).splitlines()[1] == "PyTorch,2,5,3,4,gru,3,3000000.0,3,inference,3000.0,2000.0,4000.0"
 
 
