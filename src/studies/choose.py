@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
-from src.studies.plan import Settings, Tuning, log_uniform
+from src.runs.result import RunResult
+from src.runs.study_record import LogUniform, Settings, Side, TuningRecord
+from src.studies.plan import log_uniform
+from src.tasks.metrics import Direction
 
 OUTER = 0.1  # of a range, by logarithm: a choice in there may have its optimum outside
 STEP = 0.3  # of a range's width by which it is extended, with as large a share of its draws
 
-Side = Literal["low", "high"]
 
-
-def validation_cost(record: Mapping[str, Any] | None, mode: str) -> float:
+def validation_cost(record: RunResult | None, mode: Direction) -> float:
     """A run's best validation value as a cost: smaller is better, infinite for a run that diverged or failed.
 
     Args:
-        record: the run's ``result.json``.
-        mode: ``min`` or ``max``, as the monitored metric is better.
+        record: of the run; None where there is none.
+        mode: as the monitored metric is better.
     """
-    best = (record or {}).get("best", {})
-    if (record or {}).get("status") != "finished" or not isinstance(best.get("value"), int | float):
+    if record is None or record.status != "finished" or record.best is None or not math.isfinite(record.best.value):
         return math.inf
-    return float(best["value"]) if mode == "min" else -float(best["value"])
+    return record.best.value if mode == "min" else -record.best.value
 
 
 def ranked(costs: Mapping[int, float], number: int) -> list[int]:
@@ -85,24 +85,26 @@ def extended_list(values: Sequence[Any], side: Side) -> list[Any]:
     return [round(new) if all(isinstance(v, int) for v in values) else float(f"{new:.4g}")]
 
 
-def further_draws(tuning: Tuning, key: str, piece: tuple[float, float], part: int) -> dict[str, list[Any]]:
+def further_draws(tuning: TuningRecord, key: str, piece: tuple[float, float], extension: int) -> dict[str, list[Any]]:
     """The values of all tuned keys in the trials of an extension: ``key`` from the new piece, the others as before.
 
     Args:
         tuning: the study's.
         key: whose range is extended.
         piece: what is added to it.
-        part: 1 for the first extension.
+        extension: 1 for the first of a condition.
     """
-    number = max(2, round(STEP * tuning.draws[key]["number"]))
-    found: dict[str, list[Any]] = {}
-    for place, (other, spec) in enumerate(tuning.draws.items()):
-        if isinstance(spec, list):
-            found[other] = list(spec)
+    extended = tuning.draws[key]
+    assert isinstance(extended, LogUniform)
+    number = max(2, round(STEP * extended.number))
+    values: dict[str, list[Any]] = {}
+    for place, (other, draw) in enumerate(tuning.draws.items()):
+        if isinstance(draw, LogUniform):
+            low, high = piece if other == key else (draw.low, draw.high)
+            values[other] = log_uniform(LogUniform(low, high, number), tuning.seed, 100 * extension + place)
         else:
-            low, high = piece if other == key else (spec["low"], spec["high"])
-            found[other] = log_uniform(low, high, number, tuning.seed, 100 * part + place)
-    return found
+            values[other] = list(draw)
+    return values
 
 
 def tried(trials: Sequence[Settings], key: str) -> list[Any]:

@@ -16,8 +16,9 @@ from omegaconf import DictConfig, open_dict
 from src.config.errors import UserError
 from src.config.in_words import in_words
 from src.runs.identity import IGNORED_KEYS
+from src.runs.study_record import Settings
 from src.studies.jobs import Jobs
-from src.studies.plan import Settings, read_plan
+from src.studies.plan import read_plan
 from src.studies.progress import showing
 from src.studies.run import Study, run_study
 from src.studies.state import StudyState
@@ -71,7 +72,7 @@ def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig
     def compose(overrides: list[str]) -> DictConfig:
         return context.config_loader.load_sweep_config(config, overrides)
 
-    state = StudyState(directory, plan, config_file(plan.name))
+    state = StudyState(directory, plan, config_file(plan.name, context))
     with showing(directory):
         return run_study(Study(plan, Jobs(plan, compose, directory, further), state, launch))
 
@@ -109,9 +110,8 @@ def failure(job: JobReturn) -> str | None:
     return in_words(error) if isinstance(error, BaseException) else str(error)
 
 
-def config_file(name: str) -> Path | None:
-    """The file of a study, here or at the root."""
-    from hydra_plugins.study_sweeper import ROOT
-
-    found = [f / "experiments" / f"{name}.yaml" for f in (Path.cwd(), ROOT)]
-    return next((file for file in found if file.is_file()), None)
+def config_file(name: str, context: HydraContext) -> Path | None:
+    """The file of a study where Hydra finds it; None where it has another name."""
+    folders = (str(place.path) for place in context.config_loader.get_search_path().get_path())
+    files = (Path(folder.removeprefix("file://"), "experiments", f"{name}.yaml") for folder in folders)
+    return next((file for file in files if file.is_file()), None)

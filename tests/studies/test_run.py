@@ -13,10 +13,11 @@ import pytest
 
 from src.config.errors import UserError
 from src.runs.record import RunRecord, read_record
+from src.runs.study_record import read_study
 from src.studies.progress import Reader
 from src.studies.remarks import remarks
-from src.studies.run import Broken, Study, run_study
-from src.studies.state import read_planned, read_study
+from src.studies.run import RunsFailed, Study, run_study
+from src.studies.state import current_jobs
 from tests.studies.conftest import PLAN, FakeLauncher
 
 Make = Callable[..., Study]
@@ -45,7 +46,7 @@ def test_trials_repeats_choice_and_pairs(make_study: Make) -> None:
     # The choice, against a plain loop over the draws.
     for model, optimum in (("gru", 3e-3), ("lstm", 1e-2)):
         nearest = min(draws[model], key=lambda lr: abs(math.log(lr / optimum)))
-        assert study.state.content["chosen"]["ucr"]["main"][model]["values"] == {"optimizer.lr": nearest}
+        assert study.state.record.chosen["ucr"]["main"][model].values == {"optimizer.lr": nearest}
         assert {job.values["optimizer.lr"] for job in final if job.model == model} == {nearest}
     # Trials leave the test set alone, and share no seed with the final runs, whose seeds are the pairs.
     assert [s["test"] for s in launcher.launched] == [False] * 20 + [True] * 6
@@ -69,9 +70,9 @@ def test_the_mean_of_the_repeats_decides_not_the_luck_of_the_trial(make_study: M
         tuning={"draws": {"optimizer.lr": [1e-3, 2e-3, 5e-2]}, "repeat": {"best": 2, "seeds": 2}, "extensions": 0},
     )
     run_study(study)
-    chosen = study.state.content["chosen"]["ucr"]["main"]["gru"]
-    assert chosen["values"] == {"optimizer.lr": 1e-3}
-    assert [c["values"]["optimizer.lr"] for c in chosen["candidates"]] == [1e-3, 5e-2]
+    chosen = study.state.record.chosen["ucr"]["main"]["gru"]
+    assert chosen.values == {"optimizer.lr": 1e-3}
+    assert [c.values["optimizer.lr"] for c in chosen.candidates] == [1e-3, 5e-2]
 
 
 def test_the_same_command_again_launches_nothing(make_study: Make) -> None:
@@ -99,14 +100,14 @@ def test_a_failed_run_is_tried_once_more_and_then_listed(make_study: Make) -> No
     good = bowl({"gru": 3e-3, "lstm": 1e-2})
     broken = lambda s: None if (s["model"], s["seed"]) == ("lstm", 1) else good(s)  # noqa: E731
     launcher = FakeLauncher(broken)
-    with pytest.raises(Broken, match=r"1 runs of the study failed.*it broke.*tries them again") as caught:
+    with pytest.raises(RunsFailed, match=r"1 runs of the study failed.*it broke.*tries them again") as caught:
         run_study(make_study(launcher))
     failed = [s["study_job"]["id"] for s in launcher.launched if (s["model"], s["seed"]) == ("lstm", 1)]
     assert len(failed) == 2
     assert failed[0] in str(caught.value)
     assert launcher.phases().count("final") == 7  # the others went on
     again = FakeLauncher(broken)
-    with pytest.raises(Broken):
+    with pytest.raises(RunsFailed):
         run_study(make_study(again))
     assert [s["study_job"]["id"] for s in again.launched] == failed[:1]
     run_study(make_study(FakeLauncher(good)))
@@ -118,8 +119,8 @@ def test_a_diverged_trial_ranks_worst_and_a_model_without_trials_is_left_out(mak
     study = make_study(launcher, tuning={**PLAN["tuning"], "extensions": 0})
     final = run_study(study)
     assert {job.model for job in final} == {"gru"}
-    assert study.state.content["chosen"]["ucr"]["main"]["gru"]["values"]["optimizer.lr"] > 1e-3
-    assert [(out["model"], out["data"]) for out in study.state.content["left_out"]] == [("lstm", "ucr")]
+    assert study.state.record.chosen["ucr"]["main"]["gru"].values["optimizer.lr"] > 1e-3
+    assert [(out.model, out.data) for out in study.state.record.left_out] == [("lstm", "ucr")]
 
 
 def test_a_choice_at_the_edge_extends_the_range_for_all_models(make_study: Make) -> None:
@@ -134,13 +135,13 @@ def test_a_choice_at_the_edge_extends_the_range_for_all_models(make_study: Make)
         },
     )
     run_study(study)
-    made = study.state.content["extensions"]
-    assert [(e["key"], e["side"]) for e in made] == [("optimizer.lr", "high")] * 3
-    assert [e["from"][1] for e in made[1:]] == [e["to"][1] for e in made[:-1]]
-    assert made[0]["because"]["model"] == "lstm"
+    made = study.state.record.extensions
+    assert [(e.key, e.side) for e in made] == [("optimizer.lr", "high")] * 3
+    assert [e.before[1] for e in made[1:]] == [e.after[1] for e in made[:-1]]
+    assert made[0].because.model == "lstm"
     for extension in made:
-        for lr in extension["draws"]:
-            assert extension["from"][1] <= lr <= extension["to"][1]
+        for lr in extension.draws:
+            assert extension.before[1] <= lr <= extension.after[1]
             tried = [
                 s["model"] for s in launcher.launched if s["optimizer.lr"] == lr and s["study_job"]["phase"] == "trial"
             ]
@@ -166,9 +167,9 @@ def test_a_list_is_extended_by_a_step(make_study: Make) -> None:
         tuning={"draws": {"data.batch_size": [4, 8, 16]}, "repeat": {"best": 1, "seeds": 1}, "extensions": 1},
     )
     run_study(study)
-    (made,) = study.state.content["extensions"]
-    assert (made["draws"], made["from"], made["to"]) == ([32], [4, 16], [4, 32])
-    assert study.state.content["chosen"]["ucr"]["main"]["gru"]["values"] == {"data.batch_size": 32}
+    (made,) = study.state.record.extensions
+    assert (made.draws, made.before, made.after) == ([32], [4, 16], [4, 32])
+    assert study.state.record.chosen["ucr"]["main"]["gru"].values == {"data.batch_size": 32}
 
 
 def test_a_run_that_another_process_is_at_is_waited_for(make_study: Make) -> None:
@@ -201,22 +202,22 @@ def test_the_plan_is_registered_before_the_first_final_run_and_its_changes_are_k
     directory: list[Path] = []
 
     def value(settings: dict[str, Any]) -> float:
-        content = read_study(directory[0])
-        assert content is not None
-        seen.append((settings["study_job"]["phase"], content["registered"]))
+        record = read_study(directory[0])
+        assert record is not None
+        seen.append((settings["study_job"]["phase"], record.registered))
         return 1.0 + settings["optimizer.lr"]
 
     study = make_study(FakeLauncher(value), tuning={**PLAN["tuning"], "extensions": 0})
     directory.append(study.directory)
     run_study(study)
     assert {phase: at is not None for phase, at in seen} == {"trial": False, "repeat": False, "final": True}
-    first = study.state.content["plan_hash"]
+    first = study.state.record.plan_hash
     changed = make_study(FakeLauncher(value), tuning={**PLAN["tuning"], "extensions": 0}, pairs=4)
     run_study(changed)
-    (change,) = changed.state.content["changes"]
-    assert change["keys"] == ["pairs"]
-    assert (change["from"], change["to"]) == (first, changed.state.content["plan_hash"])
-    assert changed.state.content["registered_hash"] == first
+    (change,) = changed.state.record.changes
+    assert change.keys == ["pairs"]
+    assert (change.before, change.after) == (first, changed.state.record.plan_hash)
+    assert changed.state.record.registered_hash == first
 
 
 def test_a_piece_is_the_same_study(make_study: Make) -> None:
@@ -224,7 +225,7 @@ def test_a_piece_is_the_same_study(make_study: Make) -> None:
     whole = make_study(FakeLauncher(lambda s: 1.0), arms=arms, tuning=None)
     piece = make_study(FakeLauncher(lambda s: 1.0), arms=arms, tuning=None, only={"arms": ["sgd"]})
     assert piece.plan.hash == whole.plan.hash
-    assert piece.state.content["changes"] == []
+    assert piece.state.record.changes == []
     assert {job.arm for job in run_study(piece)} == {"sgd"}
     assert len(run_study(whole)) == 12
     launcher = whole.launch
@@ -243,14 +244,14 @@ def test_a_bidirectional_network_is_left_out_where_the_future_is_the_answer(make
         primary={**PLAN["primary"], "metric": "test/bpc"},
     )
     assert {job.model for job in run_study(study)} == {"gru", "lstm"}
-    assert [(o["model"], o["data"]) for o in study.state.content["left_out"]] == [("gru_bi", "text")]
+    assert [(o.model, o.data) for o in study.state.record.left_out] == [("gru_bi", "text")]
 
 
 def test_planned_runs_are_written_down_before_they_run(make_study: Make) -> None:
     study = make_study(FakeLauncher(lambda s: KeyboardInterrupt), tuning=None)
     with pytest.raises(KeyboardInterrupt):
         run_study(study)
-    planned = read_planned(study.directory)
+    planned = current_jobs(study.directory)
     assert len(planned) == 6
     assert all(read_record(study.directory / name) is None for name in planned)
 
@@ -259,7 +260,7 @@ def test_runs_of_an_earlier_plan_are_not_counted_and_said_to_be_there(make_study
     launcher = FakeLauncher(lambda s: 1.0)
     run_study(make_study(launcher, tuning=None))
     study = make_study(launcher, tuning=None, settings={"trainer.max_epochs": 3, "logger": "csv"})
-    assert read_planned(study.directory) == {}
+    assert current_jobs(study.directory) == {}
     run_study(study)
     assert len(launcher.launched) == 12
     progress = Reader(study.directory).read()
@@ -271,5 +272,5 @@ def test_a_study_json_of_something_else_is_refused(make_study: Make, tmp_path: P
     folder = tmp_path / "runs" / "tiny"
     folder.mkdir(parents=True)
     (folder / "study.json").write_text(json.dumps({"schema": 99}))
-    with pytest.raises(UserError, match=r"study\.json is not a study\.json of schema 1"):
+    with pytest.raises(UserError, match=r"study\.json is not a study\.json of schema 2 or older"):
         make_study(FakeLauncher(lambda s: 1.0))

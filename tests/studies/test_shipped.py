@@ -48,7 +48,7 @@ def test_a_study_is_a_plan_whose_jobs_compose(file: Path, compose: Callable[...,
     assert plan.question.endswith("?")
     jobs = Jobs(plan, lambda overrides: compose(*overrides), tmp_path)
     trial = combinations(plan.tuning, first_values(plan.tuning))[0] if plan.tuning else {}
-    for data, arm in plan.cells():
+    for data, arm in plan.conditions():
         ids = set()
         for model in plan.models:
             cfg = jobs.config(model, data, arm)
