@@ -108,7 +108,7 @@ def _sentence(content: Any, error: ValidationError) -> str:
     if path[:3] == ["study", "primary", "models"]:
         return _wrong_models(value, content["models"])
     if first["type"] == "unexpected_keyword_argument":
-        return f"{key} is not a key of a study{nearest(path[-1], _KEYS)}."
+        return f"{key} is not a key of a study{'' if path[-1] in _KEYS else nearest(path[-1], _KEYS)}."
     if first["type"] == "missing" and isinstance(value, dict):
         return f"{key}.{first['loc'][-1]} is missing: a study must say it."
     return f"{key}={value} is impossible: {first['msg'][0].lower()}{first['msg'][1:]}."
