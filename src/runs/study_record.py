@@ -234,15 +234,7 @@ class StudyRecord:
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """One entry of ``planned.json``: a run that a study needs, and the plan it belongs to.
-
-    Args:
-        phase: ``trial`` and ``repeat`` choose values on validation, ``final`` measures on the test set.
-        model, data, arm: names in the plan.
-        seed: of the run.
-        values: of the tuned keys.
-        plan_hash: of the plan.
-    """
+    """One entry of ``planned.json``: a run that a study needs, with its seed and tuned values, and its plan's hash."""
 
     phase: Phase
     model: str

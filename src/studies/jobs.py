@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
@@ -68,11 +69,8 @@ class Jobs:
             UserError: when a tuned key is not in the config.
         """
         asked = json.dumps([phase, model, data, arm, seed, values], sort_keys=True)
-        if asked not in self._made:
-            self._made[asked] = self._make(phase, model, data, arm, seed, values)
-        return self._made[asked]
-
-    def _make(self, phase: Phase, model: str, data: str, arm: str, seed: int, values: Settings) -> Job:
+        if asked in self._made:
+            return self._made[asked]
         cfg, files = self._base(model, data, arm)
         cfg = cfg.copy()
         varied = {**values, "seed": seed, "test": phase == "final"}
@@ -87,7 +85,8 @@ class Jobs:
         settings |= {"study_job": study_job, "ckpt": "auto", "trainer.enable_progress_bar": False}
         settings |= {"hydra.sweep.dir": str(self.directory), "hydra.sweep.subdir": name}
         overrides = tuple(override(key, value) for key, value in settings.items())
-        return Job(phase, model, data, arm, seed, values, self.plan.hash, name, overrides)
+        job = Job(phase, model, data, arm, seed, values, self.plan.hash, name, overrides)
+        return self._made.setdefault(asked, job)
 
     def _base(self, model: str, data: str, arm: str) -> tuple[DictConfig, str]:
         if (model, data, arm) not in self._composed:
@@ -105,7 +104,7 @@ def override(key: str, value: Any) -> str:
     """A Hydra override that gives ``key`` exactly this value, whatever characters are in it.
 
     >>> override("optimizer.lr", 0.001), override("data.path", "a b=c"), override("tags", ["x", "it's"])
-    ('optimizer.lr=0.001', "data.path='a b=c'", "tags=['x','it\\\\'s']")
+    ('optimizer.lr=0.001', "data.path='a b=c'", "tags=[x,'it\\\\'s']")
     """
     return f"{key}={_text(value)}"
 
@@ -124,9 +123,7 @@ def _text(value: Any) -> str:
     text = str(value)
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_/.-]*", text) and text.lower() not in _WORDS:
         return text  # a config group wants its choice without quotes
-    if "\\'" in text:
-        raise UserError(f"The value {text} holds a backslash before a quote, which Hydra cannot read: rename the file.")
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return QuotedString(text, Quote.single).with_quotes()
 
 
 def _files(cfg: DictConfig) -> str:

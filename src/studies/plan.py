@@ -7,7 +7,7 @@ import itertools
 import json
 import math
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -21,6 +21,8 @@ from src.runs.study_record import LogUniform, PlanRecord, PrimaryRecord, Repeat,
 
 Condition = tuple[str, str]  # a data set in an arm: what is tuned, and extended, by itself
 DIGITS = 4  # of a value that is drawn: enough to tell it apart, short enough to be typed again
+DRAWS = "study.tuning.draws.{key} must be a list of values or low, high (0 < low < high) and number."
+MODELS = "study.primary.models={models} is impossible: it must be two of {known}."
 
 
 @dataclass(frozen=True)
@@ -104,22 +106,14 @@ def _sentence(content: Any, error: ValidationError) -> str:
             value = value[place]
     key = ".".join(path)
     if path[:3] == ["study", "tuning", "draws"] and len(path) > 3:
-        return _wrong_draws(path[3])
+        return DRAWS.format(key=path[3])
     if path[:3] == ["study", "primary", "models"]:
-        return _wrong_models(value, content["models"])
+        return MODELS.format(models=value, known=", ".join(content["models"]))
     if first["type"] == "unexpected_keyword_argument":
         return f"{key} is not a key of a study{'' if path[-1] in _KEYS else nearest(path[-1], _KEYS)}."
     if first["type"] == "missing" and isinstance(value, dict):
         return f"{key}.{first['loc'][-1]} is missing: a study must say it."
     return f"{key}={value} is impossible: {first['msg'][0].lower()}{first['msg'][1:]}."
-
-
-def _wrong_draws(key: str) -> str:
-    return f"study.tuning.draws.{key} must be a list of values or low, high (0 < low < high) and number."
-
-
-def _wrong_models(compared: Any, models: Iterable[str]) -> str:
-    return f"study.primary.models={compared} is impossible: it must be two of {', '.join(models)}."
 
 
 def _check(plan: Plan) -> None:
@@ -128,7 +122,7 @@ def _check(plan: Plan) -> None:
             raise UserError(f"study.{key} is missing: a study must say it.")
     assert plan.primary is not None
     if not set(plan.primary.models) <= set(plan.models):
-        raise UserError(_wrong_models(list(plan.primary.models), plan.models))
+        raise UserError(MODELS.format(models=list(plan.primary.models), known=", ".join(plan.models)))
     for given, there in ((plan.only.data, plan.data), (plan.only.arms, plan.arms)):
         if strange := [name for name in given if name not in there]:
             raise UserError(
@@ -149,7 +143,7 @@ def _check(plan: Plan) -> None:
             )
     for key, draw in plan.tuned.items():
         if isinstance(draw, LogUniform) and not 0 < draw.low < draw.high:
-            raise UserError(_wrong_draws(key))
+            raise UserError(DRAWS.format(key=key))
 
 
 def first_values(tuning: TuningRecord) -> dict[str, list[Any]]:

@@ -7,8 +7,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -21,7 +21,7 @@ from src.runs.result import ENDED, RunResult
 from src.runs.study_record import read_study
 from src.studies.records import read_record
 from src.studies.remarks import remarks
-from src.studies.state import current_jobs
+from src.studies.state import JobStatus, current_jobs
 from src.tasks.metrics import Direction
 
 REFRESH = 2.0  # seconds between two looks
@@ -37,7 +37,7 @@ class Row:
         seconds: of the runs that are done.
     """
 
-    runs: Counter[str] = field(default_factory=Counter)
+    runs: Counter[JobStatus] = field(default_factory=Counter)
     best: float | None = None
     seconds: list[float] = field(default_factory=list)
 
@@ -54,19 +54,27 @@ class Progress:
     Args:
         name: of the study.
         rows: by data set, arm and model.
-        seconds_left: of the runs that are planned so far, from those that are done; None where that cannot be told.
         failed: id and sentence of each run that failed.
     """
 
     name: str
-    rows: dict[tuple[str, str, str], Row]
-    seconds_left: float | None
-    failed: dict[str, str]
+    rows: dict[tuple[str, str, str], Row] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
 
     @property
     def total(self) -> Row:
         """All rows together, without a best value."""
-        return Row(sum((row.runs for row in self.rows.values()), Counter()))
+        rows = self.rows.values()
+        return Row(sum((row.runs for row in rows), Counter()), None, [s for row in rows for s in row.seconds])
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of the runs that are planned so far, from those that are done; None where that cannot be told."""
+        if not (total := self.total).seconds:
+            return None
+        rows = self.rows.values()
+        work = sum((row.runs["planned"] + row.runs["running"]) * fmean(row.seconds or total.seconds) for row in rows)
+        return work / max(1, total.runs["running"])
 
 
 class Reader:
@@ -88,30 +96,29 @@ class Reader:
             raise UserError(
                 f"{self.directory} holds no study.json: study must name a folder of a study, e.g. study=smoke."
             )
-        rows: dict[tuple[str, str, str], Row] = {}
-        failed: dict[str, str] = {}
+        progress = Progress(study.name)
         for name, job in current_jobs(self.directory).items():
             place = job.data, job.arm, job.model
-            row = rows.setdefault(place, Row())
+            row = progress.rows.setdefault(place, Row())
             try:
                 record = self._record(name)
             except UserError as error:
                 row.runs["failed"] += 1
-                failed[name] = str(error)
+                progress.failed[name] = str(error)
                 continue
-            status = "planned" if record is None or record.status == "interrupted" else record.status
+            status: JobStatus = "planned" if record is None or record.status == "interrupted" else record.status
             row.runs[status] += 1
             if record is None:
                 continue
             if status == "failed":
-                failed[name] = record.error or ""
+                progress.failed[name] = record.error or ""
             elif status in ENDED:
                 row.seconds.append(_seconds(record))
                 mode = self._mode(place, self.directory / name)
                 if mode and record.best is not None and math.isfinite(record.best.value):
                     better = max if mode == "max" else min
                     row.best = record.best.value if row.best is None else better(row.best, record.best.value)
-        return Progress(study.name, rows, _left(rows.values()), failed)
+        return progress
 
     def _record(self, name: str) -> RunResult | None:
         if name in self._done:
@@ -133,15 +140,6 @@ def _seconds(record: RunResult) -> float:
     if record.attempts == 1 and record.started is not None and record.ended is not None:
         return record.ended - record.started
     return record.timing.seconds
-
-
-def _left(rows: Iterable[Row]) -> float | None:
-    rows = list(rows)
-    everything = [s for row in rows for s in row.seconds]
-    if not everything:
-        return None
-    still = sum((row.runs["planned"] + row.runs["running"]) * fmean(row.seconds or everything) for row in rows)
-    return still / max(1, sum(row.runs["running"] for row in rows))
 
 
 def table(progress: Progress) -> Any:
@@ -167,10 +165,8 @@ def table(progress: Progress) -> Any:
 
 
 def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return (
-        f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min" if minutes else "under a minute"
-    )
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else "under a minute"
 
 
 @contextmanager
@@ -180,9 +176,7 @@ def showing(directory: Path) -> Iterator[None]:
 
     reader, console = Reader(directory), Console()
     over = threading.Event()
-    thread = threading.Thread(
-        target=_live if console.is_terminal else _lines, args=(reader, console, over), daemon=True
-    )
+    thread = threading.Thread(target=_show, args=(reader, console, over), daemon=True)
     thread.start()
     try:
         yield
@@ -199,19 +193,17 @@ def showing(directory: Path) -> Iterator[None]:
         print(f"{place}\npython -m src.compare study={place}")
 
 
-def _live(reader: Reader, console: Any, over: threading.Event) -> None:
+def _show(reader: Reader, console: Any, over: threading.Event) -> None:
     from rich.live import Live
 
-    with Live(console=console, transient=True, auto_refresh=False) as live:
-        while not over.wait(REFRESH):
-            live.update(table(reader.read()), refresh=True)
-
-
-def _lines(reader: Reader, console: Any, over: threading.Event) -> None:
     told, last = -1, 0.0
-    while not over.wait(REFRESH):
-        progress = reader.read()
-        done, planned = progress.total.done, progress.total.runs.total()
-        if planned and done != told and time.monotonic() - last > 30:
-            told, last = done, time.monotonic()
-            print(f"{progress.name}: {done} of {planned} runs", flush=True)
+    live = Live(console=console, transient=True, auto_refresh=False) if console.is_terminal else None
+    with live or nullcontext():
+        while not over.wait(REFRESH):
+            progress = reader.read()
+            done, planned = progress.total.done, progress.total.runs.total()
+            if live:
+                live.update(table(progress), refresh=True)
+            elif planned and done != told and time.monotonic() - last > 30:
+                told, last = done, time.monotonic()
+                print(f"{progress.name}: {done} of {planned} runs", flush=True)

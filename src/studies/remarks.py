@@ -16,11 +16,7 @@ from src.training.wandb_folders import sync_command
 
 
 def remarks(directory: Path) -> Iterator[str]:
-    """Sentences about a study, most important first; none where there is nothing to say.
-
-    Args:
-        directory: of the study.
-    """
+    """Sentences about the study in a directory, most important first; none where there is nothing to say."""
     runs = dict(_ended(directory))
     records = list(runs.values())
     if diverged := sum(record.status == "diverged" for record in records):

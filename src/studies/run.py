@@ -6,18 +6,17 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from omegaconf import OmegaConf
 
 from src.config.errors import UserError
 from src.runs.result import ENDED
 from src.runs.study_record import Settings
+from src.studies.condition import ConditionTuning
 from src.studies.jobs import Job, Jobs
 from src.studies.plan import Condition, Plan
 from src.studies.records import read_record
 from src.studies.state import StudyState, status_of
-from src.studies.tuning import ConditionTuning
 
 log = logging.getLogger(__name__)
 
@@ -49,17 +48,9 @@ class Study:
     poll: float = POLL
     errors: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def directory(self) -> Path:
-        """Of the study."""
-        return self.state.directory
-
 
 def run_study(study: Study) -> list[Job]:
     """Do what of a study is not done yet.
-
-    Args:
-        study: its plan and means.
 
     Returns:
         The final runs, in the order of data set, arm, seed and model.
@@ -82,7 +73,7 @@ def run_study(study: Study) -> list[Job]:
     if study.errors:
         name, sentence = next(iter(study.errors.items()))
         raise RunsFailed(
-            f"{len(study.errors)} runs of the study failed; the first, in {study.directory / name}: {sentence} "
+            f"{len(study.errors)} runs of the study failed; the first, in {study.state.directory / name}: {sentence} "
             "The same command tries them again."
         )
     return final
@@ -108,12 +99,7 @@ def fitting_models(study: Study, data: str, arm: str) -> list[str]:
 
 
 def tune(study: Study, models: dict[Condition, list[str]]) -> dict[Condition, dict[str, Settings]]:
-    """The chosen values of every model in every condition, from trials that all its models share.
-
-    Args:
-        study: its plan has a tuning.
-        models: of each condition.
-    """
+    """The chosen values of every model in every condition, from trials that all models of a condition share."""
     assert study.plan.tuning is not None
     tunings = [
         ConditionTuning(study.plan.tuning, study.jobs, study.state, condition, names)
@@ -132,16 +118,14 @@ def tune(study: Study, models: dict[Condition, list[str]]) -> dict[Condition, di
 def run_jobs(study: Study, jobs: Sequence[Job]) -> None:
     """Bring jobs to their end: skip what is done, launch the rest, try what failed once again, wait for others.
 
-    Args:
-        study: its launcher is used.
-        jobs: each at most launched twice, and once if it had failed before.
+    Each is launched twice at most, and once if it had failed before.
     """
     study.state.planned(jobs)
     by_id = {job.id: job for job in jobs}
-    tries = {name: 1 if status_of(study.directory, name) == "failed" else 2 for name in by_id}
+    tries = {name: 1 if status_of(study.state.directory, name) == "failed" else 2 for name in by_id}
     waiting = False
     while True:
-        status = {name: status_of(study.directory, name) for name in by_id}
+        status = {name: status_of(study.state.directory, name) for name in by_id}
         todo = [job for name, job in by_id.items() if status[name] not in (*ENDED, "running") and tries[name] > 0]
         if todo:
             for job in todo:
@@ -161,5 +145,5 @@ def run_jobs(study: Study, jobs: Sequence[Job]) -> None:
         if status[name] in ENDED:
             study.errors.pop(name, None)
         else:
-            record = read_record(study.directory / name)
+            record = read_record(study.state.directory / name)
             study.errors[name] = (record and record.error) or study.errors.get(name) or "It left no record."

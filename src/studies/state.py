@@ -17,6 +17,8 @@ from src.studies.jobs import Job
 from src.studies.plan import Plan
 from src.studies.records import read_record
 
+JobStatus = Status | Literal["planned"]
+
 
 class StudyState:
     """The record of a study, written after every change.
@@ -73,7 +75,7 @@ def current_jobs(directory: Path) -> dict[str, PlannedJob]:
     return {name: job for name, job in read_planned(directory).items() if study and job.plan_hash == study.plan_hash}
 
 
-def status_of(directory: Path, job_id: str) -> Status | Literal["planned"]:
+def status_of(directory: Path, job_id: str) -> JobStatus:
     """What the run's record says, ``failed`` where it cannot be read; ``planned`` where there is none."""
     try:
         record = read_record(directory / job_id)

@@ -9,7 +9,7 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
@@ -67,7 +67,8 @@ def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig
         except Exception as error:  # a launcher's own: a worker that was killed, a queue that refused
             log.warning("The launcher stopped: %s", in_words(error))
             return [None] * len(batch)
-        return [failure(job) for job in returned]
+        # The public return_value of a failed job raises its error, and prints a line before.
+        return [in_words(job._return_value) if job.status == JobStatus.FAILED else None for job in returned]
 
     def compose(overrides: list[str]) -> DictConfig:
         return context.config_loader.load_sweep_config(config, overrides)
@@ -93,21 +94,9 @@ def split_overrides(arguments: Sequence[str], context: HydraContext) -> tuple[Se
             raise UserError(f"{given.input_line} cannot be given to a study: what varies, and how, stands in its file.")
         if key in ("model", "data", "seed", "study_job", "ckpt", "test", "name"):
             raise UserError(f"{given.input_line} cannot be given to a study: its file says which of them there are.")
-        (further if ignored(key) else determining)[key] = given.value()
+        ignored = any(key == known or key.startswith(f"{known}.") for known in IGNORED_KEYS)
+        (further if ignored else determining)[key] = given.value()
     return determining, further
-
-
-def ignored(key: str) -> bool:
-    """Whether a key changes no number: where things lie, what is shown."""
-    return any(key == known or key.startswith(f"{known}.") for known in IGNORED_KEYS)
-
-
-def failure(job: JobReturn) -> str | None:
-    """What a job died of, in one sentence; None where it did not."""
-    if job.status != JobStatus.FAILED:
-        return None
-    error = job._return_value
-    return in_words(error) if isinstance(error, BaseException) else str(error)
 
 
 def config_file(name: str, context: HydraContext) -> Path | None:

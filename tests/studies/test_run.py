@@ -177,7 +177,7 @@ def test_one_arms_extension_moves_neither_the_draws_nor_the_range_of_another(mak
     )
     run_study(study)
     assert [e.arm for e in study.state.record.extensions] == ["sgd", "sgd"]
-    record = read_study(study.directory)
+    record = read_study(study.state.directory)
     assert record is not None
     main, sgd = (record.draws["ucr"][arm]["optimizer.lr"] for arm in ("main", "sgd"))
     assert (len(main), max(main) <= 1e-2) == (12, True)
@@ -200,7 +200,7 @@ def test_a_run_that_another_process_is_at_is_waited_for(make_study: Make) -> Non
     launcher = FakeLauncher(curve)
     study = make_study(launcher, tuning=None)
     job = study.jobs.job("final", "gru", "ucr", "main", 0, {})
-    other = RunRecord(study.directory / job.id)
+    other = RunRecord(study.state.directory / job.id)
     other.begin({}, seed=0, study_job={"study": "tiny", "phase": "final", "model": "gru", "data": "ucr", "id": job.id})
     with open(other.directory / ".lock") as lock, pytest.raises(OSError, match="unavailable"):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -231,7 +231,7 @@ def test_the_plan_is_registered_before_the_first_final_run_and_its_changes_are_k
         return 1.0 + settings["optimizer.lr"]
 
     study = make_study(FakeLauncher(value), tuning={**PLAN["tuning"], "extensions": 0})
-    directory.append(study.directory)
+    directory.append(study.state.directory)
     run_study(study)
     assert {phase: at is not None for phase, at in seen} == {"trial": False, "repeat": False, "final": True}
     first = study.state.record.plan_hash
@@ -274,21 +274,21 @@ def test_planned_runs_are_written_down_before_they_run(make_study: Make) -> None
     study = make_study(FakeLauncher(lambda s: KeyboardInterrupt), tuning=None)
     with pytest.raises(KeyboardInterrupt):
         run_study(study)
-    planned = current_jobs(study.directory)
+    planned = current_jobs(study.state.directory)
     assert len(planned) == 6
-    assert all(read_record(study.directory / name) is None for name in planned)
+    assert all(read_record(study.state.directory / name) is None for name in planned)
 
 
 def test_runs_of_an_earlier_plan_are_not_counted_and_said_to_be_there(make_study: Make) -> None:
     launcher = FakeLauncher(lambda s: 1.0)
     run_study(make_study(launcher, tuning=None))
     study = make_study(launcher, tuning=None, settings={"trainer.max_epochs": 3, "logger": "csv"})
-    assert current_jobs(study.directory) == {}
+    assert current_jobs(study.state.directory) == {}
     run_study(study)
     assert len(launcher.launched) == 12
-    progress = Reader(study.directory).read()
+    progress = Reader(study.state.directory).read()
     assert sum(row.done for row in progress.rows.values()) == 6
-    assert "6 runs here belong to an earlier plan" in " ".join(remarks(study.directory))
+    assert "6 runs here belong to an earlier plan" in " ".join(remarks(study.state.directory))
 
 
 def test_the_best_so_far_is_the_largest_where_the_monitored_metric_is_to_be_large(make_study: Make) -> None:
@@ -297,10 +297,10 @@ def test_the_best_so_far_is_the_largest_where_the_monitored_metric_is_to_be_larg
     launcher = FakeLauncher(lambda s: next(accuracies) if s["model"] == "gru" else 0.5, monitor="val/acc")
     study = make_study(launcher, tuning=None, settings=maximise)
     run_study(study)
-    rows = Reader(study.directory).read().rows
+    rows = Reader(study.state.directory).read().rows
     assert rows["ucr", "main", "gru"].best == 0.9
     console = Console(record=True, width=120, file=io.StringIO())
-    console.print(table(Reader(study.directory).read()))
+    console.print(table(Reader(study.state.directory).read()))
     assert "0.9" in console.export_text()
 
 
@@ -308,7 +308,7 @@ def test_the_best_so_far_is_the_smallest_elsewhere(make_study: Make) -> None:
     losses = iter([0.7, 0.9, 0.8])
     study = make_study(FakeLauncher(lambda s: next(losses) if s["model"] == "gru" else math.inf), tuning=None)
     run_study(study)
-    rows = Reader(study.directory).read().rows
+    rows = Reader(study.state.directory).read().rows
     assert (rows["ucr", "main", "gru"].best, rows["ucr", "main", "lstm"].best) == (0.7, None)
     assert (rows["ucr", "main", "lstm"].done, rows["ucr", "main", "lstm"].runs["diverged"]) == (3, 3)
 
@@ -327,12 +327,12 @@ def test_a_study_begun_under_schema_1_goes_on_and_repeats_nothing(make_study: Ma
         text = text.replace(name, fresh.jobs.job(*given).id)
     begun = json.loads(text)
     for name in ("study.json", "planned.json"):
-        (fresh.directory / name).write_text(json.dumps(begun[name]))
+        (fresh.state.directory / name).write_text(json.dumps(begun[name]))
     for name, result in begun["results"].items():
-        (fresh.directory / name).mkdir()
-        (fresh.directory / name / "result.json").write_text(json.dumps(result))
+        (fresh.state.directory / name).mkdir()
+        (fresh.state.directory / name / "result.json").write_text(json.dumps(result))
 
-    before = read_study(fresh.directory)
+    before = read_study(fresh.state.directory)
     assert before is not None
     assert before.draws["ucr"]["sgd"] == begun["study.json"]["draws"]["ucr"]
     study = make_study(launcher, **plan)
@@ -341,13 +341,13 @@ def test_a_study_begun_under_schema_1_goes_on_and_repeats_nothing(make_study: Ma
     assert (len(done), len(final), len(begun["results"])) == (5, 8, 25)
     assert not done & begun["results"].keys()
     after = study.state.record
-    assert after == read_study(fresh.directory)
+    assert after == read_study(fresh.state.directory)
     assert [change.keys for change in after.changes] == [["pairs"]]  # the one that schema 1 had noted
     assert (after.registered, after.registered_hash) == (before.registered, before.plan_hash)
     assert (after.chosen, after.extensions, after.plan) == (before.chosen, before.extensions, before.plan)
     assert len(after.draws["ucr"]["main"]["optimizer.lr"]) == 3
-    assert json.loads((fresh.directory / "study.json").read_text())["schema"] == 2
-    planned = json.loads((fresh.directory / "planned.json").read_text())
+    assert json.loads((fresh.state.directory / "study.json").read_text())["schema"] == 2
+    planned = json.loads((fresh.state.directory / "planned.json").read_text())
     assert (planned["schema"], list(planned["jobs"])) == (2, list(begun["planned.json"]))
 
 

@@ -8,10 +8,10 @@ import time
 from statistics import fmean
 from typing import Any
 
-from src.runs.study_record import Because, Candidate, Choice, Extension, LogUniform, Settings, Side, TuningRecord
-from src.studies.choose import edge, extended_list, extended_range, further_draws, ranked, tried, validation_cost
+from src.runs.study_record import Because, Candidate, Choice, Extension, Settings, Side, TuningRecord
 from src.studies.jobs import Job, Jobs
 from src.studies.plan import Condition, combinations, first_values
+from src.studies.ranges import edge, extended_list, extended_range, further_draws
 from src.studies.records import read_record
 from src.studies.state import StudyState
 
@@ -47,8 +47,7 @@ class ConditionTuning:
     def trial_jobs(self) -> list[Job]:
         """Every trial with every model; their values are noted."""
         data, arm = self.condition
-        values = {key: tried(self.trials, key) for key in self.tuning.draws}
-        self.state.record.draws.setdefault(data, {})[arm] = values
+        self.state.record.draws.setdefault(data, {})[arm] = {key: self._tried(key) for key in self.tuning.draws}
         self.state.write()
         return [self._job(model, trial) for trial in self.trials for model in self.models]
 
@@ -83,8 +82,9 @@ class ConditionTuning:
             return False
         data, arm = self.condition
         for key, draw in self.tuning.draws.items():
-            values = tried(self.trials, key)
-            limits = _limits(draw, [e for e in made if e.key == key])
+            values = self._tried(key)
+            extended = [(e.after[0], e.after[1]) for e in made if e.key == key]
+            limits = None if isinstance(draw, list) else [(draw.low, draw.high), *extended][-1]
             for model, chosen in self.chosen.items():
                 side = edge(values, chosen[key], limits)
                 if side is None:
@@ -111,11 +111,14 @@ class ConditionTuning:
             piece = extended_range(limits, side)
             new = further_draws(self.tuning, key, piece, number)
             return new, list(limits), [min(*limits, *piece), max(*limits, *piece)]
-        values, first = tried(self.trials, key), first_values(self.tuning)
-        ranges = [k for k, draw in self.tuning.draws.items() if isinstance(draw, LogUniform)]
-        new = first | {k: tried(self.trials, k) for k in ranges} | {key: extended_list(values, side)}
+        values = self._tried(key)
+        new = {k: draw if isinstance(draw, list) else self._tried(k) for k, draw in self.tuning.draws.items()}
+        new[key] = extended_list(values, side)
         every = [*values, *new[key]]
         return new, [min(values), max(values)], [min(every), max(every)]
+
+    def _tried(self, key: str) -> list[Any]:
+        return list(dict.fromkeys(trial[key] for trial in self.trials))
 
     def _extensions(self) -> list[Extension]:
         return [e for e in self.state.record.extensions if (e.data, e.arm) == self.condition]
@@ -127,33 +130,34 @@ class ConditionTuning:
         seeds = range(self.tuning.first_seed + 1, self.tuning.first_seed + 1 + self.tuning.repeat.seeds)
         return [self.jobs.job("repeat", model, *self.condition, seed, self.trials[number]) for seed in seeds]
 
-    def _cost(self, job: Job) -> float:
-        mode = self.jobs.config(job.model, *self.condition).task.mode
-        return validation_cost(read_record(self.state.directory / job.id), mode)
+    def _sign(self, model: str) -> int:
+        """Makes a cost of a value of the monitored metric: 1 where the smaller is better, else -1."""
+        return 1 if self.jobs.config(model, *self.condition).task.mode == "min" else -1
+
+    def _validation_cost(self, job: Job) -> float:
+        """A run's best validation value so that smaller is better, infinite for a run that diverged or failed."""
+        record = read_record(self.state.directory / job.id)
+        if record is None or record.status != "finished" or record.best is None or not math.isfinite(record.best.value):
+            return math.inf
+        return self._sign(job.model) * record.best.value
 
     def _best(self, model: str) -> list[int]:
-        costs = {number: self._cost(self._job(model, trial)) for number, trial in enumerate(self.trials)}
-        return ranked(costs, self.tuning.repeat.best)
+        """The best trials, the earlier first among equals; none whose cost is infinite."""
+        costs = {number: self._validation_cost(self._job(model, trial)) for number, trial in enumerate(self.trials)}
+        finite = [number for number in sorted(costs, key=lambda n: costs[n]) if math.isfinite(costs[number])]
+        return finite[: self.tuning.repeat.best]
 
     def _choice(self, model: str) -> Choice | None:
-        task = self.jobs.config(model, *self.condition).task
         candidates = []
         for number in self._best(model):
             jobs = self._repeats(model, number) or [self._job(model, self.trials[number])]
-            candidates.append((fmean(map(self._cost, jobs)), number, [job.id for job in jobs]))
+            candidates.append((fmean(map(self._validation_cost, jobs)), number, [job.id for job in jobs]))
         candidates.sort()
         if not candidates or candidates[0][0] == math.inf:
             return None
-        sign = 1 if task.mode == "min" else -1
+        task, sign = self.jobs.config(model, *self.condition).task, self._sign(model)
         tested = [
             Candidate(self.trials[number], sign * cost if cost < math.inf else None, runs)
             for cost, number, runs in candidates
         ]
         return Choice(self.trials[candidates[0][1]], sign * candidates[0][0], task.monitor, task.mode, tested)
-
-
-def _limits(draw: list[Any] | LogUniform, made: list[Extension]) -> tuple[float, float] | None:
-    """The limits of a range after the extensions that were made of it; None for a list."""
-    if isinstance(draw, list):
-        return None
-    return (made[-1].after[0], made[-1].after[1]) if made else (draw.low, draw.high)

@@ -1,39 +1,16 @@
-"""Which values a model gets: ranking on validation, and what to do when the best lies at the edge of what was tried."""
+"""Ranges of tuned values: whether a choice lies at the edge of what was tried, and what is tried beyond it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from src.runs.result import RunResult
-from src.runs.study_record import LogUniform, Settings, Side, TuningRecord
+from src.runs.study_record import LogUniform, Side, TuningRecord
 from src.studies.plan import log_uniform
-from src.tasks.metrics import Direction
 
 OUTER = 0.1  # of a range, by logarithm: a choice in there may have its optimum outside
 STEP = 0.3  # of a range's width by which it is extended, with as large a share of its draws
-
-
-def validation_cost(record: RunResult | None, mode: Direction) -> float:
-    """A run's best validation value as a cost: smaller is better, infinite for a run that diverged or failed.
-
-    Args:
-        record: of the run; None where there is none.
-        mode: as the monitored metric is better.
-    """
-    if record is None or record.status != "finished" or record.best is None or not math.isfinite(record.best.value):
-        return math.inf
-    return record.best.value if mode == "min" else -record.best.value
-
-
-def ranked(costs: Mapping[int, float], number: int) -> list[int]:
-    """The ``number`` best trials by cost, the earlier first among equals; none whose cost is infinite.
-
-    >>> ranked({0: 3.0, 1: 1.0, 2: math.inf, 3: 1.0}, 3)
-    [1, 3, 0]
-    """
-    return [trial for trial in sorted(costs, key=lambda t: (costs[t], t)) if math.isfinite(costs[trial])][:number]
 
 
 def edge(values: Sequence[Any], chosen: Any, limits: tuple[float, float] | None) -> Side | None:
@@ -105,8 +82,3 @@ def further_draws(tuning: TuningRecord, key: str, piece: tuple[float, float], ex
         else:
             values[other] = list(draw)
     return values
-
-
-def tried(trials: Sequence[Settings], key: str) -> list[Any]:
-    """The values of a key over all trials, each once, in order."""
-    return list(dict.fromkeys(trial[key] for trial in trials))
