@@ -34,7 +34,7 @@ FLOORS: list[dict[str, str]] = [
         "predict": "training runs tasks data config files",
         "prepare": "data config",
         "compare": "reporting analysis config",
-        "dashboard": "reporting analysis studies training config",
+        "dashboard": "reporting analysis runs training config",
         "status": "studies config",
         "export": "exporting runs data config files",
         "generate": "generating runs config rng",

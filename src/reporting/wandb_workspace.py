@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from src.figures.palette import styles
+from src.runs.study_record import LogUniform, PlanRecord
 
 PHASES = ("final", "repeat", "trial")
 RUNS = 100  # that a panel shows at most
@@ -127,25 +128,23 @@ def _tuning(panels: Any, name: str, tuned: Mapping[str, bool]) -> list[Any]:
     return [whole, *single]
 
 
-def metrics_of(plan: Mapping[str, Any]) -> dict[str, str]:
+def metrics_of(plan: PlanRecord) -> dict[str, str]:
     """By data set of a plan, the metric that it compares; ``test/loss`` where it names none."""
-    wanted = (plan.get("primary") or {}).get("metric")
-    if isinstance(wanted, Mapping):
-        return {data: str(wanted.get(data) or wanted.get("default") or "test/loss") for data in plan["data"]}
-    return {data: str(wanted or "test/loss") for data in plan["data"]}
+    return {data: (plan.primary and plan.primary.metric_of(data)) or "test/loss" for data in plan.data}
 
 
-def tuned_of(plan: Mapping[str, Any]) -> dict[str, bool]:
+def tuned_of(plan: PlanRecord) -> dict[str, bool]:
     """The settings that a plan tunes (the learning rate where it tunes none), and whether their scale is logarithmic.
 
-    >>> tuned_of({"tuning": {"draws": {"optimizer.lr": {"low": 1e-4, "high": 3e-2}, "task.dropout": [0, 0.2]}}})
+    >>> from src.runs.study_record import TuningRecord
+    >>> draws = {"optimizer.lr": LogUniform(1e-4, 3e-2, 5), "task.dropout": [0, 0.2]}
+    >>> tuned_of(PlanRecord("smoke", tuning=TuningRecord(draws)))
     {'optimizer.lr': True, 'task.dropout': False}
     """
-    draws = (plan.get("tuning") or {}).get("draws") or {}
-    return {key: _is_wide(draw) for key, draw in draws.items()} or {"optimizer.lr": True}
+    return {key: _is_wide(draw) for key, draw in plan.tuned.items()} or {"optimizer.lr": True}
 
 
-def _is_wide(draw: Any) -> bool:
-    ends = [draw.get("low"), draw.get("high")] if isinstance(draw, Mapping) else list(draw)
+def _is_wide(draw: list[Any] | LogUniform) -> bool:
+    ends = [draw.low, draw.high] if isinstance(draw, LogUniform) else draw
     numbers = [float(v) for v in ends if isinstance(v, int | float)]
     return len(numbers) > 1 and min(numbers) > 0 and max(numbers) / min(numbers) >= WIDE

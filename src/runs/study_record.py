@@ -21,6 +21,7 @@ from src.tasks.metrics import Direction
 SCHEMA = 2
 
 Settings = dict[str, Any]  # dotted keys of conf/train.yaml, or config groups, and their values
+Number = int | float  # kept as it was written: the hash of a plan tells 1 and 1.0 apart
 Side = Literal["low", "high"]
 
 
@@ -36,14 +37,23 @@ class Repeat:
 class LogUniform:
     """A range that values are drawn from, uniform by logarithm: ``number`` draws between ``low`` and ``high``."""
 
-    low: float
-    high: float
+    low: Number
+    high: Number
     number: int
 
 
 @dataclass(frozen=True)
 class TuningRecord:
-    """What a plan says of tuning; :class:`src.studies.plan.Tuning` explains each entry."""
+    """Which values are tried.
+
+    Args:
+        draws: by dotted key, a list of values or a range. Several keys with ranges are drawn together; lists are
+            combined with everything else. All models share the values.
+        repeat: how the choice is confirmed.
+        seed: of the draws (stream ``tuning``).
+        first_seed: the run seed of the trials; the repeats take the following ones. No final run may use them.
+        extensions: how many times at most a range is extended because a choice lies in its outer tenth.
+    """
 
     draws: dict[str, list[Any] | LogUniform] = field(default_factory=dict)
     repeat: Repeat = field(default_factory=Repeat)
@@ -54,11 +64,18 @@ class TuningRecord:
 
 @dataclass(frozen=True)
 class PrimaryRecord:
-    """The one comparison a study is for: two models, a metric and a margin, each one for all or by data set."""
+    """The one comparison that a study is for.
+
+    Args:
+        models: the first is compared against the second.
+        metric: of the test, e.g. ``test/nll``; or one for each data set, beside ``default``.
+        margin: the difference below which the two are practically the same, in the metric's unit; or one for each data
+            set, beside ``default``.
+    """
 
     models: tuple[str, str]
     metric: str | dict[str, str]
-    margin: float | dict[str, float]
+    margin: Number | dict[str, Number]
 
     def metric_of(self, data: str) -> str | None:
         """The metric on a data set."""
@@ -71,7 +88,21 @@ class PrimaryRecord:
 
 @dataclass(frozen=True)
 class PlanRecord:
-    """A plan as it stands on record; :class:`src.studies.plan.Plan` explains each entry."""
+    """A study as its author fixed it.
+
+    Args:
+        name: of the study, the file and its folder under ``paths.runs_dir``.
+        question: what it asks, one sentence.
+        models: names in ``conf/model``, each with the settings of its jobs.
+        data: names in ``conf/data``, likewise.
+        primary: the comparison that is fixed beforehand.
+        arms: variants that everything is repeated in, e.g. another optimizer; each with its settings.
+        settings: of every job.
+        tuning: which values are tried; None: none.
+        pairs: final seeds, 0 to pairs - 1; a number, or one for each data set beside ``default``.
+        tolerance: by how much budgets may differ, as a share.
+        overrides: what the command line added for all jobs.
+    """
 
     name: str
     question: str = ""
@@ -143,8 +174,8 @@ class Extension:
     arm: str
     key: str
     side: Side
-    before: list[float]
-    after: list[float]
+    before: list[Number]
+    after: list[Number]
     draws: list[Any]
     trials: list[Settings]
     because: Because
@@ -203,7 +234,7 @@ class StudyRecord:
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """One line of ``planned.json``: a job that a study will launch, and the plan it belongs to."""
+    """One entry of ``planned.json``: a run that a study needs, with its seed and tuned values, and its plan's hash."""
 
     phase: Phase
     model: str

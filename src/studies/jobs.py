@@ -5,55 +5,42 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
 from src.config.instantiate import plain
 from src.config.rules import check, check_value
 from src.runs.identity import planned_identity
-from src.studies.plan import Plan, Settings
+from src.runs.result import Phase, StudyJob
+from src.runs.study_record import PlannedJob, Settings
+from src.studies.plan import Plan
 
-Phase = Literal["trial", "repeat", "final"]
 Compose = Callable[[list[str]], DictConfig]
+_ABSENT = object()
+_WORDS = {"null", "true", "false", "nan", "inf"}  # that Hydra would not take for text
 
 
 @dataclass(frozen=True)
-class Job:
-    """A run that a study needs, before it has a directory.
+class Job(PlannedJob):
+    """A run that a study needs, before it has a directory: what goes into ``planned.json``, and how it is started.
 
     Args:
-        phase: trial and repeat choose values on validation, final measures on the test set.
-        model, data, arm: names in the plan.
-        seed: of the run.
-        values: of the tuned keys.
         id: its planned identity.
         overrides: what Hydra's launcher is given.
     """
 
-    phase: Phase
-    model: str
-    data: str
-    arm: str
-    seed: int
-    values: Settings
     id: str
     overrides: tuple[str, ...]
-
-    @property
-    def cell(self) -> tuple[str, str]:
-        """Data set and arm: what is tuned by itself."""
-        return self.data, self.arm
 
 
 class Jobs:
     """Makes jobs of a plan: a config is composed once for each model, data set and arm, and varied from there.
-
-    >>> # jobs = Jobs(plan, compose, Path("runs/smoke")); jobs.job("trial", "gru", "ucr", "main", 1000, {}).id
 
     Args:
         plan: the study.
@@ -82,11 +69,8 @@ class Jobs:
             UserError: when a tuned key is not in the config.
         """
         asked = json.dumps([phase, model, data, arm, seed, values], sort_keys=True)
-        if asked not in self._made:
-            self._made[asked] = self._make(phase, model, data, arm, seed, values)
-        return self._made[asked]
-
-    def _make(self, phase: Phase, model: str, data: str, arm: str, seed: int, values: Settings) -> Job:
+        if asked in self._made:
+            return self._made[asked]
         cfg, files = self._base(model, data, arm)
         cfg = cfg.copy()
         varied = {**values, "seed": seed, "test": phase == "final"}
@@ -96,19 +80,18 @@ class Jobs:
             check_value(key, value)
             OmegaConf.update(cfg, key, value)
         name = planned_identity(plain(cfg), files)
-        study_job = {"study": self.plan.name, "phase": phase, "model": model, "data": data, "arm": arm, "id": name}
+        study_job = asdict(StudyJob(self.plan.name, phase, model, data, arm, name))
         settings = self.plan.settings_of(model, data, arm) | self.further | varied
         settings |= {"study_job": study_job, "ckpt": "auto", "trainer.enable_progress_bar": False}
         settings |= {"hydra.sweep.dir": str(self.directory), "hydra.sweep.subdir": name}
-        return Job(phase, model, data, arm, seed, values, name, tuple(override(k, v) for k, v in settings.items()))
+        overrides = tuple(override(key, value) for key, value in settings.items())
+        job = Job(phase, model, data, arm, seed, values, self.plan.hash, name, overrides)
+        return self._made.setdefault(asked, job)
 
     def _base(self, model: str, data: str, arm: str) -> tuple[DictConfig, str]:
         if (model, data, arm) not in self._composed:
-            settings = (
-                self.plan.settings_of(model, data, arm)
-                | self.further
-                | {"study_job": {}, "trainer.enable_progress_bar": False}
-            )
+            settings = self.plan.settings_of(model, data, arm) | self.further
+            settings |= {"study_job": {}, "trainer.enable_progress_bar": False}
             cfg = self.compose([override(key, value) for key, value in settings.items()]).copy()
             OmegaConf.set_struct(cfg, False)
             cfg.pop("hydra", None)
@@ -140,11 +123,7 @@ def _text(value: Any) -> str:
     text = str(value)
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_/.-]*", text) and text.lower() not in _WORDS:
         return text  # a config group wants its choice without quotes
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'" if "\\'" not in text else _hard(text)
-
-
-def _hard(text: str) -> str:
-    raise UserError(f"The value {text} holds a backslash before a quote, which Hydra cannot read: rename the file.")
+    return QuotedString(text, Quote.single).with_quotes()
 
 
 def _files(cfg: DictConfig) -> str:
@@ -154,16 +133,8 @@ def _files(cfg: DictConfig) -> str:
         return ""
     root = Path(str(path))
     digest = hashlib.sha256()
-    for file in _all(root):
+    for file in sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]:
         digest.update(f"{file.relative_to(root)}\0{file.stat().st_size}\0".encode())
         with open(file, "rb") as content:
             digest.update(hashlib.file_digest(content, "sha256").digest())
     return digest.hexdigest()
-
-
-def _all(root: Path) -> Iterable[Path]:
-    return sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
-
-
-_ABSENT = object()
-_WORDS = {"null", "true", "false", "nan", "inf"}

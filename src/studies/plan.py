@@ -8,64 +8,24 @@ import json
 import math
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar
 
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from src.config.errors import UserError
+from src.config.errors import UserError, nearest
 from src.rng import derive
+from src.runs.study_record import LogUniform, PlanRecord, PrimaryRecord, Repeat, Settings, TuningRecord
 
-Settings = dict[str, Any]  # dotted keys of conf/train.yaml, or config groups, and their values
+Condition = tuple[str, str]  # a data set in an arm: what is tuned, and extended, by itself
 DIGITS = 4  # of a value that is drawn: enough to tell it apart, short enough to be typed again
+DRAWS = "study.tuning.draws.{key} must be a list of values or low, high (0 < low < high) and number."
+MODELS = "study.primary.models={models} is impossible: it must be two of {known}."
 
 
-@dataclass
-class Repeat:
-    """The best ``best`` trials of a model are run again with ``seeds`` further seeds before one is chosen."""
-
-    best: int = 3
-    seeds: int = 3
-
-
-@dataclass
-class Tuning:
-    """Which values are tried, e.g. ``Tuning({"optimizer.lr": {"low": 1e-4, "high": 3e-2, "number": 10}})``.
-
-    Args:
-        draws: by key, a list of values, or ``low``, ``high`` and ``number`` of log-uniform draws. Several keys with
-            ranges are drawn together; lists are combined with everything else. All models share the values.
-        repeat: how the choice is confirmed.
-        seed: of the draws (stream ``tuning``).
-        first_seed: the run seed of the trials; the repeats take the following ones. No final run may use them.
-        extensions: how many times at most a range is extended because a choice lies in its outer tenth.
-    """
-
-    draws: dict[str, Any] = MISSING
-    repeat: Repeat = field(default_factory=Repeat)
-    seed: int = 0
-    first_seed: int = 1000
-    extensions: int = 2
-
-
-@dataclass
-class Primary:
-    """The one comparison the study is for: the first model against the second.
-
-    Args:
-        models: two names out of the study's models.
-        metric: of the test, e.g. ``test/nll``; or one for each data set.
-        margin: the difference below which the two are practically the same, in the metric's unit; or one for each
-            data set.
-    """
-
-    models: list[str] = MISSING
-    metric: Any = MISSING
-    margin: Any = MISSING
-
-
-@dataclass
+@dataclass(frozen=True)
 class Only:
     """A piece of a study, for one start or one machine: ``'study.only.data=[jsb_chorales]'``; empty: everything."""
 
@@ -73,74 +33,43 @@ class Only:
     arms: list[str] = field(default_factory=list)
 
 
-@dataclass
-class Plan:
-    """A study as its author fixed it.
+@dataclass(frozen=True)
+class Plan(PlanRecord):
+    """A plan, and the piece of it that this start is for, which is no part of what is fixed.
 
-    >>> plan = Plan("smoke", "?", {"gru": {}, "lstm": {}}, {"ucr": {}}, Primary(["gru", "lstm"], "test/nll", 0.1))
-    >>> plan.pairs_of("ucr"), len(plan.hash)
-    (10, 16)
-
-    Args:
-        name: of the study, the file and its folder under ``paths.runs_dir``.
-        question: what it asks, one sentence.
-        models: names in ``conf/model``, each with the settings of its jobs.
-        data: names in ``conf/data``, likewise.
-        primary: the comparison that is fixed beforehand.
-        arms: variants that everything is repeated in, e.g. another optimizer; each with its settings.
-        settings: of every job.
-        tuning: which values are tried; None: none.
-        pairs: final seeds, 0 to pairs - 1; a number, or one for each data set beside ``default``.
-        tolerance: by how much budgets may differ, as a share.
-        overrides: what the command line added for all jobs (set by the sweeper).
-        only: a piece of the study that this start is for, not part of what is fixed.
+    >>> plan = Plan("smoke", models={"gru": {}, "lstm": {}}, data={"ucr": {}}, only=Only(arms=["main"]))
+    >>> list(plan.conditions()), len(plan.hash)
+    ([('ucr', 'main')], 16)
     """
 
-    name: str = MISSING
-    question: str = MISSING
-    models: dict[str, Any] = MISSING
-    data: dict[str, Any] = MISSING
-    primary: Primary = MISSING
-    arms: dict[str, Any] = field(default_factory=lambda: {"main": {}})
-    settings: dict[str, Any] = field(default_factory=dict)
-    tuning: Tuning | None = None
-    pairs: Any = 10
-    tolerance: float = 0.02
-    overrides: dict[str, Any] = field(default_factory=dict)
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
     only: Only = field(default_factory=Only)
 
     @property
-    def fixed(self) -> dict[str, Any]:
-        """The plan as plain dicts, without ``only``."""
-        return {key: value for key, value in asdict(self).items() if key != "only"}
+    def fixed(self) -> PlanRecord:
+        """The plan without ``only``."""
+        return PlanRecord(**{entry.name: getattr(self, entry.name) for entry in fields(PlanRecord)})
 
     @property
     def hash(self) -> str:
-        """16 hexadecimal digits of everything in the plan."""
-        return hashlib.sha256(json.dumps(self.fixed, sort_keys=True).encode()).hexdigest()[:16]
+        """16 hexadecimal digits of everything that is fixed."""
+        return hashlib.sha256(json.dumps(asdict(self.fixed), sort_keys=True).encode()).hexdigest()[:16]
 
-    def pairs_of(self, data: str) -> int:
-        """How many final seeds a data set has."""
-        return int(_of(self.pairs, data, 10))
-
-    def metric_of(self, data: str) -> str:
-        """The metric of the primary comparison on a data set."""
-        return str(_of(self.primary.metric, data, None))
-
-    def margin_of(self, data: str) -> float:
-        """The margin of practical equivalence on a data set, in the metric's unit."""
-        return float(_of(self.primary.margin, data, math.nan))
-
-    def cells(self) -> Iterator[tuple[str, str]]:
-        """Every data set with every arm that this start is for."""
+    def conditions(self) -> Iterator[Condition]:
+        """Every data set in every arm that this start is for."""
         yield from itertools.product(self.only.data or self.data, self.only.arms or self.arms)
 
     def settings_of(self, model: str, data: str, arm: str) -> Settings:
         """What a job sets: an arm wins over a model, a model over a data set, the command line over all."""
-        found: Settings = {"model": model, "data": data}
+        settings: Settings = {"model": model, "data": data}
         for node in (self.settings, self.data[data], self.models[model], self.arms[arm], self.overrides):
-            found |= node or {}
-        return found
+            settings |= node or {}
+        return settings
+
+
+_READER = TypeAdapter(Plan)
+_KEYS = [entry.name for kind in (Plan, PrimaryRecord, TuningRecord, Repeat, Only) for entry in fields(kind)]
 
 
 def read_plan(node: DictConfig | Mapping[str, Any], overrides: Settings | None = None) -> Plan:
@@ -151,88 +80,106 @@ def read_plan(node: DictConfig | Mapping[str, Any], overrides: Settings | None =
         overrides: what the command line says for all jobs.
 
     Raises:
-        UserError: for a key that a plan does not have, one that is missing, or values that contradict each other.
+        UserError: for a key that a plan does not have, one that is missing, a value of the wrong type, or values that
+            contradict each other.
     """
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(Plan), node, {"overrides": overrides or {}})
-        plan = OmegaConf.to_object(merged)
+        as_given = node if isinstance(node, DictConfig) else OmegaConf.create(dict(node))
+        content: Any = OmegaConf.to_container(as_given, resolve=True, throw_on_missing=True)
+        plan = _READER.validate_python({**content, "overrides": overrides or {}})
     except OmegaConfBaseException as error:
         raise UserError(f"The study cannot be read: {str(error).splitlines()[0]}.") from error
-    assert isinstance(plan, Plan)
+    except ValidationError as error:
+        raise UserError(_sentence(content, error)) from None
     _check(plan)
     return plan
 
 
+def _sentence(content: Any, error: ValidationError) -> str:
+    """What is wrong with a ``study`` node, and what would be right."""
+    # A key that a study does not have says more than the one that is missed in its place.
+    first = min(error.errors(), key=lambda e: e["type"] != "unexpected_keyword_argument")
+    path, value = ["study"], content
+    for place in first["loc"]:
+        if isinstance(value, dict) and place in value:
+            path.append(str(place))
+            value = value[place]
+    key = ".".join(path)
+    if path[:3] == ["study", "tuning", "draws"] and len(path) > 3:
+        return DRAWS.format(key=path[3])
+    if path[:3] == ["study", "primary", "models"]:
+        return MODELS.format(models=value, known=", ".join(content["models"]))
+    if first["type"] == "unexpected_keyword_argument":
+        return f"{key} is not a key of a study{'' if path[-1] in _KEYS else nearest(path[-1], _KEYS)}."
+    if first["type"] == "missing" and isinstance(value, dict):
+        return f"{key}.{first['loc'][-1]} is missing: a study must say it."
+    return f"{key}={value} is impossible: {first['msg'][0].lower()}{first['msg'][1:]}."
+
+
 def _check(plan: Plan) -> None:
-    if len(plan.primary.models) != 2 or not set(plan.primary.models) <= set(plan.models):
-        raise UserError(
-            f"study.primary.models={plan.primary.models} is impossible: it must be two of {', '.join(plan.models)}."
-        )
+    for key in ("question", "models", "data", "primary"):
+        if not getattr(plan, key):
+            raise UserError(f"study.{key} is missing: a study must say it.")
+    assert plan.primary is not None
+    if not set(plan.primary.models) <= set(plan.models):
+        raise UserError(MODELS.format(models=list(plan.primary.models), known=", ".join(plan.models)))
     for given, there in ((plan.only.data, plan.data), (plan.only.arms, plan.arms)):
         if strange := [name for name in given if name not in there]:
             raise UserError(
                 f"study.only names {strange[0]}, which the study does not have: it must be of {', '.join(there)}."
             )
     for data in plan.data:
-        if plan.pairs_of(data) < 1:
-            raise UserError(f"study.pairs={plan.pairs_of(data)} is impossible for {data}: it must be at least 1.")
-        if plan.metric_of(data) == "None" or not plan.margin_of(data) > 0:
+        pairs = plan.pairs_of(data)
+        if pairs < 1:
+            raise UserError(f"study.pairs={pairs} is impossible for {data}: it must be at least 1.")
+        if not plan.primary.metric_of(data) or not (plan.primary.margin_of(data) or 0) > 0:
             raise UserError(
                 f"study.primary must give {data} a metric, e.g. test/nll, and a margin above 0 in its unit."
             )
-        if plan.tuning and plan.pairs_of(data) > plan.tuning.first_seed:
+        if plan.tuning and pairs > plan.tuning.first_seed:
             raise UserError(
                 f"study.tuning.first_seed={plan.tuning.first_seed} would let final runs use seeds of trials: it must "
-                f"be at least {plan.pairs_of(data)}."
+                f"be at least {pairs}."
             )
-    for key, spec in (plan.tuning.draws if plan.tuning else {}).items():
-        if isinstance(spec, list):
-            continue
-        if not isinstance(spec, dict) or set(spec) != {"low", "high", "number"} or not 0 < spec["low"] < spec["high"]:
-            raise UserError(
-                f"study.tuning.draws.{key} must be a list of values or low, high (0 < low < high) and number."
-            )
+    for key, draw in plan.tuned.items():
+        if isinstance(draw, LogUniform) and not 0 < draw.low < draw.high:
+            raise UserError(DRAWS.format(key=key))
 
 
-def first_values(tuning: Tuning) -> dict[str, list[Any]]:
+def first_values(tuning: TuningRecord) -> dict[str, list[Any]]:
     """The values of each tuned key before any extension: listed, or drawn log-uniformly.
 
-    >>> first_values(Tuning({"optimizer.lr": {"low": 0.001, "high": 0.1, "number": 2}, "model.dropout": [0.0, 0.3]}))
+    >>> first_values(TuningRecord({"optimizer.lr": LogUniform(0.001, 0.1, 2), "model.dropout": [0.0, 0.3]}))
     {'optimizer.lr': [0.0223, 0.03065], 'model.dropout': [0.0, 0.3]}
     """
     return {
-        key: spec
-        if isinstance(spec, list)
-        else log_uniform(spec["low"], spec["high"], spec["number"], tuning.seed, part)
-        for part, (key, spec) in enumerate(tuning.draws.items())
+        key: log_uniform(draw, tuning.seed, place) if isinstance(draw, LogUniform) else draw
+        for place, (key, draw) in enumerate(tuning.draws.items())
     }
 
 
-def log_uniform(low: float, high: float, number: int, seed: int, part: int = 0) -> list[float]:
-    """Draws whose logarithm is uniform between those of ``low`` and ``high``, from the stream ``tuning``.
+def log_uniform(within: LogUniform, seed: int, substream: int) -> list[float]:
+    """Draws whose logarithm is uniform between those of the ends of a range.
 
     Args:
-        low, high: the range, above 0.
-        number: how many.
+        within: the range, and how many draws.
         seed: of the study.
-        part: a number for each key and each extension, so that their draws have nothing in common.
+        substream: of the stream ``tuning``: a number for each key and each extension, so that their draws have nothing
+            in common.
     """
-    generator = random.Random(derive(seed, "tuning", part))
-    return [float(f"{math.exp(generator.uniform(math.log(low), math.log(high))):.{DIGITS}g}") for _ in range(number)]
+    generator = random.Random(derive(seed, "tuning", substream))
+    low, high = math.log(within.low), math.log(within.high)
+    return [float(f"{math.exp(generator.uniform(low, high)):.{DIGITS}g}") for _ in range(within.number)]
 
 
-def combinations(tuning: Tuning, values: Mapping[str, list[Any]]) -> list[Settings]:
+def combinations(tuning: TuningRecord, values: Mapping[str, list[Any]]) -> list[Settings]:
     """The trials: keys with ranges go together, draw by draw; each is combined with every combination of the lists.
 
-    >>> combinations(Tuning({"a": {"low": 1, "high": 2, "number": 2}, "b": [0, 1]}), {"a": [1.1, 1.2], "b": [0, 1]})
+    >>> combinations(TuningRecord({"a": LogUniform(1, 2, 2), "b": [0, 1]}), {"a": [1.1, 1.2], "b": [0, 1]})
     [{'a': 1.1, 'b': 0}, {'a': 1.1, 'b': 1}, {'a': 1.2, 'b': 0}, {'a': 1.2, 'b': 1}]
     """
-    drawn = [key for key in values if not isinstance(tuning.draws[key], list)]
+    drawn = [key for key in values if isinstance(tuning.draws[key], LogUniform)]
     listed = [key for key in values if key not in drawn]
     together = [dict(zip(drawn, draw, strict=True)) for draw in zip(*(values[k] for k in drawn), strict=True)] or [{}]
     grids = [dict(zip(listed, choice, strict=True)) for choice in itertools.product(*(values[k] for k in listed))]
     return [draw | grid for draw in together for grid in grids]
-
-
-def _of(value: Any, data: str, default: Any) -> Any:
-    return value.get(data, value.get("default", default)) if isinstance(value, dict) else value

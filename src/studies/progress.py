@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from src.config.errors import UserError
-from src.runs.record import read_record
+from src.runs.result import ENDED, RunResult
+from src.runs.study_record import read_study
+from src.studies.records import read_record
 from src.studies.remarks import remarks
-from src.studies.state import read_planned, read_study
+from src.studies.state import JobStatus, current_jobs
+from src.tasks.metrics import Direction
 
 REFRESH = 2.0  # seconds between two looks
 
@@ -25,19 +32,19 @@ class Row:
     """One model on one data set in one arm.
 
     Args:
-        done, running, failed, planned: runs.
-        diverged: of those done.
+        runs: how many there are of each status, of those that were interrupted or have not begun under ``planned``.
         best: the best validation value so far; None before the first.
         seconds: of the runs that are done.
     """
 
-    done: int = 0
-    diverged: int = 0
-    running: int = 0
-    failed: int = 0
-    planned: int = 0
+    runs: Counter[JobStatus] = field(default_factory=Counter)
     best: float | None = None
     seconds: list[float] = field(default_factory=list)
+
+    @property
+    def done(self) -> int:
+        """Runs that have come to their end."""
+        return sum(self.runs[status] for status in ENDED)
 
 
 @dataclass
@@ -47,115 +54,119 @@ class Progress:
     Args:
         name: of the study.
         rows: by data set, arm and model.
-        seconds_left: of the runs that are planned so far, from those that are done; None where that cannot be told.
         failed: id and sentence of each run that failed.
     """
 
     name: str
-    rows: dict[tuple[str, str, str], Row]
-    seconds_left: float | None
-    failed: dict[str, str]
+    rows: dict[tuple[str, str, str], Row] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def total(self) -> Row:
+        """All rows together, without a best value."""
+        rows = self.rows.values()
+        return Row(sum((row.runs for row in rows), Counter()), None, [s for row in rows for s in row.seconds])
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of the runs that are planned so far, from those that are done; None where that cannot be told."""
+        if not (total := self.total).seconds:
+            return None
+        rows = self.rows.values()
+        work = sum((row.runs["planned"] + row.runs["running"]) * fmean(row.seconds or total.seconds) for row in rows)
+        return work / max(1, total.runs["running"])
 
 
 class Reader:
-    """Reads a study's progress again and again; a run that is done is read once.
-
-    >>> # Reader(Path("runs/smoke")).read().rows
-    """
+    """Reads the progress of the study in a directory again and again; a run that is done is read once."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._done: dict[str, dict[str, Any]] = {}
+        self._done: dict[str, RunResult] = {}
+        self._modes: dict[tuple[str, str, str], Direction] = {}
 
     def read(self) -> Progress:
         """The progress now.
 
         Raises:
-            UserError: when the folder holds no study.
+            UserError: when the folder holds no study, or what it holds is damaged.
         """
         study = read_study(self.directory)
         if study is None:
             raise UserError(
                 f"{self.directory} holds no study.json: study must name a folder of a study, e.g. study=smoke."
             )
-        rows: dict[tuple[str, str, str], Row] = {}
-        failed: dict[str, str] = {}
-        for name, job in read_planned(self.directory).items():
-            row = rows.setdefault((job["data"], job["arm"], job["model"]), Row())
-            record = self._record(name)
-            status = record.get("status", "planned")
-            if status in ("finished", "diverged"):
-                row.done += 1
-                row.diverged += status == "diverged"
-                row.seconds.append(record["ended"] - record["started"] if record["attempts"] == 1 else _trained(record))
-                value = record.get("best", {}).get("value")
-                if isinstance(value, int | float):
-                    better = max if record.get("study_job", {}).get("mode") == "max" else min
-                    row.best = value if row.best is None else better(row.best, value)
-            elif status == "running":
-                row.running += 1
-            elif status == "failed":
-                row.failed += 1
-                failed[name] = str(record.get("error", ""))
-            else:
-                row.planned += 1
-        return Progress(str(study["name"]), rows, _left(rows), failed)
+        progress = Progress(study.name)
+        for name, job in current_jobs(self.directory).items():
+            place = job.data, job.arm, job.model
+            row = progress.rows.setdefault(place, Row())
+            try:
+                record = self._record(name)
+            except UserError as error:
+                row.runs["failed"] += 1
+                progress.failed[name] = str(error)
+                continue
+            status: JobStatus = "planned" if record is None or record.status == "interrupted" else record.status
+            row.runs[status] += 1
+            if record is None:
+                continue
+            if status == "failed":
+                progress.failed[name] = record.error or ""
+            elif status in ENDED:
+                row.seconds.append(_seconds(record))
+                mode = self._mode(place, self.directory / name)
+                if mode and record.best is not None and math.isfinite(record.best.value):
+                    better = max if mode == "max" else min
+                    row.best = record.best.value if row.best is None else better(row.best, record.best.value)
+        return progress
 
-    def _record(self, name: str) -> dict[str, Any]:
+    def _record(self, name: str) -> RunResult | None:
         if name in self._done:
             return self._done[name]
-        try:
-            record = read_record(self.directory / name) or {}
-        except UserError as error:
-            return {"status": "failed", "error": str(error)}
-        if record.get("status") in ("finished", "diverged"):
+        record = read_record(self.directory / name)
+        if record is not None and record.ended_for_good:
             self._done[name] = record
         return record
 
+    def _mode(self, place: tuple[str, str, str], run: Path) -> Direction | None:
+        """Which way a row's monitored metric is better, from the config of one of its runs; None where that is gone."""
+        if place not in self._modes and (config := run / "config.yaml").is_file():
+            self._modes[place] = OmegaConf.load(config).task.mode
+        return self._modes.get(place)
 
-def _trained(record: dict[str, Any]) -> float:
-    return float(record.get("timing", {}).get("seconds", 0.0))
 
-
-def _left(rows: dict[tuple[str, str, str], Row]) -> float | None:
-    everything = [s for row in rows.values() for s in row.seconds]
-    if not everything:
-        return None
-    still = sum((row.planned + row.running) * fmean(row.seconds or everything) for row in rows.values())
-    return still / max(1, sum(row.running for row in rows.values()))
+def _seconds(record: RunResult) -> float:
+    """How long a run took: its training alone where several processes worked on it, with pauses between them."""
+    if record.attempts == 1 and record.started is not None and record.ended is not None:
+        return record.ended - record.started
+    return record.timing.seconds
 
 
 def table(progress: Progress) -> Any:
     """A rich table of a study's progress."""
     from rich.table import Table
 
-    total = Row()
-    for row in progress.rows.values():
-        for key in ("done", "diverged", "running", "failed", "planned"):
-            setattr(total, key, getattr(total, key) + getattr(row, key))
+    total, left = progress.total, progress.seconds_left
     arms = len({arm for _, arm, _ in progress.rows}) > 1
-    left = progress.seconds_left
     words = "" if not left else f", {_duration(left)} left for what is planned so far"
-    planned = total.done + total.running + total.failed + total.planned
-    made = Table(title=f"{progress.name}: {total.done} of {planned} runs{words}", title_justify="left")
+    title = f"{progress.name}: {total.done} of {total.runs.total()} runs{words}"
+    shown = Table(title=title, title_justify="left")
     for name in ("data", *(("arm",) if arms else ()), "model"):
-        made.add_column(name)
+        shown.add_column(name)
     for name in ("done", "running", "failed", "to do", "best validation"):
-        made.add_column(name, justify="right")
+        shown.add_column(name, justify="right")
     for (data, arm, model), row in progress.rows.items():
-        done = f"{row.done}" + (f" ({row.diverged} diverged)" if row.diverged else "")
+        diverged = row.runs["diverged"]
+        done = f"{row.done} ({diverged} diverged)" if diverged else f"{row.done}"
+        others = (str(row.runs[status]) for status in ("running", "failed", "planned"))
         best = "" if row.best is None else f"{row.best:.4g}"
-        made.add_row(
-            data, *((arm,) if arms else ()), model, done, *map(str, (row.running, row.failed, row.planned)), best
-        )
-    return made
+        shown.add_row(data, *((arm,) if arms else ()), model, done, *others, best)
+    return shown
 
 
 def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return (
-        f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min" if minutes else "under a minute"
-    )
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else "under a minute"
 
 
 @contextmanager
@@ -165,9 +176,7 @@ def showing(directory: Path) -> Iterator[None]:
 
     reader, console = Reader(directory), Console()
     over = threading.Event()
-    thread = threading.Thread(
-        target=_live if console.is_terminal else _lines, args=(reader, console, over), daemon=True
-    )
+    thread = threading.Thread(target=_show, args=(reader, console, over), daemon=True)
     thread.start()
     try:
         yield
@@ -184,20 +193,17 @@ def showing(directory: Path) -> Iterator[None]:
         print(f"{place}\npython -m src.compare study={place}")
 
 
-def _live(reader: Reader, console: Any, over: threading.Event) -> None:
+def _show(reader: Reader, console: Any, over: threading.Event) -> None:
     from rich.live import Live
 
-    with Live(console=console, transient=True, auto_refresh=False) as live:
-        while not over.wait(REFRESH):
-            live.update(table(reader.read()), refresh=True)
-
-
-def _lines(reader: Reader, console: Any, over: threading.Event) -> None:
     told, last = -1, 0.0
-    while not over.wait(REFRESH):
-        progress = reader.read()
-        done = sum(row.done for row in progress.rows.values())
-        planned = done + sum(row.running + row.failed + row.planned for row in progress.rows.values())
-        if planned and done != told and time.monotonic() - last > 30:
-            told, last = done, time.monotonic()
-            print(f"{progress.name}: {done} of {planned} runs", flush=True)
+    live = Live(console=console, transient=True, auto_refresh=False) if console.is_terminal else None
+    with live or nullcontext():
+        while not over.wait(REFRESH):
+            progress = reader.read()
+            done, planned = progress.total.done, progress.total.runs.total()
+            if live:
+                live.update(table(progress), refresh=True)
+            elif planned and done != told and time.monotonic() - last > 30:
+                told, last = done, time.monotonic()
+                print(f"{progress.name}: {done} of {planned} runs", flush=True)

@@ -45,9 +45,6 @@ def refuse_what_cannot_be_met(launcher: DictConfig) -> None:
         refuse_on_ray(settings["ray"]["remote"], ray_nodes(settings["ray"]["init"]))
 
 
-# ------------------------------------------------------------------------------------------------------------- Slurm
-
-
 @dataclass(frozen=True)
 class Node:
     """A node of a Slurm partition: its partition (``default``: the cluster's), CPUs, memory in MB, GPUs, minutes."""
@@ -103,20 +100,16 @@ def minutes_in(limit: str) -> float:
         return float("inf")
     days, _, clock = limit.rpartition("-")
     seconds = 0
-    for part in clock.split(":"):
-        seconds = 60 * seconds + int(part)
+    for number in clock.split(":"):
+        seconds = 60 * seconds + int(number)
     return 1440 * int(days or 0) + seconds / 60
 
 
 def refuse_on_slurm(request: Mapping[str, Any], nodes: Iterable[Node]) -> None:
-    """Refuse what no nodes of the partition that is asked for have.
-
-    Args:
-        request: the launcher's settings.
-        nodes: of all partitions.
+    """Refuse what no nodes of the partition that is asked for have, by the launcher's settings.
 
     Raises:
-        UserError: see `refuse_what_cannot_be_met`.
+        UserError: names what is asked for and what the nodes have.
     """
     nodes = list(nodes)
     known = sorted({node.partition for node in nodes})
@@ -133,9 +126,8 @@ def refuse_on_slurm(request: Mapping[str, Any], nodes: Iterable[Node]) -> None:
             f"This cluster has no default partition: hydra.launcher.partition must be one of {', '.join(known)}."
         )
     tasks = request.get("tasks_per_node") or 1
-    gpus = max(
-        request.get("gpus_per_node") or 0, tasks * (request.get("gpus_per_task") or 0), gpus_in(request.get("gres"))
-    )
+    per_task = tasks * (request.get("gpus_per_task") or 0)
+    gpus = max(request.get("gpus_per_node") or 0, per_task, gpus_in(request.get("gres")))
     wanted = {
         "cpus": tasks * (request.get("cpus_per_task") or 1),
         "memory": 1024 * (request.get("mem_gb") or 0),
@@ -157,9 +149,6 @@ def _said(sizes: Mapping[str, float]) -> str:
     return f"{sizes['cpus']} CPUs, {memory}, {sizes['gpus']} GPUs and {sizes['minutes']:g} minutes"
 
 
-# --------------------------------------------------------------------------------------------------------------- Ray
-
-
 def ray_nodes(init: Mapping[str, Any]) -> list[dict[str, float]]:
     """The resources of each living node by name, of the cluster that ``ray.init`` starts or joins.
 
@@ -172,19 +161,14 @@ def ray_nodes(init: Mapping[str, Any]) -> list[dict[str, float]]:
         try:
             ray.init(**init)
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-            where = (
-                f"at hydra.launcher.ray.init.address={init['address']}" if init.get("address") else "on this machine"
-            )
+            address = init.get("address")
+            where = f"at hydra.launcher.ray.init.address={address}" if address else "on this machine"
             raise UserError(f"Ray cannot be used {where}: {' '.join(str(error).split())}") from error
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def refuse_on_ray(remote: Mapping[str, Any], nodes: Iterable[Mapping[str, float]]) -> None:
-    """Refuse what no single node has; Ray would wait for such a node for ever.
-
-    Args:
-        remote: arguments of ``ray.remote``: what each job asks for.
-        nodes: the resources of each node by Ray's names.
+    """Refuse what no single node has, by the arguments of ``ray.remote``; Ray would wait for such a node for ever.
 
     Raises:
         UserError: names what is asked for and what the nodes have.

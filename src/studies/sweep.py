@@ -9,15 +9,16 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from src.config.errors import UserError
 from src.config.in_words import in_words
 from src.runs.identity import IGNORED_KEYS
+from src.runs.study_record import Settings
 from src.studies.jobs import Jobs
-from src.studies.plan import Settings, read_plan
+from src.studies.plan import read_plan
 from src.studies.progress import showing
 from src.studies.run import Study, run_study
 from src.studies.state import StudyState
@@ -66,12 +67,13 @@ def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig
         except Exception as error:  # a launcher's own: a worker that was killed, a queue that refused
             log.warning("The launcher stopped: %s", in_words(error))
             return [None] * len(batch)
-        return [failure(job) for job in returned]
+        # The public return_value of a failed job raises its error, and prints a line before.
+        return [in_words(job._return_value) if job.status == JobStatus.FAILED else None for job in returned]
 
     def compose(overrides: list[str]) -> DictConfig:
         return context.config_loader.load_sweep_config(config, overrides)
 
-    state = StudyState(directory, plan, config_file(plan.name))
+    state = StudyState(directory, plan, config_file(plan.name, context))
     with showing(directory):
         return run_study(Study(plan, Jobs(plan, compose, directory, further), state, launch))
 
@@ -92,26 +94,13 @@ def split_overrides(arguments: Sequence[str], context: HydraContext) -> tuple[Se
             raise UserError(f"{given.input_line} cannot be given to a study: what varies, and how, stands in its file.")
         if key in ("model", "data", "seed", "study_job", "ckpt", "test", "name"):
             raise UserError(f"{given.input_line} cannot be given to a study: its file says which of them there are.")
-        (further if ignored(key) else determining)[key] = given.value()
+        ignored = any(key == known or key.startswith(f"{known}.") for known in IGNORED_KEYS)
+        (further if ignored else determining)[key] = given.value()
     return determining, further
 
 
-def ignored(key: str) -> bool:
-    """Whether a key changes no number: where things lie, what is shown."""
-    return any(key == known or key.startswith(f"{known}.") for known in IGNORED_KEYS)
-
-
-def failure(job: JobReturn) -> str | None:
-    """What a job died of, in one sentence; None where it did not."""
-    if job.status != JobStatus.FAILED:
-        return None
-    error = job._return_value
-    return in_words(error) if isinstance(error, BaseException) else str(error)
-
-
-def config_file(name: str) -> Path | None:
-    """The file of a study, here or at the root."""
-    from hydra_plugins.study_sweeper import ROOT
-
-    found = [f / "experiments" / f"{name}.yaml" for f in (Path.cwd(), ROOT)]
-    return next((file for file in found if file.is_file()), None)
+def config_file(name: str, context: HydraContext) -> Path | None:
+    """The file of a study where Hydra finds it; None where it has another name."""
+    folders = (str(place.path) for place in context.config_loader.get_search_path().get_path())
+    files = (Path(folder.removeprefix("file://"), "experiments", f"{name}.yaml") for folder in folders)
+    return next((file for file in files if file.is_file()), None)

@@ -39,8 +39,10 @@ class FakeLauncher:
     An infinite value is a run that diverged, None one that fails, and ``KeyboardInterrupt`` stops the sweep there.
     """
 
-    def __init__(self, curve: Callable[[dict[str, Any]], float | type[BaseException] | None]) -> None:
-        self.curve = curve
+    def __init__(
+        self, curve: Callable[[dict[str, Any]], float | type[BaseException] | None], monitor: str = "val/loss"
+    ) -> None:
+        self.curve, self.monitor = curve, monitor
         self.launched: list[dict[str, Any]] = []
 
     def __call__(self, batch: Sequence[Sequence[str]]) -> list[str | None]:
@@ -52,16 +54,16 @@ class FakeLauncher:
         if isinstance(value, type):
             raise value
         record = RunRecord(Path(settings["hydra.sweep.dir"]) / settings["hydra.sweep.subdir"])
-        record.begin(
-            {"study_job": settings["study_job"]}, once=True, study_job=settings["study_job"], seed=settings["seed"]
-        )
+        job, mode = settings["study_job"], settings.get("task.mode", "min")
+        config = {"study_job": job, "task": {"monitor": self.monitor, "mode": mode}}
+        record.begin(config, once=True, study_job=job, seed=settings["seed"])
         if value is None:
             record.end("failed", "it broke")
             return "it broke"
         if not math.isfinite(value):
             record.end("diverged", "the loss is nan")
             return None
-        record.note(best={"epoch": 1, "value": value, "monitor": "val/loss", "is_last": False})
+        record.note(best={"epoch": 1, "value": value, "monitor": self.monitor, "is_last": False})
         record.end("finished")
         return None
 

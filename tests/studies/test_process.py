@@ -76,16 +76,16 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 def results(place: Path) -> dict[str, Any]:
     """Metrics and every logged row of each run, and how often it was begun."""
-    found = {}
+    runs = {}
     for path in (place / "runs" / "quick").glob("*/result.json"):
         record = json.loads(path.read_text())
         rows = list(csv.DictReader((path.parent / "metrics.csv").read_text().splitlines()))
-        found[path.parent.name] = (
+        runs[path.parent.name] = (
             record["status"],
             record["metrics"],
             [{k: r[k] for k in r if "second" not in k} for r in rows],
         )
-    return found
+    return runs
 
 
 def test_killed_at_random_moments_it_ends_as_if_undisturbed(place: Path, places: Path, tmp_path: Path) -> None:

@@ -1,39 +1,16 @@
-"""Which values a model gets: ranking on validation, and what to do when the best lies at the edge of what was tried."""
+"""Ranges of tuned values: whether a choice lies at the edge of what was tried, and what is tried beyond it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
-from src.studies.plan import Settings, Tuning, log_uniform
+from src.runs.study_record import LogUniform, Side, TuningRecord
+from src.studies.plan import log_uniform
 
 OUTER = 0.1  # of a range, by logarithm: a choice in there may have its optimum outside
 STEP = 0.3  # of a range's width by which it is extended, with as large a share of its draws
-
-Side = Literal["low", "high"]
-
-
-def validation_cost(record: Mapping[str, Any] | None, mode: str) -> float:
-    """A run's best validation value as a cost: smaller is better, infinite for a run that diverged or failed.
-
-    Args:
-        record: the run's ``result.json``.
-        mode: ``min`` or ``max``, as the monitored metric is better.
-    """
-    best = (record or {}).get("best", {})
-    if (record or {}).get("status") != "finished" or not isinstance(best.get("value"), int | float):
-        return math.inf
-    return float(best["value"]) if mode == "min" else -float(best["value"])
-
-
-def ranked(costs: Mapping[int, float], number: int) -> list[int]:
-    """The ``number`` best trials by cost, the earlier first among equals; none whose cost is infinite.
-
-    >>> ranked({0: 3.0, 1: 1.0, 2: math.inf, 3: 1.0}, 3)
-    [1, 3, 0]
-    """
-    return [trial for trial in sorted(costs, key=lambda t: (costs[t], t)) if math.isfinite(costs[trial])][:number]
 
 
 def edge(values: Sequence[Any], chosen: Any, limits: tuple[float, float] | None) -> Side | None:
@@ -85,26 +62,23 @@ def extended_list(values: Sequence[Any], side: Side) -> list[Any]:
     return [round(new) if all(isinstance(v, int) for v in values) else float(f"{new:.4g}")]
 
 
-def further_draws(tuning: Tuning, key: str, piece: tuple[float, float], part: int) -> dict[str, list[Any]]:
+def further_draws(tuning: TuningRecord, key: str, piece: tuple[float, float], extension: int) -> dict[str, list[Any]]:
     """The values of all tuned keys in the trials of an extension: ``key`` from the new piece, the others as before.
 
     Args:
         tuning: the study's.
         key: whose range is extended.
         piece: what is added to it.
-        part: 1 for the first extension.
+        extension: 1 for the first of a condition.
     """
-    number = max(2, round(STEP * tuning.draws[key]["number"]))
-    found: dict[str, list[Any]] = {}
-    for place, (other, spec) in enumerate(tuning.draws.items()):
-        if isinstance(spec, list):
-            found[other] = list(spec)
+    extended = tuning.draws[key]
+    assert isinstance(extended, LogUniform)
+    number = max(2, round(STEP * extended.number))
+    values: dict[str, list[Any]] = {}
+    for place, (other, draw) in enumerate(tuning.draws.items()):
+        if isinstance(draw, LogUniform):
+            low, high = piece if other == key else (draw.low, draw.high)
+            values[other] = log_uniform(LogUniform(low, high, number), tuning.seed, 100 * extension + place)
         else:
-            low, high = piece if other == key else (spec["low"], spec["high"])
-            found[other] = log_uniform(low, high, number, tuning.seed, 100 * part + place)
-    return found
-
-
-def tried(trials: Sequence[Settings], key: str) -> list[Any]:
-    """The values of a key over all trials, each once, in order."""
-    return list(dict.fromkeys(trial[key] for trial in trials))
+            values[other] = list(draw)
+    return values

@@ -1,0 +1,163 @@
+"""The tuning of one condition, a data set in an arm: trials that its models share, repeats, choice, extensions."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from statistics import fmean
+from typing import Any
+
+from src.runs.study_record import Because, Candidate, Choice, Extension, Settings, Side, TuningRecord
+from src.studies.jobs import Job, Jobs
+from src.studies.plan import Condition, combinations, first_values
+from src.studies.ranges import edge, extended_list, extended_range, further_draws
+from src.studies.records import read_record
+from src.studies.state import StudyState
+
+log = logging.getLogger(__name__)
+
+NO_TRIAL = "no trial came to its end with a finite validation value"
+
+
+class ConditionTuning:
+    """The tuning of the models of one condition, as far as its runs have come; nothing here touches another condition.
+
+    Args:
+        tuning: what the plan says of it.
+        jobs: makes jobs.
+        state: the study's record, where draws, choices and extensions are noted.
+        condition: data set and arm.
+        models: that fit there.
+
+    Attributes:
+        trials: the values of each, those of extensions among them.
+        chosen: by model, what :meth:`choose` chose; a model without a finite trial is missing.
+    """
+
+    def __init__(
+        self, tuning: TuningRecord, jobs: Jobs, state: StudyState, condition: Condition, models: list[str]
+    ) -> None:
+        self.tuning, self.jobs, self.state, self.condition, self.models = tuning, jobs, state, condition, models
+        self.chosen: dict[str, Settings] = {}
+        self.trials = combinations(tuning, first_values(tuning))
+        for extension in self._extensions():  # of an earlier start
+            self.trials += [trial for trial in extension.trials if trial not in self.trials]
+
+    def trial_jobs(self) -> list[Job]:
+        """Every trial with every model; their values are noted."""
+        data, arm = self.condition
+        self.state.record.draws.setdefault(data, {})[arm] = {key: self._tried(key) for key in self.tuning.draws}
+        self.state.write()
+        return [self._job(model, trial) for trial in self.trials for model in self.models]
+
+    def repeat_jobs(self) -> list[Job]:
+        """The best trials of each model again, with further seeds."""
+        return [job for model in self.models for n in self._best(model) for job in self._repeats(model, n)]
+
+    def choose(self) -> None:
+        """Choose the trial of each model whose repeats are best on average, and note it.
+
+        A model none of whose trials came to an end is left out, and said to be.
+        """
+        data, arm = self.condition
+        self.chosen = {}
+        for model in self.models:
+            if choice := self._choice(model):
+                self.chosen[model] = choice.values
+                self.state.record.chosen.setdefault(data, {}).setdefault(arm, {})[model] = choice
+            else:
+                log.warning("%s is left out of %s: %s.", model, data, NO_TRIAL)
+                self.state.leave_out(model, data, NO_TRIAL, arm)
+        self.state.write()
+
+    def extend(self) -> bool:
+        """Add trials for all models where the choice of one lies at the edge of a range, and note them.
+
+        Returns:
+            Whether there are new trials; none where ``tuning.extensions`` have been made.
+        """
+        made = self._extensions()
+        if len(made) >= self.tuning.extensions:
+            return False
+        data, arm = self.condition
+        for key, draw in self.tuning.draws.items():
+            values = self._tried(key)
+            extended = [(e.after[0], e.after[1]) for e in made if e.key == key]
+            limits = None if isinstance(draw, list) else [(draw.low, draw.high), *extended][-1]
+            for model, chosen in self.chosen.items():
+                side = edge(values, chosen[key], limits)
+                if side is None:
+                    continue
+                new, before, after = self._beyond(key, side, limits, len(made) + 1)
+                more = [trial for trial in combinations(self.tuning, new) if trial not in self.trials]
+                if not more:
+                    continue
+                words = "%s on %s chose %s=%s, at the edge: the range is extended for all models."
+                log.info(words, model, data, key, chosen[key])
+                because = Because(model, chosen[key], arm)
+                extension = Extension(time.time(), data, arm, key, side, before, after, new[key], more, because)
+                self.state.record.extensions.append(extension)
+                self.state.write()
+                self.trials += more
+                return True
+        return False
+
+    def _beyond(
+        self, key: str, side: Side, limits: tuple[float, float] | None, number: int
+    ) -> tuple[dict[str, list[Any]], list[Any], list[Any]]:
+        """The values of all keys in the ``number``-th extension, and the limits of ``key`` before and after it."""
+        if limits:
+            piece = extended_range(limits, side)
+            new = further_draws(self.tuning, key, piece, number)
+            return new, list(limits), [min(*limits, *piece), max(*limits, *piece)]
+        values = self._tried(key)
+        new = {k: draw if isinstance(draw, list) else self._tried(k) for k, draw in self.tuning.draws.items()}
+        new[key] = extended_list(values, side)
+        every = [*values, *new[key]]
+        return new, [min(values), max(values)], [min(every), max(every)]
+
+    def _tried(self, key: str) -> list[Any]:
+        return list(dict.fromkeys(trial[key] for trial in self.trials))
+
+    def _extensions(self) -> list[Extension]:
+        return [e for e in self.state.record.extensions if (e.data, e.arm) == self.condition]
+
+    def _job(self, model: str, trial: Settings) -> Job:
+        return self.jobs.job("trial", model, *self.condition, self.tuning.first_seed, trial)
+
+    def _repeats(self, model: str, number: int) -> list[Job]:
+        seeds = range(self.tuning.first_seed + 1, self.tuning.first_seed + 1 + self.tuning.repeat.seeds)
+        return [self.jobs.job("repeat", model, *self.condition, seed, self.trials[number]) for seed in seeds]
+
+    def _sign(self, model: str) -> int:
+        """Makes a cost of a value of the monitored metric: 1 where the smaller is better, else -1."""
+        return 1 if self.jobs.config(model, *self.condition).task.mode == "min" else -1
+
+    def _validation_cost(self, job: Job) -> float:
+        """A run's best validation value so that smaller is better, infinite for a run that diverged or failed."""
+        record = read_record(self.state.directory / job.id)
+        if record is None or record.status != "finished" or record.best is None or not math.isfinite(record.best.value):
+            return math.inf
+        return self._sign(job.model) * record.best.value
+
+    def _best(self, model: str) -> list[int]:
+        """The best trials, the earlier first among equals; none whose cost is infinite."""
+        costs = {number: self._validation_cost(self._job(model, trial)) for number, trial in enumerate(self.trials)}
+        finite = [number for number in sorted(costs, key=lambda n: costs[n]) if math.isfinite(costs[number])]
+        return finite[: self.tuning.repeat.best]
+
+    def _choice(self, model: str) -> Choice | None:
+        candidates = []
+        for number in self._best(model):
+            jobs = self._repeats(model, number) or [self._job(model, self.trials[number])]
+            candidates.append((fmean(map(self._validation_cost, jobs)), number, [job.id for job in jobs]))
+        candidates.sort()
+        if not candidates or candidates[0][0] == math.inf:
+            return None
+        task, sign = self.jobs.config(model, *self.condition).task, self._sign(model)
+        tested = [
+            Candidate(self.trials[number], sign * cost if cost < math.inf else None, runs)
+            for cost, number, runs in candidates
+        ]
+        return Choice(self.trials[candidates[0][1]], sign * candidates[0][0], task.monitor, task.mode, tested)

@@ -1,0 +1,78 @@
+"""What a plan may say, and the sentence where it says something else."""
+
+import copy
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from src.config.errors import UserError
+from src.runs.study_record import LogUniform
+from src.studies.plan import read_plan
+from tests.studies.conftest import PLAN
+
+
+def test_a_plan_is_read_with_its_defaults() -> None:
+    plan = read_plan(OmegaConf.create(PLAN), {"trainer.max_steps": 5})
+    assert plan.tuning is not None
+    assert plan.tuning.draws == {"optimizer.lr": LogUniform(1e-4, 1e-1, 6)}
+    assert (plan.tuning.first_seed, plan.tuning.extensions, plan.tolerance) == (1000, 2, 0.02)
+    assert plan.primary is not None
+    assert plan.primary.models == ("gru", "lstm")
+    assert plan.settings_of("lstm", "ucr", "main") == {
+        "model": "lstm", "data": "ucr", "trainer.max_epochs": 2, "logger": "csv", "model.hidden_size": 16,
+        "trainer.max_steps": 5,
+    }  # fmt: skip
+
+
+def test_the_hash_is_of_what_is_fixed_as_it_was_written() -> None:
+    whole = read_plan(PLAN)
+    assert read_plan({**PLAN, "only": {"data": ["ucr"]}}).hash == whole.hash
+    assert read_plan(PLAN, {"trainer.max_steps": 5}).hash != whole.hash
+    margins = {read_plan({**PLAN, "primary": {**PLAN["primary"], "margin": margin}}).hash for margin in (1, 1.0)}
+    assert len(margins) == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("tunning", {}, r"study\.tunning is not a key of a study \(did you mean tuning\?\)\."),
+        ("tuning.repeat.bets", 1, r"study\.tuning\.repeat\.bets is not a key of a study \(did you mean best\?\)\."),
+        ("only.models", ["gru"], r"study\.only\.models is not a key of a study\."),
+        ("name", None, r"study\.name=None is impossible: input should be a valid string\."),
+        ("models", ["gru", "lstm"], r"study\.models=\['gru', 'lstm'\] is impossible: input should be a valid dict"),
+        ("pairs", "many", r"study\.pairs=many is impossible: input should be a valid integer"),
+        ("pairs", 0, r"study\.pairs=0 is impossible for ucr: it must be at least 1\."),
+        ("pairs", 1001, r"study\.tuning\.first_seed=1000 would let final runs use seeds of trials: .* at least 1001\."),
+        ("tolerance", "none", r"study\.tolerance=none is impossible: input should be a valid number"),
+        ("primary.models", ["gru"], r"study\.primary\.models=\['gru'\] is impossible: it must be two of gru, lstm\."),
+        ("primary.models", ["gru", "rnn"], r"models=\['gru', 'rnn'\] is impossible: it must be two of gru, lstm\."),
+        ("primary.margin", 0, r"study\.primary must give ucr a metric, e\.g\. test/nll, and a margin above 0"),
+        ("primary.metric", {"adding": "test/mse"}, r"study\.primary must give ucr a metric"),
+        ("only.arms", ["sgd"], r"study\.only names sgd, which the study does not have: it must be of main\."),
+        *[
+            ("tuning.draws", {"optimizer.lr": draw}, r"study\.tuning\.draws\.optimizer\.lr must be a list of values or")
+            for draw in (5, {"low": 1e-4, "hi": 1e-1, "number": 3}, {"low": 0, "high": 1, "number": 3}, {"number": 2})
+        ],
+    ],
+)  # fmt: skip
+def test_what_a_plan_cannot_say_is_refused(key: str, value: Any, words: str) -> None:
+    node = copy.deepcopy({**PLAN, "only": {}})
+    *path, last = key.split(".")
+    place = node
+    for name in path:
+        place = place[name]
+    place[last] = value
+    with pytest.raises(UserError, match=words):
+        read_plan(node)
+
+
+@pytest.mark.parametrize("key", ["name", "question", "models", "data", "primary"])
+def test_what_a_plan_must_say(key: str) -> None:
+    with pytest.raises(UserError, match=rf"study\.{key} is missing: a study must say it\."):
+        read_plan({name: value for name, value in PLAN.items() if name != key})
+
+
+def test_an_interpolation_that_leads_nowhere_is_refused() -> None:
+    with pytest.raises(UserError, match=r"The study cannot be read: Interpolation key 'nothing' not found"):
+        read_plan({**PLAN, "question": "${nothing}"})

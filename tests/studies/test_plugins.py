@@ -1,0 +1,54 @@
+"""Hydra imports its plugins at every start: they stay light, and nothing in the package looks back up at them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext
+
+from src.config.places import CONF
+from src.studies.sweep import config_file
+from tests.test_imports import FILES, imported
+
+HEAVY = {"torch", "pytorch_lightning", "pydantic", "numpy", "wandb", "rich", "src"}
+PROBE = """
+import sys, hydra.main, hydra.core.plugins
+before = set(sys.modules)
+import hydra_plugins.study_sweeper, hydra_plugins.checked_launcher
+print(*{name.partition(".")[0] for name in set(sys.modules) - before})
+"""
+
+
+def test_the_plugins_import_nothing_heavy() -> None:
+    done = subprocess.run([sys.executable, "-c", PROBE], cwd=CONF.parent, capture_output=True, text=True, check=True)
+    names = set(done.stdout.split())
+    assert "hydra_plugins" in names
+    assert not names & HEAVY
+
+
+def test_the_package_does_not_import_them() -> None:
+    names = {name: file for file in FILES for name in imported(file)}
+    assert "src.studies.run" in names
+    assert not {name: file for name, file in names.items() if name.partition(".")[0] == "hydra_plugins"}
+
+
+def test_the_file_on_record_is_the_one_that_hydra_composes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "experiments"
+    own.mkdir()
+    for name in ("mine", "smoke"):
+        (own / f"{name}.yaml").write_text(f"# @package _global_\nstudy: {{name: {name}, question: Own?}}\n")
+    monkeypatch.chdir(tmp_path)
+    Plugins.instance()  # the search path asks the plugins that it has found
+    context = HydraContext(ConfigLoaderImpl(create_config_search_path(f"file://{CONF}")), None)  # type: ignore[arg-type]
+    assert config_file("mine", context) == own / "mine.yaml"
+    assert config_file("other", context) is None
+    shipped = config_file("smoke", context)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = compose("train", ["experiments=smoke"], return_hydra_config=True)
+    assert shipped == CONF.parent / "experiments" / "smoke.yaml"
+    assert composed.study.question in shipped.read_text()
