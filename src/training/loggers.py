@@ -14,7 +14,8 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch.nn import Module
 
 from src.config.errors import UserError
-from src.runs.metrics_file import Row, columns_of, format_file, format_row, read_metrics, replace_file
+from src.files import write_atomically
+from src.runs.metrics_file import Row, columns_of, format_file, format_row, read_metrics
 
 SYNC_INTERVAL = 1.0  # seconds between two calls of fsync while rows come in
 
@@ -157,8 +158,7 @@ class MetricsCSV(Logger):
     def _replace(self, rows: list[Row]) -> None:
         self._columns = columns_of(rows)
         content = format_file(rows, self._columns)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(self.path, content)
+        write_atomically(self.path, lambda out: out.write(content))
         self._last = rows[-1] if rows else {}
         self._last_at = len(content) - (len(format_row(rows[-1], self._columns)) if rows else 0)
         self._state, self._synced = self._stat(), time.monotonic()
