@@ -12,7 +12,9 @@ from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Horizon
 from src.recurrent import last_valid
-from src.tasks.base import Losses, PooledLoss, State, Task
+from src.tasks.base import State, Task
+from src.tasks.losses import Losses
+from src.tasks.metrics import ERRORS, Metric
 
 STRATEGIES = ("direct", "recursive")
 
@@ -44,8 +46,7 @@ class Forecasting(Task):
         UserError: when the data have no horizon, or the strategy does not fit data or network.
     """
 
-    loss_name = "mse"
-    counted = ("absolute", "squared_unit", "absolute_unit", "scaled")
+    metrics_declared: tuple[Metric, ...] = (*ERRORS, Metric("mase", "min", numerator="scaled", denominator="count"))
     scale: Tensor
     mase_weight: Tensor
     columns: Tensor
@@ -68,6 +69,8 @@ class Forecasting(Task):
             )
         if relative and not output.columns:
             raise UserError("task.relative=true needs the targets among what is read; take task.relative=false.")
+        if not any(error > 0 for error in output.naive_error or ()):
+            self.metrics_declared = self.metrics_declared[:-1]
         super().__init__(**keywords | {"description": replace(description, causal=strategy == "recursive")})
         self.strategy, self.relative, self.horizon, self.targets = strategy, relative, output.steps, output.size
         rows = output.steps if strategy == "direct" else 1
@@ -184,12 +187,3 @@ class Forecasting(Task):
         }
         loss = squared.sum(1)
         return Losses(loss, torch.full_like(loss, off.shape[1] * off.shape[2]), sums=sums)
-
-    def summary(self, sums: PooledLoss) -> dict[str, float]:
-        """The figures beside ``mse``."""
-        found = {
-            "mae": sums.share("absolute"),
-            "mse_unit": sums.share("squared_unit"),
-            "mae_unit": sums.share("absolute_unit"),
-        }
-        return found | ({"mase": sums.share("scaled")} if bool(self.mase_weight.any()) else {})

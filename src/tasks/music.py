@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Bits
-from src.tasks.base import Losses, PooledLoss, Task
+from src.tasks.base import Task
+from src.tasks.losses import Losses, PooledSums
+from src.tasks.metrics import NLL, Metric
 
 REDUCTIONS = ("per_step", "per_sequence")
 
@@ -31,8 +33,7 @@ class PolyphonicMusic(Task):
         keywords: see :class:`~src.tasks.base.Task`.
     """
 
-    loss_name = "nll"
-    counted = ("hits", "sounding")
+    metrics_declared: tuple[Metric, ...] = (NLL, Metric("frame_acc", "max", numerator="hits", denominator="sounding"))
 
     def __init__(self, *, reduction: str = "per_step", **keywords: Any) -> None:
         output = keywords["description"].output
@@ -69,7 +70,6 @@ class PolyphonicMusic(Task):
             return (losses.loss / losses.count).mean()
         return super().reduce(losses)
 
-    def summary(self, sums: PooledLoss) -> dict[str, float]:
-        """Frame accuracy, pooled over steps; 1 where nothing sounds and nothing is said to."""
-        sounding = sums.further["sounding"]
-        return {"frame_acc": sums.further["hits"] / sounding if sounding else 1.0}
+    def summary(self, sums: PooledSums) -> dict[str, float]:
+        """Frame accuracy where nothing sounds and nothing is said to: 1."""
+        return {} if sums.totals["sounding"] else {"frame_acc": 1.0}

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Classes
-from src.tasks.base import Losses, PooledLoss, Task
+from src.tasks.base import Task
+from src.tasks.losses import Losses
+from src.tasks.metrics import ACC, NLL, Metric
 
 
 class PerStepClassification(Task):
@@ -24,8 +26,7 @@ class PerStepClassification(Task):
         keywords: see :class:`~src.tasks.base.Task`.
     """
 
-    loss_name = "nll"
-    counted = ("right",)
+    metrics_declared: tuple[Metric, ...] = (NLL, ACC)
 
     def __init__(self, **keywords: Any) -> None:
         output = keywords["description"].output
@@ -46,7 +47,3 @@ class PerStepClassification(Task):
         per_step = F.cross_entropy(logits.transpose(1, 2), y.where(mask, 0), reduction="none").double()
         right = (logits.argmax(-1) == y) & mask
         return Losses((per_step * mask).sum(1), mask.sum(1), sums={"right": right.sum(1)})
-
-    def summary(self, sums: PooledLoss) -> dict[str, float]:
-        """Accuracy over steps."""
-        return {"acc": sums.share("right")}
