@@ -94,7 +94,7 @@ class Explain(pl.Callback):
         batch = self._batch(trainer, 1)
         files = draw_training(
             folder,
-            model_name(read_record(folder.parent) or {}, task),
+            model_name(read_record(folder.parent), task),
             show(data, batch.x[0]),
             self._gates(task, batch),
             arrays,

@@ -36,7 +36,7 @@ def write_forecasts(folder: Path, runs: Sequence[Explained], split: str, sequenc
     windows = {entry.label: window(entry.run, split, sequence) for entry in runs}
     errors = {entry.label: errors_by_step(entry.run, split) for entry in runs}
     naive = errors_by_step(runs[0].run, split, naive=True)
-    one, data = windows[runs[0].label], runs[0].run.record.get("choices", {}).get("data", "data")
+    one, data = windows[runs[0].label], runs[0].run.record.choices.get("data", "data")
     files = save(draw_forecast(windows, f"window {sequence} of {data}/{split}"), folder / "forecast")
     files += save(
         draw_forecast_error({n: e.squared for n, e in errors.items()}, naive.squared), folder / "forecast_error"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -14,9 +15,9 @@ from src.figures.canvas import save
 from src.figures.memory_horizon import Share, draw_memory
 from src.runs.load import read_config
 from src.runs.record import find_runs
+from src.runs.result import RunResult
 
 LOSSES = ("nll", "mse")
-OVER = ("finished", "diverged")  # a run that diverged has not solved its task
 
 
 class Attempt(NamedTuple):
@@ -66,7 +67,7 @@ def attempts(study: Path, below: float) -> list[Attempt]:
         raise UserError(f"study={study} does not exist: it must be the directory of a study, e.g. runs/memory_length.")
     found = []
     for directory, record in find_runs(study):
-        if record["status"] not in OVER or record.get("study_job", {}).get("phase", "final") != "final":
+        if not record.ended_for_good or (record.study_job and record.study_job.phase != "final"):
             continue
         config = read_config(directory)
         length = OmegaConf.select(config, "data.length")
@@ -80,19 +81,17 @@ def task_of(config: DictConfig) -> str:
     return str(config.data["_target_"]).rpartition(".")[2]
 
 
-def model_of(record: dict[str, Any], config: DictConfig) -> str:
+def model_of(record: RunResult, config: DictConfig) -> str:
     """The model's name, by which it has its colour."""
-    named = record.get("study_job", {}).get("model") or record.get("choices", {}).get("model")
-    return str(named or str(config.model["_target_"]).rpartition(".")[2].lower())
+    return record.model or str(config.model["_target_"]).rpartition(".")[2].lower()
 
 
-def solved(record: dict[str, Any], below: float) -> bool:
+def solved(record: RunResult, below: float) -> bool:
     """Whether the test loss is below a share of the best trivial baseline's; a run without a test loss has not."""
-    baselines, metrics = record.get("baselines", {}), record.get("metrics", {})
     for loss in LOSSES:
-        trivial = [float(value) for name, value in baselines.items() if name.rpartition("/")[2] == loss]
+        trivial = [value for name, value in record.baselines.items() if name.rpartition("/")[2] == loss]
         if trivial:
-            return record["status"] == "finished" and float(metrics.get(f"test/{loss}", "inf")) < below * min(trivial)
+            return record.status == "finished" and record.metrics.get(f"test/{loss}", math.inf) < below * min(trivial)
     return False
 
 

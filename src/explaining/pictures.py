@@ -20,9 +20,7 @@ from src.inside.gates import HIGH, LOW, Gates, kept
 def draw_all(folder: Path, runs: Sequence[Explained], asked: Asked) -> list[Path]:
     """Every picture, as PNG and SVG: gates and gradients by layer, saturation, horizons, and along training."""
     files: list[Path] = []
-    what = ", ".join(
-        dict.fromkeys(f"{e.run.record.get('choices', {}).get('data', 'data')}/{asked.split}" for e in runs)
-    )
+    what = ", ".join(dict.fromkeys(f"{e.run.record.choices.get('data', 'data')}/{asked.split}" for e in runs))
     for name in names(runs):
         title = f"{words(name)} while reading sequence {asked.sequence} of {what}"
         files += save(draw_gates(columns(runs, name), title), folder / f"gates_{name}")

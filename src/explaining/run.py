@@ -108,8 +108,8 @@ def refuse_unlike_data(runs: Sequence[Run]) -> None:
 
 def _data(run: Run) -> dict[str, Any]:
     config: dict[str, Any] = OmegaConf.to_container(run.config.data, resolve=True)  # type: ignore[assignment]
-    chosen = (run.record.get("study_job") or run.record.get("choices") or {}).get("data")
-    return {"data": chosen} | {f"data.{key}": value for key, value in config.items() if key not in MAY_DIFFER}
+    settings = {f"data.{key}": value for key, value in config.items() if key not in MAY_DIFFER}
+    return {"data": run.record.data_name} | settings
 
 
 def labels(runs: Sequence[Run]) -> list[str]:

@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import Any
 
 from src.config.errors import UserError
-from src.runs.record import read_record
+from src.runs.record import read_record_dict as read_record
 from src.studies.remarks import remarks
 from src.studies.state import read_planned, read_study
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from src.config.errors import UserError
 from src.runs.identity import RESULTS_VERSION
-from src.runs.record import read_record
+from src.runs.record import read_record_dict as read_record
 from src.studies.state import read_planned, read_study
 from src.training.wandb_folders import sync_command
 

@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from src.config.errors import UserError
-from src.runs.record import read_record
+from src.runs.record import read_record_dict as read_record
 from src.studies.choose import edge, extended_list, extended_range, further_draws, ranked, tried, validation_cost
 from src.studies.jobs import Job, Jobs
 from src.studies.plan import Plan, Settings, combinations, first_values

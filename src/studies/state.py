@@ -11,7 +11,7 @@ from typing import Any
 
 from src.config.errors import UserError
 from src.files import write_atomically
-from src.runs.record import read_record
+from src.runs.record import read_record_dict as read_record
 from src.studies.jobs import Job
 from src.studies.plan import Plan
 

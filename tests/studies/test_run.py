@@ -177,13 +177,13 @@ def test_a_run_that_another_process_is_at_is_waited_for(make_study: Make) -> Non
     study = make_study(launcher, tuning=None)
     job = study.jobs.job("final", "gru", "ucr", "main", 0, {})
     other = RunRecord(study.directory / job.id)
-    other.begin({}, study_job={"id": job.id})
+    other.begin({}, seed=0)
     with open(other.directory / ".lock") as lock, pytest.raises(OSError, match="unavailable"):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def end() -> None:
         time.sleep(0.3)
-        other.note(best={"value": 1.0})
+        other.note(best={"epoch": 0, "value": 1.0})
         other.end("finished")
 
     thread = threading.Thread(target=end)
