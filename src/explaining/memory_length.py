@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from src.config.errors import UserError
 from src.explaining.outputs import write_table
@@ -44,18 +44,10 @@ def memory_horizon(folder: Path, study: Path, below: float) -> list[Path]:
     if not tasks:
         raise UserError(f"study={study} holds no finished runs of data with a length, such as copy_memory or adding.")
     rows = [
-        {
-            "task": task,
-            "model": model,
-            "length": s.length,
-            "solved": s.solved,
-            "runs": s.runs,
-            "low": s.low,
-            "high": s.high,
-        }
+        {"task": task, "model": model, **share._asdict()}
         for task, models in tasks.items()
-        for model, found in models.items()
-        for s in found
+        for model, by_length in models.items()
+        for share in by_length
     ]
     files = save(draw_memory(tasks, f"a test loss below {below:.0%} of the trivial one's"), folder / "memory_horizon")
     return [*files, write_table(folder / "memory_horizon.csv", rows)]
@@ -65,25 +57,17 @@ def attempts(study: Path, below: float) -> list[Attempt]:
     """The runs below a directory that are over; of a study the final ones alone."""
     if not study.is_dir():
         raise UserError(f"study={study} does not exist: it must be the directory of a study, e.g. runs/memory_length.")
-    found = []
+    over = []
     for directory, record in find_runs(study):
         if not record.ended_for_good or (record.study_job and record.study_job.phase != "final"):
             continue
         config = read_config(directory)
         length = OmegaConf.select(config, "data.length")
         if isinstance(length, int):
-            found.append(Attempt(task_of(config), model_of(record, config), length, solved(record, below)))
-    return found
-
-
-def task_of(config: DictConfig) -> str:
-    """The data set's class: what the task is called at all of its lengths."""
-    return str(config.data["_target_"]).rpartition(".")[2]
-
-
-def model_of(record: RunResult, config: DictConfig) -> str:
-    """The model's name, by which it has its colour."""
-    return record.model or str(config.model["_target_"]).rpartition(".")[2].lower()
+            # The data set's class is what the task is called at all of its lengths.
+            task, network = (str(node["_target_"]).rpartition(".")[2] for node in (config.data, config.model))
+            over.append(Attempt(task, record.model or network.lower(), length, solved(record, below)))
+    return over
 
 
 def solved(record: RunResult, below: float) -> bool:
@@ -95,12 +79,12 @@ def solved(record: RunResult, below: float) -> bool:
     return False
 
 
-def shares(found: Iterable[Attempt]) -> dict[str, dict[str, list[Share]]]:
+def shares(over: Iterable[Attempt]) -> dict[str, dict[str, list[Share]]]:
     """By task and model, the shares in the order of the length, with Wilson's intervals (1927)."""
     from scipy.stats import binomtest
 
     counts: dict[tuple[str, str, int], list[bool]] = {}
-    for attempt in found:
+    for attempt in over:
         counts.setdefault((attempt.task, attempt.model, attempt.length), []).append(attempt.solved)
     tasks: dict[str, dict[str, list[Share]]] = {}
     for (task, model, length), outcomes in sorted(counts.items()):

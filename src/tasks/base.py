@@ -56,6 +56,7 @@ class Task(pl.LightningModule):
     """
 
     metrics_declared: tuple[Metric, ...] = ()
+    head: nn.Module
 
     def __init__(
         self,
@@ -129,6 +130,11 @@ class Task(pl.LightningModule):
         if tbptt is not None:
             tbptt.after(batch, state)
         return output, state
+
+    def forward(self, batch: Batch) -> Any:
+        """What the head says at every step, (batch, time, ...)."""
+        output, _ = self.run(batch)
+        return self.head(self.dropout(output))
 
     # -------------------------------------------------------------------------------------------- for Lightning
 

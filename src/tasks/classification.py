@@ -22,8 +22,6 @@ from src.tasks.metrics import ACC, NLL, Metric
 class SequenceClassification(Task):
     """Cross-entropy of one class per sequence: ``nll`` (nats per sequence), ``acc`` and macro ``f1``.
 
-    >>> # python -m src.train data=ucr task.pooling=mean
-
     Args:
         pooling: what the head reads: ``last`` (each direction's last valid state: the forward one at the last step,
             the backward one at step 0), ``mean`` or ``max`` over the valid steps.

@@ -22,8 +22,6 @@ class LanguageModel(Task):
     ``nll`` is the mean over all tokens of a split but the first of each document; ``bpc`` = nll / ln 2 (bits per
     character), ``perplexity`` = exp(nll). Long texts are read in chunks with the state carried on (``data.chunk``).
 
-    >>> # python -m src.train data=shakespeare model.hidden_size=512
-
     Args:
         keywords: see :class:`~src.tasks.base.Task`.
     """
@@ -44,11 +42,6 @@ class LanguageModel(Task):
             self.metrics_declared = self.metrics_declared[:2]
         super().__init__(**keywords)
         self.head = nn.Linear(self.network.output_size, output.size)
-
-    def forward(self, batch: Batch) -> Tensor:
-        """Logits of the next token, (batch, time, vocabulary)."""
-        output, _ = self.run(batch)
-        return self.head(self.dropout(output))
 
     def losses(self, batch: Batch) -> Losses:
         """Cross-entropy summed over each row's steps."""

@@ -25,8 +25,6 @@ class PolyphonicMusic(Task):
     pieces (Chung et al. 2014). Frame accuracy is TP / (TP + FP + FN), each counted over all keys and steps, a key
     being predicted where its probability is above one half (Bay et al. 2009; Boulanger-Lewandowski et al. 2012).
 
-    >>> # python -m src.train data=nottingham task.reduction=per_sequence
-
     Args:
         reduction: of the training loss: ``per_step``, the mean over all steps of a batch, in which long pieces weigh
             more, or ``per_sequence``, the mean over a batch's pieces of each piece's mean. Metrics do not depend on it.
@@ -44,11 +42,6 @@ class PolyphonicMusic(Task):
         super().__init__(**keywords)
         self.reduction = reduction
         self.head = nn.Linear(self.network.output_size, output.size)
-
-    def forward(self, batch: Batch) -> Tensor:
-        """Logits of the next frame's keys, (batch, time, keys)."""
-        output, _ = self.run(batch)
-        return self.head(self.dropout(output))
 
     def losses(self, batch: Batch) -> Losses:
         """Cross-entropy per piece, with what frame accuracy is made of."""

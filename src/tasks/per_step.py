@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from src.config.errors import UserError
 from src.data.batches import Batch
@@ -17,8 +17,6 @@ from src.tasks.metrics import ACC, NLL, Metric
 
 class PerStepClassification(Task):
     """Cross-entropy of one class per step: ``nll`` (nats per step) and ``acc``, both over all steps that exist.
-
-    >>> # python -m src.train data=copy_memory data.length=10
 
     A step with a negative target has no label and is not counted.
 
@@ -34,11 +32,6 @@ class PerStepClassification(Task):
             raise UserError("task=per_step needs data with one class at every step; this data set has none.")
         super().__init__(**keywords)
         self.head = nn.Linear(self.network.output_size, output.size)
-
-    def forward(self, batch: Batch) -> Tensor:
-        """Logits, (batch, time, classes)."""
-        output, _ = self.run(batch)
-        return self.head(self.dropout(output))
 
     def losses(self, batch: Batch) -> Losses:
         """Cross-entropy per sequence, with the number of steps that were right."""

@@ -53,8 +53,8 @@ def predictions(task: Task, batches: Iterable[Batch], steps: int | None = None, 
     with torch.inference_mode():
         if not isinstance(task, tuple(_BY_BATCH)):
             return _by_loss(task, (batch.to(device) for batch in batches))
-        found = [_of_batch(task, batch.to(device), steps, labelled) for batch in batches]
-    columns = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+        by_batch = [_of_batch(task, batch.to(device), steps, labelled) for batch in batches]
+    columns = {name: np.concatenate([batch[name] for batch in by_batch]) for name in by_batch[0]}
     order = np.argsort(columns["row"], kind="stable")
     return {name: column[order] for name, column in columns.items()}
 
@@ -91,13 +91,8 @@ def _by_loss(task: Task, batches: Iterable[Batch]) -> Columns:
     table = SequenceTable()
     for batch in batches:
         table.add(batch.rows, task.losses(batch))
-    found = table.columns()
-    return {
-        "row": found["row"],
-        "nll": found["loss"],
-        "predictions": found["count"].astype(np.int64),
-        "nll_per_prediction": found["loss"] / found["count"],
-    }
+    row, nll, count = (table.columns()[name] for name in ("row", "loss", "count"))
+    return {"row": row, "nll": nll, "predictions": count.astype(np.int64), "nll_per_prediction": nll / count}
 
 
 @singledispatch

@@ -20,8 +20,6 @@ from src.tasks.metrics import ERRORS, Metric
 class SequenceRegression(Task):
     """Squared error of the values of a sequence or of its steps: ``mse`` and ``mae``, over all values of all sequences.
 
-    >>> # python -m src.train data=adding data.length=200
-
     Where the data set has standardised its targets, ``mse_unit`` and ``mae_unit`` are the same in its own unit.
 
     Args:

@@ -25,8 +25,6 @@ class Waveform(Task):
     the covariances are diagonal and the samples standardised, so that densities are per standard deviation of the
     training samples: in another unit ``nll`` differs by a constant and may well be negative.
 
-    >>> # python -m src.train data=fsdd_waveform
-
     Args:
         mixtures: how many Gaussians.
         min_log_scale: lower bound of ln(standard deviation) of a component, approached smoothly. Without a bound a
