@@ -78,14 +78,17 @@ class RunRecord:
         """The folder of ``best.ckpt`` and ``last.ckpt``."""
         return self.directory / "checkpoints"
 
-    def begin(self, config: Mapping[str, Any], *, seed: int, once: bool = False, **facts: Any) -> None:
+    def begin(
+        self, config: Mapping[str, Any], *, seed: int, id: str | None = None, once: bool = False, **facts: Any
+    ) -> None:
         """Take the directory, write the config and ``result.json`` with status ``running``, and show signs of life.
 
         Args:
             config: the run's, as plain dicts.
             seed: of the run.
+            id: of a run that has none yet; None: the directory's name.
             once: refuse a run that has come to its end before.
-            facts: further fields of :class:`RunResult`; without an ``id`` it is the directory's name.
+            facts: further fields of :class:`RunResult`.
 
         Raises:
             Busy: when another process is at work in the directory, or has just finished there.
@@ -98,7 +101,7 @@ class RunRecord:
             self._lock_file.close()
             raise Busy(f"Another process is at work in {self.directory}: let it finish or stop it first.") from None
         # What an earlier attempt in this directory wrote stays, but for how it ended.
-        earlier = read_record(self.directory) or RunResult(self.directory.name, seed, started=time.time())
+        earlier = read_record(self.directory) or RunResult(id or self.directory.name, seed, started=time.time())
         if once and earlier.ended_for_good:
             self._lock_file.close()
             raise Busy(f"Another process has just finished the run in {self.directory}: there is nothing left to do.")

@@ -33,7 +33,7 @@ class Task(pl.LightningModule):
     the mean over all predictions of a split, is always there, and again under the task's own name for it, which is the
     first metric that it declares. A metric that is a plain ratio of sums over sequences only needs to be declared, and
     its sums to be given by :meth:`losses`; they are kept for every sequence too. Any other is made from the sums in
-    :meth:`summary`, or by torchmetrics in :meth:`make_metrics` and :meth:`update_metrics`.
+    :meth:`summary`, or by torchmetrics that :meth:`make_metrics` gives.
 
     Args:
         description: the data set's description.
@@ -56,7 +56,7 @@ class Task(pl.LightningModule):
     """
 
     metrics_declared: tuple[Metric, ...] = ()
-    head: nn.Module
+    head: Any
 
     def __init__(
         self,
@@ -104,11 +104,8 @@ class Task(pl.LightningModule):
         raise NotImplementedError
 
     def make_metrics(self) -> dict[str, nn.Module]:
-        """Torchmetrics by name, made once for each split; updated in :meth:`update_metrics`."""
+        """Torchmetrics by name, made once for each split; they are fed each sequence's prediction and target."""
         return {}
-
-    def update_metrics(self, metrics: nn.ModuleDict, batch: Batch, losses: Losses) -> None:
-        """Feed the metrics of one split."""
 
     def summary(self, sums: PooledSums) -> dict[str, float]:
         """Metrics of a split made from its sums otherwise than as a plain ratio, by name (perplexity, ...)."""
@@ -168,7 +165,8 @@ class Task(pl.LightningModule):
 
     def _note(self, split: str, batch: Batch, losses: Losses) -> None:
         self.sums[split].add(losses)
-        self.update_metrics(self.metrics[split + "_"], batch, losses)  # type: ignore[arg-type]
+        for metric in self.metrics[split + "_"].values():  # type: ignore[operator]
+            metric.update(losses.prediction, losses.target)
         if split != "train":
             self.tables.setdefault(split, SequenceTable()).add(batch.rows, losses)
 

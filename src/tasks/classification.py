@@ -73,10 +73,6 @@ class SequenceClassification(Task):
         """Macro F1 over classes."""
         return {"f1": MulticlassF1Score(self.classes, average="macro", validate_args=False)}
 
-    def update_metrics(self, metrics: nn.ModuleDict, batch: Batch, losses: Losses) -> None:
-        """Count predictions and targets."""
-        metrics["f1"].update(losses.prediction, losses.target)  # type: ignore[operator]
-
     def summary(self, sums: PooledSums) -> dict[str, float]:
         """Accuracy, in float32 as torchmetrics gave it to earlier runs, to which later ones must be equal."""
         return {"acc": float(np.float32(sums.totals["right"] / sums.totals["count"]))}

@@ -109,7 +109,13 @@ class Forecasting(Task):
         if self.strategy == "recursive":
             return self._recursively(x, steps_ahead)
         if steps_ahead > self.horizon:
-            self._refuse_feeding_back(steps_ahead)
+            words = (
+                f"{steps_ahead} rows are more than the {self.horizon} of data.horizon, and this forecast cannot be fed"
+            )
+            if not self.closed:
+                raise UserError(f"{words} back: other columns are read than are forecast.")
+            if getattr(self.network, "num_directions", 1) > 1:
+                raise UserError(f"{words} back: a bidirectional network has no state that could be carried on.")
         level = torch.zeros_like(x[:, -1:])  # what forecasts are relative to; 0 for columns that are not forecast
         if self.relative:
             level[..., self.columns] = x[:, -1:, self.columns]
@@ -139,15 +145,6 @@ class Forecasting(Task):
         last = last_valid(output, lengths, getattr(self.network, "num_directions", 1))
         rows = self.head(self.dropout(last)).view(len(output), self.horizon, self.targets)
         return rows + level[..., self.columns]
-
-    def _refuse_feeding_back(self, steps_ahead: int) -> None:
-        words = (
-            f"{steps_ahead} rows are more than the {self.horizon} of data.horizon, and this forecast cannot be fed back"
-        )
-        if not self.closed:
-            raise UserError(f"{words}: other columns are read than are forecast.")
-        if getattr(self.network, "num_directions", 1) > 1:
-            raise UserError(f"{words}: a bidirectional network has no state that could be carried on.")
 
     # ------------------------------------------------------------------------------------------------------- losses
 

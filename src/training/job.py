@@ -47,6 +47,7 @@ class Job:
         loggers: metrics.csv and, where configured, wandb; empty in the further processes of a distributed run.
         main: whether this is the process that writes (the first of a distributed run).
         study_job: which job of a study the run is; None for a run of its own.
+        machine_load: what other processes have used of the machine since the run began.
     """
 
     def __init__(self, cfg: DictConfig) -> None:
@@ -57,9 +58,8 @@ class Job:
         self.loggers: list[Logger] = []
         self.choices = choices()
         self.study_job = StudyJob(**node) if (node := self.config.get("study_job")) else None
-        self._earlier: RunResult | None = None  # of the same job of a study
         self._mirror: Any = None
-        self._machine_load = machine.MachineLoad()
+        self.machine_load = machine.MachineLoad()
         if cfg.ckpt == "auto" and not self.study_job and tasks() > 1:
             raise UserError("ckpt=auto finds one process's run, and Slurm has started several: give ckpt=PATH instead.")
         if cfg.ckpt not in (None, "auto"):
@@ -67,20 +67,15 @@ class Job:
             self.checkpoint = str(Path(cfg.ckpt).resolve())
 
     def __enter__(self) -> Job:
-        if self.main and self.study_job:
-            self._earlier = read_record(self.record.directory)
-            self._begin(once=True)
-        elif self.main and self.cfg.ckpt != "auto":
+        if self.main and (self.study_job or self.cfg.ckpt != "auto"):
             self._begin()
         return self
 
-    def _begin(self, once: bool = False) -> None:
-        earlier = read_record(self.record.directory)
-        planned = self.study_job.id if self.study_job else None
+    def _begin(self) -> None:
         self.record.begin(
             self.config,
-            once=once,
-            id=planned or (earlier.id if earlier else secrets.token_hex(6)),
+            once=self.study_job is not None,
+            id=(self.study_job and self.study_job.id) or secrets.token_hex(6),
             name=self.cfg.name or "-".join([*self.choices.values(), f"seed{self.cfg.seed}"]),
             seed=self.cfg.seed,
             study_job=self.study_job,
@@ -102,10 +97,15 @@ class Job:
         precision = str(self.cfg.trainer.get("precision", "32-true"))
         name = identity(self.config, backend=backend, precision=precision, data_checksum=data.checksum)
         if not self.main:
-            self._follow(name)
+            # A further process that Slurm has started looks for the checkpoint itself (ours have it in their command).
+            # The main one cannot write another before all of them have joined it.
+            if self.study_job:
+                self._resume(read_record(self.record.directory), name)
             return
         if self.study_job:
-            self._go_on(name)
+            # What an earlier attempt left, whose identity is still on record, is taken up if it was the same run.
+            if not self._resume(self.record.result, name):
+                shutil.rmtree(self.record.checkpoints, ignore_errors=True)
         elif self.cfg.ckpt == "auto":
             self._take_up(name)
         if task.budget is not None:
@@ -128,27 +128,13 @@ class Job:
             hardware=machine.hardware(),
         )
 
-    def _go_on(self, name: str) -> None:
-        """Take up what an earlier attempt at this job of a study left, if it was the same run to the last digit."""
-        if not self._resume(self._earlier, name):
-            shutil.rmtree(self.record.checkpoints, ignore_errors=True)
-
-    def _follow(self, name: str) -> None:
-        """Find in a further process the checkpoint that the main one goes on from; ours have it in their command.
-
-        Processes that Slurm has started look for themselves. The main one cannot write another checkpoint before all
-        of them have joined it.
-        """
-        if self.study_job:
-            self._resume(read_record(self.record.directory), name)
-
     def _resume(self, earlier: RunResult | None, name: str) -> bool:
         """Go on from the last checkpoint in the run's directory, if there is one and it is of the same run."""
         last = self.record.checkpoints / "last.ckpt"
-        same = earlier is not None and earlier.identity == name and last.is_file()
-        if same:
-            self.checkpoint = str(last.resolve())
-        return same
+        if earlier is None or earlier.identity != name or not last.is_file():
+            return False
+        self.checkpoint = str(last.resolve())
+        return True
 
     def _take_up(self, name: str) -> None:
         """Move to the newest unfinished run of this identity; begin a new one where there is none."""
@@ -203,10 +189,6 @@ class Job:
             logger.log_metrics({"epoch": epoch, **test}, step)
         if self._mirror is not None:
             self._mirror.summary(metrics)
-
-    def others_busy_cores(self) -> float | None:
-        """How many cores other processes kept busy while the run trained; None where it cannot be told."""
-        return self._machine_load.busy_cores()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
         status: Status = "finished"

@@ -44,6 +44,8 @@ class MetricsCSV(Logger):
         directory: the run directory; made if missing. A metrics.csv that is there is continued.
     """
 
+    name = version = ""  # Lightning would make folders of these names inside the run directory
+
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         super().__init__()
         self.path = Path(directory) / "metrics.csv"
@@ -134,21 +136,6 @@ class MetricsCSV(Logger):
     def save_dir(self) -> str:
         """The run directory."""
         return str(self.path.parent)
-
-    @property
-    def log_dir(self) -> str:
-        """The run directory."""
-        return self.save_dir
-
-    @property
-    def name(self) -> str:
-        """Empty: Lightning would make a folder of this name inside the run directory."""
-        return ""
-
-    @property
-    def version(self) -> str:
-        """Empty, for the same reason."""
-        return ""
 
     def _refresh(self) -> None:
         """Takes up the file as it is, where another process (the first rank of a forked fit) has written to it."""

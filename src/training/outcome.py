@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, Timer
+from pytorch_lightning.callbacks import ModelCheckpoint, Timer
 
 from src.data.module import SequenceData
 from src.runs.load import read_checkpoint
@@ -21,16 +21,16 @@ from src.training.trainer import measure
 
 def note_training(trainer: pl.Trainer, job: Job) -> None:
     """Put on record why training ended, which epoch was best and how long everything took."""
-    watch = next(c for c in _callbacks(trainer) if isinstance(c, Watch)).measured
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]
+    watch = next(callback for callback in callbacks if isinstance(callback, Watch)).measured
     elapsed, seconds = watch["elapsed"], sum(watch["epoch_seconds"])
-    keeper = next((c for c in _callbacks(trainer) if isinstance(c, ModelCheckpoint)), None)
-    best = None
+    keeper, best = next((c for c in callbacks if isinstance(c, ModelCheckpoint)), None), None
     if keeper is not None and keeper.best_model_score is not None:
         epoch = int(read_checkpoint(job.record.checkpoints / "best.ckpt")["epoch"])
         # A run whose best epoch is its last might have gone on improving.
         last = epoch == len(elapsed) - 1
         best = Best(epoch, float(keeper.best_model_score), str(keeper.monitor), is_last=last)
-    busy = job.others_busy_cores()
+    busy = job.machine_load.busy_cores()
     timing = Timing(
         epochs=len(elapsed),
         updates=trainer.global_step,
@@ -50,19 +50,15 @@ def stop_reason(trainer: pl.Trainer) -> StopReason | None:
 
     Where patience and a cap ran out in the same epoch it is ``patience``: no higher cap would have let it go on.
     """
-    for callback in _callbacks(trainer):
-        if isinstance(callback, EarlyStopping) and callback.wait_count >= max(callback.patience, 1):
-            return "patience"
+    if any(callback.wait_count >= max(callback.patience, 1) for callback in trainer.early_stopping_callbacks):
+        return "patience"
     if 0 <= trainer.max_steps <= trainer.global_step:
         return "max_steps"
     if trainer.max_epochs is not None and 0 <= trainer.max_epochs <= trainer.current_epoch:
         return "max_epochs"
-    left = [c.time_remaining() for c in _callbacks(trainer) if isinstance(c, Timer)]
-    return "max_time" if any(seconds is not None and seconds <= 0 for seconds in left) else None
-
-
-def _callbacks(trainer: pl.Trainer) -> list[pl.Callback]:
-    return trainer.callbacks  # type: ignore[attr-defined]
+    timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
+    seconds_left = [seconds for timer in timers if (seconds := timer.time_remaining()) is not None]
+    return "max_time" if seconds_left and min(seconds_left) <= 0 else None
 
 
 def final_metrics(cfg: DictConfig, job: Job, task: Task, data: SequenceData) -> dict[str, float]:
