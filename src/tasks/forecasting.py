@@ -109,13 +109,11 @@ class Forecasting(Task):
         if self.strategy == "recursive":
             return self._recursively(x, steps_ahead)
         if steps_ahead > self.horizon:
-            words = (
-                f"{steps_ahead} rows are more than the {self.horizon} of data.horizon, and this forecast cannot be fed"
-            )
+            more = f"{steps_ahead} rows are more than the {self.horizon} of data.horizon, and this forecast cannot be"
             if not self.closed:
-                raise UserError(f"{words} back: other columns are read than are forecast.")
+                raise UserError(f"{more} fed back: other columns are read than are forecast.")
             if getattr(self.network, "num_directions", 1) > 1:
-                raise UserError(f"{words} back: a bidirectional network has no state that could be carried on.")
+                raise UserError(f"{more} fed back: a bidirectional network has no state that could be carried on.")
         level = torch.zeros_like(x[:, -1:])  # what forecasts are relative to; 0 for columns that are not forecast
         if self.relative:
             level[..., self.columns] = x[:, -1:, self.columns]
