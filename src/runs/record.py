@@ -200,7 +200,7 @@ def read_record_dict(directory: Path) -> dict[str, Any] | None:
         content["study_job"] = content.pop("part")
     content = {key: value for key, value in content.items() if value not in (None, {}, [])}
     if isinstance(data := content.get("data"), dict) and isinstance(data.get("notes"), dict):
-        content["data"] = {"checksum": data["checksum"], "sequences": data["sequences"], **data["notes"]}
+        content["data"] = {**data, **data["notes"], "notes": None, "name": None, "split_seed": None}
     for key, value in content.items():
         if isinstance(value, dict):
             content[key] = {name: inner for name, inner in value.items() if inner is not None}
