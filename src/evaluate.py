@@ -28,7 +28,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     torch.set_num_threads(cfg.threads)
     run = load_run(cfg.run, cfg.ckpt)
     metrics = measure(run.task, run.data, cfg.split, run.config.trainer)
-    print_metrics(metrics, run.record.get("baselines", {}), f"{run.record['name']}, {cfg.ckpt}.ckpt")
+    print_metrics(metrics, run.record.baselines, f"{run.record.name}, {cfg.ckpt}.ckpt")
     return metrics
 
 

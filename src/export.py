@@ -37,7 +37,7 @@ def export(cfg: DictConfig) -> Path:
 
     torch.set_num_threads(cfg.threads)
     run = load_run(cfg.run, cfg.ckpt, read_data=False)
-    facts = {"run": run.record["name"], "id": run.record["id"], "checkpoint": cfg.ckpt}
+    facts = {"run": str(run.record.name), "id": run.record.id, "checkpoint": cfg.ckpt}
     model = to_onnx(run.task, state=cfg.state, facts=facts)
     worst = check(model, run.task)
     path = Path(cfg.output or run.directory / "model.onnx")

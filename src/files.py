@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let ``write`` fill a file that appears under ``path`` only when it is complete and on the disk."""
+    """Let ``write`` fill a file; at every moment, a power cut included, the old content or the new one is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -21,3 +21,9 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+    # The new name is on the disk only when the directory is.
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from omegaconf import DictConfig
 
 from src.config.shell import command
@@ -25,16 +27,20 @@ def train(cfg: DictConfig) -> dict[str, float]:
     from src.tasks.build import build
     from src.training import ddp
     from src.training.compiled import compile_head, refuse_on_cpu
-    from src.training.job import Job, settled
-    from src.training.outcome import best_epoch, final_metrics, show
+    from src.training.job import AlreadyEnded, AtWorkElsewhere, Job, settled
+    from src.training.outcome import final_metrics, note_training, show
     from src.training.trainer import build_trainer
 
-    if (found := settled(cfg)) is not None:
-        return found
+    match settled(cfg):
+        case AlreadyEnded(metrics):
+            return metrics
+        case AtWorkElsewhere(directory):
+            logging.getLogger(__name__).info("Another process is at work on %s; this one goes on.", directory)
+            return {}
     if cfg.compile:
         refuse_on_cpu(cfg.trainer.get("accelerator", "auto"))
     torch.set_num_threads(cfg.threads)
-    metrics: dict[str, float] = {}
+    metrics = {}
     try:
         with Job(cfg) as job:
             data, task = build(cfg)
@@ -46,7 +52,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
             trainer.fit(task, datamodule=data, ckpt_path=job.checkpoint, weights_only=True)
             ddp.leave()
             if job.main:
-                job.record.note(**best_epoch(trainer, job))
+                note_training(trainer, job)
                 metrics = final_metrics(cfg, job, task, data)
                 job.log(metrics, trainer.current_epoch, trainer.global_step)
     finally:

@@ -29,7 +29,7 @@ def test_evaluation_equals_the_record(run: Path, compose: Callable[..., DictConf
         cfg = compose(f"run={run}", f"split={split}", config_name="evaluate")
         found = evaluate(cfg)
         assert found
-        assert found == {name: record["metrics"][name] for name in found}
+        assert found == {name: record.metrics[name] for name in found}
 
 
 def test_a_notebook_gets_config_task_and_data(run: Path) -> None:

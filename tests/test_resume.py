@@ -46,15 +46,16 @@ def test_killed_and_resumed_equals_undisturbed(quick: Callable[..., DictConfig],
     os.kill(victim.pid, signal.SIGKILL)
     victim.wait()
     (b, cut), *_ = find_runs(tmp_path / "b")
-    assert cut["status"] == "interrupted"
-    assert cut["identity"] == record_a["identity"]
+    assert cut.status == "interrupted"
+    assert cut.identity == record_a.identity
 
     cfg.ckpt = "auto"
     assert train(cfg) == expected
     assert [directory for directory, _ in find_runs(tmp_path / "b")] == [b]
-    record_b = read_record(b) or {}
-    assert record_b["attempts"] == 2
-    assert record_b["timing"]["updates"] == record_a["timing"]["updates"]
+    record_b = read_record(b)
+    assert record_b is not None
+    assert record_b.attempts == 2
+    assert record_b.timing.updates == record_a.timing.updates
     rows_a, rows_b = (
         [{k: v for k, v in row.items() if k != "seconds"} for row in read_metrics(d / "metrics.csv")] for d in (a, b)
     )
@@ -101,7 +102,7 @@ def test_interrupted_three_times_it_still_ends_as_undisturbed(
     interrupted(monkeypatch, cfg, Watch, "on_train_epoch_start", at=2)
     assert train(cfg) == expected
     ((_, record),) = find_runs(tmp_path / "b")
-    assert record["attempts"] == 4
+    assert record.attempts == 4
     assert rows_of(tmp_path / "b") == rows_of(tmp_path / "a")
 
 

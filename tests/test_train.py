@@ -4,7 +4,6 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -13,14 +12,15 @@ from omegaconf import DictConfig, OmegaConf
 from src.config.errors import UserError
 from src.runs.load import load_run, read_checkpoint
 from src.runs.metrics_file import read_metrics
-from src.runs.record import find_runs, read_record, read_sequences
+from src.runs.record import find_runs, read_sequences
+from src.runs.result import Parameters, RunResult
 from src.tasks.build import build
 from src.train import train
 
 Compose = Callable[..., DictConfig]
 
 
-def only_run(cfg: DictConfig) -> tuple[Path, dict[str, Any]]:
+def only_run(cfg: DictConfig) -> tuple[Path, RunResult]:
     found = list(find_runs(Path(cfg.paths.runs_dir)))
     assert len(found) == 1
     return found[0]
@@ -32,24 +32,24 @@ def test_two_epochs_improve_on_chance_and_leave_a_whole_record(quick: Compose) -
     assert metrics["test/acc"] > 3 / 9
     assert metrics["test/nll"] < math.log(9)
     directory, record = only_run(cfg)
-    assert record["status"] == "finished"
-    assert record["metrics"] == metrics
-    assert record["parameters"] == {"recurrent": 1440, "effective": 1408, "total": 1593}
-    assert record["data"]["sequences"] == {"train": 216, "val": 54, "test": 370}
-    assert record["baselines"]["majority/acc"] < 0.2
-    assert record["timing"]["epochs"] == 2
-    assert record["timing"]["seconds_per_epoch"] > 0
-    assert record["timing"]["shared"] in (True, False, None)
-    assert record["best"]["epoch"] in (0, 1)
-    assert {"torch", "pytorch-lightning", "python"} <= record["versions"].keys()
-    assert record["backend"]["name"]
-    assert len(record["identity"]) == 16
-    assert record["memory"]["peak_rss_mb"] > 50
+    assert record.status == "finished"
+    assert record.metrics == metrics
+    assert record.parameters == Parameters(recurrent=1440, effective=1408, total=1593)
+    assert record.data.sequences == {"train": 216, "val": 54, "test": 370}
+    assert record.baselines["majority/acc"] < 0.2
+    assert record.timing.epochs == 2
+    assert record.timing.seconds_per_epoch > 0
+    assert record.timing.shared in (True, False, None)
+    assert record.best.epoch in (0, 1)
+    assert {"torch", "pytorch-lightning", "python"} <= record.versions.keys()
+    assert record.backend.name
+    assert len(record.identity) == 16
+    assert record.memory.peak_rss_mb > 50
     assert not set("=,") & set(str(directory.name))
     rows = read_metrics(directory / "metrics.csv")
     assert [row["epoch"] for row in rows] == [0, 1, 2]
     assert rows[-1]["test/acc"] == metrics["test/acc"]
-    assert rows[record["best"]["epoch"]]["val/nll"] == pytest.approx(metrics["val/nll"], abs=1e-12)
+    assert rows[record.best.epoch]["val/nll"] == pytest.approx(metrics["val/nll"], abs=1e-12)
     for split, number in (("val", 54), ("test", 370)):
         lines = read_sequences(directory, split)
         assert len(lines["row"]) == number
@@ -66,7 +66,7 @@ def test_the_test_set_stays_untouched_when_asked(quick: Compose) -> None:
     cfg = quick("test=false", "trainer.max_epochs=1")
     metrics = train(cfg)
     directory, record = only_run(cfg)
-    assert not [name for name in {*metrics, *record["metrics"]} if name.startswith("test/")]
+    assert not [name for name in {*metrics, *record.metrics} if name.startswith("test/")]
     assert not (directory / "sequences" / "test.npz").exists()
 
 
@@ -108,9 +108,9 @@ def test_a_diverged_run_is_a_result_of_its_own_kind(quick: Compose, capsys: pyte
     cfg = quick("optimizer=sgd", "optimizer.lr=1e38", "trainer.gradient_clip_val=null")
     assert train(cfg) == {}
     _, record = only_run(cfg)
-    assert record["status"] == "diverged"
-    assert "training loss is" in record["error"]
-    assert "metrics" not in record
+    assert record.status == "diverged"
+    assert "training loss is" in record.error
+    assert record.metrics == {}
     assert "Diverged." in capsys.readouterr().out
 
 
@@ -119,8 +119,8 @@ def test_a_failed_run_says_why_in_its_record(quick: Compose) -> None:
     with pytest.raises(UserError):
         train(cfg)
     _, record = only_run(cfg)
-    assert record["status"] == "failed"
-    assert record["error"].startswith("data.name=NoSuchSet is not in the UCR/UEA archive")
+    assert record.status == "failed"
+    assert record.error.startswith("data.name=NoSuchSet is not in the UCR/UEA archive")
 
 
 @pytest.mark.parametrize("scheduler", ["none", "cosine", "step", "plateau"])
@@ -156,8 +156,8 @@ def test_a_network_of_the_users_own(quick: Compose, monkeypatch: pytest.MonkeyPa
     cfg.model = OmegaConf.create({"_target_": "their_networks.Mean", "width": 8})
     metrics = train(cfg)
     directory, record = only_run(cfg)
-    assert record["backend"]["name"] == "Mean"
-    assert record["parameters"]["recurrent"] == 12 * 8 + 8
+    assert record.backend.name == "Mean"
+    assert record.parameters.recurrent == 12 * 8 + 8
     assert load_run(directory).task.network.output_size == 8
     assert metrics["test/nll"] < math.log(9)
 
@@ -170,7 +170,7 @@ def test_wandb_offline_holds_what_metrics_csv_holds(quick: Compose, monkeypatch:
     cfg = quick("logger=wandb", "tags=[mine]")
     metrics = train(cfg)
     directory, record = only_run(cfg)
-    assert record["wandb"]["mode"] == "offline"
+    assert record.wandb.mode == "offline"
     (file,) = directory.glob("wandb/offline-run-*/run-*.wandb")
     command = [str(Path(sys.executable).parent / "wandb"), "leet", "inspect"]
     told = subprocess.run(
@@ -193,8 +193,8 @@ def test_two_processes_train_together(quick: Compose) -> None:
     cfg.trainer.max_epochs = 1
     metrics = train(cfg)
     directory, record = only_run(cfg)
-    assert record["status"] == "finished"
-    assert record["timing"]["updates"] == 216 // 8 // 2
+    assert record.status == "finished"
+    assert record.timing.updates == 216 // 8 // 2
     assert len(read_sequences(directory, "test")["row"]) == 370
     assert metrics["test/nll"] < math.log(9)
     import os
@@ -213,7 +213,7 @@ def test_interruption_is_on_record(quick: Compose, monkeypatch: pytest.MonkeyPat
     cfg = quick()
     with pytest.raises(SystemExit):
         train(cfg)
-    assert (read_record(only_run(cfg)[0]) or {})["status"] == "interrupted"
+    assert only_run(cfg)[1].status == "interrupted"
 
 
 def test_overfitting_takes_a_little_of_a_text_and_learns_it_by_heart(compose: Compose, tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from src.analysis.sequences import Sequences, sequences_of
 from src.analysis.summary import Curve, Problem, Run
 from src.config.errors import UserError
 from src.runs.metrics_file import read_metrics
-from src.runs.record import read_record, read_sequences
+from src.runs.record import read_record_dict as read_record
+from src.runs.record import read_sequences
 
 CONTENTS = {"checkpoints", "sequences", "wandb", ".hydra", "report"}  # folders in which no run lies
 REST = ("metrics.csv", "checkpoints", "config.yaml")  # what a run leaves that never had a result.json

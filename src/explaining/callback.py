@@ -31,8 +31,6 @@ class Explain(pl.Callback):
     directory ``inside/`` of the run gets the gradients along training (``training.npz``) and two pictures, which also
     go to wandb. Nothing is drawn at random, so that a run gives the same results with it and without.
 
-    >>> # python -m src.train callbacks=explain
-
     Args:
         sequences: of validation, by which is measured.
         steps: how many are read of each, where they may be cut.
@@ -94,7 +92,7 @@ class Explain(pl.Callback):
         batch = self._batch(trainer, 1)
         files = draw_training(
             folder,
-            model_name(read_record(folder.parent) or {}, task),
+            model_name(read_record(folder.parent), task),
             show(data, batch.x[0]),
             self._gates(task, batch),
             arrays,
@@ -119,9 +117,9 @@ class Explain(pl.Callback):
     def _gates(self, task: Task, batch: Batch) -> Gates:
         training = task.training
         task.eval()
-        found = [g for g in gates_of_one(task, batch) if not g.backward][-1]
+        forward = [gates for gates in gates_of_one(task, batch) if not gates.backward]
         task.train(training)
-        return found
+        return forward[-1]
 
     def _batch(self, trainer: pl.Trainer, number: int) -> Batch:
         data = trainer.datamodule  # type: ignore[attr-defined]
@@ -143,13 +141,13 @@ def log(trainer: pl.Trainer, view: View) -> None:
 
 def numbers(view: View) -> dict[str, float]:
     """The figures that are logged, by ``inside/NAME_lK``; for bidirectional layers ``_lK_backward`` as well."""
-    found = {}
+    figures = {}
     for layer in view.layers:
         end = layer.name.replace("layer", "l")
-        found[f"inside/reach_{end}"] = float(layer.reach)
+        figures[f"inside/reach_{end}"] = float(layer.reach)
         if layer.kept is not None and layer.horizon is not None:
-            found[f"inside/kept_{end}"] = float(layer.kept.mean())
-            found[f"inside/horizon_{end}"] = float(np.median(layer.horizon))
+            figures[f"inside/kept_{end}"] = float(layer.kept.mean())
+            figures[f"inside/horizon_{end}"] = float(np.median(layer.horizon))
             for k, word in enumerate(("shut", "open")):
-                found[f"inside/{word}_{end}"] = float(np.mean([pair[k] for pair in layer.saturation.values()]))
-    return found
+                figures[f"inside/{word}_{end}"] = float(np.mean([pair[k] for pair in layer.saturation.values()]))
+    return figures

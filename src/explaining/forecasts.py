@@ -36,7 +36,7 @@ def write_forecasts(folder: Path, runs: Sequence[Explained], split: str, sequenc
     windows = {entry.label: window(entry.run, split, sequence) for entry in runs}
     errors = {entry.label: errors_by_step(entry.run, split) for entry in runs}
     naive = errors_by_step(runs[0].run, split, naive=True)
-    one, data = windows[runs[0].label], runs[0].run.record.get("choices", {}).get("data", "data")
+    one, data = windows[runs[0].label], runs[0].run.record.choices.get("data", "data")
     files = save(draw_forecast(windows, f"window {sequence} of {data}/{split}"), folder / "forecast")
     files += save(
         draw_forecast_error({n: e.squared for n, e in errors.items()}, naive.squared), folder / "forecast_error"
@@ -44,14 +44,14 @@ def write_forecasts(folder: Path, runs: Sequence[Explained], split: str, sequenc
     truth = {"truth": one.truth, NAIVE: np.broadcast_to(one.seen[-1], one.truth.shape)}
     said = [
         {"run": name, "target": target, "step": step + 1, "value": values[step, k]}
-        for name, values in (truth | {label: found.forecast for label, found in windows.items()}).items()
+        for name, values in (truth | {label: made.forecast for label, made in windows.items()}).items()
         for k, target in enumerate(one.names)
         for step in range(len(values))
     ]
     by_step = [
-        {"run": name, "step": step + 1, "mse": found.squared[step], "mae": found.absolute[step]}
-        for name, found in ({NAIVE: naive} | errors).items()
-        for step in range(len(found.squared))
+        {"run": name, "step": step, "mse": squared, "mae": absolute}
+        for name, of in ({NAIVE: naive} | errors).items()
+        for step, (squared, absolute) in enumerate(zip(of.squared, of.absolute, strict=True), start=1)
     ]
     return [*files, write_table(folder / "forecast.csv", said), write_table(folder / "forecast_error.csv", by_step)]
 
@@ -64,8 +64,8 @@ def window(run: Run, split: str, sequence: int) -> Window:
     output = task.description.output
     scale, mean = (np.array(given) if given else plain for given, plain in ((output.scale, 1.0), (output.mean, 0.0)))
     columns = list(output.columns)
-    parts = (batch.x[0][:, columns], batch.y[0], task.predict_future(batch.x, task.horizon)[0])
-    seen, truth, forecast = (part.double().numpy() * scale + mean for part in parts)
+    standardised = (batch.x[0][:, columns], batch.y[0], task.predict_future(batch.x, task.horizon)[0])
+    seen, truth, forecast = (rows.double().numpy() * scale + mean for rows in standardised)
     names = tuple(output.names) or tuple(f"value_{k}" for k in range(output.size))
     return Window(seen, truth, forecast, names)
 

@@ -41,10 +41,8 @@ class LayerView:
     @property
     def median(self) -> np.ndarray:
         """(lags,) the median of the loss' gradient over sequences; NaN where fewer than half reach."""
-        found = np.full(self.curves["loss"].shape[1], np.nan)
         middle = band(self.curves["loss"])[1]
-        found[: len(middle)] = middle
-        return found
+        return np.pad(middle, (0, self.curves["loss"].shape[1] - len(middle)), constant_values=np.nan)
 
     @property
     def reach(self) -> int:
@@ -79,7 +77,7 @@ def look_inside(task: Task, batch: Batch, steps: int, jacobian_sequences: int | 
     """
     x, lengths = network_input(task, batch)
     gates = read_gates(task.network, x, lengths)
-    gradients = {found.name: found.norms["state"] for found in loss_gradients(task, batch)}
+    gradients = {layer.name: layer.norms["state"] for layer in loss_gradients(task, batch)}
     number = affordable(as_stack(task.network)) if jacobian_sequences is None else jacobian_sequences
     few, walked = slice(number), None
     if number:
@@ -90,8 +88,8 @@ def look_inside(task: Task, batch: Batch, steps: int, jacobian_sequences: int | 
         curves = {"loss": relative(gradients[entry.name])}
         if walked is not None:
             ends = batch.lengths[few] if lengths is not None else torch.full((len(x[few]),), x.shape[1])
-            found = jacobians(walked.layers[entry.layer][int(entry.backward)], ends, steps, entry.backward)
-            curves |= {"strongest": found.strongest, "typical": found.typical, "largest": found.largest}
+            values = jacobians(walked.layers[entry.layer][int(entry.backward)], ends, steps, entry.backward)
+            curves |= {"strongest": values.strongest, "typical": values.typical, "largest": values.largest}
         share = kept(entry)
         mean = None if share is None else np.nanmean(share, axis=(0, 1))
         views.append(LayerView(entry.name, saturation(entry), mean, horizon(entry), curves))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from src.config.errors import UserError
 from src.explaining.outputs import write_table
@@ -14,9 +15,9 @@ from src.figures.canvas import save
 from src.figures.memory_horizon import Share, draw_memory
 from src.runs.load import read_config
 from src.runs.record import find_runs
+from src.runs.result import RunResult
 
 LOSSES = ("nll", "mse")
-OVER = ("finished", "diverged")  # a run that diverged has not solved its task
 
 
 class Attempt(NamedTuple):
@@ -43,18 +44,10 @@ def memory_horizon(folder: Path, study: Path, below: float) -> list[Path]:
     if not tasks:
         raise UserError(f"study={study} holds no finished runs of data with a length, such as copy_memory or adding.")
     rows = [
-        {
-            "task": task,
-            "model": model,
-            "length": s.length,
-            "solved": s.solved,
-            "runs": s.runs,
-            "low": s.low,
-            "high": s.high,
-        }
+        {"task": task, "model": model, **share._asdict()}
         for task, models in tasks.items()
-        for model, found in models.items()
-        for s in found
+        for model, by_length in models.items()
+        for share in by_length
     ]
     files = save(draw_memory(tasks, f"a test loss below {below:.0%} of the trivial one's"), folder / "memory_horizon")
     return [*files, write_table(folder / "memory_horizon.csv", rows)]
@@ -64,44 +57,34 @@ def attempts(study: Path, below: float) -> list[Attempt]:
     """The runs below a directory that are over; of a study the final ones alone."""
     if not study.is_dir():
         raise UserError(f"study={study} does not exist: it must be the directory of a study, e.g. runs/memory_length.")
-    found = []
+    over = []
     for directory, record in find_runs(study):
-        if record["status"] not in OVER or record.get("study_job", {}).get("phase", "final") != "final":
+        if not record.ended_for_good or (record.study_job and record.study_job.phase != "final"):
             continue
         config = read_config(directory)
         length = OmegaConf.select(config, "data.length")
         if isinstance(length, int):
-            found.append(Attempt(task_of(config), model_of(record, config), length, solved(record, below)))
-    return found
+            # The data set's class is what the task is called at all of its lengths.
+            task, network = (str(node["_target_"]).rpartition(".")[2] for node in (config.data, config.model))
+            over.append(Attempt(task, record.model or network.lower(), length, solved(record, below)))
+    return over
 
 
-def task_of(config: DictConfig) -> str:
-    """The data set's class: what the task is called at all of its lengths."""
-    return str(config.data["_target_"]).rpartition(".")[2]
-
-
-def model_of(record: dict[str, Any], config: DictConfig) -> str:
-    """The model's name, by which it has its colour."""
-    named = record.get("study_job", {}).get("model") or record.get("choices", {}).get("model")
-    return str(named or str(config.model["_target_"]).rpartition(".")[2].lower())
-
-
-def solved(record: dict[str, Any], below: float) -> bool:
+def solved(record: RunResult, below: float) -> bool:
     """Whether the test loss is below a share of the best trivial baseline's; a run without a test loss has not."""
-    baselines, metrics = record.get("baselines", {}), record.get("metrics", {})
     for loss in LOSSES:
-        trivial = [float(value) for name, value in baselines.items() if name.rpartition("/")[2] == loss]
+        trivial = [value for name, value in record.baselines.items() if name.rpartition("/")[2] == loss]
         if trivial:
-            return record["status"] == "finished" and float(metrics.get(f"test/{loss}", "inf")) < below * min(trivial)
+            return record.status == "finished" and record.metrics.get(f"test/{loss}", math.inf) < below * min(trivial)
     return False
 
 
-def shares(found: Iterable[Attempt]) -> dict[str, dict[str, list[Share]]]:
+def shares(over: Iterable[Attempt]) -> dict[str, dict[str, list[Share]]]:
     """By task and model, the shares in the order of the length, with Wilson's intervals (1927)."""
     from scipy.stats import binomtest
 
     counts: dict[tuple[str, str, int], list[bool]] = {}
-    for attempt in found:
+    for attempt in over:
         counts.setdefault((attempt.task, attempt.model, attempt.length), []).append(attempt.solved)
     tasks: dict[str, dict[str, list[Share]]] = {}
     for (task, model, length), outcomes in sorted(counts.items()):

@@ -20,15 +20,13 @@ from src.inside.gates import HIGH, LOW, Gates, kept
 def draw_all(folder: Path, runs: Sequence[Explained], asked: Asked) -> list[Path]:
     """Every picture, as PNG and SVG: gates and gradients by layer, saturation, horizons, and along training."""
     files: list[Path] = []
-    what = ", ".join(
-        dict.fromkeys(f"{e.run.record.get('choices', {}).get('data', 'data')}/{asked.split}" for e in runs)
-    )
+    what = ", ".join(dict.fromkeys(f"{e.run.record.choices.get('data', 'data')}/{asked.split}" for e in runs))
     for name in names(runs):
         title = f"{words(name)} while reading sequence {asked.sequence} of {what}"
         files += save(draw_gates(columns(runs, name), title), folder / f"gates_{name}")
         curves = {e.label: {w: v[name].curves for w, v in views(e).items()} for e in runs if name in e.trained.by_name}
-        many = max(len(found["loss"]) for by_when in curves.values() for found in by_when.values())
-        few = sorted({len(f["strongest"]) for w in curves.values() for f in w.values() if "strongest" in f})
+        many = max(len(c["loss"]) for by_when in curves.values() for c in by_when.values())
+        few = sorted({len(c["strongest"]) for w in curves.values() for c in w.values() if "strongest" in c})
         singular = f" (of {' to '.join(map(str, few))} the singular values)" if few else ""
         title = f"{words(name)}, {many} sequences of {what}{singular}"
         files += save(draw_gradients(curves, title), folder / f"gradients_{name}")

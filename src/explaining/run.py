@@ -108,13 +108,13 @@ def refuse_unlike_data(runs: Sequence[Run]) -> None:
 
 def _data(run: Run) -> dict[str, Any]:
     config: dict[str, Any] = OmegaConf.to_container(run.config.data, resolve=True)  # type: ignore[assignment]
-    chosen = (run.record.get("study_job") or run.record.get("choices") or {}).get("data")
-    return {"data": chosen} | {f"data.{key}": value for key, value in config.items() if key not in MAY_DIFFER}
+    settings = {f"data.{key}": value for key, value in config.items() if key not in MAY_DIFFER}
+    return {"data": run.record.data_name} | settings
 
 
 def labels(runs: Sequence[Run]) -> list[str]:
     """Names of runs in pictures: their models', and for runs of one model what sets them apart."""
-    found = []
+    names = []
     for run in runs:
         alike = [other for other in runs if other.model == run.model]
         ways: list[Callable[[Run], str]] = [
@@ -124,8 +124,8 @@ def labels(runs: Sequence[Run]) -> list[str]:
             lambda r: r.directory.name,
         ]
         way = next((w for w in ways if len({w(other) for other in alike}) == len(alike)), lambda r: str(r.directory))
-        found.append(run.model if len(alike) == 1 else f"{run.model} {way(run)}")
-    return found
+        names.append(run.model if len(alike) == 1 else f"{run.model} {way(run)}")
+    return names
 
 
 def explain_run(label: str, run: Run, asked: Asked) -> Explained:
@@ -145,9 +145,8 @@ def explain_run(label: str, run: Run, asked: Asked) -> Explained:
     ]
     fresh = build_task(run.config, description).eval()
     initial, trained = (look_inside(task, many, asked.steps, asked.jacobians) for task in (fresh, run.task))
-    kept = run.directory / "inside" / "training.npz"
-    along = None
-    if kept.is_file():
-        with np.load(kept, allow_pickle=False) as found:
-            along = dict(found)
+    along, curves = None, run.directory / "inside" / "training.npz"
+    if curves.is_file():
+        with np.load(curves, allow_pickle=False) as arrays:
+            along = dict(arrays)
     return Explained(label, run, show(run.data, one.x[0, :seen]), gates, initial, trained, along)

@@ -41,8 +41,8 @@ def reached(layer: LayerView) -> str:
 
 def share(layer: LayerView, which: int) -> str:
     """Of all gates, units and steps of a layer, the share that is closed (0) or open (1)."""
-    found = [shares[which] for shares in layer.saturation.values()]
-    return f"{np.mean(found):.0%}" if found else "-"
+    shares = [by_unit[which] for by_unit in layer.saturation.values()]
+    return f"{np.mean(shares):.0%}" if shares else "-"
 
 
 def pair(before: np.ndarray | None, after: np.ndarray | None, of: object) -> str:

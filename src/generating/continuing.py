@@ -16,10 +16,12 @@ from src.tasks.language_model import LanguageModel
 from src.tasks.music import PolyphonicMusic
 from src.tasks.waveform import Waveform
 
+Drawn = tuple[Tensor, Tensor]  # what was drawn, and the input that reads it
+
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How is drawn.
+    """How it is drawn.
 
     Args:
         temperature: what logits are divided by: below 1 likelier things are drawn, above 1 less likely ones.
@@ -78,9 +80,7 @@ def generate(task: Task, x: Tensor, steps: int, sampling: SamplingParams, genera
 
 
 @singledispatch
-def draw_next(
-    task: Task, output: Tensor, x: Tensor, sampling: SamplingParams, generator: Generator
-) -> tuple[Tensor, Tensor]:
+def draw_next(task: Task, output: Tensor, x: Tensor, sampling: SamplingParams, generator: Generator) -> Drawn:
     """Draw what follows, and the input that reads it.
 
     Args:
@@ -97,17 +97,13 @@ def draw_next(
 
 
 @draw_next.register
-def _(
-    task: PolyphonicMusic, output: Tensor, x: Tensor, sampling: SamplingParams, generator: Generator
-) -> tuple[Tensor, Tensor]:
+def _(task: PolyphonicMusic, output: Tensor, x: Tensor, sampling: SamplingParams, generator: Generator) -> Drawn:
     keys = draw_bits(task.head(output), sampling.temperature, generator)
     return keys, keys
 
 
 @draw_next.register
-def _(
-    task: LanguageModel, output: Tensor, x: Tensor, sampling: SamplingParams, generator: Generator
-) -> tuple[Tensor, Tensor]:
+def _(task: LanguageModel, output: Tensor, x: Tensor, sampling: SamplingParams, generator: Generator) -> Drawn:
     logits = task.head(output)
     logits[..., list(sampling.banned)] = float("-inf")
     token = draw_token(logits, sampling.temperature, sampling.top_p, generator)
@@ -115,8 +111,6 @@ def _(
 
 
 @draw_next.register
-def _(
-    task: Waveform, output: Tensor, x: Tensor, sampling: SamplingParams, generator: Generator
-) -> tuple[Tensor, Tensor]:
+def _(task: Waveform, output: Tensor, x: Tensor, sampling: SamplingParams, generator: Generator) -> Drawn:
     samples = draw_samples(*task.density(output), sampling.temperature, generator)
     return samples, torch.cat([x[..., samples.shape[-1] :], samples], dim=-1)

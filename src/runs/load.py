@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from src.config.places import CONF, register_resolvers
 from src.data.batches import Split
 from src.data.module import SequenceData
 from src.runs.record import read_record
+from src.runs.result import RunResult
 from src.tasks.base import Task
 from src.tasks.build import build
 
@@ -27,14 +28,14 @@ class Run:
     Args:
         directory: where it lies.
         config: as it was trained with; paths to data are this machine's.
-        record: the content of ``result.json``.
+        record: what ``result.json`` says.
         task: with the weights of the checkpoint, in evaluation mode.
         data: the data module.
     """
 
     directory: Path
     config: DictConfig
-    record: dict[str, Any]
+    record: RunResult
     task: Task
     data: SequenceData
 
@@ -59,16 +60,13 @@ class Run:
         return self.data.splits[name]
 
 
-def model_name(record: Mapping[str, Any], task: Task) -> str:
+def model_name(record: RunResult | None, task: Task) -> str:
     """:attr:`Run.model` of a run that is not loaded, from its record and its task."""
-    named = (record.get("study_job") or {}).get("model") or (record.get("choices") or {}).get("model")
-    return str(named or type(task.network).__name__.lower())
+    return (record and record.model) or type(task.network).__name__.lower()
 
 
 def load_run(directory: str | Path, checkpoint: str = "best", *, read_data: bool = True) -> Run:
     """Rebuild a run from its directory alone.
-
-    >>> # run = load_run("runs/2026-11-21_12-00-00_ab12cd"); run.task.network
 
     Args:
         directory: the run's directory.
@@ -117,12 +115,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"The checkpoint {path} does not exist: give the path of a .ckpt file of a run.")
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise UserError(
             f"The checkpoint {path} cannot be read (truncated or not a checkpoint): take the run's other one, "
             f"best.ckpt or last.ckpt, or train again."
         ) from error
-    if not isinstance(found, dict) or "state_dict" not in found:
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise UserError(f"{path} is not a checkpoint of a run: it holds no state_dict.")
-    return found
+    return checkpoint

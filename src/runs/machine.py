@@ -8,22 +8,23 @@ import resource
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from src.runs.result import Memory
 
 PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "hydra-core", "omegaconf", "wandb", "numpy", "gatebench")
 
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that results depend on."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+        with suppress(metadata.PackageNotFoundError):
+            installed[name] = metadata.version(name)
+    return installed
 
 
 def git() -> dict[str, Any]:
@@ -61,16 +62,13 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def peak_memory() -> dict[str, float]:
-    """Largest resident size of this process so far, and largest allocation on the GPU, in MB (10^6 bytes)."""
+def peak_memory() -> Memory:
+    """What this process and its GPU have used at most so far."""
     import torch
 
-    # Linux counts in KiB, macOS in bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    found = {"peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6}
-    if torch.cuda.is_available():
-        found["peak_gpu_mb"] = torch.cuda.max_memory_allocated() / 1e6
-    return found
+    unit = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB, macOS in bytes
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    return Memory(resident, torch.cuda.max_memory_allocated() / 1e6 if torch.cuda.is_available() else None)
 
 
 class MachineLoad:

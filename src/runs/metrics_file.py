@@ -72,21 +72,6 @@ def format_file(rows: Sequence[Row], columns: Sequence[str]) -> bytes:
     return header.getvalue().encode("utf-8") + b"".join(format_row(row, columns) for row in rows)
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Writes a file so that at every moment, a power cut included, the old content or the new one is there."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(fresh, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(fresh, path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
 def _row(columns: list[str], fields: list[str]) -> Row:
     return {name: _number(field) for name, field in zip(columns, fields, strict=True) if field}
 

@@ -4,33 +4,36 @@
 ``config.yaml``        the resolved config; everything is rebuilt from it
 ``metrics.csv``        every logged value by step, the truth that wandb mirrors
 ``checkpoints/``       ``best.ckpt`` (weights) and ``last.ckpt`` (everything needed to go on)
-``sequences/``         ``val.npz`` and ``test.npz``: one entry per sequence (row, loss, count, prediction, target)
-``result.json``        status, metrics, parameters, timing, versions (:data:`SCHEMA`), always whole
+``sequences/``         ``val.npz`` and ``test.npz``: one entry per sequence (row, loss, count, further sums, prediction,
+                       target)
+``result.json``        status, metrics, parameters, timing, versions (:class:`RunResult`), always whole
 ===================== =====================================================================================
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import numpy as np
 from omegaconf import OmegaConf
 
 from src.config.errors import UserError
 from src.files import write_atomically
+from src.runs.result import RunResult, Status, read_result
+from src.runs.typed_json import replaced, write_json
 
-SCHEMA = 1
 HEARTBEAT = 20.0  # seconds between two signs of life
 STALE = 90.0  # seconds after which a run without a sign of life is taken for dead
-
-Status = Literal["running", "finished", "diverged", "failed", "interrupted"]
+DIGESTED = ("config.yaml", "metrics.csv", "checkpoints/*.ckpt", "sequences/*.npz")  # what never changes after the end
 
 
 class Busy(UserError):
@@ -40,32 +43,52 @@ class Busy(UserError):
 class RunRecord:
     """The directory of a run being written.
 
-    >>> # record = RunRecord(Path("runs/mine"))
-    >>> # record.begin({"seed": 0}); record.note(metrics={"test/acc": 0.9}); record.end("finished")
+    >>> import tempfile
+    >>> record = RunRecord(Path(tempfile.mkdtemp()))
+    >>> record.begin({"seed": 0}, seed=0)
+    >>> record.note(metrics={"test/acc": 0.9})
+    >>> record.end("finished")
+    >>> record.result.metrics
+    {'test/acc': 0.9}
 
     Args:
-        directory: the run's directory; made if it is not there.
+        directory: the run's directory; made when the run begins.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.content: dict[str, Any] = {}
+        self._result: RunResult | None = None
         self._guard = threading.RLock()
         self._over = threading.Event()
         self._lock_file: IO[str] | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether :meth:`begin` has taken the directory."""
+        return self._result is not None
+
+    @property
+    def result(self) -> RunResult:
+        """What stands in ``result.json``; a run that has not begun has none."""
+        assert self._result is not None, "the run has not begun"
+        return self._result
 
     @property
     def checkpoints(self) -> Path:
         """The folder of ``best.ckpt`` and ``last.ckpt``."""
         return self.directory / "checkpoints"
 
-    def begin(self, config: Mapping[str, Any], *, once: bool = False, **facts: Any) -> None:
+    def begin(
+        self, config: Mapping[str, Any], *, seed: int, id: str | None = None, once: bool = False, **facts: Any
+    ) -> None:
         """Take the directory, write the config and ``result.json`` with status ``running``, and show signs of life.
 
         Args:
             config: the run's, as plain dicts.
+            seed: of the run.
+            id: of a run that has none yet; None: the directory's name.
             once: refuse a run that has come to its end before.
-            facts: for ``result.json``.
+            facts: further fields of :class:`RunResult`.
 
         Raises:
             Busy: when another process is at work in the directory, or has just finished there.
@@ -78,15 +101,13 @@ class RunRecord:
             self._lock_file.close()
             raise Busy(f"Another process is at work in {self.directory}: let it finish or stop it first.") from None
         # What an earlier attempt in this directory wrote stays, but for how it ended.
-        earlier = read_record(self.directory) or {}
-        if once and earlier.get("status") in ("finished", "diverged"):
+        earlier = read_record(self.directory) or RunResult(id or self.directory.name, seed, started=time.time())
+        if once and earlier.ended_for_good:
             self._lock_file.close()
             raise Busy(f"Another process has just finished the run in {self.directory}: there is nothing left to do.")
         self.write_config(config)
-        earlier.pop("error", None)
-        self.content = {**earlier, "schema": SCHEMA, "status": "running", **facts}
-        self.content.setdefault("started", time.time())
-        self.content["attempts"] = earlier.get("attempts", 0) + 1
+        attempt: dict[str, Any] = {"status": "running", "error": None, "attempts": earlier.attempts + 1}
+        self._result = replaced(earlier, **attempt, seed=seed, **facts)
         self.write()
         threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
 
@@ -96,18 +117,23 @@ class RunRecord:
         write_atomically(self.directory / "config.yaml", lambda out: out.write(text.encode()))
 
     def note(self, **facts: Any) -> None:
-        """Put facts into the record; dicts are merged with what is there."""
+        """Put facts into the record, by the fields of :class:`RunResult`; dicts are merged with what is there."""
         with self._guard:
-            for key, value in facts.items():
-                here = self.content.get(key)
-                self.content[key] = {**here, **value} if isinstance(here, dict) and isinstance(value, dict) else value
+            for name, value in facts.items():
+                if isinstance(here := getattr(self.result, name), dict):
+                    facts[name] = {**here, **value}
+            self._result = replaced(self.result, **facts)
             self.write()
 
     def end(self, status: Status, error: str | None = None) -> None:
-        """Write the final status and leave the directory to others."""
+        """Write the final status, and the digests of a finished run's files, and leave the directory to others."""
         self._over.set()
+        digests = {}
+        if status == "finished":
+            files = sorted(path for pattern in DIGESTED for path in self.directory.glob(pattern))
+            digests = {str(path.relative_to(self.directory)): _sha256(path) for path in files}
         with self._guard:
-            self.content |= {"status": status, "ended": time.time()} | ({"error": error} if error else {})
+            self._result = replaced(self.result, status=status, ended=time.time(), error=error, digests=digests)
             self.write()
         if self._lock_file is not None:
             self._lock_file.close()
@@ -116,9 +142,8 @@ class RunRecord:
     def write(self) -> None:
         """Write ``result.json``, whole or not at all."""
         with self._guard:
-            self.content["heartbeat"] = time.time()
-            text = json.dumps(_finite(self.content), indent=1, allow_nan=False)
-            write_atomically(self.directory / "result.json", lambda out: out.write(text.encode()))
+            self.result.heartbeat = time.time()
+            write_json(self.directory / "result.json", self.result)
 
     def write_sequences(self, split: str, columns: Mapping[str, np.ndarray]) -> None:
         """Write one entry per sequence of a split to ``sequences/<split>.npz``."""
@@ -144,8 +169,20 @@ def point_latest(runs_dir: Path, directory: Path) -> None:
     os.replace(beside, link)
 
 
-def read_record(directory: Path) -> dict[str, Any] | None:
-    """The content of a run's ``result.json``; a run whose process died says ``interrupted``. None where there is none.
+def read_record(directory: Path) -> RunResult | None:
+    """A run's ``result.json``; a run whose process died says ``interrupted``. None where there is none.
+
+    Raises:
+        UserError: when the file is damaged, or of a schema that this version does not know.
+    """
+    result = read_result(directory / "result.json")
+    if result is not None and result.status == "running" and not _alive(directory, result.heartbeat):
+        result.status = "interrupted"
+    return result
+
+
+def read_record_dict(directory: Path) -> dict[str, Any] | None:
+    """The record in the form of schema 1, for the rooms that do not read :class:`RunResult` yet. To be removed.
 
     Raises:
         UserError: when the file is not JSON or of a schema that this version does not know.
@@ -157,60 +194,51 @@ def read_record(directory: Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}): it must be the result.json of a run.") from error
-    if not isinstance(content, dict) or not isinstance(content.get("schema"), int) or content["schema"] > SCHEMA:
-        raise UserError(f"{path} is not a run's result.json of schema {SCHEMA} or older.")
-    if "part" in content:  # schema 1
+    if not isinstance(content, dict) or not isinstance(content.get("schema"), int) or content["schema"] > 2:
+        raise UserError(f"{path} is not a run's result.json of schema 2 or older.")
+    if "part" in content:
         content["study_job"] = content.pop("part")
-    if content.get("status") == "running" and (
-        time.time() - content.get("heartbeat", 0) > STALE or not _held(directory)
-    ):
+    content = {key: value for key, value in content.items() if value not in (None, {}, [])}
+    if isinstance(data := content.get("data"), dict) and isinstance(data.get("notes"), dict):
+        content["data"] = {**data, **data["notes"], "notes": None, "name": None, "split_seed": None}
+    for key, value in content.items():
+        if isinstance(value, dict):
+            content[key] = {name: inner for name, inner in value.items() if inner is not None}
+    if content.get("status") == "running" and not _alive(directory, content.get("heartbeat")):
         content["status"] = "interrupted"
     return content
 
 
-def find_runs(runs_dir: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+def find_runs(runs_dir: Path) -> Iterator[tuple[Path, RunResult]]:
     """Every readable run below a directory, with its record; the newest first."""
-    found = []
+    runs = []
     for path in runs_dir.rglob("result.json"):
         if path.parent.is_symlink():  # runs/latest
             continue
-        try:
-            content = read_record(path.parent)
-        except UserError:
-            continue
-        if content is not None:
-            found.append((path.parent, content))
-    yield from sorted(found, key=lambda pair: -pair[1].get("started", 0.0))
+        with suppress(UserError):
+            if (result := read_record(path.parent)) is not None:
+                runs.append((path.parent, result))
+    yield from sorted(runs, key=lambda run: -(run[1].started or 0.0))
 
 
 def read_sequences(directory: Path, split: str) -> dict[str, np.ndarray]:
     """The arrays of ``sequences/<split>.npz`` (see :class:`RunRecord`)."""
-    with np.load(directory / "sequences" / f"{split}.npz", allow_pickle=False) as found:
-        return dict(found)
+    with np.load(directory / "sequences" / f"{split}.npz", allow_pickle=False) as arrays:
+        return dict(arrays)
 
 
-def _held(directory: Path) -> bool:
-    """Whether a living process of this machine holds the directory; True where that cannot be told."""
+def _alive(directory: Path, heartbeat: float | None) -> bool:
+    """Whether a run that says it is running has shown signs of life, and no process of this machine knows better."""
+    if time.time() - (heartbeat or 0.0) > STALE:
+        return False
     try:
         with open(directory / ".lock") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return True
-    except OSError:
+    except OSError:  # held by its process, or a file system on which that cannot be told
         return True
     return False
 
 
-def _finite(value: Any) -> Any:
-    """JSON has no infinity: a number that is not finite is written as its name."""
-    if isinstance(value, float) and not np.isfinite(value):
-        return str(value)
-    if isinstance(value, dict):
-        return {str(k): _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    if isinstance(value, np.generic):
-        return _finite(value.item())
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    return value
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

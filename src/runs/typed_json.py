@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,6 +50,16 @@ def from_plain(kind: type[T], content: Any, path: Path) -> T:
         first = error.errors()[0]
         key = ".".join(str(place) for place in first["loc"])
         raise UserError(f"{path} is damaged: {key or 'its content'}: {first['msg']}.") from None
+
+
+def replaced(record: T, **changes: Any) -> T:
+    """A copy of a dataclass with some fields changed, each held against its annotation; plain dicts become dataclasses.
+
+    Raises:
+        TypeError: there is no such field.
+        pydantic.ValidationError: a value is not what its field holds.
+    """
+    return _adapter(type(record)).validate_python(vars(replace(record, **changes)))  # type: ignore[type-var]
 
 
 def write_json(path: Path, record: Any) -> None:

@@ -8,11 +8,11 @@ import time
 from statistics import fmean
 from typing import Any
 
+from src.runs.record import read_record
 from src.runs.study_record import Because, Candidate, Choice, Extension, Settings, Side, TuningRecord
 from src.studies.jobs import Job, Jobs
 from src.studies.plan import Condition, combinations, first_values
 from src.studies.ranges import edge, extended_list, extended_range, further_draws
-from src.studies.records import read_record
 from src.studies.state import StudyState
 
 log = logging.getLogger(__name__)

@@ -17,9 +17,9 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from src.config.errors import UserError
+from src.runs.record import read_record
 from src.runs.result import ENDED, RunResult
 from src.runs.study_record import read_study
-from src.studies.records import read_record
 from src.studies.remarks import remarks
 from src.studies.state import JobStatus, current_jobs
 from src.tasks.metrics import Direction

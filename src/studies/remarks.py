@@ -8,9 +8,9 @@ from pathlib import Path
 
 from src.config.errors import UserError
 from src.runs.identity import RESULTS_VERSION
+from src.runs.record import read_record
 from src.runs.result import RunResult
 from src.runs.study_record import read_study
-from src.studies.records import read_record
 from src.studies.state import current_jobs
 from src.training.wandb_folders import sync_command
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from omegaconf import OmegaConf
 
 from src.config.errors import UserError
+from src.runs.record import read_record
 from src.runs.result import ENDED
 from src.runs.study_record import Settings
 from src.studies.condition import ConditionTuning
 from src.studies.jobs import Job, Jobs
 from src.studies.plan import Condition, Plan
-from src.studies.records import read_record
 from src.studies.state import StudyState, status_of
 
 log = logging.getLogger(__name__)

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from src.config.errors import UserError
+from src.runs.record import read_record
 from src.runs.result import Status
 from src.runs.study_record import Change, LeftOut, PlannedJob, PlannedJobs, StudyRecord, read_planned, read_study
 from src.runs.typed_json import write_json
 from src.studies.jobs import Job
 from src.studies.plan import Plan
-from src.studies.records import read_record
 
 JobStatus = Status | Literal["planned"]
 

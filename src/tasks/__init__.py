@@ -2,16 +2,14 @@
 
 from src.config.names import lazily
 
-__getattr__ = lazily(
-    __name__,
-    {
-        "Forecasting": "forecasting",
-        "LanguageModel": "language_model",
-        "PerStepClassification": "per_step",
-        "PolyphonicMusic": "music",
-        "SequenceClassification": "classification",
-        "SequenceRegression": "regression",
-        "Waveform": "waveform",
-        "for_data": "auto",
-    },
-)
+PUBLIC = {
+    "Forecasting": "forecasting",
+    "LanguageModel": "language_model",
+    "PerStepClassification": "per_step",
+    "PolyphonicMusic": "music",
+    "SequenceClassification": "classification",
+    "SequenceRegression": "regression",
+    "Waveform": "waveform",
+    "for_data": "auto",
+}
+__getattr__ = lazily(__name__, PUBLIC)

@@ -1,11 +1,10 @@
-"""What all tasks share: encoder, network and head, the loss by sequence, metrics by one set of names."""
+"""What all tasks share: encoder, network and head, the training loop's hooks, and the metrics of each split."""
 
 from __future__ import annotations
 
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytorch_lightning as pl
@@ -17,8 +16,9 @@ from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Description
 from src.recurrent import StackedRNN, count_parameters
-from src.tasks.budget import Budget
 from src.tasks.encoder import Encoder
+from src.tasks.losses import Losses, PooledSums
+from src.tasks.metrics import LOSS, Metric
 from src.tasks.sequences import SequenceTable
 from src.tasks.tbptt_state import TBPTTState
 
@@ -26,38 +26,19 @@ SPLITS = ("train", "val", "test")
 State = Any  # a tensor or nested tuples of tensors; the network knows
 
 
-@dataclass(frozen=True)
-class Losses:
-    """What a task says of a batch.
-
-    Args:
-        loss: (batch,) summed over each sequence's steps, in nats (or squared units), padding never counted.
-        count: (batch,) how many predictions the sum is over.
-        prediction: one number (or a row of numbers) per sequence where the task has one, else None.
-        target: what the prediction is compared with.
-        sums: (batch,) further sums over each sequence's steps, by the names in the task's :attr:`Task.counted`.
-    """
-
-    loss: Tensor
-    count: Tensor
-    prediction: Tensor | None = None
-    target: Tensor | None = None
-    sums: dict[str, Tensor] = field(default_factory=dict)
-
-
 class Task(pl.LightningModule):
     """Encoder -> recurrent network -> head, with the loss of one kind of task.
 
-    A subclass sets ``self.head`` in ``__init__`` and implements :meth:`losses`; it may add metrics in
-    :meth:`make_metrics` and :meth:`update_metrics`. ``split/loss`` is always there: the mean over predictions (pooled:
-    sum of all losses over number of all predictions), also under the task's own name, :attr:`loss_name`. A figure that
-    is a ratio of sums (accuracy over steps, ...) needs no metric: name its sums in :attr:`counted`, give them in
-    :meth:`losses` and divide them in :meth:`summary`; they are pooled like the loss and kept for every sequence.
+    A subclass sets ``self.head`` in ``__init__``, implements :meth:`losses` and declares its metrics. ``split/loss``,
+    the mean over all predictions of a split, is always there, and again under the task's own name for it, which is the
+    first metric that it declares. A metric that is a plain ratio of sums over sequences only needs to be declared, and
+    its sums to be given by :meth:`losses`; they are kept for every sequence too. Any other is made from the sums in
+    :meth:`summary`, or by torchmetrics that :meth:`make_metrics` gives.
 
     Args:
         description: the data set's description.
         network: from the number of input features to a recurrent network (``model`` in the config); see
-            docs/contract in the README for what a network must do.
+            docs/contract.md for what a network must do.
         optimizer: from parameters to an optimizer.
         scheduler: from an optimizer to a learning-rate scheduler, or None.
         embedding_size: features of a token's embedding.
@@ -65,12 +46,17 @@ class Task(pl.LightningModule):
         monitor: the metric by which the best epoch is chosen, e.g. ``val/nll``.
         mode: ``min`` or ``max``.
 
+    Attributes:
+        metrics_declared: what the task logs of each split beside ``loss``; where the data decide, it is narrowed in
+            ``__init__``.
+        tables: by split, one line for each sequence of the last validation or test.
+
     Raises:
         UserError: when the network looks ahead and the data forbid it, or the data are not of the task's kind.
     """
 
-    loss_name = "loss"
-    counted: tuple[str, ...] = ()
+    metrics_declared: tuple[Metric, ...] = ()
+    head: Any
 
     def __init__(
         self,
@@ -95,27 +81,34 @@ class Task(pl.LightningModule):
         self.metrics = nn.ModuleDict()
         for split in SPLITS:
             self.metrics[split + "_"] = nn.ModuleDict(self.make_metrics())
-        self.sums = {split: PooledLoss(self.counted) for split in SPLITS}
+        self.sums = {split: PooledSums(self.metrics_declared) for split in SPLITS}
         self.tables: dict[str, SequenceTable] = {}
-        self.carries = {training: TBPTTState() for training in (True, False)}
+        self.tbptt_states = {training: TBPTTState() for training in (True, False)}
         self._clipped: list[Tensor] = []  # one bool for each update of the epoch, where gradients are clipped
-        self.budget: Budget | None = None  # the one by which the network's width was solved
+        self.budget: Any = None  # of src/tasks/budget.py, where the network's width was solved by one
 
     # ------------------------------------------------------------------------------------------- for subclasses
+
+    @property
+    def declared(self) -> dict[str, Metric]:
+        """What is logged of each split, by name: ``loss``, the task's own name for it, its other metrics."""
+        return {metric.name: metric for metric in (LOSS, *self.metrics_declared)}
+
+    @property
+    def loss_name(self) -> str:
+        """The task's own name for its loss."""
+        return (*self.metrics_declared, LOSS)[0].name
 
     def losses(self, batch: Batch) -> Losses:
         """The loss of every sequence of a batch."""
         raise NotImplementedError
 
     def make_metrics(self) -> dict[str, nn.Module]:
-        """Torchmetrics by name, made once for each split; updated in :meth:`update_metrics`."""
+        """Torchmetrics by name, made once for each split; they are fed each sequence's prediction and target."""
         return {}
 
-    def update_metrics(self, metrics: nn.ModuleDict, batch: Batch, losses: Losses) -> None:
-        """Feed the metrics of one split."""
-
-    def summary(self, sums: PooledLoss) -> dict[str, float]:
-        """Figures of a split made from its pooled loss, by name (bits per character, perplexity, ...)."""
+    def summary(self, sums: PooledSums) -> dict[str, float]:
+        """Metrics of a split made from its sums otherwise than as a plain ratio, by name (perplexity, ...)."""
         return {}
 
     def reduce(self, losses: Losses) -> Tensor:
@@ -127,13 +120,18 @@ class Task(pl.LightningModule):
 
         Rows that go on from the last batch start from its state, unless one is given.
         """
-        carry = self.carries[self.training] if batch.starts is not None and state is None else None
-        if carry is not None:
-            state = carry.before(batch, self.network)
+        tbptt = self.tbptt_states[self.training] if batch.starts is not None and state is None else None
+        if tbptt is not None:
+            state = tbptt.before(batch, self.network)
         output, state = self.network(self.encoder(batch.x), state, lengths=batch.lengths)
-        if carry is not None:
-            carry.after(batch, state)
+        if tbptt is not None:
+            tbptt.after(batch, state)
         return output, state
+
+    def forward(self, batch: Batch) -> Any:
+        """What the head says at every step, (batch, time, ...)."""
+        output, _ = self.run(batch)
+        return self.head(self.dropout(output))
 
     # -------------------------------------------------------------------------------------------- for Lightning
 
@@ -167,17 +165,19 @@ class Task(pl.LightningModule):
 
     def _note(self, split: str, batch: Batch, losses: Losses) -> None:
         self.sums[split].add(losses)
-        self.update_metrics(self.metrics[split + "_"], batch, losses)  # type: ignore[arg-type]
+        for metric in self.metrics[split + "_"].values():  # type: ignore[operator]
+            metric.update(losses.prediction, losses.target)
         if split != "train":
             self.tables.setdefault(split, SequenceTable()).add(batch.rows, losses)
 
     def _log_split(self, split: str) -> None:
         sums = self.sums[split]
         sums.gather()
-        if not sums.count:
+        if not sums.totals["count"]:
             return
-        values = {f"{split}/loss": sums.mean, f"{split}/{self.loss_name}": sums.mean}
-        values |= {f"{split}/{name}": value for name, value in self.summary(sums).items()}
+        plain = {m.name: sums.ratio(m) for m in self.declared.values() if m.factor == 1}
+        figures = {name: value for name, value in plain.items() if value is not None} | self.summary(sums)
+        values = {f"{split}/{name}": value for name, value in figures.items()}
         for name, metric in self.metrics[split + "_"].items():  # type: ignore[operator]
             values[f"{split}/{name}"] = float(metric.compute())
             metric.reset()
@@ -242,52 +242,6 @@ class Task(pl.LightningModule):
         if isinstance(scheduler, ReduceLROnPlateau):
             config["frequency"] = sys.maxsize  # never by Lightning: see on_train_epoch_end
         return {"optimizer": optimizer, "lr_scheduler": config}
-
-
-class PooledLoss:
-    """Sum of losses over number of predictions, in float64, over batches and processes.
-
-    Args:
-        counted: the names of further sums that every batch brings.
-    """
-
-    def __init__(self, counted: tuple[str, ...] = ()) -> None:
-        self.counted = counted
-        self.reset()
-
-    def reset(self) -> None:
-        """Start again at nothing."""
-        self._parts: list[Tensor] = []
-        self.loss, self.count = 0.0, 0.0
-        self.further = dict.fromkeys(self.counted, 0.0)
-
-    def add(self, losses: Losses) -> None:
-        """Count a batch (kept on its device until it is asked for, so that a GPU need not wait)."""
-        columns = [losses.loss, losses.count, *(losses.sums[name] for name in self.counted)]
-        self._parts.append(torch.stack([column.detach().double().sum() for column in columns]))
-
-    def gather(self) -> None:
-        """Add up what was counted, over all processes."""
-        totals = torch.tensor([self.loss, self.count, *self.further.values()], dtype=torch.float64)
-        if self._parts:
-            totals += torch.stack(self._parts).sum(0).cpu()
-        self._parts = []
-        from torch import distributed
-
-        if distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1:
-            totals = totals.to("cuda" if distributed.get_backend() == "nccl" else "cpu")
-            distributed.all_reduce(totals)
-        self.loss, self.count, *further = totals.tolist()
-        self.further = dict(zip(self.counted, further, strict=True))
-
-    @property
-    def mean(self) -> float:
-        """Loss per prediction."""
-        return self.loss / self.count
-
-    def share(self, name: str) -> float:
-        """One of the further sums per prediction, e.g. accuracy from the number of predictions that were right."""
-        return self.further[name] / self.count
 
 
 class LooksAhead(UserError):

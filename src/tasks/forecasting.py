@@ -12,15 +12,15 @@ from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Horizon
 from src.recurrent import last_valid
-from src.tasks.base import Losses, PooledLoss, State, Task
+from src.tasks.base import Task
+from src.tasks.losses import Losses
+from src.tasks.metrics import ERRORS, Metric
 
 STRATEGIES = ("direct", "recursive")
 
 
 class Forecasting(Task):
     """Squared error of forecasts: ``mse``, ``mae``, ``mse_unit``, ``mae_unit`` and ``mase``.
-
-    >>> # python -m src.train data=ett_h1 task.strategy=recursive
 
     All are means over windows, rows ahead and targets. ``mse`` and ``mae`` are on standardised values; those called
     ``unit`` in the targets' own units; ``mase`` divides each target's absolute error by that of the one-step naive
@@ -44,8 +44,7 @@ class Forecasting(Task):
         UserError: when the data have no horizon, or the strategy does not fit data or network.
     """
 
-    loss_name = "mse"
-    counted = ("absolute", "squared_unit", "absolute_unit", "scaled")
+    metrics_declared: tuple[Metric, ...] = (*ERRORS, Metric("mase", "min", numerator="scaled", denominator="count"))
     scale: Tensor
     mase_weight: Tensor
     columns: Tensor
@@ -68,6 +67,8 @@ class Forecasting(Task):
             )
         if relative and not output.columns:
             raise UserError("task.relative=true needs the targets among what is read; take task.relative=false.")
+        if not any(error > 0 for error in output.naive_error or ()):
+            self.metrics_declared = self.metrics_declared[:-1]
         super().__init__(**keywords | {"description": replace(description, causal=strategy == "recursive")})
         self.strategy, self.relative, self.horizon, self.targets = strategy, relative, output.steps, output.size
         rows = output.steps if strategy == "direct" else 1
@@ -108,60 +109,40 @@ class Forecasting(Task):
         if self.strategy == "recursive":
             return self._recursively(x, steps_ahead)
         if steps_ahead > self.horizon:
-            self._refuse_feeding_back(steps_ahead)
-        level = self._level(x)
-        output, state = self.network(self._shifted(x, level))
-        block = self._block(output, level)
-        blocks, made = [block], self.horizon
-        while made < steps_ahead:
-            output, state = self.network(self._shifted(block, level), state)
+            more = f"{steps_ahead} rows are more than the {self.horizon} of data.horizon, and this forecast cannot be"
+            if not self.closed:
+                raise UserError(f"{more} fed back: other columns are read than are forecast.")
+            if getattr(self.network, "num_directions", 1) > 1:
+                raise UserError(f"{more} fed back: a bidirectional network has no state that could be carried on.")
+        level = torch.zeros_like(x[:, -1:])  # what forecasts are relative to; 0 for columns that are not forecast
+        if self.relative:
+            level[..., self.columns] = x[:, -1:, self.columns]
+        blocks: list[Tensor] = []
+        block, state = x, None
+        while len(blocks) * self.horizon < steps_ahead:
+            output, state = self.network(block - level, state)
             block = self._block(output, level)
             blocks.append(block)
-            made += self.horizon
         return torch.cat(blocks, 1)[:, :steps_ahead]
 
     def _recursively(self, x: Tensor, steps_ahead: int) -> Tensor:
         output, state = self.network(x)
-        row = self._next_rows(x[:, -1:], output[:, -1:])
-        rows = [row]
+        rows = [self._next_rows(x[:, -1:], output[:, -1:])]
         for _ in range(steps_ahead - 1):
-            row, state = self._step(row, state)
-            rows.append(row)
+            output, state = self.network(rows[-1], state)
+            rows.append(self._next_rows(rows[-1], output))
         return torch.cat(rows, 1)
-
-    def _step(self, row: Tensor, state: State) -> tuple[Tensor, State]:
-        output, state = self.network(row, state)
-        return self._next_rows(row, output), state
 
     def _next_rows(self, x: Tensor, output: Tensor) -> Tensor:
         """The row after each step: (batch, time, features) from what was read and the network's output there."""
         change = self.head(self.dropout(output))
         return x + change if self.relative else change
 
-    def _level(self, x: Tensor) -> Tensor:
-        """What direct forecasts are relative to: (batch, 1, features), 0 for columns that are not forecast."""
-        level = torch.zeros_like(x[:, -1:])
-        if self.relative:
-            level[..., self.columns] = x[:, -1:, self.columns]
-        return level
-
-    def _shifted(self, x: Tensor, level: Tensor) -> Tensor:
-        return x - level
-
     def _block(self, output: Tensor, level: Tensor) -> Tensor:
         lengths = torch.full((len(output),), output.shape[1])
         last = last_valid(output, lengths, getattr(self.network, "num_directions", 1))
         rows = self.head(self.dropout(last)).view(len(output), self.horizon, self.targets)
         return rows + level[..., self.columns]
-
-    def _refuse_feeding_back(self, steps_ahead: int) -> None:
-        words = (
-            f"{steps_ahead} rows are more than the {self.horizon} of data.horizon, and this forecast cannot be fed back"
-        )
-        if not self.closed:
-            raise UserError(f"{words}: other columns are read than are forecast.")
-        if getattr(self.network, "num_directions", 1) > 1:
-            raise UserError(f"{words}: a bidirectional network has no state that could be carried on.")
 
     # ------------------------------------------------------------------------------------------------------- losses
 
@@ -184,12 +165,3 @@ class Forecasting(Task):
         }
         loss = squared.sum(1)
         return Losses(loss, torch.full_like(loss, off.shape[1] * off.shape[2]), sums=sums)
-
-    def summary(self, sums: PooledLoss) -> dict[str, float]:
-        """The figures beside ``mse``."""
-        found = {
-            "mae": sums.share("absolute"),
-            "mse_unit": sums.share("squared_unit"),
-            "mae_unit": sums.share("absolute_unit"),
-        }
-        return found | ({"mase": sums.share("scaled")} if bool(self.mase_weight.any()) else {})

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Classes, Tokens
-from src.tasks.base import Losses, PooledLoss, Task
+from src.tasks.base import Task
+from src.tasks.losses import Losses, PooledSums
+from src.tasks.metrics import NLL, Metric
 
 
 class LanguageModel(Task):
@@ -20,13 +22,15 @@ class LanguageModel(Task):
     ``nll`` is the mean over all tokens of a split but the first of each document; ``bpc`` = nll / ln 2 (bits per
     character), ``perplexity`` = exp(nll). Long texts are read in chunks with the state carried on (``data.chunk``).
 
-    >>> # python -m src.train data=shakespeare model.hidden_size=512
-
     Args:
         keywords: see :class:`~src.tasks.base.Task`.
     """
 
-    loss_name = "nll"
+    metrics_declared: tuple[Metric, ...] = (
+        NLL,
+        Metric("perplexity", "min"),
+        Metric("bpc", "min", "bits per character", "loss", "count", 1 / math.log(2)),
+    )
 
     def __init__(self, **keywords: Any) -> None:
         description = keywords["description"]
@@ -34,13 +38,10 @@ class LanguageModel(Task):
         if not (isinstance(description.input, Tokens) and isinstance(output, Classes) and description.per_step):
             raise UserError("task=language_model needs tokens with a next token at every step; this data set has none.")
         self.characters = description.input.unit == "character"
+        if not self.characters:
+            self.metrics_declared = self.metrics_declared[:2]
         super().__init__(**keywords)
         self.head = nn.Linear(self.network.output_size, output.size)
-
-    def forward(self, batch: Batch) -> Tensor:
-        """Logits of the next token, (batch, time, vocabulary)."""
-        output, _ = self.run(batch)
-        return self.head(self.dropout(output))
 
     def losses(self, batch: Batch) -> Losses:
         """Cross-entropy summed over each row's steps."""
@@ -53,7 +54,7 @@ class LanguageModel(Task):
         """The mean over the batch's tokens."""
         return super().reduce(losses).float()
 
-    def summary(self, sums: PooledLoss) -> dict[str, float]:
+    def summary(self, sums: PooledSums) -> dict[str, float]:
         """Perplexity, infinite where a float64 cannot hold it, and bits per character."""
         figures = {"perplexity": math.exp(sums.mean) if sums.mean < 700 else math.inf}
         return figures | ({"bpc": sums.mean / math.log(2)} if self.characters else {})

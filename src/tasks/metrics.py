@@ -31,3 +31,28 @@ class Metric:
     numerator: str | None = None
     denominator: str | None = None
     factor: float = 1.0
+
+
+LOSS = Metric("loss", "min", numerator="loss", denominator="count")  # of every task, beside its own name for it
+NLL = Metric("nll", "min", "nats", "loss", "count")
+ACC = Metric("acc", "max", numerator="right", denominator="count")
+ERRORS = (  # of real values; the last two in the unit of the data, where that is another
+    Metric("mse", "min", numerator="loss", denominator="count"),
+    Metric("mae", "min", numerator="absolute", denominator="count"),
+    Metric("mse_unit", "min", numerator="squared_unit", denominator="count"),
+    Metric("mae_unit", "min", numerator="absolute_unit", denominator="count"),
+)
+NEUTRAL = ("clipped",)  # logged beside the metrics, and neither good nor bad
+
+
+def declared_by_shipped_tasks() -> dict[str, Metric]:
+    """What the shipped tasks declare, by name: for records that do not carry the declarations of their own task.
+
+    Where the data decide which metrics there are, or by which factor, the general case stands here.
+    """
+    import src.tasks as shipped
+
+    declared = {LOSS.name: LOSS}
+    for name in shipped.PUBLIC:
+        declared |= {metric.name: metric for metric in getattr(getattr(shipped, name), "metrics_declared", ())}
+    return declared

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Bits
-from src.tasks.base import Losses, PooledLoss, Task
+from src.tasks.base import Task
+from src.tasks.losses import Losses, PooledSums
+from src.tasks.metrics import NLL, Metric
 
 REDUCTIONS = ("per_step", "per_sequence")
 
@@ -23,16 +25,13 @@ class PolyphonicMusic(Task):
     pieces (Chung et al. 2014). Frame accuracy is TP / (TP + FP + FN), each counted over all keys and steps, a key
     being predicted where its probability is above one half (Bay et al. 2009; Boulanger-Lewandowski et al. 2012).
 
-    >>> # python -m src.train data=nottingham task.reduction=per_sequence
-
     Args:
         reduction: of the training loss: ``per_step``, the mean over all steps of a batch, in which long pieces weigh
             more, or ``per_sequence``, the mean over a batch's pieces of each piece's mean. Metrics do not depend on it.
         keywords: see :class:`~src.tasks.base.Task`.
     """
 
-    loss_name = "nll"
-    counted = ("hits", "sounding")
+    metrics_declared: tuple[Metric, ...] = (NLL, Metric("frame_acc", "max", numerator="hits", denominator="sounding"))
 
     def __init__(self, *, reduction: str = "per_step", **keywords: Any) -> None:
         output = keywords["description"].output
@@ -43,11 +42,6 @@ class PolyphonicMusic(Task):
         super().__init__(**keywords)
         self.reduction = reduction
         self.head = nn.Linear(self.network.output_size, output.size)
-
-    def forward(self, batch: Batch) -> Tensor:
-        """Logits of the next frame's keys, (batch, time, keys)."""
-        output, _ = self.run(batch)
-        return self.head(self.dropout(output))
 
     def losses(self, batch: Batch) -> Losses:
         """Cross-entropy per piece, with what frame accuracy is made of."""
@@ -69,7 +63,6 @@ class PolyphonicMusic(Task):
             return (losses.loss / losses.count).mean()
         return super().reduce(losses)
 
-    def summary(self, sums: PooledLoss) -> dict[str, float]:
-        """Frame accuracy, pooled over steps; 1 where nothing sounds and nothing is said to."""
-        sounding = sums.further["sounding"]
-        return {"frame_acc": sums.further["hits"] / sounding if sounding else 1.0}
+    def summary(self, sums: PooledSums) -> dict[str, float]:
+        """Frame accuracy where nothing sounds and nothing is said to: 1."""
+        return {} if sums.totals["sounding"] else {"frame_acc": 1.0}

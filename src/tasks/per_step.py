@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Classes
-from src.tasks.base import Losses, PooledLoss, Task
+from src.tasks.base import Task
+from src.tasks.losses import Losses
+from src.tasks.metrics import ACC, NLL, Metric
 
 
 class PerStepClassification(Task):
     """Cross-entropy of one class per step: ``nll`` (nats per step) and ``acc``, both over all steps that exist.
-
-    >>> # python -m src.train data=copy_memory data.length=10
 
     A step with a negative target has no label and is not counted.
 
@@ -24,8 +24,7 @@ class PerStepClassification(Task):
         keywords: see :class:`~src.tasks.base.Task`.
     """
 
-    loss_name = "nll"
-    counted = ("right",)
+    metrics_declared: tuple[Metric, ...] = (NLL, ACC)
 
     def __init__(self, **keywords: Any) -> None:
         output = keywords["description"].output
@@ -34,11 +33,6 @@ class PerStepClassification(Task):
         super().__init__(**keywords)
         self.head = nn.Linear(self.network.output_size, output.size)
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Logits, (batch, time, classes)."""
-        output, _ = self.run(batch)
-        return self.head(self.dropout(output))
-
     def losses(self, batch: Batch) -> Losses:
         """Cross-entropy per sequence, with the number of steps that were right."""
         logits, y = self(batch), batch.y.long()
@@ -46,7 +40,3 @@ class PerStepClassification(Task):
         per_step = F.cross_entropy(logits.transpose(1, 2), y.where(mask, 0), reduction="none").double()
         right = (logits.argmax(-1) == y) & mask
         return Losses((per_step * mask).sum(1), mask.sum(1), sums={"right": right.sum(1)})
-
-    def summary(self, sums: PooledLoss) -> dict[str, float]:
-        """Accuracy over steps."""
-        return {"acc": sums.share("right")}

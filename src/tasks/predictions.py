@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Sequence
 from functools import singledispatch
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -53,8 +53,8 @@ def predictions(task: Task, batches: Iterable[Batch], steps: int | None = None, 
     with torch.inference_mode():
         if not isinstance(task, tuple(_BY_BATCH)):
             return _by_loss(task, (batch.to(device) for batch in batches))
-        found = [_of_batch(task, batch.to(device), steps, labelled) for batch in batches]
-    columns = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+        by_batch = [_of_batch(task, batch.to(device), steps, labelled) for batch in batches]
+    columns = {name: np.concatenate([batch[name] for batch in by_batch]) for name in by_batch[0]}
     order = np.argsort(columns["row"], kind="stable")
     return {name: column[order] for name, column in columns.items()}
 
@@ -68,36 +68,23 @@ def as_csv(columns: Columns, names: Sequence[str], following: Callable[[int, int
         following: see :class:`~src.data.module.NewData`.
     """
     rows = columns["row"].tolist()
-    table: dict[str, list[str]] = {"sequence": [names[row] for row in rows]}
+    table: dict[str, Any] = {"sequence": [names[row] for row in rows]}
     if "step" in columns:
-        table["step"] = [str(step) for step in columns["step"].tolist()]
+        table["step"] = columns["step"]
     if following is not None:
         times = {row: following(row, rows.count(row)) for row in set(rows)}
-        table["time"] = [times[row][step - 1] for row, step in zip(rows, columns["step"].tolist(), strict=True)]
-    for name, column in columns.items():
-        if name not in ("row", "step"):
-            real = column.dtype.kind == "f"
-            table[name] = [f"{cell:.9g}" if real else str(cell) for cell in column.tolist()]
-    if not any(table.get("time", [""])):
-        table.pop("time", None)
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(table)
-    writer.writerows(zip(*table.values(), strict=True))
-    return out.getvalue()
+        stamps = [times[row][step - 1] for row, step in zip(rows, columns["step"].tolist(), strict=True)]
+        table |= {"time": stamps} if any(stamps) else {}
+    table |= {name: column for name, column in columns.items() if name not in ("row", "step")}
+    return pd.DataFrame(table).to_csv(index=False, float_format="%.9g", na_rep="nan", lineterminator="\n")
 
 
 def _by_loss(task: Task, batches: Iterable[Batch]) -> Columns:
     table = SequenceTable()
     for batch in batches:
         table.add(batch.rows, task.losses(batch))
-    found = table.columns()
-    return {
-        "row": found["row"],
-        "nll": found["loss"],
-        "predictions": found["count"].astype(np.int64),
-        "nll_per_prediction": found["loss"] / found["count"],
-    }
+    row, nll, count = (table.columns()[name] for name in ("row", "loss", "count"))
+    return {"row": row, "nll": nll, "predictions": count.astype(np.int64), "nll_per_prediction": nll / count}
 
 
 @singledispatch

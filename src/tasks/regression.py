@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Horizon, Values
-from src.tasks.base import Losses, PooledLoss, Task
+from src.tasks.base import Task
 from src.tasks.classification import POOLINGS
+from src.tasks.losses import Losses
+from src.tasks.metrics import ERRORS, Metric
 
 
 class SequenceRegression(Task):
     """Squared error of the values of a sequence or of its steps: ``mse`` and ``mae``, over all values of all sequences.
-
-    >>> # python -m src.train data=adding data.length=200
 
     Where the data set has standardised its targets, ``mse_unit`` and ``mae_unit`` are the same in its own unit.
 
@@ -28,7 +28,7 @@ class SequenceRegression(Task):
         keywords: see :class:`~src.tasks.base.Task`.
     """
 
-    loss_name = "mse"
+    metrics_declared: tuple[Metric, ...] = ERRORS
 
     def __init__(self, *, pooling: str = "last", **keywords: Any) -> None:
         output = keywords["description"].output
@@ -37,7 +37,8 @@ class SequenceRegression(Task):
         if pooling not in POOLINGS:
             raise UserError(f"task.pooling={pooling} is unknown: it must be one of {', '.join(POOLINGS)}.")
         self.scale = torch.tensor(output.scale, dtype=torch.float64)
-        self.counted = ("absolute", "squared_unit", "absolute_unit") if output.scale else ("absolute",)
+        if not output.scale:
+            self.metrics_declared = ERRORS[:2]
         super().__init__(**keywords)
         self.pooling = pooling
         self.head = nn.Linear(self.network.output_size, output.size)
@@ -66,10 +67,3 @@ class SequenceRegression(Task):
         if self.description.per_step:
             return losses
         return replace(losses, prediction=said.squeeze(-1), target=y.squeeze(-1))
-
-    def summary(self, sums: PooledLoss) -> dict[str, float]:
-        """Mean absolute error; both errors in the data's own unit where that is another."""
-        out = {"mae": sums.share("absolute")}
-        if len(self.scale):
-            out |= {"mse_unit": sums.share("squared_unit"), "mae_unit": sums.share("absolute_unit")}
-        return out

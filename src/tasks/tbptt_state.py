@@ -17,9 +17,7 @@ State = Any  # a tensor or nested tuples of tensors, the batch at dimension 1; t
 class TBPTTState:
     """Each row's state at the end of the last batch, without its history, for the batch that goes on from there.
 
-    >>> # state = carry.before(batch, network)
-    >>> # output, state = network(x, state, lengths=batch.lengths)
-    >>> # carry.after(batch, state)
+    :meth:`before` gives the state that a batch starts from, :meth:`after` takes the state at its end.
 
     Nothing is remembered but the last batch's state, and rows that start forget it, so that an epoch depends on none
     before it. Training and evaluation need a TBPTTState each.
@@ -48,10 +46,8 @@ class TBPTTState:
         same = batch.rows[:, None] == self.rows[None, :]
         if not bool((same.any(1) | batch.starts).all()):
             raise RuntimeError("a batch goes on from rows that the batch before it did not have.")
-        carried = self.state if torch.equal(batch.rows, self.rows) else select_rows(self.state, same.int().argmax(1))
-        if not bool(batch.starts.any()):
-            return carried
-        return _where(batch.starts, initial, carried)
+        kept = self.state if torch.equal(batch.rows, self.rows) else select_rows(self.state, same.int().argmax(1))
+        return _where(batch.starts, initial, kept) if bool(batch.starts.any()) else kept
 
     def after(self, batch: Batch, state: State) -> None:
         """Remember the state at the end of a batch."""

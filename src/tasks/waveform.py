@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Horizon, Values
-from src.tasks.base import Losses, PooledLoss, Task
+from src.tasks.base import Task
+from src.tasks.losses import Losses, PooledSums
+from src.tasks.metrics import NLL, Metric
 
 
 class Waveform(Task):
@@ -22,8 +25,6 @@ class Waveform(Task):
     the covariances are diagonal and the samples standardised, so that densities are per standard deviation of the
     training samples: in another unit ``nll`` differs by a constant and may well be negative.
 
-    >>> # python -m src.train data=fsdd_waveform
-
     Args:
         mixtures: how many Gaussians.
         min_log_scale: lower bound of ln(standard deviation) of a component, approached smoothly. Without a bound a
@@ -32,7 +33,7 @@ class Waveform(Task):
         keywords: see :class:`~src.tasks.base.Task`.
     """
 
-    loss_name = "nll"
+    metrics_declared: tuple[Metric, ...] = (NLL, Metric("nll_per_sample", "min", "nats per sample"))
 
     def __init__(self, *, mixtures: int = 20, min_log_scale: float = -7.0, **keywords: Any) -> None:
         description = keywords["description"]
@@ -42,6 +43,8 @@ class Waveform(Task):
             raise UserError("task=waveform needs data with the next samples at every step; this data set has none.")
         if mixtures < 1:
             raise UserError(f"task.mixtures={mixtures} is impossible: it must be a whole number of at least 1.")
+        per_sample = self.metrics_declared[1]
+        self.metrics_declared = NLL, replace(per_sample, numerator="loss", denominator="count", factor=1 / output.size)
         super().__init__(**keywords)
         self.samples, self.mixtures, self.min_log_scale = output.size, mixtures, min_log_scale
         self.head = nn.Linear(self.network.output_size, mixtures * (1 + 2 * output.size))
@@ -66,7 +69,7 @@ class Waveform(Task):
         """The mean over the batch's steps."""
         return super().reduce(losses).float()
 
-    def summary(self, sums: PooledLoss) -> dict[str, float]:
+    def summary(self, sums: PooledSums) -> dict[str, float]:
         """Nats per predicted sample."""
         return {"nll_per_sample": sums.mean / self.samples}
 

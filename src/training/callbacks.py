@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from pathlib import Path
@@ -77,8 +78,7 @@ class LastCheckpoint(pl.callbacks.Checkpoint):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop at once where early stopping had ended the training before the run could finish."""
-        stoppers = [c for c in trainer.callbacks if isinstance(c, pl.callbacks.EarlyStopping)]  # type: ignore[attr-defined]
-        if any(stopper.stopped_epoch > 0 for stopper in stoppers):
+        if any(c.stopped_epoch > 0 for c in trainer.early_stopping_callbacks):
             trainer.should_stop = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -92,21 +92,17 @@ class LastCheckpoint(pl.callbacks.Checkpoint):
 class Watch(pl.Callback):
     """Measures the time of training epochs and stops a run whose loss is no longer a number.
 
-    Args:
-        earlier: what an earlier attempt at the same run measured (:attr:`measured`), to go on from.
-
     Attributes:
         measured: epochs' seconds, steps, sequences; seconds to each epoch's end since training began.
     """
 
-    def __init__(self, earlier: dict[str, Any] | None = None) -> None:
+    def __init__(self) -> None:
         self.measured: dict[str, Any] = {"epoch_seconds": [], "elapsed": [], "steps": 0, "sequences": 0}
-        self._earlier = earlier
         self._start = self._epoch_start = 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """What was measured so far, so that a resumed run goes on counting."""
-        return {key: list(v) if isinstance(v, list) else v for key, v in self.measured.items()}
+        return copy.deepcopy(self.measured)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from an earlier attempt's measurement."""

@@ -7,7 +7,7 @@ import secrets
 import shutil
 import sys
 import traceback
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ from src.files import write_atomically
 from src.runs import machine
 from src.runs.identity import RESULTS_VERSION, identity
 from src.runs.load import read_checkpoint
-from src.runs.record import RunRecord, Status, find_runs, point_latest, read_record
+from src.runs.record import RunRecord, find_runs, point_latest, read_record
+from src.runs.result import Backend, DataFacts, Parameters, RunResult, Status, StudyJob, WandbRun
 from src.tasks.base import Task
 from src.training.callbacks import Diverged
 from src.training.ddp import tasks
@@ -37,8 +38,6 @@ from src.training.loggers import MetricsCSV
 class Job:
     """The surroundings of one training: a context manager that writes the run's record however it ends.
 
-    >>> # with Job(cfg) as job: data, task = build(cfg); job.identify(data, task); ...; job.finish(metrics)
-
     Args:
         cfg: the composed config.
 
@@ -47,6 +46,8 @@ class Job:
         checkpoint: what training goes on from; None: from the start.
         loggers: metrics.csv and, where configured, wandb; empty in the further processes of a distributed run.
         main: whether this is the process that writes (the first of a distributed run).
+        study_job: which job of a study the run is; None for a run of its own.
+        machine_load: what other processes have used of the machine since the run began.
     """
 
     def __init__(self, cfg: DictConfig) -> None:
@@ -56,11 +57,9 @@ class Job:
         self.checkpoint: str | None = None
         self.loggers: list[Logger] = []
         self.choices = choices()
-        # Which job of a study this run is (src/studies/plan.py); {} for a run of its own.
-        self.study_job: dict[str, Any] = self.config.get("study_job") or {}
-        self._earlier: dict[str, Any] = {}
+        self.study_job = StudyJob(**node) if (node := self.config.get("study_job")) else None
         self._mirror: Any = None
-        self._machine_load = machine.MachineLoad()
+        self.machine_load = machine.MachineLoad()
         if cfg.ckpt == "auto" and not self.study_job and tasks() > 1:
             raise UserError("ckpt=auto finds one process's run, and Slurm has started several: give ckpt=PATH instead.")
         if cfg.ckpt not in (None, "auto"):
@@ -68,27 +67,23 @@ class Job:
             self.checkpoint = str(Path(cfg.ckpt).resolve())
 
     def __enter__(self) -> Job:
-        if self.main and self.study_job:
-            self._earlier = read_record(self.record.directory) or {}
-            self._begin(study_job=self.study_job, once=True)
-        elif self.main and self.cfg.ckpt != "auto":
+        if self.main and (self.study_job or self.cfg.ckpt != "auto"):
             self._begin()
         return self
 
-    def _begin(self, **facts: Any) -> None:
-        name = self.cfg.name or "-".join([*self.choices.values(), f"seed{self.cfg.seed}"])
-        earlier = read_record(self.record.directory) or {}
-        facts.setdefault("id", self.study_job.get("id") or earlier.get("id") or secrets.token_hex(6))
+    def _begin(self) -> None:
         self.record.begin(
             self.config,
-            name=name,
+            once=self.study_job is not None,
+            id=(self.study_job and self.study_job.id) or secrets.token_hex(6),
+            name=self.cfg.name or "-".join([*self.choices.values(), f"seed{self.cfg.seed}"]),
             seed=self.cfg.seed,
+            study_job=self.study_job,
             choices=self.choices,
             versions=machine.versions(),
             git=machine.git(),
             command=job_command(),
             results_version=RESULTS_VERSION,
-            **facts,
         )
 
     def identify(self, data: SequenceData, task: Task) -> None:
@@ -102,10 +97,15 @@ class Job:
         precision = str(self.cfg.trainer.get("precision", "32-true"))
         name = identity(self.config, backend=backend, precision=precision, data_checksum=data.checksum)
         if not self.main:
-            self._follow(name)
+            # A further process that Slurm has started looks for the checkpoint itself (ours have it in their command).
+            # The main one cannot write another before all of them have joined it.
+            if self.study_job:
+                self._resume(read_record(self.record.directory), name)
             return
         if self.study_job:
-            self._go_on(name)
+            # What an earlier attempt left, whose identity is still on record, is taken up if it was the same run.
+            if not self._resume(self.record.result, name):
+                shutil.rmtree(self.record.checkpoints, ignore_errors=True)
         elif self.cfg.ckpt == "auto":
             self._take_up(name)
         if task.budget is not None:
@@ -115,44 +115,34 @@ class Job:
             self.record.note(budget=asdict(task.budget))
         self.record.note(
             identity=name,
-            backend={"name": backend, "precision": precision, "reason": reason},
-            data={
-                "checksum": data.checksum,
-                "sequences": {split: len(part) for split, part in data.splits.items()},
-                **data.notes,
-            },
+            backend=Backend(backend, precision, reason),
+            data=DataFacts(
+                data.checksum,
+                {name: len(split) for name, split in data.splits.items()},
+                getattr(data, "name", None),
+                notes=dict(data.notes),
+            ),
+            declared=task.declared,
             baselines=data.baselines,
-            parameters=task.count_parameters(),
+            parameters=Parameters(**task.count_parameters()),
             hardware=machine.hardware(),
         )
 
-    def _go_on(self, name: str) -> None:
-        """Take up what an earlier attempt at this job of a study left, if it was the same run to the last digit."""
+    def _resume(self, earlier: RunResult | None, name: str) -> bool:
+        """Go on from the last checkpoint in the run's directory, if there is one and it is of the same run."""
         last = self.record.checkpoints / "last.ckpt"
-        if last.is_file() and self._earlier.get("identity") == name:
-            self.checkpoint = str(last.resolve())
-        else:
-            shutil.rmtree(self.record.checkpoints, ignore_errors=True)
-
-    def _follow(self, name: str) -> None:
-        """Find in a further process the checkpoint that the main one goes on from; ours have it in their command.
-
-        Processes that Slurm has started look for themselves. The main one cannot write another checkpoint before all
-        of them have joined it.
-        """
-        last = self.record.checkpoints / "last.ckpt"
-        earlier = read_record(self.record.directory) or {}
-        if self.study_job and last.is_file() and earlier.get("identity") == name:
-            self.checkpoint = str(last.resolve())
+        if earlier is None or earlier.identity != name or not last.is_file():
+            return False
+        self.checkpoint = str(last.resolve())
+        return True
 
     def _take_up(self, name: str) -> None:
         """Move to the newest unfinished run of this identity; begin a new one where there is none."""
-        for directory, content in find_runs(Path(self.cfg.paths.runs_dir)):
-            if content.get("identity") == name and content["status"] in ("interrupted", "failed"):
+        for directory, result in find_runs(Path(self.cfg.paths.runs_dir)):
+            if result.identity == name and result.status in ("interrupted", "failed"):
                 _discard(self.record.directory)
                 self.record = RunRecord(directory)
-                last = self.record.checkpoints / "last.ckpt"
-                self.checkpoint = str(last.resolve()) if last.is_file() else None
+                self._resume(result, name)
                 logging.getLogger(__name__).info("Going on with the unfinished run in %s", directory)
                 break
         self._begin()
@@ -165,26 +155,23 @@ class Job:
         csv.resume(int(read_checkpoint(Path(self.checkpoint))["global_step"]) if self.checkpoint else 0)
         self.loggers = [csv]
         if self.cfg.get("logger") is not None:
-            facts = self.record.content
-            logger = dict(self.cfg.logger)
-            if self.study_job:  # study / data / model / seed, so that wandb's own pages group runs usefully
-                logger |= {
-                    "group": f"{self.study_job['study']}/{self.study_job['data']}",
-                    "job_type": self.study_job["phase"],
-                }
-            words = [str(self.study_job[key]) for key in ("study", "data", "model", "arm") if key in self.study_job]
+            result, logger, words = self.record.result, dict(self.cfg.logger), []
+            if job := self.study_job:  # study / data / model / seed, so that wandb's own pages group runs usefully
+                logger |= {"group": f"{job.study}/{job.data}", "job_type": job.phase}
+                words = [job.study, job.data, job.model, job.arm]
             self._mirror = instantiate(
                 {**logger, "tags": [*logger.get("tags", []), *self.cfg.tags, *words]},
                 directory=self.record.directory,
-                run_id=facts["id"],
-                name=facts["name"],
-                config={**self.config, "identity": facts["identity"]},
-                resume=facts["attempts"] > 1,
+                run_id=result.id,
+                name=result.name,
+                config={**self.config, "identity": result.identity},
+                resume=result.attempts > 1,
                 announce=not self.study_job,
             )
             self._mirror.begin(csv.rows)
-            self._mirror.summary({f"parameters/{key}": value for key, value in facts["parameters"].items()})
-            self.record.note(wandb={"id": facts["id"], "mode": self._mirror.mode, "url": self._mirror.url})
+            assert result.parameters is not None
+            self._mirror.summary({f"parameters/{key}": value for key, value in asdict(result.parameters).items()})
+            self.record.note(wandb=WandbRun(result.id, self._mirror.mode, self._mirror.url))
             self.loggers.append(self._mirror)
         return self.loggers
 
@@ -203,11 +190,6 @@ class Job:
         if self._mirror is not None:
             self._mirror.summary(metrics)
 
-    def shared(self) -> dict[str, Any]:
-        """Whether other processes used this machine while the run trained."""
-        busy = self._machine_load.busy_cores()
-        return {"others_busy_cores": busy, "shared": None if busy is None else busy > 0.1}
-
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
         status: Status = "finished"
         if isinstance(error, Diverged):
@@ -220,7 +202,7 @@ class Job:
             if self._mirror is not None:
                 self._mirror.finish(0 if error is None else 1)
         finally:
-            if self.main and self.record.content:
+            if self.main and self.record.begun:
                 self.record.note(memory=machine.peak_memory())
                 self.record.end(status, None if error is None else in_words(error))
                 if status == "failed":
@@ -234,21 +216,34 @@ class Job:
         return status == "diverged"
 
 
-def settled(cfg: DictConfig) -> dict[str, float] | None:
-    """The metrics of a study's run that is finished already, nothing of one that another process is at; else None.
+@dataclass(frozen=True)
+class AlreadyEnded:
+    """A study's run that has come to its end: there is nothing left to train."""
+
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class AtWorkElsewhere:
+    """A study's run that another process is training."""
+
+    directory: Path
+
+
+def settled(cfg: DictConfig) -> AlreadyEnded | AtWorkElsewhere | None:
+    """Why there is nothing to do for this process; None where there is, as for every run of its own.
 
     Args:
-        cfg: the config of a job that a study has launched; for any other the answer is None.
+        cfg: the config of a job, of a study or not.
     """
     if not cfg.get("study_job"):
         return None
     directory = Path(cfg.paths.run_dir) if cfg.paths.run_dir else new_run_directory(cfg)
-    record = read_record(directory) or {}
-    if record.get("status") in ("finished", "diverged"):
-        return dict(record.get("metrics", {}))
-    if record.get("status") == "running" and int(getattr(rank_zero_only, "rank", 0)) == 0:
-        logging.getLogger(__name__).info("Another process is at work on %s; this one goes on.", directory)
-        return {}
+    result = read_record(directory)
+    if result is not None and result.ended_for_good:
+        return AlreadyEnded(result.metrics)
+    if result is not None and result.status == "running" and int(getattr(rank_zero_only, "rank", 0)) == 0:
+        return AtWorkElsewhere(directory)
     return None
 
 

@@ -14,7 +14,8 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch.nn import Module
 
 from src.config.errors import UserError
-from src.runs.metrics_file import Row, columns_of, format_file, format_row, read_metrics, replace_file
+from src.files import write_atomically
+from src.runs.metrics_file import Row, columns_of, format_file, format_row, read_metrics
 
 SYNC_INTERVAL = 1.0  # seconds between two calls of fsync while rows come in
 
@@ -42,6 +43,8 @@ class MetricsCSV(Logger):
     Args:
         directory: the run directory; made if missing. A metrics.csv that is there is continued.
     """
+
+    name = version = ""  # Lightning would make folders of these names inside the run directory
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         super().__init__()
@@ -134,21 +137,6 @@ class MetricsCSV(Logger):
         """The run directory."""
         return str(self.path.parent)
 
-    @property
-    def log_dir(self) -> str:
-        """The run directory."""
-        return self.save_dir
-
-    @property
-    def name(self) -> str:
-        """Empty: Lightning would make a folder of this name inside the run directory."""
-        return ""
-
-    @property
-    def version(self) -> str:
-        """Empty, for the same reason."""
-        return ""
-
     def _refresh(self) -> None:
         """Takes up the file as it is, where another process (the first rank of a forked fit) has written to it."""
         if not self.path.exists() or self._stat() != self._state:
@@ -157,8 +145,7 @@ class MetricsCSV(Logger):
     def _replace(self, rows: list[Row]) -> None:
         self._columns = columns_of(rows)
         content = format_file(rows, self._columns)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(self.path, content)
+        write_atomically(self.path, lambda out: out.write(content))
         self._last = rows[-1] if rows else {}
         self._last_at = len(content) - (len(format_row(rows[-1], self._columns)) if rows else 0)
         self._state, self._synced = self._stat(), time.monotonic()

@@ -2,52 +2,63 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import ModelCheckpoint, Timer
 
 from src.data.module import SequenceData
 from src.runs.load import read_checkpoint
 from src.runs.metrics_file import read_metrics
 from src.runs.record import RunRecord
+from src.runs.result import Best, StopReason, Timing
 from src.tasks.base import SPLITS, Task
 from src.training.callbacks import Watch
 from src.training.job import Job
 from src.training.trainer import measure
 
 
-def best_epoch(trainer: pl.Trainer, job: Job) -> dict[str, Any]:
-    """Which epoch was best, and how long everything took, for the record."""
-    watch = next(c for c in trainer.callbacks if isinstance(c, Watch)).measured  # type: ignore[attr-defined]
-    seconds = watch["epoch_seconds"]
-    facts: dict[str, Any] = {
-        "timing": {
-            "epochs": len(watch["elapsed"]),
-            "updates": trainer.global_step,
-            "seconds": watch["elapsed"][-1] if watch["elapsed"] else 0.0,
-            "seconds_per_epoch": sum(seconds) / max(len(seconds), 1),
-            "steps_per_second": watch["steps"] / max(sum(seconds), 1e-9),
-            "sequences_per_second": watch["sequences"] / max(sum(seconds), 1e-9),
-            **job.shared(),
-        }
-    }
-    keeper = next((c for c in trainer.callbacks if isinstance(c, ModelCheckpoint)), None)  # type: ignore[attr-defined]
-    if keeper is None or keeper.best_model_score is None:
-        return facts
-    epoch = int(read_checkpoint(job.record.checkpoints / "best.ckpt")["epoch"])
-    facts["best"] = {
-        "epoch": epoch,
-        "monitor": keeper.monitor,
-        "value": float(keeper.best_model_score),
+def note_training(trainer: pl.Trainer, job: Job) -> None:
+    """Put on record why training ended, which epoch was best and how long everything took."""
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]
+    watch = next(callback for callback in callbacks if isinstance(callback, Watch)).measured
+    elapsed, seconds = watch["elapsed"], sum(watch["epoch_seconds"])
+    keeper, best = next((c for c in callbacks if isinstance(c, ModelCheckpoint)), None), None
+    if keeper is not None and keeper.best_model_score is not None:
+        epoch = int(read_checkpoint(job.record.checkpoints / "best.ckpt")["epoch"])
         # A run whose best epoch is its last might have gone on improving.
-        "is_last": epoch == len(watch["elapsed"]) - 1,
-    }
-    facts["timing"]["seconds_to_best"] = watch["elapsed"][epoch] if epoch < len(watch["elapsed"]) else math.nan
-    return facts
+        last = epoch == len(elapsed) - 1
+        best = Best(epoch, float(keeper.best_model_score), str(keeper.monitor), is_last=last)
+    busy = job.machine_load.busy_cores()
+    timing = Timing(
+        epochs=len(elapsed),
+        updates=trainer.global_step,
+        seconds=elapsed[-1] if elapsed else 0.0,
+        seconds_per_epoch=seconds / max(len(watch["epoch_seconds"]), 1),
+        steps_per_second=watch["steps"] / max(seconds, 1e-9),
+        sequences_per_second=watch["sequences"] / max(seconds, 1e-9),
+        seconds_to_best=elapsed[best.epoch] if best is not None and best.epoch < len(elapsed) else None,
+        others_busy_cores=busy,
+        shared=None if busy is None else busy > 0.1,
+    )
+    job.record.note(timing=timing, best=best, stop_reason=stop_reason(trainer))
+
+
+def stop_reason(trainer: pl.Trainer) -> StopReason | None:
+    """Why a training that has ended did not go on; None where something else than these asked it to stop.
+
+    Where patience and a cap ran out in the same epoch it is ``patience``: no higher cap would have let it go on.
+    """
+    if any(callback.wait_count >= max(callback.patience, 1) for callback in trainer.early_stopping_callbacks):
+        return "patience"
+    if 0 <= trainer.max_steps <= trainer.global_step:
+        return "max_steps"
+    if trainer.max_epochs is not None and 0 <= trainer.max_epochs <= trainer.current_epoch:
+        return "max_epochs"
+    timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
+    seconds_left = [seconds for timer in timers if (seconds := timer.time_remaining()) is not None]
+    return "max_time" if seconds_left and min(seconds_left) <= 0 else None
 
 
 def final_metrics(cfg: DictConfig, job: Job, task: Task, data: SequenceData) -> dict[str, float]:
@@ -56,14 +67,10 @@ def final_metrics(cfg: DictConfig, job: Job, task: Task, data: SequenceData) -> 
     The sequences' losses and predictions go to ``sequences/``.
     """
     metrics: dict[str, float] = {}
-    best = job.record.checkpoints / "best.ckpt"
-    if best.is_file() and "best" in job.record.content:
-        task.load_state_dict(read_checkpoint(best)["state_dict"])
-        rows = [
-            r
-            for r in read_metrics(job.record.directory / "metrics.csv")
-            if r.get("epoch") == job.record.content["best"]["epoch"]
-        ]
+    weights, best = job.record.checkpoints / "best.ckpt", job.record.result.best
+    if best is not None and weights.is_file():
+        task.load_state_dict(read_checkpoint(weights)["state_dict"])
+        rows = [row for row in read_metrics(job.record.directory / "metrics.csv") if row.get("epoch") == best.epoch]
         metrics |= {k: float(v) for row in rows for k, v in row.items() if k.startswith("train/")}
     for split in ("val", "test") if cfg.test else ("val",):
         metrics |= measure(task, data, split, cfg.trainer)
@@ -74,12 +81,12 @@ def final_metrics(cfg: DictConfig, job: Job, task: Task, data: SequenceData) -> 
 
 def show(record: RunRecord) -> None:
     """Print the table of results and, last, where they lie."""
-    content = record.content
-    if content["status"] == "diverged":
-        print(f"Diverged. {content['error']}")
-    elif content.get("metrics"):
-        best = f", best epoch {content['best']['epoch']}" if "best" in content else ""
-        print_metrics(content["metrics"], content.get("baselines", {}), content["name"] + best)
+    result = record.result
+    if result.status == "diverged":
+        print(f"Diverged. {result.error}")
+    elif result.metrics:
+        best = f", best epoch {result.best.epoch}" if result.best else ""
+        print_metrics(result.metrics, result.baselines, f"{result.name}{best}")
     here = Path.cwd()
     print(record.directory.relative_to(here) if record.directory.is_relative_to(here) else record.directory)
 

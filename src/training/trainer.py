@@ -156,11 +156,8 @@ def measure(task: Task, data: pl.LightningDataModule, split: str, trainer: DictC
         UserError: for another split.
     """
     measuring = measuring_trainer(trainer)
-    if split == "val":
-        found = measuring.validate(task, datamodule=data, verbose=False)
-    elif split == "test":
-        found = measuring.test(task, datamodule=data, verbose=False)
-    else:
+    runs = {"val": measuring.validate, "test": measuring.test}
+    if split not in runs:
         raise UserError(f"split={split} is unknown: it must be val or test.")
-    values: dict[str, Any] = dict(found[0])
-    return {name: float(value) for name, value in values.items()}
+    (metrics,) = runs[split](task, datamodule=data, verbose=False)
+    return {name: float(value) for name, value in metrics.items()}

@@ -86,18 +86,8 @@ class WandbMirror(WandbLogger):
     ) -> None:
         if mode not in MODES:
             raise UserError(f"mode of the wandb logger: {mode!r}; expected one of {', '.join(MODES)}")
-        super().__init__(
-            name=name,
-            save_dir=Path(directory),
-            version=run_id,
-            project=project,
-            log_model=False,
-            entity=entity,
-            group=group,
-            job_type=job_type,
-            tags=list(tags),
-            config=dict(config or {}),
-        )
+        shown: dict[str, Any] = {"entity": entity, "group": group, "job_type": job_type, "tags": list(tags)}
+        super().__init__(name, Path(directory), run_id, project=project, config=dict(config or {}), **shown)
         self._experiment: Any = None
         self.directory = Path(directory)
         self.mode = mode

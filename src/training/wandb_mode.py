@@ -78,7 +78,7 @@ def answers(url: str, timeout: float) -> bool:
         timeout: seconds until the answer is no. The thread that waits may outlive it: a name that does not
             resolve cannot be interrupted.
     """
-    found = threading.Event()
+    answered = threading.Event()
 
     def ask() -> None:
         try:
@@ -87,9 +87,9 @@ def answers(url: str, timeout: float) -> bool:
             error.close()
         except OSError:
             return
-        found.set()
+        answered.set()
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     asking.join(timeout)
-    return found.is_set()
+    return answered.is_set()

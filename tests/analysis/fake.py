@@ -42,9 +42,9 @@ def fake_run(
         "optimizer": {"lr": lr},
         "task": {"monitor": "val/loss", "mode": "min"},
         "data": {"name": data},
-        **({"part": part} if part else {}),
+        **({"study_job": part} if part else {}),
     }
-    named = {"part": part} if part else {"choices": {"model": model, "data": data}}
+    named: dict[str, Any] = {"study_job": part} if part else {"choices": {"model": model, "data": data}}
     record.begin(
         config,
         id=run_id,

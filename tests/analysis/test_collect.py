@@ -68,7 +68,7 @@ def test_corrupt_partial_and_foreign_records_are_listed(tmp_path: Path) -> None:
     plant("foreign", '{"accuracy": 0.9, "model": "resnet"}')
     plant("list", "[1, 2, 3]")
     plant("later", json.dumps({**record, "schema": 99}))
-    plant("nameless", json.dumps({**record, "id": "n1", "part": None, "choices": {}}))
+    plant("nameless", json.dumps({**record, "id": "n1", "study_job": None, "choices": {}}))
     plant("twisted", json.dumps({**record, "id": "n2", "metrics": [1, 2]}))
     plant("odd", json.dumps({**record, "id": "n3", "status": "exploded"}))
     (study / "dead").mkdir()
@@ -184,7 +184,7 @@ def test_several_studies_do_not_mix(tmp_path: Path) -> None:
         fake_study(tmp_path / name, pairs=3, advantage=gap, tuning=False, seed=len(name))
     for place, path in enumerate(sorted(tmp_path.glob("*/*/result.json"))):  # studies give ids that are never the same
         record = json.loads(path.read_text())
-        record["id"] = record["part"]["id"] = f"{place:016x}"
+        record["id"] = record["study_job"]["id"] = f"{place:016x}"
         path.write_text(json.dumps(record))
     found = collect([tmp_path], "runs")
     summary = summarise(found, asked(found))

@@ -31,7 +31,7 @@ def edit(study: Path, change: Edit, *, model: str | None = None, phase: str = "f
     changed = 0
     for path in study.glob("*/result.json"):
         record = json.loads(path.read_text())
-        part = record["part"]
+        part = record["study_job"]
         if part["phase"] == phase and model in (None, part["model"]) and seed in (None, record["seed"]):
             change(record)
             path.write_text(json.dumps(record))
@@ -138,7 +138,7 @@ def test_budgets_of_another_kind_are_compared_in_that_kind(study: Path) -> None:
 
 
 def test_unequal_tuning(study: Path) -> None:
-    lstm = [p for p in study.glob("*/result.json") if json.loads(p.read_text())["part"]["phase"] == "trial"][-1]
+    lstm = [p for p in study.glob("*/result.json") if json.loads(p.read_text())["study_job"]["phase"] == "trial"][-1]
     lstm.unlink()
     (lstm.parent / "config.yaml").unlink()
     for rest in ("metrics.csv", ".lock"):
@@ -148,7 +148,7 @@ def test_unequal_tuning(study: Path) -> None:
 
 
 def test_unlike_draws(study: Path) -> None:
-    paths = [p for p in study.glob("*/result.json") if json.loads(p.read_text())["part"]["phase"] == "trial"]
+    paths = [p for p in study.glob("*/result.json") if json.loads(p.read_text())["study_job"]["phase"] == "trial"]
     config = paths[0].parent / "config.yaml"
     lr = next(line for line in config.read_text().splitlines() if "lr:" in line)
     config.write_text(config.read_text().replace(lr, "  lr: 0.02"))
@@ -156,7 +156,7 @@ def test_unlike_draws(study: Path) -> None:
 
 
 def test_final_runs_that_do_not_share_their_settings(study: Path) -> None:
-    path = next(p for p in study.glob("*/result.json") if json.loads(p.read_text())["part"]["phase"] == "final")
+    path = next(p for p in study.glob("*/result.json") if json.loads(p.read_text())["study_job"]["phase"] == "final")
     config = path.parent / "config.yaml"
     config.write_text(config.read_text().replace("lr: 0.003", "lr: 0.0042"))
     assert "do not share their tuned settings" in flags_of(study)[0].sentence

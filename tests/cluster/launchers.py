@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
 
 from src.runs.record import find_runs
+from src.runs.result import RunResult
 from tests.cluster.slurm import slurm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,7 +49,7 @@ def cluster() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def expected(folder: Path) -> dict[str, dict[str, Any]]:
+def expected(folder: Path) -> dict[str, RunResult]:
     """The study as one process does it."""
     multirun(folder / "basic", *STUDY)
     return runs(folder / "basic")
@@ -67,33 +67,33 @@ def started(folder: Path, *options: str, python: str = sys.executable) -> subpro
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=3600, check=False)
 
 
-def runs(folder: Path) -> dict[str, dict[str, Any]]:
+def runs(folder: Path) -> dict[str, RunResult]:
     """Records by run id: in a study the id follows from what is run, in a plain multirun the identity does."""
-    found = {(r["id"] if r.get("study_job") else r["identity"]): r for _, r in find_runs(folder)}
-    assert {record["status"] for record in found.values()} == {"finished"}
+    found = {str(r.id if r.study_job else r.identity): r for _, r in find_runs(folder)}
+    assert {record.status for record in found.values()} == {"finished"}
     return found
 
 
-def same(found: dict[str, dict[str, Any]], expected: dict[str, dict[str, Any]]) -> None:
+def same(found: dict[str, RunResult], expected: dict[str, RunResult]) -> None:
     assert found.keys() == expected.keys()
     for name, record in expected.items():
-        assert found[name]["metrics"] == record["metrics"]
-        assert found[name]["identity"] == record["identity"]
+        assert found[name].metrics == record.metrics
+        assert found[name].identity == record.identity
 
 
-def gpus(found: dict[str, dict[str, Any]]) -> set[str]:
-    return {record["hardware"]["visible_gpus"] for record in found.values()}
+def gpus(found: dict[str, RunResult]) -> set[str]:
+    return {record.hardware["visible_gpus"] for record in found.values()}
 
 
 def overlap(folder: Path) -> bool:
     """Whether two jobs were under way at the same time, from Hydra's first file to the end on record."""
     spans = sorted(
-        ((path / ".hydra" / "overrides.yaml").stat().st_mtime, record["ended"]) for path, record in find_runs(folder)
+        ((path / ".hydra" / "overrides.yaml").stat().st_mtime, record.ended) for path, record in find_runs(folder)
     )
     return any(later[0] < earlier[1] for earlier, later in pairwise(spans))
 
 
-def test_joblib(folder: Path, expected: dict[str, dict[str, Any]]) -> None:
+def test_joblib(folder: Path, expected: dict[str, RunResult]) -> None:
     multirun(folder / "joblib", *STUDY, "hydra/launcher=local", "hydra.launcher.n_jobs=2")
     found = runs(folder / "joblib")
     same(found, expected)
@@ -101,7 +101,7 @@ def test_joblib(folder: Path, expected: dict[str, dict[str, Any]]) -> None:
     assert not overlap(folder / "basic")
 
 
-def test_slurm_gives_each_job_a_gpu(folder: Path, expected: dict[str, dict[str, Any]], cluster: None) -> None:
+def test_slurm_gives_each_job_a_gpu(folder: Path, expected: dict[str, RunResult], cluster: None) -> None:
     multirun(folder / "slurm_runs", *STUDY, *SLURM, "hydra.launcher.gpus_per_node=1")
     found = runs(folder / "slurm_runs")
     same(found, expected)
@@ -109,8 +109,8 @@ def test_slurm_gives_each_job_a_gpu(folder: Path, expected: dict[str, dict[str, 
     assert gpus(found) == {"0", "1"}
     again = multirun(folder / "slurm_runs", *STUDY, *SLURM, "hydra.launcher.gpus_per_node=1")
     assert "Submitit" not in again.stdout
-    assert {name: record["started"] for name, record in runs(folder / "slurm_runs").items()} == {
-        name: record["started"] for name, record in found.items()
+    assert {name: record.started for name, record in runs(folder / "slurm_runs").items()} == {
+        name: record.started for name, record in found.items()
     }
 
 
@@ -151,7 +151,7 @@ def test_two_processes_as_tasks_of_slurm(folder: Path, cluster: None) -> None:
     same(runs(folder / "one_task"), expected)
 
 
-def test_ray_gives_each_job_a_gpu(folder: Path, expected: dict[str, dict[str, Any]], ray: str) -> None:
+def test_ray_gives_each_job_a_gpu(folder: Path, expected: dict[str, RunResult], ray: str) -> None:
     multirun(folder / "ray", *STUDY, *RAY, "hydra.launcher.ray.remote.num_gpus=1", python=ray)
     found = runs(folder / "ray")
     same(found, expected)

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from src.explain import explain
 from src.explaining.memory_length import Attempt, attempts, memory_horizon, shares, solved
 from src.figures.memory_horizon import Share, draw_memory
 from src.figures.palette import style
+from src.runs.result import RunResult
 
 
 def plant(
@@ -25,9 +27,13 @@ def plant(
     run.mkdir(parents=True)
     data = {"_target_": task} | ({} if length is None else {"length": length})
     OmegaConf.save(OmegaConf.create({"data": data, "model": {"_target_": "src.recurrent.GRU"}}), run / "config.yaml")
-    record: dict[str, Any] = {"schema": 1, "status": status, "baselines": {"one/mse": 0.16, "one/mae": 0.3}}
+    record: dict[str, Any] = {"schema": 1, "seed": 0, "status": status, "baselines": {"one/mse": 0.16, "one/mae": 0.3}}
     record["metrics"] = {} if loss is None else {"test/mse": loss}
-    record |= {"part": {"phase": phase, "model": model}} if phase else {"choices": {"model": model}}
+    record |= (
+        {"part": {"study": "s", "phase": phase, "model": model, "data": "d"}}
+        if phase
+        else {"choices": {"model": model}}
+    )
     (run / "result.json").write_text(json.dumps(record))
 
 
@@ -56,15 +62,12 @@ def test_final_runs_with_a_length_are_counted(study: Path) -> None:
 
 
 def test_the_best_trivial_baseline_is_the_measure() -> None:
-    record = {
-        "status": "finished",
-        "baselines": {"a/nll": 2.0, "b/nll": 1.0, "b/acc": 0.01},
-        "metrics": {"test/nll": 0.15},
-    }
+    baselines = {"a/nll": 2.0, "b/nll": 1.0, "b/acc": 0.01}
+    record = RunResult("id", 0, "finished", baselines=baselines, metrics={"test/nll": 0.15})
     assert solved(record, 0.2)
     assert not solved(record, 0.1)
-    assert not solved(record | {"status": "diverged"}, 0.2)
-    assert not solved(record | {"baselines": {}}, 0.2)
+    assert not solved(replace(record, status="diverged"), 0.2)
+    assert not solved(replace(record, baselines={}), 0.2)
 
 
 def test_intervals_are_wilsons() -> None:

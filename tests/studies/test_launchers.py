@@ -41,7 +41,7 @@ def multirun(places: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 def metrics(folder: Path) -> dict[str, dict[str, float]]:
-    return {record["identity"]: record["metrics"] for _, record in find_runs(folder)}
+    return {str(record.identity): record.metrics for _, record in find_runs(folder)}
 
 
 def test_launchers_give_the_same_runs(places: Path, tmp_path: Path, compose: Callable[..., DictConfig]) -> None:

@@ -194,14 +194,14 @@ def test_a_width_that_was_solved_is_built_wherever_the_run_is_read(quick: Compos
     from src.evaluate import evaluate
     from src.runs.load import load_run
     from src.runs.record import find_runs
+    from src.runs.result import Budget as Recorded
     from src.train import train
 
     cfg = quick("model.budget=1990", "trainer.max_epochs=1", "ckpt=auto")
     metrics = train(cfg)
     ((directory, record),) = find_runs(tmp_path / "runs")
-    width = record["budget"]["hidden_size"]
-    facts = {"of": "recurrent", "wanted": 1990, "actual": 2000, "error": 2000 / 1990 - 1, "hidden_size": 20}
-    assert record["budget"] == facts
+    assert record.budget == Recorded("recurrent", 1990, 2000, 2000 / 1990 - 1, hidden_size=20)
+    width = record.budget.hidden_size
     assert OmegaConf.load(directory / "config.yaml").model.hidden_size == width
     for read_data in (True, False):
         assert load_run(directory, read_data=read_data).task.network.hidden_size == width

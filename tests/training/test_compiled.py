@@ -89,7 +89,7 @@ def test_a_run_is_on_record_as_compiled_and_loads_without_it(
     expected, found = train(copy.deepcopy(cfg)), train(quick("trainer.max_epochs=1", "compile=true"))
     assert found == pytest.approx(expected, abs=1e-6)
     (second, with_it), (first, without) = find_runs(Path(cfg.paths.runs_dir))  # the newest first
-    assert with_it["identity"] != without["identity"]
+    assert with_it.identity != without.identity
     names = [list(read_checkpoint(run / "checkpoints" / "best.ckpt")["state_dict"]) for run in (first, second)]
     assert names[0] == names[1]
     assert list(load_run(second).task.state_dict()) == names[0]

@@ -4,13 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
 from omegaconf import DictConfig
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from src.config.errors import UserError
+from src.runs.record import RunRecord, read_record
 from src.tasks.build import build
 from src.train import train
-from src.training.job import Job, settled
+from src.training.callbacks import Watch
+from src.training.job import AlreadyEnded, AtWorkElsewhere, Job, settled
 
 Compose = Callable[..., DictConfig]
 PART = "study_job={study:s,phase:trial,model:gru,data:ucr,arm:main,id:'0123456789abcdef'}"
@@ -23,10 +26,72 @@ def test_a_further_process_goes_on_from_the_same_checkpoint(
     cfg, other = quick(*options), quick(*options, "seed=1")
     assert followed(cfg, monkeypatch) is None
     monkeypatch.undo()
-    train(cfg)
+    metrics = train(cfg)
     assert followed(cfg, monkeypatch) == str(tmp_path / "run" / "checkpoints" / "last.ckpt")
     assert followed(other, monkeypatch) is None
-    assert settled(cfg)
+    assert settled(cfg) == AlreadyEnded(metrics)
+
+
+def test_a_job_that_is_done_or_under_way_is_left_alone(
+    quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cfg = quick(PART, "trainer.max_epochs=1", f"paths.run_dir={tmp_path / 'run'}")
+    assert settled(quick(f"paths.run_dir={tmp_path / 'run'}")) is None
+    assert settled(cfg) is None
+    record = RunRecord(tmp_path / "run")
+    record.begin({"seed": 0}, seed=0)
+    assert settled(cfg) == AtWorkElsewhere(tmp_path / "run")
+    assert train(cfg) == {}
+    with monkeypatch.context() as patched:  # a further process of the run that is at work joins it
+        patched.setattr(rank_zero_only, "rank", 1, raising=False)
+        assert settled(cfg) is None
+    record.end("failed", "why")
+    assert settled(cfg) is None
+    record.begin({"seed": 0}, seed=0)
+    record.end("diverged", "the loss is nan")
+    assert settled(cfg) == AlreadyEnded({})
+    assert train(cfg) == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("trainer.max_epochs=2",), "max_epochs"),
+        (("trainer.max_epochs=50", "trainer.max_steps=40"), "max_steps"),
+        (("trainer.max_epochs=50", "callbacks.early_stopping.patience=1", "optimizer.lr=0.3"), "patience"),
+        (("trainer.max_epochs=5000", "+trainer.max_time={seconds:1}"), "max_time"),
+    ],
+)
+def test_why_training_ended_is_on_record(options: tuple[str, ...], reason: str, quick: Compose, tmp_path: Path) -> None:
+    train(quick(*options, "test=false", f"paths.run_dir={tmp_path / 'run'}"))
+    record = read_record(tmp_path / "run")
+    assert record is not None
+    assert record.stop_reason == reason
+
+
+def test_early_stopping_beats_a_cap_that_is_reached_with_it(quick: Compose, tmp_path: Path) -> None:
+    stopped = ("callbacks.early_stopping.patience=1", "optimizer.lr=0.3", "test=false")
+    train(quick(*stopped, "trainer.max_epochs=50", f"paths.run_dir={tmp_path / 'free'}"))
+    free = read_record(tmp_path / "free")
+    assert free is not None
+    train(quick(*stopped, f"trainer.max_epochs={free.timing.epochs}", f"paths.run_dir={tmp_path / 'capped'}"))
+    capped = read_record(tmp_path / "capped")
+    assert capped is not None
+    assert (capped.timing.epochs, capped.stop_reason) == (free.timing.epochs, "patience")
+
+
+def test_who_stops_training_for_another_reason_is_not_guessed_at(
+    quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(self: Watch, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        trainer.should_stop = True
+
+    monkeypatch.setattr(Watch, "on_validation_end", stop)
+    train(quick("test=false", "trainer.max_epochs=9", f"paths.run_dir={tmp_path / 'run'}"))
+    record = read_record(tmp_path / "run")
+    assert record is not None
+    assert record.timing.epochs == 1
+    assert record.stop_reason is None
 
 
 def followed(cfg: DictConfig, monkeypatch: pytest.MonkeyPatch) -> str | None:
