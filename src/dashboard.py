@@ -21,20 +21,19 @@ def dashboard(cfg: DictConfig) -> None:
     Raises:
         UserError: there is no such study, nobody is logged in, the server refuses, or wandb-workspaces is missing.
     """
-    from src.studies.state import read_study
+    from src.runs.study_record import read_study
 
     directory = study_folder(cfg)
-    if (state := read_study(directory)) is None:
+    if (study := read_study(directory)) is None:
         raise UserError(f"{directory} holds no study.json: study must name a folder of a study, e.g. study=smoke.")
-    plan = state["plan"]
-    if unknown := [name for name in cfg.only or [] if name not in plan["data"]]:
-        raise UserError(f"{unknown[0]} is no data set of {state['name']}: it has {', '.join(plan['data'])}.")
+    plan = study.plan
+    if unknown := [name for name in cfg.only or [] if name not in plan.data]:
+        raise UserError(f"{unknown[0]} is no data set of {study.name}: it has {', '.join(plan.data)}.")
 
-    from src.reporting.wandb_workspace import build_workspace, metrics_of, tuned_of
+    from src.reporting.wandb_workspace import build_workspace
 
-    metrics = {name: metric for name, metric in metrics_of(plan).items() if name in (cfg.only or plan["data"])}
     try:
-        workspace = build_workspace(state["name"], metrics, list(plan["models"]), tuned_of(plan), cfg.project)
+        workspace = build_workspace(plan, list(cfg.only or plan.data), cfg.project)
     except ImportError as error:
         raise UserError(f"A dashboard needs {error.name}: install it with pip install 'gatebench[report]'.") from error
     if cfg.json:

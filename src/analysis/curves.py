@@ -4,20 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from src.analysis.summary import Curve, Run
 from src.runs.metrics_file import Row
 
 POINTS = 60
 DIGITS = 5  # significant: more than a picture shows
 
 
-def thinned(rows: Sequence[Row], run: Run) -> Curve | None:
+@dataclass(frozen=True)
+class Curve:
+    """A learning curve, thinned.
+
+    Args:
+        step: updates done.
+        epoch: counted from 0.
+        seconds: of training so far.
+        columns: by metric (``train/nll``, ``val/nll``); None where the row had no value.
+    """
+
+    step: list[int]
+    epoch: list[int | None]
+    seconds: list[float | None]
+    columns: dict[str, list[float | None]]
+
+
+def thinned(rows: Sequence[Row], best: int | None = None) -> Curve | None:
     """At most :data:`POINTS` of a run's epochs, spread evenly, the first, the best and the last among them.
 
     Args:
         rows: of its ``metrics.csv``.
-        run: whose best epoch is kept.
+        best: the epoch that is kept in any case.
 
     Returns:
         The curve of every ``train/`` and ``val/`` metric; None where no row has any. ``split/loss`` is left out where
@@ -31,7 +48,6 @@ def thinned(rows: Sequence[Row], run: Run) -> Curve | None:
     names = [n for n in names if not n.endswith("/loss") or not any(o.startswith(n[:-4]) for o in own)]
     last = len(kept) - 1
     places = {round(i * last / (POINTS - 1)) for i in range(POINTS)} if last >= POINTS else set(range(last + 1))
-    best = run.best.get("epoch")
     places |= {i for i, row in enumerate(kept) if best is not None and row.get("epoch") == best}
     chosen = [kept[i] for i in sorted(places)]
     return Curve(

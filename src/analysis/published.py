@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import yaml
 
-from src.analysis.summary import Reference
-
 FILE = Path(__file__).with_name("published.yaml")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A published figure to draw beside ours.
+
+    Args:
+        data: name in ``conf/data``.
+        metric: ``test/nll``.
+        model: as its authors call it, in lower case: ``gru``, ``lstm``, ``tanh``, ``tcn``.
+        value: in the unit of the metric here.
+        source: authors and year.
+        state: whether somebody has checked it against the source.
+        note: what differs from the runs here.
+    """
+
+    data: str
+    metric: str
+    model: str
+    value: float
+    source: str
+    state: Literal["confirmed", "unconfirmed"]
+    note: str | None = None
 
 
 def references(data: str, metric: str) -> list[Reference]:

@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from src.analysis.compare import label_of
-from src.analysis.summary import Across, Comparison, Summary, Task
+from src.analysis.across import Across
+from src.analysis.summary import Summary
+from src.analysis.task import Comparison, Task
 from src.config.errors import UserError
 from src.figures.interactive import specification
 from src.figures.palette import DARK, LIGHT, Style, styles
 from src.files import write_atomically
-from src.reporting.page import tables
 from src.reporting.page.pictures import Pictures, model_names, pictures
 from src.reporting.page.sections import sections
 from src.reporting.page.words import NOTHING, duration, interval, number, place
@@ -67,7 +67,7 @@ def render(summary: Summary, kinds: list[Pictures], looks: dict[str, Style]) -> 
     shown, figures = _figures(kinds, looks)
     below = sections(summary)
     answers = [_answer(task, c, looks) for task, c in summary.headline()]
-    flags = tables.all_flags(summary)
+    flags = summary.all_flags()
     minor = [f for f in flags if f.weight != "serious"]
     contents = [("answer", "The answer"), ("care", "Before you rely on it")]
     contents += [(kind.key, kind.heading) for kind in kinds] + [(s.id, s.heading) for s in below]
@@ -160,7 +160,7 @@ def _answer(task: Task, c: Comparison, looks: dict[str, Style]) -> dict[str, Any
         "place": where,
         "outcome": outcome,
         "badge": badges.get(outcome, "undecided"),
-        "sentence": verdict.sentence.removeprefix(f"{label_of(task)}: ")
+        "sentence": verdict.sentence.removeprefix(f"{task.label}: ")
         if verdict
         else "There are too few pairs to answer.",
         "strip": _strip(c.mean, shown.low, shown.high, task.margin) if c.mean is not None and shown else None,

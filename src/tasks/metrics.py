@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,3 +32,26 @@ class Metric:
     numerator: str | None = None
     denominator: str | None = None
     factor: float = 1.0
+
+
+def declared_by_shipped_tasks() -> dict[str, Metric]:
+    """What the tasks shipped here declare, by name: for records written before runs carried it themselves."""
+    return {metric.name: metric for metric in _SHIPPED}
+
+
+_SHIPPED = (
+    Metric("loss", "min", "", "loss", "count"),
+    Metric("nll", "min", "nats", "loss", "count"),
+    Metric("nll_per_sample", "min", "nats per sample"),
+    Metric("perplexity", "min"),
+    Metric("bpc", "min", "bits per character", "loss", "count", 1 / math.log(2)),
+    Metric("mse", "min", "", "loss", "count"),
+    Metric("mae", "min", "", "absolute", "count"),
+    Metric("rmse", "min"),
+    Metric("mase", "min", "", "scaled", "count"),
+    Metric("mse_unit", "min", "", "squared_unit", "count"),
+    Metric("mae_unit", "min", "", "absolute_unit", "count"),
+    Metric("acc", "max", "", "right", "count"),
+    Metric("f1", "max"),
+    Metric("frame_acc", "max", "", "hits", "sounding"),
+)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from src.analysis.summary import Across, Summary, Task
+from src.analysis.across import Across
+from src.analysis.summary import Summary
+from src.analysis.task import Task
 from src.figures import curves
 from src.figures.chart import Chart
 from src.reporting.page.along import along_axes
@@ -39,7 +41,7 @@ def pictures(summary: Summary) -> list[Pictures]:
     runs = {run.id: run for run in summary.runs}
     tasks = summary.tasks
     arms = len({task.arm for task in tasks})
-    found = [
+    kinds = [
         Pictures(
             "points",
             "Every run",
@@ -90,7 +92,7 @@ def pictures(summary: Summary) -> list[Pictures]:
             _together(summary.across),
         ),
     ]
-    return [kind for kind in found if kind.charts]
+    return [kind for kind in kinds if kind.charts]
 
 
 def model_names(summary: Summary) -> list[str]:

@@ -1,0 +1,213 @@
+"""A run as an analysis sees it: its record, with the few facts that only a comparison asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from src.config.errors import UserError
+from src.runs.result import Phase, RunResult, Timing
+from src.runs.typed_json import from_plain
+from src.tasks.metrics import Direction
+
+# OmegaConf reads a config thirty times slower, and a run's config holds nothing to interpolate.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+PLACES = ("paths.", "data.data_dir", "data.cache_dir", "data.path", "hydra.", "logger")  # overrides of one machine
+# What stands under the same name in a record and in a line of a pack or summary.json, in that order around the others.
+BEFORE = ("metrics", "baselines")
+PARTS = ("best", "parameters", "budget", "timing", "memory", "backend", "git")
+AFTER = ("hardware", "versions", "results_version", "started", "ended")
+
+
+@dataclass
+class Run(RunResult):
+    """The record of a run, as its directory, a pack or a table has it.
+
+    >>> Run(id="3435e0996364", seed=0, model="gru", data_name="jsb_chorales", status="finished").arm
+    'main'
+
+    Args:
+        model: name in ``conf/model``.
+        data_name: name in ``conf/data``; outside a study with ``data.name`` where that differs
+            (``ucr:JapaneseVowels``).
+        arm: ``main`` unless the study has several; ``STUDY/ARM`` where runs of several studies are compared.
+        directory: where it lies, relative to the current folder where it can be.
+        values: tuned settings by dotted key, ``optimizer.lr``.
+        mode: which way is better on the metric that it monitored.
+        hidden_size: width of the recurrent layers; a list where they differ.
+        command_line: that made it, without what names places of one machine.
+    """
+
+    model: str = ""
+    data_name: str = ""
+    arm: str = "main"
+    directory: str | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+    mode: Direction | None = None
+    hidden_size: int | list[int] | None = None
+    command_line: str | None = None
+
+    @property
+    def phase(self) -> Phase | None:
+        """Of its study; None outside a study."""
+        return self.study_job.phase if self.study_job else None
+
+    @property
+    def study(self) -> str | None:
+        """The study that it belongs to."""
+        return self.study_job.study if self.study_job else None
+
+    @property
+    def url(self) -> str | None:
+        """Its page in wandb."""
+        return self.wandb.url if self.wandb else None
+
+    @property
+    def timed(self) -> Timing | None:
+        """How long its training took; None where nothing says so (a table, a run that broke off)."""
+        return self.timing if self.timing != Timing() else None
+
+    @property
+    def place(self) -> str:
+        """Where to look for it, in words."""
+        return self.directory or self.id
+
+
+def read_run(record: RunResult, directory: Path, place: str, keys: Sequence[str]) -> Run:
+    """What an analysis needs of a run.
+
+    Args:
+        record: its ``result.json``.
+        directory: where ``config.yaml`` lies beside it.
+        place: the directory in words.
+        keys: dotted keys of the settings that were tuned.
+
+    Raises:
+        UserError: when the record does not say which model and data it is of.
+    """
+    config = read_config(directory)
+    model, data = record.model, record.data_name
+    inner = select(config, "data.name")
+    if data and inner and inner != data and record.study_job is None:
+        data = f"{data}:{inner}"
+    if not model or not data:
+        raise UserError(f"The run in {place} does not say which model, data and seed it is.")
+    return Run(
+        **vars(record),
+        model=model,
+        data_name=data,
+        arm=record.study_job.arm if record.study_job else "main",
+        directory=place,
+        values={key: value for key in keys if (value := select(config, key)) is not None},
+        mode=select(config, "task.mode"),
+        hidden_size=select(config, "model.hidden_size"),
+        command_line=command_line(record.command),
+    )
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """A run's ``config.yaml`` as plain dicts; empty where it is missing or damaged."""
+    try:
+        config = yaml.load((directory / "config.yaml").read_text(), Loader=LOADER)
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
+def select(config: Mapping[str, Any], key: str) -> Any:
+    """The value under a dotted key; None where there is none.
+
+    >>> select({"optimizer": {"lr": 0.1}}, "optimizer.lr")
+    0.1
+    """
+    node: Any = config
+    for name in key.split("."):
+        if not isinstance(node, Mapping) or name not in node:
+            return None
+        node = node[name]
+    return node
+
+
+def command_line(words: Sequence[str]) -> str | None:
+    """The command that made a run, without what names places of one machine.
+
+    >>> command_line(["/home/me/src/train.py", "model=gru", "paths.runs_dir=/big"])
+    'python -m src.train model=gru'
+    """
+    if not words:
+        return None
+    module = f"src.{Path(words[0]).stem}" if words[0].endswith(".py") else "src.train"
+    kept = [word for word in words[1:] if not word.lstrip("+~").startswith(PLACES)]
+    return " ".join(["python -m", module, *(f"'{w}'" if set(w) & set(" ,[]{}") else w for w in kept)])
+
+
+def flat(run: Run) -> dict[str, Any]:
+    """A run as ``summary.json`` and the lines of a pack have it; :func:`from_flat` reads it back."""
+    parts = {name: asdict(part) if (part := getattr(run, name)) else {} for name in PARTS}
+    parts["timing"] = asdict(run.timing) if run.timed else {}
+    facts = {key: value for key, value in asdict(run.data).items() if value not in (None, {}) and key != "notes"}
+    return {
+        "id": run.id,
+        "model": run.model,
+        "data": run.data_name,
+        "seed": run.seed,
+        "arm": run.arm,
+        "phase": run.phase,
+        "status": run.status,
+        "error": run.error,
+        "directory": run.directory,
+        "study": run.study,
+        "name": run.name,
+        "url": run.url,
+        "identity": run.identity,
+        **{name: getattr(run, name) for name in BEFORE},
+        "values": run.values,
+        "mode": run.mode,
+        **parts,
+        "hidden_size": run.hidden_size,
+        "facts": facts | run.data.notes,
+        **{name: getattr(run, name) for name in AFTER},
+        "command": run.command_line,
+    }
+
+
+def from_flat(line: Mapping[str, Any], path: Path) -> Run:
+    """The run that :func:`flat` made a line of.
+
+    Args:
+        line: keys at their defaults may be missing.
+        path: of the file, for errors.
+
+    Raises:
+        UserError: when a value is not what it should be.
+        KeyError: when the line does not say which run it is.
+    """
+    facts = dict(line.get("facts", {}))
+    known = {key: facts.pop(key) for key in ("checksum", "sequences", "name", "split_seed") if key in facts}
+    record: dict[str, Any] = {key: line[key] for key in ("id", "seed")}
+    record |= {key: line[key] for key in ("status", "error", "name", "identity", "declared") if key in line}
+    record |= {key: line[key] for key in (*BEFORE, *PARTS, *AFTER) if key in line}
+    record.setdefault("status", "finished")
+    record["data"] = known | {"notes": facts}
+    if "best" in record:  # packs have left a value out that was not finite
+        record["best"] = {"value": "nan"} | record["best"]
+    if line.get("url"):
+        record["wandb"] = {"id": line["id"], "url": line["url"]}
+    if line.get("study"):
+        job = {key: line[key] for key in ("study", "phase", "model")}
+        record["study_job"] = job | {"data": line["data"], "arm": line.get("arm", "main")}
+    return Run(
+        **vars(from_plain(RunResult, record, path)),
+        model=line["model"],
+        data_name=line["data"],
+        arm=line.get("arm", "main"),
+        directory=line.get("directory"),
+        values=line.get("values", {}),
+        mode=line.get("mode"),
+        hidden_size=line.get("hidden_size"),
+        command_line=line.get("command"),
+    )
