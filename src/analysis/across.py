@@ -15,33 +15,23 @@ LEAST = 10  # tasks, below which ranks can hardly separate three cells (Demsar 2
 
 @dataclass(frozen=True)
 class Across:
-    """All data sets together (the main arm, or the only one).
+    """All data sets together (the main arm, or the only one)."""
 
-    Args:
-        a, b: of the primary comparison.
-        better, same, worse, undecided: on how many data sets the verdict says so of A.
-        note: why there is no more than that, or None.
-        ranks: from ten data sets up: mean rank by model, 1 is best.
-        friedman: statistic and p.
-        critical_difference: of mean ranks at 5 % (Nemenyi).
-        iqm: by model: interquartile mean of scores with the trivial baseline at 0 and the best mean at 1, interval.
-        profile: by model: share of the runs whose score exceeds each of ``thresholds``.
-        thresholds: of the profile.
-    """
-
-    a: str
+    a: str  # a, b: of the primary comparison
     b: str
-    better: int
+    better: int  # better, same, worse, undecided: on how many data sets the verdict says so of A
     same: int
     worse: int
     undecided: int
-    note: str | None = None
-    ranks: dict[str, float] = field(default_factory=dict)
-    friedman: dict[str, float] = field(default_factory=dict)
-    critical_difference: float | None = None
+    note: str | None = None  # why there is no more than that, or None
+    ranks: dict[str, float] = field(default_factory=dict)  # from ten data sets up: mean rank by model, 1 is best
+    friedman: dict[str, float] = field(default_factory=dict)  # statistic and p
+    critical_difference: float | None = None  # of mean ranks at 5 % (Nemenyi)
+    # by model: interquartile mean of scores with the trivial baseline at 0 and the best mean at 1, interval
     iqm: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # by model: share of the runs whose score exceeds each of ``thresholds``
     profile: dict[str, list[float]] = field(default_factory=dict)
-    thresholds: list[float] = field(default_factory=list)
+    thresholds: list[float] = field(default_factory=list)  # of the profile
 
 
 def across(tasks: Sequence[Task]) -> Across | None:

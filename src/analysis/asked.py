@@ -25,32 +25,20 @@ class Asked:
 
     >>> Asked(models=["gru", "lstm"], primary=("gru", "lstm"), metric="test/nll", margin={"jsb": 0.05}).margin_of("jsb")
     0.05
-
-    Args:
-        models: all of them, in the order of the plan, A and B first.
-        primary: A and B of the primary comparison; None: none was named.
-        metric: of the test; or one for each data set, beside ``default``.
-        margin: of practical equivalence; or one for each data set; None: none was fixed.
-        mode: which way is better; None: as the metric's task declares.
-        data, arms: in the plan's order.
-        pairs: that were planned, by data set.
-        tolerance: by how much budgets may differ, as a share.
-        planned: the models of the plan.
-        flags: where the command line says other than the plan.
-        given: what the command line says: some of models, metric, margin and mode.
     """
 
-    models: list[str]
-    primary: tuple[str, str] | None
-    metric: Any
-    margin: Any = None
-    mode: Direction | None = None
-    data: list[str] = field(default_factory=list)
+    models: list[str]  # all of them, in the order of the plan, A and B first
+    primary: tuple[str, str] | None  # A and B of the primary comparison; None: none was named
+    metric: Any  # of the test; or one for each data set, beside ``default``
+    margin: Any = None  # of practical equivalence; or one for each data set; None: none was fixed
+    mode: Direction | None = None  # which way is better; None: as the metric's task declares
+    data: list[str] = field(default_factory=list)  # data, arms: in the plan's order
     arms: list[str] = field(default_factory=lambda: ["main"])
-    pairs: dict[str, int] = field(default_factory=dict)
-    tolerance: float = TOLERANCE
-    planned: list[str] = field(default_factory=list)
-    flags: list[Flag] = field(default_factory=list)
+    pairs: dict[str, int] = field(default_factory=dict)  # that were planned, by data set
+    tolerance: float = TOLERANCE  # by how much budgets may differ, as a share
+    planned: list[str] = field(default_factory=list)  # the models of the plan
+    flags: list[Flag] = field(default_factory=list)  # where the command line says other than the plan
+    # what the command line says: some of models, metric, margin and mode
     given: dict[str, Any] = field(default_factory=dict)
 
     def metric_of(self, data: str) -> str:

@@ -52,27 +52,18 @@ class Collection:
 
     >>> Collection("smoke", "runs", ["runs/smoke"]).runs
     []
-
-    Args:
-        name: of the study, or of the place.
-        kind: of the places.
-        places: directories or files.
-        runs: each id once.
-        problems: what does not count, and why.
-        studies: the records of several machines or several studies.
-        curves: by run id.
-        sequences: of the test set, by run id; of runs that were tested.
-        planned: by study folder, the runs that belong to its plan as it is now.
     """
 
-    name: str
-    kind: Kind
-    places: list[str]
-    runs: list[Run] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    studies: list[StudyRecord] = field(default_factory=list)
-    curves: dict[str, Curve] = field(default_factory=dict)
+    name: str  # of the study, or of the place
+    kind: Kind  # of the places
+    places: list[str]  # directories or files
+    runs: list[Run] = field(default_factory=list)  # each id once
+    problems: list[Problem] = field(default_factory=list)  # what does not count, and why
+    studies: list[StudyRecord] = field(default_factory=list)  # the records of several machines or several studies
+    curves: dict[str, Curve] = field(default_factory=dict)  # by run id
+    # of the test set, by run id; of runs that were tested
     sequences: dict[str, Sequences] = field(default_factory=dict)
+    # by study folder, the runs that belong to its plan as it is now
     planned: dict[Path, set[str]] = field(default_factory=dict)
 
     @cached_property

@@ -14,19 +14,12 @@ DIGITS = 5  # significant: more than a picture shows
 
 @dataclass(frozen=True)
 class Curve:
-    """A learning curve, thinned.
+    """A learning curve, thinned."""
 
-    Args:
-        step: updates done.
-        epoch: counted from 0.
-        seconds: of training so far.
-        columns: by metric (``train/nll``, ``val/nll``); None where the row had no value.
-    """
-
-    step: list[int]
-    epoch: list[int | None]
-    seconds: list[float | None]
-    columns: dict[str, list[float | None]]
+    step: list[int]  # updates done
+    epoch: list[int | None]  # counted from 0
+    seconds: list[float | None]  # of training so far
+    columns: dict[str, list[float | None]]  # by metric (``train/nll``, ``val/nll``); None where the row had no value
 
 
 def thinned(rows: Sequence[Row], best: int | None = None) -> Curve | None:

@@ -21,23 +21,15 @@ class Flag:
 
     >>> Flag("budget", "serious", "GRU has 12 % more effective parameters than LSTM.").weight
     'serious'
-
-    Args:
-        kind: what it is about.
-        weight: whether it may change the answer.
-        sentence: what is the matter, with the numbers.
-        data, arm: of one task; None: of the whole study, of all arms.
-        models: those that it is about.
-        runs: ids.
     """
 
-    kind: FlagKind
-    weight: Weight
-    sentence: str
-    data: str | None = None
+    kind: FlagKind  # what it is about
+    weight: Weight  # whether it may change the answer
+    sentence: str  # what is the matter, with the numbers
+    data: str | None = None  # data, arm: of one task; None: of the whole study, of all arms
     arm: str | None = None
-    models: list[str] = field(default_factory=list)
-    runs: list[str] = field(default_factory=list)
+    models: list[str] = field(default_factory=list)  # those that it is about
+    runs: list[str] = field(default_factory=list)  # ids
 
 
 def serious_first(flags: Iterable[Flag]) -> list[Flag]:

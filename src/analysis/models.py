@@ -25,19 +25,12 @@ COSTS = ("seconds", "seconds_to_best", "seconds_per_epoch", "epochs", "updates")
 
 @dataclass(frozen=True)
 class Point:
-    """One run's result on the task's metric.
+    """One run's result on the task's metric."""
 
-    Args:
-        seed: of the run.
-        value: of the metric; None where the run has none (diverged, failed, unfinished).
-        run: its id.
-        status: how it ended.
-    """
-
-    seed: int
-    value: float | None
-    run: str
-    status: PointStatus
+    seed: int  # of the run
+    value: float | None  # of the metric; None where the run has none (diverged, failed, unfinished)
+    run: str  # its id
+    status: PointStatus  # how it ended
 
 
 @dataclass(frozen=True)
@@ -46,44 +39,30 @@ class Model:
 
     >>> Model("gru", [Point(0, 8.5, "ab", "finished")], n=1, mean=8.5).mean
     8.5
-
-    Args:
-        model: its name.
-        points: one for each final run, by seed.
-        n: how many have a value.
-        mean, sd, median, iqm: over those; n - 1 in the denominator, interquartile mean.
-        interval: of the mean, t at 95 %.
-        diverged, chance, failed, unfinished: how many runs; unfinished are running or interrupted.
-        solve_rate: share of the finished and diverged runs that beat the best trivial baseline; None without one.
-        values: the tuned settings that its final runs have.
-        hidden_size: its width.
-        parameters: of its first run: recurrent, effective, total.
-        cost: medians over its finished runs: :data:`COSTS` and ``peak_rss_mb``.
-        shared: how many of its timings come from a machine that others used meanwhile.
-        backends: kernels that it ran on, with how many runs.
-        last_epoch: how many runs had their best epoch last.
     """
 
-    model: str
-    points: list[Point]
-    n: int = 0
-    mean: float | None = None
+    model: str  # its name
+    points: list[Point]  # one for each final run, by seed
+    n: int = 0  # how many have a value
+    mean: float | None = None  # mean, sd, median, iqm: over those; n - 1 in the denominator, interquartile mean
     sd: float | None = None
     median: float | None = None
     iqm: float | None = None
-    interval: Interval | None = None
-    diverged: int = 0
+    interval: Interval | None = None  # of the mean, t at 95 %
+    diverged: int = 0  # diverged, chance, failed, unfinished: how many runs; unfinished are running or interrupted
     chance: int = 0
     failed: int = 0
     unfinished: int = 0
+    # share of the finished and diverged runs that beat the best trivial baseline; None without one
     solve_rate: float | None = None
-    values: dict[str, Any] = field(default_factory=dict)
-    hidden_size: int | list[int] | None = None
-    parameters: dict[str, int] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)  # the tuned settings that its final runs have
+    hidden_size: int | list[int] | None = None  # its width
+    parameters: dict[str, int] = field(default_factory=dict)  # of its first run: recurrent, effective, total
+    # medians over its finished runs: :data:`COSTS` and ``peak_rss_mb``
     cost: dict[str, float | None] = field(default_factory=dict)
-    shared: int = 0
-    backends: dict[str, int] = field(default_factory=dict)
-    last_epoch: int = 0
+    shared: int = 0  # how many of its timings come from a machine that others used meanwhile
+    backends: dict[str, int] = field(default_factory=dict)  # kernels that it ran on, with how many runs
+    last_epoch: int = 0  # how many runs had their best epoch last
 
 
 def finals(runs: Iterable[Run]) -> list[Run]:

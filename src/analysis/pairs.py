@@ -20,22 +20,15 @@ class Pair:
 
     >>> Pair(seed=0, a=8.5, b=8.6, difference=0.1, run_a="x", run_b="y", state="complete").difference
     0.1
-
-    Args:
-        seed: of both.
-        a, b: their values; None where a run has none.
-        difference: by how much A is better; None unless both have a value.
-        run_a, run_b: ids; None where there is no run.
-        state: ``missing``: a run failed, is unfinished or was never started, or two runs claim the place.
     """
 
-    seed: int
-    a: float | None
+    seed: int  # of both
+    a: float | None  # a, b: their values; None where a run has none
     b: float | None
-    difference: float | None
-    run_a: str | None
+    difference: float | None  # by how much A is better; None unless both have a value
+    run_a: str | None  # run_a, run_b: ids; None where there is no run
     run_b: str | None
-    state: PairState
+    state: PairState  # ``missing``: a run failed, is unfinished or was never started, or two runs claim the place
 
 
 def make_pairs(a: Sequence[Point], b: Sequence[Point], mode: Direction) -> list[Pair]:

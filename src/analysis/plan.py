@@ -9,20 +9,13 @@ from src.runs.study_record import LeftOut, PlanRecord, StudyRecord
 
 @dataclass(frozen=True)
 class PlanChange:
-    """A change of the plan.
+    """A change of the plan."""
 
-    Args:
-        time: Unix time.
-        before, now: hashes of the plan.
-        keys: dotted, that changed.
-        late: whether it came after the registration.
-    """
-
-    time: float
-    before: str
+    time: float  # Unix time
+    before: str  # before, now: hashes of the plan
     now: str
-    keys: list[str]
-    late: bool
+    keys: list[str]  # dotted, that changed
+    late: bool  # whether it came after the registration
 
 
 @dataclass(frozen=True)
@@ -31,26 +24,17 @@ class Plan:
 
     >>> Plan(question="GRU or LSTM?").changes
     []
-
-    Args:
-        question: in the study's words.
-        file, file_hash: that holds the plan, and its SHA-256.
-        plan, plan_hash: as it stands on record, and its hash.
-        registered: Unix time before the first final run; None: never.
-        changes: of the plan.
-        left_out: models that some task does without.
-        pairs: planned pairs by data set.
     """
 
-    question: str | None = None
-    file: str | None = None
+    question: str | None = None  # in the study's words
+    file: str | None = None  # file, file_hash: that holds the plan, and its SHA-256
     file_hash: str | None = None
-    plan: PlanRecord | None = None
+    plan: PlanRecord | None = None  # plan, plan_hash: as it stands on record, and its hash
     plan_hash: str | None = None
-    registered: float | None = None
-    changes: list[PlanChange] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
-    pairs: dict[str, int] = field(default_factory=dict)
+    registered: float | None = None  # Unix time before the first final run; None: never
+    changes: list[PlanChange] = field(default_factory=list)  # of the plan
+    left_out: list[LeftOut] = field(default_factory=list)  # models that some task does without
+    pairs: dict[str, int] = field(default_factory=dict)  # planned pairs by data set
 
 
 def plan_of(study: StudyRecord | None) -> Plan | None:

@@ -14,25 +14,15 @@ FILE = Path(__file__).with_name("published.yaml")
 
 @dataclass(frozen=True)
 class Reference:
-    """A published figure to draw beside ours.
+    """A published figure to draw beside ours."""
 
-    Args:
-        data: name in ``conf/data``.
-        metric: ``test/nll``.
-        model: as its authors call it, in lower case: ``gru``, ``lstm``, ``tanh``, ``tcn``.
-        value: in the unit of the metric here.
-        source: authors and year.
-        state: whether somebody has checked it against the source.
-        note: what differs from the runs here.
-    """
-
-    data: str
-    metric: str
-    model: str
-    value: float
-    source: str
-    state: Literal["confirmed", "unconfirmed"]
-    note: str | None = None
+    data: str  # name in ``conf/data``
+    metric: str  # ``test/nll``
+    model: str  # as its authors call it, in lower case: ``gru``, ``lstm``, ``tanh``, ``tcn``
+    value: float  # in the unit of the metric here
+    source: str  # authors and year
+    state: Literal["confirmed", "unconfirmed"]  # whether somebody has checked it against the source
+    note: str | None = None  # what differs from the runs here
 
 
 def references(data: str, metric: str) -> list[Reference]:

@@ -29,27 +29,18 @@ class Run(RunResult):
 
     >>> Run(id="3435e0996364", seed=0, model="gru", data_name="jsb_chorales", status="finished").arm
     'main'
-
-    Args:
-        model: name in ``conf/model``.
-        data_name: name in ``conf/data``; outside a study with ``data.name`` where that differs
-            (``ucr:JapaneseVowels``).
-        arm: ``main`` unless the study has several; ``STUDY/ARM`` where runs of several studies are compared.
-        directory: where it lies, relative to the current folder where it can be.
-        values: tuned settings by dotted key, ``optimizer.lr``.
-        mode: which way is better on the metric that it monitored.
-        hidden_size: width of the recurrent layers; a list where they differ.
-        command_line: that made it, without what names places of one machine.
     """
 
-    model: str = ""
+    model: str = ""  # name in ``conf/model``
+    # name in ``conf/data``; outside a study with ``data.name`` where that differs (``ucr:JapaneseVowels``)
     data_name: str = ""
+    # ``main`` unless the study has several; ``STUDY/ARM`` where runs of several studies are compared
     arm: str = "main"
-    directory: str | None = None
-    values: dict[str, Any] = field(default_factory=dict)
-    mode: Direction | None = None
-    hidden_size: int | list[int] | None = None
-    command_line: str | None = None
+    directory: str | None = None  # where it lies, relative to the current folder where it can be
+    values: dict[str, Any] = field(default_factory=dict)  # tuned settings by dotted key, ``optimizer.lr``
+    mode: Direction | None = None  # which way is better on the metric that it monitored
+    hidden_size: int | list[int] | None = None  # width of the recurrent layers; a list where they differ
+    command_line: str | None = None  # that made it, without what names places of one machine
 
     @property
     def phase(self) -> Phase | None:

@@ -20,15 +20,11 @@ class Sequences:
     >>> sums = Sequences("ab12", 2, {"loss": np.array([3.0, 5.0]), "count": np.array([1.0, 4.0])})
     >>> sums.ratio(Metric("nll", "min", "nats", "loss", "count"))
     1.6
-
-    Args:
-        rows: a checksum of which sequences they are; runs that share it were tested on the same.
-        number: how many sequences.
-        columns: ``loss`` and ``count`` and the task's further sums, (min(number, BLOCKS),) float64 each.
     """
 
-    rows: str
-    number: int
+    rows: str  # a checksum of which sequences they are; runs that share it were tested on the same
+    number: int  # how many sequences
+    # ``loss`` and ``count`` and the task's further sums, (min(number, BLOCKS),) float64 each
     columns: Mapping[str, np.ndarray]
 
     def ratio(self, metric: Metric | None) -> float | None:

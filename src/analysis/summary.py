@@ -35,38 +35,23 @@ class Summary:
 
     >>> Summary(name="smoke", kind="study", places=["runs/smoke"], tasks=[], runs=[]).headline()
     []
-
-    Args:
-        name: of the study, or of what was compared.
-        kind: of what was read.
-        places: that were read.
-        tasks: one for each data set and arm; those of the plan first, in its order.
-        runs: every run there is, trials too.
-        problems: what does not count.
-        flags: about the whole study (those of a task stand there).
-        across: all data sets together; None where there is one only, or no primary comparison.
-        tuning: one for each data set and arm that was tuned.
-        curves: by run id.
-        plan: None outside a study.
-        commands: that reproduce it, each with what it does.
-        counts: runs by phase and status: ``{"final": {"finished": 20}}``.
-        seconds: of training, all runs together.
     """
 
-    name: str
-    kind: Kind
-    places: list[str]
-    tasks: list[Task]
-    runs: list[Run]
-    problems: list[Problem] = field(default_factory=list)
-    flags: list[Flag] = field(default_factory=list)
-    across: Across | None = None
-    tuning: list[Tuning] = field(default_factory=list)
-    curves: dict[str, Curve] = field(default_factory=dict)
-    plan: Plan | None = None
-    commands: list[dict[str, str]] = field(default_factory=list)
+    name: str  # of the study, or of what was compared
+    kind: Kind  # of what was read
+    places: list[str]  # that were read
+    tasks: list[Task]  # one for each data set and arm; those of the plan first, in its order
+    runs: list[Run]  # every run there is, trials too
+    problems: list[Problem] = field(default_factory=list)  # what does not count
+    flags: list[Flag] = field(default_factory=list)  # about the whole study (those of a task stand there)
+    across: Across | None = None  # all data sets together; None where there is one only, or no primary comparison
+    tuning: list[Tuning] = field(default_factory=list)  # one for each data set and arm that was tuned
+    curves: dict[str, Curve] = field(default_factory=dict)  # by run id
+    plan: Plan | None = None  # None outside a study
+    commands: list[dict[str, str]] = field(default_factory=list)  # that reproduce it, each with what it does
+    # runs by phase and status: ``{"final": {"finished": 20}}``
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
-    seconds: float = 0.0
+    seconds: float = 0.0  # of training, all runs together
     schema: int = SCHEMA
 
     def headline(self) -> list[tuple[Task, Comparison]]:

@@ -20,19 +20,12 @@ from src.tasks.metrics import Direction
 
 @dataclass(frozen=True)
 class Wilcoxon:
-    """The two-sided Wilcoxon signed-rank test of the pairs, a diverged run ranked worst.
+    """The two-sided Wilcoxon signed-rank test of the pairs, a diverged run ranked worst."""
 
-    Args:
-        statistic: the smaller sum of ranks.
-        p: two-sided.
-        p_holm: adjusted over all tests of the summary (tasks times pairs of models).
-        comparisons: how many those are.
-    """
-
-    statistic: float
-    p: float
-    p_holm: float
-    comparisons: int
+    statistic: float  # the smaller sum of ranks
+    p: float  # two-sided
+    p_holm: float  # adjusted over all tests of the summary (tasks times pairs of models)
+    comparisons: int  # how many those are
 
 
 @dataclass(frozen=True)
@@ -41,47 +34,29 @@ class Comparison:
 
     >>> Comparison("gru", "lstm", primary=True, pairs=[], n=0).primary
     True
-
-    Args:
-        a, b: names of the models.
-        primary: whether the plan names this comparison.
-        pairs: one for each seed that either has.
-        n: complete pairs.
-        mean, sd, median: of the differences, in the metric's unit.
-        t: interval of the mean difference at 95 %.
-        bca: the same by the BCa bootstrap.
-        seeds: the same by a percentile bootstrap over seeds alone: other seeds, these test sequences.
-        sequences: over seeds and test sequences together: other seeds, other test sequences.
-        sequences_note: why there is no ``sequences``, or over how many test sequences it goes.
-        correlation: of the two models' values within pairs (Pearson).
-        saved: variance of the difference over what unpaired runs would have; below 1 pairing paid.
-        probability: that A is better.
-        wilcoxon: test.
-        power: of this many pairs.
-        verdict: the answer.
-        sensitivity: sentences: what would change this answer.
     """
 
-    a: str
+    a: str  # a, b: names of the models
     b: str
-    primary: bool
-    pairs: list[Pair]
-    n: int
-    mean: float | None = None
+    primary: bool  # whether the plan names this comparison
+    pairs: list[Pair]  # one for each seed that either has
+    n: int  # complete pairs
+    mean: float | None = None  # mean, sd, median: of the differences, in the metric's unit
     sd: float | None = None
     median: float | None = None
-    t: Interval | None = None
-    bca: Interval | None = None
+    t: Interval | None = None  # interval of the mean difference at 95 %
+    bca: Interval | None = None  # the same by the BCa bootstrap
+    # the same by a percentile bootstrap over seeds alone: other seeds, these test sequences
     seeds: Interval | None = None
-    sequences: Interval | None = None
-    sequences_note: str | None = None
-    correlation: float | None = None
-    saved: float | None = None
-    probability: Probability | None = None
-    wilcoxon: Wilcoxon | None = None
-    power: Power | None = None
-    verdict: Verdict | None = None
-    sensitivity: list[str] = field(default_factory=list)
+    sequences: Interval | None = None  # over seeds and test sequences together: other seeds, other test sequences
+    sequences_note: str | None = None  # why there is no ``sequences``, or over how many test sequences it goes
+    correlation: float | None = None  # of the two models' values within pairs (Pearson)
+    saved: float | None = None  # variance of the difference over what unpaired runs would have; below 1 pairing paid
+    probability: Probability | None = None  # that A is better
+    wilcoxon: Wilcoxon | None = None  # test
+    power: Power | None = None  # of this many pairs
+    verdict: Verdict | None = None  # the answer
+    sensitivity: list[str] = field(default_factory=list)  # sentences: what would change this answer
 
 
 @dataclass(frozen=True)
@@ -90,31 +65,20 @@ class Task:
 
     >>> Task("jsb_chorales", "adam", "test/nll", "nats", "min", 0.05).label
     'jsb_chorales (adam)'
-
-    Args:
-        data, arm: names in the plan.
-        metric: the one that is compared.
-        unit: of it, for axes and sentences; may be empty.
-        mode: which way is better.
-        margin: of practical equivalence; None: none was fixed.
-        models: in the plan's order.
-        comparisons: the primary one first.
-        baselines: trivial predictors on this metric, by name (``unigram``).
-        references: published figures on this metric.
-        flags: reasons to distrust what stands here.
     """
 
-    data: str
+    data: str  # data, arm: names in the plan
     arm: str
-    metric: str
-    unit: str
-    mode: Direction
-    margin: float | None
-    models: list[Model] = field(default_factory=list)
-    comparisons: list[Comparison] = field(default_factory=list)
+    metric: str  # the one that is compared
+    unit: str  # of it, for axes and sentences; may be empty
+    mode: Direction  # which way is better
+    margin: float | None  # of practical equivalence; None: none was fixed
+    models: list[Model] = field(default_factory=list)  # in the plan's order
+    comparisons: list[Comparison] = field(default_factory=list)  # the primary one first
+    # trivial predictors on this metric, by name (``unigram``)
     baselines: dict[str, float] = field(default_factory=dict)
-    references: list[Reference] = field(default_factory=list)
-    flags: list[Flag] = field(default_factory=list)
+    references: list[Reference] = field(default_factory=list)  # published figures on this metric
+    flags: list[Flag] = field(default_factory=list)  # reasons to distrust what stands here
 
     @property
     def label(self) -> str:

@@ -15,53 +15,34 @@ from src.tasks.metrics import Direction
 
 @dataclass(frozen=True)
 class Trial:
-    """One run of the tuning.
+    """One run of the tuning."""
 
-    Args:
-        run: id.
-        model: its name.
-        values: tuned settings by dotted key.
-        value: of the monitored metric on validation at the best epoch; None where it diverged or failed.
-        seed, phase, status: of the run.
-    """
-
-    run: str
-    model: str
-    values: dict[str, Any]
-    value: float | None
-    seed: int
+    run: str  # id
+    model: str  # its name
+    values: dict[str, Any]  # tuned settings by dotted key
+    value: float | None  # of the monitored metric on validation at the best epoch; None where it diverged or failed
+    seed: int  # seed, phase, status: of the run
     phase: Phase
     status: Status
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """How the settings of one task were chosen.
+    """How the settings of one task were chosen."""
 
-    Args:
-        data, arm: of the task.
-        keys: dotted keys that were tuned.
-        metric: what was compared, on validation.
-        mode: which way is better on it.
-        trials: every trial and repeat of every model.
-        chosen: by model: the settings of its final runs.
-        counts: by model: how many trials there were.
-        ranges: by key: lowest and highest value that a draw could take.
-        candidates: by model: the repeated candidates with their mean.
-        extensions: of the ranges.
-    """
-
-    data: str
+    data: str  # data, arm: of the task
     arm: str
-    keys: list[str]
-    metric: str | None
-    mode: Direction | None
-    trials: list[Trial]
-    chosen: dict[str, dict[str, Any]]
-    counts: dict[str, int]
+    keys: list[str]  # dotted keys that were tuned
+    metric: str | None  # what was compared, on validation
+    mode: Direction | None  # which way is better on it
+    trials: list[Trial]  # every trial and repeat of every model
+    chosen: dict[str, dict[str, Any]]  # by model: the settings of its final runs
+    counts: dict[str, int]  # by model: how many trials there were
+    # by key: lowest and highest value that a draw could take
     ranges: dict[str, list[float]] = field(default_factory=dict)
+    # by model: the repeated candidates with their mean
     candidates: dict[str, list[Candidate]] = field(default_factory=dict)
-    extensions: list[Extension] = field(default_factory=list)
+    extensions: list[Extension] = field(default_factory=list)  # of the ranges
 
 
 def tunings(runs: Sequence[Run], study: StudyRecord | None) -> list[Tuning]:

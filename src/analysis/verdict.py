@@ -21,35 +21,23 @@ class Verdict:
 
     >>> Verdict("same", None, "Practically the same: ...", margin=0.05, method="TOST").outcome
     'same'
-
-    Args:
-        outcome: see :mod:`src.statistics.decision`.
-        winner: the model that is better by more than the margin; None otherwise.
-        sentence: in the words of the statistics.
-        margin: of practical equivalence; None: none was fixed, and "practically the same" cannot be said.
-        method: its name.
-        error_rate: the probability of a wrong verdict is at most this.
-        interval_90: of the mean difference: within the margins means "practically the same".
-        interval_95: of the mean difference: beyond the margin means "better".
-        p_better: of the one-sided test that the leading model is better by more than the margin (compare with 0.025).
-        p_same: of the two one-sided tests (compare with 0.05).
-        more_pairs: how many more would decide with probability 0.8, estimated from the observed mean and spread; None
-            where it is decided, cannot be told, or is beyond the bound.
-        different: whether the 95 % interval excludes 0.
     """
 
-    outcome: Outcome
-    winner: str | None
-    sentence: str
-    margin: float | None
-    method: str
-    error_rate: float = ERROR_RATE
-    interval_90: Interval | None = None
-    interval_95: Interval | None = None
+    outcome: Outcome  # see :mod:`src.statistics.decision`
+    winner: str | None  # the model that is better by more than the margin; None otherwise
+    sentence: str  # in the words of the statistics
+    margin: float | None  # of practical equivalence; None: none was fixed, and "practically the same" cannot be said
+    method: str  # its name
+    error_rate: float = ERROR_RATE  # the probability of a wrong verdict is at most this
+    interval_90: Interval | None = None  # of the mean difference: within the margins means "practically the same"
+    interval_95: Interval | None = None  # of the mean difference: beyond the margin means "better"
+    # of the one-sided test that the leading model is better by more than the margin (compare with 0.025)
     p_better: float | None = None
-    p_same: float | None = None
+    p_same: float | None = None  # of the two one-sided tests (compare with 0.05)
+    # how many more would decide with probability 0.8, estimated from the observed mean and spread; None where it is
+    # decided, cannot be told, or is beyond the bound
     more_pairs: int | None = None
-    different: bool | None = None
+    different: bool | None = None  # whether the 95 % interval excludes 0
 
 
 def verdict(

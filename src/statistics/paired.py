@@ -15,21 +15,14 @@ TIED = 1e-6  # of the largest value: differences as close to each other as this 
 
 @dataclass(frozen=True)
 class Probability:
-    """How probable it is that A beats B in a pair (Bouthillier et al. 2021).
+    """How probable it is that A beats B in a pair (Bouthillier et al. 2021)."""
 
-    Args:
-        wins, ties, losses: of A.
-        estimate: (wins + ties / 2) / pairs.
-        interval: Wilson at 95 %.
-        reading: ``not significant``, or who wins more often and whether that is significant and meaningful.
-    """
-
-    wins: int
+    wins: int  # wins, ties, losses: of A
     ties: int
     losses: int
-    estimate: float
-    interval: Interval
-    reading: str
+    estimate: float  # (wins + ties / 2) / pairs
+    interval: Interval  # Wilson at 95 %
+    reading: str  # ``not significant``, or who wins more often and whether that is significant and meaningful
 
 
 def probability_better(advantages: np.ndarray, names: tuple[str, str]) -> Probability | None:

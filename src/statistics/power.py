@@ -17,24 +17,17 @@ BOUND = 1000  # pairs, beyond which no number is named
 
 @dataclass(frozen=True)
 class Power:
-    """What so many pairs can find.
+    """What so many pairs can find."""
 
-    Args:
-        pairs: how many are complete.
-        comparisons: that Holm corrects over.
-        wilcoxon: power of the two-sided signed-rank test where P(A better) is 0.75, simulated.
-        same: probability of the verdict "practically the same" if the models are exactly equal, at the observed spread;
-            None without a margin.
-        detectable: the true difference that would be called better with probability 0.8, at the observed spread.
-        pairs_for_80: pairs with which the signed-rank test would have power 0.8; None beyond 200.
-    """
-
-    pairs: int
-    comparisons: int
-    wilcoxon: float
+    pairs: int  # how many are complete
+    comparisons: int  # that Holm corrects over
+    wilcoxon: float  # power of the two-sided signed-rank test where P(A better) is 0.75, simulated
+    # probability of the verdict "practically the same" if the models are exactly equal, at the observed spread; None
+    # without a margin
     same: float | None = None
+    # the true difference that would be called better with probability 0.8, at the observed spread
     detectable: float | None = None
-    pairs_for_80: int | None = None
+    pairs_for_80: int | None = None  # pairs with which the signed-rank test would have power 0.8; None beyond 200
 
 
 def power_of(pairs: int, comparisons: int, sd: float | None, margin: float | None) -> Power:

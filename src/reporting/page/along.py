@@ -20,16 +20,11 @@ class StudyAxis:
 
     >>> StudyAxis("adding", "data.length", {("adding_50", "main"): 50.0}).key
     'data.length'
-
-    Args:
-        title: of its picture.
-        key: the setting, dotted.
-        at: its value for each data set and arm.
     """
 
-    title: str
-    key: str
-    at: dict[tuple[str, str], float]
+    title: str  # of its picture
+    key: str  # the setting, dotted
+    at: dict[tuple[str, str], float]  # its value for each data set and arm
 
 
 def axes_of(plan: PlanRecord) -> list[StudyAxis]:

@@ -13,20 +13,13 @@ class Cell:
 
     >>> Cell("8.5").link is None
     True
-
-    Args:
-        text: what stands there.
-        link: where it leads.
-        anchor: name by which others lead here.
-        code: a command, path or id.
-        sort: what its column is sorted by; None: the text.
     """
 
-    text: str
-    link: str | None = None
-    anchor: str | None = None
-    code: bool = False
-    sort: float | None = None
+    text: str  # what stands there
+    link: str | None = None  # where it leads
+    anchor: str | None = None  # name by which others lead here
+    code: bool = False  # a command, path or id
+    sort: float | None = None  # what its column is sorted by; None: the text
 
 
 @dataclass(frozen=True)
@@ -35,18 +28,12 @@ class Table:
 
     >>> Table("Cost", ["model"], [[Cell("gru")]]).rows[0][0].text
     'gru'
-
-    Args:
-        caption: what it shows, and how to read it.
-        columns: headings.
-        rows: fields by row.
-        long: so many rows that the page offers to filter and sort it.
     """
 
-    caption: str
-    columns: list[str]
-    rows: list[list[Cell]] = field(default_factory=list)
-    long: bool = False
+    caption: str  # what it shows, and how to read it
+    columns: list[str]  # headings
+    rows: list[list[Cell]] = field(default_factory=list)  # fields by row
+    long: bool = False  # so many rows that the page offers to filter and sort it
 
 
 def row(head: str, *values: object) -> list[Cell]:

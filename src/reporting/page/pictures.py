@@ -20,20 +20,13 @@ class Pictures:
 
     >>> Pictures("points", "Every run", "One point a run.", []).charts
     []
-
-    Args:
-        key: the name of their file.
-        heading: above them.
-        words: how to read them.
-        charts: in the order of the tasks.
-        columns: side by side in the file.
     """
 
-    key: str
-    heading: str
-    words: str
-    charts: list[Chart]
-    columns: int = 2
+    key: str  # the name of their file
+    heading: str  # above them
+    words: str  # how to read them
+    charts: list[Chart]  # in the order of the tasks
+    columns: int = 2  # side by side in the file
 
 
 def pictures(summary: Summary) -> list[Pictures]:

@@ -16,25 +16,15 @@ BESIDE = "Beside this page lie the figures as SVG and PNG (figures/), and summar
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page below the figures.
+    """A part of the page below the figures."""
 
-    Args:
-        id: its anchor.
-        heading: its heading.
-        paragraphs: text.
-        tables: those that have rows.
-        details: (summary, text) that opens when asked.
-        lists: (heading, sentences).
-        commands: ``command`` and what it ``does``.
-    """
-
-    id: str
-    heading: str
-    paragraphs: list[str] = field(default_factory=list)
-    tables: list[Table] = field(default_factory=list)
-    details: list[tuple[str, str]] = field(default_factory=list)
-    lists: list[tuple[str, list[str]]] = field(default_factory=list)
-    commands: list[dict[str, str]] = field(default_factory=list)
+    id: str  # its anchor
+    heading: str  # its heading
+    paragraphs: list[str] = field(default_factory=list)  # text
+    tables: list[Table] = field(default_factory=list)  # those that have rows
+    details: list[tuple[str, str]] = field(default_factory=list)  # (summary, text) that opens when asked
+    lists: list[tuple[str, list[str]]] = field(default_factory=list)  # (heading, sentences)
+    commands: list[dict[str, str]] = field(default_factory=list)  # ``command`` and what it ``does``
 
     @property
     def empty(self) -> bool:
