@@ -35,13 +35,9 @@ class Across:
 
 
 def across(tasks: Sequence[Task]) -> Across | None:
-    """Win, same and loss of the primary comparison over data sets; more from :data:`LEAST` tasks up.
+    """Win, same and loss of the primary comparison over data sets; more from :data:`LEAST` tasks of one arm up.
 
-    Args:
-        tasks: of one arm, one for each data set.
-
-    Returns:
-        None with fewer than two data sets, or where no primary comparison was named.
+    None with fewer than two data sets, or where no primary comparison was named.
     """
     primary = [comparison for task in tasks for comparison in task.comparisons if comparison.primary]
     if len(primary) < 2:

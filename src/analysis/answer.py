@@ -29,10 +29,6 @@ from src.config.errors import UserError
 def summarise(collection: Collection, wanted: Asked) -> Summary:
     """Every statistic of every task, with its flags.
 
-    Args:
-        collection: runs, curves, test losses.
-        wanted: which models, metric and margin.
-
     Raises:
         UserError: when no run could be compared.
     """

@@ -133,11 +133,7 @@ def _departures(given: Mapping[str, Any], primary: PrimaryRecord | None) -> list
 
 
 def check_margin(margin: Any, data: Sequence[str]) -> None:
-    """Refuse a margin that is none.
-
-    Args:
-        margin: one for all data sets, or by data set; None where nobody gave one.
-        data: the data sets that there are.
+    """Refuse a margin that is none: one for all data sets, or by data set.
 
     Raises:
         UserError: it is no number from 0 up, or names a data set that is not there.
@@ -153,12 +149,7 @@ def check_margin(margin: Any, data: Sequence[str]) -> None:
 
 
 def nothing(collection: Collection, metric: str) -> str:
-    """Why there is nothing to compare, in one sentence.
-
-    Args:
-        collection: the runs, none of which counts.
-        metric: what was looked for.
-    """
+    """Why none of the runs has the metric that was looked for, in one sentence."""
     runs, problems = collection.runs, collection.problems
     if not runs:
         first = f"{problems[0].place}: {problems[0].sentence}"

@@ -18,14 +18,7 @@ OUTER = 0.1  # of a range, by logarithm: a choice in there may have its optimum 
 
 
 def task_flags(task: Task, runs: Sequence[Run], tolerance: float, planned: int | None) -> list[Flag]:
-    """Every flag of one task's final runs.
-
-    Args:
-        task: with its models and comparisons.
-        runs: its final runs, of every status.
-        tolerance: by how much budgets may differ, as a share.
-        planned: pairs; None: no plan says.
-    """
+    """Every flag of one task's final runs, which are of every status; ``planned`` is a number of pairs."""
     flags = [flag for model in task.models for flag in _ends(task, model)]
     flags += _missing(task, planned)
     flags += _budget(task, runs, tolerance)
@@ -48,12 +41,7 @@ def task_flags(task: Task, runs: Sequence[Run], tolerance: float, planned: int |
 
 
 def tuning_flags(tuning: Tuning, finals: Sequence[Run]) -> list[Flag]:
-    """Unequal effort, seeds that trials share with final runs, a choice at the edge of what was tried.
-
-    Args:
-        tuning: of one data set and arm.
-        finals: its final runs.
-    """
+    """Unequal effort, seeds that trials share with final runs, a choice at the edge of what was tried."""
 
     def flag(kind: FlagKind, words: str, models: Sequence[str] = ()) -> Flag:
         return Flag(kind, "serious", words, tuning.data, tuning.arm, list(models))

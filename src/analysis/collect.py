@@ -48,11 +48,7 @@ class Problem:
 
 @dataclass
 class Collection:
-    """Everything that was read from the places that were looked through.
-
-    >>> Collection("smoke", "runs", ["runs/smoke"]).runs
-    []
-    """
+    """Everything that was read from the places that were looked through."""
 
     name: str  # of the study, or of the place
     kind: Kind  # of the places
@@ -76,13 +72,10 @@ class Collection:
         self.problems.append(Problem(kind, place, sentence))
 
 
-def collect(places: Sequence[Path], kind: Kind, name: str | None = None) -> Collection:
+def collect(places: Sequence[Path], kind: Kind) -> Collection:
     """Read every run below some directories, which may come from several machines.
 
-    Args:
-        places: directories of runs, studies, or single runs.
-        kind: ``study`` or ``runs``.
-        name: of the whole; None: as the study or the first directory is called.
+    The whole is called as its study or the first directory is.
 
     Raises:
         UserError: when a directory does not exist, or none holds anything that looks like a run.
@@ -90,7 +83,7 @@ def collect(places: Sequence[Path], kind: Kind, name: str | None = None) -> Coll
     for place in places:
         if not place.is_dir():
             raise UserError(f"{place} is not a directory: it must hold runs, as in folders='[runs,other/runs]'.")
-    collection = Collection(name or places[0].resolve().name, kind, [_near(place) for place in places])
+    collection = Collection(places[0].resolve().name, kind, [_near(place) for place in places])
     every = dict.fromkeys(directory for place in places for directory in directories(place.resolve()))
     for directory in every:
         _take_study(collection, directory)
@@ -106,7 +99,7 @@ def collect(places: Sequence[Path], kind: Kind, name: str | None = None) -> Coll
     if len({run.study for run in collection.runs} - {None}) > 1:
         collection.runs = [replace(r, arm=f"{r.study}/{r.arm}") if r.study else r for r in collection.runs]
     collection.runs.sort(key=lambda run: (run.data_name, run.arm, run.phase or "", run.model, run.seed, run.id))
-    if name is None and collection.study:
+    if collection.study:
         collection.name = collection.study.name
     return collection
 
@@ -193,7 +186,9 @@ def _take_run(collection: Collection, directory: Path, keys: Sequence[str]) -> R
 
 def _take_best(collection: Collection, same: list[tuple[Run, Path]]) -> None:
     """Of several records with one id, the one that came furthest counts; curve and test losses are read of it alone."""
-    same.sort(key=lambda pair: (ORDER.index(pair[0].status), not _whole(pair[1]), -(pair[0].ended or 0.0)))
+    same.sort(
+        key=lambda pair: (ORDER.index(pair[0].status), not (pair[1] / "metrics.csv").exists(), -(pair[0].ended or 0.0))
+    )
     (run, directory), others = same[0], same[1:]
     for other, _ in others:
         differ = other.status == run.status == "finished" and _tests(other) != _tests(run)
@@ -216,10 +211,6 @@ def _take_best(collection: Collection, same: list[tuple[Run, Path]]) -> None:
             sentence = f"sequences/test.npz cannot be read ({type(error).__name__}: {error})."
             collection.note("incomplete", run.place, sentence)
     collection.runs.append(replace(run, status="diverged") if _not_finite(run) else run)
-
-
-def _whole(directory: Path) -> bool:
-    return (directory / "metrics.csv").exists()
 
 
 def _tests(run: Run) -> dict[str, float]:

@@ -25,13 +25,8 @@ class Curve:
 def thinned(rows: Sequence[Row], best: int | None = None) -> Curve | None:
     """At most :data:`POINTS` of a run's epochs, spread evenly, the first, the best and the last among them.
 
-    Args:
-        rows: of its ``metrics.csv``.
-        best: the epoch that is kept in any case.
-
-    Returns:
-        The curve of every ``train/`` and ``val/`` metric; None where no row has any. ``split/loss`` is left out where
-        the task's own name of the loss stands beside it.
+    The curve has every ``train/`` and ``val/`` metric, but ``split/loss`` where the task's own name of the loss stands
+    beside it; None where no row has any.
     """
     kept = [row for row in rows if any(name.startswith(("train/", "val/")) for name in row)]
     if not kept:

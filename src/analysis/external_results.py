@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from src.analysis.collect import ORDER, Collection
+from src.analysis.collect import ORDER, Collection, ProblemKind
 from src.analysis.run import Run
 from src.config.errors import UserError
 from src.tasks.metrics import Metric
+
+Note = Callable[[ProblemKind, str], None]
 
 IDENTIFYING = ("model", "data", "seed", "arm", "status")
 # What other tools call figures that no task here has.
@@ -33,8 +36,12 @@ def read_table(path: Path) -> Collection:
     collection = Collection(path.stem, "table", [str(path)])
     values: dict[tuple[str, ...], dict[str, float]] = {}
     for line, row in enumerate(frame.to_dict("records"), start=2):
-        if (key := _key(row, f"{path}:{line}", line, collection)) is not None:
-            _take_values(row, f"{path}:{line}", line, metrics, values.setdefault(key, {}), collection)
+        note = partial(_note, collection, path, line)
+        if (key := _key(row, note)) is not None:
+            of = values.setdefault(key, {})
+            for name, column in metrics:
+                if column != "value" or row["metric"] == name:
+                    _take_value(of, name, str(row[column]), note)
     for (model, data, seed, arm, status), of in values.items():
         run = Run(
             id="-".join(filter(None, [model, data, arm, f"seed{seed}"])),
@@ -48,6 +55,10 @@ def read_table(path: Path) -> Collection:
         )
         collection.runs.append(run)
     return collection
+
+
+def _note(collection: Collection, path: Path, line: int, kind: ProblemKind, words: str) -> None:
+    collection.note(kind, f"{path}:{line}", f"Line {line} {words}")
 
 
 def _frame(path: Path) -> Any:
@@ -82,40 +93,28 @@ def _metric_columns(frame: Any, path: Path) -> list[tuple[str, str]]:
     raise UserError(f"{path} has no column of numbers beside model, data, seed{seen}: one for each metric is needed.")
 
 
-def _key(row: dict[str, Any], place: str, line: int, collection: Collection) -> tuple[str, ...] | None:
+def _key(row: dict[str, Any], note: Note) -> tuple[str, ...] | None:
     """What a line says of its run: model, data, seed, arm, status; None where it says too little."""
     model, data, seed, arm, status = (str(row.get(name) or "").strip() for name in IDENTIFYING)
     if not model or not data or (whole := _seed(seed)) is None:
-        collection.note("nameless", place, f"Line {line} does not say model, data and a whole number as seed.")
+        note("nameless", "does not say model, data and a whole number as seed.")
         return None
     if status and status not in ORDER:
-        words = f"Line {line} has the status {status}, and so does not count: it must be {', '.join(ORDER)}."
-        collection.note("foreign", place, words)
+        note("foreign", f"has the status {status}, and so does not count: it must be {', '.join(ORDER)}.")
         return None
     return model, data, str(whole), arm, status
 
 
-def _take_values(
-    row: dict[str, Any],
-    place: str,
-    line: int,
-    metrics: list[tuple[str, str]],
-    values: dict[str, float],
-    collection: Collection,
-) -> None:
-    for name, column in metrics:
-        if column == "value" and row["metric"] != name:
-            continue
-        try:
-            value = _number(str(row[column]))
-        except ValueError:
-            words = f"Line {line} has {row[column]!r} as {name}, which is no number: it counts as missing."
-            collection.note("unreadable", place, words)
-            continue
-        if value is not None and name in values:
-            collection.note("duplicate", place, f"Line {line} gives {name} a second time; the first counts.")
-        elif value is not None:
-            values[name] = value
+def _take_value(values: dict[str, float], name: str, text: str, note: Note) -> None:
+    try:
+        value = _number(text)
+    except ValueError:
+        note("unreadable", f"has {text!r} as {name}, which is no number: it counts as missing.")
+        return
+    if value is not None and name in values:
+        note("duplicate", f"gives {name} a second time; the first counts.")
+    elif value is not None:
+        values[name] = value
 
 
 def _numbers(column: Iterable[object]) -> bool:

@@ -17,11 +17,7 @@ FlagKind = Literal[
 
 @dataclass(frozen=True)
 class Flag:
-    """One reason.
-
-    >>> Flag("budget", "serious", "GRU has 12 % more effective parameters than LSTM.").weight
-    'serious'
-    """
+    """One reason."""
 
     kind: FlagKind  # what it is about
     weight: Weight  # whether it may change the answer

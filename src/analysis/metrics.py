@@ -22,13 +22,9 @@ def base(metric: str) -> str:
 
 
 def declared_metric(metric: str, runs: Iterable[Run]) -> Metric | None:
-    """What the task of some runs declares of a metric; None where nobody does.
+    """What the task of some runs declares of a metric, e.g. ``test/nll``; None where nobody does.
 
     Records that were written before tasks declared their metrics are taken to come from the tasks that are shipped.
-
-    Args:
-        metric: its name, e.g. ``test/nll``.
-        runs: that have it.
     """
     name = base(metric)
     own = next((run.declared[name] for run in runs if name in run.declared), None)
@@ -39,13 +35,7 @@ def declared_metric(metric: str, runs: Iterable[Run]) -> Metric | None:
 
 
 def mode_of(metric: str, declared: Metric | None, runs: Iterable[Run], given: Direction | None = None) -> Direction:
-    """``min`` where smaller is better, else ``max``.
-
-    Args:
-        metric: its name.
-        declared: what its task says of it.
-        runs: where no task says anything, those that monitored the metric know.
-        given: what the user says, which wins.
+    """Which way is better: as given, as declared, or as the runs that monitored the metric know.
 
     Raises:
         UserError: when nobody knows.

@@ -35,11 +35,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Model:
-    """One model on one task: every raw point, what sums them up, what they cost.
-
-    >>> Model("gru", [Point(0, 8.5, "ab", "finished")], n=1, mean=8.5).mean
-    8.5
-    """
+    """One model on one task: every raw point, what sums them up, what they cost."""
 
     model: str  # its name
     points: list[Point]  # one for each final run, by seed
@@ -142,13 +138,9 @@ def _conflict(seed: int, every: Sequence[Run], claims: Sequence[tuple[Run, Point
 
 
 def sum_up(name: str, runs: Sequence[Run], points: list[Point], trivial: Sequence[float]) -> Model:
-    """Mean, standard deviation and median (numpy), interquartile mean, t interval, and costs.
+    """Mean, standard deviation and median (numpy), interquartile mean, t interval, and costs of a model on one task.
 
-    Args:
-        name: of the model.
-        runs: its final runs on the task.
-        points: of :func:`points_of`.
-        trivial: values of the trivial predictors; a solve rate needs one.
+    A solve rate needs the value of a trivial predictor.
     """
     values = np.array([p.value for p in points if p.value is not None], dtype=float)
     status = Counter(p.status for p in points)

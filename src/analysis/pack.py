@@ -36,14 +36,9 @@ BLANK = {**flat(Run(id="", seed=-1, status="finished")), "declared": {}}
 
 
 def write_pack(collection: Collection, directory: Path) -> list[Path]:
-    """Write the records of a study into a folder, over those that lie there.
+    """Write the records of a study into a folder, usually ``experiments/NAME``, over those that lie there.
 
-    Args:
-        collection: of a study.
-        directory: usually ``experiments/NAME``; made if it is not there.
-
-    Returns:
-        The files; in them the study's directory is ``runs/NAME``, wherever it lay.
+    In the files, whose paths are returned, the study's directory is ``runs/NAME``, wherever it lay.
     """
     directory.mkdir(parents=True, exist_ok=True)
     home = f"runs/{collection.name}"

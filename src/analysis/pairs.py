@@ -16,11 +16,7 @@ PairState = Literal["complete", "a diverged", "b diverged", "both diverged", "mi
 
 @dataclass(frozen=True)
 class Pair:
-    """Two runs that share data, arm and seed.
-
-    >>> Pair(seed=0, a=8.5, b=8.6, difference=0.1, run_a="x", run_b="y", state="complete").difference
-    0.1
-    """
+    """Two runs that share data, arm and seed."""
 
     seed: int  # of both
     a: float | None  # a, b: their values; None where a run has none
@@ -32,13 +28,7 @@ class Pair:
 
 
 def make_pairs(a: Sequence[Point], b: Sequence[Point], mode: Direction) -> list[Pair]:
-    """Pairs by seed, one for every seed that either model has a run of, in order.
-
-    Args:
-        a: points of A, one for each seed.
-        b: points of B.
-        mode: ``min`` where the smaller value is better, else ``max``.
-    """
+    """Pairs by seed, one for every seed that either model has a run of, in order."""
     of_a, of_b = {p.seed: p for p in a}, {p.seed: p for p in b}
     return [_pair(seed, of_a.get(seed), of_b.get(seed), mode) for seed in sorted(of_a.keys() | of_b.keys())]
 

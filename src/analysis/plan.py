@@ -20,11 +20,7 @@ class PlanChange:
 
 @dataclass(frozen=True)
 class Plan:
-    """What was fixed beforehand, and what changed since.
-
-    >>> Plan(question="GRU or LSTM?").changes
-    []
-    """
+    """What was fixed beforehand, and what changed since."""
 
     question: str | None = None  # in the study's words
     file: str | None = None  # file, file_hash: that holds the plan, and its SHA-256

@@ -17,10 +17,14 @@ from src.tasks.metrics import Direction
 # OmegaConf reads a config thirty times slower, and a run's config holds nothing to interpolate.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 PLACES = ("paths.", "data.data_dir", "data.cache_dir", "data.path", "hydra.", "logger")  # overrides of one machine
-# What stands under the same name in a record and in a line of a pack or summary.json, in that order around the others.
-BEFORE = ("metrics", "baselines")
+# What a line of a pack or summary.json calls as a run does: what identifies it, its parts, what analysis adds.
+FACTS = (
+    *("id", "model", "seed", "arm", "phase", "status", "error", "directory", "study", "name", "url", "identity"),
+    *("metrics", "baselines", "values", "mode", "hidden_size"),
+    *("hardware", "versions", "results_version", "started", "ended"),
+)
 PARTS = ("best", "parameters", "budget", "timing", "memory", "backend", "git")
-AFTER = ("hardware", "versions", "results_version", "started", "ended")
+ADDED = ("model", "arm", "directory", "values", "mode", "hidden_size")
 
 
 @dataclass
@@ -139,39 +143,15 @@ def command_line(words: Sequence[str]) -> str | None:
 def flat(run: Run) -> dict[str, Any]:
     """A run as ``summary.json`` and the lines of a pack have it; :func:`from_flat` reads it back."""
     parts = {name: asdict(part) if (part := getattr(run, name)) else {} for name in PARTS}
-    parts["timing"] = asdict(run.timing) if run.timed else {}
+    if run.timed is None:
+        parts["timing"] = {}
     facts = {key: value for key, value in asdict(run.data).items() if value not in (None, {}) and key != "notes"}
-    return {
-        "id": run.id,
-        "model": run.model,
-        "data": run.data_name,
-        "seed": run.seed,
-        "arm": run.arm,
-        "phase": run.phase,
-        "status": run.status,
-        "error": run.error,
-        "directory": run.directory,
-        "study": run.study,
-        "name": run.name,
-        "url": run.url,
-        "identity": run.identity,
-        **{name: getattr(run, name) for name in BEFORE},
-        "values": run.values,
-        "mode": run.mode,
-        **parts,
-        "hidden_size": run.hidden_size,
-        "facts": facts | run.data.notes,
-        **{name: getattr(run, name) for name in AFTER},
-        "command": run.command_line,
-    }
+    line = {name: getattr(run, name) for name in FACTS} | {"data": run.data_name, "command": run.command_line}
+    return line | parts | {"facts": facts | run.data.notes}
 
 
 def from_flat(line: Mapping[str, Any], path: Path) -> Run:
-    """The run that :func:`flat` made a line of.
-
-    Args:
-        line: keys at their defaults may be missing.
-        path: of the file, for errors.
+    """The run that :func:`flat` made a line of; keys at their defaults may be missing.
 
     Raises:
         UserError: when a value is not what it should be.
@@ -179,26 +159,13 @@ def from_flat(line: Mapping[str, Any], path: Path) -> Run:
     """
     facts = dict(line.get("facts", {}))
     known = {key: facts.pop(key) for key in ("checksum", "sequences", "name", "split_seed") if key in facts}
-    record: dict[str, Any] = {key: line[key] for key in ("id", "seed")}
-    record |= {key: line[key] for key in ("status", "error", "name", "identity", "declared") if key in line}
-    record |= {key: line[key] for key in (*BEFORE, *PARTS, *AFTER) if key in line}
-    record.setdefault("status", "finished")
-    record["data"] = known | {"notes": facts}
+    record = {"status": "finished", **line, "data": known | {"notes": facts}, "command": []}
     if "best" in record:  # packs have left a value out that was not finite
         record["best"] = {"value": "nan"} | record["best"]
     if line.get("url"):
         record["wandb"] = {"id": line["id"], "url": line["url"]}
     if line.get("study"):
-        job = {key: line[key] for key in ("study", "phase", "model")}
-        record["study_job"] = job | {"data": line["data"], "arm": line.get("arm", "main")}
-    return Run(
-        **vars(from_plain(RunResult, record, path)),
-        model=line["model"],
-        data_name=line["data"],
-        arm=line.get("arm", "main"),
-        directory=line.get("directory"),
-        values=line.get("values", {}),
-        mode=line.get("mode"),
-        hidden_size=line.get("hidden_size"),
-        command_line=line.get("command"),
-    )
+        record["study_job"] = {key: line[key] for key in ("study", "phase", "model", "data", "arm") if key in line}
+    added = {name: line[name] for name in ADDED if name in line}
+    record = vars(from_plain(RunResult, record, path))
+    return Run(**record, **added, data_name=line["data"], command_line=line.get("command"))

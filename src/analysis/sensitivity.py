@@ -11,12 +11,7 @@ from src.statistics.intervals import Interval
 
 
 def sensitivity(task: Task, c: Comparison) -> list[str]:
-    """Sentences on the margin, single pairs, other tests and other test sequences; empty without a verdict.
-
-    Args:
-        task: metric, margin and unit.
-        c: with its verdict, tests and intervals.
-    """
+    """Sentences on the margin, single pairs, other tests and other test sequences; empty without a verdict."""
     if c.verdict is None or c.verdict.interval_95 is None or c.verdict.interval_90 is None:
         return []
     return [

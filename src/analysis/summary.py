@@ -31,11 +31,7 @@ JSON_KEYS: dict[type, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class Summary:
-    """A comparison, whole.
-
-    >>> Summary(name="smoke", kind="study", places=["runs/smoke"], tasks=[], runs=[]).headline()
-    []
-    """
+    """A comparison, whole."""
 
     name: str  # of the study, or of what was compared
     kind: Kind  # of what was read

@@ -46,12 +46,7 @@ class Tuning:
 
 
 def tunings(runs: Sequence[Run], study: StudyRecord | None) -> list[Tuning]:
-    """One for each data set and arm that has trials, in the order of the runs.
-
-    Args:
-        runs: of every phase.
-        study: their study; None where there is none.
-    """
+    """One for each data set and arm that has trials, in the order of the runs, which are of every phase."""
     trials = [run for run in runs if run.phase in ("trial", "repeat")]
     return [
         _tuning(data, arm, [run for run in trials if (run.data_name, run.arm) == (data, arm)], study)

@@ -17,11 +17,7 @@ FEW = 5  # pairs, whose spread says little about that of further ones
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer to one comparison.
-
-    >>> Verdict("same", None, "Practically the same: ...", margin=0.05, method="TOST").outcome
-    'same'
-    """
+    """The answer to one comparison."""
 
     outcome: Outcome  # see :mod:`src.statistics.decision`
     winner: str | None  # the model that is better by more than the margin; None otherwise
@@ -87,14 +83,7 @@ def sentence(
 ) -> str:
     """What was found, how surely, against which margin; for an open question what would close it.
 
-    Args:
-        verdict: with its intervals, still without its sentence.
-        names: of A and B.
-        data: the data set.
-        unit: of the metric; may be empty.
-        mean: of the differences; positive: A is better.
-        pairs: how many are complete.
-        lost: diverged runs of A and of B, which no mean contains.
+    Arguments as of :func:`verdict`, with the mean of the differences and the number of complete pairs.
     """
     wide, narrow = verdict.interval_95, verdict.interval_90
     if wide is None or narrow is None:

@@ -46,15 +46,7 @@ OF_PAIR = ("seed", "a", "b", "difference", "run_a", "run_b", "state")
 
 
 def write_numbers(summary: Summary, directory: Path) -> list[Path]:
-    """Write the three files; floats read back as the same floats.
-
-    Args:
-        summary: what to write.
-        directory: made if it is not there.
-
-    Returns:
-        Their paths.
-    """
+    """Write the three files, floats so that they read back as the same floats; returns their paths."""
     directory.mkdir(parents=True, exist_ok=True)
     head, lines = runs_table(summary.runs)
     texts = {

@@ -15,13 +15,7 @@ FLAGS = 8  # lines; the report has them all
 
 
 def show(summary: Summary, files: Sequence[Path], console: Any = None) -> None:
-    """Print verdicts, table, flags and where the files went.
-
-    Args:
-        summary: what to say.
-        files: that were written.
-        console: rich's; None: the terminal.
-    """
+    """Print verdicts, table, flags and where the files went, on rich's console or the terminal."""
     from rich.console import Console
 
     console = console or Console()

@@ -16,7 +16,7 @@ def friedman(
     """Mean ranks over tasks (1 is best; scipy.stats.rankdata) and Friedman's test (scipy.stats.friedmanchisquare).
 
     Args:
-        means: by task and model.
+        means: (tasks, models).
         modes: by task, ``min`` or ``max``.
 
     Returns:

@@ -15,11 +15,7 @@ SEED = 0  # of every resampling, so that the same runs give the same digits
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval: its ends, the coverage it is made for, and the name of its method.
-
-    >>> Interval(-0.01, 0.03, 0.95, "t")
-    Interval(low=-0.01, high=0.03, level=0.95, method='t')
-    """
+    """A confidence interval: its ends, the coverage it is made for, and the name of its method."""
 
     low: float
     high: float
@@ -83,10 +79,7 @@ def wilson_interval(successes: float, trials: int, level: float = LEVEL) -> Inte
     >>> round(wilson_interval(7, 10).low, 2)
     0.4
 
-    Args:
-        successes: a tie may count half.
-        trials: at least 1.
-        level: its coverage.
+    A tie may count as half a success; at least one trial.
     """
     from statsmodels.stats.proportion import proportion_confint
 

@@ -29,14 +29,8 @@ def probability_better(advantages: np.ndarray, names: tuple[str, str]) -> Probab
     """P(A better) with Wilson's interval, read as Bouthillier et al. 2021 ("Accounting for variance", section 4) do.
 
     Their reading compares the interval with 0.5 (significant) and with 0.75 (meaningful): not significant where the
-    interval holds 0.5; else meaningful where its far end is beyond 0.75.
-
-    Args:
-        advantages: by how much A is better, pair by pair; only the signs count.
-        names: of A and B.
-
-    Returns:
-        None without a pair.
+    interval holds 0.5; else meaningful where its far end is beyond 0.75. Of the advantages of A, pair by pair, only the
+    signs count. None without a pair.
     """
     signs = np.sign(advantages)
     if not len(signs):

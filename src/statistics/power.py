@@ -31,14 +31,7 @@ class Power:
 
 
 def power_of(pairs: int, comparisons: int, sd: float | None, margin: float | None) -> Power:
-    """Everything that is said of the power of so many pairs.
-
-    Args:
-        pairs: how many.
-        comparisons: that Holm corrects over.
-        sd: of the paired differences; None where there is no spread.
-        margin: of practical equivalence; None or 0: none.
-    """
+    """Everything that is said of the power of so many pairs; ``sd`` is None where the differences have no spread."""
     return Power(
         pairs=pairs,
         comparisons=comparisons,
@@ -92,14 +85,9 @@ def _p_values(pairs: int, probability: float, draws: int) -> np.ndarray:
 
 
 def power_better(difference: float, sd: float, margin: float, pairs: int | np.ndarray, alpha: float) -> np.ndarray:
-    """Power of the one-sided t test that a mean difference lies beyond a margin (statsmodels ttest_power).
+    """Power of the one-sided t test that a mean difference lies beyond a margin from 0 up (statsmodels ttest_power).
 
-    Args:
-        difference: the true one.
-        sd: of the paired differences.
-        margin: at least 0.
-        pairs: at least 2.
-        alpha: of the test.
+    ``difference`` is the true one, ``sd`` that of the paired differences, ``pairs`` at least 2.
     """
     from statsmodels.stats.power import ttest_power
 

@@ -16,11 +16,7 @@ from src.runs.study_record import PlanRecord
 
 @dataclass(frozen=True)
 class StudyAxis:
-    """A numeric setting that a study varies while everything else stays.
-
-    >>> StudyAxis("adding", "data.length", {("adding_50", "main"): 50.0}).key
-    'data.length'
-    """
+    """A numeric setting that a study varies while everything else stays."""
 
     title: str  # of its picture
     key: str  # the setting, dotted

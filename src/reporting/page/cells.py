@@ -9,11 +9,7 @@ from src.reporting.page.words import number
 
 @dataclass(frozen=True)
 class Cell:
-    """One field of a table.
-
-    >>> Cell("8.5").link is None
-    True
-    """
+    """One field of a table."""
 
     text: str  # what stands there
     link: str | None = None  # where it leads
@@ -24,11 +20,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with its caption; the first field of every row is its heading.
-
-    >>> Table("Cost", ["model"], [[Cell("gru")]]).rows[0][0].text
-    'gru'
-    """
+    """A table with its caption; the first field of every row is its heading."""
 
     caption: str  # what it shows, and how to read it
     columns: list[str]  # headings

@@ -16,11 +16,7 @@ from src.reporting.page.training import cost_charts, learning_charts, tuning_cha
 
 @dataclass(frozen=True)
 class Pictures:
-    """Charts of one kind, one or more for each task.
-
-    >>> Pictures("points", "Every run", "One point a run.", []).charts
-    []
-    """
+    """Charts of one kind, one or more for each task."""
 
     key: str  # the name of their file
     heading: str  # above them

@@ -28,10 +28,7 @@ COSTS: dict[str, Callable[[Any], float | None]] = {
 def learning_charts(task: Task, recorded: dict[str, Curve], runs: dict[str, Run]) -> list[Chart]:
     """Learning curves of the final runs of a task, against epochs and against time.
 
-    Args:
-        task: its metric on validation is shown, or else what the runs monitored.
-        recorded: curves by run id.
-        runs: by id.
+    The task's metric on validation is shown, or else what the runs monitored.
     """
     name = task.metric.partition("/")[2] or task.metric
     shown = f"val/{name}"
