@@ -48,7 +48,7 @@ def summarise(collection: Collection, wanted: Asked) -> Summary:
     if not any(model.points for task in tasks for model in task.models):
         if conflicts := [flag.sentence for task in tasks for flag in task.flags if flag.kind == "conflict"]:
             raise UserError(f"Nothing can be compared: {conflicts[0]}")
-        raise UserError(nothing(collection, ", ".join(dict.fromkeys(wanted.metric_of(data) for data in wanted.data))))
+        raise UserError(nothing(collection, ", ".join(dict.fromkeys(wanted.metric.values()))))
     tasks = [_flagged(task, compared, tuned, wanted) for task in adjusted(tasks)]
     plan = plan_of(study)
     of_study = [*plan_flags(plan, compared), *wanted.flags]
@@ -81,7 +81,7 @@ def summarise(collection: Collection, wanted: Asked) -> Summary:
 def _task(
     data: str, arm: str, runs: Sequence[Run], collection: Collection, wanted: Asked
 ) -> tuple[Task, list[Problem]]:
-    metric = wanted.metric_of(data)
+    metric = wanted.metric[data]
     declared = declared_metric(metric, runs)
     mode = mode_of(metric, declared, runs, wanted.mode)
     trivial = baselines_on(runs, metric)
@@ -99,7 +99,7 @@ def _task(
         metric=metric,
         unit=declared.unit if declared else "",
         mode=mode,
-        margin=wanted.margin_of(data),
+        margin=wanted.margin[data],
         models=models,
         baselines=trivial,
         references=references(data, metric),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from src.analysis.collect import Collection
@@ -21,34 +21,20 @@ TOLERANCE = 0.02  # of budgets, where no plan says another
 
 @dataclass(frozen=True)
 class Asked:
-    """The comparison that is asked for.
-
-    >>> Asked(models=["gru", "lstm"], primary=("gru", "lstm"), metric="test/nll", margin={"jsb": 0.05}).margin_of("jsb")
-    0.05
-    """
+    """The comparison that is asked for."""
 
     models: list[str]  # all of them, in the order of the plan, A and B first
     primary: tuple[str, str] | None  # A and B of the primary comparison; None: none was named
-    metric: Any  # of the test; or one for each data set, beside ``default``
-    margin: Any = None  # of practical equivalence; or one for each data set; None: none was fixed
-    mode: Direction | None = None  # which way is better; None: as the metric's task declares
-    data: list[str] = field(default_factory=list)  # data, arms: in the plan's order
-    arms: list[str] = field(default_factory=lambda: ["main"])
-    pairs: dict[str, int] = field(default_factory=dict)  # that were planned, by data set
-    tolerance: float = TOLERANCE  # by how much budgets may differ, as a share
-    planned: list[str] = field(default_factory=list)  # the models of the plan
-    flags: list[Flag] = field(default_factory=list)  # where the command line says other than the plan
-    # what the command line says: some of models, metric, margin and mode
-    given: dict[str, Any] = field(default_factory=dict)
-
-    def metric_of(self, data: str) -> str:
-        """The metric on a data set."""
-        return str(_of(self.metric, data))
-
-    def margin_of(self, data: str) -> float | None:
-        """The margin on a data set, in the metric's unit; None where there is none."""
-        margin = _of(self.margin, data)
-        return None if margin is None or math.isnan(float(margin)) else float(margin)
+    metric: dict[str, str]  # of the test, by data set
+    margin: dict[str, float | None]  # of practical equivalence, by data set; None: none was fixed
+    mode: Direction | None  # None: as the metric's task declares
+    data: list[str]  # data and arms in the plan's order
+    arms: list[str]
+    pairs: dict[str, int]  # that were planned, by data set
+    tolerance: float  # by how much budgets may differ, as a share
+    planned: list[str]  # the models of the plan
+    flags: list[Flag]  # where the command line says other than the plan
+    given: dict[str, Any]  # what the command line says: some of models, metric, margin and mode
 
 
 def asked(
@@ -65,8 +51,7 @@ def asked(
     Args:
         collection: the runs.
         models: A and B.
-        metric: of the test; or one for each data set.
-        margin: of practical equivalence; or one for each data set.
+        metric, margin: one for all data sets, or by data set, beside ``default``.
         mode: which way is better.
 
     Raises:
@@ -89,8 +74,8 @@ def asked(
     return Asked(
         models=[*pair, *(name for name in there if name not in pair)],
         primary=(pair[0], pair[1]) if pair else None,
-        metric=metric,
-        margin=margin,
+        metric={name: str(_of(metric, name)) for name in data},
+        margin={name: None if (m := _of(margin, name)) is None or math.isnan(m) else float(m) for name in data},
         mode=mode,
         data=data,
         arms=_ordered(plan.arms if plan else (), (run.arm for run in collection.runs)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from src.analysis.curves import Curve
@@ -48,7 +48,11 @@ def learning_charts(task: Task, recorded: dict[str, Curve], runs: dict[str, Run]
         return []
     training = f"train/{shown.partition('/')[2]}"
     charts = []
-    for words, along in (("epoch", _epochs), ("seconds of training", _seconds)):
+    alongs: dict[str, Callable[[Curve], Sequence[float | None]]] = {
+        "epoch": lambda curve: curve.epoch,
+        "seconds of training": lambda curve: curve.seconds,
+    }
+    for words, along in alongs.items():
         lines = {model: _series(pairs, along, shown) for model, pairs in drawn.items()}
         if not any(lines.values()):
             continue
@@ -59,21 +63,13 @@ def learning_charts(task: Task, recorded: dict[str, Curve], runs: dict[str, Run]
     return charts
 
 
-def _epochs(curve: Curve) -> list[float | None]:
-    return [None if e is None else float(e) for e in curve.epoch]
-
-
-def _seconds(curve: Curve) -> list[float | None]:
-    return list(curve.seconds)
-
-
 def _series(
-    pairs: list[tuple[Curve, str]], along: Callable[[Curve], list[float | None]], column: str
+    pairs: list[tuple[Curve, str]], along: Callable[[Curve], Sequence[float | None]], column: str
 ) -> list[tuple[list[float], list[float], str]]:
     series = []
     for curve, words in pairs:
         both = [
-            (x, y)
+            (float(x), y)
             for x, y in zip(along(curve), curve.columns.get(column, []), strict=False)
             if x is not None and y is not None and math.isfinite(x) and math.isfinite(y)
         ]
