@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
 from src.config.places import study_folder
 from src.config.shell import command
+
+if TYPE_CHECKING:
+    from src.analysis.collect import Collection, Kind
 
 
 def compare(cfg: DictConfig) -> None:
@@ -22,7 +25,7 @@ def compare(cfg: DictConfig) -> None:
     Raises:
         UserError: in one sentence, when there is nothing to compare or a setting is impossible.
     """
-    place, kind = where(cfg)
+    places, kind = where(cfg)
     from src.analysis.answer import summarise
     from src.analysis.asked import asked
     from src.analysis.collect import collect
@@ -31,25 +34,26 @@ def compare(cfg: DictConfig) -> None:
     from src.reporting.csv_files import write_numbers
     from src.reporting.terminal import show
 
-    readers = {"pack": read_pack, "table": read_table}
-    found = readers[kind](place[0]) if kind in readers else collect(place, kind)
+    readers: dict[str, Callable[[Path], Collection]] = {"pack": read_pack, "table": read_table}
+    collection = readers[kind](places[0]) if kind in readers else collect(places, kind)
     said: dict[str, Any] = OmegaConf.to_container(cfg)  # type: ignore[assignment]
-    summary = summarise(found, asked(found, said["models"], said["metric"], said["margin"], said["mode"]))
-    beside = place[0].with_name(f"{place[0].stem}_report") if kind == "table" else place[0] / "report"
+    wanted = asked(collection, said["models"], said["metric"], said["margin"], said["mode"])
+    summary = summarise(collection, wanted)
+    beside = places[0].with_name(f"{places[0].stem}_report") if kind == "table" else places[0] / "report"
     directory = Path(cfg.directory) if cfg.directory else beside
     if directory.exists() and not directory.is_dir():
         raise UserError(f"directory={directory} is a file: it must be a folder, which is made if it is not there.")
     files = write_numbers(summary, directory)
     if cfg.pack:
-        files += write_pack(found, Path(cfg.pack))
-    if cfg.report and find_spec("src.reporting.report"):
+        files += write_pack(collection, Path(cfg.pack))
+    if cfg.report:
         from src.reporting.report import write_report
 
         files += write_report(summary, directory)
     show(summary, files)
 
 
-def where(cfg: DictConfig) -> tuple[list[Path], str]:
+def where(cfg: DictConfig) -> tuple[list[Path], Kind]:
     """What to read, and of which kind it is: ``study``, ``runs``, ``table`` or ``pack``.
 
     Raises:

@@ -30,11 +30,10 @@ def dashboard(cfg: DictConfig) -> None:
     if unknown := [name for name in cfg.only or [] if name not in plan.data]:
         raise UserError(f"{unknown[0]} is no data set of {study.name}: it has {', '.join(plan.data)}.")
 
-    from src.reporting.wandb_workspace import build_workspace, metrics_of, tuned_of
+    from src.reporting.wandb_workspace import build_workspace
 
-    metrics = {name: metric for name, metric in metrics_of(plan).items() if name in (cfg.only or plan.data)}
     try:
-        workspace = build_workspace(study.name, metrics, list(plan.models), tuned_of(plan), cfg.project)
+        workspace = build_workspace(plan, list(cfg.only or plan.data), cfg.project)
     except ImportError as error:
         raise UserError(f"A dashboard needs {error.name}: install it with pip install 'gatebench[report]'.") from error
     if cfg.json:

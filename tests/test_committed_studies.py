@@ -19,8 +19,8 @@ def test_there_is_one() -> None:
 @pytest.mark.parametrize("pack", PACKS, ids=lambda p: p.name)
 def test_the_page_beside_the_records_says_what_they_say(pack: Path) -> None:
     page = (pack / "README.md").read_text()
-    found = read_pack(pack)
-    summary = summarise(found, asked(found, None, None, None, None))
+    collection = read_pack(pack)
+    summary = summarise(collection, asked(collection, None, None, None, None))
     assert f"python -m src.compare from=experiments/{pack.name}" in page
     for _, comparison in summary.headline():
         assert comparison.verdict.sentence in page

@@ -47,8 +47,8 @@ def built(ask: Compose, tmp_path: Path) -> Callable[..., dict[str, Any]]:
 
     def build(*overrides: str) -> dict[str, Any]:
         dashboard(ask(f"json={tmp_path / 'pilot.json'}", *overrides))
-        found: dict[str, Any] = json.loads((tmp_path / "pilot.json").read_text())
-        return found
+        content: dict[str, Any] = json.loads((tmp_path / "pilot.json").read_text())
+        return content
 
     return build
 
@@ -62,13 +62,13 @@ def panels(workspace: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 def test_it_shows_learning_tuning_and_cost(built: Callable[..., dict[str, Any]]) -> None:
     workspace = built()
     assert (workspace["displayName"], workspace["project"], workspace["entity"]) == ("pilot", "gatebench", "")
-    found = panels(workspace)
-    assert list(found) == ["Learning curves", "Tuning", "Quality against cost"]
-    curves = [(p["xAxis"], p["metrics"], p["groupAgg"], p["groupArea"]) for p in found["Learning curves"]]
+    shown = panels(workspace)
+    assert list(shown) == ["Learning curves", "Tuning", "Quality against cost"]
+    curves = [(p["xAxis"], p["metrics"], p["groupAgg"], p["groupArea"]) for p in shown["Learning curves"]]
     assert ("epoch", ["val/nll"], "mean", "minmax") in curves
     assert ("seconds", ["val/mse"], "mean", "minmax") in curves
     assert len(curves) == 6
-    parallel = [c["accessor"] for c in found["Tuning"][0]["columns"]]
+    parallel = [c["accessor"] for c in shown["Tuning"][0]["columns"]]
     assert parallel == [
         "config:optimizer.value.lr",
         "config:model.value.dropout",
@@ -76,9 +76,9 @@ def test_it_shows_learning_tuning_and_cost(built: Callable[..., dict[str, Any]])
         "summary:parameters/effective",
         "summary:val/nll",
     ]
-    assert found["Tuning"][0]["columns"][0]["log"] is True
-    assert found["Tuning"][0]["columns"][1]["log"] is False
-    costs = [(p["xAxis"], p["yAxis"]) for p in found["Quality against cost"]]
+    assert shown["Tuning"][0]["columns"][0]["log"] is True
+    assert shown["Tuning"][0]["columns"][1]["log"] is False
+    costs = [(p["xAxis"], p["yAxis"]) for p in shown["Quality against cost"]]
     assert ("summary:parameters/effective", "summary:test/nll") in costs
     assert ("summary:seconds", "summary:test/mse") in costs
 
@@ -116,19 +116,19 @@ def test_what_is_written_is_what_the_package_reads(built: Callable[..., dict[str
     assert again.name == "pilot"
 
 
-def named(workspace: dict[str, Any]) -> dict[str, set[str]]:
+def asked_for(workspace: dict[str, Any]) -> dict[str, set[str]]:
     """Every key that a panel, the filter or the grouping asks for: of the history, the summary, the config."""
-    found: dict[str, set[str]] = {"history": set(), "summary": set(), "config": set()}
+    named: dict[str, set[str]] = {"history": set(), "summary": set(), "config": set()}
     for config in [config for configs in panels(workspace).values() for config in configs]:
         if "metrics" in config:
-            found["history"] |= {config["xAxis"], *config["metrics"]}
+            named["history"] |= {config["xAxis"], *config["metrics"]}
         keys = [config[axis] for axis in ("xAxis", "yAxis") if ":" in config.get(axis, "")]
         for key in keys + [column["accessor"] for column in config.get("columns", [])]:
             place, _, name = key.partition(":")
-            found[place].add(name)
+            named[place].add(name)
     grouping = workspace["spec"]["section"]["runSets"][0]["grouping"]
-    found["config"] |= {key["name"] for key in grouping if key["section"] == "config"}
-    return found
+    named["config"] |= {key["name"] for key in grouping if key["section"] == "config"}
+    return named
 
 
 def test_a_run_of_a_study_has_logged_whatever_a_panel_asks_for(
@@ -152,7 +152,7 @@ def test_a_run_of_a_study_has_logged_whatever_a_panel_asks_for(
     records = [json.loads(line) for line in lines]
     history = {key for r in records if r["type"] == "history" for key in r["history"]["item"]}
     text = json.dumps([r for r in records if r["type"] in ("run", "config", "summary")])
-    asked = named(built("only=[ucr]"))
+    asked = asked_for(built("only=[ucr]"))
     assert asked["history"] == {"epoch", "seconds", "val/nll", "train/nll"}
     assert asked["history"] <= history
     for name in asked["summary"]:

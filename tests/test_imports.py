@@ -20,7 +20,7 @@ FLOORS: list[dict[str, str]] = [
     },
     {"runs": "tasks data recurrent config rng files"},
     {
-        "analysis": "statistics runs data config files",
+        "analysis": "statistics runs tasks config files",
         "explaining": "inside figures runs tasks data recurrent config rng files",
         "training": "runs tasks data recurrent config rng files",
     },
@@ -34,7 +34,7 @@ FLOORS: list[dict[str, str]] = [
         "predict": "training runs tasks data config files",
         "prepare": "data config",
         "compare": "reporting analysis config",
-        "dashboard": "reporting analysis runs training config",
+        "dashboard": "reporting runs training config",
         "status": "studies config",
         "export": "exporting runs data config files",
         "generate": "generating runs config rng",
@@ -47,6 +47,7 @@ FORBIDDEN = {
     "recurrent": {"pytorch_lightning", "hydra", "omegaconf", "wandb", "torchmetrics"},
     "data": {"hydra", "wandb", "torchmetrics"},
     "tasks": {"hydra", "wandb"},
+    "statistics": {"torch", "pytorch_lightning", "hydra", "omegaconf", "wandb", "pandas", "matplotlib", "plotly"},
     "config": {"torch", "pytorch_lightning", "wandb"},
     "rng": {"pytorch_lightning", "hydra", "wandb"},
 }

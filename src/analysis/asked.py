@@ -5,93 +5,94 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from src.analysis.collect import Collection
+from src.analysis.flags import Flag
 from src.analysis.metrics import usual_metric
 from src.analysis.models import finals
-from src.analysis.summary import Flag, Plan
 from src.config.errors import UserError, nearest
+from src.runs.study_record import PrimaryRecord
+from src.tasks.metrics import Direction
 
 TOLERANCE = 0.02  # of budgets, where no plan says another
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The comparison that is asked for.
+    """The comparison that is asked for."""
 
-    >>> Asked(models=["gru", "lstm"], primary=("gru", "lstm"), metric="test/nll", margin={"jsb": 0.05}).margin_of("jsb")
-    0.05
-
-    Args:
-        models: all of them, in the order of the plan, A and B first.
-        primary: A and B of the primary comparison; None: none was named.
-        metric: of the test; or one for each data set, beside ``default``.
-        margin: of practical equivalence; or one for each data set; None: none was fixed.
-        mode: ``min`` or ``max``; None: the metric's own.
-        data: data sets in the plan's order.
-        arms: in the plan's order.
-        pairs: that were planned; or a number for each data set; None: no plan says.
-        tolerance: by how much budgets may differ, as a share.
-        planned: the models of the plan.
-        flags: where the command line says other than the plan.
-        given: what the command line says: some of models, metric, margin and mode.
-    """
-
-    models: list[str]
-    primary: tuple[str, str] | None
-    metric: Any
-    margin: Any = None
-    mode: str | None = None
-    data: list[str] = field(default_factory=list)
-    arms: list[str] = field(default_factory=lambda: ["main"])
-    pairs: Any = None
-    tolerance: float = TOLERANCE
-    planned: list[str] = field(default_factory=list)
-    flags: list[Flag] = field(default_factory=list)
-    given: dict[str, Any] = field(default_factory=dict)
-
-    def metric_of(self, data: str) -> str:
-        """The metric on a data set."""
-        return str(_of(self.metric, data))
-
-    def margin_of(self, data: str) -> float | None:
-        """The margin on a data set, in the metric's unit; None where there is none."""
-        margin = _of(self.margin, data)
-        return None if margin is None or math.isnan(float(margin)) else float(margin)
-
-    def pairs_of(self, data: str) -> int | None:
-        """How many pairs were planned."""
-        pairs = _of(self.pairs, data)
-        return None if pairs is None else int(pairs)
+    models: list[str]  # all of them, in the order of the plan, A and B first
+    primary: tuple[str, str] | None  # A and B of the primary comparison; None: none was named
+    metric: dict[str, str]  # of the test, by data set
+    margin: dict[str, float | None]  # of practical equivalence, by data set; None: none was fixed
+    mode: Direction | None  # None: as the metric's task declares
+    data: list[str]  # data and arms in the plan's order
+    arms: list[str]
+    pairs: dict[str, int]  # that were planned, by data set
+    tolerance: float  # by how much budgets may differ, as a share
+    planned: list[str]  # the models of the plan
+    flags: list[Flag]  # where the command line says other than the plan
+    given: dict[str, Any]  # what the command line says: some of models, metric, margin and mode
 
 
 def asked(
-    found: Collection,
+    collection: Collection,
     models: Sequence[str] | None = None,
     metric: Any = None,
     margin: Any = None,
-    mode: str | None = None,
+    mode: Direction | None = None,
 ) -> Asked:
     """What to compare, from the study's plan; what the arguments say wins, and is flagged where a plan says otherwise.
 
-    Without a plan the models are those that were found; where they are two, they are the primary comparison.
+    Without a plan the models are those that have runs; where they are two, they are the primary comparison.
 
     Args:
-        found: the runs.
+        collection: the runs.
         models: A and B.
-        metric: of the test.
-        margin: of practical equivalence.
-        mode: ``min`` or ``max``.
+        metric, margin: one for all data sets, or by data set, beside ``default``.
+        mode: which way is better.
 
     Raises:
-        UserError: when a model was not found, the metric cannot be told, or a margin is none.
+        UserError: when a model has no run, the metric cannot be told, or a margin is none.
     """
-    plan = found.study.get("plan") or {}
-    primary = plan.get("primary") or {}
-    there = list(dict.fromkeys([*(plan.get("models") or {}), *sorted({run.model for run in found.runs})]))
-    pair = list(models or primary.get("models") or (there if len(there) == 2 else []))
+    plan = collection.study.plan if collection.study else None
+    primary = plan.primary if plan else None
+    there = _ordered(plan.models if plan else (), (run.model for run in collection.runs))
+    data = _ordered(plan.data if plan else (), (run.data_name for run in collection.runs))
+    pair = _pair(list(models or (primary.models if primary else there if len(there) == 2 else ())), there)
+    check_margin(margin, data)
+    said = {"models": list(models or []), "metric": metric, "margin": margin, "mode": mode}
+    given = {name: value for name, value in said.items() if value not in (None, [])}
+    planned_data = list(plan.data) if plan else []
+    if margin is None and primary:  # what the plan does not know it says nothing about
+        margin = {name: primary.margin_of(name) for name in planned_data}
+    if metric is None:
+        of_plan = {name: primary.metric_of(name) for name in planned_data} if primary else {}
+        metric = of_plan if of_plan and set(data) <= set(planned_data) else _usual(collection) | of_plan
+    return Asked(
+        models=[*pair, *(name for name in there if name not in pair)],
+        primary=(pair[0], pair[1]) if pair else None,
+        metric={name: str(_of(metric, name)) for name in data},
+        margin={name: None if (m := _of(margin, name)) is None or math.isnan(m) else float(m) for name in data},
+        mode=mode,
+        data=data,
+        arms=_ordered(plan.arms if plan else (), (run.arm for run in collection.runs)),
+        pairs={name: plan.pairs_of(name) for name in planned_data} if plan else {},
+        tolerance=plan.tolerance if plan else TOLERANCE,
+        planned=list(plan.models) if plan else [],
+        flags=_departures(given, primary),
+        given=given,
+    )
+
+
+def _ordered(planned: Any, of_runs: Any) -> list[str]:
+    """Names in the plan's order, then the others that runs have."""
+    return list(dict.fromkeys([*planned, *sorted(set(of_runs))]))
+
+
+def _pair(pair: list[str], there: list[str]) -> list[str]:
     if pair and (len(pair) != 2 or pair[0] == pair[1]):
         raise UserError(
             f"models={pair} is impossible: it must be two of {', '.join(there)}, as in models='[gru,lstm]'."
@@ -101,52 +102,23 @@ def asked(
             raise UserError(
                 f"There is no run of {name}{nearest(name, there)}: models must be two of {', '.join(there)}."
             )
-    data = list(dict.fromkeys([*(plan.get("data") or {}), *sorted({run.data for run in found.runs})]))
-    check_margin(margin, data)
-    planned, chosen, named = list(plan.get("data") or {}), metric, margin
-    if chosen is None:  # what the plan does not know it says nothing about
-        usual = {} if primary.get("metric") and set(data) <= set(planned) else _usual(found)
-        chosen = {
-            **usual,
-            **({name: _of(primary["metric"], name) for name in planned} if primary.get("metric") else {}),
-        }
-    if named is None:
-        named = {name: _of(primary.get("margin"), name) for name in planned}
-    flags = [
-        Flag("plan", "serious", f"{name}={said} comes from the command line; the plan has {fixed}.")
-        for name, said, fixed in (
-            ("models", list(models or []), primary.get("models")),
-            ("metric", metric, primary.get("metric")),
-            ("margin", margin, primary.get("margin")),
-        )
-        if said not in (None, []) and fixed is not None and said != fixed
+    return pair
+
+
+def _departures(given: Mapping[str, Any], primary: PrimaryRecord | None) -> list[Flag]:
+    """A flag for everything in which the command line departs from the plan."""
+    if primary is None:
+        return []
+    plan = {"models": list(primary.models), "metric": primary.metric, "margin": primary.margin}
+    return [
+        Flag("plan", "serious", f"{name}={given[name]} comes from the command line; the plan has {fixed}.")
+        for name, fixed in plan.items()
+        if name in given and given[name] != fixed
     ]
-    return Asked(
-        models=[*pair, *(name for name in there if name not in pair)],
-        primary=(pair[0], pair[1]) if pair else None,
-        metric=chosen,
-        margin=named,
-        mode=mode,
-        data=data,
-        arms=list(dict.fromkeys([*(plan.get("arms") or {}), *sorted({run.arm for run in found.runs})])),
-        pairs=plan.get("pairs"),
-        tolerance=float(plan.get("tolerance", TOLERANCE)),
-        planned=list(plan.get("models") or {}),
-        flags=flags,
-        given={
-            name: said
-            for name, said in (("models", list(models or [])), ("metric", metric), ("margin", margin), ("mode", mode))
-            if said not in (None, [])
-        },
-    )
 
 
 def check_margin(margin: Any, data: Sequence[str]) -> None:
-    """Refuse a margin that is none.
-
-    Args:
-        margin: one for all data sets, or by data set; None where nobody gave one.
-        data: the data sets that there are.
+    """Refuse a margin that is none: one for all data sets, or by data set.
 
     Raises:
         UserError: it is no number from 0 up, or names a data set that is not there.
@@ -161,63 +133,33 @@ def check_margin(margin: Any, data: Sequence[str]) -> None:
             raise UserError(f"margin={value} is impossible: it must be a number from 0 up, in the metric's unit.")
 
 
-def nothing(found: Collection, metric: str) -> str:
-    """Why there is nothing to compare, in one sentence.
-
-    Args:
-        found: the runs, none of which counts.
-        metric: what was looked for.
-    """
-    if not found.runs:
-        return f"None of the {len(found.problems)} records in {', '.join(found.places)} can be read: {_first(found)}"
-    status = Counter(run.status for run in found.runs)
+def nothing(collection: Collection, metric: str) -> str:
+    """Why none of the runs has the metric that was looked for, in one sentence."""
+    runs, problems = collection.runs, collection.problems
+    if not runs:
+        first = f"{problems[0].place}: {problems[0].sentence}"
+        return f"None of the {len(problems)} records in {', '.join(collection.places)} can be read: {first}"
+    status = Counter(run.status for run in runs)
     counts = ", ".join(f"{number} {name}" for name, number in status.items())
-    phases = Counter(run.phase for run in found.runs)
-    if not finals(found.runs):
+    if not finals(runs):
+        phases = Counter(run.phase for run in runs)
         there = f"{phases['trial']} trials, {phases['repeat']} repeats"
-        return f"{found.name} has no final run yet ({there}): let it go on."
+        return f"{collection.name} has no final run yet ({there}): let it go on."
     if not status["finished"]:
         return f"No run is finished ({counts}): there is nothing to compare yet."
-    metrics = ", ".join(sorted({n for run in found.runs for n in run.metrics if n.startswith("test/")})) or "none"
+    metrics = ", ".join(sorted({n for run in runs for n in run.metrics if n.startswith("test/")})) or "none"
     return f"No run has {metric} to compare ({counts}; metrics of the test: {metrics})."
 
 
-def _first(found: Collection) -> str:
-    return f"{found.problems[0].place}: {found.problems[0].sentence}"
-
-
-def plan_of(study: Mapping[str, Any], wanted: Asked) -> Plan | None:
-    """The plan as the report shows it; None outside a study."""
-    if not study:
-        return None
-    plan, registered = study.get("plan") or {}, study.get("registered")
-    changes = [
-        {**change, "after": registered is not None and change.get("time", 0) > registered}
-        for change in study.get("changes") or []
-    ]
-    pairs = {name: number for name in plan.get("data") or {} if (number := wanted.pairs_of(name)) is not None}
-    return Plan(
-        question=plan.get("question"),
-        file=study.get("file"),
-        file_hash=study.get("file_hash"),
-        plan=dict(plan),
-        plan_hash=study.get("plan_hash"),
-        registered=registered,
-        changes=changes,
-        left_out=list(study.get("left_out") or []),
-        pairs=pairs,
-    )
-
-
-def _usual(found: Collection) -> dict[str, str]:
+def _usual(collection: Collection) -> dict[str, str]:
     """The usual metric of every data set that has runs with metrics of the test; for the others, that of the first."""
     named = {}
-    for data in sorted({run.data for run in found.runs}):
-        runs = [run for run in found.runs if run.data == data]
-        if any(name.startswith("test/") or found.kind == "table" for run in runs for name in run.metrics):
+    for data in sorted({run.data_name for run in collection.runs}):
+        runs = [run for run in collection.runs if run.data_name == data]
+        if any(name.startswith("test/") or collection.kind == "table" for run in runs for name in run.metrics):
             named[data] = usual_metric(runs)
     if not named:
-        raise UserError(nothing(found, "a metric of the test"))
+        raise UserError(nothing(collection, "a metric of the test"))
     return {"default": next(iter(named.values())), **named}
 
 

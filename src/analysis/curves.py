@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from src.analysis.summary import Curve, Run
 from src.runs.metrics_file import Row
 
 POINTS = 60
 DIGITS = 5  # significant: more than a picture shows
 
 
-def thinned(rows: Sequence[Row], run: Run) -> Curve | None:
+@dataclass(frozen=True)
+class Curve:
+    """A learning curve, thinned."""
+
+    step: list[int]  # updates done
+    epoch: list[int | None]  # counted from 0
+    seconds: list[float | None]  # of training so far
+    columns: dict[str, list[float | None]]  # by metric (``train/nll``, ``val/nll``); None where the row had no value
+
+
+def thinned(rows: Sequence[Row], best: int | None = None) -> Curve | None:
     """At most :data:`POINTS` of a run's epochs, spread evenly, the first, the best and the last among them.
 
-    Args:
-        rows: of its ``metrics.csv``.
-        run: whose best epoch is kept.
-
-    Returns:
-        The curve of every ``train/`` and ``val/`` metric; None where no row has any. ``split/loss`` is left out where
-        the task's own name of the loss stands beside it.
+    The curve has every ``train/`` and ``val/`` metric, but ``split/loss`` where the task's own name of the loss stands
+    beside it; None where no row has any.
     """
     kept = [row for row in rows if any(name.startswith(("train/", "val/")) for name in row)]
     if not kept:
@@ -31,7 +36,6 @@ def thinned(rows: Sequence[Row], run: Run) -> Curve | None:
     names = [n for n in names if not n.endswith("/loss") or not any(o.startswith(n[:-4]) for o in own)]
     last = len(kept) - 1
     places = {round(i * last / (POINTS - 1)) for i in range(POINTS)} if last >= POINTS else set(range(last + 1))
-    best = run.best.get("epoch")
     places |= {i for i, row in enumerate(kept) if best is not None and row.get("epoch") == best}
     chosen = [kept[i] for i in sorted(places)]
     return Curve(

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from src.analysis.collect import Collection
-from src.analysis.read import STATUSES
-from src.analysis.summary import Problem, Run
+from src.analysis.collect import ORDER, Collection, ProblemKind
+from src.analysis.run import Run
 from src.config.errors import UserError
+from src.tasks.metrics import Metric
 
-NAMES = ("model", "data", "seed", "arm", "status")
+Note = Callable[[ProblemKind, str], None]
+
+IDENTIFYING = ("model", "data", "seed", "arm", "status")
+# What other tools call figures that no task here has.
+THEIRS = {name: Metric(name, "min") for name in ("error", "cross_entropy")}
+THEIRS |= {name: Metric(name, "max") for name in ("accuracy", "auc", "r2")}
 
 
 def read_table(path: Path) -> Collection:
@@ -24,6 +31,38 @@ def read_table(path: Path) -> Collection:
     Raises:
         UserError: when the file cannot be read, lacks a column, or has no column of numbers.
     """
+    frame = _frame(path)
+    metrics = _metric_columns(frame, path)
+    collection = Collection(path.stem, "table", [str(path)])
+    values: dict[tuple[str, ...], dict[str, float]] = {}
+    for line, row in enumerate(frame.to_dict("records"), start=2):
+        note = partial(_note, collection, path, line)
+        if (key := _key(row, note)) is not None:
+            of = values.setdefault(key, {})
+            for name, column in metrics:
+                if column != "value" or row["metric"] == name:
+                    _take_value(of, name, str(row[column]), note)
+    for (model, data, seed, arm, status), of in values.items():
+        run = Run(
+            id="-".join(filter(None, [model, data, arm, f"seed{seed}"])),
+            seed=int(seed),
+            model=model,
+            data_name=data,
+            arm=arm or "main",
+            status=status or "finished",  # type: ignore[arg-type]
+            metrics=of,
+            declared=THEIRS,
+        )
+        collection.runs.append(run)
+    return collection
+
+
+def _note(collection: Collection, path: Path, line: int, kind: ProblemKind, words: str) -> None:
+    collection.note(kind, f"{path}:{line}", f"Line {line} {words}")
+
+
+def _frame(path: Path) -> Any:
+    """The table as words, by column."""
     import pandas as pd
 
     try:
@@ -40,58 +79,42 @@ def read_table(path: Path) -> Collection:
         raise UserError(
             f"{path} lacks the column {lacking[0]}: a table has the columns model, data, seed and one for each metric."
         )
+    return frame
+
+
+def _metric_columns(frame: Any, path: Path) -> list[tuple[str, str]]:
+    """The name of every metric, and the column that holds it."""
     if {"metric", "value"} <= set(frame.columns):
-        named = [(str(name), "value") for name in dict.fromkeys(frame["metric"])]
-    else:
-        named = [(str(name), str(name)) for name in frame.columns if name not in NAMES and _numbers(frame[name])]
-    if not named:
-        columns = [name for name in frame.columns if name not in NAMES and len(frame)]
-        seen = f" ({columns[0]} begins with {frame[columns[0]].iloc[0]!r})" if columns else ""
-        raise UserError(
-            f"{path} has no column of numbers beside {', '.join(NAMES[:3])}{seen}: one for each metric is needed."
-        )
-    found = Collection(path.stem, "table", [str(path)])
-    metrics: dict[tuple[str, ...], dict[str, float]] = {}
-    for line, row in enumerate(frame.to_dict("records"), start=2):
-        key = tuple(str(row.get(name) or "").strip() for name in NAMES)
-        if not key[0] or not key[1] or (whole := _seed(key[2])) is None:
-            sentence = f"Line {line} does not say model, data and a whole number as seed."
-            found.problems.append(Problem("nameless", f"{path}:{line}", sentence))
-            continue
-        if key[4] and key[4] not in STATUSES:
-            sentence = f"Line {line} has the status {key[4]}, and so does not count: it must be {', '.join(STATUSES)}."
-            found.problems.append(Problem("foreign", f"{path}:{line}", sentence))
-            continue
-        key = (*key[:2], str(whole), *key[3:])
-        of = metrics.setdefault(key, {})
-        for name, column in named:
-            if column == "value" and row["metric"] != name:
-                continue
-            try:
-                value = _number(str(row[column]))
-            except ValueError:
-                sentence = f"Line {line} has {row[column]!r} as {name}, which is no number: it counts as missing."
-                found.problems.append(Problem("unreadable", f"{path}:{line}", sentence))
-                continue
-            if value is None:
-                continue
-            if name in of:
-                twice = f"Line {line} gives {name} a second time; the first counts."
-                found.problems.append(Problem("duplicate", f"{path}:{line}", twice))
-            else:
-                of[name] = value
-    for (model, data, seed, arm, status), of in metrics.items():
-        run = Run(
-            id="-".join(filter(None, [model, data, arm, f"seed{seed}"])),
-            model=model,
-            data=data,
-            seed=int(seed),
-            arm=arm or "main",
-            status=status or "finished",
-            metrics=of,
-        )
-        found.runs.append(run)
-    return found
+        return [(str(name), "value") for name in dict.fromkeys(frame["metric"])]
+    others = [str(name) for name in frame.columns if name not in IDENTIFYING]
+    if named := [(name, name) for name in others if _numbers(frame[name])]:
+        return named
+    seen = f" ({others[0]} begins with {frame[others[0]].iloc[0]!r})" if others and len(frame) else ""
+    raise UserError(f"{path} has no column of numbers beside model, data, seed{seen}: one for each metric is needed.")
+
+
+def _key(row: dict[str, Any], note: Note) -> tuple[str, ...] | None:
+    """What a line says of its run: model, data, seed, arm, status; None where it says too little."""
+    model, data, seed, arm, status = (str(row.get(name) or "").strip() for name in IDENTIFYING)
+    if not model or not data or (whole := _seed(seed)) is None:
+        note("nameless", "does not say model, data and a whole number as seed.")
+        return None
+    if status and status not in ORDER:
+        note("foreign", f"has the status {status}, and so does not count: it must be {', '.join(ORDER)}.")
+        return None
+    return model, data, str(whole), arm, status
+
+
+def _take_value(values: dict[str, float], name: str, text: str, note: Note) -> None:
+    try:
+        value = _number(text)
+    except ValueError:
+        note("unreadable", f"has {text!r} as {name}, which is no number: it counts as missing.")
+        return
+    if value is not None and name in values:
+        note("duplicate", f"gives {name} a second time; the first counts.")
+    elif value is not None:
+        values[name] = value
 
 
 def _numbers(column: Iterable[object]) -> bool:
@@ -110,7 +133,7 @@ def _is_number(text: str) -> bool:
 def _name(column: str) -> str:
     """A column's name: ``Model`` is ``model``, and a metric keeps its capitals."""
     name = column.strip()
-    return name.lower() if name.lower() in (*NAMES, "metric", "value") else name
+    return name.lower() if name.lower() in (*IDENTIFYING, "metric", "value") else name
 
 
 def _seed(text: str) -> int | None:

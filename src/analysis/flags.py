@@ -1,186 +1,33 @@
-"""Reasons to distrust a comparison: nothing is pooled, dropped or averaged in without one of these sentences."""
+"""A reason to distrust a comparison, as a value."""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
 
-from src.analysis.summary import Flag, Model, Plan, Run, Task, Tuning
-
-OUTER = 0.1  # of a range, by logarithm: a choice in there may have its optimum outside
-
-
-def flags_of(task: Task, runs: Sequence[Run], tolerance: float, planned: int | None) -> list[Flag]:
-    """Every flag of one task's final runs.
-
-    Args:
-        task: with its models and comparisons.
-        runs: its final runs, of every status.
-        tolerance: by how much budgets may differ, as a share.
-        planned: pairs; None: no plan says.
-    """
-    found = [flag for model in task.models for flag in _ends(task, model)]
-    found += _missing(task, planned)
-    found += _budget(task, runs, tolerance)
-    found += _alike(task, runs)
-    for model in task.models:
-        settings = {str(sorted(run.values.items())) for run in runs if run.model == model.model and run.values}
-        if len(settings) > 1:
-            words = f"The final runs of {model.model} do not share their tuned settings: {'; '.join(sorted(settings))}."
-            found.append(_flag(task, "tuning", "serious", words, [model.model]))
-        if model.last_epoch:
-            words = f"{model.last_epoch} of {model.n} runs of {model.model} were best in their last epoch: they might "
-            found.append(_flag(task, "last_epoch", "note", words + "have gone on improving.", [model.model]))
-    if shared := [run for run in runs if run.timing.get("shared") is True]:
-        words = f"{len(shared)} of {len(runs)} runs were timed on a machine that others used meanwhile."
-        found.append(_flag(task, "shared", "note", words, runs=shared))
-    if leaks := sorted({int(run.facts.get("test/leaked") or 0) for run in runs} - {0}):
-        words = f"{leaks[-1]} of the test sequences also {'stands' if leaks[-1] == 1 else 'stand'} in train."
-        found.append(_flag(task, "leaked", "note", words))
-    return found
+Weight = Literal["serious", "note"]  # serious: it may change the answer
+FlagKind = Literal[
+    "diverged", "chance", "failed", "unfinished",  # how runs ended
+    "missing", "conflict",  # pairs that are not there, two runs for one seed
+    "budget", "tuning", "seeds", "edge", "plan",  # how the comparison was set up
+    "checksum", "leaked", "results_version", "precision", "code", "dirty", "backend", "shared", "last_epoch",
+]  # fmt: skip
 
 
-def tuning_flags(tuning: Tuning, finals: Sequence[Run]) -> list[Flag]:
-    """Unequal effort, seeds that trials share with final runs, a choice at the edge of what was tried.
+@dataclass(frozen=True)
+class Flag:
+    """One reason."""
 
-    Args:
-        tuning: of one data set and arm.
-        finals: its final runs.
-    """
-    found = []
-    if len(set(tuning.counts.values())) > 1:
-        counts = ", ".join(f"{model} {number}" for model, number in tuning.counts.items())
-        found.append(_of_tuning(tuning, "tuning", "serious", f"The models had unequal numbers of trials: {counts}."))
-    drawn = {
-        model: {str(sorted(t.values.items())) for t in tuning.trials if t.model == model and t.phase == "trial"}
-        for model in tuning.counts
-    }
-    if len(set(tuning.counts.values())) == 1 and len({frozenset(values) for values in drawn.values()}) > 1:
-        found.append(_of_tuning(tuning, "tuning", "serious", "The models were not tuned on the same draws."))
-    if both := sorted({trial.seed for trial in tuning.trials} & {run.seed for run in finals}):
-        words = f"Trials and final runs share the seeds {', '.join(map(str, both))}."
-        found.append(_of_tuning(tuning, "seeds", "serious", words))
-    for model, values in tuning.chosen.items():
-        for key, value in values.items():
-            if (side := _edge(value, tuning.ranges.get(key))) is not None:
-                words = f"{model}'s choice of {key} = {value} lies at the {side} edge of what was tried."
-                found.append(_of_tuning(tuning, "edge", "serious", words, [model]))
-    return found
+    kind: FlagKind  # what it is about
+    weight: Weight  # whether it may change the answer
+    sentence: str  # what is the matter, with the numbers
+    data: str | None = None  # data, arm: of one task; None: of the whole study, of all arms
+    arm: str | None = None
+    models: list[str] = field(default_factory=list)  # those that it is about
+    runs: list[str] = field(default_factory=list)  # ids
 
 
-def plan_flags(plan: Plan | None, finals: Sequence[Run]) -> list[Flag]:
-    """A plan that changed after its registration, or was never registered."""
-    if plan is None:
-        return []
-    found = []
-    late = [change for change in plan.changes if change["after"]]
-    if late:
-        keys = ", ".join(dict.fromkeys(key for change in late for key in change.get("keys", [])))
-        found.append(Flag("plan", "serious", f"The plan changed after the first final run was begun: {keys}."))
-    if plan.registered is None and finals:
-        found.append(Flag("plan", "serious", "The plan was not registered before the final runs."))
-    return found
-
-
-# --------------------------------------------------------------------------------------------------------- one kind
-
-
-def _ends(task: Task, model: Model) -> Iterable[Flag]:
-    total = len(model.points)
-    for kind, number, weight, words in (
-        ("diverged", model.diverged, "serious", "diverged; they rank worst and are in no mean"),
-        ("chance", model.chance, "serious", "are no better than the best trivial baseline"),
-        ("failed", model.failed, "serious", "failed"),
-        ("unfinished", model.unfinished, "serious", "are not finished"),
-    ):
-        if number:
-            status = ("interrupted", "running") if kind == "unfinished" else (kind,)
-            ids = [point.run for point in model.points if point.status in status]
-            said = f"{number} of {total} runs of {model.model} {words}."
-            yield Flag(kind, weight, said, task.data, task.arm, [model.model], ids)
-
-
-def _missing(task: Task, planned: int | None) -> Iterable[Flag]:
-    for comparison in task.comparisons:
-        lacking = [pair.seed for pair in comparison.pairs if pair.state == "missing"]
-        there = len(comparison.pairs) - len(lacking)
-        wanted = max(planned or 0, len(comparison.pairs))
-        if there < wanted:
-            seeds = f" (seeds {', '.join(map(str, lacking))})" if lacking else ""
-            words = f"{wanted - there} of {wanted} pairs of {comparison.a} and {comparison.b} are missing{seeds}."
-            yield _flag(task, "missing", "serious", words, [comparison.a, comparison.b])
-
-
-def _budget(task: Task, runs: Sequence[Run], tolerance: float) -> Iterable[Flag]:
-    sizes: dict[str, float] = {}
-    for run in runs:
-        size = run.budget.get("actual", run.parameters.get("effective"))
-        if size is not None:
-            sizes.setdefault(run.model, float(size))
-    if len({run.budget.get("of") for run in runs if run.budget}) > 1:
-        yield _flag(task, "budget", "serious", "The models' budgets are not of the same kind.")
-    if len(sizes) > 1 and max(sizes.values()) > min(sizes.values()) * (1 + tolerance):
-        kind = next((str(run.budget["of"]) for run in runs if run.budget.get("of")), "effective")
-        each = ", ".join(f"{model} {size:,.0f}" for model, size in sizes.items())
-        spread = max(sizes.values()) / min(sizes.values()) - 1
-        words = f"Budgets ({kind}) differ by {spread:.1%}, more than the {tolerance:.0%} allowed: {each}."
-        yield _flag(task, "budget", "serious", words, list(sizes))
-
-
-def _alike(task: Task, runs: Sequence[Run]) -> Iterable[Flag]:
-    aspects: list[tuple[str, str, str, Callable[[Run], Any]]] = [
-        ("results_version", "serious", "The runs come from unlike code (results version)", lambda r: r.results_version),
-        ("precision", "serious", "The runs differ in precision", lambda run: run.backend.get("precision")),
-        ("code", "note", "The runs come from several commits", lambda run: run.git.get("commit")),
-        ("backend", "note", "The runs differ in their kernels, so their times do not compare models alone", _kernel),
-    ]
-    if not _same_data(runs):
-        aspects.insert(0, ("checksum", "serious", "The runs did not read the same data", _checksum))
-    for kind, weight, words, of in aspects:
-        counts = Counter((run.model, of(run)) for run in runs if of(run) is not None)
-        if len({value for _, value in counts}) > 1:
-            each = ", ".join(
-                f"{model} {str(value)[:12]} ({n})" for (model, value), n in sorted(counts.items(), key=str)
-            )
-            yield _flag(task, kind, weight, f"{words}: {each}.")
-    if dirty := [run for run in runs if run.git.get("clean") is False]:
-        words = f"{len(dirty)} of {len(runs)} runs come from a tree with changes that were not committed."
-        yield _flag(task, "dirty", "note", words, runs=dirty)
-
-
-def _same_data(runs: Sequence[Run]) -> bool:
-    """Whether all runs read the same data, or each seed data of its own, as where they are drawn from the seed."""
-    by_seed: dict[int, set[str]] = {}
-    for run in runs:
-        if _checksum(run) is not None:
-            by_seed.setdefault(run.seed, set()).add(_checksum(run))
-    number = len(set().union(*by_seed.values()))
-    return all(len(found) == 1 for found in by_seed.values()) and number in (0, 1, len(by_seed))
-
-
-def _checksum(run: Run) -> Any:
-    return run.facts.get("checksum")
-
-
-def _kernel(run: Run) -> Any:
-    return run.backend.get("name")
-
-
-def _edge(value: Any, limits: Sequence[float] | None) -> str | None:
-    if limits is None or not isinstance(value, int | float) or isinstance(value, bool):
-        return None
-    low, high = limits
-    if not 0 < low < high or value <= 0:
-        return None
-    place = math.log(value / low) / math.log(high / low)
-    return "low" if place < OUTER else "high" if place > 1 - OUTER else None
-
-
-def _flag(task: Task, kind: str, weight: str, words: str, models: Sequence[str] = (), runs: Sequence[Run] = ()) -> Flag:
-    return Flag(kind, weight, words, task.data, task.arm, list(models), [run.id for run in runs])
-
-
-def _of_tuning(tuning: Tuning, kind: str, weight: str, words: str, models: Sequence[str] = ()) -> Flag:
-    return Flag(kind, weight, words, tuning.data, tuning.arm, list(models))
+def serious_first(flags: Iterable[Flag]) -> list[Flag]:
+    """The flags that may change the answer, then the notes, each in the order given."""
+    return sorted(flags, key=lambda flag: flag.weight != "serious")

@@ -1,33 +1,15 @@
-"""What a metric's name says: which way is better, in which unit, and of which sums over sequences it is the ratio."""
+"""Which metric runs are compared by, and what their tasks say of it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
+from dataclasses import replace
 
-from src.analysis.summary import Run
+from src.analysis.run import Run
 from src.config.errors import UserError
+from src.tasks.metrics import Direction, Metric, declared_by_shipped_tasks
 
-SMALL = {
-    *("loss", "nll", "nll_per_sample", "perplexity", "bpc"),
-    *("mse", "mae", "rmse", "mase", "mse_unit", "mae_unit", "error", "cross_entropy"),
-}
-LARGE = {"acc", "accuracy", "f1", "frame_acc", "auc", "r2"}
-UNITS = {"nll": "nats", "nll_per_sample": "nats per sample", "bpc": "bits per character"}
-
-# Of which columns of sequences/test.npz a metric is the ratio, and by what it is multiplied.
-RATIOS: dict[str, tuple[str, str, float]] = {
-    "loss": ("loss", "count", 1.0),
-    "nll": ("loss", "count", 1.0),
-    "mse": ("loss", "count", 1.0),
-    "bpc": ("loss", "count", 1 / math.log(2)),
-    "acc": ("right", "count", 1.0),
-    "mae": ("absolute", "count", 1.0),
-    "mse_unit": ("squared_unit", "count", 1.0),
-    "mae_unit": ("absolute_unit", "count", 1.0),
-    "mase": ("scaled", "count", 1.0),
-    "frame_acc": ("hits", "sounding", 1.0),
-}
+UNLEAKED = "_unleaked"  # a metric over the test sequences that do not also stand in train
 
 
 def base(metric: str) -> str:
@@ -36,40 +18,39 @@ def base(metric: str) -> str:
     >>> base("test/nll"), base("test/nll_unleaked")
     ('nll', 'nll')
     """
-    return metric.rpartition("/")[2].removesuffix("_unleaked")
+    return metric.rpartition("/")[2].removesuffix(UNLEAKED)
 
 
-def mode_of(metric: str, runs: Iterable[Run] = (), given: str | None = None) -> str:
-    """``min`` where smaller is better, else ``max``.
+def declared_metric(metric: str, runs: Iterable[Run]) -> Metric | None:
+    """What the task of some runs declares of a metric, e.g. ``test/nll``; None where nobody does.
 
-    Args:
-        metric: its name, e.g. ``test/nll``.
-        runs: for a metric that is not known here: those that monitor it know its mode.
-        given: what the user says, which wins.
+    Records that were written before tasks declared their metrics are taken to come from the tasks that are shipped.
+    """
+    name = base(metric)
+    own = next((run.declared[name] for run in runs if name in run.declared), None)
+    declared = own or declared_by_shipped_tasks().get(name)
+    if declared is not None and metric.endswith(UNLEAKED):
+        return replace(declared, numerator=None, denominator=None)
+    return declared
+
+
+def mode_of(metric: str, declared: Metric | None, runs: Iterable[Run], given: Direction | None = None) -> Direction:
+    """Which way is better: as given, as declared, or as the runs that monitored the metric know.
 
     Raises:
         UserError: when nobody knows.
     """
     if given is not None:
         return given
-    if base(metric) in SMALL | LARGE:
-        return "min" if base(metric) in SMALL else "max"
+    if declared is not None:
+        return declared.direction
     runs = list(runs)
     if not any(metric in run.metrics for run in runs):
         return "min"  # there is nothing yet that could be good or bad
     for run in runs:
-        if run.mode and base(str(run.best.get("monitor", ""))) == base(metric):
+        if run.mode and run.best and base(run.best.monitor) == base(metric):
             return run.mode
     raise UserError(f"Nothing says whether a large {metric} is good or bad: add mode=min or mode=max.")
-
-
-def unit_of(metric: str) -> str:
-    """The unit of a metric, empty where it has none or the data decide.
-
-    >>> unit_of("test/nll"), unit_of("test/acc")
-    ('nats', '')
-    """
-    return UNITS.get(base(metric), "")
 
 
 def usual_metric(runs: Iterable[Run]) -> str:
@@ -78,11 +59,11 @@ def usual_metric(runs: Iterable[Run]) -> str:
     Raises:
         UserError: when no run has a metric of the test, or the choice is open.
     """
-    found = {name for run in runs for name in run.metrics}
+    names = {name for run in runs for name in run.metrics}
     for name in ("test/nll", "test/mse", "test/loss"):
-        if name in found:
+        if name in names:
             return name
-    tests = sorted(name for name in found if name.startswith("test/")) or sorted(found)
+    tests = sorted(name for name in names if name.startswith("test/")) or sorted(names)
     if len(tests) == 1:
         return tests[0]
     if not tests:

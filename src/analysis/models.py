@@ -5,16 +5,60 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 
+from src.analysis.flags import Flag, Weight
 from src.analysis.metrics import base
-from src.analysis.summary import Flag, Model, Point, Run
-from src.statistics.intervals import t_interval
+from src.analysis.run import Run
+from src.runs.result import Status
+from src.statistics.datasets import interquartile_mean
+from src.statistics.intervals import Interval, t_interval
+from src.tasks.metrics import Direction
 
-ENDED = ("finished", "chance", "diverged")  # of a point
+PointStatus = Literal[Status, "chance"]  # chance: finished, and no better than the best trivial baseline
+AT_END: tuple[PointStatus, ...] = ("finished", "chance", "diverged")
 COSTS = ("seconds", "seconds_to_best", "seconds_per_epoch", "epochs", "updates")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run's result on the task's metric."""
+
+    seed: int  # of the run
+    value: float | None  # of the metric; None where the run has none (diverged, failed, unfinished)
+    run: str  # its id
+    status: PointStatus  # how it ended
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model on one task: every raw point, what sums them up, what they cost."""
+
+    model: str  # its name
+    points: list[Point]  # one for each final run, by seed
+    n: int = 0  # how many have a value
+    mean: float | None = None  # mean, sd, median, iqm: over those; n - 1 in the denominator, interquartile mean
+    sd: float | None = None
+    median: float | None = None
+    iqm: float | None = None
+    interval: Interval | None = None  # of the mean, t at 95 %
+    diverged: int = 0  # diverged, chance, failed, unfinished: how many runs; unfinished are running or interrupted
+    chance: int = 0
+    failed: int = 0
+    unfinished: int = 0
+    # share of the finished and diverged runs that beat the best trivial baseline; None without one
+    solve_rate: float | None = None
+    values: dict[str, Any] = field(default_factory=dict)  # the tuned settings that its final runs have
+    hidden_size: int | list[int] | None = None  # its width
+    parameters: dict[str, int] = field(default_factory=dict)  # of its first run: recurrent, effective, total
+    # medians over its finished runs: :data:`COSTS` and ``peak_rss_mb``
+    cost: dict[str, float | None] = field(default_factory=dict)
+    shared: int = 0  # how many of its timings come from a machine that others used meanwhile
+    backends: dict[str, int] = field(default_factory=dict)  # kernels that it ran on, with how many runs
+    last_epoch: int = 0  # how many runs had their best epoch last
 
 
 def finals(runs: Iterable[Run]) -> list[Run]:
@@ -23,39 +67,35 @@ def finals(runs: Iterable[Run]) -> list[Run]:
 
 
 def baselines_on(runs: Iterable[Run], metric: str) -> dict[str, float]:
-    """What trivial predictors reach on a metric, by their names, from the runs' records.
-
-    Where each seed has test sequences of its own, the mean over the runs.
-    """
-    found: dict[str, list[float]] = {}
+    """What trivial predictors reach on a metric, by their names; the mean where each seed has a test set of its own."""
+    reached: dict[str, list[float]] = {}
     for run in runs:
         for name, value in run.baselines.items():
             kind, _, of = name.rpartition("/")
             if of == base(metric) and math.isfinite(value):
-                found.setdefault(kind, []).append(value)
-    return {kind: values[0] if len(set(values)) == 1 else float(np.mean(values)) for kind, values in found.items()}
+                reached.setdefault(kind, []).append(value)
+    return {kind: values[0] if len(set(values)) == 1 else float(np.mean(values)) for kind, values in reached.items()}
 
 
-def point(run: Run, metric: str, mode: str) -> Point | None:
+def point(run: Run, metric: str, mode: Direction) -> Point | None:
     """A run's point; None for a finished run that was not tested on this metric.
 
     A value that is not finite counts as diverged; one that is no better than the best trivial predictor on the run's
     own test set is ``chance``.
     """
-    trivial = baselines_on([run], metric).values()
-    value = run.metrics.get(metric)
     if run.status != "finished":
         return Point(run.seed, None, run.id, run.status)
+    value = run.metrics.get(metric)
     if value is None:
         return None
     if not math.isfinite(value):
         return Point(run.seed, None, run.id, "diverged")
-    best = (min if mode == "min" else max)(trivial, default=math.inf if mode == "min" else -math.inf)
-    beaten = value < best if mode == "min" else value > best
-    return Point(run.seed, value, run.id, "finished" if beaten else "chance")
+    sign = -1.0 if mode == "min" else 1.0
+    trivial = max((sign * reached for reached in baselines_on([run], metric).values()), default=-math.inf)
+    return Point(run.seed, value, run.id, "finished" if sign * value > trivial else "chance")
 
 
-def points_of(runs: Sequence[Run], metric: str, mode: str) -> tuple[list[Point], list[Flag], list[str]]:
+def points_of(runs: Sequence[Run], metric: str, mode: Direction) -> tuple[list[Point], list[Flag], list[str]]:
     """One point for each seed of one model on one task, with a flag where two runs claim a seed.
 
     The same run made twice (equal identities) counts once. Two runs with one seed and different settings that came to
@@ -69,15 +109,14 @@ def points_of(runs: Sequence[Run], metric: str, mode: str) -> tuple[list[Point],
     untested: list[str] = []
     by_seed: dict[int, list[tuple[Run, Point]]] = {}
     for run in runs:
-        found = point(run, metric, mode)
-        if found is None:
+        if (here := point(run, metric, mode)) is None:
             untested.append(run.id)
         else:
-            by_seed.setdefault(run.seed, []).append((run, found))
+            by_seed.setdefault(run.seed, []).append((run, here))
     for seed, every in sorted(by_seed.items()):
-        claims = [claim for claim in every if claim[1].status in ENDED] or every
+        claims = [claim for claim in every if claim[1].status in AT_END] or every
         claims.sort(key=lambda claim: (claim[1].status == "diverged", claim[0].started or 0.0, claim[0].id))
-        if len({run.identity or run.id for run, _ in claims}) == 1 or claims[0][1].status not in ENDED:
+        if len({run.identity or run.id for run, _ in claims}) == 1 or claims[0][1].status not in AT_END:
             points.append(claims[0][1])
         if len(every) > 1:
             flags.append(_conflict(seed, [run for run, _ in every], claims))
@@ -86,32 +125,29 @@ def points_of(runs: Sequence[Run], metric: str, mode: str) -> tuple[list[Point],
 
 def _conflict(seed: int, every: Sequence[Run], claims: Sequence[tuple[Run, Point]]) -> Flag:
     first, ids = every[0], [run.id for run in every]
-    words, weight = f"{first.model} on {first.data}, seed {seed}, was begun {len(every)} times", "note"
-    if claims[0][1].status in ENDED and len({run.identity or run.id for run, _ in claims}) > 1:
+    words = f"{first.model} on {first.data_name}, seed {seed}, was begun {len(every)} times"
+    weight: Weight = "note"
+    if claims[0][1].status in AT_END and len({run.identity or run.id for run, _ in claims}) > 1:
         words += f", and {len(claims)} runs with different settings came to an end: none of them counts"
         weight = "serious"
     elif len({p.value for _, p in claims if p.value is not None}) > 1:
         words, weight = words + ", and the same settings gave different results: the first counts", "serious"
     else:
         words += "; one of them counts"
-    return Flag("conflict", weight, words + f" ({', '.join(ids)}).", first.data, first.arm, [first.model], ids)
+    return Flag("conflict", weight, words + f" ({', '.join(ids)}).", first.data_name, first.arm, [first.model], ids)
 
 
 def sum_up(name: str, runs: Sequence[Run], points: list[Point], trivial: Sequence[float]) -> Model:
-    """Mean, standard deviation and median (numpy), interquartile mean (scipy.stats.trim_mean), t interval, and costs.
+    """Mean, standard deviation and median (numpy), interquartile mean, t interval, and costs of a model on one task.
 
-    Args:
-        name: of the model.
-        runs: its final runs on the task.
-        points: of :func:`points_of`.
-        trivial: values of the trivial predictors; a solve rate needs one.
+    A solve rate needs the value of a trivial predictor.
     """
     values = np.array([p.value for p in points if p.value is not None], dtype=float)
     status = Counter(p.status for p in points)
     ended = len(values) + status["diverged"]
     timed = [run for run in runs if run.status == "finished"]
     first = timed[0] if timed else runs[0] if runs else None
-    costs: dict[str, float | None] = {key: _median(run.timing.get(key) for run in timed) for key in COSTS}
+    costs: dict[str, float | None] = {key: _median(getattr(run.timed, key, None) for run in timed) for key in COSTS}
     return Model(
         model=name,
         points=points,
@@ -128,25 +164,14 @@ def sum_up(name: str, runs: Sequence[Run], points: list[Point], trivial: Sequenc
         solve_rate=status["finished"] / ended if trivial and ended else None,
         values=dict(first.values) if first else {},
         hidden_size=first.hidden_size if first else None,
-        parameters=dict(first.parameters) if first else {},
-        cost=costs | {"peak_rss_mb": _median(run.memory.get("peak_rss_mb") for run in timed)},
-        shared=sum(run.timing.get("shared") is True for run in timed),
-        backends=dict(Counter(str(run.backend["name"]) for run in timed if run.backend.get("name"))),
-        last_epoch=sum(run.best.get("is_last") is True for run in timed),
+        parameters=asdict(first.parameters) if first and first.parameters else {},
+        cost=costs | {"peak_rss_mb": _median(run.memory.peak_rss_mb for run in timed)},
+        shared=sum(run.timing.shared is True for run in timed),
+        backends=dict(Counter(run.backend.name for run in timed if run.backend)),
+        last_epoch=sum(run.best is not None and run.best.is_last for run in timed),
     )
 
 
-def interquartile_mean(values: Sequence[float] | np.ndarray) -> float:
-    """The mean of the middle half (scipy.stats.trim_mean with 0.25, as in rliable's aggregate_iqm).
-
-    >>> interquartile_mean([0.0, 1.0, 2.0, 9.0])
-    1.5
-    """
-    from scipy import stats
-
-    return float(stats.trim_mean(np.asarray(values, dtype=float), 0.25, axis=None))
-
-
-def _median(values: Iterable[Any]) -> float | None:
-    numbers = [float(v) for v in values if isinstance(v, int | float) and math.isfinite(v)]
+def _median(values: Iterable[float | None]) -> float | None:
+    numbers = [v for v in values if v is not None and math.isfinite(v)]
     return float(np.median(numbers)) if numbers else None

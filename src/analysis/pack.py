@@ -2,8 +2,8 @@
 
 =================== ==============================================================================================
 ``pack.json``        schema, name, what could not be read
-``study.json``       the study's own record, as it was
-``runs.jsonl``       one line for each run (:class:`~src.analysis.summary.Run`), trials too
+``study.json``       the records of the study
+``runs.jsonl``       one line for each run (:func:`src.analysis.run.flat`), trials too
 ``curves.jsonl``     one line for each run: its thinned learning curve
 ``sequences.npz``    sums over test sequences, one group for each test set; arrays of numbers and ids, no pickle
 =================== ==============================================================================================
@@ -22,40 +22,40 @@ from typing import Any
 
 import numpy as np
 
-from src.analysis.collect import Collection
+from src.analysis.collect import Collection, Problem
+from src.analysis.curves import Curve
+from src.analysis.run import Run, flat, from_flat
 from src.analysis.sequences import Sequences
-from src.analysis.summary import Curve, Problem, Run
 from src.config.errors import UserError
 from src.files import write_atomically
+from src.runs.study_record import parse_study
+from src.runs.typed_json import to_json
 
 SCHEMA = 1
+BLANK = {**flat(Run(id="", seed=-1, status="finished")), "declared": {}}
 
 
-def write_pack(found: Collection, directory: Path) -> list[Path]:
-    """Write the records of a study into a folder, over those that lie there.
+def write_pack(collection: Collection, directory: Path) -> list[Path]:
+    """Write the records of a study into a folder, usually ``experiments/NAME``, over those that lie there.
 
-    Args:
-        found: of a study.
-        directory: usually ``experiments/NAME``; made if it is not there.
-
-    Returns:
-        The files; in them the study's directory is ``runs/NAME``, wherever it lay.
+    In the files, whose paths are returned, the study's directory is ``runs/NAME``, wherever it lay.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    runs = [dataclasses.replace(run, directory=f"runs/{found.name}/{run.id}") for run in found.runs]
-    problems = [dataclasses.asdict(p) for p in found.problems]
-    text = json.dumps({"schema": SCHEMA, "name": found.name, "problems": problems}, indent=1)
-    for place in found.places:
-        text = text.replace(place, f"runs/{found.name}")
+    home = f"runs/{collection.name}"
+    problems = [dataclasses.asdict(p) for p in collection.problems]
+    head = json.dumps({"schema": SCHEMA, "name": collection.name, "problems": problems}, indent=1)
+    for place in collection.places:
+        head = head.replace(place, home)
+    curves = sorted(collection.curves.items())
     texts = {
-        "pack.json": text + "\n",
-        "study.json": json.dumps(found.studies, indent=1) + "\n",
-        "runs.jsonl": _lines(_without_defaults(run) for run in runs),
-        "curves.jsonl": _lines({"run": run_id, **dataclasses.asdict(c)} for run_id, c in sorted(found.curves.items())),
+        "pack.json": head + "\n",
+        "study.json": "[" + ",".join(to_json(study).decode() for study in collection.studies) + "]\n",
+        "runs.jsonl": _lines(_line(run, home) for run in collection.runs),
+        "curves.jsonl": _lines({"run": run_id, **dataclasses.asdict(curve)} for run_id, curve in curves),
     }
     for name, text in texts.items():
         write_atomically(directory / name, lambda out, text=text: out.write(text.encode()))  # type: ignore[misc]
-    arrays = _arrays(found.sequences)
+    arrays = _arrays(collection.sequences)
     write_atomically(directory / "sequences.npz", lambda out: np.savez_compressed(out, **arrays))  # type: ignore[arg-type]
     return [directory / name for name in [*texts, "sequences.npz"]]
 
@@ -74,13 +74,14 @@ def read_pack(directory: Path) -> Collection:
         head = json.loads((directory / "pack.json").read_text())
         if head["schema"] > SCHEMA:
             raise UserError(f"{directory} was written by a later version (schema {head['schema']}): update this one.")
+        studies = json.loads((directory / "study.json").read_text())
         return Collection(
             name=head["name"],
             kind="pack",
             places=[str(directory)],
-            runs=[Run(**{**line, "metrics": _unspelled(line.get("metrics", {}))}) for line in _read(directory, "runs")],
+            runs=[from_flat(line, directory / "runs.jsonl") for line in _read(directory, "runs")],
             problems=[Problem(**problem) for problem in head["problems"]],
-            studies=json.loads((directory / "study.json").read_text()),
+            studies=[parse_study(study, directory / "study.json") for study in studies],
             curves={line.pop("run"): Curve(**line) for line in _read(directory, "curves")},
             sequences=_sequences(directory / "sequences.npz"),
         )
@@ -88,15 +89,18 @@ def read_pack(directory: Path) -> Collection:
         raise UserError(f"The records in {directory} are damaged ({type(error).__name__}: {error}).") from error
 
 
-def _without_defaults(run: Run) -> dict[str, Any]:
-    blank = Run("", "", "", 0)
-    kept = {name: value for name, value in dataclasses.asdict(run).items() if value != getattr(blank, name)}
-    kept["metrics"] = {name: value if math.isfinite(value) else str(value) for name, value in run.metrics.items()}
-    return {"seed": run.seed, **kept}
+def _line(run: Run, home: str) -> dict[str, Any]:
+    """A run without what is at its default."""
+    whole = {**flat(run), "directory": f"{home}/{run.id}"}
+    whole["declared"] = {name: dataclasses.asdict(metric) for name, metric in run.declared.items()}
+    return {name: _spelled(value) for name, value in whole.items() if value != BLANK[name]}
 
 
-def _unspelled(metrics: dict[str, Any]) -> dict[str, float]:
-    return {name: float(value) for name, value in metrics.items()}
+def _spelled(value: Any) -> Any:
+    """JSON has no infinity: a number that is not finite is written as its name. What is None is left out."""
+    if isinstance(value, dict):
+        return {key: _spelled(inner) for key, inner in value.items() if inner is not None}
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _lines(values: Iterable[dict[str, Any]]) -> str:
@@ -110,8 +114,8 @@ def _read(directory: Path, name: str) -> list[dict[str, Any]]:
 def _arrays(sequences: dict[str, Sequences]) -> dict[str, np.ndarray]:
     """Runs on one test set share a group: ``0/ids`` (runs,), ``0/column/loss`` (runs, sequences)."""
     groups: dict[tuple[str, int, tuple[str, ...]], list[str]] = {}
-    for run_id, found in sorted(sequences.items()):
-        groups.setdefault((found.rows, found.number, tuple(sorted(found.columns))), []).append(run_id)
+    for run_id, of in sorted(sequences.items()):
+        groups.setdefault((of.rows, of.number, tuple(sorted(of.columns))), []).append(run_id)
     arrays: dict[str, np.ndarray] = {}
     for place, ((rows, number, columns), ids) in enumerate(groups.items()):
         arrays[f"{place}/ids"] = np.array(ids)
@@ -123,7 +127,7 @@ def _arrays(sequences: dict[str, Sequences]) -> dict[str, np.ndarray]:
 
 
 def _sequences(path: Path) -> dict[str, Sequences]:
-    found: dict[str, Sequences] = {}
+    sequences: dict[str, Sequences] = {}
     with np.load(path, allow_pickle=False) as arrays:
         for name in arrays.files:
             if not name.endswith("/ids"):
@@ -133,5 +137,5 @@ def _sequences(path: Path) -> dict[str, Sequences]:
             columns = {other.removeprefix(start): arrays[other] for other in arrays.files if other.startswith(start)}
             rows, number = str(arrays[f"{group}rows"][0]), int(arrays[f"{group}number"][0])
             for place, run_id in enumerate(arrays[name]):
-                found[str(run_id)] = Sequences(rows, number, {n: values[place] for n, values in columns.items()})
-    return found
+                sequences[str(run_id)] = Sequences(rows, number, {n: values[place] for n, values in columns.items()})
+    return sequences

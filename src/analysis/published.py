@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import yaml
 
-from src.analysis.summary import Reference
-
 FILE = Path(__file__).with_name("published.yaml")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A published figure to draw beside ours."""
+
+    data: str  # name in ``conf/data``
+    metric: str  # ``test/nll``
+    model: str  # as its authors call it, in lower case: ``gru``, ``lstm``, ``tanh``, ``tcn``
+    value: float  # in the unit of the metric here
+    source: str  # authors and year
+    state: Literal["confirmed", "unconfirmed"]  # whether somebody has checked it against the source
+    note: str | None = None  # what differs from the runs here
 
 
 def references(data: str, metric: str) -> list[Reference]:

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from src.analysis.paired import differences_of, lost_of
-from src.analysis.summary import Comparison, Task
-from src.analysis.verdict import ERROR_RATE, decide
+from src.analysis.pairs import differences_of, lost_of
+from src.analysis.task import Comparison, Task
+from src.statistics.decision import ERROR_RATE, decide
 from src.statistics.intervals import Interval
 
 
 def sensitivity(task: Task, c: Comparison) -> list[str]:
-    """Sentences on the margin, single pairs, other tests and other test sequences; empty without a verdict.
-
-    Args:
-        task: metric, margin and unit.
-        c: with its verdict, tests and intervals.
-    """
+    """Sentences on the margin, single pairs, other tests and other test sequences; empty without a verdict."""
     if c.verdict is None or c.verdict.interval_95 is None or c.verdict.interval_90 is None:
         return []
     return [
@@ -32,21 +27,15 @@ def _margin(task: Task, c: Comparison, wide: Interval, narrow: Interval) -> list
     same_from = max(abs(narrow.low), abs(narrow.high))
     better_to = max(wide.low, -wide.high, 0.0)
     unit = f" {task.unit}" if task.unit else ""
-    found = []
+    ahead = c.a if (c.mean or 0.0) > 0 else c.b
+    smaller = f"A margin below {better_to:.3g}{unit} would make {ahead} better."
+    larger = f"A margin above {same_from:.3g}{unit} would make them practically the same."
     if c.verdict.outcome == "better":
-        found.append(f"{c.verdict.winner} is better for every margin below {better_to:.3g}{unit}.")
-        found.append(f"A margin above {same_from:.3g}{unit} would make them practically the same.")
-    elif c.verdict.outcome == "same":
-        found.append(f"They are practically the same for every margin above {same_from:.3g}{unit}.")
-        if better_to > 0:
-            ahead = c.a if (c.mean or 0.0) > 0 else c.b
-            found.append(f"A margin below {better_to:.3g}{unit} would make {ahead} better.")
-    else:
-        ahead = c.a if (c.mean or 0.0) > 0 else c.b
-        if better_to > 0 and task.margin:
-            found.append(f"A margin below {better_to:.3g}{unit} would make {ahead} better.")
-        found.append(f"A margin above {same_from:.3g}{unit} would make them practically the same.")
-    return found
+        return [f"{c.verdict.winner} is better for every margin below {better_to:.3g}{unit}.", larger]
+    if c.verdict.outcome == "same":
+        holds = f"They are practically the same for every margin above {same_from:.3g}{unit}."
+        return [holds, smaller] if better_to > 0 else [holds]
+    return [smaller, larger] if better_to > 0 and task.margin else [larger]
 
 
 def _without_one(task: Task, c: Comparison) -> list[str]:
@@ -56,7 +45,8 @@ def _without_one(task: Task, c: Comparison) -> list[str]:
         return []
     seeds = [pair.seed for pair in c.pairs if pair.difference is not None]
     others = {seed: decide(np.delete(x, i), task.margin, (c.a, c.b), lost) for i, seed in enumerate(seeds)}
-    changed = {seed: found for seed, found in others.items() if found != (c.verdict.outcome, c.verdict.winner)}
+    verdict = (c.verdict.outcome, c.verdict.winner)
+    changed = {seed: other for seed, other in others.items() if other != verdict}
     if not changed:
         return ["No single pair decides it: without any one of them the verdict is the same."]
     seed, (outcome, winner) = next(iter(changed.items()))

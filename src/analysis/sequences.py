@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from src.analysis.metrics import RATIOS, base
+from src.tasks.metrics import Metric
 
 BLOCKS = 512  # more test sequences than this are summed in so many blocks of equal size: what 10,000 images need
 
@@ -17,30 +17,28 @@ BLOCKS = 512  # more test sequences than this are summed in so many blocks of eq
 class Sequences:
     """Sums over the sequences of a test set, sequence by sequence or block by block.
 
-    >>> Sequences("ab12", 2, {"loss": np.array([3.0, 5.0]), "count": np.array([1.0, 4.0])}).ratio("test/nll")
+    >>> sums = Sequences("ab12", 2, {"loss": np.array([3.0, 5.0]), "count": np.array([1.0, 4.0])})
+    >>> sums.ratio(Metric("nll", "min", "nats", "loss", "count"))
     1.6
-
-    Args:
-        rows: a checksum of which sequences they are; runs that share it were tested on the same.
-        number: how many sequences.
-        columns: ``loss`` and ``count`` and the task's further sums, (min(number, BLOCKS),) float64 each.
     """
 
-    rows: str
-    number: int
+    rows: str  # a checksum of which sequences they are; runs that share it were tested on the same
+    number: int  # how many sequences
+    # ``loss`` and ``count`` and the task's further sums, (min(number, BLOCKS),) float64 each
     columns: Mapping[str, np.ndarray]
 
-    def ratio(self, metric: str) -> float | None:
+    def ratio(self, metric: Metric | None) -> float | None:
         """The metric as a ratio of pooled sums; None where it is not one, or a sum is missing."""
-        parts = self.parts(metric)
-        return None if parts is None else float(parts[0].sum() / parts[1].sum())
+        sums = self.sums(metric)
+        return None if sums is None else float(sums[0].sum() / sums[1].sum())
 
-    def parts(self, metric: str) -> tuple[np.ndarray, np.ndarray] | None:
+    def sums(self, metric: Metric | None) -> tuple[np.ndarray, np.ndarray] | None:
         """Numerator and denominator of a metric by sequence (or block); None where there are none."""
-        top, bottom, factor = RATIOS.get(base(metric), ("", "", 1.0))
-        if metric.endswith("_unleaked") or top not in self.columns or bottom not in self.columns:
+        if metric is None or metric.numerator is None or metric.denominator is None:
             return None
-        return factor * self.columns[top], self.columns[bottom]
+        if not {metric.numerator, metric.denominator} <= self.columns.keys():
+            return None
+        return metric.factor * self.columns[metric.numerator], self.columns[metric.denominator]
 
 
 def sequences_of(arrays: Mapping[str, np.ndarray]) -> Sequences:

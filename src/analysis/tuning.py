@@ -3,35 +3,63 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from src.analysis.summary import Run, Trial, Tuning
+from src.analysis.run import Run
+from src.runs.result import Phase, Status
+from src.runs.study_record import Candidate, Choice, Extension, LogUniform, StudyRecord
+from src.tasks.metrics import Direction
 
 
-def tunings(runs: Sequence[Run], study: Mapping[str, Any]) -> list[Tuning]:
-    """One for each data set and arm that has trials, in the order of the runs.
+@dataclass(frozen=True)
+class Trial:
+    """One run of the tuning."""
 
-    Args:
-        runs: of every phase.
-        study: the content of ``study.json``; {} where there is none.
-    """
-    found = []
+    run: str  # id
+    model: str  # its name
+    values: dict[str, Any]  # tuned settings by dotted key
+    value: float | None  # of the monitored metric on validation at the best epoch; None where it diverged or failed
+    seed: int  # seed, phase, status: of the run
+    phase: Phase
+    status: Status
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How the settings of one task were chosen."""
+
+    data: str  # data, arm: of the task
+    arm: str
+    keys: list[str]  # dotted keys that were tuned
+    metric: str | None  # what was compared, on validation
+    mode: Direction | None  # which way is better on it
+    trials: list[Trial]  # every trial and repeat of every model
+    chosen: dict[str, dict[str, Any]]  # by model: the settings of its final runs
+    counts: dict[str, int]  # by model: how many trials there were
+    # by key: lowest and highest value that a draw could take
+    ranges: dict[str, list[float]] = field(default_factory=dict)
+    # by model: the repeated candidates with their mean
+    candidates: dict[str, list[Candidate]] = field(default_factory=dict)
+    extensions: list[Extension] = field(default_factory=list)  # of the ranges
+
+
+def tunings(runs: Sequence[Run], study: StudyRecord | None) -> list[Tuning]:
+    """One for each data set and arm that has trials, in the order of the runs, which are of every phase."""
     trials = [run for run in runs if run.phase in ("trial", "repeat")]
-    for data, arm in dict.fromkeys((run.data, run.arm) for run in trials):
-        here = [run for run in trials if (run.data, run.arm) == (data, arm)]
-        found.append(_tuning(data, arm, here, study))
-    return found
+    return [
+        _tuning(data, arm, [run for run in trials if (run.data_name, run.arm) == (data, arm)], study)
+        for data, arm in dict.fromkeys((run.data_name, run.arm) for run in trials)
+    ]
 
 
-def _tuning(data: str, arm: str, runs: Sequence[Run], study: Mapping[str, Any]) -> Tuning:
-    draws = ((study.get("plan") or {}).get("tuning") or {}).get("draws") or {}
-    choice: dict[str, Any] = ((study.get("chosen") or {}).get(data) or {}).get(arm) or {}
-    extensions = [e for e in study.get("extensions") or [] if e.get("data") == data]
-    keys = list(draws) or list(dict.fromkeys(key for run in runs for key in run.values))
-    monitors = [str(run.best["monitor"]) for run in runs if run.best.get("monitor")]
-    first: dict[str, Any] = next(iter(choice.values()), {})
-    models = list(dict.fromkeys([*((study.get("plan") or {}).get("models") or {}), *(run.model for run in runs)]))
+def _tuning(data: str, arm: str, runs: Sequence[Run], study: StudyRecord | None) -> Tuning:
+    draws = study.plan.tuned if study else {}
+    choices: dict[str, Choice] = study.chosen.get(data, {}).get(arm, {}) if study else {}
+    extensions = [e for e in study.extensions if (e.data, e.arm) == (data, arm)] if study else []
+    first = next(iter(choices.values()), None)
+    models = list(dict.fromkeys([*(study.plan.models if study else ()), *(run.model for run in runs)]))
     counts = {
         model: sum(run.model == model and run.phase == "trial" for run in runs)
         for model in models
@@ -40,46 +68,34 @@ def _tuning(data: str, arm: str, runs: Sequence[Run], study: Mapping[str, Any]) 
     return Tuning(
         data=data,
         arm=arm,
-        keys=keys,
-        metric=first.get("monitor") or (monitors[0] if monitors else None),
-        mode=first.get("mode") or next((run.mode for run in runs if run.mode), None),
+        keys=list(draws) or list(dict.fromkeys(key for run in runs for key in run.values)),
+        metric=first.monitor if first else next((run.best.monitor for run in runs if run.best), None),
+        mode=first.mode if first else next((run.mode for run in runs if run.mode), None),
         trials=[
-            Trial(
-                run=run.id,
-                model=run.model,
-                values=run.values,
-                value=_value(run),
-                seed=run.seed,
-                phase=str(run.phase),
-                status=run.status,
-            )
+            Trial(run.id, run.model, run.values, _value(run), run.seed, run.phase, run.status)
             for run in runs
+            if run.phase is not None
         ],
-        chosen={model: dict(found.get("values") or {}) for model, found in choice.items()},
+        chosen={model: dict(choice.values) for model, choice in choices.items()},
         counts=counts,
-        ranges={key: limits for key, spec in draws.items() if (limits := _limits(key, spec, extensions)) is not None},
-        candidates={model: list(found.get("candidates") or []) for model, found in choice.items()},
+        ranges={key: limits for key, draw in draws.items() if (limits := _limits(key, draw, extensions)) is not None},
+        candidates={model: choice.candidates for model, choice in choices.items()},
         extensions=extensions,
     )
 
 
 def _value(run: Run) -> float | None:
-    value = run.best.get("value")
-    return (
-        float(value) if run.status == "finished" and isinstance(value, int | float) and math.isfinite(value) else None
-    )
+    there = run.status == "finished" and run.best is not None and math.isfinite(run.best.value)
+    return run.best.value if there and run.best else None
 
 
-def _limits(key: str, spec: Any, extensions: Sequence[Mapping[str, Any]]) -> list[float] | None:
+def _limits(key: str, draw: LogUniform | list[Any], extensions: Sequence[Extension]) -> list[float] | None:
     """Lowest and highest value that a draw could take, extensions among them; None for a list of words."""
-    if isinstance(spec, Mapping):
-        limits = [float(spec["low"]), float(spec["high"])]
+    if isinstance(draw, LogUniform):
+        limits = [draw.low, draw.high]
     else:
-        numbers = [float(v) for v in spec if isinstance(v, int | float) and not isinstance(v, bool)]
-        if len(numbers) < 2:
+        limits = [float(v) for v in draw if isinstance(v, int | float) and not isinstance(v, bool)]
+        if len(limits) < 2:
             return None
-        limits = [min(numbers), max(numbers)]
-    for extension in extensions:
-        if extension.get("key") == key:
-            limits += [float(v) for v in extension.get("to") or []]
+    limits += [end for extension in extensions if extension.key == key for end in extension.after]
     return [min(limits), max(limits)]

@@ -4,28 +4,49 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from src.analysis.summary import Run, Summary
+from src.analysis.run import Run
+from src.analysis.summary import Summary
 from src.files import write_atomically
 
-WHO = ("id", "study", "data", "arm", "phase", "model", "seed", "status")
-OF_RUN = (*WHO, "directory", "url", "identity", "command", "hidden_size")
+# Columns of runs.csv around those of the tuned settings, and of pairs.csv.
+WHO: dict[str, Callable[[Run], Any]] = {
+    "id": lambda run: run.id,
+    "study": lambda run: run.study,
+    "data": lambda run: run.data_name,
+    "arm": lambda run: run.arm,
+    "phase": lambda run: run.phase,
+    "model": lambda run: run.model,
+    "seed": lambda run: run.seed,
+    "status": lambda run: run.status,
+    "directory": lambda run: run.directory,
+    "url": lambda run: run.url,
+    "identity": lambda run: run.identity,
+    "command": lambda run: run.command_line,
+    "hidden_size": lambda run: run.hidden_size,
+}
+COST: dict[str, Callable[[Run], Any]] = {
+    "parameters": lambda run: run.parameters and run.parameters.total,
+    "effective": lambda run: run.parameters and run.parameters.effective,
+    "seconds": lambda run: run.timed and run.timed.seconds,
+    "seconds_to_best": lambda run: run.timing.seconds_to_best,
+    "epochs": lambda run: run.timed and run.timed.epochs,
+    "updates": lambda run: run.timed and run.timed.updates,
+    "shared": lambda run: run.timing.shared,
+    "peak_rss_mb": lambda run: run.memory.peak_rss_mb,
+    "backend": lambda run: run.backend and run.backend.name,
+    "commit": lambda run: run.git.commit,
+    "best_epoch": lambda run: run.best and run.best.epoch,
+    "best_is_last": lambda run: run.best and run.best.is_last,
+}
 OF_PAIR = ("seed", "a", "b", "difference", "run_a", "run_b", "state")
 
 
 def write_numbers(summary: Summary, directory: Path) -> list[Path]:
-    """Write the three files; floats read back as the same floats.
-
-    Args:
-        summary: what to write.
-        directory: made if it is not there.
-
-    Returns:
-        Their paths.
-    """
+    """Write the three files, floats so that they read back as the same floats; returns their paths."""
     directory.mkdir(parents=True, exist_ok=True)
     head, lines = runs_table(summary.runs)
     texts = {
@@ -42,25 +63,16 @@ def runs_table(runs: Sequence[Run]) -> tuple[list[str], list[list[Any]]]:
     """Header and lines of a table of all runs: who, where, how it ended, tuned settings, size, cost, metrics."""
     values = sorted({key for run in runs for key in run.values})
     metrics = sorted({key for run in runs for key in run.metrics})
-    head = [*OF_RUN, *values, "parameters", "effective", "seconds", "seconds_to_best", "epochs", "updates", "shared"]
-    head += ["peak_rss_mb", "backend", "commit", "best_epoch", "best_is_last", *metrics]
     lines = [
         [
-            *(getattr(run, name) for name in OF_RUN),
+            *(of(run) for of in WHO.values()),
             *(run.values.get(key) for key in values),
-            run.parameters.get("total"),
-            run.parameters.get("effective"),
-            *(run.timing.get(key) for key in ("seconds", "seconds_to_best", "epochs", "updates", "shared")),
-            run.memory.get("peak_rss_mb"),
-            run.backend.get("name"),
-            run.git.get("commit"),
-            run.best.get("epoch"),
-            run.best.get("is_last"),
+            *(of(run) for of in COST.values()),
             *(run.metrics.get(key) for key in metrics),
         ]
         for run in runs
     ]
-    return head, lines
+    return [*WHO, *values, *COST, *metrics], lines
 
 
 def _pairs(summary: Summary) -> Iterable[list[Any]]:

@@ -6,15 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-from src.analysis.compare import label_of
-from src.analysis.summary import Across, Comparison, Summary, Task
+from src.analysis.across import Across
+from src.analysis.summary import Summary
+from src.analysis.task import Comparison, Task
 from src.config.errors import UserError
+from src.figures.chart import Chart
 from src.figures.interactive import specification
 from src.figures.palette import DARK, LIGHT, Style, styles
 from src.files import write_atomically
-from src.reporting.page import tables
 from src.reporting.page.pictures import Pictures, model_names, pictures
 from src.reporting.page.sections import sections
+from src.reporting.page.task_tables import answer
 from src.reporting.page.words import NOTHING, duration, interval, number, place
 from src.statistics.rounding import of_interval
 
@@ -25,14 +27,7 @@ ROW = 84  # pixels of a row in the figure of differences
 
 
 def write_report(summary: Summary, directory: Path) -> list[Path]:
-    """Write ``report.html`` and ``figures/*.svg`` and ``*.png`` into a directory.
-
-    Args:
-        summary: what to show; any part of it may be missing.
-        directory: where to; files of the same names are replaced.
-
-    Returns:
-        The files, the page first.
+    """Write ``report.html`` and ``figures/*.svg`` and ``*.png`` into a directory; returns the files, the page first.
 
     Raises:
         UserError: plotly, jinja2 or matplotlib is not installed.
@@ -46,12 +41,7 @@ def write_report(summary: Summary, directory: Path) -> list[Path]:
 
 
 def render(summary: Summary, kinds: list[Pictures], looks: dict[str, Style]) -> str:
-    """The page as one string.
-
-    Args:
-        summary: what it is about.
-        kinds: its figures.
-        looks: of the models.
+    """The page of a summary with its figures, as one string.
 
     Raises:
         UserError: plotly or jinja2 is not installed.
@@ -64,10 +54,10 @@ def render(summary: Summary, kinds: list[Pictures], looks: dict[str, Style]) -> 
     environment = Environment(
         loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    shown, figures = _figures(kinds, looks)
+    figures = {f"{k.key}-{i}": specification(chart, looks) for k in kinds for i, chart in enumerate(k.charts)}
     below = sections(summary)
     answers = [_answer(task, c, looks) for task, c in summary.headline()]
-    flags = tables.all_flags(summary)
+    flags = summary.all_flags()
     minor = [f for f in flags if f.weight != "serious"]
     contents = [("answer", "The answer"), ("care", "Before you rely on it")]
     contents += [(kind.key, kind.heading) for kind in kinds] + [(s.id, s.heading) for s in below]
@@ -88,7 +78,8 @@ def render(summary: Summary, kinds: list[Pictures], looks: dict[str, Style]) -> 
         counted=_counted(summary),
         unknown=_unknown(summary),
         notes=f"{len(minor)} further note{'' if len(minor) == 1 else 's'}" if minor else None,
-        kinds=shown,
+        kinds=kinds,
+        height=_height,
         sections=below,
         # Not even a closing tag inside a run's name can end the script that holds the data.
         figures=json.dumps(figures, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
@@ -122,28 +113,14 @@ def _read(name: str) -> Any:
     return Markup((PAGE / name).read_text())
 
 
-def _figures(kinds: list[Pictures], looks: dict[str, Style]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """What the template needs of every figure, and the specifications by id."""
-    shown, figures = [], {}
-    for kind in kinds:
-        entries = []
-        for i, chart in enumerate(kind.charts):
-            figures[identity := f"{kind.key}-{i}"] = specification(chart, looks)
-            height = 90 + ROW * len(chart.y.ticks) if chart.y.ticks else HEIGHT
-            entry = {"id": identity, "title": chart.title, "label": chart.y.label or chart.x.label, "height": height}
-            entries.append(entry | {"notes": chart.notes})
-        shown.append(
-            {"key": kind.key, "heading": kind.heading, "words": kind.words, "figures": entries}
-            | {"columns": kind.columns}
-        )
-    return shown, figures
+def _height(chart: Chart) -> int:
+    """Of a figure, in pixels."""
+    return 90 + ROW * len(chart.y.ticks) if chart.y.ticks else HEIGHT
 
 
 def _answer(task: Task, c: Comparison, looks: dict[str, Style]) -> dict[str, Any]:
     """One comparison as the card at the top shows it."""
     verdict = c.verdict
-    outcome = verdict.outcome if verdict else "undecided"
-    badges = {"better": f"{verdict.winner} better" if verdict else "", "same": "practically the same"}
     leading = c.a if (c.mean or 0) >= 0 else c.b
     shown = (verdict and verdict.interval_95) or c.t
     where = place(task) if c.primary else f"{place(task)}: {c.a} against {c.b}"
@@ -158,9 +135,9 @@ def _answer(task: Task, c: Comparison, looks: dict[str, Style]) -> dict[str, Any
     words.append("one pair" if c.n == 1 else f"{c.n} pairs")
     return {
         "place": where,
-        "outcome": outcome,
-        "badge": badges.get(outcome, "undecided"),
-        "sentence": verdict.sentence.removeprefix(f"{label_of(task)}: ")
+        "outcome": verdict.outcome if verdict else "undecided",
+        "badge": answer(c),
+        "sentence": verdict.sentence.removeprefix(f"{task.label}: ")
         if verdict
         else "There are too few pairs to answer.",
         "strip": _strip(c.mean, shown.low, shown.high, task.margin) if c.mean is not None and shown else None,

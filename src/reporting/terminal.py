@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from src.analysis.summary import Summary, Task
+from src.analysis.summary import Summary
+from src.analysis.task import Task
 from src.statistics.rounding import decimals, of_interval, span
 
 MANY = 6  # files of a folder that are named one by one
@@ -14,13 +15,7 @@ FLAGS = 8  # lines; the report has them all
 
 
 def show(summary: Summary, files: Sequence[Path], console: Any = None) -> None:
-    """Print verdicts, table, flags and where the files went.
-
-    Args:
-        summary: what was found.
-        files: that were written.
-        console: rich's; None: the terminal.
-    """
+    """Print verdicts, table, flags and where the files went, on rich's console or the terminal."""
     from rich.console import Console
 
     console = console or Console()
@@ -28,8 +23,8 @@ def show(summary: Summary, files: Sequence[Path], console: Any = None) -> None:
         if comparison.verdict is not None:
             console.print(comparison.verdict.sentence, style="bold", markup=False, highlight=False)
     if not summary.headline():
-        found = ", ".join(dict.fromkeys(model.model for task in summary.tasks for model in task.models))
-        words = f"There is no answer: a comparison takes two models on one data set, and there is {found}."
+        models = ", ".join(dict.fromkeys(model.model for task in summary.tasks for model in task.models))
+        words = f"There is no answer: a comparison takes two models on one data set, and there is {models}."
         console.print(words, style="bold", markup=False, highlight=False)
     console.print()
     console.print(_models(summary))
@@ -103,7 +98,7 @@ def _places(files: Sequence[Path]) -> list[str]:
 
 
 def _remarks(summary: Summary) -> list[str]:
-    flags = [*summary.flags, *(flag for task in summary.tasks for flag in task.flags)]
+    flags = summary.all_flags()
     serious = [flag for flag in flags if flag.weight == "serious"]
     lines = [f"! {flag.data + ': ' if flag.data else ''}{flag.sentence}" for flag in serious[:FLAGS]]
     further = [

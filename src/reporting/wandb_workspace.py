@@ -11,15 +11,11 @@ from src.runs.study_record import LogUniform, PlanRecord
 PHASES = ("final", "repeat", "trial")
 RUNS = 100  # that a panel shows at most
 WIDE = 10.0  # highest over lowest value of a setting from which its axis is logarithmic
+ALONG = (("val", "epoch", "epochs"), ("val", "seconds", "time"), ("train", "epoch", "epochs"))
+COSTS = {"parameters/effective": "effective parameters", "seconds": "seconds of training"}
 
 
-def build_workspace(
-    study: str,
-    metrics: Mapping[str, str],
-    models: Sequence[str],
-    tuned: Mapping[str, bool],
-    project: str = "gatebench",
-) -> Any:
+def build_workspace(plan: PlanRecord, data: Sequence[str], project: str = "gatebench") -> Any:
     """Learning curves grouped by model, parallel coordinates over settings and size, quality against cost.
 
     Runs of a study have the wandb group ``STUDY/DATA``, the job type ``trial``, ``repeat`` or ``final``, and the model
@@ -28,10 +24,8 @@ def build_workspace(
     the costs.
 
     Args:
-        study: its name.
-        metrics: by data set, the metric on test that the study compares, e.g. ``test/nll``.
-        models: names, for the colours.
-        tuned: dotted keys of the tuned settings, and whether they are on a logarithmic scale.
+        plan: of the study.
+        data: the data sets to show.
         project: wandb project.
 
     Returns:
@@ -44,107 +38,74 @@ def build_workspace(
     import wandb_workspaces.workspaces as spaces
     from wandb_workspaces.expr import And
 
-    names = list(dict.fromkeys(metric.partition("/")[2] or metric for metric in metrics.values()))
-    sections = [
-        spaces.Section(
-            name="Learning curves",
-            panels=[
-                panels.LinePlot(
-                    title=f"{split}/{name} against {along}",
-                    x=column,
-                    y=[f"{split}/{name}"],
-                    groupby_aggfunc="mean",
-                    groupby_rangefunc="minmax",
-                    max_runs_to_show=RUNS,
-                )
-                for name in names
-                for split, column, along in (("val", "epoch", "epochs"), ("val", "seconds", "time"), _TRAINING)
-            ],
-            is_open=True,
-        ),
-        spaces.Section(
-            name="Tuning",
-            panels=[panel for name in names for panel in _tuning(panels, name, tuned)],
-            is_open=True,
-        ),
-        spaces.Section(
-            name="Quality against cost",
-            panels=[
-                panels.ScatterPlot(
-                    title=f"test/{name} against {words}",
-                    x=panels.SummaryMetric(column),
-                    y=panels.SummaryMetric(f"test/{name}"),
-                )
-                for name in names
-                for column, words in (
-                    ("parameters/effective", "effective parameters"),
-                    ("seconds", "seconds of training"),
-                )
-            ],
-            is_open=True,
-        ),
-    ]
+    metrics = [(plan.primary and plan.primary.metric_of(name)) or "test/loss" for name in data]
+    names = list(dict.fromkeys(metric.partition("/")[2] or metric for metric in metrics))
+    tuned = tuned_of(plan)
+    shown = {
+        "Learning curves": [_curve(panels, name, *along) for name in names for along in ALONG],
+        "Tuning": [panel for name in names for panel in _tuning(panels, name, tuned)],
+        "Quality against cost": [
+            _scatter(panels, f"test/{name}", panels.SummaryMetric(column), words)
+            for name in names
+            for column, words in COSTS.items()
+        ],
+    }
+    groups = [f"{plan.name}/{name}" for name in data]
     colours: dict[object, object] = {
-        spaces.GroupPath(f"{study}/{data}", phase, model): look.colour
-        for data in metrics
+        spaces.GroupPath(group, phase, model): look.colour
+        for group in groups
         for phase in PHASES
-        for model, look in styles(models).items()
+        for model, look in styles(list(plan.models)).items()
     }
     return spaces.Workspace(
         entity="",
         project=project,
-        name=study,
-        sections=sections,
+        name=plan.name,
+        sections=[spaces.Section(name=name, panels=of, is_open=True) for name, of in shown.items()],
         settings=spaces.WorkspaceSettings(x_axis="epoch", max_runs=RUNS),
         runset_settings=spaces.RunsetSettings(
-            filters=And(spaces.Metric("Group").isin([f"{study}/{data}" for data in metrics])),
+            filters=And(spaces.Metric("Group").isin(groups)),
             groupby=[spaces.Metric("Group"), spaces.Metric("JobType"), spaces.Config("study_job.model")],
             group_colors=colours,
         ),
     )
 
 
-_TRAINING = ("train", "epoch", "epochs")
+def _curve(panels: Any, name: str, split: str, column: str, along: str) -> Any:
+    return panels.LinePlot(
+        title=f"{split}/{name} against {along}",
+        x=column,
+        y=[f"{split}/{name}"],
+        groupby_aggfunc="mean",
+        groupby_rangefunc="minmax",
+        max_runs_to_show=RUNS,
+    )
+
+
+def _scatter(panels: Any, metric: str, x: Any, words: str, **more: Any) -> Any:
+    return panels.ScatterPlot(title=f"{metric} against {words}", x=x, y=panels.SummaryMetric(metric), **more)
 
 
 def _tuning(panels: Any, name: str, tuned: Mapping[str, bool]) -> list[Any]:
     """Parallel coordinates from the settings over the size to validation, and validation against each setting."""
     column = panels.ParallelCoordinatesPlotColumn
-    settings = [column(panels.Config(key), log=log) for key, log in tuned.items()]
-    sizes = [
+    columns = [column(panels.Config(key), log=log) for key, log in tuned.items()]
+    columns += [
         column(panels.Config("model.hidden_size"), display_name="hidden size"),
         column(panels.SummaryMetric("parameters/effective"), display_name="effective parameters"),
+        column(panels.SummaryMetric(f"val/{name}")),
     ]
-    quality = column(panels.SummaryMetric(f"val/{name}"))
-    whole = panels.ParallelCoordinatesPlot(
-        title=f"val/{name} by settings and size", columns=[*settings, *sizes, quality]
-    )
-    single = [
-        panels.ScatterPlot(
-            title=f"val/{name} against {key}", x=panels.Config(key), y=panels.SummaryMetric(f"val/{name}"), log_x=log
-        )
-        for key, log in tuned.items()
-    ]
+    whole = panels.ParallelCoordinatesPlot(title=f"val/{name} by settings and size", columns=columns)
+    single = [_scatter(panels, f"val/{name}", panels.Config(key), key, log_x=log) for key, log in tuned.items()]
     return [whole, *single]
 
 
-def metrics_of(plan: PlanRecord) -> dict[str, str]:
-    """By data set of a plan, the metric that it compares; ``test/loss`` where it names none."""
-    return {data: (plan.primary and plan.primary.metric_of(data)) or "test/loss" for data in plan.data}
-
-
 def tuned_of(plan: PlanRecord) -> dict[str, bool]:
-    """The settings that a plan tunes (the learning rate where it tunes none), and whether their scale is logarithmic.
-
-    >>> from src.runs.study_record import TuningRecord
-    >>> draws = {"optimizer.lr": LogUniform(1e-4, 3e-2, 5), "task.dropout": [0, 0.2]}
-    >>> tuned_of(PlanRecord("smoke", tuning=TuningRecord(draws)))
-    {'optimizer.lr': True, 'task.dropout': False}
-    """
+    """The settings that a plan tunes (the learning rate where none), and whether their scale is logarithmic."""
     return {key: _is_wide(draw) for key, draw in plan.tuned.items()} or {"optimizer.lr": True}
 
 
-def _is_wide(draw: list[Any] | LogUniform) -> bool:
+def _is_wide(draw: LogUniform | list[Any]) -> bool:
     ends = [draw.low, draw.high] if isinstance(draw, LogUniform) else draw
     numbers = [float(v) for v in ends if isinstance(v, int | float)]
     return len(numbers) > 1 and min(numbers) > 0 and max(numbers) / min(numbers) >= WIDE

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import threading
 import time
@@ -179,34 +178,6 @@ def read_record(directory: Path) -> RunResult | None:
     if result is not None and result.status == "running" and not _alive(directory, result.heartbeat):
         result.status = "interrupted"
     return result
-
-
-def read_record_dict(directory: Path) -> dict[str, Any] | None:
-    """The record in the form of schema 1, for the rooms that do not read :class:`RunResult` yet. To be removed.
-
-    Raises:
-        UserError: when the file is not JSON or of a schema that this version does not know.
-    """
-    path = directory / "result.json"
-    try:
-        content = json.loads(path.read_text())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): it must be the result.json of a run.") from error
-    if not isinstance(content, dict) or not isinstance(content.get("schema"), int) or content["schema"] > 2:
-        raise UserError(f"{path} is not a run's result.json of schema 2 or older.")
-    if "part" in content:
-        content["study_job"] = content.pop("part")
-    content = {key: value for key, value in content.items() if value not in (None, {}, [])}
-    if isinstance(data := content.get("data"), dict) and isinstance(data.get("notes"), dict):
-        content["data"] = {**data, **data["notes"], "notes": None, "name": None, "split_seed": None}
-    for key, value in content.items():
-        if isinstance(value, dict):
-            content[key] = {name: inner for name, inner in value.items() if inner is not None}
-    if content.get("status") == "running" and not _alive(directory, content.get("heartbeat")):
-        content["status"] = "interrupted"
-    return content
 
 
 def find_runs(runs_dir: Path) -> Iterator[tuple[Path, RunResult]]:

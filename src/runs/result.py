@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Strict
 
 from src.config.errors import UserError
 from src.runs.typed_json import CONFIG, from_plain
@@ -194,7 +194,7 @@ class RunResult:
     __pydantic_config__: ClassVar[ConfigDict] = CONFIG
 
     id: str
-    seed: int
+    seed: Annotated[int, Strict()]  # JSON's true is no seed
     status: Status = "running"
     name: str | None = None
     identity: str | None = None

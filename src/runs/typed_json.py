@@ -17,6 +17,10 @@ T = TypeVar("T")
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
 
 
+class Damaged(UserError):
+    """A file whose values are not what they should be."""
+
+
 def _adapter(kind: Any) -> TypeAdapter[Any]:
     assert is_dataclass(kind)
     if kind not in _ADAPTERS:
@@ -42,14 +46,14 @@ def from_plain(kind: type[T], content: Any, path: Path) -> T:
         path: of the file, for the error.
 
     Raises:
-        UserError: names the file, the key and what is wrong with it.
+        Damaged: names the file, the key and what is wrong with it.
     """
     try:
         return _adapter(kind).validate_python(content)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(place) for place in first["loc"])
-        raise UserError(f"{path} is damaged: {key or 'its content'}: {first['msg']}.") from None
+        raise Damaged(f"{path} is damaged: {key or 'its content'}: {first['msg']}.") from None
 
 
 def replaced(record: T, **changes: Any) -> T:

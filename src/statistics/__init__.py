@@ -1,1 +1,1 @@
-"""Arrays in, numbers out: intervals, tests and power, which know nothing of runs."""
+"""Arrays in, numbers out: intervals, paired tests, power and the three-sided decision, which know nothing of runs."""

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from src.statistics.intervals import LEVEL, RESAMPLES, SEED, Interval
+from src.statistics.intervals import RESAMPLES, SEED, Interval, percentile_interval
 
 
 def crossed_intervals(top: np.ndarray, bottom: np.ndarray) -> tuple[Interval, Interval]:
@@ -16,8 +16,7 @@ def crossed_intervals(top: np.ndarray, bottom: np.ndarray) -> tuple[Interval, In
     replicate one draw of seeds and one draw of sequences, the same sequences for every seed of it (the pigeonhole
     bootstrap, Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1(2), 2007, section 3; sequences drawn
     anew within each seed would average out what all seeds owe to the test set). The figure of a replicate is the pooled
-    ratio sum of losses / sum of counts, as the metric is defined. The random numbers are numpy's multinomial, the
-    quantiles numpy's; both intervals use the same draws of seeds.
+    ratio sum of losses / sum of counts, as the metric is defined. Both intervals use the same draws of seeds.
 
     Args:
         top: by how much A's summed loss is better, (pairs, sequences).
@@ -30,8 +29,10 @@ def crossed_intervals(top: np.ndarray, bottom: np.ndarray) -> tuple[Interval, In
     mean = seeds @ top / top.shape[0]  # (resamples, sequences)
     over_seeds = mean.sum(1) / bottom.sum()
     over_both = (mean * drawn).sum(1) / (drawn @ bottom)
-    alone, both = "bootstrap over seeds", "bootstrap over seeds and sequences"
-    return _percentiles(over_seeds, alone), _percentiles(over_both, both)
+    return (
+        percentile_interval(over_seeds, "bootstrap over seeds"),
+        percentile_interval(over_both, "bootstrap over seeds and sequences"),
+    )
 
 
 @lru_cache(maxsize=4)
@@ -39,8 +40,3 @@ def _draws(of: str, number: int) -> np.ndarray:
     """How often each of so many is drawn in each replicate, (resamples, number) float32; the same every time."""
     rng = np.random.default_rng([SEED, len(of), number])
     return rng.multinomial(number, np.full(number, 1 / number), RESAMPLES).astype(np.float32)
-
-
-def _percentiles(replicates: np.ndarray, method: str) -> Interval:
-    low, high = np.quantile(replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(low), float(high), LEVEL, method)

@@ -3,14 +3,43 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 ALPHA = 0.05
+BETTER, SAME = ALPHA / 2, ALPHA  # levels of the one-sided tests of a decision
 MEANINGFUL = 0.75  # P(A better), Bouthillier et al. 2021
 DRAWS = 20_000
 BOUND = 1000  # pairs, beyond which no number is named
+
+
+@dataclass(frozen=True)
+class Power:
+    """What so many pairs can find."""
+
+    pairs: int  # how many are complete
+    comparisons: int  # that Holm corrects over
+    wilcoxon: float  # power of the two-sided signed-rank test where P(A better) is 0.75, simulated
+    # probability of the verdict "practically the same" if the models are exactly equal, at the observed spread; None
+    # without a margin
+    same: float | None = None
+    # the true difference that would be called better with probability 0.8, at the observed spread
+    detectable: float | None = None
+    pairs_for_80: int | None = None  # pairs with which the signed-rank test would have power 0.8; None beyond 200
+
+
+def power_of(pairs: int, comparisons: int, sd: float | None, margin: float | None) -> Power:
+    """Everything that is said of the power of so many pairs; ``sd`` is None where the differences have no spread."""
+    return Power(
+        pairs=pairs,
+        comparisons=comparisons,
+        wilcoxon=power(pairs, comparisons),
+        same=power_same(0.0, sd or 1.0, margin, pairs, SAME) if sd is not None and margin else None,
+        detectable=detectable(sd, margin or 0.0, pairs, BETTER) if sd else None,
+        pairs_for_80=pairs_for(0.8, comparisons),
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -56,14 +85,9 @@ def _p_values(pairs: int, probability: float, draws: int) -> np.ndarray:
 
 
 def power_better(difference: float, sd: float, margin: float, pairs: int | np.ndarray, alpha: float) -> np.ndarray:
-    """Power of the one-sided t test that a mean difference lies beyond a margin (statsmodels ttest_power).
+    """Power of the one-sided t test that a mean difference lies beyond a margin from 0 up (statsmodels ttest_power).
 
-    Args:
-        difference: the true one.
-        sd: of the paired differences.
-        margin: at least 0.
-        pairs: at least 2.
-        alpha: of the test.
+    ``difference`` is the true one, ``sd`` that of the paired differences, ``pairs`` at least 2.
     """
     from statsmodels.stats.power import ttest_power
 
@@ -82,18 +106,11 @@ def power_same_at_least(difference: float, sd: float, margin: float, pairs: np.n
 
 
 def power_same(difference: float, sd: float, margin: float, pairs: int, alpha: float) -> float:
-    """Power of the two one-sided tests that a mean difference lies within the margins.
+    """Power of the two one-sided tests that a mean difference lies within the margins; arguments as above, margin > 0.
 
     The probability that mean plus and minus t s / sqrt n lies within them: given s the mean is normal; s is averaged
     over 2,000 quantiles of its own distribution (scipy's chi2, norm and t; Phillips, "Power of the two one-sided tests
     procedure", Journal of Pharmacokinetics and Biopharmaceutics 18, 1990).
-
-    Args:
-        difference: the true one.
-        sd: of the paired differences.
-        margin: above 0.
-        pairs: at least 2.
-        alpha: of each test.
     """
     from scipy import stats
 
@@ -112,5 +129,5 @@ def detectable(sd: float, margin: float, pairs: int, alpha: float, target: float
     if pairs < 2 or not sd > 0:
         return None
     effect = TTestPower().solve_power(nobs=pairs, alpha=alpha, power=target, alternative="larger")
-    found = margin + sd * float(np.squeeze(effect))
-    return found if math.isfinite(found) else None
+    difference = margin + sd * float(np.squeeze(effect))
+    return difference if math.isfinite(difference) else None

@@ -1,16 +1,38 @@
-"""Run directories that no training made, with a truth that is known: written by RunRecord as a training would."""
+"""Run directories that no training made, with a truth that is known: records as a training writes them."""
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from src.runs.metrics_file import columns_of, format_file
-from src.runs.record import RunRecord
+from src.runs.result import (
+    Backend,
+    Best,
+    DataFacts,
+    Git,
+    Memory,
+    Parameters,
+    RunResult,
+    StudyJob,
+    Timing,
+)
+from src.runs.study_record import (
+    Candidate,
+    Choice,
+    LogUniform,
+    PlanRecord,
+    PrimaryRecord,
+    Repeat,
+    StudyRecord,
+    TuningRecord,
+)
+from src.runs.typed_json import write_json
+from src.tasks.metrics import declared_by_shipped_tasks
 
 MODELS = ("gru", "lstm")
 COMMIT = "a57abe2674de0fe9ca5213930121fc4b466411d1"
@@ -23,55 +45,58 @@ def fake_run(
     data: str = "jsb_chorales",
     seed: int = 0,
     value: float = 8.5,
-    part: dict[str, Any] | None = None,
-    status: str = "finished",
+    job: StudyJob | None = None,
+    status: Any = "finished",
     lr: float = 0.003,
     metric: str = "nll",
     sequences: tuple[np.ndarray, np.ndarray] | None = None,
     epochs: int = 6,
     test: bool = True,
-    **facts: Any,
 ) -> Path:
     """One run: ``sequences`` are losses and counts of the test set, of which ``value`` then is the ratio."""
     value = float(value)
-    run_id = (part or {}).get("id") or f"{model}-{data}-{seed}-{len(str(directory))}"
-    record = RunRecord(directory)
+    directory.mkdir(parents=True, exist_ok=True)
     config = {
         "seed": seed,
         "model": {"hidden_size": 46 if model == "gru" else 36},
         "optimizer": {"lr": lr},
         "task": {"monitor": "val/loss", "mode": "min"},
         "data": {"name": data},
-        **({"study_job": part} if part else {}),
     }
-    named: dict[str, Any] = {"study_job": part} if part else {"choices": {"model": model, "data": data}}
-    record.begin(
-        config,
-        id=run_id,
+    (directory / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    now = time.time()
+    record = RunResult(
+        id=job.id if job else f"{model}-{data}-{seed}-{len(str(directory))}",
         name=f"{model}-{data}-seed{seed}",
         seed=seed,
+        status=status,
+        error=None if status == "finished" else f"It {status}.",
         command=["/somewhere/src/train.py", f"model={model}", f"data={data}", f"seed={seed}", "paths.runs_dir=/big"],
-        git={"commit": COMMIT, "clean": True},
+        git=Git(COMMIT, True),
         versions={"torch": "2.13.0"},
-        **named,
-    )
-    record.note(
+        study_job=job,
+        choices={} if job else {"model": model, "data": data},
         identity=f"{model[:2]}{abs(hash((model, data, seed, lr))) % 16**10:010x}",
-        backend={"name": "fused", "precision": "32-true", "reason": None},
-        data={"checksum": f"sum-of-{data}", "sequences": {"train": 229, "val": 76, "test": 77}},
+        backend=Backend("fused", "32-true"),
+        data=DataFacts(f"sum-of-{data}", {"train": 229, "val": 76, "test": 77}),
+        declared={name: declared_by_shipped_tasks()[name] for name in ("loss", metric)},
         baselines={f"unigram/{metric}": 11.09, f"markov/{metric}": 10.49} if metric != "acc" else {"majority/acc": 0.1},
-        parameters={"recurrent": 20000, "effective": 18630 if model == "gru" else 18500, "total": 30000},
+        parameters=Parameters(20000, 18630 if model == "gru" else 18500, 30000),
         hardware={"cpu": "a cpu", "cores": 2, "threads": 1},
-        timing={
-            "epochs": epochs,
-            "updates": 29 * epochs,
-            "seconds": 2.0 * epochs,
-            "seconds_to_best": 2.0 * (epochs - 1),
-            "seconds_per_epoch": 2.0,
-            "shared": False,
-            "others_busy_cores": 0.0,
-        },
-        memory={"peak_rss_mb": 615.6},
+        timing=Timing(
+            epochs=epochs,
+            updates=29 * epochs,
+            seconds=2.0 * epochs,
+            seconds_to_best=2.0 * (epochs - 1),
+            seconds_per_epoch=2.0,
+            shared=False,
+            others_busy_cores=0.0,
+        ),
+        memory=Memory(615.6),
+        started=now,
+        ended=now,
+        heartbeat=now,
+        attempts=1,
     )
     if status in ("finished", "diverged"):
         best = value + 0.05
@@ -95,14 +120,11 @@ def fake_run(
             exact = float(losses.sum() / counts.sum()) if metric in ("nll", "mse") else value
             metrics |= {"test/loss": exact, f"test/{metric}": exact}
             rows = np.arange(len(losses), dtype=np.int64)
-            record.write_sequences("test", {"row": rows, "loss": losses, "count": counts})
-        record.note(
-            metrics=metrics,
-            best={"epoch": epochs - 2, "monitor": "val/loss", "value": best, "is_last": False},
-        )
-    if facts:
-        record.note(**facts)
-    record.end(status if status != "running" else "interrupted", None if status == "finished" else f"It {status}.")
+            (directory / "sequences").mkdir(exist_ok=True)
+            np.savez_compressed(directory / "sequences" / "test.npz", row=rows, loss=losses, count=counts)
+        record.metrics = metrics
+        record.best = Best(epochs - 2, best, "val/loss", False)
+    write_json(directory / "result.json", record)
     return directory
 
 
@@ -115,97 +137,79 @@ def spread_over(value: float, seed: int, sequences: int = 12) -> tuple[np.ndarra
 
 
 def planned(
-    name: str = "planted", *, data: tuple[str, ...] = ("jsb_chorales",), pairs: int = 6, margin: Any = 0.05, **more: Any
-) -> dict[str, Any]:
-    """The ``study`` node of a plan."""
-    return {
-        "name": name,
-        "question": "Which of the two is better?",
-        "models": {model: {} for model in more.pop("models", MODELS)},
-        "data": {d: {} for d in data},
-        "arms": {"main": {}},
-        "settings": {},
-        "tuning": {
-            "draws": {"optimizer.lr": {"low": 1e-4, "high": 3e-2, "number": 3}},
-            "repeat": {"best": 1, "seeds": 1},
-            "seed": 0,
-            "first_seed": 1000,
-        },
-        "pairs": pairs,
-        "primary": {"models": list(MODELS), "metric": "test/nll", "margin": margin},
-        "tolerance": 0.02,
-        **more,
-    }
+    name: str = "planted",
+    *,
+    models: tuple[str, ...] = MODELS,
+    data: tuple[str, ...] = ("jsb_chorales",),
+    arms: tuple[str, ...] = ("main",),
+    pairs: int = 6,
+    margin: Any = 0.05,
+) -> PlanRecord:
+    """The plan of a study."""
+    return PlanRecord(
+        name,
+        question="Which of the two is better?",
+        models={model: {} for model in models},
+        data={d: {} for d in data},
+        arms={arm: {} for arm in arms},
+        tuning=TuningRecord({"optimizer.lr": LogUniform(1e-4, 3e-2, 3)}, Repeat(1, 1)),
+        pairs=pairs,
+        primary=PrimaryRecord(MODELS, "test/nll", margin),
+    )
 
 
 def fake_study(
     directory: Path,
     *,
     data: tuple[str, ...] = ("jsb_chorales",),
+    arms: tuple[str, ...] = ("main",),
     pairs: int = 6,
     advantage: float = 0.2,
     spread: float = 0.02,
     margin: Any = 0.05,
     tuning: bool = True,
     seed: int = 0,
-    **more: Any,
 ) -> Path:
     """A study with trials, repeats and final runs, in which ``gru`` is better by ``advantage``."""
     rng = np.random.default_rng(seed)
-    plan = planned(directory.name, data=data, pairs=pairs, margin=margin, **more)
-    models = list(plan["models"])
+    plan = planned(directory.name, data=data, arms=arms, pairs=pairs, margin=margin)
     draws = [0.0004, 0.003, 0.011]
-    chosen: dict[str, Any] = {}
+    chosen: dict[str, dict[str, dict[str, Choice]]] = {}
     number = 0
 
-    def part(model: str, d: str, phase: str) -> dict[str, Any]:
+    def run(phase: Any, model: str, d: str, arm: str, **facts: Any) -> str:
         nonlocal number
         number += 1
-        run_id = f"{number:016x}"
-        return {"study": directory.name, "phase": phase, "model": model, "data": d, "arm": "main", "id": run_id}
+        job = StudyJob(directory.name, phase, model, d, arm, f"{number:016x}")
+        fake_run(directory / job.id, model=model, data=d, job=job, **facts)
+        return job.id
 
     for d in data:
-        for model in models:
-            if tuning:
+        for arm in arms:
+            for model in plan.models if tuning else ():
                 for lr in draws:
-                    here, value = part(model, d, "trial"), 8.6 + 0.3 * abs(np.log10(lr / 0.003))
-                    fake_run(
-                        directory / here["id"],
-                        model=model,
-                        data=d,
-                        seed=1000,
-                        value=value,
-                        part=here,
-                        lr=lr,
-                        test=False,
-                    )
-                here = part(model, d, "repeat")
-                fake_run(directory / here["id"], model=model, data=d, seed=1001, value=8.6, part=here, test=False)
-                candidate = {"values": {"optimizer.lr": 0.003}, "value": 8.65, "runs": [here["id"]]}
-                choice = {"values": {"optimizer.lr": 0.003}, "value": 8.65, "monitor": "val/loss", "mode": "min"}
-                chosen.setdefault(d, {}).setdefault("main", {})[model] = {**choice, "candidates": [candidate]}
-        for s in range(pairs):
-            level = 8.5 + rng.normal(0, 0.1)
-            for model in models:
-                behind = advantage if model == "lstm" else 0.5 * advantage if model not in MODELS else 0.0
-                here = part(model, d, "final")
-                value = level + behind + rng.normal(0, spread / np.sqrt(2))
-                fake_run(directory / here["id"], model=model, data=d, seed=s, value=value, part=here)
+                    value = 8.6 + 0.3 * abs(np.log10(lr / 0.003))
+                    run("trial", model, d, arm, seed=1000, value=value, lr=lr, test=False)
+                repeat = run("repeat", model, d, arm, seed=1001, value=8.6, test=False)
+                values = {"optimizer.lr": 0.003}
+                choice = Choice(dict(values), 8.65, "val/loss", "min", [Candidate(dict(values), 8.65, [repeat])])
+                chosen.setdefault(d, {}).setdefault(arm, {})[model] = choice
+            for s in range(pairs):
+                level = 8.5 + rng.normal(0, 0.1)
+                for model in plan.models:
+                    behind = advantage if model == "lstm" else 0.0
+                    run("final", model, d, arm, seed=s, value=level + behind + rng.normal(0, spread / np.sqrt(2)))
     now = time.time()
-    study = {
-        "schema": 1,
-        "name": directory.name,
-        "file": f"experiments/{directory.name}.yaml",
-        "file_hash": "f" * 64,
-        "plan": plan,
-        "plan_hash": "0123456789abcdef",
-        "registered": now - 100,
-        "changes": [],
-        "draws": {d: {"optimizer.lr": draws} for d in data},
-        "chosen": chosen,
-        "extensions": [],
-        "left_out": [],
-        "updated": now,
-    }
-    (directory / "study.json").write_text(json.dumps(study))
+    study = StudyRecord(
+        name=directory.name,
+        file=f"experiments/{directory.name}.yaml",
+        file_hash="f" * 64,
+        plan=plan,
+        plan_hash="0123456789abcdef",
+        registered=now - 100,
+        draws={d: {arm: {"optimizer.lr": draws} for arm in arms} for d in data},
+        chosen=chosen,
+        updated=now,
+    )
+    write_json(directory / "study.json", study)
     return directory

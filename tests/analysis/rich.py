@@ -6,34 +6,40 @@ run, a machine that was shared, published figures, an extended range, a plan tha
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from src.analysis.summary import (
-    Across,
-    Comparison,
-    Curve,
-    Flag,
-    Model,
-    Pair,
-    Plan,
-    Point,
-    Power,
-    Probability,
-    Problem,
-    Reference,
-    Run,
-    Summary,
-    Task,
-    Trial,
-    Tuning,
-    Verdict,
-    Wilcoxon,
+from src.analysis.across import Across
+from src.analysis.collect import Problem
+from src.analysis.curves import Curve
+from src.analysis.flags import Flag
+from src.analysis.models import Model, Point
+from src.analysis.pairs import Pair
+from src.analysis.plan import Plan, PlanChange
+from src.analysis.published import Reference
+from src.analysis.run import Run
+from src.analysis.summary import Summary
+from src.analysis.task import Comparison, Task, Wilcoxon
+from src.analysis.tuning import Trial, Tuning
+from src.analysis.verdict import Verdict
+from src.runs.result import Backend, Best, Git, Memory, Parameters, StudyJob, Timing, WandbRun
+from src.runs.study_record import (
+    Because,
+    Candidate,
+    Extension,
+    LeftOut,
+    LogUniform,
+    PlanRecord,
+    PrimaryRecord,
+    TuningRecord,
 )
 from src.statistics.intervals import Interval
+from src.statistics.paired import Probability
+from src.statistics.power import Power
 
 MODELS = ("gru_chung", "lstm_chung", "rnn_chung")
 SEEDS = range(12)
@@ -88,7 +94,7 @@ def rich_summary(extended: bool = True) -> Summary:
             {"command": "python -m src.compare study=chung2014_music", "does": "makes this page"},
         ],
         counts={"final": {"finished": 69, "diverged": 1, "failed": 1, "interrupted": 1}, "trial": {"finished": 66}},
-        seconds=float(sum(run.timing["seconds"] for run in runs)),
+        seconds=float(sum(run.timing.seconds for run in runs)),
     )
 
 
@@ -122,34 +128,34 @@ def _final(data: str, model: str, seed: int, common: float, draw: np.random.Gene
     run = Run(
         id=identity,
         model=model,
-        data=data,
+        data_name=data,
         seed=seed,
-        phase="final",
+        study_job=StudyJob("chung2014_music", "final", model, data),
         status=status,
         error="FloatingPointError: the loss is not finite at step 1043." if status == "diverged" else None,
         directory=f"runs/chung2014_music/{identity}",
         name=f"{model}-{data}-seed{seed}",
-        url=f"https://wandb.example/gatebench/runs/{identity}" if seed % 2 == 0 else None,
+        wandb=WandbRun(identity, url=f"https://wandb.example/gatebench/runs/{identity}") if seed % 2 == 0 else None,
         metrics={"test/nll": float(value), "val/nll": float(validation.min())} if good else {},
         baselines={"unigram/nll": UNIGRAM[data], "markov/nll": MARKOV[data]},
         values={"optimizer.lr": float(RATES[6 if model == "gru_chung" else 5])},
         mode="min",
-        best={"epoch": best, "value": float(validation.min()), "monitor": "val/nll", "is_last": False},
-        parameters={"recurrent": SIZES[model][1], "effective": SIZES[model][1], "total": SIZES[model][2]},
+        best=Best(best, float(validation.min()), "val/nll"),
+        parameters=Parameters(SIZES[model][1], SIZES[model][1], SIZES[model][2]),
         hidden_size=SIZES[model][0],
-        timing={
-            "seconds": speed * len(epoch),
-            "seconds_to_best": speed * best,
-            "seconds_per_epoch": speed,
-            "updates": 229 * epochs,
-            "epochs": epochs,
-            "shared": shared,
-            "others_busy_cores": 0.8 if shared else 0.0,
-        },
-        memory={"peak_rss_mb": float(410 + SIZES[model][0] + draw.normal(0, 4))},
-        backend={"name": "fused" if model != "rnn_chung" else "torch", "precision": "float32", "reason": "auto"},
-        git={"commit": "a57abe2d", "clean": True},
-        command=f"python -m src.train model={model} data={data} seed={seed} optimizer.lr=0.00446",
+        timing=Timing(
+            seconds=speed * len(epoch),
+            seconds_to_best=speed * best,
+            seconds_per_epoch=speed,
+            updates=229 * epochs,
+            epochs=epochs,
+            shared=shared,
+            others_busy_cores=0.8 if shared else 0.0,
+        ),
+        memory=Memory(float(410 + SIZES[model][0] + draw.normal(0, 4))),
+        backend=Backend("fused" if model != "rnn_chung" else "torch", "float32", "auto"),
+        git=Git("a57abe2d", True),
+        command_line=f"python -m src.train model={model} data={data} seed={seed} optimizer.lr=0.00446",
         started=1.8e9,
     )
     columns = {"train/nll": training.tolist(), "val/nll": validation.tolist()}
@@ -157,7 +163,7 @@ def _final(data: str, model: str, seed: int, common: float, draw: np.random.Gene
 
 
 def _trials(data: str, model: str, draw: np.random.Generator, extended: bool) -> list[Run]:
-    found = []
+    trials = []
     best = 4e-3 if model != "rnn_chung" else 1.2e-3 if data == "jsb_chorales" else 1.1e-4
     rates = [*RATES, *(EXTRA if extended and data == "nottingham" else ())]
     level = TRUTH[data][0][model] - 0.05
@@ -167,28 +173,28 @@ def _trials(data: str, model: str, draw: np.random.Generator, extended: bool) ->
         diverged = rate > 2.5e-2 and model == "rnn_chung"
         value = level + 0.12 * np.log(rate / best) ** 2 + abs(draw.normal(0, 0.03))
         identity = _id(data, model, seed, rate)
-        found.append(
+        trials.append(
             Run(
                 id=identity,
                 model=model,
-                data=data,
+                data_name=data,
                 seed=seed,
-                phase=phase,
+                study_job=StudyJob("chung2014_music", phase, model, data),
                 status="diverged" if diverged else "finished",
                 directory=f"runs/chung2014_music/{identity}",
                 metrics={} if diverged else {"val/nll": float(value)},
                 values={"optimizer.lr": rate},
                 mode="min",
-                best={} if diverged else {"value": float(value), "monitor": "val/nll", "epoch": 30},
-                timing={"seconds": 80.0, "shared": False},
-                command=f"python -m src.train model={model} data={data} seed={seed} optimizer.lr={rate:.4g} test=false",
+                best=None if diverged else Best(30, float(value), "val/nll"),
+                timing=Timing(seconds=80.0, shared=False),
+                command_line=f"python -m src.train model={model} data={data} seed={seed} optimizer.lr={rate:.4g}",
             )
         )
-    return found
+    return trials
 
 
 def _tuning(data: str, runs: list[Run], extended: bool) -> Tuning:
-    trials = [Trial(r.id, r.model, r.values, r.metrics.get("val/nll"), r.seed, str(r.phase), r.status) for r in runs]
+    trials = [Trial(r.id, r.model, r.values, r.metrics.get("val/nll"), r.seed, r.phase, r.status) for r in runs]
     chosen, candidates = {}, {}
     for model in MODELS:
         repeated: dict[float, list[Trial]] = {}
@@ -198,13 +204,22 @@ def _tuning(data: str, runs: list[Run], extended: bool) -> Tuning:
         means = {rate: float(np.mean([t.value for t in same if t.value])) for rate, same in repeated.items()}
         chosen[model] = {"optimizer.lr": min(means, key=means.__getitem__)}
         candidates[model] = [
-            {"values": {"optimizer.lr": rate}, "value": means[rate], "runs": [t.run for t in same]}
-            for rate, same in repeated.items()
+            Candidate({"optimizer.lr": rate}, means[rate], [t.run for t in same]) for rate, same in repeated.items()
         ]
     wider = extended and data == "nottingham"
     low = EXTRA[0] if wider else RATES[0]
-    extension = {"time": 1.8e9, "data": data, "key": "optimizer.lr", "side": "low", "from": [1e-4, 3e-2]}
-    extension |= {"to": [4e-5, 3e-2], "draws": list(EXTRA), "because": {"model": "rnn_chung", "value": 1e-4}}
+    extension = Extension(
+        time=1.8e9,
+        data=data,
+        arm="main",
+        key="optimizer.lr",
+        side="low",
+        before=[1e-4, 3e-2],
+        after=[4e-5, 3e-2],
+        draws=list(EXTRA),
+        trials=[],
+        because=Because("rnn_chung", 1e-4),
+    )
     return Tuning(
         data=data,
         arm="main",
@@ -252,12 +267,12 @@ def _model(data: str, model: str, runs: list[Run]) -> Model:
         solve_rate=11 / 12 if model == "rnn_chung" else 1.0,
         values=runs[0].values,
         hidden_size=runs[0].hidden_size,
-        parameters=runs[0].parameters,
+        parameters=dataclasses.asdict(runs[0].parameters),
         cost={
-            key: float(np.median([run.timing[key] for run in runs]))
+            key: float(np.median([getattr(run.timing, key) for run in runs]))
             for key in ("seconds", "seconds_to_best", "seconds_per_epoch", "epochs", "updates")
         }
-        | {"peak_rss_mb": float(np.median([run.memory["peak_rss_mb"] for run in runs]))},
+        | {"peak_rss_mb": float(np.median([run.memory.peak_rss_mb for run in runs]))},
         shared=2,
         backends={"fused": 12},
         last_epoch=1,
@@ -360,16 +375,16 @@ def _task(data: str, finals: dict[str, list[Run]]) -> Task:
 
 
 def _plan() -> Plan:
-    plan = {
-        "name": "chung2014_music",
-        "models": {model: {} for model in MODELS},
-        "data": {data: {} for data in TRUTH},
-        "tuning": {"draws": {"optimizer.lr": {"low": 1e-4, "high": 3e-2, "number": 10}}},
-        "primary": {"models": list(MODELS[:2]), "metric": "test/nll", "margin": MARGIN},
-        "pairs": 12,
-    }
-    changes = [{"time": 1.8e9, "from": "aa" * 8, "to": "bb" * 8, "keys": ["pairs"], "after": True}]
-    left = [{"model": "keras_mixed", "data": "jsb_chorales", "reason": "its input is tokens, the data are frames"}]
+    plan = PlanRecord(
+        "chung2014_music",
+        models={model: {} for model in MODELS},
+        data={data: {} for data in TRUTH},
+        tuning=TuningRecord({"optimizer.lr": LogUniform(1e-4, 3e-2, 10)}),
+        primary=PrimaryRecord(MODELS[:2], "test/nll", MARGIN),
+        pairs=12,
+    )
+    changes = [PlanChange(1.8e9, "aa" * 8, "bb" * 8, ["pairs"], late=True)]
+    left = [LeftOut("keras_mixed", "jsb_chorales", "its input is tokens, the data are frames")]
     return Plan(
         question="Does a GRU or an LSTM predict polyphonic music better at equal parameters?",
         file="experiments/chung2014_music.yaml",

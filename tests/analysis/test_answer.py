@@ -10,8 +10,10 @@ from src.analysis.answer import summarise
 from src.analysis.asked import asked
 from src.analysis.collect import Collection, collect
 from src.analysis.compare import adjusted, compare
-from src.analysis.models import sum_up
-from src.analysis.summary import Comparison, Point, Run, Summary, Task
+from src.analysis.models import Point, sum_up
+from src.analysis.run import Run
+from src.analysis.summary import Summary
+from src.analysis.task import Comparison, Task
 from tests.analysis.fake import fake_study
 
 
@@ -43,8 +45,8 @@ def test_without_which_pair_the_verdict_would_be_another() -> None:
 )
 def test_the_margin_that_would_tip_it_does(differences: list[float]) -> None:
     """A hair to either side of the number in the sentence, the verdict is the one that it promises."""
-    found = compared(differences)
-    sentences = [s for s in found.sensitivity if "argin above" in s or "argin below" in s]
+    comparison = compared(differences)
+    sentences = [s for s in comparison.sensitivity if "argin above" in s or "argin below" in s]
     assert sentences
     for sentence in sentences:
         number = float(next(word for word in sentence.split() if word.startswith("0.")).rstrip("."))
@@ -55,25 +57,25 @@ def test_the_margin_that_would_tip_it_does(differences: list[float]) -> None:
 
 def test_a_test_that_disagrees_is_named() -> None:
     """Four pairs: Wilcoxon's smallest p is 0.125, whatever t says."""
-    found = compared([0.20, 0.21, 0.19, 0.22])
+    comparison = compared([0.20, 0.21, 0.19, 0.22])
     assert (
         "The signed-rank test alone does not reject equality (p = 0.12); the t interval excludes 0."
-        in found.sensitivity
+        in comparison.sensitivity
     )
 
 
 def test_a_verdict_that_holds_for_these_test_sequences_only(tmp_path: Path) -> None:
     """The fake studies' test sequences favour nobody, so there it holds; here half of them favour B strongly."""
-    found = collect([fake_study(tmp_path / "planted", pairs=5, tuning=False)], "study")
-    first = summarise(found, asked(found)).tasks[0].comparisons[0]
+    collection = collect([fake_study(tmp_path / "planted", pairs=5, tuning=False)], "study")
+    first = summarise(collection, asked(collection)).tasks[0].comparisons[0]
     assert any(s.startswith("It also holds for other test sequences") for s in first.sensitivity)
-    for run in found.runs:
+    for run in collection.runs:
         if run.model == "lstm":
-            of = found.sequences[run.id]
+            of = collection.sequences[run.id]
             swing = np.where(np.arange(of.number) % 2, 1.0, -1.0) * 3.0
             swing -= (swing * of.columns["count"]).sum() / of.columns["count"].sum()
-            found.sequences[run.id].columns["loss"][:] += swing * of.columns["count"]
-    second = summarise(found, asked(found)).tasks[0].comparisons[0]
+            collection.sequences[run.id].columns["loss"][:] += swing * of.columns["count"]
+    second = summarise(collection, asked(collection)).tasks[0].comparisons[0]
     assert second.verdict is not None
     assert second.verdict.winner == "gru"
     assert any(s.startswith("It holds for these test sequences only") for s in second.sensitivity)
@@ -85,14 +87,15 @@ def test_a_verdict_that_holds_for_these_test_sequences_only(tmp_path: Path) -> N
 def many(tasks: int, models: tuple[str, ...] = ("gru", "lstm", "rnn")) -> Summary:
     """On every data set gru is best, lstm second and rnn worst; higher numbered sets have larger units."""
     rng = np.random.default_rng(0)
-    found = Collection("many", "runs", ["many"])
+    collection = Collection("many", "runs", ["many"])
     for t in range(tasks):
         for seed in range(5):
             for place, model in enumerate(models):
                 value = (1.0 + 0.2 * place + rng.normal(0, 0.01)) * 10.0**t
-                run = Run(f"{t}{model}{seed}", model, f"set{t:02d}", seed, metrics={"test/mse": value})
-                found.runs.append(Run(**{**vars(run), "baselines": {"mean/mse": 2.0 * 10.0**t}}))
-    return summarise(found, asked(found, models=["gru", "lstm"], margin=0.05))
+                run = Run(f"{t}{model}{seed}", seed, "finished", model=model, data_name=f"set{t:02d}")
+                run.metrics, run.baselines = {"test/mse": value}, {"mean/mse": 2.0 * 10.0**t}
+                collection.runs.append(run)
+    return summarise(collection, asked(collection, models=["gru", "lstm"], margin=0.05))
 
 
 def test_below_ten_data_sets_only_verdicts_are_counted() -> None:
@@ -120,20 +123,20 @@ def test_from_ten_data_sets_on_there_are_ranks_and_scores() -> None:
 
 
 def test_the_tuning_is_shown_whole(tmp_path: Path) -> None:
-    found = collect([fake_study(tmp_path / "planted", pairs=2)], "study")
-    (tuning,) = summarise(found, asked(found)).tuning
+    collection = collect([fake_study(tmp_path / "planted", pairs=2)], "study")
+    (tuning,) = summarise(collection, asked(collection)).tuning
     assert tuning.counts == {"gru": 3, "lstm": 3}
     assert tuning.chosen == {"gru": {"optimizer.lr": 0.003}, "lstm": {"optimizer.lr": 0.003}}
     assert tuning.ranges == {"optimizer.lr": [1e-4, 3e-2]}
     assert sorted({t.values["optimizer.lr"] for t in tuning.trials if t.phase == "trial"}) == [0.0004, 0.003, 0.011]
     assert sum(t.phase == "repeat" for t in tuning.trials) == 2
     assert all(t.value is not None for t in tuning.trials)
-    assert tuning.candidates["gru"][0]["runs"][0] in {t.run for t in tuning.trials}
+    assert tuning.candidates["gru"][0].runs[0] in {t.run for t in tuning.trials}
 
 
 def test_commands_counts_and_plan(tmp_path: Path) -> None:
-    found = collect([fake_study(tmp_path / "planted", pairs=2)], "study")
-    summary = summarise(found, asked(found))
+    collection = collect([fake_study(tmp_path / "planted", pairs=2)], "study")
+    summary = summarise(collection, asked(collection))
     assert [line["command"] for line in summary.commands] == [
         "git checkout a57abe2674de0fe9ca5213930121fc4b466411d1",
         "python -m src.train -m experiments=planted",
@@ -147,15 +150,15 @@ def test_commands_counts_and_plan(tmp_path: Path) -> None:
 
 
 def test_a_summary_is_json_without_what_json_does_not_have(tmp_path: Path) -> None:
-    found = collect([fake_study(tmp_path / "planted", pairs=2, tuning=False)], "study")
-    found.runs[0].metrics["test/perplexity"] = float("inf")
-    text = summarise(found, asked(found)).to_json()
+    collection = collect([fake_study(tmp_path / "planted", pairs=2, tuning=False)], "study")
+    collection.runs[0].metrics["test/perplexity"] = float("inf")
+    text = summarise(collection, asked(collection)).to_json()
     assert "Infinity" not in text
     assert "NaN" not in text
 
 
 def test_published_figures_and_baselines_stand_beside(tmp_path: Path) -> None:
-    found = collect([fake_study(tmp_path / "planted", pairs=2, tuning=False)], "study")
-    task: Any = summarise(found, asked(found)).tasks[0]
+    collection = collect([fake_study(tmp_path / "planted", pairs=2, tuning=False)], "study")
+    task: Any = summarise(collection, asked(collection)).tasks[0]
     assert task.baselines == {"unigram": 11.09, "markov": 10.49}
     assert {(r.model, r.state) for r in task.references} >= {("gru", "confirmed"), ("gru", "unconfirmed")}

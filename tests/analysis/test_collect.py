@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +15,22 @@ from src.analysis.asked import asked
 from src.analysis.collect import collect
 from src.analysis.curves import POINTS, thinned
 from src.analysis.sequences import BLOCKS, sequences_of
-from src.analysis.summary import Run
 from src.config.errors import UserError
+from src.runs.result import StudyJob
+from src.runs.study_record import PlannedJob, PlannedJobs
+from src.runs.typed_json import write_json
+from src.tasks.metrics import Metric
 from tests.analysis.fake import fake_run, fake_study
+
+NLL = Metric("nll", "min", "nats", "loss", "count")
 
 
 def test_what_a_run_says_is_read(tmp_path: Path) -> None:
-    part = {"study": "s", "phase": "final", "model": "gru", "data": "jsb_chorales", "arm": "adam", "id": "0f"}
-    directory = fake_run(tmp_path / "s" / "0f", seed=3, value=8.4, part=part, lr=0.01)
-    found = collect([tmp_path / "s"], "study")
-    (run,) = found.runs
-    assert (run.model, run.data, run.arm, run.seed, run.phase, run.study) == (
+    job = StudyJob("s", "final", "gru", "jsb_chorales", "adam", "0f")
+    directory = fake_run(tmp_path / "s" / "0f", seed=3, value=8.4, job=job, lr=0.01)
+    collection = collect([tmp_path / "s"], "study")
+    (run,) = collection.runs
+    assert (run.model, run.data_name, run.arm, run.seed, run.phase, run.study) == (
         "gru",
         "jsb_chorales",
         "adam",
@@ -35,12 +41,29 @@ def test_what_a_run_says_is_read(tmp_path: Path) -> None:
     assert run.metrics["test/nll"] == pytest.approx(8.4, abs=1e-12)
     assert run.values == {"optimizer.lr": 0.01}
     assert (run.hidden_size, run.mode) == (46, "min")
-    assert run.command == "python -m src.train model=gru data=jsb_chorales seed=3"
-    assert found.sequences["0f"].ratio("test/nll") == run.metrics["test/nll"]
-    assert found.curves["0f"].columns["val/nll"][-1] == pytest.approx(8.45 + 2 / 6, abs=1e-4)
-    assert "val/loss" not in found.curves["0f"].columns
-    assert not found.problems
+    assert run.command_line == "python -m src.train model=gru data=jsb_chorales seed=3"
+    assert collection.sequences["0f"].ratio(NLL) == run.metrics["test/nll"]
+    assert collection.curves["0f"].columns["val/nll"][-1] == pytest.approx(8.45 + 2 / 6, abs=1e-4)
+    assert "val/loss" not in collection.curves["0f"].columns
+    assert not collection.problems
     assert directory.name == Path(run.directory or "").name
+
+
+def test_records_of_schema_1_say_the_same(tmp_path: Path) -> None:
+    """A study's job was called a part, facts about the data stood among the notes, and tasks declared no metrics."""
+    study = fake_study(tmp_path / "planted", pairs=3)
+    now = collect([study], "study")
+    for path in study.glob("*/result.json"):
+        record = json.loads(path.read_text())
+        record |= {"schema": 1, "part": record.pop("study_job"), "data": record["data"] | record["data"].pop("notes")}
+        del record["declared"], record["data"]["name"], record["data"]["split_seed"]
+        path.write_text(json.dumps(record))
+    content = json.loads((study / "study.json").read_text())
+    draws = {data: by_arm["main"] for data, by_arm in content["draws"].items()}
+    (study / "study.json").write_text(json.dumps(content | {"schema": 1, "draws": draws}))
+    before = collect([study], "study")
+    assert not before.problems
+    assert summarise(before, asked(before)).plain() == summarise(now, asked(now)).plain()
 
 
 def test_runs_outside_studies_go_by_their_choices(tmp_path: Path) -> None:
@@ -48,7 +71,7 @@ def test_runs_outside_studies_go_by_their_choices(tmp_path: Path) -> None:
     config = tmp_path / "b"
     fake_run(config, model="lstm", data="ucr", seed=1)
     (config / "config.yaml").write_text((config / "config.yaml").read_text().replace("name: ucr", "name: BasicMotions"))
-    assert [run.data for run in collect([tmp_path], "runs").runs] == ["nottingham", "ucr:BasicMotions"]
+    assert [run.data_name for run in collect([tmp_path], "runs").runs] == ["nottingham", "ucr:BasicMotions"]
 
 
 def test_corrupt_partial_and_foreign_records_are_listed(tmp_path: Path) -> None:
@@ -75,18 +98,18 @@ def test_corrupt_partial_and_foreign_records_are_listed(tmp_path: Path) -> None:
     (study / "dead" / "config.yaml").write_text("seed: 0\n")
     (sound / "metrics.csv").write_text("step,epoch\n1\n")
     (sound / "sequences" / "test.npz").write_bytes(b"PK not a zip")
-    found = collect([study], "study")
-    assert len(found.runs) == good
-    names = [(Path(p.place).parent if p.place.endswith(".json") else Path(p.place)).name for p in found.problems]
-    by_place = {name: problem.kind for name, problem in zip(names, found.problems, strict=True)}
+    collection = collect([study], "study")
+    assert len(collection.runs) == good
+    names = [(Path(p.place).parent if p.place.endswith(".json") else Path(p.place)).name for p in collection.problems]
+    by_place = {name: problem.kind for name, problem in zip(names, collection.problems, strict=True)}
     assert by_place == {
         **dict.fromkeys(("half", "binary", "empty", "list", "foreign", "later", "dead"), "unreadable"),
         **dict.fromkeys(("twisted", "odd"), "foreign"),
         "nameless": "nameless",
         sound.name: "incomplete",
     }
-    assert len(found.problems) == 12  # curve and sequences of the one that counts all the same
-    summary = summarise(found, asked(found))
+    assert len(collection.problems) == 12  # curve and sequences of the one that counts all the same
+    summary = summarise(collection, asked(collection))
     assert summary.headline()[0][1].verdict.winner == "gru"  # type: ignore[union-attr]
     assert len(summary.problems) == 12
 
@@ -105,10 +128,10 @@ def test_parts_of_another_type_do_not_stop_a_comparison(tmp_path: Path, damage: 
     study = fake_study(tmp_path / "planted", pairs=2, tuning=False)
     broken = next(study.glob("*/result.json"))
     broken.write_text(json.dumps(json.loads(broken.read_text()) | damage))
-    found = collect([study], "study")
-    summarise(found, asked(found))
-    assert [problem.kind for problem in found.problems] in (["foreign"], ["nameless"])
-    assert len(found.runs) == 3
+    collection = collect([study], "study")
+    summarise(collection, asked(collection))
+    assert [problem.kind for problem in collection.problems] in (["foreign"], ["nameless"])
+    assert len(collection.runs) == 3
 
 
 def test_a_study_beside_plain_runs_keeps_its_plan_and_lends_it_to_nobody(tmp_path: Path) -> None:
@@ -117,8 +140,8 @@ def test_a_study_beside_plain_runs_keeps_its_plan_and_lends_it_to_nobody(tmp_pat
         for seed in range(2):
             place = tmp_path / f"plain-{model}-{seed}"
             fake_run(place, model=model, data="ett", seed=seed, metric="mse", value=0.4 + seed / 10)
-    found = collect([tmp_path], "runs")
-    summary = summarise(found, asked(found))
+    collection = collect([tmp_path], "runs")
+    summary = summarise(collection, asked(collection))
     assert {(task.data, task.metric, task.margin is None) for task in summary.tasks} == {
         ("jsb_chorales", "test/nll", False),
         ("ett", "test/mse", True),
@@ -129,25 +152,25 @@ def test_a_study_beside_plain_runs_keeps_its_plan_and_lends_it_to_nobody(tmp_pat
 def test_why_nothing_can_be_compared_is_said(tmp_path: Path) -> None:
     for seed in range(2):
         fake_run(tmp_path / str(seed), seed=seed, status="failed")
-    found = collect([tmp_path], "runs")
+    collection = collect([tmp_path], "runs")
     with pytest.raises(UserError, match=r"No run is finished \(2 failed\)"):
-        summarise(found, asked(found))
+        summarise(collection, asked(collection))
 
 
 def test_two_settings_for_one_seed_are_the_reason(tmp_path: Path) -> None:
     for number, model in enumerate(("gru", "lstm") * 2):
         fake_run(tmp_path / ("r" * (1 + number)), model=model, lr=0.001 * (1 + number))
-    found = collect([tmp_path], "runs")
+    collection = collect([tmp_path], "runs")
     with pytest.raises(UserError, match=r"Nothing can be compared: .* with different settings came to an end"):
-        summarise(found, asked(found))
+        summarise(collection, asked(collection))
 
 
 def test_a_damaged_study_json_is_listed(tmp_path: Path) -> None:
     study = fake_study(tmp_path / "planted", pairs=2, tuning=False)
     (study / "study.json").write_text('{"plan": ')
-    found = collect([study], "study")
-    assert [problem.kind for problem in found.problems] == ["unreadable"]
-    assert len(found.runs) == 4
+    collection = collect([study], "study")
+    assert [problem.kind for problem in collection.problems] == ["unreadable"]
+    assert len(collection.runs) == 4
 
 
 def test_machines_are_merged_and_duplicates_reported(tmp_path: Path) -> None:
@@ -162,11 +185,11 @@ def test_machines_are_merged_and_duplicates_reported(tmp_path: Path) -> None:
     record = json.loads(second.read_text())
     second.write_text(json.dumps({**record, "metrics": {**record["metrics"], "test/nll": 1.0}, "ended": 1.0}))
     for places in ([one, other], [other, one]):
-        found = collect(places, "runs")
-        assert len(found.runs) == 6
-        assert {r.status for r in found.runs} == {"finished"}
-        assert min(r.metrics["test/nll"] for r in found.runs) > 8
-        duplicates = [p for p in found.problems if p.kind == "duplicate"]
+        collection = collect(places, "runs")
+        assert len(collection.runs) == 6
+        assert {r.status for r in collection.runs} == {"finished"}
+        assert min(r.metrics["test/nll"] for r in collection.runs) > 8
+        duplicates = [p for p in collection.problems if p.kind == "duplicate"]
         assert len(duplicates) == 6
         assert sum("their test metrics differ" in p.sentence for p in duplicates) == 1
     assert len(collect([tmp_path / "one", one], "runs").problems) == 0  # the same folder twice is no duplicate
@@ -175,8 +198,8 @@ def test_machines_are_merged_and_duplicates_reported(tmp_path: Path) -> None:
 def test_each_machine_chose_on_its_own_data_sets(tmp_path: Path) -> None:
     for machine, data in (("one", "jsb_chorales"), ("two", "nottingham")):
         fake_study(tmp_path / machine / "planted", data=(data,), pairs=2)
-    found = collect([tmp_path / "one", tmp_path / "two"], "runs")
-    assert set(found.study["chosen"]) == {"jsb_chorales", "nottingham"}
+    collection = collect([tmp_path / "one", tmp_path / "two"], "runs")
+    assert set(collection.study.chosen) == {"jsb_chorales", "nottingham"}
 
 
 def test_several_studies_do_not_mix(tmp_path: Path) -> None:
@@ -186,8 +209,8 @@ def test_several_studies_do_not_mix(tmp_path: Path) -> None:
         record = json.loads(path.read_text())
         record["id"] = record["study_job"]["id"] = f"{place:016x}"
         path.write_text(json.dumps(record))
-    found = collect([tmp_path], "runs")
-    summary = summarise(found, asked(found))
+    collection = collect([tmp_path], "runs")
+    summary = summarise(collection, asked(collection))
     winners = {task.arm: c.verdict.winner for task, c in summary.headline() if c.verdict}
     assert winners == {"first/main": "gru", "second/main": "lstm"}
 
@@ -205,19 +228,20 @@ def test_runs_of_an_earlier_plan_are_listed_and_not_pooled(tmp_path: Path) -> No
     every = collect([study], "study")
     now = json.loads((study / "study.json").read_text())["plan_hash"]
     stale, *rest = sorted(path.parent.name for path in study.glob("*/result.json"))
-    planned = {name: {"plan_hash": now} for name in rest} | {stale: {"plan_hash": "of an earlier plan"}}
-    (study / "planned.json").write_text(json.dumps(planned))
-    found = collect([study], "study")
-    assert {run.directory for run in every.runs} - {run.directory for run in found.runs} == {str(study / stale)}
-    assert [(p.kind, p.place) for p in found.problems] == [("stale", str(study / stale))]
+    job = PlannedJob("final", "gru", "jsb_chorales", "main", 0, {}, now)
+    jobs = {name: job for name in rest} | {stale: replace(job, plan_hash="of an earlier plan")}
+    write_json(study / "planned.json", PlannedJobs(jobs))
+    collection = collect([study], "study")
+    assert {run.directory for run in every.runs} - {run.directory for run in collection.runs} == {str(study / stale)}
+    assert [(p.kind, p.place) for p in collection.problems] == [("stale", str(study / stale))]
 
 
 def test_links_and_folders_of_wandb_are_not_followed(tmp_path: Path) -> None:
     directory = fake_run(tmp_path / "a")
     (tmp_path / "latest").symlink_to("a")
     shutil.copytree(directory, directory / "wandb" / "copy")
-    found = collect([tmp_path], "runs")
-    assert (len(found.runs), found.problems) == (1, [])
+    collection = collect([tmp_path], "runs")
+    assert (len(collection.runs), collection.problems) == (1, [])
 
 
 @pytest.mark.parametrize("missing", ["nowhere", "."])
@@ -228,7 +252,7 @@ def test_nothing_to_read_is_said_in_a_sentence(tmp_path: Path, missing: str) -> 
 
 def test_long_curves_are_thinned_and_keep_their_best_epoch() -> None:
     rows = [{"step": i, "epoch": i, "seconds": float(i), "val/loss": 2.0, "val/nll": 1.0 + i} for i in range(1000)]
-    curve = thinned(rows, Run("a", "gru", "d", 0, best={"epoch": 501}))  # type: ignore[arg-type]
+    curve = thinned(rows, 501)  # type: ignore[arg-type]
     assert curve is not None
     assert len(curve.step) <= POINTS + 1
     assert {0, 501, 999} <= set(curve.epoch)
@@ -241,14 +265,14 @@ def test_large_test_sets_are_summed_in_blocks() -> None:
     order = rng.permutation(number)
     loss, count = rng.normal(5, 1, number), rng.integers(1, 9, number).astype(float)
     columns = {"row": np.arange(number)[order], "loss": loss[order], "count": count[order]}
-    found = sequences_of({**columns, "prediction": np.arange(number) % 3, "target": np.zeros(number, dtype=int)})
-    assert (found.number, len(found.columns["loss"])) == (number, BLOCKS)
-    assert found.ratio("test/nll") == pytest.approx(loss.sum() / count.sum(), rel=1e-12)
+    sums = sequences_of({**columns, "prediction": np.arange(number) % 3, "target": np.zeros(number, dtype=int)})
+    assert (sums.number, len(sums.columns["loss"])) == (number, BLOCKS)
+    assert sums.ratio(NLL) == pytest.approx(loss.sum() / count.sum(), rel=1e-12)
     # Blocks are consecutive rows, so that two runs whose files have other orders share them.
     size = number / BLOCKS
-    assert found.columns["count"][0] == count[: int(np.ceil(size))].sum()
-    assert found.columns["right"].sum() == (np.arange(number) % 3 == 0).sum()
-    assert sequences_of({"row": np.arange(3), "loss": np.ones(3), "count": np.ones(3)}).rows != found.rows
+    assert sums.columns["count"][0] == count[: int(np.ceil(size))].sum()
+    assert sums.columns["right"].sum() == (np.arange(number) % 3 == 0).sum()
+    assert sequences_of({"row": np.arange(3), "loss": np.ones(3), "count": np.ones(3)}).rows != sums.rows
 
 
 def test_a_thousand_runs_take_less_than_twenty_seconds(tmp_path: Path) -> None:
@@ -274,8 +298,8 @@ def test_a_thousand_runs_take_less_than_twenty_seconds(tmp_path: Path) -> None:
                 (place / "config.yaml").write_text(config)
                 places.append(place)
     begun = time.process_time()
-    found = collect([tmp_path / "many"], "runs")
-    summary = summarise(found, asked(found, margin=0.05))
+    collection = collect([tmp_path / "many"], "runs")
+    summary = summarise(collection, asked(collection, margin=0.05))
     seconds = time.process_time() - begun
     print(f"\n1,000 runs: {seconds:.1f} s of processor time")
     assert len(summary.runs) == len(places) == 1000

@@ -22,22 +22,22 @@ lstm,speech,2,0.91,
 
 def summary_of(path: Path, text: str, **wanted: object) -> Summary:
     path.write_text(text)
-    found = read_table(path)
-    return summarise(found, asked(found, **wanted))  # type: ignore[arg-type]
+    collection = read_table(path)
+    return summarise(collection, asked(collection, **wanted))  # type: ignore[arg-type]
 
 
 def test_several_metrics_stand_in_columns(tmp_path: Path) -> None:
-    found = summary_of(tmp_path / "t.csv", WIDE, metric="test/acc", margin=0.01)
-    (task, comparison), *_ = found.headline()
-    assert (task.mode, task.metric, found.kind) == ("max", "test/acc", "table")
+    summary = summary_of(tmp_path / "t.csv", WIDE, metric="test/acc", margin=0.01)
+    (task, comparison), *_ = summary.headline()
+    assert (task.mode, task.metric, summary.kind) == ("max", "test/acc", "table")
     assert comparison.primary
     assert [pair.difference for pair in comparison.pairs] == pytest.approx([0.01, 0.02, 0.02])
 
 
 def test_what_is_missing_and_what_is_not_finite(tmp_path: Path) -> None:
     """The usual metric is the loss: a value that is infinite diverged, one that is empty is not there."""
-    found = summary_of(tmp_path / "t.csv", WIDE)
-    (task, comparison), *_ = found.headline()
+    summary = summary_of(tmp_path / "t.csv", WIDE)
+    (task, comparison), *_ = summary.headline()
     assert task.metric == "test/nll"
     assert [pair.state for pair in comparison.pairs] == ["complete", "b diverged", "missing"]
 
@@ -56,9 +56,9 @@ def test_names_and_values_in_two_columns(tmp_path: Path) -> None:
     text = "model,data,seed,metric,value,arm\n" + "".join(
         f"{m},d,{s},{name},{v},x\n" for m in "ab" for s in range(3) for name, v in (("test/nll", s), ("test/acc", 0.5))
     )
-    found = summary_of(tmp_path / "t.csv", text)
-    assert found.runs[0].metrics == {"test/nll": 0.0, "test/acc": 0.5}
-    assert found.tasks[0].arm == "x"
+    summary = summary_of(tmp_path / "t.csv", text)
+    assert summary.runs[0].metrics == {"test/nll": 0.0, "test/acc": 0.5}
+    assert summary.tasks[0].arm == "x"
 
 
 def test_lines_that_name_no_run_or_come_twice_are_listed(tmp_path: Path) -> None:
@@ -84,11 +84,11 @@ def test_a_table_that_is_none_is_said_in_a_sentence(tmp_path: Path, text: str, w
 
 def test_three_models_without_a_primary_comparison(tmp_path: Path) -> None:
     text = "model,data,seed,test/nll\n" + "".join(f"{m},d,{s},{s}.{ord(m)}\n" for m in "abc" for s in range(3))
-    found = summary_of(tmp_path / "t.csv", text)
-    assert [comparison.primary for comparison in found.tasks[0].comparisons] == [False] * 3
-    assert len(found.headline()) == 3
-    found = summary_of(tmp_path / "t.csv", text, models=["c", "a"])
-    first = found.tasks[0].comparisons[0]
+    summary = summary_of(tmp_path / "t.csv", text)
+    assert [comparison.primary for comparison in summary.tasks[0].comparisons] == [False] * 3
+    assert len(summary.headline()) == 3
+    summary = summary_of(tmp_path / "t.csv", text, models=["c", "a"])
+    first = summary.tasks[0].comparisons[0]
     assert (first.a, first.b, first.primary) == ("c", "a", True)
     with pytest.raises(UserError, match="There is no run of d: models must be two of a, b, c"):
         summary_of(tmp_path / "t.csv", text, models=["a", "d"])
@@ -104,11 +104,11 @@ PLAIN = "model,data,seed,test/acc,test/loss\n" + "".join(
 
 
 def test_one_cell_that_is_no_number_does_not_change_the_metric(tmp_path: Path) -> None:
-    found = summary_of(tmp_path / "t.csv", PLAIN.replace("gru,d,1,0.91", "gru,d,1,n/a"), metric="test/acc")
-    (task, comparison), *_ = found.headline()
+    summary = summary_of(tmp_path / "t.csv", PLAIN.replace("gru,d,1,0.91", "gru,d,1,n/a"), metric="test/acc")
+    (task, comparison), *_ = summary.headline()
     assert task.metric == "test/acc"
     assert [pair.state for pair in comparison.pairs] == ["complete", "missing", "complete", "complete"]
-    assert [(p.place, p.sentence) for p in found.problems if p.kind == "unreadable"] == [
+    assert [(p.place, p.sentence) for p in summary.problems if p.kind == "unreadable"] == [
         (f"{tmp_path / 't.csv'}:3", "Line 3 has 'n/a' as test/acc, which is no number: it counts as missing.")
     ]
 
@@ -134,9 +134,9 @@ def test_seeds_that_a_spreadsheet_wrote(tmp_path: Path) -> None:
 
 def test_a_status_that_nobody_knows_is_listed(tmp_path: Path) -> None:
     text = "model,data,seed,acc,status\n" + "".join(f"{m},d,{s},0.{s},finished\n" for m in "ab" for s in range(3))
-    found = summary_of(tmp_path / "t.csv", text.replace("b,d,2,0.2,finished", "b,d,2,0.2,ok"))
-    assert len(found.runs) == 5
-    assert [p.sentence[:24] for p in found.problems] == ["Line 7 has the status ok"]
+    summary = summary_of(tmp_path / "t.csv", text.replace("b,d,2,0.2,finished", "b,d,2,0.2,ok"))
+    assert len(summary.runs) == 5
+    assert [p.sentence[:24] for p in summary.problems] == ["Line 7 has the status ok"]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_margin_that_is_none(tmp_path: Path, margin: object, words: str) -> No
 
 def test_the_command_makes_the_same_comparison(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    found = summary_of(path, PLAIN, models=["lstm", "gru"], metric="test/acc", margin={"d": 0.05}, mode="max")
-    (command,) = [c["command"] for c in found.commands]
+    summary = summary_of(path, PLAIN, models=["lstm", "gru"], metric="test/acc", margin={"d": 0.05}, mode="max")
+    (command,) = [c["command"] for c in summary.commands]
     given = ["'models=[lstm,gru]'", "metric=test/acc", "'margin={d: 0.05}'", "mode=max"]
     assert command == " ".join([f"python -m src.compare from={path}", *given])

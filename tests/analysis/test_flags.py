@@ -10,15 +10,16 @@ import pytest
 from src.analysis.answer import summarise
 from src.analysis.asked import asked
 from src.analysis.collect import collect
-from src.analysis.summary import Flag, Summary
+from src.analysis.flags import Flag
+from src.analysis.summary import Summary
 from tests.analysis.fake import fake_run, fake_study
 
 Edit = Callable[[dict[str, Any]], None]
 
 
 def summary_of(study: Path, **wanted: Any) -> Summary:
-    found = collect([study], "study")
-    return summarise(found, asked(found, **wanted))
+    collection = collect([study], "study")
+    return summarise(collection, asked(collection, **wanted))
 
 
 def flags_of(study: Path, **wanted: Any) -> list[Flag]:
@@ -31,8 +32,8 @@ def edit(study: Path, change: Edit, *, model: str | None = None, phase: str = "f
     changed = 0
     for path in study.glob("*/result.json"):
         record = json.loads(path.read_text())
-        part = record["study_job"]
-        if part["phase"] == phase and model in (None, part["model"]) and seed in (None, record["seed"]):
+        job = record["study_job"]
+        if job["phase"] == phase and model in (None, job["model"]) and seed in (None, record["seed"]):
             change(record)
             path.write_text(json.dumps(record))
             changed += 1
@@ -78,16 +79,16 @@ def inside(key: str, **content: Any) -> Edit:
         ("backend", "note", inside("backend", name="torch"), "their times do not compare models alone: gru fused (4)"),
         ("last_epoch", "note", inside("best", is_last=True), "1 of 4 runs of lstm were best in their last epoch"),
         ("shared", "note", inside("timing", shared=True), "1 of 8 runs were timed on a machine that others used"),
-        ("leaked", "note", inside("data", **{"test/leaked": 1}), "1 of the test sequences also stands in train."),
+        ("leaked", "note", inside("data", notes={"test/leaked": 1}), "1 of the test sequences also stands in train."),
     ],
 )
 def test_what_befell_one_run_is_said(study: Path, kind: str, weight: str, change: Edit, words: str) -> None:
     if kind == "results_version":
         edit(study, put(results_version=1))
     assert edit(study, change, model="lstm", seed=2) == 1
-    found = [flag for flag in flags_of(study) if flag.kind == kind]
-    assert [flag.weight for flag in found] == [weight]
-    assert words in found[0].sentence
+    here = [flag for flag in flags_of(study) if flag.kind == kind]
+    assert [flag.weight for flag in here] == [weight]
+    assert words in here[0].sentence
     others = {"failed": {"missing"}, "unfinished": {"missing"}}.get(kind, set())
     assert {flag.kind for flag in flags_of(study)} == {kind} | others
 
@@ -132,8 +133,8 @@ def test_budgets_beyond_the_tolerance(study: Path) -> None:
 
 
 def test_budgets_of_another_kind_are_compared_in_that_kind(study: Path) -> None:
-    edit(study, put(budget={"of": "flops", "wanted": 1e6, "actual": 1.0e6}), model="gru")
-    edit(study, put(budget={"of": "flops", "wanted": 1e6, "actual": 1.1e6}), model="lstm")
+    edit(study, put(budget={"of": "flops", "wanted": 1_000_000, "actual": 1_000_000, "error": 0.0}), model="gru")
+    edit(study, put(budget={"of": "flops", "wanted": 1_000_000, "actual": 1_100_000, "error": 0.1}), model="lstm")
     assert "Budgets (flops) differ by 10.0%" in flags_of(study)[0].sentence
 
 
@@ -143,8 +144,8 @@ def test_unequal_tuning(study: Path) -> None:
     (lstm.parent / "config.yaml").unlink()
     for rest in ("metrics.csv", ".lock"):
         (lstm.parent / rest).unlink(missing_ok=True)
-    found = [flag for flag in flags_of(study) if flag.kind == "tuning"]
-    assert [flag.sentence.partition(":")[0] for flag in found] == ["The models had unequal numbers of trials"]
+    unequal = [flag for flag in flags_of(study) if flag.kind == "tuning"]
+    assert [flag.sentence.partition(":")[0] for flag in unequal] == ["The models had unequal numbers of trials"]
 
 
 def test_unlike_draws(study: Path) -> None:
@@ -164,8 +165,14 @@ def test_final_runs_that_do_not_share_their_settings(study: Path) -> None:
 
 def test_seeds_of_trials_in_final_runs(study: Path) -> None:
     edit(study, put(seed=2), phase="trial", model="gru")
-    found = [flag.sentence for flag in flags_of(study) if flag.kind == "seeds"]
-    assert found == ["Trials and final runs share the seeds 2."]
+    sentences = [flag.sentence for flag in flags_of(study) if flag.kind == "seeds"]
+    assert sentences == ["Trials and final runs share the seeds 2."]
+
+
+def extended(data: str, arm: str, to: list[float]) -> dict[str, Any]:
+    """The range of the learning rate, extended."""
+    facts = {"time": 1.0, "key": "optimizer.lr", "side": "low", "before": [1e-4, 3e-2], "draws": [], "trials": []}
+    return {**facts, "data": data, "arm": arm, "after": to, "because": {"model": "gru", "value": 1e-4}}
 
 
 @pytest.mark.parametrize(("value", "side"), [(0.00013, "low"), (0.028, "high"), (0.003, None)])
@@ -174,25 +181,39 @@ def test_a_choice_at_the_edge(study: Path, value: float, side: str | None) -> No
         content["chosen"]["jsb_chorales"]["main"]["gru"]["values"]["optimizer.lr"] = value
 
     change_study(study, choose)
-    found = [flag.sentence for flag in flags_of(study) if flag.kind == "edge"]
-    assert found == (
+    sentences = [flag.sentence for flag in flags_of(study) if flag.kind == "edge"]
+    assert sentences == (
         [] if side is None else [f"gru's choice of optimizer.lr = {value} lies at the {side} edge of what was tried."]
     )
-    extension = {"data": "jsb_chorales", "key": "optimizer.lr", "from": [1e-4, 3e-2], "to": [1e-6, 10.0]}
+    extension = extended("jsb_chorales", "main", [1e-6, 10.0])
     change_study(study, put(extensions=[extension]))
     assert not [flag for flag in flags_of(study) if flag.kind == "edge"]
 
 
+def test_an_extension_in_one_arm_leaves_the_range_of_another(tmp_path: Path) -> None:
+    study = fake_study(tmp_path / "planted", pairs=2, arms=("main", "adam"))
+
+    def choose(content: dict[str, Any]) -> None:
+        content["chosen"]["jsb_chorales"]["main"]["gru"]["values"]["optimizer.lr"] = 0.028
+        content["extensions"] = [extended("jsb_chorales", "adam", [1e-4, 10.0])]
+
+    change_study(study, choose)
+    ranges = {tuning.arm: tuning.ranges["optimizer.lr"] for tuning in summary_of(study).tuning}
+    assert ranges == {"main": [1e-4, 3e-2], "adam": [1e-4, 10.0]}
+    edges = [(flag.arm, flag.sentence) for flag in flags_of(study) if flag.kind == "edge"]
+    assert edges == [("main", "gru's choice of optimizer.lr = 0.028 lies at the high edge of what was tried.")]
+
+
 def test_a_plan_that_changed_after_the_first_final_run(study: Path) -> None:
-    change_study(study, put(registered=100.0, changes=[{"time": 50.0, "keys": ["pairs"]}]))
+    change_study(study, put(registered=100.0, changes=[{"time": 50.0, "before": "a", "after": "b", "keys": ["pairs"]}]))
     assert flags_of(study) == []
-    change_study(study, put(changes=[{"time": 150.0, "keys": ["primary.margin"]}]))
+    change_study(study, put(changes=[{"time": 150.0, "before": "a", "after": "b", "keys": ["primary.margin"]}]))
     (flag,) = flags_of(study)
     assert (flag.kind, flag.weight) == ("plan", "serious")
     assert flag.sentence == "The plan changed after the first final run was begun: primary.margin."
     plan = summary_of(study).plan
     assert plan is not None
-    assert plan.changes[0]["after"] is True
+    assert plan.changes[0].late is True
     change_study(study, put(registered=None, changes=[]))
     assert [flag.sentence for flag in flags_of(study)] == ["The plan was not registered before the final runs."]
 

@@ -18,15 +18,15 @@ from tests.analysis.fake import fake_study
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    found = fake_study(tmp_path / "runs" / "planted", data=("jsb_chorales", "nottingham"), pairs=3)
-    broken = found / "broken"
+    directory = fake_study(tmp_path / "runs" / "planted", data=("jsb_chorales", "nottingham"), pairs=3)
+    broken = directory / "broken"
     broken.mkdir()
     (broken / "result.json").write_text("{")
-    diverged = next(p for p in found.glob("*/result.json") if '"final"' in p.read_text())
+    diverged = next(p for p in directory.glob("*/result.json") if '"final"' in p.read_text())
     record = json.loads(diverged.read_text())
     record["metrics"] |= {"test/loss": "inf", "test/nll": "inf"}
     diverged.write_text(json.dumps(record))
-    return found
+    return directory
 
 
 def without_places(plain: Any) -> Any:
@@ -37,10 +37,10 @@ def without_places(plain: Any) -> Any:
 
 
 def test_it_recomputes_to_the_same_digits(study: Path, tmp_path: Path) -> None:
-    found = collect([study], "study")
-    write_pack(found, tmp_path / "pack")
+    collection = collect([study], "study")
+    write_pack(collection, tmp_path / "pack")
     again = read_pack(tmp_path / "pack")
-    before, after = (without_places(summarise(c, asked(c)).plain()) for c in (found, again))
+    before, after = (without_places(summarise(c, asked(c)).plain()) for c in (collection, again))
     for key in ("problems", "commands"):
         assert len(before.pop(key)) >= len(after.pop(key)) > 0
     assert before == after
@@ -80,20 +80,20 @@ def test_three_hundred_runs_take_few_megabytes(tmp_path: Path) -> None:
     from src.analysis.sequences import Sequences
     from src.analysis.summary import Curve
 
-    found = collect([fake_study(tmp_path / "planted", pairs=1, tuning=False)], "study")
+    collection = collect([fake_study(tmp_path / "planted", pairs=1, tuning=False)], "study")
     rng = np.random.default_rng(0)
-    first = found.runs[0]
-    found.runs = [replace(first, id=f"{i:016x}", seed=i) for i in range(300)]
+    first = collection.runs[0]
+    collection.runs = [replace(first, id=f"{i:016x}", seed=i) for i in range(300)]
     counts = rng.integers(50, 500, 170).astype(float)
-    found.sequences = {
+    collection.sequences = {
         r.id: Sequences("x", 170, {"loss": rng.gamma(5, 9, 170), "count": counts, "hits": counts, "sounding": counts})
-        for r in found.runs
+        for r in collection.runs
     }
     values = [float(f"{v:.5g}") for v in rng.normal(8, 1, 60)]
     columns = {f"{split}/{name}": values for split in ("train", "val") for name in ("nll", "frame_acc")}
     steps = list(range(0, 6000, 100))
-    found.curves = {r.id: Curve(steps, steps, values, columns) for r in found.runs}  # type: ignore[arg-type]
-    size = sum(file.stat().st_size for file in write_pack(found, tmp_path / "pack"))
+    collection.curves = {r.id: Curve(steps, steps, values, columns) for r in collection.runs}  # type: ignore[arg-type]
+    size = sum(file.stat().st_size for file in write_pack(collection, tmp_path / "pack"))
     print(f"\n300 runs: {size / 1e6:.2f} MB")
     assert size < 3e6
 

@@ -12,14 +12,17 @@ from scipy import stats
 from src.analysis.answer import summarise
 from src.analysis.asked import Asked, asked
 from src.analysis.collect import Collection
-from src.analysis.paired import signed_rank
+from src.analysis.run import Run
 from src.analysis.sequences import Sequences
-from src.analysis.summary import Pair, Run, Summary
-from src.analysis.verdict import BETTER, ERROR_RATE, SAME, decide
+from src.analysis.summary import Summary
+from src.statistics.decision import ERROR_RATE, decide
 from src.statistics.intervals import bca_interval, t_interval, wilson_interval
-from src.statistics.power import detectable, power, power_same
+from src.statistics.paired import signed_rank
+from src.statistics.power import BETTER, SAME, detectable, power, power_same
+from src.tasks.metrics import Metric
 
 NAMES = ("gru", "lstm")
+NLL = Metric("nll", "min", "nats", "loss", "count")
 SD, MARGIN = 0.1, 0.05
 QUICK = 500  # simulated studies where a test must be over in seconds
 WHOLE = 200
@@ -28,11 +31,11 @@ WHOLE = 200
 def rates(mean: float, pairs: int, studies: int = QUICK, sd: float = SD, margin: float | None = MARGIN) -> Counter[str]:
     """How often each outcome is the verdict, as a share, over studies whose true difference is ``mean``."""
     rng = np.random.default_rng(11)
-    found = Counter(
+    outcomes = Counter(
         {"better": "A", "same": "same", "undecided": "undecided"}[outcome] if winner != NAMES[1] else "B"
         for outcome, winner in (decide(rng.normal(mean, sd, pairs), margin, NAMES) for _ in range(studies))
     )
-    return Counter({name: count / studies for name, count in found.items()})  # type: ignore[misc]
+    return Counter({name: count / studies for name, count in outcomes.items()})  # type: ignore[misc]
 
 
 def at_most(rate: float, studies: int) -> float:
@@ -46,19 +49,19 @@ def at_most(rate: float, studies: int) -> float:
 @pytest.mark.parametrize("pairs", [5, 10, 29])
 @pytest.mark.parametrize("margin", [None, MARGIN])
 def test_equal_models_are_seldom_called_better(pairs: int, margin: float | None) -> None:
-    found = rates(0.0, pairs, margin=margin)
-    assert found["A"] + found["B"] <= at_most(ERROR_RATE, QUICK)
+    share = rates(0.0, pairs, margin=margin)
+    assert share["A"] + share["B"] <= at_most(ERROR_RATE, QUICK)
 
 
 @pytest.mark.parametrize("pairs", [10, 29])
 def test_a_difference_on_the_margin_is_seldom_called_either(pairs: int) -> None:
     """The hardest truths: just inside, "better" is wrong; just outside, "same" is."""
-    found = rates(MARGIN, pairs, sd=0.03)
-    assert found["A"] <= at_most(ERROR_RATE / 2, QUICK)
-    assert found["same"] <= at_most(ERROR_RATE, QUICK)
+    share = rates(MARGIN, pairs, sd=0.03)
+    assert share["A"] <= at_most(ERROR_RATE / 2, QUICK)
+    assert share["same"] <= at_most(ERROR_RATE, QUICK)
     # And the levels are used up: a verdict that never errs is no test.
-    assert found["A"] > 0.01
-    assert found["same"] > 0.025
+    assert share["A"] > 0.01
+    assert share["same"] > 0.025
 
 
 def test_a_verdict_without_the_margin_would_be_wrong_too_often() -> None:
@@ -85,7 +88,7 @@ def test_equality_is_found_at_the_power_that_is_printed(pairs: int) -> None:
 def test_the_signed_rank_test_has_the_power_that_is_printed(pairs: int, expected: float) -> None:
     rng = np.random.default_rng(12)
     draws = rng.normal(stats.norm.ppf(0.75), 1.0, (QUICK, pairs))
-    tests = [signed_rank([Pair(i, 0.0, 0.0, float(d), "", "", "complete") for i, d in enumerate(x)]) for x in draws]
+    tests = [signed_rank(x) for x in draws]
     hits = np.mean([test is not None and test[1] < 0.05 for test in tests])
     assert hits == pytest.approx(power(pairs), abs=0.07)
     assert power(pairs) == pytest.approx(expected, abs=0.012)
@@ -143,7 +146,7 @@ def study(
 
     The test sequences are a sample too: each favours one of the models by an amount of its own (SD 0.1).
     """
-    found = Collection("planted", "study", ["planted"])
+    collection = Collection("planted", "study", ["planted"])
     for data, gap in (("first", difference), ("second", 0.0)):
         counts = rng.integers(20, 60, sequences).astype(float)
         favours = rng.normal(0, 0.1, sequences)
@@ -154,10 +157,11 @@ def study(
                 loss = counts * (level + behind + rng.normal(0, SD / np.sqrt(2)) + rng.normal(0, 0.2, sequences))
                 of = Sequences(data, sequences, {"loss": loss, "count": counts})
                 name = f"{data}{model}{seed}"
-                metrics = {"test/nll": of.ratio("test/nll") or 0.0}
-                found.runs.append(Run(name, model, data, seed, phase="final", metrics=metrics, identity=name))
-                found.sequences[name] = of
-    return found, asked(found, models=NAMES, metric="test/nll", margin=MARGIN)
+                metrics = {"test/nll": of.ratio(NLL) or 0.0}
+                run = Run(name, seed, "finished", model=model, data_name=data, metrics=metrics, identity=name)
+                collection.runs.append(run)
+                collection.sequences[name] = of
+    return collection, asked(collection, models=NAMES, metric="test/nll", margin=MARGIN)
 
 
 def verdicts(summary: Summary) -> dict[str, str]:

@@ -7,17 +7,20 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from src.analysis.across import critical_difference, friedman, pooled_iqm, profile, stratified
 from src.analysis.compare import adjusted, compare, over_sequences
-from src.analysis.models import interquartile_mean, sum_up
-from src.analysis.paired import correlation, make_pairs, probability_better, ranked_of, signed_rank
+from src.analysis.models import Model, Point, sum_up
+from src.analysis.pairs import Pair, make_pairs, ranked_of
 from src.analysis.sequences import Sequences
-from src.analysis.summary import Model, Pair, Point, Task
+from src.analysis.task import Task
 from src.statistics.crossed import crossed_intervals
+from src.statistics.datasets import critical_difference, friedman, interquartile_mean, pooled_iqm, profile, stratified
 from src.statistics.intervals import bca_interval, t_interval, wilson_interval
+from src.statistics.paired import correlation, probability_better, signed_rank
 from src.statistics.power import detectable, pairs_for, power, power_better, power_same, power_same_at_least
+from src.tasks.metrics import Metric
 
 X = np.array([0.31, -0.12, 0.25, 0.08, 0.19, -0.03, 0.22, 0.4, 0.11, 0.05])
+NLL = Metric("nll", "min", "nats", "loss", "count")
 TASK = Task("jsb", "main", "test/nll", "nats", "min", 0.05, [], [])
 
 
@@ -27,24 +30,20 @@ def points(values: list[float | None], status: str = "finished") -> list[Point]:
     ]
 
 
-def pairs_of(differences: np.ndarray | list[float]) -> list[Pair]:
-    return make_pairs(points([1.0] * len(differences)), points([1.0 + d for d in differences]), "min")
-
-
 # ------------------------------------------------------------------------------------------------------- intervals
 
 
 def test_t_interval_is_the_textbook_one() -> None:
     half = stats.t.ppf(0.975, 9) * X.std(ddof=1) / math.sqrt(10)
-    found = t_interval(X)
-    assert found is not None
-    assert (found.low, found.high) == pytest.approx((X.mean() - half, X.mean() + half), rel=1e-12)
+    interval = t_interval(X)
+    assert interval is not None
+    assert (interval.low, interval.high) == pytest.approx((X.mean() - half, X.mean() + half), rel=1e-12)
     assert t_interval([1.0]) is None
 
 
 def test_bca_of_differences_is_the_paired_bca_of_two_samples() -> None:
     a = np.linspace(8.4, 8.6, 10)
-    found = bca_interval(X)
+    interval = bca_interval(X)
     paired = stats.bootstrap(
         (a + X, a),
         lambda b, a, axis: (b - a).mean(axis=axis),
@@ -53,17 +52,17 @@ def test_bca_of_differences_is_the_paired_bca_of_two_samples() -> None:
         method="BCa",
         rng=np.random.default_rng(5),
     ).confidence_interval
-    assert found is not None
-    assert (found.low, found.high) == pytest.approx((paired.low, paired.high), abs=0.01)
-    assert found == bca_interval(X)  # the same digits every time
+    assert interval is not None
+    assert (interval.low, interval.high) == pytest.approx((paired.low, paired.high), abs=0.01)
+    assert interval == bca_interval(X)  # the same digits every time
     assert bca_interval([1.0, 1.0, 1.0]) is None
 
 
 @pytest.mark.parametrize(("wins", "number"), [(7, 10), (10, 10), (0, 5), (20, 29)])
 def test_wilson_is_scipys(wins: int, number: int) -> None:
     expected = stats.binomtest(wins, number).proportion_ci(0.95, "wilson")
-    found = wilson_interval(wins, number)
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    interval = wilson_interval(wins, number)
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 # ----------------------------------------------------------------------------------------------------------- pairs
@@ -95,16 +94,16 @@ def test_a_diverged_run_ranks_worst() -> None:
     assert ranked[1] == -ranked[2]
     assert ranked[1] < -abs(ranked[0])
     assert ranked[3] == 0
-    found = probability_better(pairs, ("gru", "lstm"))
-    assert found is not None
-    assert (found.wins, found.ties, found.losses, found.estimate) == (2, 1, 1, 0.625)
+    better = probability_better(ranked, ("gru", "lstm"))
+    assert better is not None
+    assert (better.wins, better.ties, better.losses, better.estimate) == (2, 1, 1, 0.625)
 
 
 def test_probability_is_read_as_bouthillier_does() -> None:
     def reading(wins: int, losses: int) -> str:
-        found = probability_better(pairs_of([1.0] * wins + [-1.0] * losses), ("gru", "lstm"))
-        assert found is not None
-        return found.reading
+        better = probability_better(np.array([1.0] * wins + [-1.0] * losses), ("gru", "lstm"))
+        assert better is not None
+        return better.reading
 
     assert reading(6, 4) == "not significant"
     assert reading(20, 9) == "gru more often: significant and meaningful"
@@ -123,10 +122,10 @@ def exact_signed_rank(x: np.ndarray) -> float:
 
 @pytest.mark.parametrize("x", [X, np.array([1.0, 2, 2, -1, 0, 3, 5]), np.array([0.5, 0.5, 0.5, -0.5, 1.0, 1.0])])
 def test_signed_rank_is_exact_with_ties_and_zeros(x: np.ndarray) -> None:
-    found = signed_rank([Pair(i, 0.0, 0.0, float(d), "a", "b", "complete") for i, d in enumerate(x)])
-    assert found is not None
-    assert found[1] == pytest.approx(exact_signed_rank(x), abs=1e-12)
-    assert found[0] == stats.wilcoxon(x, method="asymptotic").statistic
+    test = signed_rank(x)
+    assert test is not None
+    assert test[1] == pytest.approx(exact_signed_rank(x), abs=1e-12)
+    assert test[0] == stats.wilcoxon(x, method="asymptotic").statistic
 
 
 @pytest.mark.parametrize("unit", [100, 370])
@@ -135,15 +134,15 @@ def test_ties_survive_the_last_digits(unit: int) -> None:
     for seed in range(20):
         right = np.random.default_rng(seed).integers(0, 12, size=(2, 9)) + 0.9 * unit
         a, b = (np.float32(row / unit).astype(float).tolist() for row in right.round())
-        found = signed_rank(make_pairs(points(a), points(b), "max"))
-        assert found is not None
+        test = signed_rank(ranked_of(make_pairs(points(a), points(b), "max")), max(*a, *b))
+        assert test is not None
         counts = np.subtract(*right.round())
-        assert found[1] == pytest.approx(exact_signed_rank(counts) if counts.any() else 1.0)
+        assert test[1] == pytest.approx(exact_signed_rank(counts) if counts.any() else 1.0)
 
 
 def test_signed_rank_of_nothing() -> None:
-    assert signed_rank([]) is None
-    assert signed_rank(pairs_of([0.0, 0.0])) == (0.0, 1.0)
+    assert signed_rank(np.array([])) is None
+    assert signed_rank(np.zeros(2)) == (0.0, 1.0)
 
 
 def test_holm_goes_over_all_tasks_and_pairs() -> None:
@@ -168,7 +167,7 @@ def test_correlation_within_pairs_and_what_it_saves() -> None:
     rng = np.random.default_rng(1)
     level = rng.normal(8.5, 0.1, 200)
     a, b = level + rng.normal(0, 0.02, 200), level + rng.normal(0, 0.02, 200)
-    r, saved = correlation(make_pairs(points(list(a)), points(list(b)), "min"))
+    r, saved = correlation(a, b)
     assert r == pytest.approx(0.01 / (0.01 + 0.0004), abs=0.02)
     assert saved is not None
     assert r is not None
@@ -208,9 +207,9 @@ def test_power_of_the_verdicts_tests_by_simulation() -> None:
     both = (upper & lower).mean()
     assert power_same(0.01, 0.05, 0.05, 12, 0.05) == pytest.approx(both, abs=0.012)
     assert power_same_at_least(0.01, 0.05, 0.05, np.array([12]), 0.05)[0] == pytest.approx(both, abs=0.012)
-    found = detectable(0.1, 0.03, 12, 0.025)
-    assert found is not None
-    assert power_better(found, 0.1, 0.03, 12, 0.025) == pytest.approx(0.8, abs=1e-3)
+    difference = detectable(0.1, 0.03, 12, 0.025)
+    assert difference is not None
+    assert power_better(difference, 0.1, 0.03, 12, 0.025) == pytest.approx(0.8, abs=1e-3)
 
 
 # --------------------------------------------------------------------------------------------- seeds and sequences
@@ -259,12 +258,12 @@ def test_intervals_over_sequences_need_the_same_sequences_and_the_metric_on_reco
     rng = np.random.default_rng(5)
     counts = rng.integers(5, 50, 30).astype(float)
     of = {f"{m}{s}": sequences_like(rng.normal(8 + (m == "b"), 1, 30), counts) for m in "ab" for s in range(5)}
-    values = {m: [float(of[f"{m}{s}"].ratio("test/nll") or 0) for s in range(5)] for m in "ab"}
+    values = {m: [float(of[f"{m}{s}"].ratio(NLL) or 0) for s in range(5)] for m in "ab"}
     pairs = [
         Pair(s, values["a"][s], values["b"][s], values["b"][s] - values["a"][s], f"a{s}", f"b{s}", "complete")
         for s in range(5)
     ]
-    seeds, both, note = over_sequences(TASK, pairs, of)
+    seeds, both, note = over_sequences(TASK, pairs, NLL, of)
     assert seeds is not None
     assert both is not None
     assert note == "over 5 seeds and 30 test sequences"
@@ -272,12 +271,12 @@ def test_intervals_over_sequences_need_the_same_sequences_and_the_metric_on_reco
     assert seeds.low < mean < seeds.high
     assert both.high - both.low > seeds.high - seeds.low
     other = {**of, "b3": sequences_like(np.ones(30), counts, rows="y")}
-    assert over_sequences(TASK, pairs, other)[2] == "The runs were not all tested on the same sequences."
+    assert over_sequences(TASK, pairs, NLL, other)[2] == "The runs were not all tested on the same sequences."
     wrong = {**of, "b3": sequences_like(np.ones(30), counts)}
-    assert over_sequences(TASK, pairs, wrong)[2] == "The sums over sequences do not give the metric on record."
+    assert over_sequences(TASK, pairs, NLL, wrong)[2] == "The sums over sequences do not give the metric on record."
     del other["b3"]
-    assert "not on record" in str(over_sequences(TASK, pairs, other)[2])
-    assert str(over_sequences(TASK, pairs, None)[2]).startswith("Each seed has test sequences of its own")
+    assert "not on record" in str(over_sequences(TASK, pairs, NLL, other)[2])
+    assert str(over_sequences(TASK, pairs, NLL, None)[2]).startswith("Each seed has test sequences of its own")
 
 
 # ------------------------------------------------------------------------------------------------- across the tasks
@@ -317,8 +316,8 @@ def test_profile_is_rliables() -> None:
 
 
 def test_stratified_interval_is_rliables() -> None:
-    found = stratified(by_task(SCORES))
-    assert (found.low, found.high) == pytest.approx((0.49711111, 0.62588889), abs=0.01)
+    interval = stratified(by_task(SCORES))
+    assert (interval.low, interval.high) == pytest.approx((0.49711111, 0.62588889), abs=0.01)
 
 
 @pytest.mark.parametrize(("models", "q"), [(2, 1.960), (3, 2.344), (4, 2.569), (5, 2.728)])
@@ -338,8 +337,8 @@ def test_friedman_ranks_by_hand() -> None:
 
 
 def test_a_model_is_summed_up() -> None:
-    found: Model = sum_up("gru", [], points([8.0, 8.2, 8.9, None]), [10.0])
-    assert (found.n, found.diverged, found.median) == (3, 1, 8.2)
-    assert found.mean == pytest.approx(25.1 / 3)
-    assert found.sd == pytest.approx(np.std([8.0, 8.2, 8.9], ddof=1))
-    assert found.solve_rate == 0.75
+    model: Model = sum_up("gru", [], points([8.0, 8.2, 8.9, None]), [10.0])
+    assert (model.n, model.diverged, model.median) == (3, 1, 8.2)
+    assert model.mean == pytest.approx(25.1 / 3)
+    assert model.sd == pytest.approx(np.std([8.0, 8.2, 8.9], ddof=1))
+    assert model.solve_rate == 0.75

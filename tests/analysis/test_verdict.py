@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from src.analysis.verdict import LEAST_EQUAL, decide, further_pairs, verdict
+from src.analysis.verdict import verdict
+from src.statistics.decision import LEAST_EQUAL, decide, further_pairs
 
 NAMES = ("gru", "lstm")
 
@@ -31,8 +32,8 @@ def spread(mean: float, sd: float, pairs: int) -> np.ndarray:
     ],
 )
 def test_outcomes(mean: float, margin: float | None, outcome: str, winner: str | None) -> None:
-    found = verdict(spread(mean, 0.03, 10), margin, NAMES, "jsb", "nats")
-    assert (found.outcome, found.winner) == (outcome, winner)
+    answer = verdict(spread(mean, 0.03, 10), margin, NAMES, "jsb", "nats")
+    assert (answer.outcome, answer.winner) == (outcome, winner)
 
 
 @settings(max_examples=100, deadline=None)
@@ -40,35 +41,35 @@ def test_outcomes(mean: float, margin: float | None, outcome: str, winner: str |
 def test_the_intervals_the_tests_and_the_verdict_say_the_same(mean: float, sd: float, n: int, margin: float) -> None:
     """Against t tests written out by hand; and A against B is B against A turned round."""
     x = spread(mean, sd, n)
-    found = verdict(x, margin, NAMES, "jsb", "")
+    answer = verdict(x, margin, NAMES, "jsb", "")
     se, df = x.std(ddof=1) / np.sqrt(n), n - 1
     above = stats.t.sf((abs(x.mean()) - margin) / se, df)
     within = max(stats.t.sf((x.mean() + margin) / se, df), stats.t.cdf((x.mean() - margin) / se, df))
-    assert found.p_better == pytest.approx(above, rel=1e-6, abs=1e-12)
-    assert found.p_same == pytest.approx(within, rel=1e-6, abs=1e-12)
+    assert answer.p_better == pytest.approx(above, rel=1e-6, abs=1e-12)
+    assert answer.p_same == pytest.approx(within, rel=1e-6, abs=1e-12)
     if min(abs(above - 0.025), abs(within - 0.05)) > 1e-9:
         expected = "better" if above < 0.025 else "same" if within < 0.05 else "undecided"
-        assert found.outcome == expected
+        assert answer.outcome == expected
     turned = verdict(-x, margin, NAMES[::-1], "jsb", "")
-    assert (turned.outcome, turned.winner) == (found.outcome, found.winner)
-    assert turned.sentence == found.sentence or found.winner is None
+    assert (turned.outcome, turned.winner) == (answer.outcome, answer.winner)
+    assert turned.sentence == answer.sentence or answer.winner is None
 
 
 def test_better_and_same_exclude_each_other() -> None:
     rng = np.random.default_rng(1)
     for _ in range(100):
         x = rng.normal(rng.uniform(-0.2, 0.2), 0.05, 8)
-        found = verdict(x, 0.05, NAMES, "jsb", "")
-        assert found.p_better is not None
-        assert found.p_same is not None
-        assert not (found.p_better < 0.025 and found.p_same < 0.05)
+        answer = verdict(x, 0.05, NAMES, "jsb", "")
+        assert answer.p_better is not None
+        assert answer.p_same is not None
+        assert not (answer.p_better < 0.025 and answer.p_same < 0.05)
 
 
 @pytest.mark.parametrize("pairs", [0, 1])
 def test_too_few_pairs_decide_nothing(pairs: int) -> None:
-    found = verdict([0.3] * pairs, 0.05, NAMES, "jsb", "nats")
-    assert (found.outcome, found.interval_95, found.more_pairs) == ("undecided", None, None)
-    assert found.sentence == (
+    answer = verdict([0.3] * pairs, 0.05, NAMES, "jsb", "nats")
+    assert (answer.outcome, answer.interval_95, answer.more_pairs) == ("undecided", None, None)
+    assert answer.sentence == (
         f"jsb: undecided; {'one' if pairs else 'no'} pair is complete, and a difference needs at least two."
     )
 
@@ -90,9 +91,9 @@ def test_a_verdict_never_favours_the_side_that_diverged_more() -> None:
     assert decide(ahead, 0.05, NAMES, lost=(1, 0)) == ("undecided", None)
     assert decide(-ahead, 0.05, NAMES, lost=(0, 1)) == ("undecided", None)
     assert decide(spread(0.0, 0.01, 8), 0.05, NAMES, lost=(0, 1)) == ("undecided", None)
-    found = verdict(ahead, 0.05, NAMES, "jsb", "nats", lost=(1, 0))
-    assert found.more_pairs is None
-    assert found.sentence.endswith(
+    answer = verdict(ahead, 0.05, NAMES, "jsb", "nats", lost=(1, 0))
+    assert answer.more_pairs is None
+    assert answer.sentence.endswith(
         "; while runs diverge, more pairs alone may not decide; diverged, and so in no mean: 1 of gru."
     )
 

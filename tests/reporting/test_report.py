@@ -9,12 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from src.analysis.summary import Across, Model, Plan, Point, Run, Summary, Task
+from src.analysis.across import Across
+from src.analysis.models import Model, Point
+from src.analysis.plan import Plan
+from src.analysis.run import Run
+from src.analysis.summary import Summary
+from src.analysis.task import Task
 from src.config.errors import UserError
 from src.figures.palette import DARK, LIGHT, styles
 from src.reporting.page.along import axes_of
 from src.reporting.page.pictures import model_names, pictures
 from src.reporting.report import _strip, render, write_report
+from src.runs.result import WandbRun
+from src.runs.study_record import PlanRecord
 from src.statistics.intervals import Interval
 from tests.analysis.rich import rich_summary
 from tests.standin.browser import Browser, chromium
@@ -74,7 +81,11 @@ def page(summary: Summary) -> Text:
 def table_only() -> Summary:
     """What ``from=table.csv`` gives: a metric for each model, data set and seed, nothing else."""
     names = {"gru": 0.91, "mine": 0.9}
-    runs = [Run(f"{m}-{s}", m, "own", s, metrics={"acc": v + 0.01 * s}) for m, v in names.items() for s in range(3)]
+    runs = [
+        Run(f"{m}-{s}", s, "finished", model=m, data_name="own", metrics={"acc": v + 0.01 * s})
+        for m, v in names.items()
+        for s in range(3)
+    ]
     models = [
         Model(
             name, [Point(r.seed, r.metrics["acc"], r.id, "finished") for r in runs if r.model == name], n=3, mean=value
@@ -106,8 +117,8 @@ def test_every_run_can_be_followed(page: Text, summary: Summary) -> None:
         assert f"run-{run.id}" in page.ids
         assert run.directory is not None
         assert run.directory in text
-        assert run.command is not None
-        assert run.command in text
+        assert run.command_line is not None
+        assert run.command_line in text
     assert {run.url for run in summary.runs if run.url} <= set(page.links)
 
 
@@ -120,7 +131,7 @@ def test_everything_found_is_said(page: Text, summary: Summary) -> None:
         for comparison in task.comparisons:
             assert all(sentence in text for sentence in comparison.sensitivity)
     assert summary.plan is not None
-    assert summary.plan.left_out[0]["reason"] in text
+    assert summary.plan.left_out[0].reason in text
     assert "after the registration" in text
     assert "Final runs: 69 finished, 1 diverged, 1 failed, 1 interrupted" in text
     assert all(command["command"] in text for command in summary.commands)
@@ -183,7 +194,10 @@ VARIANTS = {
         ],
     ),
     "bare runs": lambda s: dataclasses.replace(
-        s, runs=[Run(r.id, r.model, r.data, r.seed) for r in s.runs], plan=Plan(), tuning=[]
+        s,
+        runs=[Run(r.id, r.seed, "finished", model=r.model, data_name=r.data_name) for r in s.runs],
+        plan=Plan(),
+        tuning=[],
     ),
 }
 
@@ -191,19 +205,19 @@ VARIANTS = {
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_part_may_be_missing(name: str, summary: Summary) -> None:
     less = VARIANTS[name](summary)
-    found = Text(page_of(less))
-    assert {link[1:] for link in found.links if link.startswith("#")} <= set(found.ids)
-    assert "None" not in found.text
-    assert "nan" not in found.text.split()
+    read = Text(page_of(less))
+    assert {link[1:] for link in read.links if link.startswith("#")} <= set(read.ids)
+    assert "None" not in read.text
+    assert "nan" not in read.text.split()
     for run in less.runs:
-        assert f"run-{run.id}" in found.ids
+        assert f"run-{run.id}" in read.ids
 
 
 def test_what_a_table_cannot_say_is_not_spoken_of() -> None:
-    found = Text(page_of(table_only()))
-    assert "costs" not in found.ids
-    assert "published" not in found.text
-    assert "margin" not in found.text
+    read = Text(page_of(table_only()))
+    assert "costs" not in read.ids
+    assert "published" not in read.text
+    assert "margin" not in read.text
 
 
 def test_files_beside_the_page(summary: Summary, tmp_path: Path) -> None:
@@ -239,7 +253,8 @@ def test_a_missing_package_is_said_in_one_sentence(
 
 def test_names_are_no_markup(summary: Summary) -> None:
     evil = "</script><script>window.broken=1</script><img src=x onerror=window.broken=1>"
-    runs = [dataclasses.replace(run, command=evil, error=evil, url="javascript:alert(1)") for run in summary.runs[:3]]
+    link = WandbRun("a", url="javascript:alert(1)")
+    runs = [dataclasses.replace(run, command_line=evil, error=evil, wandb=link) for run in summary.runs[:3]]
     tasks = [dataclasses.replace(summary.tasks[0], data=evil)]
     text = page_of(dataclasses.replace(summary, name=evil, runs=runs, tasks=tasks, plan=Plan(question=evil)))
     assert "<script>window" not in text
@@ -273,7 +288,7 @@ def along_lengths(as_arms: bool) -> Summary:
         )
         for name, values in lengths.items()
     ]
-    return Summary("adding", "study", ["runs/adding"], tasks, [], plan=Plan(plan=plan))
+    return Summary("adding", "study", ["runs/adding"], tasks, [], plan=Plan(plan=PlanRecord("adding", **plan)))
 
 
 def _solved(run: str, length: int) -> Model:
@@ -306,7 +321,7 @@ def test_a_study_along_lengths_has_their_pictures(as_arms: bool) -> None:
     ids=str,
 )
 def test_what_differs_otherwise_is_no_axis(plan: dict) -> None:
-    assert axes_of(plan) == []
+    assert axes_of(PlanRecord("study", **plan)) == []
 
 
 def test_many_data_sets_have_scores_and_profiles(summary: Summary) -> None:
@@ -327,8 +342,8 @@ def test_many_data_sets_have_scores_and_profiles(summary: Summary) -> None:
 
 @pytest.fixture(scope="module")
 def tab() -> Iterator[Browser]:
-    with Browser() as found:
-        yield found
+    with Browser() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -358,8 +373,8 @@ def test_every_figure_is_drawn_and_nothing_leaves(tab: Browser, file: Path, widt
     assert tab.requests == [file.as_uri()]
     drawn = tab.value(DRAWN)
     assert len(drawn) == 16
-    for identity, given, found, overlap in drawn:
-        assert found == given > 0, identity
+    for identity, given, shown, overlap in drawn:
+        assert shown == given > 0, identity
         assert abs(overlap) <= 1, identity
     assert tab.value("document.documentElement.scrollWidth") == width, "the page scrolls sideways"
     theme = DARK if dark else LIGHT
@@ -426,7 +441,7 @@ def test_a_page_with_little_in_it_is_drawn_too(name: str, tab: Browser, summary:
     path.write_text(page_of(VARIANTS[name](summary)))
     tab.open(path, 390)
     assert tab.complaints == []
-    assert all(given == found for _, given, found, _ in tab.value(DRAWN))
+    assert all(given == shown for _, given, shown, _ in tab.value(DRAWN))
 
 
 @needs_browser

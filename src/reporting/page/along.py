@@ -11,47 +11,39 @@ from src.figures import curves
 from src.figures.chart import Chart
 from src.reporting.page.marks import metric_label
 from src.reporting.page.words import setting
+from src.runs.study_record import PlanRecord
 
 
 @dataclass(frozen=True)
 class StudyAxis:
-    """A numeric setting that a study varies while everything else stays.
+    """A numeric setting that a study varies while everything else stays."""
 
-    >>> StudyAxis("adding", "data.length", {("adding_50", "main"): 50.0}).key
-    'data.length'
-
-    Args:
-        title: of its picture.
-        key: the setting, dotted.
-        at: its value for each data set and arm.
-    """
-
-    title: str
-    key: str
-    at: dict[tuple[str, str], float]
+    title: str  # of its picture
+    key: str  # the setting, dotted
+    at: dict[tuple[str, str], float]  # its value for each data set and arm
 
 
-def axes_of(plan: Mapping[str, Any]) -> list[StudyAxis]:
+def axes_of(plan: PlanRecord) -> list[StudyAxis]:
     """The axes of a plan: among its entries for one data set, and among its arms on every data set.
 
     Entries of a plan (``adding_50: {data: adding, data.length: 50}``) or arms form an axis where they differ in one
     numeric setting only.
     """
-    entries = {str(name): dict(values or {}) for name, values in (plan.get("data") or {}).items()}
-    arms = {str(name): dict(values or {}) for name, values in (plan.get("arms") or {"main": {}}).items()}
+    entries = {name: dict(values or {}) for name, values in plan.data.items()}
+    arms = {name: dict(values or {}) for name, values in plan.arms.items()}
     kinds: dict[str, dict[str, dict[str, Any]]] = {}
     for name, values in entries.items():
         kinds.setdefault(str(values.pop("data", name)), {})[name] = values
-    found = []
+    axes = []
     for kind, settings in kinds.items():
         if axis := _one_number(settings):
             for arm in arms:
                 at = {(name, arm): value for name, value in axis[1].items()}
-                found.append(StudyAxis(kind if len(arms) == 1 else f"{kind}, {arm}", axis[0], at))
+                axes.append(StudyAxis(kind if len(arms) == 1 else f"{kind}, {arm}", axis[0], at))
     if axis := _one_number(arms):
         for name in entries:
-            found.append(StudyAxis(name, axis[0], {(name, arm): value for arm, value in axis[1].items()}))
-    return found
+            axes.append(StudyAxis(name, axis[0], {(name, arm): value for arm, value in axis[1].items()}))
+    return axes
 
 
 def _one_number(settings: Mapping[str, Mapping[str, Any]]) -> tuple[str, dict[str, float]] | None:
@@ -60,15 +52,15 @@ def _one_number(settings: Mapping[str, Mapping[str, Any]]) -> tuple[str, dict[st
     differing = [key for key in keys if len({str(values.get(key)) for values in settings.values()}) > 1]
     if len(settings) < 2 or len(differing) != 1:
         return None
-    found = {name: values.get(differing[0]) for name, values in settings.items()}
-    numbers = {n: float(v) for n, v in found.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+    by_name = {name: values.get(differing[0]) for name, values in settings.items()}
+    numbers = {n: float(v) for n, v in by_name.items() if isinstance(v, int | float) and not isinstance(v, bool)}
     return (differing[0], numbers) if len(numbers) == len(settings) else None
 
 
 def along_axes(summary: Summary) -> list[Chart]:
     """The metric along every axis of the study, and the share of runs that beat the trivial baseline."""
     charts = []
-    for axis in axes_of(summary.plan.plan) if summary.plan else []:
+    for axis in axes_of(summary.plan.plan) if summary.plan and summary.plan.plan else []:
         tasks = [task for task in summary.tasks if (task.data, task.arm) in axis.at]
         if len(tasks) < 2:
             continue

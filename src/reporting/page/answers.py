@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from src.analysis.summary import Comparison, Run, Task
+from src.analysis.run import Run
+from src.analysis.task import Comparison, Task
 from src.figures import comparison
 from src.figures.chart import Chart
 from src.figures.comparison import Published, Row

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from src.analysis.summary import Point, Run, Task
+from src.analysis.models import Point
+from src.analysis.run import Run
+from src.analysis.task import Task
 from src.figures.marks import Mark
 from src.reporting.page.words import number, values_in_words
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from src.analysis.summary import Across, Summary, Task
+from src.analysis.across import Across
+from src.analysis.summary import Summary
+from src.analysis.task import Task
 from src.figures import curves
 from src.figures.chart import Chart
 from src.reporting.page.along import along_axes
@@ -14,24 +16,13 @@ from src.reporting.page.training import cost_charts, learning_charts, tuning_cha
 
 @dataclass(frozen=True)
 class Pictures:
-    """Charts of one kind, one or more for each task.
+    """Charts of one kind, one or more for each task."""
 
-    >>> Pictures("points", "Every run", "One point a run.", []).charts
-    []
-
-    Args:
-        key: the name of their file.
-        heading: above them.
-        words: how to read them.
-        charts: in the order of the tasks.
-        columns: side by side in the file.
-    """
-
-    key: str
-    heading: str
-    words: str
-    charts: list[Chart]
-    columns: int = 2
+    key: str  # the name of their file
+    heading: str  # above them
+    words: str  # how to read them
+    charts: list[Chart]  # in the order of the tasks
+    columns: int = 2  # side by side in the file
 
 
 def pictures(summary: Summary) -> list[Pictures]:
@@ -39,7 +30,7 @@ def pictures(summary: Summary) -> list[Pictures]:
     runs = {run.id: run for run in summary.runs}
     tasks = summary.tasks
     arms = len({task.arm for task in tasks})
-    found = [
+    kinds = [
         Pictures(
             "points",
             "Every run",
@@ -90,7 +81,7 @@ def pictures(summary: Summary) -> list[Pictures]:
             _together(summary.across),
         ),
     ]
-    return [kind for kind in found if kind.charts]
+    return [kind for kind in kinds if kind.charts]
 
 
 def model_names(summary: Summary) -> list[str]:

@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from src.analysis.summary import Curve, Run, Task, Tuning
+from src.analysis.curves import Curve
+from src.analysis.run import Run
+from src.analysis.task import Task
+from src.analysis.tuning import Tuning
 from src.figures import curves
 from src.figures.chart import Chart
 from src.figures.marks import Mark
 from src.reporting.page.marks import hover, metric_label
 from src.reporting.page.words import number, place, setting
+from src.runs.study_record import Extension
 
-COSTS = (  # key, words, of the timing
-    ("effective", "effective parameters"),
-    ("seconds_to_best", "seconds to the best epoch"),
-    ("peak_rss_mb", "peak memory (MB)"),
-)
+TIME = "seconds to the best epoch"
+COSTS: dict[str, Callable[[Any], float | None]] = {
+    "effective parameters": lambda run: run.parameters and run.parameters.effective,
+    TIME: lambda run: run.timing.seconds_to_best,
+    "peak memory (MB)": lambda run: run.memory.peak_rss_mb,
+}
 
 
 def learning_charts(task: Task, recorded: dict[str, Curve], runs: dict[str, Run]) -> list[Chart]:
     """Learning curves of the final runs of a task, against epochs and against time.
 
-    Args:
-        task: its metric on validation is shown, or else what the runs monitored.
-        recorded: curves by run id.
-        runs: by id.
+    The task's metric on validation is shown, or else what the runs monitored.
     """
     name = task.metric.partition("/")[2] or task.metric
     shown = f"val/{name}"
-    found = {
+    drawn = {
         m.model: [
             (recorded[p.run], hover(runs[p.run], p.value, task.metric))
             for p in m.points
@@ -38,46 +40,42 @@ def learning_charts(task: Task, recorded: dict[str, Curve], runs: dict[str, Run]
         ]
         for m in task.models
     }
-    if not any(shown in c.columns for pairs in found.values() for c, _ in pairs):
-        monitors = [str(r.best.get("monitor")) for r in runs.values() if r.data == task.data and r.best.get("monitor")]
-        columns = [c for pairs in found.values() for curve, _ in pairs for c in curve.columns]
+    if not any(shown in c.columns for pairs in drawn.values() for c, _ in pairs):
+        monitors = [r.best.monitor for r in runs.values() if r.data_name == task.data and r.best]
+        columns = [c for pairs in drawn.values() for curve, _ in pairs for c in curve.columns]
         shown = next((c for c in [*monitors, *columns] if c in columns), "")
     if not shown:
         return []
     training = f"train/{shown.partition('/')[2]}"
     charts = []
-    for words, along in (("epoch", _epochs), ("seconds of training", _seconds)):
-        lines = {model: _series(pairs, along, shown) for model, pairs in found.items()}
+    alongs: dict[str, Callable[[Curve], Sequence[float | None]]] = {
+        "epoch": lambda curve: curve.epoch,
+        "seconds of training": lambda curve: curve.seconds,
+    }
+    for words, along in alongs.items():
+        lines = {model: _series(pairs, along, shown) for model, pairs in drawn.items()}
         if not any(lines.values()):
             continue
-        taught = {model: _series(pairs, along, training) for model, pairs in found.items()} if words == "epoch" else {}
+        taught = {model: _series(pairs, along, training) for model, pairs in drawn.items()} if words == "epoch" else {}
         title = f"{place(task)}, against {'epochs' if words == 'epoch' else 'time'}"
         unit = f" ({task.unit})" if task.unit else ""
         charts.append(curves.learning(title, words, f"{shown}{unit}", lines, {k: v for k, v in taught.items() if v}))
     return charts
 
 
-def _epochs(curve: Curve) -> list[float | None]:
-    return [None if e is None else float(e) for e in curve.epoch]
-
-
-def _seconds(curve: Curve) -> list[float | None]:
-    return list(curve.seconds)
-
-
 def _series(
-    pairs: list[tuple[Curve, str]], along: Callable[[Curve], list[float | None]], column: str
+    pairs: list[tuple[Curve, str]], along: Callable[[Curve], Sequence[float | None]], column: str
 ) -> list[tuple[list[float], list[float], str]]:
-    found = []
+    series = []
     for curve, words in pairs:
         both = [
-            (x, y)
+            (float(x), y)
             for x, y in zip(along(curve), curve.columns.get(column, []), strict=False)
             if x is not None and y is not None and math.isfinite(x) and math.isfinite(y)
         ]
         if both:
-            found.append(([x for x, _ in both], [y for _, y in both], words))
-    return found
+            series.append(([x for x, _ in both], [y for _, y in both], words))
+    return series
 
 
 def tuning_charts(tuning: Tuning, runs: dict[str, Run], name_arm: bool) -> list[Chart]:
@@ -107,43 +105,40 @@ def tuning_charts(tuning: Tuning, runs: dict[str, Run], name_arm: bool) -> list[
                 trials,
                 chosen,
                 tuning.mode != "max",
-                [stretch for e in tuning.extensions if e.get("key") == key for stretch in _added(e)],
+                [stretch for e in tuning.extensions if e.key == key for stretch in _added(e)],
                 log,
             )
         )
     return charts
 
 
-def _added(extension: dict[str, Any]) -> Iterable[tuple[float, float]]:
+def _added(extension: Extension) -> Iterable[tuple[float, float]]:
     """What an extension added to the range."""
-    before, after = extension.get("from"), extension.get("to")
-    if not before or not after:
-        return
+    before, after = extension.before, extension.after
     if after[0] < before[0]:
-        yield float(after[0]), float(before[0])
+        yield after[0], before[0]
     if after[1] > before[1]:
-        yield float(before[1]), float(after[1])
+        yield before[1], after[1]
 
 
 def cost_charts(task: Task, runs: dict[str, Run]) -> list[Chart]:
     """Quality against parameters, time and memory, as far as the runs say them."""
     charts = []
-    for key, words in COSTS:
+    for words, of in COSTS.items():
         marks: dict[str, list[Mark]] = {}
         for m in task.models:
             for p in m.points:
                 if (run := runs.get(p.run)) is None:
                     continue
-                x = {**run.parameters, **run.memory, **run.timing}.get(key)
-                if x is None:
+                if (x := of(run)) is None:
                     continue
-                shared = bool(run.timing.get("shared")) and key == "seconds_to_best"
+                shared = bool(run.timing.shared) and words == TIME
                 text = (
                     hover(run, p.value, task.metric)
                     + f"\n{words}: {number(x)}"
                     + (", shared machine" if shared else "")
                 )
                 marks.setdefault(m.model, []).append(Mark(p.value, text, shared, float(x), p.status == "chance"))
-        if any(m.value is not None for found in marks.values() for m in found):
+        if any(m.value is not None for of_model in marks.values() for m in of_model):
             charts.append(curves.cost(place(task), words, metric_label(task), marks))
     return charts

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from src.analysis.summary import Task
+from src.analysis.task import Task
 from src.statistics.intervals import Interval
 from src.statistics.rounding import of_interval
 
@@ -29,12 +29,12 @@ def number(value: Any, digits: int = 4, signed: bool = False) -> str:
     return text.replace("-", "−") if "e" not in text else text
 
 
-def interval(found: Interval | None, signed: bool = True) -> str:
+def interval(ends: Interval | None, signed: bool = True) -> str:
     """Its two ends, with as many decimals as its width supports."""
-    if found is None:
+    if ends is None:
         return NOTHING
-    digits, sign = of_interval(found), "+" if signed else ""
-    return f"{found.low:{sign}.{digits}f} to {found.high:{sign}.{digits}f}".replace("-", "−")
+    digits, sign = of_interval(ends), "+" if signed else ""
+    return f"{ends.low:{sign}.{digits}f} to {ends.high:{sign}.{digits}f}".replace("-", "−")
 
 
 def probability(value: float | None) -> str:

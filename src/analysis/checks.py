@@ -1,0 +1,175 @@
+"""Checks of a comparison: nothing is pooled, dropped or averaged in without one of their flags."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from src.analysis.flags import Flag, FlagKind, Weight
+from src.analysis.models import Model, PointStatus
+from src.analysis.plan import Plan
+from src.analysis.run import Run
+from src.analysis.task import Task
+from src.analysis.tuning import Tuning
+
+OUTER = 0.1  # of a range, by logarithm: a choice in there may have its optimum outside
+
+
+def task_flags(task: Task, runs: Sequence[Run], tolerance: float, planned: int | None) -> list[Flag]:
+    """Every flag of one task's final runs, which are of every status; ``planned`` is a number of pairs."""
+    flags = [flag for model in task.models for flag in _ends(task, model)]
+    flags += _missing(task, planned)
+    flags += _budget(task, runs, tolerance)
+    flags += _alike(task, runs)
+    for model in task.models:
+        settings = {str(sorted(run.values.items())) for run in runs if run.model == model.model and run.values}
+        if len(settings) > 1:
+            words = f"The final runs of {model.model} do not share their tuned settings: {'; '.join(sorted(settings))}."
+            flags.append(_flag(task, "tuning", "serious", words, [model.model]))
+        if model.last_epoch:
+            words = f"{model.last_epoch} of {model.n} runs of {model.model} were best in their last epoch: they might "
+            flags.append(_flag(task, "last_epoch", "note", words + "have gone on improving.", [model.model]))
+    if shared := [run for run in runs if run.timing.shared is True]:
+        words = f"{len(shared)} of {len(runs)} runs were timed on a machine that others used meanwhile."
+        flags.append(_flag(task, "shared", "note", words, runs=shared))
+    if leaks := sorted({int(run.data.notes.get("test/leaked") or 0) for run in runs} - {0}):
+        words = f"{leaks[-1]} of the test sequences also {'stands' if leaks[-1] == 1 else 'stand'} in train."
+        flags.append(_flag(task, "leaked", "note", words))
+    return flags
+
+
+def tuning_flags(tuning: Tuning, finals: Sequence[Run]) -> list[Flag]:
+    """Unequal effort, seeds that trials share with final runs, a choice at the edge of what was tried."""
+
+    def flag(kind: FlagKind, words: str, models: Sequence[str] = ()) -> Flag:
+        return Flag(kind, "serious", words, tuning.data, tuning.arm, list(models))
+
+    flags = []
+    if len(set(tuning.counts.values())) > 1:
+        counts = ", ".join(f"{model} {number}" for model, number in tuning.counts.items())
+        flags.append(flag("tuning", f"The models had unequal numbers of trials: {counts}."))
+    drawn = {
+        model: {str(sorted(t.values.items())) for t in tuning.trials if t.model == model and t.phase == "trial"}
+        for model in tuning.counts
+    }
+    if len(set(tuning.counts.values())) == 1 and len({frozenset(values) for values in drawn.values()}) > 1:
+        flags.append(flag("tuning", "The models were not tuned on the same draws."))
+    if both := sorted({trial.seed for trial in tuning.trials} & {run.seed for run in finals}):
+        flags.append(flag("seeds", f"Trials and final runs share the seeds {', '.join(map(str, both))}."))
+    for model, values in tuning.chosen.items():
+        for key, value in values.items():
+            if (side := _edge(value, tuning.ranges.get(key))) is not None:
+                words = f"{model}'s choice of {key} = {value} lies at the {side} edge of what was tried."
+                flags.append(flag("edge", words, [model]))
+    return flags
+
+
+def plan_flags(plan: Plan | None, finals: Sequence[Run]) -> list[Flag]:
+    """A plan that changed after its registration, or was never registered."""
+    if plan is None:
+        return []
+    flags = []
+    if late := [change for change in plan.changes if change.late]:
+        keys = ", ".join(dict.fromkeys(key for change in late for key in change.keys))
+        flags.append(Flag("plan", "serious", f"The plan changed after the first final run was begun: {keys}."))
+    if plan.registered is None and finals:
+        flags.append(Flag("plan", "serious", "The plan was not registered before the final runs."))
+    return flags
+
+
+# --------------------------------------------------------------------------------------------------------- one kind
+
+
+def _ends(task: Task, model: Model) -> Iterable[Flag]:
+    ends: list[tuple[FlagKind, int, tuple[PointStatus, ...], str]] = [
+        ("diverged", model.diverged, ("diverged",), "diverged; they rank worst and are in no mean"),
+        ("chance", model.chance, ("chance",), "are no better than the best trivial baseline"),
+        ("failed", model.failed, ("failed",), "failed"),
+        ("unfinished", model.unfinished, ("interrupted", "running"), "are not finished"),
+    ]
+    for kind, number, status, words in ends:
+        if number:
+            ids = [point.run for point in model.points if point.status in status]
+            said = f"{number} of {len(model.points)} runs of {model.model} {words}."
+            yield Flag(kind, "serious", said, task.data, task.arm, [model.model], ids)
+
+
+def _missing(task: Task, planned: int | None) -> Iterable[Flag]:
+    for comparison in task.comparisons:
+        lacking = [pair.seed for pair in comparison.pairs if pair.state == "missing"]
+        there = len(comparison.pairs) - len(lacking)
+        wanted = max(planned or 0, len(comparison.pairs))
+        if there < wanted:
+            seeds = f" (seeds {', '.join(map(str, lacking))})" if lacking else ""
+            words = f"{wanted - there} of {wanted} pairs of {comparison.a} and {comparison.b} are missing{seeds}."
+            yield _flag(task, "missing", "serious", words, [comparison.a, comparison.b])
+
+
+def _budget(task: Task, runs: Sequence[Run], tolerance: float) -> Iterable[Flag]:
+    sizes: dict[str, int] = {}
+    for run in runs:
+        if run.budget:
+            sizes.setdefault(run.model, run.budget.actual)
+        elif run.parameters:
+            sizes.setdefault(run.model, run.parameters.effective)
+    kinds = list(dict.fromkeys(run.budget.of for run in runs if run.budget))
+    if len(kinds) > 1:
+        yield _flag(task, "budget", "serious", "The models' budgets are not of the same kind.")
+    if len(sizes) > 1 and max(sizes.values()) > min(sizes.values()) * (1 + tolerance):
+        each = ", ".join(f"{model} {size:,.0f}" for model, size in sizes.items())
+        spread = max(sizes.values()) / min(sizes.values()) - 1
+        kind = kinds[0] if kinds else "effective"
+        words = f"Budgets ({kind}) differ by {spread:.1%}, more than the {tolerance:.0%} allowed: {each}."
+        yield _flag(task, "budget", "serious", words, list(sizes))
+
+
+def _alike(task: Task, runs: Sequence[Run]) -> Iterable[Flag]:
+    aspects: list[tuple[FlagKind, Weight, str, Callable[[Run], Any]]] = [
+        ("results_version", "serious", "The runs come from unlike code (results version)", lambda r: r.results_version),
+        ("precision", "serious", "The runs differ in precision", lambda r: r.backend and r.backend.precision),
+        ("code", "note", "The runs come from several commits", lambda r: r.git.commit),
+        (
+            *("backend", "note", "The runs differ in their kernels, so their times do not compare models alone"),
+            lambda r: r.backend and r.backend.name,
+        ),
+    ]
+    if not _same_data(runs):
+        aspects.insert(0, ("checksum", "serious", "The runs did not read the same data", lambda r: r.data.checksum))
+    for kind, weight, words, of in aspects:
+        counts = Counter((run.model, of(run)) for run in runs if of(run) is not None)
+        if len({value for _, value in counts}) > 1:
+            each = ", ".join(
+                f"{model} {str(value)[:12]} ({n})" for (model, value), n in sorted(counts.items(), key=str)
+            )
+            yield _flag(task, kind, weight, f"{words}: {each}.")
+    if dirty := [run for run in runs if run.git.clean is False]:
+        words = f"{len(dirty)} of {len(runs)} runs come from a tree with changes that were not committed."
+        yield _flag(task, "dirty", "note", words, runs=dirty)
+
+
+def _same_data(runs: Sequence[Run]) -> bool:
+    """Whether all runs read the same data, or each seed data of its own, as where they are drawn from the seed."""
+    by_seed: dict[int, set[str]] = {}
+    for run in runs:
+        if run.data.checksum is not None:
+            by_seed.setdefault(run.seed, set()).add(run.data.checksum)
+    number = len(set().union(*by_seed.values()))
+    return all(len(checksums) == 1 for checksums in by_seed.values()) and number in (0, 1, len(by_seed))
+
+
+def _edge(value: Any, limits: Sequence[float] | None) -> str | None:
+    if limits is None or not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    low, high = limits
+    if not 0 < low < high or value <= 0:
+        return None
+    place = math.log(value / low) / math.log(high / low)
+    return "low" if place < OUTER else "high" if place > 1 - OUTER else None
+
+
+def _flag(
+    task: Task, kind: FlagKind, weight: Weight, words: str, models: Sequence[str] = (), runs: Sequence[Run] = ()
+) -> Flag:
+    return Flag(kind, weight, words, task.data, task.arm, list(models), [run.id for run in runs])

@@ -1,0 +1,90 @@
+"""The runs of two models on one task, paired by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from src.analysis.models import Point
+from src.tasks.metrics import Direction
+
+PairState = Literal["complete", "a diverged", "b diverged", "both diverged", "missing"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two runs that share data, arm and seed."""
+
+    seed: int  # of both
+    a: float | None  # a, b: their values; None where a run has none
+    b: float | None
+    difference: float | None  # by how much A is better; None unless both have a value
+    run_a: str | None  # run_a, run_b: ids; None where there is no run
+    run_b: str | None
+    state: PairState  # ``missing``: a run failed, is unfinished or was never started, or two runs claim the place
+
+
+def make_pairs(a: Sequence[Point], b: Sequence[Point], mode: Direction) -> list[Pair]:
+    """Pairs by seed, one for every seed that either model has a run of, in order."""
+    of_a, of_b = {p.seed: p for p in a}, {p.seed: p for p in b}
+    return [_pair(seed, of_a.get(seed), of_b.get(seed), mode) for seed in sorted(of_a.keys() | of_b.keys())]
+
+
+def _pair(seed: int, a: Point | None, b: Point | None, mode: Direction) -> Pair:
+    values = [p.value if p is not None else None for p in (a, b)]
+    diverged = [p is not None and p.status == "diverged" for p in (a, b)]
+    difference = None
+    state: PairState = "missing"
+    if values[0] is not None and values[1] is not None:
+        state = "complete"
+        difference = values[1] - values[0] if mode == "min" else values[0] - values[1]
+    elif all(diverged):
+        state = "both diverged"
+    elif diverged[0] and values[1] is not None:
+        state = "a diverged"
+    elif diverged[1] and values[0] is not None:
+        state = "b diverged"
+    return Pair(
+        seed=seed,
+        a=values[0],
+        b=values[1],
+        difference=difference,
+        run_a=a.run if a is not None else None,
+        run_b=b.run if b is not None else None,
+        state=state,
+    )
+
+
+def differences_of(pairs: Sequence[Pair]) -> np.ndarray:
+    """The differences of the complete pairs, in the order of the seeds."""
+    return np.array([pair.difference for pair in pairs if pair.difference is not None], dtype=float)
+
+
+def values_of(pairs: Sequence[Pair]) -> np.ndarray:
+    """The values of A and B in the complete pairs, (2, pairs)."""
+    return np.array([(pair.a, pair.b) for pair in pairs if pair.state == "complete"], dtype=float).reshape(-1, 2).T
+
+
+def lost_of(pairs: Sequence[Pair]) -> tuple[int, int]:
+    """How many runs of A and of B diverged, in pairs where the other run came to an end."""
+    return (
+        sum(pair.state in ("a diverged", "both diverged") for pair in pairs),
+        sum(pair.state in ("b diverged", "both diverged") for pair in pairs),
+    )
+
+
+def ranked_of(pairs: Sequence[Pair]) -> np.ndarray:
+    """The differences as ranks see them: a diverged run is worse than any other, two diverged runs are level."""
+    complete = differences_of(pairs)
+    worst = 1.0 + 2 * float(np.abs(complete).max(initial=0.0))
+    at_end: dict[PairState, float] = {"a diverged": -worst, "b diverged": worst, "both diverged": 0.0}
+    ranked = [at_end.get(pair.state, pair.difference) for pair in pairs if pair.state != "missing"]
+    return np.array(ranked, dtype=float)
+
+
+def largest_of(pairs: Sequence[Pair]) -> float:
+    """The size of the largest value in the pairs."""
+    return max((abs(value) for pair in pairs for value in (pair.a, pair.b) if value is not None), default=0.0)

@@ -1,0 +1,54 @@
+"""The plan of a study as a summary shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from src.runs.study_record import LeftOut, PlanRecord, StudyRecord
+
+
+@dataclass(frozen=True)
+class PlanChange:
+    """A change of the plan."""
+
+    time: float  # Unix time
+    before: str  # before, now: hashes of the plan
+    now: str
+    keys: list[str]  # dotted, that changed
+    late: bool  # whether it came after the registration
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was fixed beforehand, and what changed since."""
+
+    question: str | None = None  # in the study's words
+    file: str | None = None  # file, file_hash: that holds the plan, and its SHA-256
+    file_hash: str | None = None
+    plan: PlanRecord | None = None  # plan, plan_hash: as it stands on record, and its hash
+    plan_hash: str | None = None
+    registered: float | None = None  # Unix time before the first final run; None: never
+    changes: list[PlanChange] = field(default_factory=list)  # of the plan
+    left_out: list[LeftOut] = field(default_factory=list)  # models that some task does without
+    pairs: dict[str, int] = field(default_factory=dict)  # planned pairs by data set
+
+
+def plan_of(study: StudyRecord | None) -> Plan | None:
+    """The plan as the report shows it; None outside a study."""
+    if study is None:
+        return None
+    registered = study.registered
+    return Plan(
+        question=study.plan.question,
+        file=study.file,
+        file_hash=study.file_hash,
+        plan=study.plan,
+        plan_hash=study.plan_hash,
+        registered=registered,
+        changes=[
+            PlanChange(c.time, c.before, c.after, c.keys, late=registered is not None and c.time > registered)
+            for c in study.changes
+        ],
+        left_out=study.left_out,
+        pairs={name: study.plan.pairs_of(name) for name in study.plan.data},
+    )

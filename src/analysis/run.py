@@ -1,0 +1,171 @@
+"""A run as an analysis sees it: its record, with the few facts that only a comparison asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from src.config.errors import UserError
+from src.runs.result import Phase, RunResult, Timing
+from src.runs.typed_json import from_plain
+from src.tasks.metrics import Direction
+
+# OmegaConf reads a config thirty times slower, and a run's config holds nothing to interpolate.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+PLACES = ("paths.", "data.data_dir", "data.cache_dir", "data.path", "hydra.", "logger")  # overrides of one machine
+# What a line of a pack or summary.json calls as a run does: what identifies it, its parts, what analysis adds.
+FACTS = (
+    *("id", "model", "seed", "arm", "phase", "status", "error", "directory", "study", "name", "url", "identity"),
+    *("metrics", "baselines", "values", "mode", "hidden_size"),
+    *("hardware", "versions", "results_version", "started", "ended"),
+)
+PARTS = ("best", "parameters", "budget", "timing", "memory", "backend", "git")
+ADDED = ("model", "arm", "directory", "values", "mode", "hidden_size")
+
+
+@dataclass
+class Run(RunResult):
+    """The record of a run, as its directory, a pack or a table has it.
+
+    >>> Run(id="3435e0996364", seed=0, model="gru", data_name="jsb_chorales", status="finished").arm
+    'main'
+    """
+
+    model: str = ""  # name in ``conf/model``
+    # name in ``conf/data``; outside a study with ``data.name`` where that differs (``ucr:JapaneseVowels``)
+    data_name: str = ""
+    # ``main`` unless the study has several; ``STUDY/ARM`` where runs of several studies are compared
+    arm: str = "main"
+    directory: str | None = None  # where it lies, relative to the current folder where it can be
+    values: dict[str, Any] = field(default_factory=dict)  # tuned settings by dotted key, ``optimizer.lr``
+    mode: Direction | None = None  # which way is better on the metric that it monitored
+    hidden_size: int | list[int] | None = None  # width of the recurrent layers; a list where they differ
+    command_line: str | None = None  # that made it, without what names places of one machine
+
+    @property
+    def phase(self) -> Phase | None:
+        """Of its study; None outside a study."""
+        return self.study_job.phase if self.study_job else None
+
+    @property
+    def study(self) -> str | None:
+        """The study that it belongs to."""
+        return self.study_job.study if self.study_job else None
+
+    @property
+    def url(self) -> str | None:
+        """Its page in wandb."""
+        return self.wandb.url if self.wandb else None
+
+    @property
+    def timed(self) -> Timing | None:
+        """How long its training took; None where nothing says so (a table, a run that broke off)."""
+        return self.timing if self.timing != Timing() else None
+
+    @property
+    def place(self) -> str:
+        """Where to look for it, in words."""
+        return self.directory or self.id
+
+
+def read_run(record: RunResult, directory: Path, place: str, keys: Sequence[str]) -> Run:
+    """What an analysis needs of a run.
+
+    Args:
+        record: its ``result.json``.
+        directory: where ``config.yaml`` lies beside it.
+        place: the directory in words.
+        keys: dotted keys of the settings that were tuned.
+
+    Raises:
+        UserError: when the record does not say which model and data it is of.
+    """
+    config = read_config(directory)
+    model, data = record.model, record.data_name
+    inner = select(config, "data.name")
+    if data and inner and inner != data and record.study_job is None:
+        data = f"{data}:{inner}"
+    if not model or not data:
+        raise UserError(f"The run in {place} does not say which model, data and seed it is.")
+    return Run(
+        **vars(record),
+        model=model,
+        data_name=data,
+        arm=record.study_job.arm if record.study_job else "main",
+        directory=place,
+        values={key: value for key in keys if (value := select(config, key)) is not None},
+        mode=select(config, "task.mode"),
+        hidden_size=select(config, "model.hidden_size"),
+        command_line=command_line(record.command),
+    )
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """A run's ``config.yaml`` as plain dicts; empty where it is missing or damaged."""
+    try:
+        config = yaml.load((directory / "config.yaml").read_text(), Loader=LOADER)
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
+def select(config: Mapping[str, Any], key: str) -> Any:
+    """The value under a dotted key; None where there is none.
+
+    >>> select({"optimizer": {"lr": 0.1}}, "optimizer.lr")
+    0.1
+    """
+    node: Any = config
+    for name in key.split("."):
+        if not isinstance(node, Mapping) or name not in node:
+            return None
+        node = node[name]
+    return node
+
+
+def command_line(words: Sequence[str]) -> str | None:
+    """The command that made a run, without what names places of one machine.
+
+    >>> command_line(["/home/me/src/train.py", "model=gru", "paths.runs_dir=/big"])
+    'python -m src.train model=gru'
+    """
+    if not words:
+        return None
+    module = f"src.{Path(words[0]).stem}" if words[0].endswith(".py") else "src.train"
+    kept = [word for word in words[1:] if not word.lstrip("+~").startswith(PLACES)]
+    return " ".join(["python -m", module, *(f"'{w}'" if set(w) & set(" ,[]{}") else w for w in kept)])
+
+
+def flat(run: Run) -> dict[str, Any]:
+    """A run as ``summary.json`` and the lines of a pack have it; :func:`from_flat` reads it back."""
+    parts = {name: asdict(part) if (part := getattr(run, name)) else {} for name in PARTS}
+    if run.timed is None:
+        parts["timing"] = {}
+    facts = {key: value for key, value in asdict(run.data).items() if value not in (None, {}) and key != "notes"}
+    line = {name: getattr(run, name) for name in FACTS} | {"data": run.data_name, "command": run.command_line}
+    return line | parts | {"facts": facts | run.data.notes}
+
+
+def from_flat(line: Mapping[str, Any], path: Path) -> Run:
+    """The run that :func:`flat` made a line of; keys at their defaults may be missing.
+
+    Raises:
+        UserError: when a value is not what it should be.
+        KeyError: when the line does not say which run it is.
+    """
+    facts = dict(line.get("facts", {}))
+    known = {key: facts.pop(key) for key in ("checksum", "sequences", "name", "split_seed") if key in facts}
+    record = {"status": "finished", **line, "data": known | {"notes": facts}, "command": []}
+    if "best" in record:  # packs have left a value out that was not finite
+        record["best"] = {"value": "nan"} | record["best"]
+    if line.get("url"):
+        record["wandb"] = {"id": line["id"], "url": line["url"]}
+    if line.get("study"):
+        record["study_job"] = {key: line[key] for key in ("study", "phase", "model", "data", "arm") if key in line}
+    added = {name: line[name] for name in ADDED if name in line}
+    record = vars(from_plain(RunResult, record, path))
+    return Run(**record, **added, data_name=line["data"], command_line=line.get("command"))
