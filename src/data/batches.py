@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.utils.data import Sampler
+
+SeedOfEpoch = Callable[[int], int]  # from an epoch's number to the seed of its batch order
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Batch:
 
 
 class Chunk(NamedTuple):
-    """Which part of which sequences makes a batch, where sequences are read in pieces (see ``src/data/streams.py``).
+    """Which steps of which sequences make a batch, where sequences are read in pieces (see ``src/data/tbptt.py``).
 
     Args:
         rows: (batch,) the stream of each row, the same in all chunks that go on from one another.
@@ -115,13 +117,13 @@ class FlatSplit:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def __getitem__(self, part: Tensor | Chunk) -> Batch:
+    def __getitem__(self, chosen: Tensor | Chunk) -> Batch:
         """The batch of some rows, whole, or of a chunk of them."""
-        if isinstance(part, Chunk):
-            rows, sequences, offsets, lengths, starts = part
+        if isinstance(chosen, Chunk):
+            rows, sequences, offsets, lengths, starts = chosen
             begins = self.begins[sequences] + offsets
         else:
-            rows = sequences = torch.as_tensor(part)
+            rows = sequences = torch.as_tensor(chosen)
             begins, lengths, starts = self.begins[rows], self.lengths[rows], None
         steps = torch.arange(int(lengths.max()))
         inside = steps[None, :] < lengths[:, None]
@@ -194,10 +196,10 @@ class BatchOrder(Sampler[Tensor]):
         order = self.rows[torch.randperm(len(self.rows), generator=generator)]
         if self.pool <= 1:
             return list(order.split(self.batch_size))
-        found: list[Tensor] = []
+        batches: list[Tensor] = []
         for pool in order.split(self.pool * self.batch_size):
-            found += pool[torch.argsort(self.lengths[pool], stable=True)].split(self.batch_size)
-        return [found[i] for i in torch.randperm(len(found), generator=generator).tolist()]
+            batches += pool[torch.argsort(self.lengths[pool], stable=True)].split(self.batch_size)
+        return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
 
     def __iter__(self) -> Iterator[Tensor]:
         rank, world = place(self.seed_of_epoch)
@@ -208,17 +210,10 @@ class BatchOrder(Sampler[Tensor]):
         return len(self.batches()) // place(self.seed_of_epoch)[1]
 
 
-def padding(sizes: Sequence[Tensor]) -> float:
+def padding(batches: Sequence[Tensor]) -> float:
     """The share of all steps that is padding, from 0 to 1, in batches of rows with these lengths."""
-    steps = sum(len(lengths) * int(lengths.max()) for lengths in sizes)
-    return 1 - sum(int(lengths.sum()) for lengths in sizes) / steps if steps else 0.0
-
-
-class SeedOfEpoch(Protocol):
-    """From an epoch's number to the seed of its batch order."""
-
-    def __call__(self, epoch: int) -> int:  # noqa: D102
-        ...
+    steps = sum(len(lengths) * int(lengths.max()) for lengths in batches)
+    return 1 - sum(int(lengths.sum()) for lengths in batches) / steps if steps else 0.0
 
 
 def place(seed_of_epoch: SeedOfEpoch | None) -> tuple[int, int]:

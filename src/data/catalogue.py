@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from rich.table import Table
 
 from src.config.instantiate import find_class
@@ -14,21 +14,22 @@ from src.data.download import Source
 
 def named_sets() -> dict[str, Source]:
     """Where each named set comes from, by its config's name, gathered from the classes that ``conf/data`` names."""
-    found: dict[str, Source] = {}
-    for file in sorted((CONF / "data").glob("*.yaml")):
-        target = OmegaConf.select(OmegaConf.load(file), "data._target_")
-        if target is not None:
-            found |= find_class(target).sources
-    return dict(sorted(found.items()))
+    sources: dict[str, Source] = {}
+    for node in _configs().values():
+        sources |= find_class(node["_target_"]).sources
+    return dict(sorted(sources.items()))
 
 
 def own_sets() -> list[str]:
     """The configs of data sets that read a file of the user's: those that want a ``data.path``."""
-    nodes = {
-        file.stem: OmegaConf.select(OmegaConf.load(file), "data") for file in sorted((CONF / "data").glob("*.yaml"))
-    }
     # A value that must still be given (???) counts as absent to `in node`.
-    return [name for name, node in nodes.items() if node is not None and "path" in list(node)]
+    return [name for name, node in _configs().items() if "path" in list(node)]
+
+
+def _configs() -> dict[str, DictConfig]:
+    """What ``conf/data`` says of each data set, by name."""
+    nodes = {file.stem: OmegaConf.select(OmegaConf.load(file), "data") for file in (CONF / "data").glob("*.yaml")}
+    return {name: node for name, node in sorted(nodes.items()) if node is not None and "_target_" in node}
 
 
 def presence(source: Source, data_dir: Path) -> str:

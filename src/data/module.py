@@ -20,8 +20,6 @@ from src.data.plain import from_plain, to_plain
 from src.data.tbptt import ChunkOrder
 from src.rng import derive
 
-EVALUATION_SPLITS = ("val", "test")
-
 
 @dataclass(frozen=True)
 class NewData:
@@ -49,7 +47,7 @@ class SequenceData(pl.LightningDataModule):
             def read(self) -> Description:
                 values = torch.rand(40, 1, generator=torch.Generator().manual_seed(derive(self.seed, "split")))
                 lengths, targets = torch.full((4,), 10), torch.tensor([0, 1, 0, 1])
-                for name in ("train", "val", "test"):
+                for name in SPLITS:
                     self.splits[name] = FlatSplit(values, lengths, targets)
                 return Description(Features(1), Classes(("a", "b")), False, False, causal=False)
 
@@ -66,7 +64,7 @@ class SequenceData(pl.LightningDataModule):
         train_steps: train on this many of the first steps of each stream only, where ``chunk`` is set: a text is a
             single sequence, of which the above leaves no less; None: on all.
         chunk: steps of a batch, where long sequences are read in pieces and the state is carried from one to the next
-            (truncated BPTT, see ``src/data/streams.py``); None: every sequence whole.
+            (truncated BPTT, see ``src/data/tbptt.py``); None: every sequence whole.
 
     Attributes:
         fitted: the names of the attributes that :meth:`new_data` needs and :meth:`read` sets; checkpoints keep them.
@@ -121,9 +119,9 @@ class SequenceData(pl.LightningDataModule):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take what a checkpoint kept, so that new data can be read without the training data."""
         if self._description is None:
-            found = {name: from_plain(value) for name, value in state_dict.items()}
-            self._description = found.pop("description")
-            for name, value in found.items():
+            kept = {name: from_plain(value) for name, value in state_dict.items()}
+            self._description = kept.pop("description")
+            for name, value in kept.items():
                 setattr(self, name, value)
 
     def new_data(self, path: str) -> NewData:
@@ -174,9 +172,9 @@ class SequenceData(pl.LightningDataModule):
 
     def _note_padding(self) -> None:
         for name, split in self.splits.items():
-            parts = self._order_of(name, shuffle=name == "train")
-            sizes = [part.lengths if isinstance(part, Chunk) else split.lengths[part] for part in parts]
-            self.notes[f"{name}/padding"] = round(padding(sizes), 4)
+            order = self._order_of(name, shuffle=name == "train")
+            lengths = [rows.lengths if isinstance(rows, Chunk) else split.lengths[rows] for rows in order]
+            self.notes[f"{name}/padding"] = round(padding(lengths), 4)
 
     def order(self, split: Split, size: int, seed_of_epoch: partial[int] | None) -> Sampler[Any]:
         """The sampler of a split: whole sequences, or chunks of them where ``chunk`` is set.
@@ -216,32 +214,10 @@ def some(sequences: int, few: int | None, seed: int) -> torch.Tensor | None:
     return torch.randperm(sequences, generator=torch.Generator().manual_seed(derive(seed, "split", few)))[:few]
 
 
-def checksum(*parts: bytes | str) -> str:
-    """SHA-256 in hexadecimal over the parts, each with its length before it."""
+def checksum(*pieces: bytes | str) -> str:
+    """SHA-256 in hexadecimal over the pieces, each with its length before it."""
     digest = hashlib.sha256()
-    for part in parts:
-        data = part.encode() if isinstance(part, str) else part
+    for piece in pieces:
+        data = piece.encode() if isinstance(piece, str) else piece
         digest.update(len(data).to_bytes(8, "big") + data)
     return digest.hexdigest()
-
-
-def stratified(labels: torch.Tensor, fraction: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cut a share of the rows off for validation, class by class.
-
-    Args:
-        labels: (n,) whole numbers.
-        fraction: share of each class, rounded to the nearest row, that goes to validation.
-        seed: the run's seed; the stream ``split`` is used.
-
-    Returns:
-        Rows to train on and rows to validate on, both sorted.
-    """
-    generator = torch.Generator().manual_seed(derive(seed, "split"))
-    keep, cut = [], []
-    for label in labels.unique().tolist():
-        rows = (labels == label).nonzero().flatten()
-        rows = rows[torch.randperm(len(rows), generator=generator)]
-        number = min(round(fraction * len(rows)), len(rows) - 1)
-        cut.append(rows[:number])
-        keep.append(rows[number:])
-    return torch.cat(keep).sort().values, torch.cat(cut).sort().values

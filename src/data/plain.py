@@ -22,6 +22,7 @@ def kept(cls: _Class) -> _Class:
 def to_plain(value: Any) -> Any:
     """Dataclasses as dicts that name their class, arrays as tensors, lists and tuples entry by entry.
 
+    >>> from src.data.describe import Features
     >>> to_plain(Features(12))
     {'=': 'Features', 'size': 12}
     """
@@ -37,8 +38,8 @@ def to_plain(value: Any) -> Any:
 def from_plain(value: Any) -> Any:
     """The inverse of :func:`to_plain`."""
     if isinstance(value, dict):
-        found = {key: from_plain(entry) for key, entry in value.items() if key != KIND}
-        return found["values"].numpy() if value[KIND] == "array" else _CLASSES[value[KIND]](**found)
+        entries = {key: from_plain(entry) for key, entry in value.items() if key != KIND}
+        return entries["values"].numpy() if value[KIND] == "array" else _CLASSES[value[KIND]](**entries)
     if isinstance(value, list | tuple):
         return type(value)(from_plain(entry) for entry in value)
     return value

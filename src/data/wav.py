@@ -47,8 +47,8 @@ def read_wav(path: Path) -> tuple[int, np.ndarray]:
     elif samples.dtype.kind == "f":
         samples = (samples * float(FULL_SCALE)).astype(np.float32)
         if not np.isfinite(samples).all():
-            raise UserError(f"{path} has samples that are not finite numbers, the first being number "
-                          f"{int(np.argmin(np.isfinite(samples.reshape(len(samples), -1)).all(1)))}.")  # fmt: skip
+            first = int(np.isfinite(samples.reshape(len(samples), -1)).all(1).argmin())
+            raise UserError(f"{path} has samples that are not finite numbers, the first being number {first}.")
     elif samples.dtype != np.int16:
         raise UserError(f"{path} has samples of type {samples.dtype}: it must be PCM of 8 to 32 bits or 32-bit float.")
     return int(rate), samples if samples.ndim == 1 else samples.mean(1, dtype=np.float32)
@@ -68,13 +68,13 @@ def read_wav_folder(path: Path, rate: int | None = None) -> tuple[int, dict[str,
         UserError: when a file has another rate, or cannot be read.
     """
     files = [path] if path.is_file() else find_files(path, ".wav")
-    wanted, found = f"but the run was trained on {rate}" if rate else "", {}
+    wanted, recordings = f"but the run was trained on {rate}" if rate else "", {}
     for file in files:
         its_rate, samples = read_wav(file)
         if rate is None:
             rate, wanted = its_rate, f"but {file} has {its_rate}"
         if its_rate != rate:
             raise UserError(f"{file} has {its_rate} samples per second, {wanted}: all must have the same.")
-        found[file.name if file == path else str(file.relative_to(path))] = samples
+        recordings[file.name if file == path else str(file.relative_to(path))] = samples
     assert rate is not None
-    return rate, found
+    return rate, recordings

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from src.config.errors import UserError
-from src.data.own.csv_table import MISSING, Table
+from src.data.own.cells import MISSING, Table
 
 WORDS = (
     *("date", "time", "datetime", "timestamp", "date_time", "ds", "step", "time_step", "year"),
@@ -49,17 +49,8 @@ def read_times(table: Table, names: Sequence[str], day_first: bool | None = None
     cells, name = together(table, names), " and ".join(names)
     if tuple(name.lower() for name in names) == CALENDAR[: len(names)] and len(names) > 2:
         return _from_calendar(table, names)
-    if len(names) == 1:
-        numbers, _ = table.parsed(name)
-        if np.isfinite(numbers).all():
-            if (unit := _since_1970(name, numbers)) is not None:
-                table.note(f"{name} was read as a count since 1970, in {unit}.")
-                return pd.Series(pd.to_datetime(numbers.astype(np.int64), unit=unit))
-            days = pd.to_datetime(cells, format="%Y%m%d", errors="coerce")
-            if not cells.str.fullmatch(r"(19|20)\d{6}").all() or days.isna().any():
-                return pd.Series(numbers)
-            table.note(f"{name} was read as days, year, month and day in eight digits.")
-            return days
+    if len(names) == 1 and (counted := _from_numbers(table, name, cells)) is not None:
+        return counted
     read = {first: _dates(cells, first) for first in ([False, True] if day_first is None else [day_first])}
     whole = {first: times for first, times in read.items() if not times.isna().any()}
     if not whole:
@@ -76,10 +67,20 @@ def read_times(table: Table, names: Sequence[str], day_first: bool | None = None
     return whole[chosen]
 
 
-def _since_1970(name: str, numbers: np.ndarray) -> str | None:
-    whole = name.lower() in SINCE_1970 and bool((numbers % 1 == 0).all())
-    low, high = numbers.min(), numbers.max()
-    return next((u for u, k in UNITS.items() if whole and FIRST * k <= low and high <= LAST * k), None)
+def _from_numbers(table: Table, name: str, cells: pd.Series) -> pd.Series | None:
+    numbers, _ = table.parsed(name)
+    if not np.isfinite(numbers).all():
+        return None
+    if name.lower() in SINCE_1970 and bool((numbers % 1 == 0).all()):
+        for unit, per_second in UNITS.items():
+            if FIRST * per_second <= numbers.min() and numbers.max() <= LAST * per_second:
+                table.note(f"{name} was read as a count since 1970, in {unit}.")
+                return pd.Series(pd.to_datetime(numbers.astype(np.int64), unit=unit))
+    days = pd.to_datetime(cells, format="%Y%m%d", errors="coerce")
+    if not cells.str.fullmatch(r"(19|20)\d{6}").all() or days.isna().any():
+        return pd.Series(numbers)
+    table.note(f"{name} was read as days, year, month and day in eight digits.")
+    return days
 
 
 def _from_calendar(table: Table, names: Sequence[str]) -> pd.Series:
@@ -140,13 +141,12 @@ def refuse_twice(table: Table, times: pd.Series, groups: np.ndarray, names: Sequ
         more = "; where the file holds several series, data.group_column names the column that tells them apart"
         raise UserError(
             f"{table.where(row + 1)}, column {' and '.join(names)}: {together(table, names).iloc[row + 1]} stands "
-            "there a "
-            f"second time (first in {table.where(row)}){'' if grouped else more}."
+            f"there a second time (first in {table.where(row)}){'' if grouped else more}."
         )
 
 
 def spacing(times: pd.Series, groups: np.ndarray) -> tuple[pd.Timedelta | float | None, int]:
-    """(the most common distance of neighbouring rows of a series, how many machine_load are another distance apart)."""
+    """(the most common distance of neighbouring rows of a series, how many neighbours are another distance apart)."""
     steps = times.diff()[1:][groups[1:] == groups[:-1]]
     if not len(steps):
         return None, 0
@@ -159,11 +159,11 @@ def spacing(times: pd.Series, groups: np.ndarray) -> tuple[pd.Timedelta | float 
 
 def season_of(usual: pd.Timedelta | float | None) -> int | None:
     """Rows in a day of hours, a week of days, ...; None where rows are at another distance."""
-    if isinstance(usual, pd.Timedelta):
-        if pd.Timedelta("28D") <= usual <= pd.Timedelta("31D"):
-            return 12
-        return next((rows for step, rows in SEASONS.items() if usual == pd.Timedelta(step)), None)
-    return None
+    if not isinstance(usual, pd.Timedelta):
+        return None
+    if pd.Timedelta("28D") <= usual <= pd.Timedelta("31D"):
+        return 12
+    return next((rows for step, rows in SEASONS.items() if usual == pd.Timedelta(step)), None)
 
 
 def following(times: pd.Series, number: int) -> list[str]:
@@ -189,9 +189,9 @@ def time_columns(table: Table, group: str | None) -> list[str]:
         return [called["date"], called["time"]]
     if all(word in called and table.is_numeric(called[word]) for word in CALENDAR[:3]) and group not in CALENDAR:
         number = next((k for k, word in enumerate(CALENDAR) if word not in called), len(CALENDAR))
-        parts = [called[word] for word in CALENDAR[:number]]
-        if not table.frame.duplicated([*parts, *([] if group is None else [group])]).any():
-            return parts
+        columns = [called[word] for word in CALENDAR[:number]]
+        if not table.frame.duplicated([*columns, *([] if group is None else [group])]).any():
+            return columns
     for word in (*WORDS, *COUNTERS):
         if word in called and called[word] != group:
             name = called[word]

@@ -11,7 +11,7 @@ import torch
 from src.config.errors import UserError
 from src.data.describe import Classes, Features, Horizon, Values
 from src.data.own.csv import CSV
-from src.data.series import ETT
+from src.data.sets.ett import ETT
 from tests.data.real import DATA, needs
 
 HOURS = 200
@@ -109,9 +109,9 @@ def test_series_are_cut_by_a_column(tmp_path):
     built = data(tmp_path, frame, splits="part")
     assert built.description.input == Features(2)
     assert [len(built.splits[p]) for p in ("train", "val", "test")] == [105, 37, 37]
-    with pytest.raises(UserError, match="line 42, column part: 'tset' is no part"):
+    with pytest.raises(UserError, match="line 42, column part: 'tset' is no split"):
         data(tmp_path, frame.assign(part=["train"] * 40 + ["tset"] * 160), splits="part").setup()
-    with pytest.raises(UserError, match=r"line 122: a row for train comes after a later part"):
+    with pytest.raises(UserError, match=r"line 122: a row for train comes after a later split"):
         data(tmp_path, frame.assign(part=["val"] * 120 + ["train"] * 40 + ["test"] * 40), splits="part").setup()
 
 
@@ -288,7 +288,7 @@ def test_without_groups_each_row_is_a_sequence(tmp_path):
         (lambda f: f, {"target": ["kind", "weight"], "task": "classification"}, "a class is one column"),
         (lambda f: f, {"target": "kind", "task": "regression"}, "line 2, column kind: 'cat' is not a finite number"),
         (lambda f: f.assign(part=["test"] + ["train"] * (len(f) - 1)), {"splits": "part"},
-         "the group t0 has two different parts"),
+         "the group t0 has two different splits"),
         (lambda f: f.assign(part=np.where(f.kind == "owl", "test", np.where(f["take"].isin(["t0"]), "val", "train"))),
          {"splits": "part"}, "class owl is missing from train: it stands 10 times"),
         (lambda f: f.assign(part=np.where(f["take"] == "t0", "test", "train")), {"splits": "part"},
@@ -401,3 +401,8 @@ def test_new_series_that_are_too_short_are_left_out_and_named(tmp_path):
     assert new.following(0, 2) == ["20", "21"]
     with pytest.raises(UserError, match="short has 3 rows, but a forecast reads"):
         trained.new_data(write("c.csv", {"short": 3}))
+
+
+def test_two_times_that_are_none_are_refused_where_rows_have_time_stamps(tmp_path):
+    with pytest.raises(UserError, match=r"data\.splits=\[0\.5, 0\.5\] must be two times, the earlier first"):
+        data(tmp_path, hourly(), splits=[0.5, 0.5]).setup()

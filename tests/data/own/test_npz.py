@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from src.config.errors import UserError
+from src.data.baselines import piano_rolls
 from src.data.describe import Bits, Classes, Features, Horizon, Tokens, Values
 from src.data.own.npz import NPZ
-from src.data.sets.music import baselines
 
 N, TIME, WIDTH = 40, 7, 3
 
@@ -278,7 +278,7 @@ def test_a_piano_roll_is_music(tmp_path):
     assert rolls.description.output == Bits(12)
     assert rolls.description.causal
     pieces = [roll[:length] for roll, length in zip(x, lengths, strict=True)]
-    assert rolls.baselines == baselines(pieces[:10], pieces[15:])
+    assert rolls.baselines == piano_rolls(pieces[:10], pieces[15:])
     batch = next(iter(rolls.test_dataloader()))
     row = int(batch.rows[0])
     length = int(batch.lengths[0])

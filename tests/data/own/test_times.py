@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from src.config.errors import UserError
-from src.data.own.csv_table import Table, read_table
+from src.data.own.cells import Table
+from src.data.own.csv_table import read_table
 from src.data.own.times import following, read_times, refuse_twice, season_of, spacing, time_columns
 
 
