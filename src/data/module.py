@@ -58,11 +58,9 @@ class SequenceData(pl.LightningDataModule):
         seed: the run's seed; the streams ``split`` and ``order`` come from it.
         pool: batches in a pool that is sorted by length before it is cut (see ``BatchOrder``).
         num_workers: processes that load ahead; 0 is fastest for data in memory.
-        train_sequences: train on this many of the training sequences only, drawn from the stream ``split`` (for
-            learning curves, or to see whether a network can learn a few by heart), or of the streams that they are
-            cut into where ``chunk`` is set; None: on all.
-        train_steps: train on this many of the first steps of each stream only, where ``chunk`` is set: a text is a
-            single sequence, of which the above leaves no less; None: on all.
+        train_sequences: train on so many of the training sequences (or, where ``chunk`` is set, of the streams that
+            they are cut into) only, drawn from the stream ``split``; None: on all.
+        train_steps: where ``chunk`` is set, train on so many of the first steps of each stream only; None: on all.
         chunk: steps of a batch, where long sequences are read in pieces and the state is carried from one to the next
             (truncated BPTT, see ``src/data/tbptt.py``); None: every sequence whole.
 
@@ -125,10 +123,7 @@ class SequenceData(pl.LightningDataModule):
                 setattr(self, name, value)
 
     def new_data(self, path: str) -> NewData:
-        """Read a new file for ``python -m src.predict``, with scaling, vocabulary and class names as they are.
-
-        Args:
-            path: a file (or folder) of the kind that the training data came from; nothing is fitted on it.
+        """Read a file (or folder) like the training data for ``python -m src.predict``; nothing is fitted on it.
 
         Raises:
             UserError: when the data set has no files of that kind, or the file does not fit.
@@ -144,7 +139,10 @@ class SequenceData(pl.LightningDataModule):
         if self._description is None:
             self._description = self.read()
             if self._description.varying_length:
-                self._note_padding()
+                for name, split in self.splits.items():
+                    order = self.order(name, shuffle=name == "train")
+                    lengths = [rows.lengths if isinstance(rows, Chunk) else split.lengths[rows] for rows in order]
+                    self.notes[f"{name}/padding"] = round(padding(lengths), 4)
         return self._description
 
     def setup(self, stage: str | None = None) -> None:
@@ -154,10 +152,9 @@ class SequenceData(pl.LightningDataModule):
     def loader(self, name: str, *, shuffle: bool = False) -> DataLoader[Batch]:
         """Batches of one split: shuffled anew every epoch, or in a fixed order (sorted by length)."""
         _ = self.description
-        split = self.splits[name]
         return DataLoader(
-            split,  # type: ignore[arg-type]
-            sampler=self._order_of(name, shuffle),
+            self.splits[name],  # type: ignore[arg-type]
+            sampler=self.order(name, shuffle=shuffle),
             batch_size=None,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
@@ -166,33 +163,25 @@ class SequenceData(pl.LightningDataModule):
             generator=torch.Generator().manual_seed(0),
         )
 
-    def _order_of(self, name: str, shuffle: bool) -> Sampler[Any]:
-        size = self.batch_size if name == "train" else self.eval_batch_size
-        return self.order(self.splits[name], size, partial(derive, self.seed, "order") if shuffle else None)
-
-    def _note_padding(self) -> None:
-        for name, split in self.splits.items():
-            order = self._order_of(name, shuffle=name == "train")
-            lengths = [rows.lengths if isinstance(rows, Chunk) else split.lengths[rows] for rows in order]
-            self.notes[f"{name}/padding"] = round(padding(lengths), 4)
-
-    def order(self, split: Split, size: int, seed_of_epoch: partial[int] | None) -> Sampler[Any]:
+    def order(self, name: str, *, shuffle: bool) -> Sampler[Any]:
         """The sampler of a split: whole sequences, or chunks of them where ``chunk`` is set.
 
         Raises:
             UserError: when sequences are to be cut that have one target each.
         """
-        few = self.train_sequences if seed_of_epoch is not None else None
+        lengths = self.splits[name].lengths
+        size = self.batch_size if name == "train" else self.eval_batch_size
+        seed_of_epoch = partial(derive, self.seed, "order") if shuffle else None
+        rows_of = partial(some, few=self.train_sequences if shuffle else None, seed=self.seed)
         if self.chunk is None:
-            return BatchOrder(split.lengths, size, seed_of_epoch, self.pool, some(len(split), few, self.seed))
+            return BatchOrder(lengths, size, seed_of_epoch, self.pool, rows_of(len(lengths)))
         if not self.description.per_step:
             raise UserError(
                 f"data.chunk={self.chunk} cuts sequences, but this data set has one target for each whole sequence: "
                 "it must be null."
             )
-        rows_of = partial(some, few=few, seed=self.seed)
-        most = self.train_steps if seed_of_epoch is not None else None
-        return ChunkOrder(split.lengths, size, seed_of_epoch, self.chunk, self.pool, rows_of, most)
+        most = self.train_steps if shuffle else None
+        return ChunkOrder(lengths, size, seed_of_epoch, self.chunk, self.pool, rows_of, most)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training batches, in an order that depends on seed and epoch only."""

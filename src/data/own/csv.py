@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from src.config.errors import UserError
-from src.data.describe import Description, Features, Horizon
+from src.data.describe import Description, Horizon
 from src.data.module import NewData, SequenceData, checksum
 from src.data.own import labelled, row_splits, times
 from src.data.own.cells import join
@@ -29,29 +29,24 @@ class CSV(SequenceData):
 
     Args:
         path: the file.
-        task: ``forecasting``, ``classification`` or ``regression``; None: inferred from the columns, and said.
+        task: one of :data:`TASKS`; None: inferred from the columns, and said.
         target: the column (or columns) to predict. Forecasting: None is all features.
         features: the columns to read; None: every numeric one that has no other part to play.
-        time_column: of time stamps (or two, of dates and clocks); None: one that is called so (date, time, ...), or a
-            first one of dates.
+        time_column: of time stamps (or two, of dates and clocks); None: one that is called so, or a first one of dates.
         group_column: which series or sequence a row belongs to. None: forecasting has one series, otherwise each row
             of the file is a sequence of one value at each step.
-        lookback: rows read by a forecast.
-        horizon: rows forecast.
-        season: rows after which a season repeats, for the seasonal naive forecast; None: a day of hours, a week of
-            days, a year of months, ... from the time stamps.
+        lookback, horizon: rows read and rows forecast.
+        season: rows after which a season repeats, for the seasonal naive forecast; None: from the time stamps.
         splits: three fractions; two times at which validation and test begin; the name of a column, or of a file of
             ``NAME,SPLIT`` lines, that says train, val or test; or two further files, for validation and test.
         missing: ``refuse`` a missing value, or put the one ``before`` it there.
-        missing_values: what stands where a value is missing, such as -200, beside empty cells, NA, NaN, ? and the like.
-        separator, decimal, encoding: see :func:`~src.data.own.csv_table.read_table`.
+        missing_values, separator, decimal, encoding: see :func:`~src.data.own.csv_table.read_table`.
         day_first: see :func:`~src.data.own.times.read_times`.
-        keywords: see :class:`~src.data.module.SequenceData`.
     """
 
     fitted = ("roles", "scaling")
     roles: Roles
-    scaling: Scaling
+    scaling: Scaling | None
 
     def __init__(
         self,
@@ -137,21 +132,13 @@ class CSV(SequenceData):
     def _sequences(self, rows: Rows, split_of: np.ndarray | None) -> Description:
         values, lengths = self._values(rows)
         y = self._targets(rows)
-        if split_of is None:
-            classes = self.roles.kind == "classification"
-            keys = np.unique(y, return_inverse=True)[1] if classes else np.zeros(len(y), int)
-            split_of = row_splits.by_chance(keys, self.splits_wanted, self.seed)
-        else:
+        if split_of is not None:
             refuse_two(rows, np.array(SPLITS)[split_of], "splits")
             split_of = split_of[rows.first]
-        train = values[np.repeat(split_of == 0, lengths)]
-        if not len(train):
-            raise UserError(f"{self.path}: no sequence is for train; data.splits must leave some.")
-        self.scaling = Scaling.fit(train)
-        x = self.scaling.apply(values)
-        return labelled.fill(
-            self, self.roles.kind, Features(x.shape[1]), x, lengths, y, split_of, names=self.roles.targets
+        description, self.scaling = labelled.fill(
+            self, self.roles.kind, values, lengths, y, split_of, splits=self.splits_wanted, names=self.roles.targets
         )
+        return description
 
     def _values(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
         """(steps in all, features) and (sequences,) lengths; without groups each row is a sequence of one feature."""
@@ -193,7 +180,8 @@ class CSV(SequenceData):
         values, lengths = self._values(rows)
         there = all(name in table.names and (rows.table.frame[name] != "").any() for name in roles.targets)
         y = self._targets(rows) if there else None
-        split = labelled.new_split(roles.kind, description.output, self.scaling.apply(values), lengths, y, str(path))
+        x = labelled.inputs(roles.kind, values, self.scaling)
+        split = labelled.new_split(roles.kind, description.output, x, lengths, y, str(path))
         return NewData(split, rows.names, labelled=there)
 
     def _last_windows(self, rows: Rows, output: Horizon) -> NewData:
@@ -206,7 +194,8 @@ class CSV(SequenceData):
             )
         if short := [name for k, name in enumerate(rows.names) if k not in long]:
             rows.table.note(f"{len(short)} series are shorter than data.lookback={self.lookback}, e.g. {short[0]}.")
-        values = self.scaling.apply(rows.table.numbers(self.roles.features, self.missing, rows.groups))
+        numbers = rows.table.numbers(self.roles.features, self.missing, rows.groups)
+        values = labelled.inputs(self.roles.kind, numbers, self.scaling)
         split = last_rows(values, np.cumsum(rows.lengths)[long], self.lookback, output)
 
         def following(row: int, number: int) -> list[str]:

@@ -9,9 +9,10 @@ import pandas as pd
 
 from src.config.errors import UserError
 from src.data.describe import Description
-from src.data.download import File, Source, fetch
-from src.data.module import SequenceData, checksum
+from src.data.download import File, Source
+from src.data.module import checksum
 from src.data.series import Series, forecasting
+from src.data.sets.files import FileSet
 
 
 def _source(name: str, sha256: str) -> Source:
@@ -25,7 +26,7 @@ def _source(name: str, sha256: str) -> Source:
     )
 
 
-class ETT(SequenceData):
+class ETT(FileSet):
     """Hourly load and oil temperature of an electricity transformer.
 
     Train, validation and test are rows 0-8639, 8640-11519 and 11520-14399 (12, 4 and 4 months of 30 days); the rows
@@ -36,9 +37,6 @@ class ETT(SequenceData):
         lookback: hours read.
         horizon: hours forecast.
         season: hours after which the day repeats, for the seasonal naive forecast.
-        data_dir: the folder of all data sets.
-        cache_dir: where it is remembered that the file was verified.
-        keywords: see :class:`~src.data.module.SequenceData`.
     """
 
     sources: ClassVar[dict[str, Source]] = {
@@ -48,25 +46,16 @@ class ETT(SequenceData):
     rows = (8640, 2880, 2880)
 
     def __init__(
-        self,
-        *,
-        name: str,
-        lookback: int = 96,
-        horizon: int = 96,
-        season: int | None = 24,
-        data_dir: str,
-        cache_dir: str,
-        **keywords: Any,
+        self, *, name: str, lookback: int = 96, horizon: int = 96, season: int | None = 24, **keywords: Any
     ) -> None:
         super().__init__(**keywords)
         self.name, self.lookback, self.horizon, self.season = name, lookback, horizon, season
-        self.data_dir, self.cache_dir = data_dir, cache_dir
 
     def read(self) -> Description:
         """Read the verified file and cut it."""
         if self.name not in self.sources:
             raise UserError(f"data.name={self.name} is no such series: it must be one of {', '.join(self.sources)}.")
-        path = fetch(self.sources[self.name].files[0], self.data_dir, self.cache_dir)
+        path = self.fetch(self.sources[self.name].files[0])
         table = pd.read_csv(path, index_col="date", nrows=sum(self.rows), float_precision="round_trip")
         self.checksum = checksum(path.read_bytes())
         names = table.columns.tolist()

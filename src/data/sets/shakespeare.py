@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from src.data.download import File, Source, fetch
+from src.data.download import File, Source
 from src.data.module import checksum
+from src.data.sets.files import FileSet
 from src.data.text import TextData
 
 
-class Shakespeare(TextData):
-    """Scenes from Shakespeare's plays, 1,115,394 characters, 90/5/5 by position.
-
-    Args:
-        data_dir: the folder of all data sets; the file is looked for, or downloaded to, its folder ``shakespeare``.
-        cache_dir: where verified files are remembered.
-        keywords: see :class:`~src.data.text.TextData`.
-    """
+class Shakespeare(FileSet, TextData):
+    """Scenes from Shakespeare's plays, 1,115,394 characters, 90/5/5 by position."""
 
     sources: ClassVar[dict[str, Source]] = {
         "shakespeare": Source(
@@ -35,13 +30,9 @@ class Shakespeare(TextData):
         )
     }
 
-    def __init__(self, *, data_dir: str, cache_dir: str, **keywords: Any) -> None:
-        super().__init__(**keywords)
-        self.data_dir, self.cache_dir = data_dir, cache_dir
-
     def documents(self) -> dict[str, list[Sequence[str]]]:
         """The tokens of the verified file, by split."""
-        self.path = fetch(self.sources["shakespeare"].files[0], self.data_dir, self.cache_dir)
+        self.path = self.fetch(self.sources["shakespeare"].files[0])
         documents, raw = self.document_by_position(self.path)
         self.checksum = checksum(raw)
         return documents

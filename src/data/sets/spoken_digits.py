@@ -19,10 +19,10 @@ from torch import Tensor
 from src.config.errors import UserError
 from src.data.classification import Classified, classification
 from src.data.describe import Description
-from src.data.download import File, Source, fetch, tar_members
+from src.data.download import File, Source, tar_members
 from src.data.mel import log_mel, mfcc
-from src.data.module import SequenceData, checksum
-from src.data.sets.cache import cached
+from src.data.module import checksum
+from src.data.sets.files import FileSet
 from src.data.splits import stratified
 from src.data.waveform import WaveformData
 
@@ -82,33 +82,27 @@ def recordings(archive: Path) -> list[Recording]:
     return sorted(spoken, key=lambda r: (r.digit, r.speaker, r.index))
 
 
-class SpokenDigits(SequenceData):
+class SpokenDigits(FileSet):
     """Which digit is said: a sequence of spectra, one every 10 ms, to one of ten classes.
 
     Args:
         features: ``log_mel`` (logarithm of the energy in 40 mel bands) or ``mfcc`` (13 of its cosine coefficients).
         val_fraction: share of the training recordings, of each digit and speaker, that becomes the validation set.
-        data_dir: the folder of all data sets; the archive is looked for, or downloaded to, its folder ``fsdd``.
-        cache_dir: where the features are kept once computed.
-        keywords: see :class:`~src.data.module.SequenceData`.
     """
 
     sources: ClassVar[dict[str, Source]] = {"fsdd": _source("classification")}
 
-    def __init__(
-        self, *, features: str = "log_mel", val_fraction: float = 0.1, data_dir: str, cache_dir: str, **keywords: Any
-    ) -> None:
+    def __init__(self, *, features: str = "log_mel", val_fraction: float = 0.1, **keywords: Any) -> None:
         super().__init__(**keywords)
         if features not in FEATURES:
             raise UserError(f"data.features={features} is unknown: it must be one of {', '.join(FEATURES)}.")
         self.features, self.val_fraction = features, val_fraction
-        self.data_dir, self.cache_dir = data_dir, Path(cache_dir)
 
     def read(self) -> Description:
         """Compute the features, or take them from the cache, and cut validation off the training recordings."""
-        archive = fetch(FSDD, self.data_dir, self.cache_dir)
-        file = self.cache_dir / "fsdd" / f"{self.features}-{FSDD.digest[-12:]}.npz"
-        arrays = {key: torch.from_numpy(a) for key, a in cached(file, lambda: self._compute(archive)).items()}
+        archive = self.fetch(FSDD)
+        cached = self.cached(f"fsdd/{self.features}-{FSDD.digest[-12:]}", lambda: self._compute(archive))
+        arrays = {key: torch.from_numpy(array) for key, array in cached.items()}
         self.checksum = checksum(FSDD.digest, self.features)
         rest = (~arrays["test"]).nonzero().flatten()
         # One class for each pair of digit and speaker, so that all of them are heard in training and in validation.
@@ -131,24 +125,19 @@ class SpokenDigits(SequenceData):
         }
 
 
-class SpokenDigitsWaveform(WaveformData):
-    """The recordings modelled sample by sample.
-
-    Args:
-        val_fraction, data_dir, cache_dir: as for :class:`SpokenDigits`.
-        keywords: see :class:`~src.data.waveform.WaveformData`.
-    """
+class SpokenDigitsWaveform(FileSet, WaveformData):
+    """The recordings modelled sample by sample; ``val_fraction`` as for :class:`SpokenDigits`."""
 
     sources: ClassVar[dict[str, Source]] = {"fsdd_waveform": _source("waveform modelling")}
 
-    def __init__(self, *, val_fraction: float = 0.1, data_dir: str, cache_dir: str, **keywords: Any) -> None:
+    def __init__(self, *, val_fraction: float = 0.1, **keywords: Any) -> None:
         super().__init__(**keywords)
-        self.val_fraction, self.data_dir, self.cache_dir = val_fraction, data_dir, cache_dir
+        self.val_fraction = val_fraction
 
     def recordings(self) -> dict[str, list[np.ndarray]]:
         """The samples of each recording, by split."""
         self.checksum, self.rate = checksum("waveform", FSDD.digest), RATE
-        spoken = recordings(fetch(FSDD, self.data_dir, self.cache_dir))
+        spoken = recordings(self.fetch(FSDD))
         speakers = sorted({r.speaker for r in spoken})
         rest = [r for r in spoken if not r.test]
         strata = torch.tensor([r.digit * len(speakers) + speakers.index(r.speaker) for r in rest])

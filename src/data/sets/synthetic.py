@@ -31,7 +31,6 @@ class Adding(SequenceData):
     Args:
         length: steps of each sequence, 2 or more; any two different steps are marked.
         sizes: sequences for training, validation and test.
-        keywords: see :class:`~src.data.module.SequenceData`; contents come from the seed's stream ``split``.
     """
 
     sources: ClassVar[dict[str, Source]] = {
@@ -67,7 +66,6 @@ class CopyMemory(SequenceData):
     Args:
         length: blank steps between the symbols and the answer, the first delimiter counted; 1 or more (T in the paper).
         sizes: sequences for training, validation and test.
-        keywords: see :class:`~src.data.module.SequenceData`; contents come from the seed's stream ``split``.
     """
 
     sources: ClassVar[dict[str, Source]] = {

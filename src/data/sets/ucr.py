@@ -16,21 +16,18 @@ from src.config.errors import UserError, nearest
 from src.data.classification import Classified, classification
 from src.data.describe import Description
 from src.data.download import Source
-from src.data.module import SequenceData, checksum
-from src.data.sets.cache import cached
+from src.data.module import checksum
+from src.data.sets.files import FileSet
 from src.data.splits import stratified
 
 
-class UCR(SequenceData):
+class UCR(FileSet):
     """A set of the archive with its official train/test split; validation is cut from train, stratified, by seed.
 
     Args:
         name: the set's name in the archive.
         val_fraction: share of the training set that becomes the validation set.
         standardise: shift and scale each feature by its mean and standard deviation on the training sequences.
-        cache_dir: where a parsed copy is kept (the archive's text files are slow to read).
-        data_dir: where sktime keeps the sets that it downloads, in the folder ``ucr``.
-        keywords: see :class:`~src.data.module.SequenceData`.
     """
 
     sources: ClassVar[dict[str, Source]] = {
@@ -43,23 +40,15 @@ class UCR(SequenceData):
     }
 
     def __init__(
-        self,
-        *,
-        name: str = "JapaneseVowels",
-        val_fraction: float = 0.2,
-        standardise: bool = True,
-        data_dir: str,
-        cache_dir: str,
-        **keywords: Any,
+        self, *, name: str = "JapaneseVowels", val_fraction: float = 0.2, standardise: bool = True, **keywords: Any
     ) -> None:
         super().__init__(**keywords)
         self.name, self.val_fraction, self.standardise = name, val_fraction, standardise
-        self.data_dir, self.cache_dir = Path(data_dir), Path(cache_dir)
 
     def read(self) -> Description:
         """Read the set and cut validation off the training sequences."""
-        file = self.cache_dir / "ucr" / f"{self.name}.npz"
-        arrays = cached(file, lambda: _parse(self.name, self.data_dir))
+        # The archive's text files are slow to read.
+        arrays = self.cached(f"ucr/{self.name}", lambda: _parse(self.name, self.data_dir / "ucr"))
         self.checksum = checksum(*(arrays[key].tobytes() for key in sorted(arrays)))
         official = {
             split: Classified(
@@ -73,7 +62,7 @@ class UCR(SequenceData):
         return classification(self, sequences, arrays["names"].tolist(), standardise=self.standardise)
 
 
-def _parse(name: str, data_dir: Path) -> dict[str, np.ndarray]:
+def _parse(name: str, folder: Path) -> dict[str, np.ndarray]:
     from sktime.datasets import load_UCR_UEA_dataset
 
     bundled = _bundled()
@@ -85,12 +74,12 @@ def _parse(name: str, data_dir: Path) -> dict[str, np.ndarray]:
     read: dict[str, tuple[Any, np.ndarray]] = {}
     for split in ("train", "test"):
         try:
-            folder = None if name in bundled else str(data_dir / "ucr")
-            series, labels = load_UCR_UEA_dataset(name, split=split, return_type="df-list", extract_path=folder)
+            path = None if name in bundled else str(folder)
+            series, labels = load_UCR_UEA_dataset(name, split=split, return_type="df-list", extract_path=path)
         except Exception as error:
             raise UserError(
                 f"data.name={name} could not be downloaded ({type(error).__name__}): put {name}_TRAIN.ts and "
-                f"{name}_TEST.ts from timeseriesclassification.com into {data_dir / 'ucr' / name}, or take a set that "
+                f"{name}_TEST.ts from timeseriesclassification.com into {folder / name}, or take a set that "
                 f"sktime brings along ({', '.join(bundled)})."
             ) from error
         read[split] = series, np.asarray(labels, dtype=str)
