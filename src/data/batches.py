@@ -50,21 +50,13 @@ class Batch:
 
 
 class Chunk(NamedTuple):
-    """Which steps of which sequences make a batch, where sequences are read in pieces (see ``src/data/tbptt.py``).
+    """Which steps of which sequences make a batch, where sequences are read in pieces (see ``src/data/tbptt.py``)."""
 
-    Args:
-        rows: (batch,) the stream of each row, the same in all chunks that go on from one another.
-        sequences: (batch,) the position of each row's sequence in its split.
-        offsets: (batch,) the first step within the sequence.
-        lengths: (batch,) steps, 1 or more.
-        starts: (batch,) whether the stream begins here.
-    """
-
-    rows: Tensor
-    sequences: Tensor
-    offsets: Tensor
-    lengths: Tensor
-    starts: Tensor
+    rows: Tensor  # (batch,) the stream of each row, the same in all chunks that go on from one another
+    sequences: Tensor  # (batch,) the position of each row's sequence in its split
+    offsets: Tensor  # (batch,) the first step within the sequence
+    lengths: Tensor  # (batch,) steps, 1 or more
+    starts: Tensor  # (batch,) whether the stream begins here
 
 
 class Split(Protocol):
@@ -85,32 +77,24 @@ class FlatSplit:
     torch.Size([2, 6, 1])
 
     Args:
-        values: (steps in all, features) or (steps in all,) for tokens; any dtype (music is kept in bytes).
+        values: (steps in all, features) of any dtype, which become float32 (music is kept in bytes), or (steps in all,)
+            tokens, which become int64.
         lengths: (sequences,) steps of each, in order; they add up to the number of steps in all.
         targets: (sequences, ...) one per sequence, or, with ``per_step``, aligned with ``values``.
         per_step: targets are aligned with the steps.
         shift: the target of step t is ``targets[t + shift]`` of the same sequence and the last ``shift`` steps are
             inputs no more: 1 for next-step prediction with ``targets`` being ``values`` themselves.
-        dtype: what ``x`` is cast to (None leaves it); ``y`` likewise by ``target_dtype``.
     """
 
     def __init__(
-        self,
-        values: Tensor,
-        lengths: Tensor,
-        targets: Tensor,
-        *,
-        per_step: bool = False,
-        shift: int = 0,
-        dtype: torch.dtype | None = torch.float32,
-        target_dtype: torch.dtype | None = None,
+        self, values: Tensor, lengths: Tensor, targets: Tensor, *, per_step: bool = False, shift: int = 0
     ) -> None:
         if int(lengths.sum()) != len(values):
             raise ValueError(f"lengths add up to {int(lengths.sum())}, but there are {len(values)} steps.")
         if len(lengths) and int(lengths.min()) <= shift:
             raise ValueError(f"a sequence has {int(lengths.min())} steps, but at least {shift + 1} are needed.")
-        self.values, self.targets = values, targets
-        self.per_step, self.shift, self.dtype, self.target_dtype = per_step, shift, dtype, target_dtype
+        self.values, self.targets, self.per_step, self.shift = values, targets, per_step, shift
+        self.dtype = torch.int64 if values.dim() == 1 else torch.float32
         self.begins = torch.cumsum(lengths, 0) - lengths
         self.lengths = lengths - shift
 
@@ -130,25 +114,24 @@ class FlatSplit:
         where = begins[:, None] + torch.where(inside, steps[None, :], 0)
         x = self.inputs(where, inside)
         y = self.outputs(where + self.shift, inside) if self.per_step else self.targets[sequences]
-        return Batch(x, y if self.target_dtype is None else y.to(self.target_dtype), lengths, rows, starts)
+        return Batch(x, y, lengths, rows, starts)
 
     def inputs(self, where: Tensor, inside: Tensor) -> Tensor:
         """What the network reads at the steps ``where`` (batch, time) of ``values``, 0 where not ``inside``."""
-        return padded(self.values, where, inside, self.dtype)
+        return padded(self.values[where].to(self.dtype), inside)
 
     def outputs(self, where: Tensor, inside: Tensor) -> Tensor:
         """What is predicted, at the steps ``where`` (batch, time) of ``targets``, 0 where not ``inside``."""
-        return padded(self.targets, where, inside)
+        out = self.targets[where]
+        next_tokens = self.targets is self.values and self.values.dim() == 1
+        return padded(out.to(torch.int64) if next_tokens else out, inside)
 
 
-def padded(flat: Tensor, where: Tensor, inside: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """``flat[where]``, (batch, time, ...), cast to ``dtype``, 0 where not ``inside`` (batch, time)."""
-    out = flat[where]
-    if dtype is not None:
-        out = out.to(dtype)
-    if not bool(inside.all()):
-        out = out * inside.view(*inside.shape, *[1] * (out.dim() - 2)).to(out.dtype)
-    return out
+def padded(out: Tensor, inside: Tensor) -> Tensor:
+    """(batch, time, ...) with zeros where not ``inside`` (batch, time)."""
+    if bool(inside.all()):
+        return out
+    return out * inside.view(*inside.shape, *[1] * (out.dim() - 2)).to(out.dtype)
 
 
 class BatchOrder(Sampler[Tensor]):
@@ -156,11 +139,11 @@ class BatchOrder(Sampler[Tensor]):
 
     Shuffled batches are drawn from pools: a pool of ``pool * batch_size`` random sequences is sorted by length and cut
     into batches, which are then shuffled, so that padding is small and the order still new every epoch. Without
-    shuffling the rows come sorted by length (padding is then smallest; results do not depend on it).
+    shuffling the rows come sorted by length (results do not depend on it).
 
     Under distributed training every process takes the batches ``rank, rank + world, ...`` of the shuffled order,
-    without the last round where it would not reach all processes, so that all make the same number of steps. In the
-    fixed order of evaluation every process takes all batches: the means are the same, and none waits for another.
+    without the last round where it would not reach all processes, so that all make the same number of steps. In
+    evaluation every process takes all batches: the means are the same, and none waits for another.
 
     Args:
         lengths: (sequences,) steps of each.

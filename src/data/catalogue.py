@@ -32,21 +32,13 @@ def _configs() -> dict[str, DictConfig]:
     return {name: node for name, node in sorted(nodes.items()) if node is not None and "_target_" in node}
 
 
-def presence(source: Source, data_dir: Path) -> str:
-    """Whether a set's files are below ``data_dir``, in a word or two; they are verified when they are read."""
-    if not source.files:
-        return "needs no file"
-    here = sum((data_dir / file.path).exists() for file in source.files)
-    if here == len(source.files):
-        return "here"
-    return f"{here} of {len(source.files)} files" if here else "not here"
-
-
 def listing(data_dir: Path) -> Table:
-    """A table of all named sets, to be printed."""
+    """A table of all named sets, and whether their files are here; they are verified when they are read."""
     table = Table(title=f"Data sets; files in {data_dir}", title_justify="left")
     for heading in ("data=", "task", "size", "licence", "files"):
         table.add_column(heading, no_wrap=heading == "data=", overflow="fold")
     for name, source in named_sets().items():
-        table.add_row(name, source.task, source.size, source.licence, presence(source, data_dir))
+        here, wanted = sum((data_dir / file.path).exists() for file in source.files), len(source.files)
+        presence = "needs no file" if not wanted else f"{here} of {wanted} files" if 0 < here < wanted else "here"
+        table.add_row(name, source.task, source.size, source.licence, presence if here or not wanted else "not here")
     return table

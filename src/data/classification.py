@@ -15,17 +15,11 @@ from src.data.module import SequenceData
 
 
 class Classified(NamedTuple):
-    """Sequences that lie end to end, and their classes.
+    """Sequences that lie end to end, and their classes."""
 
-    Args:
-        values: (steps in all, features).
-        lengths: (sequences,) steps of each.
-        labels: (sequences,) whole numbers.
-    """
-
-    values: Tensor
-    lengths: Tensor
-    labels: Tensor
+    values: Tensor  # (steps in all, features)
+    lengths: Tensor  # (sequences,) steps of each
+    labels: Tensor  # (sequences,) whole numbers
 
     def take(self, rows: Tensor) -> Classified:
         """Some of the sequences only."""

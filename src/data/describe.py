@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from src.data.plain import kept
 
 
 @kept
-@dataclass(frozen=True)
 class Features:
     """Real vectors: an input of shape (batch, time, size), e.g. ``Features(12)``."""
 
@@ -16,7 +13,6 @@ class Features:
 
 
 @kept
-@dataclass(frozen=True)
 class Tokens:
     """Whole numbers below ``vocabulary``: an input of shape (batch, time), e.g. ``Tokens(65, "character")``.
 
@@ -30,7 +26,6 @@ class Tokens:
 
 
 @kept
-@dataclass(frozen=True)
 class Classes:
     """One of several classes: targets are whole numbers, e.g. ``Classes(("no", "yes"))``."""
 
@@ -43,7 +38,6 @@ class Classes:
 
 
 @kept
-@dataclass(frozen=True)
 class Bits:
     """Several yes/no at once (the 88 keys of a piano): targets of 0 and 1, e.g. ``Bits(88)``."""
 
@@ -51,7 +45,6 @@ class Bits:
 
 
 @kept
-@dataclass(frozen=True)
 class Values:
     """Real numbers to be regressed or modelled, e.g. ``Values(2, ("load", "oil"), (4.1, 20.0), (1.2, 7.5))``.
 
@@ -69,7 +62,6 @@ class Values:
 
 
 @kept
-@dataclass(frozen=True)
 class Horizon(Values):
     """The next ``steps`` rows of a series: targets of shape (batch, steps, size).
 
@@ -90,7 +82,6 @@ Output = Classes | Bits | Values
 
 
 @kept
-@dataclass(frozen=True)
 class Description:
     """A data set in the words that a task needs.
 

@@ -26,17 +26,11 @@ _BLOCK = 1 << 20  # bytes
 
 @dataclass(frozen=True)
 class File:
-    """One file of a data set, the same for whoever downloads it and whoever has it already.
+    """One file of a data set, the same for whoever downloads it and whoever has it already."""
 
-    Args:
-        path: where it lies below ``data_dir``.
-        url: where it is downloaded from.
-        digest: ``KIND:HEXADECIMAL``, the kind being one of :data:`DIGESTS`.
-    """
-
-    path: str
+    path: str  # below ``data_dir``
     url: str
-    digest: str
+    digest: str  # KIND:HEXADECIMAL, the kind being one of DIGESTS
 
 
 @dataclass(frozen=True)
@@ -44,20 +38,13 @@ class Source:
     """Where a named data set comes from: what ``python -m src.prepare`` lists and downloads.
 
     Data modules carry them in their class attribute ``sources``, by the name of the config (``data=NAME``).
-
-    Args:
-        task: what is learned, in a few words.
-        size: how much there is, in a few words.
-        licence: of the data; "none stated" where there is none.
-        page: where the set is described.
-        files: all that must be there; () for data that are generated or come inside a package.
     """
 
-    task: str
+    task: str  # what is learned, in a few words
     size: str
-    licence: str
-    page: str
-    files: tuple[File, ...] = ()
+    licence: str  # of the data; "none stated" where there is none
+    page: str  # where the set is described
+    files: tuple[File, ...] = ()  # none for data that are generated or come inside a package
 
 
 def fetch(file: File, data_dir: Path | str, cache_dir: Path | str | None = None) -> Path:

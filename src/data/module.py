@@ -23,18 +23,12 @@ from src.rng import derive
 
 @dataclass(frozen=True)
 class NewData:
-    """Sequences of a new file, read with what was fitted on the training data.
-
-    Args:
-        split: the sequences.
-        names: of each: a group, a file, a line.
-        labelled: whether the file has the targets; where it has not, ``y`` holds zeros that mean nothing.
-        following: from a sequence's row and a number to the time stamps of as many rows after it (forecasts).
-    """
+    """Sequences of a new file, read with what was fitted on the training data."""
 
     split: Split
-    names: list[str]
-    labelled: bool = True
+    names: list[str]  # of each sequence: a group, a file, a line
+    labelled: bool = True  # whether the file has the targets; where it has not, ``y`` holds zeros that mean nothing
+    # From a sequence's row and a number to the time stamps of as many rows after it (forecasts).
     following: Callable[[int, int], list[str]] | None = None
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, TypeVar, dataclass_transform
 
 import numpy as np
 import torch
@@ -13,9 +13,10 @@ _CLASSES: dict[str, type] = {}
 _Class = TypeVar("_Class", bound=type)
 
 
+@dataclass_transform(frozen_default=True)
 def kept(cls: _Class) -> _Class:
-    """A dataclass that :func:`from_plain` may build."""
-    _CLASSES[cls.__name__] = cls
+    """Make a class a frozen dataclass that :func:`from_plain` may build."""
+    _CLASSES[cls.__name__] = dataclass(frozen=True)(cls)
     return cls
 
 

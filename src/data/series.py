@@ -19,25 +19,16 @@ from src.data.windows import WindowSplit, window_starts
 
 @dataclass(frozen=True)
 class Series:
-    """Series in their own units, one below the other, before anything is fitted on them.
+    """Series in their own units, one below the other, before anything is fitted on them."""
 
-    Args:
-        values: (rows, features), float64.
-        lengths: (series,) rows of each series.
-        splits: (rows,) 0 train, 1 validation, 2 test, 3 none of them; never falling within a series.
-        features: the names of the columns.
-        targets: the names of what is forecast, all among the features.
-    """
-
-    values: np.ndarray
-    lengths: np.ndarray
-    splits: np.ndarray
-    features: Sequence[str]
-    targets: Sequence[str]
+    values: np.ndarray  # (rows, features), float64
+    lengths: np.ndarray  # (series,) rows of each
+    splits: np.ndarray  # (rows,) 0 train, 1 validation, 2 test, 3 none of them; never falling within a series
+    features: Sequence[str]  # the names of the columns
+    targets: Sequence[str]  # the names of what is forecast, all among the features
 
 
 @kept
-@dataclass(frozen=True)
 class Scaling:
     """What standardisation learned from training rows: (features,) mean and standard deviation (1 where it is 0)."""
 

@@ -86,9 +86,20 @@ class TextData(SequenceData):
         return NewData(next_tokens(documents), names)
 
     def document(self, file: Path) -> tuple[Sequence[str], bytes]:
-        """A file's tokens, two at least, and its bytes."""
-        text, raw = read_utf8(file)
-        tokens = tokenise(text, self.level)
+        """A file's tokens, two at least, and its bytes; a byte order mark is none, every end of a line is ``\\n``.
+
+        Raises:
+            UserError: names the first byte that is not UTF-8.
+        """
+        raw = file.read_bytes()
+        try:
+            text = raw.decode("utf-8").removeprefix("\ufeff")
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"{file} is not UTF-8: byte {error.start} (counted from 0) is 0x{raw[error.start]:02x} "
+                f"({error.reason}); save the text as UTF-8."
+            ) from None
+        tokens = tokenise(text.replace("\r\n", "\n").replace("\r", "\n"), self.level)
         if len(tokens) < 2:
             raise UserError(f"{file} has {len(tokens)} {self.level}s: a document needs at least 2.")
         return tokens, raw
@@ -101,23 +112,6 @@ class TextData(SequenceData):
             if len(piece) < 2:
                 raise UserError(f"{file} leaves {len(piece)} {self.level}s for {split}: at least 2 are needed.")
         return {split: [piece] for split, piece in pieces.items()}, raw
-
-
-def read_utf8(path: Path) -> tuple[str, bytes]:
-    """A file's text, without a byte order mark and with ``\\n`` for every end of a line, and its bytes.
-
-    Raises:
-        UserError: names the first byte that is not UTF-8.
-    """
-    raw = path.read_bytes()
-    try:
-        text = raw.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path} is not UTF-8: byte {error.start} (counted from 0) is 0x{raw[error.start]:02x} ({error.reason}); "
-            "save the text as UTF-8."
-        ) from None
-    return text.replace("\r\n", "\n").replace("\r", "\n"), raw
 
 
 def tokenise(text: str, level: str) -> Sequence[str]:
@@ -148,5 +142,4 @@ def next_tokens(documents: Sequence[np.ndarray]) -> FlatSplit:
     """Documents of tokens, each token but a document's first to be predicted."""
     tokens = torch.from_numpy(np.concatenate(documents))
     lengths = torch.tensor([len(document) for document in documents])
-    whole = torch.int64
-    return FlatSplit(tokens, lengths, tokens, per_step=True, shift=1, dtype=whole, target_dtype=whole)
+    return FlatSplit(tokens, lengths, tokens, per_step=True, shift=1)

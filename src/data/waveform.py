@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from src.config.errors import UserError
-from src.data.batches import Chunk, FlatSplit
+from src.data.batches import Chunk, FlatSplit, padded
 from src.data.describe import Description, Features, Values
 from src.data.module import NewData, SequenceData
 from src.data.splits import SPLITS
@@ -53,8 +53,7 @@ class FrameSplit(FlatSplit):
         return self._standardised(where, inside)
 
     def _standardised(self, where: Tensor, inside: Tensor) -> Tensor:
-        out = (self.values[where].float() - self.mean) / self.scale
-        return out * inside.view(*inside.shape, *[1] * (out.dim() - 2))
+        return padded((self.values[where].float() - self.mean) / self.scale, inside)
 
 
 class WaveformData(SequenceData):

@@ -142,7 +142,7 @@ def test_only_the_first_steps_of_every_stream_are_read_where_that_is_asked():
 
 def test_a_chunk_is_a_slice_of_the_whole_batch():
     values = torch.arange(30)
-    split = FlatSplit(values, torch.tensor([12, 18]), values, per_step=True, shift=1, dtype=None)
+    split = FlatSplit(values, torch.tensor([12, 18]), values, per_step=True, shift=1)
     whole = split[torch.tensor([1, 0])]
     rows = torch.tensor([1, 0])
     chunk = split[Chunk(torch.tensor([8, 9]), rows, torch.tensor([4, 4]), torch.tensor([6, 6]), torch.zeros(2) > 0)]

@@ -18,25 +18,15 @@ KEYS = ("x", "y", "lengths")
 
 @dataclass(frozen=True)
 class Sequences:
-    """What a file holds, checked, sequences end to end.
-
-    Args:
-        path: the file.
-        x: (steps in all, features) float64, or (steps in all,) whole numbers (tokens).
-        lengths: (sequences,) steps of each.
-        y: (sequences, values), or (steps in all, values) where ``per_step``; None: the file has none.
-        per_step: whether there is one target at each step.
-        split: (sequences,) 0 train, 1 validation, 2 test; None: not stated.
-        notes: what was inferred, in sentences.
-    """
+    """What a file holds, checked, sequences end to end."""
 
     path: Path
-    x: np.ndarray
-    lengths: np.ndarray
-    y: np.ndarray | None
+    x: np.ndarray  # (steps in all, features) float64, or (steps in all,) whole numbers (tokens)
+    lengths: np.ndarray  # (sequences,) steps of each
+    y: np.ndarray | None  # (sequences, values), or (steps in all, values) where per_step; None: the file has none
     per_step: bool
-    split: np.ndarray | None
-    notes: list[str]
+    split: np.ndarray | None  # (sequences,) 0 train, 1 validation, 2 test; None: not stated
+    notes: list[str]  # what was inferred, in sentences
 
     @property
     def tokens(self) -> bool:

@@ -18,23 +18,14 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Table:
-    """The cells of one or more files.
+    """The cells of one or more files."""
 
-    Args:
-        frame: text cells, stripped; the index counts rows from 0.
-        files: the files.
-        file: (rows,) which of the files each row came from.
-        line: (rows,) its line there, the first line being 1.
-        decimal: the decimal point of its numbers.
-        notes: what was inferred or left out, in sentences.
-    """
-
-    frame: pd.DataFrame
+    frame: pd.DataFrame  # text cells, stripped; the index counts rows from 0
     files: list[Path]
-    file: np.ndarray
-    line: np.ndarray
-    decimal: str = "."
-    notes: list[str] = field(default_factory=list)
+    file: np.ndarray  # (rows,) which of the files each row came from
+    line: np.ndarray  # (rows,) its line there, the first line being 1
+    decimal: str = "."  # of its numbers
+    notes: list[str] = field(default_factory=list)  # what was inferred or left out, in sentences
 
     @property
     def names(self) -> list[str]:
@@ -63,6 +54,17 @@ class Table:
                     f"{option}={name} is not a column of {self.files[0]}{nearest(str(name), self.names)}; its columns "
                     f"are {', '.join(self.names)}."
                 )
+
+    def refuse(self, bad: np.ndarray | pd.Series, name: str, words: str) -> None:
+        """Refuse the first of the rows (rows,) that are ``bad``, by file, line and column.
+
+        Raises:
+            UserError: with ``words``, in which ``{cell}`` stands for what the column holds there.
+        """
+        if bad.any():
+            row = int(np.asarray(bad).argmax())
+            cell = repr(self.frame[name].iloc[row])
+            raise UserError(f"{self.where(row)}, column {name}: {words.replace('{cell}', cell)}.")
 
     def take(self, rows: np.ndarray) -> Table:
         """The table with some rows only, or in another order."""

@@ -97,7 +97,7 @@ class CSV(SequenceData):
             group=self.group_column, split=of_names or None,
         )  # fmt: skip
         rows = in_order(table, self.roles, self.day_first)
-        split_of = row_splits.stated(self.splits_wanted, rows.table, rows.groups, rows.names, rows.times)
+        split_of = row_splits.stated(self.splits_wanted, rows)
         fill = self._forecasting if self.roles.kind == "forecasting" else self._sequences
         description = fill(rows, split_of)
         self.notes |= {f"note_{k + 1}": sentence for k, sentence in enumerate(table.notes)}
@@ -163,8 +163,7 @@ class CSV(SequenceData):
         if len(names) > 1:
             raise UserError(f"data.target names {len(names)} columns ({', '.join(names)}): a class is one column.")
         labels = rows.table.frame[names[0]].to_numpy(dtype=str)
-        if (gone := np.isin(np.char.lower(labels), NO_CLASS)).any():
-            raise UserError(f"{rows.table.where(int(gone.argmax()))}, column {names[0]}: the class is missing.")
+        rows.table.refuse(np.isin(np.char.lower(labels), NO_CLASS), names[0], "the class is missing")
         refuse_two(rows, labels, f"classes in {names[0]}")
         return labels[rows.first]
 

@@ -150,14 +150,12 @@ def _output(kind: str, input: Input, y: np.ndarray | None, split_of: np.ndarray,
 
 def _split(kind: str, x: Tensor, lengths: np.ndarray, y: Tensor) -> FlatSplit:
     number = torch.from_numpy(lengths)
-    dtype = torch.float32 if x.is_floating_point() or kind == "music" else torch.int64
     if kind not in NEXT:
-        return FlatSplit(x, number, y, per_step=kind not in WHOLE, dtype=dtype)
+        return FlatSplit(x, number, y, per_step=kind not in WHOLE)
     if int(number.min()) < 2:
         row = int(number.argmin())
         raise UserError(f"Sequence {row} has {int(number[row])} step: to predict the next one takes at least 2.")
-    target_dtype = None if kind == "music" else torch.int64
-    return FlatSplit(x, number, x, per_step=True, shift=1, dtype=dtype, target_dtype=target_dtype)
+    return FlatSplit(x, number, x, per_step=True, shift=1)
 
 
 def _baselines(output: Output, train: Tensor, test: Tensor) -> dict[str, float]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pandas as pd
 
 from src.config.errors import UserError
@@ -16,23 +14,14 @@ WIDE = 8  # columns from which rows without times and groups are sequences, wher
 
 
 @kept
-@dataclass(frozen=True)
 class Roles:
-    """What each column is for: fixed on the training file, the same for new ones.
+    """What each column is for: fixed on the training file, the same for new ones."""
 
-    Args:
-        kind: ``forecasting``, ``classification`` or ``regression``.
-        features: columns that are read.
-        targets: columns that are predicted.
-        time: columns of time stamps: none, one, or one of dates and one of clocks.
-        group: the column that says which series or sequence a row belongs to.
-    """
-
-    kind: str
-    features: list[str]
-    targets: list[str]
-    time: list[str]
-    group: str | None
+    kind: str  # forecasting, classification or regression
+    features: list[str]  # columns that are read
+    targets: list[str]  # columns that are predicted
+    time: list[str]  # of time stamps: none, one, one of dates and one of clocks, or year, month, day, ...
+    group: str | None  # says which series or sequence a row belongs to
 
 
 def find_roles(

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from src.config.errors import UserError, nearest
-from src.data.own.cells import Table
+from src.data.own.rows import Rows
 from src.data.splits import SPLIT_OF, SPLITS, check_fractions, stratified
 
 NUMBER_OF = {word: SPLITS.index(split) for word, split in SPLIT_OF.items()}
@@ -59,12 +59,33 @@ def by_order(splits: Sequence[float], lengths: np.ndarray) -> np.ndarray:
     return split_of if counts else np.minimum(split_of, 2)
 
 
-def by_date(splits: Any, times: pd.Series | None) -> np.ndarray:
-    """(rows,) by two times: validation begins at the first, test at the second.
+def stated(splits: Any, rows: Rows) -> np.ndarray | None:
+    """(rows,) the split of each row where ``data.splits`` states it; None where they are fractions.
 
     Raises:
-        UserError: when there are no times, or the two are none.
+        UserError: names the first cell, line or group that states none.
     """
+    table = rows.table
+    if are_numbers(splits) and len(splits) == 3:
+        return None
+    if len(table.files) > 1:
+        return table.file
+    if not isinstance(splits, str):
+        return _by_time(splits, rows.times)
+    if splits in table.names:
+        numbers = table.frame[splits].str.lower().map(NUMBER_OF)
+        table.refuse(numbers.isna(), splits, "{cell} is no split; it must be train, val or test")
+        return numbers.to_numpy().astype(int)
+    path = Path(splits).expanduser()
+    if not path.is_file():
+        raise UserError(
+            f"data.splits={splits} is neither a column of {table.files[0]}{nearest(splits, table.names)} nor a file "
+            "of names."
+        )
+    return np.array(_by_names(path, rows.names))[rows.groups]
+
+
+def _by_time(splits: Any, times: pd.Series | None) -> np.ndarray:
     if times is None:
         raise UserError(f"data.splits={splits} goes by time, so the column of times must be given: data.time_column.")
     if not isinstance(splits, Sequence) or len(splits) != 2:
@@ -84,28 +105,8 @@ def by_date(splits: Any, times: pd.Series | None) -> np.ndarray:
     return (times >= borders[0]).to_numpy().astype(int) + (times >= borders[1]).to_numpy()
 
 
-def by_column(name: str, table: Table) -> np.ndarray:
-    """(rows,) by a column that says train, val or test in every row.
-
-    Raises:
-        UserError: names the first cell that says something else.
-    """
-    numbers = table.frame[name].str.lower().map(NUMBER_OF)
-    if numbers.isna().any():
-        row = int(numbers.isna().to_numpy().argmax())
-        raise UserError(
-            f"{table.where(row)}, column {name}: {table.frame[name].iloc[row]!r} is no split; it must be train, val or "
-            "test."
-        )
-    return numbers.to_numpy().astype(int)
-
-
-def by_names(path: Path, groups: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """(rows,) by a file with a line ``NAME,SPLIT`` for each group.
-
-    Raises:
-        UserError: names the group that is missing, or the line that is broken.
-    """
+def _by_names(path: Path, names: Sequence[str]) -> list[int]:
+    """The split of each group, from a file with a line ``NAME,SPLIT`` for each."""
     split_of: dict[str, int] = {}
     for number, cells in enumerate(csv.reader(path.read_text("utf-8-sig").splitlines()), start=1):
         stated = NUMBER_OF.get(cells[1].strip().lower()) if len(cells) == 2 else None
@@ -118,36 +119,7 @@ def by_names(path: Path, groups: np.ndarray, names: Sequence[str]) -> np.ndarray
     for name in names:
         if name not in split_of:
             raise UserError(f"{path} has no line for {name}{nearest(name, list(split_of))}: each group needs a split.")
-    return np.array([split_of[name] for name in names])[groups]
-
-
-def stated(
-    splits: Any, table: Table, groups: np.ndarray, names: Sequence[str], times: pd.Series | None
-) -> np.ndarray | None:
-    """(rows,) the split of each row where ``data.splits`` states it; None where they are fractions.
-
-    Args:
-        splits: ``data.splits``.
-        table: the rows.
-        groups: (rows,) which of ``names`` each row belongs to.
-        names: of the groups.
-        times: of the rows.
-    """
-    if are_numbers(splits) and len(splits) == 3:
-        return None
-    if len(table.files) > 1:
-        return table.file
-    if not isinstance(splits, str):
-        return by_date(splits, times)
-    if splits in table.names:
-        return by_column(splits, table)
-    path = Path(splits).expanduser()
-    if not path.is_file():
-        raise UserError(
-            f"data.splits={splits} is neither a column of {table.files[0]}{nearest(splits, table.names)} nor a file "
-            "of names."
-        )
-    return by_names(path, groups, names)
+    return [split_of[name] for name in names]
 
 
 def by_chance(keys: np.ndarray, splits: Any, seed: int) -> np.ndarray:
@@ -156,7 +128,7 @@ def by_chance(keys: np.ndarray, splits: Any, seed: int) -> np.ndarray:
     Args:
         keys: (items,) whole numbers, e.g. classes; all equal where nothing is to be shared out alike.
         splits: three fractions.
-        seed: the run's seed (stream ``split``).
+        seed: the run's.
 
     Raises:
         UserError: when the fractions are none, or leave a split empty.

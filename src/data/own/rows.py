@@ -15,21 +15,13 @@ from src.data.own.roles import Roles
 
 @dataclass(frozen=True)
 class Rows:
-    """A table in order: by group as they come in the file, by time within each.
-
-    Args:
-        table: the table.
-        names: of the groups.
-        groups: (rows,) which of them each row belongs to.
-        lengths: (groups,) rows of each.
-        times: (rows,) time stamps or numbers; None: there are none.
-    """
+    """A table in order: by group as they come in the file, by time within each."""
 
     table: Table
-    names: list[str]
-    groups: np.ndarray
-    lengths: np.ndarray
-    times: pd.Series | None
+    names: list[str]  # of the groups
+    groups: np.ndarray  # (rows,) which of them each row belongs to
+    lengths: np.ndarray  # (groups,) rows of each
+    times: pd.Series | None  # (rows,) time stamps or numbers; None: there are none
 
     @property
     def first(self) -> np.ndarray:
@@ -65,8 +57,7 @@ def _groups(table: Table, roles: Roles) -> tuple[np.ndarray, list[str]]:
     """(rows,) the group of each row, and their names; without a column of groups: one series, or each row by itself."""
     if roles.group is not None:
         cells = table.frame[roles.group]
-        if (empty := (cells == "").to_numpy()).any():
-            raise UserError(f"{table.where(int(empty.argmax()))}, column {roles.group}: the group is missing.")
+        table.refuse(cells == "", roles.group, "the group is missing")
         # A series goes on from file to file; sequences that are labelled one by one do not.
         keys = cells if roles.kind == "forecasting" else cells + "\n" + pd.Series(table.file).astype(str)
         groups, names = pd.factorize(keys)

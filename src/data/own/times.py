@@ -29,8 +29,7 @@ SEASONS = {"15min": 96, "30min": 48, "1h": 24, "1D": 7, "7D": 52}
 def read_times(table: Table, names: Sequence[str], day_first: bool | None = None) -> pd.Series:
     """A column as time stamps, or as numbers where all its cells are numbers (steps, years, seconds).
 
-    Whole numbers that count seconds (or thousandths, ...) since 1970, in a column that is called like a time, are time
-    stamps.
+    Whole numbers that count s, ms, us or ns since 1970, in a column that is called like a time, are time stamps.
 
     Args:
         table: the table.
@@ -42,10 +41,7 @@ def read_times(table: Table, names: Sequence[str], day_first: bool | None = None
         UserError: names the first cell that is no time.
     """
     for name in names:
-        if (empty := table.frame[name].str.lower().isin(MISSING).to_numpy()).any():
-            row = int(empty.argmax())
-            cell = table.frame[name].iloc[row]
-            raise UserError(f"{table.where(row)}, column {name}: the time is missing ({cell!r}).")
+        table.refuse(table.frame[name].str.lower().isin(MISSING), name, "the time is missing ({cell})")
     cells, name = together(table, names), " and ".join(names)
     if tuple(name.lower() for name in names) == CALENDAR[: len(names)] and len(names) > 2:
         return _from_calendar(table, names)
@@ -84,10 +80,8 @@ def _from_numbers(table: Table, name: str, cells: pd.Series) -> pd.Series | None
 
 
 def _from_calendar(table: Table, names: Sequence[str]) -> pd.Series:
-    times = pd.to_datetime(
-        pd.DataFrame({word: table.parsed(name)[0] for word, name in zip(CALENDAR, names, strict=False)}),
-        errors="coerce",
-    )
+    numbers = pd.DataFrame({word: table.parsed(name)[0] for word, name in zip(CALENDAR, names, strict=False)})
+    times = pd.to_datetime(numbers, errors="coerce")
     if (bad := times.isna().to_numpy()).any():
         row = int(bad.argmax())
         cells = together(table, names).iloc[row]
@@ -113,7 +107,6 @@ def _dates(cells: pd.Series, day_first: bool) -> pd.Series:
 
 
 def _in_the_past(table: Table, name: str, cells: pd.Series, times: pd.Series) -> pd.Series:
-    """Years of two digits that would lie ahead of today are of the century before."""
     late = times.dt.tz_localize(None) > pd.Timestamp.now()
     if not late.any() or cells.str.contains(r"\d{4}").any():
         return times
@@ -185,20 +178,19 @@ def time_columns(table: Table, group: str | None) -> list[str]:
     Numbers count as times only where none stands twice in a group, since hours of the day or months are values to read.
     """
     called = {name.lower(): name for name in reversed(table.names)}
+    of_group = [] if group is None else [group]
     if "date" in called and "time" in called and bool(table.frame[called["time"]].head(20).str.match(CLOCK).all()):
         return [called["date"], called["time"]]
     if all(word in called and table.is_numeric(called[word]) for word in CALENDAR[:3]) and group not in CALENDAR:
         number = next((k for k, word in enumerate(CALENDAR) if word not in called), len(CALENDAR))
         columns = [called[word] for word in CALENDAR[:number]]
-        if not table.frame.duplicated([*columns, *([] if group is None else [group])]).any():
+        if not table.frame.duplicated([*columns, *of_group]).any():
             return columns
     for word in (*WORDS, *COUNTERS):
         if word in called and called[word] != group:
             name = called[word]
-            of_group = [name] if group is None else [group, name]
-            if not table.is_numeric(name):
-                return [name]
-            if not table.frame.duplicated(of_group).any() and (word in WORDS or _counts(table, name, group)):
+            twice = table.frame.duplicated([name, *of_group]).any()
+            if not table.is_numeric(name) or (not twice and (word in WORDS or _counts(table, name, group))):
                 return [name]
     first = table.names[0]
     dates = not table.is_numeric(first) and first != group

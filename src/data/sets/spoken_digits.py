@@ -42,19 +42,12 @@ def _source(task: str) -> Source:
 
 @dataclass(frozen=True)
 class Recording:
-    """One spoken digit.
-
-    Args:
-        digit: what is said.
-        speaker: who says it.
-        index: which of the speaker's recordings of this digit, from 0.
-        samples: (samples,) whole numbers of 16 bits, 8,000 a second.
-    """
+    """One spoken digit."""
 
     digit: int
     speaker: str
-    index: int
-    samples: np.ndarray
+    index: int  # which of the speaker's recordings of this digit, from 0
+    samples: np.ndarray  # (samples,) int16, 8,000 a second
 
     @property
     def test(self) -> bool:

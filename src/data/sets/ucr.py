@@ -63,10 +63,11 @@ class UCR(FileSet):
 
 
 def _parse(name: str, folder: Path) -> dict[str, np.ndarray]:
-    from sktime.datasets import load_UCR_UEA_dataset
+    from sktime.datasets import load_UCR_UEA_dataset, tsc_dataset_names
 
     bundled = _bundled()
-    if name not in bundled and name not in (known := _archive()):
+    known = sorted({*tsc_dataset_names.univariate, *tsc_dataset_names.multivariate})
+    if name not in bundled and name not in known:
         raise UserError(
             f"data.name={name} is not in the UCR/UEA archive{nearest(name, known)}: it must be a name listed at "
             f"timeseriesclassification.com, e.g. {', '.join(bundled)}."
@@ -104,10 +105,3 @@ def _bundled() -> list[str]:
 
     folder = Path(sktime.datasets.__file__).parent / "data"
     return sorted(p.name for p in folder.iterdir() if (p / f"{p.name}_TRAIN.ts").exists())
-
-
-def _archive() -> list[str]:
-    """All names of the archive that sktime knows."""
-    from sktime.datasets import tsc_dataset_names
-
-    return sorted({*tsc_dataset_names.univariate, *tsc_dataset_names.multivariate})
