@@ -15,22 +15,14 @@ SeedOfEpoch = Callable[[int], int]  # from an epoch's number to the seed of its 
 
 @dataclass(frozen=True)
 class Batch:
-    """A padded batch of sequences.
+    """A padded batch of sequences."""
 
-    Args:
-        x: inputs, (batch, time, features) float or (batch, time) whole numbers for tokens; 0 past a length.
-        y: targets, (batch, ...) for one per sequence or (batch, time, ...) for one per step; 0 past a length.
-        lengths: (batch,) whole numbers of 1 or more, always on the CPU (packing needs them there).
-        rows: (batch,) the sequences' positions in their split, always on the CPU.
-        starts: (batch,) whether each row begins a sequence, always on the CPU. None: all do, and all are whole. Where
-            it is False the row goes on from the same row of the batch before (truncated BPTT), and the task carries
-            the state over.
-    """
-
-    x: Tensor
-    y: Tensor
-    lengths: Tensor
-    rows: Tensor
+    x: Tensor  # inputs, (batch, time, features) float or (batch, time) whole numbers for tokens; 0 past a length
+    y: Tensor  # targets, (batch, ...) for one per sequence or (batch, time, ...) for one per step; 0 past a length
+    lengths: Tensor  # (batch,) whole numbers of 1 or more, always on the CPU (packing needs them there)
+    rows: Tensor  # (batch,) the sequences' positions in their split, always on the CPU
+    # (batch,) whether each row begins a sequence, always on the CPU. None: all do, and all are whole. Where it is False
+    # the row goes on from the same row of the batch before (truncated BPTT), and the task carries the state over.
     starts: Tensor | None = None
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:

@@ -66,9 +66,6 @@ def fetch(file: File, data_dir: Path | str, cache_dir: Path | str | None = None)
     return path
 
 
-# ------------------------------------------------------------------------------------------------------- verifying
-
-
 def _verify(path: Path, file: File, cache_dir: Path | str | None) -> None:
     about = path.stat()
     seen = f"{path.resolve()}:{about.st_size}:{about.st_mtime_ns}:{about.st_ctime_ns}:{file.digest}"
@@ -127,9 +124,6 @@ DIGESTS: dict[str, tuple[str, str, Callable[[Path], Iterator[bytes]]]] = {
     "md5-uncompressed": ("md5 of the uncompressed contents", "md5", partial(_blocks, opened=gzip.open)),
     "sha256-recordings": ("sha256 over names, lengths and contents of its wav files by name", "sha256", _recordings),
 }
-
-
-# ------------------------------------------------------------------------------------------------------ downloading
 
 
 def _download(path: Path, file: File) -> None:

@@ -63,10 +63,8 @@ def forecasting(
     """Fill a data module's splits, baselines and notes with windows over series.
 
     Args:
-        data: the data module.
-        series: the series.
-        lookback: rows read by each window.
-        horizon: rows forecast by each window.
+        data, series: the data module and its series.
+        lookback, horizon: rows read and rows forecast by each window.
         season: rows after which a season repeats, for the seasonal naive forecast; None: there is none.
 
     Raises:
@@ -126,9 +124,6 @@ def last_rows(values: torch.Tensor, ends: np.ndarray, lookback: int, output: Hor
     rows = torch.cat([values[end - lookback : end] for end in ends.tolist()])
     lengths = torch.full((len(ends),), lookback)
     return FlatSplit(rows, lengths, torch.zeros(len(ends), output.steps, output.size))
-
-
-# ----------------------------------------------------------------------------------------------------- naive forecasts
 
 
 def naive_error(targets: np.ndarray, lengths: np.ndarray, splits: np.ndarray) -> np.ndarray:

@@ -36,8 +36,7 @@ def by_fraction(items: Sequence[Item], fractions: Sequence[float], seed: int, *m
     Args:
         items: e.g. files.
         fractions: for train, val and test.
-        seed: the run's seed.
-        more: further numbers for the stream, e.g. the class.
+        seed, more: the run's, and further numbers for the stream, e.g. the class.
 
     Raises:
         UserError: when there are fewer than three items.

@@ -37,11 +37,8 @@ class ChunkOrder(Sampler[Chunk]):
     the fewest.
 
     Args:
-        lengths: (sequences,) steps of each.
-        batch_size: rows of a batch.
-        seed_of_epoch: the seed of an epoch's order; None: evaluation.
+        lengths, batch_size, seed_of_epoch, pool: as in :class:`~src.data.batches.BatchOrder`, streams being sequences.
         chunk: steps of a batch.
-        pool: groups in a pool that is sorted by length, as in :class:`~src.data.batches.BatchOrder`.
         rows_of: from the number of streams to those that are used, None being all.
         most: steps of a training stream that are read, from its start on; None: all.
     """

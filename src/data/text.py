@@ -37,7 +37,7 @@ class TextData(SequenceData):
         level: ``char`` or ``word``.
         splits: fractions for train, val and test.
         min_count: symbols that stand in train less often are unknown.
-        keywords: see :class:`~src.data.module.SequenceData`; ``chunk`` must be given.
+        keywords: among them ``chunk``, which must be given.
     """
 
     fitted = ("vocabulary",)

@@ -15,11 +15,9 @@ FULL_SCALE = 2**15  # samples are counted in steps of 16 bits, whatever the file
 
 
 def read_wav(path: Path) -> tuple[int, np.ndarray]:
-    """Sampling rate and samples of a file; several channels become their mean.
+    """Samples per second of a file, and its samples (samples,) in steps of 16 bits; channels become their mean.
 
-    Returns:
-        Samples per second, and (samples,) in steps of 16 bits: int16 where the file has 8 or 16 bits and one channel,
-        else float32.
+    They are int16 where the file has 8 or 16 bits and one channel, else float32.
 
     Raises:
         UserError: when it cannot be read to its end, or has no samples, or samples that are not finite.
@@ -55,14 +53,11 @@ def read_wav(path: Path) -> tuple[int, np.ndarray]:
 
 
 def read_wav_folder(path: Path, rate: int | None = None) -> tuple[int, dict[str, np.ndarray]]:
-    """The samples of one file, or of every .wav file below a folder, by its path below the folder.
+    """Samples per second of one file, or of every .wav file below a folder, and samples by path below the folder.
 
     Args:
         path: a file or a folder.
         rate: the samples per second that all files must have; None: those of the first.
-
-    Returns:
-        Samples per second, and the samples by name.
 
     Raises:
         UserError: when a file has another rate, or cannot be read.

@@ -62,7 +62,6 @@ class WaveformData(SequenceData):
     Args:
         window: samples read at each step, a multiple of ``hop``.
         hop: samples predicted at each step, and samples from one step to the next.
-        keywords: see :class:`~src.data.module.SequenceData`.
 
     Attributes:
         rate: samples per second, set by :meth:`recordings`.
@@ -89,7 +88,9 @@ class WaveformData(SequenceData):
     def read(self) -> Description:
         """Standardise by the training samples, cut into steps, fit the baselines."""
         recordings = self.recordings()
-        mean, scale = mean_and_scale(recordings["train"])
+        train, number = recordings["train"], sum(map(len, recordings["train"]))
+        mean = sum(float(samples.sum(dtype=np.float64)) for samples in train) / number
+        scale = math.sqrt(sum(float(np.square(s - mean, dtype=np.float64).sum()) for s in train) / number)
         if scale == 0:
             raise UserError("The training recordings are silent: all their samples are the same.")
         self.mean, self.scale = mean, scale
@@ -119,17 +120,6 @@ class WaveformData(SequenceData):
                 f"{name} has {len(samples)} samples, but data.window={self.window} and data.hop={self.hop} need at "
                 f"least {self.window + self.hop}."
             )
-
-
-def mean_and_scale(recordings: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Mean and standard deviation (divided by n) of all samples, in float64."""
-    number = sum(map(len, recordings))
-    mean = sum(float(samples.sum(dtype=np.float64)) for samples in recordings) / number
-    squares = sum(float(np.square(samples - mean, dtype=np.float64).sum()) for samples in recordings)
-    return mean, math.sqrt(squares / number)
-
-
-# -------------------------------------------------------------------------------------------------------- baselines
 
 
 def baselines(train: FrameSplit, test: FrameSplit) -> dict[str, float]:

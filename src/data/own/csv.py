@@ -74,9 +74,8 @@ class CSV(SequenceData):
             raise UserError(f"data.task={task} is unknown to data=csv: it must be one of {', '.join(TASKS)}.")
         if missing not in ("refuse", "before"):
             raise UserError(f"data.missing={missing} is unknown: it must be refuse or before.")
-        self.path, self.kind = path, task
-        self.target, self.features = _listed(target), _listed(features)
-        self.time_column, self.group_column = _listed(time_column), group_column
+        self.path = path
+        self.given = Roles(task or "", _listed(features), _listed(target), _listed(time_column), group_column)
         self.lookback, self.horizon, self.season = lookback, horizon, season
         self.splits_wanted, self.missing = splits, missing
         codes = [missing_values] if isinstance(missing_values, str | int | float) else list(missing_values or [])
@@ -92,10 +91,7 @@ class CSV(SequenceData):
         of_names = self.splits_wanted if isinstance(self.splits_wanted, str) else ""
         files = [*table.files, *([Path(of_names).expanduser()] if of_names and of_names not in table.names else [])]
         self.checksum = checksum(*(file.read_bytes() for file in files if file.is_file()))
-        self.roles = find_roles(
-            table, self.kind, target=self.target, features=self.features, time=self.time_column,
-            group=self.group_column, split=of_names or None,
-        )  # fmt: skip
+        self.roles = find_roles(table, self.given, of_names or None)
         rows = in_order(table, self.roles, self.day_first)
         split_of = row_splits.stated(self.splits_wanted, rows)
         fill = self._forecasting if self.roles.kind == "forecasting" else self._sequences

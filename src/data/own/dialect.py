@@ -101,14 +101,9 @@ def decimal_of(frame: pd.DataFrame, separator: str) -> str:
 
 
 def without_row_names(path: Path, options: dict[str, Any], error: Exception) -> pd.DataFrame | None:
-    """A table whose rows have one cell more than its line of names, their own name or number, without those.
+    """A table whose rows have one cell more than its line of names, their own name or number, without those cells.
 
-    None where it is no such table.
-
-    Args:
-        path: the file.
-        options: of pandas.read_csv.
-        error: with which that refused the file.
+    None where ``error``, with which ``pandas.read_csv`` refused the file and ``options``, is another.
     """
     uneven = UNEVEN.search(str(error))
     if uneven is None:

@@ -24,39 +24,27 @@ class Roles:
     group: str | None  # says which series or sequence a row belongs to
 
 
-def find_roles(
-    table: Table,
-    kind: str | None,
-    *,
-    target: list[str],
-    features: list[str],
-    time: list[str],
-    group: str | None,
-    split: str | None,
-) -> Roles:
-    """What each column is for.
+def find_roles(table: Table, given: Roles, split: str | None) -> Roles:
+    """What each column is for, where ``given`` leaves it open ("", [] or None) by what the columns hold.
 
     Args:
         table: the table.
-        kind: ``forecasting``, ``classification``, ``regression``, or None.
-        target: columns to predict; [] where none were given.
-        features: columns to read; [] for every column of numbers with no other part to play.
-        time: columns of time stamps; [] where none were given.
-        group: the column of groups.
+        given: what the user said.
         split: the name of a column that states the splits.
 
     Raises:
         UserError: when a column is not there, has two parts to play, or none is left to read.
     """
-    given = {"time_column": time, "group_column": [group] if group else [], "target": target, "features": features}
-    for option, names in given.items():
+    features, target, time, group = given.features, given.targets, given.time, given.group
+    options = {"time_column": time, "group_column": [group] if group else [], "target": target, "features": features}
+    for option, names in options.items():
         table.need(names, f"data.{option}")
     if not time:
         time = [name for name in times.time_columns(table, group) if name not in target + features]
         if time:
             named = f"The columns {', '.join(time)} were" if len(time) > 2 else f"The column {' and '.join(time)} was"
             table.note(f"{named} taken for the times; data.time_column names another.")
-    kind = kind or _inferred(table, target, group, bool(time))
+    kind = given.kind or _inferred(table, target, group, bool(time))
     if kind != "forecasting" and not target:
         raise UserError(f"data.target must be given for data.task={kind}: the column that holds what is predicted.")
     taken = {*time, group, split} | (set(target) if kind != "forecasting" else set())

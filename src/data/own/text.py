@@ -21,7 +21,6 @@ class Text(TextData):
 
     Args:
         path: a UTF-8 file or a folder.
-        keywords: see :class:`~src.data.text.TextData`.
     """
 
     def __init__(self, *, path: str, **keywords: Any) -> None:

@@ -37,7 +37,6 @@ class WavFolder(WaveformData):
         task: ``waveform`` or ``classification`` (of log-mel spectra, one every 10 ms).
         splits: fractions for train, val and test; for classification of each class.
         chunk: steps of a batch in waveform modelling; classification always reads whole recordings.
-        keywords: see :class:`~src.data.waveform.WaveformData`.
     """
 
     def __init__(
