@@ -1,6 +1,7 @@
 """The arrows of ARCHITECTURE.md: an import that runs up fails."""
 
 import ast
+import graphlib
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,39 @@ def test_imports_run_down(file: Path) -> None:
         if parts[0] == "src" and len(parts) > 1:
             assert parts[1] in ALLOWED[room], f"{file.name} of {room} imports {name}, which stands above it"
         assert parts[0] not in FORBIDDEN.get(room, set()), f"{room} must not know {parts[0]}"
+
+
+DATA = [file for file in FILES if room_of(file) == "data"]
+
+
+def module_of(file: Path) -> str:
+    return ".".join(("src", *file.relative_to(SRC).with_suffix("").parts)).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize(("room", "other"), [("sets", "own"), ("own", "sets")])
+def test_named_sets_and_own_files_do_not_know_each_other(room: str, other: str) -> None:
+    files = [file for file in DATA if file.parent.name == room]
+    assert len(files) > 5
+    beside = {name for file in DATA if file.parent.name == "data" for name in imported(file)}
+    for names in (beside, *map(imported, files)):
+        assert not [name for name in names if name.startswith(f"src.data.{other}")]
+
+
+def test_data_has_no_import_circle() -> None:
+    modules = {module_of(file) for file in DATA}
+    knows = {}
+    for file in DATA:
+        # Of `from src.data.own import times` the module is src.data.own.times.
+        names = {
+            f"{node.module}.{alias.name}"
+            for node in ast.walk(ast.parse(file.read_text()))
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        knows[module_of(file)] = (imported(file) | names) & modules - {"src.data", "src.data.own", "src.data.sets"}
+    graphlib.TopologicalSorter(knows).prepare()  # raises where there is a circle
+    with pytest.raises(graphlib.CycleError):
+        graphlib.TopologicalSorter(knows | {"src.data.describe": {"src.data.series"}}).prepare()
 
 
 def test_an_arrow_that_runs_up_is_seen(tmp_path: Path) -> None:

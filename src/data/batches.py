@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Sampler
@@ -89,6 +90,12 @@ class FlatSplit:
         self.dtype = torch.int64 if values.dim() == 1 else torch.float32
         self.begins = torch.cumsum(lengths, 0) - lengths
         self.lengths = lengths - shift
+
+    @classmethod
+    def of_next_steps(cls, pieces: Sequence[np.ndarray]) -> FlatSplit:
+        """Each step of the pieces, (steps, features) or (steps,) tokens, but the first, from all before it."""
+        values = torch.from_numpy(np.concatenate(pieces))
+        return cls(values, torch.tensor([len(piece) for piece in pieces]), values, per_step=True, shift=1)
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from src.config.errors import UserError
 from src.data.baselines import ngrams
@@ -69,7 +68,7 @@ class TextData(SequenceData):
             raise UserError(f"data.min_count={self.min_count} leaves no {self.level} of {self.path} known: lower it.")
         encoded = {split: [encode(document, vocabulary) for document in documents[split]] for split in SPLITS}
         for split, numbers in encoded.items():
-            self.splits[split] = next_tokens(numbers)
+            self.splits[split] = FlatSplit.of_next_steps(numbers)
             tokens, unknown = sum(map(len, numbers)), sum(int((document == 0).sum()) for document in numbers)
             self.notes |= {f"{split}/tokens": tokens, f"{split}/unknown": unknown}
         self.baselines = ngrams(encoded["train"], encoded["test"], len(vocabulary))
@@ -83,7 +82,7 @@ class TextData(SequenceData):
         files = [place] if place.is_file() else find_files(place, ".txt")
         documents = [encode(self.document(file)[0], self.vocabulary) for file in files]
         names = [file.name if file == place else str(file.relative_to(place)) for file in files]
-        return NewData(next_tokens(documents), names)
+        return NewData(FlatSplit.of_next_steps(documents), names)
 
     def document(self, file: Path) -> tuple[Sequence[str], bytes]:
         """A file's tokens, two at least, and its bytes; a byte order mark is none, every end of a line is ``\\n``.
@@ -136,10 +135,3 @@ def encode(tokens: Sequence[str], vocabulary: Sequence[str]) -> np.ndarray:
     dtype = np.uint8 if len(vocabulary) <= 256 else np.int16 if len(vocabulary) <= 2**15 else np.int32
     index = {symbol: i for i, symbol in enumerate(vocabulary)}
     return np.fromiter((index.get(token, 0) for token in tokens), dtype, count=len(tokens))
-
-
-def next_tokens(documents: Sequence[np.ndarray]) -> FlatSplit:
-    """Documents of tokens, each token but a document's first to be predicted."""
-    tokens = torch.from_numpy(np.concatenate(documents))
-    lengths = torch.tensor([len(document) for document in documents])
-    return FlatSplit(tokens, lengths, tokens, per_step=True, shift=1)

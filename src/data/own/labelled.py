@@ -95,20 +95,19 @@ def new_split(kind: str, output: Output, x: Tensor, lengths: np.ndarray, y: np.n
     """A new file's sequences, its targets encoded as the training file's were, or zeros where it has none.
 
     Args:
-        kind, x, lengths, y: as in :func:`fill`.
+        kind, lengths, y: as in :func:`fill`.
         output: the training data's.
+        x: from :func:`inputs`.
         where: the file, for a sentence.
     """
-    number = len(lengths) if kind in WHOLE else int(lengths.sum())
     if kind in NEXT:
-        encoded = x
-    elif y is not None:
-        encoded = encode(output, y, where)
-    elif isinstance(output, Classes):
-        encoded = torch.zeros(number, dtype=torch.int64)
-    else:
-        encoded = torch.zeros(number, output.size)
-    return _split(kind, x, lengths, encoded)
+        return _split(kind, x, lengths, x)
+    if y is not None:
+        return _split(kind, x, lengths, encode(output, y, where))
+    shape = (len(lengths) if kind in WHOLE else int(lengths.sum()), output.size)
+    return _split(
+        kind, x, lengths, torch.zeros(shape[:1]).long() if isinstance(output, Classes) else torch.zeros(shape)
+    )
 
 
 def encode(output: Output, y: np.ndarray, where: str) -> Tensor:

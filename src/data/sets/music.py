@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 
 from src.config.errors import UserError
 from src.data.baselines import piano_rolls
@@ -73,9 +72,7 @@ class Music(FileSet):
         rolls = read_rolls(self.fetch(file))
         self.checksum = checksum(self.name, file.digest)
         for split, pieces in rolls.items():
-            frames = torch.from_numpy(np.concatenate(pieces))
-            lengths = torch.tensor([len(piece) for piece in pieces])
-            self.splits[split] = FlatSplit(frames, lengths, frames, per_step=True, shift=1)
+            self.splits[split] = FlatSplit.of_next_steps(pieces)
         self.leaked = leaked(rolls)
         self.notes |= {f"{split}/leaked": len(rows) for split, rows in self.leaked.items()}
         self.baselines = piano_rolls(rolls["train"], rolls["test"])
