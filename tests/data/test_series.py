@@ -45,14 +45,14 @@ def test_a_column_that_never_changes_is_shifted_and_not_divided():
 
 
 def test_the_denominator_of_mase_is_the_naive_one_step_error_on_the_training_rows(values):
-    found, begin, steps = naive_error(values, LENGTHS, SPLIT_OF), 0, []
+    error, begin, steps = naive_error(values, LENGTHS, SPLIT_OF), 0, []
     for length in LENGTHS.tolist():
         for row in range(begin + 1, begin + length):
             if SPLIT_OF[row] == 0 and SPLIT_OF[row - 1] == 0:
                 steps.append(abs(values[row] - values[row - 1]))
         begin += length
     assert len(steps) == 14 + 11
-    np.testing.assert_allclose(found, np.mean(steps, axis=0))
+    np.testing.assert_allclose(error, np.mean(steps, axis=0))
 
 
 @pytest.mark.parametrize("targets", [("a", "b", "c"), ("b",), ("c", "a")])
@@ -61,15 +61,15 @@ def test_naive_forecasts_are_those_of_a_plain_loop(values, targets):
     columns = ["abc".index(name) for name in targets]
     scaled = (values - scaling.mean) / scaling.scale
     error = naive_error(scaled, LENGTHS, SPLIT_OF)[columns]
-    found = {name: [] for name in ("naive", "seasonal_naive")}
+    off_by = {name: [] for name in ("naive", "seasonal_naive")}
     for start in data.splits["test"].starts.tolist():
         for ahead in range(4):
             row = start + 5 + ahead
             assert SPLIT_OF[row] == 2
-            found["naive"].append(scaled[row, columns] - scaled[start + 4, columns])
-            found["seasonal_naive"].append(scaled[row, columns] - scaled[start + 2 + ahead % 3, columns])
-    assert set(data.baselines) == {f"{k}/{m}" for k in found for m in ("mse", "mae", "mse_unit", "mae_unit", "mase")}
-    for name, off in found.items():
+            off_by["naive"].append(scaled[row, columns] - scaled[start + 4, columns])
+            off_by["seasonal_naive"].append(scaled[row, columns] - scaled[start + 2 + ahead % 3, columns])
+    assert set(data.baselines) == {f"{k}/{m}" for k in off_by for m in ("mse", "mae", "mse_unit", "mae_unit", "mase")}
+    for name, off in off_by.items():
         off = np.array(off)
         unit = off * scaling.scale[columns]
         expected = {

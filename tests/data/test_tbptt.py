@@ -50,8 +50,8 @@ def check_that_rows_go_on(chunks: list[Chunk]) -> None:
 def test_streams_are_contiguous_and_hold_every_step_once(lengths, number):
     sequences, offsets, sizes = cut(torch.tensor(lengths), number).tolist()
     assert min(sizes) >= 1
-    found = [(s, o + i) for s, o, n in zip(sequences, offsets, sizes, strict=True) for i in range(n)]
-    assert found == all_steps(lengths)
+    read = [(s, o + i) for s, o, n in zip(sequences, offsets, sizes, strict=True) for i in range(n)]
+    assert read == all_steps(lengths)
 
 
 @QUICK
