@@ -1,6 +1,7 @@
 """The arrows of ARCHITECTURE.md: an import that runs up fails."""
 
 import ast
+import graphlib
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,35 @@ def test_a_circle_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
                        ("above", "from room.a import y"), ("below", "")):  # fmt: skip
         (tmp_path / "room" / f"{name}.py").write_text(line)
     assert circles(tmp_path / "room") == ["room.a", "room.b", "room.c"]
+
+
+DATA = [file for file in FILES if room_of(file) == "data"]
+
+
+@pytest.mark.parametrize(("room", "other"), [("sets", "own"), ("own", "sets")])
+def test_named_sets_and_own_files_do_not_know_each_other(room: str, other: str) -> None:
+    files = [file for file in DATA if file.parent.name == room]
+    assert len(files) > 5
+    beside = {name for file in DATA if file.parent.name == "data" for name in imported(file)}
+    for names in (beside, *map(imported, files)):
+        assert not [name for name in names if name.startswith(f"src.data.{other}")]
+
+
+def test_data_has_no_import_circle() -> None:
+    modules = {file: ".".join(("src", *file.relative_to(SRC).with_suffix("").parts)) for file in DATA}
+    knows = {}
+    for file, module in modules.items():
+        # Of `from src.data.own import times` the module is src.data.own.times.
+        names = {
+            f"{node.module}.{alias.name}"
+            for node in ast.walk(ast.parse(file.read_text()))
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        knows[module] = (imported(file) | names) & set(modules.values())
+    graphlib.TopologicalSorter(knows).prepare()  # raises where there is a circle
+    with pytest.raises(graphlib.CycleError):
+        graphlib.TopologicalSorter(knows | {"src.data.describe": {"src.data.series"}}).prepare()
 
 
 def test_an_arrow_that_runs_up_is_seen(tmp_path: Path) -> None:

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
+SeedOfEpoch = Callable[[int], int]  # from an epoch's number to the seed of its batch order
+
 
 @dataclass(frozen=True)
 class Batch:
-    """A padded batch of sequences.
+    """A padded batch of sequences."""
 
-    Args:
-        x: inputs, (batch, time, features) float or (batch, time) whole numbers for tokens; 0 past a length.
-        y: targets, (batch, ...) for one per sequence or (batch, time, ...) for one per step; 0 past a length.
-        lengths: (batch,) whole numbers of 1 or more, always on the CPU (packing needs them there).
-        rows: (batch,) the sequences' positions in their split, always on the CPU.
-        starts: (batch,) whether each row begins a sequence, always on the CPU. None: all do, and all are whole. Where
-            it is False the row goes on from the same row of the batch before (truncated BPTT), and the task carries
-            the state over.
-    """
-
-    x: Tensor
-    y: Tensor
-    lengths: Tensor
-    rows: Tensor
+    x: Tensor  # inputs, (batch, time, features) float or (batch, time) whole numbers for tokens; 0 past a length
+    y: Tensor  # targets, (batch, ...) for one per sequence or (batch, time, ...) for one per step; 0 past a length
+    lengths: Tensor  # (batch,) whole numbers of 1 or more, always on the CPU (packing needs them there)
+    rows: Tensor  # (batch,) the sequences' positions in their split, always on the CPU
+    # (batch,) whether each row begins a sequence, always on the CPU. None: all do, and all are whole. Where it is False
+    # the row goes on from the same row of the batch before (truncated BPTT), and the task carries the state over.
     starts: Tensor | None = None
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
@@ -48,21 +43,13 @@ class Batch:
 
 
 class Chunk(NamedTuple):
-    """Which part of which sequences makes a batch, where sequences are read in pieces (see ``src/data/streams.py``).
+    """Which steps of which sequences make a batch, where sequences are read in pieces (see ``src/data/tbptt.py``)."""
 
-    Args:
-        rows: (batch,) the stream of each row, the same in all chunks that go on from one another.
-        sequences: (batch,) the position of each row's sequence in its split.
-        offsets: (batch,) the first step within the sequence.
-        lengths: (batch,) steps, 1 or more.
-        starts: (batch,) whether the stream begins here.
-    """
-
-    rows: Tensor
-    sequences: Tensor
-    offsets: Tensor
-    lengths: Tensor
-    starts: Tensor
+    rows: Tensor  # (batch,) the stream of each row, the same in all chunks that go on from one another
+    sequences: Tensor  # (batch,) the position of each row's sequence in its split
+    offsets: Tensor  # (batch,) the first step within the sequence
+    lengths: Tensor  # (batch,) steps, 1 or more
+    starts: Tensor  # (batch,) whether the stream begins here
 
 
 class Split(Protocol):
@@ -83,70 +70,67 @@ class FlatSplit:
     torch.Size([2, 6, 1])
 
     Args:
-        values: (steps in all, features) or (steps in all,) for tokens; any dtype (music is kept in bytes).
+        values: (steps in all, features) of any dtype, which become float32 (music is kept in bytes), or (steps in all,)
+            tokens, which become int64.
         lengths: (sequences,) steps of each, in order; they add up to the number of steps in all.
         targets: (sequences, ...) one per sequence, or, with ``per_step``, aligned with ``values``.
         per_step: targets are aligned with the steps.
         shift: the target of step t is ``targets[t + shift]`` of the same sequence and the last ``shift`` steps are
             inputs no more: 1 for next-step prediction with ``targets`` being ``values`` themselves.
-        dtype: what ``x`` is cast to (None leaves it); ``y`` likewise by ``target_dtype``.
     """
 
     def __init__(
-        self,
-        values: Tensor,
-        lengths: Tensor,
-        targets: Tensor,
-        *,
-        per_step: bool = False,
-        shift: int = 0,
-        dtype: torch.dtype | None = torch.float32,
-        target_dtype: torch.dtype | None = None,
+        self, values: Tensor, lengths: Tensor, targets: Tensor, *, per_step: bool = False, shift: int = 0
     ) -> None:
         if int(lengths.sum()) != len(values):
             raise ValueError(f"lengths add up to {int(lengths.sum())}, but there are {len(values)} steps.")
         if len(lengths) and int(lengths.min()) <= shift:
             raise ValueError(f"a sequence has {int(lengths.min())} steps, but at least {shift + 1} are needed.")
-        self.values, self.targets = values, targets
-        self.per_step, self.shift, self.dtype, self.target_dtype = per_step, shift, dtype, target_dtype
+        self.values, self.targets, self.per_step, self.shift = values, targets, per_step, shift
+        self.dtype = torch.int64 if values.dim() == 1 else torch.float32
         self.begins = torch.cumsum(lengths, 0) - lengths
         self.lengths = lengths - shift
+
+    @classmethod
+    def of_next_steps(cls, pieces: Sequence[np.ndarray]) -> FlatSplit:
+        """Each step of the pieces, (steps, features) or (steps,) tokens, but the first, from all before it."""
+        values = torch.from_numpy(np.concatenate(pieces))
+        return cls(values, torch.tensor([len(piece) for piece in pieces]), values, per_step=True, shift=1)
 
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def __getitem__(self, part: Tensor | Chunk) -> Batch:
+    def __getitem__(self, chosen: Tensor | Chunk) -> Batch:
         """The batch of some rows, whole, or of a chunk of them."""
-        if isinstance(part, Chunk):
-            rows, sequences, offsets, lengths, starts = part
+        if isinstance(chosen, Chunk):
+            rows, sequences, offsets, lengths, starts = chosen
             begins = self.begins[sequences] + offsets
         else:
-            rows = sequences = torch.as_tensor(part)
+            rows = sequences = torch.as_tensor(chosen)
             begins, lengths, starts = self.begins[rows], self.lengths[rows], None
         steps = torch.arange(int(lengths.max()))
         inside = steps[None, :] < lengths[:, None]
         where = begins[:, None] + torch.where(inside, steps[None, :], 0)
         x = self.inputs(where, inside)
         y = self.outputs(where + self.shift, inside) if self.per_step else self.targets[sequences]
-        return Batch(x, y if self.target_dtype is None else y.to(self.target_dtype), lengths, rows, starts)
+        return Batch(x, y, lengths, rows, starts)
 
     def inputs(self, where: Tensor, inside: Tensor) -> Tensor:
         """What the network reads at the steps ``where`` (batch, time) of ``values``, 0 where not ``inside``."""
-        return padded(self.values, where, inside, self.dtype)
+        return padded(self.values[where].to(self.dtype), inside)
 
     def outputs(self, where: Tensor, inside: Tensor) -> Tensor:
         """What is predicted, at the steps ``where`` (batch, time) of ``targets``, 0 where not ``inside``."""
-        return padded(self.targets, where, inside)
+        out = self.targets[where]
+        next_tokens = self.targets is self.values and self.values.dim() == 1
+        return padded(out.to(torch.int64) if next_tokens else out, inside)
 
 
-def padded(flat: Tensor, where: Tensor, inside: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """``flat[where]``, (batch, time, ...), cast to ``dtype``, 0 where not ``inside`` (batch, time)."""
-    out = flat[where]
-    if dtype is not None:
-        out = out.to(dtype)
-    if not bool(inside.all()):
-        out = out * inside.view(*inside.shape, *[1] * (out.dim() - 2)).to(out.dtype)
-    return out
+def padded(out: Tensor, inside: Tensor) -> Tensor:
+    """(batch, time, ...) with zeros where not ``inside`` (batch, time)."""
+    if bool(inside.all()):
+        return out
+    return out * inside.view(*inside.shape, *[1] * (out.dim() - 2)).to(out.dtype)
 
 
 class BatchOrder(Sampler[Tensor]):
@@ -154,11 +138,11 @@ class BatchOrder(Sampler[Tensor]):
 
     Shuffled batches are drawn from pools: a pool of ``pool * batch_size`` random sequences is sorted by length and cut
     into batches, which are then shuffled, so that padding is small and the order still new every epoch. Without
-    shuffling the rows come sorted by length (padding is then smallest; results do not depend on it).
+    shuffling the rows come sorted by length (results do not depend on it).
 
     Under distributed training every process takes the batches ``rank, rank + world, ...`` of the shuffled order,
-    without the last round where it would not reach all processes, so that all make the same number of steps. In the
-    fixed order of evaluation every process takes all batches: the means are the same, and none waits for another.
+    without the last round where it would not reach all processes, so that all make the same number of steps. In
+    evaluation every process takes all batches: the means are the same, and none waits for another.
 
     Args:
         lengths: (sequences,) steps of each.
@@ -194,10 +178,10 @@ class BatchOrder(Sampler[Tensor]):
         order = self.rows[torch.randperm(len(self.rows), generator=generator)]
         if self.pool <= 1:
             return list(order.split(self.batch_size))
-        found: list[Tensor] = []
+        batches: list[Tensor] = []
         for pool in order.split(self.pool * self.batch_size):
-            found += pool[torch.argsort(self.lengths[pool], stable=True)].split(self.batch_size)
-        return [found[i] for i in torch.randperm(len(found), generator=generator).tolist()]
+            batches += pool[torch.argsort(self.lengths[pool], stable=True)].split(self.batch_size)
+        return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
 
     def __iter__(self) -> Iterator[Tensor]:
         rank, world = place(self.seed_of_epoch)
@@ -208,17 +192,10 @@ class BatchOrder(Sampler[Tensor]):
         return len(self.batches()) // place(self.seed_of_epoch)[1]
 
 
-def padding(sizes: Sequence[Tensor]) -> float:
+def padding(batches: Sequence[Tensor]) -> float:
     """The share of all steps that is padding, from 0 to 1, in batches of rows with these lengths."""
-    steps = sum(len(lengths) * int(lengths.max()) for lengths in sizes)
-    return 1 - sum(int(lengths.sum()) for lengths in sizes) / steps if steps else 0.0
-
-
-class SeedOfEpoch(Protocol):
-    """From an epoch's number to the seed of its batch order."""
-
-    def __call__(self, epoch: int) -> int:  # noqa: D102
-        ...
+    steps = sum(len(lengths) * int(lengths.max()) for lengths in batches)
+    return 1 - sum(int(lengths.sum()) for lengths in batches) / steps if steps else 0.0
 
 
 def place(seed_of_epoch: SeedOfEpoch | None) -> tuple[int, int]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from src.data.plain import kept
 
 
 @kept
-@dataclass(frozen=True)
 class Features:
     """Real vectors: an input of shape (batch, time, size), e.g. ``Features(12)``."""
 
@@ -16,21 +13,14 @@ class Features:
 
 
 @kept
-@dataclass(frozen=True)
 class Tokens:
-    """Whole numbers below ``vocabulary``: an input of shape (batch, time), e.g. ``Tokens(65, "character")``.
-
-    Args:
-        vocabulary: how many different ones there are.
-        unit: what one of them stands for: ``character``, ``word``, ...
-    """
+    """Whole numbers below ``vocabulary``: an input of shape (batch, time), e.g. ``Tokens(65, "character")``."""
 
     vocabulary: int
-    unit: str = "token"
+    unit: str = "token"  # what one of them stands for: character, word, ...
 
 
 @kept
-@dataclass(frozen=True)
 class Classes:
     """One of several classes: targets are whole numbers, e.g. ``Classes(("no", "yes"))``."""
 
@@ -43,7 +33,6 @@ class Classes:
 
 
 @kept
-@dataclass(frozen=True)
 class Bits:
     """Several yes/no at once (the 88 keys of a piano): targets of 0 and 1, e.g. ``Bits(88)``."""
 
@@ -51,37 +40,26 @@ class Bits:
 
 
 @kept
-@dataclass(frozen=True)
 class Values:
     """Real numbers to be regressed or modelled, e.g. ``Values(2, ("load", "oil"), (4.1, 20.0), (1.2, 7.5))``.
 
-    Args:
-        size: how many.
-        names: of each.
-        mean: of each on the training data, in its own unit, where the targets are standardised; else ().
-        scale: of each likewise: value in its own unit = target * scale + mean.
+    Where the targets are standardised, a value in its own unit = target * scale + mean; else both are ().
     """
 
     size: int
     names: tuple[str, ...] = ()
-    mean: tuple[float, ...] = ()
+    mean: tuple[float, ...] = ()  # of each on the training data, in its own unit
     scale: tuple[float, ...] = ()
 
 
 @kept
-@dataclass(frozen=True)
 class Horizon(Values):
-    """The next ``steps`` rows of a series: targets of shape (batch, steps, size).
-
-    Args:
-        steps: rows to forecast.
-        columns: where each value stands among the input's features; () where they are not all among them.
-        naive_error: of each, the mean absolute one-step error of the naive forecast on the training rows, in the unit
-            of the targets: MASE's denominator (Hyndman and Koehler 2006, section 3).
-    """
+    """The next ``steps`` rows of a series: targets of shape (batch, steps, size)."""
 
     steps: int = 1
-    columns: tuple[int, ...] = ()
+    columns: tuple[int, ...] = ()  # where each value stands among the input's features; () where not all are among them
+    # Of each, the mean absolute one-step error of the naive forecast on the training rows, in the unit of the targets:
+    # MASE's denominator (Hyndman and Koehler 2006, section 3).
     naive_error: tuple[float, ...] = ()
 
 
@@ -90,24 +68,17 @@ Output = Classes | Bits | Values
 
 
 @kept
-@dataclass(frozen=True)
 class Description:
     """A data set in the words that a task needs.
 
     >>> Description(Features(12), Classes(("a", "b")), per_step=False, varying_length=True, causal=False).input.size
     12
 
-    Args:
-        input: what the network reads at each step.
-        output: what is predicted.
-        per_step: one prediction at every step (True) or one for the whole sequence (False).
-        varying_length: whether sequences differ in length, so that batches are padded.
-        causal: the prediction at step t may not look past step t (next-step prediction); a bidirectional network is
-            refused on such data, since it would read the answer.
+    A bidirectional network is refused on causal data, since it would read the answer.
     """
 
-    input: Input
-    output: Output
-    per_step: bool
-    varying_length: bool
-    causal: bool
+    input: Input  # what the network reads at each step
+    output: Output  # what is predicted
+    per_step: bool  # one prediction at every step, or one for the whole sequence
+    varying_length: bool  # whether sequences differ in length, so that batches are padded
+    causal: bool  # whether the prediction at step t may not look past step t (next-step prediction)

@@ -1,4 +1,4 @@
-"""Files on disk: written whole or not at all, verified by checksum, downloaded once."""
+"""The files of named data sets: downloaded once, verified by checksum."""
 
 from __future__ import annotations
 
@@ -11,34 +11,26 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.error import HTTPError
 
 from src.config.errors import UserError
 from src.files import write_atomically
 
 SILENCE, DEADLINE = 30, 1800  # seconds without a byte, and in all, after which a download is given up
-_CHUNK = 1 << 20
+_BLOCK = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
 class File:
-    """One file of a data set, the same for whoever downloads it and whoever has it already.
+    """One file of a data set, the same for whoever downloads it and whoever has it already."""
 
-    >>> File("music/JSB_Chorales.mat", "https://...", "sha256:ac0e...").path
-    'music/JSB_Chorales.mat'
-
-    Args:
-        path: where it lies below ``data_dir``.
-        url: where it is downloaded from.
-        digest: ``KIND:HEXADECIMAL``, the kind being one of :data:`DIGESTS`.
-    """
-
-    path: str
+    path: str  # below ``data_dir``
     url: str
-    digest: str
+    digest: str  # KIND:HEXADECIMAL, the kind being one of DIGESTS
 
 
 @dataclass(frozen=True)
@@ -46,20 +38,13 @@ class Source:
     """Where a named data set comes from: what ``python -m src.prepare`` lists and downloads.
 
     Data modules carry them in their class attribute ``sources``, by the name of the config (``data=NAME``).
-
-    Args:
-        task: what is learned, in a few words.
-        size: how much there is, in a few words.
-        licence: of the data; "none stated" where there is none.
-        page: where the set is described.
-        files: all that must be there; () for data that are generated or come inside a package.
     """
 
-    task: str
+    task: str  # what is learned, in a few words
     size: str
-    licence: str
-    page: str
-    files: tuple[File, ...] = ()
+    licence: str  # of the data; "none stated" where there is none
+    page: str  # where the set is described
+    files: tuple[File, ...] = ()  # none for data that are generated or come inside a package
 
 
 def fetch(file: File, data_dir: Path | str, cache_dir: Path | str | None = None) -> Path:
@@ -81,9 +66,6 @@ def fetch(file: File, data_dir: Path | str, cache_dir: Path | str | None = None)
     return path
 
 
-# ------------------------------------------------------------------------------------------------------- verifying
-
-
 def _verify(path: Path, file: File, cache_dir: Path | str | None) -> None:
     about = path.stat()
     seen = f"{path.resolve()}:{about.st_size}:{about.st_mtime_ns}:{about.st_ctime_ns}:{file.digest}"
@@ -91,10 +73,10 @@ def _verify(path: Path, file: File, cache_dir: Path | str | None) -> None:
     if mark is not None and mark.exists():
         return
     kind, expected = file.digest.split(":")
-    if (found := digest(path, kind)) != expected:
+    if (actual := digest(path, kind)) != expected:
         raise UserError(
-            f"{path} is not the file that it should be: its {DIGESTS[kind][0]} is {found}, expected {expected}; it was "
-            f"left where it is, so move it away to have it downloaded again from {file.url}."
+            f"{path} is not the file that it should be: its {DIGESTS[kind][0]} is {actual}, expected {expected}; it "
+            f"was left where it is, so move it away to have it downloaded again from {file.url}."
         )
     if mark is not None:
         with suppress(OSError):  # only a later start would have been faster
@@ -109,24 +91,18 @@ def digest(path: Path, kind: str) -> str:
         path: the file; of one that is cut off, what can still be read of it counts.
         kind: one of :data:`DIGESTS`.
     """
-    _, algorithm, parts = DIGESTS[kind]
+    _, algorithm, blocks = DIGESTS[kind]
     running = hashlib.new(algorithm)
     with suppress(EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError):
-        for part in parts(path):
-            running.update(part)
+        for block in blocks(path):
+            running.update(block)
     return running.hexdigest()
 
 
-def _bytes(path: Path) -> Iterator[bytes]:
-    with open(path, "rb") as file:
-        while part := file.read(_CHUNK):
-            yield part
-
-
-def _uncompressed(path: Path) -> Iterator[bytes]:
-    with gzip.open(path, "rb") as file:
-        while part := file.read(_CHUNK):
-            yield part
+def _blocks(path: Path, opened: Callable[..., Any] = open) -> Iterator[bytes]:
+    with opened(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            yield block
 
 
 def _recordings(path: Path) -> Iterator[bytes]:
@@ -144,13 +120,10 @@ def tar_members(path: Path, ending: str) -> Iterator[tuple[str, bytes]]:
 
 # Archives are packed anew by those who serve them, so that of some files only the contents stay the same.
 DIGESTS: dict[str, tuple[str, str, Callable[[Path], Iterator[bytes]]]] = {
-    "sha256": ("sha256", "sha256", _bytes),
-    "md5-uncompressed": ("md5 of the uncompressed contents", "md5", _uncompressed),
+    "sha256": ("sha256", "sha256", _blocks),
+    "md5-uncompressed": ("md5 of the uncompressed contents", "md5", partial(_blocks, opened=gzip.open)),
     "sha256-recordings": ("sha256 over names, lengths and contents of its wav files by name", "sha256", _recordings),
 }
-
-
-# ------------------------------------------------------------------------------------------------------ downloading
 
 
 def _download(path: Path, file: File) -> None:
@@ -160,14 +133,14 @@ def _download(path: Path, file: File) -> None:
     def write(out: BinaryIO) -> None:
         until = time.monotonic() + DEADLINE
         with urllib.request.urlopen(file.url, timeout=SILENCE) as answer:
-            while part := answer.read(_CHUNK):
-                out.write(part)
+            while block := answer.read(_BLOCK):
+                out.write(block)
                 if time.monotonic() > until:
                     raise TimeoutError(f"not complete after {DEADLINE} seconds")
         out.flush()
-        if (found := digest(Path(out.name), kind)) != expected:
+        if (actual := digest(Path(out.name), kind)) != expected:
             raise UserError(
-                f"What {file.url} serves is not the file that it should be, and was not kept: its {words} is {found}, "
+                f"What {file.url} serves is not the file that it should be, and was not kept: its {words} is {actual}, "
                 f"expected {expected}."
             )
 

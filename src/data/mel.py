@@ -9,29 +9,19 @@ from torch import Tensor
 
 
 def log_mel(samples: Tensor, rate: int, bands: int = 40, window: float = 0.025, hop: float = 0.010) -> Tensor:
-    """The logarithm of the energy in mel bands, a frame every ``hop`` seconds.
+    """The logarithm of the energy in mel bands, (frames, bands); silence is ln(1e-6).
 
     Args:
-        samples: (samples,) between -1 and 1.
-        rate: samples per second.
+        samples: (samples,) between -1 and 1, ``rate`` per second.
         bands: triangular bands, evenly spaced on the mel scale from 0 to half the rate.
         window: seconds of each frame (Hann); the first frame is centred on the first sample.
         hop: seconds from one frame to the next.
-
-    Returns:
-        (frames, bands); silence is ln(1e-6).
     """
     length = round(window * rate)
     size = 1 << (length - 1).bit_length()
     padded = torch.nn.functional.pad(samples, (size // 2, size // 2))
     spectrum = torch.stft(
-        padded,
-        size,
-        hop_length=round(hop * rate),
-        win_length=length,
-        window=torch.hann_window(length),
-        center=False,
-        return_complex=True,
+        padded, size, round(hop * rate), length, torch.hann_window(length), center=False, return_complex=True
     )
     power = spectrum.abs().square() / length
     return (mel_bands(rate, size, bands) @ power).clamp_min(1e-6).log().T.contiguous()
@@ -40,13 +30,7 @@ def log_mel(samples: Tensor, rate: int, bands: int = 40, window: float = 0.025, 
 def mfcc(samples: Tensor, rate: int, coefficients: int = 13) -> Tensor:
     """Mel-frequency cepstral coefficients (Davis and Mermelstein 1980): the cosine transform of log-mel energies.
 
-    Args:
-        samples: (samples,) between -1 and 1.
-        rate: samples per second.
-        coefficients: how many, the first being the mean energy.
-
-    Returns:
-        (frames, coefficients).
+    (frames, coefficients), the first being the mean energy, from (samples,) between -1 and 1, ``rate`` per second.
     """
     from scipy.fft import dct
 

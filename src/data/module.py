@@ -20,23 +20,15 @@ from src.data.plain import from_plain, to_plain
 from src.data.tbptt import ChunkOrder
 from src.rng import derive
 
-EVALUATION_SPLITS = ("val", "test")
-
 
 @dataclass(frozen=True)
 class NewData:
-    """Sequences of a new file, read with what was fitted on the training data.
-
-    Args:
-        split: the sequences.
-        names: of each: a group, a file, a line.
-        labelled: whether the file has the targets; where it has not, ``y`` holds zeros that mean nothing.
-        following: from a sequence's row and a number to the time stamps of as many rows after it (forecasts).
-    """
+    """Sequences of a new file, read with what was fitted on the training data."""
 
     split: Split
-    names: list[str]
-    labelled: bool = True
+    names: list[str]  # of each sequence: a group, a file, a line
+    labelled: bool = True  # whether the file has the targets; where it has not, ``y`` holds zeros that mean nothing
+    # From a sequence's row and a number to the time stamps of as many rows after it (forecasts).
     following: Callable[[int, int], list[str]] | None = None
 
 
@@ -49,7 +41,7 @@ class SequenceData(pl.LightningDataModule):
             def read(self) -> Description:
                 values = torch.rand(40, 1, generator=torch.Generator().manual_seed(derive(self.seed, "split")))
                 lengths, targets = torch.full((4,), 10), torch.tensor([0, 1, 0, 1])
-                for name in ("train", "val", "test"):
+                for name in SPLITS:
                     self.splits[name] = FlatSplit(values, lengths, targets)
                 return Description(Features(1), Classes(("a", "b")), False, False, causal=False)
 
@@ -60,13 +52,11 @@ class SequenceData(pl.LightningDataModule):
         seed: the run's seed; the streams ``split`` and ``order`` come from it.
         pool: batches in a pool that is sorted by length before it is cut (see ``BatchOrder``).
         num_workers: processes that load ahead; 0 is fastest for data in memory.
-        train_sequences: train on this many of the training sequences only, drawn from the stream ``split`` (for
-            learning curves, or to see whether a network can learn a few by heart), or of the streams that they are
-            cut into where ``chunk`` is set; None: on all.
-        train_steps: train on this many of the first steps of each stream only, where ``chunk`` is set: a text is a
-            single sequence, of which the above leaves no less; None: on all.
+        train_sequences: train on so many of the training sequences (or, where ``chunk`` is set, of the streams that
+            they are cut into) only, drawn from the stream ``split``; None: on all.
+        train_steps: where ``chunk`` is set, train on so many of the first steps of each stream only; None: on all.
         chunk: steps of a batch, where long sequences are read in pieces and the state is carried from one to the next
-            (truncated BPTT, see ``src/data/streams.py``); None: every sequence whole.
+            (truncated BPTT, see ``src/data/tbptt.py``); None: every sequence whole.
 
     Attributes:
         fitted: the names of the attributes that :meth:`new_data` needs and :meth:`read` sets; checkpoints keep them.
@@ -121,16 +111,13 @@ class SequenceData(pl.LightningDataModule):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take what a checkpoint kept, so that new data can be read without the training data."""
         if self._description is None:
-            found = {name: from_plain(value) for name, value in state_dict.items()}
-            self._description = found.pop("description")
-            for name, value in found.items():
+            kept = {name: from_plain(value) for name, value in state_dict.items()}
+            self._description = kept.pop("description")
+            for name, value in kept.items():
                 setattr(self, name, value)
 
     def new_data(self, path: str) -> NewData:
-        """Read a new file for ``python -m src.predict``, with scaling, vocabulary and class names as they are.
-
-        Args:
-            path: a file (or folder) of the kind that the training data came from; nothing is fitted on it.
+        """Read a file (or folder) like the training data for ``python -m src.predict``; nothing is fitted on it.
 
         Raises:
             UserError: when the data set has no files of that kind, or the file does not fit.
@@ -146,7 +133,10 @@ class SequenceData(pl.LightningDataModule):
         if self._description is None:
             self._description = self.read()
             if self._description.varying_length:
-                self._note_padding()
+                for name, split in self.splits.items():
+                    order = self.order(name, shuffle=name == "train")
+                    lengths = [rows.lengths if isinstance(rows, Chunk) else split.lengths[rows] for rows in order]
+                    self.notes[f"{name}/padding"] = round(padding(lengths), 4)
         return self._description
 
     def setup(self, stage: str | None = None) -> None:
@@ -156,10 +146,9 @@ class SequenceData(pl.LightningDataModule):
     def loader(self, name: str, *, shuffle: bool = False) -> DataLoader[Batch]:
         """Batches of one split: shuffled anew every epoch, or in a fixed order (sorted by length)."""
         _ = self.description
-        split = self.splits[name]
         return DataLoader(
-            split,  # type: ignore[arg-type]
-            sampler=self._order_of(name, shuffle),
+            self.splits[name],  # type: ignore[arg-type]
+            sampler=self.order(name, shuffle=shuffle),
             batch_size=None,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
@@ -168,33 +157,25 @@ class SequenceData(pl.LightningDataModule):
             generator=torch.Generator().manual_seed(0),
         )
 
-    def _order_of(self, name: str, shuffle: bool) -> Sampler[Any]:
-        size = self.batch_size if name == "train" else self.eval_batch_size
-        return self.order(self.splits[name], size, partial(derive, self.seed, "order") if shuffle else None)
-
-    def _note_padding(self) -> None:
-        for name, split in self.splits.items():
-            parts = self._order_of(name, shuffle=name == "train")
-            sizes = [part.lengths if isinstance(part, Chunk) else split.lengths[part] for part in parts]
-            self.notes[f"{name}/padding"] = round(padding(sizes), 4)
-
-    def order(self, split: Split, size: int, seed_of_epoch: partial[int] | None) -> Sampler[Any]:
+    def order(self, name: str, *, shuffle: bool) -> Sampler[Any]:
         """The sampler of a split: whole sequences, or chunks of them where ``chunk`` is set.
 
         Raises:
             UserError: when sequences are to be cut that have one target each.
         """
-        few = self.train_sequences if seed_of_epoch is not None else None
+        lengths = self.splits[name].lengths
+        size = self.batch_size if name == "train" else self.eval_batch_size
+        seed_of_epoch = partial(derive, self.seed, "order") if shuffle else None
+        rows_of = partial(some, few=self.train_sequences if shuffle else None, seed=self.seed)
         if self.chunk is None:
-            return BatchOrder(split.lengths, size, seed_of_epoch, self.pool, some(len(split), few, self.seed))
+            return BatchOrder(lengths, size, seed_of_epoch, self.pool, rows_of(len(lengths)))
         if not self.description.per_step:
             raise UserError(
                 f"data.chunk={self.chunk} cuts sequences, but this data set has one target for each whole sequence: "
                 "it must be null."
             )
-        rows_of = partial(some, few=few, seed=self.seed)
-        most = self.train_steps if seed_of_epoch is not None else None
-        return ChunkOrder(split.lengths, size, seed_of_epoch, self.chunk, self.pool, rows_of, most)
+        most = self.train_steps if shuffle else None
+        return ChunkOrder(lengths, size, seed_of_epoch, self.chunk, self.pool, rows_of, most)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training batches, in an order that depends on seed and epoch only."""
@@ -216,32 +197,10 @@ def some(sequences: int, few: int | None, seed: int) -> torch.Tensor | None:
     return torch.randperm(sequences, generator=torch.Generator().manual_seed(derive(seed, "split", few)))[:few]
 
 
-def checksum(*parts: bytes | str) -> str:
-    """SHA-256 in hexadecimal over the parts, each with its length before it."""
+def checksum(*pieces: bytes | str) -> str:
+    """SHA-256 in hexadecimal over the pieces, each with its length before it."""
     digest = hashlib.sha256()
-    for part in parts:
-        data = part.encode() if isinstance(part, str) else part
+    for piece in pieces:
+        data = piece.encode() if isinstance(piece, str) else piece
         digest.update(len(data).to_bytes(8, "big") + data)
     return digest.hexdigest()
-
-
-def stratified(labels: torch.Tensor, fraction: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cut a share of the rows off for validation, class by class.
-
-    Args:
-        labels: (n,) whole numbers.
-        fraction: share of each class, rounded to the nearest row, that goes to validation.
-        seed: the run's seed; the stream ``split`` is used.
-
-    Returns:
-        Rows to train on and rows to validate on, both sorted.
-    """
-    generator = torch.Generator().manual_seed(derive(seed, "split"))
-    keep, cut = [], []
-    for label in labels.unique().tolist():
-        rows = (labels == label).nonzero().flatten()
-        rows = rows[torch.randperm(len(rows), generator=generator)]
-        number = min(round(fraction * len(rows)), len(rows) - 1)
-        cut.append(rows[:number])
-        keep.append(rows[number:])
-    return torch.cat(keep).sort().values, torch.cat(cut).sort().values

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, TypeVar, dataclass_transform
 
 import numpy as np
 import torch
@@ -13,9 +13,10 @@ _CLASSES: dict[str, type] = {}
 _Class = TypeVar("_Class", bound=type)
 
 
+@dataclass_transform(frozen_default=True)
 def kept(cls: _Class) -> _Class:
-    """A dataclass that :func:`from_plain` may build."""
-    _CLASSES[cls.__name__] = cls
+    """Make a class a frozen dataclass that :func:`from_plain` may build."""
+    _CLASSES[cls.__name__] = dataclass(frozen=True)(cls)
     return cls
 
 
@@ -38,8 +39,8 @@ def to_plain(value: Any) -> Any:
 def from_plain(value: Any) -> Any:
     """The inverse of :func:`to_plain`."""
     if isinstance(value, dict):
-        found = {key: from_plain(entry) for key, entry in value.items() if key != KIND}
-        return found["values"].numpy() if value[KIND] == "array" else _CLASSES[value[KIND]](**found)
+        entries = {key: from_plain(entry) for key, entry in value.items() if key != KIND}
+        return entries["values"].numpy() if value[KIND] == "array" else _CLASSES[value[KIND]](**entries)
     if isinstance(value, list | tuple):
         return type(value)(from_plain(entry) for entry in value)
     return value

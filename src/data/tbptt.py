@@ -1,7 +1,7 @@
 """Long sequences in chunks that go on from one another: the data's half of truncated back-propagation through time.
 
 A batch then holds the next ``chunk`` steps of each of its rows, and the batch after it the steps that follow in the
-same rows, until all of them are read. ``src/tasks/carry.py`` carries the state from one to the next.
+same rows, until all of them are read. ``src/tasks/tbptt_state.py`` carries the state from one to the next.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class ChunkOrder(Sampler[Chunk]):
     [([0], [0], [4], [True]), ([0], [4], [4], [False]), ([0], [8], [2], [False])]
 
     Evaluation (no ``seed_of_epoch``) reads every sequence from its start to its end, in groups of ``batch_size`` of
-    similar length; what it finds depends neither on ``chunk`` nor on ``batch_size``.
+    similar length; what is measured depends neither on ``chunk`` nor on ``batch_size``.
 
     Training reads ``batch_size`` streams at a time in every process. Where there are fewer sequences than streams,
     they are cut into contiguous streams of nearly equal length (see :func:`cut`): a single text into exactly
@@ -37,11 +37,8 @@ class ChunkOrder(Sampler[Chunk]):
     the fewest.
 
     Args:
-        lengths: (sequences,) steps of each.
-        batch_size: rows of a batch.
-        seed_of_epoch: the seed of an epoch's order; None: evaluation.
+        lengths, batch_size, seed_of_epoch, pool: as in :class:`~src.data.batches.BatchOrder`, streams being sequences.
         chunk: steps of a batch.
-        pool: groups in a pool that is sorted by length, as in :class:`~src.data.batches.BatchOrder`.
         rows_of: from the number of streams to those that are used, None being all.
         most: steps of a training stream that are read, from its start on; None: all.
     """
@@ -116,7 +113,7 @@ def cut(lengths: Tensor, streams: int) -> Tensor:
     Returns:
         (3, n): each stream's sequence, first step within it, and number of steps.
     """
-    parts = [1] * len(lengths)
+    streams_of = [1] * len(lengths)
     longest = [(-float(n), i) for i, n in enumerate(lengths.tolist())]
     heapq.heapify(longest)
     fair = max(float(lengths.sum()) / streams, 1.0)
@@ -124,10 +121,10 @@ def cut(lengths: Tensor, streams: int) -> Tensor:
         size, i = longest[0]
         if -size <= fair:
             break
-        parts[i] += 1
-        heapq.heapreplace(longest, (-int(lengths[i]) / parts[i], i))
+        streams_of[i] += 1
+        heapq.heapreplace(longest, (-int(lengths[i]) / streams_of[i], i))
     pieces = []
-    for i, n in enumerate(parts):
+    for i, n in enumerate(streams_of):
         borders = torch.arange(n + 1) * lengths[i] // n
         pieces.append(torch.stack([torch.full((n,), i), borders[:-1], borders.diff()]))
     return torch.cat(pieces, dim=1)

@@ -15,11 +15,9 @@ FULL_SCALE = 2**15  # samples are counted in steps of 16 bits, whatever the file
 
 
 def read_wav(path: Path) -> tuple[int, np.ndarray]:
-    """Sampling rate and samples of a file; several channels become their mean.
+    """Samples per second of a file, and its samples (samples,) in steps of 16 bits; channels become their mean.
 
-    Returns:
-        Samples per second, and (samples,) in steps of 16 bits: int16 where the file has 8 or 16 bits and one channel,
-        else float32.
+    They are int16 where the file has 8 or 16 bits and one channel, else float32.
 
     Raises:
         UserError: when it cannot be read to its end, or has no samples, or samples that are not finite.
@@ -47,34 +45,31 @@ def read_wav(path: Path) -> tuple[int, np.ndarray]:
     elif samples.dtype.kind == "f":
         samples = (samples * float(FULL_SCALE)).astype(np.float32)
         if not np.isfinite(samples).all():
-            raise UserError(f"{path} has samples that are not finite numbers, the first being number "
-                          f"{int(np.argmin(np.isfinite(samples.reshape(len(samples), -1)).all(1)))}.")  # fmt: skip
+            first = int(np.isfinite(samples.reshape(len(samples), -1)).all(1).argmin())
+            raise UserError(f"{path} has samples that are not finite numbers, the first being number {first}.")
     elif samples.dtype != np.int16:
         raise UserError(f"{path} has samples of type {samples.dtype}: it must be PCM of 8 to 32 bits or 32-bit float.")
     return int(rate), samples if samples.ndim == 1 else samples.mean(1, dtype=np.float32)
 
 
 def read_wav_folder(path: Path, rate: int | None = None) -> tuple[int, dict[str, np.ndarray]]:
-    """The samples of one file, or of every .wav file below a folder, by its path below the folder.
+    """Samples per second of one file, or of every .wav file below a folder, and samples by path below the folder.
 
     Args:
         path: a file or a folder.
         rate: the samples per second that all files must have; None: those of the first.
 
-    Returns:
-        Samples per second, and the samples by name.
-
     Raises:
         UserError: when a file has another rate, or cannot be read.
     """
     files = [path] if path.is_file() else find_files(path, ".wav")
-    wanted, found = f"but the run was trained on {rate}" if rate else "", {}
+    wanted, recordings = f"but the run was trained on {rate}" if rate else "", {}
     for file in files:
         its_rate, samples = read_wav(file)
         if rate is None:
             rate, wanted = its_rate, f"but {file} has {its_rate}"
         if its_rate != rate:
             raise UserError(f"{file} has {its_rate} samples per second, {wanted}: all must have the same.")
-        found[file.name if file == path else str(file.relative_to(path))] = samples
+        recordings[file.name if file == path else str(file.relative_to(path))] = samples
     assert rate is not None
-    return rate, found
+    return rate, recordings

@@ -1,23 +1,21 @@
-"""Sound waves, the next samples to be predicted from all before them; the spoken digits so."""
+"""Sound waves, the next samples to be predicted from all before them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from src.config.errors import UserError
-from src.data.batches import Chunk, FlatSplit
+from src.data.batches import Chunk, FlatSplit, padded
 from src.data.describe import Description, Features, Values
-from src.data.download import Source, fetch
-from src.data.file_splits import PARTS
-from src.data.module import NewData, SequenceData, checksum, stratified
-from src.data.sets.speech import FSDD, RATE, recordings
+from src.data.module import NewData, SequenceData
+from src.data.splits import SPLITS
 from src.data.wav import read_wav_folder
 
 
@@ -55,8 +53,7 @@ class FrameSplit(FlatSplit):
         return self._standardised(where, inside)
 
     def _standardised(self, where: Tensor, inside: Tensor) -> Tensor:
-        out = (self.values[where].float() - self.mean) / self.scale
-        return out * inside.view(*inside.shape, *[1] * (out.dim() - 2))
+        return padded((self.values[where].float() - self.mean) / self.scale, inside)
 
 
 class WaveformData(SequenceData):
@@ -65,7 +62,6 @@ class WaveformData(SequenceData):
     Args:
         window: samples read at each step, a multiple of ``hop``.
         hop: samples predicted at each step, and samples from one step to the next.
-        keywords: see :class:`~src.data.module.SequenceData`.
 
     Attributes:
         rate: samples per second, set by :meth:`recordings`.
@@ -86,19 +82,21 @@ class WaveformData(SequenceData):
         self.window, self.hop = window, hop
 
     def recordings(self) -> dict[str, list[np.ndarray]]:
-        """The samples of each recording, by part; sets the checksum and the sampling rate."""
+        """The samples of each recording, by split; sets the checksum and the sampling rate."""
         raise NotImplementedError
 
     def read(self) -> Description:
         """Standardise by the training samples, cut into steps, fit the baselines."""
-        found = self.recordings()
-        mean, scale = mean_and_scale(found["train"])
+        recordings = self.recordings()
+        train, number = recordings["train"], sum(map(len, recordings["train"]))
+        mean = sum(float(samples.sum(dtype=np.float64)) for samples in train) / number
+        scale = math.sqrt(sum(float(np.square(s - mean, dtype=np.float64).sum()) for s in train) / number)
         if scale == 0:
             raise UserError("The training recordings are silent: all their samples are the same.")
         self.mean, self.scale = mean, scale
-        for part in PARTS:
-            self.splits[part] = self.framed(found[part])
-            self.notes[f"{part}/samples"] = sum(map(len, found[part]))
+        for split in SPLITS:
+            self.splits[split] = self.framed(recordings[split])
+            self.notes[f"{split}/samples"] = sum(map(len, recordings[split]))
         self.baselines = baselines(self.splits["train"], self.splits["test"])  # type: ignore[arg-type]
         output = Values(self.hop, mean=(mean,) * self.hop, scale=(scale,) * self.hop)
         return Description(Features(self.window), output, per_step=True, varying_length=True, causal=True)
@@ -110,10 +108,10 @@ class WaveformData(SequenceData):
     def new_data(self, path: str) -> NewData:
         """WAV files of the same sampling rate, standardised as the training recordings were."""
         _ = self.description
-        _, found = read_wav_folder(Path(path).expanduser(), self.rate)
-        for name, samples in found.items():
+        _, recordings = read_wav_folder(Path(path).expanduser(), self.rate)
+        for name, samples in recordings.items():
             self.check_length(name, samples)
-        return NewData(self.framed(list(found.values())), list(found))
+        return NewData(self.framed(list(recordings.values())), list(recordings))
 
     def check_length(self, name: str | Path, samples: np.ndarray) -> None:
         """Refuse a recording without a single step."""
@@ -122,56 +120,6 @@ class WaveformData(SequenceData):
                 f"{name} has {len(samples)} samples, but data.window={self.window} and data.hop={self.hop} need at "
                 f"least {self.window + self.hop}."
             )
-
-
-class SpokenDigitsWaveform(WaveformData):
-    """The recordings of the Free Spoken Digit Dataset, modelled sample by sample; recordings 0 to 4 are the test set.
-
-    >>> # python -m src.train data=fsdd_waveform
-
-    Args:
-        val_fraction: share of the training recordings, of each digit and speaker, that becomes the validation set.
-        data_dir: the folder of all data sets; the archive is looked for, or downloaded to, its folder ``fsdd``.
-        cache_dir: where verified files are remembered.
-        keywords: see :class:`WaveformData`.
-    """
-
-    sources: ClassVar[dict[str, Source]] = {
-        "fsdd_waveform": Source(
-            "waveform modelling",
-            "3,000 recordings, 22 minutes",
-            "CC BY-SA 4.0",
-            "https://github.com/Jakobovski/free-spoken-digit-dataset",
-            (FSDD,),
-        )
-    }
-
-    def __init__(self, *, val_fraction: float = 0.1, data_dir: str, cache_dir: str, **keywords: Any) -> None:
-        super().__init__(**keywords)
-        self.val_fraction, self.data_dir, self.cache_dir = val_fraction, data_dir, cache_dir
-
-    def recordings(self) -> dict[str, list[np.ndarray]]:
-        """The samples of each recording, by part."""
-        self.checksum, self.rate = checksum("waveform", FSDD.digest), RATE
-        found = list(recordings(fetch(FSDD, self.data_dir, self.cache_dir)))
-        speakers = sorted({r.speaker for r in found})
-        rest = [r for r in found if not r.test]
-        strata = torch.tensor([r.digit * len(speakers) + speakers.index(r.speaker) for r in rest])
-        train, val = stratified(strata, self.val_fraction, self.seed)
-        parts = {"train": [rest[i] for i in train.tolist()], "val": [rest[i] for i in val.tolist()]}
-        parts["test"] = [r for r in found if r.test]
-        return {part: [r.samples for r in members] for part, members in parts.items()}
-
-
-def mean_and_scale(recordings: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Mean and standard deviation (divided by n) of all samples, in float64."""
-    number = sum(map(len, recordings))
-    mean = sum(float(samples.sum(dtype=np.float64)) for samples in recordings) / number
-    squares = sum(float(np.square(samples - mean, dtype=np.float64).sum()) for samples in recordings)
-    return mean, math.sqrt(squares / number)
-
-
-# -------------------------------------------------------------------------------------------------------- baselines
 
 
 def baselines(train: FrameSplit, test: FrameSplit) -> dict[str, float]:
@@ -185,7 +133,7 @@ def baselines(train: FrameSplit, test: FrameSplit) -> dict[str, float]:
         moments = moments + z.T @ z
     assert isinstance(moments, Tensor)
     inputs = len(moments) - train.values.shape[1]
-    out = {}
+    figures = {}
     for name, known in (("gaussian", slice(inputs - 1, inputs)), ("linear", slice(0, inputs))):
         gram, cross = moments[known, known], moments[known, inputs:]
         weights = torch.linalg.lstsq(gram, cross, driver="gelsd").solution
@@ -196,8 +144,8 @@ def baselines(train: FrameSplit, test: FrameSplit) -> dict[str, float]:
             error = z[:, inputs:] - z[:, known] @ weights
             nll += float(0.5 * (error.square() / variance + (2 * math.pi * variance).log()).sum())
             steps += len(z)
-        out[f"{name}/nll"] = nll / steps
-    return out
+        figures[f"{name}/nll"] = nll / steps
+    return figures
 
 
 def _steps(split: FrameSplit, at_once: int = 2**15) -> Iterator[Tensor]:

@@ -41,16 +41,16 @@ class WindowSplit:
         return Batch(x, y, self.lengths[rows], rows)
 
 
-def window_starts(lengths: np.ndarray, parts: np.ndarray, part: int, lookback: int, horizon: int) -> np.ndarray:
-    """First rows of all windows whose forecast rows lie in one part and that stay inside one series.
+def window_starts(lengths: np.ndarray, splits: np.ndarray, split: int, lookback: int, horizon: int) -> np.ndarray:
+    """First rows of all windows whose forecast rows lie in one split and that stay inside one series.
 
-    What is read may lie in an earlier part: the first forecast of the validation rows looks back into training rows,
+    What is read may lie in an earlier split: the first forecast of the validation rows looks back into training rows,
     so that no validation row goes without a forecast.
 
     Args:
         lengths: (series,) rows of each series, in order.
-        parts: (rows,) whole numbers that never fall within a series, e.g. 0 train, 1 validation, 2 test.
-        part: which one.
+        splits: (rows,) whole numbers that never fall within a series, e.g. 0 train, 1 validation, 2 test.
+        split: which one.
         lookback: rows read.
         horizon: rows forecast.
 
@@ -58,7 +58,7 @@ def window_starts(lengths: np.ndarray, parts: np.ndarray, part: int, lookback: i
         (windows,) whole numbers, rising.
     """
     ends = np.repeat(np.cumsum(lengths), lengths)
-    starts = np.arange(len(parts) - lookback - horizon + 1)
+    starts = np.arange(len(splits) - lookback - horizon + 1)
     first, last = starts + lookback, starts + lookback + horizon - 1
     inside = last < ends[: len(starts)]
-    return starts[inside & (parts[first] == part) & (parts[last] == part)]
+    return starts[inside & (splits[first] == split) & (splits[last] == split)]

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from src.config.errors import UserError
-from src.data.own.text import UNKNOWN
+from src.data.text import UNKNOWN
 from src.generating.draws import draw_bits, draw_samples, draw_token
 from src.tasks.base import Task
 from src.tasks.language_model import LanguageModel

@@ -140,11 +140,11 @@ def test_an_archive_is_known_by_the_names_and_contents_of_its_recordings(tmp_pat
     one = {"a/0_x_0.wav": b"zero", "a/1_x_0.wav": b"one", "a/README.md": b"hello"}
     other = {"b/1_x_0.wav": b"one", "b/0_x_0.wav": b"zero"}
     swapped = {"a/0_x_0.wav": b"one", "a/1_x_0.wav": b"zero"}
-    found = [
+    digests = [
         digest(archive(tmp_path / f"{i}.tar.gz", members, mode), "sha256-recordings")
         for i, (members, mode) in enumerate([(one, "w:gz"), (other, "w"), (swapped, "w:gz")])
     ]
-    assert found[0] == found[1] != found[2]
+    assert digests[0] == digests[1] != digests[2]
     cut = tmp_path / "cut.tar.gz"
     cut.write_bytes((tmp_path / "0.tar.gz").read_bytes()[:60])
-    assert digest(cut, "sha256-recordings") != found[0]
+    assert digest(cut, "sha256-recordings") != digests[0]

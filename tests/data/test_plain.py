@@ -26,7 +26,7 @@ def test_descriptions_come_back_from_a_file_read_without_pickle(input, output):
 
 def test_arrays_come_back_to_the_last_digit():
     scaling = Scaling(np.random.default_rng(0).normal(size=4), np.ones(4))
-    found = from_plain(to_plain(scaling))
-    assert isinstance(found, Scaling)
-    np.testing.assert_array_equal(found.mean, scaling.mean)
-    assert found.mean.dtype == np.float64
+    back = from_plain(to_plain(scaling))
+    assert isinstance(back, Scaling)
+    np.testing.assert_array_equal(back.mean, scaling.mean)
+    assert back.mean.dtype == np.float64

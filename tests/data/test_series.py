@@ -1,17 +1,15 @@
-"""Forecasting data: scaling on train alone, naive forecasts and MASE's denominator against plain loops, ETT."""
+"""Forecasting data: scaling on train alone, naive forecasts and MASE's denominator against plain loops."""
 
 import numpy as np
 import pytest
-import torch
 
 from src.config.errors import UserError
 from src.data.describe import Horizon
 from src.data.module import SequenceData
-from src.data.series import ETT, Scaling, Series, forecasting, naive_error
-from tests.data.real import DATA, needs
+from src.data.series import Scaling, Series, forecasting, naive_error
 
 LENGTHS = np.array([30, 25])
-PARTS = np.concatenate([np.repeat([0, 1, 2], [15, 7, 8]), np.repeat([0, 1, 2], [12, 6, 7])])
+SPLIT_OF = np.concatenate([np.repeat([0, 1, 2], [15, 7, 8]), np.repeat([0, 1, 2], [12, 6, 7])])
 
 
 @pytest.fixture
@@ -22,20 +20,20 @@ def values() -> np.ndarray:
 
 def filled(values: np.ndarray, targets=("a", "b", "c"), season=3):
     data = SequenceData()
-    series = Series(values, LENGTHS, PARTS, ["a", "b", "c"], targets)
+    series = Series(values, LENGTHS, SPLIT_OF, ["a", "b", "c"], targets)
     description, scaling = forecasting(data, series, lookback=5, horizon=4, season=season)
     return data, description, scaling
 
 
 def test_scaling_knows_the_training_rows_only(values):
-    train = values[PARTS == 0]
+    train = values[SPLIT_OF == 0]
     _, description, scaling = filled(values)
     np.testing.assert_allclose(scaling.mean, train.mean(0))
     np.testing.assert_allclose(scaling.scale, np.sqrt(((train - train.mean(0)) ** 2).mean(0)))
-    altered = np.where((PARTS == 0)[:, None], values, values * 7 + 1)
+    altered = np.where((SPLIT_OF == 0)[:, None], values, values * 7 + 1)
     data, again, _ = filled(altered)
     assert again == description
-    rows = data.splits["train"].values[PARTS == 0].double()
+    rows = data.splits["train"].values[SPLIT_OF == 0].double()
     np.testing.assert_allclose(rows.mean(0), 0, atol=1e-6)
     np.testing.assert_allclose(rows.std(0, correction=0), 1, atol=1e-6)
 
@@ -47,14 +45,14 @@ def test_a_column_that_never_changes_is_shifted_and_not_divided():
 
 
 def test_the_denominator_of_mase_is_the_naive_one_step_error_on_the_training_rows(values):
-    found, begin, steps = naive_error(values, LENGTHS, PARTS), 0, []
+    error, begin, steps = naive_error(values, LENGTHS, SPLIT_OF), 0, []
     for length in LENGTHS.tolist():
         for row in range(begin + 1, begin + length):
-            if PARTS[row] == 0 and PARTS[row - 1] == 0:
+            if SPLIT_OF[row] == 0 and SPLIT_OF[row - 1] == 0:
                 steps.append(abs(values[row] - values[row - 1]))
         begin += length
     assert len(steps) == 14 + 11
-    np.testing.assert_allclose(found, np.mean(steps, axis=0))
+    np.testing.assert_allclose(error, np.mean(steps, axis=0))
 
 
 @pytest.mark.parametrize("targets", [("a", "b", "c"), ("b",), ("c", "a")])
@@ -62,16 +60,16 @@ def test_naive_forecasts_are_those_of_a_plain_loop(values, targets):
     data, _, scaling = filled(values, targets)
     columns = ["abc".index(name) for name in targets]
     scaled = (values - scaling.mean) / scaling.scale
-    error = naive_error(scaled, LENGTHS, PARTS)[columns]
-    found = {name: [] for name in ("naive", "seasonal_naive")}
+    error = naive_error(scaled, LENGTHS, SPLIT_OF)[columns]
+    off_by = {name: [] for name in ("naive", "seasonal_naive")}
     for start in data.splits["test"].starts.tolist():
         for ahead in range(4):
             row = start + 5 + ahead
-            assert PARTS[row] == 2
-            found["naive"].append(scaled[row, columns] - scaled[start + 4, columns])
-            found["seasonal_naive"].append(scaled[row, columns] - scaled[start + 2 + ahead % 3, columns])
-    assert set(data.baselines) == {f"{k}/{m}" for k in found for m in ("mse", "mae", "mse_unit", "mae_unit", "mase")}
-    for name, off in found.items():
+            assert SPLIT_OF[row] == 2
+            off_by["naive"].append(scaled[row, columns] - scaled[start + 4, columns])
+            off_by["seasonal_naive"].append(scaled[row, columns] - scaled[start + 2 + ahead % 3, columns])
+    assert set(data.baselines) == {f"{k}/{m}" for k in off_by for m in ("mse", "mae", "mse_unit", "mae_unit", "mase")}
+    for name, off in off_by.items():
         off = np.array(off)
         unit = off * scaling.scale[columns]
         expected = {
@@ -100,41 +98,17 @@ def test_the_description_says_what_a_task_needs(values):
     assert not description.per_step
 
 
-def test_a_part_without_room_is_refused_with_the_numbers(values):
-    series = Series(values, LENGTHS, PARTS, ["a", "b", "c"], ["a"])
+def test_a_split_without_room_is_refused_with_the_numbers(values):
+    series = Series(values, LENGTHS, SPLIT_OF, ["a", "b", "c"], ["a"])
     with pytest.raises(
         UserError, match=r"lookback=14 and data\.horizon=2 need 16 rows in one series, but the longest has 15"
     ):
         forecasting(SequenceData(), series, lookback=14, horizon=2, season=None)
-    parts = np.concatenate([np.repeat([0, 1, 2], [26, 2, 2]), np.repeat([0, 1, 2], [21, 2, 2])])
-    series = Series(values, LENGTHS, parts, ["a", "b", "c"], ["a"])
-    with pytest.raises(UserError, match="val part has 4 rows, too short for one forecast"):
+    split_of = np.concatenate([np.repeat([0, 1, 2], [26, 2, 2]), np.repeat([0, 1, 2], [21, 2, 2])])
+    series = Series(values, LENGTHS, split_of, ["a", "b", "c"], ["a"])
+    with pytest.raises(UserError, match="val split has 4 rows, too short for one forecast"):
         forecasting(SequenceData(), series, lookback=5, horizon=5, season=None)
     with pytest.raises(UserError, match="No row is left to train on"):
-        forecasting(SequenceData(), Series(values, LENGTHS, PARTS * 0 + 2, "abc", "a"), lookback=5, horizon=2, season=3)
-
-
-# Repeating the last value: Zeng et al. 2023 (arXiv 2205.13504), table 2, "Repeat" at horizon 96 (as remembered, so the
-# bounds are wide); the counts follow from 8,640/2,880/2,880 rows.
-@pytest.mark.parametrize(
-    ("name", "file", "mse", "mae"), [("ett_h1", "ETTh1", 1.295, 0.713), ("ett_h2", "ETTh2", 0.432, 0.422)]
-)
-def test_ett_as_the_literature_cuts_it(name, file, mse, mae, tmp_path):
-    if not (DATA / f"ett/{file}.csv").exists():
-        pytest.skip(f"ett/{file}.csv is not here")
-    data = ETT(name=name, data_dir=str(DATA), cache_dir=str(tmp_path))
-    assert data.description.output.names == ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT")
-    assert [len(data.splits[part]) for part in ("train", "val", "test")] == [8449, 2785, 2785]
-    assert data.baselines["naive/mse"] == pytest.approx(mse, abs=2e-3)
-    assert data.baselines["naive/mae"] == pytest.approx(mae, abs=2e-3)
-    rows = torch.from_numpy(np.loadtxt(DATA / f"ett/{file}.csv", delimiter=",", skiprows=1, usecols=range(1, 8)))
-    last = data.splits["test"][torch.tensor([2784])]
-    output = data.description.output
-    own = last.y[0].double() * torch.tensor(output.scale) + torch.tensor(output.mean)
-    torch.testing.assert_close(own, rows[14304:14400], rtol=1e-5, atol=1e-5)
-
-
-@needs("ett/ETTh1.csv")
-def test_an_unknown_transformer_is_refused(tmp_path):
-    with pytest.raises(UserError, match="must be one of ett_h1, ett_h2"):
-        _ = ETT(name="ett_m1", data_dir=str(DATA), cache_dir=str(tmp_path)).description
+        forecasting(
+            SequenceData(), Series(values, LENGTHS, SPLIT_OF * 0 + 2, "abc", "a"), lookback=5, horizon=2, season=3
+        )

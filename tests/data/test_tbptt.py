@@ -50,8 +50,8 @@ def check_that_rows_go_on(chunks: list[Chunk]) -> None:
 def test_streams_are_contiguous_and_hold_every_step_once(lengths, number):
     sequences, offsets, sizes = cut(torch.tensor(lengths), number).tolist()
     assert min(sizes) >= 1
-    found = [(s, o + i) for s, o, n in zip(sequences, offsets, sizes, strict=True) for i in range(n)]
-    assert found == all_steps(lengths)
+    read = [(s, o + i) for s, o, n in zip(sequences, offsets, sizes, strict=True) for i in range(n)]
+    assert read == all_steps(lengths)
 
 
 @QUICK
@@ -142,7 +142,7 @@ def test_only_the_first_steps_of_every_stream_are_read_where_that_is_asked():
 
 def test_a_chunk_is_a_slice_of_the_whole_batch():
     values = torch.arange(30)
-    split = FlatSplit(values, torch.tensor([12, 18]), values, per_step=True, shift=1, dtype=None)
+    split = FlatSplit(values, torch.tensor([12, 18]), values, per_step=True, shift=1)
     whole = split[torch.tensor([1, 0])]
     rows = torch.tensor([1, 0])
     chunk = split[Chunk(torch.tensor([8, 9]), rows, torch.tensor([4, 4]), torch.tensor([6, 6]), torch.zeros(2) > 0)]

@@ -28,10 +28,10 @@ def test_all_widths_are_counted_in_steps_of_16_bits(tmp_path):
     wavfile.write(tmp_path / "float.wav", 8000, (SAMPLES / 2**15).astype(np.float32))
     wavfile.write(tmp_path / "double.wav", 8000, SAMPLES / 2**15)
     for name in ("16", "24", "32", "float", "double"):
-        rate, found = read_wav(tmp_path / f"{name}.wav")
+        rate, samples = read_wav(tmp_path / f"{name}.wav")
         assert rate == 8000
-        np.testing.assert_array_equal(found, SAMPLES)
-        assert found.dtype == (np.int16 if name == "16" else np.float32)
+        np.testing.assert_array_equal(samples, SAMPLES)
+        assert samples.dtype == (np.int16 if name == "16" else np.float32)
 
 
 def test_8_bits_are_unsigned(tmp_path):
@@ -52,8 +52,8 @@ def test_another_sampling_rate_is_named(tmp_path):
     with pytest.raises(UserError, match=r"a\.wav has 8000 .* trained on 16000"):
         read_wav_folder(tmp_path / "a.wav", 16000)
     (tmp_path / "c.wav").unlink()
-    rate, found = read_wav_folder(tmp_path)
-    assert (rate, list(found)) == (8000, ["a.wav", "b.wav"])
+    rate, recordings = read_wav_folder(tmp_path)
+    assert (rate, list(recordings)) == (8000, ["a.wav", "b.wav"])
 
 
 @pytest.mark.parametrize("content", [b"ID3 no wave at all", b"RIFF\x04\x00\x00\x00WAVE"])

@@ -10,8 +10,7 @@ from scipy.io import wavfile
 from src.config.errors import UserError
 from src.data.describe import Classes
 from src.data.own.wav_folder import WavFolder
-from src.data.waveform import FrameSplit, SpokenDigitsWaveform, baselines
-from tests.data.real import DATA, needs
+from src.data.waveform import FrameSplit, baselines
 
 
 def noise(seed: int, number: int) -> np.ndarray:
@@ -56,7 +55,7 @@ def test_standardised_by_the_training_files(tmp_path):
 
 
 def test_long_recordings_come_in_chunks(tmp_path):
-    write(tmp_path, {f"{part}/x.wav": noise(0, 1030) for part in ("train", "val", "test")})
+    write(tmp_path, {f"{split}/x.wav": noise(0, 1030) for split in ("train", "val", "test")})
     data = WavFolder(path=str(tmp_path), chunk=30, batch_size=1)
     batches = list(data.val_dataloader())
     assert [int(batch.lengths[0]) for batch in batches] == [30, 30, 30, 11]
@@ -69,19 +68,19 @@ def test_a_single_file_is_cut_by_position(tmp_path):
     write(tmp_path, {"long.wav": samples})
     data = WavFolder(path=str(tmp_path / "long.wav"), splits=[0.5, 0.25, 0.25], chunk=100)
     data.setup()
-    found = {part: data.splits[part].values.flatten().numpy() for part in ("train", "val", "test")}
-    np.testing.assert_array_equal(found["train"], samples[:500])
-    np.testing.assert_array_equal(found["val"], samples[500:750])
-    np.testing.assert_array_equal(found["test"], samples[750:])
+    values = {split: data.splits[split].values.flatten().numpy() for split in ("train", "val", "test")}
+    np.testing.assert_array_equal(values["train"], samples[:500])
+    np.testing.assert_array_equal(values["val"], samples[500:750])
+    np.testing.assert_array_equal(values["test"], samples[750:])
 
 
 def test_files_are_shared_out_by_chance(tmp_path):
     write(tmp_path, {f"{i}.wav": noise(i, 100 + 10 * i) for i in range(10)})
     data = WavFolder(path=str(tmp_path), splits=[0.6, 0.2, 0.2], chunk=100)
     data.setup()
-    lengths = [data.splits[part].lengths.tolist() for part in ("train", "val", "test")]
-    assert [len(part) for part in lengths] == [6, 2, 2]
-    assert sorted(n for part in lengths for n in part) == list(range(8, 18))
+    lengths = [data.splits[split].lengths.tolist() for split in ("train", "val", "test")]
+    assert [len(each) for each in lengths] == [6, 2, 2]
+    assert sorted(n for each in lengths for n in each) == list(range(8, 18))
 
 
 def test_sub_folders_are_classes(tmp_path):
@@ -93,8 +92,8 @@ def test_sub_folders_are_classes(tmp_path):
     assert data.description.output == Classes(("high", "low"))
     assert data.description.input.size == 40
     assert not data.description.per_step
-    for part, number in (("train", 4), ("val", 1), ("test", 1)):
-        assert data.splits[part].targets.bincount().tolist() == [number, number]
+    for split, number in (("train", 4), ("val", 1), ("test", 1)):
+        assert data.splits[split].targets.bincount().tolist() == [number, number]
     batch = next(iter(data.train_dataloader()))
     loudest = [data.splits["train"][torch.tensor([i])].x[0, 4].argmax().item() for i in range(8)]
     assert loudest[0] > loudest[-1]
@@ -103,15 +102,15 @@ def test_sub_folders_are_classes(tmp_path):
 
 
 def test_stated_splits_hold_for_classes_too(tmp_path):
-    for part in ("train", "val", "test"):
-        write(tmp_path, {f"{part}/{name}/x.wav": noise(0, 400) for name in ("no", "yes")})
+    for split in ("train", "val", "test"):
+        write(tmp_path, {f"{split}/{name}/x.wav": noise(0, 400) for name in ("no", "yes")})
     data = WavFolder(path=str(tmp_path), task="classification")
     assert data.description.output == Classes(("no", "yes"))
-    assert [len(data.splits[part]) for part in ("train", "val", "test")] == [2, 2, 2]
+    assert [len(data.splits[split]) for split in ("train", "val", "test")] == [2, 2, 2]
 
 
 def test_what_is_broken_is_named(tmp_path):
-    write(tmp_path, {f"{part}/x.wav": noise(0, 100) for part in ("train", "val", "test")})
+    write(tmp_path, {f"{split}/x.wav": noise(0, 100) for split in ("train", "val", "test")})
     write(tmp_path, {"val/short.wav": noise(0, 29)})
     with pytest.raises(UserError, match=r"short\.wav has 29 samples.*at least 30"):
         WavFolder(path=str(tmp_path)).setup()
@@ -126,7 +125,7 @@ def test_what_is_broken_is_named(tmp_path):
     with pytest.raises(UserError, match=r"top\.wav lies in no sub-folder"):
         WavFolder(path=str(tmp_path), task="classification").setup()
     silent = tmp_path / "silent"
-    write(silent, {f"{part}/x.wav": np.zeros(100, np.int16) for part in ("train", "val", "test")})
+    write(silent, {f"{split}/x.wav": np.zeros(100, np.int16) for split in ("train", "val", "test")})
     with pytest.raises(UserError, match="silent"):
         WavFolder(path=str(silent)).setup()
 
@@ -138,24 +137,16 @@ def test_baselines_are_the_likeliest_normal_densities():
         walk[t] = 0.9 * walk[t - 1] + generator.normal()
     train = FrameSplit([walk[:20_000].astype(np.float32)], window=4, hop=2, mean=0.3, scale=2.0)
     test = FrameSplit([walk[20_000:].astype(np.float32)], window=4, hop=2, mean=0.3, scale=2.0)
-    found = baselines(train, test)
+    figures = baselines(train, test)
 
     (seen,), (asked,) = ((split[torch.tensor([0])].y.double()) for split in (train, test))
     normal = torch.distributions.Normal(seen.mean(0), seen.std(0, correction=0))
-    assert found["gaussian/nll"] == pytest.approx(-normal.log_prob(asked).sum(1).mean().item(), rel=1e-9)
+    assert figures["gaussian/nll"] == pytest.approx(-normal.log_prob(asked).sum(1).mean().item(), rel=1e-9)
     # With unit steps s and weight a, the next two samples vary by s^2 and s^2 (1 + a^2) around a linear prediction.
     variances = torch.tensor([1.0, 1 + 0.9**2]) / 4
-    assert found["linear/nll"] == pytest.approx(
+    assert figures["linear/nll"] == pytest.approx(
         sum(0.5 * math.log(2 * math.pi * math.e * v) for v in variances), abs=0.02
     )
-
-
-@needs("fsdd/v1.0.10.tar.gz")
-def test_spoken_digits(tmp_path):
-    data = SpokenDigitsWaveform(data_dir=str(DATA), cache_dir=str(tmp_path))
-    data.setup()
-    assert [len(data.splits[part]) for part in ("train", "val", "test")] == [2460, 240, 300]
-    assert data.baselines["linear/nll"] < data.baselines["gaussian/nll"] < 5 * math.log(2 * math.pi * math.e)
 
 
 def test_new_recordings_are_standardised_as_the_training_ones(tmp_path):

@@ -29,10 +29,10 @@ def test_windows_hold_no_copy_of_the_rows():
 
 
 def test_validation_and_test_look_back_across_the_border_and_lose_no_row():
-    parts = np.repeat([0, 1, 2], [8640, 2880, 2880])
-    counts = [len(window_starts(np.array([14400]), parts, part, 96, 96)) for part in range(3)]
+    splits = np.repeat([0, 1, 2], [8640, 2880, 2880])
+    counts = [len(window_starts(np.array([14400]), splits, split, 96, 96)) for split in range(3)]
     assert counts == [8640 - 96 - 96 + 1, 2880 - 96 + 1, 2880 - 96 + 1] == [8449, 2785, 2785]
-    assert window_starts(np.array([14400]), parts, 1, 96, 96)[0] == 8640 - 96
+    assert window_starts(np.array([14400]), splits, 1, 96, 96)[0] == 8640 - 96
 
 
 @given(
@@ -43,17 +43,17 @@ def test_validation_and_test_look_back_across_the_border_and_lose_no_row():
 @settings(max_examples=60, deadline=None)
 def test_starts_are_those_of_a_plain_loop(series, lookback, horizon):
     lengths = np.array([sum(s) for s in series])
-    parts = np.concatenate([np.repeat([0, 1, 2], s) for s in series]).astype(int)
-    if len(parts) < lookback + horizon:
+    splits = np.concatenate([np.repeat([0, 1, 2], s) for s in series]).astype(int)
+    if len(splits) < lookback + horizon:
         return
-    for part in range(3):
+    for split in range(3):
         expected, begin = [], 0
         for length in lengths.tolist():
             for start in range(begin, begin + length - lookback - horizon + 1):
-                if all(parts[row] == part for row in range(start + lookback, start + lookback + horizon)):
+                if all(splits[row] == split for row in range(start + lookback, start + lookback + horizon)):
                     expected.append(start)
             begin += length
-        assert window_starts(lengths, parts, part, lookback, horizon).tolist() == expected
+        assert window_starts(lengths, splits, split, lookback, horizon).tolist() == expected
 
 
 def test_too_few_rows_make_no_window():

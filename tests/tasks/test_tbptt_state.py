@@ -41,7 +41,7 @@ class Letters(SequenceData):
         generator = torch.Generator().manual_seed(5)
         lengths = torch.tensor(self.number_of)
         tokens = torch.randint(VOCABULARY, (int(lengths.sum()),), generator=generator, dtype=torch.uint8)
-        split = FlatSplit(tokens, lengths, tokens, per_step=True, shift=1, dtype=torch.int64, target_dtype=torch.int64)
+        split = FlatSplit(tokens, lengths, tokens, per_step=True, shift=1)
         self.documents = [document.long() for document in tokens.split(self.number_of)]
         self.splits = dict.fromkeys(("train", "val", "test"), split)
         return DESCRIPTION

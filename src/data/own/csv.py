@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from src.config.errors import UserError
-from src.data.batches import FlatSplit
-from src.data.describe import Description, Features, Horizon
+from src.data.describe import Description, Horizon
 from src.data.module import NewData, SequenceData, checksum
-from src.data.own import labelled, times
-from src.data.own import row_splits as parts
-from src.data.own.csv_table import Table, join, read_table
-from src.data.own.rows import Roles, Rows, find_roles, in_order, refuse_two
-from src.data.series import Scaling, Series, forecasting
+from src.data.own import labelled, row_splits, times
+from src.data.own.cells import join
+from src.data.own.csv_table import read_table
+from src.data.own.roles import Roles, find_roles
+from src.data.own.rows import Rows, in_order, refuse_two
+from src.data.series import Scaling, Series, forecasting, last_rows
+from src.data.splits import SPLITS
 
 TASKS = ("forecasting", "classification", "regression")
 NO_CLASS = ("", "nan", "n/a", "#n/a", "<na>", "nat", "null")  # "none", "na" and signs may be names of classes
@@ -26,34 +27,26 @@ NO_CLASS = ("", "nan", "n/a", "#n/a", "<na>", "nat", "null")  # "none", "na" and
 class CSV(SequenceData):
     """A CSV file, read as docs/own_data.md says.
 
-    >>> # python -m src.train data=csv data.path=load.csv data.horizon=24
-    >>> # python -m src.train data=csv data.path=gestures.csv data.group_column=take data.target=gesture
-
     Args:
         path: the file.
-        task: ``forecasting``, ``classification`` or ``regression``; None: found out from the columns, and said.
+        task: one of :data:`TASKS`; None: inferred from the columns, and said.
         target: the column (or columns) to predict. Forecasting: None is all features.
         features: the columns to read; None: every numeric one that has no other part to play.
-        time_column: of time stamps (or two, of dates and clocks); None: one that is called so (date, time, ...), or a
-            first one of dates.
+        time_column: of time stamps (or two, of dates and clocks); None: one that is called so, or a first one of dates.
         group_column: which series or sequence a row belongs to. None: forecasting has one series, otherwise each row
             of the file is a sequence of one value at each step.
-        lookback: rows read by a forecast.
-        horizon: rows forecast.
-        season: rows after which a season repeats, for the seasonal naive forecast; None: a day of hours, a week of
-            days, a year of months, ... from the time stamps.
+        lookback, horizon: rows read and rows forecast.
+        season: rows after which a season repeats, for the seasonal naive forecast; None: from the time stamps.
         splits: three fractions; two times at which validation and test begin; the name of a column, or of a file of
-            ``NAME,PART`` lines, that says train, val or test; or two further files, for validation and test.
+            ``NAME,SPLIT`` lines, that says train, val or test; or two further files, for validation and test.
         missing: ``refuse`` a missing value, or put the one ``before`` it there.
-        missing_values: what stands where a value is missing, such as -200, beside empty cells, NA, NaN, ? and the like.
-        separator, decimal, encoding: see :func:`~src.data.own.csv_table.read_table`.
+        missing_values, separator, decimal, encoding: see :func:`~src.data.own.csv_table.read_table`.
         day_first: see :func:`~src.data.own.times.read_times`.
-        keywords: see :class:`~src.data.module.SequenceData`.
     """
 
     fitted = ("roles", "scaling")
     roles: Roles
-    scaling: Scaling
+    scaling: Scaling | None
 
     def __init__(
         self,
@@ -81,9 +74,8 @@ class CSV(SequenceData):
             raise UserError(f"data.task={task} is unknown to data=csv: it must be one of {', '.join(TASKS)}.")
         if missing not in ("refuse", "before"):
             raise UserError(f"data.missing={missing} is unknown: it must be refuse or before.")
-        self.path, self.kind = path, task
-        self.target, self.features = _listed(target), _listed(features)
-        self.time_column, self.group_column = _listed(time_column), group_column
+        self.path = path
+        self.given = Roles(task or "", _listed(features), _listed(target), _listed(time_column), group_column)
         self.lookback, self.horizon, self.season = lookback, horizon, season
         self.splits_wanted, self.missing = splits, missing
         codes = [missing_values] if isinstance(missing_values, str | int | float) else list(missing_values or [])
@@ -92,35 +84,29 @@ class CSV(SequenceData):
         }  # fmt: skip
         self.day_first = day_first
 
-    # ---------------------------------------------------------------------------------------------------- reading
-
     def read(self) -> Description:
         """Read the file, find out what its columns are for, split, fit and scale."""
-        table = join([read_table(file, **self.dialect) for file in [self.path, *parts.files_of(self.splits_wanted)]])
+        further = row_splits.files_of(self.splits_wanted)
+        table = join([read_table(file, **self.dialect) for file in (self.path, *further)])
         of_names = self.splits_wanted if isinstance(self.splits_wanted, str) else ""
         files = [*table.files, *([Path(of_names).expanduser()] if of_names and of_names not in table.names else [])]
         self.checksum = checksum(*(file.read_bytes() for file in files if file.is_file()))
-        self.roles = find_roles(
-            table, self.kind, target=self.target, features=self.features, time=self.time_column,
-            group=self.group_column, split=of_names or None,
-        )  # fmt: skip
+        self.roles = find_roles(table, self.given, of_names or None)
         rows = in_order(table, self.roles, self.day_first)
+        split_of = row_splits.stated(self.splits_wanted, rows)
         fill = self._forecasting if self.roles.kind == "forecasting" else self._sequences
-        description = fill(rows)
+        description = fill(rows, split_of)
         self.notes |= {f"note_{k + 1}": sentence for k, sentence in enumerate(table.notes)}
         return description
 
-    # ------------------------------------------------------------------------------------------------- forecasting
-
-    def _forecasting(self, rows: Rows) -> Description:
-        stated = parts.stated(self.splits_wanted, rows.table, rows.groups, rows.names, rows.times)
-        part = parts.by_order(self.splits_wanted, rows.lengths) if stated is None else stated
-        back = (np.diff(part) < 0) & (np.diff(rows.groups) == 0)
-        if back.any():
+    def _forecasting(self, rows: Rows, split_of: np.ndarray | None) -> Description:
+        if split_of is None:
+            split_of = row_splits.by_order(self.splits_wanted, rows.lengths)
+        if (back := (np.diff(split_of) < 0) & (np.diff(rows.groups) == 0)).any():
+            row = int(back.argmax()) + 1
             raise UserError(
-                f"{rows.table.where(int(back.argmax()) + 1)}: a row for {parts.PARTS[part[int(back.argmax()) + 1]]} "
-                "comes "
-                "after a later part of its series; within a series train comes first, then val, then test."
+                f"{rows.table.where(row)}: a row for {SPLITS[split_of[row]]} comes after a later split of its series; "
+                "within a series train comes first, then val, then test."
             )
         values = rows.table.numbers(self.roles.features, self.missing, rows.groups)
         short = [n for n, k in zip(rows.names, rows.lengths, strict=True) if k < self.lookback + self.horizon]
@@ -133,31 +119,22 @@ class CSV(SequenceData):
                 rows.table.note(
                     f"The season was taken as {season} rows from the time stamps; data.season=... says otherwise."
                 )
-        series = Series(values, rows.lengths, part, self.roles.features, self.roles.targets)
+        series = Series(values, rows.lengths, split_of, self.roles.features, self.roles.targets)
         description, self.scaling = forecasting(
             self, series, lookback=self.lookback, horizon=self.horizon, season=season
         )
         return description
 
-    # --------------------------------------------------------------------------------------------- whole sequences
-
-    def _sequences(self, rows: Rows) -> Description:
+    def _sequences(self, rows: Rows, split_of: np.ndarray | None) -> Description:
         values, lengths = self._values(rows)
         y = self._targets(rows)
-        stated = parts.stated(self.splits_wanted, rows.table, rows.groups, rows.names, rows.times)
-        if stated is not None:
-            refuse_two(rows, np.array([*parts.PARTS, "no part"])[stated], "parts")
-            part = stated[rows.first]
-        else:
-            classes = self.roles.kind == "classification"
-            keys = np.unique(y, return_inverse=True)[1] if classes else np.zeros(len(y), int)
-            part = parts.by_chance(keys, self.splits_wanted, self.seed)
-        train = values[np.repeat(part == 0, lengths)]
-        if not len(train):
-            raise UserError(f"{self.path}: no sequence is for train; data.splits must leave some.")
-        self.scaling = Scaling.fit(train)
-        x = self.scaling.apply(values)
-        return labelled.fill(self, self.roles.kind, Features(x.shape[1]), x, lengths, y, part, names=self.roles.targets)
+        if split_of is not None:
+            refuse_two(rows, np.array(SPLITS)[split_of], "splits")
+            split_of = split_of[rows.first]
+        description, self.scaling = labelled.fill(
+            self, self.roles.kind, values, lengths, y, split_of, splits=self.splits_wanted, names=self.roles.targets
+        )
+        return description
 
     def _values(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
         """(steps in all, features) and (sequences,) lengths; without groups each row is a sequence of one feature."""
@@ -168,8 +145,7 @@ class CSV(SequenceData):
         lengths = empty.shape[1] - empty[:, ::-1].cumprod(1).sum(1)
         steps = np.arange(empty.shape[1])
         short = rows.table.frame[self.roles.features].mask(steps[None, :] >= np.maximum(lengths, 1)[:, None], "0")
-        whole = Table(short, rows.table.files, rows.table.file, rows.table.line, rows.table.decimal, rows.table.notes)
-        values = whole.numbers(self.roles.features, "never")
+        values = replace(rows.table, frame=short).numbers(self.roles.features, "never")
         return values[steps[None, :] < lengths[:, None]][:, None], lengths
 
     def _targets(self, rows: Rows) -> np.ndarray:
@@ -183,12 +159,9 @@ class CSV(SequenceData):
         if len(names) > 1:
             raise UserError(f"data.target names {len(names)} columns ({', '.join(names)}): a class is one column.")
         labels = rows.table.frame[names[0]].to_numpy(dtype=str)
-        if (gone := np.isin(np.char.lower(labels), NO_CLASS)).any():
-            raise UserError(f"{rows.table.where(int(gone.argmax()))}, column {names[0]}: the class is missing.")
+        rows.table.refuse(np.isin(np.char.lower(labels), NO_CLASS), names[0], "the class is missing")
         refuse_two(rows, labels, f"classes in {names[0]}")
         return labels[rows.first]
-
-    # ------------------------------------------------------------------------------------------------- new files
 
     def new_data(self, path: str) -> NewData:
         """The sequences of a new file, scaled as the training file was; its targets where it has them."""
@@ -202,11 +175,12 @@ class CSV(SequenceData):
         values, lengths = self._values(rows)
         there = all(name in table.names and (rows.table.frame[name] != "").any() for name in roles.targets)
         y = self._targets(rows) if there else None
-        split = labelled.new_split(roles.kind, description.output, self.scaling.apply(values), lengths, y, str(path))
+        x = labelled.inputs(roles.kind, values, self.scaling)
+        split = labelled.new_split(roles.kind, description.output, x, lengths, y, str(path))
         return NewData(split, rows.names, labelled=there)
 
     def _last_windows(self, rows: Rows, output: Horizon) -> NewData:
-        long = np.flatnonzero(np.asarray(rows.lengths) >= self.lookback)
+        long = np.flatnonzero(rows.lengths >= self.lookback)
         if not len(long):
             first = "the series" if rows.names == ["series"] else rows.names[0]
             raise UserError(
@@ -215,12 +189,9 @@ class CSV(SequenceData):
             )
         if short := [name for k, name in enumerate(rows.names) if k not in long]:
             rows.table.note(f"{len(short)} series are shorter than data.lookback={self.lookback}, e.g. {short[0]}.")
-        values = self.scaling.apply(rows.table.numbers(self.roles.features, self.missing, rows.groups))
-        ends = np.cumsum(rows.lengths)[long]
-        last = torch.cat([values[end - self.lookback : end] for end in ends.tolist()])
-        split = FlatSplit(
-            last, torch.full((len(ends),), self.lookback), torch.zeros(len(ends), output.steps, output.size)
-        )
+        numbers = rows.table.numbers(self.roles.features, self.missing, rows.groups)
+        values = labelled.inputs(self.roles.kind, numbers, self.scaling)
+        split = last_rows(values, np.cumsum(rows.lengths)[long], self.lookback, output)
 
         def following(row: int, number: int) -> list[str]:
             if rows.times is None:

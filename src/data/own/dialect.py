@@ -13,10 +13,10 @@ import pandas as pd
 
 from src.config.errors import UserError
 
-DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}.*")
-
-
 REMARK = "#"
+DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}.*")
+NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
+UNEVEN = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")  # as pandas says it
 
 
 def first_line(path: Path, encoding: str) -> tuple[str, int]:
@@ -59,7 +59,7 @@ def first_line(path: Path, encoding: str) -> tuple[str, int]:
     names = remarks[-1] if remarks else ""
     for sign in ",;\t|":
         cells = first.split(sign)
-        if names.count(sign) == len(cells) - 1 > 0 and any(_number(cell.strip()) for cell in cells):
+        if names.count(sign) == len(cells) - 1 > 0 and any(NUMBER.fullmatch(cell.strip()) for cell in cells):
             return names, len(remarks) - 1
     return first, len(remarks)
 
@@ -69,12 +69,8 @@ def counts(cells: Sequence[str]) -> bool:
     return any(list(cells) == [str(k + start) for k in range(len(cells))] for start in (0, 1))
 
 
-def _number(cell: str) -> bool:
-    return re.fullmatch(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?", cell) is not None
-
-
 def _kind(cell: str) -> str:
-    return "number" if _number(cell) else "date" if DATE.fullmatch(cell) else "word" if cell else "nothing"
+    return "number" if NUMBER.fullmatch(cell) else "date" if DATE.fullmatch(cell) else "word" if cell else "nothing"
 
 
 def nameless_first_line(frame: pd.DataFrame) -> bool:
@@ -105,37 +101,35 @@ def decimal_of(frame: pd.DataFrame, separator: str) -> str:
 
 
 def without_row_names(path: Path, options: dict[str, Any], error: Exception) -> pd.DataFrame | None:
-    """A table whose rows have one cell more than its line of names, their own name or number, without those.
+    """A table whose rows have one cell more than its line of names, their own name or number, without those cells.
 
-    None where it is no such table.
-
-    Args:
-        path: the file.
-        options: of pandas.read_csv.
-        error: with which that refused the file.
+    None where ``error``, with which ``pandas.read_csv`` refused the file and ``options``, is another.
     """
-    found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
-    if found is None or int(found[2]) != 2 + options["skiprows"] or int(found[3]) != int(found[1]) + 1:
+    uneven = UNEVEN.search(str(error))
+    if uneven is None:
+        return None
+    expected, line, cells = map(int, uneven.groups())
+    if line != 2 + options["skiprows"] or cells != expected + 1:
         return None
     try:
-        frame = pd.read_csv(path, **options | {"names": range(int(found[3])), "keep_default_na": True})
+        frame = pd.read_csv(path, **options | {"names": range(cells), "keep_default_na": True})
     except pd.errors.ParserError:
         return None
     body = frame.iloc[1:].dropna(how="all")
     names, whole = body[0].astype(str), bool(body.iloc[:, -1].notna().all())
     numbers = pd.to_numeric(names, errors="coerce")
     own = bool((numbers.diff()[1:] == 1).all()) if numbers.notna().all() else bool(numbers.isna().all())
-    if not (whole and own and names.is_unique and len(frame.columns) > 2):
+    if not (whole and own and names.is_unique and cells > 2):
         return None
     frame.iloc[0] = ["", *frame.iloc[0, :-1]]
-    return frame.iloc[:, 1:].set_axis(range(len(frame.columns) - 1), axis=1)
+    return frame.iloc[:, 1:].set_axis(range(cells - 1), axis=1)
 
 
 def no_table(path: Path, separator: str, error: Exception, remarks: int = 0) -> str:
-    """What pandas found wrong with a file, in one sentence with the line."""
+    """What pandas refused about a file, in one sentence with the line."""
     text = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ").rstrip(".")
-    if found := re.fullmatch(r"Expected (\d+) fields in line (\d+), saw (\d+)", text):
-        expected, line, saw = found.groups()
+    if uneven := UNEVEN.fullmatch(text):
+        expected, line, saw = uneven.groups()
         names = f"line {remarks + 1}" if remarks else "the first line"
         return (
             f"{path}, line {line}: there are {saw} cells, but {names}, which names the columns, has {expected} "

@@ -3,86 +3,111 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from src.config.errors import UserError
+from src.data.baselines import majority, ngrams, piano_rolls
 from src.data.batches import FlatSplit
-from src.data.describe import Bits, Classes, Description, Features, Input, Output, Values
-from src.data.file_splits import PARTS
+from src.data.describe import Bits, Classes, Description, Features, Input, Output, Tokens, Values
 from src.data.module import SequenceData
-from src.data.own import text
+from src.data.own.row_splits import by_chance
 from src.data.series import Scaling
-from src.data.sets import music
-from src.data.sets.ucr import majority
+from src.data.splits import SPLITS
 
 NEXT = ("language_model", "music")  # what is predicted is what is read next
-KINDS = ("classification", "per_step", "regression", "per_step_regression", *NEXT)
+WHOLE = ("classification", "regression")  # one prediction for each sequence
 
 
 def fill(
     data: SequenceData,
     kind: str,
-    input: Input,
-    x: Tensor,
+    x: np.ndarray,
     lengths: np.ndarray,
     y: np.ndarray | None,
-    parts: np.ndarray,
+    split_of: np.ndarray | None,
+    *,
+    splits: Any,
+    standardise: bool = True,
     names: Sequence[str] = (),
-) -> Description:
+) -> tuple[Description, Scaling | None]:
     """Fill a data module's splits, baselines and notes.
 
     Args:
         data: the data module.
-        kind: one of :data:`KINDS`.
-        input: what ``x`` is.
-        x: (steps in all, ...), sequences end to end, as the network reads them.
+        kind: ``classification``, ``per_step``, ``regression``, ``per_step_regression``, ``language_model``, ``music``.
+        x: (steps in all, features) float64, sequences end to end, or (steps in all,) tokens.
         lengths: (sequences,) steps of each.
         y: (sequences,) or, per step, (steps in all,) text for classes; (..., values) float64 for regression; None for
-            a language model and for music, whose x then are zeros and ones, uint8. Real values are standardised on the
-            training part.
-        parts: (sequences,) 0 train, 1 validation, 2 test.
+            a language model and for music. Real values are standardised on the training sequences.
+        split_of: (sequences,) 0 train, 1 validation, 2 test; None: by chance, classes shared out alike.
+        splits: ``data.splits``.
+        standardise: shift and scale each feature of x by its mean and standard deviation on the training sequences.
         names: of the values.
 
     Raises:
-        UserError: when a part is empty, a class is missing from train, or there is one class alone.
+        UserError: when a split is empty, a class is missing from train, or there is one class alone.
     """
-    for part, name in enumerate(PARTS):
-        if not (parts == part).any():
-            raise UserError(f"No sequence is for {name}: data.splits must leave some for each of {', '.join(PARTS)}.")
-    of_targets = np.repeat(parts, lengths) if kind.startswith("per_step") else parts
-    output = _output(data, kind, input, y, of_targets, names)
-    encoded = encode(output, y, "The file") if y is not None else x
-    for part, name in enumerate(PARTS):
-        steps = torch.from_numpy(np.repeat(parts == part, lengths))
-        of = steps if kind not in ("classification", "regression") else torch.from_numpy(parts == part)
-        data.splits[name] = _split(kind, x[steps], lengths[parts == part], encoded[of])
-        data.notes[f"{name}_sequences"] = int((parts == part).sum())
-    data.baselines = _baselines(kind, output, encoded, of_targets, lengths, parts)
-    per_step = kind not in ("classification", "regression")
-    return Description(input, output, per_step, bool(lengths.min() < lengths.max()), causal=kind in NEXT)
+    if split_of is None:
+        classes = kind == "classification" and y is not None
+        keys = np.unique(y, return_inverse=True)[1] if classes else np.zeros(len(lengths), int)  # type: ignore[call-overload]
+        split_of = by_chance(keys, splits, data.seed)
+    for number, name in enumerate(SPLITS):
+        if not (split_of == number).any():
+            raise UserError(f"No sequence is for {name}: data.splits must leave some for each of {', '.join(SPLITS)}.")
+    of_steps = np.repeat(split_of, lengths)
+    of_targets = split_of if kind in WHOLE else of_steps
+    input: Input = Tokens(int(x.max()) + 1) if x.ndim == 1 else Features(x.shape[1])
+    scaling = None
+    if x.ndim == 2 and kind != "music":
+        width = x.shape[1]
+        scaling = Scaling.fit(x[of_steps == 0]) if standardise else Scaling(np.zeros(width), np.ones(width))
+    output = _output(kind, input, y, of_targets, names)
+    read = inputs(kind, x, scaling)
+    encoded = read if y is None else encode(output, y, "The file")
+    targets: list[Tensor] = []
+    for number, name in enumerate(SPLITS):
+        of_split = lengths[split_of == number]
+        targets.append(encoded[torch.from_numpy(of_targets == number)])
+        data.splits[name] = _split(kind, read[torch.from_numpy(of_steps == number)], of_split, targets[-1])
+        data.notes[f"{name}_sequences"] = len(of_split)
+    if kind in NEXT:
+        seen, asked = ([p.numpy() for p in targets[k].split(lengths[split_of == k].tolist())] for k in (0, 2))
+        data.baselines = piano_rolls(seen, asked) if kind == "music" else ngrams(seen, asked, output.size)
+    else:
+        data.baselines = _baselines(output, targets[0], targets[2])
+    varying = bool(lengths.min() < lengths.max())
+    return Description(input, output, kind not in WHOLE, varying, causal=kind in NEXT), scaling
+
+
+def inputs(kind: str, x: np.ndarray, scaling: Scaling | None) -> Tensor:
+    """What the network reads: tokens as they are, a piano roll as bytes, all else standardised as float32."""
+    if scaling is not None:
+        return scaling.apply(x)
+    return torch.from_numpy(x.astype(np.uint8) if kind == "music" else x)
 
 
 def new_split(kind: str, output: Output, x: Tensor, lengths: np.ndarray, y: np.ndarray | None, where: str) -> FlatSplit:
     """A new file's sequences, its targets encoded as the training file's were, or zeros where it has none.
 
     Args:
-        kind, x, lengths, y: as in :func:`fill`.
+        kind, lengths, y: as in :func:`fill`.
         output: the training data's.
+        x: from :func:`inputs`.
         where: the file, for a sentence.
     """
     if kind in NEXT:
         return _split(kind, x, lengths, x)
-    number = int(lengths.sum()) if kind.startswith("per_step") else len(lengths)
     if y is not None:
-        encoded = encode(output, y, where)
-    elif isinstance(output, Classes):
-        encoded = torch.zeros(number, dtype=torch.int64)
-    else:
-        encoded = torch.zeros(number, output.size)
-    return _split(kind, x, lengths, encoded)
+        return _split(kind, x, lengths, encode(output, y, where))
+    shape = (len(lengths) if kind in WHOLE else int(lengths.sum()), output.size)
+    return _split(
+        kind, x, lengths, torch.zeros(shape[:1]).long() if isinstance(output, Classes) else torch.zeros(shape)
+    )
 
 
 def encode(output: Output, y: np.ndarray, where: str) -> Tensor:
@@ -103,59 +128,36 @@ def encode(output: Output, y: np.ndarray, where: str) -> Tensor:
     return Scaling(np.array(output.mean), np.array(output.scale)).apply(y)
 
 
-def class_names(labels: np.ndarray) -> tuple[str, ...]:
-    """The different labels, numbers in the order of numbers."""
-    found = np.unique(labels).tolist()
-    try:
-        return tuple(sorted(found, key=float))
-    except ValueError:
-        return tuple(found)
-
-
-def _output(
-    data: SequenceData, kind: str, input: Input, y: np.ndarray | None, parts: np.ndarray, names: Sequence[str]
-) -> Output:
-    if isinstance(input, Features) and kind == "music":
-        return Bits(input.size)
+def _output(kind: str, input: Input, y: np.ndarray | None, split_of: np.ndarray, names: Sequence[str]) -> Output:
     if y is None:
-        return Classes(tuple(str(k) for k in range(input.vocabulary)))  # type: ignore[union-attr]
+        return Bits(input.size) if isinstance(input, Features) else Classes(tuple(map(str, range(input.vocabulary))))
     if "regression" in kind:
-        scaling = Scaling.fit(y[parts == 0])
+        scaling = Scaling.fit(y[split_of == 0])
         return Values(y.shape[1], tuple(names), tuple(scaling.mean.tolist()), tuple(scaling.scale.tolist()))
-    known = class_names(y)
+    known = tuple(np.unique(y).tolist())
+    with suppress(ValueError):  # numbers come in the order of numbers
+        known = tuple(sorted(known, key=float))
     if len(known) < 2:
         raise UserError(f"There is one class alone, {known[0]}: nothing is left to tell apart.")
-    if missing := [name for name in known if name not in set(y[parts == 0].tolist())]:
+    if missing := [name for name in known if name not in set(y[split_of == 0].tolist())]:
         raise UserError(
             f"The class {missing[0]} is missing from train: it stands {int((y == missing[0]).sum())} times in the "
-            "data, "
-            "never for training; change data.splits, or leave the class out."
+            "data, never for training; change data.splits, or leave the class out."
         )
     return Classes(known)
 
 
 def _split(kind: str, x: Tensor, lengths: np.ndarray, y: Tensor) -> FlatSplit:
     number = torch.from_numpy(lengths)
-    tokens = not x.is_floating_point()
-    dtype = torch.int64 if tokens else torch.float32
     if kind not in NEXT:
-        return FlatSplit(x, number, y, per_step=kind.startswith("per_step"), dtype=dtype)
+        return FlatSplit(x, number, y, per_step=kind not in WHOLE)
     if int(number.min()) < 2:
         row = int(number.argmin())
         raise UserError(f"Sequence {row} has {int(number[row])} step: to predict the next one takes at least 2.")
-    if kind == "music":
-        return FlatSplit(x, number, x, per_step=True, shift=1)
-    return FlatSplit(x, number, x, per_step=True, shift=1, dtype=dtype, target_dtype=torch.int64)
+    return FlatSplit(x, number, x, per_step=True, shift=1)
 
 
-def _baselines(
-    kind: str, output: Output, y: Tensor, of_targets: np.ndarray, lengths: np.ndarray, parts: np.ndarray
-) -> dict[str, float]:
-    if kind in NEXT:
-        documents = [piece.numpy() for piece in y.split(lengths.tolist())]
-        seen, asked = ([d for d, p in zip(documents, parts, strict=True) if p == part] for part in (0, 2))
-        return music.baselines(seen, asked) if kind == "music" else text.baselines(seen, asked, output.size)
-    train, test = y[torch.from_numpy(of_targets == 0)], y[torch.from_numpy(of_targets == 2)]
+def _baselines(output: Output, train: Tensor, test: Tensor) -> dict[str, float]:
     if isinstance(output, Classes):
         return majority(train, test, output.size)
     assert isinstance(output, Values)

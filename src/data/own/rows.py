@@ -1,4 +1,4 @@
-"""What the columns of a user's table are for, and its rows in order."""
+"""The rows of a user's table in order: by group, and by time within each."""
 
 from __future__ import annotations
 
@@ -9,146 +9,24 @@ import pandas as pd
 
 from src.config.errors import UserError
 from src.data.own import times
-from src.data.own.csv_table import MISSING, Table
-from src.data.own.dialect import counts
-from src.data.plain import kept
-
-
-@kept
-@dataclass(frozen=True)
-class Roles:
-    """What each column is for: fixed on the training file, the same for new ones.
-
-    Args:
-        kind: ``forecasting``, ``classification`` or ``regression``.
-        features: columns that are read.
-        targets: columns that are predicted.
-        time: columns of time stamps: none, one, or one of dates and one of clocks.
-        group: the column that says which series or sequence a row belongs to.
-    """
-
-    kind: str
-    features: list[str]
-    targets: list[str]
-    time: list[str]
-    group: str | None
+from src.data.own.cells import Table
+from src.data.own.roles import Roles
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A table in order: by group as they come in the file, by time within each.
-
-    Args:
-        table: the table.
-        names: of the groups.
-        groups: (rows,) which of them each row belongs to.
-        lengths: (groups,) rows of each.
-        times: (rows,) time stamps or numbers; None: there are none.
-    """
+    """A table in order: by group as they come in the file, by time within each."""
 
     table: Table
-    names: list[str]
-    groups: np.ndarray
-    lengths: np.ndarray
-    times: pd.Series | None
+    names: list[str]  # of the groups
+    groups: np.ndarray  # (rows,) which of them each row belongs to
+    lengths: np.ndarray  # (groups,) rows of each
+    times: pd.Series | None  # (rows,) time stamps or numbers; None: there are none
 
     @property
     def first(self) -> np.ndarray:
         """(groups,) the first row of each group."""
         return np.cumsum(self.lengths) - self.lengths
-
-
-def find_roles(
-    table: Table,
-    kind: str | None,
-    *,
-    target: list[str],
-    features: list[str],
-    time: list[str],
-    group: str | None,
-    split: str | None,
-) -> Roles:
-    """What each column is for: as it was given, else found out and noted.
-
-    Args:
-        table: the table.
-        kind: ``forecasting``, ``classification``, ``regression``, or None.
-        target: columns to predict; [] where none were given.
-        features: columns to read; [] for every column of numbers with no other part to play.
-        time: columns of time stamps; [] where none were given.
-        group: the column of groups.
-        split: the name of a column that states the parts.
-
-    Raises:
-        UserError: when a column is not there, has two parts to play, or none is left to read.
-    """
-    given = {"time_column": time, "group_column": [group] if group else [], "target": target, "features": features}
-    for option, names in given.items():
-        table.need(names, f"data.{option}")
-    if not time:
-        time = [name for name in times.time_columns(table, group) if name not in target + features]
-        if time:
-            named = f"The columns {', '.join(time)} were" if len(time) > 2 else f"The column {' and '.join(time)} was"
-            table.note(f"{named} taken for the times; data.time_column names another.")
-    kind = kind or _inferred(table, target, group, bool(time))
-    if kind != "forecasting" and not target:
-        raise UserError(f"data.target must be given for data.task={kind}: the column that holds what is predicted.")
-    taken = {*time, group, split} | (set(target) if kind != "forecasting" else set())
-    if not features:
-        left = [name for name in table.names if name not in taken]
-        features = [name for name in left if table.is_numeric(name) or name in target]
-        if ignored := [name for name in left if name not in features]:
-            table.note(f"Columns without numbers were left out: {', '.join(ignored)}.")
-        counting = [name for name in features if name not in target and counts(table.frame[name].tolist())]
-        if counting and len(counting) < len(features):
-            features = [name for name in features if name not in counting]
-            table.note(f"Columns that count the rows were left out: {', '.join(counting)}; data.features names them.")
-    if both := [name for name in features if name in taken]:
-        raise UserError(f"data.features={both[0]} already has another part to play (target, time, group or split).")
-    if kind == "forecasting":
-        features = features + [name for name in target if name not in features]
-    if not features:
-        raise _no_numbers(table)
-    return Roles(kind, features, target or features, time, group)
-
-
-def _no_numbers(table: Table) -> UserError:
-    cell = table.frame[table.names[-1]].iloc[0]
-    more = "; data.separator=space tells columns apart by blanks" if len(table.names) == 1 and " " in cell else ""
-    return UserError(
-        f"{table.files[0]} has no column of numbers left to read; its columns are {', '.join(table.names)}, and "
-        f"{table.where(0)}, column {table.names[-1]}, holds {cell!r}{more}."
-    )
-
-
-WIDE = 8  # columns from which rows without times and groups are sequences, where the target holds few whole numbers
-
-
-def _inferred(table: Table, target: list[str], group: str | None, timed: bool) -> str:
-    groups = table.frame.groupby(group, sort=False) if group is not None else None
-    labels = ", ".join(target)
-    kind, why = "forecasting", "there is no target that is the same within every group"
-    if target and not table.is_numeric(target[0]):
-        kind, why = "classification", f"{labels} holds no numbers"
-    elif (
-        groups is None and not timed and len(target) == 1 and len(table.names) > WIDE
-        and _kind_of_labels(table.frame[target[0]], 1) == "classification"
-    ):  # fmt: skip
-        kind, why = "classification", f"there are no times, and {labels} holds few whole numbers"
-    elif groups is None:
-        why = "there is no column of groups"
-    elif target and bool((groups[target].nunique() <= 1).all(axis=None)):
-        kind = _kind_of_labels(groups[target[0]].first(), len(target))
-        why = f"{labels} is the same within every group"
-    table.note(f"data.task was taken as {kind}, since {why}; data.task=... says otherwise.")
-    return kind
-
-
-def _kind_of_labels(labels: pd.Series, number: int) -> str:
-    values = pd.to_numeric(labels[~labels.str.lower().isin(MISSING)], errors="coerce")
-    whole = not values.isna().any() and bool((values == values.round()).all())
-    classes = values.isna().any() or (whole and values.nunique() <= 20)
-    return "classification" if classes and number == 1 else "regression"
 
 
 def in_order(table: Table, roles: Roles, day_first: bool | None) -> Rows:
@@ -157,20 +35,7 @@ def in_order(table: Table, roles: Roles, day_first: bool | None) -> Rows:
     Raises:
         UserError: when a group or a time is missing, or a time stands twice in a group.
     """
-    groups, names = np.zeros(len(table.frame), int), ["series"]
-    if roles.group is not None:
-        empty = (table.frame[roles.group] == "").to_numpy()
-        if empty.any():
-            raise UserError(f"{table.where(int(empty.argmax()))}, column {roles.group}: the group is missing.")
-        names_of = table.frame[roles.group]
-        # A series goes on from file to file; sequences that are labelled one by one do not.
-        keys = names_of if roles.kind == "forecasting" else names_of + "\n" + pd.Series(table.file).astype(str)
-        groups, found = pd.factorize(keys)
-        names = [str(name).partition("\n")[0] for name in found]
-    elif roles.kind != "forecasting":
-        groups, names = np.arange(len(groups)), [str(line) for line in table.line]
-    if roles.group is None and not roles.time and len(table.files) > 1 and roles.kind == "forecasting":
-        groups, names = table.file, [file.name for file in table.files]
+    groups, names = _groups(table, roles)
     stamps = times.read_times(table, roles.time, day_first) if roles.time else None
     order = np.argsort(groups, kind="stable") if stamps is None else np.lexsort((stamps.to_numpy(), groups))
     if (np.diff(order)[np.diff(groups[order]) == 0] < 0).any():
@@ -188,6 +53,22 @@ def in_order(table: Table, roles: Roles, day_first: bool | None) -> Rows:
     return Rows(table, names, groups, np.bincount(groups, minlength=len(names)), stamps)
 
 
+def _groups(table: Table, roles: Roles) -> tuple[np.ndarray, list[str]]:
+    """(rows,) the group of each row, and their names; without a column of groups: one series, or each row by itself."""
+    if roles.group is not None:
+        cells = table.frame[roles.group]
+        table.refuse(cells == "", roles.group, "the group is missing")
+        # A series goes on from file to file; sequences that are labelled one by one do not.
+        keys = cells if roles.kind == "forecasting" else cells + "\n" + pd.Series(table.file).astype(str)
+        groups, names = pd.factorize(keys)
+        return groups, [str(name).partition("\n")[0] for name in names]
+    if roles.kind != "forecasting":
+        return np.arange(len(table.frame)), [str(line) for line in table.line]
+    if not roles.time and len(table.files) > 1:
+        return table.file, [file.name for file in table.files]
+    return np.zeros(len(table.frame), int), ["series"]
+
+
 def refuse_two(rows: Rows, values: np.ndarray, what: str) -> None:
     """Refuse a group whose rows do not all have the same value.
 
@@ -199,6 +80,5 @@ def refuse_two(rows: Rows, values: np.ndarray, what: str) -> None:
         row = int(differs.argmax()) + 1
         raise UserError(
             f"{rows.table.where(row)}: the group {rows.names[rows.groups[row]]} has two different {what}, "
-            f"{values[row - 1]} "
-            f"and {values[row]}; each group must have one."
+            f"{values[row - 1]} and {values[row]}; each group must have one."
         )

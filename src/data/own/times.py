@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from src.config.errors import UserError
-from src.data.own.csv_table import MISSING, Table
+from src.data.own.cells import MISSING, Table
 
 WORDS = (
     *("date", "time", "datetime", "timestamp", "date_time", "ds", "step", "time_step", "year"),
@@ -29,8 +29,7 @@ SEASONS = {"15min": 96, "30min": 48, "1h": 24, "1D": 7, "7D": 52}
 def read_times(table: Table, names: Sequence[str], day_first: bool | None = None) -> pd.Series:
     """A column as time stamps, or as numbers where all its cells are numbers (steps, years, seconds).
 
-    Whole numbers that count seconds (or thousandths, ...) since 1970, in a column that is called like a time, are time
-    stamps.
+    Whole numbers that count s, ms, us or ns since 1970, in a column that is called like a time, are time stamps.
 
     Args:
         table: the table.
@@ -42,24 +41,12 @@ def read_times(table: Table, names: Sequence[str], day_first: bool | None = None
         UserError: names the first cell that is no time.
     """
     for name in names:
-        if (empty := table.frame[name].str.lower().isin(MISSING).to_numpy()).any():
-            row = int(empty.argmax())
-            cell = table.frame[name].iloc[row]
-            raise UserError(f"{table.where(row)}, column {name}: the time is missing ({cell!r}).")
+        table.refuse(table.frame[name].str.lower().isin(MISSING), name, "the time is missing ({cell})")
     cells, name = together(table, names), " and ".join(names)
     if tuple(name.lower() for name in names) == CALENDAR[: len(names)] and len(names) > 2:
         return _from_calendar(table, names)
-    if len(names) == 1:
-        numbers, _ = table.parsed(name)
-        if np.isfinite(numbers).all():
-            if (unit := _since_1970(name, numbers)) is not None:
-                table.note(f"{name} was read as a count since 1970, in {unit}.")
-                return pd.Series(pd.to_datetime(numbers.astype(np.int64), unit=unit))
-            days = pd.to_datetime(cells, format="%Y%m%d", errors="coerce")
-            if not cells.str.fullmatch(r"(19|20)\d{6}").all() or days.isna().any():
-                return pd.Series(numbers)
-            table.note(f"{name} was read as days, year, month and day in eight digits.")
-            return days
+    if len(names) == 1 and (counted := _from_numbers(table, name, cells)) is not None:
+        return counted
     read = {first: _dates(cells, first) for first in ([False, True] if day_first is None else [day_first])}
     whole = {first: times for first, times in read.items() if not times.isna().any()}
     if not whole:
@@ -76,17 +63,25 @@ def read_times(table: Table, names: Sequence[str], day_first: bool | None = None
     return whole[chosen]
 
 
-def _since_1970(name: str, numbers: np.ndarray) -> str | None:
-    whole = name.lower() in SINCE_1970 and bool((numbers % 1 == 0).all())
-    low, high = numbers.min(), numbers.max()
-    return next((u for u, k in UNITS.items() if whole and FIRST * k <= low and high <= LAST * k), None)
+def _from_numbers(table: Table, name: str, cells: pd.Series) -> pd.Series | None:
+    numbers, _ = table.parsed(name)
+    if not np.isfinite(numbers).all():
+        return None
+    if name.lower() in SINCE_1970 and bool((numbers % 1 == 0).all()):
+        for unit, per_second in UNITS.items():
+            if FIRST * per_second <= numbers.min() and numbers.max() <= LAST * per_second:
+                table.note(f"{name} was read as a count since 1970, in {unit}.")
+                return pd.Series(pd.to_datetime(numbers.astype(np.int64), unit=unit))
+    days = pd.to_datetime(cells, format="%Y%m%d", errors="coerce")
+    if not cells.str.fullmatch(r"(19|20)\d{6}").all() or days.isna().any():
+        return pd.Series(numbers)
+    table.note(f"{name} was read as days, year, month and day in eight digits.")
+    return days
 
 
 def _from_calendar(table: Table, names: Sequence[str]) -> pd.Series:
-    times = pd.to_datetime(
-        pd.DataFrame({word: table.parsed(name)[0] for word, name in zip(CALENDAR, names, strict=False)}),
-        errors="coerce",
-    )
+    numbers = pd.DataFrame({word: table.parsed(name)[0] for word, name in zip(CALENDAR, names, strict=False)})
+    times = pd.to_datetime(numbers, errors="coerce")
     if (bad := times.isna().to_numpy()).any():
         row = int(bad.argmax())
         cells = together(table, names).iloc[row]
@@ -112,7 +107,6 @@ def _dates(cells: pd.Series, day_first: bool) -> pd.Series:
 
 
 def _in_the_past(table: Table, name: str, cells: pd.Series, times: pd.Series) -> pd.Series:
-    """Years of two digits that would lie ahead of today are of the century before."""
     late = times.dt.tz_localize(None) > pd.Timestamp.now()
     if not late.any() or cells.str.contains(r"\d{4}").any():
         return times
@@ -140,13 +134,12 @@ def refuse_twice(table: Table, times: pd.Series, groups: np.ndarray, names: Sequ
         more = "; where the file holds several series, data.group_column names the column that tells them apart"
         raise UserError(
             f"{table.where(row + 1)}, column {' and '.join(names)}: {together(table, names).iloc[row + 1]} stands "
-            "there a "
-            f"second time (first in {table.where(row)}){'' if grouped else more}."
+            f"there a second time (first in {table.where(row)}){'' if grouped else more}."
         )
 
 
 def spacing(times: pd.Series, groups: np.ndarray) -> tuple[pd.Timedelta | float | None, int]:
-    """(the most common distance of neighbouring rows of a series, how many machine_load are another distance apart)."""
+    """(the most common distance of neighbouring rows of a series, how many neighbours are another distance apart)."""
     steps = times.diff()[1:][groups[1:] == groups[:-1]]
     if not len(steps):
         return None, 0
@@ -159,11 +152,11 @@ def spacing(times: pd.Series, groups: np.ndarray) -> tuple[pd.Timedelta | float 
 
 def season_of(usual: pd.Timedelta | float | None) -> int | None:
     """Rows in a day of hours, a week of days, ...; None where rows are at another distance."""
-    if isinstance(usual, pd.Timedelta):
-        if pd.Timedelta("28D") <= usual <= pd.Timedelta("31D"):
-            return 12
-        return next((rows for step, rows in SEASONS.items() if usual == pd.Timedelta(step)), None)
-    return None
+    if not isinstance(usual, pd.Timedelta):
+        return None
+    if pd.Timedelta("28D") <= usual <= pd.Timedelta("31D"):
+        return 12
+    return next((rows for step, rows in SEASONS.items() if usual == pd.Timedelta(step)), None)
 
 
 def following(times: pd.Series, number: int) -> list[str]:
@@ -185,20 +178,19 @@ def time_columns(table: Table, group: str | None) -> list[str]:
     Numbers count as times only where none stands twice in a group, since hours of the day or months are values to read.
     """
     called = {name.lower(): name for name in reversed(table.names)}
+    of_group = [] if group is None else [group]
     if "date" in called and "time" in called and bool(table.frame[called["time"]].head(20).str.match(CLOCK).all()):
         return [called["date"], called["time"]]
     if all(word in called and table.is_numeric(called[word]) for word in CALENDAR[:3]) and group not in CALENDAR:
         number = next((k for k, word in enumerate(CALENDAR) if word not in called), len(CALENDAR))
-        parts = [called[word] for word in CALENDAR[:number]]
-        if not table.frame.duplicated([*parts, *([] if group is None else [group])]).any():
-            return parts
+        columns = [called[word] for word in CALENDAR[:number]]
+        if not table.frame.duplicated([*columns, *of_group]).any():
+            return columns
     for word in (*WORDS, *COUNTERS):
         if word in called and called[word] != group:
             name = called[word]
-            of_group = [name] if group is None else [group, name]
-            if not table.is_numeric(name):
-                return [name]
-            if not table.frame.duplicated(of_group).any() and (word in WORDS or _counts(table, name, group)):
+            twice = table.frame.duplicated([name, *of_group]).any()
+            if not table.is_numeric(name) or (not twice and (word in WORDS or _counts(table, name, group))):
                 return [name]
     first = table.names[0]
     dates = not table.is_numeric(first) and first != group

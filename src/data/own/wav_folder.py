@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from src.config.errors import UserError
+from src.data.baselines import majority
 from src.data.batches import FlatSplit
 from src.data.describe import Classes, Description, Features
-from src.data.file_splits import PARTS, by_fraction, by_position, check_splits, named_parts
+from src.data.file_splits import named_splits
 from src.data.mel import log_mel
 from src.data.module import NewData, checksum
-from src.data.sets.ucr import majority
+from src.data.splits import SPLITS, by_fraction, by_position, check_fractions
 from src.data.wav import FULL_SCALE, read_wav_folder
 from src.data.waveform import WaveformData
 
@@ -28,18 +29,14 @@ class WavFolder(WaveformData):
     """WAV files of one's own: modelled sample by sample, or classified by the folder they lie in.
 
     Each file belongs to train, val or test as a whole: by the names of folders or files, where these say so (see
-    :func:`~src.data.file_splits.named_parts`), else by chance; a single file is cut by position. The class of a file is
-    the name of the folder that it lies in.
-
-    >>> # python -m src.train data=wav_folder data.path=recordings
-    >>> # python -m src.train data=wav_folder data.path=words data.task=classification
+    :func:`~src.data.file_splits.named_splits`), else by chance; a single file is cut by position. The class of a file
+    is the name of the folder that it lies in.
 
     Args:
         path: a folder with .wav files in it or below it, or (for ``waveform``) one file.
         task: ``waveform`` or ``classification`` (of log-mel spectra, one every 10 ms).
         splits: fractions for train, val and test; for classification of each class.
         chunk: steps of a batch in waveform modelling; classification always reads whole recordings.
-        keywords: see :class:`WaveformData`.
     """
 
     def __init__(
@@ -54,65 +51,63 @@ class WavFolder(WaveformData):
         super().__init__(chunk=chunk if task == "waveform" else None, **keywords)
         if task not in TASKS:
             raise UserError(f"data.task={task} is unknown: it must be one of {', '.join(TASKS)}.")
-        check_splits(splits)
-        self.path, self.task, self.splits_wanted = Path(path).expanduser(), task, splits
+        check_fractions(splits)
+        self.path, self.task, self.fractions = Path(path).expanduser(), task, splits
 
     def read(self) -> Description:
         """Read all files and describe what is asked for."""
         return super().read() if self.task == "waveform" else self._to_classify()
 
     def recordings(self) -> dict[str, list[np.ndarray]]:
-        """The samples of each file, by part."""
+        """The samples of each file, by split."""
+        recordings = self._read()
         if self.path.is_file():
-            (samples,) = self._read().values()
-            parts = {part: [cut] for part, cut in by_position(samples, self.splits_wanted).items()}
-            for part in PARTS:
-                self.check_length(f"The {part} part of {self.path}", parts[part][0])
-            return parts
-        found = {self.path / name: samples for name, samples in self._read().items()}
-        for file, samples in found.items():
+            (samples,) = recordings.values()
+            pieces = by_position(samples, self.fractions)
+            for split in SPLITS:
+                self.check_length(f"The {split} split of {self.path}", pieces[split])
+            return {split: [pieces[split]] for split in SPLITS}
+        for file, samples in recordings.items():
             self.check_length(file, samples)
-        chosen = named_parts(self.path, list(found)) or by_fraction(list(found), self.splits_wanted, self.seed)
-        return {part: [found[file] for file in chosen[part]] for part in PARTS}
+        files = list(recordings)
+        files_of = named_splits(self.path, files) or by_fraction(files, self.fractions, self.seed)
+        return {split: [recordings[file] for file in files_of[split]] for split in SPLITS}
 
     def _to_classify(self) -> Description:
         if self.path.is_file():
             raise UserError(
                 f"data.path={self.path} is one file: classification needs a folder with one for each class."
             )
-        found = {self.path / name: samples for name, samples in self._read().items()}
-        for file in found:
+        recordings = self._read()
+        for file in recordings:
             if file.parent == self.path:
                 raise UserError(f"{file} lies in no sub-folder of data.path, whose name would be its class.")
-        self.names = tuple(sorted({file.parent.name for file in found}))
-        if len(self.names) < 2:
-            raise UserError(
-                f"All files of {self.path} lie in folders called {self.names[0]}: classes must be two or more."
-            )
-        chosen = named_parts(self.path, list(found)) or self._by_class(list(found))
-        tables = {file: self._spectra(samples) for file, samples in found.items()}
-        seen = torch.cat([tables[file] for file in chosen["train"]])
+        names = tuple(sorted({file.parent.name for file in recordings}))
+        if len(names) < 2:
+            raise UserError(f"All files of {self.path} lie in folders called {names[0]}: classes must be two or more.")
+        files_of = named_splits(self.path, list(recordings)) or self._by_class(list(recordings), names)
+        tables = {file: self._spectra(samples) for file, samples in recordings.items()}
+        seen = torch.cat([tables[file] for file in files_of["train"]])
         spread = seen.std(0, correction=0)
         # A band in which nothing ever sounds would be divided by next to nothing.
         self.mean, self.scale = seen.mean(0), torch.where(spread > SILENT, spread, 1.0)
-        labels = {part: torch.tensor([self.names.index(file.parent.name) for file in chosen[part]]) for part in PARTS}
-        for part in PARTS:
-            self.splits[part] = self._classed([tables[file] for file in chosen[part]], labels[part])
-        self.baselines = majority(labels["train"], labels["test"], len(self.names))
-        bands = Features(len(self.mean))
-        return Description(bands, Classes(self.names), per_step=False, varying_length=True, causal=False)
+        labels = {s: torch.tensor([names.index(file.parent.name) for file in files_of[s]]) for s in SPLITS}
+        for split in SPLITS:
+            self.splits[split] = self._classed([tables[file] for file in files_of[split]], labels[split])
+        self.baselines = majority(labels["train"], labels["test"], len(names))
+        return Description(Features(len(self.mean)), Classes(names), per_step=False, varying_length=True, causal=False)
 
     def new_data(self, path: str) -> NewData:
         """WAV files of the same sampling rate; labelled where all of them lie in folders with the names of classes."""
         if self.task == "waveform":
             return super().new_data(path)
         names = self.description.output.names  # type: ignore[union-attr]
-        _, found = read_wav_folder(Path(path).expanduser(), self.rate)
-        folders = [Path(name).parent.name for name in found]
+        _, recordings = read_wav_folder(Path(path).expanduser(), self.rate)
+        folders = [Path(name).parent.name for name in recordings]
         labelled = all(folder in names for folder in folders)
         labels = torch.tensor([names.index(folder) if labelled else 0 for folder in folders])
-        split = self._classed([self._spectra(samples) for samples in found.values()], labels)
-        return NewData(split, list(found), labelled)
+        split = self._classed([self._spectra(samples) for samples in recordings.values()], labels)
+        return NewData(split, list(recordings), labelled)
 
     def _spectra(self, samples: np.ndarray) -> Tensor:
         return log_mel(torch.from_numpy(samples).float() / FULL_SCALE, self.rate)
@@ -121,19 +116,19 @@ class WavFolder(WaveformData):
         lengths = torch.tensor([len(table) for table in tables])
         return FlatSplit((torch.cat(tables) - self.mean) / self.scale, lengths, labels)
 
-    def _by_class(self, files: list[Path]) -> dict[str, list[Path]]:
-        parts: dict[str, list[Path]] = {part: [] for part in PARTS}
-        for label, name in enumerate(self.names):
+    def _by_class(self, files: list[Path], names: tuple[str, ...]) -> dict[str, list[Path]]:
+        files_of: dict[str, list[Path]] = {split: [] for split in SPLITS}
+        for label, name in enumerate(names):
             members = [file for file in files if file.parent.name == name]
-            if len(members) < len(PARTS):
+            if len(members) < len(SPLITS):
                 raise UserError(f"Class {name} of {self.path} has {len(members)} files: at least 3 are needed.")
-            for part, some in by_fraction(members, self.splits_wanted, self.seed, label).items():
-                parts[part] += some
-        return parts
+            for split, some in by_fraction(members, self.fractions, self.seed, label).items():
+                files_of[split] += some
+        return files_of
 
-    def _read(self) -> dict[str, np.ndarray]:
-        self.rate, found = read_wav_folder(self.path)
+    def _read(self) -> dict[Path, np.ndarray]:
+        self.rate, recordings = read_wav_folder(self.path)
         self.notes["sampling_rate"] = self.rate
-        sums = (checksum(name, samples.tobytes()) for name, samples in found.items())
+        sums = (checksum(name, samples.tobytes()) for name, samples in recordings.items())
         self.checksum = checksum(str(self.rate), *sums)
-        return found
+        return {self.path / name: samples for name, samples in recordings.items()}

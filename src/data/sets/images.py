@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 
 from src.config.errors import UserError
+from src.data.baselines import majority
 from src.data.batches import FlatSplit
 from src.data.describe import Classes, Description, Features
-from src.data.download import File, Source, fetch
-from src.data.module import SequenceData, checksum, stratified
-from src.data.sets.ucr import majority
+from src.data.download import File, Source
+from src.data.module import checksum
+from src.data.sets.files import FileSet
+from src.data.splits import stratified
 
 _URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 FILES = {
@@ -39,10 +41,8 @@ _SOURCE = Source(
 )
 
 
-class SequentialMNIST(SequenceData):
+class SequentialMNIST(FileSet):
     """Which digit an image shows, read one pixel (784 steps) or one row (28 steps of 28) at a time.
-
-    >>> # python -m src.train data=seq_mnist data.by=row
 
     Pixels are shifted and scaled by their mean and standard deviation over all training images.
 
@@ -51,9 +51,6 @@ class SequentialMNIST(SequenceData):
         permute: whether the pixels of all images change places, by one permutation that does not depend on the run.
         permutation_seed: which permutation.
         val_fraction: share of the training images, of each class, that becomes the validation set.
-        data_dir: the folder of all data sets; the files are looked for, or downloaded to, its folder ``mnist``.
-        cache_dir: where verified files are remembered.
-        keywords: see :class:`~src.data.module.SequenceData`.
     """
 
     sources: ClassVar[dict[str, Source]] = {"seq_mnist": _SOURCE, "permuted_mnist": _SOURCE}
@@ -65,38 +62,34 @@ class SequentialMNIST(SequenceData):
         permute: bool = False,
         permutation_seed: int = 0,
         val_fraction: float = 0.1,
-        data_dir: str,
-        cache_dir: str,
         **keywords: Any,
     ) -> None:
         super().__init__(**keywords)
         if by not in ("pixel", "row"):
             raise UserError(f"data.by={by} is unknown: it must be pixel or row.")
         self.by, self.permute, self.permutation_seed, self.val_fraction = by, permute, permutation_seed, val_fraction
-        self.data_dir, self.cache_dir = data_dir, cache_dir
 
     def read(self) -> Description:
         """Read the four files and cut validation off the training images."""
-        arrays = {name: read_idx(fetch(file, self.data_dir, self.cache_dir)) for name, file in FILES.items()}
+        arrays = {name: read_idx(self.fetch(file)) for name, file in FILES.items()}
         order = permutation(self.permutation_seed) if self.permute else np.arange(SIDE * SIDE)
         self.checksum = checksum(*(file.digest for file in FILES.values()), order.tobytes(), self.by)
         images, digits = arrays["train-images-idx3"], arrays["train-labels-idx1"]
         train, val = (rows.numpy() for rows in stratified(torch.from_numpy(digits), self.val_fraction, self.seed))
-        parts = {
+        images_of = {
             "train": (images[train], digits[train]),
             "val": (images[val], digits[val]),
             "test": (arrays["t10k-images-idx3"], arrays["t10k-labels-idx1"]),
         }
-        mean, scale = float(parts["train"][0].mean()), float(parts["train"][0].std())
+        mean, scale = float(images_of["train"][0].mean()), float(images_of["train"][0].std())
         size = 1 if self.by == "pixel" else SIDE
-        for split, (pictures, y) in parts.items():
+        labels = {split: torch.from_numpy(y).long() for split, (_, y) in images_of.items()}
+        for split, (pictures, _) in images_of.items():
             values = torch.from_numpy(pictures.reshape(len(pictures), -1)[:, order].reshape(-1, size))
             lengths = torch.full((len(pictures),), SIDE * SIDE // size)
-            self.splits[split] = ScaledBytes(values, lengths, torch.from_numpy(y).long(), mean, scale)
-        trained, tested = (torch.from_numpy(parts[split][1]).long() for split in ("train", "test"))
-        self.baselines = majority(trained, tested, 10)
-        names = tuple(str(digit) for digit in range(10))
-        return Description(Features(size), Classes(names), per_step=False, varying_length=False, causal=False)
+            self.splits[split] = ScaledBytes(values, lengths, labels[split], mean, scale)
+        self.baselines = majority(labels["train"], labels["test"], 10)
+        return Description(Features(size), Classes(tuple("0123456789")), False, False, causal=False)
 
 
 class ScaledBytes(FlatSplit):

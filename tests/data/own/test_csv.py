@@ -11,7 +11,7 @@ import torch
 from src.config.errors import UserError
 from src.data.describe import Classes, Features, Horizon, Values
 from src.data.own.csv import CSV
-from src.data.series import ETT
+from src.data.sets.ett import ETT
 from tests.data.real import DATA, needs
 
 HOURS = 200
@@ -109,9 +109,9 @@ def test_series_are_cut_by_a_column(tmp_path):
     built = data(tmp_path, frame, splits="part")
     assert built.description.input == Features(2)
     assert [len(built.splits[p]) for p in ("train", "val", "test")] == [105, 37, 37]
-    with pytest.raises(UserError, match="line 42, column part: 'tset' is no part"):
+    with pytest.raises(UserError, match="line 42, column part: 'tset' is no split"):
         data(tmp_path, frame.assign(part=["train"] * 40 + ["tset"] * 160), splits="part").setup()
-    with pytest.raises(UserError, match=r"line 122: a row for train comes after a later part"):
+    with pytest.raises(UserError, match=r"line 122: a row for train comes after a later split"):
         data(tmp_path, frame.assign(part=["val"] * 120 + ["train"] * 40 + ["test"] * 40), splits="part").setup()
 
 
@@ -119,13 +119,13 @@ def test_separate_files_go_on_from_each_other_by_time(tmp_path):
     frame = hourly()
     frame[140:170].to_csv(tmp_path / "val.csv", index=False)
     frame[170:].to_csv(tmp_path / "test.csv", index=False)
-    files = [str(tmp_path / f"{part}.csv") for part in ("val", "test")]
+    files = [str(tmp_path / f"{name}.csv") for name in ("val", "test")]
     apart = data(tmp_path, frame[:140], splits=files)
     apart.setup()
     whole = data(tmp_path, frame)
     whole.setup()
-    for part in ("train", "val", "test"):
-        assert torch.equal(apart.splits[part].starts, whole.splits[part].starts)
+    for name in ("train", "val", "test"):
+        assert torch.equal(apart.splits[name].starts, whole.splits[name].starts)
     assert torch.equal(apart.splits["test"].values, whole.splits["test"].values)
     with pytest.raises(UserError, match=r"vel\.csv is not a file"):
         data(tmp_path, frame, splits=["vel.csv", files[1]]).setup()
@@ -133,9 +133,9 @@ def test_separate_files_go_on_from_each_other_by_time(tmp_path):
 
 def test_sequences_of_separate_files_may_have_the_same_names(tmp_path):
     frame = takes(9)
-    for part in ("val", "test"):
-        frame.to_csv(tmp_path / f"{part}.csv", index=False)
-    files = [str(tmp_path / f"{part}.csv") for part in ("val", "test")]
+    for name in ("val", "test"):
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    files = [str(tmp_path / f"{name}.csv") for name in ("val", "test")]
     built = data(tmp_path, frame, splits=files, group_column="take", target="kind", features=["u", "v"])
     built.setup()
     assert [len(built.splits[p]) for p in ("train", "val", "test")] == [9, 9, 9]
@@ -151,7 +151,7 @@ def test_many_series_are_each_cut_and_never_run_into_each_other(tmp_path):
     assert torch.equal(batch.x[0], batch.x[1]), "both series are the same one"
 
 
-def test_whole_series_can_belong_to_a_part(tmp_path):
+def test_whole_series_can_belong_to_a_split(tmp_path):
     frame = pd.concat([hourly().assign(site=site) for site in "abcd"])
     (tmp_path / "names.csv").write_text("site,part\na,train\nb,train\nc,val\nd,test\n")
     options = {"group_column": "site", "lookback": 12, "horizon": 4}
@@ -169,8 +169,8 @@ def test_the_general_path_cuts_a_named_set_as_its_own_does(tmp_path):
     general = CSV(path=str(DATA / "ett/ETTh1.csv"), lookback=96, horizon=96, splits=[8640, 2880, 2880])
     assert general.description == named.description
     assert general.baselines == named.baselines
-    for part in ("train", "val", "test"):
-        assert torch.equal(general.splits[part].starts, named.splits[part].starts)
+    for name in ("train", "val", "test"):
+        assert torch.equal(general.splits[name].starts, named.splits[name].starts)
 
 
 def test_a_target_is_forecast_from_all_columns(tmp_path):
@@ -193,8 +193,8 @@ def test_groups_with_one_label_are_classified(tmp_path):
     assert "taken as classification" in notes(built)
     sizes = [len(built.splits[p]) for p in ("train", "val", "test")]
     assert sum(sizes) == 30
-    for part in ("train", "val", "test"):
-        assert len(set(built.splits[part].targets.bincount().tolist())) == 1, "classes are shared out alike"
+    for name in ("train", "val", "test"):
+        assert len(set(built.splits[name].targets.bincount().tolist())) == 1, "classes are shared out alike"
     train = built.splits["train"]
     steps = train.values.double()
     np.testing.assert_allclose(steps.mean(0), 0, atol=1e-6)
@@ -217,8 +217,8 @@ def test_every_sequence_keeps_its_rows_its_label_and_its_order(tmp_path):
     built = data(tmp_path, mixed, group_column="take", target="kind", time_column="step", features=["u"])
     built.setup()
     seen = {}
-    for part in ("train", "val", "test"):
-        split = built.splits[part]
+    for name in ("train", "val", "test"):
+        split = built.splits[name]
         for row in range(len(split)):
             batch = split[torch.tensor([row])]
             own = batch.x[0, :, 0].double().numpy() * built.scaling.scale[0] + built.scaling.mean[0]
@@ -288,7 +288,7 @@ def test_without_groups_each_row_is_a_sequence(tmp_path):
         (lambda f: f, {"target": ["kind", "weight"], "task": "classification"}, "a class is one column"),
         (lambda f: f, {"target": "kind", "task": "regression"}, "line 2, column kind: 'cat' is not a finite number"),
         (lambda f: f.assign(part=["test"] + ["train"] * (len(f) - 1)), {"splits": "part"},
-         "the group t0 has two different parts"),
+         "the group t0 has two different splits"),
         (lambda f: f.assign(part=np.where(f.kind == "owl", "test", np.where(f["take"].isin(["t0"]), "val", "train"))),
          {"splits": "part"}, "class owl is missing from train: it stands 10 times"),
         (lambda f: f.assign(part=np.where(f["take"] == "t0", "test", "train")), {"splits": "part"},
@@ -382,9 +382,9 @@ def test_rows_with_a_label_are_sequences_where_nothing_speaks_of_time(tmp_path):
     rng = np.random.default_rng(0)
     rows = [",".join(f"{value:.3f}" for value in (*rng.normal(size=12), k % 3)) for k in range(60)]
     (tmp_path / "a.csv").write_text("\n".join(rows))
-    found = CSV(path=str(tmp_path / "a.csv"), target="column_13")
-    assert isinstance(found.description.output, Classes)
-    assert found.description.per_step is False
+    built = CSV(path=str(tmp_path / "a.csv"), target="column_13")
+    assert isinstance(built.description.output, Classes)
+    assert built.description.per_step is False
 
 
 def test_new_series_that_are_too_short_are_left_out_and_named(tmp_path):
@@ -401,3 +401,8 @@ def test_new_series_that_are_too_short_are_left_out_and_named(tmp_path):
     assert new.following(0, 2) == ["20", "21"]
     with pytest.raises(UserError, match="short has 3 rows, but a forecast reads"):
         trained.new_data(write("c.csv", {"short": 3}))
+
+
+def test_two_times_that_are_none_are_refused_where_rows_have_time_stamps(tmp_path):
+    with pytest.raises(UserError, match=r"data\.splits=\[0\.5, 0\.5\] must be two times, the earlier first"):
+        data(tmp_path, hourly(), splits=[0.5, 0.5]).setup()

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from src.config.errors import UserError
-from src.data.own.csv_table import join, read_table
+from src.data.own.cells import join
+from src.data.own.csv_table import read_table
 
 
 def write(folder: Path, text: str | bytes, name: str = "a.csv") -> Path:

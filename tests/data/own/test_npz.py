@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from src.config.errors import UserError
+from src.data.baselines import piano_rolls
 from src.data.describe import Bits, Classes, Features, Horizon, Tokens, Values
 from src.data.own.npz import NPZ
-from src.data.sets.music import baselines
 
 N, TIME, WIDTH = 40, 7, 3
 
@@ -63,16 +63,16 @@ def test_the_task_follows_from_y(tmp_path, x, lengths, y, kind, output, per_step
 def test_every_sequence_keeps_its_steps_and_its_target(tmp_path, x, lengths):
     built = data(tmp_path, x=x, y=np.arange(N) / 7, lengths=lengths)
     output, seen = built.description.output, {}
-    for part in ("train", "val", "test"):
-        split = built.splits[part]
+    for name in ("train", "val", "test"):
+        split = built.splits[name]
         for row in range(len(split)):
             batch = split[torch.tensor([row])]
             number = round((float(batch.y) * output.scale[0] + output.mean[0]) * 7)
             own = batch.x[0].double().numpy() * built.scaling.scale + built.scaling.mean
             np.testing.assert_allclose(own, x[number, : lengths[number]], rtol=1e-4, atol=1e-5)
-            seen[number] = part
+            seen[number] = name
     assert sorted(seen) == list(range(N))
-    rows = np.concatenate([x[k, : lengths[k]] for k, part in seen.items() if part == "train"])
+    rows = np.concatenate([x[k, : lengths[k]] for k, name in seen.items() if name == "train"])
     np.testing.assert_allclose(built.scaling.mean, rows.mean(0), rtol=1e-6)
     np.testing.assert_allclose(built.scaling.scale, rows.std(0), rtol=1e-6)
 
@@ -143,9 +143,9 @@ def test_series_without_y_are_forecast(tmp_path):
     np.testing.assert_allclose(new.split[torch.tensor([0])].x[0], expected, rtol=1e-4)
 
 
-def test_parts_can_be_stated_by_a_key_or_by_files(tmp_path, x):
-    part = np.array(["train"] * 30 + ["val"] * 4 + ["test"] * 6)
-    built = data(tmp_path, {"splits": "fold"}, x=x, y=LABELS, fold=part)
+def test_splits_can_be_stated_by_a_key_or_by_files(tmp_path, x):
+    fold = np.array(["train"] * 30 + ["val"] * 4 + ["test"] * 6)
+    built = data(tmp_path, {"splits": "fold"}, x=x, y=LABELS, fold=fold)
     built.setup()
     np.savez(tmp_path / "v.npz", x=x[30:34], y=LABELS[30:34])
     np.savez(tmp_path / "t.npz", x=x[34:], y=LABELS[34:])
@@ -157,9 +157,9 @@ def test_parts_can_be_stated_by_a_key_or_by_files(tmp_path, x):
         assert torch.equal(built.splits[name].values, apart.splits[name].values)
         assert torch.equal(built.splits[name].targets, apart.splits[name].targets)
     with pytest.raises(UserError, match=r"data\.splits=flod is not an array of .* \(did you mean fold\?\)"):
-        data(tmp_path, {"splits": "flod"}, x=x, y=LABELS, fold=part).setup()
+        data(tmp_path, {"splits": "flod"}, x=x, y=LABELS, fold=fold).setup()
     with pytest.raises(UserError, match=r"fold has shape \(39,\); it must be 40 entries that say train, val or test"):
-        data(tmp_path, {"splits": "fold"}, x=x, y=LABELS, fold=part[:-1]).setup()
+        data(tmp_path, {"splits": "fold"}, x=x, y=LABELS, fold=fold[:-1]).setup()
 
 
 def test_a_task_that_is_given_wins_where_it_fits(tmp_path, x):
@@ -272,13 +272,13 @@ def test_a_piano_roll_is_music(tmp_path):
     x = (drawn.random((20, 8, 12)) < 0.3).astype(np.uint8)
     inside = np.arange(8) < lengths[:, None]
     x[~inside] = 0
-    part = np.array(["train"] * 10 + ["val"] * 5 + ["test"] * 5)
-    np.savez(tmp_path / "a.npz", x=x, lengths=lengths, part=part)
+    fold = np.array(["train"] * 10 + ["val"] * 5 + ["test"] * 5)
+    np.savez(tmp_path / "a.npz", x=x, lengths=lengths, part=fold)
     rolls = NPZ(path=str(tmp_path / "a.npz"), splits="part", batch_size=4)
     assert rolls.description.output == Bits(12)
     assert rolls.description.causal
     pieces = [roll[:length] for roll, length in zip(x, lengths, strict=True)]
-    assert rolls.baselines == baselines(pieces[:10], pieces[15:])
+    assert rolls.baselines == piano_rolls(pieces[:10], pieces[15:])
     batch = next(iter(rolls.test_dataloader()))
     row = int(batch.rows[0])
     length = int(batch.lengths[0])
@@ -290,6 +290,6 @@ def test_a_piano_roll_is_music(tmp_path):
 
 
 def test_arrays_that_are_not_read_are_named(tmp_path, x):
-    found = data(tmp_path, x=x, y=LABELS, lens=np.full(N, 3))
-    assert found.description.per_step is False
-    assert "Arrays that were not read: lens; those that are read are x, y and lengths." in found.notes.values()
+    built = data(tmp_path, x=x, y=LABELS, lens=np.full(N, 3))
+    assert built.description.per_step is False
+    assert "Arrays that were not read: lens; those that are read are x, y and lengths." in built.notes.values()

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from src.config.errors import UserError
-from src.data.own.text import UNKNOWN, Shakespeare, Text, baselines, encode, learn_vocabulary, tokenise
-from tests.data.real import DATA, needs
+from src.data.baselines import ngrams
+from src.data.own.text import Text
+from src.data.text import UNKNOWN, encode, learn_vocabulary, tokenise
 
 PLAY = "To be, or not to be:\nthat is the question.\n" * 20
 
@@ -20,9 +21,9 @@ def load(path, **keywords):
     return data, data.description
 
 
-def texts(data, part):
+def texts(data, name):
     """The tokens of a split's documents, as they stood in the file."""
-    split, names = data.splits[part], data.description.output.names
+    split, names = data.splits[name], data.description.output.names
     return [[names[i] for i in tokens.tolist()] for tokens in split.values.split((split.lengths + 1).tolist())]
 
 
@@ -32,8 +33,8 @@ def test_a_file_is_cut_by_position(tmp_path):
     data, description = load(path)
     n = len(PLAY)
     borders = [0, int(n * 0.9), int(n * 0.95), n]
-    for part, (a, b) in zip(("train", "val", "test"), pairwise(borders), strict=True):
-        assert "".join(texts(data, part)[0]) == PLAY[a:b]
+    for name, (a, b) in zip(("train", "val", "test"), pairwise(borders), strict=True):
+        assert "".join(texts(data, name)[0]) == PLAY[a:b]
     assert description.input.unit == "character"
     assert description.input.vocabulary == len(set(PLAY[: borders[1]])) + 1
     assert description.causal
@@ -92,7 +93,7 @@ def test_a_folder_is_a_document_for_each_file(tmp_path):
         (tmp_path / "books" / f"{i}.txt").parent.mkdir(exist_ok=True)
         (tmp_path / "books" / f"{i}.txt").write_text("ab" * (i + 1))
     by_chance, _ = load(tmp_path / "books", splits=[0.6, 0.2, 0.2])
-    lengths = [len(t) for part in ("train", "val", "test") for t in texts(by_chance, part)]
+    lengths = [len(t) for name in ("train", "val", "test") for t in texts(by_chance, name)]
     assert sorted(lengths) == [2, 4, 6, 8, 10, 12, 14]
     assert len(texts(by_chance, "val")) == 1
 
@@ -142,26 +143,13 @@ def test_baselines_are_counts_with_one_half_added():
     train, test = "abracadabra", "barracuda"
     vocabulary = learn_vocabulary([train], 1)
     v = len(vocabulary)
-    found = baselines([encode(train, vocabulary)], [encode(test, vocabulary)], v)
+    figures = ngrams([encode(train, vocabulary)], [encode(test, vocabulary)], v)
     seen = Counter(train)
     known = [c if c in seen else UNKNOWN for c in test]
     unigram = -sum(math.log((seen[c] + 0.5) / (len(train) + 0.5 * v)) for c in known[1:]) / 8
     pairs, before = Counter(pairwise(train)), Counter(train[:-1])
     bigram = -sum(math.log((pairs[a, b] + 0.5) / (before[a] + 0.5 * v)) for a, b in pairwise(known)) / 8
-    assert found == {"unigram/nll": pytest.approx(unigram, rel=1e-12), "bigram/nll": pytest.approx(bigram, rel=1e-12)}
-
-
-@needs("shakespeare/input.txt")
-def test_shakespeare(tmp_path):
-    data = Shakespeare(data_dir=str(DATA), cache_dir=str(tmp_path), chunk=100)
-    assert data.description.input.vocabulary == 66  # 65 symbols and the unknown one
-    assert {part: data.notes[f"{part}/tokens"] for part in ("train", "val", "test")} == {
-        "train": 1_003_854, "val": 55_770, "test": 55_770,
-    }  # fmt: skip
-    assert data.notes["val/unknown"] == data.notes["test/unknown"] == 0
-    assert len(data.train_dataloader()) == 314  # ceil(1,003,853 / 32 / 100)
-    assert sum(int(batch.lengths.sum()) for batch in data.val_dataloader()) == 55_769
-    assert data.baselines["bigram/nll"] < data.baselines["unigram/nll"] < math.log(66)
+    assert figures == {"unigram/nll": pytest.approx(unigram, rel=1e-12), "bigram/nll": pytest.approx(bigram, rel=1e-12)}
 
 
 def test_new_texts_are_read_with_the_vocabulary_of_train(tmp_path):

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from src.config.errors import UserError
-from src.data.own.csv_table import Table, read_table
+from src.data.own.cells import Table
+from src.data.own.csv_table import read_table
 from src.data.own.times import following, read_times, refuse_twice, season_of, spacing, time_columns
 
 
@@ -28,8 +29,8 @@ def one(times: pd.Series) -> np.ndarray:
 @pytest.mark.parametrize("hours", [30, 24 * 40])
 def test_the_usual_ways_to_write_a_time_are_told_apart(tmp_path, form, hours):
     true = pd.Series(pd.date_range("2020-01-03", periods=hours, freq="h"))
-    found = read_times(table(tmp_path, true.dt.strftime(form).tolist()), ["t"])
-    assert (found == true).all()
+    times = read_times(table(tmp_path, true.dt.strftime(form).tolist()), ["t"])
+    assert (times == true).all()
 
 
 def test_the_order_of_day_and_month_can_be_given(tmp_path):
@@ -39,8 +40,8 @@ def test_the_order_of_day_and_month_can_be_given(tmp_path):
 
 
 def test_a_clock_that_is_left_out_at_midnight_is_midnight(tmp_path):
-    found = read_times(table(tmp_path, ["2020-01-01 23:00", "2020-01-02", "2020-01-02 01:00"]), ["t"])
-    assert found.diff()[1:].tolist() == [pd.Timedelta("1h")] * 2
+    times = read_times(table(tmp_path, ["2020-01-01 23:00", "2020-01-02", "2020-01-02 01:00"]), ["t"])
+    assert times.diff()[1:].tolist() == [pd.Timedelta("1h")] * 2
 
 
 def test_numbers_are_times_too(tmp_path):
@@ -56,8 +57,8 @@ def test_days_in_eight_digits_are_days_where_all_are(tmp_path):
 
 def test_offsets_that_change_are_read_as_utc(tmp_path):
     source = table(tmp_path, ["2020-10-25 02:30:00+02:00", "2020-10-25 02:30:00+01:00"])
-    found = read_times(source, ["t"])
-    assert found.tolist() == [pd.Timestamp("2020-10-25 00:30"), pd.Timestamp("2020-10-25 01:30")]
+    times = read_times(source, ["t"])
+    assert times.tolist() == [pd.Timestamp("2020-10-25 00:30"), pd.Timestamp("2020-10-25 01:30")]
     assert any("UTC" in note for note in source.notes)
 
 
@@ -105,21 +106,21 @@ def test_time_goes_on_by_the_calendar():
 
 
 def test_the_column_of_times_is_found_by_name_or_by_what_stands_first(tmp_path):
-    def found(cells: list[str], name: str, group: str | None = None) -> list[str]:
+    def columns(cells: list[str], name: str, group: str | None = None) -> list[str]:
         return time_columns(table(tmp_path, cells, name), group)
 
-    assert found(["1", "2"], "Timestamp") == ["Timestamp"]
-    assert found(["2020-01-01", "2020-01-02"], "wann") == ["wann"]
-    assert found(["13.01.2020", "14.01.2020"], "wann") == ["wann"]
-    assert found(["x", "y"], "kind") == []
-    assert found(["1", "2"], "a1") == []
-    assert found(["8", "9", "8"], "time") == [], "hours of the day are no times"
-    assert found(["0", "0.1", "0.2"], "t") == ["t"]
-    assert found(["2", "0", "1"], "t") == ["t"], "whatever order the rows are in"
-    assert found(["2", "0", "3"], "t") == []
-    assert found(["20.5", "19.8", "20.1"], "T") == [], "temperatures neither"
-    assert found(["2020-01-01", "2020-01-01"], "date") == ["date"], "and dates that stand twice are refused later"
-    assert found(["2020-01-01", "2020-01-01"], "date", "date") == []
+    assert columns(["1", "2"], "Timestamp") == ["Timestamp"]
+    assert columns(["2020-01-01", "2020-01-02"], "wann") == ["wann"]
+    assert columns(["13.01.2020", "14.01.2020"], "wann") == ["wann"]
+    assert columns(["x", "y"], "kind") == []
+    assert columns(["1", "2"], "a1") == []
+    assert columns(["8", "9", "8"], "time") == [], "hours of the day are no times"
+    assert columns(["0", "0.1", "0.2"], "t") == ["t"]
+    assert columns(["2", "0", "1"], "t") == ["t"], "whatever order the rows are in"
+    assert columns(["2", "0", "3"], "t") == []
+    assert columns(["20.5", "19.8", "20.1"], "T") == [], "temperatures neither"
+    assert columns(["2020-01-01", "2020-01-01"], "date") == ["date"], "and dates that stand twice are refused later"
+    assert columns(["2020-01-01", "2020-01-01"], "date", "date") == []
 
 
 def test_a_date_and_a_clock_may_have_a_column_each(tmp_path):
@@ -143,11 +144,11 @@ def test_a_date_and_a_clock_may_have_a_column_each(tmp_path):
 @pytest.mark.parametrize(("factor", "unit"), [(1, "s"), (1000, "ms"), (10**6, "us"), (10**9, "ns")])
 def test_a_count_since_1970_is_a_time_where_it_is_called_one(tmp_path, factor, unit):
     cells = [str((1_400_000_000 + 3600 * hour) * factor) for hour in range(5)]
-    found = table(tmp_path, cells, "timestamp")
-    times = read_times(found, ["timestamp"])
+    source = table(tmp_path, cells, "timestamp")
+    times = read_times(source, ["timestamp"])
     assert times[0] == pd.Timestamp("2014-05-13 16:53:20")
     assert season_of(spacing(times, one(times))[0]) == 24
-    assert found.notes == [f"timestamp was read as a count since 1970, in {unit}."]
+    assert source.notes == [f"timestamp was read as a count since 1970, in {unit}."]
     assert read_times(table(tmp_path, cells, "height"), ["height"])[0] == 1_400_000_000 * factor
     assert read_times(table(tmp_path, ["1", "2"], "time"), ["time"]).tolist() == [1, 2]
 
@@ -157,8 +158,8 @@ def test_year_month_day_and_hour_may_have_a_column_each(tmp_path):
     path.write_text("No,year,month,day,hour,a\n1,2010,1,31,23,5\n2,2010,2,1,0,6\n")
     names = ["year", "month", "day", "hour"]
     assert time_columns(read_table(path), None) == names
-    found = read_times(read_table(path), names)
-    assert found.tolist() == [pd.Timestamp("2010-01-31 23:00"), pd.Timestamp("2010-02-01 00:00")]
+    times = read_times(read_table(path), names)
+    assert times.tolist() == [pd.Timestamp("2010-01-31 23:00"), pd.Timestamp("2010-02-01 00:00")]
     path.write_text("year,month,day,hour,a\n2010,1,31,23,5\n2010,2,30,0,6\n")
     with pytest.raises(UserError, match=r"line 3, columns year, month, day, hour: '2010 2 30 0' is no day"):
         read_times(read_table(path), names)
@@ -169,16 +170,16 @@ def test_year_month_day_and_hour_may_have_a_column_each(tmp_path):
 def test_months_with_the_day_last_or_first_are_months(tmp_path):
     months = pd.Series(pd.date_range("1985-01-01", periods=30, freq="MS"))
     american = [f"{day.month}/{day.day}/{day.year}" for day in months]
-    found = read_times(table(tmp_path, american), ["t"])
-    assert (found == months).all()
-    assert season_of(spacing(found, one(found))[0]) == 12
+    times = read_times(table(tmp_path, american), ["t"])
+    assert (times == months).all()
+    assert season_of(spacing(times, one(times))[0]) == 12
 
 
 def test_years_of_two_digits_are_never_ahead_of_today(tmp_path):
     months = pd.Series(pd.date_range("1949-01-01", periods=400, freq="MS"))
     source = table(tmp_path, months.dt.strftime("%b-%y").tolist())
-    found = read_times(source, ["t"])
-    assert (found == months).all()
+    times = read_times(source, ["t"])
+    assert (times == months).all()
     assert "century before" in source.notes[0]
 
 

@@ -10,10 +10,11 @@ import torch
 from scipy.io import savemat
 
 from src.config.errors import UserError
+from src.data.baselines import piano_rolls, transitions
 from src.data.batches import BatchOrder, padding
 from src.data.download import File, Source, digest
 from src.data.sets import music
-from src.data.sets.music import Music, baselines, leaked, transitions
+from src.data.sets.music import Music, leaked
 from tests.data.real import DATA, needs
 
 
@@ -25,10 +26,10 @@ def rolls(seed: int, lengths: list[int]) -> list[np.ndarray]:
 @pytest.fixture
 def tiny(tmp_path, monkeypatch):
     """A file of the same make as the real ones, with one piece of the training set in the test set too."""
-    parts = {"traindata": rolls(0, [5, 9, 3, 12]), "validdata": rolls(1, [4, 6]), "testdata": rolls(2, [7, 5, 30])}
-    parts["testdata"][1] = parts["traindata"][0]
+    pieces_of = {"traindata": rolls(0, [5, 9, 3, 12]), "validdata": rolls(1, [4, 6]), "testdata": rolls(2, [7, 5, 30])}
+    pieces_of["testdata"][1] = pieces_of["traindata"][0]
     content = {}
-    for key, pieces in parts.items():
+    for key, pieces in pieces_of.items():
         content[key] = np.empty((1, len(pieces)), dtype=object)
         content[key][0, :] = pieces
     path = tmp_path / "music" / "Tiny.mat"
@@ -37,15 +38,15 @@ def tiny(tmp_path, monkeypatch):
     file = File("music/Tiny.mat", "http://127.0.0.1:9/Tiny.mat", f"sha256:{digest(path, 'sha256')}")
     monkeypatch.setitem(Music.sources, "tiny", Source("music", "", "", "", (file,)))
     data = Music(name="tiny", data_dir=str(tmp_path), cache_dir=str(tmp_path / "cache"), batch_size=2)
-    return data, parts
+    return data, pieces_of
 
 
 def test_targets_are_the_next_frames_and_padding_is_silent(tiny):
-    data, parts = tiny
+    data, pieces_of = tiny
     assert data.description.causal
     batch = data.splits["test"][torch.tensor([2, 0])]
     assert batch.lengths.tolist() == [29, 6]
-    for row, piece in enumerate([parts["testdata"][2], parts["testdata"][0]]):
+    for row, piece in enumerate([pieces_of["testdata"][2], pieces_of["testdata"][0]]):
         steps = len(piece) - 1
         np.testing.assert_array_equal(batch.x[row, :steps].numpy(), piece[:-1])
         np.testing.assert_array_equal(batch.y[row, :steps].numpy(), piece[1:])
@@ -88,13 +89,13 @@ def test_baselines_of_a_roll_that_can_be_counted_by_hand():
     train, test = np.zeros((5, 88), np.uint8), np.zeros((3, 88), np.uint8)
     train[:, 7] = [0, 1, 1, 1, 0]  # from silent: 1 of 1 sounds; from sounding: 2 of 3 go on
     test[:, 7] = [1, 1, 0]
-    found = baselines([train], [test])
+    figures = piano_rolls([train], [test])
     sounds = (3 + 0.5) / (4 + 1)
     silent = -87 * math.log(4.5 / 5)
-    assert found["unigram/nll"] == pytest.approx(silent + (-math.log(sounds) - math.log(1 - sounds)) / 2, abs=1e-12)
+    assert figures["unigram/nll"] == pytest.approx(silent + (-math.log(sounds) - math.log(1 - sounds)) / 2, abs=1e-12)
     goes_on = (2 + 0.5) / (3 + 1)
-    assert found["markov/nll"] == pytest.approx(silent + (-math.log(goes_on) - math.log(1 - goes_on)) / 2, abs=1e-12)
-    assert found["unigram/frame_acc"] == found["markov/frame_acc"] == 0.5
+    assert figures["markov/nll"] == pytest.approx(silent + (-math.log(goes_on) - math.log(1 - goes_on)) / 2, abs=1e-12)
+    assert figures["unigram/frame_acc"] == figures["markov/frame_acc"] == 0.5
 
 
 def test_no_transition_is_counted_from_one_piece_to_the_next():

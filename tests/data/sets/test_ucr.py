@@ -8,7 +8,7 @@ import torch
 
 from src.config.errors import UserError
 from src.data.describe import Classes, Features
-from src.data.module import some, stratified
+from src.data.module import some
 from src.data.sets.ucr import UCR
 
 
@@ -32,7 +32,7 @@ def test_the_official_sizes_and_lengths(vowels: Any) -> None:
     assert (int(lengths.min()), int(lengths.max())) == (7, 29)
 
 
-def test_scaling_is_fitted_on_the_training_part_alone(vowels: Any) -> None:
+def test_scaling_is_fitted_on_the_training_sequences_alone(vowels: Any) -> None:
     train, test = (vowels().splits[name].values for name in ("train", "test"))
     assert torch.allclose(train.mean(0), torch.zeros(12), atol=1e-5)
     assert torch.allclose(train.std(0, correction=0), torch.ones(12), atol=1e-5)
@@ -56,13 +56,6 @@ def test_another_set_of_the_wheel(vowels: Any) -> None:
     data = vowels(name="BasicMotions")
     assert not data.description.varying_length
     assert data.description.input == Features(6)
-
-
-def test_stratified_takes_the_same_share_of_every_class_and_leaves_one() -> None:
-    labels = torch.tensor([0] * 10 + [1] * 20 + [2])
-    train, val = stratified(labels, 0.2, seed=3)
-    assert torch.bincount(labels[val], minlength=3).tolist() == [2, 4, 0]
-    assert torch.cat([train, val]).sort().values.tolist() == list(range(31))
 
 
 def test_some_rows_are_drawn_once_for_a_seed() -> None:

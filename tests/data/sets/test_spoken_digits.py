@@ -14,8 +14,8 @@ from scipy.io import wavfile
 from src.config.errors import UserError
 from src.data.download import File, digest
 from src.data.mel import log_mel, mel_bands, mfcc
-from src.data.sets import speech
-from src.data.sets.speech import Recording, SpokenDigits, recordings
+from src.data.sets import spoken_digits
+from src.data.sets.spoken_digits import Recording, SpokenDigits, SpokenDigitsWaveform, recordings
 from tests.data.real import DATA, needs
 
 
@@ -39,7 +39,7 @@ def tiny(tmp_path, monkeypatch) -> Path:
                     content.seek(0)
                     out.addfile(about, content)
     file = File("fsdd/v1.0.10.tar.gz", "", f"sha256-recordings:{digest(path, 'sha256-recordings')}")
-    monkeypatch.setattr(speech, "FSDD", file)
+    monkeypatch.setattr(spoken_digits, "FSDD", file)
     return tmp_path
 
 
@@ -62,7 +62,7 @@ def test_bands_are_triangles_that_add_up_to_one_between_the_first_and_the_last_c
 
 def test_log_mel_equals_a_plain_fourier_transform():
     samples = torch.from_numpy(noise(1000, 0)).float() / 2**15
-    found = log_mel(samples, 8000)
+    computed = log_mel(samples, 8000)
     padded = np.pad(samples.numpy().astype(np.float64), 128)
     window = np.zeros(256)
     window[28:228] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(200) / 200)
@@ -70,8 +70,8 @@ def test_log_mel_equals_a_plain_fourier_transform():
     for begin in range(0, len(padded) - 256 + 1, 80):
         power = np.abs(np.fft.rfft(padded[begin : begin + 256] * window)) ** 2 / 200
         frames.append(np.log(np.maximum(mel_bands(8000, 256, 40).double().numpy() @ power, 1e-6)))
-    assert found.shape == (len(frames), 40)
-    np.testing.assert_allclose(found.numpy(), np.array(frames), atol=1e-3)
+    assert computed.shape == (len(frames), 40)
+    np.testing.assert_allclose(computed.numpy(), np.array(frames), atol=1e-3)
 
 
 def test_a_tone_is_loudest_in_the_band_around_it():
@@ -89,11 +89,11 @@ def test_mfcc_is_the_cosine_transform_of_log_mel():
 
 
 def test_recordings_say_what_they_are(tiny):
-    found = list(recordings(tiny / "fsdd" / "v1.0.10.tar.gz"))
-    assert len(found) == 40
-    assert all(isinstance(r, Recording) for r in found)
-    assert (found[0].digit, found[0].speaker, found[0].index) == (3, "anna", 0)
-    np.testing.assert_array_equal(found[0].samples, noise(800, 300))
+    spoken = list(recordings(tiny / "fsdd" / "v1.0.10.tar.gz"))
+    assert len(spoken) == 40
+    assert all(isinstance(r, Recording) for r in spoken)
+    assert (spoken[0].digit, spoken[0].speaker, spoken[0].index) == (3, "anna", 0)
+    np.testing.assert_array_equal(spoken[0].samples, noise(800, 300))
 
 
 def test_recordings_0_to_4_are_the_test_set_and_validation_has_every_speaker_and_digit(tiny):
@@ -109,7 +109,7 @@ def test_recordings_0_to_4_are_the_test_set_and_validation_has_every_speaker_and
 def test_features_come_from_the_cache_the_second_time(tiny, monkeypatch):
     first = read(tiny, features="mfcc")
     assert first.description.input.size == 13
-    monkeypatch.setattr(speech, "recordings", lambda _: pytest.fail("computed again"))
+    monkeypatch.setattr(spoken_digits, "recordings", lambda _: pytest.fail("computed again"))
     again = read(tiny, features="mfcc")
     for split in first.splits:
         assert torch.equal(first.splits[split].values, again.splits[split].values)
@@ -125,8 +125,16 @@ def test_what_cannot_be_is_refused(tiny):
 
 @needs("fsdd/v1.0.10.tar.gz")
 def test_the_real_recordings(tmp_path):
-    found = list(recordings(DATA / speech.FSDD.path))
-    assert len(found) == 3000
-    assert sum(r.test for r in found) == 300
-    assert len({r.speaker for r in found}) == 6
-    assert digest(DATA / speech.FSDD.path, "sha256-recordings") == speech.FSDD.digest.split(":")[1]
+    spoken = list(recordings(DATA / spoken_digits.FSDD.path))
+    assert len(spoken) == 3000
+    assert sum(r.test for r in spoken) == 300
+    assert len({r.speaker for r in spoken}) == 6
+    assert digest(DATA / spoken_digits.FSDD.path, "sha256-recordings") == spoken_digits.FSDD.digest.split(":")[1]
+
+
+@needs("fsdd/v1.0.10.tar.gz")
+def test_the_real_recordings_as_waveforms(tmp_path):
+    data = SpokenDigitsWaveform(data_dir=str(DATA), cache_dir=str(tmp_path))
+    data.setup()
+    assert [len(data.splits[split]) for split in ("train", "val", "test")] == [2460, 240, 300]
+    assert data.baselines["linear/nll"] < data.baselines["gaussian/nll"] < 5 * math.log(2 * math.pi * math.e)

@@ -1,0 +1,162 @@
+"""A table's cells as text, with the place that each row came from: numbers are read, what is broken is named."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from src.config.errors import UserError, nearest
+
+MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "<na>", "nat", "null", "none", "-", "?"})
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Table:
+    """The cells of one or more files."""
+
+    frame: pd.DataFrame  # text cells, stripped; the index counts rows from 0
+    files: list[Path]
+    file: np.ndarray  # (rows,) which of the files each row came from
+    line: np.ndarray  # (rows,) its line there, the first line being 1
+    decimal: str = "."  # of its numbers
+    notes: list[str] = field(default_factory=list)  # what was inferred or left out, in sentences
+
+    @property
+    def names(self) -> list[str]:
+        """The columns' names."""
+        return list(self.frame.columns)
+
+    def note(self, sentence: str) -> None:
+        """Say something about the data once, and keep it for the record."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+            log.info("%s: %s", self.files[0].name, sentence)
+
+    def where(self, row: int) -> str:
+        """The place of a row, for a sentence."""
+        return f"{self.files[self.file[row]]}, line {self.line[row]}"
+
+    def need(self, names: Sequence[str], option: str) -> None:
+        """Refuse names that are no columns.
+
+        Raises:
+            UserError: names the option, the column and the nearest one.
+        """
+        for name in names:
+            if name not in self.frame.columns:
+                raise UserError(
+                    f"{option}={name} is not a column of {self.files[0]}{nearest(str(name), self.names)}; its columns "
+                    f"are {', '.join(self.names)}."
+                )
+
+    def refuse(self, bad: np.ndarray | pd.Series, name: str, words: str) -> None:
+        """Refuse the first of the rows (rows,) that are ``bad``, by file, line and column.
+
+        Raises:
+            UserError: with ``words``, in which ``{cell}`` stands for what the column holds there.
+        """
+        if bad.any():
+            row = int(np.asarray(bad).argmax())
+            cell = repr(self.frame[name].iloc[row])
+            raise UserError(f"{self.where(row)}, column {name}: {words.replace('{cell}', cell)}.")
+
+    def take(self, rows: np.ndarray) -> Table:
+        """The table with some rows only, or in another order."""
+        frame = self.frame.iloc[rows].reset_index(drop=True)
+        return replace(self, frame=frame, file=self.file[rows], line=self.line[rows])
+
+    def parsed(self, name: str, first: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Of the ``first`` cells of a column (None: all): float64, NaN where one is no number; which are missing."""
+        text = self.frame[name].head(len(self.frame) if first is None else first)
+        lower = text.str.lower()
+        missing = lower.isin(MISSING).to_numpy()
+        text = text.mask(lower == "true", "1").mask(lower == "false", "0")
+        if self.decimal == ",":
+            text = text.str.replace(",", ".", regex=False)
+        numbers = pd.to_numeric(text.mask(missing), errors="coerce").to_numpy(dtype=np.float64, copy=True)
+        # pandas says which cells are numbers but may miss the last digit of one.
+        known = ~np.isnan(numbers)
+        numbers[known] = text.to_numpy(dtype=str)[known].astype(np.float64)
+        return numbers, missing
+
+    def is_numeric(self, name: str) -> bool:
+        """Whether most of a column's first 1,000 cells are numbers, so that one that is not is a fault and no word."""
+        numbers, missing = self.parsed(name, 1000)
+        there = ~missing
+        return bool(there.any()) and bool((~np.isnan(numbers[there])).mean() > 0.5)
+
+    def numbers(self, names: Sequence[str], missing: str = "refuse", groups: np.ndarray | None = None) -> np.ndarray:
+        """The columns as (rows, columns) float64, all finite.
+
+        Args:
+            names: which columns.
+            missing: ``refuse`` missing values; ``before``: take the one before, where there is none the first one
+                there is; ``never``: refuse, and offer nothing.
+            groups: (rows,) the series of each row; a value is never taken from another series.
+
+        Raises:
+            UserError: names the first cell, by line, that is no finite number.
+        """
+        columns: list[np.ndarray] = []
+        broken: list[tuple[int, str, bool]] = []
+        for name in names:
+            numbers, empty = self.parsed(name)
+            if missing == "before" and empty.any():
+                numbers = self._filled(name, numbers, empty, groups)
+            if (bad := ~np.isfinite(numbers)).any():
+                row = int(bad.argmax())
+                broken.append((row, name, bool(empty[row])))
+            columns.append(numbers)
+        if broken:
+            raise self._broken_cell(*min(broken), missing)
+        return np.stack(columns, 1)
+
+    def _filled(self, name: str, numbers: np.ndarray, empty: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+        keys = np.zeros(len(numbers), int) if groups is None else groups
+        filled = pd.Series(numbers).groupby(keys).ffill()
+        if first := int(filled.isna().sum()):
+            self.note(f"{first} missing values of {name}, with none before them, took the first one after them.")
+            filled = filled.groupby(keys).bfill()
+        self.note(f"{int(empty.sum()) - first} missing values of {name} took the value before them.")
+        return np.where(empty, filled.to_numpy(), numbers)
+
+    def _broken_cell(self, row: int, name: str, empty: bool, missing: str) -> UserError:
+        cell, more = self.frame[name].iloc[row], ""
+        place = f"{self.where(row)}, column {name}"
+        if empty and missing == "before":
+            return UserError(f"{place}: the value is missing and there is none in its series to take instead.")
+        if empty:
+            if missing != "never":
+                more = "; fill it in, or let the value before it stand there with data.missing=before"
+            return UserError(f"{place}: the value is missing ({cell!r}){more}.")
+        if "," in cell and self.decimal == ".":
+            return UserError(
+                f"{place}: {cell!r} is not a number; where it is a decimal comma, give data.decimal=comma."
+            )
+        return UserError(f"{place}: {cell!r} is not a finite number.")
+
+
+def join(tables: Sequence[Table]) -> Table:
+    """One or several files with the same columns as one table, in the order given.
+
+    Raises:
+        UserError: when one lacks a column of the first.
+    """
+    first, *rest = tables
+    for table in rest:
+        for name in first.names:
+            if name not in table.names:
+                raise UserError(f"{table.files[0]} has no column {name}, which {first.files[0]} has.")
+    return replace(
+        first,
+        frame=pd.concat([table.frame[first.names] for table in tables], ignore_index=True),
+        files=[table.files[0] for table in tables],
+        file=np.repeat(np.arange(len(tables)), [len(table.frame) for table in tables]),
+        line=np.concatenate([table.line for table in tables]),
+    )

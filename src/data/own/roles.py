@@ -1,0 +1,101 @@
+"""What the columns of a user's table are for: as it was given, else inferred and noted."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from src.config.errors import UserError
+from src.data.own import times
+from src.data.own.cells import MISSING, Table
+from src.data.own.dialect import counts
+from src.data.plain import kept
+
+WIDE = 8  # columns from which rows without times and groups are sequences, where the target holds few whole numbers
+
+
+@kept
+class Roles:
+    """What each column is for: fixed on the training file, the same for new ones."""
+
+    kind: str  # forecasting, classification or regression
+    features: list[str]  # columns that are read
+    targets: list[str]  # columns that are predicted
+    time: list[str]  # of time stamps: none, one, one of dates and one of clocks, or year, month, day, ...
+    group: str | None  # says which series or sequence a row belongs to
+
+
+def find_roles(table: Table, given: Roles, split: str | None) -> Roles:
+    """What each column is for, where ``given`` leaves it open ("", [] or None) by what the columns hold.
+
+    Args:
+        table: the table.
+        given: what the user said.
+        split: the name of a column that states the splits.
+
+    Raises:
+        UserError: when a column is not there, has two parts to play, or none is left to read.
+    """
+    features, target, time, group = given.features, given.targets, given.time, given.group
+    options = {"time_column": time, "group_column": [group] if group else [], "target": target, "features": features}
+    for option, names in options.items():
+        table.need(names, f"data.{option}")
+    if not time:
+        time = [name for name in times.time_columns(table, group) if name not in target + features]
+        if time:
+            named = f"The columns {', '.join(time)} were" if len(time) > 2 else f"The column {' and '.join(time)} was"
+            table.note(f"{named} taken for the times; data.time_column names another.")
+    kind = given.kind or _inferred(table, target, group, bool(time))
+    if kind != "forecasting" and not target:
+        raise UserError(f"data.target must be given for data.task={kind}: the column that holds what is predicted.")
+    taken = {*time, group, split} | (set(target) if kind != "forecasting" else set())
+    if not features:
+        features = _columns_of_numbers(table, target, taken)
+    if both := [name for name in features if name in taken]:
+        raise UserError(f"data.features={both[0]} already has another part to play (target, time, group or split).")
+    if kind == "forecasting":
+        features = features + [name for name in target if name not in features]
+    if not features:
+        cell = table.frame[table.names[-1]].iloc[0]
+        more = "; data.separator=space tells columns apart by blanks" if len(table.names) == 1 and " " in cell else ""
+        raise UserError(
+            f"{table.files[0]} has no column of numbers left to read; its columns are {', '.join(table.names)}, and "
+            f"{table.where(0)}, column {table.names[-1]}, holds {cell!r}{more}."
+        )
+    return Roles(kind, features, target or features, time, group)
+
+
+def _columns_of_numbers(table: Table, target: list[str], taken: set[str | None]) -> list[str]:
+    left = [name for name in table.names if name not in taken]
+    features = [name for name in left if table.is_numeric(name) or name in target]
+    if ignored := [name for name in left if name not in features]:
+        table.note(f"Columns without numbers were left out: {', '.join(ignored)}.")
+    counting = [name for name in features if name not in target and counts(table.frame[name].tolist())]
+    if counting and len(counting) < len(features):
+        features = [name for name in features if name not in counting]
+        table.note(f"Columns that count the rows were left out: {', '.join(counting)}; data.features names them.")
+    return features
+
+
+def _inferred(table: Table, target: list[str], group: str | None, timed: bool) -> str:
+    groups = table.frame.groupby(group, sort=False) if group is not None else None
+    labels = ", ".join(target)
+    kind, why = "forecasting", "there is no target that is the same within every group"
+    wide = groups is None and not timed and len(target) == 1 and len(table.names) > WIDE
+    if target and not table.is_numeric(target[0]):
+        kind, why = "classification", f"{labels} holds no numbers"
+    elif wide and _kind_of_labels(table.frame[target[0]], 1) == "classification":
+        kind, why = "classification", f"there are no times, and {labels} holds few whole numbers"
+    elif groups is None:
+        why = "there is no column of groups"
+    elif target and bool((groups[target].nunique() <= 1).all(axis=None)):
+        kind = _kind_of_labels(groups[target[0]].first(), len(target))
+        why = f"{labels} is the same within every group"
+    table.note(f"data.task was taken as {kind}, since {why}; data.task=... says otherwise.")
+    return kind
+
+
+def _kind_of_labels(labels: pd.Series, number: int) -> str:
+    values = pd.to_numeric(labels[~labels.str.lower().isin(MISSING)], errors="coerce")
+    whole = not values.isna().any() and bool((values == values.round()).all())
+    classes = values.isna().any() or (whole and values.nunique() <= 20)
+    return "classification" if classes and number == 1 else "regression"

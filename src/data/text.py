@@ -1,0 +1,137 @@
+"""Text as characters or words, each predicted from all before it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from src.config.errors import UserError
+from src.data.baselines import ngrams
+from src.data.batches import FlatSplit
+from src.data.describe import Classes, Description, Tokens
+from src.data.file_splits import find_files
+from src.data.module import NewData, SequenceData
+from src.data.splits import SPLITS, by_position, check_fractions
+
+UNKNOWN, END_OF_LINE = "<unk>", "<eos>"
+LEVELS = {"char": "character", "word": "word"}
+
+
+class TextData(SequenceData):
+    """Documents as sequences of characters or words; subclasses say which in :meth:`documents`.
+
+    The first token of a document is never predicted; validation and test read each document from its start to its end.
+    Documents of training are cut into ``batch_size`` streams where there are fewer (see
+    :class:`~src.data.tbptt.ChunkOrder`).
+
+    The vocabulary is what stands in train; all else is ``<unk>``, which counts as one symbol. Words are what lies
+    between spaces, and the end of a line is the word ``<eos>``, as in the Penn Treebank files.
+
+    Args:
+        level: ``char`` or ``word``.
+        splits: fractions for train, val and test.
+        min_count: symbols that stand in train less often are unknown.
+        keywords: among them ``chunk``, which must be given.
+    """
+
+    fitted = ("vocabulary",)
+    vocabulary: tuple[str, ...]
+    path: Path  # the file or folder that is read
+
+    def __init__(
+        self, *, level: str = "char", splits: Sequence[float] = (0.9, 0.05, 0.05), min_count: int = 1, **keywords: Any
+    ) -> None:
+        super().__init__(**keywords)
+        if level not in LEVELS:
+            raise UserError(f"data.level={level} is unknown: it must be one of {', '.join(LEVELS)}.")
+        if self.chunk is None:
+            raise UserError(
+                "data.chunk=null would read a whole text in one step: it must be a number of steps, e.g. 100."
+            )
+        check_fractions(splits)
+        self.level, self.fractions, self.min_count = level, splits, min_count
+
+    def documents(self) -> dict[str, list[Sequence[str]]]:
+        """The tokens of each document, by split; sets the path and the checksum."""
+        raise NotImplementedError
+
+    def read(self) -> Description:
+        """Read the text, learn the vocabulary on train, count the baselines."""
+        documents = self.documents()
+        self.vocabulary = vocabulary = learn_vocabulary(documents["train"], self.min_count)
+        if len(vocabulary) < 2:
+            raise UserError(f"data.min_count={self.min_count} leaves no {self.level} of {self.path} known: lower it.")
+        encoded = {split: [encode(document, vocabulary) for document in documents[split]] for split in SPLITS}
+        for split, numbers in encoded.items():
+            self.splits[split] = FlatSplit.of_next_steps(numbers)
+            tokens, unknown = sum(map(len, numbers)), sum(int((document == 0).sum()) for document in numbers)
+            self.notes |= {f"{split}/tokens": tokens, f"{split}/unknown": unknown}
+        self.baselines = ngrams(encoded["train"], encoded["test"], len(vocabulary))
+        input = Tokens(len(vocabulary), LEVELS[self.level])
+        return Description(input, Classes(vocabulary), per_step=True, varying_length=True, causal=True)
+
+    def new_data(self, path: str) -> NewData:
+        """Each file of a folder, or one file, as a document whose first token is not predicted."""
+        _ = self.description
+        place = Path(path).expanduser()
+        files = [place] if place.is_file() else find_files(place, ".txt")
+        documents = [encode(self.document(file)[0], self.vocabulary) for file in files]
+        names = [file.name if file == place else str(file.relative_to(place)) for file in files]
+        return NewData(FlatSplit.of_next_steps(documents), names)
+
+    def document(self, file: Path) -> tuple[Sequence[str], bytes]:
+        """A file's tokens, two at least, and its bytes; a byte order mark is none, every end of a line is ``\\n``.
+
+        Raises:
+            UserError: names the first byte that is not UTF-8.
+        """
+        raw = file.read_bytes()
+        try:
+            text = raw.decode("utf-8").removeprefix("\ufeff")
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"{file} is not UTF-8: byte {error.start} (counted from 0) is 0x{raw[error.start]:02x} "
+                f"({error.reason}); save the text as UTF-8."
+            ) from None
+        tokens = tokenise(text.replace("\r\n", "\n").replace("\r", "\n"), self.level)
+        if len(tokens) < 2:
+            raise UserError(f"{file} has {len(tokens)} {self.level}s: a document needs at least 2.")
+        return tokens, raw
+
+    def document_by_position(self, file: Path) -> tuple[dict[str, list[Sequence[str]]], bytes]:
+        """A file's tokens, cut into train, val and test by position, and its bytes."""
+        tokens, raw = self.document(file)
+        pieces = by_position(tokens, self.fractions)
+        for split, piece in pieces.items():
+            if len(piece) < 2:
+                raise UserError(f"{file} leaves {len(piece)} {self.level}s for {split}: at least 2 are needed.")
+        return {split: [piece] for split, piece in pieces.items()}, raw
+
+
+def tokenise(text: str, level: str) -> Sequence[str]:
+    """The characters of a text (the text itself), or its words.
+
+    >>> tokenise("to be,\\nor", "word")
+    ['to', 'be,', '<eos>', 'or']
+    """
+    if level == "char":
+        return text
+    return [END_OF_LINE if word == "\n" else word for word in re.findall(r"[^\s]+|\n", text)]
+
+
+def learn_vocabulary(documents: Sequence[Sequence[str]], min_count: int) -> tuple[str, ...]:
+    """``<unk>``, then every symbol that stands in the documents ``min_count`` times or more, sorted."""
+    counts = Counter(symbol for document in documents for symbol in document)
+    return (UNKNOWN, *sorted(s for s, number in counts.items() if number >= min_count and s != UNKNOWN))
+
+
+def encode(tokens: Sequence[str], vocabulary: Sequence[str]) -> np.ndarray:
+    """Each token's position in the vocabulary (0: unknown), in the smallest of uint8, int16 and int32 that will do."""
+    dtype = np.uint8 if len(vocabulary) <= 256 else np.int16 if len(vocabulary) <= 2**15 else np.int32
+    index = {symbol: i for i, symbol in enumerate(vocabulary)}
+    return np.fromiter((index.get(token, 0) for token in tokens), dtype, count=len(tokens))
