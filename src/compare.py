@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -12,8 +12,11 @@ from src.config.errors import UserError
 from src.config.places import study_folder
 from src.config.shell import command
 
+if TYPE_CHECKING:
+    from src.analysis.summary import Summary
 
-def compare(cfg: DictConfig) -> None:
+
+def compare(cfg: DictConfig) -> Summary:
     """Read runs, compare their models, print the answer, write the numbers and the report.
 
     Args:
@@ -47,6 +50,7 @@ def compare(cfg: DictConfig) -> None:
 
         files += write_report(summary, directory)
     show(summary, files)
+    return summary
 
 
 def where(cfg: DictConfig) -> tuple[list[Path], str]:

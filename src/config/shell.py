@@ -55,6 +55,7 @@ def command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
     warnings.filterwarnings("ignore", r"\s*'hydra/launcher/ray' is validated against ConfigStore schema")
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     register_resolvers()
+    see_working_folder()
     if twice := given_twice(sys.argv[1:]):
         print(f"{twice} is given twice on the command line, and only one of the two would count.", file=sys.stderr)
         sys.exit(1)
@@ -65,6 +66,7 @@ def command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
 
     def job(cfg: DictConfig) -> Any:
         try:
+            see_working_folder()  # here as well: a launcher runs this function alone, in another process
             check(cfg)
             refuse_width_beside_budget(cfg, HydraConfig.get().overrides.task)
             if "threads" in cfg:  # before torch is imported: jobs that take all cores each would fight over them
@@ -92,6 +94,12 @@ def command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
     finally:
         if not full:
             os.environ.pop("HYDRA_FULL_ERROR", None)
+
+
+def see_working_folder() -> None:
+    """Let a config name classes of the working folder, which comes last since it may hold a ``src`` of its own."""
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.append(here)
 
 
 def refuse_width_beside_budget(cfg: DictConfig, overrides: Iterable[str]) -> None:

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, open_dict
 
 from src.config.errors import UserError
 from src.config.in_words import in_words
+from src.config.places import experiment_folders
 from src.runs.identity import IGNORED_KEYS
 from src.studies.jobs import Jobs
 from src.studies.plan import Settings, read_plan
@@ -110,8 +111,6 @@ def failure(job: JobReturn) -> str | None:
 
 
 def config_file(name: str) -> Path | None:
-    """The file of a study, here or at the root."""
-    from hydra_plugins.study_sweeper import ROOT
-
-    found = [f / "experiments" / f"{name}.yaml" for f in (Path.cwd(), ROOT)]
+    """The file of a study, in the working folder or among ours."""
+    found = [folder / "experiments" / f"{name}.yaml" for folder in experiment_folders()]
     return next((file for file in found if file.is_file()), None)
