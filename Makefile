@@ -50,6 +50,10 @@ $(PEERS)/.ready: $(READY) benchmarks/peers.txt
 test: lint types ## lint, type-check and test
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist worksteal $(TESTS)
 
+.PHONY: test-package
+test-package: $(READY) ## the wheel in a fresh environment, with every way of starting processes; minutes
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist worksteal -m 'slow or not slow' tests/test_package.py
+
 RAY := .venv-ray
 STUDY := smoke
 ALONE := unshare --net sh -c 'ip link set lo up && ip addr add 127.0.0.2/8 dev lo && exec "$$@"' sh

@@ -42,7 +42,7 @@ def instantiate(node: Any, *positional: Any, **keywords: Any) -> Any:
 
 
 def _whose_src(words: str) -> str | None:
-    """Why a class of the user's own package ``src``, or one that imports it, cannot be had; None where it is not that."""
+    """Why a class in the user's own package ``src``, or one that imports it, cannot be had; None where it can."""
     theirs = Path.cwd() / "src"
     if not re.search(r"No module named 'src\.|from 'src[.']", words) or not theirs.is_dir() or theirs.samefile(PACKAGE):
         return None
