@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["GRU", "LSTM", "RNN", "Run", "StackedRNN", "Summary", "UserError", "compare", "load_run"]
 
+USAGE = "gatebench COMMAND [KEY=VALUE ...]; gatebench COMMAND --help says what there is to set."
 COMPLETION = {"-sc", "--shell-completion"}  # how the shell asks Hydra
 HOME = Path(__file__).resolve().parent  # the folder of our package src
 _HOMES = {
@@ -91,8 +92,8 @@ def main() -> None:
     name, *rest = sys.argv[1:] or ["--help"]
     known = commands()
     if name in ("-h", "--help"):
-        print("gatebench COMMAND [KEY=VALUE ...]; gatebench COMMAND --help says what there is to set.\n")
-        print("\n".join(f"  {command:<11}{line}" for command, line in known.items()))
+        lines = [f"  {command:<11}{line}" for command, line in known.items()]
+        print("\n".join([USAGE, "", *lines]))
         return
     if name == "--version":
         print(f"gatebench {__version__}")

@@ -147,11 +147,12 @@ def of_the_checkout(folder: Path, places: Path, *arguments: str) -> dict[str, di
 
 
 def test_the_wheel_holds_the_package_and_its_yaml_files(wheel: Path) -> None:
+    def below(root: Path, *patterns: str) -> set[str]:
+        return {str(file.relative_to(root)) for pattern in patterns for file in root.glob(pattern)}
+
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    code = {str(file.relative_to(ROOT)) for room in ("src", "hydra_plugins") for file in (ROOT / room).rglob("*.py")}
-    yaml = {
-        f"src/{name.relative_to(ROOT)}" for name in (*ROOT.glob("conf/**/*.yaml"), *ROOT.glob("experiments/*.yaml"))
-    }
+    code = below(ROOT, "src/**/*.py", "hydra_plugins/**/*.py")
+    yaml = {f"src/{name}" for name in below(ROOT, "conf/**/*.yaml", "experiments/*.yaml")}
     assert names >= {"gatebench.py", *code, *yaml}
     assert {name.partition("/")[0] for name in names} == {"gatebench.py", "src", "hydra_plugins"}
     assert not [name for name in names if name.startswith("src/experiments/") and not name.endswith(".yaml")]
@@ -210,7 +211,7 @@ def test_the_interface_is_imported_beside_another_src(installed: Path, folder: P
 def test_studies_of_ours_and_of_the_folder(project: Gatebench, folder: Path) -> None:
     (folder / "experiments").mkdir()
     (folder / "experiments" / "mine.yaml").write_text(STUDY)
-    for name, more in (("mine", ("hydra/launcher=local",)), ("smoke", ("trainer.max_steps=10",))):
+    for name, more in (("mine", ("hydra/launcher=local",)), ("smoke", ("trainer.max_steps=30",))):
         project("train", "-m", f"experiments={name}", "logger=csv", *more)
         assert f"{name}: 10 of 10 runs" in project("status", f"study={name}").stdout
         project("compare", f"study={name}", "report=false")
