@@ -86,5 +86,5 @@ format: $(READY) ## let ruff put the code in shape
 	$(RUN) -m ruff format .
 
 .PHONY: clean
-clean: ## remove .venv, .venv-peers, .venv-ray and caches (runs stay)
-	rm -rf $(VENV) $(PEERS) $(RAY) .mypy_cache .ruff_cache .pytest_cache *.egg-info
+clean: ## remove .venv, .venv-peers, .venv-ray, builds and caches (runs stay)
+	rm -rf $(VENV) $(PEERS) $(RAY) .mypy_cache .ruff_cache .pytest_cache *.egg-info build dist

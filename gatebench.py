@@ -103,15 +103,16 @@ def main() -> None:
     if name not in known:
         near = _module("src.config.errors").nearest(name, list(known))
         sys.exit(f"There is no command {name}{near}: the commands are {', '.join(known)}.")
-    _come_first()
+    _tell_other_processes()
     # With this name Hydra and the run's record see what they see of python -m; completion asks for the program's own.
     sys.argv = [sys.argv[0] if COMPLETION & {*rest} else str(HOME / "src" / f"{name}.py"), *rest]
     _module(f"src.{name}").main()
 
 
 def _completed(known: Iterable[str]) -> str:
-    """The command whose arguments the shell wants to complete, taken out of the line that Hydra reads; ends with the
-    names of the commands where it is the command itself that is being typed.
+    """The command whose arguments the shell asks for, taken out of the line that Hydra will read.
+
+    Where it is the command itself that is being typed, the process ends with the names of all.
     """
     line = os.environ.get("COMP_LINE")
     if line is None:
@@ -132,9 +133,8 @@ def _module(name: str) -> ModuleType:
     """
     ours = HOME / "src" / "__init__.py"
     if "src" not in sys.modules:
-        sys.path.insert(0, str(HOME))
+        sys.path[:] = _ours_first(sys.path)  # for good: joblib gives it to its processes, which must find the same
         importlib.import_module("src")
-        sys.path.remove(str(HOME))
     imported = getattr(sys.modules["src"], "__file__", None)
     if imported is None or Path(imported).resolve() != ours:
         raise ImportError(
@@ -144,10 +144,9 @@ def _module(name: str) -> ModuleType:
     return importlib.import_module(name)
 
 
-def _come_first() -> None:
+def _tell_other_processes() -> None:
     """Let ``src`` mean ours in every process that this one starts, wherever they start and whatever PYTHONPATH says."""
     os.environ["PYTHONSAFEPATH"] = "1"  # python -m does not put the working folder first
-    sys.path[:] = _ours_first(sys.path)
     if path := os.environ.get("PYTHONPATH"):
         os.environ["PYTHONPATH"] = os.pathsep.join(_ours_first(path.split(os.pathsep)))
 
