@@ -50,6 +50,10 @@ $(PEERS)/.ready: $(READY) benchmarks/peers.txt
 test: lint types ## lint, type-check and test, the examples in docstrings included; make test TESTS=tests/runs
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist worksteal $(TESTS)
 
+.PHONY: test-package
+test-package: $(READY) ## the wheel in a fresh environment, with every way of starting processes; minutes
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist worksteal -m 'slow or not slow' tests/test_package.py
+
 RAY := .venv-ray
 STUDY := smoke
 ALONE := unshare --net sh -c 'ip link set lo up && ip addr add 127.0.0.2/8 dev lo && exec "$$@"' sh
@@ -82,5 +86,5 @@ format: $(READY) ## let ruff put the code in shape
 	$(RUN) -m ruff format .
 
 .PHONY: clean
-clean: ## remove .venv, .venv-peers, .venv-ray and caches (runs stay)
-	rm -rf $(VENV) $(PEERS) $(RAY) .mypy_cache .ruff_cache .pytest_cache *.egg-info
+clean: ## remove .venv, .venv-peers, .venv-ray, builds and caches (runs stay)
+	rm -rf $(VENV) $(PEERS) $(RAY) .mypy_cache .ruff_cache .pytest_cache *.egg-info build dist

@@ -5,7 +5,7 @@ Hydra imports this file at every start, so nothing heavy is imported here.
 
 from __future__ import annotations
 
-from pathlib import Path
+import sys
 from typing import Any
 
 from hydra.core.config_search_path import ConfigSearchPath
@@ -14,17 +14,16 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-ROOT = Path(__file__).resolve().parent.parent
-
 
 class ExperimentsSearchPath(SearchPathPlugin):
-    """Lets ``experiments=NAME`` find ``experiments/NAME.yaml`` at the root, and in the folder one works in."""
+    """Lets ``experiments=NAME`` find ``experiments/NAME.yaml`` in the working folder, and among our own."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Append the folders that hold an ``experiments`` folder."""
-        for folder in dict.fromkeys((ROOT, Path.cwd())):
-            if (folder / "experiments").is_dir():
-                search_path.append("gatebench", f"file://{folder}")
+        """Append the folders that hold an ``experiments`` folder; nothing in another project's program."""
+        # Hydra asks every plugin that is installed, in every program: src is ours only if it has been imported as ours.
+        places = sys.modules.get("src.config.places")
+        for folder in getattr(places, "experiment_folders", list)():
+            search_path.append("gatebench", f"file://{folder}")
 
 
 class StudySweeper(Sweeper):

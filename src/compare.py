@@ -14,9 +14,10 @@ from src.config.shell import command
 
 if TYPE_CHECKING:
     from src.analysis.collect import Collection, Kind
+    from src.analysis.summary import Summary
 
 
-def compare(cfg: DictConfig) -> None:
+def compare(cfg: DictConfig) -> Summary:
     """Read runs, compare their models, print the answer, write the numbers and the report.
 
     Args:
@@ -51,6 +52,7 @@ def compare(cfg: DictConfig) -> None:
 
         files += write_report(summary, directory)
     show(summary, files)
+    return summary
 
 
 def where(cfg: DictConfig) -> tuple[list[Path], Kind]:

@@ -26,7 +26,7 @@ def prepare(cfg: DictConfig) -> None:
     data_dir = Path(cfg.paths.data_dir).expanduser()
     if cfg.get("data") is None:
         Console().print(listing(data_dir))
-        print("python -m src.prepare data=NAME downloads and verifies one of them.")
+        print("gatebench prepare data=NAME downloads and verifies one of them.")
         print(f"Files of your own: data={' | '.join(own_sets())} with data.path=FILE, see docs/own_data.md.")
         return
     data = instantiate(cfg.data)

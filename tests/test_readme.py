@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+import gatebench
+
 ROOT = Path(__file__).resolve().parent.parent
 BLOCKS = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 LINES = [line.partition(" #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
-COMMANDS = [line for line in LINES if line.startswith("python -m ")]
+COMMANDS = [line for line in LINES if line.startswith(("python -m ", "gatebench "))]
 
 
 @pytest.fixture
@@ -23,16 +25,23 @@ def workplace(tmp_path: Path, places: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def run(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module, *arguments = shlex.split(command)[2:]
+    program, *words = shlex.split(command)
+    module, *arguments = [f"src.{words[0]}", *words[1:]] if program == "gatebench" else words[1:]
     if module == "src.train":
         arguments += ["trainer.max_epochs=1", "trainer.enable_progress_bar=false"]
-    monkeypatch.setattr(sys, "argv", [module, *arguments])
-    import_module(module).main()
+    if program == "gatebench":
+        monkeypatch.setattr(sys, "path", [*sys.path])
+        monkeypatch.setenv("PYTHONSAFEPATH", "")
+        monkeypatch.setattr(sys, "argv", [program, words[0], *arguments])
+        gatebench.main()
+    else:
+        monkeypatch.setattr(sys, "argv", [module, *arguments])
+        import_module(module).main()
 
 
 def test_the_readme_has_commands() -> None:
     assert len(COMMANDS) >= 8
-    assert all(line.startswith(("python -m src.", "make ")) for line in LINES)
+    assert all(line.startswith(("python -m src.", "gatebench", "make ")) for line in LINES)
 
 
 def reads(command: str) -> bool:

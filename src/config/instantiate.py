@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
 from src.config.in_words import one_line
+from src.config.places import PACKAGE
 
 
 def instantiate(node: Any, *positional: Any, **keywords: Any) -> Any:
@@ -32,9 +35,21 @@ def instantiate(node: Any, *positional: Any, **keywords: Any) -> Any:
     except UserError:
         raise
     except InstantiationException as error:
-        raise UserError(f"{target} could not be built: {one_line(str(error.__cause__ or error))}") from error
+        words = one_line(str(error.__cause__ or error))
+        raise UserError(f"{target} could not be built: {_whose_src(words) or words}") from error
     except (ValueError, TypeError) as error:
         raise UserError(f"{target}: {one_line(str(error))}") from error
+
+
+def _whose_src(words: str) -> str | None:
+    """Why a class in the user's own package ``src``, or one that imports it, cannot be had; None where it can."""
+    theirs = Path.cwd() / "src"
+    if not re.search(r"No module named 'src\.|from 'src[.']", words) or not theirs.is_dir() or theirs.samefile(PACKAGE):
+        return None
+    return (
+        f"src is GateBench's own package and not {theirs}, so a class of yours must stand in a module outside src "
+        "that imports nothing from it, such as their_networks.Net."
+    )
 
 
 def find_class(dotted: str) -> Any:

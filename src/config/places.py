@@ -11,7 +11,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError, nearest
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+PACKAGE = Path(__file__).resolve().parents[1]
+# conf/ and experiments/ lie beside the package in a checkout, and inside it where a wheel has been installed.
+SHIPPED = PACKAGE if (PACKAGE / "conf").is_dir() else PACKAGE.parent
+CONF = SHIPPED / "conf"
+
+
+def experiment_folders() -> list[Path]:
+    """Folders whose ``experiments/`` holds plans of studies: the working folder, which comes first, and ours."""
+    return [folder for folder in dict.fromkeys((Path.cwd(), SHIPPED)) if (folder / "experiments").is_dir()]
 
 
 def _stamp() -> str:

@@ -107,7 +107,7 @@ def check(cfg: DictConfig) -> None:
         name = study.get("name")
         raise UserError(
             f"experiments={name} is a whole study, and this command would train one default: start it by "
-            f"`python -m src.train -m experiments={name}`, one study at a time."
+            f"`gatebench train -m experiments={name}`, one study at a time."
         )
     missing = sorted(OmegaConf.missing_keys(cfg))
     if missing:

@@ -56,6 +56,7 @@ def command(config_name: str, task: Callable[[DictConfig], Any], folder: Path = 
     warnings.filterwarnings("ignore", r"\s*'hydra/launcher/ray' is validated against ConfigStore schema")
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     register_resolvers()
+    see_working_folder()
     if twice := given_twice(sys.argv[1:]):
         print(f"{twice} is given twice on the command line, and only one of the two would count.", file=sys.stderr)
         sys.exit(1)
@@ -66,6 +67,7 @@ def command(config_name: str, task: Callable[[DictConfig], Any], folder: Path = 
 
     def job(cfg: DictConfig) -> Any:
         try:
+            see_working_folder()  # here as well: a launcher runs this function alone, in another process
             check(cfg)
             refuse_width_beside_budget(cfg, HydraConfig.get().overrides.task)
             if "threads" in cfg:  # before torch is imported: jobs that take all cores each would fight over them
@@ -93,6 +95,12 @@ def command(config_name: str, task: Callable[[DictConfig], Any], folder: Path = 
     finally:
         if not full:
             os.environ.pop("HYDRA_FULL_ERROR", None)
+
+
+def see_working_folder() -> None:
+    """Let a config name classes of the working folder, which comes last since it may hold a ``src`` of its own."""
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.append(here)
 
 
 def refuse_width_beside_budget(cfg: DictConfig, overrides: Iterable[str]) -> None:

@@ -30,6 +30,8 @@ def versions() -> dict[str, str]:
 def git() -> dict[str, Any]:
     """The commit of the code and whether the tree had no changes; empty outside a git checkout."""
     root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():  # an installed package may lie inside somebody else's checkout
+        return {}
 
     def ask(*words: str) -> str:
         return subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True, timeout=10).stdout

@@ -190,7 +190,7 @@ def showing(directory: Path) -> Iterator[None]:
         for name, sentence in progress.failed.items():
             print(f"failed: {directory / name}: {sentence}", file=sys.stderr)
         place = directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory
-        print(f"{place}\npython -m src.compare study={place}")
+        print(f"{place}\ngatebench compare study={place}")
 
 
 def _show(reader: Reader, console: Any, over: threading.Event) -> None:

@@ -15,8 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from src.config.errors import UserError, nearest
 
 INSTALL = {
-    "hydra_joblib_launcher": "pip install --editable '.[local]'",
-    "hydra_submitit_launcher": "pip install --editable '.[slurm]'",
+    "hydra_joblib_launcher": "pip install 'gatebench[local]'",
+    "hydra_submitit_launcher": "pip install 'gatebench[slurm]'",
     "hydra_ray_launcher": "pip install --constraint constraints-ray.txt --editable '.[ray]' (in its own environment)",
 }
 

@@ -15,11 +15,12 @@ from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 ENVIRONMENT = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
-ROOT = Path(__file__).resolve().parents[2]
+# Run by its path, it finds the same package wherever it starts: the working folder may hold another src.
+COMMAND = Path(__file__).resolve().parents[2] / "gatebench.py"
 
 
 class JobDDP(DDPStrategy):
-    """DDP whose further processes run ``python -m src.train`` on this run's ``config.yaml``; see `join`.
+    """DDP whose further processes run ``gatebench train`` on this run's ``config.yaml``; see `join`.
 
     Args:
         keywords: Lightning's DDPStrategy's.
@@ -50,7 +51,7 @@ class _JobLauncher(_SubprocessScriptLauncher):
         self.procs = []
         for rank in range(1, self.num_processes):
             command = other_process(*self.strategy.job)
-            self.procs.append(subprocess.Popen(command, env={**os.environ, "LOCAL_RANK": str(rank)}, cwd=ROOT))
+            self.procs.append(subprocess.Popen(command, env={**os.environ, "LOCAL_RANK": str(rank)}))
 
 
 def tasks() -> int:
@@ -63,7 +64,7 @@ def other_process(directory: Path, checkpoint: str | None) -> list[str]:
     quoted = "null" if checkpoint is None else "'" + checkpoint.replace("'", "\\'") + "'"
     directory = directory.resolve()
     return [
-        *(sys.executable, "-m", "src.train", "--config-path", str(directory), "--config-name", "config"),
+        *(sys.executable, str(COMMAND), "train", "--config-path", str(directory), "--config-name", "config"),
         *(f"paths.run_dir='{directory}'", f"ckpt={quoted}", "trainer.enable_progress_bar=false"),
         *(f"hydra.run.dir='{directory}'", "hydra.output_subdir=null", "hydra/job_logging=none"),
     ]

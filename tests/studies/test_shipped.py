@@ -40,7 +40,7 @@ def test_a_study_is_a_plan_whose_jobs_compose(file: Path, compose: Callable[...,
     with initialize_config_dir(str(CONF), version_base="1.3"):
         master: Any = hydra_compose("train", overrides=[f"experiments={file.stem}"], return_hydra_config=True)
     assert master.hydra.sweeper._target_ == "hydra_plugins.study_sweeper.StudySweeper"
-    with pytest.raises(UserError, match=f"python -m src.train -m experiments={file.stem}"):
+    with pytest.raises(UserError, match=f"gatebench train -m experiments={file.stem}"):
         check(master)
     plan = read_plan(master.study)
     assert plan.hash == HASHES[file.stem]

@@ -1,0 +1,161 @@
+"""GateBench's public interface: the command ``gatebench``, and what a script or notebook imports.
+
+>>> import torch
+>>> from gatebench import GRU
+>>> output, state = GRU(3, 5, batch_first=True)(torch.zeros(2, 7, 3))
+>>> output.shape
+torch.Size([2, 7, 5])
+
+``load_run("runs/latest")`` gives a run's config, task with weights and data; ``compare(study="smoke")`` the numbers
+behind a verdict. Nothing is imported before it is used.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from src.analysis.summary import Summary
+    from src.config.errors import UserError
+    from src.recurrent import GRU, LSTM, RNN, StackedRNN
+    from src.runs.load import Run, load_run
+
+__version__ = "0.1.0"
+__all__ = ["GRU", "LSTM", "RNN", "Run", "StackedRNN", "Summary", "UserError", "compare", "load_run"]
+
+USAGE = "gatebench COMMAND [KEY=VALUE ...]; gatebench COMMAND --help says what there is to set."
+COMPLETION = {"-sc", "--shell-completion"}  # how the shell asks Hydra
+HOME = Path(__file__).resolve().parent  # the folder of our package src
+_HOMES = {
+    **dict.fromkeys(("GRU", "LSTM", "RNN", "StackedRNN"), "src.recurrent"),
+    **dict.fromkeys(("Run", "load_run"), "src.runs.load"),
+    "Summary": "src.analysis.summary",
+    "UserError": "src.config.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gatebench' has no attribute {name!r}")
+    return getattr(_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted([*__all__, "__version__"])
+
+
+def compare(
+    *,
+    study: str | Path | None = None,
+    folders: Iterable[str | Path] | None = None,
+    from_: str | Path | None = None,
+    **settings: Any,
+) -> Summary:
+    """Do what ``gatebench compare`` does, and return the numbers.
+
+    Args:
+        study: name or folder of a study; exactly one of the three is given.
+        folders: folders of runs.
+        from_: a table of results of other tools, or a folder of committed records.
+        settings: further keys of ``conf/compare.yaml``: ``models``, ``metric``, ``margin``, ``directory``, ...
+
+    Raises:
+        UserError: there is nothing to compare, or a setting is unknown or impossible.
+    """
+    given = {"study": study, "folders": None if folders is None else list(folders), "from": from_, **settings}
+    return _module("src.compare").compare(_module("src.config.compose").compose("compare", given))
+
+
+def commands() -> dict[str, str]:
+    """What each command does, in a line: the modules of ``src`` that have a ``main``, by name."""
+    lines = {}
+    for file in sorted((HOME / "src").glob("*.py")):
+        module = ast.parse(file.read_text(encoding="utf-8"))
+        if any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in module.body):
+            line = (ast.get_docstring(module) or "").partition("\n")[0]
+            lines[file.stem] = line.replace("``", "").replace("python -m src.", "gatebench ").removesuffix(".")
+    return lines
+
+
+def main() -> None:
+    """The command line: ``gatebench NAME ...`` does what ``python -m src.NAME ...`` does, in any folder."""
+    name, *rest = sys.argv[1:] or ["--help"]
+    known = commands()
+    if name in ("-h", "--help"):
+        lines = [f"  {command:<11}{line}" for command, line in known.items()]
+        print("\n".join([USAGE, "", *lines]))
+        return
+    if name == "--version":
+        print(f"gatebench {__version__}")
+        return
+    if name in COMPLETION:
+        name, rest = _completed(known), sys.argv[1:]
+    if name not in known:
+        near = _module("src.config.errors").nearest(name, list(known))
+        sys.exit(f"There is no command {name}{near}: the commands are {', '.join(known)}.")
+    _tell_other_processes()
+    # With this name Hydra and the run's record see what they see of python -m; completion asks for the program's own.
+    sys.argv = [sys.argv[0] if COMPLETION & {*rest} else str(HOME / "src" / f"{name}.py"), *rest]
+    _module(f"src.{name}").main()
+
+
+def _completed(known: Iterable[str]) -> str:
+    """The command whose arguments the shell asks for, taken out of the line that Hydra will read.
+
+    Where it is the command itself that is being typed, the process ends with the names of all.
+    """
+    line = os.environ.get("COMP_LINE")
+    if line is None:
+        return "train"  # installing the completion is the same for all
+    typed = re.match(r"(\s*\S+\s+)(\S+)\s+", line)
+    if typed is None or typed[2] not in known:
+        print("\n".join(known))
+        sys.exit()
+    os.environ["COMP_LINE"] = typed[1] + line[typed.end() :]
+    return typed[2]
+
+
+def _module(name: str) -> ModuleType:
+    """A module of our package ``src``, even where the working folder holds another ``src``.
+
+    Raises:
+        ImportError: that one has been imported already.
+    """
+    ours = HOME / "src" / "__init__.py"
+    if "src" not in sys.modules:
+        sys.path[:] = _ours_first(sys.path)  # for good: joblib gives it to its processes, which must find the same
+        importlib.import_module("src")
+    imported = getattr(sys.modules["src"], "__file__", None)
+    if imported is None or Path(imported).resolve() != ours:
+        raise ImportError(
+            f"GateBench's own package is called src, and another src is imported already ({sys.modules['src']}): "
+            "use gatebench in a process of its own."
+        )
+    return importlib.import_module(name)
+
+
+def _tell_other_processes() -> None:
+    """Let ``src`` mean ours in every process that this one starts, wherever they start and whatever PYTHONPATH says."""
+    os.environ["PYTHONSAFEPATH"] = "1"  # python -m does not put the working folder first
+    if path := os.environ.get("PYTHONPATH"):
+        os.environ["PYTHONPATH"] = os.pathsep.join(_ours_first(path.split(os.pathsep)))
+
+
+def _ours_first(folders: list[str]) -> list[str]:
+    """A search path with our folder before the first that holds a ``src``."""
+    at = next((at for at, folder in enumerate(folders) if (Path(folder) / "src").is_dir()), len(folders))
+    return [*folders[:at], str(HOME), *folders[at:]]
+
+
+if __name__ == "__main__":
+    main()

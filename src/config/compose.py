@@ -1,0 +1,32 @@
+"""Configs composed for Python code, outside a command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import DictConfig
+
+from src.config.errors import UserError, nearest
+from src.config.places import CONF, register_resolvers
+from src.config.rules import check
+
+
+def compose(config_name: str, settings: Mapping[str, Any]) -> DictConfig:
+    """``conf/<config_name>.yaml`` with some of its keys set.
+
+    Raises:
+        UserError: there is no such key, or its value is impossible.
+    """
+    import hydra
+
+    register_resolvers()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = hydra.compose(config_name)
+    for key, value in settings.items():
+        if key not in cfg:
+            names = [str(name) for name in cfg]
+            raise UserError(f"There is no key {key}{nearest(key, names)}; the keys are {', '.join(names)}.")
+        cfg[key] = value
+    check(cfg)
+    return cfg
