@@ -11,6 +11,7 @@ import yaml
 
 from src.analysis.summary import Run
 from src.config.errors import UserError
+from src.config.names import public_names
 
 # OmegaConf reads a config thirty times slower, and a run's config holds nothing to interpolate.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -85,7 +86,7 @@ def read_config(directory: Path) -> dict[str, Any]:
         found = yaml.load((directory / "config.yaml").read_text(), Loader=LOADER)
     except (OSError, ValueError, yaml.YAMLError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return public_names(found) if isinstance(found, dict) else {}
 
 
 def select(config: Mapping[str, Any], key: str) -> Any:

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from src.config.errors import UserError
 from src.recurrent import StackedRNN, trace_gates
-from src.recurrent.backends.spec import CellSpec
-from src.recurrent.convert import from_twin
-from src.recurrent.initialise import KEEPING_GATE, keeping_sign
+from src.recurrent.cells.base import Equations
+from src.recurrent.convert import from_pytorch
 from src.recurrent.state import split_layers
 
 LOW, HIGH = 0.05, 0.95  # a gate below is taken for closed, above for open
@@ -32,7 +31,7 @@ class Gates:
 
     layer: int
     backward: bool
-    cell: CellSpec
+    cell: Equations
     values: dict[str, np.ndarray]
 
     @property
@@ -55,7 +54,7 @@ def as_stack(network: Any) -> StackedRNN:
     if isinstance(network, StackedRNN):
         return network
     if type(network) in (nn.GRU, nn.LSTM, nn.RNN):
-        return from_twin(network)
+        return from_pytorch(network)
     raise UserError(
         f"{type(network).__name__} is neither a network of src.recurrent nor an nn.GRU, nn.LSTM or nn.RNN: its gates "
         "are not known."
@@ -122,10 +121,10 @@ def kept(gates: Gates) -> np.ndarray | None:
     The update gate where it keeps (h = z h' + (1-z) n), one minus it where it takes, the LSTM's forget gate; with
     zoneout the share that it keeps beside them comes on top.
     """
-    if gates.cell.kind not in KEEPING_GATE:
+    if gates.cell.keep_gate is None:
         return None
-    value = gates.values[KEEPING_GATE[gates.cell.kind]]
-    share = value if keeping_sign(gates.cell) > 0 else 1 - value
+    value = gates.values[gates.cell.keep_gate]
+    share = value if gates.cell.keep_sign > 0 else 1 - value
     return gates.cell.zoneout + (1 - gates.cell.zoneout) * share
 
 

@@ -8,31 +8,28 @@ from typing import Any
 import torch
 from torch import nn
 
-from .backends.spec import CellParameters, CellSpec
+from .cells.base import CellParameters, Equations
 
 
 @dataclass(frozen=True)
 class LayerSpec:
     """One layer: its cell, its sizes, and its biases.
 
-    >>> parameter_shapes(LayerSpec(CellSpec("gru"), input_size=3, hidden_size=5))["weight_hh"]
-    (15, 5)
-
     Args:
         cell: the equations.
         input_size: features of a step of the input.
         hidden_size: units.
-        bias: True for the twin's two vectors, "single" for one vector a gate (as in the papers), False for none.
+        bias: True for PyTorch's two vectors, "single" for one vector a gate (as in the papers), False for none.
     """
 
-    cell: CellSpec
+    cell: Equations
     input_size: int
     hidden_size: int
     bias: bool | str = True
 
 
 def parameter_shapes(layer: LayerSpec) -> dict[str, tuple[int, ...]]:
-    """Shapes by field of `CellParameters`, in the order in which the twin registers and initialises them."""
+    """Shapes by field of `CellParameters`, in the order in which nn.GRU registers and initialises them."""
     rows = len(layer.cell.gates) * layer.hidden_size
     shapes: dict[str, tuple[int, ...]] = {
         "weight_ih": (rows, layer.input_size),
@@ -42,8 +39,8 @@ def parameter_shapes(layer: LayerSpec) -> dict[str, tuple[int, ...]]:
         shapes["bias_ih"] = (rows,)
     if layer.bias is True:
         shapes["bias_hh"] = (rows,)
-    if layer.cell.peepholes:
-        shapes["weight_peephole"] = (3 * layer.hidden_size,)
+    if peepholes := len(layer.cell.peephole_gates):
+        shapes["weight_peephole"] = (peepholes * layer.hidden_size,)
     if layer.cell.layer_norm:
         shapes["gain_ih"] = shapes["gain_hh"] = (rows,)
     return shapes
@@ -56,12 +53,12 @@ def register(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> None:
-    """Give a module the layer's parameters, named like the twin's: ``weight_ih`` plus, say, ``_l0_reverse``."""
+    """Give a module the layer's parameters, named like nn.GRU's: ``weight_ih`` plus, say, ``_l0_reverse``."""
     for name, shape in parameter_shapes(layer).items():
         module.register_parameter(name + suffix, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
 
 
 def collect(module: nn.Module, suffix: str = "") -> CellParameters:
     """The parameters that `register` gave to a module, None for those that the layer does not have."""
-    found: list[Any] = [getattr(module, name + suffix, None) for name in CellParameters._fields]
-    return CellParameters(*found)
+    tensors: list[Any] = [getattr(module, name + suffix, None) for name in CellParameters._fields]
+    return CellParameters(*tensors)

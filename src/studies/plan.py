@@ -15,6 +15,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src.config.errors import UserError
+from src.config.names import hashed_names, public_names
 from src.rng import derive
 
 Settings = dict[str, Any]  # dotted keys of conf/train.yaml, or config groups, and their values
@@ -117,7 +118,7 @@ class Plan:
     @property
     def hash(self) -> str:
         """16 hexadecimal digits of everything in the plan."""
-        return hashlib.sha256(json.dumps(self.fixed, sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(hashed_names(self.fixed), sort_keys=True).encode()).hexdigest()[:16]
 
     def pairs_of(self, data: str) -> int:
         """How many final seeds a data set has."""
@@ -154,8 +155,8 @@ def read_plan(node: DictConfig | Mapping[str, Any], overrides: Settings | None =
         UserError: for a key that a plan does not have, one that is missing, or values that contradict each other.
     """
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(Plan), node, {"overrides": overrides or {}})
-        plan = OmegaConf.to_object(merged)
+        given = OmegaConf.to_container(OmegaConf.merge(node, {"overrides": overrides or {}}))
+        plan = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Plan), public_names(given)))
     except OmegaConfBaseException as error:
         raise UserError(f"The study cannot be read: {str(error).splitlines()[0]}.") from error
     assert isinstance(plan, Plan)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from src.config.errors import UserError
+from src.config.names import public_names
 from src.files import write_atomically
 from src.runs.record import read_record
 from src.studies.jobs import Job
@@ -81,7 +82,7 @@ def read_study(directory: Path) -> dict[str, Any] | None:
     """
     path = directory / "study.json"
     try:
-        content = json.loads(path.read_text())
+        content = public_names(json.loads(path.read_text()))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -99,7 +100,7 @@ def read_planned(directory: Path) -> dict[str, dict[str, Any]]:
 
 def _planned(directory: Path) -> dict[str, dict[str, Any]]:
     try:
-        found: dict[str, dict[str, Any]] = json.loads((directory / "planned.json").read_text())
+        found: dict[str, dict[str, Any]] = public_names(json.loads((directory / "planned.json").read_text()))
     except (FileNotFoundError, ValueError):
         return {}
     return found

@@ -48,8 +48,8 @@ def compiler() -> str:
     """
     wanted = os.environ.get("CXX")
     for name in [wanted] if wanted else ["g++", "clang++", "c++"]:
-        if found := shutil.which(name):
-            return found
+        if path := shutil.which(name):
+            return path
     raise Unavailable(f"CXX={wanted} is no program" if wanted else "no C++ compiler (g++ or clang++) was found")
 
 
