@@ -16,7 +16,7 @@ from .stack import StackedRNN
 class RNNBase(StackedRNN):
     """Layers of one kind of cell, under nn.RNNBase's arguments.
 
-    >>> output, (h, c) = RNNBase("lstm_coupled", 8, 16, num_layers=2)(torch.zeros(5, 3, 8))
+    >>> output, (h, c) = RNNBase("lstm", 8, 16, num_layers=2)(torch.zeros(5, 3, 8))
     >>> output.shape, c.shape
     (torch.Size([5, 3, 16]), torch.Size([2, 3, 16]))
 

@@ -155,7 +155,7 @@ def read_plan(node: DictConfig | Mapping[str, Any], overrides: Settings | None =
         UserError: for a key that a plan does not have, one that is missing, or values that contradict each other.
     """
     try:
-        given = OmegaConf.to_container(OmegaConf.merge(node, {"overrides": overrides or {}}))
+        given = OmegaConf.to_container(OmegaConf.merge({}, node, {"overrides": overrides or {}}))
         plan = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Plan), public_names(given)))
     except OmegaConfBaseException as error:
         raise UserError(f"The study cannot be read: {str(error).splitlines()[0]}.") from error
