@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from src.config.errors import UserError
@@ -42,22 +43,17 @@ def check_expressible(network: Any) -> None:
             f"{type(network).__name__} is no network of src.recurrent, whose equations the ONNX operators GRU, LSTM "
             "and RNN compute: it cannot be exported."
         )
-    for layer in network.layers:
-        if layer.cell.standard.kind not in OPERATORS and not layer.cell.layer_norm:
-            raise UserError(
-                f"This run cannot be exported: it has {layer.cell.kind} cells, which the ONNX operators GRU, LSTM and "
-                "RNN do not compute."
-            )
-        if layer.cell.layer_norm:
-            raise UserError(
-                "This run cannot be exported: its cells normalise inside the step (model.layer_norm=true), which the "
-                "ONNX operators GRU, LSTM and RNN do not."
-            )
-        if layer.cell.zoneout:
-            raise UserError(
-                f"This run cannot be exported: with model.zoneout={layer.cell.zoneout} each state keeps that share of "
-                "the old one in evaluation too, which the ONNX operators GRU, LSTM and RNN do not."
-            )
+    for cell in (layer.cell for layer in network.layers):
+        reasons = {
+            "its cells normalise inside the step (model.layer_norm=true)": cell.layer_norm,
+            f"with model.zoneout={cell.zoneout} states keep that share of the old in evaluation too": cell.zoneout > 0,
+            f"it has {cell.kind} cells": cell.standard.kind not in OPERATORS,
+        }
+        for reason, there in reasons.items():
+            if there:
+                raise UserError(
+                    f"This run cannot be exported: {reason}, which the ONNX operators GRU, LSTM and RNN do not."
+                )
 
 
 def stack(graph: Graph, network: StackedRNN, x: str, lengths: str, states: States | None) -> tuple[str, States]:
@@ -107,13 +103,13 @@ def layer(
 
 def weights(network: StackedRNN, k: int) -> dict[str, np.ndarray]:
     """W, R, B (both biases in a row) and P of layer k, (directions, ...), in ONNX's order and convention."""
-    rows = []
+    own, rows = network.layers[k].cell, []
     for parameters in network.parameters_of(k):
-        cell, p = network.layers[k].cell.standard, network.layers[k].cell.standard_weights(parameters)
+        cell, p = own.standard, own.standard_weights(parameters)
         row = {"W": reordered(cell, p.weight_ih), "R": reordered(cell, p.weight_hh)}
         if p.bias_ih is not None:
-            second = reordered(cell, p.bias_hh) if p.bias_hh is not None else np.zeros(len(p.bias_ih), np.float32)
-            row["B"] = np.concatenate([reordered(cell, p.bias_ih), second])
+            second = torch.zeros_like(p.bias_ih) if p.bias_hh is None else p.bias_hh
+            row["B"] = np.concatenate([reordered(cell, p.bias_ih), reordered(cell, second)])
         if p.weight_peephole is not None:
             row["P"] = blocks(p.weight_peephole, PEEPHOLES)
         rows.append(row)

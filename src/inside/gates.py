@@ -71,17 +71,16 @@ def read_gates(network: Any, x: Tensor, lengths: Tensor | None = None) -> list[G
         lengths: valid steps of each; None: all.
     """
     stack = as_stack(network)
-    time = torch.arange(x.shape[1])
-    past = None if lengths is None else (time >= lengths[:, None])[:, :, None]
-    found = []
-    for k, directions in enumerate(trace_gates(stack, x, lengths=lengths)):
-        for direction, trace in enumerate(directions):
-            values = {
-                name: (value if past is None else value.masked_fill(past, float("nan"))).numpy()
-                for name, value in ((name, tensor.cpu()) for name, tensor in trace.items())
-            }
-            found.append(Gates(k, direction == 1, stack.layers[k].cell, values))
-    return found
+    ends = torch.full((len(x),), x.shape[1]) if lengths is None else lengths
+    past = (torch.arange(x.shape[1]) >= ends[:, None])[:, :, None]
+    return [
+        Gates(
+            k, direction == 1, stack.layers[k].cell,
+            {name: values.cpu().masked_fill(past, float("nan")).numpy() for name, values in trace.items()},
+        )
+        for k, directions in enumerate(trace_gates(stack, x, lengths=lengths))
+        for direction, trace in enumerate(directions)
+    ]  # fmt: skip
 
 
 @torch.no_grad()
@@ -107,16 +106,16 @@ def difference(network: Any, x: Tensor, lengths: Tensor | None, gates: list[Gate
 
 def saturation(gates: Gates) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """By gate and unit, the shares of all steps in which the gate is below :data:`LOW` and above :data:`HIGH`."""
-    found = {}
+    shares = {}
     for name in gates.sigmoids:
         value = gates.values[name]
         steps = np.isfinite(value).sum((0, 1))
-        found[name] = ((value < LOW).sum((0, 1)) / steps, (value > HIGH).sum((0, 1)) / steps)
-    return found
+        shares[name] = ((value < LOW).sum((0, 1)) / steps, (value > HIGH).sum((0, 1)) / steps)
+    return shares
 
 
 def kept(gates: Gates) -> np.ndarray | None:
-    """The share of its old value that each unit keeps at each step, (sequences, time, units); None for tanh units.
+    """The share of its old value that each unit keeps at each step, (sequences, time, units); None without such a gate.
 
     The update gate where it keeps (h = z h' + (1-z) n), one minus it where it takes, the LSTM's forget gate; with
     zoneout the share that it keeps beside them comes on top.
@@ -129,7 +128,7 @@ def kept(gates: Gates) -> np.ndarray | None:
 
 
 def horizon(gates: Gates) -> np.ndarray | None:
-    """Steps over which each unit remembers, 1 / (1 - mean share kept), (units,); None for tanh units.
+    """Steps over which each unit remembers, 1 / (1 - mean share kept), (units,); None where `kept` is.
 
     A unit that keeps the share z at every step weighs what came k steps ago by z^k: these weights add up to this.
     """

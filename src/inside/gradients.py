@@ -74,23 +74,17 @@ def loss_gradients(task: Task, batch: Batch) -> list[Gradients]:
         hook.remove()
     paths = [(k, d, path) for k, layer in enumerate(unrolled[0].layers) for d, path in enumerate(layer)]
     nodes = [tensor for _, _, path in paths for step in path.states for tensor in step]
-    gradients = iter(torch.autograd.grad(loss, nodes, allow_unused=True))
+    gradients = iter(torch.autograd.grad(loss, nodes, materialize_grads=True))
     result = []
     for k, direction, path in paths:
-        rows = [[next(gradients) for _ in step] for step in path.states]
-        squares = torch.stack([torch.stack([square(g, h) for g, h in zip(r, s, strict=True)], -1)
-                               for r, s in zip(rows, path.states, strict=True)], 1)  # fmt: skip
+        by_step = ([next(gradients).double().square().sum(-1) for _ in step] for step in path.states)
+        squares = torch.stack([torch.stack(step, -1) for step in by_step], 1)
         norms = {name: squares[..., i].sqrt() for i, name in enumerate(path.cell.states)}
         norms["state"] = squares.sum(-1).sqrt()
         result.append(
             Gradients(k, direction == 1, {n: by_lag(v, batch.lengths, direction == 1) for n, v in norms.items()})
         )
     return result
-
-
-def square(gradient: Tensor | None, state: Tensor) -> Tensor:
-    """Its squared norm by sequence, float64; 0 where the loss does not see the state."""
-    return state.new_zeros(len(state), dtype=torch.float64) if gradient is None else gradient.double().square().sum(-1)
 
 
 def last_loss(task: Task, batch: Batch) -> Tensor:

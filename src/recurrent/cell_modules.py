@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .cells.base import CellState, Gates, find_cell, from_input
-from .checks import check_size
+from .cells.base import find_cell, from_input
+from .checks import check_size, check_tanh
 from .initialise import initialise
 from .inputs import check_state, check_tensor
 from .parameters import LayerSpec, collect, register
@@ -22,15 +22,8 @@ class RNNCellBase(nn.Module):
     torch.Size([2, 5])
 
     Args:
-        kind: of the cell: the name of one of `src.recurrent.cells`.
-        input_size: features of a step.
-        hidden_size: units.
-        bias: True for PyTorch's two vectors, "single" for one vector a gate, False for none.
-        device: where the parameters are made.
-        dtype: of the parameters.
-        initialisation: "pytorch", "xavier", "chung" or "chrono"; see `initialise`.
-        keep_gate_bias: mean of the bias of the gate that keeps the old state, at the start; see `initialise`.
-        chrono_steps: the longest dependency that "chrono" expects, in steps.
+        kind, input_size, hidden_size, bias, device, dtype: as in `src.recurrent.RNNBase`.
+        initialisation, keep_gate_bias, chrono_steps: as in `initialise`.
         options: the cell's own.
 
     Raises:
@@ -82,30 +75,19 @@ class RNNCellBase(nn.Module):
         if hx is not None:
             check_state(hx, state, self.weight_ih)
             state = hx
-        new, gates = self.step(input, (state,) if single else tuple(state))
-        return ((new[0] if single else new), gates) if return_gates else (new[0] if single else new)
-
-    def step(self, x: Tensor, state: CellState) -> tuple[CellState, Gates]:
-        """The equations on a state in the form of a tuple, batched or not."""
-        if x.dim() == 2:
-            blocks = self.cell.weight_blocks(collect(self))
-            return self.cell.step(from_input(x, blocks), state[0], state, blocks)
-        new, gates = self.step(x[None], tuple(tensor[None] for tensor in state))
-        return tuple(tensor[0] for tensor in new), {name: gate[0] for name, gate in gates.items()}
+        blocks = self.cell.weight_blocks(collect(self))
+        old = (state,) if single else tuple(state)
+        new, gates = self.cell.step(from_input(input, blocks), old[0], old, blocks)
+        after = new[0] if single else new
+        return (after, gates) if return_gates else after
 
 
 class GRUCell(RNNCellBase):
-    """One step of gated recurrent units: nn.GRUCell, with the papers' variants beside it.
+    """nn.GRUCell: arguments in its order, and the options ``reset_after`` and ``update_gate`` of `src.recurrent.GRU`.
 
     >>> h, gates = GRUCell(3, 5, reset_after=False)(torch.zeros(2, 3), return_gates=True)
     >>> h.shape, list(gates)
     (torch.Size([2, 5]), ['reset', 'update', 'candidate'])
-
-    Arguments are those of `RNNCellBase` without ``kind``, which are nn.GRUCell's in its order, and the options
-    ``reset_after`` and ``update_gate`` of `src.recurrent.GRU`.
-
-    Raises:
-        ValueError: an argument is impossible.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -113,17 +95,11 @@ class GRUCell(RNNCellBase):
 
 
 class LSTMCell(RNNCellBase):
-    """One step of a long short-term memory: nn.LSTMCell, with peepholes if wanted.
+    """nn.LSTMCell: arguments in its order, and the option ``peepholes`` of `src.recurrent.LSTM`.
 
     >>> (h, c), gates = LSTMCell(3, 5)(torch.zeros(2, 3), return_gates=True)
     >>> c.shape, list(gates)
     (torch.Size([2, 5]), ['input', 'forget', 'candidate', 'output'])
-
-    Arguments are those of `RNNCellBase` without ``kind``, which are nn.LSTMCell's in its order, and the option
-    ``peepholes`` of `src.recurrent.LSTM`.
-
-    Raises:
-        ValueError: an argument is impossible.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -131,16 +107,10 @@ class LSTMCell(RNNCellBase):
 
 
 class RNNCell(RNNCellBase):
-    """One step of tanh units: nn.RNNCell.
+    """nn.RNNCell: arguments in its order; ``nonlinearity`` is only "tanh".
 
     >>> RNNCell(3, 5)(torch.zeros(2, 3)).shape
     torch.Size([2, 5])
-
-    Arguments are those of `RNNCellBase` without ``kind``, which are nn.RNNCell's in its order; ``nonlinearity`` is only
-    "tanh" and stands here because nn.RNNCell has it here.
-
-    Raises:
-        ValueError: an argument is impossible.
     """
 
     def __init__(
@@ -152,6 +122,5 @@ class RNNCell(RNNCellBase):
         *arguments: Any,
         **options: Any,
     ) -> None:
-        if nonlinearity != "tanh":
-            raise ValueError(f"nonlinearity: expected 'tanh', got {nonlinearity!r}")
+        check_tanh(nonlinearity)
         super().__init__("rnn", input_size, hidden_size, bias, *arguments, **options)

@@ -25,6 +25,12 @@ def check_number(name: str, number: Any) -> None:
         raise ValueError(f"{name}: expected a number of at least 0, got {number!r}")
 
 
+def check_tanh(nonlinearity: Any) -> None:
+    """Refuse what nn.RNN takes beside "tanh"."""
+    if nonlinearity != "tanh":
+        raise ValueError(f"nonlinearity: expected 'tanh', got {nonlinearity!r}")
+
+
 def check_flag(name: str, flag: Any) -> None:
     """Refuse what is not True or False."""
     if not isinstance(flag, bool):

@@ -36,14 +36,11 @@ def from_pytorch(theirs: nn.RNNBase, **options: Any) -> StackedRNN:
     kinds: dict[type[nn.RNNBase], type[GRU] | type[LSTM] | type[RNN]] = {nn.GRU: GRU, nn.LSTM: LSTM, nn.RNN: RNN}
     if type(theirs) not in kinds:
         raise ValueError(f"theirs: expected an nn.GRU, nn.LSTM or nn.RNN, got {type(theirs).__name__}")
-    if theirs.proj_size:
-        raise ValueError(f"theirs: projections have no equivalent here, expected proj_size 0, got {theirs.proj_size}")
-    if getattr(theirs, "nonlinearity", "tanh") != "tanh":
-        raise ValueError(f"theirs: expected nonlinearity 'tanh', got {theirs.nonlinearity!r}")
-    sizes = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional")
+    names = ["input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional", "proj_size"]
+    names += ["nonlinearity"] * isinstance(theirs, nn.RNN)
     weight = next(theirs.parameters())
-    given = {name: getattr(theirs, name) for name in sizes} | {"device": weight.device, "dtype": weight.dtype} | options
-    network = kinds[type(theirs)](**given)
+    given = {name: getattr(theirs, name) for name in names} | {"device": weight.device, "dtype": weight.dtype}
+    network = kinds[type(theirs)](**given | options)
     missing = without_equivalent(network)
     if missing or network.layers[0].bias != theirs.bias:
         changed = missing[0] if missing else "the biases"
@@ -144,13 +141,8 @@ def assign(module: nn.Module, parameters: CellParameters, suffix: str = "") -> N
     """
     for name, tensor in parameters._asdict().items():
         target = getattr(module, name + suffix, None)
-        came, expected = shape(tensor), shape(target)
+        came, expected = (None if t is None else tuple(t.shape) for t in (tensor, target))
         if came != expected:
             raise ValueError(f"{name}: expected shape {expected}, got {came}")
         if target is not None:
             target.copy_(tensor)
-
-
-def shape(tensor: Tensor | None) -> tuple[int, ...] | None:
-    """The shape of a tensor, None without one."""
-    return None if tensor is None else tuple(tensor.shape)

@@ -26,20 +26,9 @@ def run_layer(
     weight_noise: float,
     training: bool,
 ) -> tuple[Tensor, LayerState]:
-    """Run a layer in its directions.
+    """Run a layer in its directions, one for each of ``parameters``, on ``x`` (batch, time, input_size), padding zero.
 
-    Args:
-        cell: the equations.
-        choice: the backend.
-        x: (batch, time, input_size), padding zero.
-        lengths: valid steps of each row; None: all.
-        state: before the first step.
-        parameters: of each direction, forward first.
-        recurrent_dropout, weight_noise: as in `StackedRNN`.
-        training: whether anything is drawn.
-
-    Returns:
-        The output (batch, time, directions*hidden_size) and the new state.
+    Returns the output (batch, time, directions*hidden_size) and the new state.
     """
     outputs, states = [], []
     # Masks are drawn before the noise of the same direction: another order would change the results of a seed.

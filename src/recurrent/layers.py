@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from .cells.base import option_names
-from .options import widths
+from .checks import check_size, check_tanh
 from .stack import StackedRNN
 
 
@@ -59,11 +59,16 @@ class RNNBase(StackedRNN):
             raise ValueError(f"proj_size: projections are not supported, expected 0, got {proj_size!r}")
         cell = {name: options.pop(name) for name in option_names() & options.keys()}
         cell |= {"kind": kind, "bias": bias, "layer_norm": layer_norm, "zoneout": zoneout}
-        layers = [{"hidden_size": size, **cell} for size in widths(hidden_size, num_layers)]
+        check_size("num_layers", num_layers)
+        each = isinstance(hidden_size, Sequence) and not isinstance(hidden_size, str)
+        widths = list(hidden_size) if each else [hidden_size] * num_layers  # type: ignore[arg-type]
+        if len(widths) != num_layers:
+            raise ValueError(f"hidden_size: expected one width or {num_layers} of them (num_layers), got {widths}")
+        layers = [{"hidden_size": width, **cell} for width in widths]
         super().__init__(
             input_size, layers, batch_first, dropout, bidirectional, device=device, dtype=dtype, **options
         )  # fmt: skip
-        self.hidden_size = hidden_size if isinstance(hidden_size, int) else list(hidden_size)
+        self.hidden_size = widths if each else hidden_size
         self.bias, self.proj_size = bias, 0
         if dropout and num_layers == 1:
             warnings.warn(f"dropout={dropout} acts between layers and does nothing with num_layers=1", stacklevel=3)
@@ -85,9 +90,6 @@ class GRU(RNNBase):
         reset_after: the reset gate multiplies U h + b (True: nn.GRU, cuDNN) or h (False: Cho et al. 2014, Chung et
             al. 2014); see `src.recurrent.cells.gru`.
         update_gate: "keeps" (h = z h' + (1-z) n: nn.GRU, Cho) or "takes" (h = (1-z) h' + z n: Chung).
-
-    Raises:
-        ValueError: an argument is impossible, or the backend asked for cannot run the network.
     """
 
     def __init__(
@@ -111,9 +113,6 @@ class LSTM(RNNBase):
         arguments, options: as in `RNNBase` without ``kind``, which are nn.LSTM's in nn.LSTM's order.
         peepholes: the gates see the cell (Graves 2013, Chung et al. 2014); ``weight_peephole_l0`` (3*hidden_size,)
             holds the diagonals of the input, forget and output gate; see `src.recurrent.cells.lstm`.
-
-    Raises:
-        ValueError: an argument is impossible, or the backend asked for cannot run the network.
     """
 
     def __init__(self, *arguments: Any, peepholes: bool = False, **options: Any) -> None:
@@ -132,9 +131,6 @@ class RNN(RNNBase):
         input_size, hidden_size, num_layers, arguments, options: as in `RNNBase` without ``kind``, which are nn.RNN's
             in nn.RNN's order.
         nonlinearity: only "tanh"; it stands here because nn.RNN has it here.
-
-    Raises:
-        ValueError: an argument is impossible, or the backend asked for cannot run the network.
     """
 
     def __init__(
@@ -146,6 +142,5 @@ class RNN(RNNBase):
         *arguments: Any,
         **options: Any,
     ) -> None:
-        if nonlinearity != "tanh":
-            raise ValueError(f"nonlinearity: expected 'tanh', got {nonlinearity!r}")
+        check_tanh(nonlinearity)
         super().__init__("rnn", input_size, hidden_size, num_layers, *arguments, **options)

@@ -1,14 +1,16 @@
-"""Which tensors a layer holds: names, shapes, and how a module stores and finds them."""
+"""The layers that were asked for, and which tensors each holds: names, shapes, how a module stores and finds them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from .cells.base import CellParameters, Equations
+from .cells.base import CellParameters, Equations, find_cell, option_names
+from .checks import check_size
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,34 @@ class LayerSpec:
     bias: bool | str = True
 
 
+def layer_specs(input_size: int, layers: Sequence[Mapping[str, Any]], num_directions: int) -> list[LayerSpec]:
+    """One `LayerSpec` for each mapping with ``kind``, ``hidden_size`` and, if wanted, ``bias`` and a cell's options.
+
+    Raises:
+        ValueError: an option is unknown, out of its range, or not one of that kind of cell.
+    """
+    if not layers:
+        raise ValueError("layers: expected at least one layer, got none")
+    known = {"kind", "hidden_size", "bias"} | option_names()
+    width, specs = check_size("input_size", input_size), []
+    for layer in layers:
+        if set(layer) - known or "kind" not in layer or "hidden_size" not in layer:
+            raise ValueError(
+                f"layers: each needs kind and hidden_size and may have {', '.join(sorted(known))}, got {dict(layer)}"
+            )
+        options = dict(layer)
+        hidden_size, bias = check_size("hidden_size", options.pop("hidden_size")), options.pop("bias", True)
+        if not (isinstance(bias, bool) or bias == "single"):
+            raise ValueError(f"bias: expected True, False or 'single', got {bias!r}")
+        specs.append(LayerSpec(find_cell(**options), width, hidden_size, bias))
+        width = num_directions * hidden_size
+    return specs
+
+
 def parameter_shapes(layer: LayerSpec) -> dict[str, tuple[int, ...]]:
     """Shapes by field of `CellParameters`, in the order in which nn.GRU registers and initialises them."""
     rows = len(layer.cell.gates) * layer.hidden_size
-    shapes: dict[str, tuple[int, ...]] = {
-        "weight_ih": (rows, layer.input_size),
-        "weight_hh": (rows, layer.hidden_size),
-    }
+    shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, layer.input_size), "weight_hh": (rows, layer.hidden_size)}
     if layer.bias:
         shapes["bias_ih"] = (rows,)
     if layer.bias is True:

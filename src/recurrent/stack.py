@@ -18,8 +18,7 @@ from .checks import check_flag, check_number, check_rate
 from .forward import run_layer
 from .initialise import initialise
 from .inputs import check_state, give_back, take_in
-from .options import layer_specs
-from .parameters import collect, register
+from .parameters import collect, layer_specs, register
 from .regularise import noisy
 from .state import State, join_layers, map_state, split_layers
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,15 +25,11 @@ def run(
     parameters: CellParameters,
     *,
     reverse: bool = False,
-    recurrent_mask: Tensor | None = None,
-    zoneout_masks: tuple[Tensor, ...] | None = None,
+    **masks: Any,
 ) -> tuple[Tensor, CellState]:
     """Run one layer in one direction; shapes and meaning in `src.recurrent.backends.spec`."""
     outputs = []
-    for _, new, _ in steps(
-        cell, x, lengths, state, parameters,
-        reverse=reverse, recurrent_mask=recurrent_mask, zoneout_masks=zoneout_masks,
-    ):  # fmt: skip
+    for _, new, _ in steps(cell, x, lengths, state, parameters, reverse=reverse, **masks):
         state = new
         outputs.append(state[0])
     if reverse:

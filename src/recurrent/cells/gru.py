@@ -20,11 +20,6 @@ class GRUEquations(Equations):
     and nn.GRU, ``tanh(W x + b + r * (U h + b'))``. Where ``update_gate`` is "keeps" the new state is
     ``z h + (1-z) n`` (Cho, eq. 7), where it is "takes" ``(1-z) h + z n`` (Chung): one family of functions, since
     sigmoid(-a) is 1 - sigmoid(a) and a sign of the update gate's weights turns one into the other.
-
-    Args:
-        reset_after: the reset gate multiplies U h + b instead of h.
-        update_gate: "keeps" or "takes".
-        layer_norm, zoneout: as in `Equations`.
     """
 
     kind = "gru"

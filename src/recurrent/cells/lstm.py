@@ -17,10 +17,6 @@ class LSTMEquations(Equations):
 
     With ``peepholes`` the input and the forget gate see c_{t-1} and the output gate sees c_t, each through a diagonal
     matrix (Graves 2013, arXiv 1308.0850, eq. 7-11; Chung et al. 2014, section 3.1).
-
-    Args:
-        peepholes: the gates see the cell.
-        layer_norm, zoneout: as in `Equations`.
     """
 
     kind = "lstm"
