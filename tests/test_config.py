@@ -27,6 +27,8 @@ FOUND_BY_COMPOSITION = {
     "model=grub": "There is no model=grub (did you mean gru?)",
     "ckpt=nowhere.ckpt": "The checkpoint nowhere.ckpt does not exist",
     "data.batch_size=2.5": "data.batch_size=2.5 is impossible",
+    "model.retain_bias=0.5": "model.retain_bias is called model.keep_gate_bias today.",
+    "+model.retain_bias=0.5": "model.retain_bias is called model.keep_gate_bias today.",
     "model.backend=fast": "model.backend=fast is impossible: it must be one of",
 }
 

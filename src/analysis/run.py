@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from src.config.errors import UserError
+from src.config.names import public_names
 from src.runs.result import Phase, RunResult, Timing
 from src.runs.typed_json import from_plain
 from src.tasks.metrics import Direction
@@ -110,7 +111,7 @@ def read_config(directory: Path) -> dict[str, Any]:
         config = yaml.load((directory / "config.yaml").read_text(), Loader=LOADER)
     except (OSError, ValueError, yaml.YAMLError):
         return {}
-    return config if isinstance(config, dict) else {}
+    return public_names(config) if isinstance(config, dict) else {}
 
 
 def select(config: Mapping[str, Any], key: str) -> Any:

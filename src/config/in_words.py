@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src.config.errors import UserError, nearest
+from src.config.names import public_key
 from src.config.places import CONF
 
 
@@ -25,6 +26,8 @@ def in_words(error: BaseException) -> str:
         return f"There is no {group}={name}{nearest(name, options)}; the choices are {', '.join(options)}."
     if found := re.search(r"Could not override '([^']+)'", text):
         key = found.group(1)
+        if (today := public_key(key)) != key:
+            return f"{key} is called {today} today."
         words = f"There is no key {key}"
         available = {name: files for name, files in _keys_beside(key).items() if name != key}
         group, _, leaf = key.rpartition(".")

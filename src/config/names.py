@@ -40,6 +40,10 @@ HASHED_AS = {
     "src.training.WandbMirror": "src.training.wandb_mirror.WandbMirror",
 }
 _PUBLIC = {old: public for public, old in HASHED_AS.items()}
+# The same for keys of ``model``: today's name, and the one in identities, in runs and in studies made before.
+KEY_HASHED_AS = {"keep_gate_bias": "retain_bias"}
+_PUBLIC_KEY = {old: public for public, old in KEY_HASHED_AS.items()}
+_OURS = "src.recurrent."
 
 
 def public_name(target: str) -> str:
@@ -52,22 +56,46 @@ def public_name(target: str) -> str:
 
 
 def public_names(config: Any) -> Any:
-    """A copy of plain containers in which every ``_target_`` has its public name."""
-    return _renamed(config, public_name)
+    """A copy of plain containers in which every ``_target_`` and every key of a network of ours has its public name."""
+    return _renamed(config, public_name, _PUBLIC_KEY, everywhere=False)
 
 
 def hashed_names(config: Any) -> Any:
-    """A copy of plain containers in which every ``_target_`` has the name that identities were first computed with."""
-    return _renamed(config, lambda target: HASHED_AS.get(public_name(target), target))
+    """A copy of plain containers in which all has the name that identities were first computed with.
+
+    Keys also beside a class of the user's own, which a config of ours may have been handed to.
+    """
+    return _renamed(config, lambda target: HASHED_AS.get(public_name(target), target), KEY_HASHED_AS, everywhere=True)
 
 
-def _renamed(node: Any, rename: Callable[[str], str]) -> Any:
+def public_key(key: str) -> str:
+    """The public name of a key, dotted or as it stands in ``model``.
+
+    >>> public_key("model.retain_bias"), public_key("retain_bias"), public_key("data.retain_bias")
+    ('model.keep_gate_bias', 'keep_gate_bias', 'data.retain_bias')
+    """
+    return str(_renamed_key(key, _PUBLIC_KEY))
+
+
+def _renamed(node: Any, rename: Callable[[str], str], keys: Mapping[str, str], *, everywhere: bool) -> Any:
     if isinstance(node, Mapping):
+        here = keys if everywhere or str(node.get("_target_", _OURS)).startswith(_OURS) else {}
         return {
-            key: rename(value) if key == "_target_" and isinstance(value, str) else _renamed(value, rename)
+            _renamed_key(key, here): rename(value)
+            if key == "_target_" and isinstance(value, str)
+            else _renamed(value, rename, keys, everywhere=everywhere)
             for key, value in node.items()
         }
-    return [_renamed(value, rename) for value in node] if isinstance(node, list | tuple) else node
+    if isinstance(node, list | tuple):
+        return [_renamed(value, rename, keys, everywhere=everywhere) for value in node]
+    return node
+
+
+def _renamed_key(key: Any, names: Mapping[str, str]) -> Any:
+    if not isinstance(key, str):
+        return key
+    node, dot, name = key.rpartition(".")
+    return node + dot + names.get(name, name) if node in ("", "model") else key
 
 
 def lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
+from src.config.names import public_key, public_names
 
 _Rule = tuple[Callable[[Any], bool], str]
 
@@ -116,6 +117,12 @@ def check(cfg: DictConfig) -> None:
         value = OmegaConf.select(cfg, key, default=_ABSENT)
         if value is not _ABSENT:
             check_value(key, OmegaConf.to_container(value) if OmegaConf.is_config(value) else value)
+    if isinstance(model := cfg.get("model"), DictConfig):
+        plain = OmegaConf.to_container(model)
+        assert isinstance(plain, dict)
+        if renamed := set(plain) - set(public_names(plain)):
+            old = f"model.{renamed.pop()}"
+            raise UserError(f"{old} is called {public_key(old)} today.")
     ckpt = cfg.get("ckpt")
     if ckpt not in (None, "auto", "best", "last") and not Path(str(ckpt)).is_file():
         raise UserError(f"The checkpoint {ckpt} does not exist: ckpt must be auto or the path of a run's .ckpt file.")

@@ -13,7 +13,7 @@ from src.figures.gradients import band
 from src.inside.gates import Gates, as_stack, difference, horizon, kept, read_gates, saturation
 from src.inside.gradients import loss_gradients
 from src.inside.jacobians import jacobians
-from src.inside.unrolled import walk
+from src.inside.unrolled import unrolled_forward
 from src.recurrent import StackedRNN
 from src.tasks.base import Task
 
@@ -79,16 +79,16 @@ def look_inside(task: Task, batch: Batch, steps: int, jacobian_sequences: int | 
     gates = read_gates(task.network, x, lengths)
     gradients = {layer.name: layer.norms["state"] for layer in loss_gradients(task, batch)}
     number = affordable(as_stack(task.network)) if jacobian_sequences is None else jacobian_sequences
-    few, walked = slice(number), None
+    few, unrolled = slice(number), None
     if number:
         with torch.no_grad():
-            walked = walk(as_stack(task.network), x[few], None if lengths is None else lengths[few])
+            unrolled = unrolled_forward(as_stack(task.network), x[few], None if lengths is None else lengths[few])
     views = []
     for entry in gates:
         curves = {"loss": relative(gradients[entry.name])}
-        if walked is not None:
+        if unrolled is not None:
             ends = batch.lengths[few] if lengths is not None else torch.full((len(x[few]),), x.shape[1])
-            values = jacobians(walked.layers[entry.layer][int(entry.backward)], ends, steps, entry.backward)
+            values = jacobians(unrolled.layers[entry.layer][int(entry.backward)], ends, steps, entry.backward)
             curves |= {"strongest": values.strongest, "typical": values.typical, "largest": values.largest}
         share = kept(entry)
         mean = None if share is None else np.nanmean(share, axis=(0, 1))

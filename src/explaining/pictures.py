@@ -76,7 +76,7 @@ def column_of(model: str, shown: Shown, gates: Gates) -> Column:
     share = kept(gates)
     order = np.argsort(np.nanmean(gates.values["hidden"] if share is None else share, axis=(0, 1)), kind="stable")
     values = {gate: v[0] for gate, v in gates.values.items()}
-    return Column(model, shown, values, order.tolist(), note(gates.cell.kind, gates.cell.update_gate))
+    return Column(model, shown, values, order.tolist(), gates.cell.convention)
 
 
 def views(entry: Explained) -> dict[str, dict[str, LayerView]]:
@@ -87,8 +87,3 @@ def views(entry: Explained) -> dict[str, dict[str, LayerView]]:
 def names(runs: Sequence[Explained]) -> list[str]:
     """The layers that any run has, in order."""
     return list(dict.fromkeys(g.name for e in runs for g in e.gates))
-
-
-def note(kind: str, update_gate: str) -> str:
-    """What the update gate does where it is near 1."""
-    return {"keeps": "1 keeps", "takes": "1 takes new"}[update_gate] if kind == "gru" else ""

@@ -55,11 +55,11 @@ def check(model: ModelProto, task: Task, seed: int = 0) -> float:
     worst = 0.0
     for batch, time in FORMS:
         given = random_inputs(task, batch, time, generator, state=len(session.get_inputs()) > 2)
-        found = dict(zip(names, session.run(names, {k: v.numpy() for k, v in given.items()}), strict=True))
+        outputs = dict(zip(names, session.run(names, {k: v.numpy() for k, v in given.items()}), strict=True))
         state = state_of(task, given)
         for row, length in enumerate(given["lengths"].tolist()):
             expected = alone(task, given["input"][row : row + 1, :length], select_rows(state, torch.tensor([row])))
-            theirs = {name: row_of(task, name, found[name], row, length) for name in names}
+            theirs = {name: row_of(task, name, outputs[name], row, length) for name in names}
             worst = max(worst, *(difference(name, expected[name], theirs[name]) for name in names))
     if not worst <= TOLERANCE:
         raise UserError(
@@ -102,13 +102,13 @@ def alone(task: Task, x: Tensor, state: State) -> Arrays:
         network.register_forward_hook(lambda _, args, output: last.append(output[1])),
     ]
     try:
-        found = says(task, x)
+        outputs = says(task, x)
     finally:
         for hook in hooks:
             hook.remove()
     for names, values in zip(state_names(network), split_layers(last[0], network.layers), strict=True):
-        found |= {f"{name}_last": value[:, 0] for name, value in zip(names, values, strict=True)}
-    return {name: value.numpy() for name, value in found.items()}
+        outputs |= {f"{name}_last": value[:, 0] for name, value in zip(names, values, strict=True)}
+    return {name: value.numpy() for name, value in outputs.items()}
 
 
 @singledispatch

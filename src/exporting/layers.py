@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from src.config.errors import UserError
 from src.exporting.graph import Graph
 from src.recurrent import StackedRNN
-from src.recurrent.backends.builtin import flip_update_gate
-from src.recurrent.backends.spec import CellSpec
-from src.recurrent.parameters import collect
+from src.recurrent.cells.base import Equations
+from src.recurrent.cells.gru import GRUEquations
 from src.recurrent.state import split_layers
 
 OPERATORS = {"gru": "GRU", "lstm": "LSTM", "rnn": "RNN"}
@@ -43,17 +43,17 @@ def check_expressible(network: Any) -> None:
             f"{type(network).__name__} is no network of src.recurrent, whose equations the ONNX operators GRU, LSTM "
             "and RNN compute: it cannot be exported."
         )
-    for layer in network.layers:
-        if layer.cell.layer_norm:
-            raise UserError(
-                "This run cannot be exported: its cells normalise inside the step (model.layer_norm=true), which the "
-                "ONNX operators GRU, LSTM and RNN do not."
-            )
-        if layer.cell.zoneout:
-            raise UserError(
-                f"This run cannot be exported: with model.zoneout={layer.cell.zoneout} each state keeps that share of "
-                "the old one in evaluation too, which the ONNX operators GRU, LSTM and RNN do not."
-            )
+    for cell in (layer.cell for layer in network.layers):
+        reasons = {
+            "its cells normalise inside the step (model.layer_norm=true)": cell.layer_norm,
+            f"with model.zoneout={cell.zoneout} states keep that share of the old in evaluation too": cell.zoneout > 0,
+            f"it has {cell.kind} cells": cell.standard.kind not in OPERATORS,
+        }
+        for reason, there in reasons.items():
+            if there:
+                raise UserError(
+                    f"This run cannot be exported: {reason}, which the ONNX operators GRU, LSTM and RNN do not."
+                )
 
 
 def stack(graph: Graph, network: StackedRNN, x: str, lengths: str, states: States | None) -> tuple[str, States]:
@@ -86,16 +86,16 @@ def layer(
 ) -> tuple[str, tuple[str, ...]]:
     """Layer k in its directions: (time, batch, ...) to (time, batch, directions*hidden_size), and its new state."""
     spec = network.layers[k]
-    kind = spec.cell.kind
+    cell = spec.cell.standard
     tensors = weights(network, k)
     inputs = [x, *(graph.constant(tensors[name]) if name in tensors else "" for name in ("W", "R", "B")), steps, *old]
     if "P" in tensors:
         inputs.append(graph.constant(tensors["P"]))
     attributes: dict[str, Any] = {"hidden_size": spec.hidden_size}
     attributes["direction"] = "bidirectional" if network.bidirectional else "forward"
-    if kind == "gru":
-        attributes["linear_before_reset"] = int(spec.cell.reset_after)
-    output, *new = graph.nodes(OPERATORS[kind], 1 + len(old), *inputs, **attributes)
+    if isinstance(cell, GRUEquations):
+        attributes["linear_before_reset"] = int(cell.reset_after)
+    output, *new = graph.nodes(OPERATORS[cell.kind], 1 + len(old), *inputs, **attributes)
     side_by_side = graph.node("Transpose", output, perm=[0, 2, 1, 3])
     width = spec.hidden_size * network.num_directions
     return graph.node("Reshape", side_by_side, graph.constant([0, 0, width])), tuple(new)
@@ -103,30 +103,28 @@ def layer(
 
 def weights(network: StackedRNN, k: int) -> dict[str, np.ndarray]:
     """W, R, B (both biases in a row) and P of layer k, (directions, ...), in ONNX's order and convention."""
-    cell, rows = network.layers[k].cell, []
-    for suffix in network.suffixes(k):
-        p = collect(network, suffix)
-        if cell.kind == "gru" and cell.update_gate == "takes":
-            p = flip_update_gate(p)
+    own, rows = network.layers[k].cell, []
+    for parameters in network.parameters_of(k):
+        cell, p = own.standard, own.standard_weights(parameters)
         row = {"W": reordered(cell, p.weight_ih), "R": reordered(cell, p.weight_hh)}
         if p.bias_ih is not None:
-            second = reordered(cell, p.bias_hh) if p.bias_hh is not None else np.zeros(len(p.bias_ih), np.float32)
-            row["B"] = np.concatenate([reordered(cell, p.bias_ih), second])
+            second = torch.zeros_like(p.bias_ih) if p.bias_hh is None else p.bias_hh
+            row["B"] = np.concatenate([reordered(cell, p.bias_ih), reordered(cell, second)])
         if p.weight_peephole is not None:
             row["P"] = blocks(p.weight_peephole, PEEPHOLES)
         rows.append(row)
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
-def reordered(cell: CellSpec, tensor: Tensor) -> np.ndarray:
+def reordered(cell: Equations, tensor: Tensor) -> np.ndarray:
     """Rows by gate in ONNX's order."""
     return blocks(tensor, [cell.gates.index(gate) for gate in ORDER[cell.kind]])
 
 
 def blocks(tensor: Tensor, order: Sequence[int]) -> np.ndarray:
     """Equal blocks of rows in another order, float32."""
-    parts = tensor.detach().cpu().float().chunk(len(order))
-    return np.concatenate([parts[index].numpy() for index in order])
+    given = tensor.detach().cpu().float().chunk(len(order))
+    return np.concatenate([given[index].numpy() for index in order])
 
 
 def initial_states(graph: Graph, network: StackedRNN, x: str) -> States:

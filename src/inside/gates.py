@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from src.config.errors import UserError
 from src.recurrent import StackedRNN, trace_gates
-from src.recurrent.backends.spec import CellSpec
-from src.recurrent.convert import from_twin
-from src.recurrent.initialise import KEEPING_GATE, keeping_sign
+from src.recurrent.cells.base import Equations
+from src.recurrent.convert import from_pytorch
 from src.recurrent.state import split_layers
 
 LOW, HIGH = 0.05, 0.95  # a gate below is taken for closed, above for open
@@ -32,7 +31,7 @@ class Gates:
 
     layer: int
     backward: bool
-    cell: CellSpec
+    cell: Equations
     values: dict[str, np.ndarray]
 
     @property
@@ -55,7 +54,7 @@ def as_stack(network: Any) -> StackedRNN:
     if isinstance(network, StackedRNN):
         return network
     if type(network) in (nn.GRU, nn.LSTM, nn.RNN):
-        return from_twin(network)
+        return from_pytorch(network)
     raise UserError(
         f"{type(network).__name__} is neither a network of src.recurrent nor an nn.GRU, nn.LSTM or nn.RNN: its gates "
         "are not known."
@@ -72,17 +71,16 @@ def read_gates(network: Any, x: Tensor, lengths: Tensor | None = None) -> list[G
         lengths: valid steps of each; None: all.
     """
     stack = as_stack(network)
-    time = torch.arange(x.shape[1])
-    past = None if lengths is None else (time >= lengths[:, None])[:, :, None]
-    found = []
-    for k, directions in enumerate(trace_gates(stack, x, lengths=lengths)):
-        for direction, trace in enumerate(directions):
-            values = {
-                name: (value if past is None else value.masked_fill(past, float("nan"))).numpy()
-                for name, value in ((name, tensor.cpu()) for name, tensor in trace.items())
-            }
-            found.append(Gates(k, direction == 1, stack.layers[k].cell, values))
-    return found
+    ends = torch.full((len(x),), x.shape[1]) if lengths is None else lengths
+    past = (torch.arange(x.shape[1]) >= ends[:, None])[:, :, None]
+    return [
+        Gates(
+            k, direction == 1, stack.layers[k].cell,
+            {name: values.cpu().masked_fill(past, float("nan")).numpy() for name, values in trace.items()},
+        )
+        for k, directions in enumerate(trace_gates(stack, x, lengths=lengths))
+        for direction, trace in enumerate(directions)
+    ]  # fmt: skip
 
 
 @torch.no_grad()
@@ -108,29 +106,29 @@ def difference(network: Any, x: Tensor, lengths: Tensor | None, gates: list[Gate
 
 def saturation(gates: Gates) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """By gate and unit, the shares of all steps in which the gate is below :data:`LOW` and above :data:`HIGH`."""
-    found = {}
+    shares = {}
     for name in gates.sigmoids:
         value = gates.values[name]
         steps = np.isfinite(value).sum((0, 1))
-        found[name] = ((value < LOW).sum((0, 1)) / steps, (value > HIGH).sum((0, 1)) / steps)
-    return found
+        shares[name] = ((value < LOW).sum((0, 1)) / steps, (value > HIGH).sum((0, 1)) / steps)
+    return shares
 
 
 def kept(gates: Gates) -> np.ndarray | None:
-    """The share of its old value that each unit keeps at each step, (sequences, time, units); None for tanh units.
+    """The share of its old value that each unit keeps at each step, (sequences, time, units); None without such a gate.
 
     The update gate where it keeps (h = z h' + (1-z) n), one minus it where it takes, the LSTM's forget gate; with
     zoneout the share that it keeps beside them comes on top.
     """
-    if gates.cell.kind not in KEEPING_GATE:
+    if gates.cell.keep_gate is None:
         return None
-    value = gates.values[KEEPING_GATE[gates.cell.kind]]
-    share = value if keeping_sign(gates.cell) > 0 else 1 - value
+    value = gates.values[gates.cell.keep_gate]
+    share = value if gates.cell.keep_sign > 0 else 1 - value
     return gates.cell.zoneout + (1 - gates.cell.zoneout) * share
 
 
 def horizon(gates: Gates) -> np.ndarray | None:
-    """Steps over which each unit remembers, 1 / (1 - mean share kept), (units,); None for tanh units.
+    """Steps over which each unit remembers, 1 / (1 - mean share kept), (units,); None where `kept` is.
 
     A unit that keeps the share z at every step weighs what came k steps ago by z^k: these weights add up to this.
     """

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from src.data.batches import Batch
 from src.inside.gates import as_stack
-from src.inside.unrolled import Walk, walk
+from src.inside.unrolled import Unrolled, unrolled_forward
 from src.tasks.base import Task
 
 
@@ -54,16 +54,17 @@ def loss_gradients(task: Task, batch: Batch) -> list[Gradients]:
     Raises:
         UserError: the network is not known.
     """
-    walked: list[Walk] = []
+    unrolled: list[Unrolled] = []
 
     def instead(network: Any, arguments: tuple[Any, ...], keywords: dict[str, Any], output: Any) -> Any:
-        """The first time the walk, of which the loss is then a function; the network's own when it goes on."""
-        if walked and len(arguments) > 1 and arguments[1] is not None:
+        """The first time the unrolled pass, of which the loss is then a function; the network's own when it goes on."""
+        state = arguments[1] if len(arguments) > 1 else None
+        if unrolled and state is not None:
             return output
-        if not walked:
-            state = arguments[1] if len(arguments) > 1 else None
-            walked.append(walk(as_stack(network), arguments[0].detach(), keywords.get("lengths"), state))
-        return walked[0].output, walked[0].state
+        if not unrolled:
+            lengths = keywords.get("lengths")
+            unrolled.append(unrolled_forward(as_stack(network), arguments[0].detach(), lengths, state))
+        return unrolled[0].output, unrolled[0].state
 
     hook = task.network.register_forward_hook(instead, with_kwargs=True)
     try:
@@ -71,25 +72,19 @@ def loss_gradients(task: Task, batch: Batch) -> list[Gradients]:
             loss = last_loss(task, batch).sum()
     finally:
         hook.remove()
-    paths = [(k, d, path) for k, layer in enumerate(walked[0].layers) for d, path in enumerate(layer)]
+    paths = [(k, d, path) for k, layer in enumerate(unrolled[0].layers) for d, path in enumerate(layer)]
     nodes = [tensor for _, _, path in paths for step in path.states for tensor in step]
-    found = iter(torch.autograd.grad(loss, nodes, allow_unused=True))
+    gradients = iter(torch.autograd.grad(loss, nodes, materialize_grads=True))
     result = []
     for k, direction, path in paths:
-        rows = [[next(found) for _ in step] for step in path.states]
-        squares = torch.stack([torch.stack([square(g, h) for g, h in zip(r, s, strict=True)], -1)
-                               for r, s in zip(rows, path.states, strict=True)], 1)  # fmt: skip
+        by_step = ([next(gradients).double().square().sum(-1) for _ in step] for step in path.states)
+        squares = torch.stack([torch.stack(step, -1) for step in by_step], 1)
         norms = {name: squares[..., i].sqrt() for i, name in enumerate(path.cell.states)}
         norms["state"] = squares.sum(-1).sqrt()
         result.append(
             Gradients(k, direction == 1, {n: by_lag(v, batch.lengths, direction == 1) for n, v in norms.items()})
         )
     return result
-
-
-def square(gradient: Tensor | None, state: Tensor) -> Tensor:
-    """Its squared norm by sequence, float64; 0 where the loss does not see the state."""
-    return state.new_zeros(len(state), dtype=torch.float64) if gradient is None else gradient.double().square().sum(-1)
 
 
 def last_loss(task: Task, batch: Batch) -> Tensor:

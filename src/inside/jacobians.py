@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.inside.unrolled import Path, one_step
+from src.inside.unrolled import Path
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def jacobians(path: Path, lengths: Tensor, steps: int, backward: bool = False) -
     """Of the last ``steps`` steps of each sequence; NaN before a sequence's start.
 
     Args:
-        path: of `src.inside.unrolled.walk`.
+        path: of `src.inside.unrolled.unrolled_forward`.
         lengths: valid steps of each sequence.
         steps: how many lags, 1 or more; those beyond the longest sequence are left out.
         backward: whether the path reads from the end.
@@ -62,8 +62,8 @@ def jacobians(path: Path, lengths: Tensor, steps: int, backward: bool = False) -
 def step_jacobian(path: Path, inputs: Tensor, state: tuple[Tensor, ...]) -> Tensor:
     """d (new state) / d (old state), (batch, width, width), the states of an LSTM side by side."""
     with torch.enable_grad():
-        old = tuple(part.detach().requires_grad_() for part in state)
-        new = torch.cat(one_step(path.cell, path.parts, inputs, old), dim=-1)
+        old = tuple(tensor.detach().requires_grad_() for tensor in state)
+        new = torch.cat(path.one_step(inputs, old), dim=-1)
         width = new.shape[-1]
         each = torch.eye(width, dtype=new.dtype, device=new.device)[:, None].expand(width, *new.shape)
         rows = torch.autograd.grad(new, old, each, is_grads_batched=True)

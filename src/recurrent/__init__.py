@@ -1,9 +1,9 @@
 """Recurrent networks: cells one can read, and layers that take the place of PyTorch's."""
 
 from .budget import count_multiply_adds, count_parameters, count_state, nearest_width
-from .cells import GRUCell, LSTMCell, RNNCell
+from .cell_modules import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from .last_valid import last_valid
-from .layers import GRU, LSTM, RNN
+from .layers import GRU, LSTM, RNN, RNNBase
 from .stack import StackedRNN
 from .state import detach_state, map_state, select_rows
 from .trace import trace_gates
@@ -14,7 +14,9 @@ __all__ = [
     "RNN",
     "GRUCell",
     "LSTMCell",
+    "RNNBase",
     "RNNCell",
+    "RNNCellBase",
     "StackedRNN",
     "count_multiply_adds",
     "count_parameters",

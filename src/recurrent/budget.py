@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .parameters import collect
 from .stack import StackedRNN
 
 WIDEST = 2**24  # units; a network that is still too small here does not grow with its width
@@ -17,16 +16,15 @@ def count_parameters(network: StackedRNN) -> dict[str, int]:
         network: any `StackedRNN`.
 
     Returns:
-        "recurrent": all of them. "effective": two bias vectors that only ever add up count as one; those of a GRU's
-        candidate with ``reset_after`` do not, since the reset gate multiplies the second alone, and count as two.
+        "recurrent": all of them. "effective": two bias vectors that only ever add up count as one; where they do more
+        (`Equations.gates_with_two_biases`) they count as two.
     """
     recurrent = sum(parameter.numel() for parameter in network.parameters())
     doubled = 0
-    for k, layer in enumerate(network.layers):
-        apart = 1 if layer.cell.kind == "gru" and layer.cell.reset_after else 0
-        for suffix in network.suffixes(k):
-            if collect(network, suffix).bias_hh is not None:
-                doubled += (len(layer.cell.gates) - apart) * layer.hidden_size
+    for layer in network.layers:
+        if layer.bias is True:
+            added = len(layer.cell.gates) - layer.cell.gates_with_two_biases
+            doubled += network.num_directions * added * layer.hidden_size
     return {"recurrent": recurrent, "effective": recurrent - doubled}
 
 
@@ -38,16 +36,14 @@ def count_state(network: StackedRNN) -> int:
 def count_multiply_adds(network: StackedRNN) -> int:
     """Count the multiply-adds of one step of one sequence, over layers and directions.
 
-    Those of weights with inputs and states, peepholes among them: each weight takes part in one per step. What is done
-    unit by unit behind the products (biases, gates, normalisation) is left out.
+    Those of weights with inputs and states, peepholes among them; what is done unit by unit behind the products
+    (biases, gates, normalisation) is left out.
     """
-    weights = (
-        getattr(collect(network, suffix), name)
-        for k in range(network.num_layers)
-        for suffix in network.suffixes(k)
-        for name in ("weight_ih", "weight_hh", "weight_peephole")
+    return sum(
+        layer.cell.multiply_adds(parameters)
+        for k, layer in enumerate(network.layers)
+        for parameters in network.parameters_of(k)
     )
-    return sum(weight.numel() for weight in weights if weight is not None)
 
 
 def nearest_width(size: Callable[[int], int], wanted: int) -> tuple[int, int]:

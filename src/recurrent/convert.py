@@ -1,6 +1,6 @@
 """Weights from and to nn.GRU, nn.LSTM, nn.RNN, and the papers' form of one linear map of [x, h] a gate.
 
-The parameters of a network in nn.GRU's definition have the twin's names and shapes, so there a state_dict moves as it
+The parameters of a network in nn.GRU's definition have nn.GRU's names and shapes, so there a state_dict moves as it
 is; the functions here also translate what differs and refuse what has no equivalent.
 """
 
@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .backends.builtin import TWINS, flip_update_gate, twin_weights
-from .backends.spec import CellParameters, CellSpec
+from .backends.builtin import NETWORKS, beyond_pytorch, flat_weights
+from .cells.base import CellParameters, Equations
+from .cells.gru import GRUEquations, flip_update_gate
 from .layers import GRU, LSTM, RNN
 from .parameters import collect
 from .stack import StackedRNN
@@ -21,78 +22,71 @@ from .stack import StackedRNN
 Concatenated = dict[str, tuple[Tensor, Tensor | None]]
 
 
-def from_twin(twin: nn.RNNBase, **options: Any) -> StackedRNN:
+def from_pytorch(theirs: nn.RNNBase, **options: Any) -> StackedRNN:
     """Our network with the weights of an nn.GRU, nn.LSTM or nn.RNN; it computes the same.
 
     Args:
-        twin: the network to copy.
+        theirs: the network to copy.
         options: further arguments of `GRU`, `LSTM` or `RNN` that do not change what is computed, as ``backend``; with
             ``update_gate="takes"`` the update gate changes its sign.
 
     Raises:
-        ValueError: the twin has projections or rectified units, or an option would change what is computed.
+        ValueError: it has projections or rectified units, or an option would change what is computed.
     """
     kinds: dict[type[nn.RNNBase], type[GRU] | type[LSTM] | type[RNN]] = {nn.GRU: GRU, nn.LSTM: LSTM, nn.RNN: RNN}
-    if type(twin) not in kinds:
-        raise ValueError(f"twin: expected an nn.GRU, nn.LSTM or nn.RNN, got {type(twin).__name__}")
-    if twin.proj_size:
-        raise ValueError(f"twin: projections have no equivalent here, expected proj_size 0, got {twin.proj_size}")
-    if getattr(twin, "nonlinearity", "tanh") != "tanh":
-        raise ValueError(f"twin: expected nonlinearity 'tanh', got {twin.nonlinearity!r}")
-    sizes = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional")
-    weight = next(twin.parameters())
-    given = {name: getattr(twin, name) for name in sizes} | {"device": weight.device, "dtype": weight.dtype} | options
-    network = kinds[type(twin)](**given)
-    reason = refusal(network)
-    if reason is not None or network.layers[0].bias != twin.bias:
-        raise ValueError(f"options: {reason or 'the biases'} would change what the twin computes, got {options}")
-    network.load_state_dict(twin.state_dict())
-    if network.layers[0].cell.update_gate == "takes":
+    if type(theirs) not in kinds:
+        raise ValueError(f"theirs: expected an nn.GRU, nn.LSTM or nn.RNN, got {type(theirs).__name__}")
+    names = ["input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional", "proj_size"]
+    names += ["nonlinearity"] * isinstance(theirs, nn.RNN)
+    weight = next(theirs.parameters())
+    given = {name: getattr(theirs, name) for name in names} | {"device": weight.device, "dtype": weight.dtype}
+    network = kinds[type(theirs)](**given | options)
+    missing = without_equivalent(network)
+    if missing or network.layers[0].bias != theirs.bias:
+        changed = missing[0] if missing else "the biases"
+        raise ValueError(f"options: {changed} would change what {type(theirs).__name__} computes, got {options}")
+    network.load_state_dict(theirs.state_dict())
+    cell = network.layers[0].cell
+    if cell != cell.standard:
         for suffix in (s for k in range(network.num_layers) for s in network.suffixes(k)):
             assign(network, flip_update_gate(collect(network, suffix)), suffix)
-    return network.train(twin.training)
+    return network.train(theirs.training)
 
 
-def to_twin(network: StackedRNN) -> nn.RNNBase:
+def to_pytorch(network: StackedRNN) -> nn.RNNBase:
     """The nn.GRU, nn.LSTM or nn.RNN that computes the same in evaluation, and in training where nothing is drawn.
 
     Raises:
         ValueError: PyTorch has no equivalent.
     """
-    reason = refusal(network)
-    if reason is not None:
-        raise ValueError(f"network: PyTorch has no equivalent of {reason}")
+    if missing := without_equivalent(network):
+        raise ValueError(f"network: PyTorch has no equivalent of {missing[0]}")
     layer, weight = network.layers[0], network.weight_ih_l0
-    make: Any = TWINS[layer.cell.kind]
-    twin: nn.RNNBase = make(
+    make: Any = NETWORKS[layer.cell.standard.kind]
+    theirs: nn.RNNBase = make(
         network.input_size, layer.hidden_size, network.num_layers,
         bias=bool(layer.bias), batch_first=network.batch_first, dropout=network.dropout,
         bidirectional=network.bidirectional, device=weight.device, dtype=weight.dtype,
     )  # fmt: skip
-    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     for suffix in (s for k in range(network.num_layers) for s in network.suffixes(k)):
-        tensors = twin_weights(layer.cell, collect(network, suffix))
-        assign(twin, CellParameters(**dict(zip(names, tensors, strict=False))), suffix)
-    twin.train(network.training)
-    return twin
+        tensors = flat_weights(layer.cell.standard_weights(collect(network, suffix)))
+        assign(theirs, CellParameters(*tensors), suffix)
+    return theirs.train(network.training)
 
 
-def refusal(network: StackedRNN) -> str | None:
-    """What of a network PyTorch has no equivalent of; None when there is one."""
-    cell = network.layers[0].cell
+def without_equivalent(network: StackedRNN) -> list[str]:
+    """What of a network PyTorch has no equivalent of."""
     reasons = {
-        "layers of different kinds or widths": len({(k.cell, k.hidden_size, k.bias) for k in network.layers}) > 1,
-        "the reset gate before the product (reset_after=False)": cell.kind == "gru" and not cell.reset_after,
-        "peepholes": cell.peepholes,
-        "layer_norm": cell.layer_norm,
-        "zoneout": cell.zoneout > 0,
         "residual connections": network.residual and network.num_layers > 1,
         "a learned initial state (pass initial_state() as hx instead)": network.learn_initial_state,
     }
-    return next((reason for reason, found in reasons.items() if found), None)
+    unlike = ["layers of different kinds or widths"] * (
+        len({(k.cell, k.hidden_size, k.bias) for k in network.layers}) > 1
+    )
+    return [*unlike, *beyond_pytorch(network.layers[0].cell), *(reason for reason, there in reasons.items() if there)]
 
 
-def to_concatenated(cell: CellSpec, parameters: CellParameters) -> Concatenated:
+def to_concatenated(cell: Equations, parameters: CellParameters) -> Concatenated:
     """The maps of [x, h], by gate: weight (hidden_size, input_size + hidden_size), bias (hidden_size,) or None.
 
     The candidate's map is applied to [x, r*h] in a GRU, as in Cho et al. 2014.
@@ -107,7 +101,7 @@ def to_concatenated(cell: CellSpec, parameters: CellParameters) -> Concatenated:
     return {gate: (w, b) for gate, w, b in zip(cell.gates, weights, summed, strict=True)}
 
 
-def from_concatenated(cell: CellSpec, maps: Mapping[str, tuple[Tensor, Tensor | None]]) -> CellParameters:
+def from_concatenated(cell: Equations, maps: Mapping[str, tuple[Tensor, Tensor | None]]) -> CellParameters:
     """The parameters with a single bias from maps of [x, h], by gate; the inverse of `to_concatenated`.
 
     Raises:
@@ -125,15 +119,16 @@ def from_concatenated(cell: CellSpec, maps: Mapping[str, tuple[Tensor, Tensor | 
     return CellParameters(weight[:, :input_size], weight[:, input_size:], torch.cat(biases) if biases else None)
 
 
-def check_concatenated(cell: CellSpec) -> None:
+def check_concatenated(cell: Equations) -> None:
     """Refuse cells whose gates are not a function of one linear map of [x, h]."""
+    after = isinstance(cell, GRUEquations) and cell.reset_after
     reasons = {
-        "reset_after=True (the reset gate multiplies U h + b, not h)": cell.kind == "gru" and cell.reset_after,
-        "peepholes": cell.peepholes,
+        "reset_after=True (the reset gate multiplies U h + b, not h)": after,
+        "peepholes": bool(cell.peephole_gates),
         "layer_norm": cell.layer_norm,
     }
-    for reason, found in reasons.items():
-        if found:
+    for reason, there in reasons.items():
+        if there:
             raise ValueError(f"cell: one linear map of [x, h] a gate has no equivalent of {reason}")
 
 
@@ -146,13 +141,8 @@ def assign(module: nn.Module, parameters: CellParameters, suffix: str = "") -> N
     """
     for name, tensor in parameters._asdict().items():
         target = getattr(module, name + suffix, None)
-        came, expected = shape(tensor), shape(target)
+        came, expected = (None if t is None else tuple(t.shape) for t in (tensor, target))
         if came != expected:
             raise ValueError(f"{name}: expected shape {expected}, got {came}")
         if target is not None:
             target.copy_(tensor)
-
-
-def shape(tensor: Tensor | None) -> tuple[int, ...] | None:
-    """The shape of a tensor, None without one."""
-    return None if tensor is None else tuple(tensor.shape)

@@ -1,4 +1,4 @@
-"""Networks that take the place of nn.GRU, nn.LSTM and nn.RNN without a change."""
+"""Networks of equal layers, among them those that take the place of nn.GRU, nn.LSTM and nn.RNN without a change."""
 
 from __future__ import annotations
 
@@ -8,39 +8,73 @@ from typing import Any
 
 import torch
 
-from .options import widths
+from .cells.base import option_names
+from .checks import check_size, check_tanh
 from .stack import StackedRNN
 
 
-class _Twin(StackedRNN):
-    """What the three have in common: the twin's arguments, equal options for every layer."""
+class RNNBase(StackedRNN):
+    """Layers of one kind of cell, under nn.RNNBase's arguments.
+
+    >>> output, (h, c) = RNNBase("lstm", 8, 16, num_layers=2)(torch.zeros(5, 3, 8))
+    >>> output.shape, c.shape
+    (torch.Size([5, 3, 16]), torch.Size([2, 3, 16]))
+
+    Args:
+        kind: of the cell: the name of one of `src.recurrent.cells`.
+        input_size: features of a step.
+        hidden_size: units; one width for each layer may be given as a list.
+        num_layers: layers on top of each other.
+        bias: True for PyTorch's two vectors, "single" for one vector a gate (as in the papers), False for none.
+        batch_first, dropout, bidirectional, device, dtype: as in nn.GRU.
+        proj_size: only 0; it stands here because nn.GRU has it here.
+        layer_norm: normalise the input's and the state's contribution (Ba et al. 2016).
+        zoneout: rate in [0, 1) at which units keep their old state (Krueger et al. 2017).
+        options: the cell's own, and ``residual``, ``recurrent_dropout``, ``weight_noise``, ``learn_initial_state``,
+            ``initialisation``, ``keep_gate_bias``, ``chrono_steps``, ``backend``; see `StackedRNN`.
+
+    Raises:
+        ValueError: an argument is impossible, or the backend asked for cannot run the network.
+    """
 
     def __init__(
         self,
         kind: str,
         input_size: int,
         hidden_size: int | Sequence[int],
-        num_layers: int,
-        bias: bool | str,
-        batch_first: bool,
-        dropout: float,
-        bidirectional: bool,
-        proj_size: int,
-        cell: dict[str, Any],
+        num_layers: int = 1,
+        bias: bool | str = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        layer_norm: bool = False,
+        zoneout: float = 0.0,
         **options: Any,
     ) -> None:
         if proj_size != 0:
             raise ValueError(f"proj_size: projections are not supported, expected 0, got {proj_size!r}")
-        sizes = widths(hidden_size, num_layers)
-        layers = [{"kind": kind, "hidden_size": size, "bias": bias, **cell} for size in sizes]
-        super().__init__(input_size, layers, batch_first, dropout, bidirectional, **options)
-        self.hidden_size = hidden_size if isinstance(hidden_size, int) else list(hidden_size)
+        cell = {name: options.pop(name) for name in option_names() & options.keys()}
+        cell |= {"kind": kind, "bias": bias, "layer_norm": layer_norm, "zoneout": zoneout}
+        check_size("num_layers", num_layers)
+        each = isinstance(hidden_size, Sequence) and not isinstance(hidden_size, str)
+        widths = list(hidden_size) if each else [hidden_size] * num_layers  # type: ignore[arg-type]
+        if len(widths) != num_layers:
+            raise ValueError(f"hidden_size: expected one width or {num_layers} of them (num_layers), got {widths}")
+        layers = [{"hidden_size": width, **cell} for width in widths]
+        super().__init__(
+            input_size, layers, batch_first, dropout, bidirectional, device=device, dtype=dtype, **options
+        )  # fmt: skip
+        self.hidden_size = widths if each else hidden_size
         self.bias, self.proj_size = bias, 0
         if dropout and num_layers == 1:
             warnings.warn(f"dropout={dropout} acts between layers and does nothing with num_layers=1", stacklevel=3)
 
 
-class GRU(_Twin):
+class GRU(RNNBase):
     """Gated recurrent units: nn.GRU, with the papers' variants beside it.
 
     >>> gru = GRU(8, 16, num_layers=2, batch_first=True)
@@ -52,51 +86,19 @@ class GRU(_Twin):
     (``weight_ih_l0`` (3*hidden_size, input_size), ..., rows: reset, update, candidate).
 
     Args:
-        input_size: features of a step.
-        hidden_size: units; one width for each layer may be given as a list.
-        num_layers: layers on top of each other.
-        bias: True for nn.GRU's two vectors, "single" for one vector a gate (as in the papers), False for none.
-        batch_first, dropout, bidirectional, device, dtype: as in nn.GRU.
-        proj_size: only 0; it stands here because nn.GRU has it here.
+        arguments, options: as in `RNNBase` without ``kind``, which are nn.GRU's in nn.GRU's order.
         reset_after: the reset gate multiplies U h + b (True: nn.GRU, cuDNN) or h (False: Cho et al. 2014, Chung et
-            al. 2014); see `src.recurrent.equations.gru`.
+            al. 2014); see `src.recurrent.cells.gru`.
         update_gate: "keeps" (h = z h' + (1-z) n: nn.GRU, Cho) or "takes" (h = (1-z) h' + z n: Chung).
-        layer_norm: normalise the input's and the state's contribution (Ba et al. 2016).
-        zoneout: rate in [0, 1) at which units keep their old state (Krueger et al. 2017).
-        options: ``residual``, ``recurrent_dropout``, ``weight_noise``, ``learn_initial_state``, ``initialisation``,
-            ``retain_bias``, ``chrono_steps``, ``backend``; see `StackedRNN`.
-
-    Raises:
-        ValueError: an argument is impossible, or the backend asked for cannot run the network.
     """
 
     def __init__(
-        self,
-        input_size: int,
-        hidden_size: int | Sequence[int],
-        num_layers: int = 1,
-        bias: bool | str = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        proj_size: int = 0,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-        *,
-        reset_after: bool = True,
-        update_gate: str = "keeps",
-        layer_norm: bool = False,
-        zoneout: float = 0.0,
-        **options: Any,
-    ) -> None:
-        super().__init__(
-            "gru", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size,
-            {"reset_after": reset_after, "update_gate": update_gate, "layer_norm": layer_norm, "zoneout": zoneout},
-            device=device, dtype=dtype, **options,
-        )  # fmt: skip
+        self, *arguments: Any, reset_after: bool = True, update_gate: str = "keeps", **options: Any
+    ) -> None:  # fmt: skip
+        super().__init__("gru", *arguments, reset_after=reset_after, update_gate=update_gate, **options)
 
 
-class LSTM(_Twin):
+class LSTM(RNNBase):
     """Long short-term memory: nn.LSTM, with peepholes if wanted.
 
     >>> lstm = LSTM(8, 16, batch_first=True, peepholes=True)
@@ -108,42 +110,16 @@ class LSTM(_Twin):
     (``weight_ih_l0`` (4*hidden_size, input_size), ..., rows: input, forget, candidate, output).
 
     Args:
-        input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype: as in `GRU`.
-        proj_size: only 0.
+        arguments, options: as in `RNNBase` without ``kind``, which are nn.LSTM's in nn.LSTM's order.
         peepholes: the gates see the cell (Graves 2013, Chung et al. 2014); ``weight_peephole_l0`` (3*hidden_size,)
-            holds the diagonals of the input, forget and output gate; see `src.recurrent.equations.lstm`.
-        layer_norm, zoneout, options: as in `GRU`.
-
-    Raises:
-        ValueError: an argument is impossible, or the backend asked for cannot run the network.
+            holds the diagonals of the input, forget and output gate; see `src.recurrent.cells.lstm`.
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int | Sequence[int],
-        num_layers: int = 1,
-        bias: bool | str = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        proj_size: int = 0,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-        *,
-        peepholes: bool = False,
-        layer_norm: bool = False,
-        zoneout: float = 0.0,
-        **options: Any,
-    ) -> None:
-        super().__init__(
-            "lstm", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size,
-            {"peepholes": peepholes, "layer_norm": layer_norm, "zoneout": zoneout},
-            device=device, dtype=dtype, **options,
-        )  # fmt: skip
+    def __init__(self, *arguments: Any, peepholes: bool = False, **options: Any) -> None:
+        super().__init__("lstm", *arguments, peepholes=peepholes, **options)
 
 
-class RNN(_Twin):
+class RNN(RNNBase):
     """Tanh units without gates: nn.RNN.
 
     >>> RNN(8, 16)(torch.zeros(5, 3, 8))[0].shape
@@ -152,13 +128,9 @@ class RNN(_Twin):
     With default arguments it computes and initialises exactly what nn.RNN does, under the same parameter names.
 
     Args:
+        input_size, hidden_size, num_layers, arguments, options: as in `RNNBase` without ``kind``, which are nn.RNN's
+            in nn.RNN's order.
         nonlinearity: only "tanh"; it stands here because nn.RNN has it here.
-        input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype: as in `GRU`.
-        proj_size: only 0.
-        layer_norm, zoneout, options: as in `GRU`.
-
-    Raises:
-        ValueError: an argument is impossible, or the backend asked for cannot run the network.
     """
 
     def __init__(
@@ -167,22 +139,8 @@ class RNN(_Twin):
         hidden_size: int | Sequence[int],
         num_layers: int = 1,
         nonlinearity: str = "tanh",
-        bias: bool | str = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        proj_size: int = 0,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-        *,
-        layer_norm: bool = False,
-        zoneout: float = 0.0,
+        *arguments: Any,
         **options: Any,
     ) -> None:
-        if nonlinearity != "tanh":
-            raise ValueError(f"nonlinearity: expected 'tanh', got {nonlinearity!r}")
-        super().__init__(
-            "rnn", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size,
-            {"layer_norm": layer_norm, "zoneout": zoneout},
-            device=device, dtype=dtype, **options,
-        )  # fmt: skip
+        check_tanh(nonlinearity)
+        super().__init__("rnn", input_size, hidden_size, num_layers, *arguments, **options)

@@ -1,49 +1,69 @@
-"""Which tensors a layer holds: names, shapes, and how a module stores and finds them."""
+"""The layers that were asked for, and which tensors each holds: names, shapes, how a module stores and finds them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from .backends.spec import CellParameters, CellSpec
+from .cells.base import CellParameters, Equations, find_cell, option_names
+from .checks import check_size
 
 
 @dataclass(frozen=True)
 class LayerSpec:
     """One layer: its cell, its sizes, and its biases.
 
-    >>> parameter_shapes(LayerSpec(CellSpec("gru"), input_size=3, hidden_size=5))["weight_hh"]
-    (15, 5)
-
     Args:
         cell: the equations.
         input_size: features of a step of the input.
         hidden_size: units.
-        bias: True for the twin's two vectors, "single" for one vector a gate (as in the papers), False for none.
+        bias: True for PyTorch's two vectors, "single" for one vector a gate (as in the papers), False for none.
     """
 
-    cell: CellSpec
+    cell: Equations
     input_size: int
     hidden_size: int
     bias: bool | str = True
 
 
+def layer_specs(input_size: int, layers: Sequence[Mapping[str, Any]], num_directions: int) -> list[LayerSpec]:
+    """One `LayerSpec` for each mapping with ``kind``, ``hidden_size`` and, if wanted, ``bias`` and a cell's options.
+
+    Raises:
+        ValueError: an option is unknown, out of its range, or not one of that kind of cell.
+    """
+    if not layers:
+        raise ValueError("layers: expected at least one layer, got none")
+    known = {"kind", "hidden_size", "bias"} | option_names()
+    width, specs = check_size("input_size", input_size), []
+    for layer in layers:
+        if set(layer) - known or "kind" not in layer or "hidden_size" not in layer:
+            raise ValueError(
+                f"layers: each needs kind and hidden_size and may have {', '.join(sorted(known))}, got {dict(layer)}"
+            )
+        options = dict(layer)
+        hidden_size, bias = check_size("hidden_size", options.pop("hidden_size")), options.pop("bias", True)
+        if not (isinstance(bias, bool) or bias == "single"):
+            raise ValueError(f"bias: expected True, False or 'single', got {bias!r}")
+        specs.append(LayerSpec(find_cell(**options), width, hidden_size, bias))
+        width = num_directions * hidden_size
+    return specs
+
+
 def parameter_shapes(layer: LayerSpec) -> dict[str, tuple[int, ...]]:
-    """Shapes by field of `CellParameters`, in the order in which the twin registers and initialises them."""
+    """Shapes by field of `CellParameters`, in the order in which nn.GRU registers and initialises them."""
     rows = len(layer.cell.gates) * layer.hidden_size
-    shapes: dict[str, tuple[int, ...]] = {
-        "weight_ih": (rows, layer.input_size),
-        "weight_hh": (rows, layer.hidden_size),
-    }
+    shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, layer.input_size), "weight_hh": (rows, layer.hidden_size)}
     if layer.bias:
         shapes["bias_ih"] = (rows,)
     if layer.bias is True:
         shapes["bias_hh"] = (rows,)
-    if layer.cell.peepholes:
-        shapes["weight_peephole"] = (3 * layer.hidden_size,)
+    if peepholes := len(layer.cell.peephole_gates):
+        shapes["weight_peephole"] = (peepholes * layer.hidden_size,)
     if layer.cell.layer_norm:
         shapes["gain_ih"] = shapes["gain_hh"] = (rows,)
     return shapes
@@ -56,12 +76,12 @@ def register(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> None:
-    """Give a module the layer's parameters, named like the twin's: ``weight_ih`` plus, say, ``_l0_reverse``."""
+    """Give a module the layer's parameters, named like nn.GRU's: ``weight_ih`` plus, say, ``_l0_reverse``."""
     for name, shape in parameter_shapes(layer).items():
         module.register_parameter(name + suffix, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
 
 
 def collect(module: nn.Module, suffix: str = "") -> CellParameters:
     """The parameters that `register` gave to a module, None for those that the layer does not have."""
-    found: list[Any] = [getattr(module, name + suffix, None) for name in CellParameters._fields]
-    return CellParameters(*found)
+    tensors: list[Any] = [getattr(module, name + suffix, None) for name in CellParameters._fields]
+    return CellParameters(*tensors)

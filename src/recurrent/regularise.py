@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .backends.spec import CellParameters
+from .cells.base import CellParameters
 
 
 def recurrent_mask(rate: float, h: Tensor) -> Tensor:
@@ -29,6 +29,8 @@ def noisy(parameters: CellParameters, std: float) -> CellParameters:
 
     Graves 2011 ("Practical variational inference for neural networks"); Chung et al. 2014 use std 0.075.
     """
+    if std == 0:
+        return parameters
     names = ("weight_ih", "weight_hh", "weight_peephole")
     weights = {name: getattr(parameters, name) for name in names}
     return parameters._replace(**{n: w + std * torch.randn_like(w) for n, w in weights.items() if w is not None})

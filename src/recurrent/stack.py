@@ -7,17 +7,20 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
 from .backends.builtin import flatten
 from .backends.choose import Choice, choose
 from .backends.spec import CallSpec
-from .forward import is_plain, run
-from .initialise import KEEPING_GATE, initialise
+from .cells.base import CellParameters
+from .checks import check_flag, check_number, check_rate
+from .forward import run_layer
+from .initialise import initialise
 from .inputs import check_state, give_back, take_in
-from .options import check_flag, check_number, check_rate, layer_specs
-from .parameters import collect, register
-from .state import State, join_layers, map_state
+from .parameters import collect, layer_specs, register
+from .regularise import noisy
+from .state import State, join_layers, map_state, split_layers
 
 
 class StackedRNN(nn.Module):
@@ -35,8 +38,8 @@ class StackedRNN(nn.Module):
 
     Args:
         input_size: features of a step.
-        layers: for each layer a mapping with ``kind`` ("gru", "lstm", "rnn") and ``hidden_size``; optionally ``bias``
-            (True, False, "single") and the options of `CellSpec`.
+        layers: for each layer a mapping with ``kind`` (the name of one of `src.recurrent.cells`) and ``hidden_size``;
+            optionally ``bias`` (True, False, "single") and the options of its cell.
         batch_first: input and output are (batch, time, features) instead of (time, batch, features).
         dropout: rate in [0, 1) on the input of every layer but the first.
         bidirectional: every layer also reads backwards; its output is both directions' side by side.
@@ -45,7 +48,7 @@ class StackedRNN(nn.Module):
         weight_noise: standard deviation of the noise on the weights, drawn anew for every forward pass in training.
         learn_initial_state: the state that is used when none is given is a parameter, starting at zero.
         initialisation: "pytorch", "xavier", "chung" or "chrono"; see `initialise`.
-        retain_bias: mean of the bias of the gate that keeps the old state, at the start; see `initialise`.
+        keep_gate_bias: mean of the bias of the gate that keeps the old state, at the start; see `initialise`.
         chrono_steps: the longest dependency that "chrono" expects, in steps.
         backend: "auto", "torch" or "reference"; see `src.recurrent.backends`.
         device: where the parameters are made.
@@ -74,7 +77,7 @@ class StackedRNN(nn.Module):
         weight_noise: float = 0.0,
         learn_initial_state: bool = False,
         initialisation: str = "pytorch",
-        retain_bias: float = 0.0,
+        keep_gate_bias: float = 0.0,
         chrono_steps: int | None = None,
         backend: str = "auto",
         device: torch.device | str | None = None,
@@ -97,10 +100,11 @@ class StackedRNN(nn.Module):
         self.batch_first, self.bidirectional, self.residual = batch_first, bidirectional, residual
         self.dropout, self.recurrent_dropout, self.weight_noise = dropout, recurrent_dropout, weight_noise
         self.learn_initial_state = learn_initial_state
-        self.initialisation, self.retain_bias, self.chrono_steps = initialisation, retain_bias, chrono_steps
+        self.initialisation, self.keep_gate_bias, self.chrono_steps = initialisation, keep_gate_bias, chrono_steps
         self.backend = backend
-        if retain_bias and not any(layer.cell.kind in KEEPING_GATE for layer in self.layers):
-            raise ValueError(f"retain_bias: a tanh network has no gate that keeps, expected 0, got {retain_bias}")
+        if keep_gate_bias and not any(layer.cell.keep_gate for layer in self.layers):
+            kinds = " and ".join(dict.fromkeys(layer.cell.kind for layer in self.layers))
+            raise ValueError(f"keep_gate_bias: {kinds} cells have no gate that keeps, expected 0, got {keep_gate_bias}")
 
         for k, layer in enumerate(self.layers):
             for suffix in self.suffixes(k):
@@ -116,7 +120,8 @@ class StackedRNN(nn.Module):
         """Draw all parameters anew, layer by layer, forward before backward."""
         for k, layer in enumerate(self.layers):
             for suffix in self.suffixes(k):
-                initialise(layer.cell, collect(self, suffix), self.initialisation, self.retain_bias, self.chrono_steps)
+                parameters = collect(self, suffix)
+                initialise(layer.cell, parameters, self.initialisation, self.keep_gate_bias, self.chrono_steps)
         for name, parameter in self.named_parameters():
             if name.startswith("initial_"):
                 nn.init.zeros_(parameter)
@@ -152,10 +157,50 @@ class StackedRNN(nn.Module):
         if hx is not None:
             check_state(hx, state, weight)
             state = hx
-        output, state = run(self, batch.x, batch.lengths, state)
+        output, state = self._run(batch.x, batch.lengths, state)
         if unbatched:
             state = map_state(lambda tensor: tensor[:, 0], state)
         return give_back(output, batch, self.batch_first), state
+
+    def _run(self, x: Tensor, lengths: Tensor | None, state: State) -> tuple[Tensor, State]:
+        """Run all layers on (batch, time, input_size), padding zero."""
+        choices = self.choices(x.device, self.weight_ih_l0.dtype, inference=not torch.is_grad_enabled())
+        whole = getattr(choices[0].backend, "run_stack", None) if len(set(choices)) == 1 and self._is_plain() else None
+        # Lengths mean a packed batch to PyTorch, which on a CPU is slower than padded layers, one at a time.
+        if whole is not None and (lengths is None or x.is_cuda):
+            tensors = (state,) if isinstance(state, Tensor) else tuple(state)
+            noise = self.weight_noise if self.training else 0.0
+            parameters = [noisy(weights, noise) for k in range(self.num_layers) for weights in self.parameters_of(k)]
+            output, tensors = whole(
+                self.layers[0].cell, x, lengths, tensors, parameters,
+                bidirectional=self.bidirectional, dropout=self.dropout, training=self.training,
+            )  # fmt: skip
+            return output, tensors[0] if len(tensors) == 1 else tensors
+
+        states = []
+        for k, old in enumerate(split_layers(state, self.layers)):
+            if k > 0:
+                x = dropout(x, self.dropout, self.training)
+            output, new = run_layer(
+                self.layers[k].cell, choices[k], x, lengths, old, self.parameters_of(k),
+                recurrent_dropout=self.recurrent_dropout, weight_noise=self.weight_noise, training=self.training,
+            )  # fmt: skip
+            x = self.connect(k, x, output)
+            states.append(new)
+        return x, join_layers(states, self.layers)
+
+    def connect(self, k: int, x: Tensor, output: Tensor) -> Tensor:
+        """What layer k passes on: its output, with a residual connection its input added."""
+        return output + x if self.residual and k > 0 and output.shape == x.shape else output
+
+    def parameters_of(self, k: int) -> list[CellParameters]:
+        """The parameters of layer k by direction."""
+        return [collect(self, suffix) for suffix in self.suffixes(k)]
+
+    def _is_plain(self) -> bool:
+        """Whether equal layers follow each other with nothing but dropout between them."""
+        equal = len({(layer.cell, layer.hidden_size, layer.bias) for layer in self.layers}) == 1
+        return equal and not (self.residual and self.num_layers > 1)
 
     def initial_state(self, batch_size: int) -> State:
         """The state before the first step: zeros, or what was learned; every tensor has the batch at dimension 1.
@@ -178,7 +223,7 @@ class StackedRNN(nn.Module):
         """The backend of each layer, while training or (``inference``) where no gradient is wanted.
 
         Raises:
-            ValueError: the backend that was asked for cannot run one of them.
+            ValueError: the backend that was asked for does not support one of them.
         """
         sizes = [(layer.input_size, layer.hidden_size) for layer in self.layers]
         calls = [CallSpec(*pair, device, dtype, self.recurrent_dropout > 0, inference) for pair in sizes]
@@ -204,7 +249,7 @@ class StackedRNN(nn.Module):
 
     def flatten_parameters(self) -> None:
         """Lay the weights out in one block of memory as cuDNN wants them; does nothing elsewhere."""
-        if is_plain(self):
+        if self._is_plain():
             flatten(self)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> StackedRNN:

@@ -22,7 +22,7 @@ def map_state(function: Callable[[Tensor], Any], state: State) -> State:
     """Apply a function to every tensor of a state; None stays None."""
     if state is None or isinstance(state, Tensor):
         return None if state is None else function(state)
-    return tuple(map_state(function, part) for part in state)
+    return tuple(map_state(function, inner) for inner in state)
 
 
 def detach_state(state: State) -> State:

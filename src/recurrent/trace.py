@@ -7,9 +7,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from .backends.reference import steps, valid_steps
-from .forward import connect
 from .inputs import check_state, take_in
-from .parameters import collect
 from .stack import StackedRNN
 from .state import State, split_layers
 
@@ -28,7 +26,7 @@ def trace_gates(
         input, state, lengths: as for the network, batched.
 
     Returns:
-        For each layer, for each direction (forward first), a dict from the names of the gates (`CellSpec.gates`, in
+        For each layer, for each direction (forward first), a dict from the names of the gates (`Equations.gates`, in
         the update convention of the cell) and states ("hidden", "cell") to (batch, time, hidden_size), zero past a
         row's length; a state is that after the step. The backward direction stands in the order of the input.
 
@@ -45,18 +43,17 @@ def trace_gates(
         cell = network.layers[k].cell
         masks = tuple(x.new_full((1, x.shape[1], 1), cell.zoneout) for _ in old) if cell.zoneout else None
         directions = []
-        for direction, suffix in enumerate(network.suffixes(k)):
+        for direction, parameters in enumerate(network.parameters_of(k)):
             start = tuple(tensor[direction] for tensor in old)
-            walk = steps(
-                cell, x, batch.lengths, start, collect(network, suffix), reverse=direction == 1, zoneout_masks=masks
-            )
             rows: list[Trace] = [{}] * x.shape[1]
-            for t, new, gates in walk:
+            for t, new, gates in steps(
+                cell, x, batch.lengths, start, parameters, reverse=direction == 1, zoneout_masks=masks
+            ):
                 rows[t] = gates | dict(zip(cell.states, new, strict=True))
             directions.append({name: torch.stack([row[name] for row in rows], dim=1) for name in rows[0]})
         if batch.lengths is not None:
             padding = ~valid_steps(batch.lengths, x)[:, :, None]
             directions = [{n: v.masked_fill(padding, 0) for n, v in trace.items()} for trace in directions]
         traces.append(directions)
-        x = connect(network, k, x, torch.cat([trace["hidden"] for trace in directions], dim=-1))
+        x = network.connect(k, x, torch.cat([trace[cell.states[0]] for trace in directions], dim=-1))
     return traces

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict
 
 from src.config.errors import UserError
+from src.config.names import public_names
 from src.runs.result import Phase
 from src.runs.typed_json import CONFIG, from_plain
 from src.tasks.metrics import Direction
@@ -263,6 +264,7 @@ def parse_study(content: Any, path: Path) -> StudyRecord:
     """
     if not isinstance(content, dict) or type(content.get("schema")) is not int or content["schema"] > SCHEMA:
         raise UserError(f"{path} is not a study.json of schema {SCHEMA} or older.")
+    content = public_names(content)
     return from_plain(StudyRecord, _from_schema_1(content) if content["schema"] < 2 else content, path)
 
 
@@ -293,7 +295,7 @@ def read_planned(directory: Path) -> dict[str, PlannedJob]:
 
 def _read_json(path: Path, what: str) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        return public_names(json.loads(path.read_bytes()))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from src.config.errors import UserError, nearest
+from src.config.names import hashed_names, public_names
 from src.rng import derive
 from src.runs.study_record import LogUniform, PlanRecord, PrimaryRecord, Repeat, Settings, TuningRecord
 
@@ -54,7 +55,7 @@ class Plan(PlanRecord):
     @property
     def hash(self) -> str:
         """16 hexadecimal digits of everything that is fixed."""
-        return hashlib.sha256(json.dumps(asdict(self.fixed), sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(hashed_names(asdict(self.fixed)), sort_keys=True).encode()).hexdigest()[:16]
 
     def conditions(self) -> Iterator[Condition]:
         """Every data set in every arm that this start is for."""
@@ -85,8 +86,8 @@ def read_plan(node: DictConfig | Mapping[str, Any], overrides: Settings | None =
     """
     try:
         as_given = node if isinstance(node, DictConfig) else OmegaConf.create(dict(node))
-        content: Any = OmegaConf.to_container(as_given, resolve=True, throw_on_missing=True)
-        plan = _READER.validate_python({**content, "overrides": overrides or {}})
+        content: Any = public_names(OmegaConf.to_container(as_given, resolve=True, throw_on_missing=True))
+        plan = _READER.validate_python({**content, "overrides": public_names(overrides or {})})
     except OmegaConfBaseException as error:
         raise UserError(f"The study cannot be read: {str(error).splitlines()[0]}.") from error
     except ValidationError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -13,10 +13,17 @@ from src.config.errors import UserError
 from src.config.instantiate import find_class
 from src.recurrent import StackedRNN, count_multiply_adds, count_state, nearest_width
 
-if TYPE_CHECKING:
-    from src.tasks.base import Task
-
 KEYS = ("budget", "budget_of", "budget_tolerance")
+
+
+class Sized(Protocol):
+    """What a task is counted by: its network, and its parameters as ``count_parameters`` sorts them."""
+
+    network: Any
+
+    def count_parameters(self) -> dict[str, int]:
+        """By ``recurrent``, ``effective`` and ``total``."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ def without_budget(model: DictConfig, **changed: Any) -> DictConfig:
     return OmegaConf.create({key: value for key, value in {**plain, **changed}.items() if key not in KEYS})
 
 
-def solve(model: DictConfig, build: Callable[[DictConfig], Task]) -> tuple[DictConfig, Budget | None]:
+def solve(model: DictConfig, build: Callable[[DictConfig], Sized]) -> tuple[DictConfig, Budget | None]:
     """Put the width that meets the budget into a model's config.
 
     Args:
@@ -109,7 +116,7 @@ def _is_ours(target: str) -> bool:
         return False
 
 
-def size_of(task: Task, of: str) -> int:
+def size_of(task: Sized, of: str) -> int:
     """How large a task's network is.
 
     Args:

@@ -12,7 +12,8 @@ from src.config.errors import UserError
 from src.exporting import layers
 from src.exporting.check import TOLERANCE, check
 from src.exporting.model import to_onnx
-from src.recurrent import GRU, LSTM, RNN, StackedRNN
+from src.recurrent import GRU, LSTM, RNN, RNNBase, StackedRNN
+from src.recurrent.cells.gru import GRUEquations
 from tests.exporting.tasks import TASKS, make
 
 MIXED = [{"kind": "lstm", "hidden_size": 4, "peepholes": True}, {"kind": "gru", "hidden_size": 6, "bias": "single"},
@@ -29,6 +30,7 @@ NETWORKS = {
     "lstm": partial(LSTM, hidden_size=5, num_layers=2),
     "lstm peepholes": partial(LSTM, hidden_size=5, peepholes=True, bidirectional=True),
     "lstm learned start": partial(LSTM, hidden_size=5, num_layers=2, bidirectional=True, learn_initial_state=True),
+    "lstm coupled": partial(RNNBase, "lstm_coupled", hidden_size=5, num_layers=2, bidirectional=True),
     "rnn": partial(RNN, hidden_size=5, bidirectional=True),
     "mixed": partial(StackedRNN, layers=MIXED, residual=True, learn_initial_state=True),
 }
@@ -65,7 +67,7 @@ def test_gates_in_another_order_are_seen(name, fault, monkeypatch):
 
 
 def test_the_other_update_convention_is_seen(monkeypatch):
-    monkeypatch.setattr(layers, "flip_update_gate", lambda parameters: parameters)
+    monkeypatch.setattr(GRUEquations, "standard_weights", lambda self, parameters: parameters)
     task = make("last", partial(NETWORKS["gru that takes"], batch_first=True))
     with pytest.raises(UserError, match="differs from the run"):
         check(to_onnx(task), task)

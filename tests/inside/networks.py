@@ -4,7 +4,7 @@ from functools import partial
 
 import torch
 
-from src.recurrent import GRU, LSTM, RNN, StackedRNN
+from src.recurrent import GRU, LSTM, RNN, RNNBase, StackedRNN
 
 NETWORKS = {
     "gru": partial(GRU, hidden_size=4),
@@ -14,6 +14,7 @@ NETWORKS = {
     "gru, both ways": partial(GRU, hidden_size=4, num_layers=2, bidirectional=True, residual=True),
     "lstm": partial(LSTM, hidden_size=3, num_layers=2, residual=True),
     "lstm with peepholes": partial(LSTM, hidden_size=3, peepholes=True, learn_initial_state=True, zoneout=0.1),
+    "lstm, coupled": partial(RNNBase, "lstm_coupled", hidden_size=3),
     "rnn": partial(RNN, hidden_size=4),
     "mixed": partial(StackedRNN, layers=[{"kind": "lstm", "hidden_size": 3}, {"kind": "gru", "hidden_size": 4}]),
 }

@@ -10,8 +10,8 @@ from torch import nn
 from src.config.errors import UserError
 from src.inside.gates import Gates, difference, horizon, kept, read_gates, saturation
 from src.recurrent import GRU, LSTM
-from src.recurrent.backends.spec import CellSpec
-from src.recurrent.convert import from_twin
+from src.recurrent.cells.base import find_cell
+from src.recurrent.convert import from_pytorch
 from tests.inside.networks import NETWORKS, make, sequences
 
 
@@ -70,17 +70,17 @@ def of(cell, **values):
 def test_saturation_counts_steps_that_are_there():
     nan = float("nan")
     gate = [[[0.04, 0.5], [0.96, 0.95], [0.01, 0.05]], [[0.5, 0.999], [nan, nan], [nan, nan]]]
-    gates = of(CellSpec("gru"), reset=gate, update=gate)
+    gates = of(find_cell("gru"), reset=gate, update=gate)
     low, high = saturation(gates)["update"]
     np.testing.assert_allclose(low, [0.5, 0])
     np.testing.assert_allclose(high, [0.25, 0.25])
 
 
 @pytest.mark.parametrize(("cell", "gate"), [
-    (CellSpec("gru"), {"update": 0.9}),
-    (CellSpec("gru", update_gate="takes"), {"update": 0.1}),
-    (CellSpec("lstm"), {"forget": 0.9}),
-    (CellSpec("gru", zoneout=0.5), {"update": 0.8}),
+    (find_cell("gru"), {"update": 0.9}),
+    (find_cell("gru", update_gate="takes"), {"update": 0.1}),
+    (find_cell("lstm"), {"forget": 0.9}),
+    (find_cell("gru", zoneout=0.5), {"update": 0.8}),
 ])  # fmt: skip
 def test_a_unit_that_keeps_nine_tenths_remembers_ten_steps(cell, gate):
     ((name, value),) = gate.items()
@@ -89,7 +89,7 @@ def test_a_unit_that_keeps_nine_tenths_remembers_ten_steps(cell, gate):
 
 
 def test_tanh_units_keep_nothing():
-    gates = of(CellSpec("rnn"), candidate=np.zeros((1, 2, 3)))
+    gates = of(find_cell("rnn"), candidate=np.zeros((1, 2, 3)))
     assert kept(gates) is None
     assert horizon(gates) is None
 
@@ -97,7 +97,7 @@ def test_tanh_units_keep_nothing():
 def test_the_horizon_does_not_depend_on_the_convention():
     twin = nn.GRU(3, 5, batch_first=True, dtype=torch.float64)
     x, lengths = sequences()
-    keeps, takes = (read_gates(from_twin(twin, update_gate=how), x, lengths)[0] for how in ("keeps", "takes"))
+    keeps, takes = (read_gates(from_pytorch(twin, update_gate=how), x, lengths)[0] for how in ("keeps", "takes"))
     np.testing.assert_allclose(keeps.values["update"], 1 - takes.values["update"], atol=1e-12)
     np.testing.assert_allclose(horizon(keeps), horizon(takes))
     assert dataclasses.replace(keeps, cell=takes.cell) is not keeps

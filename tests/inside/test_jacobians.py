@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from src.inside.jacobians import jacobians, spectral_norm
-from src.inside.unrolled import walk
+from src.inside.unrolled import unrolled_forward
 from src.recurrent.state import join_layers, split_layers
 from tests.inside.networks import NETWORKS, make, sequences
 
@@ -31,7 +31,7 @@ def between(network, x, first, last):
 @pytest.mark.parametrize("name", SINGLE)
 def test_they_are_the_networks(name):
     network, (x, lengths) = make(name), sequences()
-    found = jacobians(walk(network, x, lengths).layers[0][0], lengths, 20)
+    found = jacobians(unrolled_forward(network, x, lengths).layers[0][0], lengths, 20)
     assert found.largest.shape == (3, 7)
     for row, length in enumerate(lengths.tolist()):
         for lag in range(length):
@@ -48,21 +48,21 @@ def test_they_are_the_networks(name):
 
 def test_the_backward_direction_counts_from_its_own_end():
     network, (x, lengths) = make("gru, both ways"), sequences()
-    backward = jacobians(walk(network, x, lengths).layers[0][1], lengths, 7, backward=True)
+    backward = jacobians(unrolled_forward(network, x, lengths).layers[0][1], lengths, 7, backward=True)
     alone = make("gru")
     with torch.no_grad():
         for name, parameter in alone.named_parameters():
             parameter.copy_(getattr(network, f"{name}_reverse"))
     for row, length in enumerate(lengths.tolist()):
         turned = x[row : row + 1, :length].flip(1)
-        forward = jacobians(walk(alone, turned).layers[0][0], torch.tensor([length]), 7)
+        forward = jacobians(unrolled_forward(alone, turned).layers[0][0], torch.tensor([length]), 7)
         np.testing.assert_allclose(backward.strongest[row, :length], forward.strongest[0], rtol=1e-9)
         np.testing.assert_allclose(backward.largest[row, :length], forward.largest[0], rtol=1e-9)
 
 
 def test_few_steps_are_the_last_ones():
     network, (x, lengths) = make("lstm with peepholes"), sequences()
-    path = walk(network, x, lengths).layers[0][0]
+    path = unrolled_forward(network, x, lengths).layers[0][0]
     few, all_ = jacobians(path, lengths, 3), jacobians(path, lengths, 7)
     np.testing.assert_array_equal(few.strongest, all_.strongest[:, :3])
 

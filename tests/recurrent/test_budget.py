@@ -73,7 +73,7 @@ def test_multiply_adds_are_those_that_torch_counts(network):
     network.backend = "reference"
     with FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 1, I))
-    peepholes = sum(3 * layer.hidden_size for layer in network.layers if layer.cell.peepholes)
+    peepholes = sum(3 * layer.hidden_size for layer in network.layers if layer.cell.peephole_gates)
     assert count_multiply_adds(network) == counter.get_total_flops() / 2 + network.num_directions * peepholes
 
 

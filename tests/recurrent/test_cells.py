@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 from src.recurrent import GRU, LSTM, GRUCell, LSTMCell, RNNCell
-from src.recurrent.backends.spec import CellSpec
-from src.recurrent.cells import Cell
+from src.recurrent.cell_modules import RNNCellBase
 
 CLOSE = {"atol": 1e-12, "rtol": 0}
 TWINS = {GRUCell: nn.GRUCell, LSTMCell: nn.LSTMCell, RNNCell: nn.RNNCell}
@@ -72,7 +71,7 @@ def test_peepholes_are_graves():
 @pytest.mark.parametrize("layer_norm", [False, True])
 @pytest.mark.parametrize("reset_after", [False, True])
 def test_one_convention_is_the_other_with_z_flipped(reset_after, layer_norm):
-    from src.recurrent.backends.builtin import flip_update_gate
+    from src.recurrent.cells.gru import flip_update_gate
     from src.recurrent.convert import assign
     from src.recurrent.parameters import collect
 
@@ -118,7 +117,7 @@ def test_takes_runs_on_pytorchs_kernels_too():
 )
 def test_mistakes_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
-        Cell(CellSpec("gru"), 3, 5)(*arguments)
+        RNNCellBase("gru", 3, 5)(*arguments)
 
 
 def test_relu_is_refused():

@@ -19,7 +19,7 @@ LENGTHS, TARGET = torch.tensor([6, 2, 1, 5]), torch.tensor([0, 1, 2, 0])
 COVERED = {
     "gru", "gru_custom", "gru_bi", "gru_custom_bi", "gru_stacked", "gru_residual", "gru_custom_residual",
     "lstm", "lstm_custom", "lstm_bi", "lstm_custom_bi", "lstm_stacked", "lstm_residual", "lstm_custom_residual",
-    "rnn", "gru_cho", "gru_mission", "gru_chung", "lstm_chung", "rnn_chung", "keras_mixed",
+    "rnn", "gru_cho", "gru_mission", "gru_chung", "lstm_chung", "rnn_chung", "keras_mixed", "lstm_coupled",
 }  # fmt: skip
 
 
@@ -104,11 +104,11 @@ def test_the_readable_backend_computes_the_same(kind, form):
     torch.testing.assert_close(builtin(X, lengths=LENGTHS), readable(X, lengths=LENGTHS), atol=1e-12, rtol=0)
 
 
-def test_gru_and_lstm_start_from_the_same_retain_bias():
+def test_gru_and_lstm_start_from_the_same_keep_gate_bias():
     gru, lstm = (compose(model, 3, hidden_size=2000, dtype=torch.float32) for model in ("gru", "lstm"))
     kept = [network.bias_ih_l0.chunk(gates)[1].mean().item() for network, gates in ((gru, 3), (lstm, 4))]
     assert kept == pytest.approx([1.0, 1.0], abs=2e-3)
-    assert gru.retain_bias == lstm.retain_bias == 1.0
+    assert gru.keep_gate_bias == lstm.keep_gate_bias == 1.0
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from src.recurrent import GRU, LSTM, RNN, StackedRNN
-from src.recurrent.backends.spec import CellParameters, CellSpec
-from src.recurrent.convert import assign, from_concatenated, from_twin, to_concatenated, to_twin
+from src.recurrent.cells.base import CellParameters, find_cell
+from src.recurrent.convert import assign, from_concatenated, from_pytorch, to_concatenated, to_pytorch
 from src.recurrent.parameters import collect
 
 CLOSE = {"atol": 1e-12, "rtol": 0}
@@ -17,27 +17,27 @@ X = torch.randn(5, 2, 3, dtype=torch.float64, generator=torch.Generator().manual
 @pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}, {"bias": False, "dropout": 0.0}])
 def test_there_and_back(make, options):
     twin = make(3, 4, dtype=torch.float64, **options).eval()
-    network = from_twin(twin)
+    network = from_pytorch(twin)
     assert not network.training
     torch.testing.assert_close(network(X), twin(X), **CLOSE)
-    back = to_twin(network)
+    back = to_pytorch(network)
     assert type(back) is make
     assert all(torch.equal(a, b) for a, b in zip(back.parameters(), twin.parameters(), strict=True))
 
 
 @pytest.mark.parametrize("bias", ["single", False, True])
 @pytest.mark.parametrize("make", [GRU, LSTM, RNN])
-def test_to_twin_adds_the_bias_that_the_twin_wants(make, bias):
+def test_to_pytorch_adds_the_bias_that_the_twin_wants(make, bias):
     network = make(3, 4, 2, bias=bias, bidirectional=True, dtype=torch.float64)
-    torch.testing.assert_close(to_twin(network)(X), network(X), **CLOSE)
+    torch.testing.assert_close(to_pytorch(network)(X), network(X), **CLOSE)
 
 
 def test_the_other_update_convention_converts_both_ways():
     twin = nn.GRU(3, 4, 2, bidirectional=True, dtype=torch.float64)
-    network = from_twin(twin, update_gate="takes", backend="reference")
+    network = from_pytorch(twin, update_gate="takes", backend="reference")
     assert network.layers[0].cell.update_gate == "takes"
     torch.testing.assert_close(network(X), twin(X), **CLOSE)
-    torch.testing.assert_close(to_twin(network)(X), twin(X), **CLOSE)
+    torch.testing.assert_close(to_pytorch(network)(X), twin(X), **CLOSE)
 
 
 @pytest.mark.parametrize(
@@ -55,26 +55,26 @@ def test_the_other_update_convention_converts_both_ways():
 )
 def test_what_the_twin_cannot_do_is_refused(network, message):
     with pytest.raises(ValueError, match=f"network: PyTorch has no equivalent of .*{message}"):
-        to_twin(network)
+        to_pytorch(network)
 
 
 def test_what_we_cannot_do_is_refused():
     with pytest.raises(ValueError, match="projections"):
-        from_twin(nn.LSTM(3, 4, proj_size=2))
+        from_pytorch(nn.LSTM(3, 4, proj_size=2))
     with pytest.raises(ValueError, match="nonlinearity"):
-        from_twin(nn.RNN(3, 4, nonlinearity="relu"))
+        from_pytorch(nn.RNN(3, 4, nonlinearity="relu"))
     with pytest.raises(ValueError, match=r"expected an nn\.GRU"):
-        from_twin(nn.Linear(3, 4))
+        from_pytorch(nn.Linear(3, 4))
     with pytest.raises(ValueError, match="options: the reset gate before"):
-        from_twin(nn.GRU(3, 4), reset_after=False)
+        from_pytorch(nn.GRU(3, 4), reset_after=False)
     with pytest.raises(ValueError, match="options: the biases"):
-        from_twin(nn.GRU(3, 4), bias="single")
+        from_pytorch(nn.GRU(3, 4), bias="single")
 
 
 @pytest.mark.parametrize("bias", ["single", False, True])
 @pytest.mark.parametrize(
-    "cell", [CellSpec("gru", reset_after=False), CellSpec("gru", reset_after=False, update_gate="takes"),
-             CellSpec("lstm"), CellSpec("rnn")],
+    "cell", [find_cell("gru", reset_after=False), find_cell("gru", reset_after=False, update_gate="takes"),
+             find_cell("lstm"), find_cell("rnn")],
 )  # fmt: skip
 def test_concatenated_maps(cell, bias):
     make = {"gru": GRU, "lstm": LSTM, "rnn": RNN}[cell.kind]
@@ -95,9 +95,9 @@ def test_concatenated_maps(cell, bias):
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        (CellSpec("gru"), "reset_after=True"),
-        (CellSpec("lstm", peepholes=True), "peepholes"),
-        (CellSpec("rnn", layer_norm=True), "layer_norm"),
+        (find_cell("gru"), "reset_after=True"),
+        (find_cell("lstm", peepholes=True), "peepholes"),
+        (find_cell("rnn", layer_norm=True), "layer_norm"),
     ],
 )
 def test_what_is_not_one_map_is_refused(cell, message):
@@ -109,9 +109,9 @@ def test_what_is_not_one_map_is_refused(cell, message):
 
 def test_incomplete_maps_are_refused():
     with pytest.raises(ValueError, match="maps: expected the gates candidate, got update"):
-        from_concatenated(CellSpec("rnn"), {"update": (torch.zeros(4, 7), None)})
-    maps = {gate: (torch.zeros(4, 7), None) for gate in CellSpec("lstm").gates}
+        from_concatenated(find_cell("rnn"), {"update": (torch.zeros(4, 7), None)})
+    maps = {gate: (torch.zeros(4, 7), None) for gate in find_cell("lstm").gates}
     with pytest.raises(ValueError, match="maps: expected a bias for every gate or for none, got 1 of 4"):
-        from_concatenated(CellSpec("lstm"), maps | {"input": (torch.zeros(4, 7), torch.zeros(4))})
+        from_concatenated(find_cell("lstm"), maps | {"input": (torch.zeros(4, 7), torch.zeros(4))})
     with pytest.raises(ValueError, match=r"weight_ih: expected shape \(4, 3\), got \(4, 2\)"):
         assign(RNN(3, 4), CellParameters(torch.zeros(4, 2), torch.zeros(4, 4)), "_l0")

@@ -51,7 +51,7 @@ def test_impossible_arguments(make, options, message):
         ([], "layers: expected at least one"),
         ([{"kind": "gru"}], "layers: each needs kind and hidden_size"),
         ([{"kind": "gru", "hidden_size": 4, "size": 3}], "layers: each needs kind"),
-        ([{"kind": "elman", "hidden_size": 4}], "kind: expected one of gru, lstm, rnn, got 'elman'"),
+        ([{"kind": "elman", "hidden_size": 4}], "kind: expected one of gru, lstm, lstm_coupled, rnn, got 'elman'"),
         ([{"kind": "gru", "hidden_size": 4, "peepholes": True}], "peepholes: is an option of lstm alone"),
         ([{"kind": "lstm", "hidden_size": 4, "reset_after": False}], "reset_after: is an option of gru alone"),
         ([{"kind": "gru", "hidden_size": 4, "update_gate": "drops"}], "update_gate: expected 'keeps' or 'takes'"),

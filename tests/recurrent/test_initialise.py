@@ -13,7 +13,7 @@ def biases(network, gate):
     return [vector.chunk(len(gates))[gates.index(gate)] for vector in vectors]
 
 
-@pytest.mark.parametrize("retain_bias", [-2.0, 0.0, 1.5])
+@pytest.mark.parametrize("keep_gate_bias", [-2.0, 0.0, 1.5])
 @pytest.mark.parametrize("name", ["pytorch", "xavier", "chung"])
 @pytest.mark.parametrize(
     ("make", "gate", "sign", "options"),
@@ -23,26 +23,26 @@ def biases(network, gate):
         (GRU, "update", -1, {"update_gate": "takes"}),
     ],
 )
-def test_retain_bias_is_the_mean_of_the_keeping_gate_in_one_vector(make, gate, sign, options, name, retain_bias):
+def test_keep_gate_bias_is_the_mean_of_the_keeping_gate_in_one_vector(make, gate, sign, options, name, keep_gate_bias):
     torch.manual_seed(1)
-    network = make(3, 400, initialisation=name, retain_bias=retain_bias, **options)
+    network = make(3, 400, initialisation=name, keep_gate_bias=keep_gate_bias, **options)
     torch.manual_seed(1)
     plain = make(3, 400, initialisation=name, **options)
     named, other = biases(network, gate)
-    assert named.mean().item() == pytest.approx(sign * retain_bias, abs=0.01)
+    assert named.mean().item() == pytest.approx(sign * keep_gate_bias, abs=0.01)
     assert other.mean().item() == pytest.approx(0, abs=0.01)
-    torch.testing.assert_close(named, biases(plain, gate)[0] + sign * retain_bias)
+    torch.testing.assert_close(named, biases(plain, gate)[0] + sign * keep_gate_bias)
     difference = [n for n, t in network.state_dict().items() if not torch.equal(t, plain.state_dict()[n])]
-    assert difference == (["bias_ih_l0"] if retain_bias else [])
+    assert difference == (["bias_ih_l0"] if keep_gate_bias else [])
 
 
 @pytest.mark.parametrize("options", [{"update_gate": "keeps"}, {"update_gate": "takes"}, None])
-def test_a_positive_retain_bias_keeps_more(options):
+def test_a_positive_keep_gate_bias_keeps_more(options):
     """Without input and with the candidate near zero, what is left of a state grows with the bias, by sigmoid(bias)."""
     kept = []
-    for retain_bias in (0.0, 1.0, 3.0):
+    for keep_gate_bias in (0.0, 1.0, 3.0):
         make = LSTM if options is None else GRU
-        network = make(3, 50, initialisation="chung", retain_bias=retain_bias, **(options or {}))
+        network = make(3, 50, initialisation="chung", keep_gate_bias=keep_gate_bias, **(options or {}))
         torch.nn.init.zeros_(network.weight_hh_l0)
         one = torch.ones(1, 1, 50)
         state = network(torch.zeros(1, 1, 3), (one, one) if options is None else one)[1]
@@ -99,8 +99,8 @@ def test_chrono_lstm():
         ({"initialisation": "orthogonal"}, "initialisation: expected one of pytorch, xavier, chung, chrono"),
         ({"initialisation": "chrono"}, "chrono_steps: .* got None"),
         ({"initialisation": "chrono", "chrono_steps": 2}, "chrono_steps: .* got 2"),
-        ({"initialisation": "chrono", "chrono_steps": 9, "retain_bias": 1.0}, "retain_bias: .* got 1.0"),
-        ({"bias": False, "retain_bias": 1.0}, "bias: retain_bias=1.0 needs a bias vector"),
+        ({"initialisation": "chrono", "chrono_steps": 9, "keep_gate_bias": 1.0}, "keep_gate_bias: .* got 1.0"),
+        ({"bias": False, "keep_gate_bias": 1.0}, "bias: keep_gate_bias=1.0 needs a bias vector"),
         ({"bias": False, "initialisation": "chrono", "chrono_steps": 9}, "bias: initialisation=chrono needs"),
     ],
 )
@@ -109,6 +109,6 @@ def test_mistakes_are_named(options, message):
         GRU(3, 4, **options)
 
 
-def test_a_tanh_network_has_no_retain_bias():
-    with pytest.raises(ValueError, match="retain_bias: a tanh network has no gate that keeps"):
-        RNN(3, 4, retain_bias=1.0)
+def test_a_tanh_network_has_no_keep_gate_bias():
+    with pytest.raises(ValueError, match="keep_gate_bias: rnn cells have no gate that keeps"):
+        RNN(3, 4, keep_gate_bias=1.0)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.recurrent import GRU, LSTM, RNN, StackedRNN, last_valid, map_state, select_rows
+from src.recurrent import GRU, LSTM, RNN, RNNBase, StackedRNN, last_valid, map_state, select_rows
 
 CLOSE = {"atol": 1e-12, "rtol": 0}
 TIME = 6
@@ -17,6 +17,7 @@ KINDS = {
     "gru, reset before": lambda **o: GRU(3, 4, reset_after=False, update_gate="takes", **o),
     "lstm, torch": lambda **o: LSTM(3, 4, num_layers=2, **o | {"backend": "auto"}),
     "lstm, peepholes": lambda **o: LSTM(3, 4, peepholes=True, layer_norm=True, **o),
+    "lstm, coupled": lambda **o: RNNBase("lstm_coupled", 3, 4, **o | {"backend": "auto"}),
     "rnn": lambda **o: RNN(3, 4, num_layers=2, **o | {"residual": True}),
     "gru, torch, residual": lambda **o: GRU(3, 4, num_layers=3, **o | {"residual": True, "backend": "auto"}),
     "mixed": lambda **o: StackedRNN(3, [{"kind": "lstm", "hidden_size": 4}, {"kind": "gru", "hidden_size": 2}], **o),

@@ -8,7 +8,7 @@ from torch import nn
 
 from src.recurrent import GRU, LSTM, RNN
 from src.recurrent.backends import reference
-from src.recurrent.backends.spec import CellParameters, CellSpec
+from src.recurrent.cells.base import CellParameters, find_cell
 from src.recurrent.regularise import noisy, recurrent_mask, zoneout_mask
 
 OPTIONS = {"batch_first": True, "dtype": torch.float64}
@@ -21,7 +21,7 @@ def test_recurrent_dropout_masks_the_recurrent_product_with_one_mask(reset_after
     parameters = CellParameters(twin.weight_ih, twin.weight_hh, twin.bias_ih, twin.bias_hh)
     x, h = torch.randn(2, 5, 3, dtype=torch.float64), torch.randn(2, 4, dtype=torch.float64)
     mask = recurrent_mask(0.5, h)
-    output, _ = reference.run(CellSpec("gru", reset_after), x, None, (h,), parameters, recurrent_mask=mask)
+    output, _ = reference.run(find_cell("gru", reset_after=reset_after), x, None, (h,), parameters, recurrent_mask=mask)
     for t in range(5):
         seen = h * mask
         r_x, z_x, n_x = (x[:, t] @ twin.weight_ih.T + twin.bias_ih).chunk(3, 1)

@@ -62,8 +62,8 @@ def test_bais_widths_of_equal_size_on_one_channel(model: str, width: int, as_pri
 
 def by_hand(model: DictConfig, width: int, inputs: int) -> dict[str, int]:
     """Sizes from the shapes of the papers' matrices, layer by layer."""
-    kind = model._target_.rpartition(".")[2]
-    gates, states = {"GRU": (3, 1), "LSTM": (4, 2), "RNN": (1, 1)}[kind]
+    kind = model.get("kind", model._target_.rpartition(".")[2])
+    gates, states = {"GRU": (3, 1), "LSTM": (4, 2), "RNN": (1, 1), "lstm_coupled": (3, 2)}[kind]
     directions = 2 if model.bidirectional else 1
     sizes = {"recurrent": 0, "state": 0, "flops": 0}
     for _ in range(model.num_layers):

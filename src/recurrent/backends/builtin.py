@@ -10,38 +10,48 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from ..cells.base import CellParameters, CellState, Equations
+from ..cells.gru import GRUEquations
 from .reference import valid_steps
-from .spec import CallSpec, CellParameters, CellSpec
+from .spec import CallSpec
 
 KERNELS: dict[str, Any] = {"gru": torch.gru, "lstm": torch.lstm, "rnn": torch.rnn_tanh}
-TWINS: dict[str, type[nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
-State = tuple[Tensor, ...]
+NETWORKS: dict[str, type[nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
 
 
-def refusal(cell: CellSpec, call: CallSpec) -> str | None:
-    """Why PyTorch's kernels cannot run this cell; None when they can."""
-    reasons = {
-        "the reset gate before the product (reset_after=False)": cell.kind == "gru" and not cell.reset_after,
-        "peepholes": cell.peepholes,
-        "layer_norm": cell.layer_norm,
-        "zoneout": cell.zoneout > 0,
-        "recurrent_dropout": call.recurrent_dropout,
-    }
-    missing = [what for what, wanted in reasons.items() if wanted]
+def unsupported(cell: Equations, call: CallSpec) -> str | None:
+    """What of a cell PyTorch's kernels do not support; None when they do."""
+    missing = beyond_pytorch(cell) + ["recurrent_dropout"] * call.recurrent_dropout
     return f"PyTorch's kernels have no {' and no '.join(missing)}" if missing else None
 
 
+def beyond_pytorch(cell: Equations) -> list[str]:
+    """What of a cell nn.GRU, nn.LSTM and nn.RNN do not compute."""
+    cell = cell.standard
+    if cell.kind not in KERNELS:
+        return [f"{cell.kind} cells"]
+    reasons = {
+        "the reset gate before the product (reset_after=False)": isinstance(cell, GRUEquations)
+        and not cell.reset_after,
+        "peepholes": bool(cell.peephole_gates),
+        "layer_norm": cell.layer_norm,
+        "zoneout": cell.zoneout > 0,
+    }
+    return [what for what, wanted in reasons.items() if wanted]
+
+
 def run(
-    cell: CellSpec,
+    cell: Equations,
     x: Tensor,
     lengths: Tensor | None,
-    state: State,
+    state: CellState,
     parameters: CellParameters,
     *,
     reverse: bool = False,
     recurrent_mask: Tensor | None = None,
-) -> tuple[Tensor, State]:
+) -> tuple[Tensor, CellState]:
     """Run one layer in one direction; shapes and meaning in `src.recurrent.backends.spec`."""
+    cell, parameters = cell.standard, cell.standard_weights(parameters)
     if reverse:
         x = flip(x, lengths)
     if lengths is not None and not x.is_cuda and 2 * int(lengths.sum()) >= x.shape[0] * x.shape[1]:
@@ -53,8 +63,8 @@ def run(
 
 
 def run_padded(
-    cell: CellSpec, x: Tensor, lengths: Tensor, state: State, parameters: CellParameters
-) -> tuple[Tensor, State]:
+    cell: Equations, x: Tensor, lengths: Tensor, state: CellState, parameters: CellParameters
+) -> tuple[Tensor, CellState]:
     """Run over the padding too and drop what comes of it: on a CPU the faster way while half of the steps are real.
 
     The final h stands in the output. The LSTM's c does not, so a further feature of the input marks the padding and
@@ -71,23 +81,24 @@ def run_padded(
 
 
 def run_stack(
-    cell: CellSpec,
+    cell: Equations,
     x: Tensor,
     lengths: Tensor | None,
-    state: State,
+    state: CellState,
     parameters: Sequence[CellParameters],
     *,
     bidirectional: bool = False,
     dropout: float = 0.0,
     training: bool = False,
-) -> tuple[Tensor, State]:
+) -> tuple[Tensor, CellState]:
     """Run all layers and directions in one call, as nn.GRU does.
 
     ``parameters`` has one entry per layer and direction (layer by layer, forward first), ``state`` one tensor
     (layers*directions, batch, hidden_size) per state of the cell. Returns the last layer's output (batch, time,
     directions*hidden_size) and the state in the same form.
     """
-    weights = [tensor for p in parameters for tensor in twin_weights(cell, p)]
+    weights = [tensor for p in parameters for tensor in flat_weights(cell.standard_weights(p))]
+    cell = cell.standard
     has_biases = parameters[0].bias_ih is not None
     num_layers = len(parameters) // (2 if bidirectional else 1)
     settings = (weights, has_biases, num_layers, dropout, training, bidirectional)
@@ -105,7 +116,7 @@ def run_stack(
     return output, tuple(s.index_select(1, back) for s in new)
 
 
-def call(cell: CellSpec, x: Tensor, *arguments: object) -> tuple[Tensor, ...]:
+def call(cell: Equations, x: Tensor, *arguments: object) -> tuple[Tensor, ...]:
     """PyTorch's kernel; on a GPU without the warning that weights changed by noise are not one block of memory."""
     if not x.is_cuda:
         return KERNELS[cell.kind](x, *arguments)
@@ -114,33 +125,13 @@ def call(cell: CellSpec, x: Tensor, *arguments: object) -> tuple[Tensor, ...]:
         return KERNELS[cell.kind](x, *arguments)
 
 
-def twin_weights(cell: CellSpec, parameters: CellParameters) -> list[Tensor]:
-    """The tensors in the order and convention of nn.GRU: two biases or none, the update gate keeping the old state."""
-    if cell.kind == "gru" and cell.update_gate == "takes":
-        parameters = flip_update_gate(parameters)
+def flat_weights(parameters: CellParameters) -> list[Tensor]:
+    """The tensors of a standard cell in the order of nn.GRU: no bias or two, the second zero where there is but one."""
     bias_ih, bias_hh = parameters.bias_ih, parameters.bias_hh
     weights = [parameters.weight_ih, parameters.weight_hh]
     if bias_ih is None:
         return weights
     return [*weights, bias_ih, torch.zeros_like(bias_ih) if bias_hh is None else bias_hh]
-
-
-def flip_update_gate(parameters: CellParameters) -> CellParameters:
-    """The GRU in the other update convention that computes the same: sigmoid(-a) = 1 - sigmoid(a).
-
-    What is added up to the update gate's pre-activation changes its sign: its rows of the weights and biases, or of
-    the gains and biases where the product is normalised.
-    """
-    hidden_size = parameters.weight_hh.shape[1]
-    sign = torch.ones(3 * hidden_size, device=parameters.weight_hh.device, dtype=parameters.weight_hh.dtype)
-    sign[hidden_size : 2 * hidden_size] = -1
-    normalised = parameters.gain_ih is not None
-    flipped = {
-        name: tensor * (sign[:, None] if tensor.dim() == 2 else sign)
-        for name, tensor in parameters._asdict().items()
-        if tensor is not None and not (normalised and tensor.dim() == 2)
-    }
-    return parameters._replace(**flipped)
 
 
 def flip(x: Tensor, lengths: Tensor | None) -> Tensor:
@@ -153,14 +144,15 @@ def flip(x: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 def flatten(network: Any) -> None:
-    """Lay a plain stack's weights out in one block, by lending them to its twin; only where cuDNN runs them."""
+    """Lay a plain stack's weights out in one block, by lending them to PyTorch's network; only where cuDNN runs it."""
     layer, weight = network.layers[0], network.weight_ih_l0
-    if not weight.is_cuda or layer.cell != CellSpec(layer.cell.kind) or layer.bias == "single":
+    plain = layer.cell.kind in NETWORKS and layer.cell == type(layer.cell)() and layer.bias != "single"
+    if not weight.is_cuda or not plain:
         return
-    twin = TWINS[layer.cell.kind](
+    lent = NETWORKS[layer.cell.kind](
         layer.input_size, layer.hidden_size, network.num_layers, bool(layer.bias),
         bidirectional=network.bidirectional, device="meta",
     )  # fmt: skip
-    for name, _ in list(twin.named_parameters()):
-        setattr(twin, name, getattr(network, name))
-    twin.flatten_parameters()
+    for name, _ in list(lent.named_parameters()):
+        setattr(lent, name, getattr(network, name))
+    lent.flatten_parameters()

@@ -6,8 +6,9 @@ from functools import cache
 from types import ModuleType
 from typing import NamedTuple
 
+from ..cells.base import Equations
 from . import builtin, fused, reference
-from .spec import CallSpec, CellSpec
+from .spec import CallSpec
 
 # The fastest first: the order in which "auto" asks them.
 BACKENDS: dict[str, ModuleType] = {"fused": fused, "torch": builtin, "reference": reference}
@@ -23,16 +24,16 @@ class Choice(NamedTuple):
 
 
 @cache
-def choose(requested: str, cell: CellSpec, call: CallSpec) -> Choice:
+def choose(requested: str, cell: Equations, call: CallSpec) -> Choice:
     """The first backend that can run the cell, or the one requested by name.
 
     Raises:
-        ValueError: the name is unknown, or the requested backend refuses the cell.
+        ValueError: the name is unknown, or the requested backend does not support the cell.
     """
     if requested == "auto":
         reasons: list[str] = []
         for name, backend in BACKENDS.items():
-            reason = backend.refusal(cell, call)
+            reason = backend.unsupported(cell, call)
             if reason is None and name == "fused":
                 reason = slower(cell, call)
             if reason is None:
@@ -40,15 +41,15 @@ def choose(requested: str, cell: CellSpec, call: CallSpec) -> Choice:
             reasons.append(reason)
     if requested not in BACKENDS:
         raise ValueError(f"backend: expected one of {', '.join(['auto', *BACKENDS])}, got {requested!r}")
-    reason = BACKENDS[requested].refusal(cell, call)
+    reason = BACKENDS[requested].unsupported(cell, call)
     if reason is not None:
         raise ValueError(f"backend={requested}: {reason}; backend=reference runs every cell, backend=auto chooses")
     return Choice(requested, BACKENDS[requested], None)
 
 
-def slower(cell: CellSpec, call: CallSpec) -> str | None:
+def slower(cell: Equations, call: CallSpec) -> str | None:
     """Why the fused kernels are passed over although they could run; None where they are the fastest."""
-    plain = cell.kind == "lstm" and not cell.peepholes and builtin.refusal(cell, call) is None
-    if plain and call.inference and call.hidden_size >= ONEDNN_WINS:
+    torchs = cell.standard.kind == "lstm" and builtin.unsupported(cell, call) is None
+    if torchs and call.inference and call.hidden_size >= ONEDNN_WINS:
         return f"in inference torch's LSTM is as fast as the fused kernels from a hidden_size of {ONEDNN_WINS}"
     return None

@@ -11,15 +11,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..cells.base import CellParameters, Equations
+from ..cells.gru import GRUEquations
 from ..kernels.build import Unavailable, library
 from ..kernels.operator import recurrent
-from .spec import CallSpec, CellParameters, CellSpec
+from .spec import CallSpec
+
+KINDS = ("gru", "lstm", "rnn")
 
 
-def refusal(cell: CellSpec, call: CallSpec) -> str | None:
+def unsupported(cell: Equations, call: CallSpec) -> str | None:
     """Why the kernels cannot run this cell here; None when they can. The first question may build them (seconds)."""
-    if cell.kind not in ("gru", "lstm", "rnn"):
-        return f"the fused kernels know no cell {cell.kind!r}"
+    if cell.kind not in KINDS and cell.standard.kind not in KINDS:
+        return f"the fused kernels have no {cell.kind} cells"
     missing = [name for name, wanted in {"layer_norm": cell.layer_norm, "zoneout": cell.zoneout > 0}.items() if wanted]
     if missing:
         return f"the fused kernels have no {' and no '.join(missing)}"
@@ -32,7 +36,7 @@ def refusal(cell: CellSpec, call: CallSpec) -> str | None:
 
 
 def run(
-    cell: CellSpec,
+    cell: Equations,
     x: Tensor,
     lengths: Tensor | None,
     state: tuple[Tensor, ...],
@@ -49,11 +53,13 @@ def run(
     Raises:
         ValueError: the kernels cannot be had here, a length is outside 1..time, or shapes or dtypes do not fit.
     """
-    kind = cell.kind if cell.kind != "gru" else "gru_after" if cell.reset_after else "gru_before"
+    if cell.kind not in KINDS:
+        cell, parameters = cell.standard, cell.standard_weights(parameters)
+    kind, takes = cell.kind, cell.keep_sign < 0
+    if isinstance(cell, GRUEquations):
+        kind = "gru_after" if cell.reset_after else "gru_before"
     h, c = state if len(state) == 2 else (state[0], None)
     tensors = (x, h, c, *parameters[:5], recurrent_mask)
     needs_grad = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
-    output, h_n, c_n, _ = recurrent(
-        x, lengths, *tensors[1:], kind, cell.update_gate == "takes", reverse, torch.get_num_threads(), needs_grad
-    )
+    output, h_n, c_n, _ = recurrent(x, lengths, *tensors[1:], kind, takes, reverse, torch.get_num_threads(), needs_grad)
     return output, (h_n,) if c is None else (h_n, c_n)

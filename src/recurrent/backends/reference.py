@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..equations import EQUATIONS, Gates, State, from_input, split
-from .spec import CallSpec, CellParameters, CellSpec
+from ..cells.base import CellParameters, CellState, Equations, Gates, from_input
+from .spec import CallSpec
 
 
-def refusal(cell: CellSpec, call: CallSpec) -> str | None:
-    """Nothing is refused."""
+def unsupported(cell: Equations, call: CallSpec) -> str | None:
+    """Nothing."""
     return None
 
 
 def run(
-    cell: CellSpec,
+    cell: Equations,
     x: Tensor,
     lengths: Tensor | None,
-    state: State,
+    state: CellState,
     parameters: CellParameters,
     *,
     reverse: bool = False,
-    recurrent_mask: Tensor | None = None,
-    zoneout_masks: tuple[Tensor, ...] | None = None,
-) -> tuple[Tensor, State]:
+    **masks: Any,
+) -> tuple[Tensor, CellState]:
     """Run one layer in one direction; shapes and meaning in `src.recurrent.backends.spec`."""
     outputs = []
-    walk = steps(
-        cell, x, lengths, state, parameters,
-        reverse=reverse, recurrent_mask=recurrent_mask, zoneout_masks=zoneout_masks,
-    )  # fmt: skip
-    for _, state, _ in walk:
+    for _, new, _ in steps(cell, x, lengths, state, parameters, reverse=reverse, **masks):
+        state = new
         outputs.append(state[0])
     if reverse:
         outputs.reverse()
@@ -42,27 +39,28 @@ def run(
 
 
 def steps(
-    cell: CellSpec,
+    cell: Equations,
     x: Tensor,
     lengths: Tensor | None,
-    state: State,
+    state: CellState,
     parameters: CellParameters,
     *,
     reverse: bool = False,
     recurrent_mask: Tensor | None = None,
     zoneout_masks: tuple[Tensor, ...] | None = None,
-) -> Iterator[tuple[int, State, Gates]]:
-    """Walk the steps in the order of the direction; yields the step's index, the state after it and its gates.
+) -> Iterator[tuple[int, CellState, Gates]]:
+    """Take the steps in the order of the direction; yields the step's index, the state after it and its gates.
 
-    A row that is past its length keeps its state: walked in reverse it waits with its initial state until its last
-    valid step comes, walked forward it holds its final one.
+    A row that is past its length keeps its state: in reverse it waits with its initial state until its last valid step
+    comes, forward it holds its final one.
     """
-    parts = split(cell, parameters)
-    inputs = from_input(x, parts).unbind(1)
+    blocks = cell.weight_blocks(parameters)
+    inputs = from_input(x, blocks).unbind(1)
     valid = None if lengths is None else valid_steps(lengths, x)
     order = range(x.shape[1])
     for t in reversed(order) if reverse else order:
-        new, gates = EQUATIONS[cell.kind](cell, inputs[t], state, parts, recurrent_mask)
+        seen = state[0] if recurrent_mask is None else state[0] * recurrent_mask
+        new, gates = cell.step(inputs[t], seen, state, blocks)
         if zoneout_masks is not None:
             kept = (mask[:, t] for mask in zoneout_masks)
             new = tuple(k * o + (1 - k) * n for k, o, n in zip(kept, state, new, strict=True))

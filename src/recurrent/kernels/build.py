@@ -34,8 +34,8 @@ class Unavailable(Exception):
 def library() -> ctypes.CDLL | Unavailable:
     """The loaded kernels, built if the cache has none for this source, compiler and CPU; or why there are none."""
     try:
-        path = cached() or build()
-        return ctypes.CDLL(str(path))
+        path = target()
+        return ctypes.CDLL(str(path if path.exists() else build()))
     except (Unavailable, OSError, subprocess.SubprocessError) as error:
         return error if isinstance(error, Unavailable) else Unavailable(f"the kernels cannot be loaded: {error}")
 
@@ -48,35 +48,19 @@ def compiler() -> str:
     """
     wanted = os.environ.get("CXX")
     for name in [wanted] if wanted else ["g++", "clang++", "c++"]:
-        if found := shutil.which(name):
-            return found
+        if path := shutil.which(name):
+            return path
     raise Unavailable(f"CXX={wanted} is no program" if wanted else "no C++ compiler (g++ or clang++) was found")
-
-
-def cached() -> Path | None:
-    """The library in the cache; None when it has to be built."""
-    path = target()
-    return path if path.exists() else None
 
 
 def target() -> Path:
     """Where the library for this source, compiler and CPU belongs."""
-    parts = [compiler(), version(compiler()), " ".join(FLAGS), cpu()]
-    parts += [f"{path.name}\n{path.read_text()}" for path in sources()]
-    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
-    return cache_folder() / f"recurrent-{key}.so"
-
-
-def sources() -> list[Path]:
-    """The C++ files, in the order of their names."""
-    return sorted([*SOURCE.parent.glob("*.cpp"), *SOURCE.parent.glob("*.h")])
-
-
-def cache_folder() -> Path:
-    """Folder of the built libraries."""
-    if folder := os.environ.get("GATEBENCH_CACHE_DIR"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatebench"
+    sources = sorted([*SOURCE.parent.glob("*.cpp"), *SOURCE.parent.glob("*.h")])
+    texts = [f"{path.name}\n{path.read_text()}" for path in sources]
+    key = hashlib.sha256("\0".join([compiler(), version(compiler()), " ".join(FLAGS), cpu(), *texts]).encode())
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = Path(os.environ.get("GATEBENCH_CACHE_DIR") or caches / "gatebench")
+    return folder / f"recurrent-{key.hexdigest()[:20]}.so"
 
 
 def version(program: str) -> str:

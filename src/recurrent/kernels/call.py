@@ -74,5 +74,5 @@ def check(given: dict[str, Tensor], x: Tensor, batch: int, input_size: int, hidd
         tensor = given.get(name)
         dtype = torch.int64 if name == "lengths" else x.dtype
         if tensor is not None and (tensor.shape != shape or tensor.dtype != dtype):
-            found = f"{tensor.dtype} of shape {tuple(tensor.shape)}"
-            raise ValueError(f"backend=fused: {name} is {found}, expected {dtype} of shape {shape}")
+            given_as = f"{tensor.dtype} of shape {tuple(tensor.shape)}"
+            raise ValueError(f"backend=fused: {name} is {given_as}, expected {dtype} of shape {shape}")

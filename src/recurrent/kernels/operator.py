@@ -9,7 +9,6 @@ takes longer than a short sequence does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,6 +19,7 @@ from .workspace import Pool
 
 pool = Pool()
 MaybeTensor = Tensor | None
+TENSORS = ("x", "lengths", "h0", "c0", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "peephole", "mask")
 INPUTS = """Tensor x, Tensor? lengths, Tensor h0, Tensor? c0, Tensor weight_ih, Tensor weight_hh, Tensor? bias_ih,
 Tensor? bias_hh, Tensor? peephole, Tensor? mask"""
 SETTINGS = "str kind, bool takes, bool reverse, SymInt threads"
@@ -33,34 +33,23 @@ recurrent_backward = torch.ops.gatebench.recurrent_backward.default
 
 
 @torch.library.impl(library, "recurrent", "CPU")
-def forward(
-    x: Tensor, lengths: MaybeTensor, h0: Tensor, c0: MaybeTensor,
-    weight_ih: Tensor, weight_hh: Tensor, bias_ih: MaybeTensor, bias_hh: MaybeTensor,
-    peephole: MaybeTensor, mask: MaybeTensor,
-    kind: str, takes: bool, reverse: bool, threads: int, save: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+def forward(*inputs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Output, final state, final cell (empty without one) and, with `save`, what backward needs (else empty)."""
-    inputs = (x, lengths, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, peephole, mask)
-    output, h_n, c_n, _ = shapes(*inputs, kind, takes, reverse, threads, save=False)
-    saved = pool.empty(saved_size(x, weight_hh, kind, threads) if save else 0, x.dtype)
-    call_kernels(
-        False, x, kind, takes, reverse, threads,
-        lengths=lengths, h0=h0, c0=c0, weight_ih=weight_ih, weight_hh=weight_hh, bias_ih=bias_ih, bias_hh=bias_hh,
-        peephole=peephole, mask=mask, output=output, h_n=h_n, c_n=c_n, saved=saved if save else None,
-    )  # fmt: skip
+    *tensors, kind, takes, reverse, threads, save = inputs
+    given = dict(zip(TENSORS, tensors, strict=True))
+    x = given.pop("x")
+    output, h_n, c_n, _ = shapes(*inputs[:-1], False)
+    saved = pool.empty(saved_size(x, given["weight_hh"], kind, threads) if save else 0, x.dtype)
+    given |= {"output": output, "h_n": h_n, "c_n": c_n, "saved": saved if save else None}
+    call_kernels(False, x, kind, takes, reverse, threads, **given)
     return output, h_n, c_n, saved
 
 
 @torch.library.register_fake("gatebench::recurrent", lib=library)
-def shapes(
-    x: Tensor, lengths: MaybeTensor, h0: Tensor, c0: MaybeTensor,
-    weight_ih: Tensor, weight_hh: Tensor, bias_ih: MaybeTensor, bias_hh: MaybeTensor,
-    peephole: MaybeTensor, mask: MaybeTensor,
-    kind: str, takes: bool, reverse: bool, threads: int, save: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+def shapes(*inputs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Empty outputs of the right sizes."""
-    batch, time, _ = x.shape
-    hidden_size = weight_hh.shape[1]
+    x, _, _, c0, _, weight_hh, *_, kind, _, _, threads, save = inputs
+    (batch, time, _), hidden_size = x.shape, weight_hh.shape[1]
     return (
         x.new_empty(batch, time, hidden_size),
         x.new_empty(batch, hidden_size),
@@ -79,43 +68,23 @@ def saved_size(x: Tensor, weight_hh: Tensor, kind: str, threads: int) -> int:
 
 
 @torch.library.impl(library, "recurrent_backward", "CPU")
-def backward(
-    d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor,
-    x: Tensor, lengths: MaybeTensor, h0: Tensor, c0: MaybeTensor,
-    weight_ih: Tensor, weight_hh: Tensor, bias_ih: MaybeTensor, bias_hh: MaybeTensor,
-    peephole: MaybeTensor, mask: MaybeTensor, output: Tensor, saved: Tensor,
-    kind: str, takes: bool, reverse: bool, threads: int, wanted: Sequence[bool],
-) -> list[Tensor]:  # fmt: skip
+def backward(d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor, *inputs: Any) -> list[Tensor]:
     """The gradients of x, h0, c0, the weights, biases, peepholes and the mask; empty where not wanted."""
-    inputs = (x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, peephole, mask)
-    gradients = empty_gradients(inputs, wanted)
-    names = ("d_x", "d_h0", "d_c0", "d_weight_ih", "d_weight_hh", "d_bias_ih", "d_bias_hh", "d_peephole", "d_mask")
-    call_kernels(
-        True, x, kind, takes, reverse, threads,
-        lengths=lengths, h0=h0, c0=c0, weight_ih=weight_ih, weight_hh=weight_hh, bias_ih=bias_ih, bias_hh=bias_hh,
-        peephole=peephole, mask=mask, output=output, saved=saved, d_output=d_output, d_h_n=d_h_n, d_c_n=d_c_n,
-        **{name: g for name, g, w in zip(names, gradients, wanted, strict=True) if w},
-    )  # fmt: skip
+    *tensors, output, saved, kind, takes, reverse, threads, wanted = inputs
+    given = dict(zip(TENSORS, tensors, strict=True))
+    gradients = gradient_shapes(d_output, d_h_n, d_c_n, *inputs)
+    names = ["d_" + name for name in TENSORS if name != "lengths"]
+    written = {name: g for name, g, w in zip(names, gradients, wanted, strict=True) if w}
+    written |= {"output": output, "saved": saved, "d_output": d_output, "d_h_n": d_h_n, "d_c_n": d_c_n}
+    call_kernels(True, given.pop("x"), kind, takes, reverse, threads, **given, **written)
     return gradients
 
 
 @torch.library.register_fake("gatebench::recurrent_backward", lib=library)
-def backward_shapes(
-    d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor,
-    x: Tensor, lengths: MaybeTensor, h0: Tensor, c0: MaybeTensor,
-    weight_ih: Tensor, weight_hh: Tensor, bias_ih: MaybeTensor, bias_hh: MaybeTensor,
-    peephole: MaybeTensor, mask: MaybeTensor, output: Tensor, saved: Tensor,
-    kind: str, takes: bool, reverse: bool, threads: int, wanted: Sequence[bool],
-) -> list[Tensor]:  # fmt: skip
-    """Empty gradients of the right sizes."""
-    return empty_gradients((x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, peephole, mask), wanted)
-
-
-def empty_gradients(inputs: Sequence[MaybeTensor], wanted: Sequence[bool]) -> list[Tensor]:
-    """One tensor for each input: of its shape where its gradient is wanted."""
-    x = inputs[0]
-    assert x is not None
-    return [x.new_empty(t.shape if t is not None and w else 0) for t, w in zip(inputs, wanted, strict=True)]
+def gradient_shapes(d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor, *inputs: Any) -> list[Tensor]:
+    """Empty gradients: for each tensor but the lengths one of its shape where it is wanted."""
+    x, _, *others = inputs[: len(TENSORS)]
+    return [x.new_empty(t.shape if t is not None and w else 0) for t, w in zip((x, *others), inputs[-1], strict=True)]
 
 
 class Recurrent(torch.autograd.Function):

@@ -10,18 +10,19 @@ import torch
 from torch import Tensor
 
 from src.recurrent.backends import fused
-from src.recurrent.backends.spec import CallSpec, CellParameters, CellSpec
+from src.recurrent.backends.spec import CallSpec
+from src.recurrent.cells.base import CellParameters, Equations, find_cell
 from src.recurrent.kernels import operator
 from src.recurrent.kernels.build import library
 
 CELLS = {
-    "gru": CellSpec("gru"),
-    "gru takes": CellSpec("gru", update_gate="takes"),
-    "gru before": CellSpec("gru", reset_after=False),
-    "gru before takes": CellSpec("gru", reset_after=False, update_gate="takes"),
-    "lstm": CellSpec("lstm"),
-    "lstm peepholes": CellSpec("lstm", peepholes=True),
-    "rnn": CellSpec("rnn"),
+    "gru": find_cell("gru"),
+    "gru takes": find_cell("gru", update_gate="takes"),
+    "gru before": find_cell("gru", reset_after=False),
+    "gru before takes": find_cell("gru", reset_after=False, update_gate="takes"),
+    "lstm": find_cell("lstm"),
+    "lstm peepholes": find_cell("lstm", peepholes=True),
+    "rnn": find_cell("rnn"),
 }
 # batch, time, input, hidden: nothing a multiple of anything, one of everything, more than one chunk of 512 rows.
 SHAPES = [
@@ -76,7 +77,7 @@ def loop(cell, x, lengths, state, parameters, *, reverse=False, recurrent_mask=N
     return torch.stack(outputs), tuple(torch.stack(s) for s in zip(*finals, strict=True))
 
 
-def make(cell: CellSpec, shape: tuple[int, ...], biases=2, dtype=torch.float64):
+def make(cell: Equations, shape: tuple[int, ...], biases=2, dtype=torch.float64):
     """x, state, parameters, mask and lengths of a shape; always the same."""
     batch, time, inputs, hidden = shape
     generator = torch.Generator().manual_seed(hash(shape) % 1000)
@@ -86,7 +87,7 @@ def make(cell: CellSpec, shape: tuple[int, ...], biases=2, dtype=torch.float64):
 
     rows, bound = len(cell.gates) * hidden, 1 / math.sqrt(hidden)
     bias = [uniform(rows, bound=bound) if n < biases else None for n in range(2)]
-    peephole = uniform(3 * hidden) if cell.peepholes else None
+    peephole = uniform(3 * hidden) if cell.peephole_gates else None
     weights = (uniform(rows, inputs, bound=bound), uniform(rows, hidden, bound=bound))
     x, state = uniform(batch, time, inputs), tuple(uniform(batch, hidden) for _ in cell.states)
     mask = (torch.rand(batch, hidden, generator=generator) < 0.7).to(dtype) / 0.7
@@ -362,18 +363,18 @@ def test_what_does_not_fit_is_told() -> None:
 @pytest.mark.parametrize(
     ("cell", "changes", "reason"),
     [
-        (CellSpec("gru", layer_norm=True), {}, "the fused kernels have no layer_norm"),
-        (CellSpec("gru", zoneout=0.1, layer_norm=True), {}, "the fused kernels have no layer_norm and no zoneout"),
-        (CellSpec("gru"), {"device": torch.device("meta")}, "the fused kernels run on the CPU, not on meta"),
-        (CellSpec("gru"), {"dtype": torch.bfloat16}, "compute in float32 and float64, not in bfloat16"),
+        (find_cell("gru", layer_norm=True), {}, "the fused kernels have no layer_norm"),
+        (find_cell("gru", zoneout=0.1, layer_norm=True), {}, "the fused kernels have no layer_norm and no zoneout"),
+        (find_cell("gru"), {"device": torch.device("meta")}, "the fused kernels run on the CPU, not on meta"),
+        (find_cell("gru"), {"dtype": torch.bfloat16}, "compute in float32 and float64, not in bfloat16"),
     ],
 )
-def test_refusals(cell: CellSpec, changes: dict[str, object], reason: str) -> None:
-    assert reason in fused.refusal(cell, CallSpec(**{**vars(call), **changes}))
+def test_refusals(cell: Equations, changes: dict[str, object], reason: str) -> None:
+    assert reason in fused.unsupported(cell, CallSpec(**{**vars(call), **changes}))
 
 
 def test_no_refusal() -> None:
-    assert all(fused.refusal(cell, call) is None for cell in CELLS.values())
+    assert all(fused.unsupported(cell, call) is None for cell in CELLS.values())
 
 
 @pytest.mark.parametrize(("which", "exact"), [(0, torch.sigmoid), (1, torch.tanh)])

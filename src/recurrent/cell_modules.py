@@ -1,0 +1,126 @@
+"""One step at a time: modules that take the place of nn.GRUCell, nn.LSTMCell and nn.RNNCell and show their gates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .cells.base import find_cell, from_input
+from .checks import check_size, check_tanh
+from .initialise import initialise
+from .inputs import check_state, check_tensor
+from .parameters import LayerSpec, collect, register
+
+
+class RNNCellBase(nn.Module):
+    """One step of any kind of cell, its parameters named like nn.GRUCell's.
+
+    >>> cell = RNNCellBase("rnn", input_size=3, hidden_size=5)
+    >>> cell(torch.zeros(2, 3)).shape
+    torch.Size([2, 5])
+
+    Args:
+        kind, input_size, hidden_size, bias, device, dtype: as in `src.recurrent.RNNBase`.
+        initialisation, keep_gate_bias, chrono_steps: as in `initialise`.
+        options: the cell's own.
+
+    Raises:
+        ValueError: an argument is impossible.
+    """
+
+    weight_ih: nn.Parameter
+
+    def __init__(
+        self,
+        kind: str,
+        input_size: int,
+        hidden_size: int,
+        bias: bool | str = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        initialisation: str = "pytorch",
+        keep_gate_bias: float = 0.0,
+        chrono_steps: int | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        self.cell = find_cell(kind, **options)
+        self.input_size = check_size("input_size", input_size)
+        self.hidden_size = check_size("hidden_size", hidden_size)
+        register(self, LayerSpec(self.cell, input_size, hidden_size, bias), "", device, dtype)
+        initialise(self.cell, collect(self), initialisation, keep_gate_bias, chrono_steps)
+
+    def forward(self, input: Tensor, hx: Any = None, return_gates: bool = False) -> Any:
+        """Take one step.
+
+        Args:
+            input: (batch, input_size) or (input_size,).
+            hx: the state: (batch, hidden_size), for an LSTM a pair (h, c) of those; zero when None.
+            return_gates: also return the gates.
+
+        Returns:
+            The new state in the form of ``hx``; with ``return_gates`` a pair of it and a dict from the names in
+            `Equations.gates` to (batch, hidden_size).
+
+        Raises:
+            ValueError: the shape, dtype or device of an argument does not fit.
+        """
+        check_tensor(input, self.weight_ih)
+        zeros = self.weight_ih.new_zeros(*input.shape[:-1], self.hidden_size)
+        single = len(self.cell.states) == 1
+        state: Any = zeros if single else (zeros,) * len(self.cell.states)
+        if hx is not None:
+            check_state(hx, state, self.weight_ih)
+            state = hx
+        blocks = self.cell.weight_blocks(collect(self))
+        old = (state,) if single else tuple(state)
+        new, gates = self.cell.step(from_input(input, blocks), old[0], old, blocks)
+        after = new[0] if single else new
+        return (after, gates) if return_gates else after
+
+
+class GRUCell(RNNCellBase):
+    """nn.GRUCell: arguments in its order, and the options ``reset_after`` and ``update_gate`` of `src.recurrent.GRU`.
+
+    >>> h, gates = GRUCell(3, 5, reset_after=False)(torch.zeros(2, 3), return_gates=True)
+    >>> h.shape, list(gates)
+    (torch.Size([2, 5]), ['reset', 'update', 'candidate'])
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__("gru", *arguments, **options)
+
+
+class LSTMCell(RNNCellBase):
+    """nn.LSTMCell: arguments in its order, and the option ``peepholes`` of `src.recurrent.LSTM`.
+
+    >>> (h, c), gates = LSTMCell(3, 5)(torch.zeros(2, 3), return_gates=True)
+    >>> c.shape, list(gates)
+    (torch.Size([2, 5]), ['input', 'forget', 'candidate', 'output'])
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__("lstm", *arguments, **options)
+
+
+class RNNCell(RNNCellBase):
+    """nn.RNNCell: arguments in its order; ``nonlinearity`` is only "tanh".
+
+    >>> RNNCell(3, 5)(torch.zeros(2, 3)).shape
+    torch.Size([2, 5])
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool | str = True,
+        nonlinearity: str = "tanh",
+        *arguments: Any,
+        **options: Any,
+    ) -> None:
+        check_tanh(nonlinearity)
+        super().__init__("rnn", input_size, hidden_size, bias, *arguments, **options)

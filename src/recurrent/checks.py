@@ -1,0 +1,37 @@
+"""Arguments held against what they may be, with one sentence for each mistake."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def check_size(name: str, size: Any) -> int:
+    """Refuse what is not a positive whole number."""
+    if isinstance(size, bool) or not isinstance(size, int) or size <= 0:
+        raise ValueError(f"{name}: expected a positive whole number, got {size!r}")
+    return size
+
+
+def check_rate(name: str, rate: Any) -> None:
+    """Refuse what is not a number in [0, 1)."""
+    check_number(name, rate)
+    if rate >= 1:
+        raise ValueError(f"{name}: expected a number in [0, 1), got {rate!r}")
+
+
+def check_number(name: str, number: Any) -> None:
+    """Refuse what is not a number of at least 0."""
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < float("inf"):
+        raise ValueError(f"{name}: expected a number of at least 0, got {number!r}")
+
+
+def check_tanh(nonlinearity: Any) -> None:
+    """Refuse what nn.RNN takes beside "tanh"."""
+    if nonlinearity != "tanh":
+        raise ValueError(f"nonlinearity: expected 'tanh', got {nonlinearity!r}")
+
+
+def check_flag(name: str, flag: Any) -> None:
+    """Refuse what is not True or False."""
+    if not isinstance(flag, bool):
+        raise ValueError(f"{name}: expected True or False, got {flag!r}")

@@ -1,0 +1,70 @@
+"""A key that was renamed: hashed as before, and read by its old name in what was made before."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from src.analysis.read import read_config
+from src.config.names import hashed_names, public_names
+from src.runs.identity import determining
+from src.runs.load import load_run
+from src.studies.plan import read_plan
+from src.studies.state import StudyState, read_study
+from src.train import train
+
+Compose = Callable[..., DictConfig]
+NOW = {"model": {"_target_": "src.recurrent.GRU", "keep_gate_bias": 1.0, "layers": [{"kind": "gru"}]}, "seed": 1}
+BEFORE = {"model": {"_target_": "src.recurrent.GRU", "retain_bias": 1.0, "layers": [{"kind": "gru"}]}, "seed": 1}
+
+
+def test_it_is_hashed_as_before_and_read_as_now() -> None:
+    assert hashed_names(NOW) == BEFORE
+    assert public_names(BEFORE) == NOW
+    assert determining(NOW) == determining(BEFORE)
+
+
+def test_a_class_of_the_users_own_keeps_its_key_and_its_identity() -> None:
+    theirs = {"model": {"_target_": "their.Net", "retain_bias": 1.0}}
+    assert public_names(theirs) == theirs
+    handed_on = {"model": {"_target_": "their.Net", "keep_gate_bias": 1.0}}
+    assert hashed_names(handed_on) == hashed_names(theirs) == theirs
+
+
+def test_a_run_made_before_loads_and_is_read(quick: Compose, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(quick(f"paths.run_dir={run}", "trainer.max_epochs=1", "model.keep_gate_bias=0.5"))
+    expected = load_run(run)
+    file = run / "config.yaml"
+    assert "keep_gate_bias: 0.5" in file.read_text()
+    file.write_text(file.read_text().replace("keep_gate_bias", "retain_bias"))
+    found = load_run(run)
+    assert found.config.model.keep_gate_bias == found.task.network.keep_gate_bias == 0.5
+    assert read_config(run)["model"]["keep_gate_bias"] == 0.5
+    x = torch.randn(2, 4, 12)
+    assert torch.equal(found.task.network(x)[0], expected.task.network(x)[0])
+
+
+def plan(key: str) -> dict[str, Any]:
+    return {
+        "name": "kept", "question": "?", "models": {"gru": {key: 0.0}, "lstm": {}}, "data": {"ucr": {}},
+        "primary": {"models": ["gru", "lstm"], "metric": "test/nll", "margin": 0.1},
+        "tuning": {"draws": {key: [0.0, 1.0]}},
+    }  # fmt: skip
+
+
+def test_a_study_planned_before_is_the_same_study(tmp_path: Path) -> None:
+    old, new = read_plan(OmegaConf.create(plan("model.retain_bias"))), read_plan(plan("model.keep_gate_bias"))
+    assert old == new
+    assert old.hash == new.hash
+    assert old.hash == "e711f253e0201c68", "computed before the key was renamed"
+    assert read_plan(plan("model.dropout")).hash != old.hash
+    state = StudyState(tmp_path, old)
+    state.content["chosen"] = {"gru": {"model.keep_gate_bias": 1.0}}
+    state.write()
+    file = tmp_path / "study.json"
+    file.write_text(file.read_text().replace("keep_gate_bias", "retain_bias"))
+    assert read_study(tmp_path)["chosen"] == {"gru": {"model.keep_gate_bias": 1.0}}
+    assert StudyState(tmp_path, new).content["changes"] == []
