@@ -10,7 +10,8 @@ from omegaconf import OmegaConf
 from src.config.errors import UserError
 from src.config.instantiate import instantiate
 from src.config.rules import check
-from src.config.shell import given_twice
+from src.config.shell import command, given_twice
+from src.config.tuned import log_origins
 from src.train import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -119,6 +120,40 @@ def test_a_width_beside_a_budget(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     with pytest.raises(SystemExit):
         main()
     assert capsys.readouterr().err.startswith("model.budget decides the width, so model.hidden_size cannot be given")
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("overrides", "sentences"),
+    [
+        (["data=ucr"], ["optimizer.lr=0.005, tuned for data=ucr with adam."]),
+        (["optimizer=sgd"], ["optimizer.lr=0.1, the default of optimizer=sgd: none was tuned for data=ucr."]),
+        (["optimizer=sgd", "optimizer.lr=0.3"], ["optimizer.lr=0.3, from the command line."]),
+        (
+            ["data=nottingham"],
+            [
+                "optimizer.lr=0.0005, tuned for data=nottingham with rmsprop.",
+                "optimizer.weight_decay=0.0001, tuned for data=nottingham with rmsprop.",
+            ],
+        ),
+    ],
+)
+def test_the_log_says_where_the_settings_of_the_optimizer_come_from(
+    overrides: list[str], sentences: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train", *overrides])
+    command("train", log_origins)
+    assert capsys.readouterr().out.splitlines() == sentences
+
+
+@pytest.mark.usefixtures("here")
+def test_a_sweep_over_optimizers_gives_each_its_own_rate(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train", "-m", "optimizer=adam,sgd", "data=ucr,copy_memory"])
+    command("train", lambda cfg: print("lr", cfg.optimizer.lr))
+    rates = [line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("lr ")]
+    assert rates == ["0.005", "0.001", "0.1", "0.1"]
 
 
 def test_given_twice() -> None:

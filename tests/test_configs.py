@@ -59,6 +59,40 @@ def test_every_yaml_composes_and_its_targets_take_its_keys(file: Path, compose: 
         assert taken is None or keys <= taken, f"{where}: {node['_target_']} does not take {keys - taken}"
 
 
+@pytest.mark.parametrize("file", [file for file in FILES if file.parts[0] == "data"], ids=str)
+def test_every_data_set_can_be_prepared(file: Path, compose: Callable[..., DictConfig]) -> None:
+    if not file.stem.startswith("base"):
+        assert compose(*overrides(file), config_name="prepare").data._target_
+
+
+@pytest.mark.parametrize(
+    ("overrides", "lr", "weight_decay"),
+    [
+        ("data=ucr", 0.005, 0.0),
+        ("data=ucr optimizer=sgd", 0.1, 0.0),
+        ("data=ucr optimizer=adamw", 0.001, 0.01),
+        ("data=nottingham", 0.0005, 0.0001),
+        ("data=nottingham optimizer=adam", 0.001, 0.0),
+        ("data=ucr optimizer=sgd optimizer.lr=0.02", 0.02, 0.0),
+        ("data=copy_memory optimizer=sgd", 0.1, 0.0),
+    ],
+)
+def test_a_tuned_value_is_the_optimizers_that_it_was_tuned_with(
+    overrides: str, lr: float, weight_decay: float, compose: Callable[..., DictConfig]
+) -> None:
+    cfg = compose(*overrides.split())
+    assert (cfg.optimizer.lr, cfg.optimizer.weight_decay) == (lr, weight_decay)
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.parts[0] == "data"], ids=str)
+def test_what_a_data_file_tunes_reaches_its_optimizer(file: Path, compose: Callable[..., DictConfig]) -> None:
+    """A tuned setting that no optimizer file reads would change nothing, without a word."""
+    tuned = OmegaConf.to_container(OmegaConf.load(CONF / file)).get("tuned", {})  # type: ignore[union-attr]
+    for optimizer, values in tuned.items():
+        cfg = compose(*overrides(file), f"optimizer={optimizer}")
+        assert {name: cfg.optimizer[name] for name in values} == values
+
+
 @pytest.mark.parametrize("file", FOR_HYDRA, ids=str)
 def test_what_hydra_is_given_composes_and_its_plugin_takes_its_keys(file: Path) -> None:
     kind = file.parent.name

@@ -20,6 +20,7 @@ IGNORED_KEYS = (
     "tags",
     "study_job",
     "ckpt",
+    "tuned",
     "hydra",
     "model.budget_tolerance",
     "data.data_dir",
