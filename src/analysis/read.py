@@ -11,10 +11,10 @@ import yaml
 
 from src.analysis.summary import Run
 from src.config.errors import UserError
+from src.config.schema import is_place
 
 # OmegaConf reads a config thirty times slower, and a run's config holds nothing to interpolate.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-PLACES = ("paths.", "data.data_dir", "data.cache_dir", "data.path", "hydra.", "logger")  # overrides of one machine
 
 
 def read_run(record: Mapping[str, Any], directory: Path, place: str, keys: Sequence[str]) -> Run:
@@ -120,7 +120,7 @@ def command_line(words: Sequence[str] | None) -> str | None:
     if not words:
         return None
     module = f"src.{Path(words[0]).stem}" if words[0].endswith(".py") else "src.train"
-    kept = [word for word in words[1:] if not word.lstrip("+~").startswith(PLACES)]
+    kept = [word for word in words[1:] if not is_place(word.lstrip("+~").partition("=")[0])]
     return " ".join(["python -m", module, *(f"'{w}'" if set(w) & set(" ,[]{}") else w for w in kept)])
 
 

@@ -1,7 +1,7 @@
-"""Where the settings of the optimizer come from: what was tuned for a data set belongs to the optimizer it was tuned with.
+"""Where the settings of the optimizer come from: what was tuned for a data set belongs to one optimizer.
 
-A data file says ``tuned: {adam: {lr: 0.005}}``, and the file of each optimizer reads its own part of that or has its own
-value: another optimizer never trains at a learning rate that was chosen for this one.
+A data file says ``tuned: {adam: {lr: 0.005}}``, and the file of each optimizer reads its own part of that or has its
+own value: another optimizer never trains at a learning rate that was chosen for this one.
 """
 
 from __future__ import annotations
