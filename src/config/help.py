@@ -13,7 +13,7 @@ from src.config.in_words import keys_in_files
 from src.config.places import CONF, register_resolvers
 from src.config.schema import keys_of
 from src.config.schema.commands import COMMANDS
-from src.config.schema.entries import ADDED, Entry, shown, words
+from src.config.schema.entries import PLACE, Key, shown, words
 
 HELP = """{title}
 
@@ -24,9 +24,9 @@ PAGE = """# Every key of every command
 
 Written by `python -m src.config.help > docs/config.md` from the schema in `src/config/schema/`, which every value is
 held against before a command begins. `python -m src.train --help` says the same, with the values of the choices that
-are made beside it (`data=csv --help`). Here stands the value without any choice, or else which choices have the key. A
-key with a star changes no number and is no part of a run's identity; one with a plus sign is in no file and is added
-with that sign. A network, task or data set of your own takes whatever keys it likes.
+are made beside it (`data=csv --help`). Here stands the value without any choice (`???` must be given), or else which
+choices have the key. A key with a star changes no number and is no part of a run's identity; one with a plus sign is in
+no file and is added with that sign. A network, task or data set of your own takes whatever keys it likes.
 """
 
 
@@ -40,11 +40,11 @@ def help_text(command: str, title: str, overrides: Iterable[str]) -> str:
     """
     cfg, groups = _composed(command, overrides)
     lines = [HELP.format(title=title), *(f"{choice}\n      {', '.join(names)}" for choice, names in groups.items())]
-    for key, entry in _listed(command):
-        value = _value(cfg, key)
-        if value or ADDED in entry.marks:
-            star = "" if entry.counts else " *"
-            lines.append(f"{'+' * (ADDED in entry.marks)}{key}={value}{star}\n      {entry.help}: {words(entry.kind)}")
+    for name, key in _listed(command):
+        value = _value(cfg, name, key)
+        if value or key.added:
+            star = "" if key.counts else " *"
+            lines.append(f"{'+' * key.added}{name}={value}{star}\n      {key.help}: {words(key.kind)}")
     return "\n".join(lines)
 
 
@@ -53,19 +53,18 @@ def page() -> str:
     lines, files = [PAGE], keys_in_files()
     for command in COMMANDS:
         cfg, _ = _composed(command, ())
-        heading = ""
-        for key, entry in _listed(command):
-            group = key.partition(".")[0] if command == "train" and "." in key else command
-            if command != "train" and keys_of().get(key) == entry:
-                continue
-            if group != heading:
-                heading = group
-                what = f"`python -m src.{command}`" if group == command else keys_of()[group].help
-                lines += ["", f"## {group}: {what}", "", "| key | value | must be | |", "|---|---|---|---|"]
-            value = _value(cfg, key)
-            value = f"`{value}`" if value else ", ".join(files.get(key, ()))
-            name = f"{'+' * (ADDED in entry.marks)}{key}`" + ("" if entry.counts else " *")
-            lines.append(f"| `{name} | {value} | {words(entry.kind)} | {entry.help} |")
+        headings: list[str] = []
+        for name, key in _listed(command):
+            if command != "train" and keys_of().get(name) == key:
+                continue  # of paths and data, as train has them
+            heading = name.partition(".")[0] if command == "train" and "." in name else command
+            if heading not in headings:
+                headings.append(heading)
+                what = f"`python -m src.{command}`" if heading == command else keys_of()[heading].help
+                lines += ["", f"## {heading}: {what}", "", "| key | value | must be | |", "|---|---|---|---|"]
+            value = f"`{value}`" if (value := _value(cfg, name, key)) else ", ".join(files.get(name, ()))
+            star = "" if key.counts else " *"
+            lines.append(f"| `{'+' * key.added}{name}`{star} | {value} | {words(key.kind)} | {key.help} |")
     return "\n".join(lines) + "\n"
 
 
@@ -87,20 +86,21 @@ def _composed(command: str, overrides: Iterable[str]) -> tuple[DictConfig, dict[
         }
 
 
-def _listed(command: str) -> Iterator[tuple[str, Entry]]:
-    return ((key, entry) for key, entry in keys_of(command).items() if entry.group is None and key != "hydra")
+def _listed(command: str) -> Iterator[tuple[str, Key]]:
+    return (
+        (key, entry) for key, entry in keys_of(command).items() if not isinstance(entry.kind, dict) and key != "hydra"
+    )
 
 
-def _value(cfg: DictConfig, key: str) -> str:
-    """The value under a key, as the file has it where it differs from machine to machine; nothing without the key."""
-    above, _, name = key.rpartition(".")
+def _value(cfg: DictConfig, name: str, key: Key) -> str:
+    """The value under a key, a place as the file names it; nothing where there is none."""
+    above, _, last = name.rpartition(".")
     node = OmegaConf.select(cfg, above) if above else cfg
-    if not isinstance(node, DictConfig) or name not in list(node):
+    if not isinstance(node, DictConfig) or last not in list(node):
         return ""
-    raw = OmegaConf.to_container(node)[name]  # type: ignore[index]
-    if raw == "???" or "oc.env" in str(raw):
-        return str(raw)
-    value = OmegaConf.select(cfg, key)
+    if key.effect is PLACE or OmegaConf.is_missing(node, last):
+        return shown(OmegaConf.to_container(node)[last])  # type: ignore[call-overload]
+    value = OmegaConf.select(cfg, name)
     return shown(OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value)
 
 

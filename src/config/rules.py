@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from src.config.errors import UserError
 from src.config.instantiate import plain
 from src.config.schema import keys_of
-from src.config.schema.entries import ALWAYS, holds, shown, words
+from src.config.schema.entries import holds, shown, words
 
 OURS = ("src.", "torch.optim.", "pytorch_lightning.")  # any other class takes what it likes
 
@@ -36,12 +36,10 @@ def check(cfg: DictConfig, command: str = "train") -> None:
     if missing:
         raise UserError(f"{missing[0]} must be given, e.g. {missing[0]}=VALUE on the command line.")
     config = plain(cfg)
-    for key, entry in keys_of(command).items():
-        node, name = _parent(config, key)
-        if name not in node or (ALWAYS not in entry.marks and not _is_ours(node)):
-            continue
-        if not holds(entry.kind, node[name]):
-            raise UserError(f"{key} must be {words(entry.kind)}, got {shown(node[name])}.")
+    for name, key in keys_of(command).items():
+        node, last = _parent(config, name)
+        if last in node and (key.always or _is_ours(node)) and not holds(key.kind, node[last]):
+            raise UserError(f"{name} must be {words(key.kind)}, got {shown(node[last])}.")
     if command == "train":
         _refuse_second_seed(config)
         _refuse_lost_checkpoint(config)
@@ -64,9 +62,7 @@ def _refuse_second_seed(config: Mapping[str, Any]) -> None:
     """Runs are paired by the seed, so that data drawn from another would be compared with what they are not."""
     seed, data = config.get("seed"), config.get("data") or {}
     if data.get("seed", seed) != seed:
-        raise UserError(
-            f"data.seed must be the run's seed, by which runs are paired, got {data['seed']} beside {seed}."
-        )
+        raise UserError(f"data.seed must be the run's seed={seed}, by which runs are paired, got {data['seed']}.")
 
 
 def _refuse_lost_checkpoint(config: Mapping[str, Any]) -> None:

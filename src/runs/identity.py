@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from src.config.names import hashed_names
-from src.config.schema import is_counted, keys_of
+from src.config.schema import keys_of
 
 # Raised by one whenever a change of our code changes the numbers that the same config gives.
 RESULTS_VERSION = 1
 
 # Keys that change no number: where things lie, what they are called, how they are shown; the schema says so of each.
-IGNORED_KEYS = tuple(key for key in keys_of() if not is_counted(key))
+IGNORED_KEYS = tuple(name for name, key in keys_of().items() if not key.counts)
 
 
 def identity(config: Mapping[str, Any], *, backend: str, precision: str, data_checksum: str) -> str:

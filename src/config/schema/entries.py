@@ -1,9 +1,8 @@
 """What the schema says of a key: its type with bounds, one line of help, what its value has an effect on.
 
-A group of keys is a ``TypedDict``, each entry an annotation::
-
-    zoneout: Annotated[Rate, "probability that a unit keeps its old state in a step of training"]
-    data_dir: Annotated[str, "where downloaded files lie", PLACE]
+>>> key = Key(Rate, "probability that a unit keeps its old state in a step of training")
+>>> holds(key.kind, 0.1), holds(key.kind, 1.0), words(key.kind)
+(True, False, 'a number of at least 0 and below 1')
 """
 
 from __future__ import annotations
@@ -11,11 +10,11 @@ from __future__ import annotations
 import json
 import math
 import operator
-from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple, dataclass, replace
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 
@@ -43,53 +42,40 @@ class Effect(Enum):
     FILE = "no number: the content of the file counts, not its place"
 
 
-class Mark(Enum):
-    """What else is said of a key: no file has it (added with a plus sign); a class of the user's own has it too."""
-
-    ADDED = 1
-    ALWAYS = 2
-
-
 RESULT, READING, NOTHING, PLACE, FILE = Effect
-ADDED, ALWAYS = Mark
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One key: the annotation of its value, one line of help, its effect and marks."""
+class Key:
+    """What is said of one key.
+
+    Args:
+        kind: the type of its value; a dict of keys for a group of them, which may also be null.
+        help: one line.
+        effect: what its value has an effect on.
+        added: no shipped file has it: it is added with a plus sign.
+        always: it is checked in the node of a user's own class, too.
+    """
 
     kind: Any
     help: str
-    effect: Effect
-    marks: tuple[Mark, ...]
+    effect: Effect = RESULT
+    added: bool = False
+    always: bool = False
 
     @property
     def counts(self) -> bool:
         """Whether a run's identity holds it."""
         return self.effect in (RESULT, READING)
 
-    @property
-    def group(self) -> type | None:
-        """The group that stands under the key, where there is one."""
-        return next((option for option in (self.kind, *get_args(self.kind)) if is_typeddict(option)), None)
 
-
-def flatten(group: type, prefix: str = "", outer: Effect = RESULT) -> Iterator[tuple[str, Entry]]:
+def flatten(group: Mapping[str, Key], prefix: str = "", outer: Effect = RESULT) -> Iterator[tuple[str, Key]]:
     """Every key of a group and of those in it by its dotted name; an effect holds for all that stands below."""
-    for name, annotation in get_type_hints(group, include_extras=True).items():
-        kind, *said = get_args(annotation)
-        bounds = tuple(one for one in said if type(one) in BOUNDS)
-        effect = next((one for one in said if isinstance(one, Effect)), outer)
-        entry = Entry(
-            Annotated[(kind, *bounds)] if bounds else kind,
-            next(one for one in said if isinstance(one, str)),
-            effect,
-            tuple(one for one in said if isinstance(one, Mark)),
-        )
-        key = prefix + name.rstrip("_")  # from_ stands for from, which Python keeps for itself
-        yield key, entry
-        if entry.group is not None:
-            yield from flatten(entry.group, f"{key}.", effect)
+    for name, key in group.items():
+        effect = outer if key.effect is RESULT else key.effect
+        yield f"{prefix}{name}", replace(key, effect=effect)
+        if isinstance(key.kind, Mapping):
+            yield from flatten(key.kind, f"{prefix}{name}.", effect)
 
 
 def holds(kind: Any, value: Any) -> bool:
@@ -103,8 +89,10 @@ def holds(kind: Any, value: Any) -> bool:
         return any(value == choice and type(value) is type(choice) for choice in arguments)
     if origin is list:
         return isinstance(value, list) and all(holds(arguments[0], item) for item in value)
-    if origin is dict or is_typeddict(kind):
-        return isinstance(value, dict) and all(holds(arguments[1], inner) for inner in value.values() if arguments)
+    if isinstance(kind, Mapping):
+        return value is None or isinstance(value, dict)
+    if origin is dict:
+        return isinstance(value, dict) and all(holds(arguments[1], inner) for inner in value.values())
     if kind in (int, float, str) and isinstance(value, bool):
         return False
     if isinstance(value, float) and not math.isfinite(value):
@@ -121,9 +109,8 @@ def words(kind: Any) -> str:
     """
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return f"{words(arguments[0])} " + " and ".join(
-            f"{BOUNDS[type(b)][1]} {astuple(b)[0]:g}" for b in arguments[1:]
-        )
+        bounds = [f"{BOUNDS[type(bound)][1]} {astuple(bound)[0]:g}" for bound in arguments[1:]]
+        return f"{words(arguments[0])} {' and '.join(bounds)}"
     if origin in (Union, UnionType):
         options = [words(option) for option in arguments if option is not NoneType]
         options = ["a list of such" if option == f"a list, each {options[0]}" else option for option in options]
@@ -133,7 +120,7 @@ def words(kind: Any) -> str:
         return " or ".join(choices) if len(choices) < 3 else f"one of {', '.join(choices)}"
     if origin is list:
         return f"a list, each {words(arguments[0])}"
-    return PLAIN.get(kind, "keys with values")
+    return PLAIN[kind] if isinstance(kind, type) and kind in PLAIN else "keys with values"
 
 
 def shown(value: Any) -> str:
