@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
 from src.config.help import page
@@ -19,6 +21,8 @@ from src.config.schema.commands import COMMANDS
 from src.config.schema.entries import words
 from src.config.shell import command, given_twice
 from src.config.tuned import log_origins
+from src.studies.jobs import Jobs
+from src.studies.plan import read_plan
 from src.train import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -143,6 +147,20 @@ def test_a_seed_of_the_data_alone_is_refused_and_the_runs_own_is_not() -> None:
         check(OmegaConf.create({"seed": 0, "data": {"seed": 5}}))
 
 
+@pytest.mark.parametrize("seed", [0, 5])
+def test_a_study_cannot_give_the_data_a_seed_either(
+    seed: int, compose: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    primary = {"models": ["gru", "lstm"], "metric": "test/acc", "margin": 0.02}
+    plan = read_plan(
+        {"name": "x", "question": "?", "models": {"gru": {}, "lstm": {}}, "data": {"ucr": {"data.seed": seed}}}
+        | {"primary": primary}
+    )
+    jobs = Jobs(plan, lambda overrides: compose(*overrides), tmp_path)
+    with pytest.raises(UserError, match=r"data\.seed must be the run's seed"):
+        jobs.job("final", "gru", "ucr", "main", 1, {})
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_lists_the_keys_of_a_command(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -175,6 +193,25 @@ def test_help_is_of_the_choices_made_and_needs_no_torch() -> None:
 
 def test_the_page_of_keys_is_up_to_date() -> None:
     assert (ROOT / "docs" / "config.md").read_text() == page(), "write it again: python -m src.config.help"
+
+
+@pytest.mark.parametrize(
+    ("command", "config", "words"),
+    [
+        ("compare", {"mode": "up"}, "mode must be min or max, or null, got up"),
+        ("compare", {"margin": {"ucr": -1}}, "margin must be a number of at least 0, or keys with values, or null"),
+        ("evaluate", {"split": "train"}, "split must be val or test, got train"),
+        ("explain", {"split": "exam"}, "split must be one of train, val, test, got exam"),
+        ("train", {"task": {"reduction": "sum"}}, "reduction must be per_step or per_sequence, got sum"),
+        ("train", {"task": {"strategy": "both"}}, "strategy must be direct or recursive, got both"),
+        ("train", {"task": {"mixtures": 0}}, "mixtures must be a whole number of at least 1, got 0"),
+        ("train", {"model": {"hidden_size": [4, 0]}}, r"hidden_size must be .* or a list of such, got \[4, 0\]"),
+        ("train", {"tags": ["a", True]}, r"tags must be a list, each text, got \[\"a\", true\]"),
+    ],
+)
+def test_a_value_out_of_its_range_is_said(command: str, config: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        check(OmegaConf.create(config), command)
 
 
 def test_booleans_are_no_numbers() -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -99,7 +100,8 @@ def _value(cfg: DictConfig, name: str, key: Key) -> str:
     if not isinstance(node, DictConfig) or last not in list(node):
         return ""
     if key.effect is PLACE or OmegaConf.is_missing(node, last):
-        return shown(OmegaConf.to_container(node)[last])  # type: ignore[call-overload]
+        raw: Any = OmegaConf.to_container(node)
+        return shown(raw[last])
     value = OmegaConf.select(cfg, name)
     return shown(OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value)
 

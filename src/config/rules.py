@@ -35,14 +35,17 @@ def check(cfg: DictConfig, command: str = "train") -> None:
     missing = sorted(OmegaConf.missing_keys(cfg))
     if missing:
         raise UserError(f"{missing[0]} must be given, e.g. {missing[0]}=VALUE on the command line.")
-    config = plain(cfg)
+    check_values(plain(cfg), command)
+
+
+def check_values(config: Mapping[str, Any], command: str = "train") -> None:
+    """The same of a config as plain containers in which nothing is missing."""
     for name, key in keys_of(command).items():
         node, last = _parent(config, name)
         if last in node and (key.always or _is_ours(node)) and not holds(key.kind, node[last]):
             raise UserError(f"{name} must be {words(key.kind)}, got {shown(node[last])}.")
-    if command == "train":
-        _refuse_second_seed(config)
-        _refuse_lost_checkpoint(config)
+    _refuse_second_seed(config)
+    _refuse_lost_checkpoint(config)
 
 
 def _parent(config: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], str]:
@@ -67,5 +70,5 @@ def _refuse_second_seed(config: Mapping[str, Any]) -> None:
 
 def _refuse_lost_checkpoint(config: Mapping[str, Any]) -> None:
     ckpt = config.get("ckpt")
-    if ckpt not in (None, "auto") and not Path(str(ckpt)).is_file():
+    if ckpt not in (None, "auto", "best", "last") and not Path(str(ckpt)).is_file():
         raise UserError(f"The checkpoint {ckpt} does not exist: ckpt must be auto or the path of a run's .ckpt file.")

@@ -16,6 +16,7 @@ from src.config.errors import UserError
 from src.config.in_words import in_words, is_hydra
 from src.config.places import CONF, register_resolvers
 from src.config.rules import check
+from src.config.schema.commands import COMMANDS
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ def command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
     # Hydra prints traces of its own unless it is told to let exceptions through; they are put into words here.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        if {"--help", "-h"} & set(sys.argv[1:]):
+        if config_name in COMMANDS and {"--help", "-h"} & set(sys.argv[1:]):
             from src.config.help import help_text
 
             title = str(sys.modules[task.__module__].__doc__).splitlines()[0].replace("``", "")

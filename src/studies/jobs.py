@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
 from src.config.instantiate import plain
-from src.config.rules import check
+from src.config.rules import check, check_values
 from src.runs.identity import planned_identity
 from src.studies.plan import Plan, Settings
 
@@ -94,8 +94,9 @@ class Jobs:
             if OmegaConf.select(cfg, key, default=_ABSENT) is _ABSENT:
                 raise UserError(f"The study tunes {key}, which the config of model={model} data={data} does not have.")
             OmegaConf.update(cfg, key, value)
-        check(cfg)
-        name = planned_identity(plain(cfg), files)
+        config = plain(cfg)
+        check_values(config)
+        name = planned_identity(config, files)
         study_job = {"study": self.plan.name, "phase": phase, "model": model, "data": data, "arm": arm, "id": name}
         settings = self.plan.settings_of(model, data, arm) | self.further | varied
         settings |= {"study_job": study_job, "ckpt": "auto", "trainer.enable_progress_bar": False}

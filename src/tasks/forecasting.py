@@ -14,8 +14,6 @@ from src.data.describe import Horizon
 from src.recurrent import last_valid
 from src.tasks.base import Losses, PooledLoss, State, Task
 
-STRATEGIES = ("direct", "recursive")
-
 
 class Forecasting(Task):
     """Squared error of forecasts: ``mse``, ``mae``, ``mse_unit``, ``mae_unit`` and ``mase``.
@@ -57,8 +55,6 @@ class Forecasting(Task):
             raise UserError(
                 "task=forecasting needs data with a horizon, as data=ett_h1 or data=csv have; this has none."
             )
-        if strategy not in STRATEGIES:
-            raise UserError(f"task.strategy={strategy} is unknown: it must be one of {', '.join(STRATEGIES)}.")
         self.closed = output.columns == tuple(range(description.input.size))
         if strategy == "recursive" and not self.closed:
             raise UserError(

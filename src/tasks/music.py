@@ -13,8 +13,6 @@ from src.data.batches import Batch
 from src.data.describe import Bits
 from src.tasks.base import Losses, PooledLoss, Task
 
-REDUCTIONS = ("per_step", "per_sequence")
-
 
 class PolyphonicMusic(Task):
     """Which keys sound in the next frame: ``nll`` in nats per step and ``frame_acc``.
@@ -38,8 +36,6 @@ class PolyphonicMusic(Task):
         output = keywords["description"].output
         if not isinstance(output, Bits) or not keywords["description"].per_step:
             raise UserError("task=music needs data with several yes/no values at every step; this data set has none.")
-        if reduction not in REDUCTIONS:
-            raise UserError(f"task.reduction={reduction} is unknown: it must be one of {', '.join(REDUCTIONS)}.")
         super().__init__(**keywords)
         self.reduction = reduction
         self.head = nn.Linear(self.network.output_size, output.size)

@@ -40,8 +40,6 @@ class Waveform(Task):
         series = isinstance(output, Values) and not isinstance(output, Horizon)
         if not (series and description.per_step and description.causal):
             raise UserError("task=waveform needs data with the next samples at every step; this data set has none.")
-        if mixtures < 1:
-            raise UserError(f"task.mixtures={mixtures} is impossible: it must be a whole number of at least 1.")
         super().__init__(**keywords)
         self.samples, self.mixtures, self.min_log_scale = output.size, mixtures, min_log_scale
         self.head = nn.Linear(self.network.output_size, mixtures * (1 + 2 * output.size))
