@@ -88,9 +88,8 @@ def _composed(command: str, overrides: Iterable[str]) -> tuple[DictConfig, dict[
 
 
 def _listed(command: str) -> Iterator[tuple[str, Key]]:
-    return (
-        (key, entry) for key, entry in keys_of(command).items() if not isinstance(entry.kind, dict) and key != "hydra"
-    )
+    known = keys_of(command).items()
+    return ((name, key) for name, key in known if not isinstance(key.kind, dict) and name != "hydra")
 
 
 def _value(cfg: DictConfig, name: str, key: Key) -> str:
