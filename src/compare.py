@@ -67,8 +67,6 @@ def where(cfg: DictConfig) -> tuple[list[Path], Kind]:
         raise UserError(
             f"Exactly one of study=NAME, folders='[DIR,...]' and from=TABLE.csv says what to compare; {said}."
         )
-    if cfg.mode not in (None, "min", "max"):
-        raise UserError(f"mode={cfg.mode} is impossible: it must be min (small is better) or max.")
     if cfg.pack and given[0] == "from":
         raise UserError(
             "pack=DIR writes the records of runs: it goes with study=NAME or folders='[DIR,...]', not from."

@@ -7,6 +7,7 @@ import logging
 from omegaconf import DictConfig
 
 from src.config.shell import command
+from src.config.tuned import log_origins
 
 
 def train(cfg: DictConfig) -> dict[str, float]:
@@ -45,6 +46,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
         with Job(cfg) as job:
             data, task = build(cfg)
             job.identify(data, task)
+            if job.main and not job.study_job:
+                log_origins(cfg)
             if cfg.compile:
                 compile_head(task)
             trainer = build_trainer(cfg, job.record, task, job.start_loggers())

@@ -99,7 +99,6 @@ def test_output_elsewhere_and_folders_of_several_machines(wanted: Compose, study
             ["study=planted", "metric=test/bleu"],
             "No run has test/bleu to compare .* test/loss, test/nll",
         ),
-        (["study=planted", "mode=up"], "mode=up is impossible"),
         (["study=planted", f"directory={__file__}"], "test_compare.py is a file: it must be a folder"),
         (["from=x.csv", "pack=y"], "pack=DIR writes the records of runs"),
     ],

@@ -2,15 +2,27 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
+from src.config.help import page
 from src.config.instantiate import instantiate
+from src.config.places import CONF
 from src.config.rules import check
-from src.config.shell import given_twice
+from src.config.schema import keys_of
+from src.config.schema.commands import COMMANDS
+from src.config.schema.entries import words
+from src.config.shell import command, given_twice
+from src.config.tuned import log_origins
+from src.studies.jobs import Jobs
+from src.studies.plan import read_plan
 from src.train import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,17 +31,29 @@ FOUND_BY_COMPOSITION = {
     "model.hiden_size=3": "There is no key model.hiden_size (did you mean hidden_size?)",
     "task.strategy=recursive": "There is no key task.strategy in this config: it belongs to task=forecasting",
     "optimizr=sgd": "There is no key optimizr (did you mean optimizer?)",
-    "model.hidden_size=0": "model.hidden_size=0 is impossible: it must be a whole number of at least 1",
-    "model.dropout=1.5": "model.dropout=1.5 is impossible: it must be a number at least 0 and below 1",
-    "seed=-1": "seed=-1 is impossible",
+    "model.hidden_size=0": "model.hidden_size must be a whole number of at least 1, or a list of such, got 0.",
+    "model.dropout=1.5": "model.dropout must be a number of at least 0 and below 1, got 1.5.",
+    "seed=-1": "seed must be a whole number of at least 0, got -1.",
     "seed=[1": "an override is KEY=VALUE",
     "data=uce": "There is no data=uce (did you mean ucr?); the choices are",
     "model=grub": "There is no model=grub (did you mean gru?)",
     "ckpt=nowhere.ckpt": "The checkpoint nowhere.ckpt does not exist",
-    "data.batch_size=2.5": "data.batch_size=2.5 is impossible",
     "model.retain_bias=0.5": "model.retain_bias is called model.keep_gate_bias today.",
     "+model.retain_bias=0.5": "model.retain_bias is called model.keep_gate_bias today.",
-    "model.backend=fast": "model.backend=fast is impossible: it must be one of",
+    "data.batch_size=2.5": "data.batch_size must be a whole number of at least 1, got 2.5.",
+    "model.backend=fast": "model.backend must be one of auto, fused, torch, reference, got fast.",
+    "foo=1": "There is no key foo; a key of your own is added with a plus sign, as in +foo=VALUE.",
+    "data=urc": "There is no data=urc (did you mean ucr?)",
+    "trainer.profiler=simple": "There is no key trainer.profiler in this config: it belongs to debug=profiler.",
+    "trainer.max_epochs=0": "trainer.max_epochs must be a whole number of at least 1, or null, got 0.",
+    "optimizer.lr=abc": "optimizer.lr must be a number above 0, got abc.",
+    "optimizer.lr=nan": "optimizer.lr must be a number above 0, got NaN.",
+    "task.pooling=first": "task.pooling must be one of last, mean, max, got first.",
+    "test=yes": "test must be true or false, got yes.",
+    "callbacks.early_stopping=3": "callbacks.early_stopping must be keys with values, got 3.",
+    "callbacks.early_stopping.patience=-1": "early_stopping.patience must be a whole number of at least 0, got -1.",
+    "+trainer.limit_train_batches=-1": "trainer.limit_train_batches must be a number of at least 0, or null, got -1.",
+    "data.seed=5": "data.seed must be the run's seed=0, by which runs are paired, got 5.",
 }
 
 
@@ -106,8 +130,90 @@ def test_a_missing_value_is_named() -> None:
 
 def test_a_list_of_widths_is_a_width_for_each_layer() -> None:
     check(OmegaConf.create({"model": {"hidden_size": [4, 8]}}))
-    with pytest.raises(UserError, match="one for each layer"):
+    with pytest.raises(UserError, match="or a list of such"):
         check(OmegaConf.create({"model": {"hidden_size": [4, 0]}}))
+
+
+def test_a_class_of_the_users_own_brings_whatever_keys_it_likes() -> None:
+    theirs = {"_target_": "their.Network", "hidden_size": "wide", "bias": 3}
+    check(OmegaConf.create({"model": theirs, "data": {"_target_": "their.Data", "path": ["a", "b"], "length": None}}))
+    with pytest.raises(UserError, match=r"model\.hidden_size must be"):
+        check(OmegaConf.create({"model": {**theirs, "_target_": "src.recurrent.GRU"}}))
+    with pytest.raises(UserError, match=r"model\.budget must be a whole number"):  # ours, whatever the network
+        check(OmegaConf.create({"model": {**theirs, "budget": 0}}))
+
+
+def test_a_seed_of_the_data_alone_is_refused_and_the_runs_own_is_not() -> None:
+    check(OmegaConf.create({"seed": 5, "data": {"seed": 5}}))
+    with pytest.raises(UserError, match=r"data\.seed must be the run's seed=0"):
+        check(OmegaConf.create({"seed": 0, "data": {"seed": 5}}))
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_a_study_cannot_give_the_data_a_seed_either(
+    seed: int, compose: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    primary = {"models": ["gru", "lstm"], "metric": "test/acc", "margin": 0.02}
+    plan = read_plan(
+        {"name": "x", "question": "?", "models": {"gru": {}, "lstm": {}}, "data": {"ucr": {"data.seed": seed}}}
+        | {"primary": primary}
+    )
+    jobs = Jobs(plan, lambda overrides: compose(*overrides), tmp_path)
+    with pytest.raises(UserError, match=r"data\.seed must be the run's seed"):
+        jobs.job("final", "gru", "ucr", "main", 1, {})
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_lists_the_keys_of_a_command(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    import_module(f"src.{name}").main()
+    lines = capsys.readouterr().out.splitlines()
+    assert f"python -m src.{name}" in lines[0]
+    raw = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"))
+    keys = set(raw) - {"defaults", "hydra"}
+    assert keys <= {line.partition("=")[0].partition(".")[0] for line in lines}
+    for line, below in pairwise(lines):
+        if (key := keys_of(name).get(line.partition("=")[0])) is not None and line.startswith(tuple(keys)):
+            assert below == f"      {key.help}: {words(key.kind)}"
+
+
+def test_help_is_of_the_choices_made_and_needs_no_torch() -> None:
+    program = (
+        "import sys; sys.argv = ['train', 'data=csv', 'seed=3', '--help']; from src.train import main; main()\n"
+        "heavy = {'torch', 'pytorch_lightning', 'wandb'} & set(sys.modules); assert not heavy, heavy"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, check=True, timeout=60, capture_output=True, text=True
+    )
+    lines = said.stdout.splitlines()
+    assert {"data.path=??? *", "data.missing=refuse", "seed=3", "model=gru", "+optimizer.fused="} <= set(lines)
+    assert "data.by=pixel" not in lines
+    assert "      what becomes of a missing value: before repeats the last one: refuse or before" in lines
+
+
+def test_the_page_of_keys_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "config.md").read_text() == page(), "write it again: python -m src.config.help"
+
+
+@pytest.mark.parametrize(
+    ("command", "config", "words"),
+    [
+        ("compare", {"mode": "up"}, "mode must be min or max, or null, got up"),
+        ("compare", {"margin": {"ucr": -1}}, "margin must be a number of at least 0, or keys with values, or null"),
+        ("evaluate", {"split": "train"}, "split must be val or test, got train"),
+        ("explain", {"split": "exam"}, "split must be one of train, val, test, got exam"),
+        ("train", {"task": {"reduction": "sum"}}, "reduction must be per_step or per_sequence, got sum"),
+        ("train", {"task": {"strategy": "both"}}, "strategy must be direct or recursive, got both"),
+        ("train", {"task": {"mixtures": 0}}, "mixtures must be a whole number of at least 1, got 0"),
+        ("train", {"model": {"hidden_size": [4, 0]}}, r"hidden_size must be .* or a list of such, got \[4, 0\]"),
+        ("train", {"tags": ["a", True]}, r"tags must be a list, each text, got \[\"a\", true\]"),
+    ],
+)
+def test_a_value_out_of_its_range_is_said(command: str, config: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        check(OmegaConf.create(config), command)
 
 
 def test_booleans_are_no_numbers() -> None:
@@ -121,6 +227,40 @@ def test_a_width_beside_a_budget(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     with pytest.raises(SystemExit):
         main()
     assert capsys.readouterr().err.startswith("model.budget decides the width, so model.hidden_size cannot be given")
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("overrides", "sentences"),
+    [
+        (["data=ucr"], ["optimizer.lr=0.005, tuned for data=ucr with adam."]),
+        (["optimizer=sgd"], ["optimizer.lr=0.1, the default of optimizer=sgd: none was tuned for data=ucr."]),
+        (["optimizer=sgd", "optimizer.lr=0.3"], ["optimizer.lr=0.3, from the command line."]),
+        (
+            ["data=nottingham"],
+            [
+                "optimizer.lr=0.0005, tuned for data=nottingham with rmsprop.",
+                "optimizer.weight_decay=0.0001, tuned for data=nottingham with rmsprop.",
+            ],
+        ),
+    ],
+)
+def test_the_log_says_where_the_settings_of_the_optimizer_come_from(
+    overrides: list[str], sentences: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train", *overrides])
+    command("train", log_origins)
+    assert capsys.readouterr().out.splitlines() == sentences
+
+
+@pytest.mark.usefixtures("here")
+def test_a_sweep_over_optimizers_gives_each_its_own_rate(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train", "-m", "optimizer=adam,sgd", "data=ucr,copy_memory"])
+    command("train", lambda cfg: print("lr", cfg.optimizer.lr))
+    rates = [line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("lr ")]
+    assert rates == ["0.005", "0.001", "0.1", "0.1"]
 
 
 def test_given_twice() -> None:

@@ -49,9 +49,9 @@ def test_what_is_not_there_is_said(text: Path, compose: Compose, overrides: tupl
 
 
 @pytest.mark.parametrize(("override", "words"), [
-    ("temperature=0", "temperature=0 is impossible: it must be a number above 0."),
-    ("top_p=1.5", "top_p=1.5 is impossible: it must be a number above 0 and at most 1."),
-    ("steps=0", "steps=0 is impossible: it must be a whole number of at least 1."),
+    ("temperature=0", "temperature must be a number above 0, got 0."),
+    ("top_p=1.5", "top_p must be a number above 0 and at most 1, got 1.5."),
+    ("steps=0", "steps must be a whole number of at least 1, got 0."),
 ])  # fmt: skip
 def test_impossible_values_are_said_at_once(
     override: str, words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

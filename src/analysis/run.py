@@ -11,13 +11,13 @@ import yaml
 
 from src.config.errors import UserError
 from src.config.names import public_names
+from src.config.schema import is_place
 from src.runs.result import Phase, RunResult, Timing
 from src.runs.typed_json import from_plain
 from src.tasks.metrics import Direction
 
 # OmegaConf reads a config thirty times slower, and a run's config holds nothing to interpolate.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-PLACES = ("paths.", "data.data_dir", "data.cache_dir", "data.path", "hydra.", "logger")  # overrides of one machine
 # What a line of a pack or summary.json calls as a run does: what identifies it, its parts, what analysis adds.
 FACTS = (
     *("id", "model", "seed", "arm", "phase", "status", "error", "directory", "study", "name", "url", "identity"),
@@ -137,7 +137,7 @@ def command_line(words: Sequence[str]) -> str | None:
     if not words:
         return None
     module = f"src.{Path(words[0]).stem}" if words[0].endswith(".py") else "src.train"
-    kept = [word for word in words[1:] if not word.lstrip("+~").startswith(PLACES)]
+    kept = [word for word in words[1:] if not is_place(word.lstrip("+~").partition("=")[0])]
     return " ".join(["python -m", module, *(f"'{w}'" if set(w) & set(" ,[]{}") else w for w in kept)])
 
 

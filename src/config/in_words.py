@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+import yaml
 from omegaconf.errors import OmegaConfBaseException
 
 from src.config.errors import UserError, nearest
@@ -17,24 +19,26 @@ def in_words(error: BaseException) -> str:
     if isinstance(error, UserError):
         return str(error)
     text = str(error)
-    if found := re.search(
+    if no_choice := re.search(
         r"Could not find '([^']*)/([^'/]+)'\s*\n\s*\nAvailable options in '[^']+':\n((?:\t.*\n?)+)", text
     ):
-        group, name, rest = found.groups()
+        group, name, rest = no_choice.groups()
         # base*.yaml are what the others differ from, not choices.
         options = [o for line in rest.splitlines() if (o := line.strip()) and not o.startswith("base")]
         return f"There is no {group}={name}{nearest(name, options)}; the choices are {', '.join(options)}."
-    if found := re.search(r"Could not override '([^']+)'", text):
-        key = found.group(1)
+    if no_key := re.search(r"Could not override '([^']+)'", text):
+        key = no_key.group(1)
         if (today := public_key(key)) != key:
             return f"{key} is called {today} today."
-        words = f"There is no key {key}"
-        available = {name: files for name, files in _keys_beside(key).items() if name != key}
-        group, _, leaf = key.rpartition(".")
-        if choices := available.get(leaf):
-            return f"{words} in this config: it belongs to {' or '.join(f'{group}={name}' for name in choices)}."
-        near = nearest(leaf, list(available))
-        return f"{words}{near}; a key of your own is added with a plus sign, as in +{key}=VALUE."
+        files = keys_in_files()
+        if choices := [choice for choice in files.get(key, ()) if not choice.rpartition("=")[2].startswith("base")]:
+            return f"There is no key {key} in this config: it belongs to {' or '.join(choices)}."
+        above, _, name = key.rpartition(".")
+        beside = {
+            k.removeprefix(f"{above}.").partition(".")[0] for k in files if k.startswith(f"{above}." if above else "")
+        }
+        near = nearest(name, sorted(beside))
+        return f"There is no key {key}{near}; a key of your own is added with a plus sign, as in +{key}=VALUE."
     if "OverrideParseException" in type(error).__name__:
         return (
             f"{one_line(str(error)).partition(' See http')[0]}: an override is KEY=VALUE, and a value with brackets, "
@@ -57,21 +61,21 @@ def is_hydra(error: BaseException) -> bool:
     return isinstance(error, HydraException)
 
 
-def _keys_beside(key: str) -> dict[str, list[str]]:
-    """The keys that the shipped configs have in the same node as ``key``, with the choices that have each."""
-    parent = key.rpartition(".")[0]
-    if not parent:
-        found: dict[str, list[str]] = {p.name: [] for p in CONF.iterdir() if p.is_dir()}
-        files = [CONF / "train.yaml"]
-    else:
-        found = {}
-        files = sorted((CONF / parent).glob("*.yaml"))
-    for file in files:
-        if file.exists():
-            node = OmegaConf.load(file)
-            inner = node.get(parent) if parent and isinstance(node, DictConfig) and parent in node else node
-            if isinstance(inner, DictConfig):
-                for name in inner:
-                    found.setdefault(str(name), []).extend([file.stem] if parent and file.stem != "base" else [])
-    found.pop("defaults", None)
-    return found
+def keys_in_files() -> dict[str, list[str]]:
+    """The choices that have a key, ``group=choice``, by the keys of all files of a run's config."""
+    choices: dict[str, list[str]] = {}
+    for file in [CONF / "train.yaml", *sorted(CONF.glob("*/*.yaml"))]:
+        text, group = file.read_text(), file.parent.name
+        is_global = file.parent == CONF or "# @package _global_" in text
+        node = yaml.safe_load(text) or {}
+        node.pop("defaults", None)
+        for key in _dotted(node if is_global else {group: node}):
+            choices.setdefault(key, []).extend([] if file.parent == CONF else [f"{group}={file.stem}"])
+    return choices
+
+
+def _dotted(node: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in node.items():
+        yield f"{prefix}{name}"
+        if isinstance(value, Mapping):
+            yield from _dotted(value, f"{prefix}{name}.")

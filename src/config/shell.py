@@ -17,6 +17,7 @@ from src.config.errors import UserError
 from src.config.in_words import in_words, is_hydra
 from src.config.places import CONF, register_resolvers
 from src.config.rules import check
+from src.config.schema.commands import COMMANDS
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +48,9 @@ def job_command() -> list[str]:
 def command(config_name: str, task: Callable[[DictConfig], Any], folder: Path = CONF) -> None:
     """Run ``task`` under Hydra with the config ``<folder>/<config_name>.yaml`` and this process's command line.
 
-    An exception ends the process with exit code 1 and one sentence on standard error; the stack trace comes with
-    HYDRA_FULL_ERROR=1 in the environment. In a multirun each failed job says its own sentence when it fails.
+    ``--help`` prints the keys of the command, and that is all. An exception ends the process with exit code 1 and one
+    sentence on standard error; the stack trace comes with HYDRA_FULL_ERROR=1 in the environment. In a multirun each
+    failed job says its own sentence when it fails.
     """
     import hydra
 
@@ -68,7 +70,7 @@ def command(config_name: str, task: Callable[[DictConfig], Any], folder: Path = 
     def job(cfg: DictConfig) -> Any:
         try:
             see_working_folder()  # here as well: a launcher runs this function alone, in another process
-            check(cfg)
+            check(cfg, config_name)
             refuse_width_beside_budget(cfg, HydraConfig.get().overrides.task)
             if "threads" in cfg:  # before torch is imported: jobs that take all cores each would fight over them
                 os.environ |= dict.fromkeys(THREADS, str(cfg.threads))
@@ -82,6 +84,12 @@ def command(config_name: str, task: Callable[[DictConfig], Any], folder: Path = 
     # Hydra prints traces of its own unless it is told to let exceptions through; they are put into words here.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
+        if config_name in COMMANDS and {"--help", "-h"} & set(sys.argv[1:]):
+            from src.config.help import help_text
+
+            title = str(sys.modules[task.__module__].__doc__).splitlines()[0].replace("``", "")
+            print(help_text(config_name, title, [a for a in sys.argv[1:] if not a.startswith("-")]))
+            return
         hydra.main(config_path=str(folder), config_name=config_name, version_base="1.3")(job)()
         if failed:
             raise failed[0]

@@ -12,6 +12,7 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from src.config.errors import UserError
+from src.config.schema import says_which_data
 from src.data.describe import Tokens
 from src.explaining.measure import View, gates_of_one, look_inside
 from src.explaining.sample import sample, show
@@ -21,11 +22,6 @@ from src.runs.load import Run, load_run
 from src.tasks.build import build_task
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\d_.*_[0-9a-f]{6}$")  # a run's directory where nobody named it
-# Keys of the data that change how they are read in training, not what they are.
-MAY_DIFFER = {
-    *("_target_", "batch_size", "eval_batch_size", "seed", "pool", "num_workers", "chunk", "train_sequences"),
-    *("train_steps", "data_dir", "cache_dir"),
-}
 
 
 @dataclass(frozen=True)
@@ -108,7 +104,7 @@ def refuse_unlike_data(runs: Sequence[Run]) -> None:
 
 def _data(run: Run) -> dict[str, Any]:
     config: dict[str, Any] = OmegaConf.to_container(run.config.data, resolve=True)  # type: ignore[assignment]
-    settings = {f"data.{key}": value for key, value in config.items() if key not in MAY_DIFFER}
+    settings = {f"data.{key}": value for key, value in config.items() if says_which_data(key)}
     return {"data": run.record.data_name} | settings
 
 

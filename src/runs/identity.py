@@ -8,31 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from src.config.names import hashed_names
+from src.config.schema import keys_of
 
 # Raised by one whenever a change of our code changes the numbers that the same config gives.
 RESULTS_VERSION = 1
 
-# Keys that say where things lie, what they are called or how they are shown: they change no number.
-IGNORED_KEYS = (
-    "paths",
-    "logger",
-    "name",
-    "tags",
-    "study_job",
-    "ckpt",
-    "hydra",
-    "model.budget_tolerance",
-    "data.data_dir",
-    "data.cache_dir",
-    "data.path",
-    "data.num_workers",
-    "trainer.enable_progress_bar",
-    "trainer.profiler",
-    "trainer.log_every_n_steps",
-    "callbacks.progress",
-    "callbacks.last",
-    "callbacks.explain",
-)
+# Keys that change no number: where things lie, what they are called, how they are shown; the schema says so of each.
+IGNORED_KEYS = tuple(name for name, key in keys_of().items() if not key.counts)
 
 
 def identity(config: Mapping[str, Any], *, backend: str, precision: str, data_checksum: str) -> str:

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
 from src.config.instantiate import plain
-from src.config.rules import check, check_value
+from src.config.rules import check, check_values
 from src.runs.identity import planned_identity
 from src.runs.result import Phase, StudyJob
 from src.runs.study_record import PlannedJob, Settings
@@ -77,9 +77,10 @@ class Jobs:
         for key, value in varied.items():
             if OmegaConf.select(cfg, key, default=_ABSENT) is _ABSENT:
                 raise UserError(f"The study tunes {key}, which the config of model={model} data={data} does not have.")
-            check_value(key, value)
             OmegaConf.update(cfg, key, value)
-        name = planned_identity(plain(cfg), files)
+        config = plain(cfg)
+        check_values(config)
+        name = planned_identity(config, files)
         study_job = asdict(StudyJob(self.plan.name, phase, model, data, arm, name))
         settings = self.plan.settings_of(model, data, arm) | self.further | varied
         settings |= {"study_job": study_job, "ckpt": "auto", "trainer.enable_progress_bar": False}

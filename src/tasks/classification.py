@@ -35,8 +35,6 @@ class SequenceClassification(Task):
         output = keywords["description"].output
         if not isinstance(output, Classes) or keywords["description"].per_step:
             raise UserError("task=classification needs data with one class for each sequence; this data set has none.")
-        if pooling not in POOLINGS:
-            raise UserError(f"task.pooling={pooling} is unknown: it must be one of {', '.join(POOLINGS)}.")
         if class_weights is not None and len(class_weights) != output.size:
             raise UserError(
                 f"task.class_weights has {len(class_weights)} entries, but there are {output.size} classes."

@@ -16,8 +16,6 @@ from src.tasks.base import Task
 from src.tasks.losses import Losses
 from src.tasks.metrics import ERRORS, Metric
 
-STRATEGIES = ("direct", "recursive")
-
 
 class Forecasting(Task):
     """Squared error of forecasts: ``mse``, ``mae``, ``mse_unit``, ``mae_unit`` and ``mase``.
@@ -56,8 +54,6 @@ class Forecasting(Task):
             raise UserError(
                 "task=forecasting needs data with a horizon, as data=ett_h1 or data=csv have; this has none."
             )
-        if strategy not in STRATEGIES:
-            raise UserError(f"task.strategy={strategy} is unknown: it must be one of {', '.join(STRATEGIES)}.")
         self.closed = output.columns == tuple(range(description.input.size))
         if strategy == "recursive" and not self.closed:
             raise UserError(

@@ -15,8 +15,6 @@ from src.tasks.base import Task
 from src.tasks.losses import Losses, PooledSums
 from src.tasks.metrics import NLL, Metric
 
-REDUCTIONS = ("per_step", "per_sequence")
-
 
 class PolyphonicMusic(Task):
     """Which keys sound in the next frame: ``nll`` in nats per step and ``frame_acc``.
@@ -37,8 +35,6 @@ class PolyphonicMusic(Task):
         output = keywords["description"].output
         if not isinstance(output, Bits) or not keywords["description"].per_step:
             raise UserError("task=music needs data with several yes/no values at every step; this data set has none.")
-        if reduction not in REDUCTIONS:
-            raise UserError(f"task.reduction={reduction} is unknown: it must be one of {', '.join(REDUCTIONS)}.")
         super().__init__(**keywords)
         self.reduction = reduction
         self.head = nn.Linear(self.network.output_size, output.size)

@@ -34,8 +34,6 @@ class SequenceRegression(Task):
         output = keywords["description"].output
         if not isinstance(output, Values) or isinstance(output, Horizon) or keywords["description"].causal:
             raise UserError("task=regression needs data with real values for each sequence or step; this set has none.")
-        if pooling not in POOLINGS:
-            raise UserError(f"task.pooling={pooling} is unknown: it must be one of {', '.join(POOLINGS)}.")
         self.scale = torch.tensor(output.scale, dtype=torch.float64)
         if not output.scale:
             self.metrics_declared = ERRORS[:2]

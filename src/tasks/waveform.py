@@ -41,8 +41,6 @@ class Waveform(Task):
         series = isinstance(output, Values) and not isinstance(output, Horizon)
         if not (series and description.per_step and description.causal):
             raise UserError("task=waveform needs data with the next samples at every step; this data set has none.")
-        if mixtures < 1:
-            raise UserError(f"task.mixtures={mixtures} is impossible: it must be a whole number of at least 1.")
         per_sample = self.metrics_declared[1]
         self.metrics_declared = NLL, replace(per_sample, numerator="loss", denominator="count", factor=1 / output.size)
         super().__init__(**keywords)

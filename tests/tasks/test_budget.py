@@ -161,7 +161,8 @@ def test_a_network_without_a_single_width_is_refused(compose: Compose) -> None:
     "option", ["model.budget=0", "model.budget=1.5", "model.budget_of=all", "model.budget_tolerance=-1"]
 )
 def test_impossible_values_are_refused_before_anything_is_read(option: str, compose: Compose) -> None:
-    with pytest.raises(UserError, match=option):
+    key, _, value = option.partition("=")
+    with pytest.raises(UserError, match=f"{key} must be .*, got {value}"):
         check(compose(option))
 
 

@@ -94,7 +94,6 @@ def test_a_bidirectional_network_is_refused_where_it_would_read_the_answer() -> 
 @pytest.mark.parametrize(
     ("keywords", "words"),
     [
-        ({"pooling": "first"}, "task.pooling=first is unknown"),
         ({"class_weights": [1.0]}, "task.class_weights has 1 entries, but there are 3 classes"),
     ],
 )

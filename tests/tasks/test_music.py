@@ -132,8 +132,6 @@ def test_what_cannot_be_is_refused():
     classes = Description(Features(3), Classes(("a", "b")), per_step=False, varying_length=True, causal=False)
     with pytest.raises(UserError, match="task=music"):
         task(PolyphonicMusic, classes)
-    with pytest.raises(UserError, match="per_sequence"):
-        task(PolyphonicMusic, MUSIC, reduction="mean")
     with pytest.raises(UserError, match="bidirectional"):
         PolyphonicMusic(
             description=MUSIC,

@@ -84,5 +84,3 @@ def test_data_of_another_kind_are_refused():
     ):
         with pytest.raises(UserError, match="task=regression"):
             task(SequenceRegression, description)
-    with pytest.raises(UserError, match=r"task\.pooling"):
-        task(SequenceRegression, describe(Values(1)), pooling="first")

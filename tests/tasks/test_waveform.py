@@ -124,10 +124,5 @@ def test_other_data_are_refused(description):
         make(description)
 
 
-def test_no_gaussian_is_too_few():
-    with pytest.raises(UserError, match=r"task\.mixtures=0"):
-        make(mixtures=0)
-
-
 def test_task_auto_finds_it():
     assert called_for(SOUND) == "Waveform"

@@ -1,0 +1,109 @@
+"""What a command can be told, from the schema: for ``--help`` at a terminal and for docs/config.md.
+
+``python -m src.config.help > docs/config.md`` writes the page again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from src.config.in_words import keys_in_files
+from src.config.places import CONF, register_resolvers
+from src.config.schema import keys_of
+from src.config.schema.commands import COMMANDS
+from src.config.schema.entries import PLACE, Key, shown, words
+
+HELP = """{title}
+
+KEY=VALUE sets a key, GROUP=CHOICE a group of keys: --help behind it shows those. --cfg job prints the whole config, -m
+runs every combination of listed values (seed=0,1,2), --hydra-help says what Hydra can do. * changes no number.
+"""
+PAGE = """# Every key of every command
+
+Written by `python -m src.config.help > docs/config.md` from the schema in `src/config/schema/`, which every value is
+held against before a command begins. `python -m src.train --help` says the same, with the values of the choices that
+are made beside it (`data=csv --help`). Here stands the value without any choice (`???` must be given), or else which
+choices have the key. A key with a star changes no number and is no part of a run's identity; one with a plus sign is in
+no file and is added with that sign. A network, task or data set of your own takes whatever keys it likes.
+"""
+
+
+def help_text(command: str, title: str, overrides: Iterable[str]) -> str:
+    """What ``--help`` prints.
+
+    Args:
+        command: by its file in ``conf/``.
+        title: one line.
+        overrides: choices and values given beside ``--help``.
+    """
+    cfg, groups = _composed(command, overrides)
+    lines = [HELP.format(title=title), *(f"{choice}\n      {', '.join(names)}" for choice, names in groups.items())]
+    for name, key in _listed(command):
+        value = _value(cfg, name, key)
+        if value or key.added:
+            star = "" if key.counts else " *"
+            lines.append(f"{'+' * key.added}{name}={value}{star}\n      {key.help}: {words(key.kind)}")
+    return "\n".join(lines)
+
+
+def page() -> str:
+    """docs/config.md."""
+    lines, files = [PAGE], keys_in_files()
+    for command in COMMANDS:
+        cfg, _ = _composed(command, ())
+        headings: list[str] = []
+        for name, key in _listed(command):
+            if command != "train" and keys_of().get(name) == key:
+                continue  # of paths and data, as train has them
+            heading = name.partition(".")[0] if command == "train" and "." in name else command
+            if heading not in headings:
+                headings.append(heading)
+                what = f"`python -m src.{command}`" if heading == command else keys_of()[heading].help
+                lines += ["", f"## {heading}: {what}", "", "| key | value | must be | |", "|---|---|---|---|"]
+            value = f"`{value}`" if (value := _value(cfg, name, key)) else ", ".join(files.get(name, ()))
+            star = "" if key.counts else " *"
+            lines.append(f"| `{'+' * key.added}{name}`{star} | {value} | {words(key.kind)} | {key.help} |")
+    return "\n".join(lines) + "\n"
+
+
+def _composed(command: str, overrides: Iterable[str]) -> tuple[DictConfig, dict[str, list[str]]]:
+    """The config of a command, and what may be chosen in the place of each choice."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    register_resolvers()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose(command, [*overrides], return_hydra_config=True)
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        chosen, known = cfg.hydra.runtime.choices, (*keys_of(command), "experiments", "debug")
+        return cfg, {
+            f"{group}={shown(chosen[group])}": [name for name in names if not name.startswith("base")]
+            for group in sorted(set(chosen) & set(known), key=known.index)
+            if len(names := hydra.config_loader.get_group_options(group)) > 1
+        }
+
+
+def _listed(command: str) -> Iterator[tuple[str, Key]]:
+    known = keys_of(command).items()
+    return ((name, key) for name, key in known if not isinstance(key.kind, dict) and name != "hydra")
+
+
+def _value(cfg: DictConfig, name: str, key: Key) -> str:
+    """The value under a key, a place as the file names it; nothing where there is none."""
+    above, _, last = name.rpartition(".")
+    node = OmegaConf.select(cfg, above) if above else cfg
+    if not isinstance(node, DictConfig) or last not in list(node):
+        return ""
+    if key.effect is PLACE or OmegaConf.is_missing(node, last):
+        raw: Any = OmegaConf.to_container(node)
+        return shown(raw[last])
+    value = OmegaConf.select(cfg, name)
+    return shown(OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value)
+
+
+if __name__ == "__main__":
+    print(page(), end="")

@@ -1,0 +1,64 @@
+"""The keys of a data set and of a task, ``conf/data`` and ``conf/task``."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from src.config.schema.entries import FILE, NOTHING, PLACE, READING, Count, Fraction, Key, Rate, Whole
+
+Names = str | list[str]
+
+DATA = {  # What our data sets take, each some of it; their classes check what goes with what
+    "seed": Key(Whole, "the run's seed; cannot be another, as runs are paired by it", READING, always=True),
+    "path": Key(str, "a file or folder of your own", FILE),
+    "data_dir": Key(str, "where downloaded files lie", PLACE),
+    "cache_dir": Key(str, "where files made from them lie", PLACE),
+    "num_workers": Key(Whole, "processes that load ahead; 0 is fastest for data in memory", NOTHING, always=True),
+    "batch_size": Key(Count, "sequences in a training batch", READING, always=True),
+    "eval_batch_size": Key(Count | None, "of validation and test; null: four times as many", READING, always=True),
+    "pool": Key(Count, "batches in a pool that is sorted by length before it is cut", READING, always=True),
+    "chunk": Key(Count | None, "steps between two borders of truncated BPTT; null: whole", READING, always=True),
+    "train_sequences": Key(Count | None, "train on so many sequences only; null: all", READING, always=True),
+    "train_steps": Key(Count | None, "train on so many first steps of each stream; null: all", READING, always=True),
+    "name": Key(str, "which set of several that a class holds"),
+    "val_fraction": Key(Fraction, "share of the training sequences that becomes validation"),
+    "splits": Key(Any, "train, val and test: three fractions, or what docs/own_data.md says"),
+    "sizes": Key(list[Count], "sequences made for train, val and test"),
+    "length": Key(Count, "steps of a made sequence, of copy_memory its blank ones"),
+    "standardise": Key(bool, "shift and scale each feature by its mean and deviation on train"),
+    "by": Key(Literal["pixel", "row"], "what an image is read by"),
+    "permute": Key(bool, "put the pixels of all images into one random order"),
+    "permutation_seed": Key(Whole, "of that order; the same in every run, whatever the seed"),
+    "features": Key(Names | None, "columns that are read (csv); log_mel or mfcc (fsdd)"),
+    "window": Key(Count, "samples read at each step"),
+    "hop": Key(Count, "samples predicted at each step"),
+    "level": Key(Literal["char", "word"], "what a token is"),
+    "min_count": Key(Count, "how often a token must stand in the training text to be known"),
+    "lookback": Key(Count, "rows that a forecast reads"),
+    "horizon": Key(Count, "rows that are forecast"),
+    "season": Key(Count | None, "rows after which a season repeats; null: from the time stamps"),
+    "task": Key(str | None, "what is learned from files of your own; null: found out from the file"),
+    "target": Key(Names | None, "columns that are predicted; forecasting: null is every feature"),
+    "time_column": Key(Names | None, "column of time stamps; null: one that is called so, or a first one of dates"),
+    "group_column": Key(str | None, "column that says which series or sequence a row belongs to"),
+    "missing": Key(Literal["refuse", "before"], "what becomes of a missing value: before repeats the last one"),
+    "missing_values": Key(Names | None, "what stands where a value is missing, beside empty cells, NA, ?, ..."),
+    "separator": Key(str | None, "comma, semicolon, tab, bar, space or a character; null: found out"),
+    "decimal": Key(str | None, "point, comma or a character; null: found out"),
+    "encoding": Key(str, "of the text in the file"),
+    "day_first": Key(bool | None, "01/02/2020 is in February; null: found out"),
+}
+
+TASK = {  # What our tasks take, each some of it
+    "monitor": Key(str, "metric by which the best epoch is chosen", always=True),
+    "mode": Key(Literal["min", "max"], "whether a small or a large value of it is good", always=True),
+    "embedding_size": Key(Count, "features of a token's embedding", always=True),
+    "dropout": Key(Rate, "on what the head reads", always=True),
+    "pooling": Key(Literal["last", "mean", "max"], "what the head of a whole sequence reads"),
+    "class_weights": Key(list[float] | None, "weight of each class in the training loss; null: all 1"),
+    "strategy": Key(Literal["direct", "recursive"], "forecast all rows at once, or one after the other"),
+    "relative": Key(bool, "forecast the difference from the last row that is read"),
+    "reduction": Key(Literal["per_step", "per_sequence"], "whether long pieces weigh more in the training loss"),
+    "mixtures": Key(Count, "Gaussians in the density of the next samples"),
+    "min_log_scale": Key(float, "lower bound of ln(standard deviation) of each"),
+}

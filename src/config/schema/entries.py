@@ -1,0 +1,128 @@
+"""What the schema says of a key: its type with bounds, one line of help, what its value has an effect on.
+
+>>> key = Key(Rate, "probability that a unit keeps its old state in a step of training")
+>>> holds(key.kind, 0.1), holds(key.kind, 1.0), words(key.kind)
+(True, False, 'a number of at least 0 and below 1')
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple, dataclass, replace
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+
+Whole = Annotated[int, Ge(0)]
+Count = Annotated[int, Ge(1)]
+From0 = Annotated[float, Ge(0)]
+Above0 = Annotated[float, Gt(0)]
+Rate = Annotated[float, Ge(0), Lt(1)]
+Fraction = Annotated[float, Gt(0), Lt(1)]
+Share = Annotated[float, Gt(0), Le(1)]
+BOUNDS = {
+    Ge: (operator.ge, "of at least"), Gt: (operator.gt, "above"),
+    Le: (operator.le, "at most"), Lt: (operator.lt, "below"),
+}  # fmt: skip
+PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Any: "anything"}
+
+
+class Effect(Enum):
+    """What a key has an effect on: only the first two are part of a run's identity."""
+
+    RESULT = "what a run computes"
+    READING = "how training reads the data, not what they are"
+    NOTHING = "no number"
+    PLACE = "no number: it names a place of one machine"
+    FILE = "no number: the content of the file counts, not its place"
+
+
+RESULT, READING, NOTHING, PLACE, FILE = Effect
+
+
+@dataclass(frozen=True)
+class Key:
+    """What is said of one key.
+
+    Args:
+        kind: the type of its value; a dict of keys for a group of them, which may also be null.
+        help: one line.
+        effect: what its value has an effect on.
+        added: no shipped file has it: it is added with a plus sign.
+        always: it is checked in the node of a user's own class, too.
+    """
+
+    kind: Any
+    help: str
+    effect: Effect = RESULT
+    added: bool = False
+    always: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether a run's identity holds it."""
+        return self.effect in (RESULT, READING)
+
+
+def flatten(group: Mapping[str, Key], prefix: str = "", outer: Effect = RESULT) -> Iterator[tuple[str, Key]]:
+    """Every key of a group and of those in it by its dotted name; an effect holds for all that stands below."""
+    for name, key in group.items():
+        effect = outer if key.effect is RESULT else key.effect
+        yield f"{prefix}{name}", replace(key, effect=effect)
+        if isinstance(key.kind, Mapping):
+            yield from flatten(key.kind, f"{prefix}{name}.", effect)
+
+
+def holds(kind: Any, value: Any) -> bool:
+    """Whether a plain value is of a type and within its bounds."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return holds(arguments[0], value) and all(BOUNDS[type(b)][0](value, *astuple(b)) for b in arguments[1:])
+    if origin in (Union, UnionType):
+        return any(holds(option, value) for option in arguments)
+    if origin is Literal:
+        return any(value == choice and type(value) is type(choice) for choice in arguments)
+    if origin is list:
+        return isinstance(value, list) and all(holds(arguments[0], item) for item in value)
+    if isinstance(kind, Mapping):
+        return value is None or isinstance(value, dict)
+    if origin is dict:
+        return isinstance(value, dict) and all(holds(arguments[1], inner) for inner in value.values())
+    if kind in (int, float, str) and isinstance(value, bool):
+        return False
+    if isinstance(value, float) and not math.isfinite(value):
+        return kind is Any
+    # YAML reads a name of digits as a number, and a number may be a whole one.
+    return kind is Any or isinstance(value, {str: str | int | float, float: int | float}.get(kind, kind))
+
+
+def words(kind: Any) -> str:
+    """A type in words.
+
+    >>> words(Count | list[Count] | None), words(Rate)
+    ('a whole number of at least 1, or a list of such, or null', 'a number of at least 0 and below 1')
+    """
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        bounds = [f"{BOUNDS[type(bound)][1]} {astuple(bound)[0]:g}" for bound in arguments[1:]]
+        return f"{words(arguments[0])} {' and '.join(bounds)}"
+    if origin in (Union, UnionType):
+        options = [words(option) for option in arguments if option is not NoneType]
+        options = ["a list of such" if option == f"a list, each {options[0]}" else option for option in options]
+        return ", or ".join([*options, *(["null"] if NoneType in arguments else [])])
+    if origin is Literal:
+        choices = [shown(choice) for choice in arguments]
+        return " or ".join(choices) if len(choices) < 3 else f"one of {', '.join(choices)}"
+    if origin is list:
+        return f"a list, each {words(arguments[0])}"
+    return PLAIN[kind] if isinstance(kind, type) and kind in PLAIN else "keys with values"
+
+
+def shown(value: Any) -> str:
+    """A value as a yaml file has it."""
+    return value if isinstance(value, str) else json.dumps(value, default=str)

@@ -1,0 +1,37 @@
+"""The keys of a network, ``conf/model``."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from src.config.schema.entries import NOTHING, Count, From0, Key, Rate
+
+MODEL = {  # What our networks take; their classes check what goes with what
+    "budget": Key(Count | None, "what the network may cost; decides hidden_size", always=True),
+    "budget_of": Key(
+        Literal["recurrent", "total", "state", "flops"],
+        "parameters of the recurrent layers, all parameters, numbers carried, or multiply-adds per step",
+        always=True,
+    ),
+    "budget_tolerance": Key(From0, "largest relative error of a budget", NOTHING, always=True),
+    "hidden_size": Key(Count | list[Count], "units of each layer, or a list with one number for each"),
+    "num_layers": Key(Count, "layers on top of each other"),
+    "layers": Key(list[dict[str, Any]], "layers of several kinds, from the input on: kind, hidden_size, bias, ..."),
+    "batch_first": Key(bool, "whether sequences come before time in a batch, as all tasks have it"),
+    "bidirectional": Key(bool, "read in both directions; refused where the task may not see what follows"),
+    "residual": Key(bool, "add each layer's input to its output"),
+    "bias": Key(bool | Literal["single"], "two bias vectors for each gate, as PyTorch has it; one; or none"),
+    "layer_norm": Key(bool, "normalise what enters each gate"),
+    "reset_after": Key(bool, "GRU: the reset gate after the product with the state, as PyTorch has it"),
+    "update_gate": Key(Literal["keeps", "takes"], "GRU: what an open update gate does with the old state"),
+    "peepholes": Key(bool, "LSTM: gates that see the cell state"),
+    "dropout": Key(Rate, "between layers"),
+    "recurrent_dropout": Key(Rate, "on the state, one mask for a whole sequence"),
+    "zoneout": Key(Rate, "probability that a unit keeps its old state in a step of training"),
+    "weight_noise": Key(From0, "standard deviation of Gaussian noise on the weights in training"),
+    "learn_initial_state": Key(bool, "start from a learned state instead of zeros"),
+    "initialisation": Key(Literal["pytorch", "xavier", "chung", "chrono"], "how weights are drawn"),
+    "keep_gate_bias": Key(float, "mean bias at the start of the gate that keeps the old state"),
+    "chrono_steps": Key(Count | None, "longest dependency that initialisation=chrono expects, steps"),
+    "backend": Key(Literal["auto", "fused", "torch", "reference"], "what computes the recurrence"),
+}

@@ -1,0 +1,90 @@
+"""The keys of training: optimizer, scheduler, trainer, callbacks, logger and places."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge
+
+from src.config.schema.entries import NOTHING, Above0, Count, Fraction, From0, Key, Rate, Share, Whole
+
+OPTIMIZER = {  # ``conf/optimizer``; a value tuned for a data set stands in the data set's file, under ``tuned``
+    "lr": Key(Above0, "learning rate"),
+    "weight_decay": Key(From0, "pull towards 0"),
+    "momentum": Key(From0, "share of the last update that goes into the next"),
+    "alpha": Key(Rate, "RMSprop: decay of the mean of squared gradients"),
+    "fused": Key(bool, "one kernel for all parameters, where the optimizer has it", added=True),
+}
+
+SCHEDULER = {  # ``conf/scheduler``
+    "T_max": Key(Count, "cosine: epochs until the end"),
+    "eta_min": Key(From0, "cosine: learning rate at the end"),
+    "mode": Key(Literal["min", "max"], "plateau: whether a small or a large value is good"),
+    "factor": Key(Fraction, "plateau: of the learning rate, where nothing has improved"),
+    "patience": Key(Whole, "plateau: epochs without improvement before that"),
+    "step_size": Key(Count, "step: epochs from one change to the next"),
+    "gamma": Key(Above0, "step: factor of the learning rate"),
+}
+
+TRAINER = {  # ``conf/trainer``: Lightning's; any other key of its own can be added with a plus sign
+    "max_epochs": Key(Count | None, "passes over the training data at most; null: none but max_steps"),
+    "max_steps": Key(Annotated[int, Ge(-1)], "updates at most; -1: no limit"),
+    "gradient_clip_val": Key(From0 | None, "largest norm of the gradient over all parameters; null: any"),
+    "precision": Key(str, "32-true; on GPUs also 16-mixed, bf16-mixed, ..."),
+    "deterministic": Key(bool | Literal["warn"], "refuse operations that may differ from run to run"),
+    "accelerator": Key(str, "cpu, gpu, ..."),
+    "devices": Key(int | str | list[int], "how many, or which; -1: all"),
+    "num_nodes": Key(Count, "machines", added=True),
+    "strategy": Key(dict[str, Any] | str, "how several processes train together"),
+    "use_distributed_sampler": Key(bool, "Lightning's own sharing out of batches; ours share themselves out"),
+    "num_sanity_val_steps": Key(Annotated[int, Ge(-1)], "validation batches before training"),
+    "enable_model_summary": Key(bool, "print Lightning's table of layers"),
+    "enable_progress_bar": Key(bool, "show a progress bar", NOTHING),
+    "log_every_n_steps": Key(Whole, "Lightning's; our metrics are by epoch", NOTHING),
+    "profiler": Key(str | None, "simple: where the time goes, printed at the end", NOTHING),
+    "fast_dev_run": Key(bool | Whole, "so many batches of everything, nothing kept"),
+    "limit_train_batches": Key(From0 | None, "batches of an epoch, or a share of them", added=True),
+    "limit_val_batches": Key(From0 | None, "batches of validation, or a share of them"),
+    "limit_test_batches": Key(From0 | None, "batches of the test, or a share of them", added=True),
+}
+
+EARLY_STOPPING = {  # Lightning's, null for all of ``trainer.max_epochs``
+    "monitor": Key(str, "the metric that must improve"),
+    "mode": Key(Literal["min", "max"], "whether a small or a large value of it is good"),
+    "patience": Key(Whole, "epochs without improvement after which training ends"),
+    "check_finite": Key(bool, "stop at a value that is not finite; diverged runs are stopped anyway"),
+}
+
+LAST_CHECKPOINT = {  # The checkpoint to go on from
+    "every_seconds": Key(From0, "written at most this often, between epochs; seconds"),
+}
+
+EXPLAIN = {  # A look inside while a run trains (``callbacks=explain``)
+    "sequences": Key(Count, "of validation, by which is measured"),
+    "steps": Key(Count, "read of each, where sequences may be cut"),
+    "share": Key(Share, "of the time so far that may go into it"),
+}
+
+CALLBACKS = {  # ``conf/callbacks``; one of your own is a further name with a ``_target_``
+    "early_stopping": Key(EARLY_STOPPING, "when to stop; null: never before the end"),
+    "last": Key(LAST_CHECKPOINT, "the checkpoint to go on from", NOTHING),
+    "explain": Key(EXPLAIN, "gates and gradients along training", NOTHING),
+    "progress": Key(dict[str, Any] | None, "a progress bar of your own", NOTHING, added=True),
+}
+
+LOGGER = {  # ``conf/logger``: Weights & Biases
+    "project": Key(str, "of wandb"),
+    "entity": Key(str | None, "team; null: your own"),
+    "group": Key(str | None, "of runs that belong together; a study sets its own"),
+    "job_type": Key(str | None, "of wandb; a study sets its own"),
+    "tags": Key(list[str], "words to find runs by"),
+    "mode": Key(Literal["auto", "online", "offline", "disabled"], "auto: online where logged in and answered"),
+    "timeout": Key(Above0, "seconds that the server has to answer before auto goes offline"),
+}
+
+PATHS = {  # ``conf/paths``
+    "data_dir": Key(str, "where downloaded files lie"),
+    "cache_dir": Key(str, "where files made from them lie"),
+    "runs_dir": Key(str, "where runs and studies lie"),
+    "run_dir": Key(str | None, "the directory of this run; null: a new one under runs_dir"),
+}
