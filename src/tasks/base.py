@@ -18,7 +18,7 @@ from src.data.describe import Description
 from src.recurrent import StackedRNN, count_parameters
 from src.tasks.encoder import Encoder
 from src.tasks.losses import Losses, PooledSums
-from src.tasks.metrics import LOSS, Metric
+from src.tasks.metrics import LOSS, Direction, Metric
 from src.tasks.sequences import SequenceTable
 from src.tasks.tbptt_state import TBPTTState
 
@@ -68,7 +68,7 @@ class Task(pl.LightningModule):
         embedding_size: int = 64,
         dropout: float = 0.0,
         monitor: str,
-        mode: str = "min",
+        mode: Direction = "min",
     ) -> None:
         super().__init__()
         self.description = description
