@@ -46,7 +46,8 @@ def explain(cfg: DictConfig) -> list[Path]:
     if not cfg.run:
         raise UserError("run must be given, e.g. run=runs/2026-... or 'run=[runs/A,runs/B]'; or study=memory_length.")
     asked = Asked(cfg.split, cfg.sequence, cfg.sequences, cfg.steps, cfg.shown, cfg.jacobians)
-    runs = [explain_run(label, run, asked) for label, run in load_all(as_list(cfg.run), cfg.ckpt)]
+    directories = [cfg.run] if isinstance(cfg.run, str) else [str(directory) for directory in cfg.run]
+    runs = [explain_run(label, run, asked) for label, run in load_all(directories, cfg.ckpt)]
     folder = Path(cfg.output or runs[0].run.directory / "inside")
     if folder.exists() and not folder.is_dir():
         raise UserError(f"output={folder} is a file: it must be a folder, which is made if it is not there.")
@@ -61,11 +62,6 @@ def listed(files: list[Path]) -> list[Path]:
     for file in files:
         print(file)
     return files
-
-
-def as_list(run: object) -> list[str]:
-    """One run or several."""
-    return [run] if isinstance(run, str) else [str(directory) for directory in run]  # type: ignore[attr-defined]
 
 
 def main() -> None:

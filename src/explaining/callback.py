@@ -60,13 +60,13 @@ class Explain(pl.Callback):
         self.epochs, self.curves, self._due = list(state_dict["epochs"]), list(state_dict["curves"]), state_dict["due"]
         self.spent, self.before = state_dict["spent"], state_dict["before"]
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Look at the network as it was drawn."""
         self._began = time.perf_counter()
         if not self.epochs:
             log(trainer, self._look(trainer, pl_module, 0))
 
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Look again where an epoch is due and the time for it has been earned."""
         done = trainer.current_epoch + 1
         elapsed = self.before + time.perf_counter() - self._began
@@ -77,7 +77,7 @@ class Explain(pl.Callback):
             self._due = 2 * done
             pl_module.log_dict(numbers(view), on_step=False, on_epoch=True, rank_zero_only=True, batch_size=1)
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Look once more, write the curves, draw the pictures."""
         if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
             return
@@ -88,26 +88,19 @@ class Explain(pl.Callback):
         write_atomically(folder / "training.npz", lambda out: np.savez_compressed(out, **arrays))  # type: ignore[arg-type]
         from src.explaining.pictures import draw_training
 
-        task, data = as_task(pl_module), trainer.datamodule  # type: ignore[attr-defined]
-        batch = self._batch(trainer, 1)
-        files = draw_training(
-            folder,
-            model_name(read_record(folder.parent), task),
-            show(data, batch.x[0]),
-            self._gates(task, batch),
-            arrays,
-        )
+        batch, model = self._batch(trainer, 1), model_name(read_record(folder.parent), pl_module)
+        shown, gates = show(trainer.datamodule, batch.x[0]), self._gates(pl_module, batch)
+        files = draw_training(folder, model, shown, gates, arrays)
         for logger in trainer.loggers:
             if hasattr(logger, "log_image"):
                 for file in files:
                     if file.suffix == ".png":
                         logger.log_image(f"inside/{file.stem}", [str(file)])
 
-    def _look(self, trainer: pl.Trainer, module: pl.LightningModule, epoch: int) -> View:
-        began, training, task = time.perf_counter(), module.training, as_task(module)
-        module.eval()
-        view = look_inside(task, self._batch(trainer, self.sequences), self.steps)
-        module.train(training)
+    def _look(self, trainer: Any, task: Task, epoch: int) -> View:
+        began, training = time.perf_counter(), task.training
+        view = look_inside(task.eval(), self._batch(trainer, self.sequences), self.steps)
+        task.train(training)
         self.epochs.append(epoch)
         self.curves.append(torch.from_numpy(view.layers[-1].median))
         self._last = time.perf_counter() - began
@@ -116,24 +109,17 @@ class Explain(pl.Callback):
 
     def _gates(self, task: Task, batch: Batch) -> Gates:
         training = task.training
-        task.eval()
-        forward = [gates for gates in gates_of_one(task, batch) if not gates.backward]
+        forward = [gates for gates in gates_of_one(task.eval(), batch) if not gates.backward]
         task.train(training)
         return forward[-1]
 
-    def _batch(self, trainer: pl.Trainer, number: int) -> Batch:
-        data = trainer.datamodule  # type: ignore[attr-defined]
+    def _batch(self, trainer: Any, number: int) -> Batch:
+        data = trainer.datamodule
         batch = sample(data.splits["val"], data.description, 0, number, self.steps)
         return batch.to(trainer.strategy.root_device)
 
 
-def as_task(module: pl.LightningModule) -> Task:
-    """Lightning hands over modules; ours are tasks."""
-    assert isinstance(module, Task)
-    return module
-
-
-def log(trainer: pl.Trainer, view: View) -> None:
+def log(trainer: Any, view: View) -> None:
     """Give the figures of a look outside validation a row of their own (the last one stands beside the test's)."""
     for logger in trainer.loggers:
         logger.log_metrics({"epoch": trainer.current_epoch, **numbers(view)}, trainer.global_step)

@@ -21,9 +21,10 @@ def draw_all(folder: Path, runs: Sequence[Explained], asked: Asked) -> list[Path
     """Every picture, as PNG and SVG: gates and gradients by layer, saturation, horizons, and along training."""
     files: list[Path] = []
     what = ", ".join(dict.fromkeys(f"{e.run.record.choices.get('data', 'data')}/{asked.split}" for e in runs))
-    for name in names(runs):
+    for name in dict.fromkeys(g.name for e in runs for g in e.gates):
         title = f"{words(name)} while reading sequence {asked.sequence} of {what}"
-        files += save(draw_gates(columns(runs, name), title), folder / f"gates_{name}")
+        columns = [column_of(e.label, e.shown, g) for e in runs for g in e.gates if g.name == name]
+        files += save(draw_gates(columns, title), folder / f"gates_{name}")
         curves = {e.label: {w: v[name].curves for w, v in views(e).items()} for e in runs if name in e.trained.by_name}
         many = max(len(c["loss"]) for by_when in curves.values() for c in by_when.values())
         few = sorted({len(c["strongest"]) for w in curves.values() for c in w.values() if "strongest" in c})
@@ -66,11 +67,6 @@ def draw_training(folder: Path, model: str, shown: Shown, gates: Gates, along: M
     return files + save(draw_along_training(curves, "last layer, validation"), folder / "training_gradients")
 
 
-def columns(runs: Sequence[Explained], name: str) -> list[Column]:
-    """What each run that has this layer shows of it."""
-    return [column_of(e.label, e.shown, g) for e in runs for g in e.gates if g.name == name]
-
-
 def column_of(model: str, shown: Shown, gates: Gates) -> Column:
     """One layer while it read one sequence; units by what they keep, those of a tanh network by their mean state."""
     share = kept(gates)
@@ -82,8 +78,3 @@ def column_of(model: str, shown: Shown, gates: Gates) -> Column:
 def views(entry: Explained) -> dict[str, dict[str, LayerView]]:
     """Its layers by name, at initialisation and trained."""
     return dict(zip(WHEN, (entry.initial.by_name, entry.trained.by_name), strict=True))
-
-
-def names(runs: Sequence[Explained]) -> list[str]:
-    """The layers that any run has, in order."""
-    return list(dict.fromkeys(g.name for e in runs for g in e.gates))

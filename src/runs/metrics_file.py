@@ -69,7 +69,7 @@ def format_file(rows: Sequence[Row], columns: Sequence[str]) -> bytes:
     """The whole file: header and rows."""
     header = io.StringIO()
     csv.writer(header, lineterminator="\n").writerow(columns)
-    return header.getvalue().encode("utf-8") + b"".join(format_row(row, columns) for row in rows)
+    return header.getvalue().encode() + b"".join(format_row(row, columns) for row in rows)
 
 
 def _row(columns: list[str], fields: list[str]) -> Row:

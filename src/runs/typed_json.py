@@ -28,15 +28,6 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return _ADAPTERS[kind]
 
 
-def to_json(record: Any) -> bytes:
-    """A dataclass as indented JSON; what is None or at its default is written too, so that a reader need not know it.
-
-    Args:
-        record: a dataclass whose ``__pydantic_config__`` is :data:`CONFIG`.
-    """
-    return _adapter(type(record)).dump_json(record, indent=1) + b"\n"
-
-
 def from_plain(kind: type[T], content: Any, path: Path) -> T:
     """The dataclass that plain containers stand for; keys that it does not have are left out.
 
@@ -67,6 +58,11 @@ def replaced(record: T, **changes: Any) -> T:
 
 
 def write_json(path: Path, record: Any) -> None:
-    """Write a dataclass to a file, whole or not at all."""
-    content = to_json(record)
+    """Write a dataclass as indented JSON, whole or not at all; what is None or at its default is written too.
+
+    Args:
+        path: of the file.
+        record: a dataclass whose ``__pydantic_config__`` is :data:`CONFIG`.
+    """
+    content = _adapter(type(record)).dump_json(record, indent=1) + b"\n"
     write_atomically(path, lambda out: out.write(content))

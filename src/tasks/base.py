@@ -18,12 +18,16 @@ from src.data.describe import Description
 from src.recurrent import StackedRNN, count_parameters
 from src.tasks.encoder import Encoder
 from src.tasks.losses import Losses, PooledSums
-from src.tasks.metrics import LOSS, Metric
+from src.tasks.metrics import LOSS, Direction, Metric
 from src.tasks.sequences import SequenceTable
 from src.tasks.tbptt_state import TBPTTState
 
 SPLITS = ("train", "val", "test")
 State = Any  # a tensor or nested tuples of tensors; the network knows
+
+
+class LooksAhead(UserError):
+    """A bidirectional network where the prediction at a step may not look past it."""
 
 
 class Task(pl.LightningModule):
@@ -68,7 +72,7 @@ class Task(pl.LightningModule):
         embedding_size: int = 64,
         dropout: float = 0.0,
         monitor: str,
-        mode: str = "min",
+        mode: Direction = "min",
     ) -> None:
         super().__init__()
         self.description = description
@@ -76,7 +80,12 @@ class Task(pl.LightningModule):
         self.monitor, self.mode = monitor, mode
         self.encoder = Encoder(description, embedding_size)
         self.network: Any = network(input_size=self.encoder.output_size)  # any network that keeps to the contract
-        refuse_looking_ahead(self.network, description)
+        if description.causal and getattr(self.network, "num_directions", 1) > 1:
+            raise LooksAhead(
+                "A bidirectional network cannot be trained on this data set: the prediction at step t may not look "
+                "past step t, and its backward direction would read the answer; take the one-directional model "
+                "instead (e.g. model=gru for model=gru_bi)."
+            )
         self.dropout = nn.Dropout(dropout)
         self.metrics = nn.ModuleDict()
         for split in SPLITS:
@@ -242,21 +251,3 @@ class Task(pl.LightningModule):
         if isinstance(scheduler, ReduceLROnPlateau):
             config["frequency"] = sys.maxsize  # never by Lightning: see on_train_epoch_end
         return {"optimizer": optimizer, "lr_scheduler": config}
-
-
-class LooksAhead(UserError):
-    """A bidirectional network where the prediction at a step may not look past it."""
-
-
-def refuse_looking_ahead(network: nn.Module, description: Description) -> None:
-    """Refuse a bidirectional network where the prediction at a step may not look past it.
-
-    Raises:
-        LooksAhead: in one sentence, before training.
-    """
-    if description.causal and getattr(network, "num_directions", 1) > 1:
-        raise LooksAhead(
-            "A bidirectional network cannot be trained on this data set: the prediction at step t may not look past "
-            "step t, and its backward direction would read the answer; take the one-directional model instead "
-            "(e.g. model=gru for model=gru_bi)."
-        )

@@ -76,10 +76,6 @@ class SequenceClassification(Task):
         return {"acc": float(np.float32(sums.totals["right"] / sums.totals["count"]))}
 
 
-def _last(output: Tensor, batch: Batch, num_directions: int) -> Tensor:
-    return last_valid(output, batch.lengths, num_directions)
-
-
 def _mean(output: Tensor, batch: Batch, num_directions: int) -> Tensor:
     return (output * batch.mask[..., None]).sum(1) / batch.mask.sum(1, keepdim=True)
 
@@ -88,4 +84,8 @@ def _max(output: Tensor, batch: Batch, num_directions: int) -> Tensor:
     return output.masked_fill(~batch.mask[..., None], float("-inf")).amax(1)
 
 
-POOLINGS = {"last": _last, "mean": _mean, "max": _max}
+POOLINGS = {
+    "last": lambda output, batch, num_directions: last_valid(output, batch.lengths, num_directions),
+    "mean": _mean,
+    "max": _max,
+}

@@ -107,8 +107,7 @@ def print_metrics(metrics: dict[str, float], baselines: dict[str, float], title:
     for name in dict.fromkeys(key.partition("/")[2] for key in metrics):
         if name == "loss":  # stands there under the task's own name too
             continue
-        cells = [metrics.get(f"{split}/{name}") for split in splits] + [
-            baselines.get(f"{kind}/{name}") for kind in kinds
-        ]
-        table.add_row(name, *("" if value is None else f"{value:.6g}" for value in cells))
+        values = [metrics.get(f"{split}/{name}") for split in splits]
+        values += [baselines.get(f"{kind}/{name}") for kind in kinds]
+        table.add_row(name, *("" if value is None else f"{value:.6g}" for value in values))
     Console().print(table)

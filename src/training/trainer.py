@@ -44,7 +44,17 @@ def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[
     if cfg.trainer.enable_progress_bar:
         callbacks.append(Progress(refresh_rate=10))
     if not cfg.trainer.get("fast_dev_run"):
-        callbacks += [best_checkpoint(record, task), LastCheckpoint(record.checkpoints / "last.ckpt", **settings)]
+        best = ModelCheckpoint(  # the weights of the epoch with the best task.monitor; the first of equals
+            record.checkpoints,
+            "best",
+            task.monitor,
+            mode=task.mode,
+            save_weights_only=True,
+            auto_insert_metric_name=False,
+            enable_version_counter=False,
+            save_on_train_epoch_end=True,
+        )
+        callbacks += [best, LastCheckpoint(record.checkpoints / "last.ckpt", **settings)]
     trainer: pl.Trainer = instantiate(
         cfg.trainer,
         callbacks=callbacks,
@@ -52,35 +62,13 @@ def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[
         **({} if cfg.trainer.get("profiler") else {"profiler": NoProfiler()}),
         enable_checkpointing=not cfg.trainer.get("fast_dev_run"),
         default_root_dir=str(record.directory),
-        **surroundings(),
+        # Lightning takes any process of a Slurm job for one of several tasks; one that stands alone is told so.
+        **({"plugins": [LightningEnvironment()]} if "SLURM_JOB_ID" in os.environ and tasks() == 1 else {}),
     )
     # With max_steps Lightning takes a checkpoint from the end of an epoch for one from its middle, and on resuming ends
     # that epoch again, without metrics. Ours are always from the end of an epoch (LastCheckpoint).
     trainer.fit_loop._iteration_based_training = lambda: False  # type: ignore[method-assign]
     return trainer
-
-
-def surroundings() -> dict[str, Any]:
-    """What Lightning must be told of the processes around this one.
-
-    It takes any process of a Slurm job for one of several tasks; where Slurm has started one alone, it is told so.
-    """
-    alone = "SLURM_JOB_ID" in os.environ and tasks() == 1
-    return {"plugins": [LightningEnvironment()]} if alone else {}
-
-
-def best_checkpoint(record: RunRecord, task: Task) -> ModelCheckpoint:
-    """Keeps the weights of the epoch with the best ``task.monitor``; the first of equals."""
-    return ModelCheckpoint(
-        dirpath=record.checkpoints,
-        filename="best",
-        monitor=task.monitor,
-        mode=task.mode,
-        save_weights_only=True,
-        auto_insert_metric_name=False,
-        enable_version_counter=False,
-        save_on_train_epoch_end=True,
-    )
 
 
 def refuse_what_is_not_here(trainer: DictConfig) -> None:
