@@ -16,7 +16,7 @@ Note = Callable[[ProblemKind, str], None]
 
 IDENTIFYING = ("model", "data", "seed", "arm", "status")
 # What other tools call figures that no task here has.
-THEIRS = {name: Metric(name, "min") for name in ("error", "cross_entropy")}
+THEIRS = {name: Metric(name, "min") for name in ("error", "cross_entropy", "rmse")}
 THEIRS |= {name: Metric(name, "max") for name in ("accuracy", "auc", "r2")}
 
 
