@@ -18,6 +18,7 @@ from src.config.rules import check
 from src.config.schema import keys_of
 from src.config.schema.commands import COMMANDS
 from src.config.schema.entries import Key, words
+from src.recurrent.cells.base import option_names
 from src.tasks.budget import KEYS
 
 ALL = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml"))
@@ -60,6 +61,8 @@ def test_every_yaml_composes_and_its_targets_take_its_keys(file: Path, compose: 
     for where, node in found.items():
         keys = set(node) - {"_target_", "_partial_", "_convert_", *(KEYS if where == "model" else ())}
         taken = accepted(get_object(node["_target_"]))
+        if where == "model" and taken is not None and "kind" in node:
+            taken |= option_names()  # which `src.recurrent.RNNBase` hands on to its cell
         assert taken is None or keys <= taken, f"{where}: {node['_target_']} does not take {keys - taken}"
 
 

@@ -199,7 +199,8 @@ class StackedRNN(nn.Module):
 
     def _is_plain(self) -> bool:
         """Whether equal layers follow each other with nothing but dropout between them."""
-        equal = len({(layer.cell, layer.hidden_size, layer.bias) for layer in self.layers}) == 1
+        first, *others = self.layers
+        equal = all((k.cell, k.hidden_size, k.bias) == (first.cell, first.hidden_size, first.bias) for k in others)
         return equal and not (self.residual and self.num_layers > 1)
 
     def initial_state(self, batch_size: int) -> State:

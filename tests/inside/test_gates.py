@@ -32,10 +32,10 @@ def test_so_they_are_where_a_faster_backend_computes(cell, backend):
     assert difference(network, x.float(), lengths, read_gates(network, x.float(), lengths)) < 1e-6
 
 
-@pytest.mark.parametrize("twin", [nn.GRU, nn.LSTM, nn.RNN])
+@pytest.mark.parametrize("theirs", [nn.GRU, nn.LSTM, nn.RNN])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_so_they_are_for_pytorchs_own_networks(twin, bidirectional):
-    network = twin(3, 5, 2, batch_first=True, bidirectional=bidirectional, dtype=torch.float64).eval()
+def test_so_they_are_for_pytorchs_own_networks(theirs, bidirectional):
+    network = theirs(3, 5, 2, batch_first=True, bidirectional=bidirectional, dtype=torch.float64).eval()
     x, _ = sequences()
     assert difference(network, x, None, read_gates(network, x)) < 1e-12
 
@@ -95,9 +95,9 @@ def test_tanh_units_keep_nothing():
 
 
 def test_the_horizon_does_not_depend_on_the_convention():
-    twin = nn.GRU(3, 5, batch_first=True, dtype=torch.float64)
+    theirs = nn.GRU(3, 5, batch_first=True, dtype=torch.float64)
     x, lengths = sequences()
-    keeps, takes = (read_gates(from_pytorch(twin, update_gate=how), x, lengths)[0] for how in ("keeps", "takes"))
+    keeps, takes = (read_gates(from_pytorch(theirs, update_gate=how), x, lengths)[0] for how in ("keeps", "takes"))
     np.testing.assert_allclose(keeps.values["update"], 1 - takes.values["update"], atol=1e-12)
     np.testing.assert_allclose(horizon(keeps), horizon(takes))
     assert dataclasses.replace(keeps, cell=takes.cell) is not keeps

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from src.recurrent import GRU, LSTM, RNN, map_state
 
-TWINS = {GRU: nn.GRU, LSTM: nn.LSTM, RNN: nn.RNN}
+PYTORCH = {GRU: nn.GRU, LSTM: nn.LSTM, RNN: nn.RNN}
 CLOSE = {"atol": 1e-10, "rtol": 0}
 LENGTHS = torch.tensor([3, 6, 1, 4])
 BOTH = (False, True)
@@ -19,7 +19,7 @@ BOTH = (False, True)
 
 def pair(ours, bias=True, **options):
     backend = options.pop("backend", "auto")
-    theirs = TWINS[ours](3, 5, bias=bias, dtype=torch.float64, **options)
+    theirs = PYTORCH[ours](3, 5, bias=bias, dtype=torch.float64, **options)
     network = ours(3, 5, bias=bias, dtype=torch.float64, backend=backend, **options)
     network.load_state_dict(theirs.state_dict())
     return network, theirs
@@ -50,7 +50,7 @@ def results(network, x, state, form):
 @pytest.mark.parametrize("form", ["whole", "packed", "lengths"])
 @pytest.mark.parametrize("bidirectional", BOTH)
 @pytest.mark.parametrize("num_layers", [1, 2, 3])
-@pytest.mark.parametrize("ours", TWINS)
+@pytest.mark.parametrize("ours", PYTORCH)
 def test_forward_and_gradients(ours, num_layers, bidirectional, form, backend):
     for with_state, bias, batch_first in itertools.product(BOTH, repeat=3):
         options = {"num_layers": num_layers, "bidirectional": bidirectional, "batch_first": batch_first}
@@ -62,28 +62,28 @@ def test_forward_and_gradients(ours, num_layers, bidirectional, form, backend):
             torch.testing.assert_close(ours_, theirs_, **CLOSE)
 
 
-@pytest.mark.parametrize("ours", TWINS)
+@pytest.mark.parametrize("ours", PYTORCH)
 @pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}, {"bias": False}])
-def test_initialises_exactly_like_its_twin(ours, options):
+def test_initialises_exactly_like_pytorchs(ours, options):
     torch.manual_seed(3)
-    theirs = TWINS[ours](4, 7, **options).state_dict()
+    theirs = PYTORCH[ours](4, 7, **options).state_dict()
     torch.manual_seed(3)
     network = ours(4, 7, **options).state_dict()
     assert list(network) == list(theirs)
     assert all(torch.equal(network[name], theirs[name]) for name in theirs)
 
 
-@pytest.mark.parametrize("ours", TWINS)
-def test_positional_arguments_stand_in_the_twins_order(ours):
+@pytest.mark.parametrize("ours", PYTORCH)
+def test_positional_arguments_stand_in_pytorchs_order(ours):
     arguments = (3, 5, 2, "tanh", False, True, 0.25, True) if ours is RNN else (3, 5, 2, False, True, 0.25, True)
-    network, theirs = ours(*arguments), TWINS[ours](*arguments)
+    network, theirs = ours(*arguments), PYTORCH[ours](*arguments)
     for name in ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional"):
         assert getattr(network, name) == getattr(theirs, name)
     network.load_state_dict(theirs.state_dict())
     theirs.load_state_dict(network.state_dict())
 
 
-@pytest.mark.parametrize("ours", TWINS)
+@pytest.mark.parametrize("ours", PYTORCH)
 @pytest.mark.parametrize("backend", ["reference", "torch"])
 @pytest.mark.parametrize("batch_first", BOTH)
 def test_unbatched_input(ours, backend, batch_first):
@@ -106,7 +106,7 @@ def test_packed_batches_keep_their_packing(enforce_sorted):
         assert (ours_ is None and theirs_ is None) or torch.allclose(ours_, theirs_, **CLOSE)
 
 
-def test_dropout_between_layers_draws_what_the_twin_draws():
+def test_dropout_between_layers_draws_what_pytorch_draws():
     network, theirs = pair(GRU, num_layers=3, dropout=0.5, backend="torch")
     x = torch.randn(6, 4, 3, dtype=torch.float64)
     torch.manual_seed(5)
@@ -116,14 +116,14 @@ def test_dropout_between_layers_draws_what_the_twin_draws():
     assert not torch.equal(output, network(x)[0])
 
 
-@pytest.mark.parametrize("ours", TWINS)
-def test_dropout_without_a_second_layer_warns_like_the_twin(ours):
+@pytest.mark.parametrize("ours", PYTORCH)
+def test_dropout_without_a_second_layer_warns_like_pytorch(ours):
     with pytest.warns(UserWarning, match="num_layers=1"):
         ours(3, 5, dropout=0.5)
 
 
-@pytest.mark.parametrize("ours", TWINS)
-def test_torch_backend_trains_to_the_twins_weights(ours):
+@pytest.mark.parametrize("ours", PYTORCH)
+def test_torch_backend_trains_to_pytorchs_weights(ours):
     network, theirs = pair(ours, num_layers=2, batch_first=True)
     x, target = torch.randn(4, 6, 3, dtype=torch.float64), torch.randn(4, 6, 5, dtype=torch.float64)
     for module in (network, theirs):

@@ -64,15 +64,15 @@ def test_print_says_what_a_network_is():
 @pytest.mark.parametrize("lengths", [[40, 37, 30, 33], [40, 2, 1, 5]])
 @pytest.mark.parametrize("make", [GRU, LSTM, RNN])
 def test_much_or_little_padding_is_a_packed_batch(make, lengths, dtype):
-    """Little padding is computed and dropped, much of it packed: both give what the twin gives for a packed batch."""
+    """Little padding is computed and dropped, much of it packed: both give what PyTorch gives for a packed batch."""
     network = make(3, 16, 2, batch_first=True, bidirectional=True, backend="torch", dtype=dtype)
-    twin = getattr(torch.nn, make.__name__)(3, 16, 2, batch_first=True, bidirectional=True, dtype=torch.float64)
-    twin.load_state_dict(network.state_dict())
+    theirs = getattr(torch.nn, make.__name__)(3, 16, 2, batch_first=True, bidirectional=True, dtype=torch.float64)
+    theirs.load_state_dict(network.state_dict())
     x = torch.randn(4, 40, 3, dtype=torch.float64)
     lengths = torch.tensor(lengths)
     packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
     state = map_state(lambda tensor: torch.randn(tensor.shape, dtype=torch.float64), network.initial_state(4))
-    expected, last = twin(packed, state)
+    expected, last = theirs(packed, state)
     output, final = network(x.to(dtype), map_state(lambda tensor: tensor.to(dtype), state), lengths)
     losses = []
     for result, end in ((pad_packed_sequence(expected, batch_first=True)[0], last), (output, final)):
@@ -81,7 +81,7 @@ def test_much_or_little_padding_is_a_packed_batch(make, lengths, dtype):
     close = {"atol": 1e-4 if dtype is torch.float32 else 1e-10, "rtol": 1e-4 if dtype is torch.float32 else 0}
     torch.testing.assert_close(output.double(), pad_packed_sequence(expected, batch_first=True)[0], **close)
     torch.testing.assert_close(map_state(torch.Tensor.double, final), last, **close)
-    pairs = zip(losses, (twin, network), strict=True)
+    pairs = zip(losses, (theirs, network), strict=True)
     gradients = [torch.autograd.grad(loss, list(net.parameters())) for loss, net in pairs]
     for theirs, ours in zip(*gradients, strict=True):
         torch.testing.assert_close(ours.double(), theirs, **close)

@@ -10,19 +10,19 @@ from src.recurrent import GRU, LSTM, GRUCell, LSTMCell, RNNCell
 from src.recurrent.cell_modules import RNNCellBase
 
 CLOSE = {"atol": 1e-12, "rtol": 0}
-TWINS = {GRUCell: nn.GRUCell, LSTMCell: nn.LSTMCell, RNNCell: nn.RNNCell}
+PYTORCH = {GRUCell: nn.GRUCell, LSTMCell: nn.LSTMCell, RNNCell: nn.RNNCell}
 
 
 def vectors(*sizes):
     return [torch.randn(2, size, dtype=torch.float64) for size in sizes]
 
 
-@pytest.mark.parametrize("ours", TWINS)
+@pytest.mark.parametrize("ours", PYTORCH)
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("batched", [True, False])
-def test_cells_are_their_twins(ours, bias, batched):
+def test_cells_are_pytorchs(ours, bias, batched):
     torch.manual_seed(2)
-    theirs = TWINS[ours](3, 5, bias, dtype=torch.float64)
+    theirs = PYTORCH[ours](3, 5, bias, dtype=torch.float64)
     torch.manual_seed(2)
     cell = ours(3, 5, bias, dtype=torch.float64)
     assert all(torch.equal(a, b) for a, b in zip(cell.parameters(), theirs.parameters(), strict=True))

@@ -16,28 +16,28 @@ X = torch.randn(5, 2, 3, dtype=torch.float64, generator=torch.Generator().manual
 @pytest.mark.parametrize("make", [nn.GRU, nn.LSTM, nn.RNN])
 @pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}, {"bias": False, "dropout": 0.0}])
 def test_there_and_back(make, options):
-    twin = make(3, 4, dtype=torch.float64, **options).eval()
-    network = from_pytorch(twin)
+    theirs = make(3, 4, dtype=torch.float64, **options).eval()
+    network = from_pytorch(theirs)
     assert not network.training
-    torch.testing.assert_close(network(X), twin(X), **CLOSE)
+    torch.testing.assert_close(network(X), theirs(X), **CLOSE)
     back = to_pytorch(network)
     assert type(back) is make
-    assert all(torch.equal(a, b) for a, b in zip(back.parameters(), twin.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(back.parameters(), theirs.parameters(), strict=True))
 
 
 @pytest.mark.parametrize("bias", ["single", False, True])
 @pytest.mark.parametrize("make", [GRU, LSTM, RNN])
-def test_to_pytorch_adds_the_bias_that_the_twin_wants(make, bias):
+def test_to_pytorch_adds_the_bias_that_pytorch_wants(make, bias):
     network = make(3, 4, 2, bias=bias, bidirectional=True, dtype=torch.float64)
     torch.testing.assert_close(to_pytorch(network)(X), network(X), **CLOSE)
 
 
 def test_the_other_update_convention_converts_both_ways():
-    twin = nn.GRU(3, 4, 2, bidirectional=True, dtype=torch.float64)
-    network = from_pytorch(twin, update_gate="takes", backend="reference")
+    theirs = nn.GRU(3, 4, 2, bidirectional=True, dtype=torch.float64)
+    network = from_pytorch(theirs, update_gate="takes", backend="reference")
     assert network.layers[0].cell.update_gate == "takes"
-    torch.testing.assert_close(network(X), twin(X), **CLOSE)
-    torch.testing.assert_close(to_pytorch(network)(X), twin(X), **CLOSE)
+    torch.testing.assert_close(network(X), theirs(X), **CLOSE)
+    torch.testing.assert_close(to_pytorch(network)(X), theirs(X), **CLOSE)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_the_other_update_convention_converts_both_ways():
         (GRU(3, 4, learn_initial_state=True), "learned initial state"),
     ],
 )
-def test_what_the_twin_cannot_do_is_refused(network, message):
+def test_what_pytorch_cannot_do_is_refused(network, message):
     with pytest.raises(ValueError, match=f"network: PyTorch has no equivalent of .*{message}"):
         to_pytorch(network)
 

@@ -1,4 +1,4 @@
-"""Gradients of what PyTorch has no twin of, by finite differences."""
+"""Gradients of what PyTorch does not have, by finite differences."""
 
 from __future__ import annotations
 

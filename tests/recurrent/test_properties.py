@@ -17,7 +17,7 @@ KINDS = {
     "gru, reset before": lambda **o: GRU(3, 4, reset_after=False, update_gate="takes", **o),
     "lstm, torch": lambda **o: LSTM(3, 4, num_layers=2, **o | {"backend": "auto"}),
     "lstm, peepholes": lambda **o: LSTM(3, 4, peepholes=True, layer_norm=True, **o),
-    "lstm, coupled": lambda **o: RNNBase("lstm_coupled", 3, 4, **o | {"backend": "auto"}),
+    "lstm, coupled": lambda **o: RNNBase("lstm_coupled", 3, 4, num_layers=2, **o | {"backend": "auto"}),
     "rnn": lambda **o: RNN(3, 4, num_layers=2, **o | {"residual": True}),
     "gru, torch, residual": lambda **o: GRU(3, 4, num_layers=3, **o | {"residual": True, "backend": "auto"}),
     "mixed": lambda **o: StackedRNN(3, [{"kind": "lstm", "hidden_size": 4}, {"kind": "gru", "hidden_size": 2}], **o),

@@ -17,18 +17,18 @@ CLOSE = {"atol": 1e-12, "rtol": 0}
 
 @pytest.mark.parametrize("reset_after", [True, False])
 def test_recurrent_dropout_masks_the_recurrent_product_with_one_mask(reset_after):
-    twin = nn.GRUCell(3, 4, dtype=torch.float64)
-    parameters = CellParameters(twin.weight_ih, twin.weight_hh, twin.bias_ih, twin.bias_hh)
+    theirs = nn.GRUCell(3, 4, dtype=torch.float64)
+    parameters = CellParameters(theirs.weight_ih, theirs.weight_hh, theirs.bias_ih, theirs.bias_hh)
     x, h = torch.randn(2, 5, 3, dtype=torch.float64), torch.randn(2, 4, dtype=torch.float64)
     mask = recurrent_mask(0.5, h)
     output, _ = reference.run(find_cell("gru", reset_after=reset_after), x, None, (h,), parameters, recurrent_mask=mask)
     for t in range(5):
         seen = h * mask
-        r_x, z_x, n_x = (x[:, t] @ twin.weight_ih.T + twin.bias_ih).chunk(3, 1)
-        r_h, z_h, n_h = (seen @ twin.weight_hh.T + twin.bias_hh).chunk(3, 1)
+        r_x, z_x, n_x = (x[:, t] @ theirs.weight_ih.T + theirs.bias_ih).chunk(3, 1)
+        r_h, z_h, n_h = (seen @ theirs.weight_hh.T + theirs.bias_hh).chunk(3, 1)
         r, z = torch.sigmoid(r_x + r_h), torch.sigmoid(z_x + z_h)
         if not reset_after:
-            n_h = ((r * seen) @ twin.weight_hh.T + twin.bias_hh)[:, 8:] / r
+            n_h = ((r * seen) @ theirs.weight_hh.T + theirs.bias_hh)[:, 8:] / r
         h = z * h + (1 - z) * torch.tanh(n_x + r * n_h)
         torch.testing.assert_close(output[:, t], h, **CLOSE)
 
@@ -44,8 +44,8 @@ def test_zoneout_keeps_old_states_as_a_cell_by_cell_loop_does(training):
     """Krueger et al. 2017: h from the proposed cell, both blended with the old ones afterwards."""
     rate = 0.3
     network = LSTM(3, 4, zoneout=rate, **OPTIONS).train(training)
-    twin = nn.LSTMCell(3, 4, dtype=torch.float64)
-    twin.load_state_dict({name.removesuffix("_l0"): tensor for name, tensor in network.state_dict().items()})
+    theirs = nn.LSTMCell(3, 4, dtype=torch.float64)
+    theirs.load_state_dict({name.removesuffix("_l0"): tensor for name, tensor in network.state_dict().items()})
     x = torch.randn(2, 5, 3, dtype=torch.float64)
     h = c = torch.zeros(2, 4, dtype=torch.float64)
     torch.manual_seed(4)
@@ -53,7 +53,7 @@ def test_zoneout_keeps_old_states_as_a_cell_by_cell_loop_does(training):
     torch.manual_seed(4)
     masks = [zoneout_mask(rate, h, 5, training) for _ in range(2)]
     for t in range(5):
-        new_h, new_c = twin(x[:, t], (h, c))
+        new_h, new_c = theirs(x[:, t], (h, c))
         keep_h, keep_c = (mask[:, t] for mask in masks)
         h, c = keep_h * h + (1 - keep_h) * new_h, keep_c * c + (1 - keep_c) * new_c
         torch.testing.assert_close(output[:, t], h, **CLOSE)

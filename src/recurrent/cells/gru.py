@@ -65,7 +65,7 @@ class GRUEquations(Equations):
     @property
     def standard(self) -> GRUEquations:
         """The one whose update gate keeps."""
-        return replace(self, update_gate="keeps")
+        return self if self.update_gate == "keeps" else replace(self, update_gate="keeps")
 
     def standard_weights(self, parameters: CellParameters) -> CellParameters:
         """Those whose update gate keeps."""
