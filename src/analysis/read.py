@@ -11,7 +11,8 @@ import yaml
 
 from src.analysis.summary import Run
 from src.config.errors import UserError
-from src.config.schema import is_place
+from src.config.schema import effect_of
+from src.config.schema.entries import FILE, PLACE
 
 # OmegaConf reads a config thirty times slower, and a run's config holds nothing to interpolate.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -120,7 +121,7 @@ def command_line(words: Sequence[str] | None) -> str | None:
     if not words:
         return None
     module = f"src.{Path(words[0]).stem}" if words[0].endswith(".py") else "src.train"
-    kept = [word for word in words[1:] if not is_place(word.lstrip("+~").partition("=")[0])]
+    kept = [word for word in words[1:] if effect_of(word.lstrip("+~").partition("=")[0]) not in (PLACE, FILE)]
     return " ".join(["python -m", module, *(f"'{w}'" if set(w) & set(" ,[]{}") else w for w in kept)])
 
 

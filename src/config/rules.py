@@ -42,10 +42,14 @@ def check_values(config: Mapping[str, Any], command: str = "train") -> None:
     """The same of a config as plain containers in which nothing is missing."""
     for name, key in keys_of(command).items():
         node, last = _parent(config, name)
-        if last in node and (key.always or _is_ours(node)) and not holds(key.kind, node[last]):
+        ours = str(node.get("_target_") or OURS[0]).startswith(OURS)
+        if last in node and (ours or key.always) and not holds(key.kind, node[last]):
             raise UserError(f"{name} must be {words(key.kind)}, got {shown(node[last])}.")
-    _refuse_second_seed(config)
-    _refuse_lost_checkpoint(config)
+    seed, data, ckpt = config.get("seed"), config.get("data") or {}, config.get("ckpt")
+    if data.get("seed", seed) != seed:
+        raise UserError(f"data.seed must be the run's seed={seed}, by which runs are paired, got {data['seed']}.")
+    if ckpt not in (None, "auto", "best", "last") and not Path(str(ckpt)).is_file():
+        raise UserError(f"The checkpoint {ckpt} does not exist: ckpt must be auto or the path of a run's .ckpt file.")
 
 
 def _parent(config: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], str]:
@@ -55,20 +59,3 @@ def _parent(config: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], str
     for part in above:
         node = node.get(part) if isinstance(node, Mapping) else None
     return node if isinstance(node, Mapping) else {}, name
-
-
-def _is_ours(node: Mapping[str, Any]) -> bool:
-    return str(node.get("_target_") or OURS[0]).startswith(OURS)
-
-
-def _refuse_second_seed(config: Mapping[str, Any]) -> None:
-    """Runs are paired by the seed, so that data drawn from another would be compared with what they are not."""
-    seed, data = config.get("seed"), config.get("data") or {}
-    if data.get("seed", seed) != seed:
-        raise UserError(f"data.seed must be the run's seed={seed}, by which runs are paired, got {data['seed']}.")
-
-
-def _refuse_lost_checkpoint(config: Mapping[str, Any]) -> None:
-    ckpt = config.get("ckpt")
-    if ckpt not in (None, "auto", "best", "last") and not Path(str(ckpt)).is_file():
-        raise UserError(f"The checkpoint {ckpt} does not exist: ckpt must be auto or the path of a run's .ckpt file.")
