@@ -11,7 +11,8 @@ import yaml
 
 from src.config.errors import UserError
 from src.config.names import public_names
-from src.config.schema import is_place
+from src.config.schema import effect_of
+from src.config.schema.entries import FILE, PLACE
 from src.runs.result import Phase, RunResult, Timing
 from src.runs.typed_json import from_plain
 from src.tasks.metrics import Direction
@@ -137,7 +138,7 @@ def command_line(words: Sequence[str]) -> str | None:
     if not words:
         return None
     module = f"src.{Path(words[0]).stem}" if words[0].endswith(".py") else "src.train"
-    kept = [word for word in words[1:] if not is_place(word.lstrip("+~").partition("=")[0])]
+    kept = [word for word in words[1:] if effect_of(word.lstrip("+~").partition("=")[0]) not in (PLACE, FILE)]
     return " ".join(["python -m", module, *(f"'{w}'" if set(w) & set(" ,[]{}") else w for w in kept)])
 
 
@@ -160,13 +161,13 @@ def from_flat(line: Mapping[str, Any], path: Path) -> Run:
     """
     facts = dict(line.get("facts", {}))
     known = {key: facts.pop(key) for key in ("checksum", "sequences", "name", "split_seed") if key in facts}
-    record = {"status": "finished", **line, "data": known | {"notes": facts}, "command": []}
-    if "best" in record:  # packs have left a value out that was not finite
-        record["best"] = {"value": "nan"} | record["best"]
+    content = {"status": "finished", **line, "data": known | {"notes": facts}, "command": []}
+    if "best" in content:  # packs have left a value out that was not finite
+        content["best"] = {"value": "nan"} | content["best"]
     if line.get("url"):
-        record["wandb"] = {"id": line["id"], "url": line["url"]}
+        content["wandb"] = {"id": line["id"], "url": line["url"]}
     if line.get("study"):
-        record["study_job"] = {key: line[key] for key in ("study", "phase", "model", "data", "arm") if key in line}
+        content["study_job"] = {key: line[key] for key in ("study", "phase", "model", "data", "arm") if key in line}
     added = {name: line[name] for name in ADDED if name in line}
-    record = vars(from_plain(RunResult, record, path))
-    return Run(**record, **added, data_name=line["data"], command_line=line.get("command"))
+    content = vars(from_plain(RunResult, content, path))
+    return Run(**content, **added, data_name=line["data"], command_line=line.get("command"))

@@ -44,7 +44,7 @@ def help_text(command: str, title: str, overrides: Iterable[str]) -> str:
     for name, key in _listed(command):
         value = _value(cfg, name, key)
         if value or key.added:
-            star = "" if key.counts else " *"
+            star = "" if key.effect.counts else " *"
             lines.append(f"{'+' * key.added}{name}={value}{star}\n      {key.help}: {words(key.kind)}")
     return "\n".join(lines)
 
@@ -64,7 +64,7 @@ def page() -> str:
                 what = f"`python -m src.{command}`" if heading == command else keys_of()[heading].help
                 lines += ["", f"## {heading}: {what}", "", "| key | value | must be | |", "|---|---|---|---|"]
             value = f"`{value}`" if (value := _value(cfg, name, key)) else ", ".join(files.get(name, ()))
-            star = "" if key.counts else " *"
+            star = "" if key.effect.counts else " *"
             lines.append(f"| `{'+' * key.added}{name}`{star} | {value} | {words(key.kind)} | {key.help} |")
     return "\n".join(lines) + "\n"
 

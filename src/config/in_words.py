@@ -12,6 +12,8 @@ from omegaconf.errors import OmegaConfBaseException
 from src.config.errors import UserError, nearest
 from src.config.names import public_key
 from src.config.places import CONF
+from src.config.schema import keys_of
+from src.config.schema.commands import COMMANDS
 
 
 def in_words(error: BaseException) -> str:
@@ -30,14 +32,11 @@ def in_words(error: BaseException) -> str:
         key = no_key.group(1)
         if (today := public_key(key)) != key:
             return f"{key} is called {today} today."
-        files = keys_in_files()
-        if choices := [choice for choice in files.get(key, ()) if not choice.rpartition("=")[2].startswith("base")]:
+        if choices := [choice for choice in keys_in_files().get(key, ()) if "=base" not in choice]:
             return f"There is no key {key} in this config: it belongs to {' or '.join(choices)}."
         above, _, name = key.rpartition(".")
-        beside = {
-            k.removeprefix(f"{above}.").partition(".")[0] for k in files if k.startswith(f"{above}." if above else "")
-        }
-        near = nearest(name, sorted(beside))
+        known = {other.rpartition(".") for command in COMMANDS for other in keys_of(command)}
+        near = nearest(name, sorted(last for node, _, last in known if node == above and last != name))
         return f"There is no key {key}{near}; a key of your own is added with a plus sign, as in +{key}=VALUE."
     if "OverrideParseException" in type(error).__name__:
         return (

@@ -27,11 +27,11 @@ def check(cfg: DictConfig, command: str = "train") -> None:
     Raises:
         UserError: names the key, what it must be and the value that came; also for a value that is missing.
     """
-    if isinstance(study := cfg.get("study"), DictConfig):  # jobs of a study are composed without it
-        name = study.get("name")
+    if isinstance(node := cfg.get("study"), DictConfig):  # jobs of a study are composed without it
+        name = node.get("name")
         raise UserError(
             f"experiments={name} is a whole study, and this command would train one default: start it by "
-            f"`python -m src.train -m experiments={name}`, one study at a time."
+            f"`gatebench train -m experiments={name}`, one study at a time."
         )
     missing = sorted(OmegaConf.missing_keys(cfg))
     if missing:
@@ -43,11 +43,18 @@ def check_values(config: Mapping[str, Any], command: str = "train") -> None:
     """The same of a config as plain containers in which nothing is missing."""
     for name, key in keys_of(command).items():
         node, last = _parent(config, name)
-        if last in node and (key.always or _is_ours(node)) and not holds(key.kind, node[last]):
+        ours = str(node.get("_target_") or OURS[0]).startswith(OURS)
+        if last in node and (ours or key.always) and not holds(key.kind, node[last]):
             raise UserError(f"{name} must be {words(key.kind)}, got {shown(node[last])}.")
-    _refuse_former_names(config)
-    _refuse_second_seed(config)
-    _refuse_lost_checkpoint(config)
+    model = config.get("model") or {}
+    if former := set(model) - set(public_names(model)):
+        key = f"model.{former.pop()}"
+        raise UserError(f"{key} is called {public_key(key)} today.")
+    seed, data, ckpt = config.get("seed"), config.get("data") or {}, config.get("ckpt")
+    if data.get("seed", seed) != seed:
+        raise UserError(f"data.seed must be the run's seed={seed}, by which runs are paired, got {data['seed']}.")
+    if ckpt not in (None, "auto", "best", "last") and not Path(str(ckpt)).is_file():
+        raise UserError(f"The checkpoint {ckpt} does not exist: ckpt must be auto or the path of a run's .ckpt file.")
 
 
 def _parent(config: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], str]:
@@ -57,27 +64,3 @@ def _parent(config: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], str
     for part in above:
         node = node.get(part) if isinstance(node, Mapping) else None
     return node if isinstance(node, Mapping) else {}, name
-
-
-def _is_ours(node: Mapping[str, Any]) -> bool:
-    return str(node.get("_target_") or OURS[0]).startswith(OURS)
-
-
-def _refuse_former_names(config: Mapping[str, Any]) -> None:
-    model = config.get("model") or {}
-    if former := set(model) - set(public_names(model)):
-        key = f"model.{former.pop()}"
-        raise UserError(f"{key} is called {public_key(key)} today.")
-
-
-def _refuse_second_seed(config: Mapping[str, Any]) -> None:
-    """Runs are paired by the seed, so that data drawn from another would be compared with what they are not."""
-    seed, data = config.get("seed"), config.get("data") or {}
-    if data.get("seed", seed) != seed:
-        raise UserError(f"data.seed must be the run's seed={seed}, by which runs are paired, got {data['seed']}.")
-
-
-def _refuse_lost_checkpoint(config: Mapping[str, Any]) -> None:
-    ckpt = config.get("ckpt")
-    if ckpt not in (None, "auto", "best", "last") and not Path(str(ckpt)).is_file():
-        raise UserError(f"The checkpoint {ckpt} does not exist: ckpt must be auto or the path of a run's .ckpt file.")

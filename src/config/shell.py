@@ -112,11 +112,7 @@ def see_working_folder() -> None:
 
 
 def refuse_width_beside_budget(cfg: DictConfig, overrides: Iterable[str]) -> None:
-    """Refuse a width that is asked for beside a budget, which would decide it without a word.
-
-    Raises:
-        UserError: both are given.
-    """
+    """Refuse a width that is asked for beside a budget, which would decide it without a word."""
     given = {str(override).lstrip("+").partition("=")[0] for override in overrides}
     if "model.hidden_size" in given and OmegaConf.select(cfg, "model.budget") is not None:
         raise UserError(

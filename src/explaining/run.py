@@ -12,7 +12,8 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from src.config.errors import UserError
-from src.config.schema import says_which_data
+from src.config.schema import effect_of
+from src.config.schema.entries import FILE, RESULT
 from src.data.describe import Tokens
 from src.explaining.measure import View, gates_of_one, look_inside
 from src.explaining.sample import sample, show
@@ -104,8 +105,8 @@ def refuse_unlike_data(runs: Sequence[Run]) -> None:
 
 def _data(run: Run) -> dict[str, Any]:
     config: dict[str, Any] = OmegaConf.to_container(run.config.data, resolve=True)  # type: ignore[assignment]
-    settings = {f"data.{key}": value for key, value in config.items() if says_which_data(key)}
-    return {"data": run.record.data_name} | settings
+    which = {f"data.{key}": value for key, value in config.items() if key != "_target_"}
+    return {"data": run.record.data_name} | {key: which[key] for key in which if effect_of(key) in (RESULT, FILE)}
 
 
 def labels(runs: Sequence[Run]) -> list[str]:

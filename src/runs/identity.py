@@ -14,7 +14,7 @@ from src.config.schema import keys_of
 RESULTS_VERSION = 1
 
 # Keys that change no number: where things lie, what they are called, how they are shown; the schema says so of each.
-IGNORED_KEYS = tuple(name for name, key in keys_of().items() if not key.counts)
+IGNORED_KEYS = tuple(name for name, key in keys_of().items() if not key.effect.counts)
 
 
 def identity(config: Mapping[str, Any], *, backend: str, precision: str, data_checksum: str) -> str:

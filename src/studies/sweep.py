@@ -15,7 +15,7 @@ from omegaconf import DictConfig, open_dict
 
 from src.config.errors import UserError
 from src.config.in_words import in_words
-from src.config.schema import is_counted
+from src.config.schema import effect_of
 from src.runs.study_record import Settings
 from src.studies.jobs import Jobs
 from src.studies.plan import read_plan
@@ -94,7 +94,7 @@ def split_overrides(arguments: Sequence[str], context: HydraContext) -> tuple[Se
             raise UserError(f"{given.input_line} cannot be given to a study: what varies, and how, stands in its file.")
         if key in ("model", "data", "seed", "study_job", "ckpt", "test", "name"):
             raise UserError(f"{given.input_line} cannot be given to a study: its file says which of them there are.")
-        (determining if is_counted(key) else further)[key] = given.value()
+        (determining if effect_of(key).counts else further)[key] = given.value()
     return determining, further
 
 

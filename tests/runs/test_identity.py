@@ -2,6 +2,8 @@ from typing import Any
 
 import pytest
 
+from src.config.schema import effect_of, keys_of
+from src.config.schema.entries import FILE, PLACE, READING, RESULT
 from src.runs.identity import IGNORED_KEYS, identity, without
 
 CONFIG: dict[str, Any] = {
@@ -61,3 +63,26 @@ def test_of_a_width_and_a_budget_the_one_that_does_not_count_is_left_out() -> No
 def test_without_leaves_the_original_as_it_was() -> None:
     assert without(CONFIG, IGNORED_KEYS)["data"] == {"name": "JapaneseVowels", "batch_size": 16}
     assert CONFIG["data"]["data_dir"] == "here"
+
+
+def test_what_changes_no_number_is_what_it_was() -> None:
+    """A key that moves to the other side changes what counts as the same run."""
+    outermost = {key for key in IGNORED_KEYS if not any(key.startswith(f"{other}.") for other in IGNORED_KEYS)}
+    assert outermost == {
+        *("paths", "logger", "name", "tags", "study_job", "ckpt", "tuned", "hydra", "model.budget_tolerance"),
+        *("data.data_dir", "data.cache_dir", "data.path", "data.num_workers"),
+        *("trainer.enable_progress_bar", "trainer.profiler", "trainer.log_every_n_steps"),
+        *("callbacks.progress", "callbacks.last", "callbacks.explain"),
+    }
+
+
+def test_what_names_a_place_and_what_only_reading_depends_on() -> None:
+    data = {key for key in keys_of() if key.startswith("data.")}
+    assert {key for key in data if effect_of(key) is READING} == {
+        f"data.{name}"
+        for name in ("batch_size", "eval_batch_size", "seed", "pool", "chunk", "train_sequences", "train_steps")
+    }
+    places = ("paths.run_dir", "paths", "data.data_dir", "data.cache_dir", "hydra.sweep.dir", "logger", "logger.mine")
+    assert {effect_of(key) for key in places} == {PLACE}
+    assert effect_of("data.path") is FILE
+    assert effect_of("model.their_own") is RESULT

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 
 from src.config.schema.commands import COMMANDS
-from src.config.schema.entries import FILE, PLACE, READING, RESULT, Effect, Key, flatten
+from src.config.schema.entries import RESULT, Effect, Key, flatten
 
 
 @cache
@@ -26,18 +26,3 @@ def effect_of(key: str) -> Effect:
     names, known = key.split("."), keys_of()
     above = (".".join(names[:depth]) for depth in range(len(names), 0, -1))
     return next((known[name].effect for name in above if name in known), RESULT)
-
-
-def is_counted(key: str) -> bool:
-    """Whether a key is part of a run's identity."""
-    return effect_of(key) in (RESULT, READING)
-
-
-def is_place(key: str) -> bool:
-    """Whether a key names a place of one machine."""
-    return effect_of(key) in (PLACE, FILE)
-
-
-def says_which_data(name: str) -> bool:
-    """Whether a key under ``data`` says which data are read, and not how training reads them or where they lie."""
-    return name != "_target_" and effect_of(f"data.{name}") in (RESULT, FILE)

@@ -11,9 +11,11 @@ from src.config.schema.training import CALLBACKS, LOGGER, OPTIMIZER, PATHS, SCHE
 
 PLACES = Key(PATHS, "where files live", PLACE)
 STUDY = Key(str, "name of a study under paths.runs_dir, or its folder anywhere")
-BEST_OR_LAST = Key(Literal["best", "last"], "which of a run's checkpoints")
-THREADS = Key(Count, "of the CPU; as in training, or the last digit may differ")
-OF_RUN = {"run": Key(str, "the run's directory"), "ckpt": BEST_OR_LAST, "threads": THREADS}
+OF_RUN = {
+    "run": Key(str, "the run's directory"),
+    "ckpt": Key(Literal["best", "last"], "which of a run's checkpoints"),
+    "threads": Key(Count, "of the CPU; as in training, or the last digit may differ"),
+}
 
 COMMANDS: dict[str, dict[str, Key]] = {
     "train": {
@@ -37,10 +39,7 @@ COMMANDS: dict[str, dict[str, Key]] = {
         "paths": PLACES,
         "hydra": Key(dict[str, Any], "Hydra's own settings", PLACE),
     },
-    "evaluate": {
-        **OF_RUN,
-        "split": Key(Literal["val", "test"], "which sequences"),
-    },
+    "evaluate": {**OF_RUN, "split": Key(Literal["val", "test"], "which sequences")},
     "predict": {
         **OF_RUN,
         "data": Key({"path": Key(str, "a file like the one that the run was trained on")}, "what is read"),
@@ -61,6 +60,7 @@ COMMANDS: dict[str, dict[str, Key]] = {
         "paths": PLACES,
     },
     "explain": {
+        **OF_RUN,
         "run": Key(str | list[str] | None, "one run's directory, or several side by side"),
         "study": Key(str | None, "in place of run: the share of a study's runs that solve their task, by length"),
         "solved_below": Key(Share, "of the trivial baseline's test loss; below it a task is solved"),
@@ -71,8 +71,6 @@ COMMANDS: dict[str, dict[str, Key]] = {
         "steps": Key(Count, "how many of each are read where they may be cut; lags"),
         "jacobians": Key(Whole | None, "sequences with Jacobians; null: 8, of wide networks fewer"),
         "output": Key(str | None, "a folder; null: inside/ in the first run's directory, or the study's"),
-        "ckpt": BEST_OR_LAST,
-        "threads": THREADS,
         "paths": PLACES,
     },
     "export": {
@@ -91,10 +89,7 @@ COMMANDS: dict[str, dict[str, Key]] = {
         "frames_per_second": Key(Above0, "music: how fast it is played"),
         "output": Key(str | None, "files' name without ending; null: generated/ in the run's directory"),
     },
-    "status": {
-        "study": STUDY,
-        "paths": PLACES,
-    },
+    "status": {"study": STUDY, "paths": PLACES},
     "dashboard": {
         "study": STUDY,
         "paths": PLACES,

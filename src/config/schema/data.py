@@ -8,7 +8,7 @@ from src.config.schema.entries import FILE, NOTHING, PLACE, READING, Count, Frac
 
 Names = str | list[str]
 
-DATA = {  # What our data sets take, each some of it; their classes check what goes with what
+DATA = {  # each data set takes some of it, and its class checks what goes with what
     "seed": Key(Whole, "the run's seed; cannot be another, as runs are paired by it", READING, always=True),
     "path": Key(str, "a file or folder of your own", FILE),
     "data_dir": Key(str, "where downloaded files lie", PLACE),
@@ -49,7 +49,7 @@ DATA = {  # What our data sets take, each some of it; their classes check what g
     "day_first": Key(bool | None, "01/02/2020 is in February; null: found out"),
 }
 
-TASK = {  # What our tasks take, each some of it
+TASK = {  # each task takes some of it
     "monitor": Key(str, "metric by which the best epoch is chosen", always=True),
     "mode": Key(Literal["min", "max"], "whether a small or a large value of it is good", always=True),
     "embedding_size": Key(Count, "features of a token's embedding", always=True),

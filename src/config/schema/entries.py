@@ -33,13 +33,18 @@ PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "
 
 
 class Effect(Enum):
-    """What a key has an effect on: only the first two are part of a run's identity."""
+    """What a key has an effect on."""
 
     RESULT = "what a run computes"
     READING = "how training reads the data, not what they are"
     NOTHING = "no number"
     PLACE = "no number: it names a place of one machine"
     FILE = "no number: the content of the file counts, not its place"
+
+    @property
+    def counts(self) -> bool:
+        """Whether a run's identity holds a key with this effect."""
+        return self in (Effect.RESULT, Effect.READING)
 
 
 RESULT, READING, NOTHING, PLACE, FILE = Effect
@@ -62,11 +67,6 @@ class Key:
     effect: Effect = RESULT
     added: bool = False
     always: bool = False
-
-    @property
-    def counts(self) -> bool:
-        """Whether a run's identity holds it."""
-        return self.effect in (RESULT, READING)
 
 
 def flatten(group: Mapping[str, Key], prefix: str = "", outer: Effect = RESULT) -> Iterator[tuple[str, Key]]:

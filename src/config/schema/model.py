@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from src.config.schema.entries import NOTHING, Count, From0, Key, Rate
 
-MODEL = {  # What our networks take; their classes check what goes with what
+MODEL = {  # each network takes some of it, and its class checks what goes with what
     "budget": Key(Count | None, "what the network may cost; decides hidden_size", always=True),
     "budget_of": Key(
         Literal["recurrent", "total", "state", "flops"],

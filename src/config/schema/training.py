@@ -8,7 +8,7 @@ from annotated_types import Ge
 
 from src.config.schema.entries import NOTHING, Above0, Count, Fraction, From0, Key, Rate, Share, Whole
 
-OPTIMIZER = {  # ``conf/optimizer``; a value tuned for a data set stands in the data set's file, under ``tuned``
+OPTIMIZER = {  # a value that was tuned for a data set stands in the data set's file, under tuned
     "lr": Key(Above0, "learning rate"),
     "weight_decay": Key(From0, "pull towards 0"),
     "momentum": Key(From0, "share of the last update that goes into the next"),
@@ -16,7 +16,7 @@ OPTIMIZER = {  # ``conf/optimizer``; a value tuned for a data set stands in the 
     "fused": Key(bool, "one kernel for all parameters, where the optimizer has it", added=True),
 }
 
-SCHEDULER = {  # ``conf/scheduler``
+SCHEDULER = {
     "T_max": Key(Count, "cosine: epochs until the end"),
     "eta_min": Key(From0, "cosine: learning rate at the end"),
     "mode": Key(Literal["min", "max"], "plateau: whether a small or a large value is good"),
@@ -26,7 +26,7 @@ SCHEDULER = {  # ``conf/scheduler``
     "gamma": Key(Above0, "step: factor of the learning rate"),
 }
 
-TRAINER = {  # ``conf/trainer``: Lightning's; any other key of its own can be added with a plus sign
+TRAINER = {  # Lightning's; any other key that it has can be added with a plus sign
     "max_epochs": Key(Count | None, "passes over the training data at most; null: none but max_steps"),
     "max_steps": Key(Annotated[int, Ge(-1)], "updates at most; -1: no limit"),
     "gradient_clip_val": Key(From0 | None, "largest norm of the gradient over all parameters; null: any"),
@@ -48,31 +48,34 @@ TRAINER = {  # ``conf/trainer``: Lightning's; any other key of its own can be ad
     "limit_test_batches": Key(From0 | None, "batches of the test, or a share of them", added=True),
 }
 
-EARLY_STOPPING = {  # Lightning's, null for all of ``trainer.max_epochs``
-    "monitor": Key(str, "the metric that must improve"),
-    "mode": Key(Literal["min", "max"], "whether a small or a large value of it is good"),
-    "patience": Key(Whole, "epochs without improvement after which training ends"),
-    "check_finite": Key(bool, "stop at a value that is not finite; diverged runs are stopped anyway"),
-}
-
-LAST_CHECKPOINT = {  # The checkpoint to go on from
-    "every_seconds": Key(From0, "written at most this often, between epochs; seconds"),
-}
-
-EXPLAIN = {  # A look inside while a run trains (``callbacks=explain``)
-    "sequences": Key(Count, "of validation, by which is measured"),
-    "steps": Key(Count, "read of each, where sequences may be cut"),
-    "share": Key(Share, "of the time so far that may go into it"),
-}
-
-CALLBACKS = {  # ``conf/callbacks``; one of your own is a further name with a ``_target_``
-    "early_stopping": Key(EARLY_STOPPING, "when to stop; null: never before the end"),
-    "last": Key(LAST_CHECKPOINT, "the checkpoint to go on from", NOTHING),
-    "explain": Key(EXPLAIN, "gates and gradients along training", NOTHING),
+CALLBACKS = {  # one of your own is a further name with a _target_
+    "early_stopping": Key(
+        {
+            "monitor": Key(str, "the metric that must improve"),
+            "mode": Key(Literal["min", "max"], "whether a small or a large value of it is good"),
+            "patience": Key(Whole, "epochs without improvement after which training ends"),
+            "check_finite": Key(bool, "stop at a value that is not finite; diverged runs are stopped anyway"),
+        },
+        "when to stop; null: never before the end",
+    ),
+    "last": Key(
+        {"every_seconds": Key(From0, "written at most this often, between epochs; seconds")},
+        "the checkpoint to go on from",
+        NOTHING,
+    ),
+    "explain": Key(
+        {
+            "sequences": Key(Count, "of validation, by which is measured"),
+            "steps": Key(Count, "read of each, where sequences may be cut"),
+            "share": Key(Share, "of the time so far that may go into it"),
+        },
+        "gates and gradients along training",
+        NOTHING,
+    ),
     "progress": Key(dict[str, Any] | None, "a progress bar of your own", NOTHING, added=True),
 }
 
-LOGGER = {  # ``conf/logger``: Weights & Biases
+LOGGER = {
     "project": Key(str, "of wandb"),
     "entity": Key(str | None, "team; null: your own"),
     "group": Key(str | None, "of runs that belong together; a study sets its own"),
@@ -82,7 +85,7 @@ LOGGER = {  # ``conf/logger``: Weights & Biases
     "timeout": Key(Above0, "seconds that the server has to answer before auto goes offline"),
 }
 
-PATHS = {  # ``conf/paths``
+PATHS = {
     "data_dir": Key(str, "where downloaded files lie"),
     "cache_dir": Key(str, "where files made from them lie"),
     "runs_dir": Key(str, "where runs and studies lie"),
