@@ -1,7 +1,7 @@
 """A cell is one class and one yaml: one that nobody heard of is trained, traced, budgeted, explained and compared."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -71,8 +71,8 @@ def test_it_trains_on_the_readable_loop_and_loads_again(toy: Compose, tmp_path: 
     metrics = train(toy(f"paths.run_dir={tmp_path / 'run'}", "optimizer.lr=0.02", "model.bidirectional=true"))
     assert metrics["test/nll"] < np.log(9)
     run = load_run(tmp_path / "run")
-    assert run.record["backend"]["name"] == "reference"
-    assert "no leaky cells" in run.record["backend"]["reason"]
+    assert run.record.backend.name == "reference"
+    assert "no leaky cells" in run.record.backend.reason
     assert run.task.network.layers[0].cell.kind == "leaky"
 
 
@@ -81,7 +81,7 @@ def test_a_budget_solves_its_width(toy: Compose, tmp_path: Path) -> None:
               "model.budget=1210"))  # fmt: skip
     run = load_run(tmp_path / "run")
     width = run.task.network.layers[0].hidden_size
-    assert run.record["budget"] | {"of": "", "error": 0} == {
+    assert asdict(run.record.budget) | {"of": "", "error": 0} == {
         "of": "", "wanted": 1210, "actual": 2 * width * (12 + width + 1), "error": 0, "hidden_size": width,
     }  # fmt: skip
     assert count_state(run.task.network) == width

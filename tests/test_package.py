@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 
 import gatebench
 from src.runs.record import find_runs
+from src.runs.result import Git
 from src.train import train
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -134,7 +135,7 @@ def project(installed: Path, folder: Path, places: Path) -> Gatebench:
 
 def metrics(runs: Path) -> dict[str, dict[str, float]]:
     assert list(find_runs(runs))
-    return {record["name"]: record["metrics"] for _, record in find_runs(runs)}
+    return {str(record.name): record.metrics for _, record in find_runs(runs)}
 
 
 def of_the_checkout(folder: Path, places: Path, *arguments: str) -> dict[str, dict[str, float]]:
@@ -162,9 +163,9 @@ def test_a_run_is_that_of_the_checkout(project: Gatebench, folder: Path, quick: 
     project("train", *CSV, *QUICK, "paths.run_dir=runs/alone")
     ((directory, record),) = find_runs(folder / "runs")
     expected = train(quick(*CSV, f"data.path={folder / 'load.csv'}", *QUICK))
-    assert record["metrics"] == expected
+    assert record.metrics == expected
     assert expected["test/mse"] > 0
-    assert record["git"] == {}  # the folder may be a checkout of something else
+    assert record.git == Git()  # the folder may be a checkout of something else
     assert (directory.parent / "latest").resolve() == directory
 
 

@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from src.analysis.read import read_config
+from src.analysis.run import read_config
 from src.config.names import hashed_names, public_names
 from src.runs.identity import determining
 from src.runs.load import load_run
+from src.runs.study_record import Choice, read_study
 from src.studies.plan import read_plan
-from src.studies.state import StudyState, read_study
+from src.studies.state import StudyState
 from src.train import train
 
 Compose = Callable[..., DictConfig]
@@ -62,9 +63,12 @@ def test_a_study_planned_before_is_the_same_study(tmp_path: Path) -> None:
     assert old.hash == "e711f253e0201c68", "computed before the key was renamed"
     assert read_plan(plan("model.dropout")).hash != old.hash
     state = StudyState(tmp_path, old)
-    state.content["chosen"] = {"gru": {"model.keep_gate_bias": 1.0}}
+    choice = Choice({"model.keep_gate_bias": 1.0}, 0.5, "val/loss", "min")
+    state.record.chosen = {"ucr": {"main": {"gru": choice}}}
     state.write()
     file = tmp_path / "study.json"
     file.write_text(file.read_text().replace("keep_gate_bias", "retain_bias"))
-    assert read_study(tmp_path)["chosen"] == {"gru": {"model.keep_gate_bias": 1.0}}
-    assert StudyState(tmp_path, new).content["changes"] == []
+    record = read_study(tmp_path)
+    assert record is not None
+    assert record.chosen == {"ucr": {"main": {"gru": choice}}}
+    assert StudyState(tmp_path, new).record.changes == []

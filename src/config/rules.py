@@ -48,8 +48,8 @@ def check_values(config: Mapping[str, Any], command: str = "train") -> None:
             raise UserError(f"{name} must be {words(key.kind)}, got {shown(node[last])}.")
     model = config.get("model") or {}
     if former := set(model) - set(public_names(model)):
-        key = f"model.{former.pop()}"
-        raise UserError(f"{key} is called {public_key(key)} today.")
+        old = f"model.{former.pop()}"
+        raise UserError(f"{old} is called {public_key(old)} today.")
     seed, data, ckpt = config.get("seed"), config.get("data") or {}, config.get("ckpt")
     if data.get("seed", seed) != seed:
         raise UserError(f"data.seed must be the run's seed={seed}, by which runs are paired, got {data['seed']}.")

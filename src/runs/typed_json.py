@@ -57,12 +57,12 @@ def replaced(record: T, **changes: Any) -> T:
     return _adapter(type(record)).validate_python(vars(replace(record, **changes)))  # type: ignore[type-var]
 
 
-def write_json(path: Path, record: Any) -> None:
-    """Write a dataclass as indented JSON, whole or not at all; what is None or at its default is written too.
+def to_json(record: Any) -> bytes:
+    """A dataclass, whose ``__pydantic_config__`` is :data:`CONFIG`, as indented JSON, its defaults too."""
+    return _adapter(type(record)).dump_json(record, indent=1) + b"\n"
 
-    Args:
-        path: of the file.
-        record: a dataclass whose ``__pydantic_config__`` is :data:`CONFIG`.
-    """
-    content = _adapter(type(record)).dump_json(record, indent=1) + b"\n"
+
+def write_json(path: Path, record: Any) -> None:
+    """Write a dataclass to a file, whole or not at all."""
+    content = to_json(record)
     write_atomically(path, lambda out: out.write(content))

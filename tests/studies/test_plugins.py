@@ -41,7 +41,7 @@ def test_the_file_on_record_is_the_one_that_hydra_composes(tmp_path: Path, monke
     own = tmp_path / "experiments"
     own.mkdir()
     for name in ("mine", "smoke"):
-        (own / f"{name}.yaml").write_text(f"# @package _global_\nstudy: {{name: {name}, question: Own?}}\n")
+        (own / f"{name}.yaml").write_text(f"# @package _global_\nstudy: {{name: {name}, question: Mine and {name}}}\n")
     monkeypatch.chdir(tmp_path)
     Plugins.instance()  # the search path asks the plugins that it has found
     context = HydraContext(ConfigLoaderImpl(create_config_search_path(f"file://{CONF}")), None)  # type: ignore[arg-type]
@@ -50,5 +50,5 @@ def test_the_file_on_record_is_the_one_that_hydra_composes(tmp_path: Path, monke
     shipped = config_file("smoke", context)
     with initialize_config_dir(str(CONF), version_base="1.3"):
         composed = compose("train", ["experiments=smoke"], return_hydra_config=True)
-    assert shipped == CONF.parent / "experiments" / "smoke.yaml"
+    assert shipped == own / "smoke.yaml", "the file of the folder one works in wins"
     assert composed.study.question in shipped.read_text()

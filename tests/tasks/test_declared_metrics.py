@@ -44,8 +44,8 @@ def one_target(y: torch.Tensor) -> FlatSplit:
     return FlatSplit(drawn(STEPS, 3), LENGTHS, y)
 
 
-def next_step(x: torch.Tensor, dtype: torch.dtype = torch.float32) -> FlatSplit:
-    return FlatSplit(x, LENGTHS, x, per_step=True, shift=1, dtype=dtype, target_dtype=dtype)
+def next_step(x: torch.Tensor) -> FlatSplit:
+    return FlatSplit(x, LENGTHS, x, per_step=True, shift=1)
 
 
 def windows(naive: tuple[float, ...]) -> tuple[Description, Any]:
@@ -65,7 +65,7 @@ CASES: dict[str, tuple[type[Task], Description, Any, set[str]]] = {
     ),
     "per step": (
         PerStepClassification, described(Features(3), CLASSES, per_step=True),
-        lambda: FlatSplit(drawn(STEPS, 3), LENGTHS, whole(3, STEPS), per_step=True, target_dtype=torch.int64),
+        lambda: FlatSplit(drawn(STEPS, 3), LENGTHS, whole(3, STEPS), per_step=True),
         {"nll", "acc"},
     ),
     "values": (
@@ -76,8 +76,8 @@ CASES: dict[str, tuple[type[Task], Description, Any, set[str]]] = {
         SequenceRegression, described(Features(3), Values(2, mean=(1.0, 0.0), scale=(2.0, 0.3)), per_step=False),
         lambda: one_target(drawn(SEQUENCES, 2)), {"mse", "mae", "mse_unit", "mae_unit"},
     ),
-    "characters": (LanguageModel, TEXT, lambda: next_step(whole(3, STEPS), torch.int64), {"nll", "perplexity", "bpc"}),
-    "words": (LanguageModel, WORDS, lambda: next_step(whole(3, STEPS), torch.int64), {"nll", "perplexity"}),
+    "characters": (LanguageModel, TEXT, lambda: next_step(whole(3, STEPS)), {"nll", "perplexity", "bpc"}),
+    "words": (LanguageModel, WORDS, lambda: next_step(whole(3, STEPS)), {"nll", "perplexity"}),
     "music": (
         PolyphonicMusic, described(Features(4), Bits(4), per_step=True, causal=True),
         lambda: next_step((drawn(STEPS, 4) > 0.5).float()), {"nll", "frame_acc"},
