@@ -117,6 +117,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "conf" / "model").mkdir(parents=True)
     for name in ("conf/train.yaml", "conf/model/gru.yaml"):
         (folder / name).write_text("not: ours\n")
+    (folder / "experiments").mkdir()
+    (folder / "experiments" / "mine.yaml").write_text(STUDY)
     (folder / "their_networks.py").write_text(NETWORK)
     rows = (f"{row},{math.sin(row / 5):.4f},{math.cos(row / 7):.4f}" for row in range(200))
     (folder / "load.csv").write_text("\n".join(["time,a,b", *rows]))
@@ -210,8 +212,6 @@ def test_the_interface_is_imported_beside_another_src(installed: Path, folder: P
 
 @pytest.mark.slow
 def test_studies_of_ours_and_of_the_folder(project: Gatebench, folder: Path) -> None:
-    (folder / "experiments").mkdir()
-    (folder / "experiments" / "mine.yaml").write_text(STUDY)
     for name, more in (("mine", ("hydra/launcher=local",)), ("smoke", ("trainer.max_steps=30",))):
         project("train", "-m", f"experiments={name}", "logger=csv", *more)
         assert f"{name}: 10 of 10 runs" in project("status", f"study={name}").stdout
@@ -237,6 +237,18 @@ def test_the_list_of_commands(project: Gatebench) -> None:
             "python -m src.", "gatebench "
         ).removesuffix(".")
     assert project("--version").stdout == f"gatebench {gatebench.__version__}\n"
+
+
+def test_help_shows_studies_and_nothing_else_of_the_folder(project: Gatebench, folder: Path) -> None:
+    """Hydra would walk through everything in a folder that it reads configs from: data, environments, runs."""
+    (folder / "data" / "deep").mkdir(parents=True)
+    for name in ("data/theirs.yaml", "data/deep/theirs.yaml"):
+        (folder / name).write_text("theirs: true\n")
+    groups = {line.partition(":")[0]: line for line in project("train", "--help").stdout.splitlines() if ": " in line}
+    assert {"mine", "smoke"} <= {*groups["experiments"].replace(",", "").split()}
+    assert "theirs" not in groups["data"]
+    assert {name for name in groups if (ROOT / "conf" / name).is_dir()} >= {"data", "model", "trainer"}
+    assert not {"data/deep", "conf", "src"} & set(groups)
 
 
 def test_a_command_that_does_not_exist(project: Gatebench) -> None:
