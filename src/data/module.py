@@ -35,15 +35,7 @@ class NewData:
 class SequenceData(pl.LightningDataModule):
     """A data set: subclasses implement :meth:`read`, which fills ``self.splits`` and returns the description.
 
-    A subclass takes its own arguments and hands the rest on::
-
-        class Ramp(SequenceData):
-            def read(self) -> Description:
-                values = torch.rand(40, 1, generator=torch.Generator().manual_seed(derive(self.seed, "split")))
-                lengths, targets = torch.full((4,), 10), torch.tensor([0, 1, 0, 1])
-                for name in SPLITS:
-                    self.splits[name] = FlatSplit(values, lengths, targets)
-                return Description(Features(1), Classes(("a", "b")), False, False, causal=False)
+    A subclass takes its own arguments and hands the rest on; a short one is :class:`~src.data.sets.synthetic.Adding`.
 
     Args:
         batch_size: sequences in a training batch.

@@ -31,10 +31,8 @@ class FrameSplit(FlatSplit):
 
     Args:
         recordings: (samples,) each, int16 or float32; kept as they are.
-        window: samples read at a step, a multiple of ``hop``.
-        hop: samples predicted at a step, and samples from one step to the next.
-        mean: what is subtracted from every sample.
-        scale: what every sample is then divided by.
+        window, hop: as in :class:`WaveformData`.
+        mean, scale: what is subtracted from every sample, and what it is then divided by.
     """
 
     def __init__(self, recordings: Sequence[np.ndarray], *, window: int, hop: int, mean: float, scale: float) -> None:

@@ -51,8 +51,7 @@ def window_starts(lengths: np.ndarray, splits: np.ndarray, split: int, lookback:
         lengths: (series,) rows of each series, in order.
         splits: (rows,) whole numbers that never fall within a series, e.g. 0 train, 1 validation, 2 test.
         split: which one.
-        lookback: rows read.
-        horizon: rows forecast.
+        lookback, horizon: rows read and rows forecast.
 
     Returns:
         (windows,) whole numbers, rising.
