@@ -8,29 +8,11 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
-
-
-class ExperimentsSource(FileConfigSource):
-    """The folder ``experiments`` of a folder and nothing beside it, since for ``--help`` Hydra walks through all it sees."""
-
-    @staticmethod
-    def scheme() -> str:
-        """How a search path names such a source (called by Hydra)."""
-        return "experiments"
-
-    def is_group(self, config_path: str) -> bool:
-        """Whether it is ``experiments`` or a folder in it; the empty path is the root (called by Hydra)."""
-        return config_path.partition("/")[0] in ("", "experiments") and super().is_group(config_path)
-
-    def is_config(self, config_path: str) -> bool:
-        """Whether it is a file in ``experiments`` (called by Hydra)."""
-        return config_path.startswith("experiments/") and super().is_config(config_path)
 
 
 class ExperimentsSearchPath(SearchPathPlugin):
@@ -41,7 +23,7 @@ class ExperimentsSearchPath(SearchPathPlugin):
         # Hydra asks every plugin that is installed, in every program: src is ours only if it has been imported as ours.
         places = sys.modules.get("src.config.places")
         for folder in getattr(places, "experiment_folders", list)():
-            search_path.append("gatebench", f"experiments://{folder}")
+            search_path.append("gatebench", f"file://{folder}")
 
 
 class StudySweeper(Sweeper):

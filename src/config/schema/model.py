@@ -15,6 +15,7 @@ MODEL = {  # each network takes some of it, and its class checks what goes with 
     ),
     "budget_tolerance": Key(From0, "largest relative error of a budget", NOTHING, always=True),
     "hidden_size": Key(Count | list[Count], "units of each layer, or a list with one number for each"),
+    "kind": Key(str, "the cell of a network that is named by its cell: one of src/recurrent/cells"),
     "num_layers": Key(Count, "layers on top of each other"),
     "layers": Key(list[dict[str, Any]], "layers of several kinds, from the input on: kind, hidden_size, bias, ..."),
     "batch_first": Key(bool, "whether sequences come before time in a batch, as all tasks have it"),
