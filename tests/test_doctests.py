@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-WITHOUT_COMMENTS = ("benchmarks", "hydra_plugins", "src/measuring", "src/figures")
+WITHOUT_COMMENTS = ("benchmarks", "hydra_plugins", "src")
 FILES = [file for room in WITHOUT_COMMENTS for file in sorted((ROOT / room).rglob("*.py"))]
 BLOCKS = {
     f"{page.name}-{number}": block
