@@ -16,7 +16,7 @@ from src.data.describe import Classes
 from src.recurrent import last_valid
 from src.tasks.base import Task
 from src.tasks.losses import Losses, PooledSums
-from src.tasks.metrics import ACC, NLL, Metric
+from src.tasks.metrics import ACC, F1, NLL, Metric
 
 
 class SequenceClassification(Task):
@@ -29,7 +29,7 @@ class SequenceClassification(Task):
         keywords: see :class:`~src.tasks.base.Task`.
     """
 
-    metrics_declared: tuple[Metric, ...] = (NLL, ACC, Metric("f1", "max"))
+    metrics_declared: tuple[Metric, ...] = (NLL, ACC, F1)
 
     def __init__(self, *, pooling: str = "last", class_weights: list[float] | None = None, **keywords: Any) -> None:
         output = keywords["description"].output

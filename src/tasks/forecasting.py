@@ -14,7 +14,7 @@ from src.data.describe import Horizon
 from src.recurrent import last_valid
 from src.tasks.base import Task
 from src.tasks.losses import Losses
-from src.tasks.metrics import ERRORS, Metric
+from src.tasks.metrics import ERRORS, MASE, Metric
 
 
 class Forecasting(Task):
@@ -42,7 +42,7 @@ class Forecasting(Task):
         UserError: when the data have no horizon, or the strategy does not fit data or network.
     """
 
-    metrics_declared: tuple[Metric, ...] = (*ERRORS, Metric("mase", "min", numerator="scaled", denominator="count"))
+    metrics_declared: tuple[Metric, ...] = (*ERRORS, MASE)
     scale: Tensor
     mase_weight: Tensor
     columns: Tensor

@@ -13,7 +13,7 @@ from src.data.batches import Batch
 from src.data.describe import Classes, Tokens
 from src.tasks.base import Task
 from src.tasks.losses import Losses, PooledSums
-from src.tasks.metrics import NLL, Metric
+from src.tasks.metrics import BPC, NLL, PERPLEXITY, Metric
 
 
 class LanguageModel(Task):
@@ -26,11 +26,7 @@ class LanguageModel(Task):
         keywords: see :class:`~src.tasks.base.Task`.
     """
 
-    metrics_declared: tuple[Metric, ...] = (
-        NLL,
-        Metric("perplexity", "min"),
-        Metric("bpc", "min", "bits per character", "loss", "count", 1 / math.log(2)),
-    )
+    metrics_declared: tuple[Metric, ...] = (NLL, PERPLEXITY, BPC)
 
     def __init__(self, **keywords: Any) -> None:
         description = keywords["description"]

@@ -13,7 +13,7 @@ from src.data.batches import Batch
 from src.data.describe import Bits
 from src.tasks.base import Task
 from src.tasks.losses import Losses, PooledSums
-from src.tasks.metrics import NLL, Metric
+from src.tasks.metrics import FRAME_ACC, NLL, Metric
 
 
 class PolyphonicMusic(Task):
@@ -29,7 +29,7 @@ class PolyphonicMusic(Task):
         keywords: see :class:`~src.tasks.base.Task`.
     """
 
-    metrics_declared: tuple[Metric, ...] = (NLL, Metric("frame_acc", "max", numerator="hits", denominator="sounding"))
+    metrics_declared: tuple[Metric, ...] = (NLL, FRAME_ACC)
 
     def __init__(self, *, reduction: str = "per_step", **keywords: Any) -> None:
         output = keywords["description"].output

@@ -15,7 +15,7 @@ from src.data.batches import Batch
 from src.data.describe import Horizon, Values
 from src.tasks.base import Task
 from src.tasks.losses import Losses, PooledSums
-from src.tasks.metrics import NLL, Metric
+from src.tasks.metrics import NLL, NLL_PER_SAMPLE, Metric
 
 
 class Waveform(Task):
@@ -33,7 +33,7 @@ class Waveform(Task):
         keywords: see :class:`~src.tasks.base.Task`.
     """
 
-    metrics_declared: tuple[Metric, ...] = (NLL, Metric("nll_per_sample", "min", "nats per sample"))
+    metrics_declared: tuple[Metric, ...] = (NLL, NLL_PER_SAMPLE)
 
     def __init__(self, *, mixtures: int = 20, min_log_scale: float = -7.0, **keywords: Any) -> None:
         description = keywords["description"]
