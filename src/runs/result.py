@@ -6,7 +6,6 @@ are read as if they were of schema 2.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -14,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Strict
 
 from src.config.errors import UserError
-from src.runs.typed_json import CONFIG, from_plain
+from src.runs.typed_json import CONFIG, from_plain, read_json
 from src.tasks.metrics import Metric
 
 SCHEMA = 2
@@ -264,13 +263,8 @@ def read_result(path: Path) -> RunResult | None:
     Raises:
         UserError: when the file is not JSON, of an unknown schema, or damaged.
     """
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): it must be the result.json of a run.") from error
-    return parse_result(content, path)
+    content = read_json(path, "the result.json of a run")
+    return None if content is None else parse_result(content, path)
 
 
 def _from_schema_1(old: dict[str, Any], directory: str) -> dict[str, Any]:

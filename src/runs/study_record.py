@@ -6,7 +6,6 @@ drawn them.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -16,7 +15,7 @@ from pydantic import ConfigDict
 from src.config.errors import UserError
 from src.config.names import public_names
 from src.runs.result import Phase
-from src.runs.typed_json import CONFIG, from_plain
+from src.runs.typed_json import CONFIG, from_plain, read_json
 from src.tasks.metrics import Direction
 
 SCHEMA = 2
@@ -274,7 +273,7 @@ def read_study(directory: Path) -> StudyRecord | None:
     Raises:
         UserError: when the file is not one that this version can read.
     """
-    content = _read_json(directory / "study.json", "the study.json of a study")
+    content = read_json(directory / "study.json", "the study.json of a study")
     return None if content is None else parse_study(content, directory / "study.json")
 
 
@@ -285,21 +284,12 @@ def read_planned(directory: Path) -> dict[str, PlannedJob]:
         UserError: when the file is damaged.
     """
     path = directory / "planned.json"
-    content = _read_json(path, "the planned.json of a study")
+    content = read_json(path, "the planned.json of a study")
     if content is None:
         return {}
     if isinstance(content, dict) and "schema" not in content:
         content = {"jobs": content}
-    return from_plain(PlannedJobs, content, path).jobs
-
-
-def _read_json(path: Path, what: str) -> Any:
-    try:
-        return public_names(json.loads(path.read_bytes()))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): it must be {what}.") from error
+    return from_plain(PlannedJobs, public_names(content), path).jobs
 
 
 def _from_schema_1(old: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,6 +56,24 @@ def replaced(record: T, **changes: Any) -> T:
         pydantic.ValidationError: a value is not what its field holds.
     """
     return _adapter(type(record)).validate_python(vars(replace(record, **changes)))  # type: ignore[type-var]
+
+
+def read_json(path: Path, what: str) -> Any:
+    """The plain content of a JSON file; None where there is none.
+
+    Args:
+        path: of the file.
+        what: it must be, for the error.
+
+    Raises:
+        UserError: when it cannot be read or is not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}): it must be {what}.") from error
 
 
 def to_json(record: Any) -> bytes:

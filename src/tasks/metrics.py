@@ -49,7 +49,6 @@ BPC = Metric("bpc", "min", "bits per character", "loss", "count", 1 / math.log(2
 NLL_PER_SAMPLE = Metric("nll_per_sample", "min", "nats per sample")
 FRAME_ACC = Metric("frame_acc", "max", numerator="hits", denominator="sounding")
 MASE = Metric("mase", "min", numerator="scaled", denominator="count")
-NEUTRAL = ("clipped",)  # logged beside the metrics, and neither good nor bad
 _SHIPPED = (LOSS, NLL, ACC, F1, PERPLEXITY, BPC, NLL_PER_SAMPLE, FRAME_ACC, *ERRORS, MASE)
 
 
