@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from src.statistics.intervals import RESAMPLES, SEED, Interval, percentile_interval
+
+POSTERIOR_DRAWS = 20_000
 
 
 def friedman(
@@ -33,18 +35,86 @@ def friedman(
     return ranks.tolist(), float(test.statistic), float(test.pvalue)
 
 
-def critical_difference(models: int, tasks: int) -> float:
-    """Nemenyi's critical difference of mean ranks at 5 %: q sqrt(k (k + 1) / (6 N)), Demsar 2006, equation in 3.2.2.
+@dataclass(frozen=True)
+class SignedRankPosterior:
+    """Posterior probabilities of a new data set's kind: B better, within the margins, A better. They add up to 1."""
 
-    q is the quantile of the studentised range over sqrt 2 (scipy.stats.studentized_range).
+    b: float
+    same: float
+    a: float
 
-    >>> round(critical_difference(3, 10), 2)
-    1.05
+
+def signed_rank_posterior(in_margins: Sequence[float] | np.ndarray) -> SignedRankPosterior:
+    """The Bayesian signed-rank test over data sets, with a region of practical equivalence from -1 to 1.
+
+    Benavoli, Corani, Demsar and Zaffalon ("Time for a change", Journal of Machine Learning Research 18(77), 2017,
+    section 4.2): weights of the data sets, and of one pseudo-observation in the middle of the region, are drawn from a
+    Dirichlet distribution; in each draw the weight of all pairs (i, j) with (z_i + z_j) / 2 beyond, within and below
+    the region is added up, and the draw is for the heaviest of the three.
+
+    Args:
+        in_margins: by data set, A's mean advantage in units of that data set's margin.
     """
-    from scipy import stats
+    z = np.append(0.0, np.asarray(in_margins, dtype=float))
+    walsh = (z[:, None] + z) / 2
+    weights = np.random.default_rng(SEED).dirichlet(np.ones(len(z)), POSTERIOR_DRAWS)
+    kinds = [walsh < -1, np.abs(walsh) <= 1, walsh > 1]
+    masses = np.stack([np.einsum("di,ij,dj->d", weights, kind.astype(float), weights) for kind in kinds])
+    shares = np.bincount(masses.argmax(0), minlength=3) / POSTERIOR_DRAWS
+    return SignedRankPosterior(*map(float, shares))
 
-    q = float(stats.studentized_range.ppf(1 - 0.05, models, np.inf)) / math.sqrt(2)
-    return q * math.sqrt(models * (models + 1) / (6 * tasks))
+
+def probability_of_improvement(a: Mapping[str, Sequence[float]], b: Mapping[str, Sequence[float]]) -> Interval:
+    """P(a run of A beats one of B), ties half, over tasks that weigh the same (Agarwal et al. 2021, appendix A.3).
+
+    The ends are those of a percentile interval, runs resampled within each task; both need the same tasks, larger is
+    better. The estimate itself lies between them: :func:`improvement`.
+    """
+    rng = np.random.default_rng(SEED)
+    replicates = np.zeros(RESAMPLES // 5)
+    for name, of_a in a.items():
+        wins = _wins(of_a, b[name])
+        rows = rng.integers(0, wins.shape[0], (len(replicates), wins.shape[0]))
+        columns = rng.integers(0, wins.shape[1], (len(replicates), wins.shape[1]))
+        counts = np.stack([np.bincount(draw, minlength=wins.shape[0]) for draw in rows])
+        others = np.stack([np.bincount(draw, minlength=wins.shape[1]) for draw in columns])
+        replicates += ((counts @ wins) * others).sum(1) / wins.size / len(a)
+    return percentile_interval(replicates, "stratified bootstrap")
+
+
+def improvement(a: Mapping[str, Sequence[float]], b: Mapping[str, Sequence[float]]) -> float:
+    """The estimate that :func:`probability_of_improvement` gives an interval of.
+
+    >>> improvement({"x": [2.0, 3.0], "y": [1.0]}, {"x": [1.0, 2.0], "y": [1.0]})
+    0.6875
+    """
+    return float(np.mean([_wins(values, b[name]).mean() for name, values in a.items()]))
+
+
+def _wins(a: Sequence[float], b: Sequence[float]) -> np.ndarray:
+    difference = np.asarray(a, dtype=float)[:, None] - np.asarray(b, dtype=float)
+    return (np.sign(difference) + 1) / 2
+
+
+def cliques(ranks: Sequence[float], different: Sequence[Sequence[bool]]) -> list[list[int]]:
+    """The largest groups of models, neighbours by rank, no two of which differ: what a critical-difference plot joins.
+
+    >>> cliques([1.2, 3.0, 2.1], [[False, True, False], [True, False, False], [False, False, False]])
+    [[0, 2], [2, 1]]
+
+    Args:
+        ranks: mean rank of each model.
+        different: whether a pair of models is significantly different, (models, models), symmetric.
+    """
+    order = sorted(range(len(ranks)), key=ranks.__getitem__)
+    groups: list[list[int]] = []
+    for start in range(len(order)):
+        end = start + 1
+        while end < len(order) and not any(different[order[i]][order[end]] for i in range(start, end)):
+            end += 1
+        if end - start > 1 and (not groups or order[end - 1] not in groups[-1]):
+            groups.append(order[start:end])
+    return groups
 
 
 def interquartile_mean(values: Sequence[float] | np.ndarray) -> float:
@@ -59,19 +129,37 @@ def interquartile_mean(values: Sequence[float] | np.ndarray) -> float:
 
 
 def pooled_iqm(scores: Mapping[str, Sequence[float]]) -> float:
-    """Interquartile mean over the runs of all tasks together (Agarwal et al. 2021)."""
-    return interquartile_mean([score for values in scores.values() for score in values])
+    """Interquartile mean over the runs of all tasks together, tasks weighing the same (Agarwal et al. 2021).
+
+    A task with more runs than another does not count for more: each run has the weight 1 / (runs of its task), and a
+    quarter of all weight is cut off at either end.
+
+    >>> pooled_iqm({"x": [0.0, 1.0, 2.0, 9.0], "y": [0.0, 1.0, 2.0, 9.0]}) == pooled_iqm({"x": [0.0, 1.0, 2.0, 9.0]})
+    True
+    """
+    values = np.concatenate([np.asarray(v, dtype=float) for v in scores.values()])
+    return float(_weighted_iqm(values[None], _task_weights(scores))[0])
 
 
 def stratified(scores: Mapping[str, Sequence[float]]) -> Interval:
     """Percentile interval of :func:`pooled_iqm`, runs resampled within each task (Agarwal et al. 2021, section 4)."""
-    from scipy import stats
-
     rng = np.random.default_rng(SEED)
     draws = RESAMPLES // 5
-    resampled = [np.asarray(v)[rng.integers(0, len(v), (draws, len(v)))] for v in scores.values()]
-    replicates = stats.trim_mean(np.concatenate(resampled, axis=1), 0.25, axis=1)
+    resampled = [np.asarray(v, dtype=float)[rng.integers(0, len(v), (draws, len(v)))] for v in scores.values()]
+    replicates = _weighted_iqm(np.concatenate(resampled, axis=1), _task_weights(scores))
     return percentile_interval(replicates, "stratified bootstrap")
+
+
+def _task_weights(scores: Mapping[str, Sequence[float]]) -> np.ndarray:
+    return np.concatenate([np.full(len(v), 1 / len(v) / len(scores)) for v in scores.values()])
+
+
+def _weighted_iqm(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Means of the middle half of all weight, row by row, (rows, values) to (rows,)."""
+    order = np.argsort(values, axis=1)
+    above = np.cumsum(weights[order], axis=1)
+    inside = np.clip(np.minimum(above, 0.75) - np.maximum(above - weights[order], 0.25), 0, None)
+    return (np.take_along_axis(values, order, 1) * inside).sum(1) / inside.sum(1)
 
 
 def profile(scores: Mapping[str, Sequence[float]], thresholds: Sequence[float]) -> list[float]:

@@ -7,11 +7,11 @@ t tests of the paired differences, and the statement that is left over is the de
 * practically the same: two one-sided tests at 5 % (TOST, Schuirmann 1987; Lakens 2017), which is the same as the 90 %
   interval of the mean difference lying within the margins;
 * better: the 95 % interval of the mean difference lies beyond the margin (one side at 2.5 %);
-* undecided otherwise.
+* undecided otherwise; below :data:`LEAST` pairs nothing is decided at all.
 
 Goeman, Solari and Stijnen ("Three-sided hypothesis testing", Statistics in Medicine 29, 2010) show that a decision made
 so is wrong with probability 5 % at most, wherever the true difference lies and without any correction, since only one
-of the three can be true. docs/compare.md says why not a Bayesian test.
+of the three can be true. docs/compare.md says why not a Bayesian test, and what skewed differences do to the 5 %.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from typing import Literal
 import numpy as np
 
 from src.statistics.intervals import alike, t_interval
+from src.statistics.looks import Look
 from src.statistics.power import ALPHA, BETTER, BOUND, SAME, power_better, power_same_at_least
 
-Outcome = Literal["better", "same", "undecided"]
+Outcome = Literal["better", "same", "undecided", "too few pairs"]
 
 METHOD = "three-sided t test (TOST and superiority by the margin)"
 ERROR_RATE = ALPHA
-LEAST_EQUAL = 6  # identical differences: fewer could not convince a distribution-free test at 5 % (2 / 2^6 < 0.05)
+LEAST = 6  # pairs: with fewer not even the signs could convince at 5 %, were they all alike (2 / 2^6 < 0.05)
 
 
 def decide(
@@ -36,6 +37,7 @@ def decide(
     margin: float | None,
     names: tuple[str, str],
     lost: tuple[int, int] = (0, 0),
+    look: Look | None = None,
 ) -> tuple[Outcome, str | None]:
     """The outcome and the winner, if any.
 
@@ -45,11 +47,14 @@ def decide(
         names: of A and B.
         lost: how many values of A and of B are missing because they diverged. The decision never favours the side that
             diverged more often, and "same" is not said where any did.
+        look: the levels of the two tests; None: 2.5 % on each side for "better", 5 % for "same".
     """
-    x = np.asarray(differences, dtype=float)
-    wide, narrow = t_interval(x, 1 - 2 * BETTER), t_interval(x, 1 - 2 * SAME)
-    if wide is None or narrow is None or (alike(x) and len(x) < LEAST_EQUAL):
-        return "undecided", None
+    x, levels = np.asarray(differences, dtype=float), look or Look(len(differences))
+    if len(x) < LEAST:
+        return "too few pairs", None
+    wide, narrow = t_interval(x, 1 - 2 * levels.better), t_interval(x, 1 - 2 * levels.same)
+    assert wide is not None
+    assert narrow is not None
     edge = margin or 0.0
     if wide.low > edge and lost[0] <= lost[1]:
         return "better", names[0]
@@ -60,26 +65,25 @@ def decide(
     return "undecided", None
 
 
-def further_pairs(differences: Sequence[float] | np.ndarray, margin: float | None, target: float = 0.8) -> int | None:
-    """How many more pairs would decide with probability ``target``, if mean and spread stay what they are.
+def pairs_to_decide(differences: Sequence[float] | np.ndarray, margin: float | None, target: float = 0.8) -> int | None:
+    """How many pairs a new study needs to decide with probability ``target``, if mean and spread are as these say.
 
-    An estimate: mean and spread are themselves uncertain, the more so the fewer pairs they come from.
+    An estimate: mean and spread are themselves uncertain, the more so the fewer pairs they come from. It is for seeds
+    of their own: whoever adds pairs to those at hand until the answer is clear is wrong more often than the 5 %.
 
     Returns:
-        At least 1; None below two pairs, or where more than :data:`~src.statistics.power.BOUND` pairs would be needed
-        (the difference is then too close to the margin to tell).
+        At least :data:`LEAST`; None below two pairs, or where more than :data:`~src.statistics.power.BOUND` pairs would
+        be needed (the difference is then too close to the margin to tell).
     """
     x = np.asarray(differences, dtype=float)
-    if len(x) < 2:
+    if len(x) < 2 or alike(x):
         return None
-    if alike(x):
-        return LEAST_EQUAL - len(x) if len(x) < LEAST_EQUAL else None
     mean, sd, edge = abs(float(x.mean())), float(x.std(ddof=1)), margin or 0.0
-    numbers = np.arange(len(x) + 1, BOUND + 1)
+    numbers = np.arange(LEAST, BOUND + 1)
     enough = power_better(mean, sd, edge, numbers, BETTER) >= target
     if edge > 0:
         enough |= power_same_at_least(mean, sd, edge, numbers, SAME) >= target
-    return int(numbers[enough][0] - len(x)) if enough.any() else None
+    return int(numbers[enough][0]) if enough.any() else None
 
 
 def p_values(differences: np.ndarray, margin: float | None) -> tuple[float | None, float | None]:
