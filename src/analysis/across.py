@@ -1,16 +1,30 @@
-"""All data sets together: counts of verdicts, and from ten tasks up ranks, profiles and normalised scores."""
+"""All data sets together: one verdict over them, beside it a posterior, ranks, normalised scores and their profiles."""
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from src.analysis.task import Task
-from src.statistics.datasets import critical_difference, friedman, pooled_iqm, profile, stratified
+import numpy as np
 
-LEAST = 10  # tasks, below which ranks can hardly separate three cells (Demsar 2006)
+from src.analysis.task import Comparison, Task
+from src.statistics.datasets import (
+    SignedRankPosterior,
+    cliques,
+    friedman,
+    improvement,
+    pooled_iqm,
+    probability_of_improvement,
+    profile,
+    signed_rank_posterior,
+    stratified,
+)
+from src.statistics.decision import ALPHA, LEAST, Outcome, decide
+from src.statistics.intervals import Interval, t_interval
+from src.statistics.paired import holm, signed_rank
 
 
 @dataclass(frozen=True)
@@ -19,14 +33,25 @@ class Across:
 
     a: str  # a, b: of the primary comparison
     b: str
-    better: int  # better, same, worse, undecided: on how many data sets the verdict says so of A
+    # better, same, worse, undecided, none: on how many data sets the verdict says so of A; none: no verdict there
+    better: int
     same: int
     worse: int
     undecided: int
+    none: int = 0
     note: str | None = None  # why there is no more than that, or None
-    ranks: dict[str, float] = field(default_factory=dict)  # from ten data sets up: mean rank by model, 1 is best
+    # from six data sets up, over the mean differences in units of their margins: the three-sided t test with edges at
+    # +-1, its 95 % interval, and the Bayesian signed-rank posterior
+    outcome: Outcome | None = None
+    winner: str | None = None
+    interval: Interval | None = None
+    posterior: SignedRankPosterior | None = None
+    # that a run of A is better than one of B, data sets weighing the same: value, interval
+    improvement: dict[str, Any] = field(default_factory=dict)
+    ranks: dict[str, float] = field(default_factory=dict)  # mean rank by model, 1 is best
     friedman: dict[str, float] = field(default_factory=dict)  # statistic and p
-    critical_difference: float | None = None  # of mean ranks at 5 % (Nemenyi)
+    # groups of models that no signed-rank test over the data sets tells apart after Holm (a line in the picture)
+    alike: list[list[str]] = field(default_factory=list)
     # by model: interquartile mean of scores with the trivial baseline at 0 and the best mean at 1, interval
     iqm: dict[str, dict[str, Any]] = field(default_factory=dict)
     # by model: share of the runs whose score exceeds each of ``thresholds``
@@ -35,7 +60,7 @@ class Across:
 
 
 def across(tasks: Sequence[Task]) -> Across | None:
-    """Win, same and loss of the primary comparison over data sets; more from :data:`LEAST` tasks of one arm up.
+    """Win, same and loss of the primary comparison over data sets; more from six complete data sets of one arm up.
 
     None with fewer than two data sets, or where no primary comparison was named.
     """
@@ -43,27 +68,75 @@ def across(tasks: Sequence[Task]) -> Across | None:
     if len(primary) < 2:
         return None
     a, b = primary[0].a, primary[0].b
-    verdicts = [c.verdict for c in primary if c.verdict is not None]
-    counts = Counter(v.winner or v.outcome for v in verdicts)
-    counted = Across(a, b, counts[a], counts["same"], counts[b], counts["undecided"])
+    counts = Counter(c.verdict.winner or c.verdict.outcome for c in primary if c.verdict is not None)
+    counted = Across(a, b, counts[a], counts["same"], counts[b], counts["undecided"], counts["no verdict"])
     whole = [task for task in tasks if all(model.mean is not None for model in task.models)]
     if len(whole) < LEAST:
-        note = f"Ranks, profiles and normalised scores need {LEAST} complete data sets; there are {len(whole)}."
+        note = f"One verdict over all, ranks and profiles need {LEAST} complete data sets; there are {len(whole)}."
         return replace(counted, note=note)
     names = [model.model for model in whole[0].models]
     scored = {name: scores for name in names if (scores := _scores(whole, name))}
     thresholds = [i / 20 for i in range(21)]
     ranks, statistic, p = friedman([[m.mean for m in task.models] for task in whole], [t.mode for t in whole])
+    values = {name: _values(whole, name) for name in (a, b)}
     return replace(
-        counted,
+        _decided(counted, whole),
         note=None if len(scored) == len(names) else "Scores need a trivial baseline on every data set.",
+        improvement={
+            "value": improvement(values[a], values[b]),
+            "interval": probability_of_improvement(values[a], values[b]),
+        },
         ranks=dict(zip(names, ranks, strict=True)),
         friedman={} if p is None else {"statistic": float(statistic or 0.0), "p": p},
-        critical_difference=critical_difference(len(names), len(whole)),
+        alike=_alike(whole, names, ranks),
         iqm={n: {"value": pooled_iqm(v), "interval": stratified(v)} for n, v in scored.items()},
         profile={name: profile(values, thresholds) for name, values in scored.items()},
         thresholds=thresholds,
     )
+
+
+def _decided(counted: Across, tasks: Sequence[Task]) -> Across:
+    """With the verdict over data sets; without one where a margin is missing or a model diverged somewhere."""
+    there: list[tuple[Task, Comparison]] = [(task, c) for task in tasks for c in task.comparisons if c.primary]
+    if any(not task.margin or c.mean is None for task, c in there):
+        return counted
+    in_margins = np.array([(c.mean or 0.0) / (task.margin or 1.0) for task, c in there])
+    outcome, winner = decide(in_margins, 1.0, (counted.a, counted.b))
+    posterior = signed_rank_posterior(in_margins)
+    return replace(counted, outcome=outcome, winner=winner, interval=t_interval(in_margins), posterior=posterior)
+
+
+def _alike(tasks: Sequence[Task], names: Sequence[str], ranks: Sequence[float]) -> list[list[str]]:
+    """Groups of models that signed-rank tests over the data sets' means do not tell apart at 5 % after Holm.
+
+    Nemenyi's critical difference depends on which other models stand in the table; this does not (Benavoli, Corani and
+    Mangili, "Should we really use post-hoc tests based on mean-ranks?", Journal of Machine Learning Research 17, 2016).
+    """
+    pairs = list(itertools.combinations(range(len(names)), 2))
+    p_values = []
+    for i, j in pairs:
+        signed = [(-1.0 if t.mode == "min" else 1.0) * _gap(t.models[i].mean, t.models[j].mean) for t in tasks]
+        test = signed_rank(np.array(signed), max(abs(value) for value in signed))
+        p_values.append(1.0 if test is None else test[1])
+    different = [[False] * len(names) for _ in names]
+    for (i, j), p in zip(pairs, holm(p_values), strict=True):
+        different[i][j] = different[j][i] = p < ALPHA
+    return [[names[i] for i in group] for group in cliques(ranks, different)]
+
+
+def _gap(a: float | None, b: float | None) -> float:
+    return (a or 0.0) - (b or 0.0)
+
+
+def _values(tasks: Sequence[Task], name: str) -> dict[str, list[float]]:
+    """By task: every run's value so that larger is better; diverged runs below all others."""
+    values: dict[str, list[float]] = {}
+    for task in tasks:
+        sign = 1.0 if task.mode == "max" else -1.0
+        model = next(m for m in task.models if m.model == name)
+        there = [sign * p.value for p in model.points if p.value is not None]
+        values[task.data] = there + [-float("inf")] * model.diverged
+    return values
 
 
 def _scores(tasks: Sequence[Task], name: str) -> dict[str, list[float]]:

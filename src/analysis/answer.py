@@ -91,7 +91,7 @@ def _task(
         mine = [run for run in runs if run.model == name]
         if mine or (name in wanted.planned and (name, data) not in left_out):
             points, conflicts, without = points_of(mine, metric, mode)
-            models.append(sum_up(name, mine, points, list(trivial.values())))
+            models.append(sum_up(name, mine, points))
             flags, untested = flags + conflicts, untested + without
     task = Task(
         data=data,
@@ -114,6 +114,7 @@ def _task(
             primary=(a.model, b.model) == wanted.primary,
             metric=declared,
             sequences=collection.sequences if one_test else None,
+            looks=wanted.looks.get(data),
         )
         for a, b in itertools.combinations(models, 2)
     ]

@@ -14,6 +14,7 @@ from src.analysis.metrics import usual_metric
 from src.analysis.models import finals
 from src.config.errors import UserError, nearest
 from src.runs.study_record import PrimaryRecord
+from src.statistics.looks import Look, planned_looks
 from src.tasks.metrics import Direction
 
 TOLERANCE = 0.02  # of budgets, where no plan says another
@@ -31,6 +32,7 @@ class Asked:
     data: list[str]  # data and arms in the plan's order
     arms: list[str]
     pairs: dict[str, int]  # that were planned, by data set
+    looks: dict[str, list[Look]]  # that were planned, by data set; empty outside a study
     tolerance: float  # by how much budgets may differ, as a share
     planned: list[str]  # the models of the plan
     flags: list[Flag]  # where the command line says other than the plan
@@ -80,6 +82,7 @@ def asked(
         data=data,
         arms=_ordered(plan.arms if plan else (), (run.arm for run in collection.runs)),
         pairs={name: plan.pairs_of(name) for name in planned_data} if plan else {},
+        looks={name: planned_looks(plan.looks_of(name)) for name in planned_data} if plan else {},
         tolerance=plan.tolerance if plan else TOLERANCE,
         planned=list(plan.models) if plan else [],
         flags=_departures(given, primary),

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from src.analysis.models import Model
-from src.analysis.pairs import Pair, differences_of, largest_of, lost_of, make_pairs, ranked_of, values_of
+from src.analysis.pairs import Pair, differences_of, largest_of, make_pairs, ranked_of, values_of
 from src.analysis.sensitivity import sensitivity
 from src.analysis.sequences import Sequences
 from src.analysis.task import Comparison, Task, Wilcoxon
-from src.analysis.verdict import verdict
-from src.statistics.crossed import crossed_intervals
+from src.analysis.verdict import About, verdict
+from src.statistics.crossed import over_seeds_and_sequences
 from src.statistics.intervals import Interval, alike, bca_interval, t_interval
+from src.statistics.looks import Look
 from src.statistics.paired import correlation, holm, probability_better, signed_rank
 from src.statistics.power import power_of
+from src.statistics.solved import SolveRates, solve_rates
 from src.tasks.metrics import Metric
 
 NEAR = 1e-6  # relative: a metric and the ratio of its sums are the same
@@ -30,6 +32,7 @@ def compare(
     primary: bool,
     metric: Metric | None = None,
     sequences: Mapping[str, Sequences] | None,
+    looks: Sequence[Look] | None = None,
 ) -> Comparison:
     """Compare two models; the test's p stands alone until :func:`adjusted` has seen all tests.
 
@@ -40,12 +43,15 @@ def compare(
         primary: whether the plan names this comparison.
         metric: what is declared of the task's metric: of which sums over sequences it is the ratio.
         sequences: sums over test sequences by run id; None: each seed has data of its own.
+        looks: that the plan fixed; None outside a plan.
     """
     pairs = make_pairs(a.points, b.points, task.mode)
     x, ranked, names = differences_of(pairs), ranked_of(pairs), (a.model, b.model)
     test = signed_rank(ranked, largest_of(pairs))
-    seeds, both, note = over_sequences(task, pairs, metric, sequences)
+    crossed = over_sequences(task, pairs, metric, sequences)
     r, saved = correlation(*values_of(pairs))
+    seconds = [pair.seconds for pair in pairs if pair.seconds is not None]
+    about = About(names, task.label, task.unit or f"in {task.metric}", crossed.floor, seconds)
     return Comparison(
         a=a.model,
         b=b.model,
@@ -57,14 +63,16 @@ def compare(
         median=float(np.median(x)) if len(x) else None,
         t=t_interval(x),
         bca=bca_interval(x),
-        seeds=seeds,
-        sequences=both,
-        sequences_note=note,
+        sequences=crossed.at_95,
+        sequences_90=crossed.at_90,
+        floor=crossed.floor,
+        sequences_note=crossed.note,
         correlation=r,
         saved=saved,
         probability=probability_better(ranked, names),
         wilcoxon=None if test is None else Wilcoxon(*test, p_holm=test[1], comparisons=1),
-        verdict=verdict(x, task.margin, names, task.label, task.unit or f"in {task.metric}", lost_of(pairs)),
+        solved=_solved(a, b),
+        verdict=verdict(pairs, task.margin, about, looks),
     )
 
 
@@ -86,31 +94,56 @@ def adjusted(tasks: Sequence[Task]) -> list[Task]:
     return whole
 
 
+@dataclass(frozen=True)
+class OverSequences:
+    """The mean difference over seeds and test sequences, with a note on them or on why there is none."""
+
+    note: str
+    at_95: Interval | None = None
+    at_90: Interval | None = None
+    floor: float | None = None  # half-width at 95 % below which more seeds never bring it
+
+
 def over_sequences(
     task: Task, pairs: Sequence[Pair], metric: Metric | None, sequences: Mapping[str, Sequences] | None
-) -> tuple[Interval | None, Interval | None, str | None]:
-    """Intervals over seeds and over seeds and test sequences, with a note on the latter or on why there is none."""
+) -> OverSequences:
+    """Intervals over seeds and test sequences, where all runs were tested on the same ones."""
     complete = [pair for pair in pairs if pair.state == "complete"]
     if len(complete) < 2:
-        return None, None, "Fewer than two pairs are complete."
+        return OverSequences("Fewer than two pairs are complete.")
     if sequences is None:
-        return None, None, "Each seed has test sequences of its own: the interval over seeds is one over sequences too."
+        return OverSequences(
+            "Each seed has test sequences of its own: the interval over seeds is one over sequences too."
+        )
     tested = [(sequences.get(pair.run_a or ""), sequences.get(pair.run_b or "")) for pair in complete]
     known = [of for both in tested for of in both if of is not None]
     if len(known) < 2 * len(complete):
-        return None, None, "The losses of the single test sequences are not on record for every run."
+        return OverSequences("The losses of the single test sequences are not on record for every run.")
     if len({of.rows for of in known}) > 1:
-        return None, None, "The runs were not all tested on the same sequences."
+        return OverSequences("The runs were not all tested on the same sequences.")
     sums = [made for of in known if (made := of.sums(metric)) is not None]  # A and B in turn
     if len(sums) < len(known):
-        return None, None, f"{task.metric} is not a ratio of sums over sequences."
-    bottom = sums[0][1]
-    if any(not np.array_equal(bottom, made[1]) for made in sums):
-        return None, None, "The runs do not make the same number of predictions in each sequence."
+        return OverSequences(f"{task.metric} is not a ratio of sums over sequences.")
+    count = sums[0][1]
+    if any(not np.array_equal(count, made[1]) for made in sums):
+        return OverSequences("The runs do not make the same number of predictions in each sequence.")
     tops = np.array([made[0] for made in sums]).reshape(len(complete), 2, -1)
-    if not np.allclose(tops.sum(2) / bottom.sum(), values_of(pairs).T, rtol=NEAR, atol=NEAR):
-        return None, None, "The sums over sequences do not give the metric on record."
-    sign = -1.0 if task.mode == "min" else 1.0
-    seeds, both = crossed_intervals(sign * (tops[:, 0] - tops[:, 1]), bottom)
-    blocks = f", in {len(bottom)} blocks" if len(bottom) < known[0].number else ""
-    return seeds, both, f"over {len(complete)} seeds and {known[0].number:,} test sequences{blocks}"
+    if not np.allclose(tops.sum(2) / count.sum(), values_of(pairs).T, rtol=NEAR, atol=NEAR):
+        return OverSequences("The sums over sequences do not give the metric on record.")
+    sign, there = -1.0 if task.mode == "min" else 1.0, count > 0
+    top = (sign * (tops[:, 0] - tops[:, 1]))[:, there]
+    wide, narrow = (over_seeds_and_sequences(top, count[there], level) for level in (0.95, 0.90))
+    if wide is None or narrow is None:
+        return OverSequences("There are too few test sequences: the answer is for these only.")
+    blocks = f", in {len(count)} blocks" if len(count) < known[0].number else ""
+    note = f"over {len(complete)} seeds and {known[0].number:,} test sequences{blocks}"
+    return OverSequences(note, wide.interval, narrow.interval, wide.floor)
+
+
+def _solved(a: Model, b: Model) -> SolveRates | None:
+    """Solve rates over the seeds that both have; None where no run of either solved its task."""
+    of_a, of_b = ({p.seed: p.solved for p in model.points if p.solved is not None} for model in (a, b))
+    seeds = sorted(of_a.keys() & of_b.keys())
+    if not any(of_a[seed] or of_b[seed] for seed in seeds):
+        return None
+    return solve_rates(np.array([of_a[seed] for seed in seeds]), np.array([of_b[seed] for seed in seeds]))

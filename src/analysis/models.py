@@ -31,6 +31,10 @@ class Point:
     value: float | None  # of the metric; None where the run has none (diverged, failed, unfinished)
     run: str  # its id
     status: PointStatus  # how it ended
+    seconds: float | None = None  # of training; None where nothing says so
+    # whether its test loss is below a tenth of the best trivial baseline's; None where there is no baseline, or it has
+    # not come to its end
+    solved: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Model:
     chance: int = 0
     failed: int = 0
     unfinished: int = 0
-    # share of the finished and diverged runs that beat the best trivial baseline; None without one
+    # share of the finished and diverged runs that solved the task (:meth:`~src.runs.result.RunResult.solved`)
     solve_rate: float | None = None
     values: dict[str, Any] = field(default_factory=dict)  # the tuned settings that its final runs have
     hidden_size: int | list[int] | None = None  # its width
@@ -83,16 +87,18 @@ def point(run: Run, metric: str, mode: Direction) -> Point | None:
     A value that is not finite counts as diverged; one that is no better than the best trivial predictor on the run's
     own test set is ``chance``.
     """
+    seconds, solved = run.timed.seconds if run.timed else None, run.solved()
     if run.status != "finished":
-        return Point(run.seed, None, run.id, run.status)
+        return Point(run.seed, None, run.id, run.status, seconds, solved)
     value = run.metrics.get(metric)
     if value is None:
         return None
     if not math.isfinite(value):
-        return Point(run.seed, None, run.id, "diverged")
+        return Point(run.seed, None, run.id, "diverged", seconds, solved)
     sign = -1.0 if mode == "min" else 1.0
     trivial = max((sign * reached for reached in baselines_on([run], metric).values()), default=-math.inf)
-    return Point(run.seed, value, run.id, "finished" if sign * value > trivial else "chance")
+    status: PointStatus = "finished" if sign * value > trivial else "chance"
+    return Point(run.seed, value, run.id, status, seconds, solved)
 
 
 def points_of(runs: Sequence[Run], metric: str, mode: Direction) -> tuple[list[Point], list[Flag], list[str]]:
@@ -137,14 +143,11 @@ def _conflict(seed: int, every: Sequence[Run], claims: Sequence[tuple[Run, Point
     return Flag("conflict", weight, words + f" ({', '.join(ids)}).", first.data_name, first.arm, [first.model], ids)
 
 
-def sum_up(name: str, runs: Sequence[Run], points: list[Point], trivial: Sequence[float]) -> Model:
-    """Mean, standard deviation and median (numpy), interquartile mean, t interval, and costs of a model on one task.
-
-    A solve rate needs the value of a trivial predictor.
-    """
+def sum_up(name: str, runs: Sequence[Run], points: list[Point]) -> Model:
+    """Mean, standard deviation and median (numpy), interquartile mean, t interval, and costs of a model on one task."""
     values = np.array([p.value for p in points if p.value is not None], dtype=float)
     status = Counter(p.status for p in points)
-    ended = len(values) + status["diverged"]
+    solved = [p.solved for p in points if p.solved is not None]
     timed = [run for run in runs if run.status == "finished"]
     first = timed[0] if timed else runs[0] if runs else None
     costs: dict[str, float | None] = {key: _median(getattr(run.timed, key, None) for run in timed) for key in COSTS}
@@ -161,7 +164,7 @@ def sum_up(name: str, runs: Sequence[Run], points: list[Point], trivial: Sequenc
         chance=status["chance"],
         failed=status["failed"],
         unfinished=status["interrupted"] + status["running"],
-        solve_rate=status["finished"] / ended if trivial and ended else None,
+        solve_rate=sum(solved) / len(solved) if solved else None,
         values=dict(first.values) if first else {},
         hidden_size=first.hidden_size if first else None,
         parameters=asdict(first.parameters) if first and first.parameters else {},

@@ -25,6 +25,7 @@ class Pair:
     run_a: str | None  # run_a, run_b: ids; None where there is no run
     run_b: str | None
     state: PairState  # ``missing``: a run failed, is unfinished or was never started, or two runs claim the place
+    seconds: float | None = None  # of training, both runs one after the other; None where that is not known
 
 
 def make_pairs(a: Sequence[Point], b: Sequence[Point], mode: Direction) -> list[Pair]:
@@ -55,6 +56,7 @@ def _pair(seed: int, a: Point | None, b: Point | None, mode: Direction) -> Pair:
         run_a=a.run if a is not None else None,
         run_b=b.run if b is not None else None,
         state=state,
+        seconds=a.seconds + b.seconds if a and b and a.seconds is not None and b.seconds is not None else None,
     )
 
 

@@ -6,16 +6,19 @@ import numpy as np
 
 from src.analysis.pairs import differences_of, lost_of
 from src.analysis.task import Comparison, Task
-from src.statistics.decision import ERROR_RATE, decide
+from src.statistics.decision import ERROR_RATE, LEAST, decide
 from src.statistics.intervals import Interval
 
 
 def sensitivity(task: Task, c: Comparison) -> list[str]:
     """Sentences on the margin, single pairs, other tests and other test sequences; empty without a verdict."""
-    if c.verdict is None or c.verdict.interval_95 is None or c.verdict.interval_90 is None:
+    verdict = c.verdict
+    if verdict is None or verdict.look is None or verdict.interval_better is None or verdict.interval_same is None:
+        return []
+    if verdict.outcome == "no verdict":
         return []
     return [
-        *_margin(task, c, c.verdict.interval_95, c.verdict.interval_90),
+        *_margin(task, c, verdict.interval_better, verdict.interval_same),
         *_without_one(task, c),
         *_other_test(c),
         *_other_sequences(task, c),
@@ -40,11 +43,15 @@ def _margin(task: Task, c: Comparison, wide: Interval, narrow: Interval) -> list
 
 def _without_one(task: Task, c: Comparison) -> list[str]:
     assert c.verdict is not None
-    x, lost = differences_of(c.pairs), lost_of(c.pairs)
-    if len(x) < 3:
+    assert c.verdict.look is not None
+    seen = c.pairs if c.verdict.look.pairs == c.n else [p for p in c.pairs if p.seed < c.verdict.look.pairs]
+    x, lost = differences_of(seen), lost_of(seen)
+    if len(x) <= LEAST:
         return []
-    seeds = [pair.seed for pair in c.pairs if pair.difference is not None]
-    others = {seed: decide(np.delete(x, i), task.margin, (c.a, c.b), lost) for i, seed in enumerate(seeds)}
+    seeds = [pair.seed for pair in seen if pair.difference is not None]
+    others = {
+        seed: decide(np.delete(x, i), task.margin, (c.a, c.b), lost, c.verdict.look) for i, seed in enumerate(seeds)
+    }
     verdict = (c.verdict.outcome, c.verdict.winner)
     changed = {seed: other for seed, other in others.items() if other != verdict}
     if not changed:
@@ -67,17 +74,20 @@ def _other_test(c: Comparison) -> list[str]:
 
 
 def _other_sequences(task: Task, c: Comparison) -> list[str]:
-    if c.sequences is None or c.seeds is None or c.verdict is None:
+    """Whether what the sentence claims also holds for other test sequences: each claim at its own level."""
+    if c.sequences is None or c.sequences_90 is None or c.verdict is None or c.verdict.outcome == "undecided":
         return []
-    low, high, edge = c.sequences.low, c.sequences.high, task.margin or 0.0
-    holds = {
-        "better": low > edge if c.verdict.winner == c.a else high < -edge,
-        "same": -edge < low and high < edge,
-    }.get(c.verdict.outcome)
-    if holds is None:
-        return []
-    if holds:
-        return [f"It also holds for other test sequences: the interval over both is {low:.3g} to {high:.3g}."]
-    return [
-        f"It holds for these test sequences only: over seeds and sequences the interval is {low:.3g} to {high:.3g}."
-    ]
+    edge, not_zero = task.margin or 0.0, not c.sequences.low <= 0 <= c.sequences.high
+    wide, narrow = (f"{interval.low:.3g} to {interval.high:.3g}" for interval in (c.sequences, c.sequences_90))
+    if c.verdict.outcome == "better":
+        holds = c.sequences.low > edge if c.verdict.winner == c.a else c.sequences.high < -edge
+        if holds:
+            return [f"It also holds for other test sequences: over seeds and sequences the 95 % interval is {wide}."]
+        also = " (not zero there either)" if not_zero and edge else ""
+        return [f"It holds for these test sequences only: over seeds and sequences the 95 % interval is {wide}{also}."]
+    if not (-edge < c.sequences_90.low and c.sequences_90.high < edge):
+        return [f"It holds for these test sequences only: over seeds and sequences the 90 % interval is {narrow}."]
+    said = f"It also holds for other test sequences: over seeds and sequences the 90 % interval is {narrow}"
+    if c.verdict.different and not not_zero:
+        return [f"{said}; that the difference is not zero is shown for these sequences only (95 %: {wide})."]
+    return [f"{said}."]

@@ -15,6 +15,7 @@ from src.analysis.verdict import Verdict
 from src.statistics.intervals import Interval
 from src.statistics.paired import Probability
 from src.statistics.power import Power
+from src.statistics.solved import SolveRates
 from src.tasks.metrics import Direction
 
 
@@ -40,16 +41,19 @@ class Comparison:
     mean: float | None = None  # mean, sd, median: of the differences, in the metric's unit
     sd: float | None = None
     median: float | None = None
-    t: Interval | None = None  # interval of the mean difference at 95 %
+    t: Interval | None = None  # interval of the mean difference at 95 %: other seeds, these test sequences
     bca: Interval | None = None  # the same by the BCa bootstrap
-    # the same by a percentile bootstrap over seeds alone: other seeds, these test sequences
-    seeds: Interval | None = None
     sequences: Interval | None = None  # over seeds and test sequences together: other seeds, other test sequences
+    sequences_90: Interval | None = None  # the same at 90 %, which "practically the same" needs
+    floor: float | None = None  # half-width below which more seeds never bring ``sequences``
     sequences_note: str | None = None  # why there is no ``sequences``, or over how many test sequences it goes
+    splits: Interval | None = None  # over several splits of one finite file (``study.resplits``)
     correlation: float | None = None  # of the two models' values within pairs (Pearson)
     saved: float | None = None  # variance of the difference over what unpaired runs would have; below 1 pairing paid
     probability: Probability | None = None  # that A is better
     wilcoxon: Wilcoxon | None = None  # test
+    solved: SolveRates | None = None  # where a task is solved or not: how often each did
+    sigma_tune: float | None = None  # SD that the luck of the search adds to the difference, on validation
     power: Power | None = None  # of this many pairs
     verdict: Verdict | None = None  # the answer
     sensitivity: list[str] = field(default_factory=list)  # sentences: what would change this answer

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from src.statistics.decision import ERROR_RATE, METHOD, Outcome, decide, further_pairs, p_values
+from src.analysis.pairs import Pair, differences_of, lost_of
+from src.statistics.decision import ERROR_RATE, LEAST, METHOD, Outcome, decide, p_values, pairs_to_decide
 from src.statistics.intervals import Interval, t_interval
-from src.statistics.power import BETTER, BOUND, SAME
+from src.statistics.looks import Look
+from src.statistics.power import BOUND
 from src.statistics.rounding import of_interval, span
-
-FEW = 5  # pairs, whose spread says little about that of further ones
 
 
 @dataclass(frozen=True)
@@ -24,88 +24,160 @@ class Verdict:
     sentence: str  # in the words of the statistics
     margin: float | None  # of practical equivalence; None: none was fixed, and "practically the same" cannot be said
     method: str  # its name
-    error_rate: float = ERROR_RATE  # the probability of a wrong verdict is at most this
-    interval_90: Interval | None = None  # of the mean difference: within the margins means "practically the same"
-    interval_95: Interval | None = None  # of the mean difference: beyond the margin means "better"
-    # of the one-sided test that the leading model is better by more than the margin (compare with 0.025)
+    error_rate: float = ERROR_RATE  # the probability of a wrong verdict is at most this, if differences are normal
+    pairs: int = 0  # complete ones that it is of
+    look: Look | None = None  # the look that it is of, with its levels; None before the first
+    next_look: int | None = None  # pairs at which the plan looks again; None where it does not
+    # of the mean difference of these pairs, at the levels of the look: within the margins means "practically the same"
+    interval_same: Interval | None = None
+    interval_better: Interval | None = None  # beyond the margin means "better"
+    # of the one-sided test that the leading model is better by more than the margin (compare with ``look.better``)
     p_better: float | None = None
-    p_same: float | None = None  # of the two one-sided tests (compare with 0.05)
-    # how many more would decide with probability 0.8, estimated from the observed mean and spread; None where it is
-    # decided, cannot be told, or is beyond the bound
-    more_pairs: int | None = None
-    different: bool | None = None  # whether the 95 % interval excludes 0
+    p_same: float | None = None  # of the two one-sided tests (compare with ``look.same``)
+    # how many pairs of a new study would decide with probability 0.8, estimated from the observed mean and spread; None
+    # where it is decided, cannot be told, or is beyond the bound
+    new_study: int | None = None
+    different: bool | None = None  # whether ``interval_better`` excludes 0
 
 
-def verdict(
-    differences: Sequence[float] | np.ndarray,
-    margin: float | None,
-    names: tuple[str, str],
-    data: str,
-    unit: str,
-    lost: tuple[int, int] = (0, 0),
-) -> Verdict:
-    """The verdict with its sentence, intervals, p-values and, where undecided, the pairs that would decide.
+@dataclass(frozen=True)
+class About:
+    """What a verdict is about, for its sentence.
 
     Args:
-        differences: by how much A is better, pair by pair, in the order of the seeds.
-        margin: of practical equivalence, in the metric's unit; None: none was fixed.
         names: of A and B.
-        data: the data set, for the sentence.
+        data: the data set.
         unit: of the metric; may be empty.
-        lost: how many runs of A and of B diverged in pairs that have no difference for that reason.
+        floor: half-width that the interval over seeds and test sequences keeps however many pairs there are; None where
+            that is not known.
+        seconds: that pairs took, one run after the other.
     """
-    x = np.asarray(differences, dtype=float)
-    outcome, winner = decide(x, margin, names, lost)
-    wide, narrow = t_interval(x, 1 - 2 * BETTER), t_interval(x, 1 - 2 * SAME)
+
+    names: tuple[str, str]
+    data: str
+    unit: str = ""
+    floor: float | None = None
+    seconds: Sequence[float] = ()
+
+
+def verdict(pairs: Sequence[Pair], margin: float | None, about: About, looks: Sequence[Look] | None = None) -> Verdict:
+    """The verdict with its sentence, intervals, p-values and, where undecided, what would decide.
+
+    Args:
+        pairs: in the order of their seeds.
+        margin: of practical equivalence, in the metric's unit; None: none was fixed.
+        about: names, unit and costs, for the sentence.
+        looks: that a plan fixed, at its first so many seeds (0, 1, ...); the first one that decides counts, and no
+            other number of pairs is ever tested. None: one look, at all pairs that are complete.
+    """
+    seen, look, next_look = _taken(pairs, margin, about.names, looks)
+    x, lost = differences_of(seen), lost_of(seen)
+    outcome, winner = decide(x, margin, about.names, lost, look) if look else ("no verdict", None)
+    levels = look or Look(len(x))
+    wide, narrow = t_interval(x, 1 - 2 * levels.better), t_interval(x, 1 - 2 * levels.same)
     p_better, p_same = p_values(x, margin)
+    open_question = outcome in ("undecided", "no verdict") and not any(lost)
     silent = Verdict(
         outcome=outcome,
         winner=winner,
         sentence="",
         margin=margin,
         method=METHOD,
-        interval_90=narrow,
-        interval_95=wide,
+        pairs=len(x),
+        look=look,
+        next_look=next_look,
+        interval_same=narrow,
+        interval_better=wide,
         p_better=p_better,
         p_same=p_same,
-        more_pairs=further_pairs(x, margin) if outcome == "undecided" and not any(lost) else None,
+        new_study=pairs_to_decide(x, margin) if open_question else None,
         different=None if wide is None else not wide.low <= 0 <= wide.high,
     )
-    mean = float(x.mean()) if len(x) else 0.0
-    return replace(silent, sentence=sentence(silent, names, data, unit, mean, len(x), lost))
+    return replace(silent, sentence=sentence(silent, about, x, lost))
+
+
+def _taken(
+    pairs: Sequence[Pair], margin: float | None, names: tuple[str, str], looks: Sequence[Look] | None
+) -> tuple[list[Pair], Look | None, int | None]:
+    """The pairs that count, the look that they are of, and the number of pairs at which the plan looks again."""
+    if looks is None:
+        return list(pairs), Look(len(differences_of(pairs))), None
+    last: tuple[list[Pair], Look] | None = None
+    for look in looks:
+        seen = [pair for pair in pairs if pair.seed < look.pairs]
+        if sum(pair.state != "missing" for pair in seen) < look.pairs:
+            return (*last, look.pairs) if last else (list(pairs), None, look.pairs)
+        last = seen, look
+        if decide(differences_of(seen), margin, names, lost_of(seen), look)[0] in ("better", "same"):
+            break
+    assert last is not None
+    return (*last, None)
 
 
 # ------------------------------------------------------------------------------------------------------- the sentence
 
 
-def sentence(
-    verdict: Verdict, names: tuple[str, str], data: str, unit: str, mean: float, pairs: int, lost: tuple[int, int]
-) -> str:
+def sentence(verdict: Verdict, about: About, x: np.ndarray, lost: tuple[int, int]) -> str:
     """What was found, how surely, against which margin; for an open question what would close it.
 
-    Arguments as of :func:`verdict`, with the mean of the differences and the number of complete pairs.
+    Args:
+        verdict: everything but the sentence.
+        about: what it is about.
+        x: the differences that it is of.
+        lost: how many runs of A and of B diverged in pairs that have no difference for that reason.
     """
-    wide, narrow = verdict.interval_95, verdict.interval_90
-    if wide is None or narrow is None:
-        said = f"undecided; {'one pair is' if pairs else 'no pair is'} complete, and a difference needs at least two"
+    wide, narrow, names, unit = verdict.interval_better, verdict.interval_same, about.names, about.unit
+    mean, edge = float(x.mean()) if len(x) else 0.0, f"the margin of {_number(verdict.margin, unit)}"
+    if verdict.outcome == "no verdict" or wide is None or narrow is None:
+        said = _no_verdict(verdict, about, x)
     elif verdict.outcome == "better":
         loser = names[1] if verdict.winner == names[0] else names[0]
-        edge = f"the margin of {_number(verdict.margin, unit)}" if verdict.margin else "0, and no margin was fixed"
-        by = f"by {_value(abs(mean), wide, unit)} on average ({_span(wide, mean)}, {pairs} pairs)"
-        few = "; few pairs, whose spread says little about that of further ones" if pairs < FEW else ""
-        said = f"{verdict.winner} better than {loser}, {by}: beyond {edge}{few}"
+        beyond = edge if verdict.margin else "0, and no margin was fixed"
+        by = f"by {_value(abs(mean), wide, unit)} on average ({_span(wide, mean)}, {len(x)} pairs)"
+        said = f"{verdict.winner} better than {loser}, {by}: beyond {beyond}"
     elif verdict.outcome == "same":
-        lead = f"{_lead(names, mean, narrow, unit)} ({_span(narrow, mean)}, {pairs} pairs)"
+        lead = f"{_lead(names, mean, narrow, unit)} ({_span(narrow, mean)}, {len(x)} pairs)"
         small = "; the difference is not zero, but too small to matter" if verdict.different else ""
-        edge = f"the margin of {_number(verdict.margin, unit)}"
         said = f"{names[0]} and {names[1]} practically the same; {lead}: within {edge}{small}"
     else:
-        lead = f"{_lead(names, mean, wide, unit)} ({_span(wide, mean)}, {pairs} pairs)"
-        said = f"undecided; {lead}{_why_open(verdict, wide, unit)}; {_needed(verdict, pairs, lost)}"
+        lead = f"{_lead(names, mean, wide, unit)} ({_span(wide, mean)}, {len(x)} pairs)"
+        said = f"undecided; {lead}{_why_open(verdict, wide, unit)}; {_needed(verdict, about, mean, lost)}"
     if any(lost):
         counts = " and ".join(f"{number} of {name}" for number, name in zip(lost, names, strict=True) if number)
         said += f"; diverged, and so in no mean: {counts}"
-    return f"{data}: {said}."
+    return f"{about.data}: {said}."
+
+
+def _no_verdict(verdict: Verdict, about: About, x: np.ndarray) -> str:
+    least = verdict.next_look or LEAST
+    counts = f"{len(x)} pairs are complete" if len(x) > 1 else f"{'one pair is' if len(x) else 'no pair is'} complete"
+    reason = f"the plan looks at {least} pairs" if verdict.look is None and verdict.next_look else f"it takes {LEAST}"
+    said = f"no verdict; {counts}, and {reason}"
+    if len(x):
+        ahead = about.names[0] if (x > 0).sum() >= (x < 0).sum() else about.names[1]
+        wins = int(max((x > 0).sum(), (x < 0).sum()))
+        mean = float(x.mean())
+        by = f"{_lead(about.names, mean, t_interval(x), about.unit)}" if len(x) > 1 else ""
+        said += f"; {ahead} was better in {wins} of {len(x)}{', and ' + by if by else ''}"
+    more = least - len(x)
+    takes = minutes(more, about.seconds) if more > 0 else None
+    return said + (f"; {more} more take about {takes}" if takes else "")
+
+
+def minutes(pairs: int, seconds: Sequence[float]) -> str | None:
+    """How long so many pairs take, one run after the other, from what earlier ones took: their middle 80 %.
+
+    >>> minutes(10, [60.0, 70.0, 80.0]), minutes(3, [])
+    ('10 to 13 minutes', None)
+    """
+    if not len(seconds) or pairs < 1:
+        return None
+    low, high = np.quantile(np.asarray(seconds, dtype=float), [0.1, 0.9]) * pairs / 60
+    unit = "minutes"
+    if high >= 120:
+        low, high, unit = low / 60, high / 60, "hours"
+    first, last = (f"{value:.1f}" if high < 10 else f"{value:.0f}" for value in (low, high))
+    return f"{last} {unit}" if first == last else f"{first} to {last} {unit}"
 
 
 def _why_open(verdict: Verdict, wide: Interval, unit: str) -> str:
@@ -119,20 +191,27 @@ def _why_open(verdict: Verdict, wide: Interval, unit: str) -> str:
     return f", which reaches across {edge}" if max(wide.high, -wide.low) > verdict.margin else ""
 
 
-def _needed(verdict: Verdict, pairs: int, lost: tuple[int, int]) -> str:
+def _needed(verdict: Verdict, about: About, mean: float, lost: tuple[int, int]) -> str:
+    wide = verdict.interval_better
     if any(lost):
         return "while runs diverge, more pairs alone may not decide"
-    wide = verdict.interval_95
-    if verdict.more_pairs is not None:
-        number = "1 more pair" if verdict.more_pairs == 1 else f"{verdict.more_pairs} more pairs"
-        guess = f" (a rough guess from {pairs} pairs)" if pairs < FEW else ""
-        return f"about {number} would decide, if mean and spread stay as they are{guess}"
+    if verdict.next_look is not None:
+        return f"the plan looks again at {verdict.next_look} pairs"
     if wide is not None and wide.low == wide.high:
         return "more pairs like these would not decide"
-    return f"it would take more than {BOUND} pairs, if mean and spread stay as they are"
+    if about.floor is not None and about.floor > abs(abs(mean) - (verdict.margin or 0.0)):
+        return "for other test sequences too it would take more sequences, not more pairs"
+    if verdict.new_study is None:
+        return f"it would take more than {BOUND} pairs, if mean and spread stay as they are"
+    takes = minutes(verdict.new_study, about.seconds)
+    cost = f", some {takes}," if takes else ""
+    return (
+        f"a new study of about {verdict.new_study} pairs{cost} would decide, if mean and spread stay as they are; adding "
+        "pairs to this one until it is decided would not keep the 5 %"
+    )
 
 
-def _lead(names: tuple[str, str], mean: float, interval: Interval, unit: str) -> str:
+def _lead(names: tuple[str, str], mean: float, interval: Interval | None, unit: str) -> str:
     if not float(f"{mean:.{of_interval(interval)}f}"):
         return f"{names[0]} and {names[1]} are level on average"
     ahead, behind = names if mean > 0 else names[::-1]
@@ -141,10 +220,11 @@ def _lead(names: tuple[str, str], mean: float, interval: Interval, unit: str) ->
 
 def _span(interval: Interval, mean: float) -> str:
     """The interval of the advantage of the one who is ahead."""
-    return f"{100 * interval.level:.0f} % interval {span(interval, turned=mean < 0)}"
+    percent = f"{100 * interval.level:.5f}".rstrip("0").rstrip(".")
+    return f"{percent if len(percent) < 6 else f'{100 * interval.level:.1f}'} % interval {span(interval, mean < 0)}"
 
 
-def _value(value: float, interval: Interval, unit: str) -> str:
+def _value(value: float, interval: Interval | None, unit: str) -> str:
     return f"{value:.{of_interval(interval)}f} {unit}".strip()
 
 

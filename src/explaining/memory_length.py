@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -15,9 +14,6 @@ from src.figures.canvas import save
 from src.figures.memory_horizon import Share, draw_memory
 from src.runs.load import read_config
 from src.runs.record import find_runs
-from src.runs.result import RunResult
-
-LOSSES = ("nll", "mse")
 
 
 class Attempt(NamedTuple):
@@ -66,17 +62,8 @@ def attempts(study: Path, below: float) -> list[Attempt]:
         if isinstance(length, int):
             # The data set's class is what the task is called at all of its lengths.
             task, network = (str(node["_target_"]).rpartition(".")[2] for node in (config.data, config.model))
-            over.append(Attempt(task, record.model or network.lower(), length, solved(record, below)))
+            over.append(Attempt(task, record.model or network.lower(), length, bool(record.solved(below))))
     return over
-
-
-def solved(record: RunResult, below: float) -> bool:
-    """Whether the test loss is below a share of the best trivial baseline's; a run without a test loss has not."""
-    for loss in LOSSES:
-        trivial = [value for name, value in record.baselines.items() if name.rpartition("/")[2] == loss]
-        if trivial:
-            return record.status == "finished" and record.metrics.get(f"test/{loss}", math.inf) < below * min(trivial)
-    return False
 
 
 def shares(over: Iterable[Attempt]) -> dict[str, dict[str, list[Share]]]:

@@ -6,6 +6,7 @@ are read as if they were of schema 2.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -23,6 +24,9 @@ Phase = Literal["trial", "repeat", "final"]
 StopReason = Literal["patience", "max_steps", "max_epochs", "max_time"]
 
 ENDED: tuple[Status, ...] = ("finished", "diverged")  # nothing is left to do: a run that diverged is a result
+
+SOLVED_BELOW = 0.1  # of the best trivial baseline's test loss: below it a run has solved its task
+LOSSES = ("nll", "mse")
 
 
 @dataclass(frozen=True)
@@ -238,6 +242,18 @@ class RunResult:
     def data_name(self) -> str | None:
         """The name of the data set's config."""
         return self.study_job.data if self.study_job else self.choices.get("data")
+
+    def solved(self, below: float = SOLVED_BELOW) -> bool | None:
+        """Whether the test loss is below a share of the best trivial baseline's; a run that diverged has not solved it.
+
+        None where the data have no such baseline, or the run has not come to its end.
+        """
+        for loss in LOSSES:
+            trivial = [value for name, value in self.baselines.items() if name.rpartition("/")[2] == loss]
+            if trivial and self.ended_for_good:
+                reached = self.metrics.get(f"test/{loss}", math.inf)
+                return self.status == "finished" and reached < below * min(trivial)
+        return None
 
 
 def parse_result(content: Any, path: Path) -> RunResult:

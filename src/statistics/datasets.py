@@ -92,8 +92,8 @@ def improvement(a: Mapping[str, Sequence[float]], b: Mapping[str, Sequence[float
 
 
 def _wins(a: Sequence[float], b: Sequence[float]) -> np.ndarray:
-    difference = np.asarray(a, dtype=float)[:, None] - np.asarray(b, dtype=float)
-    return (np.sign(difference) + 1) / 2
+    x, y = np.asarray(a, dtype=float)[:, None], np.asarray(b, dtype=float)
+    return (x > y) + 0.5 * (x == y)
 
 
 def cliques(ranks: Sequence[float], different: Sequence[Sequence[bool]]) -> list[list[int]]:

@@ -25,7 +25,7 @@ from src.statistics.intervals import alike, t_interval
 from src.statistics.looks import Look
 from src.statistics.power import ALPHA, BETTER, BOUND, SAME, power_better, power_same_at_least
 
-Outcome = Literal["better", "same", "undecided", "too few pairs"]
+Outcome = Literal["better", "same", "undecided", "no verdict"]
 
 METHOD = "three-sided t test (TOST and superiority by the margin)"
 ERROR_RATE = ALPHA
@@ -51,7 +51,7 @@ def decide(
     """
     x, levels = np.asarray(differences, dtype=float), look or Look(len(differences))
     if len(x) < LEAST:
-        return "too few pairs", None
+        return "no verdict", None
     wide, narrow = t_interval(x, 1 - 2 * levels.better), t_interval(x, 1 - 2 * levels.same)
     assert wide is not None
     assert narrow is not None

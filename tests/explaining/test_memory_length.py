@@ -13,7 +13,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from src.config.errors import UserError
 from src.explain import explain
-from src.explaining.memory_length import Attempt, attempts, memory_horizon, shares, solved
+from src.explaining.memory_length import Attempt, attempts, memory_horizon, shares
 from src.figures.memory_horizon import Share, draw_memory
 from src.figures.palette import style
 from src.runs.result import RunResult
@@ -64,10 +64,11 @@ def test_final_runs_with_a_length_are_counted(study: Path) -> None:
 def test_the_best_trivial_baseline_is_the_measure() -> None:
     baselines = {"a/nll": 2.0, "b/nll": 1.0, "b/acc": 0.01}
     record = RunResult("id", 0, "finished", baselines=baselines, metrics={"test/nll": 0.15})
-    assert solved(record, 0.2)
-    assert not solved(record, 0.1)
-    assert not solved(replace(record, status="diverged"), 0.2)
-    assert not solved(replace(record, baselines={}), 0.2)
+    assert record.solved(0.2)
+    assert record.solved(0.1) is False
+    assert replace(record, status="diverged").solved(0.2) is False
+    assert replace(record, baselines={}).solved(0.2) is None
+    assert replace(record, status="running").solved(0.2) is None
 
 
 def test_intervals_are_wilsons() -> None:
