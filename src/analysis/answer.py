@@ -14,12 +14,14 @@ from src.analysis.asked import Asked, nothing
 from src.analysis.checks import plan_flags, task_flags, tuning_flags
 from src.analysis.collect import Collection, Problem
 from src.analysis.compare import adjusted, compare
+from src.analysis.curves import Curve
 from src.analysis.flags import Flag, serious_first
 from src.analysis.metrics import declared_metric, mode_of
 from src.analysis.models import baselines_on, finals, points_of, sum_up
 from src.analysis.plan import plan_of
 from src.analysis.published import references
 from src.analysis.run import Run
+from src.analysis.small_print import small_print
 from src.analysis.summary import Summary
 from src.analysis.task import Task
 from src.analysis.tuning import Tuning, tunings
@@ -40,7 +42,8 @@ def summarise(collection: Collection, wanted: Asked) -> Summary:
     for data, arm in itertools.product(wanted.data, wanted.arms):
         runs = [run for run in compared if (run.data_name, run.arm) == (data, arm)]
         if runs:
-            task, untested = _task(data, arm, runs, collection, wanted)
+            tuning = next((t for t in tuned if (t.data, t.arm) == (data, arm)), None)
+            task, untested = _task(data, arm, runs, collection, wanted, tuning)
             problems += untested
             tasks.append(task)
         elif study and data in study.plan.data:
@@ -49,7 +52,7 @@ def summarise(collection: Collection, wanted: Asked) -> Summary:
         if conflicts := [flag.sentence for task in tasks for flag in task.flags if flag.kind == "conflict"]:
             raise UserError(f"Nothing can be compared: {conflicts[0]}")
         raise UserError(nothing(collection, ", ".join(dict.fromkeys(wanted.metric.values()))))
-    tasks = [_flagged(task, compared, tuned, wanted) for task in adjusted(tasks)]
+    tasks = [_flagged(task, compared, tuned, wanted, collection.curves) for task in adjusted(tasks)]
     plan = plan_of(study)
     of_study = [*plan_flags(plan, compared), *wanted.flags]
     if study and len({other.plan_hash for other in collection.studies}) > 1:
@@ -74,12 +77,13 @@ def summarise(collection: Collection, wanted: Asked) -> Summary:
         plan=plan,
         commands=_commands(collection, compared, wanted),
         counts={phase: dict(of) for phase, of in counts.items()},
+        small_print=small_print(tasks, compared, tuned, plan),
         seconds=sum(run.timing.seconds for run in collection.runs),
     )
 
 
 def _task(
-    data: str, arm: str, runs: Sequence[Run], collection: Collection, wanted: Asked
+    data: str, arm: str, runs: Sequence[Run], collection: Collection, wanted: Asked, tuning: Tuning | None
 ) -> tuple[Task, list[Problem]]:
     metric = wanted.metric[data]
     declared = declared_metric(metric, runs)
@@ -115,6 +119,7 @@ def _task(
             metric=declared,
             sequences=collection.sequences if one_test else None,
             looks=wanted.looks.get(data),
+            tuning=tuning,
         )
         for a, b in itertools.combinations(models, 2)
     ]
@@ -127,9 +132,11 @@ def _task(
     return replace(task, comparisons=comparisons), problems
 
 
-def _flagged(task: Task, compared: Sequence[Run], tuned: Sequence[Tuning], wanted: Asked) -> Task:
+def _flagged(
+    task: Task, compared: Sequence[Run], tuned: Sequence[Tuning], wanted: Asked, curves: Mapping[str, Curve]
+) -> Task:
     runs = [run for run in compared if (run.data_name, run.arm) == (task.data, task.arm)]
-    flags = [*task.flags, *task_flags(task, runs, wanted.tolerance, wanted.pairs.get(task.data))]
+    flags = [*task.flags, *task_flags(task, runs, wanted.tolerance, wanted.pairs.get(task.data), curves)]
     for tuning in tuned:
         if (tuning.data, tuning.arm) == (task.data, task.arm):
             flags += tuning_flags(tuning, runs)

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from src.analysis.curves import Curve
 from src.analysis.flags import Flag, FlagKind, Weight
+from src.analysis.margin import margin_flags
 from src.analysis.models import Model, PointStatus
 from src.analysis.plan import Plan
 from src.analysis.run import Run
 from src.analysis.task import Task
 from src.analysis.tuning import Tuning
 
+CAPS = ("max_steps", "max_epochs", "max_time")  # reasons to end that are none of the run's own
 OUTER = 0.1  # of a range, by logarithm: a choice in there may have its optimum outside
 
 
-def task_flags(task: Task, runs: Sequence[Run], tolerance: float, planned: int | None) -> list[Flag]:
+def task_flags(
+    task: Task, runs: Sequence[Run], tolerance: float, planned: int | None, curves: Mapping[str, Curve]
+) -> list[Flag]:
     """Every flag of one task's final runs, which are of every status; ``planned`` is a number of pairs."""
     flags = [flag for model in task.models for flag in _ends(task, model)]
+    flags += [flag for model in task.models for flag in _capped(task, model, runs, curves)]
+    flags += _clipping(task, runs, curves)
+    flags += margin_flags(task)
     flags += _missing(task, planned)
     flags += _budget(task, runs, tolerance)
     flags += _alike(task, runs)
@@ -94,6 +103,62 @@ def _ends(task: Task, model: Model) -> Iterable[Flag]:
             ids = [point.run for point in model.points if point.status in status]
             said = f"{number} of {len(model.points)} runs of {model.model} {words}."
             yield Flag(kind, "serious", said, task.data, task.arm, [model.model], ids)
+
+
+def _capped(task: Task, model: Model, runs: Sequence[Run], curves: Mapping[str, Curve]) -> Iterable[Flag]:
+    """Runs that a cap ended while their validation metric was still getting better."""
+    mine = [run for run in runs if run.model == model.model and run.status == "finished"]
+    slopes = {run.id: slope for run in mine if run.stop_reason in CAPS and (slope := _still(run, curves)) is not None}
+    if slopes:
+        monitors = " and ".join(sorted({run.best.monitor for run in mine if run.best}))
+        slope = statistics.median(slopes.values())
+        words = (
+            f"{len(slopes)} of {len(mine)} runs of {model.model} ended at a cap ({_reasons(mine)}) while "
+            f"{monitors} was still improving, by a median of {slope:.2g} per 1,000 updates in the last fifth: this "
+            "compares learning within that cap."
+        )
+        yield _flag(task, "capped", "serious", words, [model.model], [run for run in mine if run.id in slopes])
+
+
+def _still(run: Run, curves: Mapping[str, Curve]) -> float | None:
+    """By how much the monitored metric improved per 1,000 updates in the last fifth of training; None if it did not.
+
+    The best value of the last fifth is held against the best before.
+    """
+    curve = curves.get(run.id)
+    if curve is None or run.best is None or not curve.step:
+        return None
+    column = curve.columns.get(run.best.monitor) or next(
+        (values for name, values in curve.columns.items() if name.startswith("val/")), []
+    )
+    sign = -1.0 if run.mode == "max" else 1.0
+    values = [(step, sign * value) for step, value in zip(curve.step, column, strict=False) if value is not None]
+    border = 0.8 * curve.step[-1]
+    before, after = ([v for step, v in values if (step > border) == late] for late in (False, True))
+    if not before or not after or min(after) >= min(before):
+        return None
+    return 1000 * (min(before) - min(after)) / (curve.step[-1] - border)
+
+
+def _reasons(runs: Sequence[Run]) -> str:
+    counts = Counter(str(run.stop_reason) for run in runs if run.stop_reason in CAPS)
+    return ", ".join(f"{reason}: {number}" for reason, number in counts.items())
+
+
+def _clipping(task: Task, runs: Sequence[Run], curves: Mapping[str, Curve]) -> Iterable[Flag]:
+    """Models of which one had its gradients clipped far more often than another."""
+    shares: dict[str, list[float]] = {}
+    for run in runs:
+        clipped = [
+            v for v in (curves[run.id].columns.get("train/clipped", []) if run.id in curves else []) if v is not None
+        ]
+        if clipped:
+            shares.setdefault(run.model, []).append(statistics.fmean(clipped))
+    means = {model: statistics.fmean(values) for model, values in shares.items()}
+    if means and max(means.values()) - min(means.values()) > 0.5:
+        each = ", ".join(f"{model} {share:.0%}" for model, share in means.items())
+        words = f"Gradients were clipped in unlike shares of the updates, so that learning rates are not alike: {each}."
+        yield _flag(task, "clipping", "note", words, list(means))
 
 
 def _missing(task: Task, planned: int | None) -> Iterable[Flag]:

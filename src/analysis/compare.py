@@ -12,6 +12,7 @@ from src.analysis.pairs import Pair, differences_of, largest_of, make_pairs, ran
 from src.analysis.sensitivity import sensitivity
 from src.analysis.sequences import Sequences
 from src.analysis.task import Comparison, Task, Wilcoxon
+from src.analysis.tuning import Tuning
 from src.analysis.verdict import About, verdict
 from src.statistics.crossed import over_seeds_and_sequences
 from src.statistics.intervals import Interval, alike, bca_interval, t_interval
@@ -19,6 +20,7 @@ from src.statistics.looks import Look
 from src.statistics.paired import correlation, holm, probability_better, signed_rank
 from src.statistics.power import power_of
 from src.statistics.solved import SolveRates, solve_rates
+from src.statistics.trials import sigma_tune
 from src.tasks.metrics import Metric
 
 NEAR = 1e-6  # relative: a metric and the ratio of its sums are the same
@@ -33,6 +35,7 @@ def compare(
     metric: Metric | None = None,
     sequences: Mapping[str, Sequences] | None,
     looks: Sequence[Look] | None = None,
+    tuning: Tuning | None = None,
 ) -> Comparison:
     """Compare two models; the test's p stands alone until :func:`adjusted` has seen all tests.
 
@@ -44,6 +47,7 @@ def compare(
         metric: what is declared of the task's metric: of which sums over sequences it is the ratio.
         sequences: sums over test sequences by run id; None: each seed has data of its own.
         looks: that the plan fixed; None outside a plan.
+        tuning: the trials that the settings of both were chosen from; None where there were none.
     """
     pairs = make_pairs(a.points, b.points, task.mode)
     x, ranked, names = differences_of(pairs), ranked_of(pairs), (a.model, b.model)
@@ -72,6 +76,7 @@ def compare(
         probability=probability_better(ranked, names),
         wilcoxon=None if test is None else Wilcoxon(*test, p_holm=test[1], comparisons=1),
         solved=_solved(a, b),
+        sigma_tune=sigma_tune(tuning.costs(a.model), tuning.costs(b.model)) if tuning else None,
         verdict=verdict(pairs, task.margin, about, looks),
     )
 

@@ -10,7 +10,8 @@ Weight = Literal["serious", "note"]  # serious: it may change the answer
 FlagKind = Literal[
     "diverged", "chance", "failed", "unfinished",  # how runs ended
     "missing", "conflict",  # pairs that are not there, two runs for one seed
-    "budget", "tuning", "seeds", "edge", "plan",  # how the comparison was set up
+    "budget", "tuning", "seeds", "edge", "gap", "plan", "margin", "look",  # how the comparison was set up
+    "capped", "clipping",  # how runs were trained
     "checksum", "leaked", "results_version", "precision", "code", "dirty", "backend", "shared", "last_epoch",
 ]  # fmt: skip
 

@@ -23,7 +23,7 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 FACTS = (
     *("id", "model", "seed", "arm", "phase", "status", "error", "directory", "study", "name", "url", "identity"),
     *("metrics", "baselines", "values", "mode", "hidden_size"),
-    *("hardware", "versions", "results_version", "started", "ended"),
+    *("hardware", "versions", "results_version", "started", "ended", "stop_reason"),
 )
 PARTS = ("best", "parameters", "budget", "timing", "memory", "backend", "git")
 ADDED = ("model", "arm", "directory", "values", "mode", "hidden_size")

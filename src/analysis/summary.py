@@ -47,6 +47,7 @@ class Summary:
     commands: list[dict[str, str]] = field(default_factory=list)  # that reproduce it, each with what it does
     # runs by phase and status: ``{"final": {"finished": 20}}``
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    small_print: list[str] = field(default_factory=list)  # what all of it is about, and what it is not
     seconds: float = 0.0  # of training, all runs together
     schema: int = SCHEMA
 

@@ -44,6 +44,15 @@ class Tuning:
     candidates: dict[str, list[Candidate]] = field(default_factory=dict)
     extensions: list[Extension] = field(default_factory=list)  # of the ranges
 
+    def costs(self, model: str) -> list[float]:
+        """Validation cost of each of a model's trials, smaller is better, infinite where it did not come to its end."""
+        sign = -1.0 if self.mode == "max" else 1.0
+        return [
+            math.inf if trial.value is None else sign * trial.value
+            for trial in self.trials
+            if trial.model == model and trial.phase == "trial"
+        ]
+
 
 def tunings(runs: Sequence[Run], study: StudyRecord | None) -> list[Tuning]:
     """One for each data set and arm that has trials, in the order of the runs, which are of every phase."""

@@ -206,8 +206,8 @@ def _needed(verdict: Verdict, about: About, mean: float, lost: tuple[int, int]) 
     takes = minutes(verdict.new_study, about.seconds)
     cost = f", some {takes}," if takes else ""
     return (
-        f"a new study of about {verdict.new_study} pairs{cost} would decide, if mean and spread stay as they are; adding "
-        "pairs to this one until it is decided would not keep the 5 %"
+        f"a new study of about {verdict.new_study} pairs{cost} would decide, if mean and spread stay as they are; "
+        "adding pairs to this one until it is decided would not keep the 5 %"
     )
 
 
