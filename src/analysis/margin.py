@@ -1,0 +1,68 @@
+"""What a margin of practical equivalence means beside what was measured: it decides which verdicts are possible."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from src.analysis.flags import Flag
+from src.analysis.task import Comparison, Task
+
+
+def beside_the_margin(task: Task) -> list[str]:
+    """Sentences that put the margin beside the difference that could be found, the models' own gaps and published ones.
+
+    Empty without a margin.
+    """
+    if not task.margin:
+        return []
+    unit = f" {task.unit}" if task.unit else ""
+    said = [f"The margin on {task.label} is {task.margin:g}{unit}."]
+    primary = next((c for c in task.comparisons if c.primary), None)
+    if primary is not None and primary.power is not None and primary.power.detectable is not None:
+        said.append(
+            f"With {primary.n} pairs of {primary.a} and {primary.b} a true difference of {primary.power.detectable:.3g}"
+            f"{unit} would be called better with probability 0.8."
+        )
+    ranked = sorted((m for m in task.models if m.mean is not None), key=lambda m: m.mean or 0.0)
+    if len(ranked) > 1:
+        low, high = ranked[0], ranked[-1]
+        gap = (high.mean or 0.0) - (low.mean or 0.0)
+        said.append(f"{low.model} and {high.model} are furthest apart, by {gap:.3g}{unit}.")
+    values = {reference.model: reference.value for reference in task.references}
+    if len(values) > 1:
+        first, last = min(values, key=values.__getitem__), max(values, key=values.__getitem__)
+        said.append(f"Published, {first} and {last} are {values[last] - values[first]:.3g}{unit} apart.")
+    return said
+
+
+def margin_flags(task: Task) -> list[Flag]:
+    """A warning where the margin is so wide that even the weakest and the strongest model are called the same."""
+    if not task.margin or len(task.models) < 3:
+        return []
+    sign = 1.0 if task.mode == "min" else -1.0
+    ranked = sorted((m for m in task.models if m.mean is not None), key=lambda m: sign * (m.mean or 0.0))
+    if len(ranked) < 3:
+        return []
+    weakest, strongest = ranked[-1].model, ranked[0].model
+    c = next((c for c in task.comparisons if {c.a, c.b} == {weakest, strongest}), None)
+    if c is None or c.verdict is None or c.verdict.outcome != "same":
+        return []
+    unit = f" {task.unit}" if task.unit else ""
+    wins = wins_of(c, strongest)
+    words = (
+        f"Even {weakest}, the weakest model, and {strongest}, the strongest, are “practically the same” ({strongest} "
+        f"was better in {wins} of {c.n} pairs): closer than {task.margin:g}{unit}, a convention that hides their order."
+    )
+    return [Flag("margin", "serious", words, task.data, task.arm, [strongest, weakest])]
+
+
+def wins_of(c: Comparison, model: str) -> int:
+    """In how many complete pairs a model was the better one."""
+    sign = 1.0 if model == c.a else -1.0
+    return sum(pair.difference is not None and sign * pair.difference > 0 for pair in c.pairs)
+
+
+def verdicts_in_text(tasks: Sequence[Task]) -> list[str]:
+    """The sentence of every pair of models on every task, the primary ones first."""
+    every = [c for task in tasks for c in task.comparisons if c.verdict is not None]
+    return [c.verdict.sentence for c in sorted(every, key=lambda c: not c.primary) if c.verdict]
