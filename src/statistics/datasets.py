@@ -10,6 +10,7 @@ import numpy as np
 from src.statistics.intervals import RESAMPLES, SEED, Interval, percentile_interval
 
 POSTERIOR_DRAWS = 20_000
+ROUNDING = 1e-9
 
 
 def friedman(
@@ -48,8 +49,8 @@ def signed_rank_posterior(in_margins: Sequence[float] | np.ndarray) -> SignedRan
     """The Bayesian signed-rank test over data sets, with a region of practical equivalence from -1 to 1.
 
     Benavoli, Corani, Demsar and Zaffalon ("Time for a change", Journal of Machine Learning Research 18(77), 2017,
-    section 4.2): weights of the data sets, and of one pseudo-observation in the middle of the region, are drawn from a
-    Dirichlet distribution; in each draw the weight of all pairs (i, j) with (z_i + z_j) / 2 beyond, within and below
+    section 4.2): weights of the data sets, and of half a pseudo-observation in the middle of the region, are drawn from
+    a Dirichlet distribution; in each draw the weight of all pairs (i, j) with (z_i + z_j) / 2 beyond, within and below
     the region is added up, and the draw is for the heaviest of the three.
 
     Args:
@@ -57,7 +58,7 @@ def signed_rank_posterior(in_margins: Sequence[float] | np.ndarray) -> SignedRan
     """
     z = np.append(0.0, np.asarray(in_margins, dtype=float))
     walsh = (z[:, None] + z) / 2
-    weights = np.random.default_rng(SEED).dirichlet(np.ones(len(z)), POSTERIOR_DRAWS)
+    weights = np.random.default_rng(SEED).dirichlet([0.5, *np.ones(len(z) - 1)], POSTERIOR_DRAWS)
     kinds = [walsh < -1, np.abs(walsh) <= 1, walsh > 1]
     masses = np.stack([np.einsum("di,ij,dj->d", weights, kind.astype(float), weights) for kind in kinds])
     shares = np.bincount(masses.argmax(0), minlength=3) / POSTERIOR_DRAWS
@@ -155,10 +156,13 @@ def _task_weights(scores: Mapping[str, Sequence[float]]) -> np.ndarray:
 
 
 def _weighted_iqm(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Means of the middle half of all weight, row by row, (rows, values) to (rows,)."""
+    """Means without the runs that lie whole in the outer quarters of all weight, row by row, (rows, values) to (rows,).
+
+    With equal weights that is scipy.stats.trim_mean, which cuts whole values too.
+    """
     order = np.argsort(values, axis=1)
-    above = np.cumsum(weights[order], axis=1)
-    inside = np.clip(np.minimum(above, 0.75) - np.maximum(above - weights[order], 0.25), 0, None)
+    up_to, own = np.cumsum(weights[order], axis=1), weights[order]
+    inside = own * ((up_to > 0.25 + ROUNDING) & (up_to - own < 0.75 - ROUNDING))
     return (np.take_along_axis(values, order, 1) * inside).sum(1) / inside.sum(1)
 
 

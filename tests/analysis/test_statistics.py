@@ -12,8 +12,7 @@ from src.analysis.models import Model, Point, sum_up
 from src.analysis.pairs import Pair, make_pairs, ranked_of
 from src.analysis.sequences import Sequences
 from src.analysis.task import Task
-from src.statistics.crossed import crossed_intervals
-from src.statistics.datasets import critical_difference, friedman, interquartile_mean, pooled_iqm, profile, stratified
+from src.statistics.datasets import friedman, interquartile_mean, pooled_iqm, profile, stratified
 from src.statistics.intervals import bca_interval, t_interval, wilson_interval
 from src.statistics.paired import correlation, probability_better, signed_rank
 from src.statistics.power import detectable, pairs_for, power, power_better, power_same, power_same_at_least
@@ -150,7 +149,7 @@ def test_holm_goes_over_all_tasks_and_pairs() -> None:
     rng = np.random.default_rng(0)
     tasks = []
     for name in ("one", "two"):
-        models = [sum_up(m, [], points(list(rng.normal(8.5 + 0.2 * i, 0.2, 8))), []) for i, m in enumerate("abc")]
+        models = [sum_up(m, [], points(list(rng.normal(8.5 + 0.2 * i, 0.2, 8)))) for i, m in enumerate("abc")]
         task = Task(name, "main", "test/nll", "nats", "min", 0.05, models, [])
         comparisons = [compare(task, a, b, primary=False, sequences={}) for a, b in itertools.combinations(models, 2)]
         tasks.append(Task(name, "main", "test/nll", "nats", "min", 0.05, models, comparisons))
@@ -215,41 +214,6 @@ def test_power_of_the_verdicts_tests_by_simulation() -> None:
 # --------------------------------------------------------------------------------------------- seeds and sequences
 
 
-def test_over_seeds_alone_it_is_scipys_percentile_bootstrap() -> None:
-    rng = np.random.default_rng(2)
-    top, bottom = rng.normal(1, 0.5, (10, 25)), np.full(25, 4.0)
-    seeds, _ = crossed_intervals(top, bottom)
-    expected = stats.bootstrap(
-        (top.sum(1) / bottom.sum(),), np.mean, n_resamples=9999, method="percentile", rng=rng
-    ).confidence_interval
-    assert (seeds.low, seeds.high) == pytest.approx((expected.low, expected.high), abs=0.003)
-
-
-def test_over_both_it_covers_what_other_test_sequences_would_give() -> None:
-    """Sequences that favour A or B as a whole: over seeds alone the interval is far too narrow, over both it is not."""
-    rng = np.random.default_rng(4)
-    covered = np.zeros(2)
-    studies = 200
-    for _ in range(studies):
-        favours = rng.normal(0, 1.0, 60)  # of each sequence, shared by all seeds
-        top = 0.3 + favours + rng.normal(0, 0.3, (20, 60)) + rng.normal(0, 0.1, (20, 1))
-        covered += [i.low <= 0.3 <= i.high for i in crossed_intervals(top, np.ones(60))]
-    assert covered[0] / studies < 0.6
-    assert covered[1] / studies > 0.9
-
-
-def test_seeds_and_sequences_are_drawn_independently_where_there_are_as_many() -> None:
-    """Effects that only add up: the variances do so too, and no covariance comes in."""
-    rng = np.random.default_rng(6)
-    of_seeds = rng.normal(0, 1, (20, 1))
-    of_sequences = of_seeds.T  # one draw for both would double the width
-    both = crossed_intervals(of_seeds + of_sequences, np.ones(20))[1]
-    parts = [crossed_intervals(np.broadcast_to(of_seeds, (20, 20)), np.ones(20))[0]]
-    parts += [crossed_intervals(np.broadcast_to(of_sequences, (20, 20)), np.ones(20))[1]]
-    widths = [part.high - part.low for part in parts]
-    assert both.high - both.low == pytest.approx(math.hypot(*widths), rel=0.05)
-
-
 def sequences_like(value: np.ndarray, counts: np.ndarray, rows: str = "x") -> Sequences:
     return Sequences(rows, len(counts), {"loss": value * counts, "count": counts})
 
@@ -263,20 +227,21 @@ def test_intervals_over_sequences_need_the_same_sequences_and_the_metric_on_reco
         Pair(s, values["a"][s], values["b"][s], values["b"][s] - values["a"][s], f"a{s}", f"b{s}", "complete")
         for s in range(5)
     ]
-    seeds, both, note = over_sequences(TASK, pairs, NLL, of)
-    assert seeds is not None
-    assert both is not None
-    assert note == "over 5 seeds and 30 test sequences"
-    mean = np.mean([p.difference for p in pairs])
-    assert seeds.low < mean < seeds.high
-    assert both.high - both.low > seeds.high - seeds.low
+    made = over_sequences(TASK, pairs, NLL, of)
+    assert made.at_95 is not None
+    assert made.at_90 is not None
+    assert made.note == "over 5 seeds and 30 test sequences"
+    mean, over_seeds = np.mean([p.difference for p in pairs]), t_interval(np.array([p.difference for p in pairs]))
+    assert over_seeds is not None
+    assert made.at_95.low < made.at_90.low < mean < made.at_90.high < made.at_95.high
+    assert made.at_95.high - made.at_95.low >= over_seeds.high - over_seeds.low
     other = {**of, "b3": sequences_like(np.ones(30), counts, rows="y")}
-    assert over_sequences(TASK, pairs, NLL, other)[2] == "The runs were not all tested on the same sequences."
+    assert over_sequences(TASK, pairs, NLL, other).note == "The runs were not all tested on the same sequences."
     wrong = {**of, "b3": sequences_like(np.ones(30), counts)}
-    assert over_sequences(TASK, pairs, NLL, wrong)[2] == "The sums over sequences do not give the metric on record."
+    assert over_sequences(TASK, pairs, NLL, wrong).note == "The sums over sequences do not give the metric on record."
     del other["b3"]
-    assert "not on record" in str(over_sequences(TASK, pairs, NLL, other)[2])
-    assert str(over_sequences(TASK, pairs, NLL, None)[2]).startswith("Each seed has test sequences of its own")
+    assert "not on record" in over_sequences(TASK, pairs, NLL, other).note
+    assert over_sequences(TASK, pairs, NLL, None).note.startswith("Each seed has test sequences of its own")
 
 
 # ------------------------------------------------------------------------------------------------- across the tasks
@@ -320,10 +285,11 @@ def test_stratified_interval_is_rliables() -> None:
     assert (interval.low, interval.high) == pytest.approx((0.49711111, 0.62588889), abs=0.01)
 
 
-@pytest.mark.parametrize(("models", "q"), [(2, 1.960), (3, 2.344), (4, 2.569), (5, 2.728)])
-def test_critical_difference_is_demsars(models: int, q: float) -> None:
-    """q of Demsar 2006, table 5a."""
-    assert critical_difference(models, 14) == pytest.approx(q * math.sqrt(models * (models + 1) / 84), rel=1e-3)
+def test_data_sets_weigh_the_same_however_many_runs_they_have() -> None:
+    few, many = [0.0, 0.1, 0.2, 0.3], [1.0, 1.1, 1.2, 1.3]
+    once, often = {"x": few, "y": many}, {"x": few * 7, "y": many}
+    assert pooled_iqm(often) == pytest.approx(pooled_iqm(once), abs=1e-12)
+    assert interquartile_mean([v for of in often.values() for v in of]) < 0.2  # what pooling the runs would say
 
 
 def test_friedman_ranks_by_hand() -> None:
@@ -337,8 +303,10 @@ def test_friedman_ranks_by_hand() -> None:
 
 
 def test_a_model_is_summed_up() -> None:
-    model: Model = sum_up("gru", [], points([8.0, 8.2, 8.9, None]), [10.0])
+    model: Model = sum_up("gru", [], points([8.0, 8.2, 8.9, None]))
     assert (model.n, model.diverged, model.median) == (3, 1, 8.2)
     assert model.mean == pytest.approx(25.1 / 3)
     assert model.sd == pytest.approx(np.std([8.0, 8.2, 8.9], ddof=1))
-    assert model.solve_rate == 0.75
+    assert model.solve_rate is None  # none of them says whether it solved the task
+    solved = [Point(s, 0.1, f"r{s}", "finished", solved=s > 0) for s in range(4)]
+    assert sum_up("gru", [], solved).solve_rate == 0.75
