@@ -9,13 +9,13 @@ from src.figures.chart import Chart
 from src.figures.comparison import Published, Row
 from src.figures.marks import Mark
 from src.reporting.page.marks import NO_BETTER, metric_label, run_mark
-from src.reporting.page.words import number, place, values_in_words
+from src.reporting.page.words import number, place, settings
 
 
 def point_chart(task: Task, runs: dict[str, Run]) -> Chart:
     """Every final run of a task, its published figures and trivial baselines."""
     return comparison.points(
-        place(task),
+        place(task.data, task.arm),
         metric_label(task),
         {m.model: [run_mark(task, m.model, p, runs) for p in m.points] for m in task.models},
         {m.model: (m.mean, m.interval.low, m.interval.high) for m in task.models if m.mean is not None and m.interval},
@@ -28,7 +28,10 @@ def point_chart(task: Task, runs: dict[str, Run]) -> Chart:
 def difference_chart(task: Task, runs: dict[str, Run]) -> Chart:
     """The paired differences of a task, with the margin."""
     return comparison.differences(
-        place(task), task.unit or task.metric, [_row(task, c, runs) for c in task.comparisons if c.n], task.margin
+        place(task.data, task.arm),
+        task.unit or task.metric,
+        [_row(task, c, runs) for c in task.comparisons if c.n],
+        task.margin,
     )
 
 
@@ -41,7 +44,7 @@ def _row(task: Task, c: Comparison, runs: dict[str, Run]) -> Row:
             words.append(f"difference {number(pair.difference, signed=True)}")
         for name, value, run_id in ((c.a, pair.a, pair.run_a), (c.b, pair.b, pair.run_b)):
             run = runs.get(run_id or "")
-            tuned = f", {values_in_words(run.values)}" if run and run.values else ""
+            tuned = f", {settings(run.values)}" if run and run.values else ""
             words.append(f"{name} {number(value)}: run {run_id}{tuned}")
         chance = {pair.run_a, pair.run_b} & at_chance
         if chance:

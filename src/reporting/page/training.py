@@ -57,7 +57,7 @@ def learning_charts(task: Task, recorded: dict[str, Curve], runs: dict[str, Run]
         if not any(lines.values()):
             continue
         taught = {model: _series(pairs, along, training) for model, pairs in drawn.items()} if words == "epoch" else {}
-        title = f"{place(task)}, against {'epochs' if words == 'epoch' else 'time'}"
+        title = f"{place(task.data, task.arm)}, against {'epochs' if words == 'epoch' else 'time'}"
         unit = f" ({task.unit})" if task.unit else ""
         charts.append(curves.learning(title, words, f"{shown}{unit}", lines, {k: v for k, v in taught.items() if v}))
     return charts
@@ -140,5 +140,5 @@ def cost_charts(task: Task, runs: dict[str, Run]) -> list[Chart]:
                 )
                 marks.setdefault(m.model, []).append(Mark(p.value, text, shared, float(x), p.status == "chance"))
         if any(m.value is not None for of_model in marks.values() for m in of_model):
-            charts.append(curves.cost(place(task), words, metric_label(task), marks))
+            charts.append(curves.cost(place(task.data, task.arm), words, metric_label(task), marks))
     return charts
