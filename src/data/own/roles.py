@@ -7,7 +7,7 @@ import pandas as pd
 from src.config.errors import UserError
 from src.data.own import times
 from src.data.own.cells import MISSING, Table
-from src.data.own.dialect import counts
+from src.data.own.csv_table import counts
 from src.data.plain import kept
 
 WIDE = 8  # columns from which rows without times and groups are sequences, where the target holds few whole numbers
