@@ -6,8 +6,10 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Sampler
@@ -15,9 +17,10 @@ from torch.utils.data import DataLoader, Sampler
 from src.config.errors import UserError
 from src.data.batches import Batch, BatchOrder, Chunk, Split, padding
 from src.data.describe import Description
-from src.data.download import Source
+from src.data.download import File, Source, fetch
 from src.data.plain import from_plain, to_plain
 from src.data.tbptt import ChunkOrder
+from src.files import write_atomically
 from src.rng import derive
 
 
@@ -180,6 +183,33 @@ class SequenceData(pl.LightningDataModule):
     def test_dataloader(self) -> DataLoader[Batch]:
         """Test batches, every sequence once and whole."""
         return self.loader("test")
+
+
+class FileSet(SequenceData):
+    """A named set that is read from files.
+
+    Args:
+        data_dir: the folder of all data sets; what it has is verified, what it lacks is downloaded into it.
+        cache_dir: where verified files are remembered, and arrays that are slow to compute are kept.
+    """
+
+    def __init__(self, *, data_dir: str, cache_dir: str, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.data_dir, self.cache_dir = Path(data_dir), Path(cache_dir)
+
+    def fetch(self, file: File) -> Path:
+        """The path of a verified file."""
+        return fetch(file, self.data_dir, self.cache_dir)
+
+    def cached(self, name: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """What ``compute`` returns, from ``name``.npz below ``cache_dir`` where it has been written before."""
+        file = self.cache_dir / f"{name}.npz"
+        if file.exists():
+            with np.load(file, allow_pickle=False) as arrays:
+                return dict(arrays)
+        arrays = compute()
+        write_atomically(file, lambda out: np.savez(out, **arrays))  # type: ignore[arg-type]
+        return arrays
 
 
 def some(sequences: int, few: int | None, seed: int) -> torch.Tensor | None:

@@ -14,9 +14,8 @@ from src.config.errors import UserError
 from src.data.baselines import ngrams
 from src.data.batches import FlatSplit
 from src.data.describe import Classes, Description, Tokens
-from src.data.file_splits import find_files
 from src.data.module import NewData, SequenceData
-from src.data.splits import SPLITS, by_position, check_fractions
+from src.data.splits import SPLITS, by_position, check_fractions, find_files
 
 UNKNOWN, END_OF_LINE = "<unk>", "<eos>"
 LEVELS = {"char": "character", "word": "word"}

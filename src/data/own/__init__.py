@@ -12,6 +12,6 @@ and has a line in ``src/data/__init__.py``, a ``conf/data/NAME.yaml`` with ``pat
 docs/own_data.md. It is found by ``python -m src.prepare`` from there.
 
 What a form need not write again: a table becomes a :class:`~src.data.own.cells.Table`, whose columns ``roles``, whose
-rows ``rows`` and ``times`` sort out; ``row_splits`` and ``file_splits`` say which rows or files are for what;
+rows ``rows`` and ``times`` sort out; ``row_splits`` and ``splits`` say which rows or files are for what;
 ``labelled`` fills in sequences with targets, ``series`` forecasts, ``text`` documents, ``waveform`` recordings.
 """

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from src.data.file_splits import find_files, named_splits
 from src.data.module import checksum
-from src.data.splits import SPLITS, by_fraction
+from src.data.splits import SPLITS, by_fraction, find_files, named_splits
 from src.data.text import TextData
 
 

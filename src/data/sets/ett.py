@@ -10,9 +10,8 @@ import pandas as pd
 from src.config.errors import UserError
 from src.data.describe import Description
 from src.data.download import File, Source
-from src.data.module import checksum
+from src.data.module import FileSet, checksum
 from src.data.series import Series, forecasting
-from src.data.sets.files import FileSet
 
 
 def _source(name: str, sha256: str) -> Source:

@@ -17,8 +17,7 @@ from src.data.baselines import majority
 from src.data.batches import FlatSplit
 from src.data.describe import Classes, Description, Features
 from src.data.download import File, Source
-from src.data.module import checksum
-from src.data.sets.files import FileSet
+from src.data.module import FileSet, checksum
 from src.data.splits import stratified
 
 _URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"

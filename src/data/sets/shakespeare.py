@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from src.data.download import File, Source
-from src.data.module import checksum
-from src.data.sets.files import FileSet
+from src.data.module import FileSet, checksum
 from src.data.text import TextData
 
 _FILE = File(

@@ -21,8 +21,7 @@ from src.data.classification import Classified, classification
 from src.data.describe import Description
 from src.data.download import File, Source, tar_members
 from src.data.mel import log_mel, mfcc
-from src.data.module import checksum
-from src.data.sets.files import FileSet
+from src.data.module import FileSet, checksum
 from src.data.splits import stratified
 from src.data.waveform import WaveformData
 

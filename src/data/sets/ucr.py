@@ -16,8 +16,7 @@ from src.config.errors import UserError, nearest
 from src.data.classification import Classified, classification
 from src.data.describe import Description
 from src.data.download import Source
-from src.data.module import checksum
-from src.data.sets.files import FileSet
+from src.data.module import FileSet, checksum
 from src.data.splits import stratified
 
 
