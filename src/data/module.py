@@ -40,18 +40,9 @@ class SequenceData(pl.LightningDataModule):
 
     A subclass takes its own arguments and hands the rest on; a short one is :class:`~src.data.sets.synthetic.Adding`.
 
-    Args:
-        batch_size: sequences in a training batch.
-        eval_batch_size: sequences in a batch of validation or test; results do not depend on it. None: 4 batches'
-            worth of the training size.
-        seed: the run's seed; the streams ``split`` and ``order`` come from it.
-        pool: batches in a pool that is sorted by length before it is cut (see ``BatchOrder``).
-        num_workers: processes that load ahead; 0 is fastest for data in memory.
-        train_sequences: train on so many of the training sequences (or, where ``chunk`` is set, of the streams that
-            they are cut into) only, drawn from the stream ``split``; None: on all.
-        train_steps: where ``chunk`` is set, train on so many of the first steps of each stream only; None: on all.
-        chunk: steps of a batch, where long sequences are read in pieces and the state is carried from one to the next
-            (truncated BPTT, see ``src/data/tbptt.py``); None: every sequence whole.
+    The keywords are the keys of ``conf/data/base.yaml``, which src/config/schema/data.py explains. From ``seed`` come
+    the streams ``split`` and ``order``; results do not depend on ``eval_batch_size``. Where ``chunk`` is set (truncated
+    BPTT, see ``src/data/tbptt.py``), ``train_sequences`` counts the streams that sequences are cut into.
 
     Attributes:
         fitted: the names of the attributes that :meth:`new_data` needs and :meth:`read` sets; checkpoints keep them.

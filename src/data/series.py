@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -111,44 +112,63 @@ def window_starts(lengths: np.ndarray, splits: np.ndarray, split: int, lookback:
     return starts[inside & (splits[first] == split) & (splits[last] == split)]
 
 
-def forecasting(
-    data: SequenceData, series: Series, *, lookback: int, horizon: int, season: int | None
-) -> tuple[Description, Scaling]:
-    """Fill a data module's splits, baselines and notes with windows over series.
+class SeriesData(SequenceData):
+    """A data set of series: ``lookback`` rows are read to forecast ``horizon`` more."""
 
-    Args:
-        data, series: the data module and its series.
-        lookback, horizon: rows read and rows forecast by each window.
-        season: rows after which a season repeats, for the seasonal naive forecast; None: there is none.
+    scaling: Scaling | None
 
-    Raises:
-        UserError: when a split has no room for a single window.
-    """
-    train = series.values[series.splits == 0]
-    if not len(train):
-        raise UserError("No row is left to train on: data.splits must leave some rows for train.")
-    scaling = Scaling.fit(train)
-    values = scaling.apply(series.values)
-    columns = [list(series.features).index(name) for name in series.targets]
-    targets = values if columns == list(range(values.shape[1])) else values[:, columns]
-    for number, name in enumerate(SPLITS):
-        starts = window_starts(series.lengths, series.splits, number, lookback, horizon)
-        if not len(starts):
-            raise _no_room(series, number, lookback, horizon)
-        data.splits[name] = WindowSplit(values, targets, torch.from_numpy(starts), lookback=lookback, horizon=horizon)
-        data.notes[f"{name}_windows"] = len(starts)
-    error = naive_error(targets.double().numpy(), series.lengths, series.splits)
-    data.baselines = naive_forecasts(data.splits["test"], error, scaling.scale[columns], season)  # type: ignore[arg-type]
-    output = Horizon(
-        size=len(columns),
-        names=tuple(series.targets),
-        mean=tuple(scaling.mean[columns].tolist()),
-        scale=tuple(scaling.scale[columns].tolist()),
-        steps=horizon,
-        columns=tuple(columns),
-        naive_error=tuple(error.tolist()),
-    )
-    return Description(Features(values.shape[1]), output, per_step=False, varying_length=False, causal=False), scaling
+    def __init__(self, *, lookback: int = 48, horizon: int = 24, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.lookback, self.horizon = lookback, horizon
+
+    def forecasting(self, series: Series, season: int | None) -> Description:
+        """Fill splits, baselines and notes with windows over series, and set the scaling.
+
+        Args:
+            series: what is forecast.
+            season: rows after which a season repeats, for the seasonal naive forecast; None: there is none.
+
+        Raises:
+            UserError: when a split has no room for a single window.
+        """
+        train = series.values[series.splits == 0]
+        if not len(train):
+            raise UserError("No row is left to train on: data.splits must leave some rows for train.")
+        self.scaling = scaling = Scaling.fit(train)
+        values = scaling.apply(series.values)
+        columns = [list(series.features).index(name) for name in series.targets]
+        targets = values if columns == list(range(values.shape[1])) else values[:, columns]
+        size = {"lookback": self.lookback, "horizon": self.horizon}
+        for number, name in enumerate(SPLITS):
+            starts = window_starts(series.lengths, series.splits, number, **size)
+            if not len(starts):
+                raise _no_room(series, number, **size)
+            self.splits[name] = WindowSplit(values, targets, torch.from_numpy(starts), **size)
+            self.notes[f"{name}_windows"] = len(starts)
+        error = naive_error(targets.double().numpy(), series.lengths, series.splits)
+        self.baselines = naive_forecasts(self.splits["test"], error, scaling.scale[columns], season)  # type: ignore[arg-type]
+        output = Horizon(
+            size=len(columns),
+            names=tuple(series.targets),
+            mean=tuple(scaling.mean[columns].tolist()),
+            scale=tuple(scaling.scale[columns].tolist()),
+            steps=self.horizon,
+            columns=tuple(columns),
+            naive_error=tuple(error.tolist()),
+        )
+        return Description(Features(values.shape[1]), output, per_step=False, varying_length=False, causal=False)
+
+    def last_rows(self, values: Tensor, ends: np.ndarray, output: Horizon) -> FlatSplit:
+        """The rows that a forecast reads at the end of each series; their targets are zeros.
+
+        Args:
+            values: (rows, features) of all series, one below the other, standardised.
+            ends: (series,) the row behind the last one of each.
+            output: what is forecast.
+        """
+        rows = torch.cat([values[end - self.lookback : end] for end in ends.tolist()])
+        lengths = torch.full((len(ends),), self.lookback)
+        return FlatSplit(rows, lengths, torch.zeros(len(ends), output.steps, output.size))
 
 
 def _no_room(series: Series, split: int, lookback: int, horizon: int) -> UserError:
@@ -164,20 +184,6 @@ def _no_room(series: Series, split: int, lookback: int, horizon: int) -> UserErr
         f"{lookback + horizon} rows in one series, but the longest has {longest} up to the end of that split; take a "
         "shorter data.lookback or data.horizon, or change data.splits."
     )
-
-
-def last_rows(values: Tensor, ends: np.ndarray, lookback: int, output: Horizon) -> FlatSplit:
-    """The rows that a forecast reads, (rows, features) at the end of each series; their targets are zeros.
-
-    Args:
-        values: of all series, one below the other, standardised.
-        ends: (series,) the row behind the last one of each.
-        lookback: rows read.
-        output: what is forecast.
-    """
-    rows = torch.cat([values[end - lookback : end] for end in ends.tolist()])
-    lengths = torch.full((len(ends),), lookback)
-    return FlatSplit(rows, lengths, torch.zeros(len(ends), output.steps, output.size))
 
 
 def naive_error(targets: np.ndarray, lengths: np.ndarray, splits: np.ndarray) -> np.ndarray:

@@ -9,47 +9,29 @@ import numpy as np
 
 from src.config.errors import UserError
 from src.data.describe import Description, Features, Horizon, Tokens
-from src.data.module import NewData, SequenceData, checksum
-from src.data.own import labelled, row_splits
+from src.data.module import NewData, checksum
+from src.data.own import row_splits
 from src.data.own.arrays import as_targets, find_task, joined, read_sequences
-from src.data.series import Scaling, Series, forecasting, last_rows
+from src.data.own.labelled import NEXT, OwnData
+from src.data.series import Series
 
-TASKS = ("classification", "per_step", "regression", "per_step_regression", "language_model", "music", "forecasting")
 log = logging.getLogger(__name__)
 
 
-class NPZ(SequenceData):
-    """Padded arrays in an .npz file, read as docs/own_data.md says.
+class NPZ(OwnData):
+    """Padded arrays ``x``, ``y`` and ``lengths`` in an .npz file, read as docs/own_data.md says."""
 
-    Args:
-        path: the file, which holds ``x``, ``y`` and ``lengths``.
-        task: one of :data:`TASKS`; None: inferred from the arrays, and said.
-        splits: three fractions (by chance, classes shared out alike; forecasting: by position in each series); the key
-            of an array (n,) that says train, val or test; or two further files, for validation and test.
-        standardise: shift and scale each feature of x by its mean and standard deviation on the training sequences.
-        lookback, horizon: rows read and rows forecast.
-    """
-
+    form = "npz"
+    tasks = (
+        *("classification", "per_step", "regression", "per_step_regression"),
+        *("language_model", "music", "forecasting"),
+    )
     fitted = ("kind", "scaling")
     kind: str
-    scaling: Scaling | None
 
-    def __init__(
-        self,
-        *,
-        path: str,
-        task: str | None = None,
-        splits: Any = (0.7, 0.15, 0.15),
-        standardise: bool = True,
-        lookback: int = 48,
-        horizon: int = 24,
-        **keywords: Any,
-    ) -> None:
+    def __init__(self, *, standardise: bool = True, **keywords: Any) -> None:
         super().__init__(**keywords)
-        if task is not None and task not in TASKS:
-            raise UserError(f"data.task={task} is unknown to data=npz: it must be one of {', '.join(TASKS)}.")
-        self.path, self.task, self.splits_wanted, self.standardise = path, task, splits, standardise
-        self.lookback, self.horizon = lookback, horizon
+        self.standardise = standardise
 
     def read(self) -> Description:
         """Read and check the arrays, split, fit and scale."""
@@ -61,25 +43,18 @@ class NPZ(SequenceData):
         arrays = (sequences.x, sequences.lengths, sequences.y, sequences.split)
         self.checksum = checksum(*(array.tobytes() for array in arrays if array is not None))
         y = as_targets(self.kind, sequences)
-        x, lengths, split_of = sequences.x, sequences.lengths, sequences.split
-        if self.kind == "forecasting":
-            if split_of is None:
-                of_rows = row_splits.by_order(self.splits_wanted, lengths)
-            else:
-                of_rows = np.repeat(split_of, lengths)
-            names = [f"x{k}" for k in range(x.shape[1])]
-            series = Series(x, lengths, of_rows, names, names)
-            description, self.scaling = forecasting(
-                self, series, lookback=self.lookback, horizon=self.horizon, season=None
-            )
-        else:
-            description, self.scaling = labelled.fill(
-                self, self.kind, x, lengths, y, split_of, splits=self.splits_wanted, standardise=self.standardise
-            )
-        for k, sentence in enumerate(sequences.notes):
+        for sentence in sequences.notes:
             log.info("%s: %s", sequences.path.name, sentence)
-            self.notes[f"note_{k + 1}"] = sentence
-        return description
+        self.note(sequences.notes)
+        x, lengths, split_of = sequences.x, sequences.lengths, sequences.split
+        if self.kind != "forecasting":
+            return self.fill(self.kind, x, lengths, y, split_of, standardise=self.standardise)
+        if split_of is None:
+            of_rows = row_splits.by_order(self.splits_wanted, lengths)
+        else:
+            of_rows = np.repeat(split_of, lengths)
+        names = [f"x{k}" for k in range(x.shape[1])]
+        return self.forecasting(Series(x, lengths, of_rows, names, names), season=None)
 
     def new_data(self, path: str) -> NewData:
         """The sequences of a new file, scaled as the training file was; its targets where it has them."""
@@ -97,12 +72,11 @@ class NPZ(SequenceData):
                 f"{description.input.vocabulary}."
             )
         names = [str(k) for k in range(len(new.lengths))]
-        x = labelled.inputs(self.kind, new.x, self.scaling)
         if isinstance(description.output, Horizon):
             if new.lengths.min() < self.lookback:
                 raise UserError(f"{path}: a series has {new.lengths.min()} rows, but a forecast reads {self.lookback}.")
-            return NewData(last_rows(x, np.cumsum(new.lengths), self.lookback, description.output), names, False)
-        ahead = self.kind in labelled.NEXT
-        there = new.y is not None or ahead
+            x = self.inputs(self.kind, new.x)
+            return NewData(self.last_rows(x, np.cumsum(new.lengths), description.output), names, False)
+        there = new.y is not None or self.kind in NEXT
         y = as_targets(self.kind, new) if there else None
-        return NewData(labelled.new_split(self.kind, description.output, x, new.lengths, y, str(path)), names, there)
+        return NewData(self.new_split(self.kind, new.x, new.lengths, y, str(path)), names, there)

@@ -28,13 +28,8 @@ class WavFolder(WaveformData):
 
     Each file belongs to train, val or test as a whole: by the names of folders or files, where these say so (see
     :func:`~src.data.splits.named_splits`), else by chance; a single file is cut by position. The class of a file
-    is the name of the folder that it lies in.
-
-    Args:
-        path: a folder with .wav files in it or below it, or (for ``waveform``) one file.
-        task: ``waveform`` or ``classification`` (of log-mel spectra, one every 10 ms).
-        splits: fractions for train, val and test; for classification of each class.
-        chunk: steps of a batch in waveform modelling; classification always reads whole recordings.
+    is the name of the folder that it lies in; what is classified are whole recordings as log-mel spectra, one every
+    10 ms, whatever ``chunk`` is.
     """
 
     def __init__(

@@ -21,13 +21,7 @@ from src.data.splits import stratified
 
 
 class UCR(FileSet):
-    """A set of the archive with its official train/test split; validation is cut from train, stratified, by seed.
-
-    Args:
-        name: the set's name in the archive.
-        val_fraction: share of the training set that becomes the validation set.
-        standardise: shift and scale each feature by its mean and standard deviation on the training sequences.
-    """
+    """A set of the archive with its official train/test split; validation is cut from train, stratified, by seed."""
 
     sources: ClassVar[dict[str, Source]] = {
         "ucr": Source(
