@@ -177,11 +177,9 @@ class SequenceData(pl.LightningDataModule):
 
 
 class FileSet(SequenceData):
-    """A named set that is read from files.
+    """A named set of files: what ``data_dir`` has is verified, what it lacks is downloaded into it.
 
-    Args:
-        data_dir: the folder of all data sets; what it has is verified, what it lacks is downloaded into it.
-        cache_dir: where verified files are remembered, and arrays that are slow to compute are kept.
+    ``cache_dir`` remembers which files are verified, and keeps arrays that are slow to compute.
     """
 
     def __init__(self, *, data_dir: str, cache_dir: str, **keywords: Any) -> None:

@@ -124,9 +124,7 @@ class SeriesData(SequenceData):
     def forecasting(self, series: Series, season: int | None) -> Description:
         """Fill splits, baselines and notes with windows over series, and set the scaling.
 
-        Args:
-            series: what is forecast.
-            season: rows after which a season repeats, for the seasonal naive forecast; None: there is none.
+        After ``season`` rows a season repeats, for the seasonal naive forecast; None: there is none.
 
         Raises:
             UserError: when a split has no room for a single window.
@@ -159,12 +157,9 @@ class SeriesData(SequenceData):
         return Description(Features(values.shape[1]), output, per_step=False, varying_length=False, causal=False)
 
     def last_rows(self, values: Tensor, ends: np.ndarray, output: Horizon) -> FlatSplit:
-        """The rows that a forecast reads at the end of each series; their targets are zeros.
+        """The rows of (rows, features), standardised, that a forecast reads at the end of each series.
 
-        Args:
-            values: (rows, features) of all series, one below the other, standardised.
-            ends: (series,) the row behind the last one of each.
-            output: what is forecast.
+        ``ends`` are (series,) the row behind the last one of each; the targets are zeros.
         """
         rows = torch.cat([values[end - self.lookback : end] for end in ends.tolist()])
         lengths = torch.full((len(ends),), self.lookback)
@@ -189,15 +184,8 @@ def _no_room(series: Series, split: int, lookback: int, horizon: int) -> UserErr
 def naive_error(targets: np.ndarray, lengths: np.ndarray, splits: np.ndarray) -> np.ndarray:
     """Mean absolute difference of neighbouring training rows: MASE's denominator (Hyndman and Koehler 2006, section 3).
 
-    Over many series the differences of all are pooled; none is taken from one series to the next.
-
-    Args:
-        targets: (rows, targets).
-        lengths: (series,) rows of each.
-        splits: (rows,) 0 where a row is for training.
-
-    Returns:
-        (targets,); 0 for a target that never changes.
+    Of (rows, targets) in series of (series,) lengths, where ``splits`` (rows,) are 0 for training, it is (targets,), 0
+    for one that never changes. The differences of all series are pooled; none is taken from one series to the next.
     """
     series = np.repeat(np.arange(len(lengths)), lengths)
     both = (splits[1:] == 0) & (splits[:-1] == 0) & (series[1:] == series[:-1])

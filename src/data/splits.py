@@ -35,10 +35,7 @@ def check_fractions(fractions: Any) -> None:
 def by_fraction(items: Sequence[Item], fractions: Sequence[float], seed: int, *more: int) -> dict[str, list[Item]]:
     """Share items out by chance (stream ``split``): val and test get their share rounded, and at least one item each.
 
-    Args:
-        items: e.g. files.
-        fractions: for train, val and test.
-        seed, more: the run's, and further numbers for the stream, e.g. the class.
+    Further numbers for the stream follow the run's seed, e.g. the class.
 
     Raises:
         UserError: when there are fewer than three items.
@@ -61,15 +58,9 @@ def by_position(items: Any, fractions: Sequence[float]) -> dict[str, Any]:
 
 
 def stratified(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Cut a share of the rows off, class by class, by chance (stream ``split``).
+    """The rows that stay, and those of each class's share that is cut off by chance (stream ``split``), both sorted.
 
-    Args:
-        labels: (n,) whole numbers.
-        fraction: share of each class that is cut off, rounded to the nearest row; one row at least stays.
-        seed: the run's seed.
-
-    Returns:
-        The rows that stay and the rows that are cut off, both sorted.
+    ``labels`` are (n,) whole numbers; the share is rounded to the nearest row, and one row at least stays.
     """
     generator = torch.Generator().manual_seed(derive(seed, "split"))
     keep, cut = [], []

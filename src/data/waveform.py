@@ -60,9 +60,7 @@ class FrameSplit(FlatSplit):
 class WaveformData(SequenceData):
     """Recordings to be modelled sample by sample; subclasses say which in :meth:`recordings`.
 
-    Args:
-        window: samples read at each step, a multiple of ``hop``.
-        hop: samples predicted at each step, and samples from one step to the next.
+    Each step reads ``window`` samples, a multiple of ``hop``, and predicts the ``hop`` samples up to the next step.
 
     Attributes:
         rate: samples per second, set by :meth:`recordings`.
@@ -201,9 +199,7 @@ def read_wav(path: Path) -> tuple[int, np.ndarray]:
 def read_wav_folder(path: Path, rate: int | None = None) -> tuple[int, dict[str, np.ndarray]]:
     """Samples per second of one file, or of every .wav file below a folder, and samples by path below the folder.
 
-    Args:
-        path: a file or a folder.
-        rate: the samples per second that all files must have; None: those of the first.
+    All files must have ``rate`` samples per second, or, where that is None, those of the first.
 
     Raises:
         UserError: when a file has another rate, or cannot be read.

@@ -16,8 +16,7 @@ from src.data.own import row_splits, times
 from src.data.own.cells import join
 from src.data.own.csv_table import read_table
 from src.data.own.labelled import OwnData
-from src.data.own.roles import Roles, find_roles
-from src.data.own.rows import Rows, in_order, refuse_two
+from src.data.own.roles import Roles, Rows, find_roles, in_order, refuse_two
 from src.data.series import Series
 from src.data.splits import SPLITS
 

@@ -49,10 +49,7 @@ class NPZ(OwnData):
         x, lengths, split_of = sequences.x, sequences.lengths, sequences.split
         if self.kind != "forecasting":
             return self.fill(self.kind, x, lengths, y, split_of, standardise=self.standardise)
-        if split_of is None:
-            of_rows = row_splits.by_order(self.splits_wanted, lengths)
-        else:
-            of_rows = np.repeat(split_of, lengths)
+        of_rows = row_splits.by_order(self.splits_wanted, lengths) if split_of is None else np.repeat(split_of, lengths)
         names = [f"x{k}" for k in range(x.shape[1])]
         return self.forecasting(Series(x, lengths, of_rows, names, names), season=None)
 

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from src.config.errors import UserError, nearest
-from src.data.own.rows import Rows
+from src.data.own.roles import Rows
 from src.data.splits import SPLIT_OF, SPLITS, check_fractions, stratified
 
 NUMBER_OF = {word: SPLITS.index(split) for word, split in SPLIT_OF.items()}
