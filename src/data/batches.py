@@ -146,7 +146,6 @@ class BatchOrder(Sampler[Tensor]):
 
     Args:
         lengths: (sequences,) steps of each.
-        batch_size: sequences in a batch.
         seed_of_epoch: the seed of an epoch's order; None: no shuffling.
         pool: batches in a pool; 0 or 1: no sorting by length at all.
         rows: which of the sequences are used; None: all.

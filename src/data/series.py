@@ -66,12 +66,9 @@ class WindowSplit:
     >>> split[torch.tensor([1])].x.flatten().tolist(), split[torch.tensor([1])].y.flatten().tolist()
     ([3.0, 4.0, 5.0, 6.0], [7.0, 8.0])
 
-    Args:
-        values: (rows, features) of all series, one below the other.
-        targets: (rows, targets), what is forecast.
-        starts: (windows,) the first row of each window.
-        lookback: rows that are read: ``x = values[start : start + lookback]``.
-        horizon: rows that are forecast: ``y = targets[start + lookback : start + lookback + horizon]``.
+    Of ``values`` (rows, features) and ``targets`` (rows, targets) of all series, one below the other, the window that
+    begins at one of the ``starts`` (windows,) reads ``x = values[start : start + lookback]`` and forecasts
+    ``y = targets[start + lookback : start + lookback + horizon]``.
     """
 
     def __init__(self, values: Tensor, targets: Tensor, starts: Tensor, *, lookback: int, horizon: int) -> None:
@@ -99,8 +96,6 @@ def window_starts(lengths: np.ndarray, splits: np.ndarray, split: int, lookback:
     Args:
         lengths: (series,) rows of each series, in order.
         splits: (rows,) whole numbers that never fall within a series, e.g. 0 train, 1 validation, 2 test.
-        split: which one.
-        lookback, horizon: rows read and rows forecast.
 
     Returns:
         (windows,) whole numbers, rising.

@@ -34,7 +34,6 @@ class FrameSplit(FlatSplit):
 
     Args:
         recordings: (samples,) each, int16 or float32; kept as they are.
-        window, hop: as in :class:`WaveformData`.
         mean, scale: what is subtracted from every sample, and what it is then divided by.
     """
 
