@@ -10,7 +10,7 @@ import torch
 from src.data.batches import Batch
 from src.explaining.sample import network_input
 from src.figures.gradients import band
-from src.inside.gates import Gates, as_stack, difference, horizon, kept, read_gates, saturation
+from src.inside.gates import Gates, as_stack, difference, ends, horizon, kept, read_gates, saturation
 from src.inside.gradients import loss_gradients
 from src.inside.jacobians import jacobians
 from src.inside.unrolled import unrolled_forward
@@ -79,16 +79,15 @@ def look_inside(task: Task, batch: Batch, steps: int, jacobian_sequences: int | 
     gates = read_gates(task.network, x, lengths)
     gradients = {layer.name: layer.norms["state"] for layer in loss_gradients(task, batch)}
     number = affordable(as_stack(task.network)) if jacobian_sequences is None else jacobian_sequences
-    few, unrolled = slice(number), None
-    if number:
-        with torch.no_grad():
-            unrolled = unrolled_forward(as_stack(task.network), x[few], None if lengths is None else lengths[few])
+    few, known = x[:number], None if lengths is None else lengths[:number]
+    with torch.no_grad():
+        paths = unrolled_forward(as_stack(task.network), few, known).layers if number else []
     views = []
     for entry in gates:
         curves = {"loss": relative(gradients[entry.name])}
-        if unrolled is not None:
-            ends = batch.lengths[few] if lengths is not None else torch.full((len(x[few]),), x.shape[1])
-            values = jacobians(unrolled.layers[entry.layer][int(entry.backward)], ends, steps, entry.backward)
+        if paths:
+            path = paths[entry.layer][int(entry.backward)]
+            values = jacobians(path, ends(few, known), steps, entry.backward)
             curves |= {"strongest": values.strongest, "typical": values.typical, "largest": values.largest}
         share = kept(entry)
         mean = None if share is None else np.nanmean(share, axis=(0, 1))

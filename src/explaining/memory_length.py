@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,11 +84,9 @@ def shares(over: Iterable[Attempt]) -> dict[str, dict[str, list[Share]]]:
     """By task and model, the shares in the order of the length, with Wilson's intervals (1927)."""
     from scipy.stats import binomtest
 
-    counts: dict[tuple[str, str, int], list[bool]] = {}
-    for attempt in over:
-        counts.setdefault((attempt.task, attempt.model, attempt.length), []).append(attempt.solved)
     tasks: dict[str, dict[str, list[Share]]] = {}
-    for (task, model, length), outcomes in sorted(counts.items()):
+    for (task, model, length), alike in groupby(sorted(over), key=lambda attempt: attempt[:3]):
+        outcomes = [attempt.solved for attempt in alike]
         interval = binomtest(sum(outcomes), len(outcomes)).proportion_ci(0.95, method="wilson")
         share = Share(length, sum(outcomes), len(outcomes), float(interval.low), float(interval.high))
         tasks.setdefault(task, {}).setdefault(model, []).append(share)
