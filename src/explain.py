@@ -14,13 +14,8 @@ from src.config.shell import command
 def explain(cfg: DictConfig) -> list[Path]:
     """Measure and draw gates, saturation, horizons and gradients through time; forecasts where runs forecast.
 
-    With ``study`` instead of ``run``: the share of a study's runs that solve their task, against its length.
-
-    Args:
-        cfg: a config composed from ``conf/explain.yaml``.
-
-    Returns:
-        The files.
+    With ``study`` instead of ``run``: the share of a study's runs that solve their task, against its length. Returns
+    the files; ``cfg`` is composed from ``conf/explain.yaml``.
 
     Raises:
         UserError: when a ``run`` is no run, lacks the checkpoint, or has no such sequence; when a ``study`` has no runs

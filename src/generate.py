@@ -13,11 +13,7 @@ from src.config.shell import command
 def generate(cfg: DictConfig) -> list[Path]:
     """Rebuild a run, read the start of a sequence and draw what follows; written as MIDI, text or WAV.
 
-    Args:
-        cfg: a config composed from ``conf/generate.yaml``.
-
-    Returns:
-        The files.
+    Returns the files; ``cfg`` is composed from ``conf/generate.yaml``.
 
     Raises:
         UserError: when ``run`` is no run, its task cannot generate, or there is no such sequence.

@@ -22,21 +22,14 @@ VANISHED = 0.01  # a gradient below this share of the one at lag 0 counts as gon
 
 @dataclass(frozen=True)
 class LayerView:
-    """One layer of a network in one direction.
+    """One layer of a network in one direction."""
 
-    Args:
-        name: ``layer0``, ``layer0_backward``, ...
-        saturation: by gate, the shares of steps in which each unit's is closed and open, (units,) each.
-        kept: (units,) mean share of the old value that each keeps; None for tanh units.
-        horizon: (units,) steps, see `src.inside.gates.horizon`; None for tanh units.
-        curves: by quantity (keys of `src.figures.gradients.QUANTITIES`), (sequences, lags).
-    """
-
-    name: str
+    name: str  # ``layer0``, ``layer0_backward``, ...
+    # By gate, the shares of steps in which each unit's is closed and open, (units,) each.
     saturation: dict[str, tuple[np.ndarray, np.ndarray]]
-    kept: np.ndarray | None
-    horizon: np.ndarray | None
-    curves: dict[str, np.ndarray]
+    kept: np.ndarray | None  # (units,) mean share of the old value that each keeps; None for tanh units
+    horizon: np.ndarray | None  # (units,) steps, see `src.inside.gates.horizon`; None for tanh units
+    curves: dict[str, np.ndarray]  # by quantity (keys of `src.figures.gradients.QUANTITIES`), (sequences, lags)
 
     @property
     def median(self) -> np.ndarray:

@@ -31,10 +31,9 @@ class Attempt(NamedTuple):
 
 
 def memory_horizon(folder: Path, study: Path, below: float) -> list[Path]:
-    """Picture and table of the share of solved runs below a directory.
+    """Picture and table, in ``folder``, of the share of solved runs.
 
     Args:
-        folder: where the files go.
         study: the directory of a study, or of any runs of data with a length (copy memory, adding).
         below: a run has solved its task where its test loss is below this share of the best trivial baseline's.
 

@@ -28,21 +28,14 @@ STAMP = re.compile(r"\d{4}-\d\d-\d\d_.*_[0-9a-f]{6}$")  # a run's directory wher
 
 @dataclass(frozen=True)
 class Explained:
-    """One run.
+    """One run."""
 
-    Args:
-        label: its model's name, with the directory's where two runs have the same.
-        shown, gates: of the sequence that is drawn, its first steps.
-        views: the network as its seed draws it and with the weights of the checkpoint, by the words of `WHEN`.
-        along: the curves that the training callback left, or None; see `src.explaining.callback`.
-    """
-
-    label: str
+    label: str  # its model's name, with what sets it apart where two runs have the same
     run: Run
-    shown: Shown
-    gates: list[Gates]
-    views: dict[str, View]
-    along: dict[str, np.ndarray] | None
+    shown: Shown  # the first steps of the sequence that is drawn
+    gates: list[Gates]  # while they are read
+    views: dict[str, View]  # the network as its seed draws it and with the checkpoint's weights, by the words of `WHEN`
+    along: dict[str, np.ndarray] | None  # the curves that the training callback left; see `src.explaining.callback`
 
     @property
     def layers(self) -> list[tuple[LayerView, LayerView]]:
@@ -108,11 +101,7 @@ def labels(runs: Sequence[Run]) -> list[str]:
 
 
 def explain_run(label: str, run: Run, asked: DictConfig) -> Explained:
-    """Look into one run.
-
-    Args:
-        label, run: of :func:`load_all`.
-        asked: which sequences and how much of them, the keys of ``conf/explain.yaml``.
+    """Look into one run, at what ``asked`` says in the keys of ``conf/explain.yaml``.
 
     Raises:
         UserError: there is no such sequence, or its network is not known.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,27 +106,14 @@ def alone(task: Task, x: Tensor, state: State) -> Arrays:
     return {name: value.numpy() for name, value in outputs.items()}
 
 
-@singledispatch
 def says(task: Any, one: Batch) -> dict[str, Tensor]:
     """The outputs of a task for a batch of one whole sequence, without its dimension."""
-    return {"logits": task(one)[0]}
-
-
-@says.register
-def _(task: SequenceRegression, one: Batch) -> dict[str, Tensor]:
-    return {"values": task(one)[0]}
-
-
-@says.register
-def _(task: Waveform, one: Batch) -> dict[str, Tensor]:
-    return {name: value[0] for name, value in zip(("logits", "mean", "log_scale"), task(one), strict=True)}
-
-
-@says.register
-def _(task: Forecasting, one: Batch) -> dict[str, Tensor]:
-    if task.strategy == "recursive":
-        return {"next_row": task.predict_future(one.x, 1)[0]}
-    return {"forecast": task.predict_future(one.x, task.horizon)[0]}
+    if isinstance(task, Forecasting):
+        name, steps = ("next_row", 1) if task.strategy == "recursive" else ("forecast", task.horizon)
+        return {name: task.predict_future(one.x, steps)[0]}
+    if isinstance(task, Waveform):
+        return {name: value[0] for name, value in zip(("logits", "mean", "log_scale"), task(one), strict=True)}
+    return {"values" if isinstance(task, SequenceRegression) else "logits": task(one)[0]}
 
 
 def row_of(task: Task, name: str, values: np.ndarray, row: int, length: int) -> np.ndarray:

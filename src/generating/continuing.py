@@ -20,17 +20,11 @@ Drawn = tuple[Tensor, Tensor]  # what was drawn, and the input that reads it
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How it is drawn.
+    """How it is drawn."""
 
-    Args:
-        temperature: what logits are divided by: below 1 likelier things are drawn, above 1 less likely ones.
-        top_p: text: only the likeliest tokens with this probability together.
-        banned: text: tokens that are never drawn (what stands for unknown symbols).
-    """
-
-    temperature: float = 1.0
-    top_p: float = 1.0
-    banned: tuple[int, ...] = ()
+    temperature: float = 1.0  # what logits are divided by: below 1 likelier things are drawn, above 1 less likely ones
+    top_p: float = 1.0  # text: only the likeliest tokens with this probability together
+    banned: tuple[int, ...] = ()  # text: tokens that are never drawn (what stands for unknown symbols)
 
 
 def sampling_params(task: Task, temperature: float, top_p: float) -> SamplingParams:

@@ -35,10 +35,8 @@ class Direction:
 class Gates(Direction):
     """What one layer did in one direction.
 
-    Args:
-        layer, backward: as in `Direction`; the values stand in the order of the input all the same.
-        cell: the equations, which say the convention of the update gate.
-        values: by the name of a gate or state: (sequences, time, units), NaN past a sequence's length.
+    ``values`` has by the name of a gate or state (sequences, time, units), NaN past a sequence's length; backward too
+    in the order of the input.
     """
 
     cell: Equations
