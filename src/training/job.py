@@ -7,7 +7,7 @@ import secrets
 import shutil
 import sys
 import traceback
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -87,12 +87,7 @@ class Job:
         )
 
     def identify(self, data: SequenceData, task: Task) -> None:
-        """Fix the run's identity, now that data and network are known; with ``ckpt=auto`` take up an unfinished run.
-
-        Args:
-            data: read already.
-            task: on the CPU, as built.
-        """
+        """Fix the run's identity, now that data and network are known; with ``ckpt=auto`` take up an unfinished run."""
         backend, reason = backend_of(task, self.cfg.trainer.get("accelerator", "cpu"))
         precision = str(self.cfg.trainer.get("precision", "32-true"))
         name = identity(self.config, backend=backend, precision=precision, data_checksum=data.checksum)
@@ -176,12 +171,9 @@ class Job:
         return self.loggers
 
     def log(self, metrics: dict[str, float], epoch: int, step: int) -> None:
-        """Put the final metrics into the record and wandb's summary, and those of the test into metrics.csv as well.
+        """Put the best epoch's metrics into the record and wandb's summary, those of the test into metrics.csv as well.
 
-        Args:
-            metrics: of the best epoch.
-            epoch: how many epochs there were.
-            step: how many updates there were.
+        There they stand in the row of ``epoch`` and ``step``: how many epochs and updates there were.
         """
         self.record.note(metrics=metrics)
         test = {name: value for name, value in metrics.items() if name.startswith("test/")}
@@ -216,45 +208,30 @@ class Job:
         return status == "diverged"
 
 
-@dataclass(frozen=True)
-class AlreadyEnded:
-    """A study's run that has come to its end: there is nothing left to train."""
+def settled(cfg: DictConfig) -> dict[str, float] | None:
+    """What a study's job returns that is not to be trained here; None where it is, as is every run of its own.
 
-    metrics: dict[str, float]
-
-
-@dataclass(frozen=True)
-class AtWorkElsewhere:
-    """A study's run that another process is training."""
-
-    directory: Path
-
-
-def settled(cfg: DictConfig) -> AlreadyEnded | AtWorkElsewhere | None:
-    """Why there is nothing to do for this process; None where there is, as for every run of its own.
-
-    Args:
-        cfg: the config of a job, of a study or not.
+    The metrics of a run that has come to its end, nothing for one that another process is training.
     """
     if not cfg.get("study_job"):
         return None
     directory = Path(cfg.paths.run_dir) if cfg.paths.run_dir else new_run_directory(cfg)
     result = read_record(directory)
     if result is not None and result.ended_for_good:
-        return AlreadyEnded(result.metrics)
+        return result.metrics
     if result is not None and result.status == "running" and int(getattr(rank_zero_only, "rank", 0)) == 0:
-        return AtWorkElsewhere(directory)
+        logging.getLogger(__name__).info("Another process is at work on %s; this one goes on.", directory)
+        return {}
     return None
 
 
 def backend_of(task: Task, accelerator: str) -> tuple[str, str | None]:
     """What runs the recurrence there, and why it is not the first choice; a user's own network goes by its class."""
-    device = (
-        "cuda" if accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available()) else "cpu"
-    )
     network = task.network
     if not hasattr(network, "resolved_backend"):
         return type(network).__name__, None
+    on_gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
+    device = "cuda" if on_gpu else "cpu"
     return network.resolved_backend(device, torch.float32), network.backend_reason(device, torch.float32)
 
 
