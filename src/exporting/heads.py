@@ -125,7 +125,7 @@ def at_each_step(task: Any, given: Given) -> str:
 
 
 def pooled(task: Any, given: Given) -> str:
-    """What a head of whole sequences reads, as `src.tasks.classification.POOLINGS` has it: (batch, output_size)."""
+    """What a head of whole sequences reads, as `src.tasks.classification.pooled` has it: (batch, output_size)."""
     if task.pooling == "last":
         return last(task, given, given.x)
     graph, output = given.graph, given.network(given.x)

@@ -15,10 +15,6 @@ def for_data(*, description: Description, **keywords: Any) -> Task:
 
     A data set that can be several things (``data=csv``, ``data=npz``, ...) takes ``task=auto``; whoever wants settings
     of one task names it, as in ``data=csv task=classification task.pooling=mean``.
-
-    Args:
-        description: the data set's.
-        keywords: see :class:`~src.tasks.base.Task` and the task itself.
     """
     return find_class(f"src.tasks.{called_for(description)}")(description=description, **keywords)
 

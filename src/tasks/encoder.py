@@ -8,11 +8,7 @@ from src.data.describe import Description, Tokens
 
 
 class Encoder(nn.Module):
-    """An embedding for tokens; features go through as they are.
-
-    Args:
-        description: the data set.
-        embedding_size: features of a token's embedding; not used for features.
+    """An embedding of so many features for tokens; features go through as they are.
 
     Attributes:
         output_size: features per step that come out.

@@ -13,21 +13,13 @@ from src.tasks.metrics import Metric
 
 @dataclass(frozen=True)
 class Losses:
-    """What a task says of a batch.
+    """What a task says of a batch: sums over the steps of each sequence, (batch,), padding never counted."""
 
-    Args:
-        loss: (batch,) summed over each sequence's steps, in nats (or squared units), padding never counted.
-        count: (batch,) how many predictions the sum is over.
-        prediction: one number (or a row of numbers) per sequence where the task has one, else None.
-        target: what the prediction is compared with.
-        sums: (batch,) further sums over each sequence's steps, those that the task's metrics are ratios of among them.
-    """
-
-    loss: Tensor
-    count: Tensor
-    prediction: Tensor | None = None
-    target: Tensor | None = None
-    sums: dict[str, Tensor] = field(default_factory=dict)
+    loss: Tensor  # in nats (or squared units)
+    count: Tensor  # how many predictions the sum is over
+    prediction: Tensor | None = None  # one number (or a row of numbers) per sequence where the task has one
+    target: Tensor | None = None  # what the prediction is compared with
+    sums: dict[str, Tensor] = field(default_factory=dict)  # further ones, those of which metrics are ratios among them
 
 
 class PooledSums:

@@ -25,13 +25,7 @@ from src.training.ddp import tasks
 
 
 def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[Logger]) -> pl.Trainer:
-    """The trainer of a run.
-
-    Args:
-        cfg: the composed config; ``trainer`` and ``callbacks`` are used.
-        record: whose directory the checkpoints go to.
-        task: says by which metric the best epoch is chosen.
-        loggers: where metrics go.
+    """The trainer of a run: checkpoints go to the directory of ``record``, the best by the metric that ``task`` names.
 
     Raises:
         UserError: when this machine has not what the trainer asks for.
