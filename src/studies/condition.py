@@ -21,14 +21,9 @@ NO_TRIAL = "no trial came to its end with a finite validation value"
 
 
 class ConditionTuning:
-    """The tuning of the models of one condition, as far as its runs have come; nothing here touches another condition.
+    """The tuning of the models that fit a condition, as far as its runs have come; none touches another condition.
 
-    Args:
-        tuning: what the plan says of it.
-        jobs: makes jobs.
-        state: the study's record, where draws, choices and extensions are noted.
-        condition: data set and arm.
-        models: that fit there.
+    Draws, choices and extensions are noted in the study's record.
 
     Attributes:
         trials: the values of each, those of extensions among them.

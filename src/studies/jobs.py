@@ -28,15 +28,10 @@ _WORDS = {"null", "true", "false", "nan", "inf"}  # that Hydra would not take fo
 
 @dataclass(frozen=True)
 class Job(PlannedJob):
-    """A run that a study needs, before it has a directory: what goes into ``planned.json``, and how it is started.
+    """A run that a study needs, before it has a directory: what goes into ``planned.json``, and how it is started."""
 
-    Args:
-        id: its planned identity.
-        overrides: what Hydra's launcher is given.
-    """
-
-    id: str
-    overrides: tuple[str, ...]
+    id: str  # its planned identity
+    overrides: tuple[str, ...]  # what Hydra's launcher is given
 
 
 class Jobs:

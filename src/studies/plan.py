@@ -74,11 +74,7 @@ _KEYS = [entry.name for kind in (Plan, PrimaryRecord, TuningRecord, Repeat, Only
 
 
 def read_plan(node: DictConfig | Mapping[str, Any], overrides: Settings | None = None) -> Plan:
-    """The plan in a ``study`` node.
-
-    Args:
-        node: as composed from ``experiments/NAME.yaml`` and the command line.
-        overrides: what the command line says for all jobs.
+    """The plan in a ``study`` node, and what the command line says for all jobs.
 
     Raises:
         UserError: for a key that a plan does not have, one that is missing, a value of the wrong type, or values that
@@ -162,11 +158,8 @@ def first_values(tuning: TuningRecord) -> dict[str, list[Any]]:
 def log_uniform(within: LogUniform, seed: int, substream: int) -> list[float]:
     """Draws whose logarithm is uniform between those of the ends of a range.
 
-    Args:
-        within: the range, and how many draws.
-        seed: of the study.
-        substream: of the stream ``tuning``: a number for each key and each extension, so that their draws have nothing
-            in common.
+    The substream of the study's stream ``tuning`` is a number for each key and each extension, so that their draws have
+    nothing in common.
     """
     generator = random.Random(derive(seed, "tuning", substream))
     low, high = math.log(within.low), math.log(within.high)

@@ -65,11 +65,7 @@ def extended_list(values: Sequence[Any], side: Side) -> list[Any]:
 def further_draws(tuning: TuningRecord, key: str, piece: tuple[float, float], extension: int) -> dict[str, list[Any]]:
     """The values of all tuned keys in the trials of an extension: ``key`` from the new piece, the others as before.
 
-    Args:
-        tuning: the study's.
-        key: whose range is extended.
-        piece: what is added to it.
-        extension: 1 for the first of a condition.
+    The first extension of a condition has the number 1.
     """
     extended = tuning.draws[key]
     assert isinstance(extended, LogUniform)

@@ -2,7 +2,7 @@
 
 import os
 from argparse import Namespace
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any, cast
@@ -53,11 +53,11 @@ class WandbMirror(WandbLogger):
         directory: the run directory; wandb writes to `wandb/` in it.
         project: wandb project.
         run_id: wandb id of the run, the same in every attempt.
+        name, group, job_type, tags, entity, config: as `wandb.init` has them, in plain containers.
         mode: `auto` (see `choose_mode`), `online`, `offline` or `disabled`.
         timeout: seconds that the server has to answer in mode `auto`.
         resume: whether an earlier attempt may be on the server; then its run goes on.
         announce: whether mode and sync command are printed.
-        shown: wandb's `name`, `group`, `job_type`, `tags`, `entity` and `config`, in plain containers.
 
     Raises:
         UserError: an unknown mode.
@@ -68,15 +68,21 @@ class WandbMirror(WandbLogger):
         directory: str | os.PathLike[str],
         project: str,
         run_id: str,
+        name: str | None = None,
+        group: str | None = None,
+        job_type: str | None = None,
+        tags: Sequence[str] = (),
+        entity: str | None = None,
+        config: Mapping[str, Any] | None = None,
         mode: str = "auto",
         timeout: float = 2.0,
         resume: bool = False,
         announce: bool = True,
-        **shown: Any,
     ) -> None:
         if mode not in MODES:
             raise UserError(f"mode of the wandb logger: {mode!r}; expected one of {', '.join(MODES)}")
-        super().__init__(save_dir=Path(directory), version=run_id, project=project, **shown)
+        shown: dict[str, Any] = {"entity": entity, "group": group, "job_type": job_type, "tags": list(tags)}
+        super().__init__(name, Path(directory), run_id, project=project, config=dict(config or {}), **shown)
         self._experiment: Any = None
         self.directory = Path(directory)
         self.mode = mode
