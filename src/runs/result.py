@@ -185,27 +185,20 @@ class RunResult:
         return self.study_job.data if self.study_job else self.choices.get("data")
 
 
-def parse_result(content: Any, path: Path) -> RunResult:
-    """The record that the content of a ``result.json`` stands for, of whatever schema; ``path`` is for errors.
+def read_result(path: Path) -> RunResult | None:
+    """What a ``result.json`` of whatever schema says, as it was written; None where there is no such file.
 
     Raises:
-        UserError: when it is of a schema that this version does not know, or a value is not what it should be.
+        UserError: when the file is not JSON, of a schema that this version does not know, or damaged.
     """
+    content = read_json(path, "the result.json of a run")
+    if content is None:
+        return None
     if not isinstance(content, dict) or type(content.get("schema")) is not int or content["schema"] > SCHEMA:
         raise UserError(f"{path} is not a run's result.json of schema {SCHEMA} or older.")
     if content["schema"] < 2:
         content = _from_schema_1(content, path.parent.name)
     return from_plain(RunResult, content, path)
-
-
-def read_result(path: Path) -> RunResult | None:
-    """What a ``result.json`` says, as it was written; None where there is no such file.
-
-    Raises:
-        UserError: when the file is not JSON, of an unknown schema, or damaged.
-    """
-    content = read_json(path, "the result.json of a run")
-    return None if content is None else parse_result(content, path)
 
 
 def _from_schema_1(old: dict[str, Any], directory: str) -> dict[str, Any]:

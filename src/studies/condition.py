@@ -11,7 +11,7 @@ from typing import Any
 from src.runs.record import read_record
 from src.runs.study_record import Because, Candidate, Choice, Extension, Settings, Side, TuningRecord
 from src.studies.jobs import Job, Jobs
-from src.studies.plan import Condition, combinations, first_values
+from src.studies.plan import Condition, combinations, values_of
 from src.studies.ranges import edge, extended_list, extended_range, further_draws
 from src.studies.state import StudyState
 
@@ -35,7 +35,7 @@ class ConditionTuning:
     ) -> None:
         self.tuning, self.jobs, self.state, self.condition, self.models = tuning, jobs, state, condition, models
         self.chosen: dict[str, Settings] = {}
-        self.trials = combinations(tuning, first_values(tuning))
+        self.trials = combinations(tuning, values_of(tuning))
         for extension in self._extensions():  # of an earlier start
             self.trials += [trial for trial in extension.trials if trial not in self.trials]
 

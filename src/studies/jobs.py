@@ -37,11 +37,7 @@ class Job(PlannedJob):
 class Jobs:
     """Makes jobs of a plan: a config is composed once for each model, data set and arm, and varied from there.
 
-    Args:
-        plan: the study.
-        compose: from overrides to the config of a job.
-        directory: of the study, absolute.
-        further: overrides of every job that change no number.
+    The study's directory is absolute; ``further`` overrides of every job change no number.
     """
 
     def __init__(self, plan: Plan, compose: Compose, directory: Path, further: Settings | None = None) -> None:

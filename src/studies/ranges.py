@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from src.runs.study_record import LogUniform, Side, TuningRecord
-from src.studies.plan import log_uniform
+from src.studies.plan import values_of
 
 OUTER = 0.1  # of a range, by logarithm: a choice in there may have its optimum outside
 STEP = 0.3  # of a range's width by which it is extended, with as large a share of its draws
@@ -70,11 +71,8 @@ def further_draws(tuning: TuningRecord, key: str, piece: tuple[float, float], ex
     extended = tuning.draws[key]
     assert isinstance(extended, LogUniform)
     number = max(2, round(STEP * extended.number))
-    values: dict[str, list[Any]] = {}
-    for place, (other, draw) in enumerate(tuning.draws.items()):
-        if isinstance(draw, LogUniform):
-            low, high = piece if other == key else (draw.low, draw.high)
-            values[other] = log_uniform(LogUniform(low, high, number), tuning.seed, 100 * extension + place)
-        else:
-            values[other] = list(draw)
-    return values
+    draws = {
+        k: replace(draw, number=number) if isinstance(draw, LogUniform) else draw for k, draw in tuning.draws.items()
+    }
+    draws[key] = LogUniform(*piece, number)
+    return values_of(replace(tuning, draws=draws), extension)

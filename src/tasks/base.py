@@ -17,9 +17,8 @@ from src.data.batches import Batch
 from src.data.describe import Description
 from src.recurrent import StackedRNN, count_parameters
 from src.tasks.encoder import Encoder
-from src.tasks.losses import Losses, PooledSums
+from src.tasks.losses import Losses, PooledSums, SequenceTable
 from src.tasks.metrics import LOSS, Direction, Metric
-from src.tasks.sequences import SequenceTable
 from src.tasks.tbptt_state import TBPTTState
 
 SPLITS = ("train", "val", "test")

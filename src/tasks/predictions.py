@@ -17,9 +17,9 @@ from src.data.describe import Values
 from src.tasks.base import Task
 from src.tasks.classification import SequenceClassification
 from src.tasks.forecasting import Forecasting
+from src.tasks.losses import SequenceTable
 from src.tasks.per_step import PerStepClassification
 from src.tasks.regression import SequenceRegression
-from src.tasks.sequences import SequenceTable
 
 Columns = dict[str, np.ndarray]
 
