@@ -11,9 +11,8 @@ from torch import nn
 
 from src.config.errors import UserError
 from src.exporting.graph import Graph, Shape
-from src.tasks.base import Task
+from src.tasks.base import Encoder, Task
 from src.tasks.classification import SequenceClassification
-from src.tasks.encoder import Encoder
 from src.tasks.forecasting import Forecasting
 from src.tasks.language_model import LanguageModel
 from src.tasks.music import PolyphonicMusic

@@ -49,9 +49,6 @@ class RunRecord:
     >>> record.end("finished")
     >>> record.result.metrics
     {'test/acc': 0.9}
-
-    Args:
-        directory: the run's directory; made when the run begins.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -136,7 +133,6 @@ class RunRecord:
             self.write()
         if self._lock_file is not None:
             self._lock_file.close()
-            self._lock_file = None
 
     def write(self) -> None:
         """Write ``result.json``, whole or not at all."""

@@ -14,9 +14,8 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from src.config.errors import UserError
 from src.data.batches import Batch
-from src.data.describe import Description
+from src.data.describe import Description, Tokens
 from src.recurrent import StackedRNN, count_parameters
-from src.tasks.encoder import Encoder
 from src.tasks.losses import Losses, PooledSums, SequenceTable
 from src.tasks.metrics import LOSS, Direction, Metric
 from src.tasks.tbptt_state import TBPTTState
@@ -27,6 +26,24 @@ State = Any  # a tensor or nested tuples of tensors; the network knows
 
 class LooksAhead(UserError):
     """A bidirectional network where the prediction at a step may not look past it."""
+
+
+class Encoder(nn.Module):
+    """An embedding of so many features for tokens; features go through as they are.
+
+    Attributes:
+        output_size: features per step that come out.
+    """
+
+    def __init__(self, description: Description, embedding_size: int) -> None:
+        super().__init__()
+        tokens = isinstance(description.input, Tokens)
+        self.embedding = nn.Embedding(description.input.vocabulary, embedding_size) if tokens else None  # type: ignore[union-attr]
+        self.output_size = embedding_size if tokens else description.input.size  # type: ignore[union-attr]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, time) tokens or (batch, time, size) features to (batch, time, output_size)."""
+        return x if self.embedding is None else self.embedding(x)
 
 
 class Task(pl.LightningModule):

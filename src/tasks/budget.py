@@ -101,7 +101,6 @@ def size_of(task: Task, of: str) -> int:
     """How large a task's network is.
 
     Args:
-        task: as built.
         of: ``recurrent`` (parameters of the recurrent network), ``total`` (with encoder and head), both with two bias
             vectors that only add up counted once; ``state`` (numbers carried per step) or ``flops`` (multiply-adds per
             step of the recurrent layers).

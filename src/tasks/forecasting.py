@@ -88,14 +88,8 @@ class Forecasting(Task):
     def predict_future(self, x: Tensor, steps_ahead: int) -> Tensor:
         """Forecast any number of rows from the last prediction and the carried state; nothing is read twice.
 
-        The recursive strategy makes one row at a time, the direct one as many as its horizon has.
-
-        Args:
-            x: (batch, time, features), standardised; the rows seen.
-            steps_ahead: rows to forecast, 1 or more.
-
-        Returns:
-            (batch, steps_ahead, targets), standardised.
+        From (batch, time, features) to (batch, steps_ahead, targets), both standardised. The recursive strategy makes
+        one row at a time, the direct one as many as its horizon has.
 
         Raises:
             UserError: when more rows are asked for than a direct forecast has and it cannot be fed back.

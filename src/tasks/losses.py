@@ -26,8 +26,7 @@ class Losses:
 class PooledSums:
     """Sums over all predictions of a split, in float64, over batches and processes.
 
-    Args:
-        metrics: whose numerators and denominators are summed, beside ``loss`` and ``count``.
+    Of ``loss``, ``count`` and what the metrics are ratios of.
 
     Attributes:
         totals: by name, up to the last :meth:`gather`.

@@ -23,8 +23,7 @@ class Diverged(UserError):
 class NoiseStream(pl.Callback):
     """Lets dropout and other noise draw from the stream ``noise``, and keeps that stream's state in checkpoints.
 
-    Args:
-        seed: the run's seed; each process of a distributed run has its own stream.
+    Each process of a distributed run has its own stream.
     """
 
     def __init__(self, seed: int) -> None:

@@ -38,9 +38,6 @@ from src.training.loggers import MetricsCSV
 class Job:
     """The surroundings of one training: a context manager that writes the run's record however it ends.
 
-    Args:
-        cfg: the composed config.
-
     Attributes:
         record: the run's directory and ``result.json``.
         checkpoint: what training goes on from; None: from the start.

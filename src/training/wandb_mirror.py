@@ -136,9 +136,7 @@ class WandbMirror(WandbLogger):
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Takes over the row of this step from metrics.csv, where `MetricsCSV` has just written it.
 
-        Args:
-            metrics: numbers, which are in metrics.csv, or media, which go with the row of their step.
-            step: the global step; None, for media: that of the latest row.
+        Media go with the row of their step; None is that of the latest row.
 
         Raises:
             UserError: metrics.csv has no row for the step.
