@@ -42,7 +42,7 @@ class Run:
         Raises:
             UserError: there is no such split or sequence.
         """
-        _ = self.data.description
+        _ = self.data.description  # reads the data
         if name not in self.data.splits:
             raise UserError(f"split={name} is unknown: it must be one of {', '.join(self.data.splits)}.")
         here = len(self.data.splits[name])

@@ -69,8 +69,7 @@ class ConditionTuning:
     def extend(self) -> bool:
         """Add trials for all models where the choice of one lies at the edge of a range, and note them.
 
-        Returns:
-            Whether there are new trials; none where ``tuning.extensions`` have been made.
+        Says whether there are new trials; there are none where ``tuning.extensions`` have been made.
         """
         made = self._extensions()
         if len(made) >= self.tuning.extensions:

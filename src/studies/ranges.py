@@ -17,10 +17,7 @@ STEP = 0.3  # of a range's width by which it is extended, with as large a share 
 def edge(values: Sequence[Any], chosen: Any, limits: tuple[float, float] | None) -> Side | None:
     """On which side of what was tried a choice lies too far out; None where it does not, or where no order is.
 
-    Args:
-        values: what was tried.
-        chosen: one of them.
-        limits: of the range that they were drawn from; None for a list.
+    The limits are of the range that the values were drawn from; None for a list.
 
     >>> edge([0.001, 0.004, 0.0289], 0.0289, (0.0001, 0.03)), edge([0, 1, 2], 2, None), edge(["a", "b"], "a", None)
     ('high', 'high', None)

@@ -20,7 +20,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from src.config.errors import UserError
 from src.config.in_words import in_words
 from src.config.instantiate import instantiate, plain
-from src.config.places import new_run_directory, output_directory
+from src.config.places import output_directory, run_directory
 from src.config.shell import choices, job_command
 from src.data.module import SequenceData
 from src.files import write_atomically
@@ -50,7 +50,7 @@ class Job:
     def __init__(self, cfg: DictConfig) -> None:
         self.cfg, self.config = cfg, plain(cfg)
         self.main = int(getattr(rank_zero_only, "rank", 0)) == 0
-        self.record = RunRecord(Path(cfg.paths.run_dir) if cfg.paths.run_dir else new_run_directory(cfg))
+        self.record = RunRecord(run_directory(cfg))
         self.checkpoint: str | None = None
         self.loggers: list[Logger] = []
         self.choices = choices()
@@ -105,15 +105,11 @@ class Job:
             self.config["model"]["hidden_size"] = task.budget.hidden_size
             self.record.write_config(self.config)
             self.record.note(budget=asdict(task.budget))
+        sequences = {name: len(split) for name, split in data.splits.items()}
         self.record.note(
             identity=name,
             backend=Backend(backend, precision, reason),
-            data=DataFacts(
-                data.checksum,
-                {name: len(split) for name, split in data.splits.items()},
-                getattr(data, "name", None),
-                notes=dict(data.notes),
-            ),
+            data=DataFacts(data.checksum, sequences, getattr(data, "name", None), notes=dict(data.notes)),
             declared=task.declared,
             baselines=data.baselines,
             parameters=Parameters(**task.count_parameters()),
@@ -212,7 +208,7 @@ def settled(cfg: DictConfig) -> dict[str, float] | None:
     """
     if not cfg.get("study_job"):
         return None
-    directory = Path(cfg.paths.run_dir) if cfg.paths.run_dir else new_run_directory(cfg)
+    directory = run_directory(cfg)
     result = read_record(directory)
     if result is not None and result.ended_for_good:
         return result.metrics
