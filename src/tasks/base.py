@@ -49,11 +49,11 @@ class Encoder(nn.Module):
 class Task(pl.LightningModule):
     """Encoder -> recurrent network -> head, with the loss of one kind of task.
 
-    A subclass sets ``self.head`` in ``__init__``, implements :meth:`losses` and declares its metrics. ``split/loss``,
-    the mean over all predictions of a split, is always there, and again under the task's own name for it, which is the
-    first metric that it declares. A metric that is a plain ratio of sums over sequences only needs to be declared, and
-    its sums to be given by :meth:`losses`; they are kept for every sequence too. Any other is made from the sums in
-    :meth:`summary`, or by torchmetrics that :meth:`make_metrics` gives.
+    A subclass takes these arguments beside its own, sets ``self.head`` in ``__init__``, implements :meth:`losses` and
+    declares its metrics. ``split/loss``, the mean over all predictions of a split, is always there, and again under the
+    task's own name for it, which is the first metric that it declares. A metric that is a plain ratio of sums over
+    sequences only needs to be declared, and its sums to be given by :meth:`losses`; they are kept for every sequence
+    too. Any other is made from the sums in :meth:`summary`, or by torchmetrics that :meth:`make_metrics` gives.
 
     Args:
         description: the data set's description.

@@ -26,7 +26,6 @@ class SequenceClassification(Task):
         pooling: what the head reads: ``last`` (each direction's last valid state: the forward one at the last step,
             the backward one at step 0), ``mean`` or ``max`` over the valid steps.
         class_weights: one weight for each class in the training loss (None: all 1); metrics are not weighted.
-        keywords: see :class:`~src.tasks.base.Task`.
     """
 
     metrics_declared: tuple[Metric, ...] = (NLL, ACC, F1)

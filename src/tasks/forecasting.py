@@ -32,11 +32,9 @@ class Forecasting(Task):
       what is forecast must be the same columns, and the network one-directional.
 
     Args:
-        strategy: ``direct`` or ``recursive``.
         relative: the head's output is added to the last row read, and starts at zero, where it makes the naive
             forecast; the direct strategy also reads each target relative to the window's last row (as NLinear does,
             Zeng et al. 2023), which keeps a change of level between training and test out of the network.
-        keywords: see :class:`~src.tasks.base.Task`.
 
     Raises:
         UserError: when the data have no horizon, or the strategy does not fit data or network.

@@ -25,7 +25,6 @@ class SequenceRegression(Task):
     Args:
         pooling: what the head reads: ``last`` (each direction's last valid state), ``mean`` or ``max`` over the steps;
             where the data have values at every step, the head reads every step.
-        keywords: see :class:`~src.tasks.base.Task`.
     """
 
     metrics_declared: tuple[Metric, ...] = ERRORS

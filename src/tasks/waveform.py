@@ -30,7 +30,6 @@ class Waveform(Task):
         min_log_scale: lower bound of ln(standard deviation) of a component, approached smoothly. Without a bound a
             component that sits on a value which recordings repeat (silence) would have a density without bound. The
             default, -7, is 0.0009 standard deviations of the training samples, near the steps of 16-bit recordings.
-        keywords: see :class:`~src.tasks.base.Task`.
     """
 
     metrics_declared: tuple[Metric, ...] = (NLL, NLL_PER_SAMPLE)

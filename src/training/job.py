@@ -176,13 +176,11 @@ class Job:
             self._mirror.summary(metrics)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        status: Status = "finished"
+        status: Status = "finished" if error is None else "failed"
         if isinstance(error, Diverged):
             status = "diverged"
         elif isinstance(error, KeyboardInterrupt | SystemExit | SIGTERMException):
             status = "interrupted"
-        elif error is not None:
-            status = "failed"
         try:
             if self._mirror is not None:
                 self._mirror.finish(0 if error is None else 1)
