@@ -103,9 +103,7 @@ class Task(pl.LightningModule):
                 "instead (e.g. model=gru for model=gru_bi)."
             )
         self.dropout = nn.Dropout(dropout)
-        self.metrics = nn.ModuleDict()
-        for split in SPLITS:
-            self.metrics[split + "_"] = nn.ModuleDict(self.make_metrics())
+        self.metrics = nn.ModuleDict({f"{split}_": nn.ModuleDict(self.make_metrics()) for split in SPLITS})
         self.sums = {split: PooledSums(self.metrics_declared) for split in SPLITS}
         self.tables: dict[str, SequenceTable] = {}
         self.tbptt_states = {training: TBPTTState() for training in (True, False)}

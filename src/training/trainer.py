@@ -111,10 +111,16 @@ class NoProfiler(PassThroughProfiler):
 _NOTHING = nullcontext()
 
 
-def measuring_trainer(trainer: DictConfig) -> pl.Trainer:
-    """One process that counts every sequence once, on the same kind of device and in the same precision."""
+def measure(task: Task, data: pl.LightningDataModule, split: str, trainer: DictConfig) -> dict[str, float]:
+    """Metrics of ``val`` or ``test`` by name, as ``split/name``; the task keeps the sequences in ``task.tables``.
+
+    In one process that counts every sequence once, on the same kind of device and in the same precision as in training.
+
+    Raises:
+        UserError: for another split.
+    """
     quiet_lightning()
-    return pl.Trainer(
+    measuring = pl.Trainer(
         accelerator=trainer.get("accelerator", "cpu"),
         devices=1,
         precision=trainer.get("precision", "32-true"),
@@ -129,15 +135,6 @@ def measuring_trainer(trainer: DictConfig) -> pl.Trainer:
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-
-
-def measure(task: Task, data: pl.LightningDataModule, split: str, trainer: DictConfig) -> dict[str, float]:
-    """Metrics of ``val`` or ``test`` by name, as ``split/name``; the task keeps the sequences in ``task.tables``.
-
-    Raises:
-        UserError: for another split.
-    """
-    measuring = measuring_trainer(trainer)
     runs = {"val": measuring.validate, "test": measuring.test}
     if split not in runs:
         raise UserError(f"split={split} is unknown: it must be val or test.")
