@@ -79,12 +79,8 @@ class RunRecord:
     ) -> None:
         """Take the directory, write the config and ``result.json`` with status ``running``, and show signs of life.
 
-        Args:
-            config: the run's, as plain dicts.
-            seed: of the run.
-            id: of a run that has none yet; None: the directory's name.
-            once: refuse a run that has come to its end before.
-            facts: further fields of :class:`RunResult`.
+        A run that has no id yet gets this one, or the directory's name; ``once`` refuses a run that has come to its end
+        before; facts are further fields of :class:`RunResult`.
 
         Raises:
             Busy: when another process is at work in the directory, or has just finished there.

@@ -96,11 +96,12 @@ class Forecasting(Task):
             raise UserError(f"steps_ahead={steps_ahead} is impossible: it must be a whole number of at least 1.")
         if self.strategy == "recursive":
             return self._recursively(x, steps_ahead)
+        directions = getattr(self.network, "num_directions", 1)
         if steps_ahead > self.horizon:
             more = f"{steps_ahead} rows are more than the {self.horizon} of data.horizon, and this forecast cannot be"
             if not self.closed:
                 raise UserError(f"{more} fed back: other columns are read than are forecast.")
-            if getattr(self.network, "num_directions", 1) > 1:
+            if directions > 1:
                 raise UserError(f"{more} fed back: a bidirectional network has no state that could be carried on.")
         level = torch.zeros_like(x[:, -1:])  # what forecasts are relative to; 0 for columns that are not forecast
         if self.relative:
@@ -109,7 +110,8 @@ class Forecasting(Task):
         block, state = x, None
         while len(blocks) * self.horizon < steps_ahead:
             output, state = self.network(block - level, state)
-            block = self._block(output, level)
+            last = last_valid(output, torch.full((len(x),), output.shape[1]), directions)
+            block = self.head(self.dropout(last)).view(len(x), self.horizon, self.targets) + level[..., self.columns]
             blocks.append(block)
         return torch.cat(blocks, 1)[:, :steps_ahead]
 
@@ -125,12 +127,6 @@ class Forecasting(Task):
         """The row after each step: (batch, time, features) from what was read and the network's output there."""
         change = self.head(self.dropout(output))
         return x + change if self.relative else change
-
-    def _block(self, output: Tensor, level: Tensor) -> Tensor:
-        lengths = torch.full((len(output),), output.shape[1])
-        last = last_valid(output, lengths, getattr(self.network, "num_directions", 1))
-        rows = self.head(self.dropout(last)).view(len(output), self.horizon, self.targets)
-        return rows + level[..., self.columns]
 
     # ------------------------------------------------------------------------------------------------------- losses
 
