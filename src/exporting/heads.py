@@ -12,9 +12,8 @@ from torch import nn
 from src.config.errors import UserError
 from src.exporting.graph import Graph, Shape
 from src.exporting.layers import numbers
-from src.tasks.base import Task
+from src.tasks.base import Encoder, Task
 from src.tasks.classification import SequenceClassification
-from src.tasks.encoder import Encoder
 from src.tasks.forecasting import Forecasting
 from src.tasks.language_model import LanguageModel
 from src.tasks.music import PolyphonicMusic
@@ -116,7 +115,7 @@ def at_each_step(task: Any, given: Given) -> str:
 
 
 def pooled(task: Any, given: Given) -> str:
-    """What a head of whole sequences reads, as `src.tasks.classification.POOLINGS` has it: (batch, output_size)."""
+    """What a head of whole sequences reads, as `src.tasks.classification.pooled` has it: (batch, output_size)."""
     if task.pooling == "last":
         return last(task, given, given.x)
     graph, output = given.graph, given.network(given.x)
