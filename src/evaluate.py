@@ -10,11 +10,7 @@ from src.config.shell import command
 def evaluate(cfg: DictConfig) -> dict[str, float]:
     """Rebuild a run and measure one split.
 
-    Args:
-        cfg: a config composed from ``conf/evaluate.yaml``.
-
-    Returns:
-        The metrics of the split, equal to the run's record.
+    Returns the metrics of the split, equal to the run's record; ``cfg`` is composed from ``conf/evaluate.yaml``.
 
     Raises:
         UserError: when ``run`` is not a run's directory, or its checkpoint is missing or damaged.

@@ -14,13 +14,8 @@ from src.config.shell import command
 def explain(cfg: DictConfig) -> list[Path]:
     """Measure and draw gates, saturation, horizons and gradients through time; forecasts where runs forecast.
 
-    With ``study`` instead of ``run``: the share of a study's runs that solve their task, against its length.
-
-    Args:
-        cfg: a config composed from ``conf/explain.yaml``.
-
-    Returns:
-        The files.
+    With ``study`` instead of ``run``: the share of a study's runs that solve their task, against its length. Returns
+    the files; ``cfg`` is composed from ``conf/explain.yaml``.
 
     Raises:
         UserError: when a ``run`` is no run, lacks the checkpoint, or has no such sequence; when a ``study`` has no runs
@@ -32,35 +27,29 @@ def explain(cfg: DictConfig) -> list[Path]:
 
     from src.explaining.forecasts import write_forecasts
     from src.explaining.memory_length import memory_horizon
-    from src.explaining.outputs import write_numbers
+    from src.explaining.outputs import print_summary, write_numbers
     from src.explaining.pictures import draw_all
-    from src.explaining.run import Asked, explain_run, load_all
-    from src.explaining.terminal import print_summary
+    from src.explaining.run import explain_run, load_all
 
     if importlib.util.find_spec("matplotlib") is None:
         raise UserError("Pictures need the package matplotlib: pip install 'gatebench[report]'.")
     torch.set_num_threads(cfg.threads)
     if cfg.study is not None:
         study = study_folder(cfg)
-        return listed(memory_horizon(Path(cfg.output or study), study, cfg.solved_below))
+        files = memory_horizon(Path(cfg.output or study), study, cfg.solved_below)
+        print(*files, sep="\n")
+        return files
     if not cfg.run:
         raise UserError("run must be given, e.g. run=runs/2026-... or 'run=[runs/A,runs/B]'; or study=memory_length.")
-    asked = Asked(cfg.split, cfg.sequence, cfg.sequences, cfg.steps, cfg.shown, cfg.jacobians)
     directories = [cfg.run] if isinstance(cfg.run, str) else [str(directory) for directory in cfg.run]
-    runs = [explain_run(label, run, asked) for label, run in load_all(directories, cfg.ckpt)]
+    runs = [explain_run(label, run, cfg) for label, run in load_all(directories, cfg.ckpt)]
     folder = Path(cfg.output or runs[0].run.directory / "inside")
     if folder.exists() and not folder.is_dir():
         raise UserError(f"output={folder} is a file: it must be a folder, which is made if it is not there.")
-    files = write_numbers(folder, runs) + draw_all(folder, runs, asked)
-    files += write_forecasts(folder, runs, asked.split, asked.sequence)
+    files = write_numbers(folder, runs) + draw_all(folder, runs, cfg.split, cfg.sequence)
+    files += write_forecasts(folder, runs, cfg.split, cfg.sequence)
     print_summary(runs)
-    return listed(files)
-
-
-def listed(files: list[Path]) -> list[Path]:
-    """The files, printed."""
-    for file in files:
-        print(file)
+    print(*files, sep="\n")
     return files
 
 

@@ -13,11 +13,8 @@ from src.config.shell import command
 def export(cfg: DictConfig) -> Path:
     """Rebuild a run, write its task as one ONNX graph, and compare the two in onnxruntime before that.
 
-    Args:
-        cfg: a config composed from ``conf/export.yaml``.
-
-    Returns:
-        The model's file; `src.exporting.model.to_onnx` says what goes in and out.
+    Returns the model's file, of which `src.exporting.model.to_onnx` says what goes in and out; ``cfg`` is composed from
+    ``conf/export.yaml``.
 
     Raises:
         UserError: when ``run`` is no run, or has what ONNX's recurrent operators cannot express.

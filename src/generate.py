@@ -13,11 +13,7 @@ from src.config.shell import command
 def generate(cfg: DictConfig) -> list[Path]:
     """Rebuild a run, read the start of a sequence and draw what follows; written as MIDI, text or WAV.
 
-    Args:
-        cfg: a config composed from ``conf/generate.yaml``.
-
-    Returns:
-        The files.
+    Returns the files; ``cfg`` is composed from ``conf/generate.yaml``.
 
     Raises:
         UserError: when ``run`` is no run, its task cannot generate, or there is no such sequence.
@@ -25,7 +21,7 @@ def generate(cfg: DictConfig) -> list[Path]:
     import torch
 
     from src.generating.continuing import generate, sampling_params
-    from src.generating.formats import facts_of, write
+    from src.generating.formats import write
     from src.rng import derive
     from src.runs.load import load_run
 
@@ -38,14 +34,12 @@ def generate(cfg: DictConfig) -> list[Path]:
             f"prime={cfg.prime} is more than sequence {cfg.sequence} has: it must be 1 to {int(whole.lengths)} steps."
         )
     given = whole.x[:, : cfg.prime]
-    drawn = generate(
-        run.task, given, cfg.steps, sampling, torch.Generator().manual_seed(derive(cfg.seed, "generation"))
-    )
+    generator = torch.Generator().manual_seed(derive(cfg.seed, "generation"))
+    drawn = generate(run.task, given, cfg.steps, sampling, generator)
     path = Path(cfg.output or run.directory / "generated" / f"sequence{cfg.sequence}-seed{cfg.seed}")
-    facts = {"model": run.model, "frames_per_second": cfg.frames_per_second, **facts_of(run.data)}
+    facts = {"model": run.model, "frames_per_second": cfg.frames_per_second, "rate": getattr(run.data, "rate", None)}
     files = write(run.task, given[0], drawn[0], path, facts)
-    for file in files:
-        print(file)
+    print(*files, sep="\n")
     return files
 
 

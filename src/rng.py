@@ -26,15 +26,10 @@ Stream = Literal["split", "order", "initialisation", "noise", "generation", "tun
 
 
 def derive(seed: int, stream: Stream, *more: int) -> int:
-    """The seed of a stream: 63 bits of SHA-256 over the run's seed, the stream's name and further numbers.
+    """The seed of a stream: 63 bits of SHA-256 over the run's seed, the stream's name and more, e.g. the epoch.
 
     >>> derive(0, "order", 1) != derive(0, "order", 2) != derive(1, "order", 2)
     True
-
-    Args:
-        seed: the run's seed, 0 or more.
-        stream: the stream's name.
-        more: e.g. the epoch.
     """
     text = ":".join(["gatebench", str(int(seed)), stream, *map(str, more)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

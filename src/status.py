@@ -11,9 +11,6 @@ from src.config.shell import command
 def status(cfg: DictConfig) -> None:
     """Print what of a study is done, running (with a fresh sign of life), failed and still to come.
 
-    Args:
-        cfg: a config composed from ``conf/status.yaml``.
-
     Raises:
         UserError: when there is no such study.
     """

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from omegaconf import DictConfig
 
 from src.config.shell import command
@@ -28,16 +26,12 @@ def train(cfg: DictConfig) -> dict[str, float]:
     from src.tasks.build import build
     from src.training import ddp
     from src.training.compiled import compile_head, refuse_on_cpu
-    from src.training.job import AlreadyEnded, AtWorkElsewhere, Job, settled
+    from src.training.job import Job, settled
     from src.training.outcome import final_metrics, note_training, show
     from src.training.trainer import build_trainer
 
-    match settled(cfg):
-        case AlreadyEnded(metrics):
-            return metrics
-        case AtWorkElsewhere(directory):
-            logging.getLogger(__name__).info("Another process is at work on %s; this one goes on.", directory)
-            return {}
+    if (metrics := settled(cfg)) is not None:
+        return metrics
     if cfg.compile:
         refuse_on_cpu(cfg.trainer.get("accelerator", "auto"))
     torch.set_num_threads(cfg.threads)

@@ -54,6 +54,13 @@ FOUND_BY_COMPOSITION = {
     "callbacks.early_stopping.patience=-1": "early_stopping.patience must be a whole number of at least 0, got -1.",
     "+trainer.limit_train_batches=-1": "trainer.limit_train_batches must be a number of at least 0, or null, got -1.",
     "data.seed=5": "data.seed must be the run's seed=0, by which runs are paired, got 5.",
+    "data=seq_mnist data.by=column": "data.by must be pixel or row, got column.",
+    "data=shakespeare data.level=line": "data.level must be char or word, got line.",
+    "data=csv data.path=a.csv data.missing=drop": "data.missing must be refuse or before, got drop.",
+    "data=copy_memory data.length=0": "data.length must be a whole number of at least 1, got 0.",
+    "data=copy_memory data.length=2.5": "data.length must be a whole number of at least 1, got 2.5.",
+    "data=adding data.length=long": "data.length must be a whole number of at least 1, got long.",
+    "data=adding data.sizes=[10,0,10]": "data.sizes must be a list, each a whole number of at least 1, got",
 }
 
 
@@ -68,7 +75,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_mistake_is_answered_in_one_sentence(
     override: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["train", override])
+    monkeypatch.setattr(sys, "argv", ["train", *override.split()])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 1

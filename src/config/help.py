@@ -32,13 +32,7 @@ no file and is added with that sign. A network, task or data set of your own tak
 
 
 def help_text(command: str, title: str, overrides: Iterable[str]) -> str:
-    """What ``--help`` prints.
-
-    Args:
-        command: by its file in ``conf/``.
-        title: one line.
-        overrides: choices and values given beside ``--help``.
-    """
+    """What ``--help`` prints under a title of one line, with the choices and values that were given beside it."""
     cfg, groups = _composed(command, overrides)
     lines = [HELP.format(title=title), *(f"{choice}\n      {', '.join(names)}" for choice, names in groups.items())]
     for name, key in _listed(command):

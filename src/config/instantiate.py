@@ -14,12 +14,9 @@ from src.config.places import PACKAGE
 
 
 def instantiate(node: Any, *positional: Any, **keywords: Any) -> Any:
-    """Build the object that a node's ``_target_`` names, with the node's other keys as arguments.
+    """Build the object that a node's ``_target_`` (a dotted path) names, with the node's other keys as arguments.
 
-    Args:
-        node: a config node with ``_target_`` (a dotted path, e.g. ``their.module.Class``).
-        positional: arguments that come first.
-        keywords: further arguments, passed as they are; they win over the node's keys.
+    Further arguments are passed as they are; keywords win over the node's keys.
 
     Raises:
         UserError: when the target cannot be imported, does not take the keys it is given, or refuses a value.

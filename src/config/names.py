@@ -101,9 +101,7 @@ def _renamed_key(key: Any, names: Mapping[str, str]) -> Any:
 def lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     """A module's ``__getattr__`` that imports a public class only when it is asked for.
 
-    Args:
-        package: the module's ``__name__``.
-        homes: by public name, the module below the package that the class stands in.
+    ``homes`` has, by public name, the module below the package that the class stands in.
     """
 
     def find(name: str) -> Any:

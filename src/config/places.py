@@ -27,9 +27,9 @@ def _stamp() -> str:
     return f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{secrets.token_hex(3)}"
 
 
-def new_run_directory(cfg: DictConfig) -> Path:
-    """The directory of a run: Hydra's for this job, or a new one under ``paths.runs_dir`` outside a job."""
-    return output_directory() or Path(cfg.paths.runs_dir) / _stamp()
+def run_directory(cfg: DictConfig) -> Path:
+    """The directory of a run: ``paths.run_dir``, else Hydra's for this job, or a new one under ``paths.runs_dir``."""
+    return Path(cfg.paths.run_dir) if cfg.paths.run_dir else output_directory() or Path(cfg.paths.runs_dir) / _stamp()
 
 
 def study_folder(cfg: DictConfig) -> Path:

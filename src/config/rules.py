@@ -18,11 +18,7 @@ OURS = ("src.", "torch.optim.", "pytorch_lightning.")  # any other class takes w
 
 
 def check(cfg: DictConfig, command: str = "train") -> None:
-    """Hold a composed config against the schema of its command.
-
-    Args:
-        cfg: the config.
-        command: by the name of its file in ``conf/``.
+    """Hold a composed config against the schema of its command, a file in ``conf/``.
 
     Raises:
         UserError: names the key, what it must be and the value that came; also for a value that is missing.

@@ -25,11 +25,8 @@ def majority(train: Tensor, test: Tensor, classes: int) -> dict[str, float]:
 def piano_rolls(train: Sequence[np.ndarray], test: Sequence[np.ndarray]) -> dict[str, float]:
     """What knows only how often each pitch sounds (unigram), or how often after itself and silence (Markov).
 
-    ``nll`` in nats per step over all steps of ``test`` but each piece's first, ``frame_acc`` at the threshold 0.5.
-
-    Args:
-        train: (frames, pitches) each, zeros and ones.
-        test: likewise.
+    Pieces are (frames, pitches) zeros and ones; ``nll`` is in nats per step over all steps of ``test`` but each
+    piece's first, ``frame_acc`` at the threshold 0.5.
     """
     seen, asked = transitions(train), transitions(test)
     figures: dict[str, float] = {}

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.utils.data import Sampler
 
 SeedOfEpoch = Callable[[int], int]  # from an epoch's number to the seed of its batch order
@@ -146,7 +146,6 @@ class BatchOrder(Sampler[Tensor]):
 
     Args:
         lengths: (sequences,) steps of each.
-        batch_size: sequences in a batch.
         seed_of_epoch: the seed of an epoch's order; None: no shuffling.
         pool: batches in a pool; 0 or 1: no sorting by length at all.
         rows: which of the sequences are used; None: all.
@@ -199,13 +198,10 @@ def padding(batches: Sequence[Tensor]) -> float:
 
 
 def place(seed_of_epoch: SeedOfEpoch | None) -> tuple[int, int]:
-    """This process's number, and how many share the batches: (0, 1) outside distributed training, and in evaluation.
+    """This process's number, and how many share the batches: (0, 1) outside distributed training.
 
-    Args:
-        seed_of_epoch: None in evaluation, where every process reads everything.
+    So it is in evaluation (no ``seed_of_epoch``), where every process reads everything.
     """
-    from torch import distributed
-
     if seed_of_epoch is not None and distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     return 0, 1

@@ -30,13 +30,9 @@ class Classified(NamedTuple):
 def classification(
     data: SequenceData, sequences: Mapping[str, Classified], names: Sequence[str], *, standardise: bool = True
 ) -> Description:
-    """Fill a data module's splits and baselines.
+    """Fill a data module's splits and baselines with the sequences of each split.
 
-    Args:
-        data: the data module.
-        sequences: by split.
-        names: of the classes.
-        standardise: shift and scale each feature by its mean and standard deviation on the training sequences.
+    ``standardise`` shifts and scales each feature by its mean and standard deviation on the training sequences.
     """
     seen = sequences["train"].values
     mean, scale = torch.zeros(seen.shape[1]), torch.ones(seen.shape[1])

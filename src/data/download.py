@@ -85,12 +85,7 @@ def _verify(path: Path, file: File, cache_dir: Path | str | None) -> None:
 
 
 def digest(path: Path, kind: str) -> str:
-    """The hexadecimal digest of a file.
-
-    Args:
-        path: the file; of one that is cut off, what can still be read of it counts.
-        kind: one of :data:`DIGESTS`.
-    """
+    """The hexadecimal digest of a file, one of :data:`DIGESTS`; of one that is cut off, of what can still be read."""
     _, algorithm, blocks = DIGESTS[kind]
     running = hashlib.new(algorithm)
     with suppress(EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError):

@@ -6,8 +6,10 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Sampler
@@ -15,9 +17,10 @@ from torch.utils.data import DataLoader, Sampler
 from src.config.errors import UserError
 from src.data.batches import Batch, BatchOrder, Chunk, Split, padding
 from src.data.describe import Description
-from src.data.download import Source
+from src.data.download import File, Source, fetch
 from src.data.plain import from_plain, to_plain
 from src.data.tbptt import ChunkOrder
+from src.files import write_atomically
 from src.rng import derive
 
 
@@ -37,18 +40,9 @@ class SequenceData(pl.LightningDataModule):
 
     A subclass takes its own arguments and hands the rest on; a short one is :class:`~src.data.sets.synthetic.Adding`.
 
-    Args:
-        batch_size: sequences in a training batch.
-        eval_batch_size: sequences in a batch of validation or test; results do not depend on it. None: 4 batches'
-            worth of the training size.
-        seed: the run's seed; the streams ``split`` and ``order`` come from it.
-        pool: batches in a pool that is sorted by length before it is cut (see ``BatchOrder``).
-        num_workers: processes that load ahead; 0 is fastest for data in memory.
-        train_sequences: train on so many of the training sequences (or, where ``chunk`` is set, of the streams that
-            they are cut into) only, drawn from the stream ``split``; None: on all.
-        train_steps: where ``chunk`` is set, train on so many of the first steps of each stream only; None: on all.
-        chunk: steps of a batch, where long sequences are read in pieces and the state is carried from one to the next
-            (truncated BPTT, see ``src/data/tbptt.py``); None: every sequence whole.
+    The keywords are the keys of ``conf/data/base.yaml``, which src/config/schema/data.py explains. From ``seed`` come
+    the streams ``split`` and ``order``; results do not depend on ``eval_batch_size``. Where ``chunk`` is set (truncated
+    BPTT, see ``src/data/tbptt.py``), ``train_sequences`` counts the streams that sequences are cut into.
 
     Attributes:
         fitted: the names of the attributes that :meth:`new_data` needs and :meth:`read` sets; checkpoints keep them.
@@ -180,6 +174,31 @@ class SequenceData(pl.LightningDataModule):
     def test_dataloader(self) -> DataLoader[Batch]:
         """Test batches, every sequence once and whole."""
         return self.loader("test")
+
+
+class FileSet(SequenceData):
+    """A named set of files: what ``data_dir`` has is verified, what it lacks is downloaded into it.
+
+    ``cache_dir`` remembers which files are verified, and keeps arrays that are slow to compute.
+    """
+
+    def __init__(self, *, data_dir: str, cache_dir: str, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.data_dir, self.cache_dir = Path(data_dir), Path(cache_dir)
+
+    def fetch(self, file: File) -> Path:
+        """The path of a verified file."""
+        return fetch(file, self.data_dir, self.cache_dir)
+
+    def cached(self, name: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """What ``compute`` returns, from ``name``.npz below ``cache_dir`` where it has been written before."""
+        file = self.cache_dir / f"{name}.npz"
+        if file.exists():
+            with np.load(file, allow_pickle=False) as arrays:
+                return dict(arrays)
+        arrays = compute()
+        write_atomically(file, lambda out: np.savez(out, **arrays))  # type: ignore[arg-type]
+        return arrays
 
 
 def some(sequences: int, few: int | None, seed: int) -> torch.Tensor | None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from src.config.errors import UserError
-from src.data.batches import FlatSplit
+from src.data.batches import Batch, FlatSplit
 from src.data.describe import Description, Features, Horizon
 from src.data.module import SequenceData
 from src.data.plain import kept
 from src.data.splits import SPLITS
-from src.data.windows import WindowSplit, window_starts
 
 
 @dataclass(frozen=True)
@@ -52,49 +53,112 @@ class Scaling:
             )
         return cls(rows.mean(0), np.where(scale > 1e-12 * np.abs(rows).max(0, initial=0), scale, 1.0))
 
-    def apply(self, rows: np.ndarray) -> torch.Tensor:
+    def apply(self, rows: np.ndarray) -> Tensor:
         """(rows, features) standardised, as float32."""
         return torch.from_numpy((rows - self.mean) / self.scale).float()
 
 
-def forecasting(
-    data: SequenceData, series: Series, *, lookback: int, horizon: int, season: int | None
-) -> tuple[Description, Scaling]:
-    """Fill a data module's splits, baselines and notes with windows over series.
+class WindowSplit:
+    """Windows into one array of rows; each is cut out when a batch asks for it, so nothing is held twice.
+
+    >>> rows = torch.arange(10.)[:, None]
+    >>> split = WindowSplit(rows, rows, torch.tensor([0, 3]), lookback=4, horizon=2)
+    >>> split[torch.tensor([1])].x.flatten().tolist(), split[torch.tensor([1])].y.flatten().tolist()
+    ([3.0, 4.0, 5.0, 6.0], [7.0, 8.0])
+
+    Of ``values`` (rows, features) and ``targets`` (rows, targets) of all series, one below the other, the window that
+    begins at one of the ``starts`` (windows,) reads ``x = values[start : start + lookback]`` and forecasts
+    ``y = targets[start + lookback : start + lookback + horizon]``.
+    """
+
+    def __init__(self, values: Tensor, targets: Tensor, starts: Tensor, *, lookback: int, horizon: int) -> None:
+        self.values, self.targets, self.starts = values, targets, starts
+        self.lookback, self.horizon = lookback, horizon
+        self.lengths = torch.full((len(starts),), lookback)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, rows: Tensor) -> Batch:
+        rows = torch.as_tensor(rows)
+        begin = self.starts[rows][:, None]
+        x = self.values[begin + torch.arange(self.lookback)]
+        y = self.targets[begin + self.lookback + torch.arange(self.horizon)]
+        return Batch(x, y, self.lengths[rows], rows)
+
+
+def window_starts(lengths: np.ndarray, splits: np.ndarray, split: int, lookback: int, horizon: int) -> np.ndarray:
+    """First rows of all windows whose forecast rows lie in one split and that stay inside one series.
+
+    What is read may lie in an earlier split: the first forecast of the validation rows looks back into training rows,
+    so that no validation row goes without a forecast.
 
     Args:
-        data, series: the data module and its series.
-        lookback, horizon: rows read and rows forecast by each window.
-        season: rows after which a season repeats, for the seasonal naive forecast; None: there is none.
+        lengths: (series,) rows of each series, in order.
+        splits: (rows,) whole numbers that never fall within a series, e.g. 0 train, 1 validation, 2 test.
 
-    Raises:
-        UserError: when a split has no room for a single window.
+    Returns:
+        (windows,) whole numbers, rising.
     """
-    train = series.values[series.splits == 0]
-    if not len(train):
-        raise UserError("No row is left to train on: data.splits must leave some rows for train.")
-    scaling = Scaling.fit(train)
-    values = scaling.apply(series.values)
-    columns = [list(series.features).index(name) for name in series.targets]
-    targets = values if columns == list(range(values.shape[1])) else values[:, columns]
-    for number, name in enumerate(SPLITS):
-        starts = window_starts(series.lengths, series.splits, number, lookback, horizon)
-        if not len(starts):
-            raise _no_room(series, number, lookback, horizon)
-        data.splits[name] = WindowSplit(values, targets, torch.from_numpy(starts), lookback=lookback, horizon=horizon)
-        data.notes[f"{name}_windows"] = len(starts)
-    error = naive_error(targets.double().numpy(), series.lengths, series.splits)
-    data.baselines = naive_forecasts(data.splits["test"], error, scaling.scale[columns], season)  # type: ignore[arg-type]
-    output = Horizon(
-        size=len(columns),
-        names=tuple(series.targets),
-        mean=tuple(scaling.mean[columns].tolist()),
-        scale=tuple(scaling.scale[columns].tolist()),
-        steps=horizon,
-        columns=tuple(columns),
-        naive_error=tuple(error.tolist()),
-    )
-    return Description(Features(values.shape[1]), output, per_step=False, varying_length=False, causal=False), scaling
+    ends = np.repeat(np.cumsum(lengths), lengths)
+    starts = np.arange(len(splits) - lookback - horizon + 1)
+    first, last = starts + lookback, starts + lookback + horizon - 1
+    inside = last < ends[: len(starts)]
+    return starts[inside & (splits[first] == split) & (splits[last] == split)]
+
+
+class SeriesData(SequenceData):
+    """A data set of series: ``lookback`` rows are read to forecast ``horizon`` more."""
+
+    scaling: Scaling | None
+
+    def __init__(self, *, lookback: int = 48, horizon: int = 24, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.lookback, self.horizon = lookback, horizon
+
+    def forecasting(self, series: Series, season: int | None) -> Description:
+        """Fill splits, baselines and notes with windows over series, and set the scaling.
+
+        After ``season`` rows a season repeats, for the seasonal naive forecast; None: there is none.
+
+        Raises:
+            UserError: when a split has no room for a single window.
+        """
+        train = series.values[series.splits == 0]
+        if not len(train):
+            raise UserError("No row is left to train on: data.splits must leave some rows for train.")
+        self.scaling = scaling = Scaling.fit(train)
+        values = scaling.apply(series.values)
+        columns = [list(series.features).index(name) for name in series.targets]
+        targets = values if columns == list(range(values.shape[1])) else values[:, columns]
+        size = {"lookback": self.lookback, "horizon": self.horizon}
+        for number, name in enumerate(SPLITS):
+            starts = window_starts(series.lengths, series.splits, number, **size)
+            if not len(starts):
+                raise _no_room(series, number, **size)
+            self.splits[name] = WindowSplit(values, targets, torch.from_numpy(starts), **size)
+            self.notes[f"{name}_windows"] = len(starts)
+        error = naive_error(targets.double().numpy(), series.lengths, series.splits)
+        self.baselines = naive_forecasts(self.splits["test"], error, scaling.scale[columns], season)  # type: ignore[arg-type]
+        output = Horizon(
+            size=len(columns),
+            names=tuple(series.targets),
+            mean=tuple(scaling.mean[columns].tolist()),
+            scale=tuple(scaling.scale[columns].tolist()),
+            steps=self.horizon,
+            columns=tuple(columns),
+            naive_error=tuple(error.tolist()),
+        )
+        return Description(Features(values.shape[1]), output, per_step=False, varying_length=False, causal=False)
+
+    def last_rows(self, values: Tensor, ends: np.ndarray, output: Horizon) -> FlatSplit:
+        """The rows of (rows, features), standardised, that a forecast reads at the end of each series.
+
+        ``ends`` are (series,) the row behind the last one of each; the targets are zeros.
+        """
+        rows = torch.cat([values[end - self.lookback : end] for end in ends.tolist()])
+        lengths = torch.full((len(ends),), self.lookback)
+        return FlatSplit(rows, lengths, torch.zeros(len(ends), output.steps, output.size))
 
 
 def _no_room(series: Series, split: int, lookback: int, horizon: int) -> UserError:
@@ -112,32 +176,11 @@ def _no_room(series: Series, split: int, lookback: int, horizon: int) -> UserErr
     )
 
 
-def last_rows(values: torch.Tensor, ends: np.ndarray, lookback: int, output: Horizon) -> FlatSplit:
-    """The rows that a forecast reads, (rows, features) at the end of each series; their targets are zeros.
-
-    Args:
-        values: of all series, one below the other, standardised.
-        ends: (series,) the row behind the last one of each.
-        lookback: rows read.
-        output: what is forecast.
-    """
-    rows = torch.cat([values[end - lookback : end] for end in ends.tolist()])
-    lengths = torch.full((len(ends),), lookback)
-    return FlatSplit(rows, lengths, torch.zeros(len(ends), output.steps, output.size))
-
-
 def naive_error(targets: np.ndarray, lengths: np.ndarray, splits: np.ndarray) -> np.ndarray:
     """Mean absolute difference of neighbouring training rows: MASE's denominator (Hyndman and Koehler 2006, section 3).
 
-    Over many series the differences of all are pooled; none is taken from one series to the next.
-
-    Args:
-        targets: (rows, targets).
-        lengths: (series,) rows of each.
-        splits: (rows,) 0 where a row is for training.
-
-    Returns:
-        (targets,); 0 for a target that never changes.
+    Of (rows, targets) in series of (series,) lengths, where ``splits`` (rows,) are 0 for training, it is (targets,), 0
+    for one that never changes. The differences of all series are pooled; none is taken from one series to the next.
     """
     series = np.repeat(np.arange(len(lengths)), lengths)
     both = (splits[1:] == 0) & (splits[:-1] == 0) & (series[1:] == series[:-1])

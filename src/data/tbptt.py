@@ -106,10 +106,6 @@ def cut(lengths: Tensor, streams: int) -> Tensor:
     all steps and the number is not a multiple of ``streams``. So fewer sequences than ``streams`` give exactly
     ``streams``; many sequences of similar length stay whole; every step is in exactly one stream.
 
-    Args:
-        lengths: (sequences,) steps of each.
-        streams: how many are read side by side.
-
     Returns:
         (3, n): each stream's sequence, first step within it, and number of steps.
     """

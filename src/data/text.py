@@ -14,29 +14,23 @@ from src.config.errors import UserError
 from src.data.baselines import ngrams
 from src.data.batches import FlatSplit
 from src.data.describe import Classes, Description, Tokens
-from src.data.file_splits import find_files
-from src.data.module import NewData, SequenceData
-from src.data.splits import SPLITS, by_position, check_fractions
+from src.data.module import NewData, SequenceData, checksum
+from src.data.splits import SPLITS, by_fraction, by_position, check_fractions, find_files, named_splits
 
 UNKNOWN, END_OF_LINE = "<unk>", "<eos>"
 LEVELS = {"char": "character", "word": "word"}
 
 
 class TextData(SequenceData):
-    """Documents as sequences of characters or words; subclasses say which in :meth:`documents`.
+    """Documents as sequences of characters or words; subclasses say where they lie.
 
-    The first token of a document is never predicted; validation and test read each document from its start to its end.
-    Documents of training are cut into ``batch_size`` streams where there are fewer (see
-    :class:`~src.data.tbptt.ChunkOrder`).
+    A file is cut by position into train, val and test. In a folder (every ``*.txt`` below it) each file is a document
+    of its own and belongs to one split as a whole: by its name, where names say train, val (valid) and test, else by
+    chance. The first token of a document is never predicted; validation and test read each from its start to its end.
 
-    The vocabulary is what stands in train; all else is ``<unk>``, which counts as one symbol. Words are what lies
-    between spaces, and the end of a line is the word ``<eos>``, as in the Penn Treebank files.
-
-    Args:
-        level: ``char`` or ``word``.
-        splits: fractions for train, val and test.
-        min_count: symbols that stand in train less often are unknown.
-        keywords: among them ``chunk``, which must be given.
+    The vocabulary is what stands in train ``min_count`` times or more; all else is ``<unk>``, which counts as one
+    symbol. Words are what lies between spaces, and the end of a line is the word ``<eos>``, as in the Penn Treebank
+    files. ``chunk`` must be given.
     """
 
     fitted = ("vocabulary",)
@@ -47,8 +41,6 @@ class TextData(SequenceData):
         self, *, level: str = "char", splits: Sequence[float] = (0.9, 0.05, 0.05), min_count: int = 1, **keywords: Any
     ) -> None:
         super().__init__(**keywords)
-        if level not in LEVELS:
-            raise UserError(f"data.level={level} is unknown: it must be one of {', '.join(LEVELS)}.")
         if self.chunk is None:
             raise UserError(
                 "data.chunk=null would read a whole text in one step: it must be a number of steps, e.g. 100."
@@ -57,8 +49,26 @@ class TextData(SequenceData):
         self.level, self.fractions, self.min_count = level, splits, min_count
 
     def documents(self) -> dict[str, list[Sequence[str]]]:
-        """The tokens of each document, by split; sets the path and the checksum."""
-        raise NotImplementedError
+        """The tokens of each document, by split; sets the checksum.
+
+        Raises:
+            UserError: when a document, or what a file leaves for a split, has fewer than two tokens.
+        """
+        if self.path.is_file():
+            tokens, raw = self.document(self.path)
+            self.checksum = checksum(raw)
+            pieces = by_position(tokens, self.fractions)
+            for split, piece in pieces.items():
+                if len(piece) < 2:
+                    raise UserError(
+                        f"{self.path} leaves {len(piece)} {self.level}s for {split}: at least 2 are needed."
+                    )
+            return {split: [piece] for split, piece in pieces.items()}
+        files = find_files(self.path, ".txt")
+        files_of = named_splits(self.path, files) or by_fraction(files, self.fractions, self.seed)
+        read = {file: self.document(file) for file in files}
+        self.checksum = checksum(*(checksum(str(f.relative_to(self.path)), raw) for f, (_, raw) in read.items()))
+        return {split: [read[file][0] for file in files_of[split]] for split in SPLITS}
 
     def read(self) -> Description:
         """Read the text, learn the vocabulary on train, count the baselines."""
@@ -102,15 +112,6 @@ class TextData(SequenceData):
         if len(tokens) < 2:
             raise UserError(f"{file} has {len(tokens)} {self.level}s: a document needs at least 2.")
         return tokens, raw
-
-    def document_by_position(self, file: Path) -> tuple[dict[str, list[Sequence[str]]], bytes]:
-        """A file's tokens, cut into train, val and test by position, and its bytes."""
-        tokens, raw = self.document(file)
-        pieces = by_position(tokens, self.fractions)
-        for split, piece in pieces.items():
-            if len(piece) < 2:
-                raise UserError(f"{file} leaves {len(piece)} {self.level}s for {split}: at least 2 are needed.")
-        return {split: [piece] for split, piece in pieces.items()}, raw
 
 
 def tokenise(text: str, level: str) -> Sequence[str]:

@@ -16,7 +16,6 @@ from src.data.batches import Batch
 from src.explaining.measure import View, gates_of_one, look_inside
 from src.explaining.sample import sample, show
 from src.files import write_atomically
-from src.inside.gates import Gates
 from src.runs.load import model_name
 from src.runs.record import read_record
 from src.tasks.base import Task
@@ -27,9 +26,9 @@ class Explain(pl.Callback):
 
     For each layer ``inside/kept_l0``, ``inside/horizon_l0``, ``inside/shut_l0``, ``inside/open_l0`` and
     ``inside/reach_l0`` are logged: the first and the last look in rows of their own, the others beside the validation
-    metrics (see docs/inside.md). When training is over, the
-    directory ``inside/`` of the run gets the gradients along training (``training.npz``) and two pictures, which also
-    go to wandb. Nothing is drawn at random, so that a run gives the same results with it and without.
+    metrics (see docs/inside.md). When training is over, the run's ``inside/`` gets the gradients along training
+    (``training.npz``) and two pictures, which also go to wandb. Nothing is drawn at random, so that a run gives the
+    same results with it and without.
 
     Args:
         sequences: of validation, by which is measured.
@@ -89,8 +88,10 @@ class Explain(pl.Callback):
         from src.explaining.pictures import draw_training
 
         batch, model = self._batch(trainer, 1), model_name(read_record(folder.parent), pl_module)
-        shown, gates = show(trainer.datamodule, batch.x[0]), self._gates(pl_module, batch)
-        files = draw_training(folder, model, shown, gates, arrays)
+        training = pl_module.training
+        gates = [gates for gates in gates_of_one(pl_module.eval(), batch) if not gates.backward][-1]
+        pl_module.train(training)
+        files = draw_training(folder, model, show(trainer.datamodule, batch.x[0]), gates, arrays)
         for logger in trainer.loggers:
             if hasattr(logger, "log_image"):
                 for file in files:
@@ -106,12 +107,6 @@ class Explain(pl.Callback):
         self._last = time.perf_counter() - began
         self.spent += self._last
         return view
-
-    def _gates(self, task: Task, batch: Batch) -> Gates:
-        training = task.training
-        forward = [gates for gates in gates_of_one(task.eval(), batch) if not gates.backward]
-        task.train(training)
-        return forward[-1]
 
     def _batch(self, trainer: Any, number: int) -> Batch:
         data = trainer.datamodule

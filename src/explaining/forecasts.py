@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,38 +19,32 @@ from src.tasks.forecasting import Forecasting
 NAIVE = "naive (last row again)"
 
 
-@dataclass(frozen=True)
-class Errors:
-    """By rows ahead, the mean over windows and targets of standardised values: (horizon,) each."""
-
-    squared: np.ndarray
-    absolute: np.ndarray
-
-
 def write_forecasts(folder: Path, runs: Sequence[Explained], split: str, sequence: int) -> list[Path]:
     """Pictures and tables of the runs that forecast; nothing where none does."""
     runs = [entry for entry in runs if isinstance(entry.run.task, Forecasting)]
     if not runs:
         return []
     windows = {entry.label: window(entry.run, split, sequence) for entry in runs}
-    errors = {entry.label: errors_by_step(entry.run, split) for entry in runs}
-    naive = errors_by_step(runs[0].run, split, naive=True)
+    errors = {NAIVE: errors_by_step(runs[0].run, split, naive=True)}
+    errors |= {entry.label: errors_by_step(entry.run, split) for entry in runs}
     one, data = windows[runs[0].label], runs[0].run.record.choices.get("data", "data")
     files = save(draw_forecast(windows, f"window {sequence} of {data}/{split}"), folder / "forecast")
-    files += save(
-        draw_forecast_error({n: e.squared for n, e in errors.items()}, naive.squared), folder / "forecast_error"
-    )
-    truth = {"truth": one.truth, NAIVE: np.broadcast_to(one.seen[-1], one.truth.shape)}
+    squared = {name: of["mse"] for name, of in errors.items()}
+    naive = squared.pop(NAIVE)
+    files += save(draw_forecast_error(squared, naive), folder / "forecast_error")
+    values = {"truth": one.truth, NAIVE: np.broadcast_to(one.seen[-1], one.truth.shape)}
+    values |= {label: made.forecast for label, made in windows.items()}
+    steps = range(len(one.truth))
     said = [
-        {"run": name, "target": target, "step": step + 1, "value": values[step, k]}
-        for name, values in (truth | {label: made.forecast for label, made in windows.items()}).items()
+        {"run": name, "target": target, "step": step + 1, "value": of[step, k]}
+        for name, of in values.items()
         for k, target in enumerate(one.names)
-        for step in range(len(values))
+        for step in steps
     ]
     by_step = [
-        {"run": name, "step": step, "mse": squared, "mae": absolute}
-        for name, of in ({NAIVE: naive} | errors).items()
-        for step, (squared, absolute) in enumerate(zip(of.squared, of.absolute, strict=True), start=1)
+        {"run": name, "step": step + 1} | {metric: error[step] for metric, error in of.items()}
+        for name, of in errors.items()
+        for step in steps
     ]
     return [*files, write_table(folder / "forecast.csv", said), write_table(folder / "forecast_error.csv", by_step)]
 
@@ -71,8 +64,8 @@ def window(run: Run, split: str, sequence: int) -> Window:
 
 
 @torch.no_grad()
-def errors_by_step(run: Run, split: str, naive: bool = False) -> Errors:
-    """Of all windows of a split, the run's or the naive forecast's."""
+def errors_by_step(run: Run, split: str, naive: bool = False) -> dict[str, np.ndarray]:
+    """A run's or the naive forecast's mean errors over windows and standardised targets by rows ahead, (horizon,)."""
     task: Any = run.task
     squared, absolute, windows = 0.0, 0.0, 0
     for batch in run.data.loader(split):
@@ -80,4 +73,4 @@ def errors_by_step(run: Run, split: str, naive: bool = False) -> Errors:
         off = (said - batch.y).double()
         squared, absolute = squared + off.square().mean(-1).sum(0), absolute + off.abs().mean(-1).sum(0)
         windows += len(batch.rows)
-    return Errors(*(np.asarray(total) / windows for total in (squared, absolute)))
+    return {"mse": np.asarray(squared) / windows, "mae": np.asarray(absolute) / windows}

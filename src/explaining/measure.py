@@ -10,7 +10,7 @@ import torch
 from src.data.batches import Batch
 from src.explaining.sample import network_input
 from src.figures.gradients import band
-from src.inside.gates import Gates, as_stack, difference, horizon, kept, read_gates, saturation
+from src.inside.gates import Gates, as_stack, difference, ends, horizon, kept, read_gates, saturation
 from src.inside.gradients import loss_gradients
 from src.inside.jacobians import jacobians
 from src.inside.unrolled import unrolled_forward
@@ -22,21 +22,14 @@ VANISHED = 0.01  # a gradient below this share of the one at lag 0 counts as gon
 
 @dataclass(frozen=True)
 class LayerView:
-    """One layer of a network in one direction.
+    """One layer of a network in one direction."""
 
-    Args:
-        name: ``layer0``, ``layer0_backward``, ...
-        saturation: by gate, the shares of steps in which each unit's is closed and open, (units,) each.
-        kept: (units,) mean share of the old value that each keeps; None for tanh units.
-        horizon: (units,) steps, see `src.inside.gates.horizon`; None for tanh units.
-        curves: by quantity (keys of `src.figures.gradients.QUANTITIES`), (sequences, lags).
-    """
-
-    name: str
+    name: str  # ``layer0``, ``layer0_backward``, ...
+    # By gate, the shares of steps in which each unit's is closed and open, (units,) each.
     saturation: dict[str, tuple[np.ndarray, np.ndarray]]
-    kept: np.ndarray | None
-    horizon: np.ndarray | None
-    curves: dict[str, np.ndarray]
+    kept: np.ndarray | None  # (units,) mean share of the old value that each keeps; None for tanh units
+    horizon: np.ndarray | None  # (units,) steps, see `src.inside.gates.horizon`; None for tanh units
+    curves: dict[str, np.ndarray]  # by quantity (keys of `src.figures.gradients.QUANTITIES`), (sequences, lags)
 
     @property
     def median(self) -> np.ndarray:
@@ -79,16 +72,15 @@ def look_inside(task: Task, batch: Batch, steps: int, jacobian_sequences: int | 
     gates = read_gates(task.network, x, lengths)
     gradients = {layer.name: layer.norms["state"] for layer in loss_gradients(task, batch)}
     number = affordable(as_stack(task.network)) if jacobian_sequences is None else jacobian_sequences
-    few, unrolled = slice(number), None
-    if number:
-        with torch.no_grad():
-            unrolled = unrolled_forward(as_stack(task.network), x[few], None if lengths is None else lengths[few])
+    few, known = x[:number], None if lengths is None else lengths[:number]
+    with torch.no_grad():
+        paths = unrolled_forward(as_stack(task.network), few, known).layers if number else []
     views = []
     for entry in gates:
         curves = {"loss": relative(gradients[entry.name])}
-        if unrolled is not None:
-            ends = batch.lengths[few] if lengths is not None else torch.full((len(x[few]),), x.shape[1])
-            values = jacobians(unrolled.layers[entry.layer][int(entry.backward)], ends, steps, entry.backward)
+        if paths:
+            path = paths[entry.layer][int(entry.backward)]
+            values = jacobians(path, ends(few, known), steps, entry.backward)
             curves |= {"strongest": values.strongest, "typical": values.typical, "largest": values.largest}
         share = kept(entry)
         mean = None if share is None else np.nanmean(share, axis=(0, 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,10 +27,9 @@ class Attempt(NamedTuple):
 
 
 def memory_horizon(folder: Path, study: Path, below: float) -> list[Path]:
-    """Picture and table of the share of solved runs below a directory.
+    """Picture and table, in ``folder``, of the share of solved runs.
 
     Args:
-        folder: where the files go.
         study: the directory of a study, or of any runs of data with a length (copy memory, adding).
         below: a run has solved its task where its test loss is below this share of the best trivial baseline's.
 
@@ -70,11 +70,9 @@ def shares(over: Iterable[Attempt]) -> dict[str, dict[str, list[Share]]]:
     """By task and model, the shares in the order of the length, with Wilson's intervals (1927)."""
     from scipy.stats import binomtest
 
-    counts: dict[tuple[str, str, int], list[bool]] = {}
-    for attempt in over:
-        counts.setdefault((attempt.task, attempt.model, attempt.length), []).append(attempt.solved)
     tasks: dict[str, dict[str, list[Share]]] = {}
-    for (task, model, length), outcomes in sorted(counts.items()):
+    for (task, model, length), alike in groupby(sorted(over), key=lambda attempt: attempt[:3]):
+        outcomes = [attempt.solved for attempt in alike]
         interval = binomtest(sum(outcomes), len(outcomes)).proportion_ci(0.95, method="wilson")
         share = Share(length, sum(outcomes), len(outcomes), float(interval.low), float(interval.high))
         tasks.setdefault(task, {}).setdefault(model, []).append(share)

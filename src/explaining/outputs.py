@@ -1,4 +1,4 @@
-"""The numbers behind the pictures: arrays as npz, tables as CSV."""
+"""The numbers behind the pictures: arrays as npz, tables as CSV, and a summary on the screen."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
 
+from src.explaining.measure import LayerView
 from src.explaining.run import Explained
-from src.figures.gradients import WHEN, band
+from src.figures.gradients import band
 from src.files import write_atomically
 
 Rows = list[dict[str, Any]]
@@ -19,43 +22,38 @@ Rows = list[dict[str, Any]]
 
 def write_numbers(folder: Path, runs: Sequence[Explained]) -> list[Path]:
     """``gates-LABEL.npz`` for each run, and ``units.csv`` and ``gradients.csv`` of all."""
-    files = []
+    files: list[Path] = []
+    by_unit: Rows = []
+    by_lag: Rows = []
     for entry in runs:
         arrays = {f"{g.name}/{name}": value[0] for g in entry.gates for name, value in g.values.items()}
-        path = folder / f"gates-{entry.label.replace(' ', '-')}.npz"
-        write_atomically(path, lambda out, arrays=arrays: np.savez_compressed(out, **arrays))  # type: ignore[misc]
-        files.append(path)
-    files.append(write_table(folder / "units.csv", [row for entry in runs for row in units(entry)]))
-    files.append(write_table(folder / "gradients.csv", [row for entry in runs for row in gradients(entry)]))
-    return files
+        files.append(folder / f"gates-{entry.label.replace(' ', '-')}.npz")
+        write_atomically(files[-1], lambda out, arrays=arrays: np.savez_compressed(out, **arrays))  # type: ignore[misc]
+        for when, view in entry.views.items():
+            for layer in view.layers:
+                here = {"run": entry.label, "when": when, "layer": layer.name}
+                by_unit += [here | row for row in units(layer)]
+                by_lag += [here | row for row in gradients(layer)]
+    return [*files, write_table(folder / "units.csv", by_unit), write_table(folder / "gradients.csv", by_lag)]
 
 
-def units(entry: Explained) -> Rows:
+def units(layer: LayerView) -> Rows:
     """One row for each unit: share kept, horizon, and how often each gate is closed and open."""
-    rows = []
-    for when, view in zip(WHEN, (entry.initial, entry.trained), strict=True):
-        for layer in view.layers:
-            shares = layer.saturation
-            width = len(layer.kept) if layer.kept is not None else 0
-            for unit in range(width):
-                row = {"run": entry.label, "when": when, "layer": layer.name, "unit": unit}
-                row |= {"kept": layer.kept[unit], "horizon": layer.horizon[unit]}  # type: ignore[index]
-                for gate, (low, high) in shares.items():
-                    row |= {f"{gate}_closed": low[unit], f"{gate}_open": high[unit]}
-                rows.append(row)
-    return rows
+    if layer.kept is None or layer.horizon is None:
+        return []
+    columns = {"kept": layer.kept, "horizon": layer.horizon}
+    for gate, (low, high) in layer.saturation.items():
+        columns |= {f"{gate}_closed": low, f"{gate}_open": high}
+    return [{"unit": k} | {name: of[k] for name, of in columns.items()} for k in range(len(layer.kept))]
 
 
-def gradients(entry: Explained) -> Rows:
+def gradients(layer: LayerView) -> Rows:
     """One row for each quantity and lag: the 10 %, 50 % and 90 % quantiles over sequences."""
-    rows = []
-    for when, view in zip(WHEN, (entry.initial, entry.trained), strict=True):
-        for layer in view.layers:
-            for quantity, values in layer.curves.items():
-                here = {"run": entry.label, "when": when, "layer": layer.name, "quantity": quantity}
-                for lag, (low, middle, high) in enumerate(band(values).T):
-                    rows.append({**here, "lag": lag, "low": low, "median": middle, "high": high})
-    return rows
+    return [
+        {"quantity": quantity, "lag": lag, "low": low, "median": middle, "high": high}
+        for quantity, values in layer.curves.items()
+        for lag, (low, middle, high) in enumerate(band(values).T)
+    ]
 
 
 def write_table(path: Path, rows: Rows) -> Path:
@@ -68,3 +66,43 @@ def write_table(path: Path, rows: Rows) -> Path:
         writer.writerow({n: f"{v:.9g}" if isinstance(v, float | np.floating) else v for n, v in row.items()})
     write_atomically(path, lambda file: file.write(out.getvalue().encode()))
     return path
+
+
+def print_summary(runs: Sequence[Explained]) -> None:
+    """One row for each layer of each run: what its gates keep, how often they are saturated, how far back it learns."""
+    table = Table(
+        title="At initialisation → trained; horizon and reach in steps; gates shut and open", title_justify="left"
+    )
+    table.add_column("run", overflow="fold", min_width=8)
+    for name in ("layer", "share kept", "horizon", "reach", "shut", "open"):
+        table.add_column(name, justify="left" if name == "layer" else "right", no_wrap=True)
+    for entry in runs:
+        for before, after in entry.layers:
+            table.add_row(
+                entry.label, after.name.removeprefix("layer").replace("_backward", " back"),
+                pair(before.kept, after.kept, np.mean), pair(before.horizon, after.horizon, np.median),
+                f"{reached(before)} → {reached(after)}", share(after, 0), share(after, 1),
+            )  # fmt: skip
+    console = Console()
+    console.print(table)
+    worst = max(entry.views["trained"].difference for entry in runs)
+    console.print(f"The recomputed states differ from the networks' own by at most {worst:.1g}.", highlight=False)
+
+
+def reached(layer: LayerView) -> str:
+    """The lag at which the gradient is gone; ``>`` the last lag where it is not, ``-`` where there was none."""
+    lags = int(np.isfinite(layer.median).sum())
+    return "-" if not lags else f">{lags - 1}" if layer.reach == lags else f"{layer.reach}"
+
+
+def share(layer: LayerView, which: int) -> str:
+    """Of all gates, units and steps of a layer, the share that is closed (0) or open (1)."""
+    shares = [by_unit[which] for by_unit in layer.saturation.values()]
+    return f"{np.mean(shares):.0%}" if shares else "-"
+
+
+def pair(before: np.ndarray | None, after: np.ndarray | None, of: object) -> str:
+    """Two numbers with an arrow between them, ``-`` for units without a gate that keeps."""
+    if before is None or after is None:
+        return "-"
+    return " → ".join(f"{of(values):.2g}" for values in (before, after))  # type: ignore[operator]

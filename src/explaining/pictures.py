@@ -7,42 +7,36 @@ from pathlib import Path
 
 import numpy as np
 
-from src.explaining.measure import LayerView
-from src.explaining.run import Asked, Explained
+from src.explaining.run import Explained
 from src.figures.canvas import save
 from src.figures.gate_maps import Column, draw_gates
-from src.figures.gradients import WHEN, draw_along_training, draw_gradients
+from src.figures.gradients import draw_along_training, draw_gradients
 from src.figures.inputs import Shown
 from src.figures.units import draw_horizons, draw_saturation, words
 from src.inside.gates import HIGH, LOW, Gates, kept
 
 
-def draw_all(folder: Path, runs: Sequence[Explained], asked: Asked) -> list[Path]:
+def draw_all(folder: Path, runs: Sequence[Explained], split: str, sequence: int) -> list[Path]:
     """Every picture, as PNG and SVG: gates and gradients by layer, saturation, horizons, and along training."""
     files: list[Path] = []
-    what = ", ".join(dict.fromkeys(f"{e.run.record.choices.get('data', 'data')}/{asked.split}" for e in runs))
+    what = ", ".join(dict.fromkeys(f"{e.run.record.choices.get('data', 'data')}/{split}" for e in runs))
     for name in dict.fromkeys(g.name for e in runs for g in e.gates):
-        title = f"{words(name)} while reading sequence {asked.sequence} of {what}"
+        title = f"{words(name)} while reading sequence {sequence} of {what}"
         columns = [column_of(e.label, e.shown, g) for e in runs for g in e.gates if g.name == name]
         files += save(draw_gates(columns, title), folder / f"gates_{name}")
-        curves = {e.label: {w: v[name].curves for w, v in views(e).items()} for e in runs if name in e.trained.by_name}
+        having = [e for e in runs if name in e.views["trained"].by_name]
+        curves = {e.label: {when: view.by_name[name].curves for when, view in e.views.items()} for e in having}
         many = max(len(c["loss"]) for by_when in curves.values() for c in by_when.values())
         few = sorted({len(c["strongest"]) for w in curves.values() for c in w.values() if "strongest" in c})
         singular = f" (of {' to '.join(map(str, few))} the singular values)" if few else ""
         title = f"{words(name)}, {many} sequences of {what}{singular}"
         files += save(draw_gradients(curves, title), folder / f"gradients_{name}")
-    gated = {e.label: [name for name, layer in e.trained.by_name.items() if layer.horizon is not None] for e in runs}
+    gated = {e.label: [(old, new) for old, new in e.layers if new.horizon is not None] for e in runs}
     gated = {label: layers for label, layers in gated.items() if layers}
     if gated:
-        known = {e.label: views(e) for e in runs}
-        shares = {
-            label: [(n, known[label]["trained"][n].saturation) for n in layers] for label, layers in gated.items()
-        }
+        shares = {label: [(new.name, new.saturation) for _, new in layers] for label, layers in gated.items()}
         files += save(draw_saturation(shares, LOW, HIGH), folder / "saturation")
-        horizons = {
-            label: [(n, *(view[n].horizon for view in known[label].values())) for n in layers]
-            for label, layers in gated.items()
-        }
+        horizons = {label: [(n.name, o.horizon, n.horizon) for o, n in layers] for label, layers in gated.items()}
         files += save(draw_horizons(horizons), folder / "horizons")  # type: ignore[arg-type]
     along = {e.label: (e.along["epochs"].tolist(), list(e.along["loss"])) for e in runs if e.along is not None}
     if along:
@@ -53,12 +47,7 @@ def draw_all(folder: Path, runs: Sequence[Explained], asked: Asked) -> list[Path
 def draw_training(folder: Path, model: str, shown: Shown, gates: Gates, along: Mapping[str, np.ndarray]) -> list[Path]:
     """The pictures of a run that has just been trained: its last layer's gates, and the gradients along training.
 
-    Args:
-        folder: where to.
-        model: whose colour it has.
-        shown: the sequence.
-        gates: while it is read.
-        along: ``epochs`` (n,) and ``loss`` (n, lags), as the training callback has them.
+    ``along`` has ``epochs`` (n,) and ``loss`` (n, lags), as the training callback has them.
     """
     column = column_of(model, shown, gates)
     title = f"{words(gates.name)} while reading sequence 0 of validation, trained"
@@ -73,8 +62,3 @@ def column_of(model: str, shown: Shown, gates: Gates) -> Column:
     order = np.argsort(np.nanmean(gates.values["hidden"] if share is None else share, axis=(0, 1)), kind="stable")
     values = {gate: v[0] for gate, v in gates.values.items()}
     return Column(model, shown, values, order.tolist(), gates.cell.convention)
-
-
-def views(entry: Explained) -> dict[str, dict[str, LayerView]]:
-    """Its layers by name, at initialisation and trained."""
-    return dict(zip(WHEN, (entry.initial.by_name, entry.trained.by_name), strict=True))

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
 from src.config.schema import effect_of
 from src.config.schema.entries import FILE, RESULT
 from src.data.describe import Tokens
-from src.explaining.measure import View, gates_of_one, look_inside
+from src.explaining.measure import LayerView, View, gates_of_one, look_inside
 from src.explaining.sample import sample, show
+from src.figures.gradients import WHEN
 from src.figures.inputs import Shown
 from src.inside.gates import Gates
 from src.runs.load import Run, load_run
@@ -26,47 +27,21 @@ STAMP = re.compile(r"\d{4}-\d\d-\d\d_.*_[0-9a-f]{6}$")  # a run's directory wher
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is looked at.
-
-    Args:
-        split: of the data.
-        sequence: which one is shown in detail, and the first of those that are measured.
-        sequences: how many are measured.
-        steps: how many are read of sequences that may be cut, and lags of the Jacobians.
-        shown: steps of the one sequence that are drawn; None: 80, of tokens 40, which have to be read.
-        jacobians: for how many sequences Jacobians are computed; None: as many as take a minute or two.
-    """
-
-    split: str
-    sequence: int
-    sequences: int
-    steps: int
-    shown: int | None
-    jacobians: int | None
-
-
-@dataclass(frozen=True)
 class Explained:
-    """One run.
+    """One run."""
 
-    Args:
-        label: its model's name, with the directory's where two runs have the same.
-        run: as loaded.
-        shown: the sequence that is drawn.
-        gates: of that sequence, its first steps.
-        initial: the network as its seed draws it.
-        trained: with the weights of the checkpoint.
-        along: the curves that the training callback left, or None; see `src.explaining.callback`.
-    """
-
-    label: str
+    label: str  # its model's name, with what sets it apart where two runs have the same
     run: Run
-    shown: Shown
-    gates: list[Gates]
-    initial: View
-    trained: View
-    along: dict[str, np.ndarray] | None
+    shown: Shown  # the first steps of the sequence that is drawn
+    gates: list[Gates]  # while they are read
+    views: dict[str, View]  # the network as its seed draws it and with the checkpoint's weights, by the words of `WHEN`
+    along: dict[str, np.ndarray] | None  # the curves that the training callback left; see `src.explaining.callback`
+
+    @property
+    def layers(self) -> list[tuple[LayerView, LayerView]]:
+        """Every layer in every direction, at initialisation and trained."""
+        initial, trained = (view.layers for view in self.views.values())
+        return list(zip(initial, trained, strict=True))
 
 
 def load_all(directories: list[str], checkpoint: str) -> list[tuple[str, Run]]:
@@ -125,8 +100,8 @@ def labels(runs: Sequence[Run]) -> list[str]:
     return names
 
 
-def explain_run(label: str, run: Run, asked: Asked) -> Explained:
-    """Look into one run.
+def explain_run(label: str, run: Run, asked: DictConfig) -> Explained:
+    """Look into one run, at what ``asked`` says in the keys of ``conf/explain.yaml``.
 
     Raises:
         UserError: there is no such sequence, or its network is not known.
@@ -140,10 +115,10 @@ def explain_run(label: str, run: Run, asked: Asked) -> Explained:
         Gates(g.layer, g.backward, g.cell, {name: value[:, :seen] for name, value in g.values.items()})
         for g in gates_of_one(run.task, one)
     ]
-    fresh = build_task(run.config, description).eval()
-    initial, trained = (look_inside(task, many, asked.steps, asked.jacobians) for task in (fresh, run.task))
+    tasks = zip(WHEN, (build_task(run.config, description).eval(), run.task), strict=True)
+    views = {when: look_inside(task, many, asked.steps, asked.jacobians) for when, task in tasks}
     along, curves = None, run.directory / "inside" / "training.npz"
     if curves.is_file():
         with np.load(curves, allow_pickle=False) as arrays:
             along = dict(arrays)
-    return Explained(label, run, show(run.data, one.x[0, :seen]), gates, initial, trained, along)
+    return Explained(label, run, show(run.data, one.x[0, :seen]), gates, views, along)

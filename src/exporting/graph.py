@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 OPSET, IR_VERSION = 17, 8  # GRU, LSTM and RNN as of opset 14; read by onnxruntime from 1.14 on
 TYPES = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64}
 Shape = tuple[int | str, ...]
+Values = np.ndarray | np.generic | list[int]  # whole numbers become int64
 
 
 class Graph:
@@ -18,7 +19,7 @@ class Graph:
 
     >>> graph = Graph()
     >>> x = graph.input("x", "float32", ("batch", 3))
-    >>> graph.output("y", graph.node("Add", x, graph.constant(np.ones(3, np.float32))), ("batch", 3))
+    >>> graph.output("y", graph.node("Add", x, np.ones(3, np.float32)), ("batch", 3))
     >>> [node.op_type for node in graph.model("sum", {}).graph.node]
     ['Add', 'Identity']
     """
@@ -40,8 +41,8 @@ class Graph:
         self._nodes.append(helper.make_node("Identity", [value], [name]))
         self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
-    def constant(self, values: np.ndarray | np.generic | list[int]) -> str:
-        """A weight; whole numbers become int64."""
+    def constant(self, values: Values) -> str:
+        """A weight that several nodes read."""
         self._number += 1
         array = np.asarray(values)
         kind = np.int64 if array.dtype.kind in "iu" else array.dtype
@@ -49,15 +50,16 @@ class Graph:
         self._weights.append(numpy_helper.from_array(np.array(array, kind, order="C"), name))
         return name
 
-    def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """A node with one output; its name. An input "" is left out."""
+    def node(self, operator: str, *inputs: str | Values, **attributes: Any) -> str:
+        """A node with one output; its name. Inputs are names or weights; an input "" is left out."""
         return self.nodes(operator, 1, *inputs, **attributes)[0]
 
-    def nodes(self, operator: str, outputs: int, *inputs: str, **attributes: Any) -> list[str]:
+    def nodes(self, operator: str, outputs: int, *inputs: str | Values, **attributes: Any) -> list[str]:
         """A node with several outputs; their names."""
+        given = [value if isinstance(value, str) else self.constant(value) for value in inputs]
         self._number += 1
         names = [f"{operator.lower()}{self._number}_{k}" for k in range(outputs)]
-        self._nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
+        self._nodes.append(helper.make_node(operator, given, names, **attributes))
         return names
 
     def size(self, value: str, dimension: int) -> str:
@@ -65,12 +67,7 @@ class Graph:
         return self.node("Shape", value, start=dimension, end=dimension + 1)
 
     def model(self, name: str, facts: dict[str, str]) -> onnx.ModelProto:
-        """The finished model, checked by onnx's own checker and shape inference.
-
-        Args:
-            name: of the graph.
-            facts: kept in the model's metadata.
-        """
+        """The finished model, checked by onnx's own checker and shape inference; ``facts`` become its metadata."""
         graph = helper.make_graph(self._nodes, name, self._inputs, self._outputs, self._weights)
         model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="gatebench"

@@ -11,9 +11,9 @@ from torch import nn
 
 from src.config.errors import UserError
 from src.exporting.graph import Graph, Shape
-from src.tasks.base import Task
+from src.exporting.layers import numbers
+from src.tasks.base import Encoder, Task
 from src.tasks.classification import SequenceClassification
-from src.tasks.encoder import Encoder
 from src.tasks.forecasting import Forecasting
 from src.tasks.language_model import LanguageModel
 from src.tasks.music import PolyphonicMusic
@@ -68,9 +68,7 @@ def _(task: Any, given: Given) -> Outputs:
 @outputs.register
 def _(task: Waveform, given: Given) -> Outputs:
     graph, k, d = given.graph, task.mixtures, task.samples
-    logits, mean, scale = graph.nodes(
-        "Split", 3, at_each_step(task, given), graph.constant([k, k * d, k * d]), axis=-1
-    )  # fmt: skip
+    logits, mean, scale = graph.nodes("Split", 3, at_each_step(task, given), [k, k * d, k * d], axis=-1)
     apart = graph.constant([0, 0, k, d])
     least = graph.constant(np.float32(task.min_log_scale))
     raised = graph.node("Softplus", graph.node("Sub", graph.node("Reshape", scale, apart), least))
@@ -89,34 +87,26 @@ def _(task: Forecasting, given: Given) -> Outputs:
         row = graph.node("Add", given.x, change) if task.relative else change
         return {"next_row": (row, (*EACH_STEP, size))}
     shape: Shape = ("batch", task.horizon, size)
-    read, rows = given.x, graph.constant([0, task.horizon, size])
+    rows = graph.constant([0, task.horizon, size])
     if not task.relative:
-        return {"forecast": (graph.node("Reshape", linear(graph, task.head, last(task, given, read)), rows), shape)}
+        return {"forecast": (graph.node("Reshape", linear(graph, task.head, last(task, given, given.x)), rows), shape)}
     at_the_end = at_last_step(graph, given.x, given.lengths)  # (batch, features)
     forecast_columns = np.zeros(task.encoder.output_size, np.float32)
     forecast_columns[task.columns.numpy()] = 1
-    level = graph.node(
-        "Unsqueeze", graph.node("Mul", at_the_end, graph.constant(forecast_columns)), graph.constant([1])
-    )
-    change = linear(graph, task.head, last(task, given, graph.node("Sub", read, level)))
-    targets = graph.node("Gather", level, graph.constant(task.columns.numpy()), axis=2)
+    level = graph.node("Unsqueeze", graph.node("Mul", at_the_end, forecast_columns), [1])
+    change = linear(graph, task.head, last(task, given, graph.node("Sub", given.x, level)))
+    targets = graph.node("Gather", level, task.columns.numpy(), axis=2)
     return {"forecast": (graph.node("Add", graph.node("Reshape", change, rows), targets), shape)}
-
-
-# ------------------------------------------------------------------------------------------------------------- parts
 
 
 def encode(graph: Graph, encoder: Encoder, x: str) -> str:
     """Tokens to their embeddings; features as they are."""
-    if encoder.embedding is None:
-        return x
-    return graph.node("Gather", graph.constant(encoder.embedding.weight.detach().cpu().float().numpy()), x, axis=0)
+    return x if encoder.embedding is None else graph.node("Gather", numbers(encoder.embedding.weight), x, axis=0)
 
 
 def linear(graph: Graph, head: nn.Linear, x: str) -> str:
     """``x W' + b`` over the last dimension."""
-    product = graph.node("MatMul", x, graph.constant(head.weight.detach().cpu().float().numpy().T))
-    return graph.node("Add", product, graph.constant(head.bias.detach().cpu().float().numpy()))
+    return graph.node("Add", graph.node("MatMul", x, numbers(head.weight).T), numbers(head.bias))
 
 
 def at_each_step(task: Any, given: Given) -> str:
@@ -125,20 +115,19 @@ def at_each_step(task: Any, given: Given) -> str:
 
 
 def pooled(task: Any, given: Given) -> str:
-    """What a head of whole sequences reads, as `src.tasks.classification.POOLINGS` has it: (batch, output_size)."""
+    """What a head of whole sequences reads, as `src.tasks.classification.pooled` has it: (batch, output_size)."""
     if task.pooling == "last":
         return last(task, given, given.x)
     graph, output = given.graph, given.network(given.x)
-    steps = graph.node("Squeeze", graph.size(output, 1), graph.constant([0]))
-    counted = graph.node("Range", graph.constant(np.int64(0)), steps, graph.constant(np.int64(1)))
-    valid = graph.node("Less", counted, graph.node("Unsqueeze", given.lengths, graph.constant([1])))
-    mask = graph.node("Unsqueeze", valid, graph.constant([2]))
+    steps = graph.node("Squeeze", graph.size(output, 1), [0])
+    counted = graph.node("Range", np.int64(0), steps, np.int64(1))
+    valid = graph.node("Less", counted, graph.node("Unsqueeze", given.lengths, [1]))
+    mask = graph.node("Unsqueeze", valid, [2])
     if task.pooling == "max":
-        lowest = graph.constant(np.float32(np.finfo(np.float32).min))
+        lowest = np.float32(np.finfo(np.float32).min)
         return graph.node("ReduceMax", graph.node("Where", mask, output, lowest), axes=[1], keepdims=0)
-    total = graph.node("ReduceSum", output, graph.constant([1]), keepdims=0)  # zero past a row's length
-    number = graph.node("Cast", graph.node("Unsqueeze", given.lengths, graph.constant([1])), to=1)
-    return graph.node("Div", total, number)
+    total = graph.node("ReduceSum", output, [1], keepdims=0)  # zero past a row's length
+    return graph.node("Div", total, graph.node("Cast", graph.node("Unsqueeze", given.lengths, [1]), to=1))
 
 
 def last(task: Any, given: Given, x: str) -> str:
@@ -148,13 +137,12 @@ def last(task: Any, given: Given, x: str) -> str:
     if task.network.num_directions == 1:
         return at_the_end
     half = task.network.output_size // 2
-    at_the_start = graph.node("Gather", output, graph.constant(np.int64(0)), axis=1)
-    forward, _ = graph.nodes("Split", 2, at_the_end, graph.constant([half, half]), axis=1)
-    _, backward = graph.nodes("Split", 2, at_the_start, graph.constant([half, half]), axis=1)
+    at_the_start = graph.node("Gather", output, np.int64(0), axis=1)
+    forward, _ = graph.nodes("Split", 2, at_the_end, [half, half], axis=1)
+    _, backward = graph.nodes("Split", 2, at_the_start, [half, half], axis=1)
     return graph.node("Concat", forward, backward, axis=1)
 
 
 def at_last_step(graph: Graph, x: str, lengths: str) -> str:
     """(batch, features) of each row's last valid step."""
-    where = graph.node("Unsqueeze", graph.node("Sub", lengths, graph.constant([1])), graph.constant([1]))
-    return graph.node("GatherND", x, where, batch_dims=1)
+    return graph.node("GatherND", x, graph.node("Unsqueeze", graph.node("Sub", lengths, [1]), [1]), batch_dims=1)

@@ -88,17 +88,15 @@ def layer(
     spec = network.layers[k]
     cell = spec.cell.standard
     tensors = weights(network, k)
-    inputs = [x, *(graph.constant(tensors[name]) if name in tensors else "" for name in ("W", "R", "B")), steps, *old]
-    if "P" in tensors:
-        inputs.append(graph.constant(tensors["P"]))
+    inputs = [x, *(tensors.get(name, "") for name in ("W", "R", "B")), steps, *old]
+    peepholes = [tensors["P"]] if "P" in tensors else []
     attributes: dict[str, Any] = {"hidden_size": spec.hidden_size}
     attributes["direction"] = "bidirectional" if network.bidirectional else "forward"
     if isinstance(cell, GRUEquations):
         attributes["linear_before_reset"] = int(cell.reset_after)
-    output, *new = graph.nodes(OPERATORS[cell.kind], 1 + len(old), *inputs, **attributes)
+    output, *new = graph.nodes(OPERATORS[cell.kind], 1 + len(old), *inputs, *peepholes, **attributes)
     side_by_side = graph.node("Transpose", output, perm=[0, 2, 1, 3])
-    width = spec.hidden_size * network.num_directions
-    return graph.node("Reshape", side_by_side, graph.constant([0, 0, width])), tuple(new)
+    return graph.node("Reshape", side_by_side, [0, 0, spec.hidden_size * network.num_directions]), tuple(new)
 
 
 def weights(network: StackedRNN, k: int) -> dict[str, np.ndarray]:
@@ -122,9 +120,13 @@ def reordered(cell: Equations, tensor: Tensor) -> np.ndarray:
 
 
 def blocks(tensor: Tensor, order: Sequence[int]) -> np.ndarray:
-    """Equal blocks of rows in another order, float32."""
-    given = tensor.detach().cpu().float()
-    return given.unflatten(0, (len(order), -1))[list(order)].flatten(0, 1).numpy()
+    """Equal blocks of rows in another order."""
+    return numbers(tensor.unflatten(0, (len(order), -1))[list(order)].flatten(0, 1))
+
+
+def numbers(tensor: Tensor) -> np.ndarray:
+    """A weight, float32."""
+    return tensor.detach().cpu().float().numpy()
 
 
 def initial_states(graph: Graph, network: StackedRNN, x: str) -> States:
@@ -134,7 +136,7 @@ def initial_states(graph: Graph, network: StackedRNN, x: str) -> States:
         values = []
         for tensor in tensors:
             directions, _, width = tensor.shape
-            shape = graph.node("Concat", graph.constant([directions]), batch, graph.constant([width]), axis=0)
-            values.append(graph.node("Expand", graph.constant(tensor.detach().cpu().float().numpy()), shape))
+            shape = graph.node("Concat", [directions], batch, [width], axis=0)
+            values.append(graph.node("Expand", numbers(tensor), shape))
         states.append(tuple(values))
     return states

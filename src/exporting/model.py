@@ -39,31 +39,29 @@ def to_onnx(task: Task, *, state: bool = False, facts: dict[str, str] | None = N
     shape: Shape = ("batch", "time") if tokens else ("batch", "time", task.encoder.output_size)
     x = graph.input("input", "int64" if tokens else "float32", shape)
     lengths = graph.input("lengths", "int64", ("batch",))
-    names = state_names(network)
-    given_states: States | None = None
-    if state:
-        given_states = [
-            tuple(graph.input(n, "float32", (network.num_directions, "batch", layer.hidden_size)) for n in of_layer)
-            for of_layer, layer in zip(names, network.layers, strict=True)
-        ]
+    states = carried(network)
+    start = [tuple(graph.input(name, "float32", form) for name in names) for names, form in states] if state else None
     last: States = []
 
     def recurrent(value: str) -> str:
-        output, new = stack(graph, network, encode(graph, task.encoder, value), lengths, given_states)
+        output, new = stack(graph, network, encode(graph, task.encoder, value), lengths, start)
         last[:] = new
         return output
 
     for name, (value, form) in outputs(task, Given(graph, x, lengths, recurrent)).items():
         graph.output(name, value, form)
-    for of_layer, values, layer in zip(names, last, network.layers, strict=True) if state else ():
-        for name, value in zip(of_layer, values, strict=True):
-            graph.output(f"{name}_last", value, (network.num_directions, "batch", layer.hidden_size))
+    for (names, form), values in zip(states, last, strict=True) if state else ():
+        for name, value in zip(names, values, strict=True):
+            graph.output(f"{name}_last", value, form)
     return graph.model(type(task).__name__, described(task) | (facts or {}))
 
 
-def state_names(network: Any) -> list[tuple[str, ...]]:
-    """The names of the states of each layer."""
-    return [tuple(f"{name}_l{k}" for name in layer.cell.states) for k, layer in enumerate(network.layers)]
+def carried(network: Any, batch: int | str = "batch") -> list[tuple[tuple[str, ...], Any]]:
+    """For each layer the names of its states, and their shape (directions, batch, hidden_size)."""
+    return [
+        (tuple(f"{name}_l{k}" for name in layer.cell.states), (network.num_directions, batch, layer.hidden_size))
+        for k, layer in enumerate(network.layers)
+    ]
 
 
 def described(task: Task) -> dict[str, str]:

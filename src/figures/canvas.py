@@ -1,16 +1,21 @@
-"""An empty matplotlib figure in the project's look, and its files."""
+"""Matplotlib figures in the project's look, and their files; axes with numbers as they are spoken."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.figures.palette import SETTINGS
+from src.figures.palette import LIGHT, SETTINGS
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+
+LETTER, HANDLE, LINE = 0.068, 0.6, 0.17  # inches in a legend: of a letter, of the line before it, of a row
 
 
 @contextmanager
@@ -47,3 +52,37 @@ def save(figure: Figure, path: Path) -> list[Path]:
         figure.savefig(files[0], metadata={"Date": None})
         figure.savefig(files[1], metadata={"Software": None}, pil_kwargs={"compress_level": 4})  # twice as fast as 6
     return files
+
+
+def plain_log(axis: Axis) -> None:
+    """Ticks at 1, 2, 5, 10, 20, ... on a logarithmic axis of few decades, written out."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+    low, high = axis.get_view_interval()
+    few = low > 0 and high / low < 5  # too few of 1, 2, 5 would fall between
+    axis.set_major_locator(MaxNLocator(4) if few else LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def whole_steps(axes: Axes) -> None:
+    """Ticks at whole numbers along x."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def say(axes: Axes, words: str) -> None:
+    """Words in the middle of axes that have nothing to show."""
+    axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", fontsize=8, color=LIGHT["faint"])
+
+
+def legend_below(figure: Figure, axes: Axes, title: str | None = None) -> None:
+    """The legend of some axes below the whole figure, in as many columns as fit, the figure as much higher."""
+    lines, labels = axes.get_legend_handles_labels()
+    if not labels:
+        return
+    fit = int((figure.get_figwidth() - 0.3) / (HANDLE + LETTER * max(map(len, labels))))
+    columns = max(1, min(len(labels), fit))
+    figure.set_figheight(figure.get_figheight() + LINE * (math.ceil(len(labels) / columns) - 1))
+    figure.legend(lines, labels, loc="outside lower center", ncol=columns, title=title, title_fontsize=8)

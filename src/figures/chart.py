@@ -64,7 +64,6 @@ class Estimate:
     horizontal: bool = False  # the interval runs along x
     text: str = ""  # what hovering shows
     thick: bool = True  # drawn heavily: the one that the answer uses
-    label: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,17 +74,16 @@ class Rule:
     label: str  # beside it; may be empty
     horizontal: bool = True  # along x
     dash: str = "--"  # matplotlib's
-    extent: tuple[float, float] | None = None  # from and to on the axis it runs along; None: all of it
+    extent: tuple[float, float] | None = None  # of a horizontal one, from and to; None: all of the axis
 
 
 @dataclass(frozen=True)
 class Region:
-    """A shaded stretch of one axis: the margin, an extended range."""
+    """A shaded stretch of x: the margin, an extended range."""
 
     low: float
     high: float
     label: str  # in the legend; may be empty
-    horizontal: bool = False  # a stretch of y that runs along x
 
 
 Layer = Dots | Line | Estimate | Rule | Region

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.figures.axes import legend_below
-from src.figures.canvas import look, new_figure
+from src.figures.canvas import legend_below, look, new_figure
 from src.figures.palette import LIGHT, styles
 
 if TYPE_CHECKING:

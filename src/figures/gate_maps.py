@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.figures.axes import say, whole_steps
-from src.figures.canvas import look, new_figure
+from src.figures.canvas import look, new_figure, say, whole_steps
 from src.figures.inputs import DIVERGING, Shown, heat, show_input, symmetric
 from src.figures.palette import styles
 

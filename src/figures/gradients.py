@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.figures.axes import legend_below, plain_log, say, whole_steps
-from src.figures.canvas import look, new_figure
+from src.figures.canvas import legend_below, look, new_figure, plain_log, say, whole_steps
 from src.figures.palette import LIGHT, Style, styles
 
 if TYPE_CHECKING:

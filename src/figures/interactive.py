@@ -72,7 +72,7 @@ def _dots(dots: Dots, style: Style) -> dict[str, Any]:
 
 
 def _line(line: Line, style: Style) -> list[dict[str, Any]]:
-    dash = "solid" if line.solid else style.plotly_dash
+    dash = "solid" if line.solid else PLOTLY_DASHES[style.dash]
     group = {"legendgroup": line.label} if line.label else {}
     traces: list[dict[str, Any]] = []
     if len(line.low):
@@ -113,7 +113,8 @@ def _trace(
 ) -> dict[str, Any]:  # fmt: skip
     """Points or a line with what hovering shows, for each point or the whole; the words are not markup."""
     trace: dict[str, Any] = {"type": "scatter", "mode": mode, "x": _numbers(x), "y": _numbers(y)}
-    trace |= {"name": html.escape(layer.label or layer.model), "showlegend": layer.label is not None}
+    label = None if isinstance(layer, Estimate) else layer.label
+    trace |= {"name": html.escape(label or layer.model), "showlegend": label is not None}
     marked = [_marked(words) for words in text]
     return trace | {"text": marked[0] if whole else marked, "hoverinfo": "text"} if marked else trace
 
@@ -130,7 +131,7 @@ def _rule(rule: Rule, layout: dict[str, Any], log: bool) -> None:
 
 
 def _region(region: Region, layout: dict[str, Any], data: list[dict[str, Any]]) -> None:
-    shape = _shape("rect", region.horizontal, region.low, region.high)
+    shape = _shape("rect", False, region.low, region.high)
     layout["shapes"].append(shape | {"fillcolor": "@ink", "opacity": 0.1, "line": {"width": 0}})
     if region.label:
         box: dict[str, Any] = {"symbol": "square", "size": 11, "color": "@ink", "opacity": 0.18}

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from src.figures.axes import legend_below, plain_log
-from src.figures.canvas import look, new_figure
+from src.figures.canvas import legend_below, look, new_figure, plain_log
 from src.figures.palette import styles
 
 if TYPE_CHECKING:
@@ -38,12 +37,12 @@ def draw_memory(tasks: Mapping[str, Mapping[str, Sequence[Share]]], criterion: s
     panels = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
     for axes, (task, models) in zip(panels, tasks.items(), strict=True):
         for place, (model, shares) in enumerate(models.items()):
-            style, at = looks[model], np.array([share.length for share in shares])
-            rate = np.array([share.solved / share.runs for share in shares])
-            ends = np.array([(share.low, share.high) for share in shares])
+            style = looks[model]
+            at, solved, runs, low, high = np.array(shares, float).T
+            rate = solved / runs
             beside = 1.03 ** (place - (len(models) - 1) / 2)  # so that bars do not hide one another
             axes.errorbar(
-                at * beside, rate, yerr=np.stack([rate - ends[:, 0], ends[:, 1] - rate]).clip(0), label=model,
+                at * beside, rate, yerr=np.stack([rate - low, high - rate]).clip(0), label=model,
                 color=style.colour, marker=style.marker, linestyle=style.dash, capsize=2, elinewidth=0.9,
             )  # fmt: skip
         axes.set_xscale("log")

@@ -67,23 +67,13 @@ SETTINGS: dict[str, object] = {
 class Style:
     """How one model looks in every picture.
 
-    >>> style("gru").colour, style("gru").marker, style("lstm").symbol
-    ('#0072B2', 'o', 'square')
+    >>> style("gru")
+    Style(colour='#0072B2', marker='o', dash='-')
     """
 
     colour: str
-    marker: str
+    marker: str  # marker, dash: matplotlib's; SYMBOLS and PLOTLY_DASHES have plotly's names
     dash: str
-
-    @property
-    def symbol(self) -> str:
-        """The marker by plotly's name."""
-        return SYMBOLS[self.marker]
-
-    @property
-    def plotly_dash(self) -> str:
-        """The dash by plotly's name."""
-        return PLOTLY_DASHES[self.dash]
 
 
 def family(name: str) -> str:

@@ -44,7 +44,7 @@ def _panel(panel: Axes, chart: Chart, looks: Mapping[str, Style]) -> None:
     from matplotlib.transforms import ScaledTranslation
 
     for layer in chart.layers:
-        _LAYERS[type(layer)](panel, layer, looks)
+        _LAYERS[type(layer)](panel, layer, looks.get(getattr(layer, "model", ""), INK))
     panel.set_title(chart.title)
     _axis(panel, chart.x, "x")
     _axis(panel, chart.y, "y")
@@ -94,10 +94,9 @@ def _axis(panel: Axes, axis: Axis, side: Literal["x", "y"]) -> None:
         panel.grid(visible=False, axis="x" if side == "x" else "y")
 
 
-def _dots(panel: Axes, dots: Dots, looks: Mapping[str, Style]) -> None:
+def _dots(panel: Axes, dots: Dots, style: Style) -> None:
     from matplotlib.colors import to_rgba
 
-    style = looks.get(dots.model, INK)
     edge, hollow = to_rgba(style.colour, dots.opacity), set(dots.hollow)
     panel.scatter(
         dots.x,
@@ -113,32 +112,28 @@ def _dots(panel: Axes, dots: Dots, looks: Mapping[str, Style]) -> None:
     )
 
 
-def _line(panel: Axes, line: Line, looks: Mapping[str, Style]) -> None:
-    style = looks.get(line.model, INK)
+def _line(panel: Axes, line: Line, style: Style) -> None:
     if len(line.low):
         panel.fill_between(line.x, line.low, line.high, color=style.colour, alpha=0.18, linewidth=0)
     dash = "-" if line.solid else style.dash
     panel.plot(line.x, line.y, dash, color=style.colour, linewidth=line.width, alpha=line.opacity, label=line.label)
 
 
-def _estimate(panel: Axes, estimate: Estimate, looks: Mapping[str, Style]) -> None:
-    colour = looks.get(estimate.model, INK).colour
+def _estimate(panel: Axes, estimate: Estimate, style: Style) -> None:
     bar: Any = panel.hlines if estimate.horizontal else panel.vlines
     width = 2.4 if estimate.thick else 1.0
-    bar(estimate.at, estimate.low, estimate.high, colors=colour, linewidth=width, label=estimate.label, zorder=4)
+    bar(estimate.at, estimate.low, estimate.high, colors=style.colour, linewidth=width, zorder=4)
     place = (estimate.value, estimate.at) if estimate.horizontal else (estimate.at, estimate.value)
     tick = {"marker": "|" if estimate.horizontal else "_", "markersize": 11 if estimate.thick else 6}
-    panel.plot(*place, color=colour, markeredgewidth=1.8 if estimate.thick else 1.0, zorder=5, **tick)  # type: ignore[arg-type]
+    panel.plot(*place, color=style.colour, markeredgewidth=1.8 if estimate.thick else 1.0, zorder=5, **tick)  # type: ignore[arg-type]
 
 
-def _rule(panel: Axes, rule: Rule, looks: Mapping[str, Style]) -> None:
-    setting: dict[str, Any] = {"linewidth": 0.9, "zorder": 2}
-    if rule.extent is None:
-        whole = panel.axhline if rule.horizontal else panel.axvline
-        whole(rule.value, color=LIGHT["faint"], linestyle=rule.dash, **setting)
+def _rule(panel: Axes, rule: Rule, _: Style) -> None:
+    setting: dict[str, Any] = {"color": LIGHT["faint"], "linestyle": rule.dash, "linewidth": 0.9, "zorder": 2}
+    if rule.extent:
+        panel.hlines(rule.value, *rule.extent, **setting)
     else:
-        part: Any = panel.hlines if rule.horizontal else panel.vlines
-        part(rule.value, *rule.extent, colors=LIGHT["faint"], linestyles=rule.dash, **setting)
+        (panel.axhline if rule.horizontal else panel.axvline)(rule.value, **setting)
     if rule.label and rule.horizontal:
         panel.annotate(
             rule.label,
@@ -152,9 +147,9 @@ def _rule(panel: Axes, rule: Rule, looks: Mapping[str, Style]) -> None:
         )
 
 
-def _region(panel: Axes, region: Region, looks: Mapping[str, Style]) -> None:
-    span = panel.axhspan if region.horizontal else panel.axvspan
-    span(region.low, region.high, color=LIGHT["ink"], alpha=0.09, linewidth=0, label=region.label or None)
+def _region(panel: Axes, region: Region, _: Style) -> None:
+    label = region.label or None
+    panel.axvspan(region.low, region.high, color=LIGHT["ink"], alpha=0.09, linewidth=0, label=label)
 
 
 _LAYERS: dict[type, Any] = {Dots: _dots, Line: _line, Estimate: _estimate, Rule: _rule, Region: _region}

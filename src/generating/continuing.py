@@ -10,7 +10,6 @@ from torch import Generator, Tensor
 
 from src.config.errors import UserError
 from src.data.text import UNKNOWN
-from src.generating.draws import draw_bits, draw_samples, draw_token
 from src.tasks.base import Task
 from src.tasks.language_model import LanguageModel
 from src.tasks.music import PolyphonicMusic
@@ -21,17 +20,11 @@ Drawn = tuple[Tensor, Tensor]  # what was drawn, and the input that reads it
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How it is drawn.
+    """How it is drawn."""
 
-    Args:
-        temperature: what logits are divided by: below 1 likelier things are drawn, above 1 less likely ones.
-        top_p: text: only the likeliest tokens with this probability together.
-        banned: text: tokens that are never drawn (what stands for unknown symbols).
-    """
-
-    temperature: float = 1.0
-    top_p: float = 1.0
-    banned: tuple[int, ...] = ()
+    temperature: float = 1.0  # what logits are divided by: below 1 likelier things are drawn, above 1 less likely ones
+    top_p: float = 1.0  # text: only the likeliest tokens with this probability together
+    banned: tuple[int, ...] = ()  # text: tokens that are never drawn (what stands for unknown symbols)
 
 
 def sampling_params(task: Task, temperature: float, top_p: float) -> SamplingParams:
@@ -63,8 +56,7 @@ def generate(task: Task, x: Tensor, steps: int, sampling: SamplingParams, genera
         task: in evaluation mode; music, text or waveform.
         x: (batch, time, ...), the primer, as the task reads it.
         steps: how many to draw, 1 or more.
-        sampling: how.
-        generator: where chance comes from.
+        sampling, generator: how, and where chance comes from.
 
     Returns:
         What was drawn, (batch, steps, ...): frames of keys, tokens, or the new samples of each step.
@@ -81,17 +73,13 @@ def generate(task: Task, x: Tensor, steps: int, sampling: SamplingParams, genera
 
 @singledispatch
 def draw_next(task: Task, output: Tensor, x: Tensor, sampling: SamplingParams, generator: Generator) -> Drawn:
-    """Draw what follows, and the input that reads it.
+    """Draw what follows, (batch, 1, ...), and the input that reads it, (batch, 1, ...).
 
     Args:
         task: whose head is asked.
         output: (batch, 1, output_size) of the network after the last step.
         x: (batch, 1, ...), that step's input.
-        sampling: how.
-        generator: where chance comes from.
-
-    Returns:
-        What was drawn, (batch, 1, ...), and the next input, (batch, 1, ...).
+        sampling, generator: how, and where chance comes from.
     """
     raise NotImplementedError
 
@@ -114,3 +102,48 @@ def _(task: LanguageModel, output: Tensor, x: Tensor, sampling: SamplingParams, 
 def _(task: Waveform, output: Tensor, x: Tensor, sampling: SamplingParams, generator: Generator) -> Drawn:
     samples = draw_samples(*task.density(output), sampling.temperature, generator)
     return samples, torch.cat([x[..., samples.shape[-1] :], samples], dim=-1)
+
+
+def draw_bits(logits: Tensor, temperature: float, generator: Generator) -> Tensor:
+    """Each of several yes/no values for itself: (..., n) logits to (..., n) zeros and ones, float.
+
+    A yes has the probability sigmoid(logit / temperature).
+    """
+    p = torch.sigmoid(logits / temperature)
+    return (torch.rand(p.shape, generator=generator) < p).to(logits.dtype)
+
+
+def draw_token(logits: Tensor, temperature: float, top_p: float, generator: Generator) -> Tensor:
+    """One of the tokens that :func:`nucleus` leaves: (..., vocabulary) logits to (...) int64."""
+    p = nucleus(torch.softmax(logits.double() / temperature, dim=-1), top_p)
+    return torch.multinomial(p.flatten(0, -2), 1, generator=generator).view(p.shape[:-1])
+
+
+def nucleus(p: Tensor, top_p: float) -> Tensor:
+    """The fewest of the most probable tokens whose probabilities add up to ``top_p`` or more, scaled to add up to 1.
+
+    Holtzman et al. 2020 ("The curious case of neural text degeneration", section 3.1).
+
+    >>> nucleus(torch.tensor([0.5, 0.25, 0.125, 0.125]), 0.6)
+    tensor([0.6667, 0.3333, 0.0000, 0.0000])
+
+    Args:
+        p: (..., vocabulary) probabilities.
+        top_p: above 0, at most 1, where all tokens stay.
+    """
+    falling, order = p.sort(dim=-1, descending=True, stable=True)
+    before = falling.cumsum(-1) - falling
+    kept = falling * (before < top_p)
+    return torch.zeros_like(p).scatter(-1, order, kept / kept.sum(-1, keepdim=True))
+
+
+def draw_samples(logits: Tensor, mean: Tensor, log_scale: Tensor, temperature: float, generator: Generator) -> Tensor:
+    """From a mixture of Gaussians, see `src.tasks.waveform`: (..., K), (..., K, D) and (..., K, D) to (..., D).
+
+    The component is drawn with softmax(logits / temperature), its standard deviations are multiplied by temperature.
+    """
+    p = torch.softmax(logits / temperature, dim=-1)
+    component = torch.multinomial(p.flatten(0, -2), 1, generator=generator).view(*p.shape[:-1], 1, 1)
+    index = component.expand(*p.shape[:-1], 1, mean.shape[-1])
+    m, s = (tensor.gather(-2, index).squeeze(-2) for tensor in (mean, log_scale))
+    return m + torch.exp(s) * temperature * torch.randn(m.shape, generator=generator)

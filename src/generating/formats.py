@@ -13,7 +13,6 @@ import numpy as np
 from torch import Tensor
 
 from src.config.errors import UserError
-from src.data.describe import Tokens
 from src.figures.canvas import save
 from src.figures.piano_roll import draw_piano_roll
 from src.files import write_atomically
@@ -38,8 +37,8 @@ def write(task: Task, primer: Tensor, drawn: Tensor, path: Path, facts: dict[str
         primer: (time, ...), as the task read it.
         drawn: (steps, ...), of `src.generating.continuing.generate`.
         path: of the files, without their endings.
-        facts: ``model`` (its name), ``frames_per_second`` (music), ``rate`` (waveform, samples per second), ``words``
-            (text: tokens are words).
+        facts: ``model`` (its name), ``frames_per_second`` (music), ``rate`` (waveform, samples per second; None:
+            unknown).
 
     Returns:
         The files.
@@ -62,8 +61,9 @@ def _(task: PolyphonicMusic, primer: Tensor, drawn: Tensor, path: Path, facts: d
 
 @write.register
 def _(task: LanguageModel, primer: Tensor, drawn: Tensor, path: Path, facts: dict[str, Any]) -> list[Path]:
-    names: Sequence[str] = task.description.output.names  # type: ignore[union-attr]
-    text = to_text([names[token] for token in [*primer.tolist(), *drawn.tolist()]], facts["words"])
+    form, names = task.description.input, task.description.output.names  # type: ignore[union-attr]
+    words = form.unit != "character"  # type: ignore[union-attr]
+    text = to_text([names[token] for token in [*primer.tolist(), *drawn.tolist()]], words)
     file = path.with_name(f"{path.name}.txt")
     write_atomically(file, lambda out: out.write(text.encode()))
     print(text)
@@ -85,12 +85,6 @@ def _(task: Waveform, primer: Tensor, drawn: Tensor, path: Path, facts: dict[str
     file = path.with_name(f"{path.name}.wav")
     write_atomically(file, lambda out: out.write(sound.getvalue()))
     return [file]
-
-
-def facts_of(data: Any) -> dict[str, Any]:
-    """What a file needs to know of the data: ``rate`` (None: unknown) and ``words``."""
-    form = data.description.input
-    return {"rate": getattr(data, "rate", None), "words": isinstance(form, Tokens) and form.unit != "character"}
 
 
 def to_text(tokens: Sequence[str], words: bool) -> str:

@@ -19,25 +19,28 @@ LOW, HIGH = 0.05, 0.95  # a gate below is taken for closed, above for open
 
 
 @dataclass(frozen=True)
-class Gates:
-    """One layer in one direction.
-
-    Args:
-        layer: its number, from 0.
-        backward: whether it reads from the end; its values stand in the order of the input all the same.
-        cell: the equations, which say the convention of the update gate.
-        values: by the name of a gate or state: (sequences, time, units), NaN past a sequence's length.
-    """
+class Direction:
+    """One layer, counted from 0, in one direction: ``backward`` where it reads from the end."""
 
     layer: int
     backward: bool
-    cell: Equations
-    values: dict[str, np.ndarray]
 
     @property
     def name(self) -> str:
         """``layer0``, or ``layer0_backward``."""
         return f"layer{self.layer}" + ("_backward" if self.backward else "")
+
+
+@dataclass(frozen=True)
+class Gates(Direction):
+    """What one layer did in one direction.
+
+    ``values`` has by the name of a gate or state (sequences, time, units), NaN past a sequence's length; backward too
+    in the order of the input.
+    """
+
+    cell: Equations
+    values: dict[str, np.ndarray]
 
     @property
     def sigmoids(self) -> list[str]:
@@ -61,6 +64,11 @@ def as_stack(network: Any) -> StackedRNN:
     )
 
 
+def ends(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """How many steps of each sequence of (sequences, time, ...) are valid; all where nothing is said."""
+    return torch.full((len(x),), x.shape[1]) if lengths is None else lengths
+
+
 @torch.no_grad()
 def read_gates(network: Any, x: Tensor, lengths: Tensor | None = None) -> list[Gates]:
     """Every gate and state at every step, layer by layer, forward before backward, as in evaluation.
@@ -71,8 +79,7 @@ def read_gates(network: Any, x: Tensor, lengths: Tensor | None = None) -> list[G
         lengths: valid steps of each; None: all.
     """
     stack = as_stack(network)
-    ends = torch.full((len(x),), x.shape[1]) if lengths is None else lengths
-    past = (torch.arange(x.shape[1]) >= ends[:, None])[:, :, None]
+    past = (torch.arange(x.shape[1]) >= ends(x, lengths)[:, None])[:, :, None]
     return [
         Gates(
             k, direction == 1, stack.layers[k].cell,
@@ -92,11 +99,10 @@ def difference(network: Any, x: Tensor, lengths: Tensor | None, gates: list[Gate
     stack = as_stack(network)
     own = network if stack is not network else stack.eval()
     _, state = own(x) if lengths is None else own(x, lengths=lengths)
-    ends = torch.full((len(x),), x.shape[1]) if lengths is None else lengths
     rows, worst = np.arange(len(x)), 0.0
     states = split_layers(state, stack.layers)
     for entry in gates:
-        at = 0 if entry.backward else ends.numpy() - 1
+        at = 0 if entry.backward else ends(x, lengths).numpy() - 1
         for name, tensor in zip(entry.cell.states, states[entry.layer], strict=True):
             theirs = tensor[int(entry.backward)].cpu().numpy()
             off = np.abs(entry.values[name][rows, at] - theirs) / np.maximum(1, np.abs(theirs))

@@ -14,31 +14,21 @@ import torch
 from torch import Tensor
 
 from src.data.batches import Batch
-from src.inside.gates import as_stack
+from src.inside.gates import Direction, as_stack
 from src.inside.unrolled import Unrolled, unrolled_forward
 from src.tasks.base import Task
 
 
 @dataclass(frozen=True)
-class Gradients:
-    """One layer in one direction.
+class Gradients(Direction):
+    """Those of one layer in one direction.
 
-    Args:
-        layer: its number, from 0.
-        backward: whether it reads from the end.
-        norms: by state ("hidden", "cell", and "state" for all of them together), (sequences, lags): the norm of the
-            gradient of each sequence's loss with regard to the state ``lag`` steps before the last one read; NaN
-            before a sequence's start.
+    ``norms`` has by state ("hidden", "cell", and "state" for all of them together), (sequences, lags): the norm of the
+    gradient of each sequence's loss with regard to the state ``lag`` steps before the last one read; NaN before a
+    sequence's start.
     """
 
-    layer: int
-    backward: bool
     norms: dict[str, np.ndarray]
-
-    @property
-    def name(self) -> str:
-        """``layer0``, or ``layer0_backward``."""
-        return f"layer{self.layer}" + ("_backward" if self.backward else "")
 
 
 def loss_gradients(task: Task, batch: Batch) -> list[Gradients]:
@@ -77,13 +67,12 @@ def loss_gradients(task: Task, batch: Batch) -> list[Gradients]:
     gradients = iter(torch.autograd.grad(loss, nodes, materialize_grads=True))
     result = []
     for k, direction, path in paths:
+        backward = direction == 1
         by_step = ([next(gradients).double().square().sum(-1) for _ in step] for step in path.states)
         squares = torch.stack([torch.stack(step, -1) for step in by_step], 1)
         norms = {name: squares[..., i].sqrt() for i, name in enumerate(path.cell.states)}
         norms["state"] = squares.sum(-1).sqrt()
-        result.append(
-            Gradients(k, direction == 1, {n: by_lag(v, batch.lengths, direction == 1) for n, v in norms.items()})
-        )
+        result.append(Gradients(k, backward, {n: by_lag(v, batch.lengths, backward) for n, v in norms.items()}))
     return result
 
 

@@ -33,8 +33,7 @@ def jacobians(path: Path, lengths: Tensor, steps: int, backward: bool = False) -
     """Of the last ``steps`` steps of each sequence; NaN before a sequence's start.
 
     Args:
-        path: of `src.inside.unrolled.unrolled_forward`.
-        lengths: valid steps of each sequence.
+        path, lengths: of `src.inside.unrolled.unrolled_forward`, and valid steps of each sequence.
         steps: how many lags, 1 or more; those beyond the longest sequence are left out.
         backward: whether the path reads from the end.
     """

@@ -90,7 +90,7 @@ def run_rounds(
     device: torch.device,
     tick: Callable[[], None] = lambda: None,
 ) -> dict[str, list[Timing]]:
-    """Time every callable once in every round.
+    """Time every callable once in every round; by name, one entry for each round.
 
     >>> timings = run_rounds({"sum": lambda: sum(range(99))}, [10], 3, torch.device("cpu"))
     >>> len(timings["sum"])
@@ -99,12 +99,8 @@ def run_rounds(
     Args:
         works: by name, in the order of the first round; each later round starts one further.
         repeats: steps in a measurement of each.
-        rounds: how many.
-        device: where they run.
+        rounds, device: how many, and where they run.
         tick: called after every round.
-
-    Returns:
-        By name, one entry for each round.
     """
     timings: dict[str, list[Timing]] = {name: [] for name in works}
     pairs = list(zip(works.items(), repeats, strict=True))

@@ -2,10 +2,9 @@
 
 from .budget import count_multiply_adds, count_parameters, count_state, nearest_width
 from .cell_modules import GRUCell, LSTMCell, RNNCell, RNNCellBase
-from .last_valid import last_valid
 from .layers import GRU, LSTM, RNN, RNNBase
 from .stack import StackedRNN
-from .state import detach_state, map_state, select_rows
+from .state import detach_state, last_valid, map_state, select_rows
 from .trace import trace_gates
 
 __all__ = [

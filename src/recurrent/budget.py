@@ -12,20 +12,17 @@ WIDEST = 2**24  # units; a network that is still too small here does not grow wi
 def count_parameters(network: StackedRNN) -> dict[str, int]:
     """Count the parameters of a recurrent network, without encoder and head.
 
-    Args:
-        network: any `StackedRNN`.
-
     Returns:
         "recurrent": all of them. "effective": two bias vectors that only ever add up count as one; where they do more
         (`Equations.gates_with_two_biases`) they count as two.
     """
     recurrent = sum(parameter.numel() for parameter in network.parameters())
-    doubled = 0
-    for layer in network.layers:
-        if layer.bias is True:
-            added = len(layer.cell.gates) - layer.cell.gates_with_two_biases
-            doubled += network.num_directions * added * layer.hidden_size
-    return {"recurrent": recurrent, "effective": recurrent - doubled}
+    doubled = sum(
+        (len(layer.cell.gates) - layer.cell.gates_with_two_biases) * layer.hidden_size
+        for layer in network.layers
+        if layer.bias is True
+    )
+    return {"recurrent": recurrent, "effective": recurrent - network.num_directions * doubled}
 
 
 def count_state(network: StackedRNN) -> int:

@@ -1,7 +1,7 @@
 """Weights from and to nn.GRU, nn.LSTM, nn.RNN, and the papers' form of one linear map of [x, h] a gate.
 
-The parameters of a network in nn.GRU's definition have nn.GRU's names and shapes, so there a state_dict moves as it
-is; the functions here also translate what differs and refuse what has no equivalent.
+In nn.GRU's definition a state_dict moves as it is; the functions here also translate what differs and refuse what
+has no equivalent.
 """
 
 from __future__ import annotations
@@ -77,13 +77,12 @@ def to_pytorch(network: StackedRNN) -> nn.RNNBase:
 def without_equivalent(network: StackedRNN) -> list[str]:
     """What of a network PyTorch has no equivalent of."""
     reasons = {
+        "layers of different kinds or widths": not network.equal_layers,
+        **dict.fromkeys(beyond_pytorch(network.layers[0].cell), True),
         "residual connections": network.residual and network.num_layers > 1,
         "a learned initial state (pass initial_state() as hx instead)": network.learn_initial_state,
     }
-    unlike = ["layers of different kinds or widths"] * (
-        len({(k.cell, k.hidden_size, k.bias) for k in network.layers}) > 1
-    )
-    return [*unlike, *beyond_pytorch(network.layers[0].cell), *(reason for reason, there in reasons.items() if there)]
+    return [reason for reason, there in reasons.items() if there]
 
 
 def to_concatenated(cell: Equations, parameters: CellParameters) -> Concatenated:

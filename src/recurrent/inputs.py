@@ -36,15 +36,15 @@ def take_in(given: Tensor | PackedSequence, lengths: Tensor | None, batch_first:
         came = f"shape {tuple(given.shape)}" if isinstance(given, Tensor) else type(given).__name__
         raise ValueError(f"input: expected a PackedSequence or a tensor with 2 or 3 dimensions, got {came}")
     check_tensor(given, weight)
-    if given.dim() == 2:
-        if lengths is not None:
-            raise ValueError("lengths: an unbatched input (time, features) is one whole sequence and takes no lengths")
-        return Batch(check_time(given[None]), None, given)
-    x = check_time(given if batch_first else given.transpose(0, 1))
-    if lengths is None:
-        return Batch(x, None, given)
-    check_lengths(lengths, x)
-    if bool((lengths == x.shape[1]).all()):
+    unbatched = given.dim() == 2
+    if unbatched and lengths is not None:
+        raise ValueError("lengths: an unbatched input (time, features) is one whole sequence and takes no lengths")
+    x = given[None] if unbatched else given if batch_first else given.transpose(0, 1)
+    if x.shape[1] == 0:
+        raise ValueError("input: has 0 time steps, expected at least 1")
+    if lengths is not None:
+        check_lengths(lengths, x)
+    if lengths is None or bool((lengths == x.shape[1]).all()):
         return Batch(x, None, given)
     return Batch(x.masked_fill(~valid_steps(lengths, x)[:, :, None], 0), lengths, given)
 
@@ -91,13 +91,6 @@ def check_state(state: State, expected: State, weight: Tensor) -> None:
     map_state(lambda tensor: check_kind("hx", tensor, weight), state)
 
 
-def check_time(x: Tensor) -> Tensor:
-    """Refuse sequences of no steps."""
-    if x.shape[1] == 0:
-        raise ValueError("input: has 0 time steps, expected at least 1")
-    return x
-
-
 def check_lengths(lengths: Tensor, x: Tensor) -> None:
     """Refuse lengths that are not int64 on the CPU, one per row, each 1..time."""
     batch, time = x.shape[:2]
@@ -106,7 +99,6 @@ def check_lengths(lengths: Tensor, x: Tensor) -> None:
         raise ValueError(f"lengths: expected an int64 tensor on the CPU, got {came}")
     if lengths.shape != (batch,):
         raise ValueError(f"lengths: expected shape ({batch},), one per row of the batch, got {tuple(lengths.shape)}")
-    if batch and not (int(lengths.min()) >= 1 and int(lengths.max()) <= time):
-        raise ValueError(
-            f"lengths: expected every entry in 1..{time}, got {int(lengths.min())} to {int(lengths.max())}"
-        )
+    low, high = (int(lengths.min()), int(lengths.max())) if batch else (1, time)
+    if low < 1 or high > time:
+        raise ValueError(f"lengths: expected every entry in 1..{time}, got {low} to {high}")

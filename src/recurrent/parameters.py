@@ -15,14 +15,7 @@ from .checks import check_size
 
 @dataclass(frozen=True)
 class LayerSpec:
-    """One layer: its cell, its sizes, and its biases.
-
-    Args:
-        cell: the equations.
-        input_size: features of a step of the input.
-        hidden_size: units.
-        bias: True for PyTorch's two vectors, "single" for one vector a gate (as in the papers), False for none.
-    """
+    """One layer: its cell, its sizes, and its biases: True (PyTorch's two vectors), "single" (one a gate) or False."""
 
     cell: Equations
     input_size: int

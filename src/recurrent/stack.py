@@ -15,12 +15,11 @@ from .backends.choose import Choice, choose
 from .backends.spec import CallSpec
 from .cells.base import CellParameters
 from .checks import check_flag, check_number, check_rate
-from .forward import run_layer
 from .initialise import initialise
 from .inputs import check_state, give_back, take_in
 from .parameters import collect, layer_specs, register
-from .regularise import noisy
-from .state import State, join_layers, map_state, split_layers
+from .regularise import noisy, recurrent_mask, zoneout_mask
+from .state import LayerState, State, join_layers, map_state, split_layers
 
 
 class StackedRNN(nn.Module):
@@ -51,8 +50,7 @@ class StackedRNN(nn.Module):
         keep_gate_bias: mean of the bias of the gate that keeps the old state, at the start; see `initialise`.
         chrono_steps: the longest dependency that "chrono" expects, in steps.
         backend: "auto", "torch" or "reference"; see `src.recurrent.backends`.
-        device: where the parameters are made.
-        dtype: of the parameters.
+        device, dtype: of the parameters.
 
     Attributes:
         output_size: features of a step of the output, both directions counted.
@@ -97,6 +95,9 @@ class StackedRNN(nn.Module):
         self.input_size = input_size
         self.output_size = self.num_directions * self.layers[-1].hidden_size
         self.num_layers = len(self.layers)
+        self.equal_layers = len({(layer.cell, layer.hidden_size, layer.bias) for layer in self.layers}) == 1
+        # Whether layers follow each other with nothing but dropout between them, so that one call may run them all.
+        self.plain = self.equal_layers and not (residual and self.num_layers > 1)
         self.batch_first, self.bidirectional, self.residual = batch_first, bidirectional, residual
         self.dropout, self.recurrent_dropout, self.weight_noise = dropout, recurrent_dropout, weight_noise
         self.learn_initial_state = learn_initial_state
@@ -165,7 +166,7 @@ class StackedRNN(nn.Module):
     def _run(self, x: Tensor, lengths: Tensor | None, state: State) -> tuple[Tensor, State]:
         """Run all layers on (batch, time, input_size), padding zero."""
         choices = self.choices(x.device, self.weight_ih_l0.dtype, inference=not torch.is_grad_enabled())
-        whole = getattr(choices[0].backend, "run_stack", None) if len(set(choices)) == 1 and self._is_plain() else None
+        whole = getattr(choices[0].backend, "run_stack", None) if len(set(choices)) == 1 and self.plain else None
         # Lengths mean a packed batch to PyTorch, which on a CPU is slower than padded layers, one at a time.
         if whole is not None and (lengths is None or x.is_cuda):
             tensors = (state,) if isinstance(state, Tensor) else tuple(state)
@@ -181,13 +182,31 @@ class StackedRNN(nn.Module):
         for k, old in enumerate(split_layers(state, self.layers)):
             if k > 0:
                 x = dropout(x, self.dropout, self.training)
-            output, new = run_layer(
-                self.layers[k].cell, choices[k], x, lengths, old, self.parameters_of(k),
-                recurrent_dropout=self.recurrent_dropout, weight_noise=self.weight_noise, training=self.training,
-            )  # fmt: skip
+            output, new = self._run_layer(k, choices[k], x, lengths, old)
             x = self.connect(k, x, output)
             states.append(new)
         return x, join_layers(states, self.layers)
+
+    def _run_layer(
+        self, k: int, choice: Choice, x: Tensor, lengths: Tensor | None, state: LayerState
+    ) -> tuple[Tensor, LayerState]:
+        """Run layer k in its directions; the output is (batch, time, directions*hidden_size)."""
+        cell, noise, outputs, states = self.layers[k].cell, self.weight_noise if self.training else 0.0, [], []
+        # Masks are drawn before the noise of the same direction: another order would change the results of a seed.
+        for direction, weights in enumerate(self.parameters_of(k)):
+            old = tuple(tensor[direction] for tensor in state)
+            options: dict[str, Any] = {"reverse": direction == 1}
+            if self.recurrent_dropout and self.training:
+                options["recurrent_mask"] = recurrent_mask(self.recurrent_dropout, old[0])
+            if cell.zoneout:
+                masks = (zoneout_mask(cell.zoneout, tensor, x.shape[1], self.training) for tensor in old)
+                options["zoneout_masks"] = tuple(masks)
+            output, new = choice.backend.run(cell, x, lengths, old, noisy(weights, noise), **options)
+            outputs.append(output)
+            states.append(new)
+        if len(outputs) == 1:
+            return outputs[0], tuple(tensor[None] for tensor in states[0])
+        return torch.cat(outputs, dim=-1), tuple(torch.stack(tensors) for tensors in zip(*states, strict=True))
 
     def connect(self, k: int, x: Tensor, output: Tensor) -> Tensor:
         """What layer k passes on: its output, with a residual connection its input added."""
@@ -196,12 +215,6 @@ class StackedRNN(nn.Module):
     def parameters_of(self, k: int) -> list[CellParameters]:
         """The parameters of layer k by direction."""
         return [collect(self, suffix) for suffix in self.suffixes(k)]
-
-    def _is_plain(self) -> bool:
-        """Whether equal layers follow each other with nothing but dropout between them."""
-        first, *others = self.layers
-        equal = all((k.cell, k.hidden_size, k.bias) == (first.cell, first.hidden_size, first.bias) for k in others)
-        return equal and not (self.residual and self.num_layers > 1)
 
     def initial_state(self, batch_size: int) -> State:
         """The state before the first step: zeros, or what was learned; every tensor has the batch at dimension 1.
@@ -226,9 +239,8 @@ class StackedRNN(nn.Module):
         Raises:
             ValueError: the backend that was asked for does not support one of them.
         """
-        sizes = [(layer.input_size, layer.hidden_size) for layer in self.layers]
-        calls = [CallSpec(*pair, device, dtype, self.recurrent_dropout > 0, inference) for pair in sizes]
-        return [choose(self.backend, layer.cell, call) for layer, call in zip(self.layers, calls, strict=True)]
+        asked = (device, dtype, self.recurrent_dropout > 0, inference)
+        return [choose(self.backend, layer.cell, CallSpec(layer.hidden_size, *asked)) for layer in self.layers]
 
     def extra_repr(self) -> str:
         """What the network is, for print."""
@@ -250,7 +262,7 @@ class StackedRNN(nn.Module):
 
     def flatten_parameters(self) -> None:
         """Lay the weights out in one block of memory as cuDNN wants them; does nothing elsewhere."""
-        if self._is_plain():
+        if self.plain:
             flatten(self)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> StackedRNN:

@@ -22,8 +22,7 @@ def trace_gates(
     The readable equations run on the network's own weights, so it also works where a faster backend computes.
 
     Args:
-        network: any `StackedRNN`.
-        input, state, lengths: as for the network, batched.
+        network, input, state, lengths: any network, and what it is given, batched.
 
     Returns:
         For each layer, for each direction (forward first), a dict from the names of the gates (`Equations.gates`, in

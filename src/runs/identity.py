@@ -25,18 +25,12 @@ def identity(config: Mapping[str, Any], *, backend: str, precision: str, data_ch
     True
 
     Args:
-        config: the resolved config as plain dicts; the keys in :data:`IGNORED_KEYS` are left out.
+        config: the resolved config as plain dicts.
         backend: the kernel that runs the recurrence, as resolved on this machine.
         precision: as resolved by the trainer.
         data_checksum: of the data as read, so that a moved file is the same and an altered one is not.
     """
-    return _digest(
-        config=determining(config),
-        backend=backend,
-        precision=precision,
-        data=data_checksum,
-        results_version=RESULTS_VERSION,
-    )
+    return _digest(config, backend=backend, precision=precision, data=data_checksum)
 
 
 def planned_identity(config: Mapping[str, Any], files: str = "") -> str:
@@ -46,13 +40,14 @@ def planned_identity(config: Mapping[str, Any], files: str = "") -> str:
     What it leaves open, backend, precision and the checksum of the data as read, is in the run's record.
 
     Args:
-        config: the resolved config as plain dicts; the keys in :data:`IGNORED_KEYS` are left out.
+        config: the resolved config as plain dicts.
         files: a checksum of the user's own files, whose path does not count.
     """
-    return _digest(config=determining(config), files=files, results_version=RESULTS_VERSION)
+    return _digest(config, files=files)
 
 
-def _digest(**parts: Any) -> str:
+def _digest(config: Mapping[str, Any], **more: str) -> str:
+    parts = {"config": determining(config), "results_version": RESULTS_VERSION, **more}
     text = json.dumps(parts, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -23,20 +23,12 @@ from src.tasks.build import build
 
 @dataclass(frozen=True)
 class Run:
-    """A run in memory.
-
-    Args:
-        directory: where it lies.
-        config: as it was trained with; paths to data are this machine's.
-        record: what ``result.json`` says.
-        task: with the weights of the checkpoint, in evaluation mode.
-        data: the data module.
-    """
+    """A run in memory."""
 
     directory: Path
-    config: DictConfig
+    config: DictConfig  # as it was trained with; paths to data are this machine's
     record: RunResult
-    task: Task
+    task: Task  # with the weights of the checkpoint, in evaluation mode
     data: SequenceData
 
     @property
@@ -50,7 +42,7 @@ class Run:
         Raises:
             UserError: there is no such split or sequence.
         """
-        _ = self.data.description
+        _ = self.data.description  # reads the data
         if name not in self.data.splits:
             raise UserError(f"split={name} is unknown: it must be one of {', '.join(self.data.splits)}.")
         here = len(self.data.splits[name])
@@ -68,11 +60,8 @@ def model_name(record: RunResult | None, task: Task) -> str:
 def load_run(directory: str | Path, checkpoint: str = "best", *, read_data: bool = True) -> Run:
     """Rebuild a run from its directory alone.
 
-    Args:
-        directory: the run's directory.
-        checkpoint: ``best`` or ``last``.
-        read_data: whether the data are read. Where not, the data module knows what it fitted on train, from the
-            checkpoint, and can read new files; a named data set is read all the same.
+    Without ``read_data`` the data module knows what it fitted on train, from the checkpoint (``best`` or ``last``), and
+    can read new files; a named data set is read all the same.
 
     Raises:
         UserError: when it is not a run's directory, or its checkpoint is missing or damaged.

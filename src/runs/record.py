@@ -49,9 +49,6 @@ class RunRecord:
     >>> record.end("finished")
     >>> record.result.metrics
     {'test/acc': 0.9}
-
-    Args:
-        directory: the run's directory; made when the run begins.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -82,12 +79,8 @@ class RunRecord:
     ) -> None:
         """Take the directory, write the config and ``result.json`` with status ``running``, and show signs of life.
 
-        Args:
-            config: the run's, as plain dicts.
-            seed: of the run.
-            id: of a run that has none yet; None: the directory's name.
-            once: refuse a run that has come to its end before.
-            facts: further fields of :class:`RunResult`.
+        A run that has no id yet gets this one, or the directory's name; ``once`` refuses a run that has come to its end
+        before; facts are further fields of :class:`RunResult`.
 
         Raises:
             Busy: when another process is at work in the directory, or has just finished there.
@@ -136,7 +129,6 @@ class RunRecord:
             self.write()
         if self._lock_file is not None:
             self._lock_file.close()
-            self._lock_file = None
 
     def write(self) -> None:
         """Write ``result.json``, whole or not at all."""

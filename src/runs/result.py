@@ -31,62 +31,39 @@ LOSSES = ("nll", "mse")
 
 @dataclass(frozen=True)
 class StudyJob:
-    """Which job of a study a run is.
-
-    Args:
-        study: its name.
-        phase: ``trial`` and ``repeat`` choose values on validation, ``final`` measures on the test set.
-        model, data, arm: names in the plan.
-        id: planned identity, which names the run's directory too.
-    """
+    """Which job of a study a run is."""
 
     study: str
-    phase: Phase
-    model: str
+    phase: Phase  # trial and repeat choose values on validation, final measures on the test set
+    model: str  # this and the next two: names in the plan
     data: str
     arm: str = "main"
-    id: str = ""
+    id: str = ""  # planned identity, which names the run's directory too
 
 
 @dataclass(frozen=True)
 class Best:
-    """The epoch that was chosen on validation.
+    """The epoch that was chosen on validation."""
 
-    Args:
-        epoch: counted from 0.
-        monitor: the metric it was chosen by, e.g. ``val/loss``.
-        value: of that metric.
-        is_last: whether it was the last epoch, so that training on might have improved it.
-    """
-
-    epoch: int
+    epoch: int  # counted from 0
     value: float
-    monitor: str = "val/loss"
-    is_last: bool = False
+    monitor: str = "val/loss"  # the metric it was chosen by
+    is_last: bool = False  # so that training on might have improved it
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How long a training took.
-
-    Args:
-        epochs, updates: how many there were.
-        seconds: from the first step to the last, without what a stop cost.
-        seconds_per_epoch, steps_per_second, sequences_per_second: of training, validation not counted.
-        seconds_to_best: until the best epoch had ended.
-        others_busy_cores: cores that other processes kept busy meanwhile, on average.
-        shared: whether that was more than a tenth of a core; None where it cannot be told.
-    """
+    """How long a training took; its rates and seconds per epoch do not count validation."""
 
     epochs: int = 0
     updates: int = 0
-    seconds: float = 0.0
+    seconds: float = 0.0  # from the first step to the last, without what a stop cost
     seconds_per_epoch: float | None = None
     steps_per_second: float | None = None
     sequences_per_second: float | None = None
-    seconds_to_best: float | None = None
-    others_busy_cores: float | None = None
-    shared: bool | None = None
+    seconds_to_best: float | None = None  # until the best epoch had ended
+    others_busy_cores: float | None = None  # that other processes kept busy meanwhile, on average
+    shared: bool | None = None  # whether that was more than a tenth of a core; None where it cannot be told
 
 
 @dataclass(frozen=True)
@@ -120,21 +97,13 @@ class Backend:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """The data as they were read.
+    """The data as they were read."""
 
-    Args:
-        checksum: of the data after reading, so that a moved file is the same and an altered one is not.
-        sequences: how many each split has.
-        name: what the data set calls itself; None where the config's name says it.
-        split_seed: what the split was drawn by, where it was drawn apart from the run's seed.
-        notes: what the data module found, e.g. ``train/padding``, ``leaked``.
-    """
-
-    checksum: str | None = None
-    sequences: dict[str, int] = field(default_factory=dict)
-    name: str | None = None
-    split_seed: int | None = None
-    notes: dict[str, Any] = field(default_factory=dict)
+    checksum: str | None = None  # of the data after reading: a moved file is the same and an altered one is not
+    sequences: dict[str, int] = field(default_factory=dict)  # how many each split has
+    name: str | None = None  # what the data set calls itself; None where the config's name says it
+    split_seed: int | None = None  # what the split was drawn by, where it was drawn apart from the run's seed
+    notes: dict[str, Any] = field(default_factory=dict)  # what the data module found, e.g. train/padding, leaked
 
 
 @dataclass(frozen=True)
@@ -164,50 +133,26 @@ class Git:
 
 @dataclass
 class RunResult:
-    """Everything that a run's ``result.json`` says.
+    """Everything that a run's ``result.json`` says; times are Unix times.
 
     >>> RunResult(id="3435e0996364", seed=0).status
     'running'
-
-    Args:
-        id: the run's id, which is its wandb id too.
-        seed: of the run.
-        status: ``finished`` and ``diverged`` are ends; a ``running`` run whose process died is read as ``interrupted``.
-        name: shown in wandb and in tables.
-        identity: two runs with the same one must give the same result.
-        study_job: which job of a study it is; None: of none.
-        choices: model and data by their names in ``conf/``.
-        metrics: ``split/name`` of the best epoch.
-        declared: what its task says of each metric, by name without the split.
-        baselines: of the trivial predictors, ``unigram/nll``.
-        best: the chosen epoch; None before there is one.
-        stop_reason: why training ended; None where that is not known.
-        parameters, budget, backend, data, timing, memory, wandb, git: see their classes.
-        hardware: ``cpu``, ``cores``, ``threads``, where there is one ``gpu``.
-        versions: of Python and of the packages that results depend on.
-        results_version: of the code, raised when the same config gives other numbers.
-        command: the command line that starts this run alone.
-        digests: SHA-256 of the files beside the record, by their path in the directory.
-        started, ended, heartbeat: Unix time; the last sign of life.
-        attempts: how many processes have worked on it.
-        error: how it failed, in one sentence.
-        schema: of the file.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = CONFIG
 
-    id: str
+    id: str  # its wandb id too
     seed: Annotated[int, Strict()]  # JSON's true is no seed
-    status: Status = "running"
-    name: str | None = None
-    identity: str | None = None
-    study_job: StudyJob | None = None
-    choices: dict[str, str] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
-    declared: dict[str, Metric] = field(default_factory=dict)
-    baselines: dict[str, float] = field(default_factory=dict)
-    best: Best | None = None
-    stop_reason: StopReason | None = None
+    status: Status = "running"  # a running run whose process died is read as interrupted
+    name: str | None = None  # shown in wandb and in tables
+    identity: str | None = None  # two runs with the same one must give the same result
+    study_job: StudyJob | None = None  # None: of no study
+    choices: dict[str, str] = field(default_factory=dict)  # model and data by their names in conf/
+    metrics: dict[str, float] = field(default_factory=dict)  # split/name, of the best epoch
+    declared: dict[str, Metric] = field(default_factory=dict)  # what its task says of each, by name without the split
+    baselines: dict[str, float] = field(default_factory=dict)  # of the trivial predictors, e.g. unigram/nll
+    best: Best | None = None  # None before there is one
+    stop_reason: StopReason | None = None  # None where that is not known
     parameters: Parameters | None = None
     budget: Budget | None = None
     backend: Backend | None = None
@@ -215,17 +160,17 @@ class RunResult:
     timing: Timing = field(default_factory=Timing)
     memory: Memory = field(default_factory=Memory)
     wandb: WandbRun | None = None
-    hardware: dict[str, Any] = field(default_factory=dict)
+    hardware: dict[str, Any] = field(default_factory=dict)  # cpu, cores, threads, where there is one gpu
     git: Git = field(default_factory=Git)
-    versions: dict[str, str] = field(default_factory=dict)
-    results_version: int | None = None
-    command: list[str] = field(default_factory=list)
-    digests: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)  # of Python and of the packages that results depend on
+    results_version: int | None = None  # of the code, raised when the same config gives other numbers
+    command: list[str] = field(default_factory=list)  # the command line that starts this run alone
+    digests: dict[str, str] = field(default_factory=dict)  # SHA-256 of the files beside it, by path in the directory
     started: float | None = None
     ended: float | None = None
-    heartbeat: float | None = None
-    attempts: int = 0
-    error: str | None = None
+    heartbeat: float | None = None  # the last sign of life
+    attempts: int = 0  # how many processes have worked on it
+    error: str | None = None  # how it failed, in one sentence
     schema: int = SCHEMA
 
     @property
@@ -256,31 +201,20 @@ class RunResult:
         return None
 
 
-def parse_result(content: Any, path: Path) -> RunResult:
-    """The record that the content of a ``result.json`` stands for, of whatever schema.
-
-    Args:
-        content: as read from JSON.
-        path: of the file, for errors.
+def read_result(path: Path) -> RunResult | None:
+    """What a ``result.json`` of whatever schema says, as it was written; None where there is no such file.
 
     Raises:
-        UserError: when it is of a schema that this version does not know, or a value is not what it should be.
+        UserError: when the file is not JSON, of a schema that this version does not know, or damaged.
     """
+    content = read_json(path, "the result.json of a run")
+    if content is None:
+        return None
     if not isinstance(content, dict) or type(content.get("schema")) is not int or content["schema"] > SCHEMA:
         raise UserError(f"{path} is not a run's result.json of schema {SCHEMA} or older.")
     if content["schema"] < 2:
         content = _from_schema_1(content, path.parent.name)
     return from_plain(RunResult, content, path)
-
-
-def read_result(path: Path) -> RunResult | None:
-    """What a ``result.json`` says, as it was written; None where there is no such file.
-
-    Raises:
-        UserError: when the file is not JSON, of an unknown schema, or damaged.
-    """
-    content = read_json(path, "the result.json of a run")
-    return None if content is None else parse_result(content, path)
 
 
 def _from_schema_1(old: dict[str, Any], directory: str) -> dict[str, Any]:

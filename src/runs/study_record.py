@@ -44,38 +44,25 @@ class LogUniform:
 
 @dataclass(frozen=True)
 class TuningRecord:
-    """Which values are tried.
+    """Which values are tried; all models share them.
 
-    Args:
-        draws: by dotted key, a list of values or a range. Several keys with ranges are drawn together; lists are
-            combined with everything else. All models share the values.
-        repeat: how the choice is confirmed.
-        seed: of the draws (stream ``tuning``).
-        first_seed: the run seed of the trials; the repeats take the following ones. No final run may use them.
-        extensions: how many times at most a range is extended because a choice lies in its outer tenth.
+    Several keys with ranges are drawn together; lists are combined with everything else.
     """
 
-    draws: dict[str, list[Any] | LogUniform] = field(default_factory=dict)
-    repeat: Repeat = field(default_factory=Repeat)
-    seed: int = 0
-    first_seed: int = 1000
-    extensions: int = 2
+    draws: dict[str, list[Any] | LogUniform] = field(default_factory=dict)  # by dotted key, values or a range
+    repeat: Repeat = field(default_factory=Repeat)  # how the choice is confirmed
+    seed: int = 0  # of the draws (stream tuning)
+    first_seed: int = 1000  # of the trials, the repeats take the following ones; no final run may use them
+    extensions: int = 2  # how often at most a range is extended because a choice lies in its outer tenth
 
 
 @dataclass(frozen=True)
 class PrimaryRecord:
-    """The one comparison that a study is for.
+    """The one comparison that a study is for; metric and margin may be one for each data set, beside ``default``."""
 
-    Args:
-        models: the first is compared against the second.
-        metric: of the test, e.g. ``test/nll``; or one for each data set, beside ``default``.
-        margin: the difference below which the two are practically the same, in the metric's unit; or one for each data
-            set, beside ``default``.
-    """
-
-    models: tuple[str, str]
-    metric: str | dict[str, str]
-    margin: Number | dict[str, Number]
+    models: tuple[str, str]  # the first is compared against the second
+    metric: str | dict[str, str]  # of the test, e.g. test/nll
+    margin: Number | dict[str, Number]  # the difference below which the two are practically the same, in its unit
 
     def metric_of(self, data: str) -> str | None:
         """The metric on a data set."""
@@ -88,33 +75,20 @@ class PrimaryRecord:
 
 @dataclass(frozen=True)
 class PlanRecord:
-    """A study as its author fixed it.
+    """A study as its author fixed it."""
 
-    Args:
-        name: of the study, the file and its folder under ``paths.runs_dir``.
-        question: what it asks, one sentence.
-        models: names in ``conf/model``, each with the settings of its jobs.
-        data: names in ``conf/data``, likewise.
-        primary: the comparison that is fixed beforehand.
-        arms: variants that everything is repeated in, e.g. another optimizer; each with its settings.
-        settings: of every job.
-        tuning: which values are tried; None: none.
-        pairs: final seeds, 0 to pairs - 1; a number, or one for each data set beside ``default``.
-        tolerance: by how much budgets may differ, as a share.
-        overrides: what the command line added for all jobs.
-    """
-
-    name: str
-    question: str = ""
-    models: dict[str, Settings | None] = field(default_factory=dict)
-    data: dict[str, Settings | None] = field(default_factory=dict)
-    primary: PrimaryRecord | None = None
+    name: str  # of the study, the file and its folder under paths.runs_dir
+    question: str = ""  # what it asks, one sentence
+    models: dict[str, Settings | None] = field(default_factory=dict)  # names in conf/model, settings of their jobs
+    data: dict[str, Settings | None] = field(default_factory=dict)  # names in conf/data, likewise
+    primary: PrimaryRecord | None = None  # the comparison that is fixed beforehand
+    # Variants that everything is repeated in, e.g. another optimizer; each with its settings.
     arms: dict[str, Settings | None] = field(default_factory=lambda: {"main": {}})
-    settings: Settings = field(default_factory=dict)
-    tuning: TuningRecord | None = None
-    pairs: int | dict[str, int] = 10
-    tolerance: float = 0.02
-    overrides: Settings = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)  # of every job
+    tuning: TuningRecord | None = None  # which values are tried; None: none
+    pairs: int | dict[str, int] = 10  # final seeds, 0 to pairs - 1; or one for each data set beside default
+    tolerance: float = 0.02  # by how much budgets may differ, as a share
+    overrides: Settings = field(default_factory=dict)  # what the command line added for all jobs
 
     @property
     def tuned(self) -> dict[str, list[Any] | LogUniform]:
@@ -193,42 +167,27 @@ class LeftOut:
 
 @dataclass
 class StudyRecord:
-    """Everything that a ``study.json`` says.
+    """Everything that a ``study.json`` says; times are Unix times.
 
     >>> StudyRecord(name="smoke", plan=PlanRecord("smoke"), plan_hash="02d59bc6a11ceb66").registered is None
     True
-
-    Args:
-        name: of the study.
-        plan: as it is now.
-        plan_hash: 16 hexadecimal digits of it.
-        registered: Unix time at which the plan was fixed, before the first final run; None before that.
-        registered_hash: the plan's hash then.
-        changes: of the plan.
-        draws: what was tried, by data set, arm and key.
-        chosen: by data set, arm and model.
-        extensions: of ranges, in the order they were made.
-        left_out: models that some condition does without.
-        file, file_hash: the study's file in ``experiments/`` and its SHA-256.
-        updated: Unix time of the last change.
-        schema: of the file.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = CONFIG
 
     name: str
-    plan: PlanRecord
-    plan_hash: str
-    registered: float | None = None
-    registered_hash: str | None = None
-    changes: list[Change] = field(default_factory=list)
-    draws: dict[str, dict[str, dict[str, list[Any]]]] = field(default_factory=dict)
-    chosen: dict[str, dict[str, dict[str, Choice]]] = field(default_factory=dict)
-    extensions: list[Extension] = field(default_factory=list)
+    plan: PlanRecord  # as it is now
+    plan_hash: str  # 16 hexadecimal digits of it
+    registered: float | None = None  # when the plan was fixed, before the first final run; None before that
+    registered_hash: str | None = None  # the plan's hash then
+    changes: list[Change] = field(default_factory=list)  # of the plan
+    draws: dict[str, dict[str, dict[str, list[Any]]]] = field(default_factory=dict)  # tried, by data set, arm and key
+    chosen: dict[str, dict[str, dict[str, Choice]]] = field(default_factory=dict)  # by data set, arm and model
+    extensions: list[Extension] = field(default_factory=list)  # of ranges, in the order they were made
     left_out: list[LeftOut] = field(default_factory=list)
-    file: str | None = None
-    file_hash: str | None = None
-    updated: float | None = None
+    file: str | None = None  # the study's file in experiments/
+    file_hash: str | None = None  # its SHA-256
+    updated: float | None = None  # the last change
     schema: int = SCHEMA
 
 
@@ -297,11 +256,10 @@ def _from_schema_1(old: dict[str, Any]) -> dict[str, Any]:
         return {{"from": "before", "to": "after"}.get(key, key): value for key, value in entry.items()}
 
     new = {key: value for key, value in old.items() if value is not None and key != "schema"}
-    new["changes"] = [renamed(change) for change in old.get("changes") or []]
-    new["extensions"] = [renamed(extension) for extension in old.get("extensions") or []]
-    arms = list((old.get("plan") or {}).get("arms") or {"main": {}})
-    chosen = old.get("chosen") or {}
-    new["draws"] = {
-        data: {arm: draws for arm in (chosen.get(data) or arms)} for data, draws in (old.get("draws") or {}).items()
-    }
+    for name in ("changes", "extensions"):
+        new[name] = [renamed(entry) for entry in new.get(name, [])]
+    arms = list((new.get("plan") or {}).get("arms") or ["main"])
+    chosen = new.get("chosen", {})
+    drawn = new.get("draws", {})
+    new["draws"] = {data: dict.fromkeys(chosen.get(data) or arms, draws) for data, draws in drawn.items()}
     return new

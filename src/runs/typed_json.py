@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import is_dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,27 +17,15 @@ from src.files import write_atomically
 # JSON has no infinity: a float that is not finite is written as a word and read back as the float.
 CONFIG = ConfigDict(ser_json_inf_nan="strings")
 T = TypeVar("T")
-_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 
 
 class Damaged(UserError):
     """A file whose values are not what they should be."""
 
 
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    assert is_dataclass(kind)
-    if kind not in _ADAPTERS:
-        _ADAPTERS[kind] = TypeAdapter(kind)
-    return _ADAPTERS[kind]
-
-
 def from_plain(kind: type[T], content: Any, path: Path) -> T:
-    """The dataclass that plain containers stand for; keys that it does not have are left out.
-
-    Args:
-        kind: the dataclass.
-        content: as read from JSON.
-        path: of the file, for the error.
+    """The dataclass that plain containers, as read from JSON, stand for; keys that it does not have are left out.
 
     Raises:
         Damaged: names the file, the key and what is wrong with it.
@@ -61,12 +51,8 @@ def replaced(record: T, **changes: Any) -> T:
 def read_json(path: Path, what: str) -> Any:
     """The plain content of a JSON file; None where there is none.
 
-    Args:
-        path: of the file.
-        what: it must be, for the error.
-
     Raises:
-        UserError: when it cannot be read or is not JSON.
+        UserError: when it cannot be read or is not JSON; ``what`` is what it must be.
     """
     try:
         return json.loads(path.read_bytes())

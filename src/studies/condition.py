@@ -11,7 +11,7 @@ from typing import Any
 from src.runs.record import read_record
 from src.runs.study_record import Because, Candidate, Choice, Extension, Settings, Side, TuningRecord
 from src.studies.jobs import Job, Jobs
-from src.studies.plan import Condition, combinations, first_values
+from src.studies.plan import Condition, combinations, values_of
 from src.studies.ranges import edge, extended_list, extended_range, further_draws
 from src.studies.state import StudyState
 
@@ -21,14 +21,9 @@ NO_TRIAL = "no trial came to its end with a finite validation value"
 
 
 class ConditionTuning:
-    """The tuning of the models of one condition, as far as its runs have come; nothing here touches another condition.
+    """The tuning of the models that fit a condition, as far as its runs have come; none touches another condition.
 
-    Args:
-        tuning: what the plan says of it.
-        jobs: makes jobs.
-        state: the study's record, where draws, choices and extensions are noted.
-        condition: data set and arm.
-        models: that fit there.
+    Draws, choices and extensions are noted in the study's record.
 
     Attributes:
         trials: the values of each, those of extensions among them.
@@ -40,7 +35,7 @@ class ConditionTuning:
     ) -> None:
         self.tuning, self.jobs, self.state, self.condition, self.models = tuning, jobs, state, condition, models
         self.chosen: dict[str, Settings] = {}
-        self.trials = combinations(tuning, first_values(tuning))
+        self.trials = combinations(tuning, values_of(tuning))
         for extension in self._extensions():  # of an earlier start
             self.trials += [trial for trial in extension.trials if trial not in self.trials]
 
@@ -74,8 +69,7 @@ class ConditionTuning:
     def extend(self) -> bool:
         """Add trials for all models where the choice of one lies at the edge of a range, and note them.
 
-        Returns:
-            Whether there are new trials; none where ``tuning.extensions`` have been made.
+        Says whether there are new trials; there are none where ``tuning.extensions`` have been made.
         """
         made = self._extensions()
         if len(made) >= self.tuning.extensions:

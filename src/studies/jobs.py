@@ -28,25 +28,16 @@ _WORDS = {"null", "true", "false", "nan", "inf"}  # that Hydra would not take fo
 
 @dataclass(frozen=True)
 class Job(PlannedJob):
-    """A run that a study needs, before it has a directory: what goes into ``planned.json``, and how it is started.
+    """A run that a study needs, before it has a directory: what goes into ``planned.json``, and how it is started."""
 
-    Args:
-        id: its planned identity.
-        overrides: what Hydra's launcher is given.
-    """
-
-    id: str
-    overrides: tuple[str, ...]
+    id: str  # its planned identity
+    overrides: tuple[str, ...]  # what Hydra's launcher is given
 
 
 class Jobs:
     """Makes jobs of a plan: a config is composed once for each model, data set and arm, and varied from there.
 
-    Args:
-        plan: the study.
-        compose: from overrides to the config of a job.
-        directory: of the study, absolute.
-        further: overrides of every job that change no number.
+    The study's directory is absolute; ``further`` overrides of every job change no number.
     """
 
     def __init__(self, plan: Plan, compose: Compose, directory: Path, further: Settings | None = None) -> None:

@@ -74,11 +74,7 @@ _KEYS = [entry.name for kind in (Plan, PrimaryRecord, TuningRecord, Repeat, Only
 
 
 def read_plan(node: DictConfig | Mapping[str, Any], overrides: Settings | None = None) -> Plan:
-    """The plan in a ``study`` node.
-
-    Args:
-        node: as composed from ``experiments/NAME.yaml`` and the command line.
-        overrides: what the command line says for all jobs.
+    """The plan in a ``study`` node, and what the command line says for all jobs.
 
     Raises:
         UserError: for a key that a plan does not have, one that is missing, a value of the wrong type, or values that
@@ -147,30 +143,23 @@ def _check(plan: Plan) -> None:
             raise UserError(DRAWS.format(key=key))
 
 
-def first_values(tuning: TuningRecord) -> dict[str, list[Any]]:
-    """The values of each tuned key before any extension: listed, or drawn log-uniformly.
+def values_of(tuning: TuningRecord, extension: int = 0) -> dict[str, list[Any]]:
+    """The values of each tuned key: listed, or drawn so that their logarithm is uniform within the range.
 
-    >>> first_values(TuningRecord({"optimizer.lr": LogUniform(0.001, 0.1, 2), "model.dropout": [0.0, 0.3]}))
+    Each key and each extension has a substream of its own, so that their draws have nothing in common.
+
+    >>> values_of(TuningRecord({"optimizer.lr": LogUniform(0.001, 0.1, 2), "model.dropout": [0.0, 0.3]}))
     {'optimizer.lr': [0.0223, 0.03065], 'model.dropout': [0.0, 0.3]}
     """
-    return {
-        key: log_uniform(draw, tuning.seed, place) if isinstance(draw, LogUniform) else draw
-        for place, (key, draw) in enumerate(tuning.draws.items())
-    }
-
-
-def log_uniform(within: LogUniform, seed: int, substream: int) -> list[float]:
-    """Draws whose logarithm is uniform between those of the ends of a range.
-
-    Args:
-        within: the range, and how many draws.
-        seed: of the study.
-        substream: of the stream ``tuning``: a number for each key and each extension, so that their draws have nothing
-            in common.
-    """
-    generator = random.Random(derive(seed, "tuning", substream))
-    low, high = math.log(within.low), math.log(within.high)
-    return [float(f"{math.exp(generator.uniform(low, high)):.{DIGITS}g}") for _ in range(within.number)]
+    values: dict[str, list[Any]] = {}
+    for place, (key, draw) in enumerate(tuning.draws.items()):
+        if isinstance(draw, LogUniform):
+            generator = random.Random(derive(tuning.seed, "tuning", 100 * extension + place))
+            ends = math.log(draw.low), math.log(draw.high)
+            values[key] = [float(f"{math.exp(generator.uniform(*ends)):.{DIGITS}g}") for _ in range(draw.number)]
+        else:
+            values[key] = list(draw)
+    return values
 
 
 def combinations(tuning: TuningRecord, values: Mapping[str, list[Any]]) -> list[Settings]:

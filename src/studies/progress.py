@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 
 from src.config.errors import UserError
 from src.runs.record import read_record
-from src.runs.result import ENDED, RunResult
+from src.runs.result import RunResult
 from src.runs.study_record import read_study
 from src.studies.remarks import remarks
 from src.studies.state import JobStatus, current_jobs
@@ -29,52 +29,47 @@ REFRESH = 2.0  # seconds between two looks
 
 @dataclass
 class Row:
-    """One model on one data set in one arm.
+    """One model on one data set in one arm."""
 
-    Args:
-        runs: how many there are of each status, of those that were interrupted or have not begun under ``planned``.
-        best: the best validation value so far; None before the first.
-        seconds: of the runs that are done.
-    """
-
-    runs: Counter[JobStatus] = field(default_factory=Counter)
-    best: float | None = None
-    seconds: list[float] = field(default_factory=list)
+    runs: Counter[JobStatus] = field(default_factory=Counter)  # those that were interrupted count as planned
+    ended: list[RunResult] = field(default_factory=list)  # that have come to their end
+    mode: Direction | None = None  # which way the monitored metric is better; None where no config says it
 
     @property
-    def done(self) -> int:
-        """Runs that have come to their end."""
-        return sum(self.runs[status] for status in ENDED)
+    def best(self) -> float | None:
+        """The best validation value so far; None before the first."""
+        values = [record.best.value for record in self.ended if record.best and math.isfinite(record.best.value)]
+        return None if self.mode is None else (max if self.mode == "max" else min)(values, default=None)
+
+    @property
+    def seconds(self) -> list[float]:
+        """Of the runs that have come to their end."""
+        return [_seconds(record) for record in self.ended]
 
 
 @dataclass
 class Progress:
-    """A study's state at one moment.
-
-    Args:
-        name: of the study.
-        rows: by data set, arm and model.
-        failed: id and sentence of each run that failed.
-    """
+    """A study's state at one moment."""
 
     name: str
-    rows: dict[tuple[str, str, str], Row] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
+    rows: dict[tuple[str, str, str], Row] = field(default_factory=dict)  # by data set, arm and model
+    ended: dict[str, RunResult] = field(default_factory=dict)  # by id, in the order in which they were planned
+    failed: dict[str, str] = field(default_factory=dict)  # id and sentence of each run that failed
 
     @property
-    def total(self) -> Row:
-        """All rows together, without a best value."""
-        rows = self.rows.values()
-        return Row(sum((row.runs for row in rows), Counter()), None, [s for row in rows for s in row.seconds])
+    def runs(self) -> Counter[JobStatus]:
+        """How many runs there are of each status."""
+        return sum((row.runs for row in self.rows.values()), Counter())
 
     @property
     def seconds_left(self) -> float | None:
         """Of the runs that are planned so far, from those that are done; None where that cannot be told."""
-        if not (total := self.total).seconds:
+        if not self.ended:
             return None
+        usual = fmean(map(_seconds, self.ended.values()))
         rows = self.rows.values()
-        work = sum((row.runs["planned"] + row.runs["running"]) * fmean(row.seconds or total.seconds) for row in rows)
-        return work / max(1, total.runs["running"])
+        work = sum((row.runs["planned"] + row.runs["running"]) * fmean(row.seconds or [usual]) for row in rows)
+        return work / max(1, self.runs["running"])
 
 
 class Reader:
@@ -82,7 +77,7 @@ class Reader:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._done: dict[str, RunResult] = {}
+        self._ended: dict[str, RunResult] = {}
         self._modes: dict[tuple[str, str, str], Direction] = {}
 
     def read(self) -> Progress:
@@ -101,38 +96,22 @@ class Reader:
             place = job.data, job.arm, job.model
             row = progress.rows.setdefault(place, Row())
             try:
-                record = self._record(name)
+                record = self._ended.get(name) or read_record(self.directory / name)
             except UserError as error:
                 row.runs["failed"] += 1
                 progress.failed[name] = str(error)
                 continue
             status: JobStatus = "planned" if record is None or record.status == "interrupted" else record.status
             row.runs[status] += 1
-            if record is None:
-                continue
-            if status == "failed":
+            if record is not None and record.ended_for_good:
+                self._ended[name] = progress.ended[name] = record
+                row.ended.append(record)
+                if place not in self._modes and (config := self.directory / name / "config.yaml").is_file():
+                    self._modes[place] = OmegaConf.load(config).task.mode
+                row.mode = self._modes.get(place)
+            elif record is not None and status == "failed":
                 progress.failed[name] = record.error or ""
-            elif status in ENDED:
-                row.seconds.append(_seconds(record))
-                mode = self._mode(place, self.directory / name)
-                if mode and record.best is not None and math.isfinite(record.best.value):
-                    better = max if mode == "max" else min
-                    row.best = record.best.value if row.best is None else better(row.best, record.best.value)
         return progress
-
-    def _record(self, name: str) -> RunResult | None:
-        if name in self._done:
-            return self._done[name]
-        record = read_record(self.directory / name)
-        if record is not None and record.ended_for_good:
-            self._done[name] = record
-        return record
-
-    def _mode(self, place: tuple[str, str, str], run: Path) -> Direction | None:
-        """Which way a row's monitored metric is better, from the config of one of its runs; None where that is gone."""
-        if place not in self._modes and (config := run / "config.yaml").is_file():
-            self._modes[place] = OmegaConf.load(config).task.mode
-        return self._modes.get(place)
 
 
 def _seconds(record: RunResult) -> float:
@@ -146,10 +125,10 @@ def table(progress: Progress) -> Any:
     """A rich table of a study's progress."""
     from rich.table import Table
 
-    total, left = progress.total, progress.seconds_left
+    runs, left = progress.runs, progress.seconds_left
     arms = len({arm for _, arm, _ in progress.rows}) > 1
     words = "" if not left else f", {_duration(left)} left for what is planned so far"
-    title = f"{progress.name}: {total.done} of {total.runs.total()} runs{words}"
+    title = f"{progress.name}: {len(progress.ended)} of {runs.total()} runs{words}"
     shown = Table(title=title, title_justify="left")
     for name in ("data", *(("arm",) if arms else ()), "model"):
         shown.add_column(name)
@@ -157,7 +136,7 @@ def table(progress: Progress) -> Any:
         shown.add_column(name, justify="right")
     for (data, arm, model), row in progress.rows.items():
         diverged = row.runs["diverged"]
-        done = f"{row.done} ({diverged} diverged)" if diverged else f"{row.done}"
+        done = f"{len(row.ended)} ({diverged} diverged)" if diverged else f"{len(row.ended)}"
         others = (str(row.runs[status]) for status in ("running", "failed", "planned"))
         best = "" if row.best is None else f"{row.best:.4g}"
         shown.add_row(data, *((arm,) if arms else ()), model, done, *others, best)
@@ -185,7 +164,7 @@ def showing(directory: Path) -> Iterator[None]:
         thread.join()
         progress = reader.read()
         console.print(table(progress))
-        for sentence in remarks(directory):
+        for sentence in remarks(directory, progress.ended):
             print(sentence)
         for name, sentence in progress.failed.items():
             print(f"failed: {directory / name}: {sentence}", file=sys.stderr)
@@ -201,7 +180,7 @@ def _show(reader: Reader, console: Any, over: threading.Event) -> None:
     with live or nullcontext():
         while not over.wait(REFRESH):
             progress = reader.read()
-            done, planned = progress.total.done, progress.total.runs.total()
+            done, planned = len(progress.ended), progress.runs.total()
             if live:
                 live.update(table(progress), refresh=True)
             elif planned and done != told and time.monotonic() - last > 30:

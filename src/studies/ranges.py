@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from src.runs.study_record import LogUniform, Side, TuningRecord
-from src.studies.plan import log_uniform
+from src.studies.plan import values_of
 
 OUTER = 0.1  # of a range, by logarithm: a choice in there may have its optimum outside
 STEP = 0.3  # of a range's width by which it is extended, with as large a share of its draws
@@ -16,10 +17,7 @@ STEP = 0.3  # of a range's width by which it is extended, with as large a share 
 def edge(values: Sequence[Any], chosen: Any, limits: tuple[float, float] | None) -> Side | None:
     """On which side of what was tried a choice lies too far out; None where it does not, or where no order is.
 
-    Args:
-        values: what was tried.
-        chosen: one of them.
-        limits: of the range that they were drawn from; None for a list.
+    The limits are of the range that the values were drawn from; None for a list.
 
     >>> edge([0.001, 0.004, 0.0289], 0.0289, (0.0001, 0.03)), edge([0, 1, 2], 2, None), edge(["a", "b"], "a", None)
     ('high', 'high', None)
@@ -65,20 +63,13 @@ def extended_list(values: Sequence[Any], side: Side) -> list[Any]:
 def further_draws(tuning: TuningRecord, key: str, piece: tuple[float, float], extension: int) -> dict[str, list[Any]]:
     """The values of all tuned keys in the trials of an extension: ``key`` from the new piece, the others as before.
 
-    Args:
-        tuning: the study's.
-        key: whose range is extended.
-        piece: what is added to it.
-        extension: 1 for the first of a condition.
+    The first extension of a condition has the number 1.
     """
     extended = tuning.draws[key]
     assert isinstance(extended, LogUniform)
     number = max(2, round(STEP * extended.number))
-    values: dict[str, list[Any]] = {}
-    for place, (other, draw) in enumerate(tuning.draws.items()):
-        if isinstance(draw, LogUniform):
-            low, high = piece if other == key else (draw.low, draw.high)
-            values[other] = log_uniform(LogUniform(low, high, number), tuning.seed, 100 * extension + place)
-        else:
-            values[other] = list(draw)
-    return values
+    draws = {
+        k: replace(draw, number=number) if isinstance(draw, LogUniform) else draw for k, draw in tuning.draws.items()
+    }
+    draws[key] = LogUniform(*piece, number)
+    return values_of(replace(tuning, draws=draws), extension)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from src.config.errors import UserError
 from src.runs.identity import RESULTS_VERSION
-from src.runs.record import read_record
 from src.runs.result import RunResult
 from src.runs.study_record import read_study
 from src.studies.state import current_jobs
 from src.training.wandb_folders import sync_command
 
 
-def remarks(directory: Path) -> Iterator[str]:
-    """Sentences about the study in a directory, most important first; none where there is nothing to say."""
-    runs = dict(_ended(directory))
-    records = list(runs.values())
+def remarks(directory: Path, ended: Mapping[str, RunResult]) -> Iterator[str]:
+    """Sentences about the study in a directory and its runs that have come to their end, most important first."""
+    records = list(ended.values())
     if diverged := sum(record.status == "diverged" for record in records):
         yield f"{diverged} runs diverged; they count as the worst."
     if capped := sum(record.best is not None and record.best.is_last for record in records):
@@ -32,20 +29,10 @@ def remarks(directory: Path) -> Iterator[str]:
     stranded = sorted({p.parent.name for p in directory.glob("*/result.json")} - set(current_jobs(directory)))
     if stranded:
         yield f"{len(stranded)} runs here belong to an earlier plan or results version and are not counted."
-    if commands := [command for run in runs if (command := sync_command(run))]:
+    if commands := [command for name in ended if (command := sync_command(directory / name))]:
         script = directory / "wandb_sync.sh"
         script.write_text("".join(f"{command}\n" for command in commands))
         yield f"wandb: {len(commands)} runs are offline; `sh {script}` uploads them."
-
-
-def _ended(directory: Path) -> Iterator[tuple[Path, RunResult]]:
-    for name in current_jobs(directory):
-        try:
-            record = read_record(directory / name)
-        except UserError:
-            continue
-        if record is not None and record.ended_for_good:
-            yield directory / name, record
 
 
 def _unlike_budgets(records: list[RunResult], tolerance: float) -> Iterator[str]:

@@ -6,10 +6,10 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
+import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError, nearest
@@ -24,9 +24,7 @@ INSTALL = {
 def refuse_what_cannot_be_met(launcher: DictConfig) -> None:
     """Refuse a launcher that is not there, or a request that it could never meet.
 
-    Args:
-        launcher: ``_target_``, the class that launches, and its arguments. Ray is started by the question, as it would
-            be by the first job.
+    Ray is started by the question, as it would be by the first job.
 
     Raises:
         UserError: its package is not installed; Slurm or the cluster does not answer, or has no such partition; no
@@ -45,19 +43,7 @@ def refuse_what_cannot_be_met(launcher: DictConfig) -> None:
         refuse_on_ray(settings["ray"]["remote"], ray_nodes(settings["ray"]["init"]))
 
 
-@dataclass(frozen=True)
-class Node:
-    """A node of a Slurm partition: its partition (``default``: the cluster's), CPUs, memory in MB, GPUs, minutes."""
-
-    partition: str
-    default: bool
-    cpus: int
-    memory: int
-    gpus: int
-    minutes: float
-
-
-def slurm_nodes() -> list[Node]:
+def slurm_nodes() -> pd.DataFrame:
     """What Slurm says of its nodes.
 
     Raises:
@@ -75,18 +61,17 @@ def slurm_nodes() -> list[Node]:
     return read_nodes(told.stdout)
 
 
-def read_nodes(table: str) -> list[Node]:
-    """Nodes from the lines of ``sinfo --Node --format=%P|%c|%m|%G|%l``.
+def read_nodes(table: str) -> pd.DataFrame:
+    """Nodes of partitions (``default``: the cluster's) from ``sinfo --Node --format=%P|%c|%m|%G|%l``; memory in MB.
 
-    >>> read_nodes("debug*|2|1000|gpu:a100:2(S:0)|1-00:00:00")
-    [Node(partition='debug', default=True, cpus=2, memory=1000, gpus=2, minutes=1440.0)]
+    >>> read_nodes("debug*|2|1000|gpu:a100:2(S:0)|1-00:00:00").to_dict("records")
+    [{'partition': 'debug', 'default': True, 'cpus': 2, 'memory': 1000, 'gpus': 2, 'minutes': 1440.0}]
     """
-    nodes = []
+    rows = []
     for line in table.split():
-        partition, cpus, memory, gres, limit = line.split("|")
-        name, default = partition.rstrip("*"), partition.endswith("*")
-        nodes.append(Node(name, default, int(cpus), int(memory), gpus_in(gres), minutes_in(limit)))
-    return nodes
+        name, cpus, memory, gres, limit = line.split("|")
+        rows.append((name.rstrip("*"), name.endswith("*"), int(cpus), int(memory), gpus_in(gres), minutes_in(limit)))
+    return pd.DataFrame(rows, columns=["partition", "default", "cpus", "memory", "gpus", "minutes"])
 
 
 def gpus_in(gres: str | None) -> int:
@@ -105,14 +90,13 @@ def minutes_in(limit: str) -> float:
     return 1440 * int(days or 0) + seconds / 60
 
 
-def refuse_on_slurm(request: Mapping[str, Any], nodes: Iterable[Node]) -> None:
+def refuse_on_slurm(request: Mapping[str, Any], nodes: pd.DataFrame) -> None:
     """Refuse what no nodes of the partition that is asked for have, by the launcher's settings.
 
     Raises:
         UserError: names what is asked for and what the nodes have.
     """
-    nodes = list(nodes)
-    known = sorted({node.partition for node in nodes})
+    known = sorted(set(nodes.partition))
     asked = [name.strip() for name in str(request["partition"]).split(",")] if request.get("partition") else []
     for name in asked:
         if name not in known:
@@ -120,27 +104,26 @@ def refuse_on_slurm(request: Mapping[str, Any], nodes: Iterable[Node]) -> None:
                 f"hydra.launcher.partition={name} is not a partition of this cluster{nearest(name, known)}: it must be "
                 f"one of {', '.join(known)}."
             )
-    usable = [node for node in nodes if (node.partition in asked if asked else node.default)]
-    if not usable:
+    usable = nodes[nodes.partition.isin(asked) if asked else nodes.default]
+    if usable.empty:
         raise UserError(
             f"This cluster has no default partition: hydra.launcher.partition must be one of {', '.join(known)}."
         )
     tasks = request.get("tasks_per_node") or 1
     per_task = tasks * (request.get("gpus_per_task") or 0)
-    gpus = max(request.get("gpus_per_node") or 0, per_task, gpus_in(request.get("gres")))
     wanted = {
         "cpus": tasks * (request.get("cpus_per_task") or 1),
         "memory": 1024 * (request.get("mem_gb") or 0),
-        "gpus": gpus,
+        "gpus": max(request.get("gpus_per_node") or 0, per_task, gpus_in(request.get("gres"))),
         "minutes": request.get("timeout_min") or 0,
     }
-    fitting = [node for node in usable if all(getattr(node, key) >= amount for key, amount in wanted.items())]
-    if len(fitting) < (request.get("nodes") or 1):
-        most = {key: max(getattr(node, key) for node in usable) for key in wanted}
+    fitting = (usable[list(wanted)] >= pd.Series(wanted)).all(axis=1).sum()
+    if fitting < (request.get("nodes") or 1):
+        most = {key: usable[key].max() for key in wanted}
         raise UserError(
-            f"A job asks Slurm for {request.get('nodes') or 1} node(s) with {_said(wanted)}, and {len(fitting)} of the "
-            f"{len(usable)} in partition {','.join(dict.fromkeys(node.partition for node in usable))} have that; their "
-            f"nodes have up to {_said(most)}."
+            f"A job asks Slurm for {request.get('nodes') or 1} node(s) with {_said(wanted)}, and {fitting} of the "
+            f"{len(usable)} in partition {','.join(usable.partition.unique())} have that; their nodes have up to "
+            f"{_said(most)}."
         )
 
 

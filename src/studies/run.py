@@ -21,7 +21,6 @@ from src.studies.state import StudyState, status_of
 log = logging.getLogger(__name__)
 
 Launch = Callable[[Sequence[Sequence[str]]], Sequence[str | None]]
-POLL = 5.0  # seconds between two looks at runs that another process is at
 
 
 class RunsFailed(UserError):
@@ -30,23 +29,14 @@ class RunsFailed(UserError):
 
 @dataclass
 class Study:
-    """What the functions of this file hand on: a plan, its record, and how jobs are made and launched.
-
-    Args:
-        plan: what is to be done.
-        jobs: makes jobs.
-        state: the study's record.
-        launch: runs jobs by their overrides, returns a sentence for each that failed; may take hours.
-        poll: seconds between two looks at runs that another process is at.
-        errors: by run id, what those that failed died of.
-    """
+    """What the functions of this file hand on: a plan, its record, and how jobs are made and launched."""
 
     plan: Plan
     jobs: Jobs
     state: StudyState
-    launch: Launch
-    poll: float = POLL
-    errors: dict[str, str] = field(default_factory=dict)
+    launch: Launch  # runs jobs by their overrides, returns a sentence for each that failed; may take hours
+    poll: float = 5.0  # seconds between two looks at runs that another process is at
+    errors: dict[str, str] = field(default_factory=dict)  # by run id, what those that failed died of
 
 
 def run_study(study: Study) -> list[Job]:

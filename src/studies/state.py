@@ -21,15 +21,9 @@ JobStatus = Status | Literal["planned"]
 
 
 class StudyState:
-    """The record of a study, written after every change.
+    """The record of a study, what ``study.json`` holds, written after every change.
 
-    Args:
-        directory: the study's.
-        plan: as it is now; a plan that differs from the one on record is noted with the keys that changed.
-        file: the study's file, whose hash goes on record; None where there is none.
-
-    Attributes:
-        record: what ``study.json`` holds.
+    A plan that differs from the one on record is noted with the keys that changed, and its file by its hash.
     """
 
     def __init__(self, directory: Path, plan: Plan, file: Path | None = None) -> None:

@@ -36,13 +36,7 @@ QUIET = {
 
 
 def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig, arguments: Sequence[str]) -> Any:
-    """Run the study that ``config`` holds (called by the sweeper plugin).
-
-    Args:
-        context: Hydra's, whose loader composes the jobs.
-        task_function: what a job runs.
-        config: the master config with its ``study`` node.
-        arguments: the command line's overrides of the task.
+    """Run the study in a master config's ``study`` node, each job by ``task_function`` (called by the sweeper plugin).
 
     Raises:
         UserError: for a plan that is no plan, a launcher that cannot do what it is asked for, or failed runs.

@@ -15,10 +15,6 @@ def for_data(*, description: Description, **keywords: Any) -> Task:
 
     A data set that can be several things (``data=csv``, ``data=npz``, ...) takes ``task=auto``; whoever wants settings
     of one task names it, as in ``data=csv task=classification task.pooling=mean``.
-
-    Args:
-        description: the data set's.
-        keywords: see :class:`~src.tasks.base.Task` and the task itself.
     """
     return find_class(f"src.tasks.{called_for(description)}")(description=description, **keywords)
 
@@ -35,15 +31,12 @@ def called_for(description: Description) -> str:
     output, per_step = description.output, description.per_step
     if isinstance(output, Horizon):
         return "Forecasting"
-    if isinstance(output, Classes) and not per_step:
-        return "SequenceClassification"
     if isinstance(output, Classes):
-        tokens = isinstance(description.input, Tokens)
-        return "LanguageModel" if tokens and description.causal else "PerStepClassification"
+        speaks = isinstance(description.input, Tokens) and description.causal
+        of_steps = "LanguageModel" if speaks else "PerStepClassification"
+        return of_steps if per_step else "SequenceClassification"
     if isinstance(output, Bits):
         return "PolyphonicMusic"
-    if isinstance(output, Values) and per_step and description.causal:
-        return "Waveform"
     if isinstance(output, Values):
-        return "SequenceRegression"
+        return "Waveform" if per_step and description.causal else "SequenceRegression"
     raise UserError(f"task=auto knows no task for {type(output).__name__}: name it, as in task=classification.")

@@ -14,12 +14,10 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from src.config.errors import UserError
 from src.data.batches import Batch
-from src.data.describe import Description
+from src.data.describe import Description, Tokens
 from src.recurrent import StackedRNN, count_parameters
-from src.tasks.encoder import Encoder
-from src.tasks.losses import Losses, PooledSums
+from src.tasks.losses import Losses, PooledSums, SequenceTable
 from src.tasks.metrics import LOSS, Direction, Metric
-from src.tasks.sequences import SequenceTable
 from src.tasks.tbptt_state import TBPTTState
 
 SPLITS = ("train", "val", "test")
@@ -30,14 +28,32 @@ class LooksAhead(UserError):
     """A bidirectional network where the prediction at a step may not look past it."""
 
 
+class Encoder(nn.Module):
+    """An embedding of so many features for tokens; features go through as they are.
+
+    Attributes:
+        output_size: features per step that come out.
+    """
+
+    def __init__(self, description: Description, embedding_size: int) -> None:
+        super().__init__()
+        tokens = isinstance(description.input, Tokens)
+        self.embedding = nn.Embedding(description.input.vocabulary, embedding_size) if tokens else None  # type: ignore[union-attr]
+        self.output_size = embedding_size if tokens else description.input.size  # type: ignore[union-attr]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, time) tokens or (batch, time, size) features to (batch, time, output_size)."""
+        return x if self.embedding is None else self.embedding(x)
+
+
 class Task(pl.LightningModule):
     """Encoder -> recurrent network -> head, with the loss of one kind of task.
 
-    A subclass sets ``self.head`` in ``__init__``, implements :meth:`losses` and declares its metrics. ``split/loss``,
-    the mean over all predictions of a split, is always there, and again under the task's own name for it, which is the
-    first metric that it declares. A metric that is a plain ratio of sums over sequences only needs to be declared, and
-    its sums to be given by :meth:`losses`; they are kept for every sequence too. Any other is made from the sums in
-    :meth:`summary`, or by torchmetrics that :meth:`make_metrics` gives.
+    A subclass takes these arguments beside its own, sets ``self.head`` in ``__init__``, implements :meth:`losses` and
+    declares its metrics. ``split/loss``, the mean over all predictions of a split, is always there, and again under the
+    task's own name for it, which is the first metric that it declares. A metric that is a plain ratio of sums over
+    sequences only needs to be declared, and its sums to be given by :meth:`losses`; they are kept for every sequence
+    too. Any other is made from the sums in :meth:`summary`, or by torchmetrics that :meth:`make_metrics` gives.
 
     Args:
         description: the data set's description.
@@ -87,9 +103,7 @@ class Task(pl.LightningModule):
                 "instead (e.g. model=gru for model=gru_bi)."
             )
         self.dropout = nn.Dropout(dropout)
-        self.metrics = nn.ModuleDict()
-        for split in SPLITS:
-            self.metrics[split + "_"] = nn.ModuleDict(self.make_metrics())
+        self.metrics = nn.ModuleDict({f"{split}_": nn.ModuleDict(self.make_metrics()) for split in SPLITS})
         self.sums = {split: PooledSums(self.metrics_declared) for split in SPLITS}
         self.tables: dict[str, SequenceTable] = {}
         self.tbptt_states = {training: TBPTTState() for training in (True, False)}

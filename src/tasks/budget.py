@@ -5,25 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
 from src.config.instantiate import find_class
 from src.recurrent import StackedRNN, count_multiply_adds, count_state, nearest_width
+from src.tasks.base import Task
 
 KEYS = ("budget", "budget_of", "budget_tolerance")
-
-
-class Sized(Protocol):
-    """What a task is counted by: its network, and its parameters as ``count_parameters`` sorts them."""
-
-    network: Any
-
-    def count_parameters(self) -> dict[str, int]:
-        """By ``recurrent``, ``effective`` and ``total``."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -32,20 +23,13 @@ class Budget:
 
     >>> Budget(of="recurrent", wanted=18800, actual=18630, error=-0.009, hidden_size=46).hidden_size
     46
-
-    Args:
-        of: what is counted; see :func:`size_of`.
-        wanted: how much of it.
-        actual: how much the network has.
-        error: ``actual / wanted - 1``.
-        hidden_size: the width.
     """
 
-    of: str
+    of: str  # what is counted; see `size_of`
     wanted: int
     actual: int
-    error: float
-    hidden_size: int
+    error: float  # actual / wanted - 1
+    hidden_size: int  # the width
 
 
 def without_budget(model: DictConfig, **changed: Any) -> DictConfig:
@@ -54,15 +38,12 @@ def without_budget(model: DictConfig, **changed: Any) -> DictConfig:
     return OmegaConf.create({key: value for key, value in {**plain, **changed}.items() if key not in KEYS})
 
 
-def solve(model: DictConfig, build: Callable[[DictConfig], Sized]) -> tuple[DictConfig, Budget | None]:
-    """Put the width that meets the budget into a model's config.
+def solve(model: DictConfig, build: Callable[[DictConfig], Task]) -> tuple[DictConfig, Budget | None]:
+    """The config as the network's class takes it, with the width that meets its budget, and the budget, if any.
 
     Args:
         model: with ``budget`` and, beside it, ``budget_of``, ``budget_tolerance`` and ``hidden_size``.
         build: from a model's config without the budget's keys to the task around it.
-
-    Returns:
-        The config as the network's class takes it, and the budget; None where there is none.
 
     Raises:
         UserError: there is no single width to solve, the size cannot be counted, or no width comes near enough.
@@ -116,11 +97,10 @@ def _is_ours(target: str) -> bool:
         return False
 
 
-def size_of(task: Sized, of: str) -> int:
+def size_of(task: Task, of: str) -> int:
     """How large a task's network is.
 
     Args:
-        task: as built.
         of: ``recurrent`` (parameters of the recurrent network), ``total`` (with encoder and head), both with two bias
             vectors that only add up counted once; ``state`` (numbers carried per step) or ``flops`` (multiply-adds per
             step of the recurrent layers).

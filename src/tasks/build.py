@@ -17,11 +17,9 @@ from src.tasks.budget import solve
 
 
 def build(cfg: DictConfig, kept: Mapping[str, Any] | None = None) -> tuple[SequenceData, Task]:
-    """Read the data and build the task with its freshly initialised network.
+    """Read the data and build the task with its freshly initialised network, from a composed config.
 
-    Args:
-        cfg: a composed config with ``data``, ``model``, ``task``, ``optimizer``, ``scheduler`` and ``seed``.
-        kept: a checkpoint; what it keeps of the data module is taken from there, and the training data are not read.
+    Where there is a checkpoint, what it keeps of the data module is taken from there and training data are not read.
 
     Raises:
         UserError: when the data are missing or broken, or model, task and data do not go together.
@@ -40,13 +38,8 @@ def build_task(cfg: DictConfig, description: Description) -> Task:
     """
 
     def around(model: DictConfig) -> Task:
-        task: Task = instantiate(
-            cfg.task,
-            description=description,
-            network=factory(model),
-            optimizer=factory(cfg.optimizer),
-            scheduler=factory(cfg.scheduler),
-        )
+        made = {"network": model, "optimizer": cfg.optimizer, "scheduler": cfg.scheduler}
+        task: Task = instantiate(cfg.task, description=description, **{k: factory(node) for k, node in made.items()})
         return task
 
     model, budget = solve(cfg.model, around)

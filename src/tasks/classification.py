@@ -26,10 +26,10 @@ class SequenceClassification(Task):
         pooling: what the head reads: ``last`` (each direction's last valid state: the forward one at the last step,
             the backward one at step 0), ``mean`` or ``max`` over the valid steps.
         class_weights: one weight for each class in the training loss (None: all 1); metrics are not weighted.
-        keywords: see :class:`~src.tasks.base.Task`.
     """
 
     metrics_declared: tuple[Metric, ...] = (NLL, ACC, F1)
+    class_weights: Tensor | None
 
     def __init__(self, *, pooling: str = "last", class_weights: list[float] | None = None, **keywords: Any) -> None:
         output = keywords["description"].output
@@ -42,16 +42,13 @@ class SequenceClassification(Task):
         self.classes = output.size
         super().__init__(**keywords)
         self.pooling = pooling
-        self.class_weights: Tensor | None
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.register_buffer("class_weights", weights, persistent=False)
         self.head = nn.Linear(self.network.output_size, output.size)
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits, (batch, classes)."""
-        output, _ = self.run(batch)
-        pooled = POOLINGS[self.pooling](output, batch, getattr(self.network, "num_directions", 1))
-        return self.head(self.dropout(pooled))
+        return self.head(self.dropout(pooled(self, batch)))
 
     def losses(self, batch: Batch) -> Losses:
         """Cross-entropy per sequence."""
@@ -76,16 +73,11 @@ class SequenceClassification(Task):
         return {"acc": float(np.float32(sums.totals["right"] / sums.totals["count"]))}
 
 
-def _mean(output: Tensor, batch: Batch, num_directions: int) -> Tensor:
-    return (output * batch.mask[..., None]).sum(1) / batch.mask.sum(1, keepdim=True)
-
-
-def _max(output: Tensor, batch: Batch, num_directions: int) -> Tensor:
-    return output.masked_fill(~batch.mask[..., None], float("-inf")).amax(1)
-
-
-POOLINGS = {
-    "last": lambda output, batch, num_directions: last_valid(output, batch.lengths, num_directions),
-    "mean": _mean,
-    "max": _max,
-}
+def pooled(task: Any, batch: Batch) -> Tensor:
+    """What a head of whole sequences reads, (batch, output_size), as ``task.pooling`` says."""
+    output, _ = task.run(batch)
+    if task.pooling == "mean":
+        return (output * batch.mask[..., None]).sum(1) / batch.mask.sum(1, keepdim=True)
+    if task.pooling == "max":
+        return output.masked_fill(~batch.mask[..., None], float("-inf")).amax(1)
+    return last_valid(output, batch.lengths, getattr(task.network, "num_directions", 1))

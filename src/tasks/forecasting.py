@@ -32,11 +32,9 @@ class Forecasting(Task):
       what is forecast must be the same columns, and the network one-directional.
 
     Args:
-        strategy: ``direct`` or ``recursive``.
         relative: the head's output is added to the last row read, and starts at zero, where it makes the naive
             forecast; the direct strategy also reads each target relative to the window's last row (as NLinear does,
             Zeng et al. 2023), which keeps a change of level between training and test out of the network.
-        keywords: see :class:`~src.tasks.base.Task`.
 
     Raises:
         UserError: when the data have no horizon, or the strategy does not fit data or network.
@@ -88,14 +86,8 @@ class Forecasting(Task):
     def predict_future(self, x: Tensor, steps_ahead: int) -> Tensor:
         """Forecast any number of rows from the last prediction and the carried state; nothing is read twice.
 
-        The recursive strategy makes one row at a time, the direct one as many as its horizon has.
-
-        Args:
-            x: (batch, time, features), standardised; the rows seen.
-            steps_ahead: rows to forecast, 1 or more.
-
-        Returns:
-            (batch, steps_ahead, targets), standardised.
+        From (batch, time, features) to (batch, steps_ahead, targets), both standardised. The recursive strategy makes
+        one row at a time, the direct one as many as its horizon has.
 
         Raises:
             UserError: when more rows are asked for than a direct forecast has and it cannot be fed back.
@@ -104,11 +96,12 @@ class Forecasting(Task):
             raise UserError(f"steps_ahead={steps_ahead} is impossible: it must be a whole number of at least 1.")
         if self.strategy == "recursive":
             return self._recursively(x, steps_ahead)
+        directions = getattr(self.network, "num_directions", 1)
         if steps_ahead > self.horizon:
             more = f"{steps_ahead} rows are more than the {self.horizon} of data.horizon, and this forecast cannot be"
             if not self.closed:
                 raise UserError(f"{more} fed back: other columns are read than are forecast.")
-            if getattr(self.network, "num_directions", 1) > 1:
+            if directions > 1:
                 raise UserError(f"{more} fed back: a bidirectional network has no state that could be carried on.")
         level = torch.zeros_like(x[:, -1:])  # what forecasts are relative to; 0 for columns that are not forecast
         if self.relative:
@@ -117,7 +110,8 @@ class Forecasting(Task):
         block, state = x, None
         while len(blocks) * self.horizon < steps_ahead:
             output, state = self.network(block - level, state)
-            block = self._block(output, level)
+            last = last_valid(output, torch.full((len(x),), output.shape[1]), directions)
+            block = self.head(self.dropout(last)).view(len(x), self.horizon, self.targets) + level[..., self.columns]
             blocks.append(block)
         return torch.cat(blocks, 1)[:, :steps_ahead]
 
@@ -133,12 +127,6 @@ class Forecasting(Task):
         """The row after each step: (batch, time, features) from what was read and the network's output there."""
         change = self.head(self.dropout(output))
         return x + change if self.relative else change
-
-    def _block(self, output: Tensor, level: Tensor) -> Tensor:
-        lengths = torch.full((len(output),), output.shape[1])
-        last = last_valid(output, lengths, getattr(self.network, "num_directions", 1))
-        rows = self.head(self.dropout(last)).view(len(output), self.horizon, self.targets)
-        return rows + level[..., self.columns]
 
     # ------------------------------------------------------------------------------------------------------- losses
 

@@ -21,9 +21,6 @@ class LanguageModel(Task):
 
     ``nll`` is the mean over all tokens of a split but the first of each document; ``bpc`` = nll / ln 2 (bits per
     character), ``perplexity`` = exp(nll). Long texts are read in chunks with the state carried on (``data.chunk``).
-
-    Args:
-        keywords: see :class:`~src.tasks.base.Task`.
     """
 
     metrics_declared: tuple[Metric, ...] = (NLL, PERPLEXITY, BPC)

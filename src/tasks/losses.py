@@ -1,10 +1,11 @@
-"""What a task says of a batch, and the sums over a split that its metrics are ratios of."""
+"""What a task says of a batch, and what is kept of that: sums over a split, and one line for every sequence."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,28 +14,19 @@ from src.tasks.metrics import Metric
 
 @dataclass(frozen=True)
 class Losses:
-    """What a task says of a batch.
+    """What a task says of a batch: sums over the steps of each sequence, (batch,), padding never counted."""
 
-    Args:
-        loss: (batch,) summed over each sequence's steps, in nats (or squared units), padding never counted.
-        count: (batch,) how many predictions the sum is over.
-        prediction: one number (or a row of numbers) per sequence where the task has one, else None.
-        target: what the prediction is compared with.
-        sums: (batch,) further sums over each sequence's steps, those that the task's metrics are ratios of among them.
-    """
-
-    loss: Tensor
-    count: Tensor
-    prediction: Tensor | None = None
-    target: Tensor | None = None
-    sums: dict[str, Tensor] = field(default_factory=dict)
+    loss: Tensor  # in nats (or squared units)
+    count: Tensor  # how many predictions the sum is over
+    prediction: Tensor | None = None  # one number (or a row of numbers) per sequence where the task has one
+    target: Tensor | None = None  # what the prediction is compared with
+    sums: dict[str, Tensor] = field(default_factory=dict)  # further ones, those of which metrics are ratios among them
 
 
 class PooledSums:
     """Sums over all predictions of a split, in float64, over batches and processes.
 
-    Args:
-        metrics: whose numerators and denominators are summed, beside ``loss`` and ``count``.
+    Of ``loss``, ``count`` and what the metrics are ratios of.
 
     Attributes:
         totals: by name, up to the last :meth:`gather`.
@@ -78,3 +70,41 @@ class PooledSums:
         if metric.numerator is None or metric.denominator is None or not self.totals[metric.denominator]:
             return None
         return metric.factor * (self.totals[metric.numerator] / self.totals[metric.denominator])
+
+
+class SequenceTable:
+    """Rows, loss sums, counts and predictions of a split, collected batch by batch."""
+
+    def __init__(self) -> None:
+        self._batches: dict[str, list[Tensor]] = {}
+        self._summed: set[str] = set()
+
+    def add(self, rows: Tensor, losses: Losses) -> None:
+        """Take a batch; the same row again (a sequence in several chunks) adds to its sums."""
+        sums = {"loss": losses.loss, "count": losses.count, **losses.sums}
+        self._summed |= sums.keys()
+        columns = {"row": rows, "prediction": losses.prediction, "target": losses.target}
+        for name, column in (columns | {name: value.double() for name, value in sums.items()}).items():
+            if column is not None:
+                self._batches.setdefault(name, []).append(column.detach().cpu())
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Arrays by name, sorted by ``row``, one entry per sequence.
+
+        ``loss`` is the sequence's summed loss, ``count`` the number of its predictions, beside the task's further sums;
+        ``prediction`` and ``target`` stand there where the task has one per sequence.
+        """
+        columns = {name: torch.cat(values) for name, values in self._batches.items()}
+        rows, inverse = columns.pop("row").unique(return_inverse=True)
+        out = {"row": rows.numpy()}
+        for name in [n for n in columns if n in self._summed]:
+            out[name] = torch.zeros(len(rows), dtype=torch.float64).index_add_(0, inverse, columns.pop(name)).numpy()
+        first = torch.full((len(rows),), len(inverse), dtype=torch.int64)
+        first = first.scatter_reduce(0, inverse, torch.arange(len(inverse)), "amin")
+        return out | {name: value[first].numpy() for name, value in columns.items()}
+
+    def mean_without(self, rows: Sequence[int]) -> float:
+        """The loss per prediction over all sequences but ``rows``."""
+        columns = self.columns()
+        kept = ~np.isin(columns["row"], rows)
+        return float(columns["loss"][kept].sum() / columns["count"][kept].sum())

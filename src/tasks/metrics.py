@@ -15,23 +15,15 @@ class Metric:
 
     >>> Metric("bpc", "min", "bits per character", "loss", "count", 1 / 0.6931).direction
     'min'
-
-    Args:
-        name: without the split, e.g. ``nll``.
-        direction: ``min`` where the smaller value is better, else ``max``.
-        unit: empty where it has none, or where the data decide.
-        numerator: the column of ``sequences/<split>.npz`` that is summed above the fraction bar; None where the metric
-            is no ratio of sums over sequences (perplexity, F1).
-        denominator: the column below it.
-        factor: by which the ratio is multiplied.
     """
 
-    name: str
-    direction: Direction
-    unit: str = ""
+    name: str  # without the split, e.g. nll
+    direction: Direction  # min where the smaller value is better
+    unit: str = ""  # empty where it has none, or where the data decide
+    # The columns of sequences/<split>.npz whose sums it is the ratio of; None where it is no such ratio (perplexity).
     numerator: str | None = None
     denominator: str | None = None
-    factor: float = 1.0
+    factor: float = 1.0  # by which the ratio is multiplied
 
 
 LOSS = Metric("loss", "min", numerator="loss", denominator="count")  # of every task, beside its own name for it

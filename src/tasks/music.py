@@ -26,7 +26,6 @@ class PolyphonicMusic(Task):
     Args:
         reduction: of the training loss: ``per_step``, the mean over all steps of a batch, in which long pieces weigh
             more, or ``per_sequence``, the mean over a batch's pieces of each piece's mean. Metrics do not depend on it.
-        keywords: see :class:`~src.tasks.base.Task`.
     """
 
     metrics_declared: tuple[Metric, ...] = (NLL, FRAME_ACC)

@@ -19,9 +19,6 @@ class PerStepClassification(Task):
     """Cross-entropy of one class per step: ``nll`` (nats per step) and ``acc``, both over all steps that exist.
 
     A step with a negative target has no label and is not counted.
-
-    Args:
-        keywords: see :class:`~src.tasks.base.Task`.
     """
 
     metrics_declared: tuple[Metric, ...] = (NLL, ACC)

@@ -17,9 +17,9 @@ from src.data.describe import Values
 from src.tasks.base import Task
 from src.tasks.classification import SequenceClassification
 from src.tasks.forecasting import Forecasting
+from src.tasks.losses import SequenceTable
 from src.tasks.per_step import PerStepClassification
 from src.tasks.regression import SequenceRegression
-from src.tasks.sequences import SequenceTable
 
 Columns = dict[str, np.ndarray]
 
@@ -62,10 +62,7 @@ def predictions(task: Task, batches: Iterable[Batch], steps: int | None = None, 
 def as_csv(columns: Columns, names: Sequence[str], following: Callable[[int, int], list[str]] | None = None) -> str:
     """The columns as text, with ``sequence`` (its name) for ``row``, and ``time`` behind ``step`` where it is known.
 
-    Args:
-        columns: of :func:`predictions`.
-        names: of the sequences, by row.
-        following: see :class:`~src.data.module.NewData`.
+    For ``following`` see :class:`~src.data.module.NewData`.
     """
     rows = columns["row"].tolist()
     table: dict[str, Any] = {"sequence": [names[row] for row in rows]}

@@ -12,7 +12,7 @@ from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Horizon, Values
 from src.tasks.base import Task
-from src.tasks.classification import POOLINGS
+from src.tasks.classification import pooled
 from src.tasks.losses import Losses
 from src.tasks.metrics import ERRORS, Metric
 
@@ -25,7 +25,6 @@ class SequenceRegression(Task):
     Args:
         pooling: what the head reads: ``last`` (each direction's last valid state), ``mean`` or ``max`` over the steps;
             where the data have values at every step, the head reads every step.
-        keywords: see :class:`~src.tasks.base.Task`.
     """
 
     metrics_declared: tuple[Metric, ...] = ERRORS
@@ -43,11 +42,7 @@ class SequenceRegression(Task):
 
     def forward(self, batch: Batch) -> Tensor:
         """Values, (batch, values), or (batch, time, values) where there are some at every step."""
-        output, _ = self.run(batch)
-        if self.description.per_step:
-            return self.head(self.dropout(output))
-        pooled = POOLINGS[self.pooling](output, batch, getattr(self.network, "num_directions", 1))
-        return self.head(self.dropout(pooled))
+        return super().forward(batch) if self.description.per_step else self.head(self.dropout(pooled(self, batch)))
 
     def losses(self, batch: Batch) -> Losses:
         """Squared error per sequence, summed over its values and steps."""

@@ -17,8 +17,6 @@ State = Any  # a tensor or nested tuples of tensors, the batch at dimension 1; t
 class TBPTTState:
     """Each row's state at the end of the last batch, without its history, for the batch that goes on from there.
 
-    :meth:`before` gives the state that a batch starts from, :meth:`after` takes the state at its end.
-
     Nothing is remembered but the last batch's state, and rows that start forget it, so that an epoch depends on none
     before it. Training and evaluation need a TBPTTState each.
     """

@@ -30,7 +30,6 @@ class Waveform(Task):
         min_log_scale: lower bound of ln(standard deviation) of a component, approached smoothly. Without a bound a
             component that sits on a value which recordings repeat (silence) would have a density without bound. The
             default, -7, is 0.0009 standard deviations of the training samples, near the steps of 16-bit recordings.
-        keywords: see :class:`~src.tasks.base.Task`.
     """
 
     metrics_declared: tuple[Metric, ...] = (NLL, NLL_PER_SAMPLE)
@@ -41,8 +40,8 @@ class Waveform(Task):
         series = isinstance(output, Values) and not isinstance(output, Horizon)
         if not (series and description.per_step and description.causal):
             raise UserError("task=waveform needs data with the next samples at every step; this data set has none.")
-        per_sample = self.metrics_declared[1]
-        self.metrics_declared = NLL, replace(per_sample, numerator="loss", denominator="count", factor=1 / output.size)
+        ratio = {"numerator": "loss", "denominator": "count", "factor": 1 / output.size}
+        self.metrics_declared = NLL, replace(NLL_PER_SAMPLE, **ratio)
         super().__init__(**keywords)
         self.samples, self.mixtures, self.min_log_scale = output.size, mixtures, min_log_scale
         self.head = nn.Linear(self.network.output_size, mixtures * (1 + 2 * output.size))
@@ -75,14 +74,7 @@ class Waveform(Task):
 def mixture_log_density(y: Tensor, logits: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
     """ln sum_k pi_k prod_d N(y_d; mean_kd, exp(log_scale_kd)^2), pi = softmax(logits), by log-sum-exp.
 
-    Args:
-        y: (..., D).
-        logits: (..., K).
-        mean: (..., K, D).
-        log_scale: (..., K, D).
-
-    Returns:
-        (...), nats.
+    From y (..., D), logits (..., K), mean and log_scale (..., K, D) to nats (...).
     """
     z = (y[..., None, :] - mean) * torch.exp(-log_scale)
     component = -(0.5 * z.square() + log_scale).sum(-1) - 0.5 * y.shape[-1] * math.log(2 * math.pi)

@@ -23,8 +23,7 @@ class Diverged(UserError):
 class NoiseStream(pl.Callback):
     """Lets dropout and other noise draw from the stream ``noise``, and keeps that stream's state in checkpoints.
 
-    Args:
-        seed: the run's seed; each process of a distributed run has its own stream.
+    Each process of a distributed run has its own stream.
     """
 
     def __init__(self, seed: int) -> None:
@@ -67,9 +66,7 @@ class LastCheckpoint(pl.callbacks.Checkpoint):
     which a run resumed from here would lack: logging what was logged in ``on_train_epoch_end`` and stepping a plateau
     scheduler. The task therefore does both earlier (``src/tasks/base.py``).
 
-    Args:
-        path: the file.
-        every_seconds: at least this long between two writes; 0 writes after every epoch.
+    At least ``every_seconds`` lie between two writes; 0 writes after every epoch.
     """
 
     def __init__(self, path: Path, every_seconds: float = 1.0) -> None:

@@ -20,11 +20,7 @@ COMMAND = Path(__file__).resolve().parents[2] / "gatebench.py"
 
 
 class JobDDP(DDPStrategy):
-    """DDP whose further processes run ``gatebench train`` on this run's ``config.yaml``; see `join`.
-
-    Args:
-        keywords: Lightning's DDPStrategy's.
-    """
+    """DDP whose further processes run ``gatebench train`` on this run's ``config.yaml``; see `join`."""
 
     job: tuple[Path, str | None]
 
@@ -42,12 +38,10 @@ class _JobLauncher(_SubprocessScriptLauncher):
 
     def _call_children_scripts(self) -> None:
         self._check_can_spawn_children()
-        environment = self.cluster_environment
-        os.environ["MASTER_ADDR"] = environment.main_address
-        os.environ["MASTER_PORT"] = str(environment.main_port)
-        os.environ["NODE_RANK"] = str(environment.node_rank())
-        os.environ["LOCAL_RANK"] = str(environment.local_rank())
-        os.environ["WORLD_SIZE"] = str(self.num_processes * self.num_nodes)
+        cluster = self.cluster_environment
+        world = self.num_processes * self.num_nodes
+        values = (cluster.main_address, cluster.main_port, cluster.node_rank(), cluster.local_rank(), world)
+        os.environ |= dict(zip(ENVIRONMENT, map(str, values), strict=True))
         self.procs = []
         for rank in range(1, self.num_processes):
             command = other_process(*self.strategy.job)

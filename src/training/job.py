@@ -7,7 +7,7 @@ import secrets
 import shutil
 import sys
 import traceback
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from src.config.errors import UserError
 from src.config.in_words import in_words
 from src.config.instantiate import instantiate, plain
-from src.config.places import new_run_directory, output_directory
+from src.config.places import output_directory, run_directory
 from src.config.shell import choices, job_command
 from src.data.module import SequenceData
 from src.files import write_atomically
@@ -38,9 +38,6 @@ from src.training.loggers import MetricsCSV
 class Job:
     """The surroundings of one training: a context manager that writes the run's record however it ends.
 
-    Args:
-        cfg: the composed config.
-
     Attributes:
         record: the run's directory and ``result.json``.
         checkpoint: what training goes on from; None: from the start.
@@ -53,7 +50,7 @@ class Job:
     def __init__(self, cfg: DictConfig) -> None:
         self.cfg, self.config = cfg, plain(cfg)
         self.main = int(getattr(rank_zero_only, "rank", 0)) == 0
-        self.record = RunRecord(Path(cfg.paths.run_dir) if cfg.paths.run_dir else new_run_directory(cfg))
+        self.record = RunRecord(run_directory(cfg))
         self.checkpoint: str | None = None
         self.loggers: list[Logger] = []
         self.choices = choices()
@@ -87,12 +84,7 @@ class Job:
         )
 
     def identify(self, data: SequenceData, task: Task) -> None:
-        """Fix the run's identity, now that data and network are known; with ``ckpt=auto`` take up an unfinished run.
-
-        Args:
-            data: read already.
-            task: on the CPU, as built.
-        """
+        """Fix the run's identity, now that data and network are known; with ``ckpt=auto`` take up an unfinished run."""
         backend, reason = backend_of(task, self.cfg.trainer.get("accelerator", "cpu"))
         precision = str(self.cfg.trainer.get("precision", "32-true"))
         name = identity(self.config, backend=backend, precision=precision, data_checksum=data.checksum)
@@ -113,15 +105,11 @@ class Job:
             self.config["model"]["hidden_size"] = task.budget.hidden_size
             self.record.write_config(self.config)
             self.record.note(budget=asdict(task.budget))
+        sequences = {name: len(split) for name, split in data.splits.items()}
         self.record.note(
             identity=name,
             backend=Backend(backend, precision, reason),
-            data=DataFacts(
-                data.checksum,
-                {name: len(split) for name, split in data.splits.items()},
-                getattr(data, "name", None),
-                notes=dict(data.notes),
-            ),
+            data=DataFacts(data.checksum, sequences, getattr(data, "name", None), notes=dict(data.notes)),
             declared=task.declared,
             baselines=data.baselines,
             parameters=Parameters(**task.count_parameters()),
@@ -176,12 +164,9 @@ class Job:
         return self.loggers
 
     def log(self, metrics: dict[str, float], epoch: int, step: int) -> None:
-        """Put the final metrics into the record and wandb's summary, and those of the test into metrics.csv as well.
+        """Put the best epoch's metrics into the record and wandb's summary, those of the test into metrics.csv as well.
 
-        Args:
-            metrics: of the best epoch.
-            epoch: how many epochs there were.
-            step: how many updates there were.
+        There they stand in the row of ``epoch`` and ``step``: how many epochs and updates there were.
         """
         self.record.note(metrics=metrics)
         test = {name: value for name, value in metrics.items() if name.startswith("test/")}
@@ -191,13 +176,11 @@ class Job:
             self._mirror.summary(metrics)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        status: Status = "finished"
+        status: Status = "finished" if error is None else "failed"
         if isinstance(error, Diverged):
             status = "diverged"
         elif isinstance(error, KeyboardInterrupt | SystemExit | SIGTERMException):
             status = "interrupted"
-        elif error is not None:
-            status = "failed"
         try:
             if self._mirror is not None:
                 self._mirror.finish(0 if error is None else 1)
@@ -216,45 +199,30 @@ class Job:
         return status == "diverged"
 
 
-@dataclass(frozen=True)
-class AlreadyEnded:
-    """A study's run that has come to its end: there is nothing left to train."""
+def settled(cfg: DictConfig) -> dict[str, float] | None:
+    """What a study's job returns that is not to be trained here; None where it is, as is every run of its own.
 
-    metrics: dict[str, float]
-
-
-@dataclass(frozen=True)
-class AtWorkElsewhere:
-    """A study's run that another process is training."""
-
-    directory: Path
-
-
-def settled(cfg: DictConfig) -> AlreadyEnded | AtWorkElsewhere | None:
-    """Why there is nothing to do for this process; None where there is, as for every run of its own.
-
-    Args:
-        cfg: the config of a job, of a study or not.
+    The metrics of a run that has come to its end, nothing for one that another process is training.
     """
     if not cfg.get("study_job"):
         return None
-    directory = Path(cfg.paths.run_dir) if cfg.paths.run_dir else new_run_directory(cfg)
+    directory = run_directory(cfg)
     result = read_record(directory)
     if result is not None and result.ended_for_good:
-        return AlreadyEnded(result.metrics)
+        return result.metrics
     if result is not None and result.status == "running" and int(getattr(rank_zero_only, "rank", 0)) == 0:
-        return AtWorkElsewhere(directory)
+        logging.getLogger(__name__).info("Another process is at work on %s; this one goes on.", directory)
+        return {}
     return None
 
 
 def backend_of(task: Task, accelerator: str) -> tuple[str, str | None]:
     """What runs the recurrence there, and why it is not the first choice; a user's own network goes by its class."""
-    device = (
-        "cuda" if accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available()) else "cpu"
-    )
     network = task.network
     if not hasattr(network, "resolved_backend"):
         return type(network).__name__, None
+    on_gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
+    device = "cuda" if on_gpu else "cpu"
     return network.resolved_backend(device, torch.float32), network.backend_reason(device, torch.float32)
 
 

@@ -63,29 +63,21 @@ class MetricsCSV(Logger):
 
     @rank_zero_only
     def resume(self, step: int) -> None:
-        """Drops the rows that the resumed run will make again.
-
-        Args:
-            step: the checkpoint's global step, which is the first step that will be logged: rows with a smaller step
-                stay.
-        """
+        """Drops the rows that a run resumed at this global step, which is the first to be logged, will make again."""
         self._replace([row for row in self.rows if row["step"] < step])
 
     @rank_zero_only
     def start(self) -> None:
-        """Starts the clock of the column `seconds`, if it does not run yet. Lightning's fit does it through
-        `log_graph`."""
+        """Starts the clock of the column `seconds`, if it does not run yet."""
         if self._clock is None:
             self._refresh()
             self._clock = time.monotonic() - self._last.get("seconds", 0.0)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Adds values to the row of a step.
+        """Adds values, the current `epoch` among them, to the row of a step; None is that of the last row.
 
-        Args:
-            metrics: numbers by name, with the current `epoch` among them. A name logged twice keeps its last value.
-            step: the global step; at least that of the last row. None: that of the last row.
+        A name logged twice keeps its last value.
 
         Raises:
             UserError: the step lies before the last row's, or a metric is called `step` or `seconds`.

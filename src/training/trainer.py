@@ -25,13 +25,7 @@ from src.training.ddp import tasks
 
 
 def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[Logger]) -> pl.Trainer:
-    """The trainer of a run.
-
-    Args:
-        cfg: the composed config; ``trainer`` and ``callbacks`` are used.
-        record: whose directory the checkpoints go to.
-        task: says by which metric the best epoch is chosen.
-        loggers: where metrics go.
+    """The trainer of a run: checkpoints go to the directory of ``record``, the best by the metric that ``task`` names.
 
     Raises:
         UserError: when this machine has not what the trainer asks for.
@@ -117,10 +111,16 @@ class NoProfiler(PassThroughProfiler):
 _NOTHING = nullcontext()
 
 
-def measuring_trainer(trainer: DictConfig) -> pl.Trainer:
-    """One process that counts every sequence once, on the same kind of device and in the same precision."""
+def measure(task: Task, data: pl.LightningDataModule, split: str, trainer: DictConfig) -> dict[str, float]:
+    """Metrics of ``val`` or ``test`` by name, as ``split/name``; the task keeps the sequences in ``task.tables``.
+
+    In one process that counts every sequence once, on the same kind of device and in the same precision as in training.
+
+    Raises:
+        UserError: for another split.
+    """
     quiet_lightning()
-    return pl.Trainer(
+    measuring = pl.Trainer(
         accelerator=trainer.get("accelerator", "cpu"),
         devices=1,
         precision=trainer.get("precision", "32-true"),
@@ -135,15 +135,6 @@ def measuring_trainer(trainer: DictConfig) -> pl.Trainer:
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-
-
-def measure(task: Task, data: pl.LightningDataModule, split: str, trainer: DictConfig) -> dict[str, float]:
-    """Metrics of ``val`` or ``test`` by name, as ``split/name``; the task keeps the sequences in ``task.tables``.
-
-    Raises:
-        UserError: for another split.
-    """
-    measuring = measuring_trainer(trainer)
     runs = {"val": measuring.validate, "test": measuring.test}
     if split not in runs:
         raise UserError(f"split={split} is unknown: it must be val or test.")

@@ -21,12 +21,7 @@ def supersede(directory: str | os.PathLike[str], run_id: str, by: Path) -> None:
     """Marks the run's offline folders before this one, so that nobody uploads a step twice. Deletes nothing.
 
     Each gets a file `superseded-by` with the name of the newer folder, and wandb's own mark of a synced run,
-    so that a bare `wandb sync` passes it by as well.
-
-    Args:
-        directory: the run directory.
-        run_id: the wandb id of the run.
-        by: the folder of the attempt that holds every step.
+    so that a bare `wandb sync` passes it by as well. `by` is the folder of the attempt that holds every step.
     """
     for folder in offline_folders(directory, run_id):
         if folder.name != by.name and not (folder / MARKER).exists():

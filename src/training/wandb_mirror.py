@@ -53,15 +53,10 @@ class WandbMirror(WandbLogger):
         directory: the run directory; wandb writes to `wandb/` in it.
         project: wandb project.
         run_id: wandb id of the run, the same in every attempt.
-        name: display name; None: wandb makes one up.
-        group: runs that belong together; None: none.
-        job_type: what the run does, e.g. `train`.
-        tags: labels.
-        config: the resolved config, plain containers only.
+        name, group, job_type, tags, entity, config: as `wandb.init` has them, in plain containers.
         mode: `auto` (see `choose_mode`), `online`, `offline` or `disabled`.
         timeout: seconds that the server has to answer in mode `auto`.
         resume: whether an earlier attempt may be on the server; then its run goes on.
-        entity: wandb user or team; None: the user's default.
         announce: whether mode and sync command are printed.
 
     Raises:
@@ -77,11 +72,11 @@ class WandbMirror(WandbLogger):
         group: str | None = None,
         job_type: str | None = None,
         tags: Sequence[str] = (),
+        entity: str | None = None,
         config: Mapping[str, Any] | None = None,
         mode: str = "auto",
         timeout: float = 2.0,
         resume: bool = False,
-        entity: str | None = None,
         announce: bool = True,
     ) -> None:
         if mode not in MODES:
@@ -102,10 +97,7 @@ class WandbMirror(WandbLogger):
 
     @rank_zero_only
     def begin(self, rows: Iterable[Row]) -> None:
-        """Opens the wandb run, says in one line how and where, and sends the rows that wandb lacks.
-
-        Args:
-            rows: the rows of metrics.csv, after `MetricsCSV.resume` where the run is resumed.
+        """Opens the wandb run, says in one line how and where, and sends the rows of metrics.csv that wandb lacks.
 
         Raises:
             UserError: mode `online` without a login, or the server refuses the run.
@@ -144,18 +136,15 @@ class WandbMirror(WandbLogger):
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Takes over the row of this step from metrics.csv, where `MetricsCSV` has just written it.
 
-        Args:
-            metrics: numbers, which are in metrics.csv, or media, which go with the row of their step.
-            step: the global step; None, for media: that of the latest row.
+        Media go with the row of their step; None is that of the latest row.
 
         Raises:
             UserError: metrics.csv has no row for the step.
         """
         _ = self.experiment
         if not all(isinstance(value, Real) for value in metrics.values()):
-            self._media.setdefault(int(self._held.get("step", self._sent)) if step is None else step, {}).update(
-                metrics
-            )
+            at = int(self._held.get("step", self._sent)) if step is None else step
+            self._media.setdefault(at, {}).update(metrics)
             return
         row = last_row(self.directory / "metrics.csv")
         if row.get("step") != step:
@@ -172,11 +161,7 @@ class WandbMirror(WandbLogger):
 
     @rank_zero_only
     def summary(self, values: Mapping[str, Any]) -> None:
-        """Sets values of the run's summary; they win over the last values of the rows.
-
-        Args:
-            values: plain values by name, e.g. parameter counts and final metrics.
-        """
+        """Sets plain values of the run's summary by name; they win over the last values of the rows."""
         self.experiment.summary.update(dict(values))
         self._summary.update(values)
 
@@ -185,10 +170,8 @@ class WandbMirror(WandbLogger):
         """Sends what is left and closes the run, so that the next one in this process is a run of its own.
 
         Prints the sync command of an offline run. Where the server has gone away, so that the upload is not done
-        within `UPLOAD_TIMEOUT`, the whole run is written to an offline folder instead.
-
-        Args:
-            exit_code: 0, or something else for a run that failed.
+        within `UPLOAD_TIMEOUT`, the whole run is written to an offline folder instead. An `exit_code` other than 0 says
+        that the run failed.
         """
         if not self._is_open:
             return

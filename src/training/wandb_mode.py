@@ -8,7 +8,7 @@ from src.config.errors import UserError
 
 
 def choose_mode(timeout: float = 2.0) -> tuple[str, str]:
-    """Mode of wandb, and the reason in a few words.
+    """Mode of wandb, `online`, `offline` or `disabled`, and the reason in a few words.
 
     A mode that the user has set (WANDB_MODE, `wandb offline`) is taken as it is. Otherwise `online` where
     there is a key for the server (WANDB_API_KEY, netrc or wandb's settings) and the server answers an HTTP
@@ -17,9 +17,6 @@ def choose_mode(timeout: float = 2.0) -> tuple[str, str]:
 
     Args:
         timeout: seconds that the server has to answer, name resolution included.
-
-    Returns:
-        (mode, reason): the mode is `online`, `offline` or `disabled`.
 
     Raises:
         UserError: the user set WANDB_MODE=online and is not logged in.
@@ -30,10 +27,7 @@ def choose_mode(timeout: float = 2.0) -> tuple[str, str]:
     if "mode" in settings.model_fields_set:
         if settings.mode == "online":
             require_login()
-        return (
-            "offline" if settings.mode == "dryrun" else settings.mode,
-            "WANDB_MODE or wandb's settings say so",
-        )
+        return {"dryrun": "offline"}.get(settings.mode, settings.mode), "WANDB_MODE or wandb's settings say so"
     if not logged_in():
         return "offline", "not logged in: `wandb login` or WANDB_API_KEY"
     if not answers(settings.base_url, timeout):
@@ -47,12 +41,9 @@ def logged_in() -> bool:
     from wandb.errors import AuthenticationError
     from wandb.sdk.lib import wbauth
 
+    host = wandb.setup().settings.base_url
     try:
-        return bool(
-            wbauth.authenticate_session(
-                host=wandb.setup().settings.base_url, source="wandb", prompt=False, update_session=False
-            )
-        )
+        return bool(wbauth.authenticate_session(host=host, source="wandb", prompt=False, update_session=False))
     except AuthenticationError:
         return False
 
@@ -71,12 +62,9 @@ def require_login() -> None:
 
 
 def answers(url: str, timeout: float) -> bool:
-    """Whether an HTTP server answers at this address, be it with an error.
+    """Whether an HTTP server answers at this address within so many seconds, be it with an error.
 
-    Args:
-        url: http or https address.
-        timeout: seconds until the answer is no. The thread that waits may outlive it: a name that does not
-            resolve cannot be interrupted.
+    The thread that waits may outlive them: a name that does not resolve cannot be interrupted.
     """
     answered = threading.Event()
 

@@ -5,8 +5,7 @@ import pytest
 
 from src.config.errors import UserError
 from src.data.describe import Horizon
-from src.data.module import SequenceData
-from src.data.series import Scaling, Series, forecasting, naive_error
+from src.data.series import Scaling, Series, SeriesData, naive_error
 
 LENGTHS = np.array([30, 25])
 SPLIT_OF = np.concatenate([np.repeat([0, 1, 2], [15, 7, 8]), np.repeat([0, 1, 2], [12, 6, 7])])
@@ -19,10 +18,9 @@ def values() -> np.ndarray:
 
 
 def filled(values: np.ndarray, targets=("a", "b", "c"), season=3):
-    data = SequenceData()
-    series = Series(values, LENGTHS, SPLIT_OF, ["a", "b", "c"], targets)
-    description, scaling = forecasting(data, series, lookback=5, horizon=4, season=season)
-    return data, description, scaling
+    data = SeriesData(lookback=5, horizon=4)
+    description = data.forecasting(Series(values, LENGTHS, SPLIT_OF, ["a", "b", "c"], targets), season)
+    return data, description, data.scaling
 
 
 def test_scaling_knows_the_training_rows_only(values):
@@ -103,12 +101,10 @@ def test_a_split_without_room_is_refused_with_the_numbers(values):
     with pytest.raises(
         UserError, match=r"lookback=14 and data\.horizon=2 need 16 rows in one series, but the longest has 15"
     ):
-        forecasting(SequenceData(), series, lookback=14, horizon=2, season=None)
+        SeriesData(lookback=14, horizon=2).forecasting(series, None)
     split_of = np.concatenate([np.repeat([0, 1, 2], [26, 2, 2]), np.repeat([0, 1, 2], [21, 2, 2])])
     series = Series(values, LENGTHS, split_of, ["a", "b", "c"], ["a"])
     with pytest.raises(UserError, match="val split has 4 rows, too short for one forecast"):
-        forecasting(SequenceData(), series, lookback=5, horizon=5, season=None)
+        SeriesData(lookback=5, horizon=5).forecasting(series, None)
     with pytest.raises(UserError, match="No row is left to train on"):
-        forecasting(
-            SequenceData(), Series(values, LENGTHS, SPLIT_OF * 0 + 2, "abc", "a"), lookback=5, horizon=2, season=3
-        )
+        SeriesData(lookback=5, horizon=2).forecasting(Series(values, LENGTHS, SPLIT_OF * 0 + 2, "abc", "a"), 3)

@@ -8,7 +8,7 @@ import pytest
 from scipy.io import wavfile
 
 from src.config.errors import UserError
-from src.data.wav import read_wav, read_wav_folder
+from src.data.waveform import read_wav, read_wav_folder
 
 SAMPLES = np.array([0, 1, -1, 1000, -32768, 32767, 256, -512], dtype=np.int16)
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from src.generating.draws import draw_bits, draw_samples, draw_token, nucleus
+from src.generating.continuing import draw_bits, draw_samples, draw_token, nucleus
 
 MANY = 20_000
 

@@ -91,7 +91,7 @@ def test_auto_trains_wide_lstms_by_the_fused_kernels_and_leaves_their_inference_
     device, dtype = torch.device("cpu"), torch.float32
     cell = LSTM(3, 4).layers[0].cell
     names = {
-        (size, inference): choose("auto", cell, CallSpec(3, size, device, dtype, inference=inference)).name
+        (size, inference): choose("auto", cell, CallSpec(size, device, dtype, inference=inference)).name
         for size in (64, 256)
         for inference in (False, True)
     }

@@ -10,7 +10,7 @@ SRC = Path(__file__).resolve().parents[2] / "src"
 # All of the package is looked through but for the folder that reads and writes records.
 NAMES = {"record", "result", "earlier", "study", "study_job", "plan", "planned", "job"}  # what records are called
 FILES = ("result.json", "study.json", "planned.json")
-PARSERS = {"parse_result", "parse_study"}  # who has them may read plain JSON and hand it over
+PARSERS = {"parse_study"}  # who has them may read plain JSON and hand it over
 
 
 def called(node: ast.expr) -> str:

@@ -47,10 +47,10 @@ def slurm_request(**changes: Any) -> dict[str, Any]:
 
 
 def test_what_sinfo_says_is_read() -> None:
-    assert [node.gpus for node in NODES] == [2, 0, 0, 4, 8]
-    assert [node.minutes for node in NODES] == [60, math.inf, math.inf, 2880, 2880]
-    assert [node.default for node in NODES] == [True, False, False, False, False]
-    assert (NODES[1].cpus, NODES[2].memory, NODES[4].partition) == (64, 512000, "gpu")
+    assert NODES.gpus.tolist() == [2, 0, 0, 4, 8]
+    assert NODES.minutes.tolist() == [60, math.inf, math.inf, 2880, 2880]
+    assert NODES.default.tolist() == [True, False, False, False, False]
+    assert (NODES.cpus[1], NODES.memory[2], NODES.partition[4]) == (64, 512000, "gpu")
 
 
 @pytest.mark.parametrize(

@@ -287,8 +287,8 @@ def test_runs_of_an_earlier_plan_are_not_counted_and_said_to_be_there(make_study
     run_study(study)
     assert len(launcher.launched) == 12
     progress = Reader(study.state.directory).read()
-    assert sum(row.done for row in progress.rows.values()) == 6
-    assert "6 runs here belong to an earlier plan" in " ".join(remarks(study.state.directory))
+    assert len(progress.ended) == sum(len(row.ended) for row in progress.rows.values()) == 6
+    assert "6 runs here belong to an earlier plan" in " ".join(remarks(study.state.directory, progress.ended))
 
 
 def test_the_best_so_far_is_the_largest_where_the_monitored_metric_is_to_be_large(make_study: Make) -> None:
@@ -310,7 +310,7 @@ def test_the_best_so_far_is_the_smallest_elsewhere(make_study: Make) -> None:
     run_study(study)
     rows = Reader(study.state.directory).read().rows
     assert (rows["ucr", "main", "gru"].best, rows["ucr", "main", "lstm"].best) == (0.7, None)
-    assert (rows["ucr", "main", "lstm"].done, rows["ucr", "main", "lstm"].runs["diverged"]) == (3, 3)
+    assert (len(rows["ucr", "main", "lstm"].ended), rows["ucr", "main", "lstm"].runs["diverged"]) == (3, 3)
 
 
 def test_a_study_begun_under_schema_1_goes_on_and_repeats_nothing(make_study: Make) -> None:

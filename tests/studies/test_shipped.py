@@ -14,7 +14,7 @@ from src.config.instantiate import find_class
 from src.config.places import CONF
 from src.config.rules import check
 from src.studies.jobs import Jobs
-from src.studies.plan import combinations, first_values, read_plan
+from src.studies.plan import combinations, read_plan, values_of
 
 ROOT = CONF.parent
 FILES = sorted(path for path in (ROOT / "experiments").glob("*.yaml") if path.stem != "base")
@@ -47,7 +47,7 @@ def test_a_study_is_a_plan_whose_jobs_compose(file: Path, compose: Callable[...,
     assert plan.name == file.stem
     assert plan.question.endswith("?")
     jobs = Jobs(plan, lambda overrides: compose(*overrides), tmp_path)
-    trial = combinations(plan.tuning, first_values(plan.tuning))[0] if plan.tuning else {}
+    trial = combinations(plan.tuning, values_of(plan.tuning))[0] if plan.tuning else {}
     for data, arm in plan.conditions():
         ids = set()
         for model in plan.models:

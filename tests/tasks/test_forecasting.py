@@ -8,8 +8,7 @@ from torch import nn
 from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Classes, Description, Features, Horizon
-from src.data.module import SequenceData
-from src.data.series import Series, forecasting
+from src.data.series import Series, SeriesData
 from src.recurrent import GRU, LSTM
 from src.tasks.forecasting import Forecasting
 from tests.tasks.tiny import measure, task
@@ -17,18 +16,18 @@ from tests.tasks.tiny import measure, task
 LOOKBACK, HORIZON = 6, 3
 
 
-class Walk(SequenceData):
+class Walk(SeriesData):
     """A random walk of three columns."""
 
     def __init__(self, targets: str = "abc", **keywords: int) -> None:
-        super().__init__(**keywords)
+        super().__init__(lookback=LOOKBACK, horizon=HORIZON, **keywords)
         self.targets = targets
 
     def read(self) -> Description:
         values = np.random.default_rng(0).normal(size=(60, 3)).cumsum(0) * [1, 10, 0.1]
         parts = np.repeat([0, 1, 2], [30, 15, 15])
         series = Series(values, np.array([60]), parts, list("abc"), list(self.targets))
-        return forecasting(self, series, lookback=LOOKBACK, horizon=HORIZON, season=None)[0]
+        return self.forecasting(series, None)
 
 
 def reference(module: Forecasting, x: torch.Tensor) -> tuple[nn.GRU, torch.Tensor, torch.Tensor]:

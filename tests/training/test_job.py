@@ -13,7 +13,7 @@ from src.runs.record import RunRecord, read_record
 from src.tasks.build import build
 from src.train import train
 from src.training.callbacks import Watch
-from src.training.job import AlreadyEnded, AtWorkElsewhere, Job, settled
+from src.training.job import Job, settled
 
 Compose = Callable[..., DictConfig]
 PART = "study_job={study:s,phase:trial,model:gru,data:ucr,arm:main,id:'0123456789abcdef'}"
@@ -29,18 +29,20 @@ def test_a_further_process_goes_on_from_the_same_checkpoint(
     metrics = train(cfg)
     assert followed(cfg, monkeypatch) == str(tmp_path / "run" / "checkpoints" / "last.ckpt")
     assert followed(other, monkeypatch) is None
-    assert settled(cfg) == AlreadyEnded(metrics)
+    assert settled(cfg) == metrics
 
 
 def test_a_job_that_is_done_or_under_way_is_left_alone(
-    quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     cfg = quick(PART, "trainer.max_epochs=1", f"paths.run_dir={tmp_path / 'run'}")
     assert settled(quick(f"paths.run_dir={tmp_path / 'run'}")) is None
     assert settled(cfg) is None
     record = RunRecord(tmp_path / "run")
     record.begin({"seed": 0}, seed=0)
-    assert settled(cfg) == AtWorkElsewhere(tmp_path / "run")
+    assert settled(cfg) == {}
+    assert caplog.messages.pop() == f"Another process is at work on {tmp_path / 'run'}; this one goes on."
     assert train(cfg) == {}
     with monkeypatch.context() as patched:  # a further process of the run that is at work joins it
         patched.setattr(rank_zero_only, "rank", 1, raising=False)
@@ -49,8 +51,9 @@ def test_a_job_that_is_done_or_under_way_is_left_alone(
     assert settled(cfg) is None
     record.begin({"seed": 0}, seed=0)
     record.end("diverged", "the loss is nan")
-    assert settled(cfg) == AlreadyEnded({})
-    assert train(cfg) == {}
+    caplog.clear()
+    assert settled(cfg) == train(cfg) == {}
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize(

@@ -52,21 +52,13 @@ RESULT, READING, NOTHING, PLACE, FILE = Effect
 
 @dataclass(frozen=True)
 class Key:
-    """What is said of one key.
+    """What is said of one key."""
 
-    Args:
-        kind: the type of its value; a dict of keys for a group of them, which may also be null.
-        help: one line.
-        effect: what its value has an effect on.
-        added: no shipped file has it: it is added with a plus sign.
-        always: it is checked in the node of a user's own class, too.
-    """
-
-    kind: Any
-    help: str
+    kind: Any  # the type of its value; a dict of keys for a group of them, which may also be null
+    help: str  # one line
     effect: Effect = RESULT
-    added: bool = False
-    always: bool = False
+    added: bool = False  # no shipped file has it: it is added with a plus sign
+    always: bool = False  # it is checked in the node of a user's own class, too
 
 
 def flatten(group: Mapping[str, Key], prefix: str = "", outer: Effect = RESULT) -> Iterator[tuple[str, Key]]:

@@ -11,7 +11,7 @@ A form is a :class:`~src.data.module.SequenceData` with
 and has a line in ``src/data/__init__.py``, a ``conf/data/NAME.yaml`` with ``path: ???`` and its options in
 docs/own_data.md. It is found by ``python -m src.prepare`` from there.
 
-What a form need not write again: a table becomes a :class:`~src.data.own.cells.Table`, whose columns ``roles``, whose
-rows ``rows`` and ``times`` sort out; ``row_splits`` and ``file_splits`` say which rows or files are for what;
-``labelled`` fills in sequences with targets, ``series`` forecasts, ``text`` documents, ``waveform`` recordings.
+What a form need not write again: a table becomes a :class:`~src.data.own.cells.Table`, whose columns
+and rows ``roles`` and ``times`` sort out; ``row_splits`` and ``splits`` say which rows or files are for what;
+``labelled.OwnData`` fills in sequences with targets, ``series`` forecasts, ``text`` documents, ``waveform`` recordings.
 """

@@ -94,11 +94,8 @@ class Table:
     def numbers(self, names: Sequence[str], missing: str = "refuse", groups: np.ndarray | None = None) -> np.ndarray:
         """The columns as (rows, columns) float64, all finite.
 
-        Args:
-            names: which columns.
-            missing: ``refuse`` missing values; ``before``: take the one before, where there is none the first one
-                there is; ``never``: refuse, and offer nothing.
-            groups: (rows,) the series of each row; a value is never taken from another series.
+        A missing value is refused (``refuse``, or ``never``, which offers nothing) or becomes the one ``before``; where
+        there is none, the first one there is. It is never taken from another series by ``groups`` (rows,).
 
         Raises:
             UserError: names the first cell, by line, that is no finite number.

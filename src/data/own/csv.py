@@ -11,56 +11,38 @@ import numpy as np
 
 from src.config.errors import UserError
 from src.data.describe import Description, Horizon
-from src.data.module import NewData, SequenceData, checksum
-from src.data.own import labelled, row_splits, times
+from src.data.module import NewData, checksum
+from src.data.own import row_splits, times
 from src.data.own.cells import join
 from src.data.own.csv_table import read_table
-from src.data.own.roles import Roles, find_roles
-from src.data.own.rows import Rows, in_order, refuse_two
-from src.data.series import Scaling, Series, forecasting, last_rows
+from src.data.own.labelled import OwnData
+from src.data.own.roles import Roles, Rows, find_roles, in_order, refuse_two
+from src.data.series import Series
 from src.data.splits import SPLITS
 
-TASKS = ("forecasting", "classification", "regression")
 NO_CLASS = ("", "nan", "n/a", "#n/a", "<na>", "nat", "null")  # "none", "na" and signs may be names of classes
 
 
-class CSV(SequenceData):
-    """A CSV file, read as docs/own_data.md says.
+class CSV(OwnData):
+    """A CSV file, read as docs/own_data.md says, which has every option.
 
-    Args:
-        path: the file.
-        task: one of :data:`TASKS`; None: inferred from the columns, and said.
-        target: the column (or columns) to predict. Forecasting: None is all features.
-        features: the columns to read; None: every numeric one that has no other part to play.
-        time_column: of time stamps (or two, of dates and clocks); None: one that is called so, or a first one of dates.
-        group_column: which series or sequence a row belongs to. None: forecasting has one series, otherwise each row
-            of the file is a sequence of one value at each step.
-        lookback, horizon: rows read and rows forecast.
-        season: rows after which a season repeats, for the seasonal naive forecast; None: from the time stamps.
-        splits: three fractions; two times at which validation and test begin; the name of a column, or of a file of
-            ``NAME,SPLIT`` lines, that says train, val or test; or two further files, for validation and test.
-        missing: ``refuse`` a missing value, or put the one ``before`` it there.
-        missing_values, separator, decimal, encoding: see :func:`~src.data.own.csv_table.read_table`.
-        day_first: see :func:`~src.data.own.times.read_times`.
+    Without ``group_column`` forecasting has one series, otherwise each row of the file is a sequence of one value at
+    each step. See :func:`~src.data.own.csv_table.read_table` and :func:`~src.data.own.times.read_times` for how cells
+    and times are read.
     """
 
+    form, tasks = "csv", ("forecasting", "classification", "regression")
     fitted = ("roles", "scaling")
     roles: Roles
-    scaling: Scaling | None
 
     def __init__(
         self,
         *,
-        path: str,
-        task: str | None = None,
         target: str | Sequence[str] | None = None,
         features: str | Sequence[str] | None = None,
         time_column: str | Sequence[str] | None = None,
         group_column: str | None = None,
-        lookback: int = 48,
-        horizon: int = 24,
         season: int | None = None,
-        splits: Any = (0.7, 0.15, 0.15),
         missing: str = "refuse",
         missing_values: str | float | Sequence[str | float] | None = None,
         separator: str | None = None,
@@ -70,19 +52,12 @@ class CSV(SequenceData):
         **keywords: Any,
     ) -> None:
         super().__init__(**keywords)
-        if task is not None and task not in TASKS:
-            raise UserError(f"data.task={task} is unknown to data=csv: it must be one of {', '.join(TASKS)}.")
-        if missing not in ("refuse", "before"):
-            raise UserError(f"data.missing={missing} is unknown: it must be refuse or before.")
-        self.path = path
-        self.given = Roles(task or "", _listed(features), _listed(target), _listed(time_column), group_column)
-        self.lookback, self.horizon, self.season = lookback, horizon, season
-        self.splits_wanted, self.missing = splits, missing
+        self.given = Roles(self.task or "", _listed(features), _listed(target), _listed(time_column), group_column)
+        self.season, self.missing, self.day_first = season, missing, day_first
         codes = [missing_values] if isinstance(missing_values, str | int | float) else list(missing_values or [])
         self.dialect: dict[str, Any] = {
             "separator": separator, "decimal": decimal, "encoding": encoding, "missing_values": codes,
         }  # fmt: skip
-        self.day_first = day_first
 
     def read(self) -> Description:
         """Read the file, find out what its columns are for, split, fit and scale."""
@@ -96,7 +71,7 @@ class CSV(SequenceData):
         split_of = row_splits.stated(self.splits_wanted, rows)
         fill = self._forecasting if self.roles.kind == "forecasting" else self._sequences
         description = fill(rows, split_of)
-        self.notes |= {f"note_{k + 1}": sentence for k, sentence in enumerate(table.notes)}
+        self.note(table.notes)
         return description
 
     def _forecasting(self, rows: Rows, split_of: np.ndarray | None) -> Description:
@@ -120,10 +95,7 @@ class CSV(SequenceData):
                     f"The season was taken as {season} rows from the time stamps; data.season=... says otherwise."
                 )
         series = Series(values, rows.lengths, split_of, self.roles.features, self.roles.targets)
-        description, self.scaling = forecasting(
-            self, series, lookback=self.lookback, horizon=self.horizon, season=season
-        )
-        return description
+        return self.forecasting(series, season)
 
     def _sequences(self, rows: Rows, split_of: np.ndarray | None) -> Description:
         values, lengths = self._values(rows)
@@ -131,10 +103,7 @@ class CSV(SequenceData):
         if split_of is not None:
             refuse_two(rows, np.array(SPLITS)[split_of], "splits")
             split_of = split_of[rows.first]
-        description, self.scaling = labelled.fill(
-            self, self.roles.kind, values, lengths, y, split_of, splits=self.splits_wanted, names=self.roles.targets
-        )
-        return description
+        return self.fill(self.roles.kind, values, lengths, y, split_of, names=self.roles.targets)
 
     def _values(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
         """(steps in all, features) and (sequences,) lengths; without groups each row is a sequence of one feature."""
@@ -175,9 +144,7 @@ class CSV(SequenceData):
         values, lengths = self._values(rows)
         there = all(name in table.names and (rows.table.frame[name] != "").any() for name in roles.targets)
         y = self._targets(rows) if there else None
-        x = labelled.inputs(roles.kind, values, self.scaling)
-        split = labelled.new_split(roles.kind, description.output, x, lengths, y, str(path))
-        return NewData(split, rows.names, labelled=there)
+        return NewData(self.new_split(roles.kind, values, lengths, y, str(path)), rows.names, labelled=there)
 
     def _last_windows(self, rows: Rows, output: Horizon) -> NewData:
         long = np.flatnonzero(rows.lengths >= self.lookback)
@@ -190,8 +157,7 @@ class CSV(SequenceData):
         if short := [name for k, name in enumerate(rows.names) if k not in long]:
             rows.table.note(f"{len(short)} series are shorter than data.lookback={self.lookback}, e.g. {short[0]}.")
         numbers = rows.table.numbers(self.roles.features, self.missing, rows.groups)
-        values = labelled.inputs(self.roles.kind, numbers, self.scaling)
-        split = last_rows(values, np.cumsum(rows.lengths)[long], self.lookback, output)
+        split = self.last_rows(self.inputs(self.roles.kind, numbers), np.cumsum(rows.lengths)[long], output)
 
         def following(row: int, number: int) -> list[str]:
             if rows.times is None:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import re
 from collections.abc import Sequence
+from io import StringIO
+from itertools import islice, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from src.config.errors import UserError
 from src.data.own.cells import Table
-from src.data.own.dialect import (
-    REMARK,
-    counts,
-    decimal_of,
-    first_line,
-    nameless_first_line,
-    no_table,
-    without_row_names,
-)
 
 # Names that need no quoting on a command line.
 SIGNS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "space": " ", "point": "."}
+SEPARATORS = ",;\t|"  # that are found out
+REMARK = "#"
+DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}.*")
+NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
+END = "\0"  # stands in no text that is read
 
 
 def read_table(
@@ -51,16 +53,19 @@ def read_table(
     path = Path(path).expanduser()
     if not path.is_file():
         raise UserError(f"data.path={path} is not a file: give the path of a CSV file.")
-    first, remarks = first_line(path, encoding)
-    separator = SIGNS.get(separator or "", separator) or max(",;\t|", key=first.count)
+    lines = _lines(path, encoding)
+    remarks = _remarks(lines)
+    if not "".join(lines[remarks : remarks + 1]).strip("\r\n"):
+        raise UserError(f"{path} is empty: it must be a table with a line of names and one row for each step.")
+    separator = SIGNS.get(separator or "", separator) or max(SEPARATORS, key=lines[remarks].count)
     decimal = SIGNS.get(decimal or "", decimal)
     if len(separator) != 1 or decimal not in (None, ".", ","):
         raise UserError(
             f"data.separator={separator} and data.decimal={decimal} are impossible: they must be one character each, "
             f"or {', '.join(SIGNS)}."
         )
-    cells, notes = _cells(path, separator, encoding, remarks)
-    body = _named(path, cells, notes)
+    notes: list[str] = []
+    body = _named(path, _cells(path, lines[remarks:], separator, remarks, notes), notes)
     if missing_values:
         body = body.apply(lambda column: column.mask(_stands_for_none(column, missing_values), ""))
     if not len(body):
@@ -68,7 +73,7 @@ def read_table(
     if remarks:
         notes.append(f"{remarks} line{'s' if remarks > 1 else ''} of remarks above the table were left out.")
     table = Table(body.reset_index(drop=True), [path], np.zeros(len(body), int), body.index.to_numpy() + 1 + remarks)
-    table.decimal = decimal or decimal_of(table.frame, separator)
+    table.decimal = decimal or _decimal_of(table.frame, separator)
     if table.decimal != (decimal or "."):
         notes.append("Numbers were read with a decimal comma.")
     for sentence in notes:
@@ -76,35 +81,86 @@ def read_table(
     return table
 
 
-def _cells(path: Path, separator: str, encoding: str, remarks: int) -> tuple[pd.DataFrame, list[str]]:
-    """All cells below the remarks, stripped, the line of names being the first; and what was left out."""
-    options = {
-        "sep": r"\s+" if separator == " " else separator, "dtype": str, "keep_default_na": False, "na_filter": False,
-        "encoding": encoding, "skip_blank_lines": False, "header": None, "index_col": False, "low_memory": False,
-        "on_bad_lines": "error", "skiprows": remarks,
-    }  # fmt: skip
-    notes = []
+def _lines(path: Path, encoding: str) -> list[str]:
+    """The lines of a file that is text in this encoding, gzipped where its name ends in ``.gz``, with their ends."""
+    opened: Any = gzip.open if path.suffix == ".gz" else open
+    with open(path, "rb") as raw:
+        kind = raw.read(4)
+    if kind == b"PK\x03\x04":
+        raise UserError(f"{path} is a spreadsheet or a zip archive: export the table as CSV.")
+    if kind[:2] == b"\x1f\x8b" and path.suffix != ".gz":
+        raise UserError(f"{path} is gzipped: its name must end in .gz.")
     try:
-        frame = pd.read_csv(path, **options)
-    except pd.errors.ParserError as error:
-        if (frame := without_row_names(path, options, error)) is None:
-            raise UserError(no_table(path, separator, error, remarks)) from error
-        notes.append("The first cell of each row, for which there is no name of a column, was left out.")
-    except pd.errors.EmptyDataError:
+        with opened(path, "rt", encoding=encoding, newline="") as file:
+            text = file.read()
+    except (UnicodeDecodeError, LookupError) as error:
         raise UserError(
-            f"{path} is empty: it must be a table with a line of names and one row for each step."
-        ) from None
-    frame = frame.fillna("").apply(lambda column: column.str.strip())
-    if str(frame.iloc[0, 0]).startswith(REMARK):
-        frame.iloc[0, 0] = str(frame.iloc[0, 0]).lstrip(REMARK).strip()
-    return frame, notes
+            f"{path} is not text in the encoding {encoding} ({error}): name its own, e.g. data.encoding=cp1252."
+        ) from error
+    except (OSError, EOFError) as error:
+        raise UserError(f"{path} cannot be read: {error}.") from error
+    if END in text:
+        raise UserError(f"{path} holds a zero byte, so it is damaged, or not text in the encoding {encoding}.")
+    return StringIO(text, newline="").readlines()
 
 
-def _named(path: Path, cells: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+def _remarks(lines: Sequence[str]) -> int:
+    """How many lines of remarks stand above the table: those that begin with ``#``.
+
+    The last of them names the columns where it has as many cells as the line behind it, which holds numbers.
+    """
+    number = next((k for k, line in enumerate(lines) if not line.startswith(REMARK)), len(lines))
+    if 0 < number < len(lines):
+        for sign in SEPARATORS:
+            cells = lines[number].split(sign)
+            numbers = any(NUMBER.fullmatch(cell.strip()) for cell in cells)
+            if lines[number - 1].count(sign) == len(cells) - 1 > 0 and numbers:
+                return number - 1
+    return number
+
+
+def _cells(path: Path, lines: list[str], separator: str, remarks: int, notes: list[str]) -> list[list[str]]:
+    """All cells, stripped, as many in each row; the line of names is the first."""
+    if separator == " ":
+        lines = [line.strip().replace("\t", " ") + "\n" for line in lines]
+    wrong = f"{path} is not a table with the separator {separator!r}"
+    try:
+        *rows, last = csv.reader([*lines, END], delimiter=separator, skipinitialspace=separator == " ")
+    except csv.Error as error:
+        raise UserError(f"{wrong}: {error}.") from error
+    if last != [END]:
+        raise UserError(f"{wrong}: EOF inside string starting at row {len(rows) + remarks}.")
+    width = max(len(rows[0]), 1)
+    if _have_names(rows[1:], width):
+        rows[1:] = [row[1:] for row in rows[1:]]
+        notes.append("The first cell of each row, for which there is no name of a column, was left out.")
+    for number, row in enumerate(rows, start=1 + remarks):
+        if len(row) > width:
+            names = f"line {remarks + 1}" if remarks else "the first line"
+            raise UserError(
+                f"{path}, line {number}: there are {len(row)} cells, but {names}, which names the columns, has {width} "
+                f"(separator {separator!r})."
+            )
+    cells = [[cell.strip() for cell in row] + [""] * (width - len(row)) for row in rows]
+    if cells[0][0].startswith(REMARK):
+        cells[0][0] = cells[0][0].lstrip(REMARK).strip()
+    return cells
+
+
+def _have_names(rows: Sequence[Sequence[str]], width: int) -> bool:
+    """Whether rows have one cell more than there are names of columns, the first being their own name or number."""
+    if width < 2 or not rows or len(rows[0]) != width + 1 or max(map(len, rows)) > width + 1:
+        return False
+    names = [row[0] for row in rows if row]
+    numbers = pd.to_numeric(pd.Series(names), errors="coerce")
+    return len(set(names)) == len(names) and bool((numbers.diff()[1:] == 1).all() or numbers.isna().all())
+
+
+def _named(path: Path, cells: list[list[str]], notes: list[str]) -> pd.DataFrame:
     """The rows under the columns' names, without what is empty; the index is that of ``cells``."""
-    nameless = nameless_first_line(cells)
-    heads = [f"column_{k + 1}" if nameless else str(name) for k, name in enumerate(cells.iloc[0])]
-    body = cells if nameless else cells.iloc[1:]
+    nameless = _nameless(cells)
+    heads = [f"column_{k + 1}" if nameless else name for k, name in enumerate(cells[0])]
+    body = pd.DataFrame(cells, dtype=str).iloc[0 if nameless else 1 :]
     empty = (body == "").all(axis=1).to_numpy()
     # In a table of one column an empty line is a missing value, but for those at the end.
     last = len(body) - int(empty[::-1].cumprod().sum())
@@ -127,6 +183,42 @@ def _named(path: Path, cells: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     return body[list(names)].set_axis(list(names.values()), axis=1)
 
 
+def _nameless(cells: Sequence[Sequence[str]]) -> bool:
+    """Whether the first line is a row of data: numbers, or what the second line holds too, numbers or a date with it.
+
+    Names may be numbers where they count the columns, or rise behind a word (``country,2000,2001``).
+    """
+    head, *second = [*islice(filter(any, cells), 2)] or [[]]
+    if not head or counts(head):
+        return False
+    kinds = [_kind(cell) for cell in head]
+    if set(kinds) == {"number"}:
+        return True
+    if not second or kinds != [_kind(cell) for cell in second[0]]:
+        return False
+    numbers = [float(cell.replace(",", ".")) for cell, kind in zip(head, kinds, strict=True) if kind == "number"]
+    return ("date" in kinds and bool(numbers)) or any(a >= b for a, b in pairwise(numbers))
+
+
+def _kind(cell: str) -> str:
+    return "number" if NUMBER.fullmatch(cell) else "date" if DATE.fullmatch(cell) else "word" if cell else "nothing"
+
+
+def counts(cells: Sequence[str]) -> bool:
+    """Whether the cells are 0, 1, 2, ... or 1, 2, 3, ..."""
+    return any(list(cells) == [str(k + start) for k in range(len(cells))] for start in (0, 1))
+
+
 def _stands_for_none(column: pd.Series, codes: Sequence[str | float]) -> pd.Series:
     numbers = pd.to_numeric(column.str.replace(",", ".", regex=False), errors="coerce")
     return column.isin([str(code) for code in codes]) | numbers.isin([c for c in codes if not isinstance(c, str)])
+
+
+def _decimal_of(frame: pd.DataFrame, separator: str) -> str:
+    """The decimal point of a table's cells: a comma where no point is, and the separator is another."""
+    if separator == ",":
+        return "."
+    cells = frame.head(1000).stack()
+    comma = cells.str.fullmatch(r"[+-]?\d+,\d+").any()
+    point = cells.str.fullmatch(r"[+-]?\d*\.\d+").any()
+    return "," if comma and not point else "."

@@ -1,10 +1,10 @@
-"""Sequences with what is predicted for each, or for each of their steps: split, encoded, with a trivial baseline."""
+"""What tables and arrays share: sequences with targets are split, encoded, and given a trivial baseline."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,108 +14,113 @@ from src.config.errors import UserError
 from src.data.baselines import majority, ngrams, piano_rolls
 from src.data.batches import FlatSplit
 from src.data.describe import Bits, Classes, Description, Features, Input, Output, Tokens, Values
-from src.data.module import SequenceData
 from src.data.own.row_splits import by_chance
-from src.data.series import Scaling
+from src.data.series import Scaling, SeriesData
 from src.data.splits import SPLITS
 
 NEXT = ("language_model", "music")  # what is predicted is what is read next
 WHOLE = ("classification", "regression")  # one prediction for each sequence
 
 
-def fill(
-    data: SequenceData,
-    kind: str,
-    x: np.ndarray,
-    lengths: np.ndarray,
-    y: np.ndarray | None,
-    split_of: np.ndarray | None,
-    *,
-    splits: Any,
-    standardise: bool = True,
-    names: Sequence[str] = (),
-) -> tuple[Description, Scaling | None]:
-    """Fill a data module's splits, baselines and notes.
+class OwnData(SeriesData):
+    """A file of series or sequences; ``splits`` and the other options are those of docs/own_data.md."""
 
-    Args:
-        data: the data module.
-        kind: ``classification``, ``per_step``, ``regression``, ``per_step_regression``, ``language_model``, ``music``.
-        x: (steps in all, features) float64, sequences end to end, or (steps in all,) tokens.
-        lengths: (sequences,) steps of each.
-        y: (sequences,) or, per step, (steps in all,) text for classes; (..., values) float64 for regression; None for
-            a language model and for music. Real values are standardised on the training sequences.
-        split_of: (sequences,) 0 train, 1 validation, 2 test; None: by chance, classes shared out alike.
-        splits: ``data.splits``.
-        standardise: shift and scale each feature of x by its mean and standard deviation on the training sequences.
-        names: of the values.
+    form: ClassVar[str]  # data=FORM
+    tasks: ClassVar[tuple[str, ...]]  # that the form can be read for
 
-    Raises:
-        UserError: when a split is empty, a class is missing from train, or there is one class alone.
-    """
-    if split_of is None:
-        classes = kind == "classification" and y is not None
-        keys = np.unique(y, return_inverse=True)[1] if classes else np.zeros(len(lengths), int)  # type: ignore[call-overload]
-        split_of = by_chance(keys, splits, data.seed)
-    for number, name in enumerate(SPLITS):
-        if not (split_of == number).any():
-            raise UserError(f"No sequence is for {name}: data.splits must leave some for each of {', '.join(SPLITS)}.")
-    of_steps = np.repeat(split_of, lengths)
-    of_targets = split_of if kind in WHOLE else of_steps
-    input: Input = Tokens(int(x.max()) + 1) if x.ndim == 1 else Features(x.shape[1])
-    scaling = None
-    if x.ndim == 2 and kind != "music":
-        width = x.shape[1]
-        scaling = Scaling.fit(x[of_steps == 0]) if standardise else Scaling(np.zeros(width), np.ones(width))
-    output = _output(kind, input, y, of_targets, names)
-    read = inputs(kind, x, scaling)
-    encoded = read if y is None else encode(output, y, "The file")
-    targets: list[Tensor] = []
-    for number, name in enumerate(SPLITS):
-        of_split = lengths[split_of == number]
-        targets.append(encoded[torch.from_numpy(of_targets == number)])
-        data.splits[name] = _split(kind, read[torch.from_numpy(of_steps == number)], of_split, targets[-1])
-        data.notes[f"{name}_sequences"] = len(of_split)
-    if kind in NEXT:
-        seen, asked = ([p.numpy() for p in targets[k].split(lengths[split_of == k].tolist())] for k in (0, 2))
-        data.baselines = piano_rolls(seen, asked) if kind == "music" else ngrams(seen, asked, output.size)
-    else:
-        data.baselines = _baselines(output, targets[0], targets[2])
-    varying = bool(lengths.min() < lengths.max())
-    return Description(input, output, kind not in WHOLE, varying, causal=kind in NEXT), scaling
+    def __init__(self, *, path: str, task: str | None = None, splits: Any = (0.7, 0.15, 0.15), **keywords: Any) -> None:
+        super().__init__(**keywords)
+        if task is not None and task not in self.tasks:
+            raise UserError(
+                f"data.task={task} is unknown to data={self.form}: it must be one of {', '.join(self.tasks)}."
+            )
+        self.path, self.task, self.splits_wanted = path, task, splits
+
+    def note(self, sentences: Sequence[str]) -> None:
+        """Keep what was inferred for the run's record."""
+        self.notes |= {f"note_{k + 1}": sentence for k, sentence in enumerate(sentences)}
+
+    def fill(
+        self,
+        kind: str,
+        x: np.ndarray,
+        lengths: np.ndarray,
+        y: np.ndarray | None,
+        split_of: np.ndarray | None,
+        *,
+        standardise: bool = True,
+        names: Sequence[str] = (),
+    ) -> Description:
+        """Fill splits, baselines and notes with sequences, and set the scaling.
+
+        Args:
+            kind: one of ``tasks``, but for ``forecasting``.
+            x: (steps in all, features) float64, sequences end to end, or (steps in all,) tokens.
+            lengths: (sequences,) steps of each.
+            y: (sequences,) or, per step, (steps in all,) text for classes; (..., values) float64 for regression; None
+                for a language model and for music. Real values are standardised on the training sequences.
+            split_of: (sequences,) 0 train, 1 validation, 2 test; None: by chance, classes shared out alike.
+            standardise: shift and scale each feature of x by its mean and standard deviation on the training sequences.
+            names: of the values.
+
+        Raises:
+            UserError: when a split is empty, a class is missing from train, or there is one class alone.
+        """
+        if split_of is None:
+            keys = np.zeros(len(lengths), int)
+            if kind == "classification" and y is not None:
+                keys = np.unique(y, return_inverse=True)[1]
+            split_of = by_chance(keys, self.splits_wanted, self.seed)
+        for number, name in enumerate(SPLITS):
+            if not (split_of == number).any():
+                raise UserError(
+                    f"No sequence is for {name}: data.splits must leave some for each of {', '.join(SPLITS)}."
+                )
+        of_steps = np.repeat(split_of, lengths)
+        of_targets = split_of if kind in WHOLE else of_steps
+        input: Input = Tokens(int(x.max()) + 1) if x.ndim == 1 else Features(x.shape[1])
+        self.scaling = None
+        if x.ndim == 2 and kind != "music":
+            width = x.shape[1]
+            self.scaling = Scaling.fit(x[of_steps == 0]) if standardise else Scaling(np.zeros(width), np.ones(width))
+        output = _output(kind, input, y, of_targets, names)
+        read = self.inputs(kind, x)
+        encoded = read if y is None else _encode(output, y, "The file")
+        targets: list[Tensor] = []
+        for number, name in enumerate(SPLITS):
+            of_split = lengths[split_of == number]
+            targets.append(encoded[torch.from_numpy(of_targets == number)])
+            self.splits[name] = _split(kind, read[torch.from_numpy(of_steps == number)], of_split, targets[-1])
+            self.notes[f"{name}_sequences"] = len(of_split)
+        if kind in NEXT:
+            seen, asked = ([p.numpy() for p in targets[k].split(lengths[split_of == k].tolist())] for k in (0, 2))
+            self.baselines = piano_rolls(seen, asked) if kind == "music" else ngrams(seen, asked, output.size)
+        else:
+            self.baselines = _baselines(output, targets[0], targets[2])
+        varying = bool(lengths.min() < lengths.max())
+        return Description(input, output, kind not in WHOLE, varying, causal=kind in NEXT)
+
+    def inputs(self, kind: str, x: np.ndarray) -> Tensor:
+        """What the network reads: tokens as they are, a piano roll as bytes, all else standardised as float32."""
+        if self.scaling is not None:
+            return self.scaling.apply(x)
+        return torch.from_numpy(x.astype(np.uint8) if kind == "music" else x)
+
+    def new_split(self, kind: str, x: np.ndarray, lengths: np.ndarray, y: np.ndarray | None, where: str) -> FlatSplit:
+        """The sequences of a new file, ``where``, as :meth:`fill` has them; targets are zeros where it has none."""
+        read, output = self.inputs(kind, x), self.description.output
+        if y is not None:
+            targets = _encode(output, y, where)
+        elif kind in NEXT:
+            targets = read
+        else:
+            shape = (len(lengths) if kind in WHOLE else int(lengths.sum()), output.size)
+            targets = torch.zeros(shape[:1]).long() if isinstance(output, Classes) else torch.zeros(shape)
+        return _split(kind, read, lengths, targets)
 
 
-def inputs(kind: str, x: np.ndarray, scaling: Scaling | None) -> Tensor:
-    """What the network reads: tokens as they are, a piano roll as bytes, all else standardised as float32."""
-    if scaling is not None:
-        return scaling.apply(x)
-    return torch.from_numpy(x.astype(np.uint8) if kind == "music" else x)
-
-
-def new_split(kind: str, output: Output, x: Tensor, lengths: np.ndarray, y: np.ndarray | None, where: str) -> FlatSplit:
-    """A new file's sequences, its targets encoded as the training file's were, or zeros where it has none.
-
-    Args:
-        kind, lengths, y: as in :func:`fill`.
-        output: the training data's.
-        x: from :func:`inputs`.
-        where: the file, for a sentence.
-    """
-    if kind in NEXT:
-        return _split(kind, x, lengths, x)
-    if y is not None:
-        return _split(kind, x, lengths, encode(output, y, where))
-    shape = (len(lengths) if kind in WHOLE else int(lengths.sum()), output.size)
-    return _split(
-        kind, x, lengths, torch.zeros(shape[:1]).long() if isinstance(output, Classes) else torch.zeros(shape)
-    )
-
-
-def encode(output: Output, y: np.ndarray, where: str) -> Tensor:
-    """Targets as a task compares them: the class's number, or standardised values as float32.
-
-    Raises:
-        UserError: names a class that the training data do not have, or says how many values there should be.
-    """
+def _encode(output: Output, y: np.ndarray, where: str) -> Tensor:
+    """Targets as a task compares them: the class's number, or standardised values as float32."""
     if isinstance(output, Classes):
         number = {name: k for k, name in enumerate(output.names)}
         for label in np.unique(y).tolist():

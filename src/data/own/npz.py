@@ -3,83 +3,60 @@
 from __future__ import annotations
 
 import logging
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from src.config.errors import UserError
+from src.config.errors import UserError, nearest
 from src.data.describe import Description, Features, Horizon, Tokens
-from src.data.module import NewData, SequenceData, checksum
-from src.data.own import labelled, row_splits
-from src.data.own.arrays import as_targets, find_task, joined, read_sequences
-from src.data.series import Scaling, Series, forecasting, last_rows
+from src.data.module import NewData, checksum
+from src.data.own.labelled import NEXT, OwnData
+from src.data.own.row_splits import NUMBER_OF, by_order, files_of
+from src.data.series import Series
 
-TASKS = ("classification", "per_step", "regression", "per_step_regression", "language_model", "music", "forecasting")
+KEYS = ("x", "y", "lengths")
 log = logging.getLogger(__name__)
 
 
-class NPZ(SequenceData):
-    """Padded arrays in an .npz file, read as docs/own_data.md says.
+class NPZ(OwnData):
+    """Padded arrays ``x``, ``y`` and ``lengths`` in an .npz file, read as docs/own_data.md says."""
 
-    Args:
-        path: the file, which holds ``x``, ``y`` and ``lengths``.
-        task: one of :data:`TASKS`; None: inferred from the arrays, and said.
-        splits: three fractions (by chance, classes shared out alike; forecasting: by position in each series); the key
-            of an array (n,) that says train, val or test; or two further files, for validation and test.
-        standardise: shift and scale each feature of x by its mean and standard deviation on the training sequences.
-        lookback, horizon: rows read and rows forecast.
-    """
-
+    form = "npz"
+    tasks = (
+        *("classification", "per_step", "regression", "per_step_regression"),
+        *("language_model", "music", "forecasting"),
+    )
     fitted = ("kind", "scaling")
     kind: str
-    scaling: Scaling | None
 
-    def __init__(
-        self,
-        *,
-        path: str,
-        task: str | None = None,
-        splits: Any = (0.7, 0.15, 0.15),
-        standardise: bool = True,
-        lookback: int = 48,
-        horizon: int = 24,
-        **keywords: Any,
-    ) -> None:
+    def __init__(self, *, standardise: bool = True, **keywords: Any) -> None:
         super().__init__(**keywords)
-        if task is not None and task not in TASKS:
-            raise UserError(f"data.task={task} is unknown to data=npz: it must be one of {', '.join(TASKS)}.")
-        self.path, self.task, self.splits_wanted, self.standardise = path, task, splits, standardise
-        self.lookback, self.horizon = lookback, horizon
+        self.standardise = standardise
 
     def read(self) -> Description:
         """Read and check the arrays, split, fit and scale."""
         key = self.splits_wanted if isinstance(self.splits_wanted, str) else None
         sequences = read_sequences(self.path, key)
-        if files := row_splits.files_of(self.splits_wanted):
+        if files := files_of(self.splits_wanted):
             sequences = joined([sequences, *(read_sequences(file) for file in files)])
         self.kind = self.task or find_task(sequences)
         arrays = (sequences.x, sequences.lengths, sequences.y, sequences.split)
         self.checksum = checksum(*(array.tobytes() for array in arrays if array is not None))
         y = as_targets(self.kind, sequences)
-        x, lengths, split_of = sequences.x, sequences.lengths, sequences.split
-        if self.kind == "forecasting":
-            if split_of is None:
-                of_rows = row_splits.by_order(self.splits_wanted, lengths)
-            else:
-                of_rows = np.repeat(split_of, lengths)
-            names = [f"x{k}" for k in range(x.shape[1])]
-            series = Series(x, lengths, of_rows, names, names)
-            description, self.scaling = forecasting(
-                self, series, lookback=self.lookback, horizon=self.horizon, season=None
-            )
-        else:
-            description, self.scaling = labelled.fill(
-                self, self.kind, x, lengths, y, split_of, splits=self.splits_wanted, standardise=self.standardise
-            )
-        for k, sentence in enumerate(sequences.notes):
+        for sentence in sequences.notes:
             log.info("%s: %s", sequences.path.name, sentence)
-            self.notes[f"note_{k + 1}"] = sentence
-        return description
+        self.note(sequences.notes)
+        x, lengths, split_of = sequences.x, sequences.lengths, sequences.split
+        if self.kind != "forecasting":
+            return self.fill(self.kind, x, lengths, y, split_of, standardise=self.standardise)
+        of_rows = by_order(self.splits_wanted, lengths) if split_of is None else np.repeat(split_of, lengths)
+        names = [f"x{k}" for k in range(x.shape[1])]
+        return self.forecasting(Series(x, lengths, of_rows, names, names), season=None)
 
     def new_data(self, path: str) -> NewData:
         """The sequences of a new file, scaled as the training file was; its targets where it has them."""
@@ -97,12 +74,238 @@ class NPZ(SequenceData):
                 f"{description.input.vocabulary}."
             )
         names = [str(k) for k in range(len(new.lengths))]
-        x = labelled.inputs(self.kind, new.x, self.scaling)
         if isinstance(description.output, Horizon):
             if new.lengths.min() < self.lookback:
                 raise UserError(f"{path}: a series has {new.lengths.min()} rows, but a forecast reads {self.lookback}.")
-            return NewData(last_rows(x, np.cumsum(new.lengths), self.lookback, description.output), names, False)
-        ahead = self.kind in labelled.NEXT
-        there = new.y is not None or ahead
+            x = self.inputs(self.kind, new.x)
+            return NewData(self.last_rows(x, np.cumsum(new.lengths), description.output), names, False)
+        there = new.y is not None or self.kind in NEXT
         y = as_targets(self.kind, new) if there else None
-        return NewData(labelled.new_split(self.kind, description.output, x, new.lengths, y, str(path)), names, there)
+        return NewData(self.new_split(self.kind, new.x, new.lengths, y, str(path)), names, there)
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """What a file holds, checked, sequences end to end."""
+
+    path: Path
+    x: np.ndarray  # (steps in all, features) float64, or (steps in all,) whole numbers (tokens)
+    lengths: np.ndarray  # (sequences,) steps of each
+    y: np.ndarray | None  # (sequences, values), or (steps in all, values) where per_step; None: the file has none
+    per_step: bool
+    split: np.ndarray | None  # (sequences,) 0 train, 1 validation, 2 test; None: not stated
+    notes: list[str]  # what was inferred, in sentences
+
+    @property
+    def tokens(self) -> bool:
+        """Whether x holds tokens rather than features."""
+        return self.x.ndim == 1
+
+    @property
+    def is_roll(self) -> bool:
+        """Whether x holds several features of zeros and ones, as a piano roll does."""
+        return not self.tokens and self.x.shape[1] > 1 and bool(np.isin(self.x, (0, 1)).all())
+
+
+def read_sequences(path: str, split_key: str | None = None) -> Sequences:
+    """Read an .npz file and check all that it holds.
+
+    Raises:
+        UserError: names the array, and the row and step of the first entry that is broken.
+    """
+    file = Path(path).expanduser()
+    notes: list[str] = []
+    arrays = _load(file, KEYS if split_key is None else (*KEYS, split_key), notes)
+    x = arrays["x"]
+    if x.ndim not in (2, 3) or 0 in x.shape or x.dtype.kind not in "iufb":
+        raise UserError(
+            f"{file}: x has shape {x.shape} and type {x.dtype}; it must be (n, time, features) or (n, time), of "
+            "numbers."
+        )
+    tokens = x.ndim == 2 and x.dtype.kind in "iu"
+    n, time = x.shape[:2]
+    table = x if tokens else x.reshape(n, time, -1).astype(np.float64)
+    lengths = _lengths(file, arrays.get("lengths"), table, notes)
+    inside = np.arange(time)[None, :] < lengths[:, None]
+    if tokens and (negative := inside & (table < 0)).any():
+        row, step = np.argwhere(negative)[0]
+        raise UserError(f"{file}: x[{row}, {step}] is {table[row, step]}, but a token is a whole number of at least 0.")
+    if not tokens:
+        _refuse_not_finite(file, "x", table, inside)
+    y, per_step = None, False
+    if "y" in arrays:
+        y, per_step = _targets(file, arrays["y"], n, time, inside)
+    split = _splits(file, arrays[split_key], split_key, n) if split_key is not None else None
+    flat = table[inside]
+    return Sequences(file, flat.astype(np.int64) if tokens else flat, lengths, y, per_step, split, notes)
+
+
+def _load(file: Path, wanted: tuple[str, ...], notes: list[str]) -> dict[str, np.ndarray]:
+    """The wanted arrays of a file, as far as it has them; others are named in the notes and not looked at."""
+    if not file.is_file():
+        raise UserError(f"data.path={file} is not a file: give the path of an .npz file.")
+    arrays, key = {}, ""
+    try:
+        with open(file, "rb") as raw:
+            archive = np.load(raw, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                raise UserError(f"{file} is a single array: save it with np.savez, as x=..., y=..., lengths=....")
+            names = archive.files
+            if "x" not in names:
+                raise UserError(f"{file} has no array x; it has {', '.join(names) or 'none at all'}.")
+            if other := [name for name in names if name not in wanted]:
+                notes.append(
+                    f"Arrays that were not read: {', '.join(other)}; those that are read are x, y and lengths."
+                )
+            for key in (key for key in wanted if key in names):
+                arrays[key] = archive[key]
+    except UserError:
+        raise
+    except ValueError as error:
+        if not key:
+            raise UserError(f"{file} is not an .npz file, or is damaged ({error}).") from error
+        way = "pad the sequences to one array and give their lengths" if key == "x" else f"save {key}.astype(str)"
+        raise UserError(
+            f"{file}: {key} is an array of Python objects, which would have to be unpickled; {way}."
+        ) from error
+    except (OSError, zipfile.BadZipFile, EOFError, zlib.error) as error:
+        raise UserError(f"{file} is not an .npz file, or is damaged ({type(error).__name__}).") from error
+    if wanted[-1] not in names and wanted[-1] not in KEYS:
+        near = nearest(wanted[-1], names)
+        raise UserError(f"data.splits={wanted[-1]} is not an array of {file}{near}; it has {', '.join(names)}.")
+    return arrays
+
+
+def _lengths(file: Path, lengths: np.ndarray | None, table: np.ndarray, notes: list[str]) -> np.ndarray:
+    n, time = table.shape[:2]
+    if lengths is None:
+        if table.ndim == 2:
+            return np.full(n, time)
+        gone = np.isnan(table).all(2)[:, ::-1].cumprod(1).sum(1)
+        if gone.any():
+            notes.append(f"{int((gone > 0).sum())} sequences end in NaN and were taken to be that much shorter.")
+        lengths = time - gone
+    elif lengths.shape != (n,) or not np.issubdtype(lengths.dtype, np.number) or (lengths != np.floor(lengths)).any():
+        raise UserError(
+            f"{file}: lengths has shape {lengths.shape} and type {lengths.dtype}; it must be {n} whole numbers, one "
+            "for each row of x."
+        )
+    lengths = lengths.astype(np.int64)
+    if (wrong := (lengths < 1) | (lengths > time)).any():
+        row = int(wrong.argmax())
+        raise UserError(
+            f"{file}: lengths[{row}] is {lengths[row]}, but x has {time} steps; it must be between 1 and {time}."
+        )
+    return lengths
+
+
+def _targets(file: Path, y: np.ndarray, n: int, time: int, inside: np.ndarray) -> tuple[np.ndarray, bool]:
+    if y.ndim < 1 or y.ndim > 3 or len(y) != n or y.dtype.kind not in "iufbUS" or 0 in y.shape:
+        raise UserError(
+            f"{file}: y has shape {y.shape} and type {y.dtype}; it must begin with {n}, one for each row of x, and "
+            "hold numbers or text."
+        )
+    per_step = y.ndim >= 2 and y.shape[1] == time and not (y.ndim == 2 and time == 1)
+    if y.ndim == 3 and not per_step:
+        raise UserError(
+            f"{file}: y has shape {y.shape}; with one target at each step it must be ({n}, {time}, values)."
+        )
+    shaped = y.reshape(n, time if per_step else 1, -1)
+    there = inside if per_step else np.ones((n, 1), bool)
+    if y.dtype.kind == "f":
+        _refuse_not_finite(file, "y", shaped, there)
+    return shaped[there], per_step
+
+
+def _splits(file: Path, words: np.ndarray, key: str, n: int) -> np.ndarray:
+    if words.shape != (n,):
+        raise UserError(f"{file}: {key} has shape {words.shape}; it must be {n} entries that say train, val or test.")
+    numbers = [NUMBER_OF.get(word.lower()) for word in words.astype(str).tolist()]
+    if None in numbers:
+        row = numbers.index(None)
+        raise UserError(f"{file}: {key}[{row}] is {str(words[row])!r}, which must be train, val or test.")
+    return np.array(numbers)
+
+
+def _refuse_not_finite(file: Path, name: str, table: np.ndarray, inside: np.ndarray) -> None:
+    bad = ~np.isfinite(table) & inside[..., None]
+    if bad.any():
+        row, step, feature = np.argwhere(bad)[0]
+        raise UserError(
+            f"{file}: {name}[{row}, {step}, {feature}] is {table[row, step, feature]}, which no network here can "
+            "read; fill it, or end the sequence before it with lengths."
+        )
+
+
+def joined(files: Sequence[Sequences]) -> Sequences:
+    """The files of train, validation and test as one.
+
+    Raises:
+        UserError: when they do not hold the same kinds of arrays.
+    """
+    first = files[0]
+    for other in files[1:]:
+        same = other.x.shape[1:] == first.x.shape[1:] and other.x.dtype == first.x.dtype
+        both = (other.y is None) == (first.y is None) and other.per_step == first.per_step
+        if not same or not both or (first.y is not None and other.y.shape[1:] != first.y.shape[1:]):  # type: ignore[union-attr]
+            raise UserError(f"{other.path} does not hold arrays of the same kind as {first.path}.")
+    return replace(
+        first,
+        x=np.concatenate([each.x for each in files]),
+        lengths=np.concatenate([each.lengths for each in files]),
+        y=None if first.y is None else np.concatenate([each.y for each in files]),
+        split=np.repeat(np.arange(3), [len(each.lengths) for each in files]),
+    )
+
+
+def find_task(sequences: Sequences) -> str:
+    """The task that the arrays call for; why is noted."""
+    y, per_step = sequences.y, sequences.per_step
+    if y is None:
+        kind, holds = ("language_model", "tokens") if sequences.tokens else ("forecasting", "real numbers")
+        kind, holds = ("music", "zeros and ones") if sequences.is_roll else (kind, holds)
+        why = f"there is no y, and x holds {holds}"
+    elif y.dtype.kind == "f":
+        kind, why = ("per_step_regression" if per_step else "regression"), "y holds real numbers"
+        if (y == np.round(y)).all() and len(np.unique(y)) <= 20:
+            why += ", though all of them are whole: where they are classes, give data.task"
+    else:
+        kind, why = ("per_step" if per_step else "classification"), "y holds classes"
+    sequences.notes.append(f"data.task was taken as {kind}, since {why}.")
+    if sequences.tokens:
+        sequences.notes.append(
+            "x holds whole numbers, (n, time), and was taken for tokens; save features as real numbers."
+        )
+    return kind
+
+
+def as_targets(kind: str, sequences: Sequences) -> np.ndarray | None:
+    """The targets as a task needs them: (targets,) text for classes, (targets, values) float64 for regression.
+
+    Raises:
+        UserError: when the file does not hold what the task needs.
+    """
+    y, per_step = sequences.y, sequences.per_step
+    values = 0 if y is None else y.shape[1]
+    holds, words = {
+        "classification": (values == 1 and not per_step, "y of shape (n,)"),
+        "per_step": (values == 1 and per_step, "y of shape (n, time)"),
+        "regression": (values > 0 and not per_step, "y of shape (n,) or (n, values)"),
+        "per_step_regression": (values > 0 and per_step, "y of shape (n, time) or (n, time, values)"),
+        "language_model": (sequences.tokens, "x of whole numbers, (n, time)"),
+        "music": (sequences.is_roll, "x of zeros and ones, (n, time, features)"),
+        "forecasting": (not sequences.tokens, "x of real numbers"),
+    }[kind]
+    if not holds:
+        shape = f" (its rows of y hold {values} values)" if values > 1 else ""
+        raise UserError(f"data.task={kind} needs {words}, which {sequences.path} does not have{shape}.")
+    if y is None or kind in ("language_model", "music", "forecasting"):
+        return None
+    if "regression" in kind:
+        if y.dtype.kind not in "iufb":
+            raise UserError(
+                f"data.task={kind} needs numbers in y, but {sequences.path} has text there, e.g. {y[0, 0]!r}."
+            )
+        return y.astype(np.float64)
+    whole = y.dtype.kind == "f" and (y == np.round(y)).all()
+    return (y.astype(np.int64) if whole else y)[:, 0].astype(str)

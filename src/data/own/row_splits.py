@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from src.config.errors import UserError, nearest
-from src.data.own.rows import Rows
+from src.data.own.roles import Rows
 from src.data.splits import SPLIT_OF, SPLITS, check_fractions, stratified
 
 NUMBER_OF = {word: SPLITS.index(split) for word, split in SPLIT_OF.items()}
@@ -125,10 +125,7 @@ def _by_names(path: Path, names: Sequence[str]) -> list[int]:
 def by_chance(keys: np.ndarray, splits: Any, seed: int) -> np.ndarray:
     """(items,) the split of each, by chance and seed, each key's items shared out alike.
 
-    Args:
-        keys: (items,) whole numbers, e.g. classes; all equal where nothing is to be shared out alike.
-        splits: three fractions.
-        seed: the run's.
+    Keys are (items,) whole numbers, e.g. classes; all equal where nothing is to be shared out alike.
 
     Raises:
         UserError: when the fractions are none, or leave a split empty.

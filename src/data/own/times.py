@@ -11,15 +11,13 @@ import pandas as pd
 from src.config.errors import UserError
 from src.data.own.cells import MISSING, Table
 
-WORDS = (
-    *("date", "time", "datetime", "timestamp", "date_time", "ds", "step", "time_step", "year"),
-    *("unix", "unix_time", "unix_timestamp", "unixtime"),
-)
+UNIX = ("unix", "unix_time", "unix_timestamp", "unixtime")
+WORDS = ("date", "time", "datetime", "timestamp", "date_time", "ds", "step", "time_step", "year", *UNIX)
 COUNTERS = ("frame", "index", "idx", "t")  # times only where they count: T may be a temperature
 CLOCK = r"\d{1,2}(:\d\d|\.\d\d\.\d\d$)"
 CALENDAR = ("year", "month", "day", "hour", "minute", "second")  # a column each; the first three are needed
 # What a count since 1970 is called, and between which numbers it is one: the years 1980 to 2100.
-SINCE_1970 = ("unix", "unix_time", "unix_timestamp", "unixtime", "timestamp", "date", "time", "datetime", "ds")
+SINCE_1970 = (*UNIX, "timestamp", "date", "time", "datetime", "ds")
 UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 FIRST, LAST = 315532800.0, 4102444800.0
 # Rows after which the day (or week, or year) comes round again, by how far rows are apart.

@@ -14,12 +14,10 @@ from src.config.errors import UserError
 from src.data.baselines import majority
 from src.data.batches import FlatSplit
 from src.data.describe import Classes, Description, Features
-from src.data.file_splits import named_splits
 from src.data.mel import log_mel
 from src.data.module import NewData, checksum
-from src.data.splits import SPLITS, by_fraction, by_position, check_fractions
-from src.data.wav import FULL_SCALE, read_wav_folder
-from src.data.waveform import WaveformData
+from src.data.splits import SPLITS, by_fraction, by_position, check_fractions, named_splits
+from src.data.waveform import FULL_SCALE, WaveformData, read_wav_folder
 
 TASKS = ("waveform", "classification")
 SILENT = 1e-4  # the standard deviation of a band, in nats, below which it says nothing
@@ -29,14 +27,9 @@ class WavFolder(WaveformData):
     """WAV files of one's own: modelled sample by sample, or classified by the folder they lie in.
 
     Each file belongs to train, val or test as a whole: by the names of folders or files, where these say so (see
-    :func:`~src.data.file_splits.named_splits`), else by chance; a single file is cut by position. The class of a file
-    is the name of the folder that it lies in.
-
-    Args:
-        path: a folder with .wav files in it or below it, or (for ``waveform``) one file.
-        task: ``waveform`` or ``classification`` (of log-mel spectra, one every 10 ms).
-        splits: fractions for train, val and test; for classification of each class.
-        chunk: steps of a batch in waveform modelling; classification always reads whole recordings.
+    :func:`~src.data.splits.named_splits`), else by chance; a single file is cut by position. The class of a file
+    is the name of the folder that it lies in; what is classified are whole recordings as log-mel spectra, one every
+    10 ms, whatever ``chunk`` is.
     """
 
     def __init__(

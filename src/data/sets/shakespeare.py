@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from src.data.download import File, Source
-from src.data.module import checksum
-from src.data.sets.files import FileSet
+from src.data.module import FileSet
 from src.data.text import TextData
 
 _FILE = File(
@@ -29,6 +28,4 @@ class Shakespeare(FileSet, TextData):
     def documents(self) -> dict[str, list[Sequence[str]]]:
         """The tokens of the verified file, by split."""
         self.path = self.fetch(_FILE)
-        documents, raw = self.document_by_position(self.path)
-        self.checksum = checksum(raw)
-        return documents
+        return super().documents()

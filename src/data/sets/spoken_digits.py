@@ -21,8 +21,7 @@ from src.data.classification import Classified, classification
 from src.data.describe import Description
 from src.data.download import File, Source, tar_members
 from src.data.mel import log_mel, mfcc
-from src.data.module import checksum
-from src.data.sets.files import FileSet
+from src.data.module import FileSet, checksum
 from src.data.splits import stratified
 from src.data.waveform import WaveformData
 
@@ -78,9 +77,8 @@ def recordings(archive: Path) -> list[Recording]:
 class SpokenDigits(FileSet):
     """Which digit is said: a sequence of spectra, one every 10 ms, to one of ten classes.
 
-    Args:
-        features: ``log_mel`` (logarithm of the energy in 40 mel bands) or ``mfcc`` (13 of its cosine coefficients).
-        val_fraction: share of the training recordings, of each digit and speaker, that becomes the validation set.
+    Spectra are ``log_mel`` (logarithm of the energy in 40 mel bands) or ``mfcc`` (13 of its cosine coefficients).
+    Validation is cut from the training recordings of each digit and speaker.
     """
 
     sources: ClassVar[dict[str, Source]] = {"fsdd": _source("classification")}
@@ -119,7 +117,7 @@ class SpokenDigits(FileSet):
 
 
 class SpokenDigitsWaveform(FileSet, WaveformData):
-    """The recordings modelled sample by sample; ``val_fraction`` as for :class:`SpokenDigits`."""
+    """The recordings modelled sample by sample; validation is cut off as for :class:`SpokenDigits`."""
 
     sources: ClassVar[dict[str, Source]] = {"fsdd_waveform": _source("waveform modelling")}
 

@@ -26,11 +26,8 @@ BLANK, DELIMITER, MEMORISED = 0, 9, 10
 class Adding(SequenceData):
     """Two rows, numbers drawn from U(0, 1) and a marker at two of the steps: what is the sum of the marked numbers?
 
-    Saying 1, the mean, always has an expected squared error of 1/6, the variance of the sum of two such numbers.
-
-    Args:
-        length: steps of each sequence, 2 or more; any two different steps are marked.
-        sizes: sequences for training, validation and test.
+    Any two different of the ``length`` steps are marked, so there must be 2. Saying 1, the mean, always has an expected
+    squared error of 1/6, the variance of the sum of two such numbers.
     """
 
     sources: ClassVar[dict[str, Source]] = {
@@ -42,7 +39,7 @@ class Adding(SequenceData):
     ) -> None:
         super().__init__(**keywords)
         self.length, self.sizes = length, _three(sizes)
-        if not isinstance(length, int) or length < 2:
+        if length < 2:
             raise UserError(f"data.length={length} is impossible: it must be a whole number of at least 2.")
 
     def read(self) -> Description:
@@ -60,12 +57,9 @@ class Adding(SequenceData):
 class CopyMemory(SequenceData):
     """Ten symbols, a long blank, a delimiter: then the ten symbols are to be said again, in order.
 
-    ``length`` + 20 steps, one class at each: blank (0) until the last ten. Without memory nothing better can be said
-    of those than one of eight symbols, which costs 10 ln 8 / (``length`` + 20) nats per step.
-
-    Args:
-        length: blank steps between the symbols and the answer, the first delimiter counted; 1 or more (T in the paper).
-        sizes: sequences for training, validation and test.
+    ``length`` (T in the paper) counts the blank steps between the symbols and the answer, and the first delimiter. One
+    class at each of ``length`` + 20 steps: blank (0) until the last ten. Without memory nothing better can be said of
+    those than one of eight symbols, which costs 10 ln 8 / (``length`` + 20) nats per step.
     """
 
     sources: ClassVar[dict[str, Source]] = {
@@ -75,8 +69,6 @@ class CopyMemory(SequenceData):
     def __init__(self, *, length: int = 20, sizes: tuple[int, int, int] = (10000, 1000, 1000), **keywords: Any) -> None:
         super().__init__(**keywords)
         self.length, self.sizes = length, _three(sizes)
-        if not isinstance(length, int) or length < 1:
-            raise UserError(f"data.length={length} is impossible: it must be a whole number of at least 1.")
 
     def read(self) -> Description:
         """Draw all sequences."""
@@ -117,6 +109,6 @@ def copy_memory(number: int, length: int, generator: Generator) -> tuple[Tensor,
 
 
 def _three(sizes: tuple[int, int, int]) -> dict[str, int]:
-    if len(sizes) != 3 or not all(isinstance(n, int) and n > 0 for n in sizes):
+    if len(sizes) != 3:
         raise UserError(f"data.sizes={list(sizes)} must be three whole numbers above 0: training, validation and test.")
     return dict(zip(SPLITS, sizes, strict=True))

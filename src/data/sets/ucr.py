@@ -16,19 +16,12 @@ from src.config.errors import UserError, nearest
 from src.data.classification import Classified, classification
 from src.data.describe import Description
 from src.data.download import Source
-from src.data.module import checksum
-from src.data.sets.files import FileSet
+from src.data.module import FileSet, checksum
 from src.data.splits import stratified
 
 
 class UCR(FileSet):
-    """A set of the archive with its official train/test split; validation is cut from train, stratified, by seed.
-
-    Args:
-        name: the set's name in the archive.
-        val_fraction: share of the training set that becomes the validation set.
-        standardise: shift and scale each feature by its mean and standard deviation on the training sequences.
-    """
+    """A set of the archive with its official train/test split; validation is cut from train, stratified, by seed."""
 
     sources: ClassVar[dict[str, Source]] = {
         "ucr": Source(

@@ -35,9 +35,8 @@ import torch
 
 @dataclass(frozen=True)
 class CallSpec:
-    """What beside the cell decides whether a backend can run: sizes, where the tensors are, and what is asked."""
+    """What beside the cell decides whether a backend can run: its size, where the tensors are, and what is asked."""
 
-    input_size: int
     hidden_size: int
     device: torch.device
     dtype: torch.dtype

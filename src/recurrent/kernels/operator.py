@@ -139,8 +139,6 @@ def with_derivative(*inputs: Any) -> tuple[Tensor, ...]:
 @torch.library.impl(library, "recurrent_backward", "Autograd")
 def without_derivative(*inputs: Any) -> list[Tensor]:
     """`recurrent_backward`, remembered by autograd only to be refused there."""
-    return (
-        list(RecurrentBackward.apply(*inputs))
-        if torch.is_grad_enabled()
-        else below_autograd(recurrent_backward, inputs)
-    )
+    if not torch.is_grad_enabled():
+        return below_autograd(recurrent_backward, inputs)
+    return list(RecurrentBackward.apply(*inputs))

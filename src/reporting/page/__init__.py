@@ -1,1 +1,1 @@
-"""The parts of the report: pictures and tables of a summary, and the page that holds them."""
+"""The page of the report: its templates, the charts of a summary, and the words of both."""

@@ -6,7 +6,7 @@ from src.analysis.models import Point
 from src.analysis.run import Run
 from src.analysis.task import Task
 from src.figures.marks import Mark
-from src.reporting.page.words import number, values_in_words
+from src.reporting.page.words import number, settings
 
 NO_BETTER = "no better than the trivial baseline"
 
@@ -15,7 +15,7 @@ def hover(run: Run, value: float | None, metric: str) -> str:
     """What hovering over a run shows: id, seed, tuned values, result."""
     lines = [f"{run.model}, seed {run.seed}", f"run {run.id}"]
     if run.values:
-        lines.append(values_in_words(run.values))
+        lines.append(settings(run.values))
     lines.append(f"{metric} {number(value)}" if value is not None else run.status)
     return "\n".join(lines)
 

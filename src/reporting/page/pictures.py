@@ -1,26 +1,28 @@
-"""A summary as charts, kind by kind."""
+"""A summary as charts, kind by kind; those of the answer (every run, the paired differences) are made here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from src.analysis.across import Across
+from src.analysis.run import Run
 from src.analysis.summary import Summary
-from src.analysis.task import Task
-from src.figures import curves
+from src.analysis.task import Comparison, Task
+from src.figures import comparison, curves
 from src.figures.chart import Chart
+from src.figures.comparison import Published, Row
+from src.figures.marks import Mark
 from src.reporting.page.along import along_axes
-from src.reporting.page.answers import difference_chart, point_chart
+from src.reporting.page.marks import NO_BETTER, metric_label, run_mark
 from src.reporting.page.training import cost_charts, learning_charts, tuning_charts
+from src.reporting.page.words import number, place, settings
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Charts of one kind, one or more for each task."""
+    """Charts of one kind, one or more for each task; ``pictures.html`` has the words above them."""
 
     key: str  # the name of their file
-    heading: str  # above them
-    words: str  # how to read them
     charts: list[Chart]  # in the order of the tasks
     columns: int = 2  # side by side in the file
 
@@ -30,84 +32,63 @@ def pictures(summary: Summary) -> list[Pictures]:
     runs = {run.id: run for run in summary.runs}
     tasks = summary.tasks
     arms = len({task.arm for task in tasks})
-    kinds = [
-        Pictures(
-            "points",
-            "Every run",
-            _how_to_read_points(tasks),
-            [point_chart(task, runs) for task in tasks if any(m.points for m in task.models)],
-        ),
-        Pictures(
-            "differences",
-            "Paired differences",
-            _how_to_read_differences(tasks, summary.kind == "table"),
-            [difference_chart(task, runs) for task in tasks if any(c.n for c in task.comparisons)],
-        ),
-        Pictures(
-            "learning",
-            "Learning curves",
-            "Median over the runs with a band for the middle half of them, as far as half of the runs went; one that "
-            "has ended keeps its last value. Pale lines are single runs, the line without a band is the loss on "
-            "training data.",
-            [chart for task in tasks for chart in learning_charts(task, summary.curves, runs)],
-        ),
-        Pictures(
-            "tuning",
-            "Tuning",
-            "Every trial on validation; the line goes through the mean at each draw, small rings are repeats with "
-            "other seeds, the large ring is the choice.",
-            [chart for tuning in summary.tuning for chart in tuning_charts(tuning, runs, name_arm=arms > 1)],
-        ),
-        Pictures(
-            "cost",
-            "Quality against cost",
-            "One point for each run, the large one is the model's median. Hollow: the machine was shared, so that the "
-            "time says less.",
-            [chart for task in tasks for chart in cost_charts(task, runs)],
-            columns=3,
-        ),
-        Pictures(
-            "lengths",
-            "Along the study's own axis",
-            "What the study varies, and nothing else with it. Lines go through the means over the runs, with their "
-            "95 % intervals.",
-            along_axes(summary),
-        ),
-        Pictures(
-            "across",
-            "All data sets together",
-            "Scores put the best trivial baseline of a data set at 0 and the mean of its best model at 1; a diverged "
-            "run has 0.",
-            _together(summary.across),
-        ),
-    ]
-    return [kind for kind in kinds if kind.charts]
+    charts = {
+        "points": [_points(task, runs) for task in tasks if any(m.points for m in task.models)],
+        "differences": [_differences(task, runs) for task in tasks if any(c.n for c in task.comparisons)],
+        "learning": [chart for task in tasks for chart in learning_charts(task, summary.curves, runs)],
+        "tuning": [chart for tuning in summary.tuning for chart in tuning_charts(tuning, runs, name_arm=arms > 1)],
+        "cost": [chart for task in tasks for chart in cost_charts(task, runs)],
+        "lengths": along_axes(summary),
+        "across": _together(summary.across),
+    }
+    return [Pictures(key, of, columns=3 if key == "cost" else 2) for key, of in charts.items() if of]
 
 
-def model_names(summary: Summary) -> list[str]:
+def model_names(summary: Summary) -> set[str]:
     """Every model that stands in a picture, so that all of them share one set of looks."""
-    return list(
-        dict.fromkeys([m.model for task in summary.tasks for m in task.models] + [r.model for r in summary.runs])
+    return {m.model for task in summary.tasks for m in task.models} | {run.model for run in summary.runs}
+
+
+def _points(task: Task, runs: dict[str, Run]) -> Chart:
+    """Every final run of a task, its published figures and trivial baselines."""
+    return comparison.points(
+        place(task.data, task.arm),
+        metric_label(task),
+        {m.model: [run_mark(task, m.model, p, runs) for p in m.points] for m in task.models},
+        {m.model: (m.mean, m.interval.low, m.interval.high) for m in task.models if m.mean is not None and m.interval},
+        task.mode == "min",
+        task.baselines,
+        [Published(r.model, r.value, r.source, r.state == "confirmed", r.note or "") for r in task.references],
     )
 
 
-def _how_to_read_points(tasks: list[Task]) -> str:
-    words = ["One point for each final run, beside it the mean with its 95 % interval over seeds."]
-    if any(task.references for task in tasks):
-        words.append("Short lines are published figures (dotted: not confirmed).")
-    if any(model.chance for task in tasks for model in task.models):
-        words.append("Hollow points are no better than the trivial baseline.")
-    return " ".join(words)
+def _differences(task: Task, runs: dict[str, Run]) -> Chart:
+    """The paired differences of a task, with the margin."""
+    return comparison.differences(
+        place(task.data, task.arm),
+        task.unit or task.metric,
+        [_row(task, c, runs) for c in task.comparisons if c.n],
+        task.margin,
+    )
 
 
-def _how_to_read_differences(tasks: list[Task], table: bool) -> str:
-    words = ["A pair shares its seed." if table else "A pair shares its seed: split, order of the batches and noise."]
-    words.append("To the right of zero the first model is better. The heavy bar is the 95 % interval by t.")
-    if any(c.sequences for task in tasks for c in task.comparisons):
-        words.append("The thin one is over seeds and test sequences together.")
-    if any(task.margin is not None for task in tasks):
-        words.append("Inside the shaded margin a difference does not matter in practice.")
-    return " ".join(words)
+def _row(task: Task, c: Comparison, runs: dict[str, Run]) -> Row:
+    at_chance = {p.run for m in task.models for p in m.points if p.status == "chance"}
+    marks = []
+    for pair in c.pairs:
+        words = [f"{c.a} − {c.b}, seed {pair.seed}"]
+        if pair.difference is not None:
+            words.append(f"difference {number(pair.difference, signed=True)}")
+        for name, value, run_id in ((c.a, pair.a, pair.run_a), (c.b, pair.b, pair.run_b)):
+            run = runs.get(run_id or "")
+            tuned = f", {settings(run.values)}" if run and run.values else ""
+            words.append(f"{name} {number(value)}: run {run_id}{tuned}")
+        chance = {pair.run_a, pair.run_b} & at_chance
+        if chance:
+            words.append(f"a run of the pair is {NO_BETTER}")
+        marks.append(Mark(pair.difference, "\n".join(words), hollow=bool(chance), outlier=bool(chance)))
+    intervals = [i for i in ((c.verdict and c.verdict.interval_95) or c.t, c.sequences) if i]
+    return Row(c.a, c.b, marks, c.mean, [(i.method, i.low, i.high) for i in intervals])
 
 
 def _together(across: Across | None) -> list[Chart]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from src.analysis.curves import Curve
@@ -47,30 +47,24 @@ def learning_charts(task: Task, recorded: dict[str, Curve], runs: dict[str, Run]
     if not shown:
         return []
     training = f"train/{shown.partition('/')[2]}"
+    unit = f" ({task.unit})" if task.unit else ""
     charts = []
-    alongs: dict[str, Callable[[Curve], Sequence[float | None]]] = {
-        "epoch": lambda curve: curve.epoch,
-        "seconds of training": lambda curve: curve.seconds,
-    }
-    for words, along in alongs.items():
+    for along, words, against in (("epoch", "epoch", "epochs"), ("seconds", "seconds of training", "time")):
         lines = {model: _series(pairs, along, shown) for model, pairs in drawn.items()}
-        if not any(lines.values()):
-            continue
-        taught = {model: _series(pairs, along, training) for model, pairs in drawn.items()} if words == "epoch" else {}
-        title = f"{place(task)}, against {'epochs' if words == 'epoch' else 'time'}"
-        unit = f" ({task.unit})" if task.unit else ""
-        charts.append(curves.learning(title, words, f"{shown}{unit}", lines, {k: v for k, v in taught.items() if v}))
+        taught = {model: _series(pairs, along, training) for model, pairs in drawn.items() if along == "epoch"}
+        if any(lines.values()):
+            title = f"{place(task.data, task.arm)}, against {against}"
+            charts.append(curves.learning(title, words, f"{shown}{unit}", lines, taught))
     return charts
 
 
-def _series(
-    pairs: list[tuple[Curve, str]], along: Callable[[Curve], Sequence[float | None]], column: str
-) -> list[tuple[list[float], list[float], str]]:
-    series = []
+def _series(pairs: list[tuple[Curve, str]], along: str, column: str) -> list[curves.Series]:
+    """A column of curves against their ``epoch`` or ``seconds``, where both are finite."""
+    series: list[curves.Series] = []
     for curve, words in pairs:
         both = [
             (float(x), y)
-            for x, y in zip(along(curve), curve.columns.get(column, []), strict=False)
+            for x, y in zip(getattr(curve, along), curve.columns.get(column, []), strict=False)
             if x is not None and y is not None and math.isfinite(x) and math.isfinite(y)
         ]
         if both:
@@ -95,20 +89,11 @@ def tuning_charts(tuning: Tuning, runs: dict[str, Run], name_arm: bool) -> list[
             continue
         chosen = {m: float(v[key]) for m, v in tuning.chosen.items() if isinstance(v.get(key), int | float)}
         title = f"{tuning.data}, {tuning.arm}" if name_arm else tuning.data
-        settings = [m.x for marks in trials.values() for m in marks]
-        log = min(settings) > 0 and max(settings) / min(settings) > 10
-        charts.append(
-            curves.tuning(
-                title,
-                setting(key),
-                tuning.metric or "validation",
-                trials,
-                chosen,
-                tuning.mode != "max",
-                [stretch for e in tuning.extensions if e.key == key for stretch in _added(e)],
-                log,
-            )
-        )
+        drawn = [m.x for marks in trials.values() for m in marks]
+        log = min(drawn) > 0 and max(drawn) / min(drawn) > 10
+        added = [stretch for e in tuning.extensions if e.key == key for stretch in _added(e)]
+        metric, lower_is_better = tuning.metric or "validation", tuning.mode != "max"
+        charts.append(curves.tuning(title, setting(key), metric, trials, chosen, lower_is_better, added, log))
     return charts
 
 
@@ -133,12 +118,8 @@ def cost_charts(task: Task, runs: dict[str, Run]) -> list[Chart]:
                 if (x := of(run)) is None:
                     continue
                 shared = bool(run.timing.shared) and words == TIME
-                text = (
-                    hover(run, p.value, task.metric)
-                    + f"\n{words}: {number(x)}"
-                    + (", shared machine" if shared else "")
-                )
+                text = f"{hover(run, p.value, task.metric)}\n{words}: {number(x)}{', shared machine' if shared else ''}"
                 marks.setdefault(m.model, []).append(Mark(p.value, text, shared, float(x), p.status == "chance"))
         if any(m.value is not None for of_model in marks.values() for m in of_model):
-            charts.append(curves.cost(place(task), words, metric_label(task), marks))
+            charts.append(curves.cost(place(task.data, task.arm), words, metric_label(task), marks))
     return charts

@@ -1,4 +1,4 @@
-"""Numbers, settings and times in the words of the report."""
+"""Numbers, settings and times in the words of the report; its templates have them as filters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from src.analysis.task import Task
 from src.statistics.intervals import Interval
 from src.statistics.rounding import of_interval
 
@@ -37,6 +36,11 @@ def interval(ends: Interval | None, signed: bool = True) -> str:
     return f"{ends.low:{sign}.{digits}f} to {ends.high:{sign}.{digits}f}".replace("-", "−")
 
 
+def difference(mean: float, ends: Interval | None) -> str:
+    """A mean difference with its sign, and as many decimals as its interval supports."""
+    return f"{mean:+.{of_interval(ends)}f}".replace("-", "−")
+
+
 def probability(value: float | None) -> str:
     """A p-value or a power: two or three decimals, and never 0."""
     if value is None or not math.isfinite(value):
@@ -49,14 +53,14 @@ def setting(key: str) -> str:
     return NAMES.get(key, key)
 
 
-def values_in_words(values: Mapping[str, Any]) -> str:
+def settings(values: Mapping[str, Any]) -> str:
     """``learning rate 0.003, hidden size 46``."""
     return ", ".join(f"{setting(key)} {number(value)}" for key, value in values.items()) or NOTHING
 
 
-def place(task: Task) -> str:
+def place(data: str, arm: str | None) -> str:
     """The data set, with the arm where it is not the only one."""
-    return task.data if task.arm == "main" else f"{task.data}, {task.arm}"
+    return data if arm in ("main", None) else f"{data}, {arm}"
 
 
 def moment(seconds: float | None) -> str:

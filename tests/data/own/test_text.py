@@ -123,8 +123,6 @@ def test_what_is_too_short_or_impossible_is_refused(tmp_path):
     path.write_text("abcdefgh")
     with pytest.raises(UserError, match=r"leaves [01] chars for val: at least 2"):
         load(path)
-    with pytest.raises(UserError, match=r"data\.level=line is unknown"):
-        Text(path=str(path), level="line", chunk=10)
     with pytest.raises(UserError, match=r"data\.chunk=null"):
         Text(path=str(path))
     with pytest.raises(UserError, match="is not there"):

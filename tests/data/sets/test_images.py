@@ -100,8 +100,6 @@ def test_an_altered_image_is_refused(tiny):
     (folder / "mnist" / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(arrays["t10k-images-idx3"])))
     with pytest.raises(UserError, match="md5 of the uncompressed contents"):
         read(folder)
-    with pytest.raises(UserError, match=r"data\.by"):
-        read(folder, by="column")
 
 
 @needs("mnist/train-images-idx3-ubyte.gz")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from src.config.errors import UserError
-from src.data.file_splits import find_files, named_splits
+from src.data.splits import find_files, named_splits
 
 
 def touch(folder: Path, *names: str) -> list[Path]:
