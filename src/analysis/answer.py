@@ -16,6 +16,7 @@ from src.analysis.collect import Collection, Problem
 from src.analysis.compare import adjusted, compare
 from src.analysis.curves import Curve
 from src.analysis.flags import Flag, serious_first
+from src.analysis.margin import beside_the_margin
 from src.analysis.metrics import declared_metric, mode_of
 from src.analysis.models import baselines_on, finals, points_of, sum_up
 from src.analysis.plan import plan_of
@@ -140,7 +141,7 @@ def _flagged(
     for tuning in tuned:
         if (tuning.data, tuning.arm) == (task.data, task.arm):
             flags += tuning_flags(tuning, runs)
-    return replace(task, flags=serious_first(flags))
+    return replace(task, flags=serious_first(flags), about_margin=beside_the_margin(task))
 
 
 def _commands(collection: Collection, compared: Sequence[Run], wanted: Asked) -> list[dict[str, str]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from src.analysis.flags import Flag
 from src.analysis.task import Comparison, Task
 
@@ -60,9 +58,3 @@ def wins_of(c: Comparison, model: str) -> int:
     """In how many complete pairs a model was the better one."""
     sign = 1.0 if model == c.a else -1.0
     return sum(pair.difference is not None and sign * pair.difference > 0 for pair in c.pairs)
-
-
-def verdicts_in_text(tasks: Sequence[Task]) -> list[str]:
-    """The sentence of every pair of models on every task, the primary ones first."""
-    every = [c for task in tasks for c in task.comparisons if c.verdict is not None]
-    return [c.verdict.sentence for c in sorted(every, key=lambda c: not c.primary) if c.verdict]

@@ -56,6 +56,11 @@ class Summary:
         every = [(task, c) for task in self.tasks for c in task.comparisons]
         return [pair for pair in every if pair[1].primary] or every
 
+    def other_verdicts(self) -> list[str]:
+        """The sentences of the comparisons that are not in the headline."""
+        shown = {id(c) for _, c in self.headline()}
+        return [c.verdict.sentence for t in self.tasks for c in t.comparisons if c.verdict and id(c) not in shown]
+
     def all_flags(self) -> list[Flag]:
         """Those of the whole study and those of its tasks."""
         return [*self.flags, *(flag for task in self.tasks for flag in task.flags)]

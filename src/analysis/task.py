@@ -78,6 +78,7 @@ class Task:
     # trivial predictors on this metric, by name (``unigram``)
     baselines: dict[str, float] = field(default_factory=dict)
     references: list[Reference] = field(default_factory=list)  # published figures on this metric
+    about_margin: list[str] = field(default_factory=list)  # sentences that put the margin beside what was measured
     flags: list[Flag] = field(default_factory=list)  # reasons to distrust what stands here
 
     @property

@@ -87,6 +87,9 @@ class PlanRecord:
     settings: Settings = field(default_factory=dict)  # of every job
     tuning: TuningRecord | None = None  # which values are tried; None: none
     pairs: int | dict[str, int] = 10  # final seeds, 0 to pairs - 1; or one for each data set beside default
+    # Numbers of pairs at which the study may be looked at, the last one all of them; or by data set beside default; None:
+    # one look, at all pairs.
+    looks: list[int] | dict[str, list[int]] | None = None
     tolerance: float = 0.02  # by how much budgets may differ, as a share
     overrides: Settings = field(default_factory=dict)  # what the command line added for all jobs
 
@@ -98,6 +101,11 @@ class PlanRecord:
     def pairs_of(self, data: str) -> int:
         """How many final seeds a data set has."""
         return self.pairs.get(data, self.pairs.get("default", 10)) if isinstance(self.pairs, dict) else self.pairs
+
+    def looks_of(self, data: str) -> list[int]:
+        """The numbers of pairs at which a data set may be looked at."""
+        looks = self.looks.get(data, self.looks.get("default")) if isinstance(self.looks, dict) else self.looks
+        return looks or [self.pairs_of(data)]
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def _row(task: Task, c: Comparison, runs: dict[str, Run]) -> Row:
         if chance:
             words.append(f"a run of the pair is {NO_BETTER}")
         marks.append(Mark(pair.difference, "\n".join(words), hollow=bool(chance), outlier=bool(chance)))
-    intervals = [i for i in ((c.verdict and c.verdict.interval_95) or c.t, c.sequences) if i]
+    intervals = [i for i in ((c.verdict and c.verdict.interval_better) or c.t, c.sequences) if i]
     return Row(c.a, c.b, marks, c.mean, [(i.method, i.low, i.high) for i in intervals])
 
 
