@@ -87,8 +87,8 @@ class PlanRecord:
     settings: Settings = field(default_factory=dict)  # of every job
     tuning: TuningRecord | None = None  # which values are tried; None: none
     pairs: int | dict[str, int] = 10  # final seeds, 0 to pairs - 1; or one for each data set beside default
-    # Numbers of pairs at which the study may be looked at, the last one all of them; or by data set beside default; None:
-    # one look, at all pairs.
+    # Numbers of pairs at which the study may be looked at, the last one all of them; or by data set beside default;
+    # None: one look, at all pairs.
     looks: list[int] | dict[str, list[int]] | None = None
     tolerance: float = 0.02  # by how much budgets may differ, as a share
     overrides: Settings = field(default_factory=dict)  # what the command line added for all jobs

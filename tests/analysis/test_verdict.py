@@ -170,8 +170,8 @@ def test_sentences() -> None:
     )
     assert said(0.0, 0.2, 10) == (
         "jsb: undecided; gru and lstm are level on average (95 % interval -0.14 to 0.14, 10 pairs), which reaches "
-        "across the margin of 0.05 nats; a new study of about 139 pairs would decide, if mean and spread stay as they are; "
-        "adding pairs to this one until it is decided would not keep the 5 %."
+        "across the margin of 0.05 nats; a new study of about 139 pairs would decide, if mean and spread stay as they "
+        "are; adding pairs to this one until it is decided would not keep the 5 %."
     )
     assert ": not zero, but whether it exceeds the margin of 0.05 nats is open; " in said(0.07, 0.06, 10)
     assert said(0.05, 0.06, 10).endswith("it would take more than 1000 pairs, if mean and spread stay as they are.")
