@@ -76,7 +76,7 @@ def test_runs_outside_studies_go_by_their_choices(tmp_path: Path) -> None:
 
 def test_corrupt_partial_and_foreign_records_are_listed(tmp_path: Path) -> None:
     """Each of them is planted beside a good study, whose verdict stands."""
-    study = fake_study(tmp_path / "planted", pairs=3, tuning=False)
+    study = fake_study(tmp_path / "planted", pairs=6, tuning=False)
     good = len(list(study.glob("*/result.json")))
     sound = sorted(study.glob("*/result.json"))[0].parent
 
@@ -204,7 +204,7 @@ def test_each_machine_chose_on_its_own_data_sets(tmp_path: Path) -> None:
 
 def test_several_studies_do_not_mix(tmp_path: Path) -> None:
     for name, gap in (("first", 0.2), ("second", -0.2)):
-        fake_study(tmp_path / name, pairs=3, advantage=gap, tuning=False, seed=len(name))
+        fake_study(tmp_path / name, pairs=6, advantage=gap, tuning=False, seed=len(name))
     for place, path in enumerate(sorted(tmp_path.glob("*/*/result.json"))):  # studies give ids that are never the same
         record = json.loads(path.read_text())
         record["id"] = record["study_job"]["id"] = f"{place:016x}"
