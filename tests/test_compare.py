@@ -26,7 +26,7 @@ def wanted(compose: Compose, tmp_path: Path) -> Compose:
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    return fake_study(tmp_path / "runs" / "planted", pairs=4)
+    return fake_study(tmp_path / "runs" / "planted", pairs=6)
 
 
 def test_the_verdict_comes_first_and_every_number_leads_to_a_run(
