@@ -122,7 +122,7 @@ def _arrays(sequences: dict[str, Sequences]) -> dict[str, np.ndarray]:
         arrays[f"{place}/rows"] = np.array([rows])
         arrays[f"{place}/number"] = np.array([number])
         if windows:
-            arrays[f"{place}/windows"] = np.array([True])
+            arrays[f"{place}/windows"] = np.array([1])
         for column in columns:
             arrays[f"{place}/column/{column}"] = np.stack([sequences[run_id].columns[column] for run_id in ids])
     return arrays
