@@ -141,7 +141,7 @@ def over_sequences(
     top = (sign * (tops[:, 0] - tops[:, 1]))[:, there]
     if known[0].windows and there.sum() < LEAST_BLOCKS:
         return OverSequences(
-            f"Overlapping windows make {int(there.sum())} blocks of time, below {LEAST_BLOCKS}: {THIS_PERIOD}."
+            f"The overlapping windows make fewer than {LEAST_BLOCKS} blocks of time ({there.sum()}): {THIS_PERIOD}."
         )
     wide, narrow = (over_seeds_and_sequences(top, count[there], level) for level in (0.95, 0.90))
     if wide is None or narrow is None:

@@ -26,7 +26,7 @@ class Sequences:
 
     rows: str  # a checksum of which items they are; runs that share it, and the data's, were tested on the same
     number: int  # how many sequences
-    # ``loss`` and ``count`` and the task's further sums, (min(number, BLOCKS),) float64 each
+    # ``loss`` and ``count`` and the task's further sums, (min(number, BLOCKS),) or fewer, float64 each
     columns: Mapping[str, np.ndarray]
     windows: bool = False  # they overlap, and ``columns`` are sums over blocks of neighbouring ones of a series
 

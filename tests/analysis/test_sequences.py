@@ -111,7 +111,7 @@ def test_below_six_blocks_the_answer_is_for_this_period_only() -> None:
         about = [sentence for sentence in said if "this period only" in sentence]
         assert len(about) == (blocks < 6)
         if blocks < 6:
-            note = f"Overlapping windows make {blocks} blocks of time, below 6: this period only."
+            note = f"The overlapping windows make fewer than 6 blocks of time ({blocks}): this period only."
             assert comparison.sequences_note == note
             assert about[0].startswith("The answer for ett_h1 is about this period only: forecasting windows overlap")
 
