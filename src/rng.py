@@ -1,4 +1,4 @@
-"""Named random streams: one seed, and for each use of chance a stream of its own.
+"""Named random streams: from a seed, for each use of chance, a stream of its own.
 
 Two networks that draw different numbers of weights still see the same split, the same batches and the same order,
 because nothing is drawn from a generator that something else draws from.
@@ -6,7 +6,7 @@ because nothing is drawn from a generator that something else draws from.
 =================  ====================================================================================
 stream             what is drawn from it
 =================  ====================================================================================
-``split``          which sequences are for validation; the contents of synthetic data
+``split``          which sequences are for what, and synthetic data: from ``data.split_seed``, not ``seed``
 ``order``          which rows make each batch: a function of seed and epoch, so a resumed run needs no state
 ``initialisation`` the weights a network, encoder and head start from
 ``noise``          dropout, zoneout, weight noise while training; its state is kept in the checkpoint
@@ -26,7 +26,7 @@ Stream = Literal["split", "order", "initialisation", "noise", "generation", "tun
 
 
 def derive(seed: int, stream: Stream, *more: int) -> int:
-    """The seed of a stream: 63 bits of SHA-256 over the run's seed, the stream's name and more, e.g. the epoch.
+    """The seed of a stream: 63 bits of SHA-256 over a seed, the stream's name and more, e.g. the epoch.
 
     >>> derive(0, "order", 1) != derive(0, "order", 2) != derive(1, "order", 2)
     True

@@ -2,14 +2,23 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 from omegaconf import DictConfig
 
+from src.analysis.answer import summarise
+from src.analysis.asked import asked
+from src.analysis.collect import collect
 from src.predict import predict
+from src.runs.load import load_run
+from src.runs.record import read_record, read_sequences
+from src.runs.result import RunResult
 from src.train import train
 
 Compose = Callable[..., DictConfig]
@@ -37,3 +46,71 @@ def test_every_command_of_the_page_runs(compose: Compose, tmp_path, monkeypatch)
             assert len(path.read_text().splitlines()) > 20
         ran.append(command)
     assert ran == ["src.train", "src.predict"] * 3
+
+
+def test_a_file_of_sixty_sequences_has_the_same_test_items_for_every_seed(compose: Compose, tmp_path, monkeypatch):
+    """Three seeds of two models are about the same nine sequences; another split is another question."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    names = np.repeat([f"take {k}" for k in range(60)], 5)
+    columns = {"take": names, "u": rng.normal(size=300), "kind": np.repeat(["cat", "dog"], 150)}
+    pd.DataFrame(columns).to_csv("mine.csv", index=False)
+    options = ["data=csv", "data.path=mine.csv", "data.group_column=take", "data.target=kind", *QUICK]
+
+    def run(model: str, seed: int, split_seed: int | None = None) -> tuple[RunResult, dict[str, np.ndarray]]:
+        place = f"{model}-{seed}-{split_seed}"
+        # What Hydra would say of the command line.
+        monkeypatch.setattr("src.training.job.choices", lambda: {"model": model, "data": "csv"})
+        more = [] if split_seed is None else [f"data.split_seed={split_seed}"]
+        train(compose(*options, f"model={model}", f"seed={seed}", f"paths.run_dir=runs/{place}", *more))
+        record = read_record(Path("runs") / place)
+        assert record is not None
+        return record, read_sequences(Path("runs") / place, "test")
+
+    seeds = [[run(model, seed) for model in ("gru", "lstm")] for seed in range(3)]
+    items = {tuple(arrays["item"].tolist()) for pair in seeds for _, arrays in pair}
+    assert len(items) == 1
+    (test,) = items
+    assert len(test) == 10 - 2  # 15 % of 30 of each class, rounded to the even number
+    assert set(test) < set(names)
+    records = [record for pair in seeds for record, _ in pair]
+    assert len({record.data.checksum for record in records}) == 1
+    assert {record.data.split_seed for record in records} == {0}
+    assert records[0].metrics["val/loss"] != records[2].metrics["val/loss"]  # another initialisation, the same data
+    assert records[0].val_baselines.keys() == records[0].baselines.keys() == {"majority/acc", "majority/nll"}
+
+    collection = collect([Path("runs")], "runs")
+    (comparison,) = summarise(collection, asked(collection)).tasks[0].comparisons
+    assert comparison.sequences_note == "over 3 seeds and 8 test sequences"
+
+    other = [run(model, 3, 1) for model in ("gru", "lstm")]
+    assert set(other[0][1]["item"].tolist()) != set(test)
+    assert other[0][0].data.checksum not in {record.data.checksum for record in records}
+    assert other[0][0].data.split_seed == 1
+    assert other[0][0].identity != run("gru", 3)[0].identity
+    run("lstm", 3)
+    collection = collect([Path("runs")], "runs")
+    of = collection.sequences
+    assert of[other[0][0].id].rows == of[other[1][0].id].rows != of[records[0].id].rows
+    for folder in ("gru-3-None", "lstm-3-None"):
+        shutil.rmtree(Path("runs") / folder)
+    collection = collect([Path("runs")], "runs")
+    (comparison,) = summarise(collection, asked(collection)).tasks[0].comparisons
+    assert comparison.n == 4
+    assert comparison.sequences is None
+    assert comparison.sequences_note.startswith("The runs were tested on unlike data")
+
+
+def test_a_run_from_before_split_seed_is_measured_on_its_own_split(compose: Compose, tmp_path, monkeypatch):
+    """Its split followed the seed: measured again with that of seed 0 it would be asked what it had trained on."""
+    monkeypatch.chdir(tmp_path)
+    x = np.arange(60.0)[:, None, None] * np.ones((60, 4, 1))
+    np.savez("mine.npz", x=x, y=np.arange(60) % 2)
+    train(compose("data=npz", "data.path=mine.npz", "seed=2", "data.split_seed=2", "paths.run_dir=runs/old", *QUICK))
+    config = Path("runs/old/config.yaml")
+    text = config.read_text()
+    config.write_text("".join(line for line in text.splitlines(keepends=True) if "split_seed" not in line))
+    assert config.read_text() != text
+    data = load_run("runs/old").data
+    data.setup()
+    assert data.items["test"].tolist() == read_sequences(Path("runs/old"), "test")["item"].tolist()

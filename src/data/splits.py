@@ -35,7 +35,7 @@ def check_fractions(fractions: Any) -> None:
 def by_fraction(items: Sequence[Item], fractions: Sequence[float], seed: int, *more: int) -> dict[str, list[Item]]:
     """Share items out by chance (stream ``split``): val and test get their share rounded, and at least one item each.
 
-    Further numbers for the stream follow the run's seed, e.g. the class.
+    Further numbers for the stream follow the seed, e.g. the class.
 
     Raises:
         UserError: when there are fewer than three items.

@@ -19,7 +19,7 @@ OF_RUN = {
 
 COMMANDS: dict[str, dict[str, Key]] = {
     "train": {
-        "seed": Key(Whole, "split, order, initialisation and noise follow from it"),
+        "seed": Key(Whole, "order, initialisation and noise follow from it; the data from data.split_seed"),
         "threads": Key(Count, "of the CPU; small networks are fastest on one"),
         "test": Key(bool, "measure the best epoch on the test set"),
         "compile": Key(Literal[True] | None, "on a GPU: head and loss by torch.compile"),  # not false: see `without`

@@ -4,8 +4,8 @@ A form is a :class:`~src.data.module.SequenceData` with
 
 - ``__init__(*, path, ..., **keywords)``: the form's options; keywords go on to ``SequenceData``. What can be refused
   without reading is refused here.
-- ``read()``: reads the file, fills ``splits``, ``baselines`` and ``notes``, sets ``checksum``, returns the description.
-  What is broken raises one ``UserError`` that names file and place; what was inferred is said in ``notes``.
+- ``read()``: reads the file, fills ``splits``, ``items``, both baselines and ``notes``, sets ``checksum``, returns the
+  description. What is broken raises one ``UserError`` that names file and place; what was inferred goes to ``notes``.
 - ``fitted`` and ``new_data(path)``: what was fitted on the training file, and a new file read with that.
 
 and has a line in ``src/data/__init__.py``, a ``conf/data/NAME.yaml`` with ``path: ???`` and its options in
