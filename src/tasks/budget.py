@@ -103,19 +103,40 @@ def size_of(task: Task, of: str) -> int:
     Args:
         of: ``recurrent`` (parameters of the recurrent network), ``total`` (with encoder and head), both with two bias
             vectors that only add up counted once; ``state`` (numbers carried per step) or ``flops`` (multiply-adds per
-            step of the recurrent layers).
+            step of the recurrent layers). A network that is not built from our layers may declare ``recurrent``,
+            ``state`` and ``flops`` by a method ``budget_counts()``.
 
     Raises:
-        UserError: for state or flops of a network that is not built from our layers.
+        UserError: for state or flops of a network that neither is built from our layers nor declares them, or for a
+            declared count that is no whole number from 1 up.
     """
     counts, network = task.count_parameters(), task.network
+    if isinstance(network, StackedRNN):
+        if of in ("state", "flops"):
+            return count_state(network) if of == "state" else count_multiply_adds(network)
+        declared = {}
+    else:
+        declared = _declared(network)
+    recurrent = declared.get("recurrent", counts["effective"])
     if of == "recurrent":
-        return counts["effective"]
+        return recurrent
     if of == "total":
-        return counts["total"] - counts["recurrent"] + counts["effective"]
-    if not isinstance(network, StackedRNN):
+        return counts["total"] - counts["recurrent"] + recurrent
+    if of not in declared:
         raise UserError(
             f"model.budget_of={of} cannot be counted for {type(network).__name__}, a network of your own: it must be "
-            "recurrent or total."
+            f"recurrent or total, or its method budget_counts() must say {of}."
         )
-    return count_state(network) if of == "state" else count_multiply_adds(network)
+    return declared[of]
+
+
+def _declared(network: Any) -> dict[str, int]:
+    """What a network of the user's own says that it has."""
+    declared = network.budget_counts() if hasattr(network, "budget_counts") else {}
+    for name, count in declared.items():
+        if name not in ("recurrent", "state", "flops") or type(count) is not int or count < 1:
+            raise UserError(
+                f"budget_counts() of {type(network).__name__} gives {name}: {count!r}; it must give whole numbers from "
+                "1 up for some of recurrent, state and flops."
+            )
+    return dict(declared)
