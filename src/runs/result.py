@@ -85,6 +85,7 @@ class Budget:
     actual: int
     error: float
     hidden_size: int | list[int] | None = None
+    measured: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,12 @@
-"""The width of a network from what it may cost: ``model.budget`` parameters, state or work per step."""
+"""The width of a network from what it may cost: ``model.budget`` parameters, state or work per step.
+
+A budget of time is measured, by :mod:`src.tasks.calibrate`, before this is asked: here its width stands in the config.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -25,11 +28,12 @@ class Budget:
     46
     """
 
-    of: str  # what is counted; see `size_of`
-    wanted: int
+    of: str  # what is counted; see `size_of`; or ``seconds``
+    wanted: int  # of ``seconds`` this and the next are microseconds for a training step
     actual: int
     error: float  # actual / wanted - 1
     hidden_size: int  # the width
+    measured: dict[str, float] = field(default_factory=dict)  # of ``seconds``: microseconds by width
 
 
 def without_budget(model: DictConfig, **changed: Any) -> DictConfig:
@@ -45,26 +49,18 @@ def solve(model: DictConfig, build: Callable[[DictConfig], Task]) -> tuple[DictC
         model: with ``budget`` and, beside it, ``budget_of``, ``budget_tolerance`` and ``hidden_size``.
         build: from a model's config without the budget's keys to the task around it.
 
+    A budget of ``seconds`` is None here, and the width that of the config.
+
     Raises:
         UserError: there is no single width to solve, the size cannot be counted, or no width comes near enough.
     """
     import torch
 
     wanted = model.get("budget")
-    if wanted is None:
+    if wanted is None or model.get("budget_of") == "seconds":
         return without_budget(model), None
     of, tolerance = str(model.get("budget_of", "recurrent")), float(model.get("budget_tolerance", 0.02))
-    asked = f"model.budget={wanted}"
-    if "hidden_size" not in model:
-        raise UserError(
-            f"{asked} solves hidden_size, which {model._target_} does not have in this config: take another model, or "
-            "model.budget=null."
-        )
-    if OmegaConf.is_list(model.hidden_size):
-        raise UserError(
-            f"{asked} solves one hidden_size for all layers, but model.hidden_size={list(model.hidden_size)} is a "
-            "list: give one of the two."
-        )
+    asked = refuse_without_width(model)
     # Counting needs shapes alone; "auto" and "fused" would look for their kernels on the device meta.
     cheap = {"backend": "reference"} if "backend" in model and _is_ours(model._target_) else {}
 
@@ -88,6 +84,26 @@ def solve(model: DictConfig, build: Callable[[DictConfig], Task]) -> tuple[DictC
             "larger model.budget_tolerance."
         )
     return without_budget(model, hidden_size=width), Budget(of, wanted, size(width), error_of, width)
+
+
+def refuse_without_width(model: DictConfig) -> str:
+    """The budget in words, of a model that has one width which it can decide.
+
+    Raises:
+        UserError: it has none, or a list.
+    """
+    asked = f"model.budget={model.budget}"
+    if "hidden_size" not in model:
+        raise UserError(
+            f"{asked} solves hidden_size, which {model._target_} does not have in this config: take another model, or "
+            "model.budget=null."
+        )
+    if OmegaConf.is_list(model.hidden_size):
+        raise UserError(
+            f"{asked} solves one hidden_size for all layers, but model.hidden_size={list(model.hidden_size)} is a "
+            "list: give one of the two."
+        )
+    return asked
 
 
 def _is_ours(target: str) -> bool:
