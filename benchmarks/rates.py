@@ -19,7 +19,8 @@ from benchmarks.tables import put_into, read_page, row_of
 from src.config.shell import command
 from src.statistics.crossed import block_length, in_blocks, over_seeds_and_sequences
 from src.statistics.datasets import signed_rank_posterior
-from src.statistics.decision import decide
+from src.statistics.decision import decide, p_values
+from src.statistics.family import Finding, holm_verdicts
 from src.statistics.intervals import bca_interval, t_interval, wilson_interval
 from src.statistics.looks import Look, planned_looks
 from src.statistics.power import BETTER, SAME, detectable, power_same
@@ -253,6 +254,46 @@ def dataset_rates(rng: np.random.Generator, studies: int) -> Simulated:
     return Simulated("Over data sets (claimed: at most 0.05 wrong)", header, rows)
 
 
+def family_rates(rng: np.random.Generator, studies: int) -> Simulated:
+    """Many data sets: how often any verdict is wrong, each by itself and as one family."""
+    rows = []
+    for sets in (4, 20):
+        far = np.where(np.arange(sets) % 2, 4.0, MARGIN)
+        for name, means, margin, wrong in (
+            ("equal, no margin: any called better", np.zeros(sets), None, ("A", "B")),
+            ("on the margin: any called better", np.full(sets, MARGIN), MARGIN, ("A",)),
+            ("on the margin: any called the same", np.full(sets, MARGIN), MARGIN, ("same",)),
+            ("half on it, half far beyond: any called the same", far, MARGIN, ("same",)),
+        ):
+            single = family = right = 0.0
+            for _ in range(few := studies // 2):
+                said, stands = family_of(means[:, None] + rng.normal(0, 0.6, (sets, 10)), margin)
+                wrongly = np.isin(said, wrong)
+                single, family = single + wrongly.any(), family + (wrongly & stands).any()
+                right += (stands & (np.array(said) == "A"))[means > MARGIN].mean() if (means > MARGIN).any() else 0.0
+            found = f"{right / few:.2f}" if (means > MARGIN).any() else ""
+            rows.append([str(sets), name, f"{single / few:.3f}", f"{family / few:.3f}", found])
+    header = ["data sets", "truth", "each by itself", "as one family", "right verdicts that stand"]
+    return Simulated("Any verdict of many wrong, 10 pairs each (claimed of the family: at most 0.05)", header, rows)
+
+
+def family_of(differences: np.ndarray, margin: float | None) -> tuple[list[str], np.ndarray]:
+    """What is said of each data set (``A``, ``B``, ``same`` or another outcome), and whether it stands in the family.
+
+    Args:
+        differences: (data sets, pairs).
+        margin: of practical equivalence.
+    """
+    said, tests = [], list[Finding | None]()
+    for x in differences:
+        outcome, winner = decide(x, margin, NAMES)
+        better, same = p_values(x, margin)
+        p = better if outcome == "better" else same if outcome == "same" else None
+        said.append(winner or outcome)
+        tests.append(None if p is None else Finding(outcome == "better", p, 0, (len(x),)))
+    return said, np.array(holm_verdicts(tests))
+
+
 def solve_coverage(rng: np.random.Generator, studies: int) -> Simulated:
     """Paired solve rates: Newcombe's interval and mid-p McNemar."""
     rows = []
@@ -268,7 +309,7 @@ def solve_coverage(rng: np.random.Generator, studies: int) -> Simulated:
 
 TABLES = (
     *(verdict_rates, look_rates, interval_coverage, crossed_coverage),
-    *(resplit_coverage, block_coverage, dataset_rates, solve_coverage),
+    *(resplit_coverage, block_coverage, dataset_rates, family_rates, solve_coverage),
 )
 
 

@@ -31,6 +31,7 @@ def compare(cfg: DictConfig) -> Summary:
     from src.analysis.asked import asked
     from src.analysis.collect import collect
     from src.analysis.external_results import read_table
+    from src.analysis.looked import looked
     from src.analysis.pack import read_pack, write_pack
     from src.reporting.csv_files import write_numbers
     from src.reporting.terminal import show
@@ -38,12 +39,13 @@ def compare(cfg: DictConfig) -> Summary:
     readers: dict[str, Callable[[Path], Collection]] = {"pack": read_pack, "table": read_table}
     collection = readers[kind](places[0]) if kind in readers else collect(places, kind)
     said: dict[str, Any] = OmegaConf.to_container(cfg)  # type: ignore[assignment]
-    wanted = asked(collection, said["models"], said["metric"], said["margin"], said["mode"])
+    wanted = asked(collection, said["models"], said["metric"], said["margin"], said["mode"], said["familywise"])
     summary = summarise(collection, wanted)
     beside = places[0].with_name(f"{places[0].stem}_report") if kind == "table" else places[0] / "report"
     directory = Path(cfg.directory) if cfg.directory else beside
     if directory.exists() and not directory.is_dir():
         raise UserError(f"directory={directory} is a file: it must be a folder, which is made if it is not there.")
+    summary = looked(summary, list(wanted.looks), directory)
     files = write_numbers(summary, directory)
     if cfg.pack:
         files += write_pack(collection, Path(cfg.pack))

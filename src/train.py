@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from omegaconf import DictConfig
 
 from src.config.shell import command
@@ -38,7 +40,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     metrics = {}
     try:
         with Job(cfg) as job:
-            data, task = build(cfg)
+            data, task = build(cfg, widths=Path(cfg.paths.runs_dir) / ".widths")
             job.identify(data, task)
             if job.main and not job.study_job:
                 log_origins(cfg)

@@ -13,7 +13,7 @@ SRC = ROOT / "src"
 FLOORS: list[dict[str, str]] = [
     {"recurrent": "", "statistics": "", "config": "", "rng": "", "files": "", "measuring": "", "figures": ""},
     {"data": "config rng files"},
-    {"tasks": "recurrent data config rng files"},
+    {"tasks": "recurrent measuring data config rng files"},
     {
         "exporting": "tasks recurrent data config rng files",
         "inside": "tasks recurrent data config rng files",

@@ -15,6 +15,7 @@ from src.analysis.checks import plan_flags, task_flags, tuning_flags
 from src.analysis.collect import Collection, Problem
 from src.analysis.compare import adjusted, compare
 from src.analysis.curves import Curve
+from src.analysis.family import familywise
 from src.analysis.flags import Flag, serious_first
 from src.analysis.margin import beside_the_margin
 from src.analysis.metrics import declared_metric, mode_of
@@ -23,6 +24,7 @@ from src.analysis.plan import plan_of
 from src.analysis.published import references
 from src.analysis.run import Run
 from src.analysis.small_print import small_print
+from src.analysis.solving import timed
 from src.analysis.summary import Summary
 from src.analysis.task import Task
 from src.analysis.tuning import Tuning, tunings
@@ -54,6 +56,8 @@ def summarise(collection: Collection, wanted: Asked) -> Summary:
             raise UserError(f"Nothing can be compared: {conflicts[0]}")
         raise UserError(nothing(collection, ", ".join(dict.fromkeys(wanted.metric.values()))))
     tasks = [_flagged(task, compared, tuned, wanted, collection.curves) for task in adjusted(tasks)]
+    if wanted.familywise:
+        tasks = familywise(tasks, wanted.looks)
     plan = plan_of(study)
     of_study = [*plan_flags(plan, compared), *wanted.flags]
     if study and len({other.plan_hash for other in collection.studies}) > 1:
@@ -130,7 +134,7 @@ def _task(
         Problem("incomplete", places[run_id], f"The run is finished and has no {metric} (trained with test=false?).")
         for run_id in untested
     ]
-    return replace(task, comparisons=comparisons), problems
+    return timed(replace(task, comparisons=comparisons), runs, collection.curves), problems
 
 
 def _flagged(
@@ -176,4 +180,6 @@ def _as_override(value: Any) -> str:
     """
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {item}" for key, item in value.items()) + "}"
+    if value is True:
+        return "true"
     return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)

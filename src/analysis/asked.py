@@ -36,7 +36,8 @@ class Asked:
     tolerance: float  # by how much budgets may differ, as a share
     planned: list[str]  # the models of the plan
     flags: list[Flag]  # where the command line says other than the plan
-    given: dict[str, Any]  # what the command line says: some of models, metric, margin and mode
+    given: dict[str, Any]  # what the command line says: some of models, metric, margin, mode and familywise
+    familywise: bool = False  # whether the primary verdicts are judged as one family too
 
 
 def asked(
@@ -45,6 +46,7 @@ def asked(
     metric: Any = None,
     margin: Any = None,
     mode: Direction | None = None,
+    familywise: bool = False,
 ) -> Asked:
     """What to compare, from the study's plan; what the arguments say wins, and is flagged where a plan says otherwise.
 
@@ -55,6 +57,7 @@ def asked(
         models: A and B.
         metric, margin: one for all data sets, or by data set, beside ``default``.
         mode: which way is better.
+        familywise: judge the primary verdicts as one family too.
 
     Raises:
         UserError: when a model has no run, the metric cannot be told, or a margin is none.
@@ -66,6 +69,7 @@ def asked(
     pair = _pair(list(models or (primary.models if primary else there if len(there) == 2 else ())), there)
     check_margin(margin, data)
     said = {"models": list(models or []), "metric": metric, "margin": margin, "mode": mode}
+    said |= {"familywise": familywise or None}
     given = {name: value for name, value in said.items() if value not in (None, [])}
     planned_data = list(plan.data) if plan else []
     if margin is None and primary:  # what the plan does not know it says nothing about
@@ -87,6 +91,7 @@ def asked(
         planned=list(plan.models) if plan else [],
         flags=_departures(given, primary),
         given=given,
+        familywise=familywise,
     )
 
 

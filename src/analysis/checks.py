@@ -174,12 +174,12 @@ def _missing(task: Task, planned: int | None) -> Iterable[Flag]:
 
 def _budget(task: Task, runs: Sequence[Run], tolerance: float) -> Iterable[Flag]:
     sizes: dict[str, int] = {}
+    kinds = list(dict.fromkeys(run.budget.of for run in runs if run.budget))
     for run in runs:
         if run.budget:
             sizes.setdefault(run.model, run.budget.actual)
-        elif run.parameters:
+        elif run.parameters and kinds in ([], ["recurrent"]):  # parameters are no measure beside time or state
             sizes.setdefault(run.model, run.parameters.effective)
-    kinds = list(dict.fromkeys(run.budget.of for run in runs if run.budget))
     if len(kinds) > 1:
         yield _flag(task, "budget", "serious", "The models' budgets are not of the same kind.")
     if len(sizes) > 1 and max(sizes.values()) > min(sizes.values()) * (1 + tolerance):

@@ -55,6 +55,10 @@ class Model:
     unfinished: int = 0
     # share of the finished and diverged runs that solved the task (:meth:`~src.runs.result.RunResult.solved`)
     solve_rate: float | None = None
+    # median updates and seconds of training to the threshold of a solved task, runs that have not solved it counted as
+    # never (:mod:`src.analysis.solving`); None where fewer than half have, or that is not known
+    updates_to_solve: int | None = None
+    seconds_to_solve: float | None = None
     values: dict[str, Any] = field(default_factory=dict)  # the tuned settings that its final runs have
     hidden_size: int | list[int] | None = None  # its width
     parameters: dict[str, int] = field(default_factory=dict)  # of its first run: recurrent, effective, total
@@ -63,6 +67,7 @@ class Model:
     shared: int = 0  # how many of its timings come from a machine that others used meanwhile
     backends: dict[str, int] = field(default_factory=dict)  # kernels that it ran on, with how many runs
     last_epoch: int = 0  # how many runs had their best epoch last
+    stop_reasons: dict[str, int] = field(default_factory=dict)  # why its finished runs ended, where that is on record
 
 
 def finals(runs: Iterable[Run]) -> list[Run]:
@@ -172,6 +177,7 @@ def sum_up(name: str, runs: Sequence[Run], points: list[Point]) -> Model:
         shared=sum(run.timing.shared is True for run in timed),
         backends=dict(Counter(run.backend.name for run in timed if run.backend)),
         last_epoch=sum(run.best is not None and run.best.is_last for run in timed),
+        stop_reasons=dict(Counter(run.stop_reason for run in timed if run.stop_reason)),
     )
 
 

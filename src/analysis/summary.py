@@ -14,9 +14,11 @@ from typing import Any
 from src.analysis.across import Across
 from src.analysis.collect import Kind, Problem
 from src.analysis.curves import Curve
+from src.analysis.family import family_sentence
 from src.analysis.flags import Flag
 from src.analysis.plan import Plan, PlanChange
 from src.analysis.run import Run, flat
+from src.analysis.solving import solve_sentence
 from src.analysis.task import Comparison, Task
 from src.analysis.tuning import Tuning
 from src.runs.study_record import Extension
@@ -55,6 +57,11 @@ class Summary:
         """The primary comparisons, in order; every comparison where no primary one was named."""
         every = [(task, c) for task in self.tasks for c in task.comparisons]
         return [pair for pair in every if pair[1].primary] or every
+
+    def beside_the_verdicts(self) -> list[str]:
+        """Sentences beside those of the headline: what stands of all of them together, and solve rates."""
+        said = [family_sentence(self.tasks), *(solve_sentence(task, c) for task, c in self.headline())]
+        return [sentence for sentence in said if sentence is not None]
 
     def other_verdicts(self) -> list[str]:
         """The sentences of the comparisons that are not in the headline."""

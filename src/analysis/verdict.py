@@ -38,6 +38,8 @@ class Verdict:
     # where it is decided, cannot be told, or is beyond the bound
     new_study: int | None = None
     different: bool | None = None  # whether ``interval_better`` excludes 0
+    # what stands of it where the whole family of primary verdicts errs in 5 % at most; None where nobody asked
+    familywise: Outcome | None = None
 
 
 @dataclass(frozen=True)

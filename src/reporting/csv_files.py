@@ -41,6 +41,7 @@ COST: dict[str, Callable[[Run], Any]] = {
     "commit": lambda run: run.git.commit,
     "best_epoch": lambda run: run.best and run.best.epoch,
     "best_is_last": lambda run: run.best and run.best.is_last,
+    "stop_reason": lambda run: run.stop_reason,
 }
 OF_PAIR = ("seed", "a", "b", "difference", "run_a", "run_b", "state")
 

@@ -25,6 +25,8 @@ def show(summary: Summary, files: Sequence[Path], console: Any = None) -> None:
     for task, comparison in summary.headline():
         if comparison.primary and task.about_margin:
             console.print(" ".join(task.about_margin), markup=False, highlight=False)
+    for sentence in summary.beside_the_verdicts():
+        console.print(sentence, markup=False, highlight=False)
     for sentence in summary.other_verdicts():
         console.print(sentence, markup=False, highlight=False)
     if not summary.headline():

@@ -53,9 +53,13 @@ def _digest(config: Mapping[str, Any], **more: str) -> str:
 
 
 def determining(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config without what changes no number: :data:`IGNORED_KEYS` keys, and the width where a budget decides it."""
-    budget = (config.get("model") or {}).get("budget")
-    idle = ("model.budget", "model.budget_of") if budget is None else ("model.hidden_size",)
+    """A config without what changes no number: :data:`IGNORED_KEYS` keys, and a width that counts decide."""
+    model = config.get("model") or {}
+    idle: tuple[str, ...] = ("model.hidden_size",)
+    if model.get("budget") is None:
+        idle = ("model.budget", "model.budget_of")
+    elif model.get("budget_of") == "seconds":  # measured, another time it may be another width
+        idle = ()
     return without(hashed_names(config), (*IGNORED_KEYS, *idle))
 
 

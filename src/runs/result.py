@@ -7,6 +7,7 @@ are read as if they were of schema 2.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -84,6 +85,7 @@ class Budget:
     actual: int
     error: float
     hidden_size: int | list[int] | None = None
+    measured: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -195,12 +197,22 @@ class RunResult:
 
         None where the data have no such baseline, or the run has not come to its end.
         """
-        for loss in LOSSES:
-            trivial = [value for name, value in self.baselines.items() if name.rpartition("/")[2] == loss]
-            if trivial and self.ended_for_good:
-                reached = self.metrics.get(f"test/{loss}", math.inf)
-                return self.status == "finished" and reached < below * min(trivial)
-        return None
+        if not self.ended_for_good or (threshold := threshold_of(self.baselines, below)) is None:
+            return None
+        loss, limit = threshold
+        return self.status == "finished" and self.metrics.get(f"test/{loss}", math.inf) < limit
+
+
+def threshold_of(baselines: Mapping[str, float], below: float = SOLVED_BELOW) -> tuple[str, float] | None:
+    """The loss by its own name, and the value below which a task is solved; None without a trivial baseline of a loss.
+
+    >>> threshold_of({"mean/mse": 0.5, "last/mse": 0.4, "mean/mae": 0.1}, below=0.5)
+    ('mse', 0.2)
+    """
+    for loss in LOSSES:
+        if trivial := [value for name, value in baselines.items() if name.rpartition("/")[2] == loss]:
+            return loss, below * min(trivial)
+    return None
 
 
 def read_result(path: Path) -> RunResult | None:

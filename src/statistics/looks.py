@@ -23,17 +23,19 @@ class Look:
     same: float = SAME
 
 
-def planned_looks(pairs: Sequence[int]) -> list[Look]:
+def planned_looks(pairs: Sequence[int], share: int = 1) -> list[Look]:
     """The looks of a plan with their levels; the last one is at the number of pairs that the study ends with.
+
+    All together err with probability 5 % / ``share`` at most.
 
     >>> [(look.pairs, round(look.better, 4)) for look in planned_looks([5, 10])]
     [(5, 0.0015), (10, 0.0245)]
     """
-    better, same = (spending_levels(tuple(pairs), alpha) for alpha in (BETTER, SAME))
+    better, same = (spending_levels(tuple(pairs), alpha / share) for alpha in (BETTER, SAME))
     return [Look(*look) for look in zip(pairs, better, same, strict=True)]
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def spending_levels(pairs: tuple[int, ...], alpha: float) -> list[float]:
     """Nominal one-sided levels of looks at growing numbers of pairs, O'Brien and Fleming's spending.
 

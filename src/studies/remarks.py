@@ -39,7 +39,12 @@ def _unlike_budgets(records: list[RunResult], tolerance: float) -> Iterator[str]
     sizes: dict[str, dict[str, int]] = {}
     for record in records:
         job = record.study_job
-        if job is not None and job.phase == "final" and record.parameters is not None:
+        if (
+            job is not None
+            and job.phase == "final"
+            and record.parameters is not None
+            and (record.budget is None or record.budget.of == "recurrent")
+        ):
             sizes.setdefault(job.data, {})[job.model] = record.parameters.effective
     for data, models in sizes.items():
         low, high = min(models.values()), max(models.values())

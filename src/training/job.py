@@ -87,6 +87,10 @@ class Job:
         """Fix the run's identity, now that data and network are known; with ``ckpt=auto`` take up an unfinished run."""
         backend, reason = backend_of(task, self.cfg.trainer.get("accelerator", "cpu"))
         precision = str(self.cfg.trainer.get("precision", "32-true"))
+        if task.budget is not None:
+            # On record is the width that was built; whoever rebuilds the run solves to the same again, or takes what
+            # was measured.
+            self.config["model"]["hidden_size"] = task.budget.hidden_size
         name = identity(self.config, backend=backend, precision=precision, data_checksum=data.checksum)
         if not self.main:
             # A further process that Slurm has started looks for the checkpoint itself (ours have it in their command).
@@ -101,8 +105,6 @@ class Job:
         elif self.cfg.ckpt == "auto":
             self._take_up(name)
         if task.budget is not None:
-            # On record is the width that was built; whoever rebuilds the run solves to the same again.
-            self.config["model"]["hidden_size"] = task.budget.hidden_size
             self.record.write_config(self.config)
             self.record.note(budget=asdict(task.budget))
         sequences = {name: len(split) for name, split in data.splits.items()}

@@ -12,6 +12,7 @@ from src.figures.curves import band, cost, learning, lengths, profile, scores, t
 from src.figures.interactive import specification
 from src.figures.marks import Mark
 from src.figures.palette import style, styles
+from src.figures.ranks import ranks
 from src.figures.scales import fit, padded
 from src.figures.still import draw
 
@@ -184,6 +185,25 @@ def test_cost_shows_runs_and_medians() -> None:
     assert (single.x, single.y, single.hollow) == ([10.0, 30.0, 12.0], [8.5, 8.4, 8.6], [1])
     assert (median.x, median.y) == ([12.0], [8.5])
     assert chart.notes == ["One run without a value or a cost left out."]
+
+
+def test_a_heavy_line_joins_the_models_that_no_test_tells_apart() -> None:
+    chart = ranks("ranks", {"rnn": 2.9, "gru": 1.2, "lstm": 1.9}, [["gru", "lstm"], ["lstm", "rnn"]])
+    assert chart.y.ticks == {2.0: "gru", 1.0: "lstm", 0.0: "rnn"}
+    assert {d.model: (d.x[0], d.y[0]) for d in of(chart, Dots)} == {"gru": (1.2, 2), "lstm": (1.9, 1), "rnn": (2.9, 0)}
+    joins = [line for line in of(chart, Line) if not line.model]
+    assert [(line.x, line.text) for line in joins] == [
+        ([1.2, 1.9], ["not told apart: gru, lstm"]),
+        ([1.9, 2.9], ["not told apart: lstm, rnn"]),
+    ]
+    stems = [line for line in of(chart, Line) if line.model]
+    heights = {line.y[0] for line in joins}
+    assert len(heights) == 2
+    assert all(2 < height < stem.y[1] for height in heights for stem in stems), "above the rows, and crossed by stems"
+    joined = [t for t in specification(chart, {})["data"] if t.get("text") == "not told apart: gru, lstm"]
+    assert [(t["x"], t["line"]["width"], t["line"]["dash"]) for t in joined] == [([1.2, 1.9], 4, "solid")]
+    drawn = draw([chart]).axes[0].lines
+    assert sum(line.get_linewidth() == 4 for line in drawn) == 2
 
 
 def test_lengths_are_in_order() -> None:

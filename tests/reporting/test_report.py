@@ -333,7 +333,7 @@ def test_many_data_sets_have_scores_and_profiles(summary: Summary) -> None:
         "gru", "lstm", 6, 2, 1, 1, iqm=iqm, profile={"gru": [1.0, 0.4]}, thresholds=[0.0, 1.0], ranks={"gru": 1.3}
     )
     whole = dataclasses.replace(summary, across=many)
-    assert len(next(kind for kind in pictures(whole) if kind.key == "across").charts) == 2
+    assert len(next(kind for kind in pictures(whole) if kind.key == "across").charts) == 3
     assert "Mean ranks over the data sets (1 is best): gru 1.3." in Text(page_of(whole)).text
 
 

@@ -188,6 +188,31 @@ def test_a_network_of_the_users_own() -> None:
         solved(SequenceClassification, MUSIC_CLASSES, theirs(fixed=True))
 
 
+class Counted(Theirs):
+    """One that says what it has."""
+
+    def __init__(self, input_size: int, hidden_size: int, wrong: bool = False) -> None:
+        super().__init__(input_size, hidden_size)
+        self.wrong = wrong
+
+    def budget_counts(self) -> dict[str, Any]:
+        return {"state": -1} if self.wrong else {"state": 3 * self.output_size, "recurrent": 80 * self.output_size}
+
+
+def test_a_network_of_the_users_own_may_say_what_it_has() -> None:
+    def of(name: str, **keys: Any) -> Budget:
+        node = theirs(_target_=f"{__name__}.Counted", budget_of=name, **keys)
+        return solved(SequenceClassification, MUSIC_CLASSES, node)[1]
+
+    assert (of("state", budget=60).hidden_size, of("state", budget=60).actual) == (20, 60)
+    assert (of("recurrent", budget=800).hidden_size, of("recurrent", budget=800).actual) == (10, 800)
+    assert of("total", budget=822).actual == 80 * 10 + 2 * (10 + 1)
+    with pytest.raises(UserError, match=r"flops cannot be counted for Counted, .* budget_counts\(\) must say flops"):
+        of("flops", budget=60)
+    with pytest.raises(UserError, match=r"budget_counts\(\) of Counted gives state: -1; it must give whole numbers"):
+        of("state", budget=60, wrong=True)
+
+
 MUSIC_CLASSES = Description(Features(88), Classes(("a", "b")), per_step=False, varying_length=False, causal=False)
 
 

@@ -53,6 +53,7 @@ COMMANDS: dict[str, dict[str, Key]] = {
         "models": Key(list[str] | None, "the primary comparison, two models; null: as the plan says"),
         "metric": Key(str | dict[str, str] | None, "of the test; null: as the plan says, or the loss"),
         "margin": Key(From0 | dict[str, From0] | None, "what a difference must exceed to matter, in the metric's unit"),
+        "familywise": Key(bool, "beside each verdict: what stands where all together are wrong in 5 % (Holm)"),
         "mode": Key(Literal["min", "max"] | None, "whether a small or a large value of an unknown metric is good"),
         "pack": Key(str | None, "a small folder for the records, to commit"),
         "directory": Key(str | None, "of numbers and report; null: the folder report beside what was read"),

@@ -9,8 +9,9 @@ from src.config.schema.entries import NOTHING, Count, From0, Key, Rate
 MODEL = {  # each network takes some of it, and its class checks what goes with what
     "budget": Key(Count | None, "what the network may cost; decides hidden_size", always=True),
     "budget_of": Key(
-        Literal["recurrent", "total", "state", "flops"],
-        "parameters of the recurrent layers, all parameters, numbers carried, or multiply-adds per step",
+        Literal["recurrent", "total", "state", "flops", "seconds"],
+        "parameters of the recurrent layers, all parameters, numbers carried, multiply-adds per step, or measured "
+        "microseconds of a training step",
         always=True,
     ),
     "budget_tolerance": Key(From0, "largest relative error of a budget", NOTHING, always=True),

@@ -12,6 +12,7 @@ from src.figures import comparison, curves
 from src.figures.chart import Chart
 from src.figures.comparison import Published, Row
 from src.figures.marks import Mark
+from src.figures.ranks import ranks
 from src.reporting.page.along import along_axes
 from src.reporting.page.marks import NO_BETTER, metric_label, run_mark
 from src.reporting.page.training import cost_charts, learning_charts, tuning_charts
@@ -93,6 +94,8 @@ def _row(task: Task, c: Comparison, runs: dict[str, Run]) -> Row:
 
 def _together(across: Across | None) -> list[Chart]:
     charts = []
+    if across and across.ranks:
+        charts.append(ranks("Mean ranks over the data sets", across.ranks, across.alike))
     label = "score: trivial 0, best 1"
     if across and across.iqm:
         means = {n: (v["value"], v["interval"].low, v["interval"].high) for n, v in across.iqm.items()}
