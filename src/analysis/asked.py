@@ -69,7 +69,8 @@ def asked(
     given = {name: value for name, value in said.items() if value not in (None, [])}
     planned_data = list(plan.data) if plan else []
     if margin is None and primary:  # what the plan does not know it says nothing about
-        margin = {name: primary.margin_of(name) for name in planned_data}
+        registered = {name: made.margin for name, made in collection.study.margins.items()} if collection.study else {}
+        margin = {name: registered.get(name) if (m := primary.margin_of(name)) is None else m for name in planned_data}
     if metric is None:
         of_plan = {name: primary.metric_of(name) for name in planned_data} if primary else {}
         metric = of_plan if of_plan and set(data) <= set(planned_data) else _usual(collection) | of_plan

@@ -151,6 +151,7 @@ class RunResult:
     metrics: dict[str, float] = field(default_factory=dict)  # split/name, of the best epoch
     declared: dict[str, Metric] = field(default_factory=dict)  # what its task says of each, by name without the split
     baselines: dict[str, float] = field(default_factory=dict)  # of the trivial predictors, e.g. unigram/nll
+    val_baselines: dict[str, float] = field(default_factory=dict)  # the same on validation
     best: Best | None = None  # None before there is one
     stop_reason: StopReason | None = None  # None where that is not known
     parameters: Parameters | None = None

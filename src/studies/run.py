@@ -15,6 +15,7 @@ from src.runs.result import ENDED
 from src.runs.study_record import Settings
 from src.studies.condition import ConditionTuning
 from src.studies.jobs import Job, Jobs
+from src.studies.margins import fix_margins
 from src.studies.plan import Condition, Plan
 from src.studies.state import StudyState, status_of
 
@@ -51,22 +52,45 @@ def run_study(study: Study) -> list[Job]:
     plan = study.plan
     models = {condition: names for condition in plan.conditions() if (names := fitting_models(study, *condition))}
     values = tune(study, models) if plan.tuning else {c: {name: {} for name in names} for c, names in models.items()}
+    if plan.tuning:
+        fix_margins(plan, study.state)
     study.state.register()
-    final = [
-        study.jobs.job("final", model, *condition, seed, values[condition][model])
-        for condition, names in models.items()
-        for seed in range(plan.pairs_of(condition[0]))
-        for model in names
-        if model in values[condition]
-    ]
-    run_jobs(study, final)
+    final = final_jobs(study, models, values)
+    run_looks(study, final)
     if study.errors:
         name, sentence = next(iter(study.errors.items()))
         raise RunsFailed(
             f"{len(study.errors)} runs of the study failed; the first, in {study.state.directory / name}: {sentence} "
             "The same command tries them again."
         )
-    return final
+    return [job for jobs in final.values() for job in jobs]
+
+
+def final_jobs(
+    study: Study, models: dict[Condition, list[str]], values: dict[Condition, dict[str, Settings]]
+) -> dict[Condition, list[Job]]:
+    """The final runs of every condition, in the order of seed and model."""
+    return {
+        condition: [
+            study.jobs.job("final", model, *condition, seed, values[condition][model])
+            for seed in range(study.plan.pairs_of(condition[0]))
+            for model in names
+            if model in values[condition]
+        ]
+        for condition, names in models.items()
+    }
+
+
+def run_looks(study: Study, final: dict[Condition, list[Job]]) -> None:
+    """Run the final jobs from look to look; a look is noted when every run that it needs has come to its end."""
+    looks = {condition: study.plan.looks_of(condition[0]) for condition in final}
+    for stage in range(max(map(len, looks.values()), default=0)):
+        now = {condition: numbers[stage] for condition, numbers in looks.items() if stage < len(numbers)}
+        needed = {c: [job for job in final[c] if job.seed < pairs] for c, pairs in now.items()}
+        run_jobs(study, [job for jobs in needed.values() for job in jobs])
+        for condition, jobs in needed.items():
+            if jobs and all(status_of(study.state.directory, job.id) in ENDED for job in jobs):
+                study.state.note_look(*condition, now[condition])
 
 
 def fitting_models(study: Study, data: str, arm: str) -> list[str]:

@@ -25,7 +25,7 @@ PLAN: dict[str, Any] = {
     "settings": {"trainer.max_epochs": 2, "logger": "csv"},
     "tuning": {"draws": {"optimizer.lr": {"low": 1e-4, "high": 1e-1, "number": 6}}, "repeat": {"best": 2, "seeds": 2}},
     "pairs": 3,
-    "primary": {"models": ["gru", "lstm"], "metric": "test/acc", "margin": 0.02},
+    "primary": {"models": ["gru", "lstm"], "metric": "test/nll", "margin": 0.02},
 }
 
 

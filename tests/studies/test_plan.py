@@ -21,7 +21,7 @@ def test_a_plan_is_read_with_its_defaults() -> None:
     assert plan.primary.models == ("gru", "lstm")
     assert plan.settings_of("lstm", "ucr", "main") == {
         "model": "lstm", "data": "ucr", "trainer.max_epochs": 2, "logger": "csv", "model.hidden_size": 16,
-        "trainer.max_steps": 5,
+        "trainer.max_steps": 5, "task.monitor": "val/nll", "task.mode": "min",
     }  # fmt: skip
 
 
