@@ -24,7 +24,8 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     torch.set_num_threads(cfg.threads)
     run = load_run(cfg.run, cfg.ckpt)
     metrics = measure(run.task, run.data, cfg.split, run.config.trainer)
-    print_metrics(metrics, run.record.baselines, f"{run.record.name}, {cfg.ckpt}.ckpt")
+    baselines = run.record.baselines if cfg.split == "test" else run.record.val_baselines
+    print_metrics(metrics, baselines, f"{run.record.name}, {cfg.ckpt}.ckpt")
     return metrics
 
 

@@ -23,6 +23,8 @@ from src.statistics.solved import SolveRates, solve_rates
 from src.statistics.trials import sigma_tune
 from src.tasks.metrics import Metric
 
+LEAST_BLOCKS = 6  # of overlapping windows, for an interval that holds for other periods too
+THIS_PERIOD = "this period only"  # what a note says where there are fewer
 NEAR = 1e-6  # relative: a metric and the ratio of its sums are the same
 
 
@@ -45,7 +47,7 @@ def compare(
         b: model B.
         primary: whether the plan names this comparison.
         metric: what is declared of the task's metric: of which sums over sequences it is the ratio.
-        sequences: sums over test sequences by run id; None: each seed has data of its own.
+        sequences: sums over test sequences by run id; None: the runs did not all read the same data.
         looks: that the plan fixed; None outside a plan.
         tuning: the trials that the settings of both were chosen from; None where there were none.
     """
@@ -118,7 +120,7 @@ def over_sequences(
         return OverSequences("Fewer than two pairs are complete.")
     if sequences is None:
         return OverSequences(
-            "Each seed has test sequences of its own: the interval over seeds is one over sequences too."
+            "The runs were tested on unlike data; of re-splits of one finite file the interval over seeds is too short."
         )
     tested = [(sequences.get(pair.run_a or ""), sequences.get(pair.run_b or "")) for pair in complete]
     known = [of for both in tested for of in both if of is not None]
@@ -137,11 +139,16 @@ def over_sequences(
         return OverSequences("The sums over sequences do not give the metric on record.")
     sign, there = -1.0 if task.mode == "min" else 1.0, count > 0
     top = (sign * (tops[:, 0] - tops[:, 1]))[:, there]
+    if known[0].windows and there.sum() < LEAST_BLOCKS:
+        return OverSequences(
+            f"Overlapping windows make {int(there.sum())} blocks of time, below {LEAST_BLOCKS}: {THIS_PERIOD}."
+        )
     wide, narrow = (over_seeds_and_sequences(top, count[there], level) for level in (0.95, 0.90))
     if wide is None or narrow is None:
         return OverSequences("There are too few test sequences: the answer is for these only.")
+    of = f"{known[0].number:,} test sequences" if not known[0].windows else f"{known[0].number:,} overlapping windows"
     blocks = f", in {len(count)} blocks" if len(count) < known[0].number else ""
-    note = f"over {len(complete)} seeds and {known[0].number:,} test sequences{blocks}"
+    note = f"over {len(complete)} seeds and {of}{blocks}"
     return OverSequences(note, wide.interval, narrow.interval, wide.floor)
 
 

@@ -113,14 +113,16 @@ def _read(directory: Path, name: str) -> list[dict[str, Any]]:
 
 def _arrays(sequences: dict[str, Sequences]) -> dict[str, np.ndarray]:
     """Runs on one test set share a group: ``0/ids`` (runs,), ``0/column/loss`` (runs, sequences)."""
-    groups: dict[tuple[str, int, tuple[str, ...]], list[str]] = {}
+    groups: dict[tuple[str, int, bool, tuple[str, ...]], list[str]] = {}
     for run_id, of in sorted(sequences.items()):
-        groups.setdefault((of.rows, of.number, tuple(sorted(of.columns))), []).append(run_id)
+        groups.setdefault((of.rows, of.number, of.windows, tuple(sorted(of.columns))), []).append(run_id)
     arrays: dict[str, np.ndarray] = {}
-    for place, ((rows, number, columns), ids) in enumerate(groups.items()):
+    for place, ((rows, number, windows, columns), ids) in enumerate(groups.items()):
         arrays[f"{place}/ids"] = np.array(ids)
         arrays[f"{place}/rows"] = np.array([rows])
         arrays[f"{place}/number"] = np.array([number])
+        if windows:
+            arrays[f"{place}/windows"] = np.array([True])
         for column in columns:
             arrays[f"{place}/column/{column}"] = np.stack([sequences[run_id].columns[column] for run_id in ids])
     return arrays
@@ -136,6 +138,8 @@ def _sequences(path: Path) -> dict[str, Sequences]:
             start = f"{group}column/"
             columns = {other.removeprefix(start): arrays[other] for other in arrays.files if other.startswith(start)}
             rows, number = str(arrays[f"{group}rows"][0]), int(arrays[f"{group}number"][0])
+            windows = f"{group}windows" in arrays.files
             for place, run_id in enumerate(arrays[name]):
-                sequences[str(run_id)] = Sequences(rows, number, {n: values[place] for n, values in columns.items()})
+                sums = {n: values[place] for n, values in columns.items()}
+                sequences[str(run_id)] = Sequences(rows, number, sums, windows)
     return sequences

@@ -22,7 +22,7 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # What a line of a pack or summary.json calls as a run does: what identifies it, its parts, what analysis adds.
 FACTS = (
     *("id", "model", "seed", "arm", "phase", "status", "error", "directory", "study", "name", "url", "identity"),
-    *("metrics", "baselines", "values", "mode", "hidden_size"),
+    *("metrics", "baselines", "val_baselines", "values", "mode", "hidden_size"),
     *("hardware", "versions", "results_version", "started", "ended", "stop_reason"),
 )
 PARTS = ("best", "parameters", "budget", "timing", "memory", "backend", "git")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from src.analysis.compare import LEAST_BLOCKS, THIS_PERIOD
 from src.analysis.plan import Plan
 from src.analysis.run import Run
 from src.analysis.task import Task
@@ -18,6 +19,12 @@ def small_print(tasks: Sequence[Task], runs: Sequence[Run], tuned: Sequence[Tuni
         "A verdict is wrong with a probability of at most 5 %, each by itself, where differences between pairs are "
         "roughly normal; where they are skewed like an exponential it is up to 16 % (python -m benchmarks.rates)."
     )
+    short = [task.label for task in tasks if any(THIS_PERIOD in (c.sequences_note or "") for c in task.comparisons)]
+    if short:
+        said.append(
+            f"The answer for {', '.join(short)} is about {THIS_PERIOD}: forecasting windows overlap, and those of the "
+            f"test part make fewer than {LEAST_BLOCKS} blocks that are roughly independent."
+        )
     if "undecided" in outcomes:
         said.append("“Undecided” means that neither a difference nor its absence was shown, not that there is none.")
     if counts := sorted({number for tuning in tuned for number in tuning.counts.values()}):

@@ -30,7 +30,7 @@ class Classified(NamedTuple):
 def classification(
     data: SequenceData, sequences: Mapping[str, Classified], names: Sequence[str], *, standardise: bool = True
 ) -> Description:
-    """Fill a data module's splits and baselines with the sequences of each split.
+    """Fill a data module's splits and baselines with the sequences of each split; its items are left to the caller.
 
     ``standardise`` shifts and scales each feature by its mean and standard deviation on the training sequences.
     """
@@ -40,6 +40,6 @@ def classification(
         mean, scale = seen.mean(0), seen.std(0, correction=0).clamp_min(1e-8)
     for split, (values, lengths, labels) in sequences.items():
         data.splits[split] = FlatSplit((values - mean) / scale, lengths, labels)
-    data.baselines = majority(sequences["train"].labels, sequences["test"].labels, len(names))
+    data.measure_baselines(lambda split: majority(sequences["train"].labels, sequences[split].labels, len(names)))
     varying = len(torch.cat([lengths for _, lengths, _ in sequences.values()]).unique()) > 1
     return Description(Features(seen.shape[1]), Classes(tuple(names)), False, varying, causal=False)

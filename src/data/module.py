@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -40,16 +41,20 @@ class SequenceData(pl.LightningDataModule):
 
     A subclass takes its own arguments and hands the rest on; a short one is :class:`~src.data.sets.synthetic.Adding`.
 
-    The keywords are the keys of ``conf/data/base.yaml``, which src/config/schema/data.py explains. From ``seed`` come
-    the streams ``split`` and ``order``; results do not depend on ``eval_batch_size``. Where ``chunk`` is set (truncated
-    BPTT, see ``src/data/tbptt.py``), ``train_sequences`` counts the streams that sequences are cut into.
+    The keywords are the keys of ``conf/data/base.yaml``, which src/config/schema/data.py explains. From
+    ``split_seed`` comes the stream ``split``, so that runs of all seeds share their data, from ``seed`` the stream
+    ``order``; results do not depend on ``eval_batch_size``. Where ``chunk`` is set (truncated BPTT, see
+    ``src/data/tbptt.py``), ``train_sequences`` counts the streams that sequences are cut into.
 
     Attributes:
         fitted: the names of the attributes that :meth:`new_data` needs and :meth:`read` sets; checkpoints keep them.
         sources: where the class's named sets come from, by config name (``data=NAME``); known without reading them.
         splits: ``train``, ``val`` and ``test``, filled by :meth:`read`.
+        items: by split, (sequences,) the item of the original data that each is: its position, int64, or its name.
         baselines: what a model that learned nothing reaches on the test set, by metric name (``majority/acc``, ...).
-        checksum: SHA-256 over the files read (or over the arguments of synthetic data); set by :meth:`read`.
+        val_baselines: the same on validation.
+        checksum: SHA-256 over the files read (or over the arguments of synthetic data), as :meth:`read` sets it, and
+            over the items of each split.
         notes: facts about the data for the run record, e.g. the share of padding.
         leaked: rows by split that also stand in the training data; the record gives the test loss without them too.
     """
@@ -64,6 +69,7 @@ class SequenceData(pl.LightningDataModule):
         batch_size: int = 32,
         eval_batch_size: int | None = None,
         seed: int = 0,
+        split_seed: int = 0,
         pool: int = 50,
         num_workers: int = 0,
         train_sequences: int | None = None,
@@ -73,17 +79,20 @@ class SequenceData(pl.LightningDataModule):
         super().__init__()
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or 4 * batch_size
-        self.seed, self.pool, self.num_workers, self.chunk = seed, pool, num_workers, chunk
+        self.seed, self.split_seed = seed, split_seed
+        self.pool, self.num_workers, self.chunk = pool, num_workers, chunk
         self.train_sequences, self.train_steps = train_sequences, train_steps
         self.splits: dict[str, Split] = {}
+        self.items: dict[str, np.ndarray] = {}
         self.baselines: dict[str, float] = {}
+        self.val_baselines: dict[str, float] = {}
         self.checksum = ""
         self.notes: dict[str, float | str] = {}
         self.leaked: dict[str, list[int]] = {}
         self._description: Description | None = None
 
     def read(self) -> Description:
-        """Read the data, fill ``self.splits``, ``self.checksum`` and ``self.baselines``, return the description.
+        """Read the data, fill ``splits``, ``items``, ``checksum``, ``baselines`` and ``val_baselines``, describe them.
 
         Raises:
             UserError: when the data are not there or not what they should be.
@@ -118,12 +127,28 @@ class SequenceData(pl.LightningDataModule):
         """What the data are; reads them the first time."""
         if self._description is None:
             self._description = self.read()
+            self._seal()
             if self._description.varying_length:
                 for name, split in self.splits.items():
                     order = self.order(name, shuffle=name == "train")
                     lengths = [rows.lengths if isinstance(rows, Chunk) else split.lengths[rows] for rows in order]
                     self.notes[f"{name}/padding"] = round(padding(lengths), 4)
         return self._description
+
+    def _seal(self) -> None:
+        """Let the checksum know which items make each split."""
+        for name in {"val", "test"} & self.splits.keys() - self.items.keys():
+            self.items[name] = contents(self.splits[name])
+        split = {name: items.tolist() for name, items in self.items.items()}
+        self.checksum = checksum(self.checksum, json.dumps(split, sort_keys=True))
+
+    def measure_baselines(self, reached_on: Callable[[str], dict[str, float]]) -> None:
+        """Set the baselines of validation and test, given what they are by the name of a split."""
+        self.val_baselines, self.baselines = reached_on("val"), reached_on("test")
+
+    def origins(self, name: str) -> dict[str, np.ndarray]:
+        """Where the sequences of a split come from, (sequences,) each, as their record has it: ``item``."""
+        return {"item": self.items[name]}
 
     def setup(self, stage: str | None = None) -> None:
         """Read the data where that has not been done (called by Lightning)."""
@@ -152,7 +177,7 @@ class SequenceData(pl.LightningDataModule):
         lengths = self.splits[name].lengths
         size = self.batch_size if name == "train" else self.eval_batch_size
         seed_of_epoch = partial(derive, self.seed, "order") if shuffle else None
-        rows_of = partial(some, few=self.train_sequences if shuffle else None, seed=self.seed)
+        rows_of = partial(some, few=self.train_sequences if shuffle else None, seed=self.split_seed)
         if self.chunk is None:
             return BatchOrder(lengths, size, seed_of_epoch, self.pool, rows_of(len(lengths)))
         if not self.description.per_step:
@@ -206,6 +231,12 @@ def some(sequences: int, few: int | None, seed: int) -> torch.Tensor | None:
     if few is None or few >= sequences:
         return None
     return torch.randperm(sequences, generator=torch.Generator().manual_seed(derive(seed, "split", few)))[:few]
+
+
+def contents(split: Split) -> np.ndarray:
+    """What stands for the items of a split that names none: (sequences,) digests of each one's inputs and targets."""
+    batches = (split[torch.tensor([row])] for row in range(len(split)))
+    return np.array([checksum(batch.x.numpy().tobytes(), batch.y.numpy().tobytes())[:16] for batch in batches])
 
 
 def checksum(*pieces: bytes | str) -> str:

@@ -115,6 +115,16 @@ class SeriesData(SequenceData):
     def __init__(self, *, lookback: int = 48, horizon: int = 24, **keywords: Any) -> None:
         super().__init__(**keywords)
         self.lookback, self.horizon = lookback, horizon
+        self._series: dict[str, np.ndarray] = {}  # of each window, by split, where there are windows
+
+    def origins(self, name: str) -> dict[str, np.ndarray]:
+        """For a window ``item`` is its first row, beside the number of its ``series``, ``lookback`` and ``horizon``."""
+        origins = super().origins(name)
+        if name in self._series:
+            here = self._series[name]
+            origins |= {"series": here}
+            origins |= {"lookback": np.full_like(here, self.lookback), "horizon": np.full_like(here, self.horizon)}
+        return origins
 
     def forecasting(self, series: Series, season: int | None) -> Description:
         """Fill splits, baselines and notes with windows over series, and set the scaling.
@@ -137,9 +147,11 @@ class SeriesData(SequenceData):
             if not len(starts):
                 raise _no_room(series, number, **size)
             self.splits[name] = WindowSplit(values, targets, torch.from_numpy(starts), **size)
+            self.items[name] = starts
+            self._series[name] = np.searchsorted(np.cumsum(series.lengths), starts, side="right")
             self.notes[f"{name}_windows"] = len(starts)
         error = naive_error(targets.double().numpy(), series.lengths, series.splits)
-        self.baselines = naive_forecasts(self.splits["test"], error, scaling.scale[columns], season)  # type: ignore[arg-type]
+        self.measure_baselines(lambda s: naive_forecasts(self.splits[s], error, scaling.scale[columns], season))  # type: ignore[arg-type]
         output = Horizon(
             size=len(columns),
             names=tuple(series.targets),

@@ -49,7 +49,7 @@ class TextData(SequenceData):
         self.level, self.fractions, self.min_count = level, splits, min_count
 
     def documents(self) -> dict[str, list[Sequence[str]]]:
-        """The tokens of each document, by split; sets the checksum.
+        """The tokens of each document, by split; sets the checksum and the items: first tokens, or files' names.
 
         Raises:
             UserError: when a document, or what a file leaves for a split, has fewer than two tokens.
@@ -57,17 +57,20 @@ class TextData(SequenceData):
         if self.path.is_file():
             tokens, raw = self.document(self.path)
             self.checksum = checksum(raw)
-            pieces = by_position(tokens, self.fractions)
+            pieces, begin = by_position(tokens, self.fractions), 0
             for split, piece in pieces.items():
                 if len(piece) < 2:
                     raise UserError(
                         f"{self.path} leaves {len(piece)} {self.level}s for {split}: at least 2 are needed."
                     )
+                self.items[split] = np.array([begin])
+                begin += len(piece)
             return {split: [piece] for split, piece in pieces.items()}
         files = find_files(self.path, ".txt")
-        files_of = named_splits(self.path, files) or by_fraction(files, self.fractions, self.seed)
+        files_of = named_splits(self.path, files) or by_fraction(files, self.fractions, self.split_seed)
         read = {file: self.document(file) for file in files}
         self.checksum = checksum(*(checksum(str(f.relative_to(self.path)), raw) for f, (_, raw) in read.items()))
+        self.items = {split: np.array([str(f.relative_to(self.path)) for f in files_of[split]]) for split in SPLITS}
         return {split: [read[file][0] for file in files_of[split]] for split in SPLITS}
 
     def read(self) -> Description:
@@ -81,7 +84,7 @@ class TextData(SequenceData):
             self.splits[split] = FlatSplit.of_next_steps(numbers)
             tokens, unknown = sum(map(len, numbers)), sum(int((document == 0).sum()) for document in numbers)
             self.notes |= {f"{split}/tokens": tokens, f"{split}/unknown": unknown}
-        self.baselines = ngrams(encoded["train"], encoded["test"], len(vocabulary))
+        self.measure_baselines(lambda split: ngrams(encoded["train"], encoded[split], len(vocabulary)))
         input = Tokens(len(vocabulary), LEVELS[self.level])
         return Description(input, Classes(vocabulary), per_step=True, varying_length=True, causal=True)
 

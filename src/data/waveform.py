@@ -80,7 +80,7 @@ class WaveformData(SequenceData):
         self.window, self.hop = window, hop
 
     def recordings(self) -> dict[str, list[np.ndarray]]:
-        """The samples of each recording, by split; sets the checksum and the sampling rate."""
+        """The samples of each recording, by split; sets the checksum, the items and the sampling rate."""
         raise NotImplementedError
 
     def read(self) -> Description:
@@ -95,7 +95,7 @@ class WaveformData(SequenceData):
         for split in SPLITS:
             self.splits[split] = self.framed(recordings[split])
             self.notes[f"{split}/samples"] = sum(map(len, recordings[split]))
-        self.baselines = baselines(self.splits["train"], self.splits["test"])  # type: ignore[arg-type]
+        self.val_baselines, self.baselines = baselines(*(self.splits[split] for split in SPLITS))  # type: ignore[arg-type]
         output = Values(self.hop, mean=(mean,) * self.hop, scale=(scale,) * self.hop)
         return Description(Features(self.window), output, per_step=True, varying_length=True, causal=True)
 
@@ -120,29 +120,31 @@ class WaveformData(SequenceData):
             )
 
 
-def baselines(train: FrameSplit, test: FrameSplit) -> dict[str, float]:
+def baselines(train: FrameSplit, *others: FrameSplit) -> list[dict[str, float]]:
     """NLL in nats per step of knowing nothing of the past (``gaussian``), or only a linear prediction (``linear``).
 
     Both are normal densities, one for each of the predicted samples, whose means and variances maximise the likelihood
-    of ``train``: constant means, or means that are linear in the samples read (least squares).
+    of ``train``: constant means, or means that are linear in the samples read (least squares). The answer has one
+    entry for each of the ``others``.
     """
     moments: Tensor | float = 0.0
     for z in _steps(train):
         moments = moments + z.T @ z
     assert isinstance(moments, Tensor)
     inputs = len(moments) - train.values.shape[1]
-    figures = {}
+    figures: list[dict[str, float]] = [{} for _ in others]
     for name, known in (("gaussian", slice(inputs - 1, inputs)), ("linear", slice(0, inputs))):
         gram, cross = moments[known, known], moments[known, inputs:]
         weights = torch.linalg.lstsq(gram, cross, driver="gelsd").solution
         variance = (moments[inputs:, inputs:].diagonal() - (weights * cross).sum(0)) / moments[inputs - 1, inputs - 1]
         variance = variance.clamp_min(1e-12)
-        nll, steps = 0.0, 0
-        for z in _steps(test):
-            error = z[:, inputs:] - z[:, known] @ weights
-            nll += float(0.5 * (error.square() / variance + (2 * math.pi * variance).log()).sum())
-            steps += len(z)
-        figures[f"{name}/nll"] = nll / steps
+        for split, reached in zip(others, figures, strict=True):
+            nll, steps = 0.0, 0
+            for z in _steps(split):
+                error = z[:, inputs:] - z[:, known] @ weights
+                nll += float(0.5 * (error.square() / variance + (2 * math.pi * variance).log()).sum())
+                steps += len(z)
+            reached[f"{name}/nll"] = nll / steps
     return figures
 
 

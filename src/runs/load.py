@@ -87,11 +87,13 @@ def read_config(directory: Path) -> DictConfig:
         raise UserError(f"{directory} holds no config.yaml: it must be the directory of a run, e.g. run=runs/2026-...")
     config = OmegaConf.create(public_names(OmegaConf.to_container(OmegaConf.load(path))))
     assert isinstance(config, DictConfig)
+    if "seed" in (data := config.get("data", {})) and "split_seed" not in data:
+        data.split_seed = data.seed  # as older runs were split
     register_resolvers()
     here = OmegaConf.load(CONF / "paths" / "default.yaml")
     for key in ("data_dir", "cache_dir"):
-        if key in config.get("data", {}) and not Path(str(config.data[key])).exists():
-            config.data[key] = OmegaConf.select(here, key)
+        if key in data and not Path(str(data[key])).exists():
+            data[key] = OmegaConf.select(here, key)
     return config
 
 

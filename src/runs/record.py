@@ -4,8 +4,8 @@
 ``config.yaml``        the resolved config; everything is rebuilt from it
 ``metrics.csv``        every logged value by step, the truth that wandb mirrors
 ``checkpoints/``       ``best.ckpt`` (weights) and ``last.ckpt`` (everything needed to go on)
-``sequences/``         ``val.npz`` and ``test.npz``: one entry per sequence (row, loss, count, further sums, prediction,
-                       target)
+``sequences/``         ``val.npz`` and ``test.npz``: one entry per sequence (row in the split, item of the data, loss,
+                       count, further sums, prediction, target; of windows series, lookback and horizon)
 ``result.json``        status, metrics, parameters, timing, versions (:class:`RunResult`), always whole
 ===================== =====================================================================================
 """

@@ -99,10 +99,11 @@ class Backend:
 class DataFacts:
     """The data as they were read."""
 
-    checksum: str | None = None  # of the data after reading: a moved file is the same and an altered one is not
+    # of the data after reading, and of which items make each split: a moved file is the same, an altered one is not
+    checksum: str | None = None
     sequences: dict[str, int] = field(default_factory=dict)  # how many each split has
     name: str | None = None  # what the data set calls itself; None where the config's name says it
-    split_seed: int | None = None  # what the split was drawn by, where it was drawn apart from the run's seed
+    split_seed: int | None = None  # data.split_seed, which splits by chance follow; None: they followed the seed
     notes: dict[str, Any] = field(default_factory=dict)  # what the data module found, e.g. train/padding, leaked
 
 
@@ -150,7 +151,7 @@ class RunResult:
     choices: dict[str, str] = field(default_factory=dict)  # model and data by their names in conf/
     metrics: dict[str, float] = field(default_factory=dict)  # split/name, of the best epoch
     declared: dict[str, Metric] = field(default_factory=dict)  # what its task says of each, by name without the split
-    baselines: dict[str, float] = field(default_factory=dict)  # of the trivial predictors, e.g. unigram/nll
+    baselines: dict[str, float] = field(default_factory=dict)  # of the trivial predictors on test, e.g. unigram/nll
     val_baselines: dict[str, float] = field(default_factory=dict)  # the same on validation
     best: Best | None = None  # None before there is one
     stop_reason: StopReason | None = None  # None where that is not known

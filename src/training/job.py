@@ -109,9 +109,12 @@ class Job:
         self.record.note(
             identity=name,
             backend=Backend(backend, precision, reason),
-            data=DataFacts(data.checksum, sequences, getattr(data, "name", None), notes=dict(data.notes)),
+            data=DataFacts(
+                data.checksum, sequences, getattr(data, "name", None), data.split_seed, notes=dict(data.notes)
+            ),
             declared=task.declared,
             baselines=data.baselines,
+            val_baselines=data.val_baselines,
             parameters=Parameters(**task.count_parameters()),
             hardware=machine.hardware(),
         )

@@ -75,7 +75,9 @@ def final_metrics(cfg: DictConfig, job: Job, task: Task, data: SequenceData) -> 
     for split in ("val", "test") if cfg.test else ("val",):
         metrics |= measure(task, data, split, cfg.trainer)
         if split in task.tables:
-            job.record.write_sequences(split, task.tables[split].columns())
+            columns = task.tables[split].columns()
+            origins = {name: values[columns["row"]] for name, values in data.origins(split).items()}
+            job.record.write_sequences(split, columns | origins)
     return metrics
 
 

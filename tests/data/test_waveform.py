@@ -137,7 +137,7 @@ def test_baselines_are_the_likeliest_normal_densities():
         walk[t] = 0.9 * walk[t - 1] + generator.normal()
     train = FrameSplit([walk[:20_000].astype(np.float32)], window=4, hop=2, mean=0.3, scale=2.0)
     test = FrameSplit([walk[20_000:].astype(np.float32)], window=4, hop=2, mean=0.3, scale=2.0)
-    figures = baselines(train, test)
+    (figures,) = baselines(train, test)
 
     (seen,), (asked,) = ((split[torch.tensor([0])].y.double()) for split in (train, test))
     normal = torch.distributions.Normal(seen.mean(0), seen.std(0, correction=0))

@@ -10,6 +10,7 @@ Names = str | list[str]
 
 DATA = {  # each data set takes some of it, and its class checks what goes with what
     "seed": Key(Whole, "the run's seed; cannot be another, as runs are paired by it", READING, always=True),
+    "split_seed": Key(Whole, "splits by chance and made-up data are drawn by it, the same for every seed", always=True),
     "path": Key(str, "a file or folder of your own", FILE),
     "data_dir": Key(str, "where downloaded files lie", PLACE),
     "cache_dir": Key(str, "where files made from them lie", PLACE),

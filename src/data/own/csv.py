@@ -103,7 +103,8 @@ class CSV(OwnData):
         if split_of is not None:
             refuse_two(rows, np.array(SPLITS)[split_of], "splits")
             split_of = split_of[rows.first]
-        return self.fill(self.roles.kind, values, lengths, y, split_of, names=self.roles.targets)
+        items = rows.table.line[rows.first] if self.roles.group is None else np.array(rows.names)
+        return self.fill(self.roles.kind, values, lengths, y, split_of, items=items, names=self.roles.targets)
 
     def _values(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
         """(steps in all, features) and (sequences,) lengths; without groups each row is a sequence of one feature."""

@@ -48,6 +48,7 @@ class OwnData(SeriesData):
         y: np.ndarray | None,
         split_of: np.ndarray | None,
         *,
+        items: np.ndarray,
         standardise: bool = True,
         names: Sequence[str] = (),
     ) -> Description:
@@ -60,6 +61,7 @@ class OwnData(SeriesData):
             y: (sequences,) or, per step, (steps in all,) text for classes; (..., values) float64 for regression; None
                 for a language model and for music. Real values are standardised on the training sequences.
             split_of: (sequences,) 0 train, 1 validation, 2 test; None: by chance, classes shared out alike.
+            items: (sequences,) the position of each in the file, or its name.
             standardise: shift and scale each feature of x by its mean and standard deviation on the training sequences.
             names: of the values.
 
@@ -70,7 +72,7 @@ class OwnData(SeriesData):
             keys = np.zeros(len(lengths), int)
             if kind == "classification" and y is not None:
                 keys = np.unique(y, return_inverse=True)[1]
-            split_of = by_chance(keys, self.splits_wanted, self.seed)
+            split_of = by_chance(keys, self.splits_wanted, self.split_seed)
         for number, name in enumerate(SPLITS):
             if not (split_of == number).any():
                 raise UserError(
@@ -91,12 +93,17 @@ class OwnData(SeriesData):
             of_split = lengths[split_of == number]
             targets.append(encoded[torch.from_numpy(of_targets == number)])
             self.splits[name] = _split(kind, read[torch.from_numpy(of_steps == number)], of_split, targets[-1])
+            self.items[name] = items[split_of == number]
             self.notes[f"{name}_sequences"] = len(of_split)
         if kind in NEXT:
-            seen, asked = ([p.numpy() for p in targets[k].split(lengths[split_of == k].tolist())] for k in (0, 2))
-            self.baselines = piano_rolls(seen, asked) if kind == "music" else ngrams(seen, asked, output.size)
+            pieces = [[p.numpy() for p in y.split(lengths[split_of == k].tolist())] for k, y in enumerate(targets)]
+            reached = [
+                piano_rolls(pieces[0], asked) if kind == "music" else ngrams(pieces[0], asked, output.size)
+                for asked in pieces[1:]
+            ]
         else:
-            self.baselines = _baselines(output, targets[0], targets[2])
+            reached = [_baselines(output, targets[0], asked) for asked in targets[1:]]
+        self.val_baselines, self.baselines = reached
         varying = bool(lengths.min() < lengths.max())
         return Description(input, output, kind not in WHOLE, varying, causal=kind in NEXT)
 

@@ -53,7 +53,8 @@ class NPZ(OwnData):
         self.note(sequences.notes)
         x, lengths, split_of = sequences.x, sequences.lengths, sequences.split
         if self.kind != "forecasting":
-            return self.fill(self.kind, x, lengths, y, split_of, standardise=self.standardise)
+            items = np.arange(len(lengths))
+            return self.fill(self.kind, x, lengths, y, split_of, items=items, standardise=self.standardise)
         of_rows = by_order(self.splits_wanted, lengths) if split_of is None else np.repeat(split_of, lengths)
         names = [f"x{k}" for k in range(x.shape[1])]
         return self.forecasting(Series(x, lengths, of_rows, names, names), season=None)

@@ -52,18 +52,22 @@ class WavFolder(WaveformData):
         return super().read() if self.task == "waveform" else self._to_classify()
 
     def recordings(self) -> dict[str, list[np.ndarray]]:
-        """The samples of each file, by split."""
+        """The samples of each file, by split; its item is its name, in a single file the first sample."""
         recordings = self._read()
         if self.path.is_file():
             (samples,) = recordings.values()
             pieces = by_position(samples, self.fractions)
+            begin = 0
             for split in SPLITS:
                 self.check_length(f"The {split} split of {self.path}", pieces[split])
+                self.items[split] = np.array([begin])
+                begin += len(pieces[split])
             return {split: [pieces[split]] for split in SPLITS}
         for file, samples in recordings.items():
             self.check_length(file, samples)
         files = list(recordings)
-        files_of = named_splits(self.path, files) or by_fraction(files, self.fractions, self.seed)
+        files_of = named_splits(self.path, files) or by_fraction(files, self.fractions, self.split_seed)
+        self.items = self._names(files_of)
         return {split: [recordings[file] for file in files_of[split]] for split in SPLITS}
 
     def _to_classify(self) -> Description:
@@ -79,6 +83,7 @@ class WavFolder(WaveformData):
         if len(names) < 2:
             raise UserError(f"All files of {self.path} lie in folders called {names[0]}: classes must be two or more.")
         files_of = named_splits(self.path, list(recordings)) or self._by_class(list(recordings), names)
+        self.items = self._names(files_of)
         tables = {file: self._spectra(samples) for file, samples in recordings.items()}
         seen = torch.cat([tables[file] for file in files_of["train"]])
         spread = seen.std(0, correction=0)
@@ -87,7 +92,7 @@ class WavFolder(WaveformData):
         labels = {s: torch.tensor([names.index(file.parent.name) for file in files_of[s]]) for s in SPLITS}
         for split in SPLITS:
             self.splits[split] = self._classed([tables[file] for file in files_of[split]], labels[split])
-        self.baselines = majority(labels["train"], labels["test"], len(names))
+        self.measure_baselines(lambda split: majority(labels["train"], labels[split], len(names)))
         return Description(Features(len(self.mean)), Classes(names), per_step=False, varying_length=True, causal=False)
 
     def new_data(self, path: str) -> NewData:
@@ -115,9 +120,12 @@ class WavFolder(WaveformData):
             members = [file for file in files if file.parent.name == name]
             if len(members) < len(SPLITS):
                 raise UserError(f"Class {name} of {self.path} has {len(members)} files: at least 3 are needed.")
-            for split, some in by_fraction(members, self.fractions, self.seed, label).items():
+            for split, some in by_fraction(members, self.fractions, self.split_seed, label).items():
                 files_of[split] += some
         return files_of
+
+    def _names(self, files_of: dict[str, list[Path]]) -> dict[str, np.ndarray]:
+        return {s: np.array([str(file.relative_to(self.path)) for file in files]) for s, files in files_of.items()}
 
     def _read(self) -> dict[Path, np.ndarray]:
         self.rate, recordings = read_wav_folder(self.path)

@@ -66,19 +66,20 @@ class SequentialMNIST(FileSet):
         order = permutation(self.permutation_seed) if self.permute else np.arange(SIDE * SIDE)
         self.checksum = checksum(*(file.digest for file in FILES.values()), order.tobytes(), self.by)
         images, digits = arrays["train-images-idx3"], torch.from_numpy(arrays["train-labels-idx1"]).long()
-        train, val = stratified(digits, self.val_fraction, self.seed)
+        train, val = stratified(digits, self.val_fraction, self.split_seed)
         labelled = {
             "train": (images[train.numpy()], digits[train]),
             "val": (images[val.numpy()], digits[val]),
             "test": (arrays["t10k-images-idx3"], torch.from_numpy(arrays["t10k-labels-idx1"]).long()),
         }
+        self.items = {"train": train.numpy(), "val": val.numpy(), "test": np.arange(len(labelled["test"][1]))}
         mean, scale = float(labelled["train"][0].mean()), float(labelled["train"][0].std())
         size = 1 if self.by == "pixel" else SIDE
         for split, (pictures, labels) in labelled.items():
             values = torch.from_numpy(pictures.reshape(len(pictures), -1)[:, order].reshape(-1, size))
             lengths = torch.full((len(pictures),), SIDE * SIDE // size)
             self.splits[split] = ScaledBytes(values, lengths, labels, mean, scale)
-        self.baselines = majority(labelled["train"][1], labelled["test"][1], 10)
+        self.measure_baselines(lambda split: majority(labelled["train"][1], labelled[split][1], 10))
         return Description(Features(size), Classes(tuple("0123456789")), False, False, causal=False)
 
 

@@ -57,9 +57,10 @@ class Music(FileSet):
         self.checksum = checksum(self.name, file.digest)
         for split, pieces in rolls.items():
             self.splits[split] = FlatSplit.of_next_steps(pieces)
+            self.items[split] = np.arange(len(pieces))
         self.leaked = leaked(rolls)
         self.notes |= {f"{split}/leaked": len(rows) for split, rows in self.leaked.items()}
-        self.baselines = piano_rolls(rolls["train"], rolls["test"])
+        self.measure_baselines(lambda split: piano_rolls(rolls["train"], rolls[split]))
         return Description(Features(PITCHES), Bits(PITCHES), per_step=True, varying_length=True, causal=True)
 
 

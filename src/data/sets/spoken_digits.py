@@ -98,8 +98,9 @@ class SpokenDigits(FileSet):
         rest = (~arrays["test"]).nonzero().flatten()
         # One class for each pair of digit and speaker, so that all of them are heard in training and in validation.
         pairs = arrays["digits"] * 1000 + arrays["speakers"]
-        train, val = stratified(pairs[rest], self.val_fraction, self.seed)
+        train, val = stratified(pairs[rest], self.val_fraction, self.split_seed)
         rows = {"train": rest[train], "val": rest[val], "test": arrays["test"].nonzero().flatten()}
+        self.items = {split: of.numpy() for split, of in rows.items()}
         spoken = Classified(arrays["values"], arrays["lengths"], arrays["digits"])
         return classification(self, {split: spoken.take(of) for split, of in rows.items()}, "0123456789")
 
@@ -130,8 +131,10 @@ class SpokenDigitsWaveform(FileSet, WaveformData):
         self.checksum, self.rate = checksum("waveform", FSDD.digest), RATE
         spoken = recordings(self.fetch(FSDD))
         speakers = sorted({r.speaker for r in spoken})
-        rest = [r for r in spoken if not r.test]
-        strata = torch.tensor([r.digit * len(speakers) + speakers.index(r.speaker) for r in rest])
-        train, val = stratified(strata, self.val_fraction, self.seed)
-        samples = {split: [rest[i].samples for i in rows.tolist()] for split, rows in (("train", train), ("val", val))}
-        return samples | {"test": [r.samples for r in spoken if r.test]}
+        test = torch.tensor([r.test for r in spoken])
+        rest = (~test).nonzero().flatten()
+        strata = torch.tensor([r.digit * len(speakers) + speakers.index(r.speaker) for r in spoken])
+        train, val = stratified(strata[rest], self.val_fraction, self.split_seed)
+        rows = {"train": rest[train], "val": rest[val], "test": test.nonzero().flatten()}
+        self.items = {split: of.numpy() for split, of in rows.items()}
+        return {split: [spoken[i].samples for i in of.tolist()] for split, of in rows.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -44,13 +45,20 @@ class Adding(SequenceData):
 
     def read(self) -> Description:
         """Draw all sequences."""
+        errors = {}
         for i, (split, number) in enumerate(self.sizes.items()):
-            generator = Generator().manual_seed(derive(self.seed, "split", i))
+            self.items[split] = np.arange(number)
+            generator = Generator().manual_seed(derive(self.split_seed, "split", i))
             x, y = adding(number, self.length, generator)
             self.splits[split] = FlatSplit(x.flatten(0, 1), torch.full((number,), self.length), y[:, None])
-        error = y - 1
-        self.baselines = {"one/mse": float(error.square().mean()), "one/mae": float(error.abs().mean())}
-        self.checksum = checksum("adding", str(self.length), str(self.sizes), str(self.seed))
+            errors[split] = y - 1
+        self.measure_baselines(
+            lambda split: {
+                "one/mse": float(errors[split].square().mean()),
+                "one/mae": float(errors[split].abs().mean()),
+            }
+        )
+        self.checksum = checksum("adding", str(self.length), str(self.sizes), str(self.split_seed))
         return Description(Features(2), Values(1), per_step=False, varying_length=False, causal=False)
 
 
@@ -74,15 +82,14 @@ class CopyMemory(SequenceData):
         """Draw all sequences."""
         steps = self.length + 2 * MEMORISED
         for i, (split, number) in enumerate(self.sizes.items()):
-            generator = Generator().manual_seed(derive(self.seed, "split", i))
+            self.items[split] = np.arange(number)
+            generator = Generator().manual_seed(derive(self.split_seed, "split", i))
             x, y = copy_memory(number, self.length, generator)
             lengths = torch.full((number,), steps)
             self.splits[split] = FlatSplit(x.flatten()[:, None], lengths, y.flatten(), per_step=True)
-        self.baselines = {
-            "memoryless/nll": MEMORISED * math.log(8) / steps,
-            "memoryless/acc": (steps - MEMORISED + MEMORISED / 8) / steps,
-        }
-        self.checksum = checksum("copy_memory", str(self.length), str(self.sizes), str(self.seed))
+        memoryless = {"nll": MEMORISED * math.log(8) / steps, "acc": (steps - MEMORISED + MEMORISED / 8) / steps}
+        self.measure_baselines(lambda split: {f"memoryless/{name}": value for name, value in memoryless.items()})
+        self.checksum = checksum("copy_memory", str(self.length), str(self.sizes), str(self.split_seed))
         names = ("blank", *(str(symbol) for symbol in range(1, 9)), "delimiter")
         return Description(Features(1), Classes(names), per_step=True, varying_length=False, causal=False)
 

@@ -21,7 +21,7 @@ from src.data.splits import stratified
 
 
 class UCR(FileSet):
-    """A set of the archive with its official train/test split; validation is cut from train, stratified, by seed."""
+    """A set of the archive with its official train/test split; validation is cut from train, class by class."""
 
     sources: ClassVar[dict[str, Source]] = {
         "ucr": Source(
@@ -49,9 +49,11 @@ class UCR(FileSet):
             )
             for split in ("train", "test")
         }
-        train, val = stratified(official["train"].labels, self.val_fraction, self.seed)
+        train, val = stratified(official["train"].labels, self.val_fraction, self.split_seed)
         sequences = {"train": official["train"].take(train), "val": official["train"].take(val)}
         sequences["test"] = official["test"]
+        test = np.arange(len(official["test"].labels))
+        self.items = {"train": train.numpy(), "val": val.numpy(), "test": test}
         return classification(self, sequences, arrays["names"].tolist(), standardise=self.standardise)
 
 

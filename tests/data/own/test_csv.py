@@ -201,14 +201,28 @@ def test_groups_with_one_label_are_classified(tmp_path):
     np.testing.assert_allclose(steps.std(0, correction=0), 1, atol=1e-6)
 
 
-def test_the_split_is_a_function_of_the_seed(tmp_path):
-    def rows(seed: int) -> torch.Tensor:
-        built = data(tmp_path, takes(), group_column="take", target="kind", seed=seed)
+def test_the_split_follows_from_split_seed_and_not_from_the_seed(tmp_path):
+    def items(**seeds: int) -> tuple[dict[str, list[str]], str]:
+        built = data(tmp_path, takes(), group_column="take", target="kind", **seeds)
         built.setup()
-        return built.splits["test"].values
+        return {name: of.tolist() for name, of in built.items.items()}, built.checksum
 
-    assert torch.equal(rows(0), rows(0))
-    assert rows(0).shape != rows(1).shape or not torch.equal(rows(0), rows(1))
+    first, checksum = items()
+    assert items(seed=1) == (first, checksum)
+    other, other_checksum = items(split_seed=1)
+    for split in ("train", "val", "test"):
+        assert set(first[split]) != set(other[split])
+    assert checksum != other_checksum
+
+
+def test_a_sequence_without_a_group_is_known_by_its_line(tmp_path):
+    frame = pd.DataFrame(np.arange(300.0).reshape(30, 10), columns=[f"t{k}" for k in range(10)])
+    built = data(tmp_path, frame.assign(kind=["cat", "dog"] * 15), target="kind", task="classification")
+    built.setup()
+    for name, items in built.items.items():
+        first_values = built.splits[name].values[::10, 0].double() * built.scaling.scale[0] + built.scaling.mean[0]
+        # Line 2 of the file, under the heading, begins with 0, the next one with 10.
+        np.testing.assert_allclose(first_values, (items - 2) * 10, atol=1e-3)
 
 
 def test_every_sequence_keeps_its_rows_its_label_and_its_order(tmp_path):

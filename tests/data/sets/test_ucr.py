@@ -39,11 +39,13 @@ def test_scaling_is_fitted_on_the_training_sequences_alone(vowels: Any) -> None:
     assert not torch.allclose(test.mean(0), torch.zeros(12), atol=1e-3)
 
 
-def test_the_seed_cuts_validation_and_leaves_the_test_set_alone(vowels: Any) -> None:
-    a, b, c = (vowels(seed=s, standardise=False) for s in (0, 0, 1))
+def test_split_seed_cuts_validation_and_leaves_the_test_set_alone(vowels: Any) -> None:
+    a, b, c = (vowels(seed=s, split_seed=k, standardise=False) for s, k in ((0, 0), (1, 0), (0, 1)))
     assert torch.equal(a.splits["val"].values, b.splits["val"].values)
     assert a.splits["val"].values.tolist() != c.splits["val"].values.tolist()
-    assert a.checksum == c.checksum
+    assert a.checksum == b.checksum != c.checksum
+    assert a.items["test"].tolist() == c.items["test"].tolist() == list(range(370))
+    assert sorted([*a.items["train"], *a.items["val"]]) == list(range(270))
     assert torch.equal(a.splits["test"].values, c.splits["test"].values)
 
 
