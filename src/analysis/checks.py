@@ -244,11 +244,12 @@ def _alike(task: Task, runs: Sequence[Run]) -> Iterable[Flag]:
 
 
 def _same_data(runs: Sequence[Run]) -> bool:
-    """Whether all runs read the same data, or each seed data of its own, as where they are drawn from the seed."""
-    by_seed: dict[int, set[str]] = {}
+    """Whether all runs read the same data, or each split or seed data of its own, as where they are drawn by it."""
+    splits = len({run.data.split_seed for run in runs}) > 1
+    by_seed: dict[int | None, set[str]] = {}
     for run in runs:
         if run.data.checksum is not None:
-            by_seed.setdefault(run.seed, set()).add(run.data.checksum)
+            by_seed.setdefault(run.data.split_seed if splits else run.seed, set()).add(run.data.checksum)
     number = len(set().union(*by_seed.values()))
     return all(len(checksums) == 1 for checksums in by_seed.values()) and number in (0, 1, len(by_seed))
 

@@ -112,6 +112,9 @@ class PlanRecord:
     # Numbers of pairs at which the study may be looked at, the last one all of them; or by data set beside default;
     # None: one look, at all pairs.
     looks: list[int] | dict[str, list[int]] | None = None
+    # Final runs on so many random splits of each data set, ``data.split_seed`` 0 and up, each with all pairs: the
+    # answer is then about other splits of these files. None: one split.
+    resplits: int | None = None
     tolerance: float = 0.02  # by how much budgets may differ, as a share
     overrides: Settings = field(default_factory=dict)  # what the command line added for all jobs
 

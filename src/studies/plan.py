@@ -21,6 +21,7 @@ from src.config.names import hashed_names, public_names
 from src.rng import derive
 from src.runs.study_record import LogUniform, PlanRecord, PrimaryRecord, Repeat, Settings, TuningRecord
 from src.statistics.decision import LEAST
+from src.statistics.resplits import LEAST as LEAST_SPLITS
 from src.tasks.metrics import Metric, declared_by_shipped_tasks
 
 log = logging.getLogger(__name__)
@@ -144,6 +145,11 @@ def _check(plan: Plan) -> None:
             raise UserError(
                 f"study.only names {strange[0]}, which the study does not have: it must be of {', '.join(there)}."
             )
+    if plan.resplits is not None and (plan.resplits < LEAST_SPLITS or plan.looks):
+        raise UserError(
+            f"study.resplits={plan.resplits} is impossible: it must be null or at least {LEAST_SPLITS}, and "
+            "study.looks null."
+        )
     for data in plan.data:
         pairs = plan.pairs_of(data)
         if pairs < 1:

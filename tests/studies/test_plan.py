@@ -50,6 +50,7 @@ def test_the_hash_is_of_what_is_fixed_as_it_was_written() -> None:
         ("primary.margin", 0, r"study\.primary must give ucr a metric, e\.g\. test/nll, and a margin above 0"),
         ("looks", [2, 2, 3], r"study\.looks=\[2, 2, 3\] is impossible for ucr: it must be growing numbers of pairs"),
         ("looks", [2], r"study\.looks=\[2\] is impossible for ucr: .* the first at least 3 and the last 3\."),
+        ("resplits", 4, r"study\.resplits=4 is impossible: it must be null or at least 5, and study\.looks null\."),
         ("looks", [2.5, 3], r"study\.looks=\[2\.5, 3\] is impossible: input should be a valid integer"),
         ("primary.metric", {"adding": "test/mse"}, r"study\.primary must give ucr a metric"),
         ("only.arms", ["sgd"], r"study\.only names sgd, which the study does not have: it must be of main\."),
