@@ -33,14 +33,16 @@ class Plan:
     left_out: list[LeftOut] = field(default_factory=list)  # models that some task does without
     pairs: dict[str, int] = field(default_factory=dict)  # planned pairs by data set
     looks: list[LookTaken] = field(default_factory=list)  # that were taken
-    margins: dict[str, MarginRecord] = field(default_factory=dict)  # by data set, computed from validation
+    margins: dict[str, MarginRecord] = field(
+        default_factory=dict
+    )  # by data set: from validation, where the plan has none
 
 
 def plan_of(study: StudyRecord | None) -> Plan | None:
     """The plan as the report shows it; None outside a study."""
     if study is None:
         return None
-    registered = study.registered
+    registered, primary = study.registered, study.plan.primary
     return Plan(
         question=study.plan.question,
         file=study.file,
@@ -58,6 +60,6 @@ def plan_of(study: StudyRecord | None) -> Plan | None:
         ],
         left_out=study.left_out,
         looks=study.looks,
-        margins=study.margins,
+        margins={name: made for name, made in study.margins.items() if primary and primary.margin_of(name) is None},
         pairs={name: study.plan.pairs_of(name) for name in study.plan.data},
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from src.analysis.answer import summarise
 from src.analysis.asked import asked
 from src.analysis.checks import tuning_flags
 from src.analysis.collect import collect
@@ -42,8 +43,8 @@ def test_a_choice_beside_a_stretch_that_was_not_tried_is_flagged() -> None:
     # The ten independent draws of the published study lie like this: a factor of 7 above what was chosen.
     found = flags([4e-5, 2e-4, 5e-4, 6e-4, 4.2e-3, 8e-3], 6e-4, draw)
     assert found == {
-        "gap": "Beside gru's choice of optimizer.lr = 0.0006 nothing was tried from 0.0006 to 0.0042: more than two parts "
-        "of the range that its draws came from."
+        "gap": "Beside gru's choice of optimizer.lr = 0.0006 nothing was tried from 0.0006 to 0.0042: more than two "
+        "parts of the range that its draws came from."
     }
     assert flags([4e-5, 2e-4, 5e-4, 6e-4, 1.5e-3, 8e-3], 6e-4, draw) == {}
 
@@ -63,4 +64,8 @@ def test_the_registered_margin_counts_where_the_plan_has_none(
     content["plan"]["primary"]["margin"] = planned
     content["margins"] = {data: {"metric": "val/nll", "margin": 0.07, "gap": 1.4, "baseline": 10.0, "reached": 8.6}}
     (study / "study.json").write_text(json.dumps(content))
-    assert asked(collect([study], "study")).margin == {data: margin}
+    collection = collect([study], "study")
+    wanted = asked(collection)
+    assert wanted.margin == {data: margin}
+    said = f"The margin on {data}, 0.07, is a convention computed from validation before the first final run (val/nll: "
+    assert any(line.startswith(said) for line in summarise(collection, wanted).small_print) == (planned is None)
