@@ -27,7 +27,7 @@ FLOORS: list[dict[str, str]] = [
     },
     {
         "reporting": "analysis statistics figures runs config files",
-        "studies": "training runs tasks data recurrent config rng files",
+        "studies": "training statistics runs tasks data recurrent config rng files",
     },
     {
         "train": "training runs tasks data config",

@@ -99,7 +99,7 @@ def _task(
     for name in wanted.models:
         mine = [run for run in runs if run.model == name]
         if mine or (name in wanted.planned and (name, data) not in left_out):
-            points, conflicts, without = points_of(mine, metric, mode)
+            points, conflicts, without = points_of(mine, metric, mode, wanted.resplits is not None)
             models.append(sum_up(name, mine, points))
             flags, untested = flags + conflicts, untested + without
     task = Task(
@@ -125,6 +125,7 @@ def _task(
             sequences=collection.sequences if one_test else None,
             looks=wanted.looks.get(data),
             tuning=tuning,
+            sizes=_sizes(runs) if wanted.resplits else None,
         )
         for a, b in itertools.combinations(models, 2)
     ]
@@ -137,11 +138,18 @@ def _task(
     return timed(replace(task, comparisons=comparisons), runs, collection.curves), problems
 
 
+def _sizes(runs: Sequence[Run]) -> tuple[int, int]:
+    """Numbers of test sequences and of all others, of the first run."""
+    test = runs[0].data.sequences["test"]
+    return test, sum(runs[0].data.sequences.values()) - test
+
+
 def _flagged(
     task: Task, compared: Sequence[Run], tuned: Sequence[Tuning], wanted: Asked, curves: Mapping[str, Curve]
 ) -> Task:
     runs = [run for run in compared if (run.data_name, run.arm) == (task.data, task.arm)]
-    flags = [*task.flags, *task_flags(task, runs, wanted.tolerance, wanted.pairs.get(task.data), curves)]
+    planned = wanted.pairs.get(task.data, 0) * (wanted.resplits or 1)
+    flags = [*task.flags, *task_flags(task, runs, wanted.tolerance, planned, curves)]
     for tuning in tuned:
         if (tuning.data, tuning.arm) == (task.data, task.arm):
             flags += tuning_flags(tuning, runs)

@@ -33,6 +33,7 @@ class Asked:
     arms: list[str]
     pairs: dict[str, int]  # that were planned, by data set
     looks: dict[str, list[Look]]  # that were planned, by data set; empty outside a study
+    resplits: int | None  # over how many splits of one file the plan goes; None: one split
     tolerance: float  # by how much budgets may differ, as a share
     planned: list[str]  # the models of the plan
     flags: list[Flag]  # where the command line says other than the plan
@@ -73,7 +74,8 @@ def asked(
     given = {name: value for name, value in said.items() if value not in (None, [])}
     planned_data = list(plan.data) if plan else []
     if margin is None and primary:  # what the plan does not know it says nothing about
-        margin = {name: primary.margin_of(name) for name in planned_data}
+        registered = {name: made.margin for name, made in collection.study.margins.items()} if collection.study else {}
+        margin = {name: registered.get(name) if (m := primary.margin_of(name)) is None else m for name in planned_data}
     if metric is None:
         of_plan = {name: primary.metric_of(name) for name in planned_data} if primary else {}
         metric = of_plan if of_plan and set(data) <= set(planned_data) else _usual(collection) | of_plan
@@ -87,6 +89,7 @@ def asked(
         arms=_ordered(plan.arms if plan else (), (run.arm for run in collection.runs)),
         pairs={name: plan.pairs_of(name) for name in planned_data} if plan else {},
         looks={name: planned_looks(plan.looks_of(name)) for name in planned_data} if plan else {},
+        resplits=plan.resplits if plan else None,
         tolerance=plan.tolerance if plan else TOLERANCE,
         planned=list(plan.models) if plan else [],
         flags=_departures(given, primary),

@@ -18,6 +18,7 @@ from src.analysis.task import Task
 from src.analysis.tuning import Tuning
 
 CAPS = ("max_steps", "max_epochs", "max_time")  # reasons to end that are none of the run's own
+LEAST_DRAWS = 8  # of a range
 OUTER = 0.1  # of a range, by logarithm: a choice in there may have its optimum outside
 
 
@@ -50,7 +51,7 @@ def task_flags(
 
 
 def tuning_flags(tuning: Tuning, finals: Sequence[Run]) -> list[Flag]:
-    """Unequal effort, seeds that trials share with final runs, a choice at the edge of what was tried."""
+    """Unequal or little effort, seeds that trials share with final runs, a choice at an edge or in a gap."""
 
     def flag(kind: FlagKind, words: str, models: Sequence[str] = ()) -> Flag:
         return Flag(kind, "serious", words, tuning.data, tuning.arm, list(models))
@@ -72,17 +73,45 @@ def tuning_flags(tuning: Tuning, finals: Sequence[Run]) -> list[Flag]:
             if (side := _edge(value, tuning.ranges.get(key))) is not None:
                 words = f"{model}'s choice of {key} = {value} lies at the {side} edge of what was tried."
                 flags.append(flag("edge", words, [model]))
-    return flags
+    return flags + [flag(kind, words, models) for kind, words, models in _thin(tuning)]
+
+
+def _thin(tuning: Tuning) -> Iterable[tuple[FlagKind, str, list[str]]]:
+    """Ranges with few draws, and choices beside which a stretch of a range was not tried."""
+    for key, draw in tuning.drawn.items():
+        if draw.number < LEAST_DRAWS:
+            words = f"{key} was tuned with {draw.number} draws: a search of fewer than {LEAST_DRAWS} is mostly luck."
+            yield "tuning", words, []
+        tried = [t.values[key] for t in tuning.trials if t.phase == "trial" and t.values.get(key, 0) > 0]
+        for model, values in tuning.chosen.items():
+            if (step := draw.gap(tried, values[key])) is not None:
+                words = (
+                    f"Beside {model}'s choice of {key} = {values[key]} nothing was tried from {step[0]} to {step[1]}: "
+                )
+                yield "gap", words + "more than two parts of the range that its draws came from.", [model]
 
 
 def plan_flags(plan: Plan | None, finals: Sequence[Run]) -> list[Flag]:
-    """A plan that changed after its registration, or was never registered."""
+    """A plan that changed after its registration or a look, or was never registered; margins that could not be made."""
     if plan is None:
         return []
     flags = []
     if late := [change for change in plan.changes if change.late]:
         keys = ", ".join(dict.fromkeys(key for change in late for key in change.keys))
         flags.append(Flag("plan", "serious", f"The plan changed after the first final run was begun: {keys}."))
+    for change in plan.changes:
+        keys = ", ".join(key for key in change.keys if key.partition(".")[0] in ("pairs", "looks"))
+        if keys and (look := change.look) is not None:
+            words = (
+                f"The plan changed ({keys}) after the look at {look.pairs} pairs of {look.data} ({look.arm}): whoever "
+                "changed it could know that answer, and the rates of the looks no longer hold."
+            )
+            flags.append(Flag("look", "serious", words))
+    flags += [
+        Flag("margin", "note", f"No margin follows from validation: {made.reason}.", data)
+        for data, made in plan.margins.items()
+        if made.margin is None
+    ]
     if plan.registered is None and finals:
         flags.append(Flag("plan", "serious", "The plan was not registered before the final runs."))
     return flags
@@ -215,11 +244,12 @@ def _alike(task: Task, runs: Sequence[Run]) -> Iterable[Flag]:
 
 
 def _same_data(runs: Sequence[Run]) -> bool:
-    """Whether all runs read the same data, or each seed data of its own, as where they are drawn from the seed."""
-    by_seed: dict[int, set[str]] = {}
+    """Whether all runs read the same data, or each split or seed data of its own, as where they are drawn by it."""
+    splits = len({run.data.split_seed for run in runs}) > 1
+    by_seed: dict[int | None, set[str]] = {}
     for run in runs:
         if run.data.checksum is not None:
-            by_seed.setdefault(run.seed, set()).add(run.data.checksum)
+            by_seed.setdefault(run.data.split_seed if splits else run.seed, set()).add(run.data.checksum)
     number = len(set().union(*by_seed.values()))
     return all(len(checksums) == 1 for checksums in by_seed.values()) and number in (0, 1, len(by_seed))
 

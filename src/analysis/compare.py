@@ -8,17 +8,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from src.analysis.models import Model
-from src.analysis.pairs import Pair, differences_of, largest_of, make_pairs, ranked_of, values_of
+from src.analysis.pairs import Pair, differences_of, largest_of, lost_of, make_pairs, ranked_of, values_of
 from src.analysis.sensitivity import sensitivity
 from src.analysis.sequences import Sequences
 from src.analysis.task import Comparison, Task, Wilcoxon
 from src.analysis.tuning import Tuning
-from src.analysis.verdict import About, verdict
+from src.analysis.verdict import About, verdict, verdict_over_splits
 from src.statistics.crossed import over_seeds_and_sequences
 from src.statistics.intervals import Interval, alike, bca_interval, t_interval
 from src.statistics.looks import Look
 from src.statistics.paired import correlation, holm, probability_better, signed_rank
 from src.statistics.power import power_of
+from src.statistics.resplits import over_splits
 from src.statistics.solved import SolveRates, solve_rates
 from src.statistics.trials import sigma_tune
 from src.tasks.metrics import Metric
@@ -38,6 +39,7 @@ def compare(
     sequences: Mapping[str, Sequences] | None,
     looks: Sequence[Look] | None = None,
     tuning: Tuning | None = None,
+    sizes: tuple[int, int] | None = None,
 ) -> Comparison:
     """Compare two models; the test's p stands alone until :func:`adjusted` has seen all tests.
 
@@ -50,8 +52,11 @@ def compare(
         sequences: sums over test sequences by run id; None: the runs did not all read the same data.
         looks: that the plan fixed; None outside a plan.
         tuning: the trials that the settings of both were chosen from; None where there were none.
+        sizes: numbers of sequences in test and in the rest, where the pairs are of several splits of one file.
     """
     pairs = make_pairs(a.points, b.points, task.mode)
+    if sizes is not None:
+        return _over_splits(task, a, b, pairs, primary, sizes, tuning)
     x, ranked, names = differences_of(pairs), ranked_of(pairs), (a.model, b.model)
     test = signed_rank(ranked, largest_of(pairs))
     crossed = over_sequences(task, pairs, metric, sequences)
@@ -80,6 +85,31 @@ def compare(
         solved=_solved(a, b),
         sigma_tune=sigma_tune(tuning.costs(a.model), tuning.costs(b.model)) if tuning else None,
         verdict=verdict(pairs, task.margin, about, looks),
+    )
+
+
+def _over_splits(
+    task: Task, a: Model, b: Model, pairs: list[Pair], primary: bool, sizes: tuple[int, int], tuning: Tuning | None
+) -> Comparison:
+    """The comparison over splits: what takes pairs for independent is left out, as splits share sequences."""
+    splits = list(dict.fromkeys(pair.split for pair in pairs if pair.difference is not None))
+    means = np.array([differences_of([p for p in pairs if p.split == split]).mean() for split in splits])
+    wide, narrow = (over_splits(means.tolist(), *sizes, level) for level in (0.95, 0.90))
+    about = About((a.model, b.model), task.label, task.unit or f"in {task.metric}", splits=True)
+    x = differences_of(pairs)
+    return Comparison(
+        a=a.model,
+        b=b.model,
+        primary=primary,
+        pairs=pairs,
+        n=len(x),
+        mean=float(means.mean()) if len(means) else None,
+        median=float(np.median(x)) if len(x) else None,
+        sequences_note="The splits share their sequences: the interval over splits stands for seeds and sequences.",
+        splits=wide,
+        solved=_solved(a, b),
+        sigma_tune=sigma_tune(tuning.costs(a.model), tuning.costs(b.model)) if tuning else None,
+        verdict=replace(verdict_over_splits(means, wide, narrow, task.margin, about, lost_of(pairs)), pairs=len(x)),
     )
 
 
@@ -154,7 +184,7 @@ def over_sequences(
 
 def _solved(a: Model, b: Model) -> SolveRates | None:
     """Solve rates over the seeds that both have; None where no run of either solved its task."""
-    of_a, of_b = ({p.seed: p.solved for p in model.points if p.solved is not None} for model in (a, b))
+    of_a, of_b = ({(p.split or 0, p.seed): p.solved for p in model.points if p.solved is not None} for model in (a, b))
     seeds = sorted(of_a.keys() & of_b.keys())
     if not any(of_a[seed] or of_b[seed] for seed in seeds):
         return None

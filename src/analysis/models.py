@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -35,6 +35,7 @@ class Point:
     # whether its test loss is below a tenth of the best trivial baseline's; None where there is no baseline, or it has
     # not come to its end
     solved: bool | None = None
+    split: int | None = None  # ``data.split_seed`` of the run where a study goes over several splits
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Model:
     sd: float | None = None
     median: float | None = None
     iqm: float | None = None
-    interval: Interval | None = None  # of the mean, t at 95 %
+    interval: Interval | None = None  # of the mean, t at 95 %; None over several splits, which share sequences
     diverged: int = 0  # diverged, chance, failed, unfinished: how many runs; unfinished are running or interrupted
     chance: int = 0
     failed: int = 0
@@ -106,8 +107,12 @@ def point(run: Run, metric: str, mode: Direction) -> Point | None:
     return Point(run.seed, value, run.id, status, seconds, solved)
 
 
-def points_of(runs: Sequence[Run], metric: str, mode: Direction) -> tuple[list[Point], list[Flag], list[str]]:
+def points_of(
+    runs: Sequence[Run], metric: str, mode: Direction, splits: bool = False
+) -> tuple[list[Point], list[Flag], list[str]]:
     """One point for each seed of one model on one task, with a flag where two runs claim a seed.
+
+    With ``splits`` there is one for each seed on each split.
 
     The same run made twice (equal identities) counts once. Two runs with one seed and different settings that came to
     an end do not count at all: nothing says which of them was meant.
@@ -118,13 +123,14 @@ def points_of(runs: Sequence[Run], metric: str, mode: Direction) -> tuple[list[P
     points: list[Point] = []
     flags: list[Flag] = []
     untested: list[str] = []
-    by_seed: dict[int, list[tuple[Run, Point]]] = {}
+    by_seed: dict[tuple[int, int], list[tuple[Run, Point]]] = {}
     for run in runs:
         if (here := point(run, metric, mode)) is None:
             untested.append(run.id)
         else:
-            by_seed.setdefault(run.seed, []).append((run, here))
-    for seed, every in sorted(by_seed.items()):
+            split = run.data.split_seed if splits else None
+            by_seed.setdefault((split or 0, run.seed), []).append((run, replace(here, split=split)))
+    for (_, seed), every in sorted(by_seed.items()):
         claims = [claim for claim in every if claim[1].status in AT_END] or every
         claims.sort(key=lambda claim: (claim[1].status == "diverged", claim[0].started or 0.0, claim[0].id))
         if len({run.identity or run.id for run, _ in claims}) == 1 or claims[0][1].status not in AT_END:
@@ -164,7 +170,7 @@ def sum_up(name: str, runs: Sequence[Run], points: list[Point]) -> Model:
         sd=float(values.std(ddof=1)) if len(values) > 1 else None,
         median=float(np.median(values)) if len(values) else None,
         iqm=interquartile_mean(values) if len(values) else None,
-        interval=t_interval(values),
+        interval=None if any(p.split is not None for p in points) else t_interval(values),
         diverged=status["diverged"],
         chance=status["chance"],
         failed=status["failed"],

@@ -26,12 +26,13 @@ class Pair:
     run_b: str | None
     state: PairState  # ``missing``: a run failed, is unfinished or was never started, or two runs claim the place
     seconds: float | None = None  # of training, both runs one after the other; None where that is not known
+    split: int | None = None  # of both, where a study goes over several splits
 
 
 def make_pairs(a: Sequence[Point], b: Sequence[Point], mode: Direction) -> list[Pair]:
-    """Pairs by seed, one for every seed that either model has a run of, in order."""
-    of_a, of_b = {p.seed: p for p in a}, {p.seed: p for p in b}
-    return [_pair(seed, of_a.get(seed), of_b.get(seed), mode) for seed in sorted(of_a.keys() | of_b.keys())]
+    """Pairs by split and seed, one for every seed that either model has a run of, in order."""
+    of_a, of_b = ({(-1 if p.split is None else p.split, p.seed): p for p in points} for points in (a, b))
+    return [_pair(key[1], of_a.get(key), of_b.get(key), mode) for key in sorted(of_a.keys() | of_b.keys())]
 
 
 def _pair(seed: int, a: Point | None, b: Point | None, mode: Direction) -> Pair:
@@ -57,6 +58,7 @@ def _pair(seed: int, a: Point | None, b: Point | None, mode: Direction) -> Pair:
         run_b=b.run if b is not None else None,
         state=state,
         seconds=a.seconds + b.seconds if a and b and a.seconds is not None and b.seconds is not None else None,
+        split=next((p.split for p in (a, b) if p is not None), None),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from src.runs.study_record import LeftOut, PlanRecord, StudyRecord
+from src.runs.study_record import LeftOut, LookTaken, MarginRecord, PlanRecord, StudyRecord
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,7 @@ class PlanChange:
     now: str
     keys: list[str]  # dotted, that changed
     late: bool  # whether it came after the registration
+    look: LookTaken | None = None  # the last one before it; None: before any look
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,17 @@ class Plan:
     changes: list[PlanChange] = field(default_factory=list)  # of the plan
     left_out: list[LeftOut] = field(default_factory=list)  # models that some task does without
     pairs: dict[str, int] = field(default_factory=dict)  # planned pairs by data set
+    looks: list[LookTaken] = field(default_factory=list)  # that were taken
+    margins: dict[str, MarginRecord] = field(
+        default_factory=dict
+    )  # by data set: from validation, where the plan has none
 
 
 def plan_of(study: StudyRecord | None) -> Plan | None:
     """The plan as the report shows it; None outside a study."""
     if study is None:
         return None
-    registered = study.registered
+    registered, primary = study.registered, study.plan.primary
     return Plan(
         question=study.plan.question,
         file=study.file,
@@ -46,9 +51,15 @@ def plan_of(study: StudyRecord | None) -> Plan | None:
         plan_hash=study.plan_hash,
         registered=registered,
         changes=[
-            PlanChange(c.time, c.before, c.after, c.keys, late=registered is not None and c.time > registered)
+            PlanChange(
+                *(c.time, c.before, c.after, c.keys),
+                late=registered is not None and c.time > registered,
+                look=max((k for k in study.looks if k.time < c.time), key=lambda k: k.time, default=None),
+            )
             for c in study.changes
         ],
         left_out=study.left_out,
+        looks=study.looks,
+        margins={name: made for name, made in study.margins.items() if primary and primary.margin_of(name) is None},
         pairs={name: study.plan.pairs_of(name) for name in study.plan.data},
     )

@@ -40,6 +40,7 @@ class Tuning:
     counts: dict[str, int]  # by model: how many trials there were
     # by key: lowest and highest value that a draw could take
     ranges: dict[str, list[float]] = field(default_factory=dict)
+    drawn: dict[str, LogUniform] = field(default_factory=dict)  # by key: the range of the plan and its draws
     # by model: the repeated candidates with their mean
     candidates: dict[str, list[Candidate]] = field(default_factory=dict)
     extensions: list[Extension] = field(default_factory=list)  # of the ranges
@@ -88,6 +89,7 @@ def _tuning(data: str, arm: str, runs: Sequence[Run], study: StudyRecord | None)
         chosen={model: dict(choice.values) for model, choice in choices.items()},
         counts=counts,
         ranges={key: limits for key, draw in draws.items() if (limits := _limits(key, draw, extensions)) is not None},
+        drawn={key: draw for key, draw in draws.items() if isinstance(draw, LogUniform)},
         candidates={model: choice.candidates for model, choice in choices.items()},
         extensions=extensions,
     )

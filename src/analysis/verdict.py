@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from src.analysis.pairs import Pair, differences_of, lost_of
-from src.statistics.decision import ERROR_RATE, LEAST, METHOD, Outcome, decide, p_values, pairs_to_decide
+from src.statistics.decision import ERROR_RATE, LEAST, METHOD, Outcome, decide, decide_by, p_values, pairs_to_decide
 from src.statistics.intervals import Interval, t_interval
 from src.statistics.looks import Look
 from src.statistics.power import BOUND
+from src.statistics.resplits import LEAST as LEAST_SPLITS
 from src.statistics.rounding import of_interval, span
+
+SPLITS_METHOD = "interval over splits corrected for what they share (Nadeau and Bengio), against the margin"
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class About:
         floor: half-width that the interval over seeds and test sequences keeps however many pairs there are; None where
             that is not known.
         seconds: that pairs took, one run after the other.
+        splits: whether it is over several splits of one file, so that each difference is the mean of one split.
     """
 
     names: tuple[str, str]
@@ -60,6 +64,7 @@ class About:
     unit: str = ""
     floor: float | None = None
     seconds: Sequence[float] = ()
+    splits: bool = False
 
 
 def verdict(pairs: Sequence[Pair], margin: float | None, about: About, looks: Sequence[Look] | None = None) -> Verdict:
@@ -98,6 +103,33 @@ def verdict(pairs: Sequence[Pair], margin: float | None, about: About, looks: Se
     return replace(silent, sentence=sentence(silent, about, x, lost))
 
 
+def verdict_over_splits(
+    means: np.ndarray,
+    wide: Interval | None,
+    narrow: Interval | None,
+    margin: float | None,
+    about: About,
+    lost: tuple[int, int],
+) -> Verdict:
+    """The verdict from the intervals over splits at 95 and 90 %, which are None below :data:`LEAST_SPLITS` splits.
+
+    ``means`` are the mean differences of the splits, (k,).
+    """
+    outcome, winner = decide_by(wide, narrow, margin, about.names, lost) if wide and narrow else ("no verdict", None)
+    silent = Verdict(
+        outcome=outcome,
+        winner=winner,
+        sentence="",
+        margin=margin,
+        method=SPLITS_METHOD,
+        pairs=len(means),
+        interval_same=narrow,
+        interval_better=wide,
+        different=None if wide is None else not wide.low <= 0 <= wide.high,
+    )
+    return replace(silent, sentence=sentence(silent, about, means, lost))
+
+
 def _taken(
     pairs: Sequence[Pair], margin: float | None, names: tuple[str, str], looks: Sequence[Look] | None
 ) -> tuple[list[Pair], Look | None, int | None]:
@@ -130,27 +162,32 @@ def sentence(verdict: Verdict, about: About, x: np.ndarray, lost: tuple[int, int
     """
     wide, narrow, names, unit = verdict.interval_better, verdict.interval_same, about.names, about.unit
     mean, edge = float(x.mean()) if len(x) else 0.0, f"the margin of {_number(verdict.margin, unit)}"
+    number = f"{len(x)} {'splits of this file' if about.splits else 'pairs'}"
     if verdict.outcome == "no verdict" or wide is None or narrow is None:
         said = _no_verdict(verdict, about, x)
     elif verdict.outcome == "better":
         loser = names[1] if verdict.winner == names[0] else names[0]
         beyond = edge if verdict.margin else "0, and no margin was fixed"
-        by = f"by {_value(abs(mean), wide, unit)} on average ({_span(wide, mean)}, {len(x)} pairs)"
+        by = f"by {_value(abs(mean), wide, unit)} on average ({_span(wide, mean)}, {number})"
         said = f"{verdict.winner} better than {loser}, {by}: beyond {beyond}"
     elif verdict.outcome == "same":
-        lead = f"{_lead(names, mean, narrow, unit)} ({_span(narrow, mean)}, {len(x)} pairs)"
+        lead = f"{_lead(names, mean, narrow, unit)} ({_span(narrow, mean)}, {number})"
         small = "; the difference is not zero, but too small to matter" if verdict.different else ""
         said = f"{names[0]} and {names[1]} practically the same; {lead}: within {edge}{small}"
     else:
-        lead = f"{_lead(names, mean, wide, unit)} ({_span(wide, mean)}, {len(x)} pairs)"
+        lead = f"{_lead(names, mean, wide, unit)} ({_span(wide, mean)}, {number})"
         said = f"undecided; {lead}{_why_open(verdict, wide, unit)}; {_needed(verdict, about, mean, lost)}"
     if any(lost):
         counts = " and ".join(f"{number} of {name}" for number, name in zip(lost, names, strict=True) if number)
         said += f"; diverged, and so in no mean: {counts}"
+    if about.splits:
+        said += "; it is about other splits of this file"
     return f"{about.data}: {said}."
 
 
 def _no_verdict(verdict: Verdict, about: About, x: np.ndarray) -> str:
+    if about.splits:
+        return f"no verdict; of {len(x)} splits there is a complete pair, and it takes {LEAST_SPLITS}"
     least = verdict.next_look or LEAST
     counts = f"{len(x)} pairs are complete" if len(x) > 1 else f"{'one pair is' if len(x) else 'no pair is'} complete"
     reason = f"the plan looks at {least} pairs" if verdict.look is None and verdict.next_look else f"it takes {LEAST}"
@@ -197,6 +234,8 @@ def _needed(verdict: Verdict, about: About, mean: float, lost: tuple[int, int]) 
     wide = verdict.interval_better
     if any(lost):
         return "while runs diverge, more pairs alone may not decide"
+    if about.splits:
+        return "it would take more sequences"
     if verdict.next_look is not None:
         return f"the plan looks again at {verdict.next_look} pairs"
     if wide is not None and wide.low == wide.high:

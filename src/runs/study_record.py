@@ -6,6 +6,8 @@ drawn them.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -23,6 +25,7 @@ SCHEMA = 2
 Settings = dict[str, Any]  # dotted keys of conf/train.yaml, or config groups, and their values
 Number = int | float  # kept as it was written: the hash of a plan tells 1 and 1.0 apart
 Side = Literal["low", "high"]
+NEIGHBOURS = 2.001  # parts of a range that neighbours may lie apart, with room for the rounding of draws
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,27 @@ class Repeat:
 
 @dataclass(frozen=True)
 class LogUniform:
-    """A range that values are drawn from, uniform by logarithm: ``number`` draws between ``low`` and ``high``."""
+    """A range that values are drawn from: one in each of ``number`` equal parts, by logarithm."""
 
     low: Number
     high: Number
     number: int
+
+    @property
+    def stratum(self) -> float:
+        """Width of a part, as a difference of natural logarithms."""
+        return math.log(self.high / self.low) / self.number
+
+    def gap(self, values: Sequence[float], chosen: float) -> tuple[float, float] | None:
+        """The widest step from a choice to a tried value beside it; None where it is at most two parts.
+
+        >>> LogUniform(0.001, 0.1, 6).gap([0.001, 0.002, 0.1], 0.002)
+        (0.002, 0.1)
+        """
+        below = max((v for v in values if v < chosen), default=chosen)
+        above = min((v for v in values if v > chosen), default=chosen)
+        low, high = max((below, chosen), (chosen, above), key=lambda ends: ends[1] / ends[0])
+        return (low, high) if math.log(high / low) > NEIGHBOURS * self.stratum else None
 
 
 @dataclass(frozen=True)
@@ -51,9 +70,10 @@ class TuningRecord:
 
     draws: dict[str, list[Any] | LogUniform] = field(default_factory=dict)  # by dotted key, values or a range
     repeat: Repeat = field(default_factory=Repeat)  # how the choice is confirmed
-    seed: int = 0  # of the draws (stream tuning)
+    seed: int | None = None  # of the draws (stream tuning); a plan that is read has one made of its name
     first_seed: int = 1000  # of the trials, the repeats take the following ones; no final run may use them
-    extensions: int = 2  # how often at most a range is extended because a choice lies in its outer tenth
+    # How often at most further values are tried because a choice lies in the outer tenth of a range, or in a gap.
+    extensions: int = 2
 
 
 @dataclass(frozen=True)
@@ -62,14 +82,16 @@ class PrimaryRecord:
 
     models: tuple[str, str]  # the first is compared against the second
     metric: str | dict[str, str]  # of the test, e.g. test/nll
-    margin: Number | dict[str, Number]  # the difference below which the two are practically the same, in its unit
+    # The difference below which the two are practically the same, in its unit; None: computed from validation before
+    # the first final run (:class:`MarginRecord`).
+    margin: Number | dict[str, Number | None] | None = None
 
     def metric_of(self, data: str) -> str | None:
         """The metric on a data set."""
         return self.metric if isinstance(self.metric, str) else self.metric.get(data, self.metric.get("default"))
 
     def margin_of(self, data: str) -> float | None:
-        """The margin on a data set, in the metric's unit."""
+        """The margin on a data set, in the metric's unit; None where the plan leaves it to validation."""
         return self.margin.get(data, self.margin.get("default")) if isinstance(self.margin, dict) else self.margin
 
 
@@ -90,6 +112,9 @@ class PlanRecord:
     # Numbers of pairs at which the study may be looked at, the last one all of them; or by data set beside default;
     # None: one look, at all pairs.
     looks: list[int] | dict[str, list[int]] | None = None
+    # Final runs on so many random splits of each data set, ``data.split_seed`` 0 and up, each with all pairs: the
+    # answer is then about other splits of these files. None: one split.
+    resplits: int | None = None
     tolerance: float = 0.02  # by how much budgets may differ, as a share
     overrides: Settings = field(default_factory=dict)  # what the command line added for all jobs
 
@@ -140,7 +165,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Because:
-    """The choice at an edge that made a range be extended."""
+    """The choice at an edge, or in a gap, that made further values be tried."""
 
     model: str
     value: Any
@@ -149,13 +174,16 @@ class Because:
 
 @dataclass(frozen=True)
 class Extension:
-    """A range that was extended in one condition: which key, to which side, its limits before and after."""
+    """Further values in one condition: of which key, on which side, the limits of its range before and after.
+
+    A gap that is filled leaves the limits as they were.
+    """
 
     time: float
     data: str
     arm: str
     key: str
-    side: Side
+    side: Side | Literal["gap"]
     before: list[Number]
     after: list[Number]
     draws: list[Any]
@@ -171,6 +199,29 @@ class LeftOut:
     data: str
     reason: str
     arm: str | None = None
+
+
+@dataclass(frozen=True)
+class LookTaken:
+    """A look at one data set in one arm: its pairs were complete, and whoever looked could see the answer."""
+
+    data: str
+    arm: str
+    pairs: int
+    time: float
+
+
+@dataclass(frozen=True)
+class MarginRecord:
+    """A margin that was computed from validation (:mod:`src.statistics.margin`), or why there is none."""
+
+    metric: str  # of validation
+    margin: float | None  # in its unit, as are the others; None: there is none
+    gap: float | None = None  # from the baseline to what was reached, positive where a model is better
+    baseline: float | None = None  # of the best trivial predictor
+    reached: float | None = None  # mean over the repeats of the better one of the two models
+    distance: float | None = None  # from what was reached to the optimum; None where that is not known
+    reason: str | None = None  # why there is none
 
 
 @dataclass
@@ -193,6 +244,8 @@ class StudyRecord:
     chosen: dict[str, dict[str, dict[str, Choice]]] = field(default_factory=dict)  # by data set, arm and model
     extensions: list[Extension] = field(default_factory=list)  # of ranges, in the order they were made
     left_out: list[LeftOut] = field(default_factory=list)
+    looks: list[LookTaken] = field(default_factory=list)  # in the order they were taken
+    margins: dict[str, MarginRecord] = field(default_factory=dict)  # by data set, where the plan has none
     file: str | None = None  # the study's file in experiments/
     file_hash: str | None = None  # its SHA-256
     updated: float | None = None  # the last change

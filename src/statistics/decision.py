@@ -21,7 +21,7 @@ from typing import Literal
 
 import numpy as np
 
-from src.statistics.intervals import alike, t_interval
+from src.statistics.intervals import Interval, alike, t_interval
 from src.statistics.looks import Look
 from src.statistics.power import ALPHA, BETTER, BOUND, SAME, power_better, power_same_at_least
 
@@ -55,6 +55,13 @@ def decide(
     wide, narrow = t_interval(x, 1 - 2 * levels.better), t_interval(x, 1 - 2 * levels.same)
     assert wide is not None
     assert narrow is not None
+    return decide_by(wide, narrow, margin, names, lost)
+
+
+def decide_by(
+    wide: Interval, narrow: Interval, margin: float | None, names: tuple[str, str], lost: tuple[int, int] = (0, 0)
+) -> tuple[Outcome, str | None]:
+    """The same from the intervals: ``wide`` lies beyond the margin for "better", ``narrow`` within it for "same"."""
     edge = margin or 0.0
     if wide.low > edge and lost[0] <= lost[1]:
         return "better", names[0]

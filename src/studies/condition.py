@@ -6,13 +6,13 @@ import logging
 import math
 import time
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 from src.runs.record import read_record
-from src.runs.study_record import Because, Candidate, Choice, Extension, Settings, Side, TuningRecord
+from src.runs.study_record import Because, Candidate, Choice, Extension, LogUniform, Settings, Side, TuningRecord
 from src.studies.jobs import Job, Jobs
 from src.studies.plan import Condition, combinations, values_of
-from src.studies.ranges import edge, extended_list, extended_range, further_draws
+from src.studies.ranges import edge, extended_list, extended_range, further_draws, within
 from src.studies.state import StudyState
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class ConditionTuning:
         return [job for model in self.models for n in self._best(model) for job in self._repeats(model, n)]
 
     def choose(self) -> None:
-        """Choose the trial of each model whose repeats are best on average, and note it.
+        """Choose the trial of each model whose repeats are best on average (ties: by loss), and note it.
 
         A model none of whose trials came to an end is left out, and said to be.
         """
@@ -67,7 +67,7 @@ class ConditionTuning:
         self.state.write()
 
     def extend(self) -> bool:
-        """Add trials for all models where the choice of one lies at the edge of a range, and note them.
+        """Add trials for all models where the choice of one lies at the edge of a range or in a gap, and note them.
 
         Says whether there are new trials; there are none where ``tuning.extensions`` have been made.
         """
@@ -80,14 +80,21 @@ class ConditionTuning:
             extended = [(e.after[0], e.after[1]) for e in made if e.key == key]
             limits = None if isinstance(draw, list) else [(draw.low, draw.high), *extended][-1]
             for model, chosen in self.chosen.items():
-                side = edge(values, chosen[key], limits)
-                if side is None:
+                side: Side | Literal["gap"] | None
+                if (side := edge(values, chosen[key], limits)) is not None:
+                    new, before, after = self._beyond(key, side, limits, len(made) + 1)
+                    words = "%s on %s chose %s=%s, at the edge: the range is extended for all models."
+                elif isinstance(draw, LogUniform) and (step := draw.gap(values, chosen[key])) is not None:
+                    assert limits is not None
+                    piece, number = within(step, draw)
+                    new = further_draws(self.tuning, key, piece, len(made) + 1, number)
+                    side, before, after = "gap", list(limits), list(limits)
+                    words = "%s on %s chose %s=%s, in a gap: it is filled for all models."
+                else:
                     continue
-                new, before, after = self._beyond(key, side, limits, len(made) + 1)
                 more = [trial for trial in combinations(self.tuning, new) if trial not in self.trials]
                 if not more:
                     continue
-                words = "%s on %s chose %s=%s, at the edge: the range is extended for all models."
                 log.info(words, model, data, key, chosen[key])
                 because = Because(model, chosen[key], arm)
                 extension = Extension(time.time(), data, arm, key, side, before, after, new[key], more, because)
@@ -128,30 +135,34 @@ class ConditionTuning:
         """Makes a cost of a value of the monitored metric: 1 where the smaller is better, else -1."""
         return 1 if self.jobs.config(model, *self.condition).task.mode == "min" else -1
 
-    def _validation_cost(self, job: Job) -> float:
-        """A run's best validation value so that smaller is better, infinite for a run that diverged or failed."""
+    def _validation_cost(self, job: Job) -> tuple[float, float]:
+        """A run's best validation value so that smaller is better, then the loss, which breaks ties.
+
+        Infinite for a run that diverged or failed.
+        """
         record = read_record(self.state.directory / job.id)
         if record is None or record.status != "finished" or record.best is None or not math.isfinite(record.best.value):
-            return math.inf
-        return self._sign(job.model) * record.best.value
+            return math.inf, math.inf
+        return self._sign(job.model) * record.best.value, record.metrics.get("val/loss", math.inf)
 
     def _best(self, model: str) -> list[int]:
-        """The best trials, the earlier first among equals; none whose cost is infinite."""
+        """The best trials, the smaller loss first among equals, then the earlier; none whose cost is infinite."""
         costs = {number: self._validation_cost(self._job(model, trial)) for number, trial in enumerate(self.trials)}
-        finite = [number for number in sorted(costs, key=lambda n: costs[n]) if math.isfinite(costs[number])]
+        finite = [number for number in sorted(costs, key=lambda n: costs[n]) if math.isfinite(costs[number][0])]
         return finite[: self.tuning.repeat.best]
 
     def _choice(self, model: str) -> Choice | None:
         candidates = []
         for number in self._best(model):
             jobs = self._repeats(model, number) or [self._job(model, self.trials[number])]
-            candidates.append((fmean(map(self._validation_cost, jobs)), number, [job.id for job in jobs]))
+            costs, losses = zip(*map(self._validation_cost, jobs), strict=True)
+            candidates.append((fmean(costs), fmean(losses), number, [job.id for job in jobs]))
         candidates.sort()
         if not candidates or candidates[0][0] == math.inf:
             return None
         task, sign = self.jobs.config(model, *self.condition).task, self._sign(model)
         tested = [
             Candidate(self.trials[number], sign * cost if cost < math.inf else None, runs)
-            for cost, number, runs in candidates
+            for cost, _, number, runs in candidates
         ]
-        return Choice(self.trials[candidates[0][1]], sign * candidates[0][0], task.monitor, task.mode, tested)
+        return Choice(self.trials[candidates[0][2]], sign * candidates[0][0], task.monitor, task.mode, tested)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import math
+import logging
 import random
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from omegaconf import DictConfig, OmegaConf
@@ -19,10 +20,16 @@ from src.config.errors import UserError, nearest
 from src.config.names import hashed_names, public_names
 from src.rng import derive
 from src.runs.study_record import LogUniform, PlanRecord, PrimaryRecord, Repeat, Settings, TuningRecord
+from src.statistics.decision import LEAST
+from src.statistics.resplits import LEAST as LEAST_SPLITS
+from src.tasks.metrics import Metric, declared_by_shipped_tasks
+
+log = logging.getLogger(__name__)
 
 Condition = tuple[str, str]  # a data set in an arm: what is tuned, and extended, by itself
+OUTER = 0.25  # of an outermost part of a range, at the end: the draw of that part lies there
 DIGITS = 4  # of a value that is drawn: enough to tell it apart, short enough to be typed again
-DRAWS = "study.tuning.draws.{key} must be a list of values or low, high (0 < low < high) and number."
+DRAWS = "study.tuning.draws.{key} must be a list of values or low, high (0 < low < high) and number (1 or more)."
 MODELS = "study.primary.models={models} is impossible: it must be two of {known}."
 
 
@@ -66,7 +73,17 @@ class Plan(PlanRecord):
         settings: Settings = {"model": model, "data": data}
         for node in (self.settings, self.data[data], self.models[model], self.arms[arm], self.overrides):
             settings |= node or {}
+        if "task.monitor" not in settings and (metric := self.declared(data)) is not None:
+            settings |= {"task.monitor": f"val/{metric.name}", "task.mode": metric.direction}
         return settings
+
+    def declared(self, data: str) -> Metric | None:
+        """What the shipped tasks say of a data set's primary metric, by whose twin on validation its jobs choose.
+
+        None for a metric of the user's own task, which chooses by what that task monitors.
+        """
+        metric = self.primary.metric_of(data) if self.primary else None
+        return declared_by_shipped_tasks().get((metric or "").rpartition("/")[2])
 
 
 _READER = TypeAdapter(Plan)
@@ -89,6 +106,9 @@ def read_plan(node: DictConfig | Mapping[str, Any], overrides: Settings | None =
     except ValidationError as error:
         raise UserError(_sentence(content, error)) from None
     _check(plan)
+    if plan.tuning and plan.tuning.seed is None:
+        seed = zlib.crc32(plan.name.encode())
+        plan = replace(plan, tuning=replace(plan.tuning, seed=seed))
     return plan
 
 
@@ -125,41 +145,78 @@ def _check(plan: Plan) -> None:
             raise UserError(
                 f"study.only names {strange[0]}, which the study does not have: it must be of {', '.join(there)}."
             )
+    if plan.resplits is not None and (plan.resplits < LEAST_SPLITS or plan.looks):
+        raise UserError(
+            f"study.resplits={plan.resplits} is impossible: it must be null or at least {LEAST_SPLITS}, and "
+            "study.looks null."
+        )
     for data in plan.data:
         pairs = plan.pairs_of(data)
         if pairs < 1:
             raise UserError(f"study.pairs={pairs} is impossible for {data}: it must be at least 1.")
-        if not plan.primary.metric_of(data) or not (plan.primary.margin_of(data) or 0) > 0:
+        _check_looks(data, plan.looks_of(data), pairs)
+        margin = plan.primary.margin_of(data)
+        if not plan.primary.metric_of(data) or not (margin is None or margin > 0):
             raise UserError(
-                f"study.primary must give {data} a metric, e.g. test/nll, and a margin above 0 in its unit."
+                f"study.primary must give {data} a metric, e.g. test/nll, and a margin above 0 in its unit, or null."
             )
+        if margin is None and plan.tuning is None:
+            raise UserError(
+                f"study.primary.margin is missing for {data}: only a study with tuning can compute it from validation."
+            )
+        if plan.declared(data) is None:
+            words = "No shipped task declares %s: runs on %s are chosen by what their own task monitors."
+            log.info(words, plan.primary.metric_of(data), data)
         if plan.tuning and pairs > plan.tuning.first_seed:
             raise UserError(
                 f"study.tuning.first_seed={plan.tuning.first_seed} would let final runs use seeds of trials: it must "
                 f"be at least {pairs}."
             )
     for key, draw in plan.tuned.items():
-        if isinstance(draw, LogUniform) and not 0 < draw.low < draw.high:
+        if isinstance(draw, LogUniform) and not (0 < draw.low < draw.high and draw.number >= 1):
             raise UserError(DRAWS.format(key=key))
 
 
+def _check_looks(data: str, looks: Sequence[int], pairs: int) -> None:
+    growing = all(first < second for first, second in itertools.pairwise(looks))
+    if not growing or looks[-1] != pairs or looks[0] < min(LEAST, pairs):
+        raise UserError(
+            f"study.looks={list(looks)} is impossible for {data}: it must be growing numbers of pairs, the first at "
+            f"least {min(LEAST, pairs)} and the last {pairs}."
+        )
+
+
 def values_of(tuning: TuningRecord, extension: int = 0) -> dict[str, list[Any]]:
-    """The values of each tuned key: listed, or drawn so that their logarithm is uniform within the range.
+    """The values of each tuned key: listed, or drawn from each part of a range (a Latin hypercube over several ranges).
 
     Each key and each extension has a substream of its own, so that their draws have nothing in common.
 
-    >>> values_of(TuningRecord({"optimizer.lr": LogUniform(0.001, 0.1, 2), "model.dropout": [0.0, 0.3]}))
-    {'optimizer.lr': [0.0223, 0.03065], 'model.dropout': [0.0, 0.3]}
+    >>> values_of(TuningRecord({"optimizer.lr": LogUniform(0.001, 0.1, 2), "model.dropout": [0.0, 0.3]}, seed=0))
+    {'optimizer.lr': [0.08033, 0.001433], 'model.dropout': [0.0, 0.3]}
     """
     values: dict[str, list[Any]] = {}
     for place, (key, draw) in enumerate(tuning.draws.items()):
         if isinstance(draw, LogUniform):
+            assert tuning.seed is not None
             generator = random.Random(derive(tuning.seed, "tuning", 100 * extension + place))
-            ends = math.log(draw.low), math.log(draw.high)
-            values[key] = [float(f"{math.exp(generator.uniform(*ends)):.{DIGITS}g}") for _ in range(draw.number)]
+            values[key] = _stratified(draw, generator)
         else:
             values[key] = list(draw)
     return values
+
+
+def _stratified(draw: LogUniform, generator: random.Random) -> list[float]:
+    """One value in each of the equal parts of a range, by logarithm, in random order; the outermost near the ends.
+
+    Neighbours lie at most two parts apart (jittered strata: McKay et al., Technometrics 21, 1979).
+    """
+    places = [(part + generator.random()) / draw.number for part in range(draw.number)]
+    if draw.number > 1:
+        places[0] *= OUTER
+        places[-1] = 1 - OUTER * (1 - places[-1])
+    generator.shuffle(places)
+    ratio = draw.high / draw.low
+    return [float(f"{draw.low * ratio**place:.{DIGITS}g}") for place in places]
 
 
 def combinations(tuning: TuningRecord, values: Mapping[str, list[Any]]) -> list[Settings]:

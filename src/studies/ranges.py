@@ -1,4 +1,4 @@
-"""Ranges of tuned values: whether a choice lies at the edge of what was tried, and what is tried beyond it."""
+"""Ranges of tuned values: whether a choice lies at the edge of what was tried, or in a gap, and what is tried then."""
 
 from __future__ import annotations
 
@@ -60,14 +60,29 @@ def extended_list(values: Sequence[Any], side: Side) -> list[Any]:
     return [round(new) if all(isinstance(v, int) for v in values) else float(f"{new:.4g}")]
 
 
-def further_draws(tuning: TuningRecord, key: str, piece: tuple[float, float], extension: int) -> dict[str, list[Any]]:
+def within(step: tuple[float, float], draw: LogUniform) -> tuple[tuple[float, float], int]:
+    """The piece of a range to try further values in between two that lie too far apart, and how many values.
+
+    The piece begins and ends half a part of the range from what was tried; its draws are as dense as the range's.
+
+    >>> within((0.002, 0.1), LogUniform(0.001, 0.1, 6))
+    ((0.00294, 0.0681), 5)
+    """
+    (low, high), half = step, math.exp(draw.stratum / 2)
+    piece = float(f"{low * half:.3g}"), float(f"{high / half:.3g}")
+    return piece, math.ceil(math.log(high / low) / draw.stratum) - 1
+
+
+def further_draws(
+    tuning: TuningRecord, key: str, piece: tuple[float, float], extension: int, number: int | None = None
+) -> dict[str, list[Any]]:
     """The values of all tuned keys in the trials of an extension: ``key`` from the new piece, the others as before.
 
-    The first extension of a condition has the number 1.
+    The first extension of a condition has the number 1. ``number`` is of draws, by default 0.3 of the range's.
     """
     extended = tuning.draws[key]
     assert isinstance(extended, LogUniform)
-    number = max(2, round(STEP * extended.number))
+    number = number or max(2, round(STEP * extended.number))
     draws = {
         k: replace(draw, number=number) if isinstance(draw, LogUniform) else draw for k, draw in tuning.draws.items()
     }

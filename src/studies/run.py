@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from omegaconf import OmegaConf
 
 from src.config.errors import UserError
+from src.config.instantiate import instantiate
+from src.data.describe import Horizon
 from src.runs.record import read_record
 from src.runs.result import ENDED
 from src.runs.study_record import Settings
 from src.studies.condition import ConditionTuning
 from src.studies.jobs import Job, Jobs
+from src.studies.margins import fix_margins
 from src.studies.plan import Condition, Plan
 from src.studies.state import StudyState, status_of
 
@@ -49,24 +52,68 @@ def run_study(study: Study) -> list[Job]:
         RunsFailed: after everything else is done; the sentence says how many failed and where their logs are.
     """
     plan = study.plan
+    if plan.resplits:
+        check_resplits(study)
     models = {condition: names for condition in plan.conditions() if (names := fitting_models(study, *condition))}
     values = tune(study, models) if plan.tuning else {c: {name: {} for name in names} for c, names in models.items()}
+    if plan.tuning:
+        fix_margins(plan, study.state)
     study.state.register()
-    final = [
-        study.jobs.job("final", model, *condition, seed, values[condition][model])
-        for condition, names in models.items()
-        for seed in range(plan.pairs_of(condition[0]))
-        for model in names
-        if model in values[condition]
-    ]
-    run_jobs(study, final)
+    final = final_jobs(study, models, values)
+    run_looks(study, final)
     if study.errors:
         name, sentence = next(iter(study.errors.items()))
         raise RunsFailed(
             f"{len(study.errors)} runs of the study failed; the first, in {study.state.directory / name}: {sentence} "
             "The same command tries them again."
         )
-    return final
+    return [job for jobs in final.values() for job in jobs]
+
+
+def final_jobs(
+    study: Study, models: dict[Condition, list[str]], values: dict[Condition, dict[str, Settings]]
+) -> dict[Condition, list[Job]]:
+    """The final runs of every condition, in the order of split, seed and model."""
+    splits: list[Settings] = [{"data.split_seed": split} for split in range(study.plan.resplits or 0)] or [{}]
+    return {
+        condition: [
+            study.jobs.job("final", model, *condition, seed, values[condition][model] | split)
+            for split in splits
+            for seed in range(study.plan.pairs_of(condition[0]))
+            for model in names
+            if model in values[condition]
+        ]
+        for condition, names in models.items()
+    }
+
+
+def run_looks(study: Study, final: dict[Condition, list[Job]]) -> None:
+    """Run the final jobs from look to look; a look is noted when every run that it needs has come to its end."""
+    looks = {condition: study.plan.looks_of(condition[0]) for condition in final}
+    for stage in range(max(map(len, looks.values()), default=0)):
+        now = {condition: numbers[stage] for condition, numbers in looks.items() if stage < len(numbers)}
+        needed = {c: [job for job in final[c] if job.seed < pairs] for c, pairs in now.items()}
+        run_jobs(study, [job for jobs in needed.values() for job in jobs])
+        for condition, jobs in needed.items():
+            if jobs and all(status_of(study.state.directory, job.id) in ENDED for job in jobs):
+                study.state.note_look(*condition, now[condition])
+
+
+def check_resplits(study: Study) -> None:
+    """Refuse re-splits of data that are not split by chance.
+
+    Raises:
+        UserError: a data set is made of series in time, or its test set is given.
+    """
+    for data, arm in study.plan.conditions():
+        cfg = study.jobs.config(next(iter(study.plan.models)), data, arm).data
+        drawn = [instantiate(cfg, split_seed=seed) for seed in (0, 1)] if "path" in cfg else []
+        if any(isinstance(one.description.output, Horizon) for one in drawn):
+            raise UserError(f"study.resplits is impossible for {data}: series in time cannot be split by chance.")
+        if len({one.checksum for one in drawn}) < 2:
+            raise UserError(
+                f"study.resplits is impossible for {data}: its test set is given, not drawn by data.split_seed."
+            )
 
 
 def fitting_models(study: Study, data: str, arm: str) -> list[str]:

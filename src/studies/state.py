@@ -12,7 +12,16 @@ from typing import Any, Literal
 from src.config.errors import UserError
 from src.runs.record import read_record
 from src.runs.result import Status
-from src.runs.study_record import Change, LeftOut, PlannedJob, PlannedJobs, StudyRecord, read_planned, read_study
+from src.runs.study_record import (
+    Change,
+    LeftOut,
+    LookTaken,
+    PlannedJob,
+    PlannedJobs,
+    StudyRecord,
+    read_planned,
+    read_study,
+)
 from src.runs.typed_json import write_json
 from src.studies.jobs import Job
 from src.studies.plan import Plan
@@ -30,8 +39,7 @@ class StudyState:
         self.directory = directory
         now = plan.fixed
         self.record = record = read_study(directory) or StudyRecord(plan.name, now, plan.hash)
-        if record.plan_hash != plan.hash:
-            keys = differing(asdict(record.plan), asdict(now))
+        if keys := differing(asdict(record.plan), asdict(now)):
             record.changes.append(Change(time.time(), record.plan_hash, plan.hash, keys))
         record.name, record.plan, record.plan_hash = plan.name, now, plan.hash
         record.left_out = []
@@ -44,6 +52,12 @@ class StudyState:
         """Fix the plan: noted once, before the first final run."""
         if self.record.registered is None:
             self.record.registered, self.record.registered_hash = time.time(), self.record.plan_hash
+            self.write()
+
+    def note_look(self, data: str, arm: str, pairs: int) -> None:
+        """Note, once, that the pairs of a look are complete."""
+        if (data, arm, pairs) not in {(look.data, look.arm, look.pairs) for look in self.record.looks}:
+            self.record.looks.append(LookTaken(data, arm, pairs, time.time()))
             self.write()
 
     def leave_out(self, model: str, data: str, reason: str, arm: str | None = None) -> None:

@@ -44,6 +44,17 @@ MASE = Metric("mase", "min", numerator="scaled", denominator="count")
 _SHIPPED = (LOSS, NLL, ACC, F1, PERPLEXITY, BPC, NLL_PER_SAMPLE, FRAME_ACC, *ERRORS, MASE)
 
 
+def optimum(name: str) -> float | None:
+    """The value of a metric that nothing can be better than; None where the data decide that (a likelihood).
+
+    >>> optimum("acc"), optimum("mse"), optimum("nll")
+    (1.0, 0.0, None)
+    """
+    if name in (ACC.name, F1.name):
+        return 1.0
+    return 0.0 if name in {metric.name for metric in (*ERRORS, MASE)} else None
+
+
 def declared_by_shipped_tasks() -> dict[str, Metric]:
     """What the shipped tasks declare, by name: for records that do not carry the declarations of their own task.
 

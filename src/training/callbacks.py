@@ -59,6 +59,37 @@ class Progress(pl.callbacks.RichProgressBar):
         return {} if value is None else {monitor: f"{float(value):.4g}"}
 
 
+class BestCheckpoint(pl.callbacks.ModelCheckpoint):
+    """Keeps the weights of the epoch with the best ``monitor``, among equals those with the smallest ``val/loss``.
+
+    Accuracies of few sequences are often equal; the first of equals where the loss is equal too.
+    """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._loss = math.inf
+
+    def check_monitor_top_k(self, trainer: pl.Trainer, current: Tensor | None = None) -> bool:
+        """Whether this epoch is the best so far; its loss is remembered then."""
+        loss = float(trainer.callback_metrics.get("val/loss", math.inf))
+        tied = current is not None and self.best_model_score is not None and bool(current == self.best_model_score)
+        best = super().check_monitor_top_k(trainer, current) or (
+            tied and bool(trainer.strategy.reduce_boolean_decision(loss < self._loss))
+        )
+        if best:
+            self._loss = loss
+        return best
+
+    def state_dict(self) -> dict[str, Any]:
+        """Lightning's, and the loss that breaks ties, so that a resumed run is the same."""
+        return super().state_dict() | {"loss": self._loss}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        super().load_state_dict(state_dict)
+        self._loss = state_dict.get("loss", math.inf)
+
+
 class LastCheckpoint(pl.callbacks.Checkpoint):
     """Writes ``last.ckpt`` at the end of an epoch, after everything else of that epoch is done.
 

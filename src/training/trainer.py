@@ -11,7 +11,6 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
-from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.profilers import PassThroughProfiler
@@ -20,7 +19,7 @@ from src.config.errors import UserError
 from src.config.instantiate import instantiate
 from src.runs.record import RunRecord
 from src.tasks.base import Task
-from src.training.callbacks import LastCheckpoint, NoiseStream, Progress, Watch
+from src.training.callbacks import BestCheckpoint, LastCheckpoint, NoiseStream, Progress, Watch
 from src.training.ddp import tasks
 
 
@@ -38,7 +37,7 @@ def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[
     if cfg.trainer.enable_progress_bar:
         callbacks.append(Progress(refresh_rate=10))
     if not cfg.trainer.get("fast_dev_run"):
-        best = ModelCheckpoint(  # the weights of the epoch with the best task.monitor; the first of equals
+        best = BestCheckpoint(
             record.checkpoints,
             "best",
             task.monitor,

@@ -152,7 +152,7 @@ def planned(
         models={model: {} for model in models},
         data={d: {} for d in data},
         arms={arm: {} for arm in arms},
-        tuning=TuningRecord({"optimizer.lr": LogUniform(1e-4, 3e-2, 3)}, Repeat(1, 1)),
+        tuning=TuningRecord({"optimizer.lr": LogUniform(1e-4, 3e-2, 8)}, Repeat(1, 1)),
         pairs=pairs,
         primary=PrimaryRecord(MODELS, "test/nll", margin),
     )
@@ -173,7 +173,7 @@ def fake_study(
     """A study with trials, repeats and final runs, in which ``gru`` is better by ``advantage``."""
     rng = np.random.default_rng(seed)
     plan = planned(directory.name, data=data, arms=arms, pairs=pairs, margin=margin)
-    draws = [0.0004, 0.003, 0.011]
+    draws = [0.00011, 0.0003, 0.0006, 0.0012, 0.003, 0.005, 0.011, 0.028]
     chosen: dict[str, dict[str, dict[str, Choice]]] = {}
     number = 0
 

@@ -126,10 +126,11 @@ def test_from_six_data_sets_on_there_are_ranks_and_scores() -> None:
 def test_the_tuning_is_shown_whole(tmp_path: Path) -> None:
     collection = collect([fake_study(tmp_path / "planted", pairs=2)], "study")
     (tuning,) = summarise(collection, asked(collection)).tuning
-    assert tuning.counts == {"gru": 3, "lstm": 3}
+    assert tuning.counts == {"gru": 8, "lstm": 8}
     assert tuning.chosen == {"gru": {"optimizer.lr": 0.003}, "lstm": {"optimizer.lr": 0.003}}
     assert tuning.ranges == {"optimizer.lr": [1e-4, 3e-2]}
-    assert sorted({t.values["optimizer.lr"] for t in tuning.trials if t.phase == "trial"}) == [0.0004, 0.003, 0.011]
+    tried = sorted({t.values["optimizer.lr"] for t in tuning.trials if t.phase == "trial"})
+    assert tried == [0.00011, 0.0003, 0.0006, 0.0012, 0.003, 0.005, 0.011, 0.028]
     assert sum(t.phase == "repeat" for t in tuning.trials) == 2
     assert all(t.value is not None for t in tuning.trials)
     assert tuning.candidates["gru"][0].runs[0] in {t.run for t in tuning.trials}
@@ -144,8 +145,8 @@ def test_commands_counts_and_plan(tmp_path: Path) -> None:
         "python -m src.compare study=planted",
         "python -m src.compare study=planted pack=experiments/planted",
     ]
-    assert summary.counts == {"final": {"finished": 4}, "repeat": {"finished": 2}, "trial": {"finished": 6}}
-    assert summary.seconds == 12 * 12.0
+    assert summary.counts == {"final": {"finished": 4}, "repeat": {"finished": 2}, "trial": {"finished": 16}}
+    assert summary.seconds == 22 * 12.0
     assert summary.plan is not None
     assert (summary.plan.question, summary.plan.pairs) == ("Which of the two is better?", {"jsb_chorales": 2})
 

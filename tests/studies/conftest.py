@@ -25,7 +25,7 @@ PLAN: dict[str, Any] = {
     "settings": {"trainer.max_epochs": 2, "logger": "csv"},
     "tuning": {"draws": {"optimizer.lr": {"low": 1e-4, "high": 1e-1, "number": 6}}, "repeat": {"best": 2, "seeds": 2}},
     "pairs": 3,
-    "primary": {"models": ["gru", "lstm"], "metric": "test/acc", "margin": 0.02},
+    "primary": {"models": ["gru", "lstm"], "metric": "test/nll", "margin": 0.02},
 }
 
 
@@ -37,12 +37,16 @@ class FakeLauncher:
     """Ends every job at once with the validation value that ``curve(settings)`` gives; keeps what it launched.
 
     An infinite value is a run that diverged, None one that fails, and ``KeyboardInterrupt`` stops the sweep there.
+    ``facts(settings)`` are further fields of the record of a finished run.
     """
 
     def __init__(
-        self, curve: Callable[[dict[str, Any]], float | type[BaseException] | None], monitor: str = "val/loss"
+        self,
+        curve: Callable[[dict[str, Any]], float | type[BaseException] | None],
+        monitor: str = "val/loss",
+        facts: Callable[[dict[str, Any]], dict[str, Any]] = lambda settings: {},
     ) -> None:
-        self.curve, self.monitor = curve, monitor
+        self.curve, self.monitor, self.facts = curve, monitor, facts
         self.launched: list[dict[str, Any]] = []
 
     def __call__(self, batch: Sequence[Sequence[str]]) -> list[str | None]:
@@ -63,7 +67,9 @@ class FakeLauncher:
         if not math.isfinite(value):
             record.end("diverged", "the loss is nan")
             return None
-        record.note(best={"epoch": 1, "value": value, "monitor": self.monitor, "is_last": False})
+        record.note(
+            best={"epoch": 1, "value": value, "monitor": self.monitor, "is_last": False}, **self.facts(settings)
+        )
         record.end("finished")
         return None
 

@@ -21,7 +21,7 @@ def test_a_plan_is_read_with_its_defaults() -> None:
     assert plan.primary.models == ("gru", "lstm")
     assert plan.settings_of("lstm", "ucr", "main") == {
         "model": "lstm", "data": "ucr", "trainer.max_epochs": 2, "logger": "csv", "model.hidden_size": 16,
-        "trainer.max_steps": 5,
+        "trainer.max_steps": 5, "task.monitor": "val/nll", "task.mode": "min",
     }  # fmt: skip
 
 
@@ -48,6 +48,10 @@ def test_the_hash_is_of_what_is_fixed_as_it_was_written() -> None:
         ("primary.models", ["gru"], r"study\.primary\.models=\['gru'\] is impossible: it must be two of gru, lstm\."),
         ("primary.models", ["gru", "rnn"], r"models=\['gru', 'rnn'\] is impossible: it must be two of gru, lstm\."),
         ("primary.margin", 0, r"study\.primary must give ucr a metric, e\.g\. test/nll, and a margin above 0"),
+        ("looks", [2, 2, 3], r"study\.looks=\[2, 2, 3\] is impossible for ucr: it must be growing numbers of pairs"),
+        ("looks", [2], r"study\.looks=\[2\] is impossible for ucr: .* the first at least 3 and the last 3\."),
+        ("resplits", 4, r"study\.resplits=4 is impossible: it must be null or at least 5, and study\.looks null\."),
+        ("looks", [2.5, 3], r"study\.looks=\[2\.5, 3\] is impossible: input should be a valid integer"),
         ("primary.metric", {"adding": "test/mse"}, r"study\.primary must give ucr a metric"),
         ("only.arms", ["sgd"], r"study\.only names sgd, which the study does not have: it must be of main\."),
         *[
@@ -76,3 +80,31 @@ def test_what_a_plan_must_say(key: str) -> None:
 def test_an_interpolation_that_leads_nowhere_is_refused() -> None:
     with pytest.raises(UserError, match=r"The study cannot be read: Interpolation key 'nothing' not found"):
         read_plan({**PLAN, "question": "${nothing}"})
+
+
+def test_a_look_below_six_pairs_is_refused_where_there_are_six() -> None:
+    with pytest.raises(UserError, match=r"study\.looks=\[5, 10\] is impossible for ucr: .* the first at least 6"):
+        read_plan({**PLAN, "pairs": 10, "looks": [5, 10]})
+    assert read_plan({**PLAN, "pairs": 10, "looks": [6, 10]}).looks_of("ucr") == [6, 10]
+
+
+def test_a_plan_without_margin_needs_tuning_to_make_one_from() -> None:
+    open_margin = {**PLAN, "primary": {"models": ["gru", "lstm"], "metric": "test/nll"}}
+    assert read_plan(open_margin).primary is not None
+    with pytest.raises(UserError, match=r"study\.primary\.margin is missing for ucr: only a study with tuning can"):
+        read_plan({**open_margin, "tuning": None})
+
+
+def test_jobs_choose_by_the_twin_of_the_primary_metric_unless_the_plan_says_otherwise(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def monitor(**changes: Any) -> tuple[Any, Any]:
+        settings = read_plan({**PLAN, **changes}).settings_of("gru", "ucr", "main")
+        return settings.get("task.monitor"), settings.get("task.mode")
+
+    accuracy = {**PLAN["primary"], "metric": "test/acc"}
+    assert monitor(primary=accuracy) == ("val/acc", "max")
+    assert monitor(primary=accuracy, data={"ucr": {"task.monitor": "val/f1"}}) == ("val/f1", None)
+    with caplog.at_level("INFO"):
+        assert monitor(primary={**PLAN["primary"], "metric": "test/mine"}) == (None, None)
+    assert "No shipped task declares test/mine" in caplog.text

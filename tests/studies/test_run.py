@@ -314,7 +314,10 @@ def test_the_best_so_far_is_the_smallest_elsewhere(make_study: Make) -> None:
 
 
 def test_a_study_begun_under_schema_1_goes_on_and_repeats_nothing(make_study: Make) -> None:
-    """The fixture is what the code of schema 1 left of a study that was stopped among its final runs."""
+    """The fixture is what the code of schema 1 left of a study that was stopped among its final runs.
+
+    Its drawn values and its metric are today's, since draws and selection have changed.
+    """
     begun = json.loads(SCHEMA_1.read_text())
     plan = {key: value for key, value in begun["study.json"]["plan"].items() if key != "overrides"}
     optimum = {"main": 1e-3, "sgd": 0.1}

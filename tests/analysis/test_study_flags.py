@@ -1,0 +1,71 @@
+"""Flags on how a study was tuned, and the margin that was registered where the plan has none."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.analysis.answer import summarise
+from src.analysis.asked import asked
+from src.analysis.checks import tuning_flags
+from src.analysis.collect import collect
+from src.analysis.tuning import Trial, Tuning
+from src.runs.study_record import LogUniform
+from tests.analysis.fake import fake_study
+
+
+def tuning(tried: list[float], chosen: float, draw: LogUniform) -> Tuning:
+    return Tuning(
+        data="jsb_chorales",
+        arm="main",
+        keys=["optimizer.lr"],
+        metric="val/nll",
+        mode="min",
+        trials=[
+            Trial(f"{model}-{lr}", model, {"optimizer.lr": lr}, 1.0, 1000, "trial", "finished")
+            for lr in tried
+            for model in ("gru", "lstm")
+        ],
+        chosen={model: {"optimizer.lr": chosen} for model in ("gru",)},
+        counts={"gru": len(tried), "lstm": len(tried)},
+        ranges={"optimizer.lr": [draw.low, draw.high]},
+        drawn={"optimizer.lr": draw},
+    )
+
+
+def flags(*args: Any) -> dict[str, str]:
+    return {flag.kind: flag.sentence for flag in tuning_flags(tuning(*args), [])}
+
+
+def test_a_choice_beside_a_stretch_that_was_not_tried_is_flagged() -> None:
+    draw = LogUniform(3e-5, 1e-2, 10)
+    # The ten independent draws of the published study lie like this: a factor of 7 above what was chosen.
+    found = flags([4e-5, 2e-4, 5e-4, 6e-4, 4.2e-3, 8e-3], 6e-4, draw)
+    assert found == {
+        "gap": "Beside gru's choice of optimizer.lr = 0.0006 nothing was tried from 0.0006 to 0.0042: more than two "
+        "parts of the range that its draws came from."
+    }
+    assert flags([4e-5, 2e-4, 5e-4, 6e-4, 1.5e-3, 8e-3], 6e-4, draw) == {}
+
+
+def test_a_range_with_fewer_than_eight_draws_is_flagged() -> None:
+    found = flags([2e-4, 6e-4, 1.5e-3], 6e-4, LogUniform(1e-4, 3e-3, 3))
+    assert found == {"tuning": "optimizer.lr was tuned with 3 draws: a search of fewer than 8 is mostly luck."}
+
+
+@pytest.mark.parametrize(("planned", "margin"), [(None, 0.07), (0.3, 0.3)])
+def test_the_registered_margin_counts_where_the_plan_has_none(
+    tmp_path: Path, planned: float | None, margin: float
+) -> None:
+    study = fake_study(tmp_path / "open", pairs=2)
+    content = json.loads((study / "study.json").read_text())
+    (data,) = content["plan"]["data"]
+    content["plan"]["primary"]["margin"] = planned
+    content["margins"] = {data: {"metric": "val/nll", "margin": 0.07, "gap": 1.4, "baseline": 10.0, "reached": 8.6}}
+    (study / "study.json").write_text(json.dumps(content))
+    collection = collect([study], "study")
+    wanted = asked(collection)
+    assert wanted.margin == {data: margin}
+    said = f"The margin on {data}, 0.07, is a convention computed from validation before the first final run (val/nll: "
+    assert any(line.startswith(said) for line in summarise(collection, wanted).small_print) == (planned is None)
