@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import re
+import sys
+import zlib
 from collections.abc import Sequence
 from io import StringIO
 from itertools import islice, pairwise
@@ -23,6 +25,7 @@ SEPARATORS = ",;\t|"  # that are found out
 REMARK = "#"
 DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}.*")
 NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
+TAB = re.compile(r'"[^"]*"|\t')  # or what stands in quotation marks, in which tabs stay
 END = "\0"  # stands in no text that is read
 
 
@@ -65,14 +68,15 @@ def read_table(
             f"or {', '.join(SIGNS)}."
         )
     notes: list[str] = []
-    body = _named(path, _cells(path, lines[remarks:], separator, remarks, notes), notes)
+    cells, begins = _cells(path, lines[remarks:], separator, remarks, notes)
+    body = _named(path, cells, notes)
     if missing_values:
         body = body.apply(lambda column: column.mask(_stands_for_none(column, missing_values), ""))
     if not len(body):
         raise UserError(f"{path} has a line of names but no rows.")
     if remarks:
         notes.append(f"{remarks} line{'s' if remarks > 1 else ''} of remarks above the table were left out.")
-    table = Table(body.reset_index(drop=True), [path], np.zeros(len(body), int), body.index.to_numpy() + 1 + remarks)
+    table = Table(body.reset_index(drop=True), [path], np.zeros(len(body), int), begins[body.index])
     table.decimal = decimal or _decimal_of(table.frame, separator)
     if table.decimal != (decimal or "."):
         notes.append("Numbers were read with a decimal comma.")
@@ -97,11 +101,11 @@ def _lines(path: Path, encoding: str) -> list[str]:
         raise UserError(
             f"{path} is not text in the encoding {encoding} ({error}): name its own, e.g. data.encoding=cp1252."
         ) from error
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path} cannot be read: {error}.") from error
     if END in text:
         raise UserError(f"{path} holds a zero byte, so it is damaged, or not text in the encoding {encoding}.")
-    return StringIO(text, newline="").readlines()
+    return StringIO(text if text.endswith("\n") else text + "\n", newline="").readlines()
 
 
 def _remarks(lines: Sequence[str]) -> int:
@@ -119,22 +123,32 @@ def _remarks(lines: Sequence[str]) -> int:
     return number
 
 
-def _cells(path: Path, lines: list[str], separator: str, remarks: int, notes: list[str]) -> list[list[str]]:
-    """All cells, stripped, as many in each row; the line of names is the first."""
+def _cells(
+    path: Path, lines: list[str], separator: str, remarks: int, notes: list[str]
+) -> tuple[list[list[str]], np.ndarray]:
+    """All cells, stripped, as many in each row, and the line on which each row begins; the names are the first."""
     if separator == " ":
-        lines = [line.strip().replace("\t", " ") + "\n" for line in lines]
+        lines = [TAB.sub(lambda found: " " if found[0] == "\t" else found[0], line.strip()) + "\n" for line in lines]
     wrong = f"{path} is not a table with the separator {separator!r}"
+    csv.field_size_limit(sys.maxsize)
+    reader = csv.reader([*lines, END], delimiter=separator, skipinitialspace=separator == " ")
+    rows, begins, following = list[list[str]](), list[int](), remarks + 1
     try:
-        *rows, last = csv.reader([*lines, END], delimiter=separator, skipinitialspace=separator == " ")
+        for row in reader:
+            rows.append(row)
+            begins.append(following)
+            following = remarks + reader.line_num + 1
     except csv.Error as error:
         raise UserError(f"{wrong}: {error}.") from error
-    if last != [END]:
-        raise UserError(f"{wrong}: EOF inside string starting at row {len(rows) + remarks}.")
+    if rows.pop() != [END]:
+        raise UserError(f"{wrong}: the quotation mark that opens on line {begins[-1]} or below is never closed.")
     width = max(len(rows[0]), 1)
+    if len(rows) > 1 and all(len(row) == width + 1 and not row[-1] for row in rows[1:] if row):
+        rows[1:] = [row[:-1] for row in rows[1:]]  # a separator at the end of each row, but of the line of names
     if _have_names(rows[1:], width):
         rows[1:] = [row[1:] for row in rows[1:]]
         notes.append("The first cell of each row, for which there is no name of a column, was left out.")
-    for number, row in enumerate(rows, start=1 + remarks):
+    for number, row in zip(begins, rows, strict=False):
         if len(row) > width:
             names = f"line {remarks + 1}" if remarks else "the first line"
             raise UserError(
@@ -144,7 +158,7 @@ def _cells(path: Path, lines: list[str], separator: str, remarks: int, notes: li
     cells = [[cell.strip() for cell in row] + [""] * (width - len(row)) for row in rows]
     if cells[0][0].startswith(REMARK):
         cells[0][0] = cells[0][0].lstrip(REMARK).strip()
-    return cells
+    return cells, np.array(begins)
 
 
 def _have_names(rows: Sequence[Sequence[str]], width: int) -> bool:

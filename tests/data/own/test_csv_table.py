@@ -215,3 +215,44 @@ def test_what_stands_for_a_missing_value_can_be_given(tmp_path):
     with pytest.raises(UserError, match="line 2, column b: the value is missing"):
         table.numbers(["a", "b"])
     assert read_table(path).numbers(["b"])[0] == -200
+
+
+def test_a_cell_may_be_as_long_as_it_likes(tmp_path: Path) -> None:
+    (tmp_path / "long.csv").write_text("a,b\n1," + "x" * 200_000 + "\n2,y\n")
+    assert len(read_table(tmp_path / "long.csv").frame["b"][0]) == 200_000
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [('"', 1), ('a,b\n1,2\n3,"', 3), ('a,b\n1,"2\n3,4\n' + "5,6\n" * 40_000, 2), ("a,b\n1,2\n" + '"', 3)],
+)
+def test_an_open_quotation_mark_is_named_by_its_line(tmp_path: Path, text: str, line: int) -> None:
+    (tmp_path / "open.csv").write_text(text)
+    with pytest.raises(UserError, match=f"opens on line {line} or below is never closed"):
+        read_table(tmp_path / "open.csv")
+
+
+def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
+    (tmp_path / "notes.csv").write_text('a,note\n1,"two\nlines"\noops,x\n')
+    assert read_table(tmp_path / "notes.csv").line.tolist() == [2, 4]
+
+
+def test_a_separator_at_the_end_of_each_row_is_no_column(tmp_path: Path) -> None:
+    """The figure that failed: the counter was taken for names of rows, and all columns shifted by one."""
+    (tmp_path / "trail.csv").write_text("step,load\n" + "".join(f"{k},5{k}.0,\n" for k in range(1, 9)))
+    frame = read_table(tmp_path / "trail.csv").frame
+    assert frame["load"][0] == "51.0"
+    assert list(frame.columns) == ["step", "load"]
+
+
+def test_tabs_in_quotation_marks_stay(tmp_path: Path) -> None:
+    (tmp_path / "blanks.csv").write_text('a b\n1\t"x\ty"\n2 z\n')
+    assert read_table(tmp_path / "blanks.csv", separator="space").frame["b"].tolist() == ["x\ty", "z"]
+
+
+def test_a_damaged_archive_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(b"a,b\n" + b"1,2\n" * 1000))
+    packed[20:30] = b"\xff" * 10
+    (tmp_path / "x.csv.gz").write_bytes(bytes(packed))
+    with pytest.raises(UserError, match=r"x\.csv\.gz cannot be read"):
+        read_table(tmp_path / "x.csv.gz")
