@@ -47,7 +47,7 @@ def test_the_verdict_comes_first_and_every_number_leads_to_a_run(
         assert float(pair["a"]) == float(runs[pair["run_a"]]["test/nll"])
         record = json.loads((study / pair["run_b"] / "result.json").read_text())
         assert float(pair["b"]) == record["metrics"]["test/nll"]
-    assert sum(row["phase"] == "trial" for row in runs.values()) == 6
+    assert sum(row["phase"] == "trial" for row in runs.values()) == 16
 
 
 def test_committed_records_give_the_same_verdict(
@@ -112,7 +112,7 @@ def test_a_study_without_final_runs(wanted: Compose, study: Path) -> None:
     for path in study.glob("*/result.json"):
         if json.loads(path.read_text())["study_job"]["phase"] == "final":
             path.unlink()
-    with pytest.raises(UserError, match=r"planted has no final run yet \(6 trials, 2 repeats\): let it go on."):
+    with pytest.raises(UserError, match=r"planted has no final run yet \(16 trials, 2 repeats\): let it go on."):
         compare(wanted("study=planted"))
 
 

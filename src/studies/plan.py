@@ -61,8 +61,9 @@ class Plan(PlanRecord):
 
     @property
     def hash(self) -> str:
-        """16 hexadecimal digits of everything that is fixed."""
-        return hashlib.sha256(json.dumps(hashed_names(asdict(self.fixed)), sort_keys=True).encode()).hexdigest()[:16]
+        """16 hexadecimal digits of everything that is fixed; a null key says nothing, so that keys may be added later."""
+        said = {key: value for key, value in asdict(self.fixed).items() if value is not None}
+        return hashlib.sha256(json.dumps(hashed_names(said), sort_keys=True).encode()).hexdigest()[:16]
 
     def conditions(self) -> Iterator[Condition]:
         """Every data set in every arm that this start is for."""
@@ -192,7 +193,7 @@ def values_of(tuning: TuningRecord, extension: int = 0) -> dict[str, list[Any]]:
     Each key and each extension has a substream of its own, so that their draws have nothing in common.
 
     >>> values_of(TuningRecord({"optimizer.lr": LogUniform(0.001, 0.1, 2), "model.dropout": [0.0, 0.3]}, seed=0))
-    {'optimizer.lr': [0.08033, 0.001433], 'model.dropout': [0.0, 0.3]}
+    {'optimizer.lr': [0.001474, 0.08626], 'model.dropout': [0.0, 0.3]}
     """
     values: dict[str, list[Any]] = {}
     for place, (key, draw) in enumerate(tuning.draws.items()):
