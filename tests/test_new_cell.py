@@ -82,7 +82,8 @@ def test_a_budget_solves_its_width(toy: Compose, tmp_path: Path) -> None:
     run = load_run(tmp_path / "run")
     width = run.task.network.layers[0].hidden_size
     assert asdict(run.record.budget) | {"of": "", "error": 0} == {
-        "of": "", "wanted": 1210, "actual": 2 * width * (12 + width + 1), "error": 0, "hidden_size": width, "measured": {},
+        "of": "", "wanted": 1210, "actual": 2 * width * (12 + width + 1), "error": 0, "hidden_size": width,
+        "measured": {},
     }  # fmt: skip
     assert count_state(run.task.network) == width
     assert count_multiply_adds(run.task.network) == 2 * width * (12 + width)

@@ -61,7 +61,7 @@ class Plan(PlanRecord):
 
     @property
     def hash(self) -> str:
-        """16 hexadecimal digits of everything that is fixed; a null key says nothing, so that keys may be added later."""
+        """16 hexadecimal digits of everything that is fixed; null keys say nothing, so that more can be added."""
         said = {key: value for key, value in asdict(self.fixed).items() if value is not None}
         return hashlib.sha256(json.dumps(hashed_names(said), sort_keys=True).encode()).hexdigest()[:16]
 

@@ -32,7 +32,7 @@ def test_the_committed_study_names_its_runs_as_it_did(compose: Callable[..., Dic
         master = hydra_compose("train", overrides=[f"experiments={PACK.name}"], return_hydra_config=True)
     jobs = Jobs(read_plan(master.study), lambda overrides: compose(*overrides), tmp_path)
     runs = [json.loads(line) for line in (PACK / "runs.jsonl").read_text().splitlines()]
-    now = [run for run in runs if run["results_version"] == RESULTS_VERSION]
+    now = [run for run in runs if run.get("results_version") == RESULTS_VERSION]
     assert now
     for run in now:
         job = jobs.job(run["phase"], run["model"], run["data"], run.get("arm", "main"), run["seed"], run["values"])
