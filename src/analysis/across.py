@@ -70,7 +70,14 @@ def across(tasks: Sequence[Task]) -> Across | None:
     a, b = primary[0].a, primary[0].b
     counts = Counter(c.verdict.winner or c.verdict.outcome for c in primary if c.verdict is not None)
     counted = Across(a, b, counts[a], counts["same"], counts[b], counts["undecided"], counts["no verdict"])
-    whole = [task for task in tasks if all(model.mean is not None for model in task.models)]
+    # A look at all data sets together is one more look: it waits for the last look at each of them.
+    whole = [
+        task
+        for task in tasks
+        if all(model.mean is not None for model in task.models)
+        and all(c.verdict and c.verdict.outcome != "no verdict" for c in task.comparisons if c.primary)
+        and not any(c.verdict and c.verdict.next_look for c in task.comparisons if c.primary)
+    ]
     if len(whole) < LEAST:
         note = f"One verdict over all, ranks and profiles need {LEAST} complete data sets; there are {len(whole)}."
         return replace(counted, note=note)

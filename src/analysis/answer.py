@@ -30,6 +30,11 @@ from src.analysis.task import Task
 from src.analysis.tuning import Tuning, tunings
 from src.config.errors import UserError
 
+SPLITS = (
+    "the runs come from {} splits of the data (data.split_seed), which share sequences, so that their pairs are no "
+    "independent repeats: compare the runs of one split, or plan study.resplits"
+)
+
 
 def summarise(collection: Collection, wanted: Asked) -> Summary:
     """Every statistic of every task, with its flags.
@@ -115,6 +120,8 @@ def _task(
         flags=flags,
     )
     one_test = len({run.data.checksum for run in runs}) == 1
+    splits = {run.data.split_seed for run in runs}
+    barred = SPLITS.format(len(splits)) if len(splits) > 1 and not wanted.resplits else None
     comparisons = [
         compare(
             task,
@@ -126,6 +133,8 @@ def _task(
             looks=wanted.looks.get(data),
             tuning=tuning,
             sizes=_sizes(runs) if wanted.resplits else None,
+            barred=barred,
+            planned=wanted.pairs.get(data, 0) * (wanted.resplits or 1),
         )
         for a, b in itertools.combinations(models, 2)
     ]

@@ -246,6 +246,8 @@ def _alike(task: Task, runs: Sequence[Run]) -> Iterable[Flag]:
 def _same_data(runs: Sequence[Run]) -> bool:
     """Whether all runs read the same data, or each split or seed data of its own, as where they are drawn by it."""
     splits = len({run.data.split_seed for run in runs}) > 1
+    if not splits and all(run.data.split_seed is not None for run in runs):
+        return len({run.data.checksum for run in runs}) < 2  # since there is a split's own seed
     by_seed: dict[int | None, set[str]] = {}
     for run in runs:
         if run.data.checksum is not None:

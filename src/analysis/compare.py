@@ -40,6 +40,8 @@ def compare(
     looks: Sequence[Look] | None = None,
     tuning: Tuning | None = None,
     sizes: tuple[int, int] | None = None,
+    barred: str | None = None,
+    planned: int = 0,
 ) -> Comparison:
     """Compare two models; the test's p stands alone until :func:`adjusted` has seen all tests.
 
@@ -53,16 +55,18 @@ def compare(
         looks: that the plan fixed; None outside a plan.
         tuning: the trials that the settings of both were chosen from; None where there were none.
         sizes: numbers of sequences in test and in the rest, where the pairs are of several splits of one file.
+        barred: why nothing may be concluded, whatever the pairs are.
+        planned: pairs over all splits; before they are there nothing is concluded over splits.
     """
     pairs = make_pairs(a.points, b.points, task.mode)
     if sizes is not None:
-        return _over_splits(task, a, b, pairs, primary, sizes, tuning)
+        return _over_splits(task, a, b, pairs, primary, sizes, tuning, planned)
     x, ranked, names = differences_of(pairs), ranked_of(pairs), (a.model, b.model)
     test = signed_rank(ranked, largest_of(pairs))
     crossed = over_sequences(task, pairs, metric, sequences)
     r, saved = correlation(*values_of(pairs))
     seconds = [pair.seconds for pair in pairs if pair.seconds is not None]
-    about = About(names, task.label, task.unit or f"in {task.metric}", crossed.floor, seconds)
+    about = About(names, task.label, task.unit or f"in {task.metric}", crossed.floor, seconds, barred=barred)
     return Comparison(
         a=a.model,
         b=b.model,
@@ -89,13 +93,22 @@ def compare(
 
 
 def _over_splits(
-    task: Task, a: Model, b: Model, pairs: list[Pair], primary: bool, sizes: tuple[int, int], tuning: Tuning | None
+    task: Task,
+    a: Model,
+    b: Model,
+    pairs: list[Pair],
+    primary: bool,
+    sizes: tuple[int, int],
+    tuning: Tuning | None,
+    planned: int,
 ) -> Comparison:
     """The comparison over splits: what takes pairs for independent is left out, as splits share sequences."""
     splits = list(dict.fromkeys(pair.split for pair in pairs if pair.difference is not None))
     means = np.array([differences_of([p for p in pairs if p.split == split]).mean() for split in splits])
     wide, narrow = (over_splits(means.tolist(), *sizes, level) for level in (0.95, 0.90))
-    about = About((a.model, b.model), task.label, task.unit or f"in {task.metric}", splits=True)
+    there = sum(pair.state != "missing" for pair in pairs)
+    barred = f"{there} of {planned} pairs over the splits are there, and all of them count" if there < planned else None
+    about = About((a.model, b.model), task.label, task.unit or f"in {task.metric}", splits=True, barred=barred)
     x = differences_of(pairs)
     return Comparison(
         a=a.model,

@@ -56,7 +56,7 @@ def family_sentence(tasks: Sequence[Task]) -> str | None:
     ]
     if not family:
         return None
-    number = "The one verdict" if len(family) == 1 else f"All {len(family)} verdicts"
+    number = {1: "The one verdict", 2: "Both verdicts"}.get(len(family), f"All {len(family)} verdicts")
     said = "; ".join(f"{task.label}: {_words(verdict)}" for task, verdict in family)
     return f"{number} together, any of them wrong with a probability of at most 5 % (Holm): {said}."
 

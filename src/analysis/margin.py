@@ -16,7 +16,8 @@ def beside_the_margin(task: Task) -> list[str]:
     unit = f" {task.unit}" if task.unit else ""
     said = [f"The margin on {task.label} is {task.margin:g}{unit}."]
     primary = next((c for c in task.comparisons if c.primary), None)
-    if primary is not None and primary.power is not None and primary.power.detectable is not None:
+    decided = primary is not None and primary.verdict is not None and primary.verdict.outcome != "no verdict"
+    if decided and primary is not None and primary.power is not None and primary.power.detectable is not None:
         said.append(
             f"With {primary.n} pairs of {primary.a} and {primary.b} a true difference of {primary.power.detectable:.3g}"
             f"{unit} would be called better with probability 0.8."
@@ -26,10 +27,12 @@ def beside_the_margin(task: Task) -> list[str]:
         low, high = ranked[0], ranked[-1]
         gap = (high.mean or 0.0) - (low.mean or 0.0)
         said.append(f"{low.model} and {high.model} are furthest apart, by {gap:.3g}{unit}.")
-    values = {reference.model: reference.value for reference in task.references}
-    if len(values) > 1:
-        first, last = min(values, key=values.__getitem__), max(values, key=values.__getitem__)
-        said.append(f"Published, {first} and {last} are {values[last] - values[first]:.3g}{unit} apart.")
+    compared = {model.model.split("_")[0].replace("rnn", "tanh") for model in task.models}
+    for source in dict.fromkeys(reference.source for reference in task.references):
+        values = {r.model: r.value for r in task.references if r.source == source and r.model in compared}
+        if len(values) > 1:
+            each = ", ".join(f"{model} {value:g}" for model, value in values.items())
+            said.append(f"{source}: {each}, {max(values.values()) - min(values.values()):.2g}{unit} apart.")
     return said
 
 

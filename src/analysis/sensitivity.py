@@ -18,7 +18,8 @@ def sensitivity(task: Task, c: Comparison) -> list[str]:
     if verdict.outcome == "no verdict":
         return []
     return [
-        *_margin(task, c, verdict.interval_better, verdict.interval_same),
+        # Where a run diverged no margin would change the answer.
+        *([] if any(lost_of(c.pairs)) else _margin(task, c, verdict.interval_better, verdict.interval_same)),
         *_without_one(task, c),
         *_other_test(c),
         *_other_sequences(task, c),
@@ -55,7 +56,8 @@ def _without_one(task: Task, c: Comparison) -> list[str]:
     verdict = (c.verdict.outcome, c.verdict.winner)
     changed = {seed: other for seed, other in others.items() if other != verdict}
     if not changed:
-        return ["No single pair decides it: without any one of them the verdict is the same."]
+        said = "No single pair decides it: without any one of them the verdict is the same."
+        return [said] if c.verdict.outcome in ("better", "same") else []
     seed, (outcome, winner) = next(iter(changed.items()))
     words = {"better": f"{winner} better", "same": "practically the same"}.get(outcome, outcome)
     return [f"{len(changed)} of {len(x)} pairs could tip it: without seed {seed} the verdict is {words}."]

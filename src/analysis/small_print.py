@@ -13,11 +13,11 @@ from src.analysis.tuning import Tuning
 
 def small_print(tasks: Sequence[Task], runs: Sequence[Run], tuned: Sequence[Tuning], plan: Plan | None) -> list[str]:
     """Sentences for the end of every report; ``runs`` are those that are compared."""
-    said = [_about(runs)]
     outcomes = {c.verdict.outcome for task in tasks for c in task.comparisons if c.verdict}
+    said = [_about(runs, bool(plan and plan.plan and plan.plan.resplits), bool(outcomes & {"better", "same"}))]
     said.append(
         "A verdict is wrong with a probability of at most 5 %, each by itself, where differences between pairs are "
-        "roughly normal; where they are skewed like an exponential it is up to 16 % (python -m benchmarks.rates)."
+        "roughly normal; where they are skewed like an exponential it is up to 17 % (python -m benchmarks.rates)."
     )
     short = [task.label for task in tasks if any(THIS_PERIOD in (c.sequences_note or "") for c in task.comparisons)]
     if short:
@@ -31,7 +31,7 @@ def small_print(tasks: Sequence[Task], runs: Sequence[Run], tuned: Sequence[Tuni
         trials = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         said.append(
             f"Each model's settings were chosen from {trials} trials on validation; the intervals do not contain the "
-            "luck of that search, which stands beside them as sigma_tune."
+            "luck of that search; sigma_tune, beside them, is a rough figure of it."
         )
     caps = sorted({run.timing.updates for run in runs if run.stop_reason == "max_steps"})
     if caps:
@@ -60,14 +60,12 @@ def small_print(tasks: Sequence[Task], runs: Sequence[Run], tuned: Sequence[Tuni
     return said
 
 
-def _about(runs: Sequence[Run]) -> str:
-    seeds = {run.data.split_seed for run in runs}
-    which = "these test sequences"
-    if len(seeds) == 1 and (seed := next(iter(seeds))) is not None:
-        which = f"these test sequences (data.split_seed={seed})"
-    elif len(seeds) > 1:
-        which = f"the test sequences of {len(seeds)} splits"
-    return (
-        f"Verdicts are about new training seeds on {which}; whether they also hold for other sequences stands under "
-        "what would change the answer."
-    )
+def _about(runs: Sequence[Run], resplits: bool, decided: bool) -> str:
+    seeds = sorted({run.data.split_seed for run in runs if run.data.split_seed is not None})
+    if resplits:
+        return (
+            f"Verdicts are about other splits of the same file and new training seeds; {len(seeds)} splits were made."
+        )
+    which = f" (data.split_seed={seeds[0]})" if len(seeds) == 1 else ""
+    said = f"Verdicts are about new training seeds on these test sequences{which}"
+    return f"{said}; whether one also holds for other sequences stands below it." if decided else f"{said}."

@@ -57,6 +57,7 @@ class About:
             that is not known.
         seconds: that pairs took, one run after the other.
         splits: whether it is over several splits of one file, so that each difference is the mean of one split.
+        barred: why nothing may be concluded from these pairs, whatever they are; None where it may.
     """
 
     names: tuple[str, str]
@@ -65,6 +66,7 @@ class About:
     floor: float | None = None
     seconds: Sequence[float] = ()
     splits: bool = False
+    barred: str | None = None
 
 
 def verdict(pairs: Sequence[Pair], margin: float | None, about: About, looks: Sequence[Look] | None = None) -> Verdict:
@@ -77,13 +79,14 @@ def verdict(pairs: Sequence[Pair], margin: float | None, about: About, looks: Se
         looks: that a plan fixed, at its first so many seeds (0, 1, ...); the first one that decides counts, and no
             other number of pairs is ever tested. None: one look, at all pairs that are complete.
     """
-    seen, look, next_look = _taken(pairs, margin, about.names, looks)
+    seen, look, next_look = (pairs, None, None) if about.barred else _taken(pairs, margin, about.names, looks)
     x, lost = differences_of(seen), lost_of(seen)
     outcome, winner = decide(x, margin, about.names, lost, look) if look else ("no verdict", None)
     levels = look or Look(len(x))
     wide, narrow = t_interval(x, 1 - 2 * levels.better), t_interval(x, 1 - 2 * levels.same)
     p_better, p_same = p_values(x, margin)
-    open_question = outcome in ("undecided", "no verdict") and not any(lost)
+    if outcome == "no verdict":
+        look = None
     silent = Verdict(
         outcome=outcome,
         winner=winner,
@@ -97,7 +100,7 @@ def verdict(pairs: Sequence[Pair], margin: float | None, about: About, looks: Se
         interval_better=wide,
         p_better=p_better,
         p_same=p_same,
-        new_study=pairs_to_decide(x, margin) if open_question else None,
+        new_study=pairs_to_decide(x, margin) if outcome == "undecided" and not any(lost) else None,
         different=None if wide is None else not wide.low <= 0 <= wide.high,
     )
     return replace(silent, sentence=sentence(silent, about, x, lost))
@@ -115,7 +118,11 @@ def verdict_over_splits(
 
     ``means`` are the mean differences of the splits, (k,).
     """
-    outcome, winner = decide_by(wide, narrow, margin, about.names, lost) if wide and narrow else ("no verdict", None)
+    outcome, winner = (
+        decide_by(wide, narrow, margin, about.names, lost)
+        if wide and narrow and not about.barred
+        else ("no verdict", None)
+    )
     silent = Verdict(
         outcome=outcome,
         winner=winner,
@@ -186,11 +193,17 @@ def sentence(verdict: Verdict, about: About, x: np.ndarray, lost: tuple[int, int
 
 
 def _no_verdict(verdict: Verdict, about: About, x: np.ndarray) -> str:
+    if about.barred:
+        return f"no verdict; {about.barred}"
     if about.splits:
         return f"no verdict; of {len(x)} splits there is a complete pair, and it takes {LEAST_SPLITS}"
     least = verdict.next_look or LEAST
     counts = f"{len(x)} pairs are complete" if len(x) > 1 else f"{'one pair is' if len(x) else 'no pair is'} complete"
-    reason = f"the plan looks at {least} pairs" if verdict.look is None and verdict.next_look else f"it takes {LEAST}"
+    if verdict.next_look:
+        reason = f"the plan looks at the first {least} seeds, of which some are missing or diverged"
+        reason = reason if len(x) >= least else f"the plan looks at {least}"
+    else:
+        reason = f"it takes {LEAST}"
     said = f"no verdict; {counts}, and {reason}"
     if len(x):
         ahead = about.names[0] if (x > 0).sum() >= (x < 0).sum() else about.names[1]
@@ -213,7 +226,9 @@ def minutes(pairs: int, seconds: Sequence[float]) -> str | None:
         return None
     low, high = np.quantile(np.asarray(seconds, dtype=float), [0.1, 0.9]) * pairs / 60
     unit = "minutes"
-    if high >= 120:
+    if high < 1:
+        low, high, unit = 60 * low, 60 * high, "seconds"
+    elif high >= 120:
         low, high, unit = low / 60, high / 60, "hours"
     first, last = (f"{value:.1f}" if high < 10 else f"{value:.0f}" for value in (low, high))
     return f"{last} {unit}" if first == last else f"{first} to {last} {unit}"
@@ -222,6 +237,8 @@ def minutes(pairs: int, seconds: Sequence[float]) -> str | None:
 def _why_open(verdict: Verdict, wide: Interval, unit: str) -> str:
     if wide.low == wide.high:
         return ", all pairs exactly alike"
+    if wide.low > (verdict.margin or 0.0) or wide.high < -(verdict.margin or 0.0):
+        return ", beyond the margin"  # and the side that is ahead diverged more often
     if not verdict.margin:
         return ", which does not exclude 0; no margin was fixed" if not verdict.different else ""
     edge = f"the margin of {_number(verdict.margin, unit)}"
@@ -233,7 +250,7 @@ def _why_open(verdict: Verdict, wide: Interval, unit: str) -> str:
 def _needed(verdict: Verdict, about: About, mean: float, lost: tuple[int, int]) -> str:
     wide = verdict.interval_better
     if any(lost):
-        return "while runs diverge, more pairs alone may not decide"
+        return "no model that diverged more often is named the winner, and with a diverged run none are called the same"
     if about.splits:
         return "it would take more sequences"
     if verdict.next_look is not None:
@@ -247,8 +264,8 @@ def _needed(verdict: Verdict, about: About, mean: float, lost: tuple[int, int]) 
     takes = minutes(verdict.new_study, about.seconds)
     cost = f", some {takes}," if takes else ""
     return (
-        f"a new study of about {verdict.new_study} pairs{cost} would decide, if mean and spread stay as they are; "
-        "adding pairs to this one until it is decided would not keep the 5 %"
+        f"a new study of about {verdict.new_study} pairs{cost} would decide in some 4 of 5 cases, if mean and spread "
+        "are what they seem; adding pairs to this one until it is decided would not keep the 5 %"
     )
 
 

@@ -37,6 +37,8 @@ def show(summary: Summary, files: Sequence[Path], console: Any = None) -> None:
     console.print(_models(summary))
     console.print()
     console.print(_comparisons(summary))
+    if summary.small_print:
+        console.print(summary.small_print[0], markup=False, highlight=False)
     for line in _remarks(summary):
         console.print(line, markup=False, highlight=False)
     for line in _places(files):
@@ -61,7 +63,9 @@ def _models(summary: Summary) -> Any:
 
 
 def _comparisons(summary: Summary) -> Any:
-    table = _table("data", "A : B", right=("pairs", "A ahead", "95 % interval", "P(A>B)", "p Holm", "power"))
+    table = _table(
+        "data", "A : B", right=("pairs", "A ahead", "95 % interval", "P(A>B)", "p Holm", "power", "sigma_tune")
+    )
     for task in summary.tasks:
         for place, c in enumerate(task.comparisons):
             table.add_row(
@@ -73,6 +77,7 @@ def _comparisons(summary: Summary) -> Any:
                 "" if c.probability is None else f"{c.probability.estimate:.2f}",
                 "" if c.wilcoxon is None else f"{c.wilcoxon.p_holm:.2g}",
                 "" if c.power is None else f"{c.power.wilcoxon:.2f}",
+                "" if c.sigma_tune is None else f"{c.sigma_tune:.2g}",
                 style=None if c.primary else "dim",
             )
     return table

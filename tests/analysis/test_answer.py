@@ -1,11 +1,13 @@
 """From a study to its summary: what would change the answer, all data sets together, the tuning, the commands."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from src.analysis.across import across
 from src.analysis.answer import summarise
 from src.analysis.asked import asked
 from src.analysis.collect import Collection, collect
@@ -14,6 +16,7 @@ from src.analysis.models import Point, sum_up
 from src.analysis.run import Run
 from src.analysis.summary import Summary
 from src.analysis.task import Comparison, Task
+from src.runs.result import DataFacts
 from tests.analysis.fake import fake_study
 
 
@@ -164,3 +167,53 @@ def test_published_figures_and_baselines_stand_beside(tmp_path: Path) -> None:
     task: Any = summarise(collection, asked(collection)).tasks[0]
     assert task.baselines == {"unigram": 11.09, "markov": 10.49}
     assert {(r.model, r.state) for r in task.references} >= {("gru", "confirmed"), ("gru", "unconfirmed")}
+
+
+# ------------------------------------------------------------------------------- what may not be concluded from runs
+
+
+def of_splits(split_of_seed: dict[int, int], **wanted: Any) -> Comparison:
+    collection = Collection("splits", "runs", ["splits"])
+    for seed, split in split_of_seed.items():
+        for model, value in (("gru", 1.0), ("lstm", 1.2)):
+            facts = DataFacts(f"sum{split}", {"train": 40, "val": 10, "test": 10}, split_seed=split)
+            run = Run(f"{model}{seed}", seed, "finished", model=model, data_name="mine", data=facts)
+            run.metrics = {"test/mse": value + 0.01 * seed * (model == "gru")}
+            collection.runs.append(run)
+    (task,) = summarise(collection, asked(collection, margin=0.05)).tasks
+    return task.comparisons[0]
+
+
+def test_pairs_of_several_splits_are_no_independent_repeats() -> None:
+    """The figure that failed: t over them covers 0.59, and not even a flag was raised."""
+    one, several = of_splits(dict.fromkeys(range(6), 0)), of_splits({seed: seed for seed in range(6)})
+    assert one.verdict is not None
+    assert several.verdict is not None
+    assert (one.verdict.outcome, several.verdict.outcome) == ("better", "no verdict")
+    assert "the runs come from 6 splits of the data (data.split_seed)" in several.verdict.sentence
+    assert several.sensitivity == []
+    assert of_splits({seed: seed // 3 for seed in range(6)}).verdict.outcome == "no verdict"  # type: ignore[union-attr]
+
+
+def test_all_data_sets_together_wait_for_the_last_look_at_each() -> None:
+    whole = many(6).tasks
+    assert across(whole).outcome is not None  # type: ignore[union-attr]
+    first = whole[0].comparisons[0]
+    assert first.verdict is not None
+    for change in ({"next_look": 20}, {"outcome": "no verdict", "winner": None}):
+        waiting = replace(first, verdict=replace(first.verdict, **change))  # type: ignore[arg-type]
+        tasks = [replace(whole[0], comparisons=[waiting, *whole[0].comparisons[1:]]), *whole[1:]]
+        counted = across(tasks)
+        assert counted is not None
+        assert (counted.outcome, counted.ranks) == (None, {})
+
+
+def test_where_a_run_diverged_no_margin_is_said_to_change_the_answer() -> None:
+    points = [[Point(s, 8.0 + 0.01 * s + 0.3 * (of == "b"), f"{of}{s}", "finished") for s in range(8)] for of in "ab"]
+    points[0][7] = Point(7, None, "a7", "diverged")
+    a, b = sum_up("gru", [], points[0]), sum_up("lstm", [], points[1])
+    task = Task("jsb", "main", "test/nll", "nats", "min", 0.05, [a, b], [])
+    c = adjusted([replace(task, comparisons=[compare(task, a, b, primary=True, sequences={})])])[0].comparisons[0]
+    assert c.verdict is not None
+    assert "is open" not in c.verdict.sentence
+    assert not any("margin" in sentence for sentence in c.sensitivity)

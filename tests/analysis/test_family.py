@@ -106,4 +106,4 @@ def test_the_command_has_it(
     lines = [f"{m},{d},{s},0.{9 - (m == 'b')}{s}\n" for d in "de" for m in "ab" for s in range(6)]
     table.write_text("".join(["model,data,seed,accuracy\n", *lines]))
     compare(compose(f"from={table}", "margin=0.01", "familywise=true", "report=false", config_name="compare"))
-    assert "All 2 verdicts together" in " ".join(capsys.readouterr().out.split())
+    assert "Both verdicts together" in " ".join(capsys.readouterr().out.split())

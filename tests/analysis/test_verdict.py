@@ -114,7 +114,7 @@ def test_only_planned_numbers_of_pairs_are_ever_tested() -> None:
     looks, clear = planned_looks([6, 12]), list(spread(0.5, 0.05, 12))
     before = verdict(clear[:5], 0.05, NAMES, "jsb", "nats", looks=looks)
     assert (before.outcome, before.look, before.next_look) == ("no verdict", None, 6)
-    assert "the plan looks at 6 pairs" in before.sentence
+    assert "the plan looks at 6;" in before.sentence
     first = verdict(clear[:6], 0.05, NAMES, "jsb", "nats", looks=looks)
     assert (first.outcome, first.winner, first.pairs) == ("better", "gru", 6)
     assert first.interval_better is not None
@@ -147,7 +147,8 @@ def test_a_verdict_never_favours_the_side_that_diverged_more() -> None:
     answer = verdict(ahead, 0.05, NAMES, "jsb", "nats", lost=(1, 0))
     assert answer.new_study is None
     assert answer.sentence.endswith(
-        "; while runs diverge, more pairs alone may not decide; diverged, and so in no mean: 1 of gru."
+        ", beyond the margin; no model that diverged more often is named the winner, and with a diverged run none are "
+        "called the same; diverged, and so in no mean: 1 of gru."
     )
 
 
@@ -170,8 +171,8 @@ def test_sentences() -> None:
     )
     assert said(0.0, 0.2, 10) == (
         "jsb: undecided; gru and lstm are level on average (95 % interval -0.14 to 0.14, 10 pairs), which reaches "
-        "across the margin of 0.05 nats; a new study of about 139 pairs would decide, if mean and spread stay as they "
-        "are; adding pairs to this one until it is decided would not keep the 5 %."
+        "across the margin of 0.05 nats; a new study of about 139 pairs would decide in some 4 of 5 cases, if mean and "
+        "spread are what they seem; adding pairs to this one until it is decided would not keep the 5 %."
     )
     assert ": not zero, but whether it exceeds the margin of 0.05 nats is open; " in said(0.07, 0.06, 10)
     assert said(0.05, 0.06, 10).endswith("it would take more than 1000 pairs, if mean and spread stay as they are.")
