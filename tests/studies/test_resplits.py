@@ -128,6 +128,22 @@ def test_fewer_than_five_splits_give_no_verdict() -> None:
     assert "of 4 splits there is a complete pair, and it takes 5" in c.verdict.sentence
 
 
+def test_nothing_is_concluded_before_all_pairs_of_all_splits_are_there() -> None:
+    """The figure that failed: asked after each split, equal models were called better in 0.11."""
+    runs = runs_of(splits=6, seeds=4, gap=0.5)
+    models = [
+        sum_up(name, [], points_of([r for r in runs if r.model == name], "test/nll", "min", splits=True)[0])
+        for name in ("gru", "lstm")
+    ]
+    task = Task("npz", "main", "test/nll", "nats", "min", 0.1, models)
+    said = [
+        compare(task, *models, primary=True, sequences=None, sizes=(9, 51), planned=planned).verdict
+        for planned in (24, 40)
+    ]
+    assert [verdict.outcome for verdict in said if verdict] == ["better", "no verdict"]
+    assert "24 of 40 pairs over the splits are there" in said[1].sentence  # type: ignore[union-attr]
+
+
 def test_runs_on_unlike_data_within_one_split_are_flagged() -> None:
     runs = runs_of(splits=5, seeds=2, gap=0.5)
     runs[0].data = DataFacts("other", SIZES, split_seed=0)
