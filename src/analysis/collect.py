@@ -113,8 +113,8 @@ def directories(place: Path) -> Iterator[Path]:
 def merged(studies: Sequence[StudyRecord]) -> StudyRecord:
     """One record of a study that several machines worked on, each with its own ``study.json``.
 
-    The newest counts; what the others drew, chose, extended, changed, left out or looked at and their margins are added.
-    It was registered when the first of them was.
+    The newest counts; what the others drew, chose, extended, changed, left out or looked at is added, and their
+    margins. It was registered when the first of them was.
     """
     ordered = sorted(studies, key=lambda study: study.updated or 0)
     return replace(
