@@ -129,7 +129,8 @@ def adjusted(tasks: Sequence[Task]) -> list[Task]:
             if c.wilcoxon is not None:
                 test = replace(c.wilcoxon, p_holm=next(corrected), comparisons=len(tests))
                 spread = c.sd if c.n > 1 and not alike(differences_of(c.pairs)) else None
-                c = replace(c, wilcoxon=test, power=power_of(c.n, len(tests), spread, task.margin))
+                power = None if c.provisional else power_of(c.n, len(tests), spread, task.margin)
+                c = replace(c, wilcoxon=test, power=power)
                 c = replace(c, sensitivity=sensitivity(task, c))
             comparisons.append(c)
         whole.append(replace(task, comparisons=comparisons))

@@ -62,7 +62,7 @@ def _without_one(task: Task, c: Comparison) -> list[str]:
 
 
 def _other_test(c: Comparison) -> list[str]:
-    if c.verdict is None or c.wilcoxon is None or c.verdict.different is None:
+    if c.verdict is None or c.wilcoxon is None or c.verdict.different is None or c.provisional:
         return []
     rejects = c.wilcoxon.p_holm < ERROR_RATE
     if rejects == c.verdict.different:

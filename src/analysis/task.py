@@ -60,6 +60,14 @@ class Comparison:
     verdict: Verdict | None = None  # the answer
     sensitivity: list[str] = field(default_factory=list)  # sentences: what would change this answer
 
+    @property
+    def provisional(self) -> bool:
+        """Whether more pairs must come: before the plan's first look, between two looks, or below six pairs.
+
+        Intervals at 95 %, p and power take the pairs at hand for all there will be, and are not shown until then.
+        """
+        return self.verdict is not None and (self.verdict.outcome == "no verdict" or self.verdict.next_look is not None)
+
 
 @dataclass(frozen=True)
 class Task:

@@ -69,9 +69,9 @@ def _comparisons(summary: Summary) -> Any:
                 f"{c.a} : {c.b}",
                 str(c.n),
                 "" if c.mean is None else f"{c.mean:.{of_interval(c.t)}f}",
-                span(c.t),
+                span(None if c.provisional else c.t),
                 "" if c.probability is None else f"{c.probability.estimate:.2f}",
-                "" if c.wilcoxon is None else f"{c.wilcoxon.p_holm:.2g}",
+                "" if c.wilcoxon is None or c.provisional else f"{c.wilcoxon.p_holm:.2g}",
                 "" if c.power is None else f"{c.power.wilcoxon:.2f}",
                 style=None if c.primary else "dim",
             )
