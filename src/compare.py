@@ -45,10 +45,10 @@ def compare(cfg: DictConfig) -> Summary:
     directory = Path(cfg.directory) if cfg.directory else beside
     if directory.exists() and not directory.is_dir():
         raise UserError(f"directory={directory} is a file: it must be a folder, which is made if it is not there.")
-    summary = looked(summary, list(wanted.looks), directory)
-    files = write_numbers(summary, directory)
-    if cfg.pack:
-        files += write_pack(collection, Path(cfg.pack))
+    packed = write_pack(collection, Path(cfg.pack)) if cfg.pack else []
+    keepers = [beside] if kind == "table" else [*places, *([Path(cfg.pack)] if cfg.pack else [])]
+    summary = looked(summary, list(wanted.looks), keepers, directory)
+    files = write_numbers(summary, directory) + packed
     if cfg.report:
         from src.reporting.report import write_report
 

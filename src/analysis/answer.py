@@ -11,7 +11,7 @@ from typing import Any
 
 from src.analysis.across import across
 from src.analysis.asked import Asked, nothing
-from src.analysis.checks import plan_flags, task_flags, tuning_flags
+from src.analysis.checks import plan_flags, task_flags, tuning_flags, unlike_margins
 from src.analysis.collect import Collection, Problem
 from src.analysis.compare import adjusted, compare
 from src.analysis.curves import Curve
@@ -67,6 +67,7 @@ def summarise(collection: Collection, wanted: Asked) -> Summary:
     of_study = [*plan_flags(plan, compared), *wanted.flags]
     if study and len({other.plan_hash for other in collection.studies}) > 1:
         of_study.append(Flag("plan", "serious", "The folders hold different plans of this study; the newest counts."))
+    of_study += unlike_margins(collection.studies) if study else []
     if not_begun:  # a study may be done in pieces: an empty table for each would hide what there is
         words = f"The study has no final run yet of {', '.join(not_begun)}: the answer is for the rest."
         of_study.append(Flag("missing", "serious", words))

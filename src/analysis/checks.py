@@ -16,6 +16,7 @@ from src.analysis.plan import Plan
 from src.analysis.run import Run
 from src.analysis.task import Task
 from src.analysis.tuning import Tuning
+from src.runs.study_record import StudyRecord
 
 CAPS = ("max_steps", "max_epochs", "max_time")  # reasons to end that are none of the run's own
 LEAST_DRAWS = 8  # of a range
@@ -115,6 +116,23 @@ def plan_flags(plan: Plan | None, finals: Sequence[Run]) -> list[Flag]:
     if plan.registered is None and finals:
         flags.append(Flag("plan", "serious", "The plan was not registered before the final runs."))
     return flags
+
+
+def unlike_margins(studies: Sequence[StudyRecord]) -> list[Flag]:
+    """A flag for each data set of which the records of one study hold different margins; the newest counts."""
+    found: dict[str, set[float | None]] = {}
+    for study in studies:
+        for data, made in study.margins.items():
+            found.setdefault(data, set()).add(made.margin)
+    return [
+        Flag("margin", "serious", f"The folders hold different margins ({_listed(margins)}); the newest counts.", data)
+        for data, margins in found.items()
+        if len(margins) > 1
+    ]
+
+
+def _listed(margins: Iterable[float | None]) -> str:
+    return ", ".join(sorted("none" if margin is None else f"{margin:g}" for margin in margins))
 
 
 # --------------------------------------------------------------------------------------------------------- one kind

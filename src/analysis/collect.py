@@ -113,8 +113,8 @@ def directories(place: Path) -> Iterator[Path]:
 def merged(studies: Sequence[StudyRecord]) -> StudyRecord:
     """One record of a study that several machines worked on, each with its own ``study.json``.
 
-    The newest counts; what the others drew, chose, extended, changed or left out is added. It was registered when the
-    first of them was.
+    The newest counts; what the others drew, chose, extended, changed, left out or looked at is added, and their
+    margins. It was registered when the first of them was.
     """
     ordered = sorted(studies, key=lambda study: study.updated or 0)
     return replace(
@@ -124,6 +124,8 @@ def merged(studies: Sequence[StudyRecord]) -> StudyRecord:
         changes=_distinct(change for study in ordered for change in study.changes),
         extensions=_distinct(extension for study in ordered for extension in study.extensions),
         left_out=_distinct(left for study in ordered for left in study.left_out),
+        looks=sorted(_distinct(look for study in ordered for look in study.looks), key=lambda look: look.time),
+        margins={data: made for study in ordered for data, made in study.margins.items()},
         registered=min((study.registered for study in ordered if study.registered), default=None),
     )
 

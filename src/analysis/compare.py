@@ -67,6 +67,10 @@ def compare(
     r, saved = correlation(*values_of(pairs))
     seconds = [pair.seconds for pair in pairs if pair.seconds is not None]
     about = About(names, task.label, task.unit or f"in {task.metric}", crossed.floor, seconds, barred=barred)
+    answer = verdict(pairs, task.margin, about, looks)
+    look = answer.look or Look(len(x))
+    seen = pairs if looks is None else [pair for pair in pairs if pair.seed < look.pairs]
+    at_look = over_sequences(task, seen, metric, sequences, look)
     return Comparison(
         a=a.model,
         b=b.model,
@@ -78,8 +82,9 @@ def compare(
         median=float(np.median(x)) if len(x) else None,
         t=t_interval(x),
         bca=bca_interval(x),
-        sequences=crossed.at_95,
-        sequences_90=crossed.at_90,
+        sequences=crossed.better,
+        sequences_better=at_look.better,
+        sequences_same=at_look.same,
         floor=crossed.floor,
         sequences_note=crossed.note,
         correlation=r,
@@ -88,7 +93,7 @@ def compare(
         wilcoxon=None if test is None else Wilcoxon(*test, p_holm=test[1], comparisons=1),
         solved=_solved(a, b),
         sigma_tune=sigma_tune(tuning.costs(a.model), tuning.costs(b.model)) if tuning else None,
-        verdict=verdict(pairs, task.margin, about, looks),
+        verdict=answer,
     )
 
 
@@ -137,7 +142,8 @@ def adjusted(tasks: Sequence[Task]) -> list[Task]:
             if c.wilcoxon is not None:
                 test = replace(c.wilcoxon, p_holm=next(corrected), comparisons=len(tests))
                 spread = c.sd if c.n > 1 and not alike(differences_of(c.pairs)) else None
-                c = replace(c, wilcoxon=test, power=power_of(c.n, len(tests), spread, task.margin))
+                power = None if c.provisional else power_of(c.n, len(tests), spread, task.margin)
+                c = replace(c, wilcoxon=test, power=power)
                 c = replace(c, sensitivity=sensitivity(task, c))
             comparisons.append(c)
         whole.append(replace(task, comparisons=comparisons))
@@ -149,15 +155,19 @@ class OverSequences:
     """The mean difference over seeds and test sequences, with a note on them or on why there is none."""
 
     note: str
-    at_95: Interval | None = None
-    at_90: Interval | None = None
-    floor: float | None = None  # half-width at 95 % below which more seeds never bring it
+    better: Interval | None = None  # at the level of the look that "better" needs, 95 % in a single one
+    same: Interval | None = None  # likewise for "practically the same", 90 %
+    floor: float | None = None  # half-width of ``better`` below which more seeds never bring it
 
 
 def over_sequences(
-    task: Task, pairs: Sequence[Pair], metric: Metric | None, sequences: Mapping[str, Sequences] | None
+    task: Task,
+    pairs: Sequence[Pair],
+    metric: Metric | None,
+    sequences: Mapping[str, Sequences] | None,
+    look: Look | None = None,
 ) -> OverSequences:
-    """Intervals over seeds and test sequences, where all runs were tested on the same ones."""
+    """Intervals over seeds and test sequences at the levels of a look, where all runs were tested on the same ones."""
     complete = [pair for pair in pairs if pair.state == "complete"]
     if len(complete) < 2:
         return OverSequences("Fewer than two pairs are complete.")
@@ -186,7 +196,10 @@ def over_sequences(
         return OverSequences(
             f"The overlapping windows make fewer than {LEAST_BLOCKS} blocks of time ({there.sum()}): {THIS_PERIOD}."
         )
-    wide, narrow = (over_seeds_and_sequences(top, count[there], level) for level in (0.95, 0.90))
+    levels = look or Look(len(complete))
+    wide, narrow = (
+        over_seeds_and_sequences(top, count[there], 1 - 2 * alpha) for alpha in (levels.better, levels.same)
+    )
     if wide is None or narrow is None:
         return OverSequences("There are too few test sequences: the answer is for these only.")
     of = f"{known[0].number:,} test sequences" if not known[0].windows else f"{known[0].number:,} overlapping windows"

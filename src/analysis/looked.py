@@ -1,9 +1,10 @@
-"""Looks outside a plan: at how many pairs a comparison was decided so far, kept beside its report."""
+"""Looks outside a plan: with how many pairs a comparison was shown so far, kept beside its runs."""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ FILE = "looks.json"
 
 @dataclass(frozen=True)
 class Seen:
-    """A number of complete pairs at which a verdict was printed, and when it was for the first time (Unix time)."""
+    """A number of complete pairs at which a comparison was shown, and when for the first time (Unix time)."""
 
     pairs: int
     time: float
@@ -25,12 +26,12 @@ class Seen:
 
 @dataclass
 class Looked:
-    """One comparison of one metric, with the numbers of pairs that it was looked at with, in their order."""
+    """One comparison, with the numbers of pairs that it was shown with, in the order of time."""
 
     data: str
     arm: str
     models: list[str]  # in alphabetical order
-    metric: str
+    metrics: list[str] = field(default_factory=list)  # that were shown: the runs are the same whatever the metric
     looks: list[Seen] = field(default_factory=list)
 
 
@@ -41,24 +42,58 @@ class Looks:
     comparisons: list[Looked] = field(default_factory=list)
 
 
-def looked(summary: Summary, planned: Sequence[str], directory: Path) -> Summary:
-    """The summary with a serious flag on every comparison that is looked at again, and the looks kept in a directory.
+def looked(summary: Summary, planned: Sequence[str], places: Sequence[Path], directory: Path) -> Summary:
+    """The summary with a serious flag on every comparison that is looked at again; the looks are kept beside the runs.
 
     Args:
-        summary: whose verdicts are printed next.
+        summary: that is shown next.
         planned: data sets whose looks a plan fixed: nothing is kept of them.
-        directory: of the report.
+        places: folders that were read or that take the records along; each keeps all looks, whatever their order.
+        directory: of the report, which keeps the looks where a place cannot be written to.
 
     Raises:
-        UserError: the ``looks.json`` there is damaged.
+        UserError: a ``looks.json`` there is damaged.
     """
-    path = directory / FILE
-    content = read_json(path, "the looks of a comparison")
-    looks = Looks() if content is None else from_plain(Looks, content, path)
+    if summary.kind in (
+        "study",
+        "runs",
+    ):  # also where the runs lie, should other folders around them be named next time
+        places = [*places, *(Path(run.directory).parent for run in summary.runs if run.directory)]
+    homes = dict.fromkeys(place.resolve() if _writable(place) else directory.resolve() for place in places)
+    looks = _known(dict.fromkeys([*(place.resolve() for place in places), *homes]))
     tasks = [task if task.data in planned else _looked(task, looks) for task in summary.tasks]
     if looks.comparisons:
-        write_json(path, looks)
+        for home in homes:
+            write_json(home / FILE, looks)
     return replace(summary, tasks=tasks)
+
+
+def _writable(place: Path) -> bool:
+    there = place if place.exists() else place.parent
+    return there.is_dir() and os.access(there, os.W_OK)
+
+
+def _known(places: Iterable[Path]) -> Looks:
+    """All that the files in some places say, together."""
+    looks = Looks()
+    for place in places:
+        content = read_json(place / FILE, "the looks of a comparison")
+        for one in from_plain(Looks, content, place / FILE).comparisons if content is not None else []:
+            for seen in one.looks:
+                _note(looks, replace(one, looks=[]), seen)
+    return looks
+
+
+def _note(looks: Looks, asked: Looked, seen: Seen) -> Looked:
+    """Put a look on record, unless that number of pairs is there, and what is on record of the comparison then."""
+    key = (asked.data, asked.arm, asked.models)
+    known = next((one for one in looks.comparisons if (one.data, one.arm, one.models) == key), None)
+    if known is None:
+        looks.comparisons.append(known := asked)
+    known.metrics = sorted({*known.metrics, *asked.metrics})
+    if seen.pairs not in (other.pairs for other in known.looks):
+        known.looks = sorted([*known.looks, seen], key=lambda look: look.time)
+    return known
 
 
 def _looked(task: Task, looks: Looks) -> Task:
@@ -67,15 +102,11 @@ def _looked(task: Task, looks: Looks) -> Task:
 
 
 def _look(task: Task, c: Comparison, looks: Looks) -> Flag | None:
-    """Note a verdict, and the flag on it from the second number of pairs on; without a verdict there is no look."""
-    if c.verdict is None or c.verdict.outcome == "no verdict":
+    """Note what is shown, with or without a verdict, and the flag on it from the second number of pairs on."""
+    if not c.n:
         return None
-    asked = Looked(task.data, task.arm, sorted((c.a, c.b)), task.metric)
-    known = next((one for one in looks.comparisons if replace(one, looks=[]) == asked), None)
-    if known is None:
-        looks.comparisons.append(known := asked)
-    if c.n not in (seen.pairs for seen in known.looks):
-        known.looks.append(Seen(c.n, time.time()))
+    asked = Looked(task.data, task.arm, sorted((c.a, c.b)), [task.metric])
+    known = _note(looks, asked, Seen(c.n, time.time()))
     before = [str(seen.pairs) for seen in known.looks if seen.pairs != c.n]
     if not before:
         return None

@@ -6,9 +6,10 @@
 ``runs.jsonl``       one line for each run (:func:`src.analysis.run.flat`), trials too
 ``curves.jsonl``     one line for each run: its thinned learning curve
 ``sequences.npz``    sums over test sequences, one group for each test set; arrays of numbers and ids, no pickle
+``looks.json``       how often it was looked at outside a plan, where it was (:mod:`src.analysis.looked`)
 =================== ==============================================================================================
 
-All but the last are text that a diff can show.
+All but the arrays are text that a diff can show.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def _without_one(task: Task, c: Comparison) -> list[str]:
 
 
 def _other_test(c: Comparison) -> list[str]:
-    if c.verdict is None or c.wilcoxon is None or c.verdict.different is None:
+    if c.verdict is None or c.wilcoxon is None or c.verdict.different is None or c.provisional:
         return []
     rejects = c.wilcoxon.p_holm < ERROR_RATE
     if rejects == c.verdict.different:
@@ -77,19 +77,23 @@ def _other_test(c: Comparison) -> list[str]:
 
 def _other_sequences(task: Task, c: Comparison) -> list[str]:
     """Whether what the sentence claims also holds for other test sequences: each claim at its own level."""
-    if c.sequences is None or c.sequences_90 is None or c.verdict is None or c.verdict.outcome == "undecided":
+    wide, narrow = c.sequences_better, c.sequences_same
+    if wide is None or narrow is None or c.verdict is None or c.verdict.outcome == "undecided":
         return []
-    edge, not_zero = task.margin or 0.0, not c.sequences.low <= 0 <= c.sequences.high
-    wide, narrow = (f"{interval.low:.3g} to {interval.high:.3g}" for interval in (c.sequences, c.sequences_90))
+    edge, not_zero = task.margin or 0.0, not wide.low <= 0 <= wide.high
     if c.verdict.outcome == "better":
-        holds = c.sequences.low > edge if c.verdict.winner == c.a else c.sequences.high < -edge
+        holds = wide.low > edge if c.verdict.winner == c.a else wide.high < -edge
         if holds:
-            return [f"It also holds for other test sequences: over seeds and sequences the 95 % interval is {wide}."]
+            return [f"It also holds for other test sequences: over seeds and sequences the {_said(wide)}."]
         also = " (not zero there either)" if not_zero and edge else ""
-        return [f"It holds for these test sequences only: over seeds and sequences the 95 % interval is {wide}{also}."]
-    if not (-edge < c.sequences_90.low and c.sequences_90.high < edge):
-        return [f"It holds for these test sequences only: over seeds and sequences the 90 % interval is {narrow}."]
-    said = f"It also holds for other test sequences: over seeds and sequences the 90 % interval is {narrow}"
+        return [f"It holds for these test sequences only: over seeds and sequences the {_said(wide)}{also}."]
+    if not (-edge < narrow.low and narrow.high < edge):
+        return [f"It holds for these test sequences only: over seeds and sequences the {_said(narrow)}."]
+    said = f"It also holds for other test sequences: over seeds and sequences the {_said(narrow)}"
     if c.verdict.different and not not_zero:
-        return [f"{said}; that the difference is not zero is shown for these sequences only (95 %: {wide})."]
+        return [f"{said}; that the difference is not zero is shown for these sequences only (the {_said(wide)})."]
     return [f"{said}."]
+
+
+def _said(interval: Interval) -> str:
+    return f"{100 * interval.level:.4g} % interval is {interval.low:.3g} to {interval.high:.3g}"

@@ -44,7 +44,9 @@ class Comparison:
     t: Interval | None = None  # interval of the mean difference at 95 %: other seeds, these test sequences
     bca: Interval | None = None  # the same by the BCa bootstrap
     sequences: Interval | None = None  # over seeds and test sequences together: other seeds, other test sequences
-    sequences_90: Interval | None = None  # the same at 90 %, which "practically the same" needs
+    # the same of the pairs and at the levels of the verdict's look, which decide whether it holds for other sequences
+    sequences_better: Interval | None = None
+    sequences_same: Interval | None = None
     floor: float | None = None  # half-width below which more seeds never bring ``sequences``
     sequences_note: str | None = None  # why there is no ``sequences``, or over how many test sequences it goes
     splits: Interval | None = None  # over several splits of one finite file (``study.resplits``)
@@ -57,6 +59,14 @@ class Comparison:
     power: Power | None = None  # of this many pairs
     verdict: Verdict | None = None  # the answer
     sensitivity: list[str] = field(default_factory=list)  # sentences: what would change this answer
+
+    @property
+    def provisional(self) -> bool:
+        """Whether more pairs must come: before the plan's first look, between two looks, or below six pairs.
+
+        Intervals at 95 %, p and power take the pairs at hand for all there will be, and are not shown until then.
+        """
+        return self.verdict is not None and (self.verdict.outcome == "no verdict" or self.verdict.next_look is not None)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,15 @@ log = logging.getLogger(__name__)
 NO_TRIAL = "no trial came to its end with a finite validation value"
 
 
+def _without_dust(cost: float) -> float:
+    """A mean of equal values in another order may differ in its last digits, which is no reason to prefer a trial.
+
+    >>> _without_dust((0.1 + 0.2) / 2) == _without_dust(0.15)
+    True
+    """
+    return round(float(f"{cost:.9g}"), 15)
+
+
 class ConditionTuning:
     """The tuning of the models that fit a condition, as far as its runs have come; none touches another condition.
 
@@ -157,7 +166,7 @@ class ConditionTuning:
             jobs = self._repeats(model, number) or [self._job(model, self.trials[number])]
             costs, losses = zip(*map(self._validation_cost, jobs), strict=True)
             candidates.append((fmean(costs), fmean(losses), number, [job.id for job in jobs]))
-        candidates.sort()
+        candidates.sort(key=lambda c: (_without_dust(c[0]), _without_dust(c[1]), c[2]))
         if not candidates or candidates[0][0] == math.inf:
             return None
         task, sign = self.jobs.config(model, *self.condition).task, self._sign(model)

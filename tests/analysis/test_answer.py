@@ -1,5 +1,6 @@
 """From a study to its summary: what would change the answer, all data sets together, the tuning, the commands."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,49 @@ def test_a_verdict_that_holds_for_these_test_sequences_only(tmp_path: Path) -> N
     assert second.verdict is not None
     assert second.verdict.winner == "gru"
     assert any(s.startswith("It holds for these test sequences only") for s in second.sensitivity)
+
+
+def at_first_look(tmp_path: Path, swing: float, **facts: Any) -> Comparison:
+    """A study that stopped at the first of two looks, with two pairs more since; sequences favour models in turn."""
+    study = fake_study(tmp_path / "planted", pairs=8, tuning=False, **facts)
+    content = json.loads((study / "study.json").read_text())
+    content["plan"] |= {"pairs": 12, "looks": [6, 12]}
+    (study / "study.json").write_text(json.dumps(content))
+    collection = collect([study], "study")
+    for run in collection.runs:
+        of = collection.sequences[run.id]
+        turns = np.where(np.arange(of.number) % 2, swing, -swing) * (run.model == "lstm")
+        turns -= (turns * of.columns["count"]).sum() / of.columns["count"].sum()
+        of.columns["loss"][:] += turns * of.columns["count"]
+    return summarise(collection, asked(collection)).tasks[0].comparisons[0]
+
+
+def test_other_test_sequences_are_judged_at_the_look_of_the_verdict(tmp_path: Path) -> None:
+    """Beyond the margin at 95 % is not enough where the look asks for more, and later pairs are no part of it."""
+    c = at_first_look(tmp_path, 0.15)
+    assert c.verdict is not None
+    assert c.verdict.look is not None
+    assert (c.n, c.verdict.look.pairs, c.verdict.winner) == (8, 6, "gru")
+    level = 1 - 2 * c.verdict.look.better
+    assert c.sequences is not None
+    assert c.sequences.low > 0.05, "the plain interval over all pairs lies beyond the margin"
+    assert c.sequences_better is not None
+    assert c.sequences_same is not None
+    assert c.sequences_better.level == pytest.approx(level)
+    assert c.sequences_same.level == pytest.approx(1 - 2 * c.verdict.look.same)
+    words = f"It holds for these test sequences only: over seeds and sequences the {100 * level:.4g} % interval is"
+    assert any(s.startswith(words) for s in c.sensitivity), c.sensitivity
+
+
+def test_the_same_over_test_sequences_at_its_look(tmp_path: Path) -> None:
+    c = at_first_look(tmp_path, 0.0, advantage=0.0, spread=0.005)
+    assert c.verdict is not None
+    assert c.verdict.look is not None
+    assert (c.verdict.outcome, c.verdict.look.pairs) == ("same", 6)
+    percent = f"{100 * (1 - 2 * c.verdict.look.same):.4g}"
+    assert percent != "90"
+    words = f"It also holds for other test sequences: over seeds and sequences the {percent} % interval is"
+    assert any(s.startswith(words) for s in c.sensitivity), c.sensitivity
 
 
 # ------------------------------------------------------------------------------------------------ all data sets

@@ -202,6 +202,69 @@ def test_each_machine_chose_on_its_own_data_sets(tmp_path: Path) -> None:
     assert set(collection.study.chosen) == {"jsb_chorales", "nottingham"}
 
 
+def pieces(tmp_path: Path) -> list[Path]:
+    """One plan without margins on two machines, each with one of its data sets (``study.only.data``) and two looks."""
+    places = []
+    both = {"jsb_chorales": {}, "nottingham": {}}
+    for place, (data, margin) in enumerate((("jsb_chorales", 0.04), ("nottingham", 0.03))):
+        study = fake_study(tmp_path / str(place) / "planted", data=(data,), pairs=6, margin=None, tuning=False)
+        content = json.loads((study / "study.json").read_text())
+        content["plan"]["data"] = both
+        content["margins"] = {data: {"metric": "val/nll", "margin": margin, "baseline": 11.0, "reached": 8.5}}
+        content["updated"] = content["registered"] + 1000 * place
+        at = [content["registered"] + 10 * (place + 1) + later for later in (0, 30)]
+        content["looks"] = [
+            {"data": data, "arm": "main", "pairs": n, "time": time} for n, time in zip((6, 8), at, strict=True)
+        ]
+        (study / "study.json").write_text(json.dumps(content))
+        for run in study.glob("*/result.json"):  # ids are those of one study, never the same twice
+            record = json.loads(run.read_text())
+            record["id"] = record["study_job"]["id"] = f"{place}{record['id'][1:]}"
+            run.write_text(json.dumps(record))
+        places.append(study)
+    return places
+
+
+def test_margins_and_looks_of_two_machines_are_kept(tmp_path: Path) -> None:
+    places = pieces(tmp_path)
+    for order in (places, places[::-1]):
+        collection = collect(order, "runs")
+        assert asked(collection).margin == {"jsb_chorales": 0.04, "nottingham": 0.03}
+        summary = summarise(collection, asked(collection))
+        assert len(summary.headline()) == 2
+        assert not [c.verdict for _, c in summary.headline() if "no margin was fixed" in c.verdict.sentence]
+        assert [(look.data, look.pairs) for look in collection.study.looks] == [
+            ("jsb_chorales", 6),
+            ("nottingham", 6),
+            ("jsb_chorales", 8),
+            ("nottingham", 8),
+        ]
+        assert not [flag for flag in summary.flags if flag.kind in ("look", "margin")]
+
+
+def test_a_change_after_a_look_of_the_other_machine_is_flagged(tmp_path: Path) -> None:
+    first, second = pieces(tmp_path)
+    content = json.loads((second / "study.json").read_text())
+    change = {"time": content["registered"] + 45, "before": "a", "after": "b", "keys": ["pairs"]}
+    content |= {"changes": [change], "looks": []}
+    (second / "study.json").write_text(json.dumps(content))
+    collection = collect([first, second], "runs")
+    (flag,) = [flag for flag in summarise(collection, asked(collection)).flags if flag.kind == "look"]
+    assert "(pairs) after the look at 8 pairs of jsb_chorales (main)" in flag.sentence
+
+
+def test_two_margins_of_one_data_set_are_flagged(tmp_path: Path) -> None:
+    first, second = pieces(tmp_path)
+    content = json.loads((second / "study.json").read_text())
+    content["margins"]["jsb_chorales"] = {**content["margins"]["nottingham"], "margin": 0.06}
+    (second / "study.json").write_text(json.dumps(content))
+    collection = collect([second, first], "runs")
+    (flag,) = [flag for flag in summarise(collection, asked(collection)).flags if flag.kind == "margin"]
+    assert (flag.weight, flag.data) == ("serious", "jsb_chorales")
+    assert flag.sentence == "The folders hold different margins (0.04, 0.06); the newest counts."
+    assert asked(collection).margin["jsb_chorales"] == 0.06
+
+
 def test_several_studies_do_not_mix(tmp_path: Path) -> None:
     for name, gap in (("first", 0.2), ("second", -0.2)):
         fake_study(tmp_path / name, pairs=6, advantage=gap, tuning=False, seed=len(name))

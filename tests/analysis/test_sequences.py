@@ -86,7 +86,7 @@ def compared(rows: list[int], horizon: int) -> tuple[Comparison, dict[str, Seque
     a, b = sum_up("gru", [], points[0]), sum_up("lstm", [], points[1])
     pairs = make_pairs(a.points, b.points, "min")
     made = over_sequences(TASK, pairs, MSE, sequences)
-    made_of = Comparison("gru", "lstm", True, pairs, 5, sequences=made.at_95, sequences_note=made.note)
+    made_of = Comparison("gru", "lstm", True, pairs, 5, sequences=made.better, sequences_note=made.note)
     return made_of, sequences, losses[1] - losses[0]
 
 

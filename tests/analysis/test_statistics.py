@@ -228,13 +228,13 @@ def test_intervals_over_sequences_need_the_same_sequences_and_the_metric_on_reco
         for s in range(5)
     ]
     made = over_sequences(TASK, pairs, NLL, of)
-    assert made.at_95 is not None
-    assert made.at_90 is not None
+    assert made.better is not None
+    assert made.same is not None
     assert made.note == "over 5 seeds and 30 test sequences"
     mean, over_seeds = np.mean([p.difference for p in pairs]), t_interval(np.array([p.difference for p in pairs]))
     assert over_seeds is not None
-    assert made.at_95.low < made.at_90.low < mean < made.at_90.high < made.at_95.high
-    assert made.at_95.high - made.at_95.low >= over_seeds.high - over_seeds.low
+    assert made.better.low < made.same.low < mean < made.same.high < made.better.high
+    assert made.better.high - made.better.low >= over_seeds.high - over_seeds.low
     other = {**of, "b3": sequences_like(np.ones(30), counts, rows="y")}
     assert over_sequences(TASK, pairs, NLL, other).note == "The runs were not all tested on the same sequences."
     wrong = {**of, "b3": sequences_like(np.ones(30), counts)}

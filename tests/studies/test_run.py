@@ -360,3 +360,18 @@ def test_a_study_json_of_something_else_is_refused(make_study: Make, tmp_path: P
     (folder / "study.json").write_text(json.dumps({"schema": 99}))
     with pytest.raises(UserError, match=r"study\.json is not a study\.json of schema 2 or older"):
         make_study(FakeLauncher(lambda s: 1.0))
+
+
+def test_the_last_digits_of_a_mean_break_no_tie(make_study: Make) -> None:
+    """0.1 + 0.2 and 0.15 + 0.15 have one mean, but for rounding: the loss decides, which favours the second trial."""
+    values = {1e-3: (0.15, 0.15), 2e-3: (0.1, 0.2)}
+    assert sum(values[1e-3]) / 2 < sum(values[2e-3]) / 2
+    study = make_study(
+        FakeLauncher(
+            lambda s: values[s["optimizer.lr"]][s["seed"] % 2],
+            facts=lambda s: {"metrics": {"val/loss": 0.5 if s["optimizer.lr"] == 2e-3 else 0.6}},
+        ),
+        tuning={"draws": {"optimizer.lr": [1e-3, 2e-3]}, "repeat": {"best": 2, "seeds": 2}, "extensions": 0},
+    )
+    run_study(study)
+    assert study.state.record.chosen["ucr"]["main"]["gru"].values == {"optimizer.lr": 2e-3}

@@ -88,7 +88,8 @@ def _row(task: Task, c: Comparison, runs: dict[str, Run]) -> Row:
         if chance:
             words.append(f"a run of the pair is {NO_BETTER}")
         marks.append(Mark(pair.difference, "\n".join(words), hollow=bool(chance), outlier=bool(chance)))
-    intervals = [i for i in ((c.verdict and c.verdict.interval_better) or c.t, c.sequences) if i]
+    shown = () if c.provisional else ((c.verdict and c.verdict.interval_better) or c.t, c.sequences)
+    intervals = [i for i in shown if i]
     return Row(c.a, c.b, marks, c.mean, [(i.method, i.low, i.high) for i in intervals])
 
 
