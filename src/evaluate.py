@@ -22,7 +22,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     from src.training.trainer import measure
 
     torch.set_num_threads(cfg.threads)
-    run = load_run(cfg.run, cfg.ckpt)
+    run = load_run(cfg.run, cfg.ckpt, trust=cfg.trust)
     metrics = measure(run.task, run.data, cfg.split, run.config.trainer)
     baselines = run.record.baselines if cfg.split == "test" else run.record.val_baselines
     print_metrics(metrics, baselines, f"{run.record.name}, {cfg.ckpt}.ckpt")

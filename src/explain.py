@@ -42,7 +42,7 @@ def explain(cfg: DictConfig) -> list[Path]:
     if not cfg.run:
         raise UserError("run must be given, e.g. run=runs/2026-... or 'run=[runs/A,runs/B]'; or study=memory_length.")
     directories = [cfg.run] if isinstance(cfg.run, str) else [str(directory) for directory in cfg.run]
-    runs = [explain_run(label, run, cfg) for label, run in load_all(directories, cfg.ckpt)]
+    runs = [explain_run(label, run, cfg) for label, run in load_all(directories, cfg.ckpt, cfg.trust)]
     folder = Path(cfg.output or runs[0].run.directory / "inside")
     if folder.exists() and not folder.is_dir():
         raise UserError(f"output={folder} is a file: it must be a folder, which is made if it is not there.")

@@ -33,7 +33,7 @@ def export(cfg: DictConfig) -> Path:
     from src.runs.load import load_run
 
     torch.set_num_threads(cfg.threads)
-    run = load_run(cfg.run, cfg.ckpt, read_data=False)
+    run = load_run(cfg.run, cfg.ckpt, read_data=False, trust=cfg.trust)
     facts = {"run": str(run.record.name), "id": run.record.id, "checkpoint": cfg.ckpt}
     model = to_onnx(run.task, state=cfg.state, facts=facts)
     worst = check(model, run.task)

@@ -26,7 +26,7 @@ def generate(cfg: DictConfig) -> list[Path]:
     from src.runs.load import load_run
 
     torch.set_num_threads(cfg.threads)
-    run = load_run(cfg.run, cfg.ckpt)
+    run = load_run(cfg.run, cfg.ckpt, trust=cfg.trust)
     sampling = sampling_params(run.task, cfg.temperature, cfg.top_p)
     whole = run.split("test", [cfg.sequence])[torch.tensor([cfg.sequence])]
     if cfg.prime > int(whole.lengths):

@@ -29,7 +29,7 @@ def predict(cfg: DictConfig) -> Path:
     from src.tasks.predictions import as_csv, predictions
 
     torch.set_num_threads(cfg.threads)
-    run = load_run(cfg.run, cfg.ckpt, read_data=False)
+    run = load_run(cfg.run, cfg.ckpt, read_data=False, trust=cfg.trust)
     new = run.data.new_data(cfg.data.path)
     run.data.splits["new"] = new.split
     columns = predictions(run.task, run.data.loader("new"), cfg.steps_ahead, new.labelled)

@@ -44,7 +44,9 @@ class Explained:
         return list(zip(initial, trained, strict=True))
 
 
-def load_all(directories: list[str], checkpoint: str) -> list[tuple[str, Run]]:
+def load_all(
+    directories: list[str], checkpoint: str, trust: str | Sequence[str] | None = None
+) -> list[tuple[str, Run]]:
     """Runs with a label for each, different from one another.
 
     Raises:
@@ -54,7 +56,7 @@ def load_all(directories: list[str], checkpoint: str) -> list[tuple[str, Run]]:
     for directory, place in zip(directories, places, strict=True):
         if places.count(place) > 1:
             raise UserError(f"run={directory} is given twice: each run needs to be given once.")
-    runs = [load_run(directory, checkpoint) for directory in directories]
+    runs = [load_run(directory, checkpoint, trust=trust) for directory in directories]
     refuse_unlike_data(runs)
     return list(zip(labels(runs), runs, strict=True))
 

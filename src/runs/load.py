@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from src.config.errors import UserError
 from src.config.names import public_names
 from src.config.places import CONF, register_resolvers
+from src.config.trust import check_received
 from src.data.batches import Split
 from src.data.module import SequenceData
 from src.runs.record import read_record
@@ -57,17 +58,22 @@ def model_name(record: RunResult | None, task: Task) -> str:
     return (record and record.model) or type(task.network).__name__.lower()
 
 
-def load_run(directory: str | Path, checkpoint: str = "best", *, read_data: bool = True) -> Run:
-    """Rebuild a run from its directory alone.
+def load_run(
+    directory: str | Path, checkpoint: str = "best", *, read_data: bool = True, trust: str | Sequence[str] | None = None
+) -> Run:
+    """Rebuild a run from its directory alone, which may come from a stranger: nothing in it is run as code.
 
     Without ``read_data`` the data module knows what it fitted on train, from the checkpoint (``best`` or ``last``), and
-    can read new files; a named data set is read all the same.
+    can read new files; a named data set is read all the same. ``trust`` names modules of the user's own whose classes
+    the run's config may name (:mod:`src.config.trust`).
 
     Raises:
-        UserError: when it is not a run's directory, or its checkpoint is missing or damaged.
+        UserError: when it is not a run's directory, its checkpoint is missing or damaged, or its config names a class
+            that is neither GateBench's nor trusted.
     """
     directory = Path(directory)
     config, record = read_config(directory), read_record(directory)
+    check_received(OmegaConf.to_container(config), str(directory / "config.yaml"), trust or ())  # type: ignore[arg-type]
     if record is None:
         raise UserError(f"{directory} holds no result.json: it must be the directory of a run.")
     kept = read_checkpoint(directory / "checkpoints" / f"{checkpoint}.ckpt")
@@ -85,7 +91,10 @@ def read_config(directory: Path) -> DictConfig:
     path = directory / "config.yaml"
     if not path.exists():
         raise UserError(f"{directory} holds no config.yaml: it must be the directory of a run, e.g. run=runs/2026-...")
-    config = OmegaConf.create(public_names(OmegaConf.to_container(OmegaConf.load(path))))
+    content = OmegaConf.to_container(OmegaConf.load(path))
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is no config of a run.")
+    config = OmegaConf.create(public_names(content))
     assert isinstance(config, DictConfig)
     if "seed" in (data := config.get("data", {})) and "split_seed" not in data:
         data.split_seed = data.seed  # as older runs were split

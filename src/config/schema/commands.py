@@ -15,6 +15,7 @@ OF_RUN = {
     "run": Key(str, "the run's directory"),
     "ckpt": Key(Literal["best", "last"], "which of a run's checkpoints"),
     "threads": Key(Count, "of the CPU; as in training, or the last digit may differ"),
+    "trust": Key(str | list[str] | None, "modules of your own whose classes the run's config may name"),
 }
 
 COMMANDS: dict[str, dict[str, Key]] = {
