@@ -116,19 +116,30 @@ def _decided(counted: Across, tasks: Sequence[Task]) -> Across:
 def _alike(tasks: Sequence[Task], names: Sequence[str], ranks: Sequence[float]) -> list[list[str]]:
     """Groups of models that signed-rank tests over the data sets' means do not tell apart at 5 % after Holm.
 
+    Data sets have units of their own, so a difference counts in margins, or where there is none in the distance between
+    the best and the worst model.
+
     Nemenyi's critical difference depends on which other models stand in the table; this does not (Benavoli, Corani and
     Mangili, "Should we really use post-hoc tests based on mean-ranks?", Journal of Machine Learning Research 17, 2016).
     """
     pairs = list(itertools.combinations(range(len(names)), 2))
     p_values = []
     for i, j in pairs:
-        signed = [(-1.0 if t.mode == "min" else 1.0) * _gap(t.models[i].mean, t.models[j].mean) for t in tasks]
-        test = signed_rank(np.array(signed), max(abs(value) for value in signed))
+        signed = [
+            (-1.0 if t.mode == "min" else 1.0) * _gap(t.models[i].mean, t.models[j].mean) / (t.margin or _widest(t))
+            for t in tasks
+        ]
+        test = signed_rank(np.array(signed))  # rounding makes no ties between data sets
         p_values.append(1.0 if test is None else test[1])
     different = [[False] * len(names) for _ in names]
     for (i, j), p in zip(pairs, holm(p_values), strict=True):
         different[i][j] = different[j][i] = p < ALPHA
     return [[names[i] for i in group] for group in cliques(ranks, different)]
+
+
+def _widest(task: Task) -> float:
+    means = [model.mean or 0.0 for model in task.models]
+    return (max(means) - min(means)) or 1.0
 
 
 def _gap(a: float | None, b: float | None) -> float:
