@@ -6,7 +6,7 @@ this prints (``table=docs/compare.md``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,6 @@ from src.statistics.solved import solve_rates
 MARKS = ("<!-- rates: begin -->", "<!-- rates: end -->")
 NAMES = ("A", "B")
 MARGIN = 1.0
-Draw = Callable[[np.random.Generator, float, float, tuple[int, int]], np.ndarray]
 
 
 @dataclass(frozen=True)

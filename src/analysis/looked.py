@@ -54,10 +54,8 @@ def looked(summary: Summary, planned: Sequence[str], places: Sequence[Path], dir
     Raises:
         UserError: a ``looks.json`` there is damaged.
     """
-    if summary.kind in (
-        "study",
-        "runs",
-    ):  # also where the runs lie, should other folders around them be named next time
+    if summary.kind in ("study", "runs"):
+        # Also where the runs lie, should other folders around them be named next time.
         places = [*places, *(Path(run.directory).parent for run in summary.runs if run.directory)]
     homes = dict.fromkeys(place.resolve() if _writable(place) else directory.resolve() for place in places)
     looks = _known(dict.fromkeys([*(place.resolve() for place in places), *homes]))

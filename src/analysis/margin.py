@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from src.analysis.flags import Flag
-from src.analysis.task import Comparison, Task
+from src.analysis.task import Task
 
 
 def beside_the_margin(task: Task) -> list[str]:
@@ -46,18 +46,12 @@ def margin_flags(task: Task) -> list[Flag]:
         return []
     weakest, strongest = ranked[-1].model, ranked[0].model
     c = next((c for c in task.comparisons if {c.a, c.b} == {weakest, strongest}), None)
-    if c is None or c.verdict is None or c.verdict.outcome != "same":
+    if c is None or c.verdict is None or c.verdict.outcome != "same" or c.probability is None:
         return []
     unit = f" {task.unit}" if task.unit else ""
-    wins = wins_of(c, strongest)
+    wins = c.probability.wins if strongest == c.a else c.probability.losses
     words = (
         f"Even {weakest}, the weakest model, and {strongest}, the strongest, are “practically the same” ({strongest} "
         f"was better in {wins} of {c.n} pairs): closer than {task.margin:g}{unit}, a convention that hides their order."
     )
     return [Flag("margin", "serious", words, task.data, task.arm, [strongest, weakest])]
-
-
-def wins_of(c: Comparison, model: str) -> int:
-    """In how many complete pairs a model was the better one."""
-    sign = 1.0 if model == c.a else -1.0
-    return sum(pair.difference is not None and sign * pair.difference > 0 for pair in c.pairs)

@@ -68,4 +68,5 @@ def _about(runs: Sequence[Run], resplits: bool, decided: bool) -> str:
         )
     which = f" (data.split_seed={seeds[0]})" if len(seeds) == 1 else ""
     said = f"Verdicts are about new training seeds on these test sequences{which}"
-    return f"{said}; whether one also holds for other sequences stands below it." if decided else f"{said}."
+    other = "the report says under “What would change the conclusion” whether one also holds for other sequences"
+    return f"{said}; {other}." if decided else f"{said}."

@@ -87,21 +87,13 @@ def verdict(pairs: Sequence[Pair], margin: float | None, about: About, looks: Se
     p_better, p_same = p_values(x, margin)
     if outcome == "no verdict":
         look = None
-    silent = Verdict(
-        outcome=outcome,
-        winner=winner,
-        sentence="",
-        margin=margin,
-        method=METHOD,
-        pairs=len(x),
+    silent = replace(
+        _silent(outcome, winner, margin, METHOD, wide, narrow, len(x)),
         look=look,
         next_look=next_look,
-        interval_same=narrow,
-        interval_better=wide,
         p_better=p_better,
         p_same=p_same,
         new_study=pairs_to_decide(x, margin) if outcome == "undecided" and not any(lost) else None,
-        different=None if wide is None else not wide.low <= 0 <= wide.high,
     )
     return replace(silent, sentence=sentence(silent, about, x, lost))
 
@@ -123,18 +115,32 @@ def verdict_over_splits(
         if wide and narrow and not about.barred
         else ("no verdict", None)
     )
-    silent = Verdict(
-        outcome=outcome,
-        winner=winner,
-        sentence="",
-        margin=margin,
-        method=SPLITS_METHOD,
-        pairs=len(means),
+    silent = _silent(outcome, winner, margin, SPLITS_METHOD, wide, narrow, len(means))
+    return replace(silent, sentence=sentence(silent, about, means, lost))
+
+
+def _silent(
+    outcome: Outcome,
+    winner: str | None,
+    margin: float | None,
+    method: str,
+    wide: Interval | None,
+    narrow: Interval | None,
+    pairs: int,
+) -> Verdict:
+    """What every verdict has, but for its sentence."""
+    different = None if wide is None else not wide.low <= 0 <= wide.high
+    return Verdict(
+        outcome,
+        winner,
+        "",
+        margin,
+        method,
+        pairs=pairs,
         interval_same=narrow,
         interval_better=wide,
-        different=None if wide is None else not wide.low <= 0 <= wide.high,
+        different=different,
     )
-    return replace(silent, sentence=sentence(silent, about, means, lost))
 
 
 def _taken(

@@ -72,8 +72,7 @@ def load_run(
             that is neither GateBench's nor trusted.
     """
     directory = Path(directory)
-    config, record = read_config(directory), read_record(directory)
-    check_received(OmegaConf.to_container(config), str(directory / "config.yaml"), trust or ())  # type: ignore[arg-type]
+    config, record = read_config(directory, trust or ()), read_record(directory)
     if record is None:
         raise UserError(f"{directory} holds no result.json: it must be the directory of a run.")
     kept = read_checkpoint(directory / "checkpoints" / f"{checkpoint}.ckpt")
@@ -82,11 +81,13 @@ def load_run(
     return Run(directory, config, record, task.eval(), data)
 
 
-def read_config(directory: Path) -> DictConfig:
+def read_config(directory: Path, trust: str | Sequence[str] | None = None) -> DictConfig:
     """A run's resolved config, with this machine's places for data where the run's own are not here.
 
+    ``trust`` as in :func:`load_run`; None where nothing is going to be built from it.
+
     Raises:
-        UserError: when there is no ``config.yaml``.
+        UserError: when there is no ``config.yaml``, or it names a class that is neither GateBench's nor trusted.
     """
     path = directory / "config.yaml"
     if not path.exists():
@@ -94,6 +95,8 @@ def read_config(directory: Path) -> DictConfig:
     content = OmegaConf.to_container(OmegaConf.load(path))
     if not isinstance(content, dict):
         raise UserError(f"{path} is no config of a run.")
+    if trust is not None:  # before anything in it is looked up
+        check_received({str(key): value for key, value in content.items()}, str(path), trust)
     config = OmegaConf.create(public_names(content))
     assert isinstance(config, DictConfig)
     if "seed" in (data := config.get("data", {})) and "split_seed" not in data:

@@ -77,6 +77,7 @@ def test_no_vector_runs_as_a_value(run: Path) -> None:
     for key in ("_args_", "_partial_", "_convert_", "_recursive_"):
         refused(run, f"model.{key}", True, "an order to Hydra")
     refused(run, "name", "${oc.env:HOME}", "plain values only")
+    refused(run, "data", "${oc.env:HOME}", "plain values only")
     load_run(run)
 
 
