@@ -1,14 +1,20 @@
 """Configs composed as the command line would, with every file in the test's own folder."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import DictConfig
 
 from src.config.places import CONF, register_resolvers
+
+# Triton looks at this when it is imported, whoever imports it first.
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
 
 QUICK = ("model.hidden_size=16", "trainer.max_epochs=2", "logger=csv", "trainer.enable_progress_bar=false")
 

@@ -48,7 +48,7 @@ def test_layers_are_chosen_one_by_one():
 
 def test_auto_asks_the_readable_backend_last():
     assert list(BACKENDS)[-1] == "reference"
-    assert list(BACKENDS)[-2] == "torch"
+    assert list(BACKENDS)[-2] == "triton"
 
 
 def test_a_backend_asked_for_gives_no_reason():

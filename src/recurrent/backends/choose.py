@@ -7,11 +7,11 @@ from types import ModuleType
 from typing import NamedTuple
 
 from ..cells.base import Equations
-from . import builtin, fused, reference
+from . import builtin, fused, reference, triton
 from .spec import CallSpec
 
 # The fastest first: the order in which "auto" asks them.
-BACKENDS: dict[str, ModuleType] = {"fused": fused, "torch": builtin, "reference": reference}
+BACKENDS: dict[str, ModuleType] = {"fused": fused, "torch": builtin, "triton": triton, "reference": reference}
 ONEDNN_WINS = 144  # hidden size from which oneDNN, behind nn.LSTM, is as fast in inference or faster, at 16 rows and up
 
 
@@ -34,8 +34,8 @@ def choose(requested: str, cell: Equations, call: CallSpec) -> Choice:
         reasons: list[str] = []
         for name, backend in BACKENDS.items():
             reason = backend.unsupported(cell, call)
-            if reason is None and name == "fused":
-                reason = slower(cell, call)
+            if reason is None:
+                reason = slower(name, cell, call)
             if reason is None:
                 return Choice(name, backend, "; ".join(reasons) or None)
             reasons.append(reason)
@@ -47,9 +47,11 @@ def choose(requested: str, cell: Equations, call: CallSpec) -> Choice:
     return Choice(requested, BACKENDS[requested], None)
 
 
-def slower(cell: Equations, call: CallSpec) -> str | None:
-    """Why the fused kernels are passed over although they could run; None where they are the fastest."""
-    torchs = cell.standard.kind == "lstm" and builtin.unsupported(cell, call) is None
+def slower(name: str, cell: Equations, call: CallSpec) -> str | None:
+    """Why a backend is passed over although it could run; None where it is the fastest of those that follow."""
+    if name == "triton" and call.device.type != "cuda":
+        return "Triton interprets its kernels here, which is for tests"
+    torchs = name == "fused" and cell.standard.kind == "lstm" and builtin.unsupported(cell, call) is None
     if torchs and call.inference and call.hidden_size >= ONEDNN_WINS:
         return f"in inference torch's LSTM is as fast as the fused kernels from a hidden_size of {ONEDNN_WINS}"
     return None

@@ -1,0 +1,233 @@
+"""The GRU, with the reset gate before or after the product; the equations: `src.recurrent.cells.gru`."""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from .parts import (
+    EPSILON, STREAMED, hold, inside, load, load_apart, load_if, mean_of, products as multiply, publish, sigmoid, store,
+    tanh, total,
+)  # fmt: skip
+
+
+@triton.jit
+def forward(
+    inputs, weights, bias, gain, h0, mask, zone, lengths, output, h_n, gates, products, scratch,
+    steps, hidden_size, columns, zone_row, zone_step, zone_unit,
+    AFTER: tl.constexpr, NORM: tl.constexpr, MASKED: tl.constexpr, ZONED: tl.constexpr, LENGTHS: tl.constexpr,
+    REVERSE: tl.constexpr, BIAS: tl.constexpr, SAVE: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr,
+    NUMBER: tl.constexpr, WHERE_0: tl.constexpr, WHERE_1: tl.constexpr, WHERE_2: tl.constexpr, WHERE_3: tl.constexpr,
+):  # fmt: skip
+    """Walk one row through time; ``gates`` gets reset, update and candidate, ``products`` U h where backward asks."""
+    row = tl.program_id(0)
+    last = tl.load(lengths + row).to(tl.int32) if LENGTHS else steps
+    inputs += row.to(tl.int64) * steps * 3 * hidden_size
+    gates += row.to(tl.int64) * steps * 3 * hidden_size
+    products += row.to(tl.int64) * steps * (3 if NORM else 1) * hidden_size
+    output += row.to(tl.int64) * steps * hidden_size
+    zone += row.to(tl.int64) * zone_row
+    scratch += row * 4 * hidden_size
+    held_r = hold(weights, 0, hidden_size, columns, WIDTH, WHERE_0)
+    held_z = hold(weights, 1, hidden_size, columns, WIDTH, WHERE_1)
+    held_n = hold(weights, 2, hidden_size, columns, WIDTH, WHERE_2)
+    if BIAS:
+        bias_n = load(bias + 2 * hidden_size, hidden_size, WIDTH, NUMBER)
+    if NORM:
+        gain_r = load(gain, hidden_size, WIDTH, NUMBER)
+        gain_z = load(gain + hidden_size, hidden_size, WIDTH, NUMBER)
+        gain_n = load(gain + 2 * hidden_size, hidden_size, WIDTH, NUMBER)
+    if MASKED:
+        kept = load(mask + row * hidden_size, hidden_size, WIDTH, NUMBER)
+    h = load(h0 + row * hidden_size, hidden_size, WIDTH, NUMBER)
+    t = last - 1 if REVERSE else 0
+    x_r = load(inputs + t * 3 * hidden_size, hidden_size, WIDTH, NUMBER)
+    x_z = load(inputs + (t * 3 + 1) * hidden_size, hidden_size, WIDTH, NUMBER)
+    x_n = load(inputs + (t * 3 + 2) * hidden_size, hidden_size, WIDTH, NUMBER)
+    for step in range(last):
+        t = last - 1 - step if REVERSE else step
+        # What the next step reads from far away is asked for before this step's products.
+        then = inputs + (t - 1 if REVERSE else t + 1) * 3 * hidden_size
+        more = step + 1 < last
+        next_r = load_if(more, then, hidden_size, WIDTH, NUMBER)
+        next_z = load_if(more, then + hidden_size, hidden_size, WIDTH, NUMBER)
+        next_n = load_if(more, then + 2 * hidden_size, hidden_size, WIDTH, NUMBER)
+        if ZONED:
+            stays = load_apart(zone + t * zone_step, zone_unit, hidden_size, WIDTH, NUMBER)
+        seen = h * kept if MASKED else h
+        place = scratch + (step % 2) * 2 * hidden_size
+        publish(seen, place, hidden_size, WIDTH, WHERE_0)
+        # With the reset gate after the product all three gates read the same vector; q is set anew where not.
+        r, z, q, _ = multiply(
+            seen, held_r, held_z, held_n, held_n, weights, place, hidden_size, columns, 0, 3 if AFTER else 2,
+            WIDTH, ROWS, WHERE_0, WHERE_1, WHERE_2, WHERE_2,
+        )  # fmt: skip
+        if NORM:
+            if SAVE:
+                store(products + t * 3 * hidden_size, r, hidden_size, WIDTH)
+                store(products + (t * 3 + 1) * hidden_size, z, hidden_size, WIDTH)
+            mean = (mean_of(r, hidden_size) + mean_of(z, hidden_size)) / 2
+            r = inside(r - mean, hidden_size, WIDTH)
+            z = inside(z - mean, hidden_size, WIDTH)
+            scale = 1 / tl.sqrt((mean_of(r * r, hidden_size) + mean_of(z * z, hidden_size)) / 2 + EPSILON)
+            r = r * scale * gain_r
+            z = z * scale * gain_z
+        r = sigmoid(x_r + r)
+        z = sigmoid(x_z + z)
+        if not AFTER:
+            reset = r * seen
+            publish(reset, place + hidden_size, hidden_size, WIDTH, WHERE_2)
+            q, _, _, _ = multiply(
+                reset, held_n, held_n, held_n, held_n, weights, place + hidden_size, hidden_size, columns, 2, 1,
+                WIDTH, ROWS, WHERE_2, WHERE_2, WHERE_2, WHERE_2,
+            )  # fmt: skip
+        if NORM:
+            if SAVE:
+                store(products + (t * 3 + 2) * hidden_size, q, hidden_size, WIDTH)
+            q = inside(q - mean_of(q, hidden_size), hidden_size, WIDTH)
+            q = q / tl.sqrt(mean_of(q * q, hidden_size) + EPSILON) * gain_n
+        if AFTER:
+            if BIAS:
+                q += bias_n
+            if SAVE and not NORM:
+                store(products + t * hidden_size, q, hidden_size, WIDTH)
+            q = r * q
+        n = tanh(x_n + q)
+        new = z * h + (1 - z) * n
+        if SAVE:
+            store(gates + t * 3 * hidden_size, r, hidden_size, WIDTH)
+            store(gates + (t * 3 + 1) * hidden_size, z, hidden_size, WIDTH)
+            store(gates + (t * 3 + 2) * hidden_size, n, hidden_size, WIDTH)
+        if ZONED:
+            new = stays * h + (1 - stays) * new
+        h = inside(new, hidden_size, WIDTH)
+        store(output + t * hidden_size, h, hidden_size, WIDTH)
+        x_r, x_z, x_n = next_r, next_z, next_n
+    store(h_n + row * hidden_size, h, hidden_size, WIDTH)
+
+
+@triton.jit
+def backward(
+    d_output, d_h_n, weights, bias, gain, h0, mask, zone, lengths, output, gates, products,
+    d_inputs, d_products, d_h0, scratch,
+    steps, hidden_size, columns, zone_row, zone_step, zone_unit,
+    AFTER: tl.constexpr, NORM: tl.constexpr, MASKED: tl.constexpr, ZONED: tl.constexpr, LENGTHS: tl.constexpr,
+    REVERSE: tl.constexpr, BIAS: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, NUMBER: tl.constexpr,
+    WHERE_0: tl.constexpr, WHERE_1: tl.constexpr, WHERE_2: tl.constexpr, WHERE_3: tl.constexpr,
+):  # fmt: skip
+    """Walk one row back: the gradients of the pre-activations, of the products U h where they are others, and of h0."""
+    row = tl.program_id(0)
+    last = tl.load(lengths + row).to(tl.int32) if LENGTHS else steps
+    d_inputs += row.to(tl.int64) * steps * 3 * hidden_size
+    d_products += row.to(tl.int64) * steps * 3 * hidden_size
+    gates += row.to(tl.int64) * steps * 3 * hidden_size
+    products += row.to(tl.int64) * steps * (3 if NORM else 1) * hidden_size
+    output += row.to(tl.int64) * steps * hidden_size
+    d_output += row.to(tl.int64) * steps * hidden_size
+    zone += row.to(tl.int64) * zone_row
+    scratch += row * 6 * hidden_size
+    held_r = hold(weights, 0, hidden_size, columns, WIDTH, WHERE_0)
+    held_z = hold(weights, 1, hidden_size, columns, WIDTH, WHERE_1)
+    held_n = hold(weights, 2, hidden_size, columns, WIDTH, WHERE_2)
+    if BIAS:
+        bias_n = load(bias + 2 * hidden_size, hidden_size, WIDTH, NUMBER)
+    if NORM:
+        gain_r = load(gain, hidden_size, WIDTH, NUMBER)
+        gain_z = load(gain + hidden_size, hidden_size, WIDTH, NUMBER)
+        gain_n = load(gain + 2 * hidden_size, hidden_size, WIDTH, NUMBER)
+    if MASKED:
+        kept = load(mask + row * hidden_size, hidden_size, WIDTH, NUMBER)
+    start = load(h0 + row * hidden_size, hidden_size, WIDTH, NUMBER)
+    d_h = load(d_h_n + row * hidden_size, hidden_size, WIDTH, NUMBER)
+    # The values of a step are asked for one step ahead, as in forward; the first are those of the last step.
+    t = 0 if REVERSE else last - 1
+    before = t + 1 if REVERSE else t - 1
+    r = load(gates + t * 3 * hidden_size, hidden_size, WIDTH, NUMBER)
+    z = load(gates + (t * 3 + 1) * hidden_size, hidden_size, WIDTH, NUMBER)
+    n = load(gates + (t * 3 + 2) * hidden_size, hidden_size, WIDTH, NUMBER)
+    d_out = load(d_output + t * hidden_size, hidden_size, WIDTH, NUMBER)
+    old = load_if(last > 1, output + before * hidden_size, hidden_size, WIDTH, NUMBER)
+    for step in range(last):
+        t = step if REVERSE else last - 1 - step
+        then = t + 1 if REVERSE else t - 1
+        before = t + 2 if REVERSE else t - 2
+        more = step + 1 < last
+        next_r = load_if(more, gates + then * 3 * hidden_size, hidden_size, WIDTH, NUMBER)
+        next_z = load_if(more, gates + (then * 3 + 1) * hidden_size, hidden_size, WIDTH, NUMBER)
+        next_n = load_if(more, gates + (then * 3 + 2) * hidden_size, hidden_size, WIDTH, NUMBER)
+        next_out = load_if(more, d_output + then * hidden_size, hidden_size, WIDTH, NUMBER)
+        next_old = load_if(step + 2 < last, output + before * hidden_size, hidden_size, WIDTH, NUMBER)
+        h = tl.where(more, old, start)
+        seen = h * kept if MASKED else h
+        d_new = d_h + d_out
+        if ZONED:
+            stays = load_apart(zone + t * zone_step, zone_unit, hidden_size, WIDTH, NUMBER)
+            d_h = stays * d_new
+            d_new = (1 - stays) * d_new
+            d_h += d_new * z
+        else:
+            d_h = d_new * z
+        d_z = d_new * (h - n) * z * (1 - z)
+        d_n = d_new * (1 - z) * (1 - n * n)
+        store(d_inputs + (t * 3 + 1) * hidden_size, d_z, hidden_size, WIDTH)
+        store(d_inputs + (t * 3 + 2) * hidden_size, d_n, hidden_size, WIDTH)
+        d_q = d_n * r if AFTER else d_n
+        if NORM:
+            q = load(products + (t * 3 + 2) * hidden_size, hidden_size, WIDTH, NUMBER)
+            q = inside(q - mean_of(q, hidden_size), hidden_size, WIDTH)
+            scale = 1 / tl.sqrt(mean_of(q * q, hidden_size) + EPSILON)
+            q *= scale
+            slope = d_q * gain_n
+            d_q = slope - mean_of(slope, hidden_size) - q * mean_of(slope * q, hidden_size)
+            d_q = inside(d_q * scale, hidden_size, WIDTH)
+            q *= gain_n
+            if BIAS:
+                q += bias_n
+        if AFTER and not NORM:
+            q = load(products + t * hidden_size, hidden_size, WIDTH, NUMBER)
+        if AFTER or NORM:
+            store(d_products + (t * 3 + 2) * hidden_size, d_q, hidden_size, WIDTH)
+        place = scratch + (step % 2) * 3 * hidden_size
+        if not AFTER:
+            publish(d_q, place + 2 * hidden_size, hidden_size, WIDTH, WHERE_2)
+            d_seen = total(
+                d_q, d_q, d_q, d_q, held_n, held_n, held_n, held_n, weights, place + 2 * hidden_size, hidden_size,
+                columns, 2, 1, WIDTH, ROWS, WHERE_2, WHERE_2, WHERE_2, WHERE_2,
+            )  # fmt: skip
+        if AFTER:
+            d_r = d_n * q * r * (1 - r)
+        else:
+            d_r = d_seen * seen * r * (1 - r)
+            d_seen = d_seen * r
+        store(d_inputs + t * 3 * hidden_size, d_r, hidden_size, WIDTH)
+        if NORM:
+            p_r = load(products + t * 3 * hidden_size, hidden_size, WIDTH, NUMBER)
+            p_z = load(products + (t * 3 + 1) * hidden_size, hidden_size, WIDTH, NUMBER)
+            mean = (mean_of(p_r, hidden_size) + mean_of(p_z, hidden_size)) / 2
+            p_r = inside(p_r - mean, hidden_size, WIDTH)
+            p_z = inside(p_z - mean, hidden_size, WIDTH)
+            scale = 1 / tl.sqrt((mean_of(p_r * p_r, hidden_size) + mean_of(p_z * p_z, hidden_size)) / 2 + EPSILON)
+            p_r *= scale
+            p_z *= scale
+            d_r *= gain_r
+            d_z *= gain_z
+            mean = (mean_of(d_r, hidden_size) + mean_of(d_z, hidden_size)) / 2
+            along = (mean_of(d_r * p_r, hidden_size) + mean_of(d_z * p_z, hidden_size)) / 2
+            d_r = inside((d_r - mean - p_r * along) * scale, hidden_size, WIDTH)
+            d_z = inside((d_z - mean - p_z * along) * scale, hidden_size, WIDTH)
+        if AFTER or NORM:
+            store(d_products + t * 3 * hidden_size, d_r, hidden_size, WIDTH)
+            store(d_products + (t * 3 + 1) * hidden_size, d_z, hidden_size, WIDTH)
+        if WHERE_0 == STREAMED:
+            store(place, d_r, hidden_size, WIDTH)
+            if AFTER:
+                store(place + 2 * hidden_size, d_q, hidden_size, WIDTH)
+        publish(d_z, place + hidden_size, hidden_size, WIDTH, WHERE_0)
+        both = total(
+            d_r, d_z, d_q, d_q, held_r, held_z, held_n, held_n, weights, place, hidden_size, columns, 0,
+            3 if AFTER else 2, WIDTH, ROWS, WHERE_0, WHERE_1, WHERE_2, WHERE_2,
+        )  # fmt: skip
+        d_seen = both if AFTER else d_seen + both
+        d_h += d_seen * kept if MASKED else d_seen
+        r, z, n, d_out, old = next_r, next_z, next_n, next_out, next_old
+    store(d_h0 + row * hidden_size, d_h, hidden_size, WIDTH)

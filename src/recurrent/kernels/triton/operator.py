@@ -1,0 +1,276 @@
+"""One layer in one direction as an operation with a derivative, by the kernels beside this file.
+
+What stands before and after the recurrence are products over all steps at once, which the library computes: the
+input's contribution, and the gradient of weight_hh. The kernels walk time for the rest.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import layer_norm
+
+from ...cells.base import CellParameters, CellState, Equations, from_input
+from ...cells.gru import GRUEquations
+from ...cells.lstm import LSTMEquations
+from ..triton import gru, lstm, rnn
+from . import parts
+from .plan import Plan, plan
+
+MaybeTensor = Tensor | None
+
+
+class Walk(NamedTuple):
+    """What a call of the kernels is beside its tensors."""
+
+    cell: Equations
+    lengths: MaybeTensor
+    reverse: bool
+    mask: MaybeTensor
+    zones: tuple[Tensor, ...]
+
+
+def run(
+    cell: Equations,
+    x: Tensor,
+    lengths: MaybeTensor,
+    state: CellState,
+    parameters: CellParameters,
+    reverse: bool,
+    mask: MaybeTensor,
+    zones: tuple[Tensor, ...],
+) -> tuple[Tensor, CellState]:
+    """Run a layer; shapes and meaning in `src.recurrent.backends.spec`."""
+    if lengths is not None and x.is_cuda:
+        lengths = lengths.pin_memory().to(x.device, non_blocking=True)
+    walk = Walk(cell, lengths, reverse, mask, zones)
+    inputs, apart = contribution(cell, x, parameters)
+    others = (parameters.weight_hh, apart, parameters.weight_peephole, parameters.gain_hh)
+    output, *ends = Recurrence.apply(walk, inputs, *others, *state)
+    return output, tuple(ends)
+
+
+def contribution(cell: Equations, x: Tensor, parameters: CellParameters) -> tuple[Tensor, MaybeTensor]:
+    """``W x`` and all biases that merely add up (batch, time, G*hidden); and bias_hh where the reset gate meets it."""
+    bias, apart = parameters.bias_hh, None
+    if bias is not None:
+        if cell.gates_with_two_biases:
+            hidden_size, apart = parameters.weight_hh.shape[1], bias
+            bias = torch.cat([bias[: 2 * hidden_size], torch.zeros_like(bias[2 * hidden_size :])])
+        parameters = parameters._replace(bias_ih=parameters.bias_ih + bias)
+    blocks = cell.weight_blocks(parameters) if cell.layer_norm else (parameters,)
+    return from_input(x, blocks).contiguous(), apart
+
+
+class Recurrence(torch.autograd.Function):
+    """The walk through time, with its derivative; the tensors after ``walk`` are those that may need a gradient."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, walk: Walk, inputs: Tensor, weight: Tensor, bias: MaybeTensor, peephole: MaybeTensor,
+        gain: MaybeTensor, *state: Tensor,
+    ) -> tuple[Tensor, ...]:  # fmt: skip
+        """Output (batch, time, hidden) and the final state."""
+        save = any(ctx.needs_input_grad)
+        state = tuple(tensor.contiguous() for tensor in state)
+        call = Call(walk, inputs, weight, bias, peephole, gain, state)
+        output, ends, saved = call.forward(save)
+        if save:
+            ctx.walk = walk
+            ctx.save_for_backward(inputs[:0], weight, bias, peephole, gain, *state, output, *saved)
+        return output, *ends
+
+    @staticmethod
+    def backward(ctx: Any, *d_ends: Tensor) -> tuple:
+        """The gradients of all but ``walk``; asked for with ``create_graph`` they remember that they have none."""
+        with torch.no_grad():
+            gradients = Recurrence.gradients(ctx, d_ends)
+        if torch.is_grad_enabled():
+            gradients = Underivable.apply(*ctx.saved_tensors, *gradients)[-len(gradients) :]
+        return None, *gradients
+
+    @staticmethod
+    def gradients(ctx: Any, d_ends: tuple[Tensor, ...]) -> tuple[MaybeTensor, ...]:
+        """The gradients of the tensors."""
+        walk, count = ctx.walk, len(ctx.walk.cell.states)
+        inputs, weight, bias, peephole, gain, *rest = ctx.saved_tensors
+        state, output, saved = tuple(rest[:count]), rest[count], tuple(rest[count + 1 :])
+        call = Call(walk, inputs, weight, bias, peephole, gain, state)
+        d_inputs, d_products, d_state = call.backward(output, saved, [d.contiguous() for d in d_ends])
+        _, _, wants_weight, wants_bias, wants_peephole, wants_gain, *_ = ctx.needs_input_grad
+        before = previous(output, state[0], walk)
+        d_weight = call.d_weight(d_products, before, saved) if wants_weight else None
+        d_bias = call.d_bias(d_inputs, saved) if wants_bias else None
+        d_peephole = call.d_peephole(d_inputs, saved) if wants_peephole else None
+        d_gain = call.d_gain(d_inputs, saved) if wants_gain else None
+        return d_inputs, d_weight, d_bias, d_peephole, d_gain, *d_state
+
+
+class Underivable(torch.autograd.Function):
+    """Passes on what it is given; its own derivative is refused."""
+
+    @staticmethod
+    def forward(ctx: Any, *tensors: MaybeTensor) -> tuple[MaybeTensor, ...]:
+        """The same tensors."""
+        return tensors
+
+    @staticmethod
+    def backward(ctx: Any, *_: MaybeTensor) -> None:
+        """Refuse."""
+        raise ValueError("backend=triton has no second derivative: backend=reference computes it (create_graph=True)")
+
+
+def previous(sequence: Tensor, start: Tensor, walk: Walk) -> Tensor:
+    """What stood in each step before it was taken: a sequence (batch, time, hidden), one step later."""
+    if not walk.reverse:
+        return torch.cat([start[:, None].to(sequence.dtype), sequence[:, :-1]], dim=1)
+    before = torch.cat([sequence[:, 1:], start[:, None].to(sequence.dtype)], dim=1)
+    if walk.lengths is not None:
+        before[torch.arange(len(start), device=start.device), walk.lengths - 1] = start.to(sequence.dtype)
+    return before
+
+
+class Call:
+    """The tensors of one call, and the launches of its kernels.
+
+    Args:
+        walk: the cell, the direction and what masks it.
+        inputs: (batch, time, G*hidden); in backward only its device and dtype count.
+        weight: weight_hh (G*hidden, hidden).
+        bias: bias_hh (G*hidden,), where the reset gate multiplies a part of it, else None.
+        peephole: (3*hidden,) or None.
+        gain: gain_hh (G*hidden,) or None.
+        state: (batch, hidden) each.
+    """
+
+    def __init__(
+        self, walk: Walk, inputs: Tensor, weight: Tensor, bias: MaybeTensor, peephole: MaybeTensor, gain: MaybeTensor,
+        state: tuple[Tensor, ...],
+    ) -> None:  # fmt: skip
+        self.walk, self.inputs, self.weight, self.state = walk, inputs, weight, state
+        self.bias, self.peephole, self.gain = bias, peephole, gain
+        self.cell = walk.cell
+        self.gates, self.hidden_size = len(self.cell.gates), weight.shape[1]
+        self.batch = state[0].shape[0]
+        self.number = torch.float64 if state[0].dtype == torch.float64 else torch.float32
+        self.after = isinstance(self.cell, GRUEquations) and self.cell.reset_after
+        # How many vectors U h a step leaves beside its gates.
+        self.kept_products = self.gates if self.cell.layer_norm else int(self.after)
+
+    def new(self, *shape: int, like: Tensor | None = None) -> Tensor:
+        """Memory for results: zeros where rows end early and kernels leave the rest of them alone."""
+        like = self.state[0] if like is None else like
+        return like.new_zeros(shape) if self.walk.lengths is not None else like.new_empty(shape)
+
+    def shared(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The arguments of forward and backward alike: tensors, and flags that a kernel is compiled for."""
+        walk, unused = self.walk, self.weight
+        zones = walk.zones or (unused, unused)
+        tensors = {"gain": unused if self.gain is None else self.gain, "zone": zones[0]}
+        tensors |= {"mask": unused if walk.mask is None else walk.mask.contiguous()}
+        tensors |= {"lengths": unused if walk.lengths is None else walk.lengths}
+        strides = walk.zones[0].stride() if walk.zones else (0, 0, 0)
+        tensors |= dict(zip(("zone_row", "zone_step", "zone_unit"), strides, strict=True))
+        flags = {"NORM": self.cell.layer_norm, "MASKED": walk.mask is not None, "ZONED": bool(walk.zones)}
+        flags |= {"LENGTHS": walk.lengths is not None, "REVERSE": walk.reverse}
+        if self.cell.kind == "gru":
+            tensors |= {"bias": unused if self.bias is None else self.bias}
+            flags |= {"AFTER": self.after, "BIAS": self.bias is not None}
+        elif isinstance(self.cell, LSTMEquations) or self.cell.kind == "lstm_coupled":
+            tensors |= {"peephole": unused if self.peephole is None else self.peephole, "zone_c": zones[-1]}
+            flags |= {"COUPLED": self.cell.kind == "lstm_coupled", "PEEPHOLES": self.peephole is not None}
+        return tensors, flags
+
+    def launch(self, kernel: Any, where: Plan, steps: int, transposed: bool, **arguments: Any) -> None:
+        """Start a kernel, one program for each row."""
+        packed = parts.pack(self.weight, self.gates, transposed=transposed)
+        scratch = self.state[0].new_empty(self.batch * 8 * self.hidden_size if where.streams else 1, dtype=self.number)
+        tensors, flags = self.shared()
+        tensors |= {"weights": packed, "scratch": scratch, "steps": steps, "hidden_size": self.hidden_size}
+        given = {**tensors, "columns": packed.shape[2], **flags, **where.flags(self.number), **arguments}
+        names = kernel.arg_names
+        with torch.cuda.device(packed.device) if packed.is_cuda else torch.inference_mode(False):
+            kernel[(self.batch,)](**{n: given[n] for n in names}, num_warps=where.warps, num_stages=1)
+
+    def forward(self, save: bool) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Output, final state, and for backward the gates, with an LSTM the cells, and the products that are kept."""
+        steps, hidden_size = self.inputs.shape[1], self.hidden_size
+        wide = (self.batch, steps, hidden_size)
+        output = self.new(*wide)
+        ends = tuple(torch.empty_like(tensor) for tensor in self.state)
+        given: dict[str, Any] = {"inputs": self.inputs, "h0": self.state[0], "output": output, "h_n": ends[0]}
+        size = (self.batch, steps, self.gates * hidden_size) if save else (0,)
+        gates, kept = self.new(*size), self.new(self.batch, steps, self.kept_products * hidden_size if save else 0)
+        saved = (gates, kept)
+        if len(self.state) == 2:
+            saved = (gates, kept, self.new(*(wide if save else (0,))))
+            given |= {"c0": self.state[1], "c_n": ends[1], "cells": saved[2]}
+        where = plan(hidden_size, self.gates, self.number, backward=False)
+        given |= {"gates": gates, "products": kept, "SAVE": save}
+        self.launch(KERNELS[self.cell.kind].forward, where, steps, True, **given)
+        return output, ends, saved if save else ()
+
+    def backward(
+        self, output: Tensor, saved: tuple[Tensor, ...], d_ends: list[Tensor]
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """The gradients of the inputs, of the products U h, and of the initial state."""
+        d_output, *d_final = d_ends
+        gates, kept = saved[:2]
+        d_inputs = self.new(*gates.shape, like=self.inputs)
+        apart = self.cell.layer_norm or self.after
+        d_products = self.new(*gates.shape) if apart else d_inputs
+        d_state = tuple(torch.empty_like(tensor) for tensor in self.state)
+        given: dict[str, Any] = {"d_output": d_output, "d_h_n": d_final[0], "h0": self.state[0], "d_h0": d_state[0]}
+        given |= {"output": output, "gates": gates, "products": kept, "d_inputs": d_inputs, "d_products": d_products}
+        if len(self.state) == 2:
+            given |= {"d_c_n": d_final[1], "c0": self.state[1], "d_c0": d_state[1], "cells": saved[2]}
+        where = plan(self.hidden_size, self.gates, self.number, backward=True)
+        self.launch(KERNELS[self.cell.kind].backward, where, output.shape[1], False, **given)
+        return d_inputs, d_products, d_state
+
+    def d_weight(self, d_products: Tensor, before: Tensor, saved: tuple[Tensor, ...]) -> Tensor:
+        """The gradient of weight_hh: one product over all steps, or two where the candidate saw the reset state."""
+        seen = before if self.walk.mask is None else before * self.walk.mask[:, None]
+        hidden_size = self.hidden_size
+        rows = d_products.flatten(0, 1).to(seen.dtype)
+        if self.cell.kind != "gru" or self.after:
+            return (rows.T @ seen.flatten(0, 1)).to(self.weight.dtype)
+        reset = saved[0][..., :hidden_size] * seen
+        halves = (rows[:, : 2 * hidden_size].T @ seen.flatten(0, 1), rows[:, 2 * hidden_size :].T @ reset.flatten(0, 1))
+        return torch.cat(halves).to(self.weight.dtype)
+
+    def d_contribution(self, d_inputs: Tensor, saved: tuple[Tensor, ...]) -> Tensor:
+        """The gradient of what the state contributes: that of the inputs but where the reset gate stands between."""
+        if not self.after:
+            return d_inputs
+        hidden_size = self.hidden_size
+        reset = saved[0][..., :hidden_size]
+        return torch.cat([d_inputs[..., : 2 * hidden_size], d_inputs[..., 2 * hidden_size :] * reset], dim=-1)
+
+    def d_bias(self, d_inputs: Tensor, saved: tuple[Tensor, ...]) -> Tensor:
+        """The gradient of the part of bias_hh that the reset gate multiplies; the rest went with the inputs."""
+        assert self.bias is not None
+        hidden_size, gradient = self.hidden_size, torch.zeros_like(self.bias)
+        last = d_inputs[..., 2 * hidden_size :] * saved[0][..., :hidden_size]
+        gradient[2 * hidden_size :] = last.sum((0, 1))
+        return gradient
+
+    def d_peephole(self, d_inputs: Tensor, saved: tuple[Tensor, ...]) -> Tensor:
+        """The gradient of the three diagonals."""
+        gates, _, cells = saved
+        i, f, g, _ = gates.chunk(4, dim=-1)
+        d_i, d_f, _, d_o = d_inputs.chunk(4, dim=-1)
+        before = previous(cells, self.state[1], self.walk)
+        now = f * before + i * g if self.walk.zones else cells
+        return torch.cat([(d * c).sum((0, 1)) for d, c in ((d_i, before), (d_f, before), (d_o, now))])
+
+    def d_gain(self, d_inputs: Tensor, saved: tuple[Tensor, ...]) -> Tensor:
+        """The gradient of the gains: what they multiply is normalised again, block by block."""
+        sizes = [count * self.hidden_size for count in self.cell.gates_by_block or (self.gates,)]
+        normalised = [layer_norm(block, block.shape[-1:]) for block in saved[1].split(sizes, dim=-1)]
+        return (self.d_contribution(d_inputs, saved) * torch.cat(normalised, dim=-1)).sum((0, 1))
+
+
+KERNELS = {"gru": gru, "lstm": lstm, "lstm_coupled": lstm, "rnn": rnn}
