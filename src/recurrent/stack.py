@@ -49,7 +49,7 @@ class StackedRNN(nn.Module):
         initialisation: "pytorch", "xavier", "chung" or "chrono"; see `initialise`.
         keep_gate_bias: mean of the bias of the gate that keeps the old state, at the start; see `initialise`.
         chrono_steps: the longest dependency that "chrono" expects, in steps.
-        backend: "auto", "torch" or "reference"; see `src.recurrent.backends`.
+        backend: "auto", "fused", "torch", "triton" or "reference"; see `src.recurrent.backends`.
         device, dtype: of the parameters.
 
     Attributes:

@@ -35,5 +35,5 @@ MODEL = {  # each network takes some of it, and its class checks what goes with 
     "initialisation": Key(Literal["pytorch", "xavier", "chung", "chrono"], "how weights are drawn"),
     "keep_gate_bias": Key(float, "mean bias at the start of the gate that keeps the old state"),
     "chrono_steps": Key(Count | None, "longest dependency that initialisation=chrono expects, steps"),
-    "backend": Key(Literal["auto", "fused", "torch", "reference"], "what computes the recurrence"),
+    "backend": Key(Literal["auto", "fused", "torch", "triton", "reference"], "what computes the recurrence"),
 }

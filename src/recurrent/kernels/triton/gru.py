@@ -6,9 +6,21 @@ import triton
 import triton.language as tl
 
 from .parts import (
-    EPSILON, STREAMED, hold, inside, load, load_apart, load_if, mean_of, products as multiply, publish, sigmoid, store,
-    tanh, total,
-)  # fmt: skip
+    EPSILON,
+    STREAMED,
+    hold,
+    inside,
+    load,
+    load_apart,
+    load_if,
+    mean_of,
+    multiply,
+    publish,
+    sigmoid,
+    store,
+    tanh,
+    total,
+)
 
 
 @triton.jit

@@ -101,7 +101,7 @@ def add_4(a, b, c, d, e, f, g, h):
 
 
 @triton.jit
-def products(
+def multiply(
     vector, held_0, held_1, held_2, held_3, weights, place, hidden_size, columns,
     FIRST: tl.constexpr, COUNT: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr,
     WHERE_0: tl.constexpr, WHERE_1: tl.constexpr, WHERE_2: tl.constexpr, WHERE_3: tl.constexpr,

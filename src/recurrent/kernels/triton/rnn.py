@@ -13,7 +13,7 @@ from .parts import (
     load_apart,
     load_if,
     mean_of,
-    products as multiply,
+    multiply,
     publish,
     store,
     tanh,
