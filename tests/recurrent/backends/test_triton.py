@@ -119,26 +119,21 @@ def test_lower_precision_is_as_exact_as_its_numbers(cell, dtype, monkeypatch):
     compare(monkeypatch, make, dtype, tolerance, bidirectional=False, **options)
 
 
-@pytest.mark.parametrize("where", ["HELD", "READ", "STREAMED", "some HELD"])
-@pytest.mark.parametrize("cell", ["gru", "gru_cho", "lstm_peephole", "rnn"])
-def test_the_weights_may_be_anywhere(cell, where, operator, monkeypatch):
-    parts = operator.parts
-
-    def planned(hidden_size: int, gates: int, number: torch.dtype, *, backward: bool) -> Any:
-        held = parts.HELD.value if where == "some HELD" else getattr(parts, where).value
-        places = tuple(parts.READ.value if where == "some HELD" and k > 0 else held for k in range(gates))
-        return operator.Plan(16, 4, places, 4)
-
-    monkeypatch.setattr(operator, "plan", planned)
+@pytest.mark.parametrize("extra", ["plain", "all"])
+@pytest.mark.parametrize("cell", ["gru", "gru_cho", "lstm_peephole", "lstm_coupled", "rnn"])
+def test_weights_may_be_streamed(cell, extra, operator, monkeypatch):
+    monkeypatch.setattr(operator, "plan", lambda *arguments, backward: operator.Plan(16, 4, False, 4))
     make, options = CELLS[cell]
-    compare(monkeypatch, make, torch.float64, 1e-11, hidden_size=6, **options)
+    compare(monkeypatch, make, torch.float64, 1e-11, hidden_size=6, **options, **EXTRAS[extra])
 
 
 @pytest.mark.parametrize("cell", ["gru", "gru_cho", "lstm", "lstm_coupled"])
-def test_sums_in_one_exchange_are_the_same_sums(cell, operator, monkeypatch):
+def test_sums_in_one_exchange_are_the_same_sums(cell, monkeypatch):
     import triton.language as tl
 
-    monkeypatch.setattr(operator.parts, "TOGETHER", tl.constexpr(True))
+    from src.recurrent.kernels.triton import parts
+
+    monkeypatch.setattr(parts, "TOGETHER", tl.constexpr(True))
     make, options = CELLS[cell]
     compare(monkeypatch, make, torch.float64, 1e-11, hidden_size=2, batch=1, time=2, bidirectional=False, **options)
 
@@ -185,8 +180,8 @@ def test_a_plan_fits_a_multiprocessor(size, operator):
         plan = operator.plan(size, gates, number, backward=backward)
         assert plan.width >= size
         assert plan.width & (plan.width - 1) == 0
-        held = sum(place == operator.parts.HELD.value for place in plan.where)
-        assert held * plan.width**2 * (2 if number is torch.float64 else 1) < 65536
+        words = gates * plan.width**2 * (2 if number is torch.float64 else 1)
+        assert plan.held == (words <= 65536)
 
 
 def test_auto_never_chooses_an_interpreter(monkeypatch):

@@ -7,7 +7,6 @@ import triton.language as tl
 
 from .parts import (
     EPSILON,
-    STREAMED,
     hold,
     inside,
     load,
@@ -23,13 +22,13 @@ from .parts import (
 )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["pitch"])
 def forward(
     inputs, weights, bias, gain, h0, mask, zone, lengths, output, h_n, gates, products, scratch,
-    steps, hidden_size, columns, zone_row, zone_step, zone_unit,
+    steps, hidden_size, pitch, zone_row, zone_step, zone_unit,
     AFTER: tl.constexpr, NORM: tl.constexpr, MASKED: tl.constexpr, ZONED: tl.constexpr, LENGTHS: tl.constexpr,
     REVERSE: tl.constexpr, BIAS: tl.constexpr, SAVE: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr,
-    NUMBER: tl.constexpr, WHERE_0: tl.constexpr, WHERE_1: tl.constexpr, WHERE_2: tl.constexpr, WHERE_3: tl.constexpr,
+    NUMBER: tl.constexpr, HELD: tl.constexpr,
 ):  # fmt: skip
     """Walk one row through time; ``gates`` gets reset, update and candidate, ``products`` U h where backward asks."""
     row = tl.program_id(0)
@@ -40,10 +39,12 @@ def forward(
     output += row.to(tl.int64) * steps * hidden_size
     zone += row.to(tl.int64) * zone_row
     scratch += row * 4 * hidden_size
-    held_r = hold(weights, 0, hidden_size, columns, WIDTH, WHERE_0)
-    held_z = hold(weights, 1, hidden_size, columns, WIDTH, WHERE_1)
-    held_n = hold(weights, 2, hidden_size, columns, WIDTH, WHERE_2)
+    held_r = hold(weights, 0, hidden_size, pitch, WIDTH, HELD)
+    held_z = hold(weights, 1, hidden_size, pitch, WIDTH, HELD)
+    held_n = hold(weights, 2, hidden_size, pitch, WIDTH, HELD)
     if BIAS:
+        bias_r = load(bias, hidden_size, WIDTH, NUMBER)
+        bias_z = load(bias + hidden_size, hidden_size, WIDTH, NUMBER)
         bias_n = load(bias + 2 * hidden_size, hidden_size, WIDTH, NUMBER)
     if NORM:
         gain_r = load(gain, hidden_size, WIDTH, NUMBER)
@@ -68,11 +69,11 @@ def forward(
             stays = load_apart(zone + t * zone_step, zone_unit, hidden_size, WIDTH, NUMBER)
         seen = h * kept if MASKED else h
         place = scratch + (step % 2) * 2 * hidden_size
-        publish(seen, place, hidden_size, WIDTH, WHERE_0)
+        publish(seen, place, hidden_size, WIDTH, HELD)
         # With the reset gate after the product all three gates read the same vector; q is set anew where not.
         r, z, q, _ = multiply(
-            seen, held_r, held_z, held_n, held_n, weights, place, hidden_size, columns, 0, 3 if AFTER else 2,
-            WIDTH, ROWS, WHERE_0, WHERE_1, WHERE_2, WHERE_2,
+            seen, held_r, held_z, held_n, held_n, weights, place, hidden_size, pitch, 0, 3 if AFTER else 2,
+            WIDTH, ROWS, HELD,
         )  # fmt: skip
         if NORM:
             if SAVE:
@@ -84,23 +85,26 @@ def forward(
             scale = 1 / tl.sqrt((mean_of(r * r, hidden_size) + mean_of(z * z, hidden_size)) / 2 + EPSILON)
             r = r * scale * gain_r
             z = z * scale * gain_z
+        if BIAS:
+            r += bias_r
+            z += bias_z
         r = sigmoid(x_r + r)
         z = sigmoid(x_z + z)
         if not AFTER:
             reset = r * seen
-            publish(reset, place + hidden_size, hidden_size, WIDTH, WHERE_2)
+            publish(reset, place + hidden_size, hidden_size, WIDTH, HELD)
             q, _, _, _ = multiply(
-                reset, held_n, held_n, held_n, held_n, weights, place + hidden_size, hidden_size, columns, 2, 1,
-                WIDTH, ROWS, WHERE_2, WHERE_2, WHERE_2, WHERE_2,
+                reset, held_n, held_n, held_n, held_n, weights, place + hidden_size, hidden_size, pitch, 2, 1,
+                WIDTH, ROWS, HELD,
             )  # fmt: skip
         if NORM:
             if SAVE:
                 store(products + (t * 3 + 2) * hidden_size, q, hidden_size, WIDTH)
             q = inside(q - mean_of(q, hidden_size), hidden_size, WIDTH)
             q = q / tl.sqrt(mean_of(q * q, hidden_size) + EPSILON) * gain_n
+        if BIAS:
+            q += bias_n
         if AFTER:
-            if BIAS:
-                q += bias_n
             if SAVE and not NORM:
                 store(products + t * hidden_size, q, hidden_size, WIDTH)
             q = r * q
@@ -118,14 +122,14 @@ def forward(
     store(h_n + row * hidden_size, h, hidden_size, WIDTH)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["pitch"])
 def backward(
     d_output, d_h_n, weights, bias, gain, h0, mask, zone, lengths, output, gates, products,
     d_inputs, d_products, d_h0, scratch,
-    steps, hidden_size, columns, zone_row, zone_step, zone_unit,
+    steps, hidden_size, pitch, zone_row, zone_step, zone_unit,
     AFTER: tl.constexpr, NORM: tl.constexpr, MASKED: tl.constexpr, ZONED: tl.constexpr, LENGTHS: tl.constexpr,
     REVERSE: tl.constexpr, BIAS: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, NUMBER: tl.constexpr,
-    WHERE_0: tl.constexpr, WHERE_1: tl.constexpr, WHERE_2: tl.constexpr, WHERE_3: tl.constexpr,
+    HELD: tl.constexpr,
 ):  # fmt: skip
     """Walk one row back: the gradients of the pre-activations, of the products U h where they are others, and of h0."""
     row = tl.program_id(0)
@@ -138,9 +142,9 @@ def backward(
     d_output += row.to(tl.int64) * steps * hidden_size
     zone += row.to(tl.int64) * zone_row
     scratch += row * 6 * hidden_size
-    held_r = hold(weights, 0, hidden_size, columns, WIDTH, WHERE_0)
-    held_z = hold(weights, 1, hidden_size, columns, WIDTH, WHERE_1)
-    held_n = hold(weights, 2, hidden_size, columns, WIDTH, WHERE_2)
+    held_r = hold(weights, 0, hidden_size, pitch, WIDTH, HELD)
+    held_z = hold(weights, 1, hidden_size, pitch, WIDTH, HELD)
+    held_n = hold(weights, 2, hidden_size, pitch, WIDTH, HELD)
     if BIAS:
         bias_n = load(bias + 2 * hidden_size, hidden_size, WIDTH, NUMBER)
     if NORM:
@@ -201,10 +205,10 @@ def backward(
             store(d_products + (t * 3 + 2) * hidden_size, d_q, hidden_size, WIDTH)
         place = scratch + (step % 2) * 3 * hidden_size
         if not AFTER:
-            publish(d_q, place + 2 * hidden_size, hidden_size, WIDTH, WHERE_2)
+            publish(d_q, place + 2 * hidden_size, hidden_size, WIDTH, HELD)
             d_seen = total(
                 d_q, d_q, d_q, d_q, held_n, held_n, held_n, held_n, weights, place + 2 * hidden_size, hidden_size,
-                columns, 2, 1, WIDTH, ROWS, WHERE_2, WHERE_2, WHERE_2, WHERE_2,
+                pitch, 2, 1, WIDTH, ROWS, HELD,
             )  # fmt: skip
         if AFTER:
             d_r = d_n * q * r * (1 - r)
@@ -230,14 +234,14 @@ def backward(
         if AFTER or NORM:
             store(d_products + t * 3 * hidden_size, d_r, hidden_size, WIDTH)
             store(d_products + (t * 3 + 1) * hidden_size, d_z, hidden_size, WIDTH)
-        if WHERE_0 == STREAMED:
+        if not HELD:
             store(place, d_r, hidden_size, WIDTH)
             if AFTER:
                 store(place + 2 * hidden_size, d_q, hidden_size, WIDTH)
-        publish(d_z, place + hidden_size, hidden_size, WIDTH, WHERE_0)
+        publish(d_z, place + hidden_size, hidden_size, WIDTH, HELD)
         both = total(
-            d_r, d_z, d_q, d_q, held_r, held_z, held_n, held_n, weights, place, hidden_size, columns, 0,
-            3 if AFTER else 2, WIDTH, ROWS, WHERE_0, WHERE_1, WHERE_2, WHERE_2,
+            d_r, d_z, d_q, d_q, held_r, held_z, held_n, held_n, weights, place, hidden_size, pitch, 0,
+            3 if AFTER else 2, WIDTH, ROWS, HELD,
         )  # fmt: skip
         d_seen = both if AFTER else d_seen + both
         d_h += d_seen * kept if MASKED else d_seen

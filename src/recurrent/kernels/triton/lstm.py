@@ -11,7 +11,6 @@ import triton.language as tl
 
 from .parts import (
     EPSILON,
-    STREAMED,
     hold,
     inside,
     load,
@@ -27,13 +26,13 @@ from .parts import (
 )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["pitch"])
 def forward(
-    inputs, weights, peephole, gain, h0, c0, mask, zone, zone_c, lengths, output, cells, h_n, c_n, gates, products,
-    scratch, steps, hidden_size, columns, zone_row, zone_step, zone_unit,
-    COUPLED: tl.constexpr, PEEPHOLES: tl.constexpr, NORM: tl.constexpr, MASKED: tl.constexpr, ZONED: tl.constexpr,
-    LENGTHS: tl.constexpr, REVERSE: tl.constexpr, SAVE: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr,
-    NUMBER: tl.constexpr, WHERE_0: tl.constexpr, WHERE_1: tl.constexpr, WHERE_2: tl.constexpr, WHERE_3: tl.constexpr,
+    inputs, weights, bias, peephole, gain, h0, c0, mask, zone, zone_c, lengths, output, cells, h_n, c_n, gates,
+    products, scratch, steps, hidden_size, pitch, zone_row, zone_step, zone_unit,
+    COUPLED: tl.constexpr, PEEPHOLES: tl.constexpr, BIAS: tl.constexpr, NORM: tl.constexpr, MASKED: tl.constexpr,
+    ZONED: tl.constexpr, LENGTHS: tl.constexpr, REVERSE: tl.constexpr, SAVE: tl.constexpr, WIDTH: tl.constexpr,
+    ROWS: tl.constexpr, NUMBER: tl.constexpr, HELD: tl.constexpr,
 ):  # fmt: skip
     """Walk one row through time; ``gates`` gets the gates, ``cells`` the cell, ``products`` U h where normalised."""
     G: tl.constexpr = 3 if COUPLED else 4
@@ -45,10 +44,15 @@ def forward(
     output, cells = output + first, cells + first
     zone, zone_c = zone + row.to(tl.int64) * zone_row, zone_c + row.to(tl.int64) * zone_row
     scratch += row * 2 * hidden_size
-    held_0 = hold(weights, 0, hidden_size, columns, WIDTH, WHERE_0)
-    held_1 = hold(weights, 1, hidden_size, columns, WIDTH, WHERE_1)
-    held_2 = hold(weights, 2, hidden_size, columns, WIDTH, WHERE_2)
-    held_3 = held_2 if COUPLED else hold(weights, 3, hidden_size, columns, WIDTH, WHERE_3)
+    held_0 = hold(weights, 0, hidden_size, pitch, WIDTH, HELD)
+    held_1 = hold(weights, 1, hidden_size, pitch, WIDTH, HELD)
+    held_2 = hold(weights, 2, hidden_size, pitch, WIDTH, HELD)
+    held_3 = held_2 if COUPLED else hold(weights, 3, hidden_size, pitch, WIDTH, HELD)
+    if BIAS:
+        bias_i = load(bias, hidden_size, WIDTH, NUMBER)
+        bias_f = load(bias + F * hidden_size, hidden_size, WIDTH, NUMBER)
+        bias_g = load(bias + (F + 1) * hidden_size, hidden_size, WIDTH, NUMBER)
+        bias_o = load(bias + (F + 2) * hidden_size, hidden_size, WIDTH, NUMBER)
     if PEEPHOLES:
         peep_i = load(peephole, hidden_size, WIDTH, NUMBER)
         peep_f = load(peephole + hidden_size, hidden_size, WIDTH, NUMBER)
@@ -81,10 +85,10 @@ def forward(
             stays_c = load_apart(zone_c + t * zone_step, zone_unit, hidden_size, WIDTH, NUMBER)
         seen = h * kept if MASKED else h
         place = scratch + (step % 2) * hidden_size
-        publish(seen, place, hidden_size, WIDTH, WHERE_0)
+        publish(seen, place, hidden_size, WIDTH, HELD)
         i, f, g, o = multiply(
-            seen, held_0, held_1, held_2, held_3, weights, place, hidden_size, columns, 0, G,
-            WIDTH, ROWS, WHERE_0, WHERE_1, WHERE_2, WHERE_3,
+            seen, held_0, held_1, held_2, held_3, weights, place, hidden_size, pitch, 0, G,
+            WIDTH, ROWS, HELD,
         )  # fmt: skip
         if COUPLED:
             f, g, o = i, f, g
@@ -108,6 +112,11 @@ def forward(
             f = f * scale * gain_f
             g = g * scale * gain_g
             o = o * scale * gain_o
+        if BIAS:
+            i += bias_i
+            f += bias_f
+            g += bias_g
+            o += bias_o
         i = x_i + i
         f = x_f + f
         if PEEPHOLES:
@@ -142,13 +151,13 @@ def forward(
     store(c_n + row * hidden_size, c, hidden_size, WIDTH)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["pitch"])
 def backward(
     d_output, d_h_n, d_c_n, weights, peephole, gain, c0, mask, zone, zone_c, lengths, cells, gates, products,
-    d_inputs, d_products, d_h0, d_c0, scratch, steps, hidden_size, columns, zone_row, zone_step, zone_unit,
+    d_inputs, d_products, d_h0, d_c0, scratch, steps, hidden_size, pitch, zone_row, zone_step, zone_unit,
     COUPLED: tl.constexpr, PEEPHOLES: tl.constexpr, NORM: tl.constexpr, MASKED: tl.constexpr, ZONED: tl.constexpr,
     LENGTHS: tl.constexpr, REVERSE: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, NUMBER: tl.constexpr,
-    WHERE_0: tl.constexpr, WHERE_1: tl.constexpr, WHERE_2: tl.constexpr, WHERE_3: tl.constexpr,
+    HELD: tl.constexpr,
 ):  # fmt: skip
     """Walk one row back: the gradients of the pre-activations, of U h where that is normalised, of h0 and c0."""
     G: tl.constexpr = 3 if COUPLED else 4
@@ -161,10 +170,10 @@ def backward(
     d_output, cells = d_output + first, cells + first
     zone, zone_c = zone + row.to(tl.int64) * zone_row, zone_c + row.to(tl.int64) * zone_row
     scratch += row * 8 * hidden_size
-    held_0 = hold(weights, 0, hidden_size, columns, WIDTH, WHERE_0)
-    held_1 = hold(weights, 1, hidden_size, columns, WIDTH, WHERE_1)
-    held_2 = hold(weights, 2, hidden_size, columns, WIDTH, WHERE_2)
-    held_3 = held_2 if COUPLED else hold(weights, 3, hidden_size, columns, WIDTH, WHERE_3)
+    held_0 = hold(weights, 0, hidden_size, pitch, WIDTH, HELD)
+    held_1 = hold(weights, 1, hidden_size, pitch, WIDTH, HELD)
+    held_2 = hold(weights, 2, hidden_size, pitch, WIDTH, HELD)
+    held_3 = held_2 if COUPLED else hold(weights, 3, hidden_size, pitch, WIDTH, HELD)
     if PEEPHOLES:
         peep_i = load(peephole, hidden_size, WIDTH, NUMBER)
         peep_f = load(peephole + hidden_size, hidden_size, WIDTH, NUMBER)
@@ -265,15 +274,15 @@ def backward(
             store(at + (F + 1) * hidden_size, d_g, hidden_size, WIDTH)
             store(at + (F + 2) * hidden_size, d_o, hidden_size, WIDTH)
         place = scratch + (step % 2) * 4 * hidden_size
-        if WHERE_0 == STREAMED:  # one barrier for the vectors of all gates
+        if not HELD:  # one barrier for the vectors of all gates
             if not COUPLED:
                 store(place, d_i, hidden_size, WIDTH)
             store(place + F * hidden_size, d_f, hidden_size, WIDTH)
             store(place + (F + 1) * hidden_size, d_g, hidden_size, WIDTH)
-        publish(d_o, place + (F + 2) * hidden_size, hidden_size, WIDTH, WHERE_0)
+        publish(d_o, place + (F + 2) * hidden_size, hidden_size, WIDTH, HELD)
         d_seen = total(
             d_f if COUPLED else d_i, d_g if COUPLED else d_f, d_o if COUPLED else d_g, d_o, held_0, held_1, held_2,
-            held_3, weights, place, hidden_size, columns, 0, G, WIDTH, ROWS, WHERE_0, WHERE_1, WHERE_2, WHERE_3,
+            held_3, weights, place, hidden_size, pitch, 0, G, WIDTH, ROWS, HELD,
         )  # fmt: skip
         d_h += d_seen * kept if MASKED else d_seen
         i, f, g, o, d_out, old = next_i, next_f, next_g, next_o, next_out, next_old

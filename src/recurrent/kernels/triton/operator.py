@@ -6,6 +6,7 @@ input's contribution, and the gradient of weight_hh. The kernels walk time for t
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -15,8 +16,7 @@ from torch.nn.functional import layer_norm
 from ...cells.base import CellParameters, CellState, Equations, from_input
 from ...cells.gru import GRUEquations
 from ...cells.lstm import LSTMEquations
-from ..triton import gru, lstm, rnn
-from . import parts
+from . import gru, lstm, rnn
 from .plan import Plan, plan
 
 MaybeTensor = Tensor | None
@@ -46,22 +46,10 @@ def run(
     if lengths is not None and x.is_cuda:
         lengths = lengths.pin_memory().to(x.device, non_blocking=True)
     walk = Walk(cell, lengths, reverse, mask, zones)
-    inputs, apart = contribution(cell, x, parameters)
-    others = (parameters.weight_hh, apart, parameters.weight_peephole, parameters.gain_hh)
+    inputs = from_input(x, cell.weight_blocks(parameters) if cell.layer_norm else (parameters,)).contiguous()
+    others = (parameters.weight_hh, parameters.bias_hh, parameters.weight_peephole, parameters.gain_hh)
     output, *ends = Recurrence.apply(walk, inputs, *others, *state)
     return output, tuple(ends)
-
-
-def contribution(cell: Equations, x: Tensor, parameters: CellParameters) -> tuple[Tensor, MaybeTensor]:
-    """``W x`` and all biases that merely add up (batch, time, G*hidden); and bias_hh where the reset gate meets it."""
-    bias, apart = parameters.bias_hh, None
-    if bias is not None:
-        if cell.gates_with_two_biases:
-            hidden_size, apart = parameters.weight_hh.shape[1], bias
-            bias = torch.cat([bias[: 2 * hidden_size], torch.zeros_like(bias[2 * hidden_size :])])
-        parameters = parameters._replace(bias_ih=parameters.bias_ih + bias)
-    blocks = cell.weight_blocks(parameters) if cell.layer_norm else (parameters,)
-    return from_input(x, blocks).contiguous(), apart
 
 
 class Recurrence(torch.autograd.Function):
@@ -102,7 +90,7 @@ class Recurrence(torch.autograd.Function):
         _, _, wants_weight, wants_bias, wants_peephole, wants_gain, *_ = ctx.needs_input_grad
         before = previous(output, state[0], walk)
         d_weight = call.d_weight(d_products, before, saved) if wants_weight else None
-        d_bias = call.d_bias(d_inputs, saved) if wants_bias else None
+        d_bias = call.d_contribution(d_inputs, saved).sum((0, 1)) if wants_bias else None
         d_peephole = call.d_peephole(d_inputs, saved) if wants_peephole else None
         d_gain = call.d_gain(d_inputs, saved) if wants_gain else None
         return d_inputs, d_weight, d_bias, d_peephole, d_gain, *d_state
@@ -139,7 +127,7 @@ class Call:
         walk: the cell, the direction and what masks it.
         inputs: (batch, time, G*hidden); in backward only its device and dtype count.
         weight: weight_hh (G*hidden, hidden).
-        bias: bias_hh (G*hidden,), where the reset gate multiplies a part of it, else None.
+        bias: bias_hh (G*hidden,) or None.
         peephole: (3*hidden,) or None.
         gain: gain_hh (G*hidden,) or None.
         state: (batch, hidden) each.
@@ -175,24 +163,28 @@ class Call:
         tensors |= dict(zip(("zone_row", "zone_step", "zone_unit"), strides, strict=True))
         flags = {"NORM": self.cell.layer_norm, "MASKED": walk.mask is not None, "ZONED": bool(walk.zones)}
         flags |= {"LENGTHS": walk.lengths is not None, "REVERSE": walk.reverse}
+        tensors |= {"bias": unused if self.bias is None else self.bias}
+        flags |= {"BIAS": self.bias is not None}
         if self.cell.kind == "gru":
-            tensors |= {"bias": unused if self.bias is None else self.bias}
-            flags |= {"AFTER": self.after, "BIAS": self.bias is not None}
+            flags |= {"AFTER": self.after}
         elif isinstance(self.cell, LSTMEquations) or self.cell.kind == "lstm_coupled":
             tensors |= {"peephole": unused if self.peephole is None else self.peephole, "zone_c": zones[-1]}
             flags |= {"COUPLED": self.cell.kind == "lstm_coupled", "PEEPHOLES": self.peephole is not None}
         return tensors, flags
 
-    def launch(self, kernel: Any, where: Plan, steps: int, transposed: bool, **arguments: Any) -> None:
+    def launch(self, kernel: Any, where: Plan, steps: int, backward: bool, **arguments: Any) -> None:
         """Start a kernel, one program for each row."""
-        packed = parts.pack(self.weight, self.gates, transposed=transposed)
-        scratch = self.state[0].new_empty(self.batch * 8 * self.hidden_size if where.streams else 1, dtype=self.number)
+        size = self.hidden_size
+        weight = self.weight.view(self.gates, size, size)  # (gate, new unit, old unit)
+        if not backward:  # the units that result side by side: forward those of the new state
+            weight = weight.transpose(1, 2)
+        scratch = self.state[0].new_empty(1 if where.held else self.batch * 8 * size, dtype=self.number)
         tensors, flags = self.shared()
-        tensors |= {"weights": packed, "scratch": scratch, "steps": steps, "hidden_size": self.hidden_size}
-        given = {**tensors, "columns": packed.shape[2], **flags, **where.flags(self.number), **arguments}
-        names = kernel.arg_names
-        with torch.cuda.device(packed.device) if packed.is_cuda else torch.inference_mode(False):
-            kernel[(self.batch,)](**{n: given[n] for n in names}, num_warps=where.warps, num_stages=1)
+        given = {**tensors, **flags, **where.flags(self.number), **arguments}
+        given |= {"weights": weight.contiguous(), "pitch": size, "scratch": scratch}
+        given |= {"steps": steps, "hidden_size": size}
+        with torch.cuda.device(weight.device) if weight.is_cuda else nullcontext():
+            kernel[(self.batch,)](**{n: given[n] for n in kernel.arg_names}, num_warps=where.warps, num_stages=1)
 
     def forward(self, save: bool) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Output, final state, and for backward the gates, with an LSTM the cells, and the products that are kept."""
@@ -209,7 +201,7 @@ class Call:
             given |= {"c0": self.state[1], "c_n": ends[1], "cells": saved[2]}
         where = plan(hidden_size, self.gates, self.number, backward=False)
         given |= {"gates": gates, "products": kept, "SAVE": save}
-        self.launch(KERNELS[self.cell.kind].forward, where, steps, True, **given)
+        self.launch(KERNELS[self.cell.kind].forward, where, steps, False, **given)
         return output, ends, saved if save else ()
 
     def backward(
@@ -227,7 +219,7 @@ class Call:
         if len(self.state) == 2:
             given |= {"d_c_n": d_final[1], "c0": self.state[1], "d_c0": d_state[1], "cells": saved[2]}
         where = plan(self.hidden_size, self.gates, self.number, backward=True)
-        self.launch(KERNELS[self.cell.kind].backward, where, output.shape[1], False, **given)
+        self.launch(KERNELS[self.cell.kind].backward, where, output.shape[1], True, **given)
         return d_inputs, d_products, d_state
 
     def d_weight(self, d_products: Tensor, before: Tensor, saved: tuple[Tensor, ...]) -> Tensor:
@@ -248,14 +240,6 @@ class Call:
         hidden_size = self.hidden_size
         reset = saved[0][..., :hidden_size]
         return torch.cat([d_inputs[..., : 2 * hidden_size], d_inputs[..., 2 * hidden_size :] * reset], dim=-1)
-
-    def d_bias(self, d_inputs: Tensor, saved: tuple[Tensor, ...]) -> Tensor:
-        """The gradient of the part of bias_hh that the reset gate multiplies; the rest went with the inputs."""
-        assert self.bias is not None
-        hidden_size, gradient = self.hidden_size, torch.zeros_like(self.bias)
-        last = d_inputs[..., 2 * hidden_size :] * saved[0][..., :hidden_size]
-        gradient[2 * hidden_size :] = last.sum((0, 1))
-        return gradient
 
     def d_peephole(self, d_inputs: Tensor, saved: tuple[Tensor, ...]) -> Tensor:
         """The gradient of the three diagonals."""

@@ -1,9 +1,13 @@
 """What the kernels of all cells are made of: vectors of one row and step, recurrent products, activations.
 
 A program has one row of the batch. Its state is a vector of ``WIDTH`` numbers, the hidden size rounded up to a power
-of two; what stands past the hidden size is zero. The weights come packed, see `pack`. Where they are while the program
-walks is said for each gate: ``HELD`` in registers for the whole sequence, ``READ`` as a whole in every step (they
-then stand in the L1 cache), ``STREAMED`` strip by strip in every step (L2), for sizes of which no whole block fits.
+of two; what stands past the hidden size is zero. The weights are ``HELD`` in registers for the whole sequence where
+they fit; else they are streamed in every step, strip by strip, from the caches.
+
+The weights lie block by block (of one gate), in a block the units that result side by side. How far apart the rows
+are is a number that the compiler does not know: it could else read four neighbours at once, and would for that give
+four results to every thread and cut the sum into as many parts as there are warps, to be added up through shared
+memory with conflicts between all banks: five times slower. So a thread has one result, and most of its sum.
 """
 
 from __future__ import annotations
@@ -12,72 +16,37 @@ import os
 
 import triton
 import triton.language as tl
-from torch import Tensor
 
-HELD, READ, STREAMED = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
 # Several sums in one exchange between the warps. The interpreter walks through such a reduction number by number.
 TOGETHER = tl.constexpr(os.environ.get("TRITON_INTERPRET") != "1")
 EPSILON = tl.constexpr(1e-5)  # of layer normalisation, as in torch
 
 
-def pack(weight: Tensor, gates: int, *, transposed: bool) -> Tensor:
-    """The blocks of weight_hh (G*hidden, hidden) as (G, hidden, columns), columns rounded up to 16 with zeros.
-
-    A tile's rows are summed over, its columns are the result: forward needs the blocks ``transposed``.
-    """
-    hidden_size = weight.shape[1]
-    blocks = weight.detach().view(gates, hidden_size, hidden_size)
-    if transposed:
-        blocks = blocks.transpose(1, 2)
-    columns = (hidden_size + 15) // 16 * 16
-    if columns == hidden_size:
-        return blocks.contiguous()
-    packed = weight.new_zeros(gates, hidden_size, columns)
-    packed[:, :, :hidden_size] = blocks
-    return packed
-
-
 @triton.jit
-def tile(weights, gate: tl.constexpr, hidden_size, columns, WIDTH: tl.constexpr):
-    """The block of one gate, (WIDTH, WIDTH)."""
-    k = tl.arange(0, WIDTH)[:, None]
+def strip(weights, gate: tl.constexpr, k, hidden_size, pitch, WIDTH: tl.constexpr):
+    """The rows ``k`` of the block of one gate, (len(k), WIDTH)."""
     n = tl.arange(0, WIDTH)[None, :]
-    return tl.load(weights + (gate * hidden_size + k) * columns + n, mask=(k < hidden_size) & (n < columns), other=0.0)
+    block = weights + gate * hidden_size * hidden_size
+    inside = (k[:, None] < hidden_size) & (n < hidden_size)
+    return tl.load(block + k[:, None] * pitch + n, mask=inside, other=0.0)
 
 
 @triton.jit
-def hold(weights, gate: tl.constexpr, hidden_size, columns, WIDTH: tl.constexpr, WHERE: tl.constexpr):
-    """The block of one gate where it is held; else nothing, and `fetch` reads it."""
-    if WHERE == HELD:
-        return tile(weights, gate, hidden_size, columns, WIDTH)
+def hold(weights, gate: tl.constexpr, hidden_size, pitch, WIDTH: tl.constexpr, HELD: tl.constexpr):
+    """The block of one gate, (WIDTH, WIDTH), where it is held; else nothing of use."""
+    if HELD:
+        return strip(weights, gate, tl.arange(0, WIDTH), hidden_size, pitch, WIDTH)
     else:
         return tl.zeros([1, 1], dtype=tl.float32)
 
 
 @triton.jit
-def fetch(held, weights, gate: tl.constexpr, hidden_size, columns, WIDTH: tl.constexpr, WHERE: tl.constexpr):
-    """The block of one gate, from the registers or from memory."""
-    if WHERE == HELD:
-        return held
-    else:
-        return tile(weights, gate, hidden_size, columns, WIDTH)
-
-
-@triton.jit
-def strip(weights, gate: tl.constexpr, k, hidden_size, columns, WIDTH: tl.constexpr):
-    """The rows ``k`` (ROWS,) of the block of one gate, (ROWS, WIDTH)."""
-    n = tl.arange(0, WIDTH)[None, :]
-    where = weights + (gate * hidden_size + k[:, None]) * columns + n
-    return tl.load(where, mask=(k[:, None] < hidden_size) & (n < columns), other=0.0)
-
-
-@triton.jit
-def publish(vector, place, hidden_size, WIDTH: tl.constexpr, WHERE: tl.constexpr):
-    """Put a vector where all threads of the program can read any part of it, which strips need.
+def publish(vector, place, hidden_size, WIDTH: tl.constexpr, HELD: tl.constexpr):
+    """Put a vector where all threads of the program can read any part of it, which streaming needs.
 
     Two places take turns: whoever still reads the one is past the barrier before it is written again.
     """
-    if WHERE == STREAMED:
+    if not HELD:
         store(place, vector, hidden_size, WIDTH)
         tl.debug_barrier()
 
@@ -102,15 +71,24 @@ def add_4(a, b, c, d, e, f, g, h):
 
 @triton.jit
 def multiply(
-    vector, held_0, held_1, held_2, held_3, weights, place, hidden_size, columns,
-    FIRST: tl.constexpr, COUNT: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr,
-    WHERE_0: tl.constexpr, WHERE_1: tl.constexpr, WHERE_2: tl.constexpr, WHERE_3: tl.constexpr,
+    vector, held_0, held_1, held_2, held_3, weights, place, hidden_size, pitch,
+    FIRST: tl.constexpr, COUNT: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, HELD: tl.constexpr,
 ):  # fmt: skip
     """One vector times the blocks of the gates FIRST, FIRST + 1, ...: four vectors, of which COUNT are meant.
 
-    ``place`` holds the vector where blocks are streamed; ``held_0`` and ``WHERE_0`` belong to FIRST, and so on.
+    ``held_0`` is the block of FIRST, and so on; ``place`` holds the vector where blocks are streamed.
     """
-    if WHERE_0 == STREAMED:
+    if HELD:
+        v = vector[:, None]
+        a = held_0.to(vector.dtype) * v
+        b, c, d = a, a, a
+        if COUNT > 1:
+            b = held_1.to(vector.dtype) * v
+        if COUNT > 2:
+            c = held_2.to(vector.dtype) * v
+        if COUNT > 3:
+            d = held_3.to(vector.dtype) * v
+    else:
         a = tl.zeros([ROWS, WIDTH], dtype=vector.dtype)
         b = tl.zeros([ROWS, WIDTH], dtype=vector.dtype)
         c = tl.zeros([ROWS, WIDTH], dtype=vector.dtype)
@@ -118,23 +96,13 @@ def multiply(
         for start in range(0, hidden_size, ROWS):
             k = start + tl.arange(0, ROWS)
             part = tl.load(place + k, mask=k < hidden_size, other=0.0)[:, None]
-            a += strip(weights, FIRST, k, hidden_size, columns, WIDTH).to(vector.dtype) * part
+            a += strip(weights, FIRST, k, hidden_size, pitch, WIDTH).to(vector.dtype) * part
             if COUNT > 1:
-                b += strip(weights, FIRST + 1, k, hidden_size, columns, WIDTH).to(vector.dtype) * part
+                b += strip(weights, FIRST + 1, k, hidden_size, pitch, WIDTH).to(vector.dtype) * part
             if COUNT > 2:
-                c += strip(weights, FIRST + 2, k, hidden_size, columns, WIDTH).to(vector.dtype) * part
+                c += strip(weights, FIRST + 2, k, hidden_size, pitch, WIDTH).to(vector.dtype) * part
             if COUNT > 3:
-                d += strip(weights, FIRST + 3, k, hidden_size, columns, WIDTH).to(vector.dtype) * part
-    else:
-        v = vector[:, None]
-        a = fetch(held_0, weights, FIRST, hidden_size, columns, WIDTH, WHERE_0).to(vector.dtype) * v
-        b, c, d = a, a, a
-        if COUNT > 1:
-            b = fetch(held_1, weights, FIRST + 1, hidden_size, columns, WIDTH, WHERE_1).to(vector.dtype) * v
-        if COUNT > 2:
-            c = fetch(held_2, weights, FIRST + 2, hidden_size, columns, WIDTH, WHERE_2).to(vector.dtype) * v
-        if COUNT > 3:
-            d = fetch(held_3, weights, FIRST + 3, hidden_size, columns, WIDTH, WHERE_3).to(vector.dtype) * v
+                d += strip(weights, FIRST + 3, k, hidden_size, pitch, WIDTH).to(vector.dtype) * part
     if COUNT == 1:
         one = tl.sum(a, axis=0)
         return one, one, one, one
@@ -152,26 +120,25 @@ def multiply(
 
 @triton.jit
 def total(
-    v_0, v_1, v_2, v_3, held_0, held_1, held_2, held_3, weights, place, hidden_size, columns,
-    FIRST: tl.constexpr, COUNT: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr,
-    WHERE_0: tl.constexpr, WHERE_1: tl.constexpr, WHERE_2: tl.constexpr, WHERE_3: tl.constexpr,
+    v_0, v_1, v_2, v_3, held_0, held_1, held_2, held_3, weights, place, hidden_size, pitch,
+    FIRST: tl.constexpr, COUNT: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, HELD: tl.constexpr,
 ):  # fmt: skip
     """The sum of COUNT vectors, each times the block of its gate; streamed, they lie one after another in ``place``."""
-    if WHERE_0 == STREAMED:
+    if HELD:
+        a = held_0.to(v_0.dtype) * v_0[:, None]
+        if COUNT > 1:
+            a += held_1.to(v_0.dtype) * v_1[:, None]
+        if COUNT > 2:
+            a += held_2.to(v_0.dtype) * v_2[:, None]
+        if COUNT > 3:
+            a += held_3.to(v_0.dtype) * v_3[:, None]
+    else:
         a = tl.zeros([ROWS, WIDTH], dtype=v_0.dtype)
         for start in range(0, hidden_size, ROWS):
             k = start + tl.arange(0, ROWS)
             for gate in tl.static_range(COUNT):
                 part = tl.load(place + gate * hidden_size + k, mask=k < hidden_size, other=0.0)[:, None]
-                a += strip(weights, FIRST + gate, k, hidden_size, columns, WIDTH).to(v_0.dtype) * part
-    else:
-        a = fetch(held_0, weights, FIRST, hidden_size, columns, WIDTH, WHERE_0).to(v_0.dtype) * v_0[:, None]
-        if COUNT > 1:
-            a += fetch(held_1, weights, FIRST + 1, hidden_size, columns, WIDTH, WHERE_1).to(v_0.dtype) * v_1[:, None]
-        if COUNT > 2:
-            a += fetch(held_2, weights, FIRST + 2, hidden_size, columns, WIDTH, WHERE_2).to(v_0.dtype) * v_2[:, None]
-        if COUNT > 3:
-            a += fetch(held_3, weights, FIRST + 3, hidden_size, columns, WIDTH, WHERE_3).to(v_0.dtype) * v_3[:, None]
+                a += strip(weights, FIRST + gate, k, hidden_size, pitch, WIDTH).to(v_0.dtype) * part
     return tl.sum(a, axis=0)
 
 

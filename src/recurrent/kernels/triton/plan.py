@@ -1,4 +1,4 @@
-"""How a kernel is launched for a size: warps, and where the weights are while it walks."""
+"""How a kernel is launched for a size."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ import torch
 import triton
 import triton.language as tl
 
-from .parts import HELD, READ, STREAMED
-
 REGISTERS = 65536  # of 32 bits, of one multiprocessor, and so of one program at most
-WHOLE = 128  # width up to which a whole block of weights is in a program's hands at once
 
 
 @dataclass(frozen=True)
@@ -23,36 +20,26 @@ class Plan:
     Args:
         width: the hidden size, rounded up to a power of two.
         warps: of a program, 32 threads each.
-        where: for each gate HELD, READ or STREAMED; see `parts`.
-        rows: of a strip, where weights are streamed.
+        held: whether the weights stay in registers; see `parts`.
+        rows: of a strip, where they are streamed.
     """
 
     width: int
     warps: int
-    where: tuple[int, ...]
-    rows: int
-
-    @property
-    def streams(self) -> bool:
-        """Whether the weights are streamed."""
-        return self.where[0] == STREAMED.value
+    held: bool
+    rows: int = 1
 
     def flags(self, number: torch.dtype) -> dict[str, Any]:
         """What the kernels are compiled for."""
-        places = (*self.where, *[self.where[-1]] * (4 - len(self.where)))
-        flags = {f"WHERE_{k}": place for k, place in enumerate(places)}
-        return flags | {
-            "WIDTH": self.width, "ROWS": self.rows, "NUMBER": tl.float64 if number == torch.float64 else tl.float32,
-        }  # fmt: skip
+        kind = tl.float64 if number == torch.float64 else tl.float32
+        return {"WIDTH": self.width, "ROWS": self.rows, "NUMBER": kind, "HELD": self.held}
 
 
 @cache
 def plan(hidden_size: int, gates: int, number: torch.dtype, *, backward: bool) -> Plan:
-    """How to walk: up to a width of 128 with as many gates in registers as two thirds of them can hold."""
+    """How to walk: with the weights in registers while they fit, the few that do not being spilled to the L1 cache."""
     width = max(16, triton.next_power_of_2(hidden_size))
-    if width > WHOLE:
-        return Plan(width, 16, (STREAMED.value,) * gates, max(1, 8192 // width))
-    words = width * width * (2 if number == torch.float64 else 1)
-    held = min(gates, int(REGISTERS * 2 / 3) // words)
-    warps = 4 if width <= 32 else 8
-    return Plan(width, warps, tuple(HELD.value if k < held else READ.value for k in range(gates)), 1)
+    words = gates * width * width * (2 if number == torch.float64 else 1)
+    if words > REGISTERS:
+        return Plan(width, 8, False, max(1, 8192 // width))
+    return Plan(width, min(8, triton.next_power_of_2(max(1, words // 8192))), True)

@@ -21,12 +21,13 @@ from .parts import (
 )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["pitch"])
 def forward(
-    inputs, weights, gain, h0, mask, zone, lengths, output, h_n, gates, products, scratch,
-    steps, hidden_size, columns, zone_row, zone_step, zone_unit,
-    NORM: tl.constexpr, MASKED: tl.constexpr, ZONED: tl.constexpr, LENGTHS: tl.constexpr, REVERSE: tl.constexpr,
-    SAVE: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, NUMBER: tl.constexpr, WHERE_0: tl.constexpr,
+    inputs, weights, bias, gain, h0, mask, zone, lengths, output, h_n, gates, products, scratch,
+    steps, hidden_size, pitch, zone_row, zone_step, zone_unit,
+    NORM: tl.constexpr, BIAS: tl.constexpr, MASKED: tl.constexpr, ZONED: tl.constexpr, LENGTHS: tl.constexpr,
+    REVERSE: tl.constexpr, SAVE: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, NUMBER: tl.constexpr,
+    HELD: tl.constexpr,
 ):  # fmt: skip
     """Walk one row through time; ``gates`` gets the candidate, ``products`` U h where it is normalised."""
     row = tl.program_id(0)
@@ -35,7 +36,9 @@ def forward(
     inputs, gates, products, output = inputs + first, gates + first, products + first, output + first
     zone += row.to(tl.int64) * zone_row
     scratch += row * 2 * hidden_size
-    held = hold(weights, 0, hidden_size, columns, WIDTH, WHERE_0)
+    held = hold(weights, 0, hidden_size, pitch, WIDTH, HELD)
+    if BIAS:
+        biases = load(bias, hidden_size, WIDTH, NUMBER)
     if NORM:
         gains = load(gain, hidden_size, WIDTH, NUMBER)
     if MASKED:
@@ -50,16 +53,18 @@ def forward(
             stays = load_apart(zone + t * zone_step, zone_unit, hidden_size, WIDTH, NUMBER)
         seen = h * kept if MASKED else h
         place = scratch + (step % 2) * hidden_size
-        publish(seen, place, hidden_size, WIDTH, WHERE_0)
+        publish(seen, place, hidden_size, WIDTH, HELD)
         p, _, _, _ = multiply(
-            seen, held, held, held, held, weights, place, hidden_size, columns, 0, 1,
-            WIDTH, ROWS, WHERE_0, WHERE_0, WHERE_0, WHERE_0,
+            seen, held, held, held, held, weights, place, hidden_size, pitch, 0, 1,
+            WIDTH, ROWS, HELD,
         )  # fmt: skip
         if NORM:
             if SAVE:
                 store(products + t * hidden_size, p, hidden_size, WIDTH)
             p = inside(p - mean_of(p, hidden_size), hidden_size, WIDTH)
             p = p / tl.sqrt(mean_of(p * p, hidden_size) + EPSILON) * gains
+        if BIAS:
+            p += biases
         new = tanh(x + p)
         if SAVE:
             store(gates + t * hidden_size, new, hidden_size, WIDTH)
@@ -71,12 +76,12 @@ def forward(
     store(h_n + row * hidden_size, h, hidden_size, WIDTH)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["pitch"])
 def backward(
     d_output, d_h_n, weights, gain, mask, zone, lengths, gates, products, d_inputs, d_products, d_h0, scratch,
-    steps, hidden_size, columns, zone_row, zone_step, zone_unit,
+    steps, hidden_size, pitch, zone_row, zone_step, zone_unit,
     NORM: tl.constexpr, MASKED: tl.constexpr, ZONED: tl.constexpr, LENGTHS: tl.constexpr, REVERSE: tl.constexpr,
-    WIDTH: tl.constexpr, ROWS: tl.constexpr, NUMBER: tl.constexpr, WHERE_0: tl.constexpr,
+    WIDTH: tl.constexpr, ROWS: tl.constexpr, NUMBER: tl.constexpr, HELD: tl.constexpr,
 ):  # fmt: skip
     """Walk one row back: the gradients of the pre-activations, of U h where that is normalised, and of h0."""
     row = tl.program_id(0)
@@ -86,7 +91,7 @@ def backward(
     products, d_output = products + first, d_output + first
     zone += row.to(tl.int64) * zone_row
     scratch += row * 2 * hidden_size
-    held = hold(weights, 0, hidden_size, columns, WIDTH, WHERE_0)
+    held = hold(weights, 0, hidden_size, pitch, WIDTH, HELD)
     if NORM:
         gains = load(gain, hidden_size, WIDTH, NUMBER)
     if MASKED:
@@ -120,10 +125,10 @@ def backward(
             d_p = inside(d_p * scale, hidden_size, WIDTH)
             store(d_products + t * hidden_size, d_p, hidden_size, WIDTH)
         place = scratch + (step % 2) * hidden_size
-        publish(d_p, place, hidden_size, WIDTH, WHERE_0)
+        publish(d_p, place, hidden_size, WIDTH, HELD)
         d_seen = total(
-            d_p, d_p, d_p, d_p, held, held, held, held, weights, place, hidden_size, columns, 0, 1,
-            WIDTH, ROWS, WHERE_0, WHERE_0, WHERE_0, WHERE_0,
+            d_p, d_p, d_p, d_p, held, held, held, held, weights, place, hidden_size, pitch, 0, 1,
+            WIDTH, ROWS, HELD,
         )  # fmt: skip
         d_h += d_seen * kept if MASKED else d_seen
         n, d_out = next_n, next_out
