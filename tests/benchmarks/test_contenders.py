@@ -16,7 +16,7 @@ def test_a_training_step_trains():
     torch.manual_seed(0)
     layer, x = nn.GRU(3, 4, batch_first=True), torch.randn(2, 5, 3)
     before = [p.detach().clone() for p in layer.parameters()]
-    step = training_step(layer, x, CASE.shape)
+    step = training_step(layer, x, CASE)
     step()
     # Adam's first step is the learning rate times the gradient's sign, wherever it is not zero.
     for old, new in zip(before, layer.parameters(), strict=True):
