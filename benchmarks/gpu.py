@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,23 +78,35 @@ def measured(cfg: DictConfig, steps: list[str]) -> dict[str, Any]:
         parts = parts_of(steps, Path(folder), cfg.device)
         background = [(part, start(part, Path(folder))) for part in parts if part.background]
         try:
-            for part in (part for part in parts if not part.background):
-                if part.timed:
+            for group in groups(part for part in parts if not part.background):
+                if group[0].timed:
                     for other, process in background:
                         result["parts"][other.name] = finish(other, process, Path(folder), began)
                     background = []
-                left = 60 * cfg.minutes - (time.monotonic() - began)
-                if left < 5:
-                    done = {"reason": f"no time was left of the {cfg.minutes:g} minutes"}
-                else:
-                    done = finish(part, start(part, Path(folder)), Path(folder), time.monotonic(), left)
-                result["parts"][part.name] = done
-                result["minutes"] = (time.monotonic() - began) / 60
-                write(result, out, Path(folder))
+                now = time.monotonic()
+                left = 60 * cfg.minutes - (now - began)
+                running = [(part, start(part, Path(folder))) for part in group if left > 5]
+                for part in group[len(running) :]:
+                    result["parts"][part.name] = {"reason": f"no time was left of the {cfg.minutes:g} minutes"}
+                for part, process in running:
+                    result["parts"][part.name] = finish(part, process, Path(folder), now, left)
+                    result["minutes"] = (time.monotonic() - began) / 60
+                    write(result, out, Path(folder))
         finally:
             for _, process in background:
                 kill(process)
     return result
+
+
+def groups(parts: Iterable[Part]) -> list[list[Part]]:
+    """Parts that run at the same time."""
+    found: list[list[Part]] = []
+    for part in parts:
+        if part.beside and found:
+            found[-1].append(part)
+        else:
+            found.append([part])
+    return found
 
 
 def start(part: Part, folder: Path) -> subprocess.Popen[bytes]:
@@ -137,10 +151,8 @@ def finish(
 
 def kill(process: subprocess.Popen[bytes]) -> None:
     """End a part and everything that it has started."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 

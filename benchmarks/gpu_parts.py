@@ -6,7 +6,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -17,6 +18,7 @@ from src.runs.record import find_runs
 PYTHON = (sys.executable, "-m")
 SHAPES = ("[8,160,88,46]", "[64,784,1,128]", "[32,100,64,256]", "[16,500,1,227]", "[128,35,256,512]")
 FLASHRNN = ("[64,784,1,128]", "[32,100,64,256]")
+ALL = "auto,torch,triton"
 CELLS = "gru,gru_cho,lstm,lstm_peephole"
 OPTIONS = "gru_layer_norm,gru_zoneout,gru_recurrent_dropout"
 AT_ONCE = (1, 4, 8, 16)
@@ -35,6 +37,7 @@ class Part:
         read: from its folder to what it found, as plain values.
         background: it is started at once, beside what comes before the first timed part, and builds what those need.
         timed: nothing may run beside it.
+        beside: it runs at the same time as the part before it.
         environment: variables of its own.
     """
 
@@ -44,6 +47,7 @@ class Part:
     read: Callable[[Path], Any] = lambda folder: None
     background: bool = False
     timed: bool = False
+    beside: bool = False
     environment: dict[str, str] = field(default_factory=dict)
 
 
@@ -76,14 +80,15 @@ def parts_of(steps: Iterable[str], folder: Path, device: str) -> list[Part]:
         "ddp": lambda: ddp(folder, labelled, small),
         "synchronisations": lambda: [synchronisations(folder, music, labelled, small)],
     }
-    return [part for step in steps for part in makers[step]()]
+    parts = [part for step in steps for part in makers[step]()]
+    return [replace(part, limit=5 * part.limit) for part in parts] if small else parts
 
 
 def tests(folder: Path, small: bool) -> Part:
     """``pytest -m gpu``; a rehearsal runs them on the CPU."""
     xml = folder / "tests" / "tests.xml"
     options = ["-m", "gpu", "-W", "default", "-p", "no:benchmark", "--durations=15", f"--junitxml={xml}"]
-    command = [*PYTHON, "pytest", "tests/gpu", "tests/recurrent", "-n", "2" if small else "5", *options]
+    command = [*PYTHON, "pytest", "tests/gpu", "tests/recurrent", "-n", "2" if small else "8", *options]
     environment = {"OMP_NUM_THREADS": "1", **({"GATEBENCH_TEST_GPU": "cpu"} if small else {})}
     return Part("tests", command, 150, lambda _: junit(xml), environment=environment)
 
@@ -91,31 +96,31 @@ def tests(folder: Path, small: bool) -> Part:
 def train(folder: Path, data: Path, small: bool) -> Part:
     """One run from end to end, by the command line."""
     options = ("model=gru_bi", "trainer.max_epochs=3", *on(small), *npz(data), *QUIET)
-    return Part("train", [*train_command(folder / "train"), *options], 60, runs_in, timed=True)
+    return Part("train", [*train_command(folder / "train"), *options], 60, runs_in, beside=True)
 
 
 def kernels(folder: Path, small: bool) -> list[Part]:
     """Backends against cuDNN, each shape in a process of its own; beside the first parts all is compiled once."""
     shapes = ("[2,6,3,5]", "[2,4,3,8]") if small else SHAPES
-    backends = "auto,torch,triton"
-    parts = [] if small else [
-        steps_of(folder, f"compile {shape}", shape, f"{CELLS},{OPTIONS}", "triton", 150, rounds=1, background=True)
-        for shape in shapes
-    ]  # fmt: skip
-    flash = dict(peers="flashrnn", precision="bf16-mixed")
-    if not small:
-        parts += [
-            steps_of(folder, f"compile flashrnn {shape}", shape, "lstm", "", 200, rounds=1, background=True, **flash)
+    two, every = f"{shapes[0]},{shapes[-1 if small else 2]}", ",".join(shapes)
+    half: dict[str, Any] = {"precision": "bf16-mixed"}
+    once: dict[str, Any] = {"rounds": 1, "background": True}
+    compiled = [
+        *(steps_of(folder, f"compile {shape}", shape, f"{CELLS},{OPTIONS}", "triton", 120, **once) for shape in shapes),
+        steps_of(folder, "compile bf16", two, CELLS, "triton", 120, **half, **once),
+        *(
+            steps_of(folder, f"compile flashrnn {shape}", shape, "lstm", "", 140, peers="flashrnn", **half, **once)
             for shape in FLASHRNN
-        ]
-    for number, shape in enumerate(shapes):
-        cells = f"{CELLS},{OPTIONS}" if number in (0, 2) else CELLS
-        parts.append(steps_of(folder, f"kernels {shape}", shape, cells, backends, 45))
-    parts.append(steps_of(folder, "kernels bf16", f"{shapes[0]},{shapes[-1 if small else 2]}", CELLS, backends, 45, precision="bf16-mixed"))
-    parts.append(steps_of(folder, "loop", ",".join(shapes), CELLS, "reference", 75, rounds=3))
-    if not small:
-        parts.append(steps_of(folder, "flashrnn", ",".join(FLASHRNN), "lstm", "auto", 30, **flash))
-    return parts
+        ),
+    ]
+    measured = [
+        steps_of(folder, f"kernels {shape}", shape, f"{CELLS},{OPTIONS}" if number in (0, 2) else CELLS, ALL, 45)
+        for number, shape in enumerate(shapes)
+    ]
+    measured.append(steps_of(folder, "kernels bf16", two, CELLS, ALL, 45, **half))
+    measured.append(steps_of(folder, "loop", every, CELLS, "reference", 60, rounds=3))
+    flash = steps_of(folder, "flashrnn", ",".join(FLASHRNN), "lstm", "auto", 30, peers="flashrnn", **half)
+    return measured if small else [*compiled, *measured, flash]
 
 
 def steps_of(
@@ -123,26 +128,26 @@ def steps_of(
     peers: str = "", precision: str = "32-true", background: bool = False,
 ) -> Part:  # fmt: skip
     """One call of ``benchmarks.steps``."""
-    name = name.translate(str.maketrans({" ": "_", ",": "-", "[": "", "]": ""}))
+    name = name.replace(" ", "_").replace(",", "-").strip("]").replace("[", "")
     device = "cpu" if shapes.startswith("[2,") else "cuda"
     command = [
         *PYTHON, "benchmarks.steps", f"shapes=[{shapes}]", f"cells=[{cells}]", f"backends=[{backends}]",
         f"peers=[{peers}]", f"precision={precision}", f"device={device}", f"rounds={rounds}",
-        f"minutes={0.001 if rounds < 7 or device == 'cpu' else 0.15}", "memory=false", f"directory={folder / name}",
+        f"minutes={0.001 if rounds < 7 or device == 'cpu' else 0.1}", "memory=false", f"directory={folder / name}",
     ]  # fmt: skip
-    read = (lambda _: None) if background else (lambda path: json.loads((path / "benchmark.json").read_text()))
-    return Part(name, command, limit, read, background=background, timed=not background)
+    if background:
+        return Part(name, command, limit, background=True)
+    return Part(name, command, limit, partial(from_json, "benchmark"), timed=True)
 
 
 def sharing(folder: Path, music: Path, small: bool) -> list[Part]:
     """Runs per hour at so many at a time; last the same machine's cores, one run each."""
+    asked = [(n, "cpu") for n in (1, 2)] if small else [*((n, "gpu") for n in AT_ONCE), (0, "cpu")]
     parts = []
-    for number, device in [(n, "cpu" if small else "gpu") for n in ((1, 2) if small else AT_ONCE)] + [(0, "cpu")] * (
-        not small
-    ):
-        name = f"sharing_{number or 'cores'}"
-        command = [*PYTHON, "benchmarks.sharing", str(folder / name), str(music), device, str(number), "3" if small else "40"]
-        parts.append(Part(name, command, 75, lambda path: json.loads((path / "sharing.json").read_text()), timed=True))
+    for at_once, device in asked:
+        name = f"sharing_{at_once or 'cores'}"
+        words = (str(folder / name), str(music), device, str(at_once), "3" if small else "30")
+        parts.append(Part(name, [*PYTHON, "benchmarks.sharing", *words], 60, partial(from_json, "sharing"), timed=True))
     return parts
 
 
@@ -153,9 +158,11 @@ def ddp(folder: Path, data: Path, small: bool) -> list[Part]:
     half = () if small else ("trainer.precision=bf16-mixed", "compile=true")
     one = ("model=gru_bi", "trainer.max_epochs=2", *distributed, *half, *npz(data), *QUIET)
     return [
-        Part("ddp_without", [*train_command(folder / "ddp_without", "-m"), *several, *on(small)], 45, runs_in, timed=True),
-        Part("ddp", [*train_command(folder / "ddp", "-m"), *several, *distributed], 60, runs_in, timed=True),
-        Part("ddp_bf16_compiled", [*train_command(folder / "ddp_bf16_compiled"), *one], 90, runs_in, timed=True),
+        Part(
+            "ddp_without", [*train_command(folder / "ddp_without", "-m"), *several, *on(small)], 45, runs_in, timed=True
+        ),
+        Part("ddp", [*train_command(folder / "ddp", "-m"), *several, *distributed], 60, runs_in, beside=True),
+        Part("ddp_bf16_compiled", [*train_command(folder / "ddp_bf16_compiled"), *one], 90, runs_in, beside=True),
     ]
 
 
@@ -163,10 +170,15 @@ def synchronisations(folder: Path, music: Path, labelled: Path, small: bool) -> 
     """How often a training step waits for the GPU."""
     name = "synchronisations"
     command = [*PYTHON, f"benchmarks.{name}", str(folder / name), str(music), str(labelled), "cpu" if small else "gpu"]
-    return Part(name, command, 60, lambda path: json.loads((path / f"{name}.json").read_text()), timed=True)
+    return Part(name, command, 60, partial(from_json, name), beside=True)
 
 
 # ------------------------------------------------------------------------------------------------------------ pieces
+
+
+def from_json(name: str, folder: Path) -> Any:
+    """What a part has written."""
+    return json.loads((folder / f"{name}.json").read_text())
 
 
 def train_command(runs: Path, *flags: str) -> list[str]:

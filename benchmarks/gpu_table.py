@@ -9,6 +9,7 @@ from benchmarks.contenders import CELLS
 from benchmarks.tables import number, row_of, shape_of
 
 MARKS = ("<!-- gpu: begin -->", "<!-- gpu: end -->")
+LOSSES = ("val/loss", "test/loss")
 Row = list[str]
 
 
@@ -137,23 +138,34 @@ def sharing_table(parts: dict[str, Any]) -> str:
         for f in found
     ]  # fmt: skip
     epochs = found[0]["epochs"] if found else 0
-    header = ["runs at a time", "runs/hour", "times one", "steps/s of one", "s of a run", "s, all with start", "MB on the GPU", "MPS"]
+    header = [
+        "runs at a time",
+        "runs/hour",
+        "times one",
+        "steps/s of one",
+        "s of a run",
+        "s, all with start",
+        "MB on the GPU",
+        "MPS",
+    ]
     return table(f"Runs that share a GPU: a GRU of 46 units, {epochs} epochs of music-sized data", header, rows)
 
 
 def runs_table(parts: dict[str, Any]) -> str:
     """What whole runs came to."""
     rows = [
-        [
-            name, str(run["seed"]), run["status"], run["backend"] or "", number(run["steps_per_second"]),
-            number(run["seconds"]), *(f"{run['metrics'][m]:.9g}" if m in run["metrics"] else "" for m in ("val/loss", "test/loss")),
-        ]
+        [name, str(run["seed"]), run["status"], run["backend"] or "", number(run["steps_per_second"]),
+         number(run["seconds"]), *(exact(run["metrics"].get(metric)) for metric in LOSSES)]
         for name, part in parts.items()
         if isinstance(part.get("result"), list)
         for run in part["result"]
     ]  # fmt: skip
-    header = ["part", "seed", "status", "backend", "steps/s", "seconds", "val/loss", "test/loss"]
-    return table("Whole runs", header, rows)
+    return table("Whole runs", ["part", "seed", "status", "backend", "steps/s", "seconds", *LOSSES], rows)
+
+
+def exact(value: float | None) -> str:
+    """Nine digits, by which two runs are seen to be the same."""
+    return "" if value is None else f"{value:.9g}"
 
 
 def synchronisation_table(parts: dict[str, Any]) -> str:
@@ -180,5 +192,7 @@ def parts_table(parts: dict[str, Any]) -> str:
         for skip in case["skipped"]:
             where = f"{skip['cell']} {shape_of(case)}{'' if precision == '32-true' else ' bf16'}"
             skipped.setdefault((skip["backend"], skip["reason"][:200]), []).append(where)
-    lines += [f"- without {backend}: {reason} ({', '.join(dict.fromkeys(at))})" for (backend, reason), at in skipped.items()]
+    lines += [
+        f"- without {backend}: {reason} ({', '.join(dict.fromkeys(at))})" for (backend, reason), at in skipped.items()
+    ]
     return "\n".join([table("Parts", ["part", "rc", "seconds", "remarks"], rows), "", *lines])

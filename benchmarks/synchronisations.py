@@ -29,7 +29,9 @@ class CountSynchronisations(pl.Callback):
         self._caught: Any = None
         self._warnings: list[warnings.WarningMessage] = []
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """Begin, or end, at the same point of a step."""
         if trainer.current_epoch or not torch.cuda.is_available():
             return
@@ -66,16 +68,17 @@ def main() -> None:
         "classification, lstm_stacked": ("model=lstm_stacked", f"data.path={labelled}"),
     }
     found: dict[str, Any] = {}
-    for name, options in kinds.items():
-        path = Path(folder) / "counted.json"
-        path.unlink(missing_ok=True)
+    running = {}
+    for number, (name, options) in enumerate(list(kinds.items())[: 1 if trainer == "cpu" else None]):
+        path = Path(folder) / f"counted-{number}.json"
         command = [
             sys.executable, "-m", "src.train", *options, "data=npz", "data.batch_size=4", f"trainer={trainer}",
             "trainer.max_epochs=1", "logger=csv", "test=false", f"paths.runs_dir={folder}/runs",
             f"+callbacks.count={{_target_:benchmarks.synchronisations.CountSynchronisations,path:'{path}'}}",
         ]  # fmt: skip
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        last = (done.stderr.strip().splitlines() or [""])[-1]
+        running[name] = path, subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    for name, (path, process) in running.items():
+        last = (process.communicate()[1].strip().splitlines() or [""])[-1]
         found[name] = json.loads(path.read_text()) if path.is_file() else {"reason": last or "nothing was counted"}
         (Path(folder) / "synchronisations.json").write_text(json.dumps(found, indent=1))
 

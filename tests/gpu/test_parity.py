@@ -141,7 +141,11 @@ def test_bf16_autocast_is_near_float32(cell: str) -> None:
     expected = results(network, x, None)
     with torch.autocast(DEVICE.type, torch.bfloat16):
         found = results(network, x, None)
-    close(found, expected, 5e-2)
+    for name, tensor in expected.items():  # gradients are sums of many rounded numbers: their direction is compared
+        likeness = float(torch.cosine_similarity(found[name].flatten(), tensor.flatten(), dim=0))
+        assert likeness > 0.99, f"{name}: {likeness:.4f}"
+    outputs = [name for name in expected if name.startswith(("output", "state"))]
+    close({name: found[name] for name in outputs}, {name: expected[name] for name in outputs}, 3e-2)
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm", "rnn"])

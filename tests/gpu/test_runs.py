@@ -50,7 +50,9 @@ def labelled(compose: Compose, data: Path) -> Compose:
 @pytest.fixture
 def music(compose: Compose, data: Path) -> Compose:
     path = data / "music.npz"
-    return lambda *more: compose(*QUICK, "data=npz", f"data.path={path}", "data.task=music", "optimizer.lr=0.001", *more)
+    return lambda *more: compose(
+        *QUICK, "data=npz", f"data.path={path}", "data.task=music", "optimizer.lr=0.001", *more
+    )
 
 
 def trained(cfg: DictConfig) -> tuple[Path, RunResult]:
@@ -60,7 +62,7 @@ def trained(cfg: DictConfig) -> tuple[Path, RunResult]:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_run_equals_the_same_on_the_cpu(model: str, labelled: Compose, tmp_path: Path) -> None:
-    here, record = trained(labelled(f"model={model}"))
+    _, record = trained(labelled(f"model={model}"))
     assert record.status == "finished"
     cpu = labelled(f"model={model}", "model.backend=reference", f"paths.runs_dir={tmp_path / 'cpu'}")
     cpu.trainer.accelerator = "cpu"
@@ -123,7 +125,9 @@ def test_interrupted_and_resumed_equals_undisturbed(
     b, resumed = trained(cfg)
     assert resumed.attempts == 2
     assert resumed.metrics == undisturbed.metrics
-    rows = [[{k: v for k, v in row.items() if k != "seconds"} for row in read_metrics(d / "metrics.csv")] for d in (a, b)]
+    rows = [
+        [{k: v for k, v in row.items() if k != "seconds"} for row in read_metrics(d / "metrics.csv")] for d in (a, b)
+    ]
     assert rows[0] == rows[1]
     last = [read_checkpoint(d / "checkpoints" / "last.ckpt")["state_dict"] for d in (a, b)]
     assert all(torch.equal(value, last[1][name]) for name, value in last[0].items())

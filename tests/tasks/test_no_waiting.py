@@ -23,13 +23,18 @@ KINDS = {
     "music by a loop": ("data=npz", "data.path=music.npz", "data.task=music", "model=gru_cho"),
     "music in chunks": ("data=npz", "data.path=music.npz", "data.task=music", "model=lstm", "data.chunk=30"),
     "classes, bidirectional": ("data=npz", "data.path=labelled.npz", "model=gru_bi"),
-    "classes, mean": ("data=npz", "data.path=labelled.npz", "model=lstm_stacked", "task=classification", "task.pooling=mean"),
+    "classes, mean": (
+        "data=npz", "data.path=labelled.npz", "model=lstm_stacked", "task=classification", "task.pooling=mean",
+    ),
     "classes, max": ("data=npz", "data.path=labelled.npz", "model=gru_bi", "task=classification", "task.pooling=max"),
     "values": ("data=adding", "data.length=9", "data.sizes=[40,8,8]", "model=gru"),
     "a class each step": ("data=copy_memory", "data.length=5", "data.sizes=[40,8,8]", "model=lstm"),
     "text": ("data=text", "data.path=text.txt", "data.chunk=20", "model=gru"),
     "forecast": ("data=csv", "data.path=table.csv", "data.task=forecasting", "model=gru"),
-    "forecast, recursive": ("data=csv", "data.path=table.csv", "data.task=forecasting", "model=gru", "task=forecasting", "task.strategy=recursive"),
+    "forecast, recursive": (
+        "data=csv", "data.path=table.csv", "data.task=forecasting", "model=gru", "task=forecasting",
+        "task.strategy=recursive",
+    ),
 }  # fmt: skip
 
 
