@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -87,7 +88,9 @@ def parts_of(steps: Iterable[str], folder: Path, device: str) -> list[Part]:
 def tests(folder: Path, small: bool) -> Part:
     """``pytest -m gpu``; a rehearsal runs them on the CPU."""
     xml = folder / "tests" / "tests.xml"
-    options = ["-m", "gpu", "-W", "default", "-p", "no:benchmark", "--durations=15", f"--junitxml={xml}"]
+    options = ["-v", "-m", "gpu", "-W", "default", "-p", "no:benchmark", "--durations=15", f"--junitxml={xml}"]
+    if find_spec("pytest_timeout"):
+        options.append(f"--timeout={600 if small else 60}")
     command = [*PYTHON, "pytest", "tests/gpu", "tests/recurrent", "-n", "2" if small else "8", *options]
     environment = {"OMP_NUM_THREADS": "1", **({"GATEBENCH_TEST_GPU": "cpu"} if small else {})}
     return Part("tests", command, 150, lambda _: junit(xml), environment=environment)

@@ -13,6 +13,7 @@ import torch
 from omegaconf import DictConfig
 
 from benchmarks import made_up
+from src.data.batches import Batch
 from src.evaluate import evaluate
 from src.export import export
 from src.predict import predict
@@ -173,10 +174,11 @@ def test_a_training_step_waits_for_nothing(
 
 
 @cuda_alone
-def test_batches_come_from_page_locked_memory(labelled: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("accelerator", ["gpu", "cpu"])
+def test_batches_for_a_gpu_alone_come_from_page_locked_memory(
+    accelerator: str, labelled: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[bool] = []
-    from src.data.batches import Batch
-
     real = Batch.to
 
     def to(self: Batch, device: Any) -> Batch:
@@ -184,17 +186,10 @@ def test_batches_come_from_page_locked_memory(labelled: Compose, monkeypatch: py
         return real(self, device)
 
     monkeypatch.setattr(Batch, "to", to)
-    train(labelled("model=gru"))
-    assert seen
-    assert all(seen)
-
-
-def test_the_cpu_beside_a_gpu_pins_nothing(labelled: Compose) -> None:
     cfg = labelled("model=gru")
-    cfg.trainer.accelerator = "cpu"
-    _, record = trained(cfg)
-    assert record.status == "finished"
-    assert not record.memory.peak_gpu_mb
+    cfg.trainer.accelerator = accelerator
+    train(cfg)
+    assert set(seen) == {accelerator == "gpu"}
 
 
 def test_predictions_on_the_gpu_are_those_of_the_cpu(labelled: Compose) -> None:
