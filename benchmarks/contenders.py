@@ -53,10 +53,14 @@ CELLS = {
     "lstm": Cell(LSTM, {}, nn.LSTM, "nn.LSTM", 4),
     "lstm_peephole": Cell(LSTM, {"peepholes": True}, nn.LSTM, "nn.LSTM", 4),
     "rnn": Cell(RNN, {}, nn.RNN, "nn.RNN", 1),
+    "gru_layer_norm": Cell(GRU, {"layer_norm": True}, nn.GRU, "nn.GRU", 3),
+    "gru_zoneout": Cell(GRU, {"zoneout": 0.1}, nn.GRU, "nn.GRU", 3),
+    "gru_recurrent_dropout": Cell(GRU, {"recurrent_dropout": 0.25}, nn.GRU, "nn.GRU", 3),
 }
 MODES = ("training", "inference")
 PYTORCH = "pytorch"  # where a backend stands: a layer of its own
-BACKENDS = ("auto", "fused", "torch", "reference", "compiled")
+BACKENDS = ("auto", "fused", "triton", "torch", "reference", "compiled")
+PRECISIONS = {"32-true": TOLERANCE, "bf16-mixed": 3e-2}  # with the difference that rounding may make of the output
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,14 @@ class Case:
     shape: Shape
     mode: str
     threads: int
+    precision: str = "32-true"
 
     def __str__(self) -> str:
         return f"{self.shape} {self.mode}, {self.threads} thread{'s' if self.threads > 1 else ''}"
+
+    def autocast(self, device: torch.device) -> torch.autocast:
+        """What forward passes run in, in this precision."""
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16-mixed")
 
 
 @dataclass(frozen=True)
@@ -140,9 +149,11 @@ def contender(
     if check and backend != "reference":
         x = batch(case, device, seed)
         with torch.no_grad():
-            expected, output = reference(name, case, device, seed)(x)[0], runs.eval()(x)[0]
+            expected = reference(name, case, device, seed)(x)[0]
+            with case.autocast(device):
+                output = runs.eval()(x)[0]
         difference = float((output - expected).abs().max())
-        if difference > TOLERANCE:
+        if not difference <= PRECISIONS[case.precision]:
             raise RuntimeError(f"{name} {backend} differs from the readable loop by {difference:.2g} at {case.shape}")
     ran = "torch.compile of reference" if backend == "compiled" else ran
     return Contender(f"{name} {backend}", name, backend, ran, work(runs, case, seed), difference)
@@ -176,33 +187,35 @@ def work(network: nn.Module, case: Case, seed: int) -> Work:
     """One step of the case's mode, ready to be called."""
     device = next(network.parameters()).device
     x = batch(case, device, seed)
-    return training_step(network, x, case.shape) if case.mode == "training" else inference(network, x)
+    return training_step(network, x, case) if case.mode == "training" else inference(network, x, case)
 
 
-def training_step(network: nn.Module, x: Tensor, shape: Shape) -> Work:
+def training_step(network: nn.Module, x: Tensor, case: Case) -> Work:
     """Forward, linear head, loss, backward, Adam.
 
     The head predicts the input's features at every step under the squared error; the gradient of the input itself is
     not computed, as in a network's first layer.
     """
-    head = nn.Linear(shape.hidden_size, shape.input_size, device=x.device)
+    head = nn.Linear(case.shape.hidden_size, case.shape.input_size, device=x.device)
     optimizer = torch.optim.Adam([*network.parameters(), *head.parameters()], lr=1e-3)
     network.train()
 
     def step() -> None:
         optimizer.zero_grad()
-        F.mse_loss(head(network(x)[0]), x).backward()
+        with case.autocast(x.device):
+            loss = F.mse_loss(head(network(x)[0]), x)
+        loss.backward()
         optimizer.step()
 
     return step
 
 
-def inference(network: nn.Module, x: Tensor) -> Work:
+def inference(network: nn.Module, x: Tensor, case: Case) -> Work:
     """The layer alone, without gradients."""
     network.eval()
 
     def step() -> Tensor:
-        with torch.inference_mode():
+        with torch.inference_mode(), case.autocast(x.device):
             return network(x)[0]
 
     return step

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Okabe and Ito's colours, which people with any kind of colour vision can tell apart.
-COLOURS = dict(zip(CELLS, ("#0072B2", "#56B4E9", "#D55E00", "#E69F00", "#009E73"), strict=True))
+COLOURS = dict(
+    zip(CELLS, ("#0072B2", "#56B4E9", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#000000", "#F0E442"), strict=True)
+)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 

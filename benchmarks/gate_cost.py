@@ -107,7 +107,9 @@ def as_benchmark(cfg: DictConfig) -> DictConfig:
         [whole(key, number) for number in as_list(key, given[key])] for key in ("widths", "lengths")
     )  # fmt: skip
     shapes = [[given["batch"], time, given["input_size"], width] for width, time in product(widths, lengths)]
-    return OmegaConf.create(given | {"shapes": shapes, "cells": list(KINDS), "peers": [], "memory": False})
+    return OmegaConf.create(
+        given | {"shapes": shapes, "cells": list(KINDS), "peers": [], "memory": False, "precision": "32-true"}
+    )
 
 
 def count(kind: str, implementation: str, case: Case, device: torch.device) -> Counted:

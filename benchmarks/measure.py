@@ -72,17 +72,19 @@ def line_up(
     """The contenders of a case, the steps in a measurement of each, who cannot take part, and seconds of a round."""
     torch.set_num_threads(case.threads)
     contenders = baselines(settings.cells, case, device, settings.seed)
+    seconds = [warm_up(c.work, device) for c in contenders]
     skipped = []
     for cell in settings.cells:
         for name in [*settings.backends, *settings.peers]:
             try:
                 if name in settings.peers:
-                    contenders.append(peer(name, cell, case, device, settings.seed))
+                    made = peer(name, cell, case, device, settings.seed)
                 else:
-                    contenders.append(contender(cell, name, case, device, settings.seed))
-            except Refused as reason:
-                skipped.append({"cell": cell, "backend": name, "reason": str(reason)})
-    seconds = [warm_up(c.work, device) for c in contenders]
+                    made = contender(cell, name, case, device, settings.seed)
+                seconds.append(warm_up(made.work, device))
+                contenders.append(made)
+            except (Refused, RuntimeError) as reason:  # one that fails or computes something else costs no other's time
+                skipped.append({"cell": cell, "backend": name, "reason": (str(reason).splitlines() or ["?"])[0]})
     repeats = [repeats_for(s) for s in seconds]
     return contenders, repeats, skipped, sum(s * n for s, n in zip(seconds, repeats, strict=True))
 

@@ -3,7 +3,7 @@
 A peer takes part where it has the cell: oneDNN's primitives called directly (`benchmarks.onednn`) in both modes,
 with PyTorch's head and Adam; onnxruntime in inference; jax (a ``lax.scan`` written out, compiled) and flax
 (``nnx.RNN``, as its documentation has it) in both modes, with optax's Adam. jax is kept to one thread per process by
-XLA's flags; how many cores a contender really used stands in the result.
+XLA's flags; how many cores a contender really used stands in the result. On a GPU there is FlashRNN alone.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from benchmarks.contenders import TOLERANCE, Case, Contender, Refused, Work, batch, reference
+from benchmarks.flashrnn import with_flashrnn
 from benchmarks.onednn import WHEEL, with_onednn
 from src.config.errors import UserError
 
@@ -30,7 +31,7 @@ def peer(name: str, cell: str, case: Case, device: torch.device, seed: int) -> C
         name: a key of :data:`PEERS`.
         cell: a key of ``CELLS``.
         case: sizes, mode and threads.
-        device: only the CPU.
+        device: the CPU; for ``flashrnn`` a GPU.
         seed: of weights and input.
 
     Raises:
@@ -41,10 +42,10 @@ def peer(name: str, cell: str, case: Case, device: torch.device, seed: int) -> C
     needs, build = PEERS[name]
     if not installed(needs):
         raise UserError(f"peers has {name}, which is not installed: run make benchmark-peers, or leave it out.")
-    if device.type != "cpu":
-        raise Refused(f"{name} is measured on the CPU only")
+    if (device.type == "cuda") != (name == "flashrnn"):
+        raise Refused(f"{name} is measured on {'a GPU' if name == 'flashrnn' else 'the CPU'} only")
     work, difference = build(cell, case, seed)
-    if difference is not None and difference > TOLERANCE:
+    if difference is not None and name != "flashrnn" and difference > TOLERANCE:
         raise RuntimeError(f"{cell} {name} differs from the readable loop by {difference:.2g} at {case.shape}")
     return Contender(f"{cell} {name}", cell, name, "peer", work, difference)
 
@@ -238,4 +239,5 @@ PEERS: dict[str, tuple[str, Callable[[str, Case, int], Built]]] = {  # what pip 
     "onnxruntime": ("onnxruntime", with_onnxruntime),
     "jax": ("jax", with_jax),
     "flax": ("flax", with_flax),
+    "flashrnn": ("flashrnn", with_flashrnn),
 }

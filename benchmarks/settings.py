@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from benchmarks.contenders import BACKENDS, CELLS, MODES, Case, Shape
+from benchmarks.contenders import BACKENDS, CELLS, MODES, PRECISIONS, Case, Shape
 from benchmarks.peers import PEERS
 from src.config.errors import UserError, nearest
 
@@ -59,7 +59,8 @@ def read_settings(cfg: DictConfig) -> Settings:
     if not isinstance(given["memory"], bool):
         raise UserError(f"memory={given['memory']} is impossible: it must be true or false.")
     refuse_device(device)
-    cases = [Case(shape, mode, number) for mode in modes for number in threads for shape in shapes]
+    (precision,) = names("precision", [given["precision"]], list(PRECISIONS))
+    cases = [Case(shape, mode, number, precision) for mode in modes for number in threads for shape in shapes]
     rounds = whole("rounds", given["rounds"])
     return Settings(
         cases,

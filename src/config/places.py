@@ -55,13 +55,14 @@ def output_directory() -> Path | None:
 
 
 def register_resolvers() -> None:
-    """Make ``${stamp:}`` (one value for each composed config), ``${jobs_at_once:THREADS}`` and ``${conf:}`` known."""
+    """Make ``${stamp:}`` (one for each composed config), ``${jobs_at_once:THREADS,MOST}`` and ``${conf:}`` known."""
     OmegaConf.register_new_resolver("conf", lambda: str(CONF), replace=True)
     OmegaConf.register_new_resolver("stamp", _stamp, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("jobs_at_once", _jobs_at_once, replace=True)
 
 
-def _jobs_at_once(threads: int) -> int:
-    """How many jobs of so many threads the cores that this process may use have room for."""
+def _jobs_at_once(threads: int, most: int | None = None) -> int:
+    """How many jobs of so many threads the cores that this process may use have room for; ``most`` at most."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // max(1, threads))
+    room = max(1, cores // max(1, threads))
+    return room if most is None else min(room, most)

@@ -26,9 +26,13 @@ class Batch:
     # the row goes on from the same row of the batch before (truncated BPTT), and the task carries the state over.
     starts: Tensor | None = None
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
-        """The same batch with ``x`` and ``y`` on ``device``; what only says which rows they are stays."""
-        x, y = (tensor.to(device, non_blocking=non_blocking) for tensor in (self.x, self.y))
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch with ``x`` and ``y`` on ``device``; what only says which rows they are stays.
+
+        The CPU does not wait for the copy (what runs on the GPU afterwards does).
+        """
+        ahead = torch.device(device).type != "cpu"
+        x, y = (tensor.to(device, non_blocking=ahead) for tensor in (self.x, self.y))
         return replace(self, x=x, y=y)
 
     def pin_memory(self) -> Batch:
@@ -39,7 +43,7 @@ class Batch:
     def mask(self) -> Tensor:
         """(batch, time), True at steps that exist."""
         steps = torch.arange(self.x.shape[1], device=self.x.device)
-        return steps[None, :] < self.lengths.to(self.x.device)[:, None]
+        return steps[None, :] < self.lengths.to(self.x.device, non_blocking=True)[:, None]
 
 
 class Chunk(NamedTuple):

@@ -163,7 +163,7 @@ class SequenceData(pl.LightningDataModule):
             batch_size=None,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
             # A generator of its own, or else every pass would draw a number from the noise stream.
             generator=torch.Generator().manual_seed(0),
         )

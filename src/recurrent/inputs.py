@@ -74,8 +74,9 @@ def check_kind(name: str, tensor: Tensor, weight: Tensor) -> None:
     """Refuse a dtype or a device that is not that of the weights; under autocast any floating dtype will do."""
     if tensor.device != weight.device:
         raise ValueError(f"{name}: is on {tensor.device}, expected {weight.device}, where the weights are")
-    cast = tensor.is_floating_point() and torch.is_autocast_enabled(tensor.device.type)
-    if tensor.dtype != weight.dtype and not cast:
+    if tensor.dtype == weight.dtype:
+        return
+    if not (tensor.is_floating_point() and torch.is_autocast_enabled(tensor.device.type)):
         raise ValueError(f"{name}: has dtype {tensor.dtype}, expected {weight.dtype}, that of the weights")
 
 

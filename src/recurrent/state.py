@@ -32,7 +32,7 @@ def detach_state(state: State) -> State:
 
 def select_rows(state: State, rows: Tensor) -> State:
     """The state of some sequences of the batch: ``rows`` are indices, int64 (n,), or a bool mask (batch,)."""
-    return map_state(lambda tensor: tensor[:, rows.to(tensor.device)], state)
+    return map_state(lambda tensor: tensor[:, rows.to(tensor.device, non_blocking=True)], state)
 
 
 def is_uniform(layers: Sequence[LayerSpec]) -> bool:
@@ -80,7 +80,7 @@ def last_valid(output: Tensor, lengths: Tensor | None, num_directions: int) -> T
         last = output[:, -1]
     else:
         rows = torch.arange(output.shape[0], device=output.device)
-        last = output[rows, lengths.to(output.device) - 1]
+        last = output[rows, lengths.to(output.device, non_blocking=True) - 1]
     if num_directions == 1:
         return last
     half = output.shape[-1] // 2

@@ -106,6 +106,7 @@ class Task(pl.LightningModule):
         self.metrics = nn.ModuleDict({f"{split}_": nn.ModuleDict(self.make_metrics()) for split in SPLITS})
         self.sums = {split: PooledSums(self.metrics_declared) for split in SPLITS}
         self.tables: dict[str, SequenceTable] = {}
+        self._said: dict[str, list[tuple[Tensor, Tensor]]] = {split: [] for split in SPLITS}  # for the torchmetrics
         self.tbptt_states = {training: TBPTTState() for training in (True, False)}
         self._clipped: list[Tensor] = []  # one bool for each update of the epoch, where gradients are clipped
         self.budget: Any = None  # of src/tasks/budget.py, where the network's width was solved by one
@@ -188,8 +189,8 @@ class Task(pl.LightningModule):
 
     def _note(self, split: str, batch: Batch, losses: Losses) -> None:
         self.sums[split].add(losses)
-        for metric in self.metrics[split + "_"].values():  # type: ignore[operator]
-            metric.update(losses.prediction, losses.target)
+        if self.metrics[split + "_"] and losses.prediction is not None and losses.target is not None:
+            self._said[split].append((losses.prediction.detach(), losses.target))  # counted at the end: counting waits
         if split != "train":
             self.tables.setdefault(split, SequenceTable()).add(batch.rows, losses)
 
@@ -201,7 +202,9 @@ class Task(pl.LightningModule):
         plain = {m.name: sums.ratio(m) for m in self.declared.values() if m.factor == 1}
         figures = {name: value for name, value in plain.items() if value is not None} | self.summary(sums)
         values = {f"{split}/{name}": value for name, value in figures.items()}
+        said, self._said[split] = self._said[split], []
         for name, metric in self.metrics[split + "_"].items():  # type: ignore[operator]
+            metric.update(*(torch.cat(column) for column in zip(*said, strict=True)))
             values[f"{split}/{name}"] = float(metric.compute())
             metric.reset()
         if split == "train" and self._clipped:

@@ -86,7 +86,7 @@ class SequenceTable:
         columns = {"row": rows, "prediction": losses.prediction, "target": losses.target}
         for name, column in (columns | {name: value.double() for name, value in sums.items()}).items():
             if column is not None:
-                self._batches.setdefault(name, []).append(column.detach().cpu())
+                self._batches.setdefault(name, []).append(column.detach())  # on its device: to fetch it is to wait
 
     def columns(self) -> dict[str, np.ndarray]:
         """Arrays by name, sorted by ``row``, one entry per sequence.
@@ -94,7 +94,7 @@ class SequenceTable:
         ``loss`` is the sequence's summed loss, ``count`` the number of its predictions, beside the task's further sums;
         ``prediction`` and ``target`` stand there where the task has one per sequence.
         """
-        columns = {name: torch.cat(values) for name, values in self._batches.items()}
+        columns = {name: torch.cat(values).cpu() for name, values in self._batches.items()}
         rows, inverse = columns.pop("row").unique(return_inverse=True)
         out = {"row": rows.numpy()}
         for name in [n for n in columns if n in self._summed]:

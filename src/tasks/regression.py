@@ -54,7 +54,9 @@ class SequenceRegression(Task):
         error = error.flatten(1)
         sums = {"absolute": error.abs().sum(1)}
         if len(self.scale):
-            unit = error.detach() * self.scale.to(error.device).repeat(error.shape[1] // len(self.scale))
+            unit = error.detach() * self.scale.to(error.device, non_blocking=True).repeat(
+                error.shape[1] // len(self.scale)
+            )
             sums |= {"squared_unit": unit.square().sum(1), "absolute_unit": unit.abs().sum(1)}
         losses = Losses(error.square().sum(1), count.to(error.dtype), sums=sums)
         if self.description.per_step:

@@ -55,5 +55,5 @@ class TBPTTState:
 def _where(rows: Tensor, one: State, other: State) -> State:
     """``one`` for the rows that are True, ``other`` for the rest."""
     if isinstance(one, Tensor):
-        return torch.where(rows.to(one.device)[None, :, None], one, other)
+        return torch.where(rows.to(one.device, non_blocking=True)[None, :, None], one, other)
     return tuple(_where(rows, *pair) for pair in zip(one, other, strict=True))

@@ -31,6 +31,7 @@ def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[
     """
     refuse_what_is_not_here(cfg.trainer)
     quiet_lightning()
+    full_float32()
     callbacks: list[pl.Callback] = [NoiseStream(cfg.seed), Watch()]
     settings = dict(cfg.callbacks.get("last") or {})
     callbacks += [instantiate(node) for name, node in cfg.callbacks.items() if node is not None and name != "last"]
@@ -83,6 +84,11 @@ def refuse_what_is_not_here(trainer: DictConfig) -> None:
         )
 
 
+def full_float32() -> None:
+    """Have cuDNN compute in the float32 that it is given, as all backends do; its own default is TF32, with 10 bits."""
+    torch.backends.cudnn.allow_tf32 = False
+
+
 def quiet_lightning() -> None:
     """Keep Lightning's tips and reminders from the screen; errors and warnings that matter stay."""
     for name in ("pytorch_lightning", "lightning_fabric"):
@@ -113,16 +119,24 @@ _NOTHING = nullcontext()
 def measure(task: Task, data: pl.LightningDataModule, split: str, trainer: DictConfig) -> dict[str, float]:
     """Metrics of ``val`` or ``test`` by name, as ``split/name``; the task keeps the sequences in ``task.tables``.
 
-    In one process that counts every sequence once, on the same kind of device and in the same precision as in training.
+    In one process that counts every sequence once, on the same kind of device and in the same precision as in training;
+    a run from a GPU where there is none is measured on the CPU in float32.
 
     Raises:
         UserError: for another split.
     """
     quiet_lightning()
+    full_float32()
+    accelerator, precision = trainer.get("accelerator", "cpu"), trainer.get("precision", "32-true")
+    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+        logging.getLogger(__name__).info(
+            "This run is from a GPU, and there is none here: it is measured on the CPU, where last digits may differ."
+        )
+        accelerator, precision = "cpu", "32-true"
     measuring = pl.Trainer(
-        accelerator=trainer.get("accelerator", "cpu"),
+        accelerator=accelerator,
         devices=1,
-        precision=trainer.get("precision", "32-true"),
+        precision=precision,
         deterministic=trainer.get("deterministic", False),
         limit_val_batches=trainer.get("limit_val_batches", 1.0) or 1.0,
         limit_test_batches=trainer.get("limit_test_batches", 1.0) or 1.0,

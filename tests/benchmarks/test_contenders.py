@@ -16,7 +16,7 @@ def test_a_training_step_trains():
     torch.manual_seed(0)
     layer, x = nn.GRU(3, 4, batch_first=True), torch.randn(2, 5, 3)
     before = [p.detach().clone() for p in layer.parameters()]
-    step = training_step(layer, x, CASE.shape)
+    step = training_step(layer, x, CASE)
     step()
     # Adam's first step is the learning rate times the gradient's sign, wherever it is not zero.
     for old, new in zip(before, layer.parameters(), strict=True):
@@ -42,7 +42,7 @@ def test_every_cell_runs_and_equals_the_readable_loop(cell: str):
 
 
 def test_a_backend_that_computes_something_else_is_not_timed(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(contenders, "TOLERANCE", -1.0)
+    monkeypatch.setitem(contenders.PRECISIONS, CASE.precision, -1.0)
     with pytest.raises(RuntimeError, match="gru torch differs from the readable loop by"):
         contender("gru", "torch", CASE, CPU)
 

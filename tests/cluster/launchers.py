@@ -151,6 +151,18 @@ def test_two_processes_as_tasks_of_slurm(folder: Path, cluster: None) -> None:
     same(runs(folder / "one_task"), expected)
 
 
+def test_processes_on_two_nodes(folder: Path, cluster: None) -> None:
+    """DDP with a process on each of two nodes, started by Slurm, is DDP with two processes on one machine."""
+    two = ("model=gru", "seed=0,1", "model.hidden_size=4", "trainer=ddp_cpu", "trainer.max_epochs=2", "logger=csv",
+           "trainer.enable_progress_bar=false")  # fmt: skip
+    nodes = ("hydra.launcher.partition=both", "hydra.launcher.nodes=2", "hydra.launcher.tasks_per_node=1")
+    multirun(folder / "nodes", *two, "+trainer.num_nodes=2", "trainer.devices=1", *SLURM, *nodes)
+    multirun(folder / "one_node", *two)
+    found, expected = runs(folder / "nodes"), runs(folder / "one_node")
+    assert len(found) == 2
+    assert {r.seed: r.metrics for r in found.values()} == {r.seed: r.metrics for r in expected.values()}
+
+
 def test_ray_gives_each_job_a_gpu(folder: Path, expected: dict[str, RunResult], ray: str) -> None:
     multirun(folder / "ray", *STUDY, *RAY, "hydra.launcher.ray.remote.num_gpus=1", python=ray)
     found = runs(folder / "ray")

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from ..cells.base import CellParameters, CellState, Equations
 from ..cells.gru import GRUEquations
@@ -106,23 +105,44 @@ def run_stack(
     if lengths is None:
         output, *new = call(cell, x.contiguous(), hx, *settings, True)
         return output, tuple(new)
-    packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-    order, back = packed.sorted_indices, packed.unsorted_indices
-    assert order is not None
-    assert back is not None
+    batch_sizes, *places = packing(lengths, x.shape[1])
+    where, order, back = (place.to(x.device, non_blocking=True) for place in places)
     state = tuple(s.index_select(1, order) for s in state)
-    data, *new = call(cell, packed.data, packed.batch_sizes, state if len(state) > 1 else state[0], *settings)
-    output, _ = pad_packed_sequence(packed._replace(data=data), batch_first=True, total_length=x.shape[1])
-    return output, tuple(s.index_select(1, back) for s in new)
+    packed = x.flatten(0, 1).index_select(0, where)
+    data, *new = call(cell, packed, batch_sizes, state if len(state) > 1 else state[0], *settings)
+    padded = data.new_zeros(x.shape[0] * x.shape[1], data.shape[1]).index_copy(0, where, data)
+    return padded.view(*x.shape[:2], -1), tuple(s.index_select(1, back) for s in new)
 
 
-def call(cell: Equations, x: Tensor, *arguments: object) -> tuple[Tensor, ...]:
+def packing(lengths: Tensor, time: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """How rows of these lengths are packed, all on the CPU (torch's own function would have a GPU waited for).
+
+    >>> packing(torch.tensor([1, 3]), 3)
+    (tensor([2, 1, 1]), tensor([3, 0, 4, 5]), tensor([1, 0]), tensor([1, 0]))
+
+    Returns:
+        The rows of each step, (longest,); of each packed step its place in (batch*time); the rows from the longest to
+        the shortest, and where each row then stands, (batch,).
+    """
+    ordered, order = torch.sort(lengths, descending=True)
+    steps = torch.arange(int(ordered[0]))[:, None]
+    valid = steps < ordered
+    return valid.sum(1), (order * time + steps)[valid], order, torch.argsort(order)
+
+
+def call(cell: Equations, x: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
     """PyTorch's kernel; on a GPU without the warning that weights changed by noise are not one block of memory."""
-    if not x.is_cuda:
+    if not x.is_cuda or in_one_block(next(a for a in arguments if isinstance(a, list))):
         return KERNELS[cell.kind](x, *arguments)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
         return KERNELS[cell.kind](x, *arguments)
+
+
+def in_one_block(weights: Sequence[Tensor]) -> bool:
+    """Whether `flatten` has laid the weights out for cuDNN; only then a call need not copy them, and does not warn."""
+    block = weights[0].untyped_storage().data_ptr()
+    return all(w.untyped_storage().data_ptr() == block for w in weights)
 
 
 def flat_weights(parameters: CellParameters) -> list[Tensor]:
@@ -139,7 +159,7 @@ def flip(x: Tensor, lengths: Tensor | None) -> Tensor:
     if lengths is None:
         return x.flip(1)
     time = torch.arange(x.shape[1], device=x.device)
-    back = lengths.to(x.device)[:, None] - 1 - time
+    back = lengths.to(x.device, non_blocking=True)[:, None] - 1 - time
     return x.gather(1, torch.where(valid_steps(lengths, x), back, time)[:, :, None].expand_as(x))
 
 

@@ -72,4 +72,4 @@ def steps(
 
 def valid_steps(lengths: Tensor, x: Tensor) -> Tensor:
     """Which steps of a padded batch (batch, time, ...) are real: bool (batch, time) on its device."""
-    return torch.arange(x.shape[1], device=x.device) < lengths.to(x.device)[:, None]
+    return torch.arange(x.shape[1], device=x.device) < lengths.to(x.device, non_blocking=True)[:, None]

@@ -1,0 +1,198 @@
+"""The tables of a measurement on a GPU; a cell without a measurement is empty, and below it stands why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks.contenders import CELLS
+from benchmarks.tables import number, row_of, shape_of
+
+MARKS = ("<!-- gpu: begin -->", "<!-- gpu: end -->")
+LOSSES = ("val/loss", "test/loss")
+Row = list[str]
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """Facts and tables as Markdown."""
+    parts = result["parts"]
+    blocks = [
+        "\n".join(f"- {line}" for line in facts(result)),
+        *(block for mode in ("training", "inference") if (block := kernel_table(parts, mode))),
+        sharing_table(parts),
+        runs_table(parts),
+        synchronisation_table(parts),
+        parts_table(parts),
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def facts(result: dict[str, Any]) -> list[str]:
+    """Card, versions, command and commit."""
+    versions, hardware = result["versions"], result["hardware"]
+    card = hardware.get("gpu", "no GPU: a rehearsal, whose figures say nothing") if hardware else "unknown"
+    names = ("torch", "cuda", "cudnn", "triton", "pytorch-lightning", "python")
+    told = ", ".join(f"{name} {versions[name]}" for name in names if versions.get(name))
+    commit = str((result.get("git") or {}).get("commit") or "unknown")[:10]
+    return [
+        f"`{result['command']}`",
+        f"{card}, {hardware.get('cores', '?')} cores ({hardware.get('cpu', '?')}); {told}; commit {commit}; "
+        f"{result['started']}, {result.get('minutes', 0.0):.1f} minutes.",
+    ]
+
+
+def table(title: str, header: Row, rows: list[Row]) -> str:
+    """A title and a table below it; nothing where there are no rows."""
+    if not rows:
+        return ""
+    lines = [row_of(header), row_of(["---", *["---:"] * (len(header) - 1)]), *map(row_of, rows)]
+    return "\n".join([f"**{title}**", "", *lines])
+
+
+# ------------------------------------------------------------------------------------------------------------ kernels
+
+
+def cases(parts: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The precision and every case that a call of ``benchmarks.steps`` has timed."""
+    for part in parts.values():
+        found = part.get("result")
+        if isinstance(found, dict) and "cases" in found:
+            yield from ((found["settings"]["precision"], case) for case in found["cases"])
+
+
+def kernel_table(parts: dict[str, Any], mode: str) -> str:
+    """One row for each shape, cell and precision: cuDNN's milliseconds, ours, and how many times as fast."""
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for precision, case in cases(parts):
+        if case["mode"] != mode:
+            continue
+        for entry in case["contenders"]:
+            if entry["ratio"] is not None:
+                key = (shape_of(case), entry["cell"], precision)
+                found.setdefault(key, {})[entry["backend"]] = entry
+    rows = []
+    for (shape, cell, precision), by in found.items():
+        cudnn = baseline(parts, mode, shape, cell, precision)
+        auto = by.get("auto")
+        rows.append(
+            [
+                shape, cell, "bf16" if precision == "bf16-mixed" else "32", CELLS[cell].baseline, number(cudnn),
+                f"{number(ms(auto))} {auto['ran']}" if auto else "", ratio(auto), number(ms(by.get("triton"))),
+                ratio(by.get("triton")), number(ms(by.get("reference"))), times(ms(by.get("reference")), ms(auto)),
+                number(ms(by.get("flashrnn"))),
+            ]
+        )  # fmt: skip
+    header = [
+        "(B, T, I, H)", "cell", "precision", "cuDNN's", "ms", "auto, ms", "times as fast", "triton, ms",
+        "times as fast", "loop, ms", "auto over loop", "FlashRNN, ms",
+    ]  # fmt: skip
+    return table(f"{mode.capitalize()}: cuDNN's layer with as many gates, and ours", header, [blank(r) for r in rows])
+
+
+def baseline(parts: dict[str, Any], mode: str, shape: str, cell: str, precision: str) -> float | None:
+    """cuDNN's milliseconds for the layer that a cell is measured against."""
+    for found, case in cases(parts):
+        if (found, case["mode"], shape_of(case)) == (precision, mode, shape):
+            for entry in case["contenders"]:
+                if entry["name"] == CELLS[cell].baseline:
+                    return ms(entry)
+    return None
+
+
+def ms(entry: dict[str, Any] | None) -> float | None:
+    """The median of a contender."""
+    return None if entry is None else float(entry["milliseconds"]["value"])
+
+
+def ratio(entry: dict[str, Any] | None) -> str:
+    """How many times as fast as the baseline of its rounds, with the interval."""
+    if entry is None:
+        return ""
+    r = entry["ratio"]
+    return f"{number(r['value'])} ({number(r['low'])}-{number(r['high'])})"
+
+
+def times(slow: float | None, fast: float | None) -> str:
+    """One time over another."""
+    return "" if not slow or not fast else number(slow / fast)
+
+
+def blank(row: Row) -> Row:
+    """Nothing where nothing was measured."""
+    return ["" if cell == "-" else cell for cell in row]
+
+
+# ------------------------------------------------------------------------------------------------------------- others
+
+
+def sharing_table(parts: dict[str, Any]) -> str:
+    """Runs per hour by how many run at a time."""
+    found = [p["result"] for name, p in parts.items() if name.startswith("sharing") and p.get("result")]
+    alone = next((f["runs_per_hour"] for f in found if f["at_once"] == 1), None)
+    rows = [
+        [
+            f"{f['at_once']} on {'the GPU' if f['device'] == 'gpu' else 'the cores'}", f"{f['runs_per_hour']:.0f}",
+            times(f["runs_per_hour"], alone), number(f["steps_per_second"]), number(f["seconds"]),
+            number(f["wall_seconds"]), number(f["peak_gpu_mb"] or None), "yes" if f["mps"] else "no",
+        ]
+        for f in found
+    ]  # fmt: skip
+    epochs = found[0]["epochs"] if found else 0
+    header = [
+        "runs at a time",
+        "runs/hour",
+        "times one",
+        "steps/s of one",
+        "s of a run",
+        "s, all with start",
+        "MB on the GPU",
+        "MPS",
+    ]
+    return table(f"Runs that share a GPU: a GRU of 46 units, {epochs} epochs of music-sized data", header, rows)
+
+
+def runs_table(parts: dict[str, Any]) -> str:
+    """What whole runs came to."""
+    rows = [
+        [name, str(run["seed"]), run["status"], run["backend"] or "", number(run["steps_per_second"]),
+         number(run["seconds"]), *(exact(run["metrics"].get(metric)) for metric in LOSSES)]
+        for name, part in parts.items()
+        if isinstance(part.get("result"), list)
+        for run in part["result"]
+    ]  # fmt: skip
+    return table("Whole runs", ["part", "seed", "status", "backend", "steps/s", "seconds", *LOSSES], rows)
+
+
+def exact(value: float | None) -> str:
+    """Nine digits, by which two runs are seen to be the same."""
+    return "" if value is None else f"{value:.9g}"
+
+
+def synchronisation_table(parts: dict[str, Any]) -> str:
+    """How often a step waits."""
+    rows = []
+    for name, found in ((parts.get("synchronisations") or {}).get("result") or {}).items():
+        told = found.get("reason") or ", ".join(f"{place} {n}" for place, n in found["places"].items()) or "none"
+        rows.append([name, str(found.get("steps", "")), str(sum(found.get("places", {}).values())), told])
+    return table("Waits of the CPU for the GPU", ["task, model", "steps", "waits", "where"], rows)
+
+
+def parts_table(parts: dict[str, Any]) -> str:
+    """Every part: how it ended, how long it took, and why it has no result."""
+    rows = []
+    for name, part in parts.items():
+        told = part.get("reason") or part.get("unread") or ""
+        if name == "tests" and part.get("result"):
+            found = part["result"]
+            told = f"{found['passed']} passed, {len(found['failed'])} failed, {len(found['skipped'])} skipped {told}"
+        rows.append([name, str(part.get("rc", "")), number(part.get("seconds")), told.replace("|", "/").strip()])
+    lines = [f"- failed: {one}" for one in ((parts.get("tests") or {}).get("result") or {}).get("failed", [])]
+    skipped: dict[tuple[str, str], list[str]] = {}
+    for precision, case in cases(parts):
+        for skip in case["skipped"]:
+            where = f"{skip['cell']} {shape_of(case)}{'' if precision == '32-true' else ' bf16'}"
+            skipped.setdefault((skip["backend"], skip["reason"][:200]), []).append(where)
+    lines += [
+        f"- without {backend}: {reason} ({', '.join(dict.fromkeys(at))})" for (backend, reason), at in skipped.items()
+    ]
+    return "\n".join([table("Parts", ["part", "rc", "seconds", "remarks"], rows), "", *lines])
