@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import layer_norm
+from torch.nn.functional import layer_norm, pad
 
 from ...cells.base import CellParameters, CellState, Equations, from_input
 from ...cells.gru import GRUEquations
@@ -178,10 +178,12 @@ class Call:
         weight = self.weight.view(self.gates, size, size)  # (gate, new unit, old unit)
         if not backward:  # the units that result side by side: forward those of the new state
             weight = weight.transpose(1, 2)
+        if not where.held and size % LINE:  # rows that are read in every step begin where a line of the cache does
+            weight = pad(weight, (0, -size % LINE))
         scratch = self.state[0].new_empty(1 if where.held else self.batch * 8 * size, dtype=self.number)
         tensors, flags = self.shared()
         given = {**tensors, **flags, **where.flags(self.number), **arguments}
-        given |= {"weights": weight.contiguous(), "pitch": size, "scratch": scratch}
+        given |= {"weights": weight.contiguous(), "pitch": weight.shape[2], "scratch": scratch}
         given |= {"steps": steps, "hidden_size": size}
         with torch.cuda.device(weight.device) if weight.is_cuda else nullcontext():
             kernel[(self.batch,)](**{n: given[n] for n in kernel.arg_names}, num_warps=where.warps, num_stages=1)
@@ -257,4 +259,5 @@ class Call:
         return (self.d_contribution(d_inputs, saved) * torch.cat(normalised, dim=-1)).sum((0, 1))
 
 
+LINE = 32  # numbers, of 4 bytes
 KERNELS = {"gru": gru, "lstm": lstm, "lstm_coupled": lstm, "rnn": rnn}
