@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import layer_norm
+from torch.nn.functional import layer_norm, pad
 
 from ...cells.base import CellParameters, CellState, Equations, from_input
 from ...cells.gru import GRUEquations
@@ -156,7 +156,7 @@ class Call:
         """The arguments of forward and backward alike: tensors, and flags that a kernel is compiled for."""
         walk, unused = self.walk, self.weight
         zones = walk.zones or (unused, unused)
-        tensors = {"gain": unused if self.gain is None else self.gain, "zone": zones[0]}
+        tensors: dict[str, Any] = {"gain": unused if self.gain is None else self.gain, "zone": zones[0]}
         tensors |= {"mask": unused if walk.mask is None else walk.mask.contiguous()}
         tensors |= {"lengths": unused if walk.lengths is None else walk.lengths}
         strides = walk.zones[0].stride() if walk.zones else (0, 0, 0)
@@ -175,13 +175,15 @@ class Call:
     def launch(self, kernel: Any, where: Plan, steps: int, backward: bool, **arguments: Any) -> None:
         """Start a kernel, one program for each row."""
         size = self.hidden_size
-        weight = self.weight.view(self.gates, size, size)  # (gate, new unit, old unit)
+        weight = self.weight.reshape(self.gates, size, size)  # (gate, new unit, old unit)
         if not backward:  # the units that result side by side: forward those of the new state
             weight = weight.transpose(1, 2)
+        if not where.held and size % LINE:  # rows that are read in every step begin where a line of the cache does
+            weight = pad(weight, (0, -size % LINE))
         scratch = self.state[0].new_empty(1 if where.held else self.batch * 8 * size, dtype=self.number)
         tensors, flags = self.shared()
         given = {**tensors, **flags, **where.flags(self.number), **arguments}
-        given |= {"weights": weight.contiguous(), "pitch": size, "scratch": scratch}
+        given |= {"weights": weight.contiguous(), "pitch": weight.shape[2], "scratch": scratch}
         given |= {"steps": steps, "hidden_size": size}
         with torch.cuda.device(weight.device) if weight.is_cuda else nullcontext():
             kernel[(self.batch,)](**{n: given[n] for n in kernel.arg_names}, num_warps=where.warps, num_stages=1)
@@ -195,7 +197,7 @@ class Call:
         given: dict[str, Any] = {"inputs": self.inputs, "h0": self.state[0], "output": output, "h_n": ends[0]}
         size = (self.batch, steps, self.gates * hidden_size) if save else (0,)
         gates, kept = self.new(*size), self.new(self.batch, steps, self.kept_products * hidden_size if save else 0)
-        saved = (gates, kept)
+        saved: tuple[Tensor, ...] = (gates, kept)
         if len(self.state) == 2:
             saved = (gates, kept, self.new(*(wide if save else (0,))))
             given |= {"c0": self.state[1], "c_n": ends[1], "cells": saved[2]}
@@ -257,4 +259,5 @@ class Call:
         return (self.d_contribution(d_inputs, saved) * torch.cat(normalised, dim=-1)).sum((0, 1))
 
 
+LINE = 32  # numbers, of 4 bytes
 KERNELS = {"gru": gru, "lstm": lstm, "lstm_coupled": lstm, "rnn": rnn}

@@ -26,7 +26,7 @@ EPSILON = tl.constexpr(1e-5)  # of layer normalisation, as in torch
 def strip(weights, gate: tl.constexpr, k, hidden_size, pitch, WIDTH: tl.constexpr):
     """The rows ``k`` of the block of one gate, (len(k), WIDTH)."""
     n = tl.arange(0, WIDTH)[None, :]
-    block = weights + gate * hidden_size * hidden_size
+    block = weights + gate * hidden_size * pitch
     inside = (k[:, None] < hidden_size) & (n < hidden_size)
     return tl.load(block + k[:, None] * pitch + n, mask=inside, other=0.0)
 
