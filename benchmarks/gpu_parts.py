@@ -136,7 +136,8 @@ def steps_of(
     command = [
         *PYTHON, "benchmarks.steps", f"shapes=[{shapes}]", f"cells=[{cells}]", f"backends=[{backends}]",
         f"peers=[{peers}]", f"precision={precision}", f"device={device}", f"rounds={rounds}",
-        f"minutes={0.001 if rounds < 7 or device == 'cpu' else 0.1}", "memory=false", f"directory={folder / name}",
+        f"minutes={0.001 if rounds < 7 or device == 'cpu' else 0.1}", "memory=false", "picture=false",
+        f"directory={folder / name}",
     ]  # fmt: skip
     if background:
         return Part(name, command, limit, background=True)

@@ -40,18 +40,19 @@ def benchmark(cfg: DictConfig) -> dict[str, Any]:
     for line in facts(result):
         Console().print(line, markup=False, highlight=False)
     if folder is not None:
-        write(result, folder)
+        write(result, folder, cfg.picture)
     if cfg.table is not None:
         put_into(Path(cfg.table), marks(result["settings"]["peers"]), markdown(result))
     return result
 
 
-def write(result: dict[str, Any], folder: Path) -> None:
-    """Write ``benchmark.json``, ``.md`` and, where matplotlib is installed, ``.svg``; print where they lie."""
+def write(result: dict[str, Any], folder: Path, picture: bool) -> None:
+    """Write ``benchmark.json``, ``.md`` and, where it is wanted and matplotlib there, ``.svg``; say where."""
     results.write(folder / "benchmark.json", result)
     (folder / "benchmark.md").write_text(markdown(result))
     try:
-        draw(result, folder / "benchmark.svg")
+        if picture:
+            draw(result, folder / "benchmark.svg")
     except ImportError:
         print("No picture: it needs matplotlib, pip install 'gatebench[report]'.")
     print(folder)

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from omegaconf import DictConfig
+import torch
+from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
 from src.evaluate import evaluate
@@ -30,6 +31,27 @@ def test_evaluation_equals_the_record(run: Path, compose: Callable[..., DictConf
         found = evaluate(cfg)
         assert found
         assert found == {name: record.metrics[name] for name in found}
+
+
+def test_a_run_from_a_gpu_is_measured_on_a_machine_without_one(run: Path, compose: Callable[..., DictConfig]) -> None:
+    config = OmegaConf.load(run / "config.yaml")
+    config.trainer.accelerator, config.trainer.precision = "gpu", "bf16-mixed"
+    OmegaConf.save(config, run / "config.yaml")
+    found = evaluate(compose(f"run={run}", "split=test", config_name="evaluate"))
+    assert found == {name: load_run(run).record.metrics[name] for name in found}
+    assert found
+
+
+def test_float32_is_float32_in_cudnn_too(
+    run: Path, quick: Callable[..., DictConfig], compose: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for command in (
+        lambda: evaluate(compose(f"run={run}", "split=test", config_name="evaluate")),
+        lambda: train(quick("trainer.max_epochs=1", "test=false")),
+    ):
+        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+        command()
+        assert not torch.backends.cudnn.allow_tf32
 
 
 def test_a_notebook_gets_config_task_and_data(run: Path) -> None:

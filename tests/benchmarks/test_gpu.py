@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -168,6 +169,24 @@ def test_only_waits_are_counted_by_place() -> None:
             )
         warnings.warn_explicit("something else", UserWarning, "other.py", 1)
     assert synchronisations.places(list(caught)) == {"src/train.py:7": 2}
+
+
+def test_whole_steps_are_counted_between_the_same_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: list[str] = []
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.synchronize", lambda: None)
+    monkeypatch.setattr("torch.cuda.set_sync_debug_mode", modes.append)
+    counter = synchronisations.CountSynchronisations(str(tmp_path / "counted.json"))
+    trainer: Any = SimpleNamespace(current_epoch=0)
+    module: Any = None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for step in range(60):
+            counter.on_train_batch_start(trainer, module, None, step)
+            warnings.warn("called a synchronizing CUDA operation", UserWarning, stacklevel=1)
+    found = json.loads((tmp_path / "counted.json").read_text())
+    assert found["steps"] == sum(found["places"].values()) == synchronisations.STEPS
+    assert modes == ["warn", "default"]
 
 
 def test_tests_are_counted(tmp_path: Path) -> None:

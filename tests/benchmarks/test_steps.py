@@ -10,7 +10,7 @@ import pytest
 import torch
 from omegaconf import DictConfig
 
-from benchmarks import CONF
+from benchmarks import CONF, contenders
 from benchmarks.contenders import Case, Shape, baselines
 from benchmarks.measure import peak_memory
 from benchmarks.results import SCHEMA
@@ -70,6 +70,16 @@ def test_a_small_measurement_from_end_to_end(tiny: Compose, tmp_path: Path, caps
     assert str(tmp_path / "out") in capsys.readouterr().out
 
 
+def test_a_contender_that_fails_is_left_out_and_said(tiny: Compose, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(contenders.PRECISIONS, "32-true", -1.0)
+    result = benchmark(tiny("cells=[gru]", "backends=[torch,reference]", "modes=[inference]"))
+    (case,) = result["cases"]
+    assert [e["name"] for e in case["contenders"]] == ["nn.GRU", "gru reference"]
+    ((cell, backend, reason),) = [(s["cell"], s["backend"], s["reason"]) for s in case["skipped"]]
+    assert (cell, backend) == ("gru", "torch")
+    assert reason.startswith("gru torch differs from the readable loop by")
+
+
 def test_tables_are_made_again_from_the_json_without_measuring(
     tiny: Compose, compose: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -119,6 +129,7 @@ def test_a_page_without_a_place_is_refused_before_anything_is_measured(tiny: Com
         ("rounds=0", "rounds=0 is impossible"),
         ("minutes=0", "minutes=0 is impossible"),
         ("device=tpu", "device=tpu is unknown: it must be cpu or cuda"),
+        ("precision=16", "precision has 16: it may have 32-true, bf16-mixed"),
         ("memory=much", "memory=much is impossible"),
     ],
 )

@@ -140,6 +140,15 @@ def test_the_picture_names_axes_units_and_contenders(result: dict[str, Any], tmp
 
 
 def test_colours_are_okabe_and_itos_and_all_different():
-    assert set(COLOURS.values()) <= {"#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"}
+    assert set(COLOURS.values()) <= {
+        "#000000",
+        "#E69F00",
+        "#56B4E9",
+        "#009E73",
+        "#F0E442",
+        "#0072B2",
+        "#D55E00",
+        "#CC79A7",
+    }
     assert len(set(COLOURS.values())) == len(COLOURS)
     assert figure.MARKERS[0] != figure.MARKERS[1]

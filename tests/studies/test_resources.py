@@ -130,6 +130,12 @@ def test_a_package_that_is_not_installed(name: str, package: str, monkeypatch: p
         refuse_what_cannot_be_met(launcher(name))
 
 
+def test_jobs_that_share_a_gpu_are_eight_and_no_more_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores, jobs in ((2, 2), (8, 8), (64, 8)):
+        monkeypatch.setattr("os.sched_getaffinity", lambda process, cores=cores: set(range(cores)), raising=False)
+        assert launcher("gpu").n_jobs == jobs
+
+
 def test_hydras_own_launcher_is_let_through() -> None:
     refuse_what_cannot_be_met(launcher("basic"))
     refuse_what_cannot_be_met(launcher("local"))
