@@ -168,7 +168,9 @@ class StackedRNN(nn.Module):
         choices = self.choices(x.device, self.weight_ih_l0.dtype, inference=not torch.is_grad_enabled())
         whole = getattr(choices[0].backend, "run_stack", None) if len(set(choices)) == 1 and self.plain else None
         # Lengths mean a packed batch to PyTorch, which on a CPU is slower than padded layers, one at a time.
-        if whole is not None and (lengths is None or x.is_cuda):
+        # cuDNN draws dropout between its layers from a state of its own, which no checkpoint holds.
+        theirs = x.is_cuda and self.training and self.dropout > 0 and self.num_layers > 1
+        if whole is not None and (lengths is None or x.is_cuda) and not theirs:
             tensors = (state,) if isinstance(state, Tensor) else tuple(state)
             noise = self.weight_noise if self.training else 0.0
             parameters = [noisy(weights, noise) for k in range(self.num_layers) for weights in self.parameters_of(k)]
@@ -269,3 +271,7 @@ class StackedRNN(nn.Module):
         super()._apply(fn, recurse)
         self.flatten_parameters()
         return self
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.flatten_parameters()  # a copy's weights lie apart

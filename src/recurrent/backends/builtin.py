@@ -100,7 +100,11 @@ def run_stack(
     cell = cell.standard
     has_biases = parameters[0].bias_ih is not None
     num_layers = len(parameters) // (2 if bidirectional else 1)
-    settings = (weights, has_biases, num_layers, dropout, training, bidirectional)
+    # cuDNN keeps what backward needs only "in training", which a gradient in evaluation needs as well (saliency, say).
+    dropout = dropout if training else 0.0
+    saving = training or (x.is_cuda and torch.is_grad_enabled())
+    settings = (weights, has_biases, num_layers, dropout, saving, bidirectional)
+    state = tuple(s.contiguous() for s in state)  # a learned one is expanded, which cuDNN refuses
     hx = state if len(state) > 1 else state[0]
     if lengths is None:
         output, *new = call(cell, x.contiguous(), hx, *settings, True)
@@ -170,7 +174,7 @@ def flatten(network: Any) -> None:
     if not weight.is_cuda or not plain:
         return
     lent = NETWORKS[layer.cell.kind](
-        layer.input_size, layer.hidden_size, network.num_layers, bool(layer.bias),
+        layer.input_size, layer.hidden_size, network.num_layers, bias=bool(layer.bias),
         bidirectional=network.bidirectional, device="meta",
     )  # fmt: skip
     for name, _ in list(lent.named_parameters()):
