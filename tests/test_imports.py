@@ -11,18 +11,18 @@ SRC = ROOT / "src"
 
 # Floors from the ground; a module may import its own room and the floors below it.
 FLOORS: list[dict[str, str]] = [
-    {"recurrent": "", "statistics": "", "config": "", "rng": "", "files": "", "measuring": "", "figures": ""},
-    {"data": "config rng files"},
+    {"recurrent": "", "statistics": "", "config": "", "rng": "", "files": "", "arrays": "config", "measuring": "", "figures": ""},
+    {"data": "config rng files arrays"},
     {"tasks": "recurrent measuring data config rng files"},
     {
         "exporting": "tasks recurrent data config rng files",
         "inside": "tasks recurrent data config rng files",
         "generating": "tasks figures recurrent data config rng files",
     },
-    {"runs": "tasks data recurrent config rng files"},
+    {"runs": "tasks data recurrent config rng files arrays"},
     {
-        "analysis": "statistics runs tasks config files",
-        "explaining": "inside figures runs tasks data recurrent config rng files",
+        "analysis": "statistics runs tasks config files arrays",
+        "explaining": "inside figures runs tasks data recurrent config rng files arrays",
         "training": "runs tasks data recurrent config rng files",
     },
     {

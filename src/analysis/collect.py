@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -201,18 +200,19 @@ def _take_best(collection: Collection, same: list[tuple[Run, Path]]) -> None:
         best = run.best.epoch if run.best else None
         if (curve := thinned(read_metrics(directory / "metrics.csv"), best)) is not None:
             collection.curves[run.id] = curve
-    except (UserError, OSError, ValueError) as error:
-        sentence = str(error).replace(str(directory), run.place)
-        collection.note("incomplete", run.place, f"The curve cannot be read: {sentence}")
-    if _tests(run):
+    except (UserError, KeyError, ValueError) as error:
+        collection.note("incomplete", run.place, f"The curve cannot be read: {_said(error, run, directory)}")
+    if _tests(run) and os.path.lexists(directory / "sequences" / "test.npz"):
         try:
             collection.sequences[run.id] = sequences_of(read_sequences(directory, "test"))
-        except FileNotFoundError:
-            pass
-        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            sentence = f"sequences/test.npz cannot be read ({type(error).__name__}: {error})."
-            collection.note("incomplete", run.place, sentence)
+        except (UserError, KeyError, ValueError, IndexError) as error:
+            words = _said(error, run, directory)
+            collection.note("incomplete", run.place, f"The losses by test sequence cannot be read: {words}")
     collection.runs.append(replace(run, status="diverged") if _not_finite(run) else run)
+
+
+def _said(error: Exception, run: Run, directory: Path) -> str:
+    return f"{error}".replace(str(directory), run.place)
 
 
 def _tests(run: Run) -> dict[str, float]:

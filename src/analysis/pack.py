@@ -27,6 +27,7 @@ from src.analysis.collect import Collection, Problem
 from src.analysis.curves import Curve
 from src.analysis.run import Run, flat, from_flat
 from src.analysis.sequences import Sequences
+from src.arrays import read_arrays
 from src.config.errors import UserError
 from src.files import write_atomically
 from src.runs.study_record import parse_study
@@ -131,16 +132,15 @@ def _arrays(sequences: dict[str, Sequences]) -> dict[str, np.ndarray]:
 
 def _sequences(path: Path) -> dict[str, Sequences]:
     sequences: dict[str, Sequences] = {}
-    with np.load(path, allow_pickle=False) as arrays:
-        for name in arrays.files:
-            if not name.endswith("/ids"):
-                continue
-            group = name.removesuffix("ids")
-            start = f"{group}column/"
-            columns = {other.removeprefix(start): arrays[other] for other in arrays.files if other.startswith(start)}
-            rows, number = str(arrays[f"{group}rows"][0]), int(arrays[f"{group}number"][0])
-            windows = f"{group}windows" in arrays.files
-            for place, run_id in enumerate(arrays[name]):
-                sums = {n: values[place] for n, values in columns.items()}
-                sequences[str(run_id)] = Sequences(rows, number, sums, windows)
+    arrays = read_arrays(path)
+    for name in arrays:
+        if not name.endswith("/ids"):
+            continue
+        group = name.removesuffix("ids")
+        start = f"{group}column/"
+        columns = {other.removeprefix(start): array for other, array in arrays.items() if other.startswith(start)}
+        rows, number = str(arrays[f"{group}rows"][0]), int(arrays[f"{group}number"][0])
+        for place, run_id in enumerate(arrays[name]):
+            sums = {n: values[place] for n, values in columns.items()}
+            sequences[str(run_id)] = Sequences(rows, number, sums, f"{group}windows" in arrays)
     return sequences

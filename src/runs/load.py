@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from src.config.places import CONF, register_resolvers
 from src.config.trust import check_received
 from src.data.batches import Split
 from src.data.module import SequenceData
+from src.runs.config_file import read_text
 from src.runs.record import read_record
 from src.runs.result import RunResult
 from src.tasks.base import Task
@@ -90,11 +92,9 @@ def read_config(directory: Path, trust: str | Sequence[str] | None = None) -> Di
         UserError: when there is no ``config.yaml``, or it names a class that is neither GateBench's nor trusted.
     """
     path = directory / "config.yaml"
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         raise UserError(f"{directory} holds no config.yaml: it must be the directory of a run, e.g. run=runs/2026-...")
-    content = OmegaConf.to_container(OmegaConf.load(path))
-    if not isinstance(content, dict):
-        raise UserError(f"{path} is no config of a run.")
+    content: Any = OmegaConf.to_container(OmegaConf.load(StringIO(read_text(path))))
     if trust is not None:  # before anything in it is looked up
         check_received({str(key): value for key, value in content.items()}, str(path), trust)
     config = OmegaConf.create(public_names(content))

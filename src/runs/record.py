@@ -25,6 +25,7 @@ from typing import IO, Any
 import numpy as np
 from omegaconf import OmegaConf
 
+from src.arrays import read_arrays
 from src.config.errors import UserError
 from src.files import write_atomically
 from src.runs.result import RunResult, Status, read_result
@@ -185,9 +186,12 @@ def find_runs(runs_dir: Path) -> Iterator[tuple[Path, RunResult]]:
 
 
 def read_sequences(directory: Path, split: str) -> dict[str, np.ndarray]:
-    """The arrays of ``sequences/<split>.npz`` (see :class:`RunRecord`)."""
-    with np.load(directory / "sequences" / f"{split}.npz", allow_pickle=False) as arrays:
-        return dict(arrays)
+    """The arrays of ``sequences/<split>.npz`` (see :class:`RunRecord`).
+
+    Raises:
+        UserError: the file is not there, or damaged.
+    """
+    return read_arrays(directory / "sequences" / f"{split}.npz")
 
 
 def _alive(directory: Path, heartbeat: float | None) -> bool:
