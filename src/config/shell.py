@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Callable, Iterable
@@ -43,6 +44,11 @@ def job_command() -> list[str]:
 
     own = [str(o) for o in HydraConfig.get().overrides.task]
     return [sys.argv[0], *(o for o in own if o.partition("=")[0] not in ("study_job", "ckpt"))]
+
+
+def command_line() -> str:
+    """What was typed to start this process, to be typed again."""
+    return shlex.join(["python", "-m", f"src.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
 
 
 def command(config_name: str, task: Callable[[DictConfig], Any], folder: Path = CONF) -> None:
