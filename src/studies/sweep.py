@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -67,9 +68,13 @@ def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig
     def compose(overrides: list[str]) -> DictConfig:
         return context.config_loader.load_sweep_config(config, overrides)
 
-    state = StudyState(directory, plan, config_file(plan.name, context))
-    with showing(directory):
-        return run_study(Study(plan, Jobs(plan, compose, directory, further), state, launch))
+    try:
+        state = StudyState(directory, plan, config_file(plan.name, context))
+        with showing(directory):
+            return run_study(Study(plan, Jobs(plan, compose, directory, further), state, launch))
+    except (KeyboardInterrupt, SystemExit):
+        print("Interrupted: the same command goes on from here.", file=sys.stderr)
+        raise
 
 
 def split_overrides(arguments: Sequence[str], context: HydraContext) -> tuple[Settings, Settings]:

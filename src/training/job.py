@@ -204,9 +204,8 @@ class Job:
                     write_atomically(self.record.directory / "traceback.txt", lambda f: f.write(trace_back.encode()))
                 if status == "finished":
                     point_latest(Path(self.cfg.paths.runs_dir), self.record.directory)
-                if status == "interrupted":
-                    again = "the same command" if self.study_job else "the same command with ckpt=auto"
-                    print(f"Interrupted: {again} goes on from here.", file=sys.stderr)
+                if status == "interrupted" and not self.study_job:  # a study says it once
+                    print("Interrupted: the same command with ckpt=auto goes on from here.", file=sys.stderr)
         return status == "diverged"
 
 
