@@ -68,6 +68,9 @@ def test_killed_and_resumed_equals_undisturbed(quick: Callable[..., DictConfig],
     assert torch.equal(noise_a, noise_b)
 
 
+Compose = Callable[..., DictConfig]
+
+
 def interrupted(monkeypatch: pytest.MonkeyPatch, cfg: DictConfig, where: type, hook: str, at: int) -> None:
     """Train until a hook is called for the ``at``-th time, and stop there as Ctrl-C would."""
     calls = iter(range(1, 1000))
@@ -127,3 +130,23 @@ def test_auto_starts_anew_where_nothing_is_unfinished(quick: Callable[..., DictC
     second = train(quick("trainer.max_epochs=1", "ckpt=auto"))
     assert first == second
     assert len(list(find_runs(tmp_path / "runs"))) == 2
+
+
+@pytest.mark.parametrize("damage", ["truncated", "a bit", "something else"])
+def test_a_study_begins_a_run_anew_whose_checkpoint_is_damaged(
+    damage: str, quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = "study_job={study: s, phase: final, model: gru, data: ucr, arm: main, id: x}"
+    options = ("trainer.max_epochs=3", "callbacks.last.every_seconds=0", "ckpt=auto", f"++{job}")
+    expected = train(quick(*options, f"paths.run_dir={tmp_path / 'a' / 'x'}"))
+    cfg = quick(*options, f"paths.run_dir={tmp_path / 'b' / 'x'}")
+    interrupted(monkeypatch, cfg, Watch, "on_train_epoch_start", at=3)
+    last = tmp_path / "b" / "x" / "checkpoints" / "last.ckpt"
+    content = bytearray(last.read_bytes())
+    weights = next(iter(read_checkpoint(last)["state_dict"].values())).numpy().tobytes()
+    content[content.index(weights) + 5] ^= 8
+    last.write_bytes({"truncated": content[:-500], "a bit": content, "something else": b"no"}[damage])
+    with caplog.at_level("WARNING"):
+        assert train(cfg) == expected
+    assert any(str(last) in line and "begins anew" in line for line in caplog.messages)
+    assert rows_of(tmp_path / "b") == rows_of(tmp_path / "a")

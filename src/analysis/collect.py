@@ -17,7 +17,7 @@ from src.runs.metrics_file import read_metrics
 from src.runs.record import read_record, read_sequences
 from src.runs.result import Status
 from src.runs.study_record import StudyRecord, read_planned, read_study
-from src.runs.typed_json import Damaged
+from src.runs.typed_json import Damaged, Unreadable
 
 CONTENTS = {"checkpoints", "sequences", "wandb", ".hydra", "report"}  # folders in which no run lies
 REST = ("metrics.csv", "checkpoints", "config.yaml")  # what a run leaves that never had a result.json
@@ -76,7 +76,8 @@ def collect(places: Sequence[Path], kind: Kind) -> Collection:
     The whole is called as its study or the first directory is.
 
     Raises:
-        UserError: when a directory does not exist, or none holds anything that looks like a run.
+        UserError: when a directory does not exist, none holds anything that looks like a run, or the record of a study
+            is damaged.
     """
     for place in places:
         if not place.is_dir():
@@ -149,15 +150,15 @@ def tuned_keys(studies: Iterable[StudyRecord]) -> list[str]:
 
 
 def _take_study(collection: Collection, directory: Path) -> None:
-    try:
-        if (study := read_study(directory)) is None:
-            return
-        collection.studies.append(study)
-        now = {name for name, job in read_planned(directory).items() if job.plan_hash == study.plan_hash}
-    except UserError as error:
-        collection.note("unreadable", _near(directory / "study.json"), str(error))
+    """Take a study's record; without it nobody knows what was asked, so a damaged one is refused."""
+    if (study := read_study(directory)) is None:
         return
-    if now:
+    collection.studies.append(study)
+    planned = read_planned(directory)
+    if not planned and study.changes:
+        sentence = "There is no planned.json: runs of an earlier plan are not told apart from those of this one."
+        collection.note("incomplete", _near(directory), sentence)
+    if now := {name for name, job in planned.items() if job.plan_hash == study.plan_hash}:
         collection.planned[directory] = now
 
 
@@ -176,7 +177,8 @@ def _take_run(collection: Collection, directory: Path, keys: Sequence[str]) -> R
         record = read_record(directory)
         assert record is not None
     except UserError as error:
-        collection.note("foreign" if isinstance(error, Damaged) else "unreadable", _near(path), str(error))
+        foreign = isinstance(error, Damaged) and not isinstance(error, Unreadable)
+        collection.note("foreign" if foreign else "unreadable", _near(path), str(error))
         return None
     try:
         return read_run(record, directory, _near(directory), keys)

@@ -31,7 +31,7 @@ from src.arrays import read_arrays
 from src.config.errors import UserError
 from src.files import write_atomically
 from src.runs.study_record import parse_study
-from src.runs.typed_json import to_json
+from src.runs.typed_json import sealed
 
 SCHEMA = 1
 BLANK = {**flat(Run(id="", seed=-1, status="finished")), "declared": {}}
@@ -51,7 +51,7 @@ def write_pack(collection: Collection, directory: Path) -> list[Path]:
     curves = sorted(collection.curves.items())
     texts = {
         "pack.json": head + "\n",
-        "study.json": "[" + ",".join(to_json(study).decode() for study in collection.studies) + "]\n",
+        "study.json": "[" + ",".join(sealed(study).decode() for study in collection.studies) + "]\n",
         "runs.jsonl": _lines(_line(run, home) for run in collection.runs),
         "curves.jsonl": _lines({"run": run_id, **dataclasses.asdict(curve)} for run_id, curve in curves),
     }

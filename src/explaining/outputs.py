@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ def write_numbers(folder: Path, runs: Sequence[Explained]) -> list[Path]:
     by_lag: Rows = []
     for entry in runs:
         arrays = {f"{g.name}/{name}": value[0] for g in entry.gates for name, value in g.values.items()}
-        files.append(folder / f"gates-{entry.label.replace(' ', '-')}.npz")
+        label = re.sub(r"[^\w.=+,-]", "-", entry.label)  # of a received record: it must lead to no other folder
+        files.append(folder / f"gates-{label}.npz")
         write_atomically(files[-1], lambda out, arrays=arrays: np.savez_compressed(out, **arrays))  # type: ignore[misc]
         for when, view in entry.views.items():
             for layer in view.layers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -118,10 +119,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"The checkpoint {path} does not exist: give the path of a .ckpt file of a run.")
     try:
+        with zipfile.ZipFile(path) as archive:  # torch.load does not look at the checksums
+            if (record := archive.testzip()) is not None:
+                raise ValueError(f"{record} is not what was written")
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise UserError(
-            f"The checkpoint {path} cannot be read (truncated or not a checkpoint): take the run's other one, "
+            f"The checkpoint {path} cannot be read (truncated, damaged or not a checkpoint): take the run's other one, "
             f"best.ckpt or last.ckpt, or train again."
         ) from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:

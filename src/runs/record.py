@@ -155,10 +155,12 @@ def point_latest(runs_dir: Path, directory: Path) -> None:
     link = runs_dir / "latest"
     if not runs_dir.is_dir() or (link.exists() and not link.is_symlink()):
         return
+    for left in runs_dir.glob(".latest.*"):  # by a process that was killed here
+        left.unlink(missing_ok=True)
     beside = runs_dir / f".latest.{os.getpid()}"
-    beside.unlink(missing_ok=True)
-    beside.symlink_to(os.path.relpath(directory, runs_dir))
-    os.replace(beside, link)
+    with suppress(FileNotFoundError, FileExistsError):  # another process is at the same, and its run is as new
+        beside.symlink_to(os.path.relpath(directory, runs_dir))
+        os.replace(beside, link)
 
 
 def read_record(directory: Path) -> RunResult | None:

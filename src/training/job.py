@@ -122,9 +122,14 @@ class Job:
         )
 
     def _resume(self, earlier: RunResult | None, name: str) -> bool:
-        """Go on from the last checkpoint in the run's directory, if there is one and it is of the same run."""
+        """Go on from the last checkpoint in the run's directory, if there is a whole one and it is of the same run."""
         last = self.record.checkpoints / "last.ckpt"
         if earlier is None or earlier.identity != name or not last.is_file():
+            return False
+        try:
+            read_checkpoint(last)
+        except UserError:
+            logging.getLogger(__name__).warning("%s is damaged: the run begins anew.", last)
             return False
         self.checkpoint = str(last.resolve())
         return True
@@ -135,7 +140,8 @@ class Job:
             if result.identity == name and result.status in ("interrupted", "failed"):
                 _discard(self.record.directory)
                 self.record = RunRecord(directory)
-                self._resume(result, name)
+                if not self._resume(result, name):
+                    shutil.rmtree(self.record.checkpoints, ignore_errors=True)
                 logging.getLogger(__name__).info("Going on with the unfinished run in %s", directory)
                 break
         self._begin()
@@ -198,9 +204,8 @@ class Job:
                     write_atomically(self.record.directory / "traceback.txt", lambda f: f.write(trace_back.encode()))
                 if status == "finished":
                     point_latest(Path(self.cfg.paths.runs_dir), self.record.directory)
-                if status == "interrupted":
-                    again = "the same command" if self.study_job else "the same command with ckpt=auto"
-                    print(f"Interrupted: {again} goes on from here.", file=sys.stderr)
+                if status == "interrupted" and not self.study_job:  # a study says it once
+                    print("Interrupted: the same command with ckpt=auto goes on from here.", file=sys.stderr)
         return status == "diverged"
 
 
