@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from src.config.places import CONF, register_resolvers
 from src.config.trust import check_received
 from src.data.batches import Split
 from src.data.module import SequenceData
-from src.runs.record import read_record
+from src.runs.record import check_digests, read_record
 from src.runs.result import RunResult
 from src.tasks.base import Task
 from src.tasks.build import build
@@ -68,13 +69,14 @@ def load_run(
     the run's config may name (:mod:`src.config.trust`).
 
     Raises:
-        UserError: when it is not a run's directory, its checkpoint is missing or damaged, or its config names a class
-            that is neither GateBench's nor trusted.
+        UserError: when it is not a run's directory, its config or checkpoint is missing, damaged or another one than
+            when the run ended, or its config names a class that is neither GateBench's nor trusted.
     """
     directory = Path(directory)
     config, record = read_config(directory, trust or ()), read_record(directory)
     if record is None:
         raise UserError(f"{directory} holds no result.json: it must be the directory of a run.")
+    check_digests(directory, record, "config.yaml", f"checkpoints/{checkpoint}.ckpt")
     kept = read_checkpoint(directory / "checkpoints" / f"{checkpoint}.ckpt")
     data, task = build(config, None if read_data else kept)
     task.load_state_dict(kept["state_dict"])
@@ -118,6 +120,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"The checkpoint {path} does not exist: give the path of a .ckpt file of a run.")
     try:
+        with zipfile.ZipFile(path) as parts:  # torch.load does not look at the check sums
+            if (damaged := parts.testzip()) is not None:
+                raise zipfile.BadZipFile(f"{damaged} has another check sum")
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise UserError(
