@@ -1,14 +1,23 @@
-"""Files that appear under their name only when they are whole and on the disk."""
+"""What is written: whole files or none, not through a link of somebody else's, and no formula in a CSV."""
 
 from __future__ import annotations
 
+import csv
 import fcntl
+import io
 import os
+import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from numbers import Integral, Real
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+from src.config.errors import UserError
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # how a cell begins that a spreadsheet may run
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-](inf|nan)")
 
 ENDING = ".part"  # of a file that is being written beside its final place
 
@@ -63,3 +72,70 @@ def _opened(path: Path) -> tuple[BinaryIO, Path]:
         if os.fstat(out.fileno()).st_nlink:
             return out, beside
         out.close()  # another process removed it before it was locked
+
+
+def output(path: Path, directory: Path) -> Path:
+    """The same path to write to, unless a symbolic link inside ``directory`` leads it elsewhere.
+
+    :func:`write_atomically` replaces a link that has the file's own name; this is about the folders on the way too.
+
+    A directory that was received may hold such links; a path that lies outside it is the user's own affair.
+
+    Raises:
+        UserError: names the link.
+    """
+    if not directory.exists():
+        return path
+    whole = Path(os.path.abspath(path))
+    way = [*reversed(whole.parents), whole]
+    start = next((k for k, place in enumerate(way) if place.exists() and place.samefile(directory)), len(way))
+    for place in way[start + 1 :]:
+        _refuse_link(place)
+    return path
+
+
+def refuse_links(directory: Path) -> None:
+    """Refuse a directory to be written into that holds a symbolic link; wandb makes its own, in its folder.
+
+    Raises:
+        UserError: names the link.
+    """
+    for here, folders, files in os.walk(directory):
+        for name in (*folders, *files):
+            _refuse_link(Path(here, name))
+        folders[:] = [name for name in folders if name != "wandb"]
+
+
+def _refuse_link(place: Path) -> None:
+    if place.is_symlink():
+        raise UserError(
+            f"{place} is a symbolic link (to {os.readlink(place)}), and nothing is written through a link inside the "
+            "directory of a run or study: remove the link, or put a file or folder of its own there."
+        )
+
+
+def csv_text(head: Sequence[str], lines: Iterable[Sequence[Any]], digits: int | None = None) -> str:
+    """A CSV with a header, in which no text can run as a formula where a spreadsheet opens it.
+
+    Text that begins like a formula gets an apostrophe in front, as OWASP advises (CSV injection); numbers stay numbers,
+    as text too. Floats have so many significant digits, or read back as the same floats; None is an empty cell.
+
+    >>> csv_text(["name", "loss"], [["=1+1", -3.2], ["-1", None], ["-x", 0.1]])
+    "name,loss\\n'=1+1,-3.2\\n-1,\\n'-x,0.1\\n"
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([_cell(name, digits) for name in head])
+    writer.writerows([_cell(value, digits) for value in line] for line in lines)
+    return out.getvalue()
+
+
+def _cell(value: Any, digits: int | None) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Integral):
+        return str(value)
+    if isinstance(value, Real):
+        return repr(float(value)) if digits is None else f"{float(value):.{digits}g}"
+    text = str(value)
+    return f"'{text}" if text.startswith(FORMULA) and not NUMBER.fullmatch(text) else text

@@ -7,7 +7,6 @@ never another number, never a stack trace.
 from __future__ import annotations
 
 import io
-import json
 import os
 import random
 import re
@@ -28,9 +27,9 @@ from omegaconf.errors import OmegaConfBaseException
 from src.config.errors import UserError
 from src.config.in_words import in_words, is_hydra
 from src.config.places import CONF, register_resolvers
-from src.runs.result import read_result
+from src.runs.result import read_result, sealed
 from src.runs.study_record import PlannedJob, PlannedJobs, read_study
-from src.runs.typed_json import write_json
+from src.runs.typed_json import replaced, write_json
 from tests.analysis.fake import fake_study
 
 TINY = (
@@ -129,7 +128,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def edit(path: Path, **changes: Any) -> None:
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    record = read_result(path)
+    assert record is not None
+    write_json(path, sealed(replaced(record, **changes)))
 
 
 def call(command: str, home: Path, *overrides: str) -> None:

@@ -14,7 +14,7 @@ from src.analysis.run import Run, read_run
 from src.analysis.sequences import Sequences, sequences_of
 from src.config.errors import UserError
 from src.runs.metrics_file import read_metrics
-from src.runs.record import read_record, read_sequences
+from src.runs.record import check_digests, read_record, read_sequences
 from src.runs.result import Status
 from src.runs.study_record import StudyRecord, read_planned, read_study
 from src.runs.typed_json import Damaged, Unreadable
@@ -181,6 +181,11 @@ def _take_run(collection: Collection, directory: Path, keys: Sequence[str]) -> R
         collection.note("foreign" if foreign else "unreadable", _near(path), str(error))
         return None
     try:
+        check_digests(directory, record, "config.yaml")
+    except UserError as error:
+        collection.note("unreadable", _near(directory / "config.yaml"), str(error))
+        return None
+    try:
         return read_run(record, directory, _near(directory), keys)
     except UserError as error:
         collection.note("nameless", _near(directory), str(error))
@@ -199,6 +204,7 @@ def _take_best(collection: Collection, same: list[tuple[Run, Path]]) -> None:
         sentence = f"The run {run.id} ({run.status}) is also in {run.directory}, which counts{words}."
         collection.note("duplicate", other.place, sentence)
     try:
+        check_digests(directory, run, "metrics.csv")
         best = run.best.epoch if run.best else None
         if (curve := thinned(read_metrics(directory / "metrics.csv"), best)) is not None:
             collection.curves[run.id] = curve
@@ -206,7 +212,7 @@ def _take_best(collection: Collection, same: list[tuple[Run, Path]]) -> None:
         collection.note("incomplete", run.place, f"The curve cannot be read: {_said(error, run, directory)}")
     if _tests(run) and os.path.lexists(directory / "sequences" / "test.npz"):
         try:
-            collection.sequences[run.id] = sequences_of(read_sequences(directory, "test"))
+            collection.sequences[run.id] = sequences_of(read_sequences(directory, "test", run))
         except (UserError, KeyError, ValueError, IndexError) as error:
             words = _said(error, run, directory)
             collection.note("incomplete", run.place, f"The losses by test sequence cannot be read: {words}")

@@ -13,13 +13,14 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
+from src.config.in_words import one_line
 from src.config.names import public_names
 from src.config.places import CONF, register_resolvers
 from src.config.trust import check_received
 from src.data.batches import Split
 from src.data.module import SequenceData
 from src.runs.config_file import read_text
-from src.runs.record import read_record
+from src.runs.record import check_digests, read_record
 from src.runs.result import RunResult
 from src.tasks.base import Task
 from src.tasks.build import build
@@ -71,16 +72,26 @@ def load_run(
     the run's config may name (:mod:`src.config.trust`).
 
     Raises:
-        UserError: when it is not a run's directory, its checkpoint is missing or damaged, or its config names a class
-            that is neither GateBench's nor trusted.
+        UserError: when it is not a run's directory, its config or checkpoint is missing, damaged or another one than
+            when the run ended, or its config names a class that is neither GateBench's nor trusted.
     """
     directory = Path(directory)
     config, record = read_config(directory, trust or ()), read_record(directory)
     if record is None:
         raise UserError(f"{directory} holds no result.json: it must be the directory of a run.")
-    kept = read_checkpoint(directory / "checkpoints" / f"{checkpoint}.ckpt")
-    data, task = build(config, None if read_data else kept)
-    task.load_state_dict(kept["state_dict"])
+    check_digests(directory, record, "config.yaml", f"checkpoints/{checkpoint}.ckpt")
+    weights = directory / "checkpoints" / f"{checkpoint}.ckpt"
+    kept = read_checkpoint(weights)
+    try:
+        data, task = build(config, None if read_data else kept)
+        task.load_state_dict(kept["state_dict"])
+    except UserError:
+        raise
+    except Exception as error:  # whatever a file of an older run, which has no digest, makes of it
+        raise UserError(
+            f"The run cannot be rebuilt from {directory / 'config.yaml'} and {weights}, which do not belong together "
+            f"or are damaged ({type(error).__name__}: {one_line(str(error))})."
+        ) from error
     return Run(directory, config, record, task.eval(), data)
 
 
@@ -98,6 +109,9 @@ def read_config(directory: Path, trust: str | Sequence[str] | None = None) -> Di
     content: Any = OmegaConf.to_container(OmegaConf.load(StringIO(read_text(path))))
     if trust is not None:  # before anything in it is looked up
         check_received({str(key): value for key, value in content.items()}, str(path), trust)
+    for key in ("model", "data", "task"):
+        if key in content and not isinstance(content[key], dict):
+            raise UserError(f"{path} is damaged: {key} is {str(content[key])[:80]!r}, and it must hold keys.")
     config = OmegaConf.create(public_names(content))
     assert isinstance(config, DictConfig)
     if "seed" in (data := config.get("data", {})) and "split_seed" not in data:

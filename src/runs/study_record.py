@@ -295,7 +295,9 @@ def parse_study(content: Any, path: Path) -> StudyRecord:
     content = public_names(content)
     record = from_plain(StudyRecord, _from_schema_1(content) if content["schema"] < 2 else content, path)
     tried = (c for arms in record.chosen.values() for models in arms.values() for c in models.values())
-    _check_names([record.name, record.plan.name, *(run for c in tried for one in c.candidates for run in one.runs)], path)
+    _check_names(
+        [record.name, record.plan.name, *(run for c in tried for one in c.candidates for run in one.runs)], path
+    )
     return record
 
 

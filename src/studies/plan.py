@@ -192,7 +192,9 @@ def _check_names(plan: Plan) -> None:
     for key in ("models", "data", "arms"):
         for name in getattr(plan, key):
             if PurePath(name).is_absolute() or ".." in PurePath(name).parts or not name.isprintable():
-                raise UserError(f"study.{key} has {name!r}, which cannot be a name: it must not lead to another folder.")
+                raise UserError(
+                    f"study.{key} has {name!r}, which cannot be a name: it must not lead to another folder."
+                )
     nodes = [plan.settings, plan.overrides, *plan.data.values(), *plan.models.values(), *plan.arms.values()]
     for key in itertools.chain(*(node or {} for node in nodes), plan.tuned):
         if key in OF_A_JOB or key.partition(".")[0] == "hydra":

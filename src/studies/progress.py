@@ -119,7 +119,6 @@ class Reader:
                 progress.failed[name] = record.error or ""
         return progress
 
-
     def _refuse_runs_without_plan(self) -> None:
         runs = sum(1 for _ in self.directory.glob("*/result.json"))
         if runs and not (self.directory / PLANNED).is_file():

@@ -41,7 +41,9 @@ class Study:
     launch: Launch  # runs jobs by their overrides, returns a sentence for each that failed; may take hours
     poll: float = 5.0  # seconds between two looks at runs that another process is at
     errors: dict[str, str] = field(default_factory=dict)  # by run id, why those that are missing are
-    untuned: set[Condition] = field(default_factory=set)  # in which nothing is chosen, since a trial or repeat is missing
+    untuned: set[Condition] = field(
+        default_factory=set
+    )  # in which nothing is chosen, since a trial or repeat is missing
 
 
 def run_study(study: Study) -> list[Job]:

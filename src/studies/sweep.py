@@ -17,6 +17,7 @@ from omegaconf import DictConfig, open_dict
 from src.config.errors import UserError
 from src.config.in_words import in_words
 from src.config.schema import effect_of
+from src.files import refuse_links
 from src.runs.study_record import Settings
 from src.studies.jobs import Jobs
 from src.studies.plan import OF_A_JOB, read_plan
@@ -68,6 +69,7 @@ def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig
     def compose(overrides: list[str]) -> DictConfig:
         return context.config_loader.load_sweep_config(config, overrides)
 
+    refuse_links(directory)
     try:
         state = StudyState(directory, plan, config_file(plan.name, context))
         with showing(directory):
@@ -91,7 +93,7 @@ def split_overrides(arguments: Sequence[str], context: HydraContext) -> tuple[Se
             continue  # they are in the study node already
         if given.is_sweep_override() or given.is_delete():
             raise UserError(f"{given.input_line} cannot be given to a study: what varies, and how, stands in its file.")
-        if key in ("model", "data", *OF_A_JOB):
+        if key in ("model", "data", "overwrite", *OF_A_JOB):
             raise UserError(f"{given.input_line} cannot be given to a study: its file says which of them there are.")
         (determining if effect_of(key).counts else further)[key] = given.value()
     return determining, further

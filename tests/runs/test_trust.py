@@ -1,5 +1,6 @@
 """A run directory from a stranger: opening it runs nothing but GateBench's own classes."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -50,6 +51,8 @@ def plant(run: Path, place: str, node: Any) -> None:
         inner = inner[name]
     inner[last] = node
     (run / "config.yaml").write_text(yaml.safe_dump(config))
+    record = json.loads((run / "result.json").read_text())  # whoever sends a run can leave its digests out
+    (run / "result.json").write_text(json.dumps(record | {"digests": {}}))
 
 
 def refused(run: Path, place: str, node: Any, match: str) -> None:
