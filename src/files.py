@@ -29,6 +29,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, over: b
     that another process has put there meanwhile stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise UserError(f"{path} is a folder, and a file is written there: move it away.")
     remove_abandoned(path)
     out, beside = _opened(path)
     try:

@@ -1,37 +1,38 @@
 """Every damage to every file of a run or study, in every command that reads it: one sentence with the file's path.
 
-What a command says or writes with a damaged file is what it says without the damage, or a sentence that names the file;
-never another number, never a stack trace.
+With a damaged file a command says what it says without the damage, or a sentence that names the file; never another
+number, never a stack trace. A comparison goes on without the damaged run.
 """
 
 from __future__ import annotations
 
 import io
-import os
 import random
 import re
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from src.config.errors import UserError
-from src.config.in_words import in_words, is_hydra
 from src.config.places import CONF, register_resolvers
 from src.runs.result import read_result, sealed
-from src.runs.study_record import PlannedJob, PlannedJobs, read_study
+from src.runs.study_record import PlannedJob, read_study, write_planned, write_study
 from src.runs.typed_json import replaced, write_json
 from tests.analysis.fake import fake_study
 
+ROOT = Path(__file__).resolve().parent.parent
 TINY = (
     *("model.hidden_size=4", "trainer.max_epochs=2", "logger=csv", "trainer.enable_progress_bar=false"),
     *("data=text", "data.chunk=16", "data.batch_size=2"),
@@ -101,29 +102,99 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 }
 
 
+class Called(NamedTuple):
+    """What is called: the command, its overrides, the folder that is damaged, and the files in it that it reads."""
+
+    command: str
+    overrides: tuple[str, ...]
+    folder: str
+    read: tuple[str, ...]
+
+
+RUN, LOADED = "run={home}/runs/gru", ("config.yaml", "result.json", "checkpoints/best.ckpt")
+STUDY = ("paths.runs_dir={home}/studies", "study=planted")
+NUMBERS = ("report=false", "directory={home}/report")
+CALLS = {
+    "evaluate": Called("evaluate", (RUN,), "runs/gru", LOADED),
+    "predict": Called("predict", (RUN, "data.path={home}/a.txt"), "runs/gru", LOADED),
+    "explain": Called(
+        "explain", (RUN, "sequences=1", "steps=2", "shown=2"), "runs/gru", (*LOADED, "inside/training.npz")
+    ),
+    "export": Called("export", (RUN,), "runs/gru", LOADED),
+    "generate": Called("generate", (RUN, "prime=3", "steps=3"), "runs/gru", LOADED),
+    "resume": Called(
+        "train",
+        (*TINY, "data.path={home}/a.txt", "ckpt={home}/runs/gru/checkpoints/last.ckpt", "paths.runs_dir={home}/new"),
+        "runs/gru",
+        ("checkpoints/last.ckpt",),
+    ),
+    "resume auto": Called(
+        "train",
+        (*TINY, "data.path={home}/a.txt", "ckpt=auto", "paths.runs_dir={home}/unfinished"),
+        "unfinished/gru",
+        ("result.json", "checkpoints/last.ckpt", "metrics.csv"),
+    ),
+    "compare runs": Called(
+        "compare",
+        ("folders=[{home}/runs]", *NUMBERS),
+        "runs/gru",
+        ("config.yaml", "result.json", "metrics.csv", "sequences/test.npz"),
+    ),
+    "compare again": Called("compare", ("folders=[{home}/looked]", *NUMBERS), "looked", ("looks.json",)),
+    "compare study": Called("compare", (*STUDY, *NUMBERS), "studies/planted", ("study.json", "planned.json")),
+    "compare pack": Called(
+        "compare",
+        ("from={home}/pack", *NUMBERS),
+        "pack",
+        ("pack.json", "study.json", "runs.jsonl", "curves.jsonl", "sequences.npz"),
+    ),
+    "status": Called(
+        "status",
+        STUDY,
+        "studies/planted",
+        ("study.json", "planned.json", "0000000000000001/config.yaml", "0000000000000001/result.json"),
+    ),
+}
+EVERY = (*LOADED, "metrics.csv", "checkpoints/last.ckpt", "sequences/test.npz", "sequences/val.npz")
+# A run without a record is one that is still to do.
+STILL_TO_DO = {("status", "0000000000000001/result.json", damage) for damage in ("missing", "a link to nowhere")}
+# What a command reads is damaged in every way, what else a run has in one.
+CASES = [
+    pytest.param(name, file, damage, id=f"{name}-{file}-{damage}")
+    for name, called in CALLS.items()
+    for file in dict.fromkeys([*called.read, *(EVERY if called.folder == "runs/gru" else ())])
+    for damage in (DAMAGES if file in called.read else ["garbage"])
+    if (name, file, damage) not in STILL_TO_DO
+]
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two trained runs, one of which was interrupted as well, a study and its pack."""
+    """A folder with trained runs, one that can go on, a study and its pack."""
     home = tmp_path_factory.mktemp("made")
     register_resolvers()
     (home / "a.txt").write_text("the cat sat on the mat. " * 40)
     for model in ("gru", "lstm"):
         run = home / "runs" / model
-        call("train", home, *TINY, f"model={model}", f"data.path={home / 'a.txt'}", f"paths.run_dir={run}")
+        call("train", *TINY, f"model={model}", f"data.path={home / 'a.txt'}", f"paths.run_dir={run}")
         edit(run / "result.json", choices={"model": model, "data": "text"})
         other = shutil.copytree(run, run.with_name(f"{model}1"))  # what a comparison goes on with
         edit(other / "result.json", id=f"{model}1", seed=1)
     shutil.copytree(home / "runs" / "gru", home / "unfinished" / "gru")
     edit(home / "unfinished" / "gru" / "result.json", status="interrupted", digests={})
+    (home / "runs" / "gru" / "inside").mkdir()
+    np.savez(home / "runs" / "gru" / "inside" / "training.npz", step=np.arange(3))
+    shutil.copytree(home / "runs", home / "looked")
+    call("compare", f"folders=[{home / 'looked'}]", "report=false", f"directory={home / 'report'}")
     study = fake_study(home / "studies" / "planted", pairs=2)
-    jobs = {job.id: job for run in study.glob("*/result.json") if (job := read_result(run).study_job)}
-    planned = {
-        name: PlannedJob(job.phase, job.model, job.data, job.arm, 0, {}, read_study(study).plan_hash)
-        for name, job in jobs.items()
-    }
-    write_json(study / "planned.json", PlannedJobs(planned))
-    studies = f"paths.runs_dir={home / 'studies'}"
-    call("compare", home, studies, "study=planted", "report=false", f"pack={home / 'pack'}")
+    record = read_study(study)
+    assert record is not None
+    jobs = [result.study_job for run in study.glob("*/result.json") if (result := read_result(run)) is not None]
+    planned = {j.id: PlannedJob(j.phase, j.model, j.data, j.arm, 0, {}, record.plan_hash) for j in jobs if j}
+    write_planned(study, planned)
+    write_study(study, record)
+    places = f"paths.runs_dir={home / 'studies'}", f"directory={home / 'report'}", f"pack={home / 'pack'}"
+    call("compare", "study=planted", "report=false", *places)
     return home
 
 
@@ -133,130 +204,102 @@ def edit(path: Path, **changes: Any) -> None:
     write_json(path, sealed(replaced(record, **changes)))
 
 
-def call(command: str, home: Path, *overrides: str) -> None:
+def call(command: str, *overrides: str) -> None:
     """A command's function with a config that is composed as its command line would be."""
+    getattr(import_module(f"src.{command}"), command)(composed(command, overrides).copy())
+
+
+@cache
+def composed(command: str, overrides: tuple[str, ...]) -> DictConfig:
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg: DictConfig = compose(command, overrides=list(overrides))
-    getattr(import_module(f"src.{command}"), command)(cfg)
+        return compose(command, overrides=list(overrides))
 
 
-RUN = ("config.yaml", "result.json", "metrics.csv", "checkpoints/best.ckpt", "checkpoints/last.ckpt",
-       "sequences/test.npz", "sequences/val.npz")  # fmt: skip
-# What is called, on which folder, and the files that are damaged in turn.
-COMMANDS: dict[str, tuple[str, tuple[str, ...], str, tuple[str, ...]]] = {
-    "evaluate": ("evaluate", ("run={home}/runs/gru",), "runs/gru", RUN),
-    "predict": ("predict", ("run={home}/runs/gru", "data.path={home}/a.txt"), "runs/gru", RUN),
-    "explain": ("explain", ("run={home}/runs/gru", "sequences=1", "steps=2", "shown=2"), "runs/gru", RUN),
-    "export": ("export", ("run={home}/runs/gru",), "runs/gru", RUN),
-    "generate": ("generate", ("run={home}/runs/gru", "prime=3", "steps=3"), "runs/gru", RUN),
-    "resume": (
-        "train",
-        (*TINY, "data.path={home}/a.txt", "ckpt={home}/runs/gru/checkpoints/last.ckpt", "paths.runs_dir={home}/new"),
-        "runs/gru",
-        ("checkpoints/last.ckpt",),
-    ),
-    "auto": (
-        "train",
-        (*TINY, "data.path={home}/a.txt", "ckpt=auto", "paths.runs_dir={home}/unfinished"),
-        "unfinished/gru",
-        ("result.json", "checkpoints/last.ckpt", "metrics.csv"),
-    ),
-    "compare runs": ("compare", ("folders=[{home}/runs]", "report=false", "directory={home}/report"), "runs/gru", RUN),
-    "compare study": (
-        "compare",
-        ("paths.runs_dir={home}/studies", "study=planted", "report=false"),
-        "studies/planted",
-        ("study.json", "planned.json", "looks.json"),
-    ),
-    "compare pack": (
-        "compare",
-        ("from={home}/pack", "report=false", "directory={home}/report"),
-        "pack",
-        ("pack.json", "study.json", "runs.jsonl", "curves.jsonl", "sequences.npz"),
-    ),
-    "status": (
-        "status",
-        ("paths.runs_dir={home}/studies", "study=planted"),
-        "studies/planted",
-        ("study.json", "planned.json", "0000000000000001/config.yaml", "0000000000000001/result.json"),
-    ),
-}
-
-
-def copied(made: Path, home: Path, folder: str) -> None:
-    """What a command reads, where it may be damaged."""
+def copied(made: Path, folder: str) -> Path:
+    """What a command reads, where it may be damaged: always in the same place, so that its config is composed once."""
+    home, top = made / "home", Path(folder).parts[0]
+    shutil.rmtree(home, ignore_errors=True)
     home.mkdir()
     shutil.copy(made / "a.txt", home)
-    top = Path(folder).parts[0]
     shutil.copytree(made / top, home / top)
+    return home
 
 
-def outcome(name: str, home: Path, capsys: pytest.CaptureFixture[str]) -> tuple[BaseException | None, str]:
-    """How a command ended, and all that it said, with the names of this call's folders taken out."""
-    command, overrides, *_ = COMMANDS[name]
-    capsys.readouterr()
-    try:
-        call(command, home, *(override.format(home=home) for override in overrides))
-        error = None
-    except Exception as raised:
-        error = raised
-    said = capsys.readouterr()
-    return error, re.sub(r"\d{4}-\d\d-\d\d_\S+", "STAMP", (said.out + said.err).replace(str(home), "home"))
+class Ended(NamedTuple):
+    """How a command ended, and all that it said, without what is new each time."""
+
+    error: Exception | None
+    said: str
 
 
-@pytest.fixture(scope="module")
-def whole(made: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What each command says without any damage; filled by the tests."""
-    return {}
-
-
-@pytest.fixture(autouse=True)
-def quick_and_at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Pictures are drawn elsewhere; nothing lands in the working folder."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture
+def ended(
+    made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> Callable[[str], Ended]:
+    """``ended("evaluate")`` runs a command in the copy; pictures are drawn elsewhere, and lines are long."""
+    monkeypatch.chdir(made)
     monkeypatch.setenv("COLUMNS", "2000")
     monkeypatch.setattr("src.explaining.pictures.draw_all", lambda *args: [])
     monkeypatch.setattr("src.explaining.forecasts.write_forecasts", lambda *args: [])
 
+    def run(name: str) -> Ended:
+        called, error = CALLS[name], None
+        capsys.readouterr()
+        caplog.clear()
+        try:
+            call(called.command, *(override.format(home=made / "home") for override in called.overrides))
+        except Exception as raised:
+            error = raised
+        logged = "\n".join(record.message for record in caplog.records if record.levelname == "WARNING")
+        said = "".join(capsys.readouterr()) + logged
+        return Ended(error, re.sub(r"\d{4}-\d\d-\d\d_\S+", "STAMP", said))
 
-CASES = [
-    pytest.param(name, file, damage, id=f"{name}-{file}-{damage}")
-    for name, (_, _, _, files) in COMMANDS.items()
-    for file in files
-    for damage in DAMAGES
-]
+    return run
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[str, str]:
+    """What each command says without any damage; filled by the tests."""
+    return {}
 
 
 @pytest.mark.parametrize(("name", "file", "damage"), CASES)
 def test_a_damaged_file_is_said_in_one_sentence(
-    name: str,
-    file: str,
-    damage: str,
-    made: Path,
-    whole: dict[str, str],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    name: str, file: str, damage: str, made: Path, whole: dict[str, str], ended: Callable[[str], Ended]
 ) -> None:
-    (command, _, folder, _), home = COMMANDS[name], tmp_path / "home"
+    called = CALLS[name]
     if name not in whole:
-        copied(made, home, folder)
-        error, whole[name] = outcome(name, home, capsys)
+        copied(made, called.folder)
+        error, whole[name] = ended(name)
         assert error is None, error
-        shutil.rmtree(home)
-    copied(made, home, folder)
-    place = home / folder / file
-    if not os.path.lexists(place):
-        pytest.skip("no such file here")
+    place = copied(made, called.folder) / called.folder / file
+    assert place.is_file()
     DAMAGES[damage](place)
-    error, said = outcome(name, home, capsys)
-    if error is None:
-        if said != whole[name]:
-            new = [line for line in said.splitlines() if line not in whole[name].splitlines()]
-            assert any(str(Path("home", folder, file).parent) in line for line in new), new
-        assert command != "compare" or "lstm" in said
-    else:
-        words = in_words(error)
-        assert isinstance(error, UserError | OmegaConfBaseException) or is_hydra(error), repr(error)
-        assert str(place) in words or str(place.parent) in words, words
-        assert "\n" not in words
+    error, said = ended(name)
+    names = (str(place), str(place.parent), str(place.parent.relative_to(made)))
+    if error is not None:
+        assert isinstance(error, UserError), repr(error)
+        assert any(words in str(error) for words in names), error
+        assert "\n" not in str(error)
+        assert name != "compare runs"  # it goes on
+    elif said != whole[name]:
+        new = [line for line in said.splitlines() if line not in whole[name].splitlines()]
+        assert any(words in line for line in new for words in names), new
     assert "Traceback" not in said
+
+
+def test_as_processes_they_end_with_1_and_one_line(made: Path) -> None:
+    commands = {"evaluate": "checkpoints/best.ckpt", "compare pack": "runs.jsonl", "status": "study.json"}
+    started = []
+    for name, file in commands.items():
+        called, home = CALLS[name], made / "processes" / name.split()[0]
+        shutil.copytree(made / Path(called.folder).parts[0], home / Path(called.folder).parts[0])
+        DAMAGES["garbage"](home / called.folder / file)
+        words = [sys.executable, "-m", f"src.{called.command}", *(o.format(home=home) for o in called.overrides)]
+        process = subprocess.Popen(words, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        started.append((home / called.folder / file, process))
+    for place, process in started:
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 1, out + err
+        assert err.count("\n") == 1, err
+        assert str(place) in err

@@ -205,12 +205,14 @@ def _take_best(collection: Collection, same: list[tuple[Run, Path]]) -> None:
         collection.note("duplicate", other.place, sentence)
     try:
         check_digests(directory, run, "metrics.csv")
+        check_digests(directory, run, "metrics.csv")
         best = run.best.epoch if run.best else None
         if (curve := thinned(read_metrics(directory / "metrics.csv"), best)) is not None:
             collection.curves[run.id] = curve
     except (UserError, KeyError, ValueError) as error:
         collection.note("incomplete", run.place, f"The curve cannot be read: {_said(error, run, directory)}")
-    if _tests(run) and os.path.lexists(directory / "sequences" / "test.npz"):
+    place = "sequences/test.npz"
+    if _tests(run) and (place in run.digests or os.path.lexists(directory / place)):
         try:
             collection.sequences[run.id] = sequences_of(read_sequences(directory, "test", run))
         except (UserError, KeyError, ValueError, IndexError) as error:
@@ -235,5 +237,5 @@ def _not_finite(run: Run) -> bool:
 
 def _near(path: Path) -> str:
     """The path as one would type it here."""
-    path, here = path.resolve(), Path.cwd()
+    path, here = Path(os.path.realpath(path)), Path.cwd()  # which takes a link to itself as it is
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

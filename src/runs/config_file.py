@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from src.config.errors import UserError
+from src.config.in_words import one_line
 
 # OmegaConf reads a config thirty times slower, and a run's config holds nothing to interpolate.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -32,7 +36,7 @@ def read_text(path: Path) -> str:
             raise ValueError("it is empty")
         return text
     except (OSError, ValueError, yaml.YAMLError) as error:
-        why = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
+        why = error.strerror if isinstance(error, OSError) else one_line(str(error))
         raise UserError(f"{path} cannot be read ({why}): it must be the config of a run.") from error
 
 
@@ -42,5 +46,24 @@ def read_plain(path: Path) -> dict[str, Any]:
     Raises:
         UserError: it is missing or damaged.
     """
-    content: dict[str, Any] = yaml.load(read_text(path), Loader=LOADER)
-    return content
+    return _checked(yaml.load(read_text(path), Loader=LOADER), path)
+
+
+def read_resolved(path: Path) -> dict[str, Any]:
+    """The content as OmegaConf reads it: ``1e-3`` is a number.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    text = read_text(path)
+    try:
+        return _checked(OmegaConf.to_container(OmegaConf.load(StringIO(text))), path)
+    except (yaml.YAMLError, OmegaConfBaseException) as error:  # a key given twice
+        raise UserError(f"{path} cannot be read ({one_line(str(error))}): it must be the config of a run.") from error
+
+
+def _checked(content: Any, path: Path) -> dict[str, Any]:
+    for key in ("model", "data", "task"):
+        if key in content and not isinstance(content[key], dict):
+            raise UserError(f"{path} is damaged: {key} is {str(content[key])[:80]!r}, and it must hold keys.")
+    return {str(key): value for key, value in content.items()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,14 @@ from src.config.places import CONF, register_resolvers
 from src.config.trust import check_received
 from src.data.batches import Split
 from src.data.module import SequenceData
-from src.runs.config_file import read_text
+from src.runs.config_file import read_resolved
 from src.runs.record import check_digests, read_record
 from src.runs.result import RunResult
 from src.tasks.base import Task
 from src.tasks.build import build
+
+# What the trainer goes on from, beside the weights.
+STATE = ("global_step", "epoch", "loops", "callbacks", "optimizer_states", "lr_schedulers")
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,6 @@ def load_run(
     kept = read_checkpoint(weights)
     try:
         data, task = build(config, None if read_data else kept)
-        task.load_state_dict(kept["state_dict"])
     except UserError:
         raise
     except Exception as error:  # whatever a file of an older run, which has no digest, makes of it
@@ -92,6 +93,7 @@ def load_run(
             f"The run cannot be rebuilt from {directory / 'config.yaml'} and {weights}, which do not belong together "
             f"or are damaged ({type(error).__name__}: {one_line(str(error))})."
         ) from error
+    load_weights(task, kept, weights)
     return Run(directory, config, record, task.eval(), data)
 
 
@@ -106,12 +108,9 @@ def read_config(directory: Path, trust: str | Sequence[str] | None = None) -> Di
     path = directory / "config.yaml"
     if not path.exists() and not path.is_symlink():
         raise UserError(f"{directory} holds no config.yaml: it must be the directory of a run, e.g. run=runs/2026-...")
-    content: Any = OmegaConf.to_container(OmegaConf.load(StringIO(read_text(path))))
+    content = read_resolved(path)
     if trust is not None:  # before anything in it is looked up
-        check_received({str(key): value for key, value in content.items()}, str(path), trust)
-    for key in ("model", "data", "task"):
-        if key in content and not isinstance(content[key], dict):
-            raise UserError(f"{path} is damaged: {key} is {str(content[key])[:80]!r}, and it must hold keys.")
+        check_received(content, str(path), trust)
     config = OmegaConf.create(public_names(content))
     assert isinstance(config, DictConfig)
     if "seed" in (data := config.get("data", {})) and "split_seed" not in data:
@@ -124,11 +123,12 @@ def read_config(directory: Path, trust: str | Sequence[str] | None = None) -> Di
     return config
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path, *, to_go_on: bool = False) -> dict[str, Any]:
     """The tensors and plain containers of a checkpoint (nothing is unpickled that could run code).
 
     Raises:
-        UserError: when the file is missing, truncated, or no checkpoint of this project.
+        UserError: when the file is missing, truncated, or no checkpoint of this project; or, ``to_go_on``, lacks what a
+            training goes on from.
     """
     if not path.is_file():
         raise UserError(f"The checkpoint {path} does not exist: give the path of a .ckpt file of a run.")
@@ -144,4 +144,18 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise UserError(f"{path} is not a checkpoint of a run: it holds no state_dict.")
+    if to_go_on and (missing := [key for key in STATE if key not in checkpoint]):
+        raise UserError(f"{path} holds no {missing[0]}, which training goes on from: give the last.ckpt of a run.")
     return checkpoint
+
+
+def load_weights(task: Task, kept: dict[str, Any], path: Path) -> None:
+    """Put a checkpoint's weights into a task.
+
+    Raises:
+        UserError: they are those of another network.
+    """
+    try:
+        task.load_state_dict(kept["state_dict"])
+    except Exception as error:  # torch raises whatever the strange content happens to hit
+        raise UserError(f"{path} holds the weights of another network ({one_line(str(error))[:200]}).") from error

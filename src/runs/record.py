@@ -21,7 +21,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from io import StringIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,7 +30,7 @@ from omegaconf import OmegaConf
 from src.arrays import read_arrays
 from src.config.errors import UserError
 from src.files import refuse_links, write_atomically
-from src.runs.config_file import read_text
+from src.runs.config_file import read_resolved
 from src.runs.identity import identity
 from src.runs.result import ENDED, RunResult, Status, read_result, sealed
 from src.runs.typed_json import replaced, write_json
@@ -255,7 +254,11 @@ def check_digests(directory: Path, record: RunResult, *names: str) -> None:
     """
     for name in names or _digested(directory):
         path, expected = directory / name, record.digests.get(name)
-        if expected is None or not path.is_file() or _sha256(path) == expected:
+        if expected is None:
+            continue
+        if not path.is_file():
+            raise UserError(f"{path} is missing, which the run wrote: put a copy there, or train the run again.")
+        if _sha256(path) == expected:
             continue
         if name != "config.yaml" or not _is_config_of(path, record):
             raise UserError(
@@ -267,13 +270,13 @@ def check_digests(directory: Path, record: RunResult, *names: str) -> None:
 def _is_config_of(path: Path, record: RunResult) -> bool:
     """Whether a config is the run's in everything that counts: its places, such as data.path, may be changed."""
     try:
-        config = OmegaConf.to_container(OmegaConf.load(StringIO(read_text(path))))
+        config = read_resolved(path)
     except UserError:
         return False
     if record.backend is None or record.identity is None:
         return False
     facts = {"backend": record.backend.name, "precision": str(record.backend.precision)}
-    return identity(config, **facts, data_checksum=str(record.data.checksum)) == record.identity  # type: ignore[arg-type]
+    return identity(config, **facts, data_checksum=str(record.data.checksum)) == record.identity
 
 
 def _alive(directory: Path, heartbeat: float | None) -> bool:

@@ -14,11 +14,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
 from src.config.errors import UserError
+from src.runs.config_file import read_plain
 from src.runs.record import read_record
 from src.runs.result import RunResult
 from src.runs.study_record import PLANNED, read_study
@@ -112,8 +109,10 @@ class Reader:
                 self._ended[name] = progress.ended[name] = record
                 row.ended.append(record)
                 if place not in self._modes and (config := self.directory / name / "config.yaml").is_file():
-                    with suppress(OSError, ValueError, YAMLError, OmegaConfBaseException, AttributeError):  # damaged
-                        self._modes[place] = OmegaConf.load(config).task.mode
+                    try:
+                        self._modes[place] = read_plain(config)["task"]["mode"]
+                    except (UserError, KeyError) as error:
+                        progress.failed[name] = str(error)
                 row.mode = self._modes.get(place)
             elif record is not None and status == "failed":
                 progress.failed[name] = record.error or ""

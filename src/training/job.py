@@ -26,7 +26,7 @@ from src.data.module import SequenceData
 from src.files import write_atomically
 from src.runs import machine
 from src.runs.identity import RESULTS_VERSION, identity
-from src.runs.load import read_checkpoint
+from src.runs.load import load_weights, read_checkpoint
 from src.runs.record import RunRecord, check_digests, find_runs, holds_run, point_latest, read_record
 from src.runs.result import Backend, DataFacts, Parameters, RunResult, Status, StudyJob, WandbRun
 from src.tasks.base import Task
@@ -62,7 +62,7 @@ class Job:
         if cfg.ckpt == "auto" and not self.study_job and tasks() > 1:
             raise UserError("ckpt=auto finds one process's run, and Slurm has started several: give ckpt=PATH instead.")
         if cfg.ckpt not in (None, "auto"):
-            read_checkpoint(Path(cfg.ckpt))  # refuses what cannot be read, before anything is started
+            read_checkpoint(Path(cfg.ckpt), to_go_on=True)  # refuses what cannot be read, before anything is started
             self.checkpoint = str(Path(cfg.ckpt).resolve())
 
     def __enter__(self) -> Job:
@@ -91,8 +91,10 @@ class Job:
         """Fix the run's identity, now that data and network are known, and take up what is unfinished of it.
 
         Raises:
-            UserError: the directory holds another run.
+            UserError: the directory holds another run, or the checkpoint that was named another network.
         """
+        if self.checkpoint is not None:
+            load_weights(task, read_checkpoint(Path(self.checkpoint)), Path(self.checkpoint))
         backend, reason = backend_of(task, self.cfg.trainer.get("accelerator", "cpu"))
         precision = str(self.cfg.trainer.get("precision", "32-true"))
         if task.budget is not None:
@@ -140,7 +142,7 @@ class Job:
         if earlier is None or earlier.identity != name or not last.is_file():
             return False
         try:
-            read_checkpoint(last)
+            read_checkpoint(last, to_go_on=True)
         except UserError:
             logging.getLogger(__name__).warning("%s is damaged: the run begins anew.", last)
             return False
@@ -190,7 +192,16 @@ class Job:
                     shutil.rmtree(self.record.checkpoints, ignore_errors=True)
                 logging.getLogger(__name__).info("Going on with the unfinished run in %s", directory)
                 break
+        else:
+            self._say_lost()
         self._begin()
+
+    def _say_lost(self) -> None:
+        """Name the runs that a new one may be begun in place of, since they have no record."""
+        for last in sorted(Path(self.cfg.paths.runs_dir).rglob("checkpoints/last.ckpt")):
+            if not (last.parents[1] / "result.json").is_file():
+                words = "%s is missing, so the run there is not gone on with: ckpt=%s would."
+                logging.getLogger(__name__).warning(words, last.parents[1] / "result.json", last)
 
     def start_loggers(self) -> list[Logger]:
         """Open metrics.csv and, where configured, the wandb run; on a resumed run both go on without a gap."""
