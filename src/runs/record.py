@@ -154,9 +154,7 @@ class RunRecord:
         digests = digests_of(self.directory) if status in ENDED else {}
         with self._guard:
             now = time.time()
-            self._result = replaced(
-                self.result, status=status, ended=now, heartbeat=now, error=error, digests=digests
-            )
+            self._result = replaced(self.result, status=status, ended=now, heartbeat=now, error=error, digests=digests)
             write_json(self.directory / "result.json", sealed(self._result) if digests else self._result)
         if self._lock_file is not None:
             self._lock_file.close()
@@ -221,7 +219,7 @@ def find_runs(runs_dir: Path) -> Iterator[tuple[Path, RunResult]]:
 
 
 def read_sequences(directory: Path, split: str, record: RunResult | None = None) -> dict[str, np.ndarray]:
-    """The arrays of ``sequences/<split>.npz`` (see :class:`RunRecord`), held against the run's record where it is given.
+    """The arrays of ``sequences/<split>.npz`` held against the run's record where that is given.
 
     Raises:
         UserError: the file is not the one that the record was written of.
@@ -242,7 +240,7 @@ def _digested(directory: Path) -> list[str]:
 
 
 def check_digests(directory: Path, record: RunResult, *names: str) -> None:
-    """Hold files of a run, or all that are there, against the digests in its record; those of earlier versions have none.
+    """Hold files of a run, or all that are there, against the digests in its record; old records have none.
 
     Raises:
         UserError: a file is not what it was when the run ended.

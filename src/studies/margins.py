@@ -92,5 +92,8 @@ def _one_item(record: RunResult, directories: Sequence[Path], metric: Metric) ->
     """What one item of the test set is of an accuracy, were its sequences as long as those of validation; else 0."""
     if optimum(metric.name) != 1 or metric.denominator is None or not record.data.sequences.get("test"):
         return 0.0
-    items = read_sequences(directories[0], "val", read_record(directories[0]))[metric.denominator].mean() * record.data.sequences["test"]
+    items = (
+        read_sequences(directories[0], "val", read_record(directories[0]))[metric.denominator].mean()
+        * record.data.sequences["test"]
+    )
     return 1 / float(items)

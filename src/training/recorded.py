@@ -48,7 +48,7 @@ def hold_against_record(run: Run, split: str, metrics: dict[str, float]) -> str:
     allowed, worst = tolerance(run), 0.0
     for name in both:
         new, old = metrics[name], recorded[name]
-        if new == old or math.isnan(new) and math.isnan(old):
+        if new == old or (math.isnan(new) and math.isnan(old)):
             continue
         declared = run.record.declared.get(name.partition("/")[2])
         room = allowed.share * max(abs(old), FLOOR)
