@@ -139,5 +139,5 @@ def _cell(value: Any, digits: int | None) -> str:
         return str(value)
     if isinstance(value, Real):
         return repr(float(value)) if digits is None else f"{float(value):.{digits}g}"
-    text = str(value)
+    text = str(value).replace("\r", "\n")  # which the csv module would not quote, so that a row would begin behind it
     return f"'{text}" if text.startswith(FORMULA) and not NUMBER.fullmatch(text) else text

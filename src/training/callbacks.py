@@ -104,7 +104,7 @@ class BestCheckpoint(pl.callbacks.ModelCheckpoint):
         score, file = state_dict["best_model_score"], state_dict.get("file")
         if score is None:
             return
-        if file is not None and rank_zero_only.rank == 0:
+        if file is not None and int(getattr(rank_zero_only, "rank", 0)) == 0:
             write_atomically(self.path, lambda out: out.write(file.numpy().tobytes()))
         if file is None and not self.path.is_file():
             raise UserError(

@@ -159,7 +159,7 @@ class Job:
         if self.cfg.overwrite:
             if self.checkpoint is not None and Path(self.checkpoint).is_relative_to(here.resolve()):
                 raise UserError(
-                    f"overwrite=true removes the run in {here}, and ckpt={self.cfg.ckpt} belongs to it: drop one of them."
+                    f"overwrite=true removes the run in {here}, and ckpt={self.cfg.ckpt} belongs to it: drop one."
                 )
             self._begin(anew=True)
             return
@@ -208,7 +208,7 @@ class Job:
         if not self.main or self.cfg.trainer.get("fast_dev_run"):
             return self.loggers
         csv = MetricsCSV(self.record.directory)
-        kept = read_checkpoint(Path(self.checkpoint)) if self.checkpoint else {"global_step": 0}
+        kept: dict[str, Any] = read_checkpoint(Path(self.checkpoint)) if self.checkpoint else {"global_step": 0}
         rows = kept.get("callbacks", {}).get("LastCheckpoint", {}).get("metrics")
         csv.resume(int(kept["global_step"]), None if rows is None else rows.numpy().tobytes())
         self.loggers = [csv]

@@ -52,7 +52,7 @@ def hold_against_record(run: Run, split: str, metrics: dict[str, float]) -> str:
             continue
         declared = run.record.declared.get(name.partition("/")[2])
         room = allowed.share * max(abs(old), FLOOR)
-        if declared is not None and declared.direction == "max":
+        if declared is not None and declared.direction == "max" and split in run.task.tables:
             room = max(room, 2 / run.task.tables[split].columns()["count"].sum())
         if not abs(new - old) <= room:
             raise UserError(
