@@ -22,6 +22,8 @@ from src.runs.result import RunResult
 from src.tasks.base import Task
 from src.tasks.build import build
 
+REMOVED = "removed.txt"  # stands among a run's checkpoints in place of those that its study has removed
+
 
 @dataclass(frozen=True)
 class Run:
@@ -116,6 +118,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         UserError: when the file is missing, truncated, or no checkpoint of this project.
     """
+    if not path.is_file() and (path.parent / REMOVED).is_file():
+        raise UserError(
+            f"The weights of {path.parent.parent} were removed when its study had chosen among its trials "
+            "(study.keep_weights=true keeps them): take a final run of the study, or train this one again by the "
+            "command in its result.json."
+        )
     if not path.is_file():
         raise UserError(f"The checkpoint {path} does not exist: give the path of a .ckpt file of a run.")
     try:

@@ -56,10 +56,11 @@ class Plan(PlanRecord):
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     only: Only = field(default_factory=Only)
+    keep_weights: bool = False  # of trials and repeats, when the choice is made; no part of what is fixed either
 
     @property
     def fixed(self) -> PlanRecord:
-        """The plan without ``only``."""
+        """The plan without ``only`` and ``keep_weights``."""
         return PlanRecord(**{entry.name: getattr(self, entry.name) for entry in fields(PlanRecord)})
 
     @property
@@ -192,7 +193,9 @@ def _check_names(plan: Plan) -> None:
     for key in ("models", "data", "arms"):
         for name in getattr(plan, key):
             if PurePath(name).is_absolute() or ".." in PurePath(name).parts or not name.isprintable():
-                raise UserError(f"study.{key} has {name!r}, which cannot be a name: it must not lead to another folder.")
+                raise UserError(
+                    f"study.{key} has {name!r}, which cannot be a name: it must not lead to another folder."
+                )
     nodes = [plan.settings, plan.overrides, *plan.data.values(), *plan.models.values(), *plan.arms.values()]
     for key in itertools.chain(*(node or {} for node in nodes), plan.tuned):
         if key in OF_A_JOB or key.partition(".")[0] == "hydra":

@@ -17,6 +17,7 @@ from src.runs.record import read_record
 from src.runs.result import ENDED
 from src.runs.study_record import Settings
 from src.studies.condition import ConditionTuning
+from src.studies.disk import remove_weights
 from src.studies.jobs import Job, Jobs
 from src.studies.margins import fix_margins
 from src.studies.plan import Condition, Plan
@@ -41,7 +42,9 @@ class Study:
     launch: Launch  # runs jobs by their overrides, returns a sentence for each that failed; may take hours
     poll: float = 5.0  # seconds between two looks at runs that another process is at
     errors: dict[str, str] = field(default_factory=dict)  # by run id, why those that are missing are
-    untuned: set[Condition] = field(default_factory=set)  # in which nothing is chosen, since a trial or repeat is missing
+    untuned: set[Condition] = field(
+        default_factory=set
+    )  # in which nothing is chosen, since a trial or repeat is missing
 
 
 def run_study(study: Study) -> list[Job]:
@@ -166,7 +169,10 @@ def tune(study: Study, models: dict[Condition, list[str]]) -> dict[Condition, di
         pending = _completed(study, {tuning: tuning.repeat_jobs() for tuning in pending})
         for tuning in pending:
             tuning.choose()
-        pending = [tuning for tuning in pending if tuning.extend()]
+        settled, pending = pending, [tuning for tuning in pending if tuning.extend()]
+        for tuning in settled:
+            if tuning not in pending and not study.plan.keep_weights:
+                remove_weights(study.state.directory, tuning.condition)
     return {tuning.condition: tuning.chosen for tuning in tunings}
 
 

@@ -38,7 +38,9 @@ class UCR(FileSet):
     ) -> None:
         super().__init__(**keywords)
         if not is_name(name):
-            raise UserError(f"data.name={name} is no data set of the archive: it must be a name such as JapaneseVowels.")
+            raise UserError(
+                f"data.name={name} is no data set of the archive: it must be a name such as JapaneseVowels."
+            )
         self.name, self.val_fraction, self.standardise = name, val_fraction, standardise
 
     def read(self) -> Description:
