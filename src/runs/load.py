@@ -26,6 +26,7 @@ from src.tasks.build import build
 
 # What the trainer goes on from, beside the weights.
 STATE = ("global_step", "epoch", "loops", "callbacks", "optimizer_states", "lr_schedulers")
+REMOVED = "removed.txt"  # stands among a run's checkpoints in place of those that its study has removed
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,10 @@ def load_run(
     config, record = read_config(directory, trust or ()), read_record(directory)
     if record is None:
         raise UserError(f"{directory} holds no result.json: it must be the directory of a run.")
-    check_digests(directory, record, "config.yaml", f"checkpoints/{checkpoint}.ckpt")
+    check_digests(directory, record, "config.yaml")
     weights = directory / "checkpoints" / f"{checkpoint}.ckpt"
     kept = read_checkpoint(weights)
+    check_digests(directory, record, f"checkpoints/{checkpoint}.ckpt")
     try:
         data, task = build(config, None if read_data else kept)
     except UserError:
@@ -130,6 +132,12 @@ def read_checkpoint(path: Path, *, to_go_on: bool = False) -> dict[str, Any]:
         UserError: when the file is missing, truncated, or no checkpoint of this project; or, ``to_go_on``, lacks what a
             training goes on from.
     """
+    if not path.is_file() and (path.parent / REMOVED).is_file():
+        raise UserError(
+            f"The weights of {path.parent.parent} were removed when its study had chosen among its trials "
+            "(study.keep_weights=true keeps them): take a final run of the study, or train this one again by the "
+            "command in its result.json."
+        )
     if not path.is_file():
         raise UserError(f"The checkpoint {path} does not exist: give the path of a .ckpt file of a run.")
     try:

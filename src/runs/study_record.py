@@ -7,7 +7,9 @@ more: a metric, margin or date that was damaged or edited is noticed, and restor
 
 from __future__ import annotations
 
+import json
 import math
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -315,7 +317,8 @@ def read_study(directory: Path) -> StudyRecord | None:
             return None
         raise Damaged(f"{directory / STUDY} is missing.")
     except Damaged as error:
-        raise Damaged(f"{error} {_way_back(directory)}") from None
+        whole = f"Its copy is whole: cp {shlex.quote(str(directory / COPY))} {shlex.quote(str(directory / STUDY))}"
+        raise Damaged(f"{error} {whole if _whole(directory / COPY) else written_anew(directory)}") from None
 
 
 def read_one(path: Path) -> StudyRecord | None:
@@ -352,7 +355,7 @@ def read_planned(directory: Path) -> dict[str, PlannedJob]:
         jobs = from_plain(PlannedJobs, public_names(content), path).jobs
         _check_names(jobs, path)
     except Damaged as error:
-        raise Damaged(f"{error} {_way_back(directory)}") from None
+        raise Damaged(f"{error} {written_anew(directory)}") from None
     return jobs
 
 
@@ -367,11 +370,20 @@ def _check_names(names: Iterable[str], path: Path) -> None:
         raise Damaged(f"{path} is damaged: {strange!r} cannot be the name of a folder in it.")
 
 
-def _way_back(directory: Path) -> str:
-    return (
-        "The command that the study was started with restores it: python -m src.train -m "
-        f"experiments={directory.resolve().name}"
-    )
+def _whole(path: Path) -> StudyRecord | None:
+    try:
+        return read_one(path)
+    except UserError:
+        return None
+
+
+def written_anew(directory: Path) -> str:
+    """In a sentence, the command that writes a study's damaged file anew: with the overrides that the plan has."""
+    record = _whole(directory / COPY) or _whole(directory / STUDY)
+    said = {} if record is None else record.plan.overrides
+    given = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in said.items()]
+    command = shlex.join(["python", "-m", "src.train", "-m", f"experiments={directory.resolve().name}", *given])
+    return f"The command that the study was started with writes it anew: {command}"
 
 
 def _from_schema_1(old: dict[str, Any]) -> dict[str, Any]:

@@ -56,10 +56,11 @@ class Plan(PlanRecord):
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     only: Only = field(default_factory=Only)
+    keep_weights: bool = False  # of trials and repeats, when the choice is made; no part of what is fixed either
 
     @property
     def fixed(self) -> PlanRecord:
-        """The plan without ``only``."""
+        """The plan without ``only`` and ``keep_weights``."""
         return PlanRecord(**{entry.name: getattr(self, entry.name) for entry in fields(PlanRecord)})
 
     @property

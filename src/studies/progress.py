@@ -18,7 +18,7 @@ from src.config.errors import UserError
 from src.runs.config_file import read_plain
 from src.runs.record import read_record
 from src.runs.result import RunResult
-from src.runs.study_record import PLANNED, read_study
+from src.runs.study_record import PLANNED, read_study, written_anew
 from src.studies.remarks import remarks
 from src.studies.state import JobStatus, current_jobs
 from src.tasks.metrics import Direction
@@ -122,8 +122,7 @@ class Reader:
         runs = sum(1 for _ in self.directory.glob("*/result.json"))
         if runs and not (self.directory / PLANNED).is_file():
             raise UserError(
-                f"{self.directory / PLANNED} is missing, though there are {runs} runs: the command that the study was "
-                f"started with writes it again: python -m src.train -m experiments={self.directory.resolve().name}"
+                f"{self.directory / PLANNED} is missing, though there are {runs} runs. {written_anew(self.directory)}"
             )
 
 

@@ -17,6 +17,7 @@ from src.runs.record import read_record
 from src.runs.result import ENDED
 from src.runs.study_record import Settings
 from src.studies.condition import ConditionTuning
+from src.studies.disk import remove_weights
 from src.studies.jobs import Job, Jobs
 from src.studies.margins import fix_margins
 from src.studies.plan import Condition, Plan
@@ -168,7 +169,10 @@ def tune(study: Study, models: dict[Condition, list[str]]) -> dict[Condition, di
         pending = _completed(study, {tuning: tuning.repeat_jobs() for tuning in pending})
         for tuning in pending:
             tuning.choose()
-        pending = [tuning for tuning in pending if tuning.extend()]
+        settled, pending = pending, [tuning for tuning in pending if tuning.extend()]
+        for tuning in settled:
+            if tuning not in pending and not study.plan.keep_weights:
+                remove_weights(study.state.directory, tuning.condition)
     return {tuning.condition: tuning.chosen for tuning in tunings}
 
 

@@ -19,6 +19,7 @@ from src.config.in_words import in_words
 from src.config.schema import effect_of
 from src.files import refuse_links
 from src.runs.study_record import Settings
+from src.studies.disk import check_disk
 from src.studies.jobs import Jobs
 from src.studies.plan import OF_A_JOB, read_plan
 from src.studies.progress import showing
@@ -72,8 +73,11 @@ def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig
     refuse_links(directory)
     try:
         state = StudyState(directory, plan, config_file(plan.name, context))
+        jobs = Jobs(plan, compose, directory, further)
+        if need := check_disk(plan, jobs):
+            print(need, flush=True)
         with showing(directory):
-            return run_study(Study(plan, Jobs(plan, compose, directory, further), state, launch))
+            return run_study(Study(plan, jobs, state, launch))
     except (KeyboardInterrupt, SystemExit):
         print("Interrupted: the same command goes on from here.", file=sys.stderr)
         raise

@@ -171,7 +171,7 @@ def test_a_damaged_study_json_is_refused(tmp_path: Path) -> None:
     study = fake_study(tmp_path / "planted", pairs=2, tuning=False)
     (study / "study.json").write_text('{"plan": ')
     for kind in ("study", "runs"):
-        with pytest.raises(UserError, match=r"study\.json cannot be read .* restores it: .*experiments=planted"):
+        with pytest.raises(UserError, match=r"study\.json cannot be read .* writes it anew: .*experiments=planted"):
             collect([tmp_path], kind)
 
 

@@ -9,13 +9,17 @@ import pytest
 
 from src.analysis.collect import collect
 from src.config.errors import UserError
-from src.runs.study_record import read_planned, read_study
-from src.studies.progress import Reader
+from src.runs.study_record import read_planned, read_study, write_study
+from src.studies.progress import Reader, table
 from src.studies.run import Study, run_study
 from tests.studies.conftest import PLAN, FakeLauncher
 
 Make = Callable[..., Study]
 NAMES = ("study.json", "planned.json")
+WAY_BACK = {
+    "study.json": r"(?s)study\.json .*Its copy is whole: cp .*/study\.copy\.json .*/study\.json$",
+    "planned.json": r"(?s)planned\.json .*writes it anew: python -m src\.train -m experiments=tiny$",
+}
 
 
 def changed(content: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
@@ -59,7 +63,7 @@ def test_no_value_of_a_record_changes_unnoticed(finished: Path, name: str) -> No
         if where == ("digest", "gone"):
             assert read(finished) == right
             continue
-        with pytest.raises(UserError, match=r"(?s)" + name + r".* python -m src\.train -m experiments=tiny$"):
+        with pytest.raises(UserError, match=WAY_BACK[name]):
             read(finished)
     assert tried > 100
 
@@ -72,7 +76,7 @@ def test_whatever_is_damaged_is_refused_by_readers_and_restored_by_the_study(
     before = {file: (finished / file).read_bytes() for file in NAMES}
     (finished / name).write_bytes(damage)
     for look in (lambda: Reader(finished).read(), lambda: collect([finished], "study")):
-        with pytest.raises(UserError, match=rf"{name} .*experiments=tiny$"):
+        with pytest.raises(UserError, match=WAY_BACK[name]):
             look()
     study = again(make_study)
     run_study(study)
@@ -95,7 +99,7 @@ def _of(text: bytes) -> Any:
 
 def test_a_missing_record_of_a_study_is_not_a_study_without_a_plan(make_study: Make, finished: Path) -> None:
     (finished / "study.json").unlink()
-    with pytest.raises(UserError, match=r"study\.json is missing\. The command"):
+    with pytest.raises(UserError, match=r"study\.json is missing\. Its copy is whole: cp"):
         collect([finished], "study")
     assert again(make_study).state.record.registered is not None
     assert read_study(finished) is not None
@@ -115,3 +119,25 @@ def test_a_record_lost_with_its_copy_after_final_runs_is_on_record(make_study: M
 def test_a_new_study_has_changed_nothing(make_study: Make) -> None:
     assert again(make_study).state.record.changes == []
     assert again(make_study).state.record.registered is None
+
+
+def test_the_way_back_has_what_the_command_line_added_to_the_plan(finished: Path) -> None:
+    """Without it the command would be that of another plan."""
+    record = read_study(finished)
+    assert record is not None
+    record.plan.overrides.update(
+        {"trainer.max_steps": 60, "data.val_fraction": 0.1, "data.name": "a b", "compile": False}
+    )
+    write_study(finished, record)
+    (finished / "planned.json").write_text("{")
+    words = r"experiments=tiny trainer\.max_steps=60 data\.val_fraction=0\.1 'data\.name=a b' compile=false$"
+    with pytest.raises(UserError, match=words):
+        read_planned(finished)
+
+
+def test_status_of_a_study_without_its_jobs_is_no_0_of_0(finished: Path, make_study: Make) -> None:
+    (finished / "planned.json").unlink()
+    with pytest.raises(UserError, match=r"planned\.json is missing, though there are 22 runs\. The command .* anew"):
+        Reader(finished).read()
+    other = again(make_study, name="fresh")
+    assert "no run of the plan as it is now is planned yet" in table(Reader(other.state.directory).read())
