@@ -179,7 +179,8 @@ class RunRecord:
         while not self._over.wait(HEARTBEAT):
             with self._guard:
                 if not self._over.is_set():
-                    self.write()
+                    with suppress(UserError):  # no room: training may need none, and says so where it does
+                        self.write()
 
 
 def holds_run(directory: Path) -> bool:
