@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def read_text(path: Path) -> str:
                 raise ValueError("it holds no keys")
             if depth > DEEPEST or isinstance(event, yaml.AliasEvent):  # a few references can stand for gigabytes
                 raise ValueError("it is nested or refers to itself")
-        if not depth == 0 < place - 3:
+        if place < 3:
             raise ValueError("it is empty")
         return text
     except (OSError, ValueError, yaml.YAMLError) as error:
@@ -46,7 +47,7 @@ def read_plain(path: Path) -> dict[str, Any]:
     Raises:
         UserError: it is missing or damaged.
     """
-    return _checked(yaml.load(read_text(path), Loader=LOADER), path)
+    return checked(_loaded(path, lambda text: yaml.load(text, Loader=LOADER)), path)
 
 
 def read_resolved(path: Path) -> dict[str, Any]:
@@ -55,15 +56,24 @@ def read_resolved(path: Path) -> dict[str, Any]:
     Raises:
         UserError: it is missing or damaged.
     """
+    return _loaded(path, lambda text: OmegaConf.to_container(OmegaConf.load(StringIO(text))))
+
+
+def _loaded(path: Path, load: Callable[[str], Any]) -> dict[str, Any]:
     text = read_text(path)
     try:
-        return _checked(OmegaConf.to_container(OmegaConf.load(StringIO(text))), path)
-    except (yaml.YAMLError, OmegaConfBaseException) as error:  # a key given twice
+        return {str(key): value for key, value in load(text).items()}
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError, TypeError) as error:  # a strange tag, date or key
         raise UserError(f"{path} cannot be read ({one_line(str(error))}): it must be the config of a run.") from error
 
 
-def _checked(content: Any, path: Path) -> dict[str, Any]:
+def checked(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The content, where everything that is built from it has keys.
+
+    Raises:
+        UserError: names what has none.
+    """
     for key in ("model", "data", "task"):
         if key in content and not isinstance(content[key], dict):
             raise UserError(f"{path} is damaged: {key} is {str(content[key])[:80]!r}, and it must hold keys.")
-    return {str(key): value for key, value in content.items()}
+    return content

@@ -18,7 +18,7 @@ from src.config.places import CONF, register_resolvers
 from src.config.trust import check_received
 from src.data.batches import Split
 from src.data.module import SequenceData
-from src.runs.config_file import read_resolved
+from src.runs.config_file import checked, read_resolved
 from src.runs.record import check_digests, read_record
 from src.runs.result import RunResult
 from src.tasks.base import Task
@@ -113,7 +113,7 @@ def read_config(directory: Path, trust: str | Sequence[str] | None = None) -> Di
     content = read_resolved(path)
     if trust is not None:  # before anything in it is looked up
         check_received(content, str(path), trust)
-    config = OmegaConf.create(public_names(content))
+    config = OmegaConf.create(public_names(checked(content, path)))
     assert isinstance(config, DictConfig)
     if "seed" in (data := config.get("data", {})) and "split_seed" not in data:
         data.split_seed = data.seed  # as older runs were split

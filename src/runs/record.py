@@ -30,7 +30,7 @@ from omegaconf import OmegaConf
 from src.arrays import read_arrays
 from src.config.errors import UserError
 from src.files import refuse_links, write_atomically
-from src.runs.config_file import read_resolved
+from src.runs.config_file import checked, read_resolved
 from src.runs.identity import identity
 from src.runs.result import ENDED, RunResult, Status, read_result, sealed
 from src.runs.typed_json import replaced, write_json
@@ -271,7 +271,7 @@ def check_digests(directory: Path, record: RunResult, *names: str) -> None:
 def _is_config_of(path: Path, record: RunResult) -> bool:
     """Whether a config is the run's in everything that counts: its places, such as data.path, may be changed."""
     try:
-        config = read_resolved(path)
+        config = checked(read_resolved(path), path)
     except UserError:
         return False
     if record.backend is None or record.identity is None:
