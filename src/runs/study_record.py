@@ -289,12 +289,11 @@ def parse_study(content: Any, path: Path) -> StudyRecord:
         UserError: when it is of a schema that this version does not know.
     """
     if isinstance(content, dict):
-        content = unsealed(content, path)
+        content = unsealed(public_names(content), path)
     if not isinstance(content, dict) or type(content.get("schema")) is not int:
         raise Damaged(f"{path} is damaged: it is not the record of a study.")
     if content["schema"] > SCHEMA:
         raise UserError(f"{path} is not a study.json of schema {SCHEMA} or older: a later GateBench wrote it.")
-    content = public_names(content)
     record = from_plain(StudyRecord, _from_schema_1(content) if content["schema"] < 2 else content, path)
     tried = (c for arms in record.chosen.values() for models in arms.values() for c in models.values())
     _check_names(
@@ -351,8 +350,9 @@ def read_planned(directory: Path) -> dict[str, PlannedJob]:
         if content is None:
             return {}
         if isinstance(content, dict):
+            content = public_names(content)
             content = unsealed(content, path) if "schema" in content else {"jobs": content}
-        jobs = from_plain(PlannedJobs, public_names(content), path).jobs
+        jobs = from_plain(PlannedJobs, content, path).jobs
         _check_names(jobs, path)
     except Damaged as error:
         raise Damaged(f"{error} {written_anew(directory)}") from None
