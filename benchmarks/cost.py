@@ -5,8 +5,6 @@ The command, and the table: for a page, for a terminal, and as CSV.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from benchmarks.progress import with_progress
 from benchmarks.statistics import Median
 from benchmarks.tables import NOISY, facts, number, put_into, read_page, row_of, show
 from src.config.shell import command
+from src.files import csv_text
 
 MARKS = ("<!-- cost: begin -->", "<!-- cost: end -->")
 HEADER = [
@@ -119,14 +118,14 @@ def for_screen(result: dict[str, Any]) -> Table:
 
 def as_csv(result: dict[str, Any]) -> str:
     """One line for each implementation, shape, mode and cell."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["implementation", *Shape._fields, "cell", *Counted._fields, "mode", "milliseconds", "low", "high"])
-    for row in rows(result):
-        for mode, by_cell in row.milliseconds.items():
-            for kind, time in by_cell.items():
-                writer.writerow([row.implementation, *row.shape, kind, *row.counted[kind], mode, *time[:3]])
-    return out.getvalue()
+    lines = (
+        [row.implementation, *row.shape, kind, *row.counted[kind], mode, *time[:3]]
+        for row in rows(result)
+        for mode, by_cell in row.milliseconds.items()
+        for kind, time in by_cell.items()
+    )
+    head = ["implementation", *Shape._fields, "cell", *Counted._fields, "mode", "milliseconds", "low", "high"]
+    return csv_text(head, lines)
 
 
 def main() -> None:

@@ -33,6 +33,7 @@ def compare(cfg: DictConfig) -> Summary:
     from src.analysis.external_results import read_table
     from src.analysis.looked import looked
     from src.analysis.pack import read_pack, write_pack
+    from src.files import output
     from src.reporting.csv_files import write_numbers
     from src.reporting.terminal import show
 
@@ -45,6 +46,8 @@ def compare(cfg: DictConfig) -> Summary:
     directory = Path(cfg.directory) if cfg.directory else beside
     if directory.exists() and not directory.is_dir():
         raise UserError(f"directory={directory} is a file: it must be a folder, which is made if it is not there.")
+    for place in (directory, directory / "figures"):
+        output(place, places[0])
     packed = write_pack(collection, Path(cfg.pack)) if cfg.pack else []
     keepers = [beside] if kind == "table" else [*places, *([Path(cfg.pack)] if cfg.pack else [])]
     summary = looked(summary, list(wanted.looks), keepers, directory)

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from src.config.errors import UserError
 from src.config.places import study_folder
 from src.config.shell import command
+from src.files import write_atomically
 
 
 def dashboard(cfg: DictConfig) -> None:
@@ -40,7 +41,7 @@ def dashboard(cfg: DictConfig) -> None:
         workspace.entity = cfg.entity or ""
         # The package has no public way to show what it would save; its version is pinned.
         text = workspace._to_model().model_dump_json(by_alias=True, exclude_none=True, indent=1)
-        Path(cfg.json).write_text(text + "\n")
+        write_atomically(Path(cfg.json), lambda out: out.write(f"{text}\n".encode()))
         print(cfg.json)
     else:
         print(_save(workspace, cfg.entity))

@@ -8,17 +8,19 @@ from src.config.shell import command
 
 
 def evaluate(cfg: DictConfig) -> dict[str, float]:
-    """Rebuild a run and measure one split.
+    """Rebuild a run, measure one split, and hold what comes out against the run's record.
 
     Returns the metrics of the split, equal to the run's record; ``cfg`` is composed from ``conf/evaluate.yaml``.
 
     Raises:
-        UserError: when ``run`` is not a run's directory, or its checkpoint is missing or damaged.
+        UserError: when ``run`` is not a run's directory, its checkpoint is missing or damaged, or the best epoch's
+            metrics are not those on record.
     """
     import torch
 
     from src.runs.load import load_run
     from src.training.outcome import print_metrics
+    from src.training.recorded import hold_against_record
     from src.training.trainer import measure
 
     torch.set_num_threads(cfg.threads)
@@ -26,6 +28,8 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     metrics = measure(run.task, run.data, cfg.split, run.config.trainer)
     baselines = run.record.baselines if cfg.split == "test" else run.record.val_baselines
     print_metrics(metrics, baselines, f"{run.record.name}, {cfg.ckpt}.ckpt")
+    if cfg.ckpt == "best":  # the record is of the best epoch
+        print(hold_against_record(run, cfg.split, metrics))
     return metrics
 
 

@@ -30,20 +30,23 @@ def explain(cfg: DictConfig) -> list[Path]:
     from src.explaining.outputs import print_summary, write_numbers
     from src.explaining.pictures import draw_all
     from src.explaining.run import explain_run, load_all
+    from src.files import output
 
     if importlib.util.find_spec("matplotlib") is None:
         raise UserError("Pictures need the package matplotlib: pip install 'gatebench[report]'.")
     torch.set_num_threads(cfg.threads)
     if cfg.study is not None:
         study = study_folder(cfg)
-        files = memory_horizon(Path(cfg.output or study), study, cfg.solved_below)
+        files = memory_horizon(output(Path(cfg.output or study), study), study, cfg.solved_below)
         print(*files, sep="\n")
         return files
     if not cfg.run:
         raise UserError("run must be given, e.g. run=runs/2026-... or 'run=[runs/A,runs/B]'; or study=memory_length.")
     directories = [cfg.run] if isinstance(cfg.run, str) else [str(directory) for directory in cfg.run]
+    folder = Path(cfg.output or Path(directories[0]) / "inside")
+    for directory in directories:
+        output(folder, Path(directory))
     runs = [explain_run(label, run, cfg) for label, run in load_all(directories, cfg.ckpt, cfg.trust)]
-    folder = Path(cfg.output or runs[0].run.directory / "inside")
     if folder.exists() and not folder.is_dir():
         raise UserError(f"output={folder} is a file: it must be a folder, which is made if it is not there.")
     files = write_numbers(folder, runs) + draw_all(folder, runs, cfg.split, cfg.sequence)

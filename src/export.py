@@ -29,15 +29,15 @@ def export(cfg: DictConfig) -> Path:
 
     from src.exporting.check import check
     from src.exporting.model import to_onnx
-    from src.files import write_atomically
+    from src.files import output, write_atomically
     from src.runs.load import load_run
 
     torch.set_num_threads(cfg.threads)
     run = load_run(cfg.run, cfg.ckpt, read_data=False, trust=cfg.trust)
+    path = output(Path(cfg.output or run.directory / "model.onnx"), run.directory)
     facts = {"run": str(run.record.name), "id": run.record.id, "checkpoint": cfg.ckpt}
     model = to_onnx(run.task, state=cfg.state, facts=facts)
     worst = check(model, run.task)
-    path = Path(cfg.output or run.directory / "model.onnx")
     write_atomically(path, lambda out: out.write(model.SerializeToString()))
     names = ", ".join(f"{value.name} {form(value)}" for value in (*model.graph.input, *model.graph.output))
     print(f"{path}: {names}; onnxruntime differs from the run by at most {worst:.1g}")

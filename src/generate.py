@@ -20,6 +20,7 @@ def generate(cfg: DictConfig) -> list[Path]:
     """
     import torch
 
+    from src.files import output
     from src.generating.continuing import generate, sampling_params
     from src.generating.formats import write
     from src.rng import derive
@@ -27,6 +28,8 @@ def generate(cfg: DictConfig) -> list[Path]:
 
     torch.set_num_threads(cfg.threads)
     run = load_run(cfg.run, cfg.ckpt, trust=cfg.trust)
+    path = Path(cfg.output or run.directory / "generated" / f"sequence{cfg.sequence}-seed{cfg.seed}")
+    output(path, run.directory)
     sampling = sampling_params(run.task, cfg.temperature, cfg.top_p)
     whole = run.split("test", [cfg.sequence])[torch.tensor([cfg.sequence])]
     if cfg.prime > int(whole.lengths):
@@ -36,7 +39,6 @@ def generate(cfg: DictConfig) -> list[Path]:
     given = whole.x[:, : cfg.prime]
     generator = torch.Generator().manual_seed(derive(cfg.seed, "generation"))
     drawn = generate(run.task, given, cfg.steps, sampling, generator)
-    path = Path(cfg.output or run.directory / "generated" / f"sequence{cfg.sequence}-seed{cfg.seed}")
     facts = {"model": run.model, "frames_per_second": cfg.frames_per_second, "rate": getattr(run.data, "rate", None)}
     files = write(run.task, given[0], drawn[0], path, facts)
     print(*files, sep="\n")

@@ -20,20 +20,21 @@ def predict(cfg: DictConfig) -> Path:
         :func:`~src.tasks.predictions.predictions` says.
 
     Raises:
-        UserError: when ``run`` is no run, or the file does not fit it.
+        UserError: when ``run`` is no run, or the file does not fit it, or a link in the run leads the CSV elsewhere.
     """
     import torch
 
-    from src.files import write_atomically
+    from src.files import output, write_atomically
     from src.runs.load import load_run
     from src.tasks.predictions import as_csv, predictions
 
     torch.set_num_threads(cfg.threads)
     run = load_run(cfg.run, cfg.ckpt, read_data=False, trust=cfg.trust)
+    path = Path(cfg.output or run.directory / "predictions" / f"{Path(cfg.data.path).stem}.csv")
+    path = output(path, run.directory)
     new = run.data.new_data(cfg.data.path)
     run.data.splits["new"] = new.split
     columns = predictions(run.task, run.data.loader("new"), cfg.steps_ahead, new.labelled)
-    path = Path(cfg.output or run.directory / "predictions" / f"{Path(cfg.data.path).stem}.csv")
     text = as_csv(columns, new.names, new.following)
     write_atomically(path, lambda out: out.write(text.encode()))
     print(f"{cfg.data.path}: {len(new.names)} sequences, {len(columns['row'])} lines in {path}")

@@ -21,7 +21,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         diverged.
 
     Raises:
-        UserError: in one sentence, when the config cannot be trained.
+        UserError: in one sentence, when the config cannot be trained, or another run lies in its directory.
     """
     import torch
 
@@ -42,6 +42,11 @@ def train(cfg: DictConfig) -> dict[str, float]:
         with Job(cfg) as job:
             data, task = build(cfg, widths=Path(cfg.paths.runs_dir) / ".widths")
             job.identify(data, task)
+            if job.ended is not None:
+                if job.main:
+                    show(job.ended, job.record.directory)
+                    print("This run was finished before; overwrite=true trains it again.")
+                return job.ended.metrics
             if job.main and not job.study_job:
                 log_origins(cfg)
             if cfg.compile:
@@ -57,7 +62,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     finally:
         ddp.leave()
     if job.main and not job.study_job:
-        show(job.record)
+        show(job.record.result, job.record.directory)
     return metrics
 
 

@@ -93,7 +93,7 @@ def test_a_mistake_is_answered_in_one_sentence(
         (["trainer.precision=bf16-mixed"], "trainer.precision=bf16-mixed is for GPUs"),
         (["data.name=JapaneseVowel"], "did you mean JapaneseVowels?"),
         (["model._target_=their.Network"], "their.Network could not be built"),
-        (["ckpt=torn.ckpt"], "cannot be read (truncated or not a checkpoint)"),
+        (["ckpt=torn.ckpt"], "cannot be read (truncated, damaged or not a checkpoint)"),
         (["seed=1", "seed=2"], "seed is given twice on the command line"),
     ],
 )

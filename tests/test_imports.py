@@ -11,18 +11,21 @@ SRC = ROOT / "src"
 
 # Floors from the ground; a module may import its own room and the floors below it.
 FLOORS: list[dict[str, str]] = [
-    {"recurrent": "", "statistics": "", "config": "", "rng": "", "files": "", "measuring": "", "figures": ""},
-    {"data": "config rng files"},
+    {
+        **{"recurrent": "", "statistics": "", "config": "", "rng": "", "measuring": "", "figures": ""},
+        **{"files": "config", "arrays": "config"},
+    },
+    {"data": "config rng files arrays"},
     {"tasks": "recurrent measuring data config rng files"},
     {
         "exporting": "tasks recurrent data config rng files",
         "inside": "tasks recurrent data config rng files",
         "generating": "tasks figures recurrent data config rng files",
     },
-    {"runs": "tasks data recurrent config rng files"},
+    {"runs": "tasks data recurrent config rng files arrays"},
     {
-        "analysis": "statistics runs tasks config files",
-        "explaining": "inside figures runs tasks data recurrent config rng files",
+        "analysis": "statistics runs tasks config files arrays",
+        "explaining": "inside figures runs tasks data recurrent config rng files arrays",
         "training": "runs tasks data recurrent config rng files",
     },
     {
@@ -34,12 +37,12 @@ FLOORS: list[dict[str, str]] = [
         "evaluate": "training runs tasks data config",
         "predict": "training runs tasks data config files",
         "prepare": "data config",
-        "compare": "reporting analysis config",
-        "dashboard": "reporting runs training config",
+        "compare": "reporting analysis config files",
+        "dashboard": "reporting runs training config files",
         "status": "studies config",
         "export": "exporting runs data config files",
-        "generate": "generating runs config rng",
-        "explain": "explaining config",
+        "generate": "generating runs config rng files",
+        "explain": "explaining config files",
     },
 ]
 ALLOWED = {room: {room, *below.split()} for floor in FLOORS for room, below in floor.items()}

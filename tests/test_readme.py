@@ -67,3 +67,11 @@ def test_the_links_of_the_readme_lead_somewhere() -> None:
     for page in ROOT.glob("*.md"):
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_every_promise_names_a_test_that_there_is() -> None:
+    promises = re.findall(r"^\| .+ \| `(tests/\S+\.py)::(\w+)` \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(promises) >= 15
+    assert (ROOT / "README.md").read_text().count("::test_") == len(promises)
+    for file, name in promises:
+        assert re.search(rf"^def {name}\(", (ROOT / file).read_text(), re.MULTILINE), f"{file}::{name}"

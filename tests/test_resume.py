@@ -13,6 +13,7 @@ import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from src.config.errors import UserError
 from src.runs.load import read_checkpoint
 from src.runs.metrics_file import read_metrics
 from src.runs.record import find_runs, read_record
@@ -66,6 +67,9 @@ def test_killed_and_resumed_equals_undisturbed(quick: Callable[..., DictConfig],
     assert last_a["lr_schedulers"][0]["last_epoch"] == 6
     noise_a, noise_b = (last["callbacks"]["NoiseStream"]["cpu"] for last in (last_a, last_b))
     assert torch.equal(noise_a, noise_b)
+
+
+Compose = Callable[..., DictConfig]
 
 
 def interrupted(monkeypatch: pytest.MonkeyPatch, cfg: DictConfig, where: type, hook: str, at: int) -> None:
@@ -127,3 +131,68 @@ def test_auto_starts_anew_where_nothing_is_unfinished(quick: Callable[..., DictC
     second = train(quick("trainer.max_epochs=1", "ckpt=auto"))
     assert first == second
     assert len(list(find_runs(tmp_path / "runs"))) == 2
+
+
+@pytest.mark.parametrize("damage", ["truncated", "a bit", "something else"])
+def test_a_study_begins_a_run_anew_whose_checkpoint_is_damaged(
+    damage: str, quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = "study_job={study: s, phase: final, model: gru, data: ucr, arm: main, id: x}"
+    options = ("trainer.max_epochs=3", "callbacks.last.every_seconds=0", "ckpt=auto", f"++{job}")
+    expected = train(quick(*options, f"paths.run_dir={tmp_path / 'a' / 'x'}"))
+    cfg = quick(*options, f"paths.run_dir={tmp_path / 'b' / 'x'}")
+    interrupted(monkeypatch, cfg, Watch, "on_train_epoch_start", at=3)
+    last = tmp_path / "b" / "x" / "checkpoints" / "last.ckpt"
+    content = bytearray(last.read_bytes())
+    weights = next(iter(read_checkpoint(last)["state_dict"].values())).numpy().tobytes()
+    content[content.index(weights) + 5] ^= 8
+    last.write_bytes({"truncated": content[:-500], "a bit": content, "something else": b"no"}[damage])
+    with caplog.at_level("WARNING"):
+        assert train(cfg) == expected
+    assert any(str(last) in line and "begins anew" in line for line in caplog.messages)
+    assert rows_of(tmp_path / "b") == rows_of(tmp_path / "a")
+
+
+@pytest.mark.parametrize("way", ["moved", "path"])
+def test_what_is_best_travels_in_the_checkpoint(
+    way: str, quick: Callable[..., DictConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In another directory the last epoch, which is worse than the one before the stop, must not become the best."""
+    options = (
+        "trainer.max_epochs=60", "callbacks.early_stopping.patience=1", "optimizer.lr=0.1",
+        "callbacks.last.every_seconds=0",
+    )  # fmt: skip
+    expected = train(quick(*options, f"paths.runs_dir={tmp_path / 'a'}"))
+    ((_, undisturbed),) = find_runs(tmp_path / "a")
+    epochs = undisturbed.timing.epochs
+    cfg = quick(*options, f"paths.runs_dir={tmp_path / 'b'}", "ckpt=auto")
+    interrupted(monkeypatch, cfg, Watch, "on_train_epoch_start", at=epochs)
+    ((stopped, _),) = find_runs(tmp_path / "b")
+    go_on = "auto"
+    if way == "moved":
+        (tmp_path / "b").rename(tmp_path / "c")
+    else:
+        (stopped / "checkpoints" / "best.ckpt").unlink()  # it is not looked for by its path
+        go_on = f"{stopped / 'checkpoints' / 'last.ckpt'}"
+    assert train(quick(*options, f"paths.runs_dir={tmp_path / 'c'}", f"ckpt={go_on}")) == expected
+    ((_, record),) = find_runs(tmp_path / "c")
+    assert record.best == undisturbed.best
+    assert record.best is not None
+    assert record.best.epoch < epochs - 1
+    assert rows_of(tmp_path / "c") == rows_of(tmp_path / "a")
+
+
+def test_a_checkpoint_of_an_earlier_version_needs_its_best_weights_beside_it(
+    quick: Callable[..., DictConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("trainer.max_epochs=3", "callbacks.last.every_seconds=0")
+    interrupted(monkeypatch, quick(*options, f"paths.runs_dir={tmp_path / 'b'}"), Watch, "on_train_epoch_start", at=3)
+    ((stopped, _),) = find_runs(tmp_path / "b")
+    last = stopped / "checkpoints" / "last.ckpt"
+    kept = read_checkpoint(last)
+    for state in kept["callbacks"].values():
+        state.pop("file", None)
+    torch.save(kept, last)
+    with pytest.raises(UserError, match=r"put the best\.ckpt that lies beside the checkpoint there"):
+        train(quick(*options, f"paths.runs_dir={tmp_path / 'c'}", f"ckpt={last}"))
+    assert train(quick(*options, f"paths.runs_dir={tmp_path / 'b'}", "ckpt=auto"))

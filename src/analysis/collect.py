@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,10 +14,10 @@ from src.analysis.run import Run, read_run
 from src.analysis.sequences import Sequences, sequences_of
 from src.config.errors import UserError
 from src.runs.metrics_file import read_metrics
-from src.runs.record import read_record, read_sequences
+from src.runs.record import check_digests, read_record, read_sequences
 from src.runs.result import Status
 from src.runs.study_record import StudyRecord, read_planned, read_study
-from src.runs.typed_json import Damaged
+from src.runs.typed_json import Damaged, Unreadable
 
 CONTENTS = {"checkpoints", "sequences", "wandb", ".hydra", "report"}  # folders in which no run lies
 REST = ("metrics.csv", "checkpoints", "config.yaml")  # what a run leaves that never had a result.json
@@ -77,7 +76,8 @@ def collect(places: Sequence[Path], kind: Kind) -> Collection:
     The whole is called as its study or the first directory is.
 
     Raises:
-        UserError: when a directory does not exist, or none holds anything that looks like a run.
+        UserError: when a directory does not exist, none holds anything that looks like a run, or the record of a study
+            is damaged.
     """
     for place in places:
         if not place.is_dir():
@@ -150,15 +150,15 @@ def tuned_keys(studies: Iterable[StudyRecord]) -> list[str]:
 
 
 def _take_study(collection: Collection, directory: Path) -> None:
-    try:
-        if (study := read_study(directory)) is None:
-            return
-        collection.studies.append(study)
-        now = {name for name, job in read_planned(directory).items() if job.plan_hash == study.plan_hash}
-    except UserError as error:
-        collection.note("unreadable", _near(directory / "study.json"), str(error))
+    """Take a study's record; without it nobody knows what was asked, so a damaged one is refused."""
+    if (study := read_study(directory)) is None:
         return
-    if now:
+    collection.studies.append(study)
+    planned = read_planned(directory)
+    if not planned and study.changes:
+        sentence = "There is no planned.json: runs of an earlier plan are not told apart from those of this one."
+        collection.note("incomplete", _near(directory), sentence)
+    if now := {name for name, job in planned.items() if job.plan_hash == study.plan_hash}:
         collection.planned[directory] = now
 
 
@@ -177,7 +177,13 @@ def _take_run(collection: Collection, directory: Path, keys: Sequence[str]) -> R
         record = read_record(directory)
         assert record is not None
     except UserError as error:
-        collection.note("foreign" if isinstance(error, Damaged) else "unreadable", _near(path), str(error))
+        foreign = isinstance(error, Damaged) and not isinstance(error, Unreadable)
+        collection.note("foreign" if foreign else "unreadable", _near(path), str(error))
+        return None
+    try:
+        check_digests(directory, record, "config.yaml")
+    except UserError as error:
+        collection.note("unreadable", _near(directory / "config.yaml"), str(error))
         return None
     try:
         return read_run(record, directory, _near(directory), keys)
@@ -198,21 +204,25 @@ def _take_best(collection: Collection, same: list[tuple[Run, Path]]) -> None:
         sentence = f"The run {run.id} ({run.status}) is also in {run.directory}, which counts{words}."
         collection.note("duplicate", other.place, sentence)
     try:
+        check_digests(directory, run, "metrics.csv")
+        check_digests(directory, run, "metrics.csv")
         best = run.best.epoch if run.best else None
         if (curve := thinned(read_metrics(directory / "metrics.csv"), best)) is not None:
             collection.curves[run.id] = curve
-    except (UserError, OSError, ValueError) as error:
-        sentence = str(error).replace(str(directory), run.place)
-        collection.note("incomplete", run.place, f"The curve cannot be read: {sentence}")
-    if _tests(run):
+    except (UserError, KeyError, ValueError) as error:
+        collection.note("incomplete", run.place, f"The curve cannot be read: {_said(error, run, directory)}")
+    place = "sequences/test.npz"
+    if _tests(run) and (place in run.digests or os.path.lexists(directory / place)):
         try:
-            collection.sequences[run.id] = sequences_of(read_sequences(directory, "test"))
-        except FileNotFoundError:
-            pass
-        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            sentence = f"sequences/test.npz cannot be read ({type(error).__name__}: {error})."
-            collection.note("incomplete", run.place, sentence)
+            collection.sequences[run.id] = sequences_of(read_sequences(directory, "test", run))
+        except (UserError, KeyError, ValueError, IndexError) as error:
+            words = _said(error, run, directory)
+            collection.note("incomplete", run.place, f"The losses by test sequence cannot be read: {words}")
     collection.runs.append(replace(run, status="diverged") if _not_finite(run) else run)
+
+
+def _said(error: Exception, run: Run, directory: Path) -> str:
+    return f"{error}".replace(str(directory), run.place)
 
 
 def _tests(run: Run) -> dict[str, float]:
@@ -227,5 +237,5 @@ def _not_finite(run: Run) -> bool:
 
 def _near(path: Path) -> str:
     """The path as one would type it here."""
-    path, here = path.resolve(), Path.cwd()
+    path, here = Path(os.path.realpath(path)), Path.cwd()  # which takes a link to itself as it is
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -35,15 +35,18 @@ def declared_metric(metric: str, runs: Iterable[Run]) -> Metric | None:
 
 
 def mode_of(metric: str, declared: Metric | None, runs: Iterable[Run], given: Direction | None = None) -> Direction:
-    """Which way is better: as given, as declared, or as the runs that monitored the metric know.
+    """Which way is better: as declared, as given, or as the runs that monitored the metric know.
 
     Raises:
-        UserError: when nobody knows.
+        UserError: when nobody knows, or the other way is declared.
     """
+    if declared is not None:
+        if given not in (None, declared.direction):
+            better = "small" if declared.direction == "min" else "large"
+            raise UserError(f"mode={given} is impossible for {metric}: a {better} one is good, so leave mode out.")
+        return declared.direction
     if given is not None:
         return given
-    if declared is not None:
-        return declared.direction
     runs = list(runs)
     if not any(metric in run.metrics for run in runs):
         return "min"  # there is nothing yet that could be good or bad

@@ -1,7 +1,7 @@
 """A study as a small folder to commit: everything that a comparison needs, without weights and logs.
 
 =================== ==============================================================================================
-``pack.json``        schema, name, what could not be read
+``pack.json``        schema, name, what could not be read, digests of the next four files
 ``study.json``       the records of the study
 ``runs.jsonl``       one line for each run (:func:`src.analysis.run.flat`), trials too
 ``curves.jsonl``     one line for each run: its thinned learning curve
@@ -15,11 +15,13 @@ All but the arrays are text that a diff can show.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import io
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,12 +29,15 @@ from src.analysis.collect import Collection, Problem
 from src.analysis.curves import Curve
 from src.analysis.run import Run, flat, from_flat
 from src.analysis.sequences import Sequences
+from src.arrays import read_arrays
 from src.config.errors import UserError
+from src.config.in_words import one_line
 from src.files import write_atomically
 from src.runs.study_record import parse_study
-from src.runs.typed_json import to_json
+from src.runs.typed_json import sealed
 
 SCHEMA = 1
+T = TypeVar("T")
 BLANK = {**flat(Run(id="", seed=-1, status="finished")), "declared": {}}
 
 
@@ -43,22 +48,25 @@ def write_pack(collection: Collection, directory: Path) -> list[Path]:
     """
     directory.mkdir(parents=True, exist_ok=True)
     home = f"runs/{collection.name}"
-    problems = [dataclasses.asdict(p) for p in collection.problems]
-    head = json.dumps({"schema": SCHEMA, "name": collection.name, "problems": problems}, indent=1)
-    for place in collection.places:
-        head = head.replace(place, home)
     curves = sorted(collection.curves.items())
-    texts = {
-        "pack.json": head + "\n",
-        "study.json": "[" + ",".join(to_json(study).decode() for study in collection.studies) + "]\n",
+    arrays = io.BytesIO()
+    np.savez_compressed(arrays, **_arrays(collection.sequences))  # type: ignore[arg-type]
+    files = {
+        "study.json": ("[" + ",".join(sealed(study).decode() for study in collection.studies) + "]\n").encode(),
         "runs.jsonl": _lines(_line(run, home) for run in collection.runs),
         "curves.jsonl": _lines({"run": run_id, **dataclasses.asdict(curve)} for run_id, curve in curves),
+        "sequences.npz": arrays.getvalue(),
     }
-    for name, text in texts.items():
-        write_atomically(directory / name, lambda out, text=text: out.write(text.encode()))  # type: ignore[misc]
-    arrays = _arrays(collection.sequences)
-    write_atomically(directory / "sequences.npz", lambda out: np.savez_compressed(out, **arrays))  # type: ignore[arg-type]
-    return [directory / name for name in [*texts, "sequences.npz"]]
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    problems = [dataclasses.asdict(p) for p in collection.problems]
+    head = {"schema": SCHEMA, "name": collection.name, "problems": problems, "digests": digests}
+    text = json.dumps(head, indent=1)
+    for place in collection.places:
+        text = text.replace(place, home)
+    files = {"pack.json": f"{text}\n".encode(), **files}
+    for name, content in files.items():
+        write_atomically(directory / name, lambda out, content=content: out.write(content))  # type: ignore[misc]
+    return [directory / name for name in files]
 
 
 def read_pack(directory: Path) -> Collection:
@@ -71,23 +79,51 @@ def read_pack(directory: Path) -> Collection:
         raise UserError(
             f"{directory} holds no pack.json: it must be a folder written by python -m src.compare pack=..."
         )
+    head = _parsed(directory / "pack.json", {}, _head)
+    digests = head.get("digests", {})  # packs of earlier versions have none
+
+    def parsed(name: str, parse: Callable[[bytes, Path], T]) -> T:
+        return _parsed(directory / name, digests, parse)
+
+    return Collection(
+        name=head["name"],
+        kind="pack",
+        places=[str(directory)],
+        runs=parsed("runs.jsonl", lambda content, path: [from_flat(line, path) for line in _each(content)]),
+        problems=[Problem(**problem) for problem in head["problems"]],
+        studies=parsed("study.json", lambda content, path: [parse_study(s, path) for s in json.loads(content)]),
+        curves=parsed("curves.jsonl", lambda content, _: {c.pop("run"): Curve(**c) for c in _each(content)}),
+        sequences=parsed("sequences.npz", lambda _, path: _sequences(path)),
+    )
+
+
+def _parsed(path: Path, digests: Mapping[str, str], parse: Callable[[bytes, Path], T]) -> T:
+    """What a file of a pack says.
+
+    Raises:
+        UserError: it is damaged.
+    """
     try:
-        head = json.loads((directory / "pack.json").read_text())
-        if head["schema"] > SCHEMA:
-            raise UserError(f"{directory} was written by a later version (schema {head['schema']}): update this one.")
-        studies = json.loads((directory / "study.json").read_text())
-        return Collection(
-            name=head["name"],
-            kind="pack",
-            places=[str(directory)],
-            runs=[from_flat(line, directory / "runs.jsonl") for line in _read(directory, "runs")],
-            problems=[Problem(**problem) for problem in head["problems"]],
-            studies=[parse_study(study, directory / "study.json") for study in studies],
-            curves={line.pop("run"): Curve(**line) for line in _read(directory, "curves")},
-            sequences=_sequences(directory / "sequences.npz"),
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"The records in {directory} are damaged ({type(error).__name__}: {error}).") from error
+        content = path.read_bytes()
+        if digests.get(path.name, digest := hashlib.sha256(content).hexdigest()) != digest:
+            raise UserError(f"{path} is damaged or was changed: pack.json has another digest of it.")
+        return parse(content, path)
+    except UserError:
+        raise
+    except Exception as error:  # whatever the strange content happens to hit
+        words = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {one_line(str(error))}"
+        words = str(words)[:200]
+        raise UserError(f"{path} is damaged ({words}): it must be a file of python -m src.compare pack=...") from error
+
+
+def _head(content: bytes, path: Path) -> dict[str, Any]:
+    head: dict[str, Any] = json.loads(content)
+    if head["schema"] > SCHEMA:
+        raise UserError(f"{path.parent} was written by a later version (schema {head['schema']}): update this one.")
+    if not isinstance(head["name"], str):
+        raise TypeError("its name is no text")
+    _ = [Problem(**problem) for problem in head["problems"]]
+    return head
 
 
 def _line(run: Run, home: str) -> dict[str, Any]:
@@ -104,12 +140,12 @@ def _spelled(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _lines(values: Iterable[dict[str, Any]]) -> str:
-    return "".join(json.dumps(value, separators=(",", ":"), allow_nan=False) + "\n" for value in values)
+def _lines(values: Iterable[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(value, separators=(",", ":"), allow_nan=False) + "\n" for value in values).encode()
 
 
-def _read(directory: Path, name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (directory / f"{name}.jsonl").read_text().splitlines() if line]
+def _each(content: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in content.decode().split("\n") if line]
 
 
 def _arrays(sequences: dict[str, Sequences]) -> dict[str, np.ndarray]:
@@ -131,16 +167,15 @@ def _arrays(sequences: dict[str, Sequences]) -> dict[str, np.ndarray]:
 
 def _sequences(path: Path) -> dict[str, Sequences]:
     sequences: dict[str, Sequences] = {}
-    with np.load(path, allow_pickle=False) as arrays:
-        for name in arrays.files:
-            if not name.endswith("/ids"):
-                continue
-            group = name.removesuffix("ids")
-            start = f"{group}column/"
-            columns = {other.removeprefix(start): arrays[other] for other in arrays.files if other.startswith(start)}
-            rows, number = str(arrays[f"{group}rows"][0]), int(arrays[f"{group}number"][0])
-            windows = f"{group}windows" in arrays.files
-            for place, run_id in enumerate(arrays[name]):
-                sums = {n: values[place] for n, values in columns.items()}
-                sequences[str(run_id)] = Sequences(rows, number, sums, windows)
+    arrays = read_arrays(path)
+    for name in arrays:
+        if not name.endswith("/ids"):
+            continue
+        group = name.removesuffix("ids")
+        start = f"{group}column/"
+        columns = {other.removeprefix(start): array for other, array in arrays.items() if other.startswith(start)}
+        rows, number = str(arrays[f"{group}rows"][0]), int(arrays[f"{group}number"][0])
+        for place, run_id in enumerate(arrays[name]):
+            sums = {n: values[place] for n, values in columns.items()}
+            sequences[str(run_id)] = Sequences(rows, number, sums, f"{group}windows" in arrays)
     return sequences

@@ -7,18 +7,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from src.config.errors import UserError
 from src.config.names import public_names
 from src.config.schema import effect_of
 from src.config.schema.entries import FILE, PLACE
+from src.runs.config_file import read_plain
 from src.runs.result import Phase, RunResult, Timing
 from src.runs.typed_json import from_plain
 from src.tasks.metrics import Direction
 
-# OmegaConf reads a config thirty times slower, and a run's config holds nothing to interpolate.
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # What a line of a pack or summary.json calls as a run does: what identifies it, its parts, what analysis adds.
 FACTS = (
     *("id", "model", "seed", "arm", "phase", "status", "error", "directory", "study", "name", "url", "identity"),
@@ -107,12 +104,12 @@ def read_run(record: RunResult, directory: Path, place: str, keys: Sequence[str]
 
 
 def read_config(directory: Path) -> dict[str, Any]:
-    """A run's ``config.yaml`` as plain dicts; empty where it is missing or damaged."""
-    try:
-        config = yaml.load((directory / "config.yaml").read_text(), Loader=LOADER)
-    except (OSError, ValueError, yaml.YAMLError):
-        return {}
-    return public_names(config) if isinstance(config, dict) else {}
+    """A run's ``config.yaml`` as plain dicts.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    return public_names(read_plain(directory / "config.yaml"))
 
 
 def select(config: Mapping[str, Any], key: str) -> Any:

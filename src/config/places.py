@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import time
 from pathlib import Path
@@ -30,6 +31,15 @@ def _stamp() -> str:
 def run_directory(cfg: DictConfig) -> Path:
     """The directory of a run: ``paths.run_dir``, else Hydra's for this job, or a new one under ``paths.runs_dir``."""
     return Path(cfg.paths.run_dir) if cfg.paths.run_dir else output_directory() or Path(cfg.paths.runs_dir) / _stamp()
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can name a folder inside another one: letters, digits and any of _ . + - after the first.
+
+    >>> is_name("chung2014_music"), is_name("../../evil"), is_name(".."), is_name("a b")
+    (True, False, False, False)
+    """
+    return re.fullmatch(r"\w[\w.+-]{0,199}", text) is not None
 
 
 def study_folder(cfg: DictConfig) -> Path:

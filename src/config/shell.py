@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Callable, Iterable
@@ -18,6 +19,7 @@ from src.config.in_words import in_words, is_hydra
 from src.config.places import CONF, register_resolvers
 from src.config.rules import check
 from src.config.schema.commands import COMMANDS
+from src.config.signals import ended_by_signals, stopping
 
 log = logging.getLogger(__name__)
 
@@ -45,12 +47,18 @@ def job_command() -> list[str]:
     return [sys.argv[0], *(o for o in own if o.partition("=")[0] not in ("study_job", "ckpt"))]
 
 
+def command_line() -> str:
+    """What was typed to start this process, to be typed again."""
+    return shlex.join(["python", "-m", f"src.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
+
+
+@ended_by_signals()
 def command(config_name: str, task: Callable[[DictConfig], Any], folder: Path = CONF) -> None:
     """Run ``task`` under Hydra with the config ``<folder>/<config_name>.yaml`` and this process's command line.
 
     ``--help`` prints the keys of the command, and that is all. An exception ends the process with exit code 1 and one
     sentence on standard error; the stack trace comes with HYDRA_FULL_ERROR=1 in the environment. In a multirun each
-    failed job says its own sentence when it fails.
+    failed job says its own sentence when it fails. SIGTERM ends it with 143, Ctrl-C with 130.
     """
     import hydra
 
@@ -76,6 +84,8 @@ def command(config_name: str, task: Callable[[DictConfig], Any], folder: Path = 
                 os.environ |= dict.fromkeys(THREADS, str(cfg.threads))
             return task(cfg)
         except Exception as error:
+            if stopping():  # and something on the way took the signal for a fault of its own: no next job
+                raise SystemExit(1) from error
             if _in_multirun():
                 print(f"This job failed: {in_words(error)}", file=sys.stderr)
                 raise

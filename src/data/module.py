@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Sampler
 
+from src.arrays import read_arrays
 from src.config.errors import UserError
 from src.data.batches import Batch, BatchOrder, Chunk, Split, padding
 from src.data.describe import Description
@@ -218,9 +220,8 @@ class FileSet(SequenceData):
     def cached(self, name: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """What ``compute`` returns, from ``name``.npz below ``cache_dir`` where it has been written before."""
         file = self.cache_dir / f"{name}.npz"
-        if file.exists():
-            with np.load(file, allow_pickle=False) as arrays:
-                return dict(arrays)
+        with suppress(UserError):  # not there yet, or damaged
+            return read_arrays(file)
         arrays = compute()
         write_atomically(file, lambda out: np.savez(out, **arrays))  # type: ignore[arg-type]
         return arrays

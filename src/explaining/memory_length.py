@@ -14,7 +14,7 @@ from src.explaining.outputs import write_table
 from src.figures.canvas import save
 from src.figures.memory_horizon import Share, draw_memory
 from src.runs.load import read_config
-from src.runs.record import find_runs
+from src.runs.record import check_digests, find_runs
 
 
 class Attempt(NamedTuple):
@@ -57,6 +57,7 @@ def attempts(study: Path, below: float) -> list[Attempt]:
     for directory, record in find_runs(study):
         if not record.ended_for_good or (record.study_job and record.study_job.phase != "final"):
             continue
+        check_digests(directory, record, "config.yaml")
         config = read_config(directory)
         length = OmegaConf.select(config, "data.length")
         if isinstance(length, int):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from rich.table import Table
 from src.explaining.measure import LayerView
 from src.explaining.run import Explained
 from src.figures.gradients import band
-from src.files import write_atomically
+from src.files import csv_text, write_atomically
 
 Rows = list[dict[str, Any]]
 
@@ -27,7 +26,8 @@ def write_numbers(folder: Path, runs: Sequence[Explained]) -> list[Path]:
     by_lag: Rows = []
     for entry in runs:
         arrays = {f"{g.name}/{name}": value[0] for g in entry.gates for name, value in g.values.items()}
-        files.append(folder / f"gates-{entry.label.replace(' ', '-')}.npz")
+        label = re.sub(r"[^\w.=+,-]", "-", entry.label)  # of a received record: it must lead to no other folder
+        files.append(folder / f"gates-{label}.npz")
         write_atomically(files[-1], lambda out, arrays=arrays: np.savez_compressed(out, **arrays))  # type: ignore[misc]
         for when, view in entry.views.items():
             for layer in view.layers:
@@ -59,12 +59,8 @@ def gradients(layer: LayerView) -> Rows:
 def write_table(path: Path, rows: Rows) -> Path:
     """A CSV with every column that some row has; numbers with nine digits."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({n: f"{v:.9g}" if isinstance(v, float | np.floating) else v for n, v in row.items()})
-    write_atomically(path, lambda file: file.write(out.getvalue().encode()))
+    text = csv_text(columns, ([row.get(name) for name in columns] for row in rows), digits=9)
+    write_atomically(path, lambda file: file.write(text.encode()))
     return path
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
+from src.arrays import read_arrays
 from src.config.errors import UserError
 from src.config.schema import effect_of
 from src.config.schema.entries import FILE, RESULT
@@ -119,8 +120,6 @@ def explain_run(label: str, run: Run, asked: DictConfig) -> Explained:
     ]
     tasks = zip(WHEN, (build_task(run.config, description).eval(), run.task), strict=True)
     views = {when: look_inside(task, many, asked.steps, asked.jacobians) for when, task in tasks}
-    along, curves = None, run.directory / "inside" / "training.npz"
-    if curves.is_file():
-        with np.load(curves, allow_pickle=False) as arrays:
-            along = dict(arrays)
+    curves = run.directory / "inside" / "training.npz"
+    along = read_arrays(curves) if curves.is_file() else None
     return Explained(label, run, show(run.data, one.x[0, :seen]), gates, views, along)

@@ -46,6 +46,8 @@ def save(figure: Figure, path: Path) -> list[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     files = [path.with_name(f"{path.name}.{ending}") for ending in ("svg", "png")]
+    for file in files:  # a symbolic link that somebody put there is not followed
+        file.unlink(missing_ok=True)
     with look():
         figure.draw_without_rendering()
         figure.set_layout_engine(None)  # it is laid out, and another layout before each file would take as long again

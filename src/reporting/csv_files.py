@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from src.analysis.run import Run
 from src.analysis.summary import Summary
-from src.files import write_atomically
+from src.files import csv_text, write_atomically
 
 # Columns of runs.csv around those of the tuned settings, and of pairs.csv.
 WHO: dict[str, Callable[[Run], Any]] = {
@@ -52,8 +50,8 @@ def write_numbers(summary: Summary, directory: Path) -> list[Path]:
     head, lines = runs_table(summary.runs)
     texts = {
         "summary.json": summary.to_json() + "\n",
-        "runs.csv": _csv(head, lines),
-        "pairs.csv": _csv(["data", "arm", "metric", "model_a", "model_b", *OF_PAIR], _pairs(summary)),
+        "runs.csv": csv_text(head, lines),
+        "pairs.csv": csv_text(["data", "arm", "metric", "model_a", "model_b", *OF_PAIR], _pairs(summary)),
     }
     for name, text in texts.items():
         write_atomically(directory / name, lambda out, text=text: out.write(text.encode()))  # type: ignore[misc]
@@ -81,11 +79,3 @@ def _pairs(summary: Summary) -> Iterable[list[Any]]:
         for c in task.comparisons:
             for pair in c.pairs:
                 yield [task.data, task.arm, task.metric, c.a, c.b, *(getattr(pair, name) for name in OF_PAIR)]
-
-
-def _csv(head: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(["" if cell is None else cell for cell in line] for line in lines)
-    return text.getvalue()

@@ -113,6 +113,8 @@ def _remarks(summary: Summary) -> list[str]:
     flags = summary.all_flags()
     serious = [flag for flag in flags if flag.weight == "serious"]
     lines = [f"! {flag.data + ': ' if flag.data else ''}{flag.sentence}" for flag in serious[:FLAGS]]
+    broken = [problem for problem in summary.problems if problem.kind not in ("stale", "duplicate")]
+    lines += [f"! {problem.place}: {problem.sentence}" for problem in broken[:FLAGS]]
     further = [
         (len(serious) - FLAGS, "serious flags more"),
         (len(flags) - len(serious), "lesser flags"),

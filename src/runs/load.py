@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +12,21 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
+from src.config.in_words import one_line
 from src.config.names import public_names
 from src.config.places import CONF, register_resolvers
 from src.config.trust import check_received
 from src.data.batches import Split
 from src.data.module import SequenceData
-from src.runs.record import read_record
+from src.runs.config_file import checked, read_resolved
+from src.runs.record import check_digests, read_record
 from src.runs.result import RunResult
 from src.tasks.base import Task
 from src.tasks.build import build
+
+# What the trainer goes on from, beside the weights.
+STATE = ("global_step", "epoch", "loops", "callbacks", "optimizer_states", "lr_schedulers")
+REMOVED = "removed.txt"  # stands among a run's checkpoints in place of those that its study has removed
 
 
 @dataclass(frozen=True)
@@ -68,16 +75,27 @@ def load_run(
     the run's config may name (:mod:`src.config.trust`).
 
     Raises:
-        UserError: when it is not a run's directory, its checkpoint is missing or damaged, or its config names a class
-            that is neither GateBench's nor trusted.
+        UserError: when it is not a run's directory, its config or checkpoint is missing, damaged or another one than
+            when the run ended, or its config names a class that is neither GateBench's nor trusted.
     """
     directory = Path(directory)
     config, record = read_config(directory, trust or ()), read_record(directory)
     if record is None:
         raise UserError(f"{directory} holds no result.json: it must be the directory of a run.")
-    kept = read_checkpoint(directory / "checkpoints" / f"{checkpoint}.ckpt")
-    data, task = build(config, None if read_data else kept)
-    task.load_state_dict(kept["state_dict"])
+    check_digests(directory, record, "config.yaml")
+    weights = directory / "checkpoints" / f"{checkpoint}.ckpt"
+    kept = read_checkpoint(weights)
+    check_digests(directory, record, f"checkpoints/{checkpoint}.ckpt")
+    try:
+        data, task = build(config, None if read_data else kept)
+    except UserError:
+        raise
+    except Exception as error:  # whatever a file of an older run, which has no digest, makes of it
+        raise UserError(
+            f"The run cannot be rebuilt from {directory / 'config.yaml'} and {weights}, which do not belong together "
+            f"or are damaged ({type(error).__name__}: {one_line(str(error))})."
+        ) from error
+    load_weights(task, kept, weights)
     return Run(directory, config, record, task.eval(), data)
 
 
@@ -90,14 +108,12 @@ def read_config(directory: Path, trust: str | Sequence[str] | None = None) -> Di
         UserError: when there is no ``config.yaml``, or it names a class that is neither GateBench's nor trusted.
     """
     path = directory / "config.yaml"
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         raise UserError(f"{directory} holds no config.yaml: it must be the directory of a run, e.g. run=runs/2026-...")
-    content = OmegaConf.to_container(OmegaConf.load(path))
-    if not isinstance(content, dict):
-        raise UserError(f"{path} is no config of a run.")
+    content = read_resolved(path)
     if trust is not None:  # before anything in it is looked up
-        check_received({str(key): value for key, value in content.items()}, str(path), trust)
-    config = OmegaConf.create(public_names(content))
+        check_received(content, str(path), trust)
+    config = OmegaConf.create(public_names(checked(content, path)))
     assert isinstance(config, DictConfig)
     if "seed" in (data := config.get("data", {})) and "split_seed" not in data:
         data.split_seed = data.seed  # as older runs were split
@@ -109,21 +125,45 @@ def read_config(directory: Path, trust: str | Sequence[str] | None = None) -> Di
     return config
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path, *, to_go_on: bool = False) -> dict[str, Any]:
     """The tensors and plain containers of a checkpoint (nothing is unpickled that could run code).
 
     Raises:
-        UserError: when the file is missing, truncated, or no checkpoint of this project.
+        UserError: when the file is missing, truncated, or no checkpoint of this project; or, ``to_go_on``, lacks what a
+            training goes on from.
     """
+    if not path.is_file() and (path.parent / REMOVED).is_file():
+        raise UserError(
+            f"The weights of {path.parent.parent} were removed when its study had chosen among its trials "
+            "(study.keep_weights=true keeps them): take a final run of the study, or train this one again by the "
+            "command in its result.json."
+        )
     if not path.is_file():
         raise UserError(f"The checkpoint {path} does not exist: give the path of a .ckpt file of a run.")
     try:
+        with zipfile.ZipFile(path) as archive:  # torch.load does not look at the checksums
+            if (record := archive.testzip()) is not None:
+                raise ValueError(f"{record} is not what was written")
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise UserError(
-            f"The checkpoint {path} cannot be read (truncated or not a checkpoint): take the run's other one, "
+            f"The checkpoint {path} cannot be read (truncated, damaged or not a checkpoint): take the run's other one, "
             f"best.ckpt or last.ckpt, or train again."
         ) from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise UserError(f"{path} is not a checkpoint of a run: it holds no state_dict.")
+    if to_go_on and (missing := [key for key in STATE if key not in checkpoint]):
+        raise UserError(f"{path} holds no {missing[0]}, which training goes on from: give the last.ckpt of a run.")
     return checkpoint
+
+
+def load_weights(task: Task, kept: dict[str, Any], path: Path) -> None:
+    """Put a checkpoint's weights into a task.
+
+    Raises:
+        UserError: they are those of another network.
+    """
+    try:
+        task.load_state_dict(kept["state_dict"])
+    except Exception as error:  # torch raises whatever the strange content happens to hit
+        raise UserError(f"{path} holds the weights of another network ({one_line(str(error))[:200]}).") from error

@@ -25,22 +25,30 @@ def read_metrics(path: str | os.PathLike[str]) -> list[Row]:
     is left out. No file, no rows.
 
     Raises:
-        UserError: a line that is not the torn last one has not as many fields as the header, or one is not a number.
+        UserError: the file cannot be read, or is no such table: it does not begin with :data:`LEADING`, or a line that
+            is not the torn last one has not as many fields as the header, or one is not a number.
     """
     path = Path(path)
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         return []
-    whole, _, _ = path.read_bytes().rpartition(b"\n")
-    lines = csv.reader(io.StringIO(whole.decode("utf-8")))
-    columns = next(lines, [])
-    rows: list[Row] = []
-    for fields in lines:
-        try:
-            rows.append(_row(columns, fields))
-        except ValueError:
-            raise UserError(
-                f"{path}, line {lines.line_num}: expected {len(columns)} numbers or empty fields, got {fields}"
-            ) from None
+    line = 1
+    try:
+        whole, _, _ = path.read_bytes().rpartition(b"\n")
+        lines = csv.reader(io.StringIO(whole.decode("utf-8")), strict=True)
+        columns = next(lines, [])
+        if columns and columns[: len(LEADING)] != list(LEADING):
+            raise ValueError(f"expected the columns {','.join(LEADING)}, got {','.join(columns)[:80]}")
+        rows: list[Row] = []
+        for fields in lines:
+            line = lines.line_num
+            try:
+                rows.append(_row(columns, fields))
+            except ValueError:
+                raise ValueError(f"expected {len(columns)} numbers or empty fields, got {str(fields)[:200]}") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): it must be the metrics.csv of a run.") from error
+    except (ValueError, csv.Error) as error:
+        raise UserError(f"{path}, line {line}: {error}") from error
     return rows
 
 

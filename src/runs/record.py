@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -25,13 +27,23 @@ from typing import IO, Any
 import numpy as np
 from omegaconf import OmegaConf
 
+from src.arrays import read_arrays
 from src.config.errors import UserError
-from src.files import write_atomically
-from src.runs.result import RunResult, Status, read_result
+from src.files import refuse_links, write_atomically
+from src.runs.config_file import checked, read_resolved
+from src.runs.identity import identity
+from src.runs.result import ENDED, RunResult, Status, read_result, sealed
 from src.runs.typed_json import replaced, write_json
+
+log = logging.getLogger(__name__)
 
 HEARTBEAT = 20.0  # seconds between two signs of life
 STALE = 90.0  # seconds after which a run without a sign of life is taken for dead
+# What a run leaves in its directory beside its config and its record.
+LEFT = (
+    *("metrics.csv", "checkpoints", "sequences", "traceback.txt"),
+    *("inside", "predictions", "generated", "model.onnx"),
+)
 DIGESTED = ("config.yaml", "metrics.csv", "checkpoints/*.ckpt", "sequences/*.npz")  # what never changes after the end
 
 
@@ -54,6 +66,7 @@ class RunRecord:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._result: RunResult | None = None
+        self._facts: dict[str, Any] = {}  # that it was begun with
         self._guard = threading.RLock()
         self._over = threading.Event()
         self._lock_file: IO[str] | None = None
@@ -75,17 +88,26 @@ class RunRecord:
         return self.directory / "checkpoints"
 
     def begin(
-        self, config: Mapping[str, Any], *, seed: int, id: str | None = None, once: bool = False, **facts: Any
+        self,
+        config: Mapping[str, Any],
+        *,
+        seed: int,
+        id: str | None = None,
+        once: bool = False,
+        anew: bool = False,
+        **facts: Any,
     ) -> None:
         """Take the directory, write the config and ``result.json`` with status ``running``, and show signs of life.
 
         A run that has no id yet gets this one, or the directory's name; ``once`` refuses a run that has come to its end
-        before; facts are further fields of :class:`RunResult`.
+        before; ``anew`` removes the run that is there; facts are further fields of :class:`RunResult`.
 
         Raises:
             Busy: when another process is at work in the directory, or has just finished there.
+            UserError: a symbolic link in it would lead the writing elsewhere.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
+        refuse_links(self.directory)
         self._lock_file = open(self.directory / ".lock", "w")  # noqa: SIM115 - held as long as the run
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -93,15 +115,28 @@ class RunRecord:
             self._lock_file.close()
             raise Busy(f"Another process is at work in {self.directory}: let it finish or stop it first.") from None
         # What an earlier attempt in this directory wrote stays, but for how it ended.
-        earlier = read_record(self.directory) or RunResult(id or self.directory.name, seed, started=time.time())
+        earlier = None if anew else read_record(self.directory)
+        earlier = earlier or RunResult(id or self.directory.name, seed, started=time.time())
         if once and earlier.ended_for_good:
             self._lock_file.close()
             raise Busy(f"Another process has just finished the run in {self.directory}: there is nothing left to do.")
         self.write_config(config)
-        attempt: dict[str, Any] = {"status": "running", "error": None, "attempts": earlier.attempts + 1}
-        self._result = replaced(earlier, **attempt, seed=seed, **facts)
+        self._facts = {"status": "running", "error": None, "digests": {}, "seed": seed, **facts}
+        self._facts["attempts"] = earlier.attempts + 1
+        self._result = replaced(earlier, **self._facts)
+        if anew:
+            shutil.rmtree(self.directory / "wandb", ignore_errors=True)  # of a run with another id
+            self.forget()
         self.write()
         threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
+
+    def forget(self) -> None:
+        """Remove what an earlier run left in the directory, and all that its record said but the id."""
+        for path in (self.directory / name for name in LEFT):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        with self._guard:
+            self._result = replaced(RunResult(self.result.id, self.result.seed, started=time.time()), **self._facts)
+            self.write()
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write ``config.yaml``, whole or not at all."""
@@ -118,15 +153,13 @@ class RunRecord:
             self.write()
 
     def end(self, status: Status, error: str | None = None) -> None:
-        """Write the final status, and the digests of a finished run's files, and leave the directory to others."""
+        """Write the final status, where the run came to its end the digests of its files, and leave the directory."""
         self._over.set()
-        digests = {}
-        if status == "finished":
-            files = sorted(path for pattern in DIGESTED for path in self.directory.glob(pattern))
-            digests = {str(path.relative_to(self.directory)): _sha256(path) for path in files}
+        digests = digests_of(self.directory) if status in ENDED else {}
         with self._guard:
-            self._result = replaced(self.result, status=status, ended=time.time(), error=error, digests=digests)
-            self.write()
+            now = time.time()
+            self._result = replaced(self.result, status=status, ended=now, heartbeat=now, error=error, digests=digests)
+            write_json(self.directory / "result.json", sealed(self._result) if digests else self._result)
         if self._lock_file is not None:
             self._lock_file.close()
 
@@ -146,7 +179,13 @@ class RunRecord:
         while not self._over.wait(HEARTBEAT):
             with self._guard:
                 if not self._over.is_set():
-                    self.write()
+                    with suppress(UserError):  # no room: training may need none, and says so where it does
+                        self.write()
+
+
+def holds_run(directory: Path) -> bool:
+    """Whether a run, or a part of one, lies in a directory."""
+    return any((directory / name).exists() for name in ("result.json", "config.yaml", *LEFT))
 
 
 def point_latest(runs_dir: Path, directory: Path) -> None:
@@ -154,10 +193,12 @@ def point_latest(runs_dir: Path, directory: Path) -> None:
     link = runs_dir / "latest"
     if not runs_dir.is_dir() or (link.exists() and not link.is_symlink()):
         return
+    for left in runs_dir.glob(".latest.*"):  # by a process that was killed here
+        left.unlink(missing_ok=True)
     beside = runs_dir / f".latest.{os.getpid()}"
-    beside.unlink(missing_ok=True)
-    beside.symlink_to(os.path.relpath(directory, runs_dir))
-    os.replace(beside, link)
+    with suppress(FileNotFoundError, FileExistsError):  # another process is at the same, and its run is as new
+        beside.symlink_to(os.path.relpath(directory, runs_dir))
+        os.replace(beside, link)
 
 
 def read_record(directory: Path) -> RunResult | None:
@@ -173,21 +214,70 @@ def read_record(directory: Path) -> RunResult | None:
 
 
 def find_runs(runs_dir: Path) -> Iterator[tuple[Path, RunResult]]:
-    """Every readable run below a directory, with its record; the newest first."""
+    """Every run below a directory, with its record, the newest first; one that cannot be read is left out, and said."""
     runs = []
     for path in runs_dir.rglob("result.json"):
         if path.parent.is_symlink():  # runs/latest
             continue
-        with suppress(UserError):
+        try:
             if (result := read_record(path.parent)) is not None:
                 runs.append((path.parent, result))
+        except UserError as error:
+            log.warning("A run is left out: %s", error)
     yield from sorted(runs, key=lambda run: -(run[1].started or 0.0))
 
 
-def read_sequences(directory: Path, split: str) -> dict[str, np.ndarray]:
-    """The arrays of ``sequences/<split>.npz`` (see :class:`RunRecord`)."""
-    with np.load(directory / "sequences" / f"{split}.npz", allow_pickle=False) as arrays:
-        return dict(arrays)
+def read_sequences(directory: Path, split: str, record: RunResult | None = None) -> dict[str, np.ndarray]:
+    """The arrays of ``sequences/<split>.npz`` (see :class:`RunRecord`), held against the run's record if it is given.
+
+    Raises:
+        UserError: the file is not there, damaged, or not the one that the record was written of.
+    """
+    if record is not None:
+        check_digests(directory, record, f"sequences/{split}.npz")
+    return read_arrays(directory / "sequences" / f"{split}.npz")
+
+
+def digests_of(directory: Path) -> dict[str, str]:
+    """SHA-256 of a run's files that never change after its end, by path in the directory."""
+    return {name: _sha256(directory / name) for name in _digested(directory)}
+
+
+def _digested(directory: Path) -> list[str]:
+    return sorted(str(path.relative_to(directory)) for pattern in DIGESTED for path in directory.glob(pattern))
+
+
+def check_digests(directory: Path, record: RunResult, *names: str) -> None:
+    """Hold files of a run, or all that are there, against the digests in its record; older versions have none.
+
+    Raises:
+        UserError: a file is not what it was when the run ended.
+    """
+    for name in names or _digested(directory):
+        path, expected = directory / name, record.digests.get(name)
+        if expected is None:
+            continue
+        if not path.is_file():
+            raise UserError(f"{path} is missing, which the run wrote: put a copy there, or train the run again.")
+        if _sha256(path) == expected:
+            continue
+        if name != "config.yaml" or not _is_config_of(path, record):
+            raise UserError(
+                f"{path} is not what it was when the run ended (result.json has another digest of it): it was damaged "
+                "or changed; put a whole copy there, or train the run again."
+            )
+
+
+def _is_config_of(path: Path, record: RunResult) -> bool:
+    """Whether a config is the run's in everything that counts: its places, such as data.path, may be changed."""
+    try:
+        config = checked(read_resolved(path), path)
+    except UserError:
+        return False
+    if record.backend is None or record.identity is None:
+        return False
+    facts = {"backend": record.backend.name, "precision": str(record.backend.precision)}
+    return identity(config, **facts, data_checksum=str(record.data.checksum)) == record.identity
 
 
 def _alive(directory: Path, heartbeat: float | None) -> bool:

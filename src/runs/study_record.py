@@ -1,13 +1,16 @@
 """The record of a study: what ``study.json`` and ``planned.json`` hold, in one place for whoever writes or reads them.
 
 Schema 2. In schema 1 the draws of a data set were not told apart by arm; such files are read as if every arm had
-drawn them.
+drawn them. Both files are sealed (:func:`src.runs.typed_json.sealed`), and ``study.copy.json`` is ``study.json`` once
+more: a metric, margin or date that was damaged or edited is noticed, and restored.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -16,11 +19,14 @@ from pydantic import ConfigDict
 
 from src.config.errors import UserError
 from src.config.names import public_names
+from src.config.places import is_name
+from src.files import write_atomically
 from src.runs.result import Phase
-from src.runs.typed_json import CONFIG, from_plain, read_json
+from src.runs.typed_json import CONFIG, Damaged, from_plain, read_json, sealed, unsealed
 from src.tasks.metrics import Direction
 
 SCHEMA = 2
+STUDY, COPY, PLANNED = "study.json", "study.copy.json", "planned.json"
 
 Settings = dict[str, Any]  # dotted keys of conf/train.yaml, or config groups, and their values
 Number = int | float  # kept as it was written: the hash of a plan tells 1 and 1.0 apart
@@ -271,7 +277,7 @@ class PlannedJobs:
 
     __pydantic_config__: ClassVar[ConfigDict] = CONFIG
 
-    jobs: dict[str, PlannedJob] = field(default_factory=dict)
+    jobs: dict[str, PlannedJob]
     schema: int = SCHEMA
 
 
@@ -279,37 +285,105 @@ def parse_study(content: Any, path: Path) -> StudyRecord:
     """The record that the content of a ``study.json`` stands for, of whatever schema.
 
     Raises:
-        UserError: when it is of a schema that this version does not know, or a value is not what it should be.
+        Damaged: a value is not what was written, or not what it should be.
+        UserError: when it is of a schema that this version does not know.
     """
-    if not isinstance(content, dict) or type(content.get("schema")) is not int or content["schema"] > SCHEMA:
-        raise UserError(f"{path} is not a study.json of schema {SCHEMA} or older.")
-    content = public_names(content)
-    return from_plain(StudyRecord, _from_schema_1(content) if content["schema"] < 2 else content, path)
+    if isinstance(content, dict):
+        content = unsealed(public_names(content), path)
+    if not isinstance(content, dict) or type(content.get("schema")) is not int:
+        raise Damaged(f"{path} is damaged: it is not the record of a study.")
+    if content["schema"] > SCHEMA:
+        raise UserError(f"{path} is not a study.json of schema {SCHEMA} or older: a later GateBench wrote it.")
+    record = from_plain(StudyRecord, _from_schema_1(content) if content["schema"] < 2 else content, path)
+    tried = (c for arms in record.chosen.values() for models in arms.values() for c in models.values())
+    _check_names(
+        [record.name, record.plan.name, *(run for c in tried for one in c.candidates for run in one.runs)], path
+    )
+    return record
 
 
 def read_study(directory: Path) -> StudyRecord | None:
-    """What a study's ``study.json`` says; None where there is none.
+    """What a study's ``study.json`` says; None where there is no study.
 
     Raises:
+        Damaged: says how the file is restored.
         UserError: when the file is not one that this version can read.
     """
-    content = read_json(directory / "study.json", "the study.json of a study")
-    return None if content is None else parse_study(content, directory / "study.json")
+    try:
+        if (record := read_one(directory / STUDY)) is not None:
+            return record
+        if not any((directory / name).is_file() for name in (COPY, PLANNED)):
+            return None
+        raise Damaged(f"{directory / STUDY} is missing.")
+    except Damaged as error:
+        whole = f"Its copy is whole: cp {shlex.quote(str(directory / COPY))} {shlex.quote(str(directory / STUDY))}"
+        raise Damaged(f"{error} {whole if _whole(directory / COPY) else written_anew(directory)}") from None
+
+
+def read_one(path: Path) -> StudyRecord | None:
+    """The record in a ``study.json`` or its copy; None where there is no such file.
+
+    Raises:
+        Damaged: the file is not what was written there.
+        UserError: when the file is not one that this version can read.
+    """
+    content = read_json(path, "the study.json of a study")
+    return None if content is None else parse_study(content, path)
+
+
+def write_study(directory: Path, record: StudyRecord) -> None:
+    """Write ``study.json`` and its copy, each whole or not at all."""
+    content = sealed(record)
+    for name in (COPY, STUDY):
+        write_atomically(directory / name, lambda out: out.write(content))
 
 
 def read_planned(directory: Path) -> dict[str, PlannedJob]:
     """Every job in a study's ``planned.json``, those of earlier plans among them; empty where there is none.
 
     Raises:
-        UserError: when the file is damaged.
+        Damaged: says how the file is restored.
     """
-    path = directory / "planned.json"
-    content = read_json(path, "the planned.json of a study")
-    if content is None:
-        return {}
-    if isinstance(content, dict) and "schema" not in content:
-        content = {"jobs": content}
-    return from_plain(PlannedJobs, public_names(content), path).jobs
+    path = directory / PLANNED
+    try:
+        content = read_json(path, "the planned.json of a study")
+        if content is None:
+            return {}
+        if isinstance(content, dict):
+            content = public_names(content)
+            content = unsealed(content, path) if "schema" in content else {"jobs": content}
+        jobs = from_plain(PlannedJobs, content, path).jobs
+        _check_names(jobs, path)
+    except Damaged as error:
+        raise Damaged(f"{error} {written_anew(directory)}") from None
+    return jobs
+
+
+def write_planned(directory: Path, jobs: dict[str, PlannedJob]) -> None:
+    """Write ``planned.json``, whole or not at all."""
+    content = sealed(PlannedJobs(jobs))
+    write_atomically(directory / PLANNED, lambda out: out.write(content))
+
+
+def _check_names(names: Iterable[str], path: Path) -> None:
+    if strange := next((name for name in names if not is_name(name)), None):
+        raise Damaged(f"{path} is damaged: {strange!r} cannot be the name of a folder in it.")
+
+
+def _whole(path: Path) -> StudyRecord | None:
+    try:
+        return read_one(path)
+    except UserError:
+        return None
+
+
+def written_anew(directory: Path) -> str:
+    """In a sentence, the command that writes a study's damaged file anew: with the overrides that the plan has."""
+    record = _whole(directory / COPY) or _whole(directory / STUDY)
+    said = {} if record is None else record.plan.overrides
+    given = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in said.items()]
+    command = shlex.join(["python", "-m", "src.train", "-m", f"experiments={directory.resolve().name}", *given])
+    return f"The command that the study was started with writes it anew: {command}"
 
 
 def _from_schema_1(old: dict[str, Any]) -> dict[str, Any]:

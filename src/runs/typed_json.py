@@ -1,7 +1,12 @@
-"""Dataclasses to JSON and back, every value held against its annotation (pydantic reads the annotations)."""
+"""Dataclasses to JSON and back, every value held against its annotation (pydantic reads the annotations).
+
+A file that decides what is asked, a plan, is sealed as well: it holds a digest of its own content, so that a value that
+rotted or was edited is noticed even where it is of the right type.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +27,10 @@ _adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 
 class Damaged(UserError):
     """A file whose values are not what they should be."""
+
+
+class Unreadable(Damaged):
+    """A file that is not even JSON."""
 
 
 def from_plain(kind: type[T], content: Any, path: Path) -> T:
@@ -52,19 +61,44 @@ def read_json(path: Path, what: str) -> Any:
     """The plain content of a JSON file; None where there is none.
 
     Raises:
-        UserError: when it cannot be read or is not JSON; ``what`` is what it must be.
+        Unreadable: when it cannot be read or is not JSON; ``what`` is what it must be.
     """
     try:
-        return json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
+        if content is None:
+            raise ValueError("null")
+        return content
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): it must be {what}.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise Unreadable(f"{path} cannot be read ({error}): it must be {what}.") from error
 
 
 def to_json(record: Any) -> bytes:
     """A dataclass, whose ``__pydantic_config__`` is :data:`CONFIG`, as indented JSON, its defaults too."""
     return _adapter(type(record)).dump_json(record, indent=1) + b"\n"
+
+
+def sealed(record: Any) -> bytes:
+    """:func:`to_json` with a digest of everything that it says, which :func:`unsealed` checks."""
+    content = json.loads(to_json(record))
+    return json.dumps(content | {"digest": _digest(content)}, indent=1).encode() + b"\n"
+
+
+def unsealed(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The content of a sealed file without its digest, which older files do not have.
+
+    Raises:
+        Damaged: the content is not what was written.
+    """
+    rest = {key: value for key, value in content.items() if key != "digest"}
+    if "digest" in content and content["digest"] != _digest(rest):
+        raise Damaged(f"{path} is damaged: its content and its digest do not belong together.")
+    return rest
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def write_json(path: Path, record: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -20,8 +20,10 @@ from src.tasks.metrics import Metric, optimum
 log = logging.getLogger(__name__)
 
 
-def fix_margins(plan: Plan, state: StudyState) -> None:
+def fix_margins(plan: Plan, state: StudyState, without: Collection[str] = ()) -> None:
     """Put on record the margins that the plan leaves to validation, each once, from the repeats in the first arm.
+
+    Data sets ``without`` a choice get theirs when they have one.
 
     A data set on which no model is better than the best trivial predictor gets none, with the reason.
 
@@ -33,7 +35,7 @@ def fix_margins(plan: Plan, state: StudyState) -> None:
     for data in plan.only.data or plan.data:
         metric = f"val/{(plan.primary.metric_of(data) or '').rpartition('/')[2]}"
         known = state.record.margins.get(data)
-        if plan.primary.margin_of(data) is not None or (known and known.metric == metric):
+        if data in without or plan.primary.margin_of(data) is not None or (known and known.metric == metric):
             continue
         chosen = state.record.chosen.get(data, {}).get(arm, {})
         if not chosen and arm not in (plan.only.arms or [arm]):
@@ -92,5 +94,8 @@ def _one_item(record: RunResult, directories: Sequence[Path], metric: Metric) ->
     """What one item of the test set is of an accuracy, were its sequences as long as those of validation; else 0."""
     if optimum(metric.name) != 1 or metric.denominator is None or not record.data.sequences.get("test"):
         return 0.0
-    items = read_sequences(directories[0], "val")[metric.denominator].mean() * record.data.sequences["test"]
+    items = (
+        read_sequences(directories[0], "val", read_record(directories[0]))[metric.denominator].mean()
+        * record.data.sequences["test"]
+    )
     return 1 / float(items)

@@ -10,6 +10,7 @@ import random
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import PurePath
 from typing import Any, ClassVar
 
 from omegaconf import DictConfig, OmegaConf
@@ -18,6 +19,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from src.config.errors import UserError, nearest
 from src.config.names import hashed_names, public_names
+from src.config.places import is_name
 from src.rng import derive
 from src.runs.study_record import LogUniform, PlanRecord, PrimaryRecord, Repeat, Settings, TuningRecord
 from src.statistics.decision import LEAST
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
 Condition = tuple[str, str]  # a data set in an arm: what is tuned, and extended, by itself
 OUTER = 0.25  # of an outermost part of a range, at the end: the draw of that part lies there
 DIGITS = 4  # of a value that is drawn: enough to tell it apart, short enough to be typed again
+OF_A_JOB = ("seed", "study_job", "ckpt", "test", "name", "paths.run_dir")  # what a study says of each run itself
 DRAWS = "study.tuning.draws.{key} must be a list of values or low, high (0 < low < high) and number (1 or more)."
 MODELS = "study.primary.models={models} is impossible: it must be two of {known}."
 
@@ -53,10 +56,11 @@ class Plan(PlanRecord):
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     only: Only = field(default_factory=Only)
+    keep_weights: bool = False  # of trials and repeats, when the choice is made; no part of what is fixed either
 
     @property
     def fixed(self) -> PlanRecord:
-        """The plan without ``only``."""
+        """The plan without ``only`` and ``keep_weights``."""
         return PlanRecord(**{entry.name: getattr(self, entry.name) for entry in fields(PlanRecord)})
 
     @property
@@ -135,6 +139,7 @@ def _sentence(content: Any, error: ValidationError) -> str:
 
 
 def _check(plan: Plan) -> None:
+    _check_names(plan)
     for key in ("question", "models", "data", "primary"):
         if not getattr(plan, key):
             raise UserError(f"study.{key} is missing: a study must say it.")
@@ -176,6 +181,25 @@ def _check(plan: Plan) -> None:
     for key, draw in plan.tuned.items():
         if isinstance(draw, LogUniform) and not (0 < draw.low < draw.high and draw.number >= 1):
             raise UserError(DRAWS.format(key=key))
+
+
+def _check_names(plan: Plan) -> None:
+    """Refuse names and settings that would put runs elsewhere than below ``paths.runs_dir``."""
+    if not is_name(plan.name):
+        raise UserError(
+            f"study.name={plan.name} is impossible: it names a folder under paths.runs_dir, so it must be letters, "
+            "digits, and after the first any of _ . + - as well."
+        )
+    for key in ("models", "data", "arms"):
+        for name in getattr(plan, key):
+            if PurePath(name).is_absolute() or ".." in PurePath(name).parts or not name.isprintable():
+                raise UserError(
+                    f"study.{key} has {name!r}, which cannot be a name: it must not lead to another folder."
+                )
+    nodes = [plan.settings, plan.overrides, *plan.data.values(), *plan.models.values(), *plan.arms.values()]
+    for key in itertools.chain(*(node or {} for node in nodes), plan.tuned):
+        if key in OF_A_JOB or key.partition(".")[0] == "hydra":
+            raise UserError(f"{key} cannot be set in a study, which gives each of its runs its own.")
 
 
 def _check_looks(data: str, looks: Sequence[int], pairs: int) -> None:

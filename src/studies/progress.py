@@ -8,18 +8,17 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from src.config.errors import UserError
+from src.runs.config_file import read_plain
 from src.runs.record import read_record
 from src.runs.result import RunResult
-from src.runs.study_record import read_study
+from src.runs.study_record import PLANNED, read_study, written_anew
 from src.studies.remarks import remarks
 from src.studies.state import JobStatus, current_jobs
 from src.tasks.metrics import Direction
@@ -92,7 +91,10 @@ class Reader:
                 f"{self.directory} holds no study.json: study must name a folder of a study, e.g. study=smoke."
             )
         progress = Progress(study.name)
-        for name, job in current_jobs(self.directory).items():
+        jobs = current_jobs(self.directory)
+        if not jobs:
+            self._refuse_runs_without_plan()
+        for name, job in jobs.items():
             place = job.data, job.arm, job.model
             row = progress.rows.setdefault(place, Row())
             try:
@@ -107,11 +109,21 @@ class Reader:
                 self._ended[name] = progress.ended[name] = record
                 row.ended.append(record)
                 if place not in self._modes and (config := self.directory / name / "config.yaml").is_file():
-                    self._modes[place] = OmegaConf.load(config).task.mode
+                    try:
+                        self._modes[place] = read_plain(config)["task"]["mode"]
+                    except (UserError, KeyError) as error:
+                        progress.failed[name] = str(error)
                 row.mode = self._modes.get(place)
             elif record is not None and status == "failed":
                 progress.failed[name] = record.error or ""
         return progress
+
+    def _refuse_runs_without_plan(self) -> None:
+        runs = sum(1 for _ in self.directory.glob("*/result.json"))
+        if runs and not (self.directory / PLANNED).is_file():
+            raise UserError(
+                f"{self.directory / PLANNED} is missing, though there are {runs} runs. {written_anew(self.directory)}"
+            )
 
 
 def _seconds(record: RunResult) -> float:
@@ -122,9 +134,11 @@ def _seconds(record: RunResult) -> float:
 
 
 def table(progress: Progress) -> Any:
-    """A rich table of a study's progress."""
+    """A rich table of a study's progress; before the first run is planned a sentence."""
     from rich.table import Table
 
+    if not progress.rows:
+        return f"{progress.name}: no run of the plan as it is now is planned yet."
     runs, left = progress.runs, progress.seconds_left
     arms = len({arm for _, arm, _ in progress.rows}) > 1
     words = "" if not left else f", {_duration(left)} left for what is planned so far"
@@ -162,14 +176,18 @@ def showing(directory: Path) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
-        progress = reader.read()
-        console.print(table(progress))
-        for sentence in remarks(directory, progress.ended):
-            print(sentence)
-        for name, sentence in progress.failed.items():
-            print(f"failed: {directory / name}: {sentence}", file=sys.stderr)
-        place = directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory
-        print(f"{place}\ngatebench compare study={place}")
+        with suppress(UserError):  # of damaged records, which whoever comes next says; what ended the block counts
+            _conclude(directory, reader.read(), console)
+
+
+def _conclude(directory: Path, progress: Progress, console: Any) -> None:
+    console.print(table(progress))
+    for sentence in remarks(directory, progress.ended):
+        print(sentence)
+    for name, sentence in progress.failed.items():
+        print(f"failed: {directory / name}: {sentence}", file=sys.stderr)
+    place = directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory
+    print(f"{place}\ngatebench compare study={place}")
 
 
 def _show(reader: Reader, console: Any, over: threading.Event) -> None:
@@ -179,7 +197,10 @@ def _show(reader: Reader, console: Any, over: threading.Event) -> None:
     live = Live(console=console, transient=True, auto_refresh=False) if console.is_terminal else None
     with live or nullcontext():
         while not over.wait(REFRESH):
-            progress = reader.read()
+            try:
+                progress = reader.read()
+            except UserError:
+                continue  # said at the end, where it still is so
             done, planned = len(progress.ended), progress.runs.total()
             if live:
                 live.update(table(progress), refresh=True)

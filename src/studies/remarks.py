@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from src.files import write_atomically
 from src.runs.identity import RESULTS_VERSION
 from src.runs.result import RunResult
 from src.runs.study_record import read_study
@@ -31,7 +32,8 @@ def remarks(directory: Path, ended: Mapping[str, RunResult]) -> Iterator[str]:
         yield f"{len(stranded)} runs here belong to an earlier plan or results version and are not counted."
     if commands := [command for name in ended if (command := sync_command(directory / name))]:
         script = directory / "wandb_sync.sh"
-        script.write_text("".join(f"{command}\n" for command in commands))
+        text = "".join(f"{command}\n" for command in commands)
+        write_atomically(script, lambda out: out.write(text.encode()))
         yield f"wandb: {len(commands)} runs are offline; `sh {script}` uploads them."
 
 

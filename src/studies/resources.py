@@ -17,7 +17,7 @@ from src.config.errors import UserError, nearest
 INSTALL = {
     "hydra_joblib_launcher": "pip install 'gatebench[local]'",
     "hydra_submitit_launcher": "pip install 'gatebench[slurm]'",
-    "hydra_ray_launcher": "pip install --constraint constraints-ray.txt --editable '.[ray]' (in its own environment)",
+    "hydra_ray_launcher": "make setup-ray, an environment of its own in .venv-ray",
 }
 
 

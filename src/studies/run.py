@@ -11,15 +11,17 @@ from omegaconf import OmegaConf
 
 from src.config.errors import UserError
 from src.config.instantiate import instantiate
+from src.config.shell import command_line
 from src.data.describe import Horizon
 from src.runs.record import read_record
 from src.runs.result import ENDED
 from src.runs.study_record import Settings
 from src.studies.condition import ConditionTuning
+from src.studies.disk import remove_weights
 from src.studies.jobs import Job, Jobs
 from src.studies.margins import fix_margins
 from src.studies.plan import Condition, Plan
-from src.studies.state import StudyState, status_of
+from src.studies.state import StudyState, begin_anew, current_jobs, status_of
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +29,7 @@ Launch = Callable[[Sequence[Sequence[str]]], Sequence[str | None]]
 
 
 class RunsFailed(UserError):
-    """A study that came to its end with failed runs."""
+    """A study that came to its end with runs that are missing."""
 
 
 @dataclass
@@ -39,35 +41,54 @@ class Study:
     state: StudyState
     launch: Launch  # runs jobs by their overrides, returns a sentence for each that failed; may take hours
     poll: float = 5.0  # seconds between two looks at runs that another process is at
-    errors: dict[str, str] = field(default_factory=dict)  # by run id, what those that failed died of
+    errors: dict[str, str] = field(default_factory=dict)  # by run id, why those that are missing are
+    untuned: set[Condition] = field(
+        default_factory=set
+    )  # in which nothing is chosen, since a trial or repeat is missing
 
 
 def run_study(study: Study) -> list[Job]:
     """Do what of a study is not done yet.
 
+    Nothing is chosen in a condition in which a trial or a repeat is missing, and its data set has no final runs.
+
     Returns:
         The final runs, in the order of data set, arm, seed and model.
 
     Raises:
-        RunsFailed: after everything else is done; the sentence says how many failed and where their logs are.
+        RunsFailed: after everything else is done; the sentence says how many runs are missing and what completes them.
     """
     plan = study.plan
     if plan.resplits:
         check_resplits(study)
     models = {condition: names for condition in plan.conditions() if (names := fitting_models(study, *condition))}
     values = tune(study, models) if plan.tuning else {c: {name: {} for name in names} for c, names in models.items()}
+    untuned = {data for data, _ in study.untuned}  # an arm alone would go before its margin is known
+    models = {condition: names for condition, names in models.items() if condition[0] not in untuned}
     if plan.tuning:
-        fix_margins(plan, study.state)
-    study.state.register()
+        fix_margins(plan, study.state, without=untuned)
+    if models:
+        study.state.register()
     final = final_jobs(study, models, values)
     run_looks(study, final)
     if study.errors:
-        name, sentence = next(iter(study.errors.items()))
-        raise RunsFailed(
-            f"{len(study.errors)} runs of the study failed; the first, in {study.state.directory / name}: {sentence} "
-            "The same command tries them again."
-        )
+        raise RunsFailed(missing(study))
     return [job for jobs in final.values() for job in jobs]
+
+
+def missing(study: Study) -> str:
+    """What is missing at the end of a study, and the command that completes it; each run has a line in the log."""
+    directory, planned = study.state.directory, current_jobs(study.state.directory)
+    for name, sentence in study.errors.items():
+        job = planned[name]
+        words = "missing: %s (%s of %s on %s in %s, seed %d): %s"
+        log.warning(words, directory / name, job.phase, job.model, job.data, job.arm, job.seed, sentence)
+    name, sentence = next(iter(study.errors.items()))
+    told = f"{len(study.errors)} runs of the study failed; the first, in {directory / name}: {sentence} "
+    if study.untuned:
+        where = ", ".join(f"{data} in {arm}" for data, arm in sorted(study.untuned))
+        told += f"Nothing was chosen for {where}, as a choice without them might be another. "
+    return f"{told}The same command tries them again: {command_line()}"
 
 
 def final_jobs(
@@ -144,18 +165,28 @@ def tune(study: Study, models: dict[Condition, list[str]]) -> dict[Condition, di
     ]
     pending = tunings
     while pending:
-        run_jobs(study, [job for tuning in pending for job in tuning.trial_jobs()])
-        run_jobs(study, [job for tuning in pending for job in tuning.repeat_jobs()])
+        pending = _completed(study, {tuning: tuning.trial_jobs() for tuning in pending})
+        pending = _completed(study, {tuning: tuning.repeat_jobs() for tuning in pending})
         for tuning in pending:
             tuning.choose()
-        pending = [tuning for tuning in pending if tuning.extend()]
+        settled, pending = pending, [tuning for tuning in pending if tuning.extend()]
+        for tuning in settled:
+            if tuning not in pending and not study.plan.keep_weights:
+                remove_weights(study.state.directory, tuning.condition)
     return {tuning.condition: tuning.chosen for tuning in tunings}
+
+
+def _completed(study: Study, jobs: dict[ConditionTuning, list[Job]]) -> list[ConditionTuning]:
+    """Run the jobs of tunings; those of which every job came to its end. The others may not choose."""
+    run_jobs(study, [job for of_one in jobs.values() for job in of_one])
+    study.untuned |= {tuning.condition for tuning, of_one in jobs.items() if any(j.id in study.errors for j in of_one)}
+    return [tuning for tuning in jobs if tuning.condition not in study.untuned]
 
 
 def run_jobs(study: Study, jobs: Sequence[Job]) -> None:
     """Bring jobs to their end: skip what is done, launch the rest, try what failed once again, wait for others.
 
-    Each is launched twice at most, and once if it had failed before.
+    Each is launched twice at most, and once if it had failed before; one whose record is damaged begins anew.
     """
     study.state.planned(jobs)
     by_id = {job.id: job for job in jobs}
@@ -167,6 +198,8 @@ def run_jobs(study: Study, jobs: Sequence[Job]) -> None:
         if todo:
             for job in todo:
                 tries[job.id] -= 1
+                if status[job.id] == "damaged":
+                    begin_anew(study.state.directory / job.id)
             errors = study.launch([job.overrides for job in todo])
             for job, error in zip(todo, errors, strict=True):
                 if error:
@@ -182,5 +215,6 @@ def run_jobs(study: Study, jobs: Sequence[Job]) -> None:
         if status[name] in ENDED:
             study.errors.pop(name, None)
         else:
-            record = read_record(study.state.directory / name)
-            study.errors[name] = (record and record.error) or study.errors.get(name) or "It left no record."
+            record = None if status[name] == "damaged" else read_record(study.state.directory / name)
+            why = (record and record.error) or study.errors.get(name)
+            study.errors[name] = why or ("It was interrupted." if record else "It left no record that can be read.")

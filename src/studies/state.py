@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -13,32 +16,44 @@ from src.config.errors import UserError
 from src.runs.record import read_record
 from src.runs.result import Status
 from src.runs.study_record import (
+    COPY,
+    PLANNED,
+    STUDY,
     Change,
     LeftOut,
     LookTaken,
     PlannedJob,
-    PlannedJobs,
     StudyRecord,
+    read_one,
     read_planned,
     read_study,
+    write_planned,
+    write_study,
 )
-from src.runs.typed_json import write_json
+from src.runs.typed_json import Damaged
 from src.studies.jobs import Job
 from src.studies.plan import Plan
 
-JobStatus = Status | Literal["planned"]
+log = logging.getLogger(__name__)
+
+JobStatus = Status | Literal["planned", "damaged"]
 
 
 class StudyState:
     """The record of a study, what ``study.json`` holds, written after every change.
 
-    A plan that differs from the one on record is noted with the keys that changed, and its file by its hash.
+    A plan that differs from the one on record is noted with the keys that changed, and its file by its hash. What is
+    damaged is set aside, as ``NAME.damaged``, and restored: the record from its copy, the jobs by being planned again.
     """
 
     def __init__(self, directory: Path, plan: Plan, file: Path | None = None) -> None:
         self.directory = directory
         now = plan.fixed
-        self.record = record = read_study(directory) or StudyRecord(plan.name, now, plan.hash)
+        self.record = record = _restored(directory) or StudyRecord(plan.name, now, plan.hash)
+        if record.registered is None and (begun := first_final(directory)) is not None:
+            # A record that was lost after final runs had begun: nobody knows any more what had been registered.
+            record.registered, record.registered_hash = begun, None
+            record.changes.append(Change(time.time(), "", plan.hash, [STUDY]))
         if keys := differing(asdict(record.plan), asdict(now)):
             record.changes.append(Change(time.time(), record.plan_hash, plan.hash, keys))
         record.name, record.plan, record.plan_hash = plan.name, now, plan.hash
@@ -69,12 +84,47 @@ class StudyState:
     def write(self) -> None:
         """Write ``study.json``, whole or not at all."""
         self.record.updated = time.time()
-        write_json(self.directory / "study.json", self.record)
+        write_study(self.directory, self.record)
 
     def planned(self, jobs: Iterable[Job]) -> None:
         """Put jobs into ``planned.json``: what is still to come, and what counts."""
-        everything: dict[str, PlannedJob] = read_planned(self.directory) | {job.id: job for job in jobs}
-        write_json(self.directory / "planned.json", PlannedJobs(everything))
+        write_planned(self.directory, read_planned(self.directory) | {job.id: job for job in jobs})
+
+
+def _restored(directory: Path) -> StudyRecord | None:
+    """The record of a study that is begun or taken up, what is damaged restored; None where there is none."""
+    try:
+        read_planned(directory)
+    except Damaged as error:
+        _set_aside(directory / PLANNED, f"{error}. It is written anew from the plan")
+    try:
+        return read_study(directory)
+    except Damaged as error:
+        try:
+            record = read_one(directory / COPY)
+        except Damaged:
+            record = None
+            _set_aside(directory / COPY, f"{directory / COPY} is damaged too")
+        found = "begun anew from the plan, as its copy is not there" if record is None else f"restored from {COPY}"
+        _set_aside(directory / STUDY, f"{error}. It is {found}")
+        return record
+
+
+def _set_aside(path: Path, words: str) -> None:
+    log.warning("%s; what was there is in %s.damaged.", words, path.name)
+    with suppress(FileNotFoundError):
+        os.replace(path, path.with_name(f"{path.name}.damaged"))
+
+
+def first_final(directory: Path) -> float | None:
+    """When the first final run in a study's directory was begun, Unix time; None where none was."""
+    begun = []
+    for path in directory.glob("*/result.json"):
+        with suppress(UserError):
+            record = read_record(path.parent)
+            if record and record.study_job and record.study_job.phase == "final" and record.started:
+                begun.append(record.started)
+    return min(begun, default=None)
 
 
 def current_jobs(directory: Path) -> dict[str, PlannedJob]:
@@ -84,12 +134,23 @@ def current_jobs(directory: Path) -> dict[str, PlannedJob]:
 
 
 def status_of(directory: Path, job_id: str) -> JobStatus:
-    """What the run's record says, ``failed`` where it cannot be read; ``planned`` where there is none."""
+    """What the run's record says; ``planned`` where there is none.
+
+    ``damaged`` where it cannot be read, or says that a run which tunes is finished and not which epoch was best.
+    """
     try:
         record = read_record(directory / job_id)
     except UserError:
-        return "failed"
+        return "damaged"
+    tunes = record is not None and record.study_job is not None and record.study_job.phase != "final"
+    if record is not None and tunes and record.status == "finished" and record.best is None:
+        return "damaged"
     return "planned" if record is None else record.status
+
+
+def begin_anew(run: Path) -> None:
+    """Set a run's damaged record aside, so that the run begins anew."""
+    _set_aside(run / "result.json", f"{run / 'result.json'} is damaged: the run begins anew")
 
 
 def differing(before: Any, now: Any, prefix: str = "") -> list[str]:

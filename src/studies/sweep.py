@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from omegaconf import DictConfig, open_dict
 from src.config.errors import UserError
 from src.config.in_words import in_words
 from src.config.schema import effect_of
+from src.files import refuse_links
 from src.runs.study_record import Settings
+from src.studies.disk import check_disk
 from src.studies.jobs import Jobs
-from src.studies.plan import read_plan
+from src.studies.plan import OF_A_JOB, read_plan
 from src.studies.progress import showing
 from src.studies.run import Study, run_study
 from src.studies.state import StudyState
@@ -67,9 +70,17 @@ def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig
     def compose(overrides: list[str]) -> DictConfig:
         return context.config_loader.load_sweep_config(config, overrides)
 
-    state = StudyState(directory, plan, config_file(plan.name, context))
-    with showing(directory):
-        return run_study(Study(plan, Jobs(plan, compose, directory, further), state, launch))
+    refuse_links(directory)
+    try:
+        state = StudyState(directory, plan, config_file(plan.name, context))
+        jobs = Jobs(plan, compose, directory, further)
+        if need := check_disk(plan, jobs):
+            print(need, flush=True)
+        with showing(directory):
+            return run_study(Study(plan, jobs, state, launch))
+    except (KeyboardInterrupt, SystemExit):
+        print("Interrupted: the same command goes on from here.", file=sys.stderr)
+        raise
 
 
 def split_overrides(arguments: Sequence[str], context: HydraContext) -> tuple[Settings, Settings]:
@@ -86,7 +97,7 @@ def split_overrides(arguments: Sequence[str], context: HydraContext) -> tuple[Se
             continue  # they are in the study node already
         if given.is_sweep_override() or given.is_delete():
             raise UserError(f"{given.input_line} cannot be given to a study: what varies, and how, stands in its file.")
-        if key in ("model", "data", "seed", "study_job", "ckpt", "test", "name"):
+        if key in ("model", "data", "overwrite", *OF_A_JOB):
             raise UserError(f"{given.input_line} cannot be given to a study: its file says which of them there are.")
         (determining if effect_of(key).counts else further)[key] = given.value()
     return determining, further

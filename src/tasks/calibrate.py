@@ -6,8 +6,6 @@ import hashlib
 import itertools
 import json
 import math
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.module import SequenceData
+from src.files import write_atomically
 from src.measuring.clock import repeats_for, time_steps, warm_up
 from src.rng import drawing
 from src.tasks.base import Task
@@ -143,11 +142,5 @@ def _key(cfg: DictConfig) -> str:
 
 def _keep(found: Budget, path: Path) -> None:
     """Write a width whole, but not over that of a process that was done sooner."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp") as out:
-        json.dump(asdict(found), out, indent=1)
-        out.flush()
-        try:
-            os.link(out.name, path)
-        except FileExistsError:
-            return
+    text = json.dumps(asdict(found), indent=1)
+    write_atomically(path, lambda out: out.write(text.encode()), over=False)

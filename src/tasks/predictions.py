@@ -7,13 +7,13 @@ from functools import singledispatch
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Values
+from src.files import csv_text
 from src.tasks.base import Task
 from src.tasks.classification import SequenceClassification
 from src.tasks.forecasting import Forecasting
@@ -73,7 +73,7 @@ def as_csv(columns: Columns, names: Sequence[str], following: Callable[[int, int
         stamps = [times[row][step - 1] for row, step in zip(rows, columns["step"].tolist(), strict=True)]
         table |= {"time": stamps} if any(stamps) else {}
     table |= {name: column for name, column in columns.items() if name not in ("row", "step")}
-    return pd.DataFrame(table).to_csv(index=False, float_format="%.9g", na_rep="nan", lineterminator="\n")
+    return csv_text(list(table), zip(*table.values(), strict=True), digits=9)
 
 
 def _by_loss(task: Task, batches: Iterable[Batch]) -> Columns:

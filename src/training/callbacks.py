@@ -10,9 +10,11 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 
 from src.config.errors import UserError
+from src.files import write_atomically
 from src.rng import derive
 
 
@@ -80,14 +82,44 @@ class BestCheckpoint(pl.callbacks.ModelCheckpoint):
             self._loss = loss
         return best
 
+    @property
+    def path(self) -> Path:
+        """Where the weights of the best epoch are kept."""
+        return Path(str(self.dirpath), f"{self.filename}{self.FILE_EXTENSION}")
+
     def state_dict(self) -> dict[str, Any]:
-        """Lightning's, and the loss that breaks ties, so that a resumed run is the same."""
-        return super().state_dict() | {"loss": self._loss}
+        """The best so far by what it is: its value, the loss that breaks ties, and its file, byte by byte.
+
+        Lightning keeps the file's path, so that a run that goes on in another directory would forget what was best.
+        """
+        file = _content(self.path) if self.best_model_score is not None else None
+        return {"best_model_score": self.best_model_score, "loss": self._loss, "file": file}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from there."""
-        super().load_state_dict(state_dict)
+        """Go on from there, in whatever directory.
+
+        Raises:
+            UserError: the checkpoint, of an earlier version, has no such file, and it does not lie here either.
+        """
+        score, file = state_dict["best_model_score"], state_dict.get("file")
+        if score is None:
+            return
+        if file is not None and int(getattr(rank_zero_only, "rank", 0)) == 0:
+            write_atomically(self.path, lambda out: out.write(file.numpy().tobytes()))
+        if file is None and not self.path.is_file():
+            raise UserError(
+                f"The checkpoint, of an earlier version, does not hold the best weights so far, and there is no "
+                f"{self.path}: put the best.ckpt that lies beside the checkpoint there."
+            )
         self._loss = state_dict.get("loss", math.inf)
+        self.best_model_score = self.kth_value = score
+        self.best_model_path = self.kth_best_model_path = str(self.path)
+        self.best_k_models = {str(self.path): score}
+
+
+def _content(path: Path) -> Tensor | None:
+    """A file's bytes, as a checkpoint holds them; None where there is no such file."""
+    return torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8) if path.is_file() else None
 
 
 class LastCheckpoint(pl.callbacks.Checkpoint):
@@ -97,12 +129,18 @@ class LastCheckpoint(pl.callbacks.Checkpoint):
     which a run resumed from here would lack: logging what was logged in ``on_train_epoch_end`` and stepping a plateau
     scheduler. The task therefore does both earlier (``src/tasks/base.py``).
 
-    At least ``every_seconds`` lie between two writes; 0 writes after every epoch.
+    At least ``every_seconds`` lie between two writes; 0 writes after every epoch. ``metrics.csv`` goes into it as well:
+    a run that goes on in another directory has its first epochs there.
     """
 
     def __init__(self, path: Path, every_seconds: float = 1.0) -> None:
         self.path, self.every_seconds = path, every_seconds
         self._written = -math.inf
+
+    def state_dict(self) -> dict[str, Any]:
+        """The content of ``metrics.csv``, which :meth:`src.training.loggers.MetricsCSV.resume` takes up."""
+        rows = _content(self.path.parents[1] / "metrics.csv")
+        return {} if rows is None else {"metrics": rows}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop at once where early stopping had ended the training before the run could finish."""

@@ -26,8 +26,8 @@ from src.data.module import SequenceData
 from src.files import write_atomically
 from src.runs import machine
 from src.runs.identity import RESULTS_VERSION, identity
-from src.runs.load import read_checkpoint
-from src.runs.record import RunRecord, find_runs, point_latest, read_record
+from src.runs.load import load_weights, read_checkpoint
+from src.runs.record import RunRecord, check_digests, find_runs, holds_run, point_latest, read_record
 from src.runs.result import Backend, DataFacts, Parameters, RunResult, Status, StudyJob, WandbRun
 from src.tasks.base import Task
 from src.training.callbacks import Diverged
@@ -43,6 +43,7 @@ class Job:
         checkpoint: what training goes on from; None: from the start.
         loggers: metrics.csv and, where configured, wandb; empty in the further processes of a distributed run.
         main: whether this is the process that writes (the first of a distributed run).
+        ended: the record of the same run, where it had come to its end in this directory before.
         study_job: which job of a study the run is; None for a run of its own.
         machine_load: what other processes have used of the machine since the run began.
     """
@@ -54,24 +55,27 @@ class Job:
         self.checkpoint: str | None = None
         self.loggers: list[Logger] = []
         self.choices = choices()
+        self.ended: RunResult | None = None
         self.study_job = StudyJob(**node) if (node := self.config.get("study_job")) else None
         self._mirror: Any = None
         self.machine_load = machine.MachineLoad()
         if cfg.ckpt == "auto" and not self.study_job and tasks() > 1:
             raise UserError("ckpt=auto finds one process's run, and Slurm has started several: give ckpt=PATH instead.")
         if cfg.ckpt not in (None, "auto"):
-            read_checkpoint(Path(cfg.ckpt))  # refuses what cannot be read, before anything is started
+            read_checkpoint(Path(cfg.ckpt), to_go_on=True)  # refuses what cannot be read, before anything is started
             self.checkpoint = str(Path(cfg.ckpt).resolve())
 
     def __enter__(self) -> Job:
-        if self.main and (self.study_job or self.cfg.ckpt != "auto"):
+        # Where a run lies already, or may be found, that waits until the identity is known.
+        if self.main and (self.study_job or not (self.cfg.ckpt == "auto" or holds_run(self.record.directory))):
             self._begin()
         return self
 
-    def _begin(self) -> None:
+    def _begin(self, anew: bool = False) -> None:
         self.record.begin(
             self.config,
             once=self.study_job is not None,
+            anew=anew,
             id=(self.study_job and self.study_job.id) or secrets.token_hex(6),
             name=self.cfg.name or "-".join([*self.choices.values(), f"seed{self.cfg.seed}"]),
             seed=self.cfg.seed,
@@ -84,7 +88,13 @@ class Job:
         )
 
     def identify(self, data: SequenceData, task: Task) -> None:
-        """Fix the run's identity, now that data and network are known; with ``ckpt=auto`` take up an unfinished run."""
+        """Fix the run's identity, now that data and network are known, and take up what is unfinished of it.
+
+        Raises:
+            UserError: the directory holds another run, or the checkpoint that was named another network.
+        """
+        if self.checkpoint is not None:
+            load_weights(task, read_checkpoint(Path(self.checkpoint)), Path(self.checkpoint))
         backend, reason = backend_of(task, self.cfg.trainer.get("accelerator", "cpu"))
         precision = str(self.cfg.trainer.get("precision", "32-true"))
         if task.budget is not None:
@@ -95,15 +105,18 @@ class Job:
         if not self.main:
             # A further process that Slurm has started looks for the checkpoint itself (ours have it in their command).
             # The main one cannot write another before all of them have joined it.
-            if self.study_job:
-                self._resume(read_record(self.record.directory), name)
+            earlier = None if self.cfg.overwrite else read_record(self.record.directory)
+            self.ended = earlier if earlier and earlier.identity == name and earlier.ended_for_good else None
+            self._resume(earlier, name)
             return
         if self.study_job:
             # What an earlier attempt left, whose identity is still on record, is taken up if it was the same run.
             if not self._resume(self.record.result, name):
-                shutil.rmtree(self.record.checkpoints, ignore_errors=True)
-        elif self.cfg.ckpt == "auto":
-            self._take_up(name)
+                self.record.forget()
+        elif not self.record.begun:
+            self._take_place(name) if holds_run(self.record.directory) else self._take_up(name)
+            if self.ended:
+                return
         if task.budget is not None:
             self.record.write_config(self.config)
             self.record.note(budget=asdict(task.budget))
@@ -122,12 +135,52 @@ class Job:
         )
 
     def _resume(self, earlier: RunResult | None, name: str) -> bool:
-        """Go on from the last checkpoint in the run's directory, if there is one and it is of the same run."""
+        """Go on from the last checkpoint in the run's directory, if there is a whole one and it is of the same run."""
         last = self.record.checkpoints / "last.ckpt"
+        if self.checkpoint is not None:  # the command line names one
+            return True
         if earlier is None or earlier.identity != name or not last.is_file():
+            return False
+        try:
+            read_checkpoint(last, to_go_on=True)
+        except UserError:
+            logging.getLogger(__name__).warning("%s is damaged: the run begins anew.", last)
             return False
         self.checkpoint = str(last.resolve())
         return True
+
+    def _take_place(self, name: str) -> None:
+        """Go on with the run in this directory where it is the same, or with ``overwrite=true`` begin in its place.
+
+        Raises:
+            UserError: it is another one.
+        """
+        here = self.record.directory
+        if self.cfg.overwrite:
+            if self.checkpoint is not None and Path(self.checkpoint).is_relative_to(here.resolve()):
+                raise UserError(
+                    f"overwrite=true removes the run in {here}, and ckpt={self.cfg.ckpt} belongs to it: drop one."
+                )
+            self._begin(anew=True)
+            return
+        earlier = read_record(here)
+        if earlier is not None and earlier.identity == name:
+            if earlier.ended_for_good:
+                check_digests(here, earlier)
+                self.ended = earlier
+                return
+            resumed = self._resume(earlier, name)
+            self._begin()
+            if not resumed:
+                self.record.forget()
+        elif self.record.checkpoints.exists() or (here / "metrics.csv").exists():
+            its = f"{earlier.name}, identity {earlier.identity}" if earlier else "without a result.json"
+            raise UserError(
+                f"{here} holds another run ({its}; this one would be {name}): give another paths.run_dir, or add "
+                "overwrite=true, which removes everything of the run that is there."
+            )
+        else:  # it had failed before anything was trained
+            self._begin(anew=True)
 
     def _take_up(self, name: str) -> None:
         """Move to the newest unfinished run of this identity; begin a new one where there is none."""
@@ -135,17 +188,29 @@ class Job:
             if result.identity == name and result.status in ("interrupted", "failed"):
                 _discard(self.record.directory)
                 self.record = RunRecord(directory)
-                self._resume(result, name)
+                if not self._resume(result, name):
+                    shutil.rmtree(self.record.checkpoints, ignore_errors=True)
                 logging.getLogger(__name__).info("Going on with the unfinished run in %s", directory)
                 break
+        else:
+            self._say_lost()
         self._begin()
+
+    def _say_lost(self) -> None:
+        """Name the runs that a new one may be begun in place of, since they have no record."""
+        for last in sorted(Path(self.cfg.paths.runs_dir).rglob("checkpoints/last.ckpt")):
+            if not (last.parents[1] / "result.json").is_file():
+                words = "%s is missing, so the run there is not gone on with: ckpt=%s would."
+                logging.getLogger(__name__).warning(words, last.parents[1] / "result.json", last)
 
     def start_loggers(self) -> list[Logger]:
         """Open metrics.csv and, where configured, the wandb run; on a resumed run both go on without a gap."""
         if not self.main or self.cfg.trainer.get("fast_dev_run"):
             return self.loggers
         csv = MetricsCSV(self.record.directory)
-        csv.resume(int(read_checkpoint(Path(self.checkpoint))["global_step"]) if self.checkpoint else 0)
+        kept: dict[str, Any] = read_checkpoint(Path(self.checkpoint)) if self.checkpoint else {"global_step": 0}
+        rows = kept.get("callbacks", {}).get("LastCheckpoint", {}).get("metrics")
+        csv.resume(int(kept["global_step"]), None if rows is None else rows.numpy().tobytes())
         self.loggers = [csv]
         if self.cfg.get("logger") is not None:
             result, logger, words = self.record.result, dict(self.cfg.logger), []
@@ -198,9 +263,8 @@ class Job:
                     write_atomically(self.record.directory / "traceback.txt", lambda f: f.write(trace_back.encode()))
                 if status == "finished":
                     point_latest(Path(self.cfg.paths.runs_dir), self.record.directory)
-                if status == "interrupted":
-                    again = "the same command" if self.study_job else "the same command with ckpt=auto"
-                    print(f"Interrupted: {again} goes on from here.", file=sys.stderr)
+                if status == "interrupted" and not self.study_job:  # a study says it once
+                    print("Interrupted: the same command with ckpt=auto goes on from here.", file=sys.stderr)
         return status == "diverged"
 
 

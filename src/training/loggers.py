@@ -14,7 +14,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch.nn import Module
 
 from src.config.errors import UserError
-from src.files import write_atomically
+from src.files import FORMULA, write_atomically
 from src.runs.metrics_file import Row, columns_of, format_file, format_row, read_metrics
 
 SYNC_INTERVAL = 1.0  # seconds between two calls of fsync while rows come in
@@ -62,8 +62,13 @@ class MetricsCSV(Logger):
         return read_metrics(self.path)
 
     @rank_zero_only
-    def resume(self, step: int) -> None:
-        """Drops the rows that a run resumed at this global step, which is the first to be logged, will make again."""
+    def resume(self, step: int, content: bytes | None = None) -> None:
+        """Drops the rows that a run resumed at this global step, which is the first to be logged, will make again.
+
+        ``content`` is the file as the checkpoint has it, which counts in place of what lies in this directory.
+        """
+        if content is not None:
+            write_atomically(self.path, lambda out: out.write(content))
         self._replace([row for row in self.rows if row["step"] < step])
 
     @rank_zero_only
@@ -80,7 +85,7 @@ class MetricsCSV(Logger):
         A name logged twice keeps its last value.
 
         Raises:
-            UserError: the step lies before the last row's, or a metric is called `step` or `seconds`.
+            UserError: the step lies before the last row's, or a metric is called `step`, `seconds` or like a formula.
         """
         self.start()
         self._refresh()
@@ -93,6 +98,8 @@ class MetricsCSV(Logger):
             )
         if reserved := {"step", "seconds"} & set(metrics):
             raise UserError(f"a metric cannot be called {reserved.pop()!r}: that is a column of metrics.csv")
+        if formulas := [name for name in metrics if name.startswith(FORMULA)]:
+            raise UserError(f"a metric cannot be called {formulas[0]!r}: a spreadsheet would take it for a formula")
         now = round(time.monotonic() - (self._clock or 0.0), 6)
         values = {name: int(v) if isinstance(v, Integral) else float(v) for name, v in metrics.items()}
         same = self._last.get("step") == step

@@ -11,8 +11,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint, Timer
 from src.data.module import SequenceData
 from src.runs.load import read_checkpoint
 from src.runs.metrics_file import read_metrics
-from src.runs.record import RunRecord
-from src.runs.result import Best, StopReason, Timing
+from src.runs.result import Best, RunResult, StopReason, Timing
 from src.tasks.base import SPLITS, Task
 from src.training.callbacks import Watch
 from src.training.job import Job
@@ -81,16 +80,15 @@ def final_metrics(cfg: DictConfig, job: Job, task: Task, data: SequenceData) -> 
     return metrics
 
 
-def show(record: RunRecord) -> None:
+def show(result: RunResult, directory: Path) -> None:
     """Print the table of results and, last, where they lie."""
-    result = record.result
     if result.status == "diverged":
         print(f"Diverged. {result.error}")
     elif result.metrics:
         best = f", best epoch {result.best.epoch}" if result.best else ""
         print_metrics(result.metrics, result.baselines, f"{result.name}{best}")
     here = Path.cwd()
-    print(record.directory.relative_to(here) if record.directory.is_relative_to(here) else record.directory)
+    print(directory.relative_to(here) if directory.is_relative_to(here) else directory)
 
 
 def print_metrics(metrics: dict[str, float], baselines: dict[str, float], title: str) -> None:

@@ -8,13 +8,15 @@ import os
 import shlex
 from pathlib import Path
 
+from src.files import write_atomically
+
 MARKER = "superseded-by"
 
 
 def offline_folders(directory: str | os.PathLike[str], run_id: str | None = None) -> list[Path]:
     """All offline folders of a run directory, oldest first; only those of one run where its id is given."""
     folders = sorted(Path(directory, "wandb").glob("offline-run-*"))
-    return [folder for folder in folders if any(folder.glob(f"run-{run_id or '*'}.wandb"))]
+    return [f for f in folders if not f.is_symlink() and any(f.glob(f"run-{run_id or '*'}.wandb"))]
 
 
 def supersede(directory: str | os.PathLike[str], run_id: str, by: Path) -> None:
@@ -25,8 +27,8 @@ def supersede(directory: str | os.PathLike[str], run_id: str, by: Path) -> None:
     """
     for folder in offline_folders(directory, run_id):
         if folder.name != by.name and not (folder / MARKER).exists():
-            (folder / MARKER).write_text(by.name + "\n")
-            (folder / f"run-{run_id}.wandb.synced").touch()
+            for name, text in ((MARKER, by.name + "\n"), (f"run-{run_id}.wandb.synced", "")):
+                write_atomically(folder / name, lambda out, text=text: out.write(text.encode()))  # type: ignore[misc]
 
 
 def sync_folders(directory: str | os.PathLike[str]) -> list[Path]:

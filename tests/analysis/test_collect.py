@@ -16,6 +16,7 @@ from src.analysis.collect import collect
 from src.analysis.curves import POINTS, thinned
 from src.analysis.sequences import BLOCKS, sequences_of
 from src.config.errors import UserError
+from src.runs.record import digests_of, read_record
 from src.runs.result import StudyJob
 from src.runs.study_record import PlannedJob, PlannedJobs
 from src.runs.typed_json import write_json
@@ -165,12 +166,13 @@ def test_two_settings_for_one_seed_are_the_reason(tmp_path: Path) -> None:
         summarise(collection, asked(collection))
 
 
-def test_a_damaged_study_json_is_listed(tmp_path: Path) -> None:
+def test_a_damaged_study_json_is_refused(tmp_path: Path) -> None:
+    """Without the plan its runs would be compared by another metric, with another margin or none."""
     study = fake_study(tmp_path / "planted", pairs=2, tuning=False)
     (study / "study.json").write_text('{"plan": ')
-    collection = collect([study], "study")
-    assert [problem.kind for problem in collection.problems] == ["unreadable"]
-    assert len(collection.runs) == 4
+    for kind in ("study", "runs"):
+        with pytest.raises(UserError, match=r"study\.json cannot be read .* writes it anew: .*experiments=planted"):
+            collect([tmp_path], kind)
 
 
 def test_machines_are_merged_and_duplicates_reported(tmp_path: Path) -> None:
@@ -369,3 +371,25 @@ def test_a_thousand_runs_take_less_than_twenty_seconds(tmp_path: Path) -> None:
     assert summary.across is not None
     assert summary.across.better == 25
     assert seconds < 20
+
+
+def test_files_that_are_not_those_of_the_record_are_left_out_and_named(tmp_path: Path) -> None:
+    """A run whose config differs is left out; without its curve or its sequences it still counts."""
+    damaged = {"gru": "config.yaml", "lstm": "metrics.csv", "rnn": "sequences/test.npz", "whole": None}
+    for model, name in damaged.items():
+        place = fake_run(tmp_path / "runs" / model, model=model)
+        record = read_record(place)
+        assert record is not None
+        record.digests = digests_of(place)
+        write_json(place / "result.json", record)
+        if name == "config.yaml":
+            (place / name).write_text((place / name).read_text().replace("0.003", "0.004"))
+        elif name:
+            shutil.copy(fake_run(tmp_path / "other", model=model, value=9.0) / name, place / name)
+    collection = collect([tmp_path / "runs"], "runs")
+    said = {(p.kind, Path(p.sentence.split(" is not what it was")[0]).name) for p in collection.problems}
+    assert said == {("unreadable", "config.yaml"), ("incomplete", "metrics.csv"), ("incomplete", "test.npz")}
+    assert {run.model for run in collection.runs} == {"lstm", "rnn", "whole"}
+    models = {run.id: run.model for run in collection.runs}
+    assert {models[name] for name in collection.curves} == {"rnn", "whole"}
+    assert {models[name] for name in collection.sequences} == {"lstm", "whole"}

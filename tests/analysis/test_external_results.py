@@ -52,6 +52,13 @@ def test_a_column_called_metric_holds_values(tmp_path: Path) -> None:
     assert comparison.mean == -1.0
 
 
+@pytest.mark.parametrize(("metric", "mode", "better"), [("test/acc", "min", "large"), ("test/nll", "max", "small")])
+def test_the_way_of_a_known_metric_cannot_be_turned_round(tmp_path: Path, metric: str, mode: str, better: str) -> None:
+    text = f"model,data,seed,{metric}\n" + "".join(f"{m},d,{s},{s / 9}\n" for m in "ab" for s in range(3))
+    with pytest.raises(UserError, match=f"mode={mode} is impossible for {metric}: a {better} one is good"):
+        summary_of(tmp_path / "t.csv", text, mode=mode)
+
+
 def test_names_and_values_in_two_columns(tmp_path: Path) -> None:
     text = "model,data,seed,metric,value,arm\n" + "".join(
         f"{m},d,{s},{name},{v},x\n" for m in "ab" for s in range(3) for name, v in (("test/nll", s), ("test/acc", 0.5))

@@ -69,7 +69,18 @@ def test_what_changes_no_number_is_what_it_was() -> None:
     """A key that moves to the other side changes what counts as the same run."""
     outermost = {key for key in IGNORED_KEYS if not any(key.startswith(f"{other}.") for other in IGNORED_KEYS)}
     assert outermost == {
-        *("paths", "logger", "name", "tags", "study_job", "ckpt", "tuned", "hydra", "model.budget_tolerance"),
+        *(
+            "paths",
+            "logger",
+            "name",
+            "tags",
+            "study_job",
+            "ckpt",
+            "overwrite",
+            "tuned",
+            "hydra",
+            "model.budget_tolerance",
+        ),
         *("data.data_dir", "data.cache_dir", "data.path", "data.num_workers"),
         *("trainer.enable_progress_bar", "trainer.profiler", "trainer.log_every_n_steps"),
         *("callbacks.progress", "callbacks.last", "callbacks.explain"),

@@ -41,6 +41,15 @@ def test_the_hash_is_of_what_is_fixed_as_it_was_written() -> None:
         ("only.models", ["gru"], r"study\.only\.models is not a key of a study\."),
         ("name", None, r"study\.name=None is impossible: input should be a valid string\."),
         ("models", ["gru", "lstm"], r"study\.models=\['gru', 'lstm'\] is impossible: input should be a valid dict"),
+        *[
+            ("name", name, r"(?s)study\.name=.* is impossible: it names a folder under paths\.runs_dir")
+            for name in ("../../evil", "/tmp/evil", "..", ".hidden", "a/b", "a b", "", "x\n", "a\\b", "x" * 300)
+        ],
+        ("arms", {"../sgd": {}}, r"study\.arms has '\.\./sgd', which cannot be a name"),
+        ("data", {"/etc/ucr": {}}, r"study\.data has '/etc/ucr', which cannot be a name"),
+        ("models.gru", {"paths.run_dir": "/tmp/one"}, r"paths\.run_dir cannot be set in a study"),
+        ("settings", {"hydra.sweep.dir": "/tmp/one"}, r"hydra\.sweep\.dir cannot be set in a study"),
+        ("settings", {"seed": 3}, r"seed cannot be set in a study"),
         ("pairs", "many", r"study\.pairs=many is impossible: input should be a valid integer"),
         ("pairs", 0, r"study\.pairs=0 is impossible for ucr: it must be at least 1\."),
         ("pairs", 1001, r"study\.tuning\.first_seed=1000 would let final runs use seeds of trials: .* at least 1001\."),

@@ -2,16 +2,19 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import DictConfig
 
 from src.config.errors import UserError
+from src.train import train
 from src.training.loggers import MetricsCSV
 from src.training.wandb_folders import offline_folders, sync_command, sync_folders
 from src.training.wandb_mirror import WandbMirror
-from tests.standin.wandb_server import WandbServer
+from tests.standin.wandb_server import KEY, WandbServer
 
 WANDB = str(Path(sys.executable).with_name("wandb"))
 
@@ -86,6 +89,18 @@ def test_online_run_holds_the_rows_of_the_csv(tmp_path: Path, server: WandbServe
     said = capfd.readouterr()
     assert said.out == f"wandb: online, {server.url}/standin/bench/runs/run1\n"
     assert said.err == ""
+
+
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_no_file_of_a_run_holds_the_key(
+    mode: str, server: WandbServer, quick: Callable[..., DictConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", mode)
+    run = tmp_path / "runs" / "one"
+    train(quick("trainer.max_epochs=1", "logger=wandb", f"paths.run_dir={run}"))
+    files = [path for path in run.rglob("*") if path.is_file()]
+    assert any("wandb" in path.parts for path in files)
+    assert [path for path in files if KEY.encode() in path.read_bytes()] == []
 
 
 def test_offline_file_equals_the_csv_and_sync_brings_every_step_once(

@@ -25,6 +25,7 @@ COMMANDS: dict[str, dict[str, Key]] = {
         "test": Key(bool, "measure the best epoch on the test set"),
         "compile": Key(Literal[True] | None, "on a GPU: head and loss by torch.compile"),  # not false: see `without`
         "ckpt": Key(str | None, "auto resumes the newest unfinished run like this one; or a file", NOTHING),
+        "overwrite": Key(bool, "begin anew where paths.run_dir holds a run, which is removed", NOTHING),
         "name": Key(str | None, "the run's name in wandb; null: model-data-seed", NOTHING),
         "tags": Key(list[str], "words to find it by in wandb", NOTHING),
         "study_job": Key(dict[str, Any] | None, "set by a study: which of its runs this is", NOTHING),

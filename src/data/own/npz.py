@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.format import MAGIC_PREFIX
 
+from src.arrays import HoldsObjects, array_names, read_arrays
 from src.config.errors import UserError, nearest
 from src.data.describe import Description, Features, Horizon, Tokens
 from src.data.module import NewData, checksum
@@ -145,32 +145,20 @@ def _load(file: Path, wanted: tuple[str, ...], notes: list[str]) -> dict[str, np
     """The wanted arrays of a file, as far as it has them; others are named in the notes and not looked at."""
     if not file.is_file():
         raise UserError(f"data.path={file} is not a file: give the path of an .npz file.")
-    arrays, key = {}, ""
+    with file.open("rb") as raw:
+        if raw.read(len(MAGIC_PREFIX)) == MAGIC_PREFIX:
+            raise UserError(f"{file} is a single array: save it with np.savez, as x=..., y=..., lengths=....")
+    names = array_names(file)
+    if "x" not in names:
+        raise UserError(f"{file} has no array x; it has {', '.join(names) or 'none at all'}.")
+    if other := [name for name in names if name not in wanted]:
+        notes.append(f"Arrays that were not read: {', '.join(other)}; those that are read are x, y and lengths.")
     try:
-        with open(file, "rb") as raw:
-            archive = np.load(raw, allow_pickle=False)
-            if isinstance(archive, np.ndarray):
-                raise UserError(f"{file} is a single array: save it with np.savez, as x=..., y=..., lengths=....")
-            names = archive.files
-            if "x" not in names:
-                raise UserError(f"{file} has no array x; it has {', '.join(names) or 'none at all'}.")
-            if other := [name for name in names if name not in wanted]:
-                notes.append(
-                    f"Arrays that were not read: {', '.join(other)}; those that are read are x, y and lengths."
-                )
-            for key in (key for key in wanted if key in names):
-                arrays[key] = archive[key]
-    except UserError:
-        raise
-    except ValueError as error:
-        if not key:
-            raise UserError(f"{file} is not an .npz file, or is damaged ({error}).") from error
-        way = "pad the sequences to one array and give their lengths" if key == "x" else f"save {key}.astype(str)"
-        raise UserError(
-            f"{file}: {key} is an array of Python objects, which would have to be unpickled; {way}."
-        ) from error
-    except (OSError, zipfile.BadZipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{file} is not an .npz file, or is damaged ({type(error).__name__}).") from error
+        arrays = read_arrays(file, wanted)
+    except HoldsObjects as error:
+        way = "pad the sequences to one array and give their lengths"
+        way = way if error.name == "x" else f"save {error.name}.astype(str)"
+        raise UserError(f"{str(error).removesuffix('.')}; {way}.") from error
     if wanted[-1] not in names and wanted[-1] not in KEYS:
         near = nearest(wanted[-1], names)
         raise UserError(f"data.splits={wanted[-1]} is not an array of {file}{near}; it has {', '.join(names)}.")

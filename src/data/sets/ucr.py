@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from src.config.errors import UserError, nearest
+from src.config.places import is_name
 from src.data.classification import Classified, classification
 from src.data.describe import Description
 from src.data.download import Source
@@ -36,6 +37,10 @@ class UCR(FileSet):
         self, *, name: str = "JapaneseVowels", val_fraction: float = 0.2, standardise: bool = True, **keywords: Any
     ) -> None:
         super().__init__(**keywords)
+        if not is_name(name):
+            raise UserError(
+                f"data.name={name} is no data set of the archive: it must be a name such as JapaneseVowels."
+            )
         self.name, self.val_fraction, self.standardise = name, val_fraction, standardise
 
     def read(self) -> Description:

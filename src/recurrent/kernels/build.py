@@ -88,14 +88,16 @@ def build() -> Path:
     log.info("building the recurrent kernels for this CPU, once: %s", path)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        with tempfile.TemporaryDirectory() as folder:
             built = Path(folder) / path.name
             command = [compiler(), *FLAGS, str(SOURCE), "-o", str(built)]
             done = subprocess.run(command, capture_output=True, text=True, timeout=600)
             if done.returncode != 0:
                 first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:200])
                 raise Unavailable(f"the compiler could not build the kernels: {first}")
-            os.replace(built, path)
+            beside = path.with_name(f".{path.name}.{os.getpid()}")
+            shutil.copyfile(built, beside)  # from the system's temporary folder, which is cleaned after a kill
+            os.replace(beside, path)
     except OSError as error:
         raise Unavailable(f"the kernels cannot be built in {path.parent}: {error}") from error
     return path

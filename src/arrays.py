@@ -1,0 +1,83 @@
+"""Arrays from .npz files that may be damaged or made to harm: nothing is unpickled, or larger than its file."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+
+from src.config.errors import UserError
+
+DEFLATED = 1032  # times, at most, deflate makes data smaller: so much may a byte of the file become (zlib's manual)
+
+
+class HoldsObjects(UserError):
+    """An array of Python objects, which would have to be unpickled.
+
+    Attributes:
+        name: of the array.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        super().__init__(f"{path}: {name} is an array of Python objects, which would have to be unpickled.")
+        self.name = name
+
+
+def array_names(path: Path) -> list[str]:
+    """The names of the arrays in an .npz file, in their order.
+
+    Raises:
+        UserError: it is none, or damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except Exception as error:  # zipfile raises whatever the damage happens to hit
+        raise _damaged(path, error) from error
+
+
+def read_arrays(path: Path, wanted: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """The wanted arrays of an .npz file, as far as it has them, or all.
+
+    Raises:
+        HoldsObjects: one of them would have to be unpickled.
+        UserError: the file cannot be read, is no .npz file, or damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = path.stat().st_size
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            names = [name for name in members if wanted is None or name in wanted]
+            return {name: _read(archive, members[name], path, size) for name in names}
+    except UserError:
+        raise
+    except Exception as error:  # zipfile, zlib and numpy raise whatever the damage happens to hit
+        raise _damaged(path, error) from error
+
+
+def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, size: int) -> np.ndarray:
+    """One array, after its header and the archive's have been held against what lies in the file."""
+    if info.compress_size > size or info.file_size > DEFLATED * info.compress_size + DEFLATED:
+        raise ValueError(f"{info.filename} claims {info.file_size} bytes")
+    with archive.open(info) as member:
+        version = np.lib.format.read_magic(member)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = header(member)
+        if dtype.hasobject:
+            raise HoldsObjects(path, info.filename.removesuffix(".npy"))
+        if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != info.file_size - member.tell():
+            raise ValueError(f"{info.filename} claims the shape {shape}")
+    with archive.open(info) as member:
+        array: np.ndarray = np.lib.format.read_array(member, allow_pickle=False)
+        member.read()  # to the end, where zipfile holds the content against its checksum
+    return array
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    if isinstance(error, FileNotFoundError):
+        return UserError(f"{path} does not exist.")
+    why = (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__
+    return UserError(f"{path} is not an .npz file, or is damaged ({' '.join(why.split())}).")
