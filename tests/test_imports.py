@@ -11,7 +11,7 @@ SRC = ROOT / "src"
 
 # Floors from the ground; a module may import its own room and the floors below it.
 FLOORS: list[dict[str, str]] = [
-    {"recurrent": "", "statistics": "", "config": "", "rng": "", "files": "", "measuring": "", "figures": ""},
+    {"recurrent": "", "statistics": "", "config": "", "rng": "", "files": "config", "measuring": "", "figures": ""},
     {"data": "config rng files"},
     {"tasks": "recurrent measuring data config rng files"},
     {

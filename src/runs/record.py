@@ -130,6 +130,12 @@ class RunRecord:
         if self._lock_file is not None:
             self._lock_file.close()
 
+    def leave(self) -> None:
+        """Leave the directory to others, whatever the record says."""
+        self._over.set()
+        if self._lock_file is not None:
+            self._lock_file.close()
+
     def write(self) -> None:
         """Write ``result.json``, whole or not at all."""
         with self._guard:
@@ -146,7 +152,8 @@ class RunRecord:
         while not self._over.wait(HEARTBEAT):
             with self._guard:
                 if not self._over.is_set():
-                    self.write()
+                    with suppress(UserError):  # no room: training may need none, and says so where it does
+                        self.write()
 
 
 def point_latest(runs_dir: Path, directory: Path) -> None:
