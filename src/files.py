@@ -3,30 +3,65 @@
 from __future__ import annotations
 
 import csv
+import errno
 import fcntl
 import io
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import wraps
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Concatenate, ParamSpec
 
 from src.config.errors import UserError
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # how a cell begins that a spreadsheet may run
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-](inf|nan)")
-
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # on the disk, in a quota, for a file of any size that is allowed
 ENDING = ".part"  # of a file that is being written beside its final place
+P = ParamSpec("P")
 
 
+class DiskFull(UserError):
+    """There is no room for a file; what was there under its name still is."""
+
+
+@contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """Where a file cannot be written for want of room, say so in a sentence.
+
+    Raises:
+        DiskFull: for the errors of the operating system that mean that; all others go through.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise DiskFull(f"There is no room for {path} ({os.strerror(error.errno)}): free some first.") from error
+
+
+def _with_room(write: Callable[Concatenate[Path, P], None]) -> Callable[Concatenate[Path, P], None]:
+    @wraps(write)
+    def written(path: Path, *arguments: P.args, **keywords: P.kwargs) -> None:
+        with room_for(path):
+            write(path, *arguments, **keywords)
+
+    return written
+
+
+@_with_room
 def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, over: bool = True) -> None:
     """Let ``write`` fill a file; at every moment, a power cut included, the old content or the new one is there.
 
     What a killed process left beside it, of an earlier attempt at the same file, is removed. Without ``over`` a file
     that another process has put there meanwhile stays.
+
+    Raises:
+        DiskFull: there is no room for the new content.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():

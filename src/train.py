@@ -29,13 +29,15 @@ def train(cfg: DictConfig) -> dict[str, float]:
     from src.training import ddp
     from src.training.compiled import compile_head, refuse_on_cpu
     from src.training.job import Job, settled
-    from src.training.outcome import final_metrics, note_training, show
-    from src.training.trainer import build_trainer
+    from src.training.outcome import final_metrics, loss_with, note_training, show
+    from src.training.refused import refuse_arguments
+    from src.training.trainer import build_trainer, fit
 
     if (metrics := settled(cfg)) is not None:
         return metrics
     if cfg.compile:
         refuse_on_cpu(cfg.trainer.get("accelerator", "auto"))
+    refuse_arguments(cfg.trainer)
     torch.set_num_threads(cfg.threads)
     metrics = {}
     try:
@@ -49,14 +51,15 @@ def train(cfg: DictConfig) -> dict[str, float]:
                 return job.ended.metrics
             if job.main and not job.study_job:
                 log_origins(cfg)
+            initial = {name: value.clone() for name, value in task.state_dict().items()}
             if cfg.compile:
                 compile_head(task)
             trainer = build_trainer(cfg, job.record, task, job.start_loggers())
             ddp.join(trainer, job.record.directory, job.checkpoint)
-            trainer.fit(task, datamodule=data, ckpt_path=job.checkpoint, weights_only=True)
+            fit(trainer, task, data, job.checkpoint)
             ddp.leave()
             if job.main:
-                note_training(trainer, job)
+                note_training(trainer, job, task, lambda: loss_with(initial, cfg, task, data))
                 metrics = final_metrics(cfg, job, task, data)
                 job.log(metrics, trainer.current_epoch, trainer.global_step)
     finally:

@@ -7,6 +7,7 @@ import ast
 import importlib
 import inspect
 import logging
+import math
 import re
 import warnings
 from collections.abc import Callable
@@ -218,6 +219,33 @@ def _() -> None:
     loop = quiet_trainer(max_epochs=3, max_steps=5).fit_loop
     assert loop._iteration_based_training() is True
     assert "_iteration_based_training" in names_in(type(loop).restarting.fset)
+
+
+@check("`_FitLoop.skip`")
+def _() -> None:
+    from pytorch_lightning.loops.fit_loop import _FitLoop
+
+    loop = quiet_trainer().fit_loop
+    assert type(loop) is _FitLoop
+    assert isinstance(_FitLoop.skip, property)
+    assert "skip" in names_in(_FitLoop.run)
+    assert loop.max_batches == math.inf
+
+
+@check("`EarlyStopping._check_on_train_epoch_end`")
+def _() -> None:
+    stopping = pl.callbacks.EarlyStopping
+    assert stopping("x")._check_on_train_epoch_end is None
+    for hook in (stopping.on_validation_end, stopping.on_train_epoch_end):
+        assert "_check_on_train_epoch_end" in names_in(hook)
+
+
+@check("`Trainer.callback_metrics`")
+def _() -> None:
+    metrics = fit().trainer.callback_metrics
+    assert {"loss", "metric"} <= metrics.keys()
+    metrics["more"] = torch.tensor(1.0)
+    assert fit().trainer.callback_metrics.pop("more") == 1.0
 
 
 @check("`Trainer.callbacks`")

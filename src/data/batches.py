@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, distributed
 from torch.utils.data import Sampler
 
+from src.config.errors import UserError
+
 SeedOfEpoch = Callable[[int], int]  # from an epoch's number to the seed of its batch order
 
 
@@ -144,9 +146,9 @@ class BatchOrder(Sampler[Tensor]):
     into batches, which are then shuffled, so that padding is small and the order still new every epoch. Without
     shuffling the rows come sorted by length (results do not depend on it).
 
-    Under distributed training every process takes the batches ``rank, rank + world, ...`` of the shuffled order,
-    without the last round where it would not reach all processes, so that all make the same number of steps. In
-    evaluation every process takes all batches: the means are the same, and none waits for another.
+    Under distributed training the processes share the batches of the shuffled order (:func:`shares`), so that all make
+    the same number of steps. In evaluation every process takes all batches: the means are the same, and none waits for
+    another.
 
     Args:
         lengths: (sequences,) steps of each.
@@ -188,11 +190,40 @@ class BatchOrder(Sampler[Tensor]):
 
     def __iter__(self) -> Iterator[Tensor]:
         rank, world = place(self.seed_of_epoch)
-        batches = self.batches()
-        yield from batches[: len(batches) // world * world][rank::world]
+        yield from shares(self.batches(), world)[rank]
 
     def __len__(self) -> int:
-        return len(self.batches()) // place(self.seed_of_epoch)[1]
+        return len(shares(self.batches(), place(self.seed_of_epoch)[1])[0])
+
+
+def shares(batches: list[Tensor], world: int) -> list[list[Tensor]]:
+    """What each of ``world`` processes reads of an epoch's batches: every item once, as many batches for each.
+
+    Process ``rank`` takes the batches ``rank, rank + world, ...``. A last round that would not reach all of them is cut
+    anew, into one part for each; where it has fewer items than there are processes, together with the round before it.
+    The items of a batch lie along its last dimension.
+
+    >>> shares([torch.tensor([4, 1]), torch.tensor([0, 3]), torch.tensor([5, 2])], world=2)
+    [[tensor([4, 1]), tensor([5])], [tensor([0, 3]), tensor([2])]]
+
+    Raises:
+        UserError: there are fewer items than processes.
+    """
+    whole = len(batches) // world * world
+    if world == 1 or whole == len(batches):
+        return [batches[rank::world] for rank in range(world)]
+    first, rest = batches[:whole], batches[whole:]
+    if first and sum(part.shape[-1] for part in rest) < world:
+        # The one batch that is smaller than the others goes elsewhere: chance may not decide how many rounds there are.
+        small = min(range(len(rest)), key=lambda i: rest[i].shape[-1])
+        first[0], rest[small] = rest[small], first[0]
+        if sum(part.shape[-1] for part in rest) < world:
+            first, rest = first[:-world], first[-world:] + rest
+    items = torch.cat(rest, dim=-1)
+    if items.shape[-1] < world:
+        raise UserError(f"{world} processes cannot share {items.shape[-1]} training sequences: trainer=cpu takes one.")
+    parts = items.tensor_split(world, dim=-1)
+    return [[*first[rank::world], parts[rank]] for rank in range(world)]
 
 
 def padding(batches: Sequence[Tensor]) -> float:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from src.data.batches import BatchOrder, Chunk, SeedOfEpoch, place
+from src.data.batches import BatchOrder, Chunk, SeedOfEpoch, place, shares
 
 
 class ChunkOrder(Sampler[Chunk]):
@@ -33,8 +33,8 @@ class ChunkOrder(Sampler[Chunk]):
     number of batches must not change from epoch to epoch (Lightning counts them once); what changes with the epoch is
     the order of the groups.
 
-    Under distributed training every process has groups of its own, and stops after as many steps as the one with
-    the fewest.
+    Under distributed training every process has groups of its own, of all streams, and stops after as many steps as
+    the one with the fewest; which share of an epoch's steps is not read for that reason is ``left_out``.
 
     Args:
         lengths, batch_size, seed_of_epoch, pool: as in :class:`~src.data.batches.BatchOrder`, streams being sequences.
@@ -69,9 +69,7 @@ class ChunkOrder(Sampler[Chunk]):
             streams[2].clamp_(max=self.most)
         rows = self.rows_of(streams.shape[1])
         groups = BatchOrder(streams[2], self.batch_size, self.seed_of_epoch, self.pool, rows).batches()
-        if self.seed_of_epoch is not None:
-            groups = groups[: len(groups) // world * world]
-        return [torch.cat([rows[None], streams[:, rows]]) for rows in groups[rank::world]]
+        return [torch.cat([rows[None], streams[:, rows]]) for rows in shares(groups, world)[rank]]
 
     def _steps(self, group: Tensor) -> int:
         return -(-int(group[3].max()) // self.chunk)
@@ -92,6 +90,12 @@ class ChunkOrder(Sampler[Chunk]):
     def __len__(self) -> int:
         world = place(self.seed_of_epoch)[1]
         return min(sum(self._steps(group) for group in self.groups(rank, world)) for rank in range(world))
+
+    def left_out(self) -> float:
+        """The share of the batches that distributed training does not read, from 0 to 1; 0 in one process."""
+        world = place(self.seed_of_epoch)[1]
+        batches = sum(self._steps(group) for rank in range(world) for group in self.groups(rank, world))
+        return 1 - world * len(self) / batches
 
 
 def cut(lengths: Tensor, streams: int) -> Tensor:

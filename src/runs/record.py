@@ -163,6 +163,12 @@ class RunRecord:
         if self._lock_file is not None:
             self._lock_file.close()
 
+    def leave(self) -> None:
+        """Leave the directory to others, whatever the record says."""
+        self._over.set()
+        if self._lock_file is not None:
+            self._lock_file.close()
+
     def write(self) -> None:
         """Write ``result.json``, whole or not at all."""
         with self._guard:

@@ -55,6 +55,15 @@ class Best:
 
 
 @dataclass(frozen=True)
+class Divergence:
+    """Where a run was seen to have diverged."""
+
+    step: int  # updates until then
+    tensor: str  # a weight by its name in the task, train/loss or val/loss
+    value: float
+
+
+@dataclass(frozen=True)
 class Timing:
     """How long a training took; its rates and seconds per epoch do not count validation."""
 
@@ -177,6 +186,7 @@ class RunResult:
     heartbeat: float | None = None  # the last sign of life
     attempts: int = 0  # how many processes have worked on it
     error: str | None = None  # how it failed, in one sentence
+    divergence: Divergence | None = None  # None unless it diverged
     schema: int = SCHEMA
 
     @property

@@ -232,9 +232,10 @@ class Task(pl.LightningModule):
         """Log ``train/`` (the mean over the epoch's predictions, each under the weights of its time) and ``val/``.
 
         Both here, at the end of the epoch's validation, so that they share a row and are in the file before the epoch's
-        checkpoint is.
+        checkpoint is. A validation after training has no epoch, whatever an unfinished one left.
         """
-        self._log_split("train")
+        if self.trainer.state.fn == "fit":
+            self._log_split("train")
         self._log_split("val")
 
     def on_test_epoch_start(self) -> None:

@@ -1,8 +1,9 @@
-"""What happens between batches and epochs: the noise stream, the checkpoint to go on from, timing, divergence."""
+"""What happens between batches and epochs: the noise stream, the best and the last checkpoint, timing, divergence."""
 
 from __future__ import annotations
 
 import copy
+import logging
 import math
 import time
 from pathlib import Path
@@ -10,16 +11,14 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks.early_stopping import EarlyStoppingReason
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 
 from src.config.errors import UserError
 from src.files import write_atomically
 from src.rng import derive
-
-
-class Diverged(UserError):
-    """The training loss stopped being a number; a result of its own kind, not a fault of the program."""
+from src.training.divergence import check_loss, check_weights
 
 
 class NoiseStream(pl.Callback):
@@ -127,7 +126,9 @@ class LastCheckpoint(pl.callbacks.Checkpoint):
 
     As a ``Checkpoint`` it is called after the task and all other callbacks. Lightning itself does two things later,
     which a run resumed from here would lack: logging what was logged in ``on_train_epoch_end`` and stepping a plateau
-    scheduler. The task therefore does both earlier (``src/tasks/base.py``).
+    scheduler. The task therefore does both earlier (``src/tasks/base.py``). With it go the metrics of the last
+    validation: what follows may be an epoch without one, where ``max_steps`` ends in its middle, and whoever looks at
+    them at its end finds those.
 
     At least ``every_seconds`` lie between two writes; 0 writes after every epoch. ``metrics.csv`` goes into it as well:
     a run that goes on in another directory has its first epochs there.
@@ -136,6 +137,19 @@ class LastCheckpoint(pl.callbacks.Checkpoint):
     def __init__(self, path: Path, every_seconds: float = 1.0) -> None:
         self.path, self.every_seconds = path, every_seconds
         self._written = -math.inf
+        self._validated: dict[str, Tensor] = {}
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep the metrics of the last validation."""
+        checkpoint["validated"] = {name: value.cpu() for name, value in trainer.callback_metrics.items()}
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Remember them until training starts."""
+        self._validated = checkpoint.get("validated", {})
 
     def state_dict(self) -> dict[str, Any]:
         """The content of ``metrics.csv``, which :meth:`src.training.loggers.MetricsCSV.resume` takes up."""
@@ -144,7 +158,9 @@ class LastCheckpoint(pl.callbacks.Checkpoint):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop at once where early stopping had ended the training before the run could finish."""
-        if any(c.stopped_epoch > 0 for c in trainer.early_stopping_callbacks):
+        device = trainer.strategy.root_device
+        trainer.callback_metrics.update({name: value.to(device) for name, value in self._validated.items()})
+        if any(c.stopping_reason != EarlyStoppingReason.NOT_STOPPED for c in trainer.early_stopping_callbacks):
             trainer.should_stop = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -156,10 +172,11 @@ class LastCheckpoint(pl.callbacks.Checkpoint):
 
 
 class Watch(pl.Callback):
-    """Measures the time of training epochs and stops a run whose loss is no longer a number.
+    """Measures the time of training epochs and stops a run whose loss or weights are no longer numbers.
 
     Attributes:
-        measured: epochs' seconds, steps, sequences; seconds to each epoch's end since training began.
+        measured: epochs' seconds, steps, sequences; seconds to each epoch's end since training began; the share of the
+            batches that several processes leave out.
     """
 
     def __init__(self) -> None:
@@ -172,7 +189,7 @@ class Watch(pl.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from an earlier attempt's measurement."""
-        self.measured = state_dict
+        self.measured |= state_dict
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock; time spent before a kill counts, time between kill and resume does not.
@@ -187,34 +204,58 @@ class Watch(pl.Callback):
                 f"nothing would be validated: it must be {updates} or more; +trainer.limit_train_batches=N makes "
                 "epochs shorter."
             )
+        left_out = getattr(getattr(trainer.train_dataloader, "sampler", None), "left_out", lambda: 0.0)()
+        self.measured["left_out"] = left_out
+        if left_out:
+            words = "%d processes have unequal streams: %.2g%% of the batches of an epoch are not read."
+            logging.getLogger(__name__).info(words, trainer.world_size, 100 * left_out)
         self._start = time.perf_counter() - (self.measured["elapsed"][-1] if self.measured["elapsed"] else 0.0)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start an epoch's clock."""
         self._epoch_start = time.perf_counter()
 
+    def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
+        """Look at the loss, while the weights are those that gave it.
+
+        At every batch of a single process on a CPU; now and then on a GPU, which would have to wait, and where several
+        processes must agree.
+
+        Raises:
+            Diverged: it is no number.
+        """
+        alone = loss.device.type == "cpu" and trainer.world_size == 1
+        if not alone and self.measured["steps"] % 50:
+            return
+        here = loss.item()
+        if not trainer.strategy.reduce_boolean_decision(math.isfinite(here)):
+            check_loss(math.nan if math.isfinite(here) else here, pl_module, trainer.global_step)
+
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Count, and look at the loss: at every batch on a CPU, now and then on a GPU, which would have to wait."""
+        """Count."""
         self.measured["steps"] += 1
         self.measured["sequences"] += len(batch.lengths)
-        loss: Tensor = outputs["loss"]
-        if loss.device.type != "cpu" and batch_idx % 50:
-            return
-        if not math.isfinite(loss.item()):
-            raise Diverged(
-                f"The training loss is {loss.item()} at step {trainer.global_step}: a smaller optimizer.lr may help."
-            )
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Training of this epoch is over (validation runs inside Lightning's training epoch)."""
-        if trainer.training or trainer.state.fn == "fit":
+        """Training of this epoch is over (validation runs inside Lightning's training epoch).
+
+        Raises:
+            Diverged: it has left weights that are no numbers.
+        """
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._stop()
+            check_weights(pl_module, trainer.global_step)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note when the epoch ended."""
+        """Note when the epoch ended.
+
+        Raises:
+            Diverged: it has left weights that are no numbers.
+        """
         self._stop()
+        check_weights(pl_module, trainer.global_step)
         self.measured["elapsed"].append(time.perf_counter() - self._start)
 
     def _stop(self) -> None:

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import sys
 import traceback
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,15 +24,15 @@ from src.config.instantiate import instantiate, plain
 from src.config.places import output_directory, run_directory
 from src.config.shell import choices, job_command
 from src.data.module import SequenceData
-from src.files import write_atomically
+from src.files import DiskFull, write_atomically
 from src.runs import machine
 from src.runs.identity import RESULTS_VERSION, identity
 from src.runs.load import load_weights, read_checkpoint
 from src.runs.record import RunRecord, check_digests, find_runs, holds_run, point_latest, read_record
 from src.runs.result import Backend, DataFacts, Parameters, RunResult, Status, StudyJob, WandbRun
 from src.tasks.base import Task
-from src.training.callbacks import Diverged
 from src.training.ddp import tasks
+from src.training.divergence import Diverged
 from src.training.loggers import MetricsCSV
 
 
@@ -249,15 +250,22 @@ class Job:
         status: Status = "finished" if error is None else "failed"
         if isinstance(error, Diverged):
             status = "diverged"
-        elif isinstance(error, KeyboardInterrupt | SystemExit | SIGTERMException):
+        elif isinstance(error, KeyboardInterrupt | SystemExit | SIGTERMException | DiskFull):
             status = "interrupted"
         try:
             if self._mirror is not None:
                 self._mirror.finish(0 if error is None else 1)
         finally:
             if self.main and self.record.begun:
-                self.record.note(memory=machine.peak_memory())
-                self.record.end(status, None if error is None else in_words(error))
+                facts = {"divergence": error.found} if isinstance(error, Diverged) else {}
+                with suppress(DiskFull):  # the end says the same, and that a process has died is seen without it
+                    self.record.note(memory=machine.peak_memory(), **facts)
+                try:
+                    self.record.end(status, None if error is None else in_words(error))
+                except DiskFull:  # the record still says that it runs, which no process does
+                    self.record.leave()
+                    if error is None:
+                        raise
                 if status == "failed":
                     trace_back = "".join(traceback.format_exception(error))
                     write_atomically(self.record.directory / "traceback.txt", lambda f: f.write(trace_back.encode()))

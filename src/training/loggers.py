@@ -14,7 +14,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch.nn import Module
 
 from src.config.errors import UserError
-from src.files import FORMULA, write_atomically
+from src.files import FORMULA, room_for, write_atomically
 from src.runs.metrics_file import Row, columns_of, format_file, format_row, read_metrics
 
 SYNC_INTERVAL = 1.0  # seconds between two calls of fsync while rows come in
@@ -150,7 +150,7 @@ class MetricsCSV(Logger):
         self._state, self._synced = self._stat(), time.monotonic()
 
     def _write(self, row: Row, at: int) -> None:
-        with open(self.path, "r+b", buffering=0) as file:
+        with room_for(self.path), open(self.path, "r+b", buffering=0) as file:
             file.seek(at)
             file.write(format_row(row, self._columns))
             file.truncate()

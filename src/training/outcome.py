@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig
-from pytorch_lightning.callbacks import ModelCheckpoint, Timer
+from pytorch_lightning.callbacks import Timer
+from torch import Tensor
 
 from src.data.module import SequenceData
 from src.runs.load import read_checkpoint
 from src.runs.metrics_file import read_metrics
 from src.runs.result import Best, RunResult, StopReason, Timing
 from src.tasks.base import SPLITS, Task
-from src.training.callbacks import Watch
+from src.training.callbacks import BestCheckpoint, Watch
+from src.training.divergence import check_validation
 from src.training.job import Job
 from src.training.trainer import measure
 
 
-def note_training(trainer: pl.Trainer, job: Job) -> None:
-    """Put on record why training ended, which epoch was best and how long everything took."""
+def note_training(trainer: pl.Trainer, job: Job, task: Task, untrained: Callable[[], float]) -> None:
+    """Put on record why training ended, which epoch was best and how long everything took.
+
+    Raises:
+        Diverged: its best validation loss is far above what knows nothing (:mod:`src.training.divergence`).
+    """
     callbacks = trainer.callbacks  # type: ignore[attr-defined]
     watch = next(callback for callback in callbacks if isinstance(callback, Watch)).measured
     elapsed, seconds = watch["elapsed"], sum(watch["epoch_seconds"])
-    keeper, best = next((c for c in callbacks if isinstance(c, ModelCheckpoint)), None), None
-    if keeper is not None and keeper.best_model_score is not None:
+    rows = read_metrics(job.record.directory / "metrics.csv")
+    diverged = check_validation(rows, job.record.result.val_baselines, task.loss_name, untrained)
+    keeper, best = next((c for c in callbacks if isinstance(c, BestCheckpoint)), None), None
+    if not diverged and keeper is not None and keeper.best_model_score is not None:
         epoch = int(read_checkpoint(job.record.checkpoints / "best.ckpt")["epoch"])
-        # A run whose best epoch is its last might have gone on improving.
-        last = epoch == len(elapsed) - 1
-        best = Best(epoch, float(keeper.best_model_score), str(keeper.monitor), is_last=last)
+        # A run whose best epoch is its last that was validated might have gone on improving.
+        last = epoch == max((int(row["epoch"]) for row in rows if task.monitor in row), default=epoch)
+        best = Best(epoch, float(keeper.best_model_score), task.monitor, is_last=last)
     busy = job.machine_load.busy_cores()
     timing = Timing(
         epochs=len(elapsed),
@@ -42,6 +52,17 @@ def note_training(trainer: pl.Trainer, job: Job) -> None:
         shared=None if busy is None else busy > 0.1,
     )
     job.record.note(timing=timing, best=best, stop_reason=stop_reason(trainer))
+    if watch.get("left_out"):
+        facts = job.record.result.data
+        job.record.note(data=replace(facts, notes=facts.notes | {"train/left_out": round(watch["left_out"], 4)}))
+    if diverged:
+        raise diverged
+
+
+def loss_with(weights: dict[str, Tensor], cfg: DictConfig, task: Task, data: SequenceData) -> float:
+    """The validation loss of a task with other weights, which it keeps."""
+    task.load_state_dict(weights)
+    return measure(task, data, "val", cfg.trainer)["val/loss"]
 
 
 def stop_reason(trainer: pl.Trainer) -> StopReason | None:

@@ -12,15 +12,21 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.loops.fit_loop import _FitLoop
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.profilers import PassThroughProfiler
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from src.config.errors import UserError
+from src.config.in_words import one_line
 from src.config.instantiate import instantiate
+from src.data.module import SequenceData
 from src.runs.record import RunRecord
 from src.tasks.base import Task
 from src.training.callbacks import BestCheckpoint, LastCheckpoint, NoiseStream, Progress, Watch
+from src.training.checkpoint_files import WholeFiles
 from src.training.ddp import tasks
+from src.training.refused import refuse_callbacks
 
 
 def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[Logger]) -> pl.Trainer:
@@ -32,10 +38,11 @@ def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[
     refuse_what_is_not_here(cfg.trainer)
     quiet_lightning()
     full_float32()
-    callbacks: list[pl.Callback] = [NoiseStream(cfg.seed), Watch()]
     settings = dict(cfg.callbacks.get("last") or {})
-    callbacks += [instantiate(node) for name, node in cfg.callbacks.items() if node is not None and name != "last"]
-    if cfg.trainer.enable_progress_bar:
+    chosen = {str(k): instantiate(node) for k, node in cfg.callbacks.items() if node is not None and k != "last"}
+    refuse_callbacks(chosen, record.checkpoints)
+    callbacks: list[pl.Callback] = [NoiseStream(cfg.seed), Watch(), *chosen.values()]
+    if cfg.trainer.enable_progress_bar and not any(isinstance(c, pl.callbacks.ProgressBar) for c in callbacks):
         callbacks.append(Progress(refresh_rate=10))
     if not cfg.trainer.get("fast_dev_run"):
         best = BestCheckpoint(
@@ -46,23 +53,52 @@ def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[
             save_weights_only=True,
             auto_insert_metric_name=False,
             enable_version_counter=False,
-            save_on_train_epoch_end=True,
+            save_on_train_epoch_end=False,  # at the end of validation: the very weights that were validated
         )
         callbacks += [best, LastCheckpoint(record.checkpoints / "last.ckpt", **settings)]
-    trainer: pl.Trainer = instantiate(
-        cfg.trainer,
-        callbacks=callbacks,
-        logger=loggers or False,
-        **({} if cfg.trainer.get("profiler") else {"profiler": NoProfiler()}),
-        enable_checkpointing=not cfg.trainer.get("fast_dev_run"),
-        default_root_dir=str(record.directory),
-        # Lightning takes any process of a Slurm job for one of several tasks; one that stands alone is told so.
-        **({"plugins": [LightningEnvironment()]} if "SLURM_JOB_ID" in os.environ and tasks() == 1 else {}),
-    )
-    # With max_steps Lightning takes a checkpoint from the end of an epoch for one from its middle, and on resuming ends
-    # that epoch again, without metrics. Ours are always from the end of an epoch (LastCheckpoint).
-    trainer.fit_loop._iteration_based_training = lambda: False  # type: ignore[method-assign]
+    # Lightning takes any process of a Slurm job for one of several tasks; one that stands alone is told so.
+    alone = [LightningEnvironment()] if "SLURM_JOB_ID" in os.environ and tasks() == 1 else []
+    try:
+        trainer: pl.Trainer = instantiate(
+            cfg.trainer,
+            callbacks=callbacks,
+            logger=loggers or False,
+            **({} if cfg.trainer.get("profiler") else {"profiler": NoProfiler()}),
+            enable_checkpointing=not cfg.trainer.get("fast_dev_run"),
+            default_root_dir=str(record.directory),
+            plugins=[WholeFiles(), *alone],
+        )
+    except (MisconfigurationException, RuntimeError) as error:  # what does not go together
+        raise UserError(f"Lightning refuses to train so: {one_line(str(error))}") from error
+    trainer.fit_loop.__class__ = WholeEpochs
     return trainer
+
+
+def fit(trainer: pl.Trainer, task: Task, data: SequenceData, checkpoint: str | None) -> None:
+    """Train, going on from a checkpoint where there is one.
+
+    Raises:
+        UserError: in Lightning's words, when trainer, callbacks and data do not go together.
+    """
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    except (MisconfigurationException, ModuleNotFoundError) as error:
+        raise UserError(f"Lightning refuses to train so: {one_line(str(error))}") from error
+
+
+class WholeEpochs(_FitLoop):
+    """Lightning's loop over epochs, going on from the end of one, as `LastCheckpoint` leaves it."""
+
+    def _iteration_based_training(self) -> bool:
+        """No, with ``max_steps`` either: Lightning would take the checkpoint for one from an epoch's middle then, and
+        on resuming end that epoch again, without metrics.
+        """
+        return False
+
+    @property
+    def skip(self) -> bool:
+        """Not for want of anything to train: a kill may have come before what callbacks do when training ends."""
+        return self.max_batches == 0
 
 
 def refuse_what_is_not_here(trainer: DictConfig) -> None:
@@ -77,7 +113,7 @@ def refuse_what_is_not_here(trainer: DictConfig) -> None:
             "processes)."
         )
     precision = str(trainer.get("precision", "32-true"))
-    if trainer.get("accelerator") == "cpu" and precision not in ("32", "64", "32-true", "64-true"):
+    if trainer.get("accelerator") == "cpu" and precision not in ("32", "32-true"):
         raise UserError(
             f"trainer.precision={precision} is for GPUs: on this CPU it is slower and nn.LSTM refuses it; use "
             "trainer.precision=32-true, or trainer=gpu."

@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import torch
 
+from src.config.errors import UserError
 from src.data.batches import BatchOrder, FlatSplit
 from src.rng import derive
 
@@ -72,18 +73,37 @@ def test_evaluation_reads_every_sequence_in_a_fixed_order() -> None:
     assert len(order) == 2
 
 
-def test_processes_share_training_batches_and_make_equal_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("world", [1, 2, 3, 4])
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("pool", [0, 2, 50])
+@pytest.mark.parametrize("sequences", [4, 5, 7, 12, 13, 26, 27, 40])
+def test_processes_share_every_sequence_and_make_equal_steps(
+    world: int, batch_size: int, pool: int, sequences: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import src.data.batches as module
 
-    seen = []
-    for rank in range(3):
-        monkeypatch.setattr(module, "place", lambda seed, rank=rank: (rank, 3) if seed is not None else (0, 1))
-        seen.append(batches(0, 0))
-        evaluation = BatchOrder(LENGTHS, 2, None)
-        assert sorted(torch.cat(list(evaluation)).tolist()) == [0, 1, 2, 3]
-    assert {len(s) for s in seen} == {4}
-    flat = [row for s in seen for batch in s for row in batch]
-    assert len(flat) == len(set(flat))
+    order = BatchOrder(torch.arange(1, sequences + 1), batch_size, partial(derive, 0, "order"), pool)
+    steps = set()
+    for epoch in range(4):
+        order.set_epoch(epoch)
+        seen: list[int] = []
+        for rank in range(world):
+            monkeypatch.setattr(module, "place", lambda seed, rank=rank: (rank, world) if seed is not None else (0, 1))
+            mine = list(order)
+            steps |= {len(mine), len(order)}
+            assert all(0 < len(rows) <= batch_size + 1 for rows in mine)
+            seen += [row for rows in mine for row in rows.tolist()]
+            assert sorted(torch.cat(list(BatchOrder(LENGTHS, 2, None))).tolist()) == [0, 1, 2, 3]
+        assert sorted(seen) == list(range(sequences))
+    assert len(steps) == 1  # in every process and every epoch
+
+
+def test_fewer_sequences_than_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    import src.data.batches as module
+
+    monkeypatch.setattr(module, "place", lambda seed: (0, 3))
+    with pytest.raises(UserError, match="3 processes cannot share 2 training sequences"):
+        len(BatchOrder(torch.tensor([4, 4]), 8, partial(derive, 0, "order")))
 
 
 def test_fewer_sequences_for_a_learning_curve() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from src.config.errors import UserError
@@ -94,8 +94,9 @@ def test_training_reads_every_step_once_in_an_epoch(lengths, batch_size, chunk, 
 @QUICK
 @given(LENGTHS, st.integers(1, 4), st.integers(1, 20), st.integers(2, 3))
 def test_processes_make_the_same_number_of_steps_in_every_epoch(lengths, batch_size, chunk, world):
+    assume(cut(torch.tensor(lengths), batch_size * world).shape[1] >= world)
     orders = [ChunkOrder(torch.tensor(lengths), batch_size, seed_of_epoch, chunk) for _ in range(world)]
-    sizes, read = set(), []
+    sizes, read, left_out = set(), [], set()
     for rank, order in enumerate(orders):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(streams, "place", lambda _, rank=rank: (rank, world))
@@ -105,8 +106,24 @@ def test_processes_make_the_same_number_of_steps_in_every_epoch(lengths, batch_s
                 check_that_rows_go_on(chunks)
                 sizes |= {len(chunks), len(order)}
             read += steps_of(chunks)
-    assert len(sizes) == 1
+            left_out.add(order.left_out())
+    assert len(sizes) == len(left_out) == 1
     assert len(read) == len(set(read))
+    assert (left_out == {0.0}) == (sorted(read) == all_steps(lengths))
+    assert 0 <= left_out.pop() < 1
+
+
+@pytest.mark.parametrize(("lengths", "left_out"), [([10] * 6, 0.0), ([10, 10, 10, 10, 10, 40], 1 / 3)])
+def test_an_odd_number_of_groups_is_shared(lengths, left_out, monkeypatch):
+    """What cannot be shared, since some streams are longer than others, is said."""
+    orders = []
+    for rank in range(2):
+        monkeypatch.setattr(streams, "place", lambda _, rank=rank: (rank, 2))
+        order = ChunkOrder(torch.tensor(lengths), 2, seed_of_epoch, 10)
+        orders.append(steps_of(list(order)))
+        assert order.left_out() == pytest.approx(left_out)
+    if not left_out:
+        assert sorted(orders[0] + orders[1]) == all_steps(lengths)
 
 
 def test_processes_share_a_single_text_without_loss(monkeypatch):

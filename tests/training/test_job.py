@@ -120,3 +120,16 @@ def test_slurms_variables_do_not_make_one_process_a_task_of_several(
     for name, value in {"SLURM_JOB_ID": "1", "SLURM_NTASKS": "4"}.items():
         monkeypatch.setenv(name, value)
     assert "test/acc" in train(quick("trainer.max_epochs=1"))
+
+
+def test_what_several_processes_leave_out_is_said(
+    quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("src.data.tbptt.ChunkOrder.left_out", lambda self: 0.25)
+    caplog.set_level("INFO")
+    options = ("data=copy_memory", "data.length=2", "data.sizes=[16,8,8]", "data.chunk=10", "trainer.max_epochs=1")
+    train(quick(*options, f"paths.run_dir={tmp_path / 'run'}"))
+    record = read_record(tmp_path / "run")
+    assert record is not None
+    assert record.data.notes["train/left_out"] == 0.25
+    assert any("25% of the batches of an epoch are not read" in message for message in caplog.messages)
