@@ -16,6 +16,7 @@ from benchmarks import CONF, results
 from benchmarks.contenders import Shape
 from benchmarks.gate_cost import KINDS, Counted, Row, measured, rows
 from benchmarks.progress import with_progress
+from benchmarks.settings import COST
 from benchmarks.statistics import Median
 from benchmarks.tables import NOISY, facts, number, put_into, read_page, row_of, show
 from src.config.shell import command
@@ -130,7 +131,7 @@ def as_csv(result: dict[str, Any]) -> str:
 
 def main() -> None:
     """The command line."""
-    command("cost", cost, CONF)
+    command("cost", cost, CONF, COST)
 
 
 if __name__ == "__main__":

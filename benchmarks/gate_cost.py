@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from benchmarks.contenders import CELLS, Case, Shape, batch, build, operations
 from benchmarks.measure import measure
 from benchmarks.progress import Show
-from benchmarks.settings import as_list, read_settings, whole
+from benchmarks.settings import COST, read_settings
 from benchmarks.statistics import Median, median_interval, ratios
+from src.config.rules import check_values
 from src.recurrent import StackedRNN, count_parameters
 
 KINDS = ("gru", "lstm", "rnn")
@@ -103,10 +104,9 @@ def measured(cfg: DictConfig, show: Show) -> dict[str, Any]:
 def as_benchmark(cfg: DictConfig) -> DictConfig:
     """The settings of a benchmark of the three cells over widths and lengths."""
     given: Any = OmegaConf.to_container(cfg, resolve=True)
-    widths, lengths = (
-        [whole(key, number) for number in as_list(key, given[key])] for key in ("widths", "lengths")
-    )  # fmt: skip
-    shapes = [[given["batch"], time, given["input_size"], width] for width, time in product(widths, lengths)]
+    check_values(given, keys=COST)
+    every = product(given["widths"], given["lengths"])
+    shapes = [[given["batch"], time, given["input_size"], width] for width, time in every]
     return OmegaConf.create(
         given | {"shapes": shapes, "cells": list(KINDS), "peers": [], "memory": False, "precision": "32-true"}
     )

@@ -24,9 +24,8 @@ from omegaconf import DictConfig
 from benchmarks import CONF, results
 from benchmarks.gpu_parts import STEPS, Part, facts, parts_of
 from benchmarks.gpu_table import MARKS, markdown
-from benchmarks.settings import names
+from benchmarks.settings import GPU, names
 from benchmarks.tables import put_into, read_page
-from src.config.errors import UserError
 from src.config.shell import command
 from src.files import write_atomically
 
@@ -53,8 +52,6 @@ def gpu(cfg: DictConfig) -> dict[str, Any]:
         result = results.read(Path(cfg.results))
     else:
         steps = names("steps", list(cfg.steps), list(STEPS))
-        if cfg.device not in ("cuda", "cpu"):
-            raise UserError(f"device={cfg.device} is unknown: it must be cuda, or cpu for a rehearsal.")
         result = measured(cfg, steps)
     text = markdown(result)
     print(text)
@@ -167,7 +164,7 @@ def write(result: dict[str, Any], out: Path, folder: Path) -> None:
 
 def main() -> None:
     """The command line."""
-    command("gpu", gpu, CONF)
+    command("gpu", gpu, CONF, GPU)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from scipy import stats
 
 from benchmarks import CONF
+from benchmarks.settings import RATES
 from benchmarks.tables import put_into, read_page, row_of
 from src.config.shell import command
 from src.statistics.crossed import block_length, in_blocks, over_seeds_and_sequences
@@ -337,4 +338,4 @@ def as_markdown(table: Simulated) -> str:
 
 
 if __name__ == "__main__":
-    command("rates", rates, CONF)
+    command("rates", rates, CONF, RATES)

@@ -4,13 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.contenders import BACKENDS, CELLS, MODES, PRECISIONS, Case, Shape
 from benchmarks.peers import PEERS
 from src.config.errors import UserError, nearest
+from src.config.rules import check_values
+from src.config.schema.entries import Above0, Count, Key, Text, That, Whole
+
+SOME = That(bool, "one at least")
+FourCounts = Annotated[list[Count], That(lambda shape: len(shape) == 4, "four of them")]
+_FILES = {
+    "directory": Key(Text, "where the result goes"),
+    "results": Key(Text | None, "an earlier result, of which the table is made; nothing is measured"),
+    "table": Key(Text | None, "a page that gets the tables between its marks"),
+}
+_MEASURED = {
+    "backends": Key(list[Text], "ours; the baseline is always there"),
+    "modes": Key(Annotated[list[Text], SOME], "training or inference"),
+    "thread_counts": Key(Annotated[list[Count], SOME], "each is a table of its own"),
+    "rounds": Key(Count, "at least so many in each case"),
+    "minutes": Key(Above0, "what is left of them goes to the cheap cases"),
+    "device": Key(Literal["cpu", "cuda"], "what computes"),
+    "seed": Key(Whole, "of weights and input"),
+}
+STEPS = {
+    "shapes": Key(Annotated[list[FourCounts], SOME], "batch, time, input_size, hidden_size"),
+    "cells": Key(Annotated[list[Text], SOME], "by their names in benchmarks/contenders.py"),
+    "peers": Key(list[Text], "other libraries"),
+    "precision": Key(Text, "32-true, or bf16-mixed: forward passes under autocast"),
+    "picture": Key(bool, "draw the figure too"),
+    "memory": Key(bool, "peak memory of a step, in fresh processes"),
+    **_MEASURED,
+    **_FILES,
+}
+COST = {
+    "widths": Key(Annotated[list[Count], SOME], "units"),
+    "lengths": Key(Annotated[list[Count], SOME], "steps"),
+    "batch": Key(Count, "sequences"),
+    "input_size": Key(Count, "features of a step"),
+    **_MEASURED,
+    **_FILES,
+}
+GPU = {
+    "steps": Key(Annotated[list[Text], SOME], "by their names in benchmarks/gpu_parts.py"),
+    "minutes": Key(Above0, "for all of them"),
+    "device": _MEASURED["device"],
+    "commit": Key(Text | None, "of the code, where it lies without its .git"),
+    "out": Key(Text, "where the results go"),
+    "results": _FILES["results"],
+    "table": _FILES["table"],
+}
+RATES = {
+    "studies": Key(Count, "simulated for each figure"),
+    "seed": _MEASURED["seed"],
+    "table": _FILES["table"],
+}
 
 
 @dataclass(frozen=True)
@@ -47,84 +98,42 @@ def read_settings(cfg: DictConfig) -> Settings:
         UserError: names the key, what came and what was expected.
     """
     given: Any = OmegaConf.to_container(cfg, resolve=True)
-    shapes = [read_shape(shape) for shape in as_list("shapes", given["shapes"])]
+    check_values(given, keys=STEPS)
+    shapes = [Shape(*shape) for shape in given["shapes"]]
     cells = names("cells", given["cells"], list(CELLS))
-    backends = names("backends", given["backends"], list(BACKENDS), may_be_empty=True)
-    peers = names("peers", given["peers"], list(PEERS), may_be_empty=True)
+    backends = names("backends", given["backends"], list(BACKENDS))
+    peers = names("peers", given["peers"], list(PEERS))
     modes = names("modes", given["modes"], list(MODES))
-    threads = [whole("thread_counts", number) for number in as_list("thread_counts", given["thread_counts"])]
-    minutes, device = given["minutes"], given["device"]
-    if isinstance(minutes, bool) or not isinstance(minutes, int | float) or minutes <= 0:
-        raise UserError(f"minutes={minutes} is impossible: it must be a number above 0.")
-    if not isinstance(given["memory"], bool):
-        raise UserError(f"memory={given['memory']} is impossible: it must be true or false.")
+    device = given["device"]
     refuse_device(device)
     (precision,) = names("precision", [given["precision"]], list(PRECISIONS))
-    cases = [Case(shape, mode, number, precision) for mode in modes for number in threads for shape in shapes]
-    rounds = whole("rounds", given["rounds"])
+    cases = [
+        Case(shape, mode, number, precision)
+        for mode in modes for number in given["thread_counts"] for shape in shapes
+    ]  # fmt: skip
     return Settings(
         cases,
         cells,
         backends,
         peers,
-        rounds,
-        60.0 * minutes,
+        given["rounds"],
+        60.0 * given["minutes"],
         device,
         given["memory"] and device == "cpu",
         given["seed"],
     )
 
 
-def read_shape(given: Any) -> Shape:
-    """Four positive whole numbers.
-
-    Raises:
-        UserError: it is something else.
-    """
-    right = isinstance(given, list) and len(given) == 4
-    if not right or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in given):
-        raise UserError(
-            f"shapes has {given}: a shape is four whole numbers of at least 1, [batch, time, input_size, hidden_size], "
-            "as in 'shapes=[[8,160,88,46]]'."
-        )
-    return Shape(*given)
-
-
-def names(key: str, given: Any, known: Sequence[str], may_be_empty: bool = False) -> list[str]:
+def names(key: str, given: Sequence[str], known: Sequence[str]) -> list[str]:
     """A list of known names, each once.
 
     Raises:
-        UserError: one is unknown, or there is none.
+        UserError: one is unknown.
     """
-    given = as_list(key, given, may_be_empty)
     for name in given:
         if name not in known:
             raise UserError(f"{key} has {name}{nearest(str(name), list(known))}: it may have {', '.join(known)}.")
     return list(dict.fromkeys(given))
-
-
-def as_list(key: str, given: Any, may_be_empty: bool = False) -> list[Any]:
-    """The list itself.
-
-    Raises:
-        UserError: it is none, or empty.
-    """
-    if not isinstance(given, list) or (not given and not may_be_empty):
-        raise UserError(
-            f"{key}={given} is impossible: it must be a list{'' if may_be_empty else ' that is not empty'}."
-        )
-    return given
-
-
-def whole(key: str, given: Any) -> int:
-    """A positive whole number.
-
-    Raises:
-        UserError: it is something else.
-    """
-    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
-        raise UserError(f"{key}={given} is impossible: it must be made of whole numbers of at least 1.")
-    return given
 
 
 def refuse_device(device: Any) -> None:
@@ -135,7 +144,5 @@ def refuse_device(device: Any) -> None:
     """
     import torch
 
-    if device not in ("cpu", "cuda"):
-        raise UserError(f"device={device} is unknown: it must be cpu or cuda.")
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("device=cuda needs a CUDA device and this machine has none: use device=cpu.")

@@ -12,7 +12,7 @@ from benchmarks import CONF, results
 from benchmarks.figure import draw
 from benchmarks.measure import measure
 from benchmarks.progress import with_progress
-from benchmarks.settings import read_settings
+from benchmarks.settings import STEPS, read_settings
 from benchmarks.tables import facts, for_screen, markdown, marks, put_into, read_page, show
 from src.config.shell import command
 
@@ -60,7 +60,7 @@ def write(result: dict[str, Any], folder: Path, picture: bool) -> None:
 
 def main() -> None:
     """The command line."""
-    command("steps", benchmark, CONF)
+    command("steps", benchmark, CONF, STEPS)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def compare(cfg: DictConfig) -> Summary:
         cfg: a config composed from ``conf/compare.yaml``.
 
     Raises:
-        UserError: in one sentence, when there is nothing to compare or a setting is impossible.
+        UserError: in one sentence, when there is nothing to compare or a setting is out of its range.
     """
     places, kind = where(cfg)
     from src.analysis.answer import summarise

@@ -42,7 +42,7 @@ FOUND_BY_COMPOSITION = {
     "+model.retain_bias=0.5": "model.retain_bias is called model.keep_gate_bias today.",
     "data.batch_size=2.5": "data.batch_size must be a whole number of at least 1, got 2.5.",
     "model.backend=fast": "model.backend must be one of auto, fused, torch, reference, got fast.",
-    "foo=1": "There is no key foo; a key of your own is added with a plus sign, as in +foo=VALUE.",
+    "foo=1": "There is no key foo; a key of your own, to which other values refer as ${foo}, is added with a plus",
     "data=urc": "There is no data=urc (did you mean ucr?)",
     "trainer.profiler=simple": "There is no key trainer.profiler in this config: it belongs to debug=profiler.",
     "trainer.max_epochs=0": "trainer.max_epochs must be a whole number of at least 1, or null, got 0.",
@@ -52,7 +52,7 @@ FOUND_BY_COMPOSITION = {
     "test=yes": "test must be true or false, got yes.",
     "callbacks.early_stopping=3": "callbacks.early_stopping must be keys with values, got 3.",
     "callbacks.early_stopping.patience=-1": "early_stopping.patience must be a whole number of at least 0, got -1.",
-    "+trainer.limit_train_batches=-1": "trainer.limit_train_batches must be a number of at least 0, or null, got -1.",
+    "+trainer.limit_train_batches=-1": "trainer.limit_train_batches must be a whole number of at least 1, or",
     "data.seed=5": "data.seed must be the run's seed=0, by which runs are paired, got 5.",
     "data=seq_mnist data.by=column": "data.by must be pixel or row, got column.",
     "data=shakespeare data.level=line": "data.level must be char or word, got line.",
@@ -60,7 +60,7 @@ FOUND_BY_COMPOSITION = {
     "data=copy_memory data.length=0": "data.length must be a whole number of at least 1, got 0.",
     "data=copy_memory data.length=2.5": "data.length must be a whole number of at least 1, got 2.5.",
     "data=adding data.length=long": "data.length must be a whole number of at least 1, got long.",
-    "data=adding data.sizes=[10,0,10]": "data.sizes must be a list, each a whole number of at least 1, got",
+    "data=adding data.sizes=[10,0,10]": "each a whole number of at least 1, three of them, got [10, 0, 10]",
 }
 
 

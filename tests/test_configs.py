@@ -128,7 +128,7 @@ def accepted(target: Any) -> set[str] | None:
     for kind in target.__mro__:
         if kind is object or "__init__" not in vars(kind):
             continue
-        parameters = inspect.signature(kind).parameters.values()
+        parameters = inspect.signature(vars(kind)["__init__"]).parameters.values()
         names |= {p.name for p in parameters}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             return names

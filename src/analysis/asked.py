@@ -105,9 +105,7 @@ def _ordered(planned: Any, of_runs: Any) -> list[str]:
 
 def _pair(pair: list[str], there: list[str]) -> list[str]:
     if pair and (len(pair) != 2 or pair[0] == pair[1]):
-        raise UserError(
-            f"models={pair} is impossible: it must be two of {', '.join(there)}, as in models='[gru,lstm]'."
-        )
+        raise UserError(f"models must be two of {', '.join(there)}, as in models='[gru,lstm]', got {pair}.")
     for name in pair:
         if name not in there:
             raise UserError(
@@ -141,7 +139,7 @@ def check_margin(margin: Any, data: Sequence[str]) -> None:
             )
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if value is not None and not (number and math.isfinite(value) and value >= 0):
-            raise UserError(f"margin={value} is impossible: it must be a number from 0 up, in the metric's unit.")
+            raise UserError(f"margin must be a number from 0 up, in the metric's unit, got {value}.")
 
 
 def nothing(collection: Collection, metric: str) -> str:

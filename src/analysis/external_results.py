@@ -10,6 +10,7 @@ from typing import Any
 from src.analysis.collect import ORDER, Collection, ProblemKind
 from src.analysis.run import Run
 from src.config.errors import UserError
+from src.config.own_files import refuse_long_lines
 from src.tasks.metrics import Metric
 
 Note = Callable[[ProblemKind, str], None]
@@ -65,6 +66,8 @@ def _frame(path: Path) -> Any:
     """The table as words, by column."""
     import pandas as pd
 
+    if path.is_file():
+        refuse_long_lines(path)
     try:
         with path.open(encoding="utf-8-sig") as file:
             header = file.readline()

@@ -43,7 +43,7 @@ def mode_of(metric: str, declared: Metric | None, runs: Iterable[Run], given: Di
     if declared is not None:
         if given not in (None, declared.direction):
             better = "small" if declared.direction == "min" else "large"
-            raise UserError(f"mode={given} is impossible for {metric}: a {better} one is good, so leave mode out.")
+            raise UserError(f"mode={given} is wrong for {metric}: a {better} one is good, so leave mode out.")
         return declared.direction
     if given is not None:
         return given

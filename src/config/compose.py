@@ -16,7 +16,7 @@ def compose(config_name: str, settings: Mapping[str, Any]) -> DictConfig:
     """``conf/<config_name>.yaml`` with some of its keys set.
 
     Raises:
-        UserError: there is no such key, or its value is impossible.
+        UserError: there is no such key, or its value is out of range.
     """
     import hydra
 

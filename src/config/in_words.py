@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import yaml
@@ -13,7 +14,9 @@ from src.config.errors import UserError, nearest
 from src.config.names import public_key
 from src.config.places import CONF
 from src.config.schema import keys_of
+from src.config.schema.arguments import TRAINER, TRAINER_HAS
 from src.config.schema.commands import COMMANDS
+from src.config.schema.entries import words
 
 
 def in_words(error: BaseException) -> str:
@@ -32,20 +35,62 @@ def in_words(error: BaseException) -> str:
         key = no_key.group(1)
         if (today := public_key(key)) != key:
             return f"{key} is called {today} today."
-        if choices := [choice for choice in keys_in_files().get(key, ()) if "=base" not in choice]:
-            return f"There is no key {key} in this config: it belongs to {' or '.join(choices)}."
-        above, _, name = key.rpartition(".")
-        known = {other.rpartition(".") for command in COMMANDS for other in keys_of(command)}
-        near = nearest(name, sorted(last for node, _, last in known if node == above and last != name))
-        return f"There is no key {key}{near}; a key of your own is added with a plus sign, as in +{key}=VALUE."
+        return _not_in_the_config(key)
+    if (there := re.search(r"An item is already at '([^']+)'", text)) is not None:
+        return f"{there[1]} is in this config already: it must be given without the plus sign, {there[1]}=VALUE."
+    if (gone := re.search(r"Could not delete from config\. (?:The value of )?'([^']+)'", text)) is not None:
+        return f"There is no key {gone[1]} with that value to take away."
+    if "Config group override must be a string" in text:
+        return "A choice as in model=gru names a file in conf/: it must be a word, not null or a number."
     if "OverrideParseException" in type(error).__name__:
+        said = re.sub(r"^\w+Exception: ", "", one_line(str(error)).partition(" See http")[0])
         return (
-            f"{one_line(str(error)).partition(' See http')[0]}: an override is KEY=VALUE, and a value with brackets, "
+            f"{said}: an override is KEY=VALUE, and a value with brackets, "
             "commas, spaces or = in it stands in quotes, as in 'tags=[\"a\"]'."
         )
+    if strange := re.search(r"Error merging override \+*([\w.]+)=(.*)", text):
+        key, value = strange.groups()
+        kinds = [entry.kind for command in COMMANDS for name, entry in keys_of(command).items() if name == key]
+        return f"{key} must be {words(kinds[0]) if kinds else 'another kind of value'}, got {value}."
+    if not_there := re.search(r"Interpolation key '([^']+)' not found(?:\s+full_key: (\S+))?", text):
+        name, by = not_there.groups()
+        return f"There is no key {name}, which {by or 'another key'} refers to: it must be given."
     if is_hydra(error) or isinstance(error, OmegaConfBaseException):
         return one_line(text)
     return f"{type(error).__name__}: {one_line(text)}"
+
+
+def no_such_key(key: str, known: Iterable[str]) -> str:
+    """That a config has no such key, with the choices that have it or the key of ``known`` that was meant.
+
+    >>> no_such_key("model.strngth", ["model.strength", "trainer.strength"])
+    'There is no key model.strngth (did you mean strength?).'
+    """
+    if choices := [choice for choice in keys_in_files().get(key, ()) if "=base" not in choice]:
+        return f"There is no key {key} in this config: it belongs to {' or '.join(choices)}."
+    above, _, name = key.rpartition(".")
+    parts = {other.rpartition(".") for other in known}
+    near = nearest(name, sorted(last for node, _, last in parts if node == above and last != name))
+    return f"There is no key {key}{near}."
+
+
+def _not_in_the_config(key: str) -> str:
+    """That a key is in no file that was chosen, and how it is given where a plus sign gives it."""
+    group, dot, name = key.rpartition(".")
+    if group == "trainer" and name in TRAINER_HAS:
+        return f"trainer.{name} cannot be given: {TRAINER_HAS[name]}."
+    entries = [entry for command in COMMANDS for known, entry in keys_of(command).items() if known == key]
+    if any(entry.added for entry in entries) or (group == "trainer" and name in TRAINER):
+        return f"{key} is in no file: it must be given with a plus sign, +{key}=VALUE."
+    sentence = no_such_key(key, [known for command in COMMANDS for known in keys_of(command)])
+    if keys_in_files().get(key):
+        return sentence
+    own = (
+        "an argument of a class of your own"
+        if dot
+        else f"a key of your own, to which other values refer as ${{{key}}},"
+    )
+    return f"{sentence[:-1]}; {own} is added with a plus sign, as in +{key}=VALUE."
 
 
 def one_line(text: str) -> str:
@@ -60,6 +105,7 @@ def is_hydra(error: BaseException) -> bool:
     return isinstance(error, HydraException)
 
 
+@cache
 def keys_in_files() -> dict[str, list[str]]:
     """The choices that have a key, ``group=choice``, by the keys of all files of a run's config."""
     choices: dict[str, list[str]] = {}

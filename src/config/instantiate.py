@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from src.config.errors import UserError
+from src.config.errors import UserError, nearest
 from src.config.in_words import one_line
 from src.config.places import PACKAGE
 
@@ -35,7 +36,19 @@ def instantiate(node: Any, *positional: Any, **keywords: Any) -> Any:
         words = one_line(str(error.__cause__ or error))
         raise UserError(f"{target} could not be built: {_whose_src(words) or words}") from error
     except (ValueError, TypeError) as error:
-        raise UserError(f"{target}: {one_line(str(error))}") from error
+        raise UserError(_about_arguments(target, str(error)) or f"{target}: {one_line(str(error))}") from error
+
+
+def _about_arguments(target: str, words: str) -> str | None:
+    """What a call's refusal of an argument means for the config that names the class; None for any other refusal."""
+    if strange := re.search(r"unexpected keyword argument '(\w+)'", words):
+        kinds = getattr(find_class(target), "__mro__", ())
+        taken = {name for kind in kinds if "__init__" in vars(kind) for name in signature(kind.__init__).parameters}
+        known = sorted(taken - {"self", "args", "kwargs"})
+        return f"{target} has no argument {strange[1]}{nearest(strange[1], known)}; it has {', '.join(known)}."
+    if missing := re.search(r"missing \d+ required (?:positional|keyword-only) arguments?: '(\w+)'", words):
+        return f"{target} needs a value for {missing[1]}: it must be given."
+    return None
 
 
 def _whose_src(words: str) -> str | None:

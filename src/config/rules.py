@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
+from src.config.in_words import no_such_key
 from src.config.instantiate import plain
 from src.config.names import public_key, public_names
+from src.config.own_files import refuse_long_lines
 from src.config.schema import keys_of
-from src.config.schema.entries import holds, shown, words
+from src.config.schema.arguments import TRAINER_HAS
+from src.config.schema.entries import Key, holds, shown, words
+from src.config.takes import OURS, kinds_of
 
-OURS = ("src.", "torch.optim.", "pytorch_lightning.")  # any other class takes what it likes
+NEVER_NULL = ("model", "data", "task", "optimizer", "scheduler", "trainer", "callbacks", "paths")
+GROUPS = ("experiments", "debug")  # choices that are no keys
+COMPOSED_UNREAD = {  # which data sets bring
+    "prepare": ("task", "tuned", "optimizer", "scheduler", "trainer", "callbacks"),
+}
 
 
-def check(cfg: DictConfig, command: str = "train") -> None:
-    """Hold a composed config against the schema of its command, a file in ``conf/``.
+def check(cfg: DictConfig, command: str = "train", keys: Mapping[str, Key] | None = None) -> None:
+    """Hold a composed config against the schema of its command, a file in ``conf/``, or against ``keys``.
 
     Raises:
-        UserError: names the key, what it must be and the value that came; also for a value that is missing.
+        UserError: names the key, what it must be and the value that came; also for a value that is missing, and for a
+            key that nothing reads.
     """
     if isinstance(node := cfg.get("study"), DictConfig):  # jobs of a study are composed without it
         name = node.get("name")
@@ -32,25 +43,175 @@ def check(cfg: DictConfig, command: str = "train") -> None:
     missing = sorted(OmegaConf.missing_keys(cfg))
     if missing:
         raise UserError(f"{missing[0]} must be given, e.g. {missing[0]}=VALUE on the command line.")
-    check_values(plain(cfg), command)
+    config = plain(cfg)
+    check_values(config, command, keys)
+    refuse_unknown(config, keys or keys_of(command), referred_to(cfg), COMPOSED_UNREAD.get(command, ()))
 
 
-def check_values(config: Mapping[str, Any], command: str = "train") -> None:
-    """The same of a config as plain containers in which nothing is missing."""
-    for name, key in keys_of(command).items():
+def check_values(config: Mapping[str, Any], command: str = "train", keys: Mapping[str, Key] | None = None) -> None:
+    """The values of a config as plain containers in which nothing is missing.
+
+    Raises:
+        UserError: as :func:`check`.
+    """
+    for name, key in (keys or keys_of(command)).items():
         node, last = _parent(config, name)
+        if last not in node:
+            continue
         ours = str(node.get("_target_") or OURS[0]).startswith(OURS)
-        if last in node and (ours or key.always) and not holds(key.kind, node[last]):
-            raise UserError(f"{name} must be {words(key.kind)}, got {shown(node[last])}.")
+        kind = (kinds_of(name.rpartition(".")[0], node) or {}).get(last, key.kind)
+        if (ours or key.always) and not holds(kind, node[last]):
+            raise UserError(f"{name} must be {words(kind)}, got {shown(node[last])}.")
+        if name in NEVER_NULL and node[last] is None and (command == "train" or name == "paths"):
+            raise UserError(f"{name} must be keys with values, got null.")
+    for name, node in _classes(config):
+        for key_name, kind in (kinds_of(name, node) or {}).items():
+            if key_name in node and not holds(kind, node[key_name]):
+                raise UserError(f"{name}.{key_name} must be {words(kind)}, got {shown(node[key_name])}.")
+        target = node.get("_target_")
+        if "_target_" in node and not (isinstance(target, str) or (target is None and name == "scheduler")):
+            raise UserError(f"{name}._target_ must be the name of a class, got {shown(target)}.")
+    for name, node in (config.get("callbacks") or {}).items():
+        if node is not None and not (isinstance(node, Mapping) and ("_target_" in node or name == "last")):
+            raise UserError(
+                f"callbacks.{name} must be keys with values, _target_ among them, or null, got {shown(node)}."
+            )
     model = config.get("model") or {}
     if former := set(model) - set(public_names(model)):
         old = f"model.{former.pop()}"
         raise UserError(f"{old} is called {public_key(old)} today.")
+    if command == "prepare" and "_target_" not in (config.get("data") or {"_target_": None}):
+        raise UserError("data must be chosen, as in data=csv, before its keys are given.")
+    if command == "train":
+        _check_together(config)
+
+
+def check_arguments(group: str, arguments: Mapping[str, Any], theirs: bool = False) -> None:
+    """Hold arguments given in Python against the schema of a group (data, task), as the values of a config are.
+
+    ``theirs`` is for a class of the user's own, which takes what it likes but for what all have.
+
+    Raises:
+        UserError: names the key, what it must be and the value that came.
+    """
+    for name, given in arguments.items():
+        key = keys_of().get(f"{group}.{name}")
+        if key is None or (theirs and not key.always):
+            continue
+        value = list(given) if isinstance(given, tuple) else str(given) if isinstance(given, Path) else given
+        value = value.item() if hasattr(value, "item") else value
+        if not holds(key.kind, value):
+            raise UserError(f"{group}.{name} must be {words(key.kind)}, got {shown(value)}.")
+
+
+def _check_together(config: Mapping[str, Any]) -> None:
+    """What several keys of a run must be beside each other."""
     seed, data, ckpt = config.get("seed"), config.get("data") or {}, config.get("ckpt")
+    trainer, optimizer = config.get("trainer") or {}, config.get("optimizer") or {}
     if data.get("seed", seed) != seed:
         raise UserError(f"data.seed must be the run's seed={seed}, by which runs are paired, got {data['seed']}.")
-    if ckpt not in (None, "auto", "best", "last") and not Path(str(ckpt)).is_file():
+    if ckpt not in (None, "auto") and not Path(str(ckpt)).is_file():
         raise UserError(f"The checkpoint {ckpt} does not exist: ckpt must be auto or the path of a run's .ckpt file.")
+    if "max_epochs" in trainer and trainer["max_epochs"] is None and trainer.get("max_steps", -1) == -1:
+        raise UserError("trainer.max_epochs=null trains for ever: it must be a number, or trainer.max_steps one.")
+    if trainer.get("num_nodes", 1) > 1 and not trainer.get("strategy"):
+        raise UserError("trainer.num_nodes above 1 needs processes that train together: choose trainer=ddp.")
+    if optimizer.get("dampening") and not optimizer.get("momentum"):
+        raise UserError("optimizer.dampening needs an optimizer.momentum above 0.")
+    if optimizer.get("nesterov") and not (optimizer.get("momentum") and not optimizer.get("dampening")):
+        raise UserError("optimizer.nesterov=true needs an optimizer.momentum above 0 and an optimizer.dampening of 0.")
+    path = Path(str(data.get("path"))).expanduser()
+    if data.get("_target_") == "src.data.CSV" and path.suffix != ".gz" and path.is_file():
+        refuse_long_lines(path)
+
+
+def refuse_unknown(
+    config: Mapping[str, Any], keys: Mapping[str, Key], referred: set[str], unread: tuple[str, ...] = ()
+) -> None:
+    """Refuse a key that neither the schema, nor the class in its node, nor another key's value knows.
+
+    Not in a further process of a distributed run: what its config refers to has been resolved by the first, which has
+    checked it.
+
+    Args:
+        config: as plain containers.
+        keys: the command's schema.
+        referred: the keys that values refer to, as :func:`referred_to` finds them.
+        unread: groups that are left alone.
+
+    Raises:
+        UserError: names the key that was meant, or the choice that has it.
+    """
+    if "LOCAL_RANK" in os.environ:
+        return
+    for name in config:
+        if name not in keys and name not in unread and name not in referred:
+            raise UserError(no_such_key(str(name), [*keys, *GROUPS]))
+    for group, key in keys.items():
+        parent, last = _parent(config, group)
+        node = parent.get(last)
+        if not isinstance(key.kind, Mapping) or not isinstance(node, Mapping) or group == "callbacks":
+            continue
+        if not str(node.get("_target_") or OURS[0]).startswith(OURS):
+            continue
+        kinds = kinds_of(group, node)
+        for name in node:
+            if kinds is None and (node.get("_target_") or f"{group}.{name}" in keys):
+                continue
+            if name == "_target_" or name in (kinds or {}) or f"{group}.{name}" in referred:
+                continue
+            _refuse(group, str(name), node, keys)
+    for group, node in _classes(config):
+        if group.startswith("callbacks.") and (kinds := kinds_of(group, node)) is not None:
+            for name in node.keys() - kinds.keys() - {"_target_"}:
+                raise UserError(no_such_key(f"{group}.{name}", [*keys, *(f"{group}.{kind}" for kind in kinds)]))
+
+
+def _refuse(group: str, name: str, node: Mapping[str, Any], keys: Mapping[str, Key]) -> None:
+    if group == "trainer" and name in TRAINER_HAS:
+        raise UserError(f"trainer.{name} cannot be given: {TRAINER_HAS[name]}.")
+    if group == "scheduler" and node.get("_target_") is None:
+        raise UserError(f"scheduler.{name} is not read: scheduler=none has no keys, another scheduler must be chosen.")
+    kinds = kinds_of(group, node)
+    raise UserError(no_such_key(f"{group}.{name}", keys if kinds is None else [f"{group}.{kind}" for kind in kinds]))
+
+
+def referred_to(cfg: DictConfig) -> set[str]:
+    """The keys, and all above them, that interpolations in a config (and under Hydra in Hydra's own part) name."""
+    from hydra.core.hydra_config import HydraConfig
+
+    texts = list(_texts(OmegaConf.to_container(cfg, resolve=False)))
+    if HydraConfig.initialized():
+        own: Any = OmegaConf.to_container(HydraConfig.instance().cfg.hydra, resolve=False)  # type: ignore[union-attr]
+        texts += _texts({key: node for key, node in own.items() if key not in ("help", "hydra_help")})
+    found: set[str] = set()
+    for text in texts:
+        while inner := re.search(r"\$\{([^{}]*)\}", text):  # the innermost first
+            text = text.replace(inner[0], "")
+            for word in re.findall(r"[A-Za-z_][\w.]*", inner[1]):
+                names = word.split(".")
+                found |= {".".join(names[:depth]) for depth in range(1, len(names) + 1)}
+    return found
+
+
+def _texts(node: Any) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        for value in node.values():
+            yield from _texts(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _texts(value)
+    elif isinstance(node, str):
+        yield node
+
+
+def _classes(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The nodes that name a class, by dotted name."""
+    groups = [(name, config.get(name)) for name in ("model", "data", "task", "optimizer", "scheduler", "trainer")]
+    callbacks = config.get("callbacks")
+    if isinstance(callbacks, Mapping):
+        groups += [(f"callbacks.{name}", node) for name, node in callbacks.items()]
+    return ((name, node) for name, node in groups if isinstance(node, Mapping))
 
 
 def _parent(config: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], str]:

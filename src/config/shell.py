@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shlex
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,21 @@ from omegaconf.errors import OmegaConfBaseException
 
 from src.config.errors import UserError
 from src.config.in_words import in_words, is_hydra
+from src.config.instantiate import plain
 from src.config.places import CONF, register_resolvers
 from src.config.rules import check
+from src.config.schema import keys_of
 from src.config.schema.commands import COMMANDS
+from src.config.schema.entries import Key, holds
 from src.config.signals import ended_by_signals, stopping
+from src.config.takes import OURS
+from src.config.unread import refuse_unread, unread
 
 log = logging.getLogger(__name__)
 
 
+CHOICE = re.compile(r"[\w/.-]+(,[\w/.-]+)*|(glob|choice)\(.*\)")  # or several in a sweep
+TAKEN_AWAY = "~{key} takes away a key that every run has: it must have a value, {key}=VALUE."
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -53,8 +61,15 @@ def command_line() -> str:
 
 
 @ended_by_signals()
-def command(config_name: str, task: Callable[[DictConfig], Any], folder: Path = CONF) -> None:
+def command(
+    config_name: str,
+    task: Callable[[DictConfig], Any],
+    folder: Path = CONF,
+    keys: Mapping[str, Key] | None = None,
+) -> None:
     """Run ``task`` under Hydra with the config ``<folder>/<config_name>.yaml`` and this process's command line.
+
+    The config is held against ``keys``, without them against the schema of the command.
 
     ``--help`` prints the keys of the command, and that is all. An exception ends the process with exit code 1 and one
     sentence on standard error; the stack trace comes with HYDRA_FULL_ERROR=1 in the environment. In a multirun each
@@ -67,8 +82,8 @@ def command(config_name: str, task: Callable[[DictConfig], Any], folder: Path = 
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     register_resolvers()
     see_working_folder()
-    if twice := given_twice(sys.argv[1:]):
-        print(f"{twice} is given twice on the command line, and only one of the two would count.", file=sys.stderr)
+    if wrong := wrong_line(sys.argv[1:], config_name):
+        print(wrong, file=sys.stderr)
         sys.exit(1)
 
     from hydra.core.hydra_config import HydraConfig
@@ -78,8 +93,15 @@ def command(config_name: str, task: Callable[[DictConfig], Any], folder: Path = 
     def job(cfg: DictConfig) -> Any:
         try:
             see_working_folder()  # here as well: a launcher runs this function alone, in another process
-            check(cfg, config_name)
-            refuse_width_beside_budget(cfg, HydraConfig.get().overrides.task)
+            given = given_keys(HydraConfig.get().overrides.task)
+            refuse_missing(cfg, config_name, keys)
+            refuse_taken_away(cfg, HydraConfig.get().overrides.task, keys or keys_of(config_name))
+            check(cfg, config_name, keys)
+            refuse_width_beside_budget(cfg, given)
+            found = unread(plain(cfg), command=config_name if config_name in COMMANDS or keys else "train")
+            for sentence in refuse_unread(found, () if _in_multirun() else given, config_name):
+                log.info(sentence)
+            refuse_threads(cfg.get("threads", 1))
             if "threads" in cfg:  # before torch is imported: jobs that take all cores each would fight over them
                 os.environ |= dict.fromkeys(THREADS, str(cfg.threads))
             return task(cfg)
@@ -121,18 +143,89 @@ def see_working_folder() -> None:
         sys.path.append(here)
 
 
-def refuse_width_beside_budget(cfg: DictConfig, overrides: Iterable[str]) -> None:
+def given_keys(overrides: Iterable[str]) -> set[str]:
+    """The keys that overrides set, however they do."""
+    return {str(override).lstrip("+~").partition("=")[0] for override in overrides}
+
+
+def typed_keys() -> set[str]:
+    """The keys that were given for this job alone; none in a sweep, which may cross what does not go together."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return given_keys(HydraConfig.get().overrides.task) if HydraConfig.initialized() and not _in_multirun() else set()
+
+
+def refuse_missing(cfg: DictConfig, config_name: str, keys: Mapping[str, Key] | None = None) -> None:
+    """Refuse a config that lacks a key which its command reads, as after ``model=null``.
+
+    Raises:
+        UserError: names the first that is not there.
+    """
+    optional = {"hydra", "tuned", *(("data",) if config_name == "prepare" else ())}
+    for name in keys or keys_of(config_name):
+        if "." not in name and name not in optional and name not in cfg:
+            raise UserError(f"{name} must be given, e.g. {name}=VALUE on the command line.")
+
+
+def refuse_threads(threads: int) -> None:
+    """Refuse so many threads that the system might not start them; some more than cores are no fault.
+
+    Raises:
+        UserError: says how many there may be.
+    """
+    cores = os.cpu_count() or 1
+    if threads > (most := max(64, 4 * cores)):
+        raise UserError(f"threads must be at most {most} on this machine, which has {cores} cores, got {threads}.")
+
+
+def refuse_width_beside_budget(cfg: DictConfig, given: set[str]) -> None:
     """Refuse a width that is asked for beside a budget, which would decide it without a word."""
-    given = {str(override).lstrip("+").partition("=")[0] for override in overrides}
     if "model.hidden_size" in given and OmegaConf.select(cfg, "model.budget") is not None:
         raise UserError(
             "model.budget decides the width, so model.hidden_size cannot be given beside it: drop one of them."
         )
 
 
+def wrong_line(arguments: list[str], config_name: str = "train") -> str | None:
+    """What is wrong with a command line before anything is composed: a key given twice, or one taken away.
+
+    >>> wrong_line(["seed=1", "++seed=2"])
+    'seed is given twice on the command line, and only one of the two would count.'
+    """
+    if twice := given_twice(arguments):
+        return f"{twice} is given twice on the command line, and only one of the two would count."
+    known = keys_of(config_name)
+    for argument in arguments:
+        choice, _, value = argument.lstrip("+").partition("=")
+        if argument.startswith("hydra="):
+            return f"Hydra's own keys are given one by one, as in hydra.run.dir=DIR, got {argument}."
+        if "=" not in argument or not choice.isidentifier() or not (CONF / choice).is_dir():
+            continue
+        if argument.startswith("++") or not CHOICE.fullmatch(value):
+            return f"{choice} must name a file in conf/{choice}, as in {choice}=NAME, got {argument}."
+    gone = (argument[1:].partition("=")[0] for argument in arguments if argument.startswith("~"))
+    return next((TAKEN_AWAY.format(key=name) for name in gone if name in known and "." not in name), None)
+
+
+def refuse_taken_away(cfg: DictConfig, overrides: Iterable[str], keys: Mapping[str, Key]) -> None:
+    """Refuse an override with ``~`` that takes a key away from a class of ours, which would then be built otherwise.
+
+    A class of the user's own may have no such argument, and a key that may be null may go.
+
+    Raises:
+        UserError: names the key.
+    """
+    for name in (override[1:].partition("=")[0] for override in overrides if override.startswith("~")):
+        key, node = keys.get(name), OmegaConf.select(cfg, name.rpartition(".")[0])
+        ours = isinstance(node, DictConfig) and str(node.get("_target_") or OURS[0]).startswith(OURS)
+        if key is not None and ours and not key.added and not holds(key.kind, None):
+            raise UserError(TAKEN_AWAY.format(key=name))
+
+
 def given_twice(arguments: list[str]) -> str | None:
     """The first key that two overrides of a command line set (Hydra would keep the last without a word)."""
-    keys = [a.partition("=")[0] for a in arguments if "=" in a and not a.startswith("-")]
+    given = [a for a in arguments if a.startswith("~") or ("=" in a and not a.startswith("-"))]
+    keys = [a.lstrip("+~").partition("=")[0] for a in given]
     return next((key for key in keys if keys.count(key) > 1), None)
 
 

@@ -11,19 +11,8 @@ from typing import Any
 
 from src.config.errors import UserError
 from src.config.names import HASHED_AS, public_name
+from src.config.schema.arguments import CALLBACKS, OPTIMIZERS, SCHEDULERS
 
-OPTIMIZERS = (
-    *("ASGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "LBFGS", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD"),
-    "SparseAdam",
-)
-SCHEDULERS = (  # those whose arguments are numbers and words
-    *("ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR", "ExponentialLR", "LinearLR"),
-    *("MultiStepLR", "OneCycleLR", "PolynomialLR", "ReduceLROnPlateau", "StepLR"),
-)
-CALLBACKS = (
-    *("DeviceStatsMonitor", "EarlyStopping", "GradientAccumulationScheduler", "LearningRateMonitor", "ModelCheckpoint"),
-    *("ModelSummary", "RichModelSummary", "StochasticWeightAveraging", "ThroughputMonitor", "Timer"),
-)
 NETWORKS = ("GRU", "LSTM", "RNN", "RNNBase", "StackedRNN")
 KNOWN = frozenset(
     [

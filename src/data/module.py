@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from src.arrays import read_arrays
 from src.config.errors import UserError
+from src.config.rules import check_arguments
 from src.data.batches import Batch, BatchOrder, Chunk, Split, padding
 from src.data.describe import Description
 from src.data.download import File, Source, fetch
@@ -64,6 +65,15 @@ class SequenceData(pl.LightningDataModule):
     sources: ClassVar[dict[str, Source]] = {}
     fitted: ClassVar[tuple[str, ...]] = ()
     name: str  # which of its sets a class of several holds
+
+    def __new__(cls, *positional: Any, **arguments: Any) -> SequenceData:
+        """Refuse what no config could give either.
+
+        Raises:
+            UserError: names the argument, what it must be and the value that came.
+        """
+        check_arguments("data", arguments, theirs=not cls.__module__.startswith("src."))
+        return super().__new__(cls)
 
     def __init__(
         self,

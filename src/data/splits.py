@@ -27,8 +27,8 @@ def check_fractions(fractions: Any) -> None:
     numbers = listed is not None and len(listed) == 3 and all(isinstance(f, int | float) for f in listed)
     if not (numbers and all(0 < f < 1 for f in listed or ()) and abs(sum(listed or ()) - 1) < 1e-6):
         raise UserError(
-            f"data.splits={fractions if listed is None else listed} is impossible: it must be three fractions, for "
-            "train, val and test, each above 0, that add up to 1, e.g. [0.9,0.05,0.05]."
+            "data.splits must be three fractions, for train, val and test, each above 0, that add up to 1, e.g. "
+            f"[0.9,0.05,0.05], got {fractions if listed is None else listed}."
         )
 
 

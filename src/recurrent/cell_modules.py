@@ -27,7 +27,7 @@ class RNNCellBase(nn.Module):
         options: the cell's own.
 
     Raises:
-        ValueError: an argument is impossible.
+        ValueError: an argument is out of its range.
     """
 
     weight_ih: nn.Parameter

@@ -34,7 +34,7 @@ class RNNBase(StackedRNN):
             ``initialisation``, ``keep_gate_bias``, ``chrono_steps``, ``backend``; see `StackedRNN`.
 
     Raises:
-        ValueError: an argument is impossible, or the backend asked for cannot run the network.
+        ValueError: an argument is out of its range, or the backend asked for cannot run the network.
     """
 
     def __init__(

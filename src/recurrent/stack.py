@@ -57,7 +57,7 @@ class StackedRNN(nn.Module):
         num_directions: 1 or 2.
 
     Raises:
-        ValueError: an argument is impossible, or the backend cannot run a layer.
+        ValueError: an argument is out of its range, or the backend cannot run a layer.
     """
 
     weight_ih_l0: nn.Parameter

@@ -9,6 +9,7 @@ from typing import Any
 
 from src.config.names import hashed_names
 from src.config.schema import keys_of
+from src.config.unread import as_read
 
 # Raised by one whenever a change of our code changes the numbers that the same config gives.
 RESULTS_VERSION = 2
@@ -25,12 +26,12 @@ def identity(config: Mapping[str, Any], *, backend: str, precision: str, data_ch
     True
 
     Args:
-        config: the resolved config as plain dicts.
+        config: the resolved config as plain dicts; what nothing reads in it is taken to be at its default.
         backend: the kernel that runs the recurrence, as resolved on this machine.
         precision: as resolved by the trainer.
         data_checksum: of the data as read, so that a moved file is the same and an altered one is not.
     """
-    return _digest(config, backend=backend, precision=precision, data=data_checksum)
+    return _digest(as_read(config), backend=backend, precision=precision, data=data_checksum)
 
 
 def planned_identity(config: Mapping[str, Any], files: str = "") -> str:

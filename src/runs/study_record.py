@@ -20,6 +20,7 @@ from pydantic import ConfigDict
 from src.config.errors import UserError
 from src.config.names import public_names
 from src.config.places import is_name
+from src.config.schema.entries import Count, From0, Whole
 from src.files import write_atomically
 from src.runs.result import Phase
 from src.runs.typed_json import CONFIG, Damaged, from_plain, read_json, sealed, unsealed
@@ -38,8 +39,8 @@ NEIGHBOURS = 2.001  # parts of a range that neighbours may lie apart, with room 
 class Repeat:
     """The best ``best`` trials of a model are run again with ``seeds`` further seeds before one is chosen."""
 
-    best: int = 3
-    seeds: int = 3
+    best: Count = 3
+    seeds: Whole = 3
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,10 @@ class TuningRecord:
 
     draws: dict[str, list[Any] | LogUniform] = field(default_factory=dict)  # by dotted key, values or a range
     repeat: Repeat = field(default_factory=Repeat)  # how the choice is confirmed
-    seed: int | None = None  # of the draws (stream tuning); a plan that is read has one made of its name
-    first_seed: int = 1000  # of the trials, the repeats take the following ones; no final run may use them
+    seed: Whole | None = None  # of the draws (stream tuning); a plan that is read has one made of its name
+    first_seed: Whole = 1000  # of the trials, the repeats take the following ones; no final run may use them
     # How often at most further values are tried because a choice lies in the outer tenth of a range, or in a gap.
-    extensions: int = 2
+    extensions: Whole = 2
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class PlanRecord:
     # Final runs on so many random splits of each data set, ``data.split_seed`` 0 and up, each with all pairs: the
     # answer is then about other splits of these files. None: one split.
     resplits: int | None = None
-    tolerance: float = 0.02  # by how much budgets may differ, as a share
+    tolerance: From0 = 0.02  # by how much budgets may differ, as a share
     overrides: Settings = field(default_factory=dict)  # what the command line added for all jobs
 
     @property

@@ -20,6 +20,7 @@ from src.runs.identity import planned_identity
 from src.runs.result import Phase, StudyJob
 from src.runs.study_record import PlannedJob, Settings
 from src.studies.plan import Plan
+from src.tasks.metrics import declared_by_shipped_tasks
 
 Compose = Callable[[list[str]], DictConfig]
 _ABSENT = object()
@@ -88,6 +89,10 @@ class Jobs:
             OmegaConf.set_struct(cfg, False)
             cfg.pop("hydra", None)
             check(cfg)
+            if self.plan.declared(data) is None and self.plan.primary and str(cfg.task._target_).startswith("src."):
+                metrics = ", ".join(f"test/{name}" for name in declared_by_shipped_tasks())
+                asked = self.plan.primary.metric_of(data)
+                raise UserError(f"study.primary.metric must be one of {metrics} for {data}, got {asked}.")
             self._composed[model, data, arm] = cfg, _files(cfg)
         return self._composed[model, data, arm]
 

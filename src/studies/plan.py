@@ -7,6 +7,7 @@ import itertools
 import json
 import logging
 import random
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -20,6 +21,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from src.config.errors import UserError, nearest
 from src.config.names import hashed_names, public_names
 from src.config.places import is_name
+from src.config.schema.entries import shown
 from src.rng import derive
 from src.runs.study_record import LogUniform, PlanRecord, PrimaryRecord, Repeat, Settings, TuningRecord
 from src.statistics.decision import LEAST
@@ -33,7 +35,7 @@ OUTER = 0.25  # of an outermost part of a range, at the end: the draw of that pa
 DIGITS = 4  # of a value that is drawn: enough to tell it apart, short enough to be typed again
 OF_A_JOB = ("seed", "study_job", "ckpt", "test", "name", "paths.run_dir")  # what a study says of each run itself
 DRAWS = "study.tuning.draws.{key} must be a list of values or low, high (0 < low < high) and number (1 or more)."
-MODELS = "study.primary.models={models} is impossible: it must be two of {known}."
+MODELS = "study.primary.models must be two of {known}, got {models}."
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,8 @@ def _sentence(content: Any, error: ValidationError) -> str:
         return f"{key} is not a key of a study{'' if path[-1] in _KEYS else nearest(path[-1], _KEYS)}."
     if first["type"] == "missing" and isinstance(value, dict):
         return f"{key}.{first['loc'][-1]} is missing: a study must say it."
-    return f"{key}={value} is impossible: {first['msg'][0].lower()}{first['msg'][1:]}."
+    wanted = first["msg"].removeprefix("Input should be ").partition(",")[0]
+    return f"{key} must be {wanted}, got {shown(value)}."
 
 
 def _check(plan: Plan) -> None:
@@ -153,16 +156,17 @@ def _check(plan: Plan) -> None:
             )
     if plan.resplits is not None and (plan.resplits < LEAST_SPLITS or plan.looks):
         raise UserError(
-            f"study.resplits={plan.resplits} is impossible: it must be null or at least {LEAST_SPLITS}, and "
-            "study.looks null."
+            f"study.resplits must be null or at least {LEAST_SPLITS}, and study.looks null beside it, got "
+            f"{plan.resplits}."
         )
     for data in plan.data:
         pairs = plan.pairs_of(data)
         if pairs < 1:
-            raise UserError(f"study.pairs={pairs} is impossible for {data}: it must be at least 1.")
+            raise UserError(f"study.pairs must be at least 1 for {data}, got {pairs}.")
         _check_looks(data, plan.looks_of(data), pairs)
         margin = plan.primary.margin_of(data)
-        if not plan.primary.metric_of(data) or not (margin is None or margin > 0):
+        metric = plan.primary.metric_of(data) or ""
+        if not re.fullmatch(r"test/\w+", metric) or not (margin is None or margin > 0):
             raise UserError(
                 f"study.primary must give {data} a metric, e.g. test/nll, and a margin above 0 in its unit, or null."
             )
@@ -187,7 +191,7 @@ def _check_names(plan: Plan) -> None:
     """Refuse names and settings that would put runs elsewhere than below ``paths.runs_dir``."""
     if not is_name(plan.name):
         raise UserError(
-            f"study.name={plan.name} is impossible: it names a folder under paths.runs_dir, so it must be letters, "
+            f"study.name={plan.name} cannot be: it names a folder under paths.runs_dir, so it must be letters, "
             "digits, and after the first any of _ . + - as well."
         )
     for key in ("models", "data", "arms"):
@@ -206,8 +210,8 @@ def _check_looks(data: str, looks: Sequence[int], pairs: int) -> None:
     growing = all(first < second for first, second in itertools.pairwise(looks))
     if not growing or looks[-1] != pairs or looks[0] < min(LEAST, pairs):
         raise UserError(
-            f"study.looks={list(looks)} is impossible for {data}: it must be growing numbers of pairs, the first at "
-            f"least {min(LEAST, pairs)} and the last {pairs}."
+            f"study.looks must be growing numbers of pairs for {data}, the first at least {min(LEAST, pairs)} and the "
+            f"last {pairs}, got {list(looks)}."
         )
 
 

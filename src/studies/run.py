@@ -130,10 +130,10 @@ def check_resplits(study: Study) -> None:
         cfg = study.jobs.config(next(iter(study.plan.models)), data, arm).data
         drawn = [instantiate(cfg, split_seed=seed) for seed in (0, 1)] if "path" in cfg else []
         if any(isinstance(one.description.output, Horizon) for one in drawn):
-            raise UserError(f"study.resplits is impossible for {data}: series in time cannot be split by chance.")
+            raise UserError(f"study.resplits must be null for {data}: series in time cannot be split by chance.")
         if len({one.checksum for one in drawn}) < 2:
             raise UserError(
-                f"study.resplits is impossible for {data}: its test set is given, not drawn by data.split_seed."
+                f"study.resplits must be null for {data}: its test set is given, not drawn by data.split_seed."
             )
 
 

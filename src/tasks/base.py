@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from src.config.errors import UserError
+from src.config.rules import check_arguments
 from src.data.batches import Batch
 from src.data.describe import Description, Tokens
 from src.recurrent import StackedRNN, count_parameters
@@ -78,6 +79,15 @@ class Task(pl.LightningModule):
     metrics_declared: tuple[Metric, ...] = ()
     head: Any
 
+    def __new__(cls, *positional: Any, **arguments: Any) -> Task:
+        """Refuse what no config could give either.
+
+        Raises:
+            UserError: names the argument, what it must be and the value that came.
+        """
+        check_arguments("task", arguments, theirs=not cls.__module__.startswith("src."))
+        return super().__new__(cls)
+
     def __init__(
         self,
         *,
@@ -102,6 +112,7 @@ class Task(pl.LightningModule):
                 "past step t, and its backward direction would read the answer; take the one-directional model "
                 "instead (e.g. model=gru for model=gru_bi)."
             )
+        self.check_monitor("task", monitor, mode)
         self.dropout = nn.Dropout(dropout)
         self.metrics = nn.ModuleDict({f"{split}_": nn.ModuleDict(self.make_metrics()) for split in SPLITS})
         self.sums = {split: PooledSums(self.metrics_declared) for split in SPLITS}
@@ -117,6 +128,20 @@ class Task(pl.LightningModule):
     def declared(self) -> dict[str, Metric]:
         """What is logged of each split, by name: ``loss``, the task's own name for it, its other metrics."""
         return {metric.name: metric for metric in (LOSS, *self.metrics_declared)}
+
+    def check_monitor(self, group: str, monitor: str, mode: str) -> None:
+        """Refuse a metric that this task does not have, or one whose better side is the other; ``group`` asks for it.
+
+        Raises:
+            UserError: says which metrics there are, or what the mode must be.
+        """
+        name = monitor.partition("/")[2]
+        metric = self.declared.get(name)
+        if metric is None and type(self).__module__.startswith("src.") and monitor != "train/clipped":
+            some = ", ".join(f"val/{other}" for other in self.declared)
+            raise UserError(f"{group}.monitor must be one of {some}, or of train/, got {monitor}.")
+        if metric is not None and mode != metric.direction:
+            raise UserError(f"{group}.mode must be {metric.direction} for {monitor}, got {mode}.")
 
     @property
     def loss_name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -9,13 +10,17 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from src.config.instantiate import instantiate
-from src.data.describe import Description
+from src.config.instantiate import instantiate, plain
+from src.config.shell import typed_keys
+from src.config.unread import Facts, refuse_unread, unread
+from src.data.describe import Description, Horizon, Tokens
 from src.data.module import SequenceData
 from src.rng import drawing
 from src.tasks.base import Task
 from src.tasks.budget import solve
 from src.tasks.calibrate import calibrated, with_width
+
+log = logging.getLogger(__name__)
 
 
 def build(
@@ -38,12 +43,36 @@ def build(
     if kept is not None and (fitted := kept.get(type(data).__qualname__)):
         data.load_state_dict(fitted)
     description = data.description
+    if widths is not None:
+        say_unread(cfg, description)
     if widths is None or cfg.model.get("budget") is None or cfg.model.get("budget_of") != "seconds":
-        return data, build_task(cfg, description)
+        task = build_task(cfg, description)
+        if widths is not None:
+            check_monitors(cfg, task)
+        return data, task
     budget = calibrated(cfg, data, lambda tried: build_task(tried, description), widths)
     task = build_task(with_width(cfg, budget.hidden_size), description)
     task.budget = budget
+    check_monitors(cfg, task)
     return data, task
+
+
+def facts_of(description: Description) -> Facts:
+    """What decides which settings are read, of data that are known."""
+    return Facts(isinstance(description.input, Tokens), isinstance(description.output, Horizon))
+
+
+def say_unread(cfg: DictConfig, description: Description) -> None:
+    """Log which settings these data leave unread; those that are so whatever the data have been found before.
+
+    Raises:
+        UserError: the command line gives one of them.
+    """
+    config = plain(cfg)
+    before = unread(config)
+    found = [each for each in unread(config, facts_of(description)) if each not in before]
+    for sentence in refuse_unread(found, typed_keys()):
+        log.info(sentence)
 
 
 def build_task(cfg: DictConfig, description: Description) -> Task:
@@ -64,6 +93,17 @@ def build_task(cfg: DictConfig, description: Description) -> Task:
         task = around(model)
     task.budget = budget
     return task
+
+
+def check_monitors(cfg: DictConfig, task: Task) -> None:
+    """Hold what the callbacks watch against the metrics of the task.
+
+    Raises:
+        UserError: there is no such metric, or its better side is the other.
+    """
+    for name, node in (cfg.get("callbacks") or {}).items():
+        if node is not None and str(node.get("monitor")).startswith(("train/", "val/")):
+            task.check_monitor(f"callbacks.{name}", node.monitor, node.get("mode", "min"))
 
 
 def factory(node: DictConfig) -> Any:

@@ -93,7 +93,7 @@ class Forecasting(Task):
             UserError: when more rows are asked for than a direct forecast has and it cannot be fed back.
         """
         if steps_ahead < 1:
-            raise UserError(f"steps_ahead={steps_ahead} is impossible: it must be a whole number of at least 1.")
+            raise UserError(f"steps_ahead must be a whole number of at least 1, got {steps_ahead}.")
         if self.strategy == "recursive":
             return self._recursively(x, steps_ahead)
         directions = getattr(self.network, "num_directions", 1)

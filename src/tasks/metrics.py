@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from src.config.errors import UserError
+
 Direction = Literal["min", "max"]
 
 
@@ -24,6 +26,10 @@ class Metric:
     numerator: str | None = None
     denominator: str | None = None
     factor: float = 1.0  # by which the ratio is multiplied
+
+    def __post_init__(self) -> None:
+        if self.direction not in ("min", "max"):
+            raise UserError(f"The direction of the metric {self.name} must be min or max, got {self.direction}.")
 
 
 LOSS = Metric("loss", "min", numerator="loss", denominator="count")  # of every task, beside its own name for it

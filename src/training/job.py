@@ -23,6 +23,7 @@ from src.config.in_words import in_words
 from src.config.instantiate import instantiate, plain
 from src.config.places import output_directory, run_directory
 from src.config.shell import choices, job_command
+from src.config.unread import as_read
 from src.data.module import SequenceData
 from src.files import DiskFull, write_atomically
 from src.runs import machine
@@ -31,6 +32,7 @@ from src.runs.load import load_weights, read_checkpoint
 from src.runs.record import RunRecord, check_digests, find_runs, holds_run, point_latest, read_record
 from src.runs.result import Backend, DataFacts, Parameters, RunResult, Status, StudyJob, WandbRun
 from src.tasks.base import Task
+from src.tasks.build import facts_of
 from src.training.ddp import tasks
 from src.training.divergence import Diverged
 from src.training.loggers import MetricsCSV
@@ -102,7 +104,8 @@ class Job:
             # On record is the width that was built; whoever rebuilds the run solves to the same again, or takes what
             # was measured.
             self.config["model"]["hidden_size"] = task.budget.hidden_size
-        name = identity(self.config, backend=backend, precision=precision, data_checksum=data.checksum)
+        read = as_read(self.config, facts_of(data.description))
+        name = identity(read, backend=backend, precision=precision, data_checksum=data.checksum)
         if not self.main:
             # A further process that Slurm has started looks for the checkpoint itself (ours have it in their command).
             # The main one cannot write another before all of them have joined it.

@@ -144,7 +144,10 @@ def test_networks_and_tasks_of_others_are_refused():
         pass
 
     task = Mine(
-        description=TASKS["last"][1], network=partial(GRU, hidden_size=2, batch_first=True), optimizer=None, monitor=""
+        description=TASKS["last"][1],
+        network=partial(GRU, hidden_size=2, batch_first=True),
+        optimizer=None,
+        monitor="val/loss",
     )
     with pytest.raises(UserError, match=r"Mine is no task of src\.tasks"):
         to_onnx(task.eval())

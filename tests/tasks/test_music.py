@@ -66,7 +66,7 @@ def test_nll_and_frame_accuracy_equal_a_plain_loop(pieces, looped, keywords):
         assert found[f"{split}/frame_acc"] == looped["frame_acc"]
 
 
-@pytest.mark.parametrize("pool", [0, 1, 50])
+@pytest.mark.parametrize("pool", [1, 2, 50])
 def test_nll_does_not_depend_on_bucketing(pieces, looped, pool):
     """Shuffled training batches, counted as evaluation counts them."""
     module, loader = task(PolyphonicMusic, MUSIC).eval(), data(pieces, batch_size=4, pool=pool).train_dataloader()

@@ -2,18 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-from src.config.schema.entries import FILE, NOTHING, PLACE, READING, Count, Fraction, Key, Rate, Whole
+from src.config.schema.entries import (
+    FILE,
+    NOTHING,
+    PLACE,
+    READING,
+    Above0,
+    Count,
+    Fraction,
+    Key,
+    Monitor,
+    Names,
+    Rate,
+    Text,
+    That,
+    Whole,
+)
 
-Names = str | list[str]
+SIGNS = ("comma", "semicolon", "tab", "bar", "space")
+Sign = Annotated[
+    str,
+    That(
+        lambda sign: sign in SIGNS or (len(str(sign)) == 1 and not str(sign).isalnum() and str(sign) not in "\"'\r\n."),
+        f"one of {', '.join(SIGNS)}, or another character that stands in no cell",
+    ),
+]
+Splits = str | Annotated[list[Above0 | str], That(lambda splits: len(splits) in (2, 3), "two or three of them")]
+Sizes = Annotated[list[Count], That(lambda sizes: len(sizes) == 3, "three of them")]
+
+
+def _is_encoding(name: object) -> bool:
+    """Whether Python has a text encoding of this name."""
+    try:
+        "a".encode(str(name))
+    except (LookupError, ValueError):
+        return False
+    return True
+
+
+Encoding = Annotated[str, That(_is_encoding, "an encoding, as in cp1252")]
 
 DATA = {  # each data set takes some of it, and its class checks what goes with what
     "seed": Key(Whole, "the run's seed; cannot be another, as runs are paired by it", READING, always=True),
     "split_seed": Key(Whole, "splits by chance and made-up data are drawn by it, the same for every seed", always=True),
-    "path": Key(str, "a file or folder of your own", FILE),
-    "data_dir": Key(str, "where downloaded files lie", PLACE),
-    "cache_dir": Key(str, "where files made from them lie", PLACE),
+    "path": Key(Text, "a file or folder of your own", FILE),
+    "data_dir": Key(Text, "where downloaded files lie", PLACE),
+    "cache_dir": Key(Text, "where files made from them lie", PLACE),
     "num_workers": Key(Whole, "processes that load ahead; 0 is fastest for data in memory", NOTHING, always=True),
     "batch_size": Key(Count, "sequences in a training batch", READING, always=True),
     "eval_batch_size": Key(Count | None, "of validation and test; null: four times as many", READING, always=True),
@@ -21,10 +57,10 @@ DATA = {  # each data set takes some of it, and its class checks what goes with 
     "chunk": Key(Count | None, "steps between two borders of truncated BPTT; null: whole", READING, always=True),
     "train_sequences": Key(Count | None, "train on so many sequences only; null: all", READING, always=True),
     "train_steps": Key(Count | None, "train on so many first steps of each stream; null: all", READING, always=True),
-    "name": Key(str, "which set of several that a class holds"),
+    "name": Key(Text, "which set of several that a class holds"),
     "val_fraction": Key(Fraction, "share of the training sequences that becomes validation"),
-    "splits": Key(Any, "train, val and test: three fractions, or what docs/own_data.md says"),
-    "sizes": Key(list[Count], "sequences made for train, val and test"),
+    "splits": Key(Splits, "train, val and test: three fractions, or what docs/own_data.md says"),
+    "sizes": Key(Sizes, "sequences made for train, val and test"),
     "length": Key(Count, "steps of a made sequence, of copy_memory its blank ones"),
     "standardise": Key(bool, "shift and scale each feature by its mean and deviation on train"),
     "by": Key(Literal["pixel", "row"], "what an image is read by"),
@@ -41,22 +77,22 @@ DATA = {  # each data set takes some of it, and its class checks what goes with 
     "task": Key(str | None, "what is learned from files of your own; null: found out from the file"),
     "target": Key(Names | None, "columns that are predicted; forecasting: null is every feature"),
     "time_column": Key(Names | None, "column of time stamps; null: one that is called so, or a first one of dates"),
-    "group_column": Key(str | None, "column that says which series or sequence a row belongs to"),
+    "group_column": Key(Text | None, "column that says which series or sequence a row belongs to"),
     "missing": Key(Literal["refuse", "before"], "what becomes of a missing value: before repeats the last one"),
     "missing_values": Key(Names | None, "what stands where a value is missing, beside empty cells, NA, ?, ..."),
-    "separator": Key(str | None, "comma, semicolon, tab, bar, space or a character; null: found out"),
-    "decimal": Key(str | None, "point, comma or a character; null: found out"),
-    "encoding": Key(str, "of the text in the file"),
+    "separator": Key(Sign | None, "what stands between cells; null: found out"),
+    "decimal": Key(Literal["point", "comma", ".", ","] | None, "what stands before fractions; null: found out"),
+    "encoding": Key(Encoding, "of the text in the file"),
     "day_first": Key(bool | None, "01/02/2020 is in February; null: found out"),
 }
 
 TASK = {  # each task takes some of it
-    "monitor": Key(str, "metric by which the best epoch is chosen", always=True),
+    "monitor": Key(Monitor, "metric by which the best epoch is chosen", always=True),
     "mode": Key(Literal["min", "max"], "whether a small or a large value of it is good", always=True),
     "embedding_size": Key(Count, "features of a token's embedding", always=True),
     "dropout": Key(Rate, "on what the head reads", always=True),
     "pooling": Key(Literal["last", "mean", "max"], "what the head of a whole sequence reads"),
-    "class_weights": Key(list[float] | None, "weight of each class in the training loss; null: all 1"),
+    "class_weights": Key(list[Above0] | None, "weight of each class in the training loss; null: all 1"),
     "strategy": Key(Literal["direct", "recursive"], "forecast all rows at once, or one after the other"),
     "relative": Key(bool, "forecast the difference from the last row that is read"),
     "reduction": Key(Literal["per_step", "per_sequence"], "whether long pieces weigh more in the training loss"),

@@ -10,13 +10,23 @@ from __future__ import annotations
 import json
 import math
 import operator
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import astuple, dataclass, replace
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
+
+
+@dataclass(frozen=True)
+class That:
+    """A further condition on a value, and the same in words: of text all that is said of it."""
+
+    holds: Callable[[Any], bool]
+    words: str
+
 
 Whole = Annotated[int, Ge(0)]
 Count = Annotated[int, Ge(1)]
@@ -25,6 +35,11 @@ Above0 = Annotated[float, Gt(0)]
 Rate = Annotated[float, Ge(0), Lt(1)]
 Fraction = Annotated[float, Gt(0), Lt(1)]
 Share = Annotated[float, Gt(0), Le(1)]
+Text = Annotated[str, That(lambda text: str(text).strip() != "", "text that is not empty")]
+Monitor = Annotated[
+    str, That(lambda name: re.fullmatch(r"(train|val|inside)/\w+", str(name)) is not None, "a metric, as in val/loss")
+]
+Names = str | Annotated[list[str], That(lambda names: len({*names}) == len(names), "none of them twice")]
 BOUNDS = {
     Ge: (operator.ge, "of at least"), Gt: (operator.gt, "above"),
     Le: (operator.le, "at most"), Lt: (operator.lt, "below"),
@@ -74,7 +89,10 @@ def holds(kind: Any, value: Any) -> bool:
     """Whether a plain value is of a type and within its bounds."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return holds(arguments[0], value) and all(BOUNDS[type(b)][0](value, *astuple(b)) for b in arguments[1:])
+        return holds(arguments[0], value) and all(
+            bound.holds(value) if isinstance(bound, That) else BOUNDS[type(bound)][0](value, *astuple(bound))
+            for bound in arguments[1:]
+        )
     if origin in (Union, UnionType):
         return any(holds(option, value) for option in arguments)
     if origin is Literal:
@@ -101,11 +119,16 @@ def words(kind: Any) -> str:
     """
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        bounds = [f"{BOUNDS[type(bound)][1]} {astuple(bound)[0]:g}" for bound in arguments[1:]]
-        return f"{words(arguments[0])} {' and '.join(bounds)}"
+        if arguments[0] is str:
+            return str(arguments[1].words)
+        bounds = [
+            bound.words if isinstance(bound, That) else f"{BOUNDS[type(bound)][1]} {astuple(bound)[0]:g}"
+            for bound in arguments[1:]
+        ]
+        return f"{words(arguments[0])}{', ' if get_origin(arguments[0]) is list else ' '}{' and '.join(bounds)}"
     if origin in (Union, UnionType):
         options = [words(option) for option in arguments if option is not NoneType]
-        options = ["a list of such" if option == f"a list, each {options[0]}" else option for option in options]
+        options = [option.replace(f"a list, each {options[0]}", "a list of such") for option in options]
         return ", or ".join([*options, *(["null"] if NoneType in arguments else [])])
     if origin is Literal:
         choices = [shown(choice) for choice in arguments]

@@ -19,7 +19,7 @@ MODEL = {  # each network takes some of it, and its class checks what goes with 
     "kind": Key(str, "the cell of a network that is named by its cell: one of src/recurrent/cells"),
     "num_layers": Key(Count, "layers on top of each other"),
     "layers": Key(list[dict[str, Any]], "layers of several kinds, from the input on: kind, hidden_size, bias, ..."),
-    "batch_first": Key(bool, "whether sequences come before time in a batch, as all tasks have it"),
+    "batch_first": Key(Literal[True], "sequences come before time in a batch, as all tasks have it"),
     "bidirectional": Key(bool, "read in both directions; refused where the task may not see what follows"),
     "residual": Key(bool, "add each layer's input to its output"),
     "bias": Key(bool | Literal["single"], "two bias vectors for each gate, as PyTorch has it; one; or none"),

@@ -7,6 +7,7 @@ import gzip
 import re
 import sys
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from io import StringIO
 from itertools import islice, pairwise
@@ -17,6 +18,8 @@ import numpy as np
 import pandas as pd
 
 from src.config.errors import UserError
+from src.config.own_files import refuse_long_lines
+from src.config.rules import check_arguments
 from src.data.own.cells import Table
 
 # Names that need no quoting on a command line.
@@ -53,6 +56,7 @@ def read_table(
     Raises:
         UserError: when there is no such file, or it is not a table.
     """
+    check_arguments("data", {"separator": separator, "decimal": decimal, "encoding": encoding})
     path = Path(path).expanduser()
     if not path.is_file():
         raise UserError(f"data.path={path} is not a file: give the path of a CSV file.")
@@ -62,11 +66,6 @@ def read_table(
         raise UserError(f"{path} is empty: it must be a table with a line of names and one row for each step.")
     separator = SIGNS.get(separator or "", separator) or max(SEPARATORS, key=lines[remarks].count)
     decimal = SIGNS.get(decimal or "", decimal)
-    if len(separator) != 1 or decimal not in (None, ".", ","):
-        raise UserError(
-            f"data.separator={separator} and data.decimal={decimal} are impossible: they must be one character each, "
-            f"or {', '.join(SIGNS)}."
-        )
     notes: list[str] = []
     cells, begins = _cells(path, lines[remarks:], separator, remarks, notes)
     body = _named(path, cells, notes)
@@ -95,6 +94,7 @@ def _lines(path: Path, encoding: str) -> list[str]:
     if kind[:2] == b"\x1f\x8b" and path.suffix != ".gz":
         raise UserError(f"{path} is gzipped: its name must end in .gz.")
     try:
+        refuse_long_lines(path)
         with opened(path, "rt", encoding=encoding, newline="") as file:
             text = file.read()
     except (UnicodeDecodeError, LookupError) as error:
@@ -188,8 +188,9 @@ def _named(path: Path, cells: list[list[str]], notes: list[str]) -> pd.DataFrame
             notes.append(f"Column {k + 1}, which has no name and counts the rows, was left out.")
         elif head or not (body[k] == "").all():
             names[k] = head or f"column_{k + 1}"
-    for name in names.values():
-        if list(names.values()).count(name) > 1:
+    times = Counter(names.values())
+    for name in times:
+        if times[name] > 1:
             raise UserError(f"{path} has two columns of the name {name}: rename one.")
     if nameless:
         some = ", ".join(list(names.values())[:3])

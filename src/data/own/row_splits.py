@@ -48,7 +48,7 @@ def by_order(splits: Sequence[float], lengths: np.ndarray) -> np.ndarray:
     if not counts:
         check_fractions(splits)
     elif len(splits) != 3 or min(splits) < 1:
-        raise UserError(f"data.splits={list(splits)} is impossible: it must be three numbers of rows, each 1 or more.")
+        raise UserError(f"data.splits must be three numbers of rows, each 1 or more, got {list(splits)}.")
     pieces = []
     for length in lengths.tolist():
         if counts and sum(splits) > length:
@@ -90,8 +90,8 @@ def _by_time(splits: Any, times: pd.Series | None) -> np.ndarray:
         raise UserError(f"data.splits={splits} goes by time, so the column of times must be given: data.time_column.")
     if not isinstance(splits, Sequence) or len(splits) != 2:
         raise UserError(
-            f"data.splits={splits} is impossible: it must be three fractions (train, val, test), the two times at "
-            "which validation and test begin, the files of validation and test, a column's name, or a file of names."
+            "data.splits must be three fractions (train, val, test), the two times at which validation and test begin, "
+            f"the files of validation and test, a column's name, or a file of names, got {splits}."
         )
     words = pd.Series([str(split) for split in splits])
     if pd.api.types.is_datetime64_any_dtype(times):
@@ -131,7 +131,7 @@ def by_chance(keys: np.ndarray, splits: Any, seed: int) -> np.ndarray:
         UserError: when the fractions are none, or leave a split empty.
     """
     if not are_numbers(splits) or all(isinstance(s, int) for s in splits):
-        raise UserError(f"data.splits={splits} is impossible: it must be three fractions, e.g. [0.7,0.15,0.15].")
+        raise UserError(f"data.splits must be three fractions, e.g. [0.7,0.15,0.15], got {splits}.")
     check_fractions(splits)
     kept, test = stratified(torch.from_numpy(keys), splits[2], seed)
     train, val = stratified(torch.from_numpy(keys)[kept], splits[1] / (splits[0] + splits[1]), seed)

@@ -41,7 +41,7 @@ class Adding(SequenceData):
         super().__init__(**keywords)
         self.length, self.sizes = length, _three(sizes)
         if length < 2:
-            raise UserError(f"data.length={length} is impossible: it must be a whole number of at least 2.")
+            raise UserError(f"data.length must be a whole number of at least 2, got {length}.")
 
     def read(self) -> Description:
         """Draw all sequences."""

@@ -56,7 +56,7 @@ class Equations:
         zoneout: rate in [0, 1) at which a unit keeps its old state (Krueger et al. 2017).
 
     Raises:
-        ValueError: an option is impossible.
+        ValueError: an option is out of its range.
     """
 
     kind: ClassVar[str]
@@ -156,7 +156,7 @@ def find_cell(kind: str, **options: Any) -> Equations:
     ('reset', 'update', 'candidate')
 
     Raises:
-        ValueError: the kind is unknown, or an option is impossible or not one of that kind.
+        ValueError: the kind is unknown, or an option is out of its range or not one of that kind.
     """
     if kind not in KINDS:
         raise ValueError(f"kind: expected one of {', '.join(sorted(KINDS))}, got {kind!r}")

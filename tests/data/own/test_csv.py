@@ -289,7 +289,7 @@ def test_without_groups_each_row_is_a_sequence(tmp_path):
          "column weight: the value is missing"),
         (lambda f: f.assign(kind="cat"), {}, "one class alone, cat"),
         (lambda f: f.assign(u=f.u * 1e200), {}, r"Column 1 of the values reaches .*e\+200, too large"),
-        (lambda f: f, {"splits": 0.8}, r"data\.splits=0\.8 is impossible"),
+        (lambda f: f, {"splits": 0.8}, r"data\.splits must be three fractions .*, got 0\.8"),
         (lambda f: f.assign(take=["", *f["take"][1:]]), {}, "line 2, column take: the group is missing"),
         (lambda f: f, {"target": "knid"}, r"data\.target=knid is not a column of .* \(did you mean kind\?\)"),
         (lambda f: f, {"group_column": "tak"}, r"data\.group_column=tak .*did you mean take"),

@@ -89,5 +89,5 @@ def test_contents_follow_from_split_seed_alone(kind: type[SequenceData]):
     ],
 )
 def test_what_cannot_be_is_refused(kind, keywords, word):
-    with pytest.raises(UserError, match=rf"data\.{word}="):
+    with pytest.raises(UserError, match=rf"data\.{word} must be"):
         kind(**keywords).setup()
