@@ -84,8 +84,9 @@ def load_run(
         raise UserError(f"{directory} holds no result.json: it must be the directory of a run.")
     check_digests(directory, record, "config.yaml")
     weights = directory / "checkpoints" / f"{checkpoint}.ckpt"
+    if weights.is_file():  # where it is not, its reader knows why
+        check_digests(directory, record, f"checkpoints/{checkpoint}.ckpt")
     kept = read_checkpoint(weights)
-    check_digests(directory, record, f"checkpoints/{checkpoint}.ckpt")
     try:
         data, task = build(config, None if read_data else kept)
     except UserError:
