@@ -29,7 +29,7 @@ RECORD = 40_000  # of a run: config, result.json, Hydra's files, the log
 EPOCH = 300  # of a row of metrics.csv
 SEQUENCE = 100  # of a line of sequences/*.npz
 CONTAINER = 25_000  # of both checkpoints, beside the tensors
-COPIES = 4  # of the weights: best.ckpt, last.ckpt, and as much twice for the optimizer's moments
+COPIES = 5  # of the weights: best.ckpt, itself in last.ckpt too, last.ckpt, and twice for the optimizer's moments
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,6 @@ def test_weights_of_the_tuning_go_after_the_choice_and_nothing_is_repeated(make_
     for name in ("best", "last"):
         with pytest.raises(UserError, match=r"The weights of .* were removed .*study\.keep_weights=true.*final run"):
             read_checkpoint(study.state.directory / trial / "checkpoints" / f"{name}.ckpt")
-    (study.state.directory / trial / "config.yaml").write_text("{model: {}}")
     with pytest.raises(UserError, match=r"The weights of .* were removed"):
         load_run(study.state.directory / trial)
 
