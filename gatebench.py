@@ -72,8 +72,16 @@ def compare(
     Raises:
         UserError: there is nothing to compare, or a setting is unknown or impossible.
     """
-    given = {"study": study, "folders": None if folders is None else list(folders), "from": from_, **settings}
+    places = {"study": study, "folders": folders and list(folders), "from": from_, **settings}
+    given = {key: _text(value) for key, value in places.items()}
     return _module("src.compare").compare(_module("src.config.compose").compose("compare", given))
+
+
+def _text(value: Any) -> Any:
+    """Paths as a config has them: text."""
+    if isinstance(value, list | tuple):
+        return [_text(one) for one in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def commands() -> dict[str, str]:

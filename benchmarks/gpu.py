@@ -26,6 +26,8 @@ from benchmarks.gpu_parts import STEPS, Part, facts, parts_of
 from benchmarks.gpu_table import MARKS, markdown
 from benchmarks.settings import GPU, names
 from benchmarks.tables import put_into, read_page
+from src.config.instantiate import plain
+from src.config.rules import check_values
 from src.config.shell import command
 from src.files import write_atomically
 
@@ -46,6 +48,7 @@ def gpu(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         UserError: in one sentence, when a setting is impossible.
     """
+    check_values(plain(cfg), keys=GPU)
     if cfg.table is not None:
         read_page(Path(cfg.table), MARKS)
     if cfg.results is not None:

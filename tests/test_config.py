@@ -41,7 +41,7 @@ FOUND_BY_COMPOSITION = {
     "model.retain_bias=0.5": "model.retain_bias is called model.keep_gate_bias today.",
     "+model.retain_bias=0.5": "model.retain_bias is called model.keep_gate_bias today.",
     "data.batch_size=2.5": "data.batch_size must be a whole number of at least 1, got 2.5.",
-    "model.backend=fast": "model.backend must be one of auto, fused, torch, reference, got fast.",
+    "model.backend=fast": "model.backend must be one of auto, fused, torch, triton, reference, got fast.",
     "foo=1": "There is no key foo; a key of your own, to which other values refer as ${foo}, is added with a plus",
     "data=urc": "There is no data=urc (did you mean ucr?)",
     "trainer.profiler=simple": "There is no key trainer.profiler in this config: it belongs to debug=profiler.",

@@ -41,6 +41,8 @@ def test_a_run_from_a_gpu_is_measured_on_a_machine_without_one(run: Path, compos
     config = OmegaConf.load(run / "config.yaml")
     config.trainer.accelerator, config.trainer.precision = "gpu", "bf16-mixed"
     OmegaConf.save(config, run / "config.yaml")
+    content = json.loads((run / "result.json").read_text())  # without what would notice that
+    (run / "result.json").write_text(json.dumps({k: v for k, v in content.items() if k != "digests"}))
     found = evaluate(compose(f"run={run}", "split=test", config_name="evaluate"))
     assert found == {name: load_run(run).record.metrics[name] for name in found}
     assert found

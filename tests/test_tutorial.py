@@ -53,7 +53,8 @@ def chorales(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def shortened(command: str) -> tuple[str, list[str]]:
     module, *words = shlex.split(command)[2:]
     given = dict(word.split("=", 1) for word in words if "=" in word)
-    changed = {key: WHERE_GIVEN.get(key, value) for key, value in given.items()} | ALWAYS[module]
+    changed = {key: WHERE_GIVEN.get(key, value) for key, value in given.items()}
+    changed |= {} if "study" in given else ALWAYS[module]  # a study is explained from its records: nothing to shorten
     return module, [*(word for word in words if "=" not in word), *(f"{key}={value}" for key, value in changed.items())]
 
 

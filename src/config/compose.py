@@ -28,5 +28,5 @@ def compose(config_name: str, settings: Mapping[str, Any]) -> DictConfig:
             names = [str(name) for name in cfg]
             raise UserError(f"There is no key {key}{nearest(key, names)}; the keys are {', '.join(names)}.")
         cfg[key] = value
-    check(cfg)
+    check(cfg, config_name)
     return cfg

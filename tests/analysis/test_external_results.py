@@ -55,7 +55,7 @@ def test_a_column_called_metric_holds_values(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("metric", "mode", "better"), [("test/acc", "min", "large"), ("test/nll", "max", "small")])
 def test_the_way_of_a_known_metric_cannot_be_turned_round(tmp_path: Path, metric: str, mode: str, better: str) -> None:
     text = f"model,data,seed,{metric}\n" + "".join(f"{m},d,{s},{s / 9}\n" for m in "ab" for s in range(3))
-    with pytest.raises(UserError, match=f"mode={mode} is impossible for {metric}: a {better} one is good"):
+    with pytest.raises(UserError, match=f"mode={mode} is wrong for {metric}: a {better} one is good"):
         summary_of(tmp_path / "t.csv", text, mode=mode)
 
 

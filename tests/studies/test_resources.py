@@ -123,15 +123,21 @@ def test_slurm_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         refuse_what_cannot_be_met(launcher("slurm"))
 
 
-@pytest.mark.parametrize(("name", "package"), [("local", "joblib"), ("slurm", "submitit"), ("ray", "ray")])
+@pytest.mark.parametrize(("name", "package"), [("local", "joblib"), ("slurm", "submitit")])
 def test_a_package_that_is_not_installed(name: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resources, "find_spec", lambda _: None)
     with pytest.raises(UserError, match=rf"hydra-{package}-launcher, which is not installed: pip install .*\[{name}\]"):
         refuse_what_cannot_be_met(launcher(name))
 
 
-def test_jobs_that_share_a_gpu_are_eight_and_no_more_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    for cores, jobs in ((2, 2), (8, 8), (64, 8)):
+def test_ray_wants_an_environment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "find_spec", lambda _: None)
+    with pytest.raises(UserError, match="hydra-ray-launcher, which is not installed: make setup-ray"):
+        refuse_what_cannot_be_met(launcher("ray"))
+
+
+def test_jobs_that_share_a_gpu_are_four_and_no_more_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores, jobs in ((2, 2), (8, 4), (64, 4)):
         monkeypatch.setattr("os.sched_getaffinity", lambda process, cores=cores: set(range(cores)), raising=False)
         assert launcher("gpu").n_jobs == jobs
 

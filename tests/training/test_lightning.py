@@ -203,8 +203,8 @@ def test_a_callback_with_which_the_record_would_not_hold(name: str, compose: Com
     "arguments",
     [
         {"save_last": True},
-        {"monitor": "val/mae", "mode": "max", "save_top_k": 2},
-        {"filename": "best", "save_weights_only": True, "monitor": "train/loss", "mode": "max"},
+        {"monitor": "val/mae", "mode": "min", "save_top_k": 2},
+        {"filename": "best", "save_weights_only": True, "monitor": "train/loss", "mode": "min"},
         {"every_n_train_steps": 2, "save_top_k": -1},
         {"monitor": "val/loss", "save_on_train_epoch_end": True},
     ],
