@@ -354,15 +354,35 @@ def test_graphs_may_be_kept() -> None:
     assert torch.equal(other, alone)
 
 
-def test_nothing_is_left_for_backward_without_a_gradient() -> None:
-    x, state, parameters, _, _ = make(CELLS["gru"], (16, 300, 2, 46), dtype=torch.float32)
+@pytest.mark.parametrize("name", CELLS)
+def test_what_is_left_for_backward_stays_within_its_memory(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = []
+
+    def guarded(size: int, dtype: torch.dtype) -> Tensor:
+        blocks.append((size, torch.full((size + 4096,), 7.0, dtype=dtype)))
+        return blocks[-1][1][:size]
+
+    monkeypatch.setattr(operator.pool, "empty", guarded)
+    for threads, shape in ((1, (1, 1, 1, 1)), (1, (2, 600, 1, 16)), (2, (5, 410, 3, 17)), (2, (33, 20, 2, 33))):
+        torch.set_num_threads(threads)
+        for dtype in (torch.float32, torch.float64):
+            x, state, parameters, _, _ = make(CELLS[name], shape, dtype=dtype)
+            fused.run(CELLS[name], x.requires_grad_(), None, state, parameters)[0].sum().backward()
+    assert len(blocks) == 8
+    assert all((block[size:] == 7).all() and not (block[:size] == 7).all() for size, block in blocks)
+
+
+@pytest.mark.parametrize("name", ["gru", "gru normalised"])
+def test_nothing_is_left_for_backward_without_a_gradient(name: str) -> None:
+    cell = CELLS[name]
+    x, state, parameters, _, _ = make(cell, (16, 300, 2, 46), dtype=torch.float32)
     lent = operator.pool.lent
-    kept = fused.run(CELLS["gru"], x, None, state, parameters)
+    kept = fused.run(cell, x, None, state, parameters)
     assert operator.pool.lent == lent
-    kept = fused.run(CELLS["gru"], x.requires_grad_(), None, state, parameters)
+    kept = fused.run(cell, x.requires_grad_(), None, state, parameters)
     assert operator.pool.lent > lent
     with torch.no_grad():
-        assert not fused.run(CELLS["gru"], x, None, state, parameters)[0].requires_grad
+        assert not fused.run(cell, x, None, state, parameters)[0].requires_grad
     del kept
     assert operator.pool.lent == lent
 
