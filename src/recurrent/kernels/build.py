@@ -65,7 +65,9 @@ def target(normalised: bool = False) -> Path:
     """Where the library for this source, compiler and CPU belongs."""
     sources = sorted([*SOURCE.parent.glob("*.cpp"), *SOURCE.parent.glob("*.h")])
     texts = [f"{path.name}\n{path.read_text()}" for path in sources]
-    key = hashlib.sha256("\0".join([compiler(), version(compiler()), " ".join(flags(normalised)), cpu(), *texts]).encode())
+    key = hashlib.sha256(
+        "\0".join([compiler(), version(compiler()), " ".join(flags(normalised)), cpu(), *texts]).encode()
+    )
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = Path(os.environ.get("GATEBENCH_CACHE_DIR") or caches / "gatebench")
     return folder / f"recurrent-{key.hexdigest()[:20]}.so"

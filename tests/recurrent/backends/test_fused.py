@@ -173,7 +173,8 @@ def test_equals_the_loop_with_layer_norm(name: str, shape: tuple[int, ...]) -> N
         fused32, loop32 = (
             everything(run, cell, x, state, parameters, dtype=torch.float32, **options) for run in (fused.run, loop)
         )
-        off = max(((a - e).abs().max() / max(e.abs().max(), floor)).item() for a, e in zip(loop32, expected, strict=True))
+        pairs = zip(loop32, expected, strict=True)
+        off = max(((a - e).abs().max() / max(e.abs().max(), floor)).item() for a, e in pairs)
         assert_close(fused32, expected, max(1e-5, 5 * off), floor)
 
 
