@@ -65,8 +65,8 @@ def shapes(*inputs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def saved_size(x: Tensor, weight_hh: Tensor, kind: str, threads: int, normalised: bool) -> int:
     """Numbers that forward may leave for backward: rows are padded to vectors, of 64 bytes at most.
 
-    Every chunk of `CHUNK_ROWS` rows or more, and the last one of each thread, has a row of slack. With layer normalisation
-    both products stand there too, normalised, and up to four vectors of a row's scales: `Saved` in layer.h.
+    Every chunk of `CHUNK_ROWS` rows or more, and the last one of each thread, has a row of slack. With layer
+    normalisation both products stand there, too, and up to four vectors of a row's scales: `Saved` in layer.h.
     """
     steps = x.shape[0] * x.shape[1]
     columns = SAVED[kind] + (2 * GATES[kind] if normalised else 0)
