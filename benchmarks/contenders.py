@@ -54,6 +54,7 @@ CELLS = {
     "lstm_peephole": Cell(LSTM, {"peepholes": True}, nn.LSTM, "nn.LSTM", 4),
     "rnn": Cell(RNN, {}, nn.RNN, "nn.RNN", 1),
     "gru_layer_norm": Cell(GRU, {"layer_norm": True}, nn.GRU, "nn.GRU", 3),
+    "lstm_layer_norm": Cell(LSTM, {"layer_norm": True}, nn.LSTM, "nn.LSTM", 4),
     "gru_zoneout": Cell(GRU, {"zoneout": 0.1}, nn.GRU, "nn.GRU", 3),
     "gru_recurrent_dropout": Cell(GRU, {"recurrent_dropout": 0.25}, nn.GRU, "nn.GRU", 3),
 }

@@ -11,10 +11,9 @@ from benchmarks.tables import where
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's colours, which people with any kind of colour vision can tell apart.
-COLOURS = dict(
-    zip(CELLS, ("#0072B2", "#56B4E9", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#000000", "#F0E442"), strict=True)
-)
+# Okabe and Ito's colours, which people with any kind of colour vision can tell apart, and a grey.
+SAFE = ("#0072B2", "#56B4E9", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#999999", "#000000", "#F0E442")
+COLOURS = dict(zip(CELLS, SAFE, strict=True))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 

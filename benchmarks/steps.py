@@ -34,7 +34,8 @@ def benchmark(cfg: DictConfig) -> dict[str, Any]:
     else:
         settings, folder = read_settings(cfg), Path(cfg.directory)
         if cfg.table is not None:
-            read_page(Path(cfg.table), marks(settings.peers))  # refused before the measurement, not after it
+            # Refused before the measurement, not after it.
+            read_page(Path(cfg.table), marks(settings.peers, settings.cells))
         result = with_progress("benchmarks.steps", cfg, lambda show: measure(settings, show))
     show(for_screen(result))
     for line in facts(result):
@@ -42,7 +43,8 @@ def benchmark(cfg: DictConfig) -> dict[str, Any]:
     if folder is not None:
         write(result, folder, cfg.picture)
     if cfg.table is not None:
-        put_into(Path(cfg.table), marks(result["settings"]["peers"]), markdown(result))
+        place = marks(result["settings"]["peers"], result["settings"]["cells"])
+        put_into(Path(cfg.table), place, markdown(result))
     return result
 
 

@@ -135,9 +135,10 @@ def row_of(cells: list[str]) -> str:
 Marks = tuple[str, str]  # what begins and ends the place of tables in a page
 
 
-def marks(peers: Sequence[str]) -> Marks:
-    """The place of a result in a page: one with other libraries has a place of its own."""
-    name = "benchmark-peers" if peers else "benchmark"
+def marks(peers: Sequence[str], cells: Sequence[str] = ()) -> Marks:
+    """The place of a result in a page: one with other libraries, or with layer normalisation, has its own."""
+    normalised = any(cell.endswith("layer_norm") for cell in cells)
+    name = "benchmark-peers" if peers else "benchmark-layer-norm" if normalised else "benchmark"
     return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
 
 

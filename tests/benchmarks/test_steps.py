@@ -152,6 +152,6 @@ def test_a_mistake_at_the_command_line_has_no_trace(
     assert ended.value.code == 1
     assert capsys.readouterr().err.splitlines() == [
         "cells has grub (did you mean gru?): it may have gru, gru_cho, lstm, lstm_peephole, rnn, gru_layer_norm, "
-        "gru_zoneout, gru_recurrent_dropout."
+        "lstm_layer_norm, gru_zoneout, gru_recurrent_dropout."
     ]
     assert list(tmp_path.iterdir()) == []

@@ -71,16 +71,16 @@ def test_a_contender_that_took_more_cores_than_given_is_named(result: dict[str, 
 
 def test_the_tables_go_between_the_marks_of_a_page(result: dict[str, Any], tmp_path: Path):
     page = tmp_path / "performance.md"
-    places = [f"{begin}\nold\n{end}" for begin, end in (marks([]), marks(["jax"]))]
-    for peers in ([], ["jax"]):
-        page.write_text(f"Before.\n{places[0]}\nBetween.\n{places[1]}\nAfter.\n")
-        result["settings"]["peers"] = peers
-        begin, end = marks(peers)
+    results = [([], ["gru"]), (["jax"], ["gru"]), ([], ["gru", "lstm_layer_norm"])]  # peers and cells
+    places = [f"{begin}\nold\n{end}" for begin, end in (marks(*settings) for settings in results)]
+    for n, settings in enumerate(results):
+        page.write_text("\nBetween.\n".join(["Before.", *places, "After.\n"]))
+        place = marks(*settings)
         for _ in range(2):
-            put_into(page, marks(peers), markdown(result))
+            put_into(page, place, markdown(result))
             expected = [*places]
-            expected[bool(peers)] = f"{begin}\n{markdown(result)}{end}"
-            assert page.read_text() == f"Before.\n{expected[0]}\nBetween.\n{expected[1]}\nAfter.\n"
+            expected[n] = f"{place[0]}\n{markdown(result)}{place[1]}"
+            assert page.read_text() == "\nBetween.\n".join(["Before.", *expected, "After.\n"])
     page.write_text("nothing")
     with pytest.raises(UserError, match="has no place for the tables"):
         put_into(page, marks([]), markdown(result))
@@ -139,7 +139,7 @@ def test_the_picture_names_axes_units_and_contenders(result: dict[str, Any], tmp
             assert words in text
 
 
-def test_colours_are_okabe_and_itos_and_all_different():
+def test_colours_are_okabe_and_itos_and_a_grey_and_all_different():
     assert set(COLOURS.values()) <= {
         "#000000",
         "#E69F00",
@@ -149,6 +149,7 @@ def test_colours_are_okabe_and_itos_and_all_different():
         "#0072B2",
         "#D55E00",
         "#CC79A7",
+        "#999999",
     }
     assert len(set(COLOURS.values())) == len(COLOURS)
     assert figure.MARKERS[0] != figure.MARKERS[1]

@@ -37,12 +37,12 @@ def test_pytorch_runs_the_rest(options):
 
 
 def test_layers_are_chosen_one_by_one():
-    layers = [{"kind": "gru", "hidden_size": 4}, {"kind": "lstm", "hidden_size": 4, "layer_norm": True}]
+    layers = [{"kind": "gru", "hidden_size": 4}, {"kind": "lstm", "hidden_size": 4, "zoneout": 0.1}]
     network = StackedRNN(3, layers)
     names = network.resolved_backend("cpu", torch.float64).split("+")
     assert names[-1] == "reference"
     assert len(names) == 2
-    with pytest.raises(ValueError, match="layer_norm"):
+    with pytest.raises(ValueError, match="zoneout"):
         StackedRNN(3, layers, backend="torch")
 
 

@@ -126,8 +126,8 @@ def test_noise_of_training_reaches_every_backend_alike():
     torch.testing.assert_close(outputs[0], outputs[2], **CLOSE)
 
 
-def test_a_normalised_one_runs_in_the_readable_loop_alone():
-    assert make(3, 5, layer_norm=True).resolved_backend("cpu", torch.float64) == "reference"
+def test_a_normalised_one_is_no_lstm():
+    assert make(3, 5, layer_norm=True).resolved_backend("cpu", torch.float64) == "fused"
     with pytest.raises(ValueError, match="PyTorch's kernels have no lstm_coupled cells"):
         make(3, 5, layer_norm=True, backend="torch")
 

@@ -18,20 +18,20 @@ from ..kernels.operator import recurrent
 from .spec import CallSpec
 
 KINDS = ("gru", "lstm", "rnn")
+NORMALISED = "lstm_coupled"  # with layer normalisation, which makes it a cell of its own and its own `standard`
 
 
 def unsupported(cell: Equations, call: CallSpec) -> str | None:
     """Why the kernels cannot run this cell here; None when they can. The first question may build them (seconds)."""
-    if cell.kind not in KINDS and cell.standard.kind not in KINDS:
+    if cell.kind not in KINDS and cell.standard.kind not in (*KINDS, NORMALISED):
         return f"the fused kernels have no {cell.kind} cells"
-    missing = [name for name, wanted in {"layer_norm": cell.layer_norm, "zoneout": cell.zoneout > 0}.items() if wanted]
-    if missing:
-        return f"the fused kernels have no {' and no '.join(missing)}"
+    if cell.zoneout > 0:
+        return "the fused kernels have no zoneout"
     if call.device.type != "cpu":
         return f"the fused kernels run on the CPU, not on {call.device.type}"
     if call.dtype not in (torch.float32, torch.float64):
         return f"the fused kernels compute in float32 and float64, not in {str(call.dtype).removeprefix('torch.')}"
-    loaded = library()
+    loaded = library(normalised=cell.layer_norm)
     return f"the fused kernels are missing: {loaded}" if isinstance(loaded, Unavailable) else None
 
 
@@ -59,7 +59,7 @@ def run(
     if isinstance(cell, GRUEquations):
         kind = "gru_after" if cell.reset_after else "gru_before"
     h, c = state if len(state) == 2 else (state[0], None)
-    tensors = (x, h, c, *parameters[:5], recurrent_mask)
+    tensors = (x, h, c, *parameters, recurrent_mask)
     needs_grad = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
     output, h_n, c_n, _ = recurrent(x, lengths, *tensors[1:], kind, takes, reverse, torch.get_num_threads(), needs_grad)
     return output, (h_n,) if c is None else (h_n, c_n)

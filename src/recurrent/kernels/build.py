@@ -31,11 +31,14 @@ class Unavailable(Exception):
 
 
 @functools.cache
-def library() -> ctypes.CDLL | Unavailable:
-    """The loaded kernels, built if the cache has none for this source, compiler and CPU; or why there are none."""
+def library(normalised: bool = False) -> ctypes.CDLL | Unavailable:
+    """The loaded kernels, built if the cache has none for this source, compiler and CPU; or why there are none.
+
+    Those with layer normalisation are a library of their own, so that nobody waits for what he does not use.
+    """
     try:
-        path = target()
-        return ctypes.CDLL(str(path if path.exists() else build()))
+        path = target(normalised)
+        return ctypes.CDLL(str(path if path.exists() else build(normalised)))
     except (Unavailable, OSError, subprocess.SubprocessError) as error:
         return error if isinstance(error, Unavailable) else Unavailable(f"the kernels cannot be loaded: {error}")
 
@@ -53,11 +56,18 @@ def compiler() -> str:
     raise Unavailable(f"CXX={wanted} is no program" if wanted else "no C++ compiler (g++ or clang++) was found")
 
 
-def target() -> Path:
+def flags(normalised: bool) -> tuple[str, ...]:
+    """The compiler's."""
+    return (*FLAGS, "-DNORMALISED") if normalised else FLAGS
+
+
+def target(normalised: bool = False) -> Path:
     """Where the library for this source, compiler and CPU belongs."""
     sources = sorted([*SOURCE.parent.glob("*.cpp"), *SOURCE.parent.glob("*.h")])
     texts = [f"{path.name}\n{path.read_text()}" for path in sources]
-    key = hashlib.sha256("\0".join([compiler(), version(compiler()), " ".join(FLAGS), cpu(), *texts]).encode())
+    key = hashlib.sha256(
+        "\0".join([compiler(), version(compiler()), " ".join(flags(normalised)), cpu(), *texts]).encode()
+    )
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = Path(os.environ.get("GATEBENCH_CACHE_DIR") or caches / "gatebench")
     return folder / f"recurrent-{key.hexdigest()[:20]}.so"
@@ -78,19 +88,19 @@ def cpu() -> str:
     return "\n".join([platform.machine(), *(line for line in lines if line.startswith(telling))])
 
 
-def build() -> Path:
+def build(normalised: bool = False) -> Path:
     """Compile into the cache; safe beside other processes that do the same, since the finished file is renamed.
 
     Raises:
         Unavailable: the compiler failed, or the cache cannot be written.
     """
-    path = target()
+    path = target(normalised)
     log.info("building the recurrent kernels for this CPU, once: %s", path)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:
             built = Path(folder) / path.name
-            command = [compiler(), *FLAGS, str(SOURCE), "-o", str(built)]
+            command = [compiler(), *flags(normalised), str(SOURCE), "-o", str(built)]
             done = subprocess.run(command, capture_output=True, text=True, timeout=600)
             if done.returncode != 0:
                 first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:200])

@@ -4,7 +4,15 @@
 
 namespace gatebench {
 
-enum Kind : int64_t { kGruAfter, kGruBefore, kLstm, kRnn };
+enum Kind : int64_t { kGruAfter, kGruBefore, kLstm, kRnn, kLstmCoupled };
+
+// Whether this build normalises its products: a library of its own, so that the plain cells' code and the time that
+// it takes to compile them stay as they are.
+#ifdef NORMALISED
+constexpr bool kNorm = true;
+#else
+constexpr bool kNorm = false;
+#endif
 
 template <class T>
 struct Call {
@@ -24,6 +32,9 @@ struct Call {
     // Backward only. Null: a zero gradient comes in, no gradient is wanted.
     const T *d_output, *d_h_n, *d_c_n;
     T *d_x, *d_h0, *d_c0, *d_weight_ih, *d_weight_hh, *d_bias_ih, *d_bias_hh, *d_peephole, *d_mask;
+    // With layer normalisation only.
+    const T *gain_ih, *gain_hh;
+    T *d_gain_ih, *d_gain_hh;
 };
 
 }  // namespace gatebench

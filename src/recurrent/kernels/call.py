@@ -9,10 +9,10 @@ from torch import Tensor
 
 from .build import Unavailable, library
 
-KINDS = {"gru_after": 0, "gru_before": 1, "lstm": 2, "rnn": 3}
-"""The cells by the place of the reset gate: `Kind` in call.h."""
-GATES = {"gru_after": 3, "gru_before": 3, "lstm": 4, "rnn": 1}
-SAVED = {"gru_after": 4, "gru_before": 3, "lstm": 5, "rnn": 1}
+KINDS = {"gru_after": 0, "gru_before": 1, "lstm": 2, "rnn": 3, "lstm_coupled": 4}
+"""The cells by the place of the reset gate: `Kind` in call.h; the last one with layer normalisation only."""
+GATES = {"gru_after": 3, "gru_before": 3, "lstm": 4, "rnn": 1, "lstm_coupled": 3}
+SAVED = {"gru_after": 4, "gru_before": 3, "lstm": 5, "rnn": 1, "lstm_coupled": 4}
 """Columns of hidden_size that forward leaves for backward: `kSaved` of each cell."""
 CHUNK_ROWS = 512
 """`kChunkRows` in plan.h."""
@@ -20,7 +20,7 @@ NUMBERS = ("batch", "time", "input_size", "hidden_size", "kind", "takes", "rever
 POINTERS = (
     "x", "lengths", "h0", "c0", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "peephole", "mask", "saved", "output",
     "h_n", "c_n", "d_output", "d_h_n", "d_c_n", "d_x", "d_h0", "d_c0", "d_weight_ih", "d_weight_hh", "d_bias_ih",
-    "d_bias_hh", "d_peephole", "d_mask",
+    "d_bias_hh", "d_peephole", "d_mask", "gain_ih", "gain_hh", "d_gain_ih", "d_gain_hh",
 )  # fmt: skip
 
 
@@ -39,7 +39,10 @@ def call_kernels(
         ValueError: the kernels cannot be had here, a tensor does not fit, or a length is outside 1..time.
         MemoryError: no room for the workspace.
     """
-    kernels = library()
+    normalised = tensors["gain_hh"] is not None
+    if normalised != (tensors["gain_ih"] is not None) or (kind == "lstm_coupled" and not normalised):
+        raise ValueError("backend=fused: both gains or none, and with coupled gates both")
+    kernels = library(normalised=normalised)
     if isinstance(kernels, Unavailable):
         raise ValueError(f"backend=fused: {kernels}; backend=torch or backend=reference runs without a compiler")
     batch, time, input_size = x.shape
@@ -68,7 +71,7 @@ def check(given: dict[str, Tensor], x: Tensor, batch: int, input_size: int, hidd
     shapes = {
         "lengths": (batch,), "h0": (batch, hidden_size), "c0": (batch, hidden_size), "mask": (batch, hidden_size),
         "weight_ih": (rows, input_size), "weight_hh": (rows, hidden_size), "bias_ih": (rows,), "bias_hh": (rows,),
-        "peephole": (3 * hidden_size,),
+        "peephole": (3 * hidden_size,), "gain_ih": (rows,), "gain_hh": (rows,),
     }  # fmt: skip
     for name, shape in shapes.items():
         tensor = given.get(name)

@@ -1,13 +1,14 @@
 // The gated recurrent unit, both places of the reset gate. Columns of `gates`: candidate, reset, update, and with the
 // reset after the product what the state contributes to the candidate, U_n h + b_n.
 #pragma once
-#include "step.h"
+#include "normalise.h"
 
 namespace gatebench {
 
 template <bool kAfter>
 struct Gru {
     static constexpr int kGates = 3, kInputs = 3, kColumns = kAfter ? 4 : 3, kSaved = kColumns;
+    static constexpr int kNorms = 2;                    // the candidate is normalised by itself
     static constexpr int kRecurrent = 1;                // the first column that the state contributes to
     static constexpr int kOrder[kGates] = {2, 0, 1};    // the gates of the input's columns, in the twin's order
     static constexpr bool kCell = false;
@@ -16,9 +17,9 @@ struct Gru {
     static void forward(const Layer<T>& w, const Step<T>& s) {
         const long H = w.blocks;
         const Matrix<const T> seen = see(w, s);
-        multiply<T>(s.gates.right(H), s.rows, 2 * H, seen, w.state_depth, w.weight_hh);
+        contribute<T>(w, s, s.gates.right(H), 0, 2, seen);
         if constexpr (kAfter) {
-            multiply<T>(s.gates.right(3 * H), s.rows, H, seen, w.state_depth, w.weight_hh.right(2 * H), w.start_hh);
+            contribute<T>(w, s, s.gates.right(3 * H), 2, 1, seen, w.start_hh);
         } else {
             for (long j = 0; j < H; ++j)
                 for (long i = 0; i < s.rows; ++i) {
@@ -26,7 +27,7 @@ struct Gru {
                     r = sigmoid(r);
                     s.scratch.at(j, i) = r * seen.at(j, i);
                 }
-            multiply<T>(s.gates, s.rows, H, s.scratch, w.state_depth, w.weight_hh.right(2 * H));
+            contribute<T>(w, s, s.gates, 2, 1, s.scratch);
         }
         for (long j = 0; j < H; ++j)
             for (long i = 0; i < s.rows; ++i) {
@@ -60,9 +61,12 @@ struct Gru {
                 }
             }
         if constexpr (kAfter) {
-            multiply<T>(s.scratch, s.rows, H, s.d_gates.right(H), w.gates_depth, w.weight_hh, w.zeros);
+            const Matrix<const T> d = d_product<T>(w, s, s.d_gates.right(H), 0, 2);
+            d_product<T>(w, s, s.d_gates.right(3 * H), 2, 1);
+            multiply<T>(s.scratch, s.rows, H, d, w.gates_depth, w.weight_hh, w.zeros);
         } else {
-            multiply<T>(s.scratch, s.rows, H, s.d_gates, w.state_depth, w.weight_hh.down(2 * w.hidden_size), w.zeros);
+            const Matrix<const T> d = d_product<T>(w, s, s.d_gates, 2, 1);
+            multiply<T>(s.scratch, s.rows, H, d, w.state_depth, w.weight_hh.down(2 * w.hidden_size), w.zeros);
             for (long j = 0; j < H; ++j)
                 for (long i = 0; i < s.rows; ++i) {
                     const auto r = s.gates.at(H + j, i), h = s.seen.at(j, i);
@@ -71,7 +75,8 @@ struct Gru {
                     s.d_gates.at(H + j, i) = d * h * r * (1 - r);
                     d = d * r;
                 }
-            multiply<T>(s.scratch, s.rows, H, s.d_gates.right(H), {w.hidden_size, 2}, w.weight_hh);
+            const Matrix<const T> d_rz = d_product<T>(w, s, s.d_gates.right(H), 0, 2);
+            multiply<T>(s.scratch, s.rows, H, d_rz, {w.hidden_size, 2}, w.weight_hh);
         }
         unsee(w, s);
     }

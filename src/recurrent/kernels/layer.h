@@ -19,6 +19,19 @@ void carry(const Chunk& c, Matrix<T> state, Matrix<const T> states, long columns
     }
 }
 
+// Columns, in blocks, of what forward leaves for backward: what the cell saves, with layer normalisation also W x and
+// U h normalised, and a vector for each row and each part that is normalised by itself.
+template <class Cell>
+struct Saved {
+    long blocks;
+    static constexpr int kScales = kNorm ? 2 * Cell::kNorms : 0;
+
+    long input() const { return Cell::kSaved * blocks; }
+    long state() const { return input() + Cell::kInputs * blocks; }
+    long scales() const { return state() + Cell::kGates * blocks; }
+    long columns() const { return kNorm ? scales() + kScales : input(); }
+};
+
 template <class Cell, class T>
 void forward(const Call<T>& q, const Layer<T>& w, const Part& p) {
     Arena<T> arena;
@@ -28,7 +41,8 @@ void forward(const Call<T>& q, const Layer<T>& w, const Part& p) {
     Matrix<T> h = arena.matrix(rows, B), c = Cell::kCell ? arena.matrix(rows, B) : Matrix<T>{};
     Matrix<T> mask = q.mask ? arena.matrix(rows, B) : Matrix<T>{}, scratch = arena.matrix(rows, B);
     Matrix<T> x = arena.matrix(most, input_blocks), hidden = arena.matrix(most, B);
-    Matrix<T> gates = q.saved ? Matrix<T>{} : arena.matrix(most, Cell::kSaved * B);
+    const Saved<Cell> saved{B};
+    Matrix<T> gates = q.saved ? Matrix<T>{} : arena.matrix(most, saved.columns());
     gather(h, rows, H, [&](long i) { return q.h0 + p.row[i] * H; });
     if (Cell::kCell) gather(c, rows, H, [&](long i) { return q.c0 + p.row[i] * H; });
     if (q.mask) gather(mask, rows, H, [&](long i) { return q.mask + p.row[i] * H; });
@@ -36,8 +50,17 @@ void forward(const Call<T>& q, const Layer<T>& w, const Part& p) {
     for (const Chunk& chunk : p.chunks) {
         locate(q, p, chunk, here, before);
         gather(x, chunk.rows(), q.input_size, [&](long i) { return q.x + here[i] * q.input_size; });
-        if (q.saved) gates = {q.saved + chunk.position * Cell::kSaved * B * kLanes<T>, chunk.stride()};
-        multiply<T>(gates, chunk.rows(), Cell::kInputs * B, x, {q.input_size, 1}, w.weight_ih, w.start_ih);
+        if (q.saved) gates = {q.saved + chunk.position * saved.columns() * kLanes<T>, chunk.stride()};
+        if constexpr (kNorm)
+            for_norms<Cell>(w, [&](long first, long count, int norm) {
+                const Matrix<T> product = gates.right(saved.input() + first);
+                const long from = first * kLanes<T>;
+                multiply<T>(product, chunk.rows(), count * B, x, {q.input_size, 1}, w.weight_ih.right(first), w.zeros);
+                normalise(w, product, chunk.rows(), count, gates.right(saved.scales() + Cell::kNorms + norm),
+                          w.gain_ih + from, gates.right(first), w.start_ih + from);
+            });
+        else
+            multiply<T>(gates, chunk.rows(), Cell::kInputs * B, x, {q.input_size, 1}, w.weight_ih, w.start_ih);
         for (long k = 0; k < chunk.steps(); ++k) {
             const long now = chunk.offset[k];
             Step<T> s;
@@ -48,6 +71,10 @@ void forward(const Call<T>& q, const Layer<T>& w, const Part& p) {
             if (Cell::kCell) s.previous_cell = k ? gates.right(Cell::kColumns * B).down(chunk.offset[k - 1]) : c;
             s.mask = mask;
             s.scratch = scratch;
+            if constexpr (kNorm) {
+                s.normalised = s.gates.right(saved.state());
+                s.scales = s.gates.right(saved.scales());
+            }
             Cell::forward(w, s);
         }
         carry<T>(chunk, h, hidden, B);
@@ -66,8 +93,24 @@ void forward(const Call<T>& q, const Layer<T>& w, const Part& p) {
 template <class T>
 struct Gradients {
     Arena<T> arena;
-    Matrix<T> weight_ih, weight_hh, bias, peephole;
+    Matrix<T> weight_ih, weight_hh, bias, peephole, gain_ih, gain_hh;
 };
+
+// The column of the pre-activations to which the state contributes by a gate of weight_hh.
+template <class Cell>
+constexpr int recurrent_column(int gate) {
+    return (gate + Cell::kRecurrent) % Cell::kColumns;
+}
+
+// sums[j] += the sum over the rows of a[i, j] * b[i, j].
+template <class T>
+void add_product(Matrix<T> sums, long columns, Matrix<const T> a, Matrix<const T> b, long rows) {
+    for (long j = 0; j < columns; ++j) {
+        Vector<T> sum{};
+        for (long i = 0; i < rows; ++i) sum += a.at(j, i) * b.at(j, i);
+        sums.at(j, 0) += sum;
+    }
+}
 
 template <class Cell, class T>
 void backward(const Call<T>& q, const Layer<T>& w, const Part& p, Gradients<T>& total) {
@@ -85,6 +128,8 @@ void backward(const Call<T>& q, const Layer<T>& w, const Part& p, Gradients<T>& 
     Matrix<T> reset = kBefore ? arena.matrix(most, B) : Matrix<T>{}, d_output = arena.matrix(most, B);
     Matrix<T> d_gates = arena.matrix(most, Cell::kColumns * B);
     Matrix<T> d_x = q.d_x ? arena.matrix(most, input_blocks) : Matrix<T>{};
+    Matrix<T> d_products = kNorm ? arena.matrix(most, Cell::kGates * B) : Matrix<T>{};
+    const Saved<Cell> columns{B};
     gather(d_h, rows, H, [&](long i) { return q.d_h_n ? q.d_h_n + p.row[i] * H : nullptr; });
     if (Cell::kCell) {
         gather(d_c, rows, H, [&](long i) { return q.d_c_n ? q.d_c_n + p.row[i] * H : nullptr; });
@@ -95,12 +140,16 @@ void backward(const Call<T>& q, const Layer<T>& w, const Part& p, Gradients<T>& 
     total.weight_hh = total.arena.zeros(H, Cell::kGates * B);
     total.bias = total.arena.zeros(1, Cell::kColumns * B);
     total.peephole = total.arena.zeros(1, 3 * B);
+    if constexpr (kNorm) {
+        total.gain_ih = total.arena.zeros(1, Cell::kInputs * B);
+        total.gain_hh = total.arena.zeros(1, Cell::kGates * B);
+    }
 
     for (long n = static_cast<long>(p.chunks.size()) - 1; n >= 0; --n) {
         const Chunk& chunk = p.chunks[n];
         const long count = chunk.rows();
         auto saved = [&](const Chunk& c) {
-            return Matrix<T>{q.saved + c.position * Cell::kSaved * B * kLanes<T>, c.stride()};
+            return Matrix<T>{q.saved + c.position * columns.columns() * kLanes<T>, c.stride()};
         };
         const Matrix<T> gates = saved(chunk);
         locate(q, p, chunk, here, before);
@@ -134,6 +183,11 @@ void backward(const Call<T>& q, const Layer<T>& w, const Part& p, Gradients<T>& 
             if (kBefore) s.reset = reset.down(now);
             s.d_mask = d_mask;
             s.d_peephole = total.peephole;
+            if constexpr (kNorm) {
+                s.normalised = s.gates.right(columns.state());
+                s.scales = s.gates.right(columns.scales());
+                s.d_products = d_products.down(now);
+            }
             Cell::backward(w, s);
         }
 
@@ -142,14 +196,27 @@ void backward(const Call<T>& q, const Layer<T>& w, const Part& p, Gradients<T>& 
             for (long i = 0; i < count; ++i) sum += d_gates.at(j, i);
             total.bias.at(j, 0) += sum;
         }
+        if constexpr (kNorm) {
+            for (int g = 0; g < Cell::kGates; ++g)
+                add_product<T>(total.gain_hh.right(g * B), B, d_gates.right(recurrent_column<Cell>(g) * B),
+                            gates.right(columns.state() + g * B), count);
+            add_product<T>(total.gain_ih, Cell::kInputs * B, d_gates, gates.right(columns.input()), count);
+            for_norms<Cell>(w, [&](long first, long width, int norm) {
+                denormalise<T>(w, d_gates.right(first), d_gates.right(first), count, width,
+                               gates.right(columns.input() + first),
+                               gates.right(columns.scales() + Cell::kNorms + norm), w.gain_ih + first * kLanes<T>);
+            });
+        }
+        const Matrix<T> d_state = kNorm ? d_products : d_gates.right(Cell::kRecurrent * B);
+        const Matrix<T> d_candidate = kNorm ? d_products.right(2 * B) : d_gates;
         if (q.d_weight_ih) {
             gather(x, count, q.input_size, [&](long i) { return q.x + here[i] * q.input_size; });
             multiply_transposed<T>(total.weight_ih, q.input_size, Cell::kInputs * B, x, count, d_gates);
         }
         if (q.d_weight_hh) {
-            const long columns = kBefore ? 2 * B : Cell::kGates * B;
-            multiply_transposed<T>(total.weight_hh, H, columns, seen, count, d_gates.right(Cell::kRecurrent * B));
-            if (kBefore) multiply_transposed<T>(total.weight_hh.right(2 * B), H, B, reset, count, d_gates);
+            const long width = kBefore ? 2 * B : Cell::kGates * B;
+            multiply_transposed<T>(total.weight_hh, H, width, seen, count, d_state);
+            if (kBefore) multiply_transposed<T>(total.weight_hh.right(2 * B), H, B, reset, count, d_candidate);
         }
         if (q.d_x) {
             multiply<T>(d_x, count, input_blocks, d_gates, {H, Cell::kInputs}, w.weight_ih, w.zeros);
@@ -183,7 +250,6 @@ void reduce(const std::vector<Gradients<T>>& parts, T* gradient, long hidden, lo
 template <class Cell, class T>
 void finish(const Call<T>& q, const std::vector<Gradients<T>>& parts) {
     const long H = q.hidden_size, B = blocks<T>(H);
-    constexpr int kShift = Cell::kRecurrent;
     int place[4];  // the input's column of each gate
     for (int column = 0; column < Cell::kInputs; ++column) place[Cell::kOrder[column]] = column;
     using G = Gradients<T>;
@@ -192,8 +258,13 @@ void finish(const Call<T>& q, const std::vector<Gradients<T>>& parts) {
     reduce(parts, q.d_bias_ih, H, 1, Cell::kGates, [&](const G& g, int i) { return g.bias.right(place[i] * B); });
     reduce(parts, q.d_weight_hh, H, H, Cell::kGates, [&](const G& g, int i) { return g.weight_hh.right(i * B); });
     reduce(parts, q.d_bias_hh, H, 1, Cell::kGates,
-           [&](const G& g, int i) { return g.bias.right((i + kShift) % Cell::kColumns * B); });
+           [&](const G& g, int i) { return g.bias.right(recurrent_column<Cell>(i) * B); });
     reduce(parts, q.d_peephole, H, 1, 3, [&](const G& g, int i) { return g.peephole.right(i * B); });
+    if constexpr (kNorm) {
+        reduce(parts, q.d_gain_ih, H, 1, Cell::kGates,
+               [&](const G& g, int i) { return g.gain_ih.right(place[i] * B); });
+        reduce(parts, q.d_gain_hh, H, 1, Cell::kGates, [&](const G& g, int i) { return g.gain_hh.right(i * B); });
+    }
 }
 
 }  // namespace gatebench

@@ -14,14 +14,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .call import CHUNK_ROWS, SAVED, call_kernels
+from .call import CHUNK_ROWS, GATES, SAVED, call_kernels
 from .workspace import Pool
 
 pool = Pool()
 MaybeTensor = Tensor | None
-TENSORS = ("x", "lengths", "h0", "c0", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "peephole", "mask")
+TENSORS = (
+    "x", "lengths", "h0", "c0", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "peephole", "gain_ih",
+    "gain_hh", "mask",
+)  # fmt: skip
 INPUTS = """Tensor x, Tensor? lengths, Tensor h0, Tensor? c0, Tensor weight_ih, Tensor weight_hh, Tensor? bias_ih,
-Tensor? bias_hh, Tensor? peephole, Tensor? mask"""
+Tensor? bias_hh, Tensor? peephole, Tensor? gain_ih, Tensor? gain_hh, Tensor? mask"""
 SETTINGS = "str kind, bool takes, bool reverse, SymInt threads"
 
 library = torch.library.Library("gatebench", "DEF")
@@ -39,7 +42,8 @@ def forward(*inputs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     given = dict(zip(TENSORS, tensors, strict=True))
     x = given.pop("x")
     output, h_n, c_n, _ = shapes(*inputs[:-1], False)
-    saved = pool.empty(saved_size(x, given["weight_hh"], kind, threads) if save else 0, x.dtype)
+    size = saved_size(x, given["weight_hh"], kind, threads, given["gain_hh"] is not None) if save else 0
+    saved = pool.empty(size, x.dtype)
     given |= {"output": output, "h_n": h_n, "c_n": c_n, "saved": saved if save else None}
     call_kernels(False, x, kind, takes, reverse, threads, **given)
     return output, h_n, c_n, saved
@@ -48,28 +52,31 @@ def forward(*inputs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 @torch.library.register_fake("gatebench::recurrent", lib=library)
 def shapes(*inputs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Empty outputs of the right sizes."""
-    x, _, _, c0, _, weight_hh, *_, kind, _, _, threads, save = inputs
+    x, _, _, c0, _, weight_hh, *_, gain, _, kind, _, _, threads, save = inputs
     (batch, time, _), hidden_size = x.shape, weight_hh.shape[1]
     return (
         x.new_empty(batch, time, hidden_size),
         x.new_empty(batch, hidden_size),
         x.new_empty(0 if c0 is None else (batch, hidden_size)),
-        x.new_empty(saved_size(x, weight_hh, kind, threads) if save else 0),
+        x.new_empty(saved_size(x, weight_hh, kind, threads, gain is not None) if save else 0),
     )
 
 
-def saved_size(x: Tensor, weight_hh: Tensor, kind: str, threads: int) -> int:
+def saved_size(x: Tensor, weight_hh: Tensor, kind: str, threads: int, normalised: bool) -> int:
     """Numbers that forward may leave for backward: rows are padded to vectors, of 64 bytes at most.
 
-    Every chunk of `CHUNK_ROWS` rows or more, and the last one of each thread, has a row of slack.
+    Every chunk of `CHUNK_ROWS` rows or more, and the last one of each thread, has a row of slack. With layer
+    normalisation both products stand there, too, and up to four vectors of a row's scales: `Saved` in layer.h.
     """
     steps = x.shape[0] * x.shape[1]
-    return (steps + steps // CHUNK_ROWS + threads) * ((weight_hh.shape[1] + 15) // 16 * 16) * SAVED[kind]
+    columns = SAVED[kind] + (2 * GATES[kind] if normalised else 0)
+    row = (weight_hh.shape[1] + 15) // 16 * 16 * columns + (64 if normalised else 0)
+    return (steps + steps // CHUNK_ROWS + threads) * row
 
 
 @torch.library.impl(library, "recurrent_backward", "CPU")
 def backward(d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor, *inputs: Any) -> list[Tensor]:
-    """The gradients of x, h0, c0, the weights, biases, peepholes and the mask; empty where not wanted."""
+    """The gradients of x, h0, c0, the weights, biases, peepholes, gains and the mask; empty where not wanted."""
     *tensors, output, saved, kind, takes, reverse, threads, wanted = inputs
     given = dict(zip(TENSORS, tensors, strict=True))
     gradients = gradient_shapes(d_output, d_h_n, d_c_n, *inputs)
@@ -104,7 +111,7 @@ class Recurrent(torch.autograd.Function):
     def backward(ctx: Any, d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor, _: MaybeTensor) -> tuple:
         """The gradients of the tensors; there are none of the lengths and the settings."""
         needs = ctx.needs_input_grad
-        wanted = [needs[0], *needs[2:10]]
+        wanted = [needs[0], *needs[2 : len(TENSORS)]]
         gradients = recurrent_backward(d_output, d_h_n, d_c_n, *ctx.saved_tensors, *ctx.options, wanted)
         d_x, *others = (g if w else None for g, w in zip(gradients, wanted, strict=True))
         return d_x, None, *others, None, None, None, None, None

@@ -52,7 +52,7 @@ int run_cell(const Call<T>& q, bool backwards) {
         Arena<T> arena;
         const int64_t steps = q.batch * q.time;
         ask_for_huge_pages(backwards ? q.d_x : q.output, steps * (backwards ? q.input_size : q.hidden_size));
-        if (!backwards) ask_for_huge_pages(q.saved, steps * Cell::kSaved * blocks<T>(q.hidden_size) * kLanes<T>);
+        if (!backwards) ask_for_huge_pages(q.saved, steps * Saved<Cell>{blocks<T>(q.hidden_size)}.columns() * kLanes<T>);
         const std::vector<Part> parts = plan(q);
         const Layer<T> layer = prepare<Cell>(q, arena, backwards);
         const int count = static_cast<int>(parts.size());
@@ -73,7 +73,10 @@ int run(const Call<T>& q, bool backwards) {
     switch (q.kind) {
         case kGruAfter: return run_cell<Gru<true>>(q, backwards);
         case kGruBefore: return run_cell<Gru<false>>(q, backwards);
-        case kLstm: return run_cell<Lstm>(q, backwards);
+        case kLstm: return run_cell<Lstm<false>>(q, backwards);
+#ifdef NORMALISED
+        case kLstmCoupled: return run_cell<Lstm<true>>(q, backwards);
+#endif
         default: return run_cell<Rnn>(q, backwards);
     }
 }

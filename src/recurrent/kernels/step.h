@@ -1,5 +1,6 @@
 // What a cell sees of one step, for the rows still running. All matrices begin at the step's first row.
 #pragma once
+#include "call.h"
 #include "matrix.h"
 
 namespace gatebench {
@@ -14,6 +15,10 @@ struct Layer {
     const T *start_ih, *start_hh;      // biases to begin the products with, a row as wide as their columns
     const T* zeros;
     const T* peepholes;                // three padded rows, zero without peepholes
+
+    // With layer normalisation.
+    const T *gain_ih = nullptr, *gain_hh = nullptr;  // as wide as the columns of weight_ih and weight_hh
+    const T* inside = nullptr;         // one vector: 1 where the last block of a gate has a unit, else 0
 
     const Vector<T>& peephole(long gate, long j) const { return at(peepholes + (gate * blocks + j) * kLanes<T>); }
 };
@@ -32,6 +37,8 @@ struct Step {
     Matrix<T> d_gates, d_hidden, d_cell;
     Matrix<T> reset;                 // r * seen, for the gradient of the weights
     Matrix<T> d_mask, d_peephole;
+    // With layer normalisation: U h normalised, by what it was multiplied for that, and the gradient of U h.
+    Matrix<T> normalised, scales, d_products;
 };
 
 // h_{t-1} as it enters the recurrent product.

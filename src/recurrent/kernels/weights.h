@@ -72,7 +72,18 @@ Layer<T> prepare(const Call<T>& q, Arena<T>& arena, bool backward) {
     w.start_ih = start.data;
     w.start_hh = start.right(Cell::kInputs * B).data;
     w.peepholes = peepholes.data;
-    w.zeros = arena.zeros(1, std::max(B, blocks<T>(q.input_size))).data;
+    w.zeros = arena.zeros(1, std::max(kNorm ? Cell::kGates * B : B, blocks<T>(q.input_size))).data;
+    if constexpr (kNorm) {
+        Matrix<T> gain_ih = arena.zeros(1, Cell::kInputs * B), gain_hh = arena.zeros(1, Cell::kGates * B);
+        for (int column = 0; column < Cell::kInputs; ++column)
+            add_bias(gain_ih, column, q.gain_ih, Cell::kOrder[column], H);
+        for (int gate = 0; gate < Cell::kGates; ++gate) add_bias(gain_hh, gate, q.gain_hh, gate, H);
+        w.gain_ih = gain_ih.data;
+        w.gain_hh = gain_hh.data;
+        Matrix<T> inside = arena.zeros(1, 1);
+        std::fill_n(inside.data, H - (B - 1) * kLanes<T>, T(1));
+        w.inside = inside.data;
+    }
     if (!backward) {
         w.weight_ih = transpose(arena, q.weight_ih, H, q.input_size, Cell::kOrder, Cell::kInputs);
         w.weight_hh = transpose(arena, q.weight_hh, H, H, kNatural, Cell::kGates);

@@ -29,9 +29,23 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_built_once_then_taken_from_the_cache(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert build.library().answer() == 42
     build.library.cache_clear()
-    monkeypatch.setattr(build, "build", lambda: pytest.fail("built again"))
+    monkeypatch.setattr(build, "build", lambda *_: pytest.fail("built again"))
     assert build.library().answer() == 42
     assert [path.suffix for path in (tiny / "cache").iterdir()] == [".so"]
+
+
+def test_layer_norm_is_a_library_of_its_own(tiny: Path) -> None:
+    (tiny / "tiny.cpp").write_text("""
+    #ifdef NORMALISED
+    extern "C" int answer() { return 43; }
+    #else
+    extern "C" int answer() { return 42; }
+    #endif
+    """)
+    assert build.library().answer() == 42
+    assert len(list((tiny / "cache").iterdir())) == 1
+    assert build.library(normalised=True).answer() == 43
+    assert len(list((tiny / "cache").iterdir())) == 2
 
 
 def test_side_by_side(tiny: Path) -> None:
