@@ -102,7 +102,7 @@ def test_every_step_makes_parts_of_different_names(tmp_path: Path) -> None:
 def test_a_step_that_is_none_is_refused(compose: Compose) -> None:
     with pytest.raises(UserError, match=r"steps has tets \(did you mean tests\?\)"):
         gpu.gpu(compose("steps=[tets]", config_name="gpu", folder=CONF))
-    with pytest.raises(UserError, match="device must be cuda or cpu, got tpu"):
+    with pytest.raises(UserError, match="device must be cpu or cuda, got tpu"):
         gpu.gpu(compose("device=tpu", config_name="gpu", folder=CONF))
 
 
