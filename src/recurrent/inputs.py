@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from .backends.around import capturing
 from .backends.reference import valid_steps
 from .state import State, map_state
 
@@ -35,6 +36,10 @@ def take_in(given: Tensor | PackedSequence, lengths: Tensor | None, batch_first:
     if not isinstance(given, Tensor) or given.dim() not in (2, 3):
         came = f"shape {tuple(given.shape)}" if isinstance(given, Tensor) else type(given).__name__
         raise ValueError(f"input: expected a PackedSequence or a tensor with 2 or 3 dimensions, got {came}")
+    if given.is_nested:
+        raise ValueError(
+            "input: is a nested tensor, expected a padded one with lengths=: torch.nested.to_padded_tensor(input, 0.0)"
+        )
     check_tensor(given, weight)
     unbatched = given.dim() == 2
     if unbatched and lengths is not None:
@@ -44,7 +49,7 @@ def take_in(given: Tensor | PackedSequence, lengths: Tensor | None, batch_first:
         raise ValueError("input: has 0 time steps, expected at least 1")
     if lengths is not None:
         check_lengths(lengths, x)
-    if lengths is None or bool((lengths == x.shape[1]).all()):
+    if lengths is None or (not capturing() and bool((lengths == x.shape[1]).all())):
         return Batch(x, None, given)
     return Batch(x.masked_fill(~valid_steps(lengths, x)[:, :, None], 0), lengths, given)
 
@@ -100,6 +105,8 @@ def check_lengths(lengths: Tensor, x: Tensor) -> None:
         raise ValueError(f"lengths: expected an int64 tensor on the CPU, got {came}")
     if lengths.shape != (batch,):
         raise ValueError(f"lengths: expected shape ({batch},), one per row of the batch, got {tuple(lengths.shape)}")
+    if capturing():
+        return  # what they hold is not known yet
     low, high = (int(lengths.min()), int(lengths.max())) if batch else (1, time)
     if low < 1 or high > time:
         raise ValueError(f"lengths: expected every entry in 1..{time}, got {low} to {high}")

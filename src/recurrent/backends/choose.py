@@ -23,8 +23,7 @@ class Choice(NamedTuple):
     reason: str | None
 
 
-@cache
-def choose(requested: str, cell: Equations, call: CallSpec) -> Choice:
+def decide(requested: str, cell: Equations, call: CallSpec) -> Choice:
     """The first backend that can run the cell, or the one requested by name.
 
     Raises:
@@ -45,6 +44,10 @@ def choose(requested: str, cell: Equations, call: CallSpec) -> Choice:
     if reason is not None:
         raise ValueError(f"backend={requested}: {reason}; backend=reference runs every cell, backend=auto chooses")
     return Choice(requested, BACKENDS[requested], None)
+
+
+choose = cache(decide)
+"""`decide`, remembered: it is asked with every call of a network."""
 
 
 def slower(name: str, cell: Equations, call: CallSpec) -> str | None:

@@ -24,13 +24,27 @@ def unsupported(cell: Equations, call: CallSpec) -> str | None:
     """Why the kernels cannot run this cell here; None when they can. The first question may build them (seconds)."""
     if cell.kind not in KINDS and cell.standard.kind not in KINDS:
         return f"the fused kernels have no {cell.kind} cells"
-    missing = [name for name, wanted in {"layer_norm": cell.layer_norm, "zoneout": cell.zoneout > 0}.items() if wanted]
-    if missing:
-        return f"the fused kernels have no {' and no '.join(missing)}"
+    beyond = [name for name, wanted in {"layer_norm": cell.layer_norm, "zoneout": cell.zoneout > 0}.items() if wanted]
+    if beyond:
+        return f"the fused kernels have no {' and no '.join(beyond)}"
     if call.device.type != "cpu":
         return f"the fused kernels run on the CPU, not on {call.device.type}"
     if call.dtype not in (torch.float32, torch.float64):
         return f"the fused kernels compute in float32 and float64, not in {str(call.dtype).removeprefix('torch.')}"
+    if call.transformation:
+        return f"the fused kernels do not run under {call.transformation}"
+    return missing()
+
+
+@torch.compiler.assume_constant_result
+def threads() -> int:
+    """As many as PyTorch uses; a captured graph keeps the number."""
+    return torch.get_num_threads()
+
+
+@torch.compiler.assume_constant_result
+def missing() -> str | None:
+    """Why there are no kernels here; None where there are."""
     loaded = library()
     return f"the fused kernels are missing: {loaded}" if isinstance(loaded, Unavailable) else None
 
@@ -58,8 +72,9 @@ def run(
     kind, takes = cell.kind, cell.keep_sign < 0
     if isinstance(cell, GRUEquations):
         kind = "gru_after" if cell.reset_after else "gru_before"
+    if x.dtype != parameters.weight_ih.dtype:  # under autocast; the kernels compute in the dtype of the weights
+        x = x.to(parameters.weight_ih.dtype)
     h, c = state if len(state) == 2 else (state[0], None)
-    tensors = (x, h, c, *parameters[:5], recurrent_mask)
-    needs_grad = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
-    output, h_n, c_n, _ = recurrent(x, lengths, *tensors[1:], kind, takes, reverse, torch.get_num_threads(), needs_grad)
+    tensors = (x, lengths, h, c, *parameters[:5], recurrent_mask)
+    output, h_n, c_n, _ = recurrent(*tensors, kind, takes, reverse, threads(), False)
     return output, (h_n,) if c is None else (h_n, c_n)
