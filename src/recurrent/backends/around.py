@@ -14,7 +14,7 @@ from torch.fx.experimental.proxy_tensor import get_proxy_mode
 def transformation() -> str | None:
     """What now differentiates or vectorises operators one by one, and so must see into them; None in a plain call."""
     if torch._C._are_functorch_transforms_active():
-        return "the transformations of torch.func (vmap, grad, jacrev, ...)"
+        return "the transformations of torch.func"
     return "forward-mode differentiation" if forward_ad._current_level >= 0 else None
 
 

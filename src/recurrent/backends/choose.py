@@ -54,6 +54,8 @@ def slower(name: str, cell: Equations, call: CallSpec) -> str | None:
     """Why a backend is passed over although it could run; None where it is the fastest of those that follow."""
     if name == "triton" and call.device.type != "cuda":
         return "Triton interprets its kernels here, which is for tests"
+    if name == "torch" and call.transformation:
+        return f"PyTorch's kernels do not run under all of {call.transformation}"
     torchs = name == "fused" and cell.standard.kind == "lstm" and builtin.unsupported(cell, call) is None
     if torchs and call.inference and call.hidden_size >= ONEDNN_WINS:
         return f"in inference torch's LSTM is as fast as the fused kernels from a hidden_size of {ONEDNN_WINS}"

@@ -23,6 +23,8 @@ from .call import CHUNK_ROWS, SAVED, call_kernels
 from .workspace import Pool
 
 pool = Pool()
+ALIGNED = 64
+"""Bytes: where the kernels expect what forward saved to begin."""
 MaybeTensor = Tensor | None
 TENSORS = ("x", "lengths", "h0", "c0", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "peephole", "mask")
 INPUTS = """Tensor x, Tensor? lengths, Tensor h0, Tensor? c0, Tensor weight_ih, Tensor weight_hh, Tensor? bias_ih,
@@ -76,6 +78,8 @@ def saved_size(x: Tensor, weight_hh: Tensor, kind: str, threads: int) -> int:
 def backward(d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor, *inputs: Any) -> list[Tensor]:
     """The gradients of x, h0, c0, the weights, biases, peepholes and the mask; empty where not wanted."""
     *tensors, output, saved, kind, takes, reverse, threads, wanted = inputs
+    if saved.data_ptr() % ALIGNED:
+        saved = saved.clone()  # it was packed away meanwhile (saved_tensors_hooks) and came back somewhere else
     given = dict(zip(TENSORS, tensors, strict=True))
     gradients = gradient_shapes(d_output, d_h_n, d_c_n, *inputs)
     names = ["d_" + name for name in TENSORS if name != "lengths"]
@@ -110,9 +114,7 @@ class Recurrent(torch.autograd.Function):
         """The gradients of the tensors; there are none of the lengths and the settings."""
         needs = ctx.needs_input_grad
         wanted = [needs[0], *needs[2:10]]
-        # Not the operator under vmap (is_grads_batched), which does not know its list of gradients.
-        run = loop_backward if transformation() else recurrent_backward
-        gradients = run(d_output, d_h_n, d_c_n, *ctx.saved_tensors, *ctx.options, wanted)
+        gradients = recurrent_backward(d_output, d_h_n, d_c_n, *ctx.saved_tensors, *ctx.options, wanted)
         d_x, *others = (g if w else None for g, w in zip(gradients, wanted, strict=True))
         return d_x, None, *others, None, None, None, None, None
 
@@ -141,6 +143,7 @@ def backward_with_derivative(*inputs: Any) -> list[Tensor]:
     return below_autograd(recurrent_backward, inputs)
 
 
+@torch.library.impl(library, "recurrent", "FuncTorchBatched")
 def loop(*inputs: Any) -> tuple[Tensor, ...]:
     """`recurrent` by the readable loop, which every transformation of PyTorch sees into; it saves nothing."""
     x, lengths, h0, c0, *parameters, mask = inputs[: len(TENSORS)]
@@ -154,6 +157,8 @@ def loop(*inputs: Any) -> tuple[Tensor, ...]:
     return output, h_n, c_n[0] if c_n else x.new_empty(0), x.new_empty(0)
 
 
+@torch.library.impl(library, "recurrent_backward", "Batched")
+@torch.library.impl(library, "recurrent_backward", "FuncTorchBatched")
 def loop_backward(d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor, *inputs: Any) -> list[Tensor]:
     """`recurrent_backward` by the readable loop, with a derivative where grad mode is on."""
     tensors, (_, _, *settings, wanted) = inputs[: len(TENSORS)], inputs[len(TENSORS) :]
