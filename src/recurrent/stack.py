@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from .backends.around import as_leaf, capturing, transformation
 from .backends.builtin import flatten, scriptable
-from .backends.choose import Choice, choose, decide
+from .backends.choose import Choice, choose, remembered
 from .backends.spec import CallSpec
 from .cells.base import CellParameters
 from .checks import check_flag, check_number, check_rate
@@ -246,8 +246,9 @@ class StackedRNN(nn.Module):
             ValueError: the backend that was asked for does not support one of them.
         """
         asked = (device, dtype, self.recurrent_dropout > 0, inference, transformation())
-        find = decide if torch.compiler.is_compiling() else choose  # torch.compile warns of what is remembered
-        return [find(self.backend, layer.cell, CallSpec(layer.hidden_size, *asked)) for layer in self.layers]
+        if torch.compiler.is_compiling():  # which warns of what is remembered
+            return [choose(self.backend, layer.cell, CallSpec(layer.hidden_size, *asked)) for layer in self.layers]
+        return [remembered(self.backend, layer.cell, layer.hidden_size, *asked) for layer in self.layers]
 
     def extra_repr(self) -> str:
         """What the network is, for print."""

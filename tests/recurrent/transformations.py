@@ -430,6 +430,12 @@ DIFFERENTIATION = {
         called_by_function, deep_copy, pickled, data_parallel, replicated, shared_memory, parametrized,
     )
 }  # fmt: skip
+def grad_of_exported(model: Model) -> Results:
+    call = as_function(torch.export.export(model, (inputs(),)).module())
+    gradients, value = torch.func.grad_and_value(lambda p: loss_of(call(p, inputs())))(weights(model))
+    return [value], gradients
+
+
 CAPTURE = {
     "export strict": exported(True, True),
     "export": exported(False, True),
@@ -449,5 +455,6 @@ CAPTURE = {
     "make_fx under no_grad, symbolic, pre_dispatch": made("symbolic", True),
     "make_fx": made("real", False, grad=True),
     "vmap of exported": vmap_of_exported,
+    "func.grad of exported": grad_of_exported,
     "gradient penalty of exported": penalty_of_exported,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..cells.base import Equations
 from . import builtin, fused, reference, triton
@@ -23,7 +23,7 @@ class Choice(NamedTuple):
     reason: str | None
 
 
-def decide(requested: str, cell: Equations, call: CallSpec) -> Choice:
+def choose(requested: str, cell: Equations, call: CallSpec) -> Choice:
     """The first backend that can run the cell, or the one requested by name.
 
     Raises:
@@ -46,8 +46,10 @@ def decide(requested: str, cell: Equations, call: CallSpec) -> Choice:
     return Choice(requested, BACKENDS[requested], None)
 
 
-choose = cache(decide)
-"""`decide`, remembered: it is asked with every call of a network."""
+@cache
+def remembered(requested: str, cell: Equations, *call: Any) -> Choice:
+    """`choose` for a `CallSpec` of these fields, remembered: it is asked in every call of a network."""
+    return choose(requested, cell, CallSpec(*call))
 
 
 def slower(name: str, cell: Equations, call: CallSpec) -> str | None:

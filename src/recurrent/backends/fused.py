@@ -72,8 +72,9 @@ def run(
     kind, takes = cell.kind, cell.keep_sign < 0
     if isinstance(cell, GRUEquations):
         kind = "gru_after" if cell.reset_after else "gru_before"
-    if x.dtype != parameters.weight_ih.dtype:  # under autocast; the kernels compute in the dtype of the weights
-        x = x.to(parameters.weight_ih.dtype)
+    if torch.is_autocast_enabled("cpu"):  # the kernels compute in the dtype of the weights
+        dtype = parameters.weight_ih.dtype
+        x, state = x.to(dtype), tuple(s.to(dtype) for s in state)
     h, c = state if len(state) == 2 else (state[0], None)
     tensors = (x, lengths, h, c, *parameters[:5], recurrent_mask)
     output, h_n, c_n, _ = recurrent(*tensors, kind, takes, reverse, threads(), False)
