@@ -169,7 +169,9 @@ class StackedRNN(nn.Module):
 
     def _run(self, x: Tensor, lengths: Tensor | None, state: State) -> tuple[Tensor, State]:
         """Run all layers on (batch, time, input_size), padding zero."""
-        choices = self.choices(x.device, self.weight_ih_l0.dtype, inference=not (torch.is_grad_enabled() or capturing()))
+        choices = self.choices(
+            x.device, self.weight_ih_l0.dtype, inference=not (torch.is_grad_enabled() or capturing())
+        )
         whole = getattr(choices[0].backend, "run_stack", None) if len(set(choices)) == 1 and self.plain else None
         # Lengths mean a packed batch to PyTorch, which on a CPU is slower than padded layers, one at a time.
         # cuDNN draws dropout between its layers from a state of its own, which no checkpoint holds.

@@ -20,7 +20,6 @@ from src.recurrent.backends.spec import CallSpec
 from src.recurrent.backends.triton import unsupported
 from src.recurrent.cells.base import find_cell
 from src.recurrent.kernels.build import library
-
 from tests.recurrent.transformations import CAPTURE, DIFFERENTIATION, FEATURES, WIDTH, Model, Results, inputs, loss_of
 
 if isinstance(library(), Exception):
@@ -78,7 +77,9 @@ def truth(transform: Callable[[Model], Results], name: str, cell: str, training:
     return transform(build(cell, "auto" if name == "jit.script" else "reference", training))
 
 
-def hold(transform: Callable[[Model], Results], name: str, cell: str, backend: str, expected: Any, training: bool) -> str:
+def hold(
+    transform: Callable[[Model], Results], name: str, cell: str, backend: str, expected: Any, training: bool
+) -> str:
     """Run one entry of the matrix; "equal", "refused", or "none" where the backend has no such cell."""
     try:
         model = build(cell, backend, training)
@@ -111,10 +112,8 @@ def all_backends(transform: Callable[[Model], Results], name: str, cell: str) ->
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for training in (True, False):
-            if sentence := ONLY_PYTORCHS if name == "jit.script" and CELLS[cell][2] is None else None:
-                expected = sentence
-            else:
-                expected = truth(transform, name, cell, training)
+            refused = name == "jit.script" and CELLS[cell][2] is None
+            expected = None if refused else truth(transform, name, cell, training)
             outcomes += [hold(transform, name, cell, backend, expected, training) for backend in BACKENDS]
     return outcomes
 
@@ -180,13 +179,12 @@ def test_the_reason_is_on_record() -> None:
         return network(x)[0]
 
     torch.func.vmap(call)(torch.zeros(2, 5, 1, 3))
-    assert seen == [
-        (
-            "reference",
-            "the fused kernels do not run under the transformations of torch.func; PyTorch's kernels do not run under "
-            "all of the transformations of torch.func; the Triton kernels run on CUDA, not on cpu",
-        )
-    ]
+    ((name, reason),) = seen
+    assert name == "reference"
+    assert reason.startswith(
+        "the fused kernels do not run under the transformations of torch.func; "
+        "PyTorch's kernels do not run under all of the transformations of torch.func; the Triton kernels "
+    )
     assert network.resolved_backend("cpu", torch.float32) == "fused"
 
 
@@ -203,7 +201,7 @@ def test_autocast_keeps_the_state_in_float32(kind: str, dtype: torch.dtype) -> N
     """Whatever precision the layers around it hand over; nn.GRU rounds there, by up to 0.01."""
     network = RNNBase(kind, FEATURES, WIDTH, 2, batch_first=True, bidirectional=True)
     x = inputs().to(dtype)
-    expected, state = network(x.float())
+    expected, _ = network(x.float())
     with torch.autocast("cpu", dtype=dtype):
         output, last = network(x)
         again, _ = network(x, tuple(s.to(dtype) for s in last) if kind == "lstm" else last.to(dtype))

@@ -66,7 +66,9 @@ def backward(model: nn.Module, output: Tensor) -> Results:
     """Of a call, its values and gradients."""
     model.zero_grad()
     loss_of(output).backward()
-    return [output.detach()], {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in model.named_parameters()}
+    return [output.detach()], {
+        n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in model.named_parameters()
+    }
 
 
 def as_function(model: nn.Module) -> Callable[[dict[str, Tensor], Tensor], Tensor]:
@@ -318,7 +320,9 @@ def parametrized(model: Model) -> Results:
         return values, {n: g / 2 if n == "recurrent.weight_hh_l0" else g for n, g in gradients.items()}
     parametrize.register_parametrization(model.recurrent, "weight_hh_l0", Halved())
     values, gradients = plain(model)
-    return values, {n.replace("parametrizations.weight_hh_l0.original", "weight_hh_l0"): g for n, g in gradients.items()}
+    return values, {
+        n.replace("parametrizations.weight_hh_l0.original", "weight_hh_l0"): g for n, g in gradients.items()
+    }
 
 
 # ------------------------------------------------------------------------------------------------------------ capture
@@ -424,12 +428,15 @@ DIFFERENTIATION = {
     f.__name__: f
     for f in (
         plain, func_grad, func_vjp, func_jvp, func_jacrev, func_jacfwd, func_hessian, jacobian_vectorized,
-        jacobian_forward_mode, grads_batched, vmap_over_backward, forward_mode, gradient_penalty, maml, third_derivative,
-        functional_hessian, functional_hvp, ensemble, ensemble_by_input, frozen_vmapped_input, frozen_vmapped_state,
+        jacobian_forward_mode, grads_batched, vmap_over_backward, forward_mode, gradient_penalty, maml,
+        third_derivative, functional_hessian, functional_hvp, ensemble, ensemble_by_input, frozen_vmapped_input,
+        frozen_vmapped_state,
         per_sample_gradients, checkpoint_reentrant, checkpoint_saved, saved_tensors_hooks, anomaly,
         called_by_function, deep_copy, pickled, data_parallel, replicated, shared_memory, parametrized,
     )
 }  # fmt: skip
+
+
 def grad_of_exported(model: Model) -> Results:
     call = as_function(torch.export.export(model, (inputs(),)).module())
     gradients, value = torch.func.grad_and_value(lambda p: loss_of(call(p, inputs())))(weights(model))

@@ -32,7 +32,7 @@ def as_leaf(network: nn.Module, *arguments: Any) -> Proxy:
     Raises:
         ValueError: there is no module around the network whose graph it could be a node of.
     """
-    tracer = next(a for a in arguments if isinstance(a, Proxy)).tracer
+    tracer: Any = next(a for a in arguments if isinstance(a, Proxy)).tracer
     if getattr(tracer, "root", None) is network:
         raise ValueError(
             "torch.fx.symbolic_trace keeps a recurrent network as one node: trace the module that calls it, not itself"

@@ -127,7 +127,7 @@ def below_autograd(operator: torch._ops.OpOverload, inputs: tuple) -> Any:
 
 @torch.library.impl(library, "recurrent", "Autograd")
 def with_derivative(*inputs: Any) -> tuple[Tensor, ...]:
-    """`recurrent`, remembered by autograd where something needs a gradient, whatever its last argument, `save`, says."""
+    """`recurrent`, remembered by autograd where something needs a gradient, whatever `save`, its last input, says."""
     if transformation():
         return loop(*inputs)
     if torch.is_grad_enabled() and any(t.requires_grad for t in inputs[: len(TENSORS)] if t is not None):
