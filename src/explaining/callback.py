@@ -91,7 +91,7 @@ class Explain(pl.Callback):
         training = pl_module.training
         gates = [gates for gates in gates_of_one(pl_module.eval(), batch) if not gates.backward][-1]
         pl_module.train(training)
-        files = draw_training(folder, model, show(trainer.datamodule, batch.x[0]), gates, arrays)
+        files = draw_training(folder, model, show(trainer.datamodule, batch.x[0].cpu()), gates, arrays)
         for logger in trainer.loggers:
             if hasattr(logger, "log_image"):
                 for file in files:

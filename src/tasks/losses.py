@@ -23,6 +23,11 @@ class Losses:
     sums: dict[str, Tensor] = field(default_factory=dict)  # further ones, those of which metrics are ratios among them
 
 
+def at_least_float32(said: Tensor) -> Tensor:
+    """What a head says, in float32 where autocast has it in less: targets are not to be rounded to that."""
+    return said.float() if said.dtype in (torch.bfloat16, torch.float16) else said
+
+
 class PooledSums:
     """Sums over all predictions of a split, in float64, over batches and processes.
 
@@ -83,10 +88,12 @@ class SequenceTable:
         """Take a batch; the same row again (a sequence in several chunks) adds to its sums."""
         sums = {"loss": losses.loss, "count": losses.count, **losses.sums}
         self._summed |= sums.keys()
-        columns = {"row": rows, "prediction": losses.prediction, "target": losses.target}
+        columns = {"row": rows, "prediction": losses.prediction, "target": losses.target}  # numpy has no bfloat16
         for name, column in (columns | {name: value.double() for name, value in sums.items()}).items():
             if column is not None:
-                self._batches.setdefault(name, []).append(column.detach())  # on its device: to fetch it is to wait
+                self._batches.setdefault(name, []).append(
+                    at_least_float32(column.detach())
+                )  # on its device: to fetch it is to wait
 
     def columns(self) -> dict[str, np.ndarray]:
         """Arrays by name, sorted by ``row``, one entry per sequence.

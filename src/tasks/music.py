@@ -46,7 +46,7 @@ class PolyphonicMusic(Task):
         per_step = F.binary_cross_entropy_with_logits(logits, y, reduction="none").sum(-1).double()
         with torch.no_grad():
             # Counts as sums of products, which are fast; exact in float32 up to 2^24 keys of a piece.
-            exists = mask[..., None].to(y.dtype)
+            exists = mask[..., None].float()  # autocast's bfloat16 counts to 256
             says, sounds = (logits > 0) * exists, y * exists
             hits = (says * sounds).sum((1, 2))
             sums = {"hits": hits, "sounding": says.sum((1, 2)) + sounds.sum((1, 2)) - hits}

@@ -13,7 +13,7 @@ from src.data.batches import Batch
 from src.data.describe import Horizon, Values
 from src.tasks.base import Task
 from src.tasks.classification import pooled
-from src.tasks.losses import Losses
+from src.tasks.losses import Losses, at_least_float32
 from src.tasks.metrics import ERRORS, Metric
 
 
@@ -46,7 +46,7 @@ class SequenceRegression(Task):
 
     def losses(self, batch: Batch) -> Losses:
         """Squared error per sequence, summed over its values and steps."""
-        said = self(batch)
+        said = at_least_float32(self(batch))
         y = batch.y.reshape(said.shape).to(said.dtype)
         error, count = (said - y).double(), torch.full((len(y),), y.shape[-1], device=y.device)
         if self.description.per_step:

@@ -135,6 +135,12 @@ def test_interrupted_and_resumed_equals_undisturbed(
     torch.use_deterministic_algorithms(False)
 
 
+def test_a_look_inside_while_it_trains(music: Compose) -> None:
+    run, record = trained(music("model=gru_cho", "callbacks=explain", "callbacks.last.every_seconds=0"))
+    assert record.status == "finished"
+    assert (run / "inside" / "training.npz").is_file()
+
+
 @cuda_alone
 @pytest.mark.parametrize("task", ["labelled", "music", "copy_memory", "adding"])
 def test_deterministic_algorithms_are_there(task: str, compose: Compose, data: Path, tmp_path: Path) -> None:
