@@ -164,7 +164,7 @@ def loop_backward(d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor,
     tensors, (_, _, *settings, wanted) = inputs[: len(TENSORS)], inputs[len(TENSORS) :]
     with torch.enable_grad():
         # Views of their own: where one input was computed from another, that way belongs to autograd outside.
-        own = [t if t is None or t is tensors[1] else t.view_as(t) for t in tensors]
+        own: list[Any] = [t if t is None or t is tensors[1] else t.view_as(t) for t in tensors]
         seen = (own[0], *own[2:])
         leaves = [t if t.requires_grad else t.requires_grad_() for t, w in zip(seen, wanted, strict=True) if w]
         results = zip(loop(*own, *settings), (d_output, d_h_n, d_c_n), strict=False)
