@@ -515,6 +515,63 @@ def _() -> None:
     assert (2 * x).requires_grad
 
 
+@check("`torch._C._are_functorch_transforms_active`")
+def _() -> None:
+    active = torch._C._are_functorch_transforms_active
+    seen: list[bool] = []
+    torch.func.vmap(lambda x: (seen.append(active()), x)[1])(torch.zeros(2))
+    assert seen == [True]
+    assert not active()
+
+
+@check("`forward_ad._current_level`")
+def _() -> None:
+    forward_ad = torch.autograd.forward_ad
+    assert forward_ad._current_level == -1
+    with forward_ad.dual_level():
+        assert forward_ad._current_level == 0
+
+
+@check("`get_proxy_mode`")
+def _() -> None:
+    from torch.fx.experimental.proxy_tensor import get_proxy_mode, make_fx
+
+    for pre_dispatch in (False, True):
+        seen: list[bool] = []
+        make_fx(lambda x: (seen.append(get_proxy_mode() is not None), x + 1)[1], pre_dispatch=pre_dispatch)(  # noqa: B023
+            torch.zeros(2)
+        )
+        assert seen == [True]
+    assert get_proxy_mode() is None
+
+
+@check("`Batched`, `FuncTorchBatched`")
+def _() -> None:
+    library = torch.library.Library("gatebench_test", "DEF")
+    library.define("same(Tensor x) -> Tensor")
+    seen: list[str] = []
+    library.impl("same", lambda x: x.clone(), "CompositeExplicitAutograd")
+    for key in ("Batched", "FuncTorchBatched"):
+        library.impl("same", lambda x, key=key: (seen.append(key), x)[1], key)
+    same, x = torch.ops.gatebench_test.same.default, torch.zeros(3, requires_grad=True)
+    torch.func.vmap(same)(torch.zeros(2))
+    y = 2 * x
+    y.register_hook(lambda gradient: same(gradient))
+    torch.autograd.grad(y, x, torch.zeros(2, 3), is_grads_batched=True)
+    assert seen == ["FuncTorchBatched", "Batched"]
+
+
+@check("`__prepare_scriptable__`")
+def _() -> None:
+    class Stands(nn.Module):
+        def __prepare_scriptable__(self) -> nn.Module:
+            return nn.Sequential(nn.Linear(2, 3))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        assert torch.jit.script(Stands())(torch.zeros(1, 2)).shape == (1, 3)
+
+
 @check("`torch._ops.OpOverload`")
 def _() -> None:
     assert isinstance(torch.ops.aten.add.Tensor, torch._ops.OpOverload)

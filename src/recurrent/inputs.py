@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from .backends.around import capturing
 from .backends.reference import valid_steps
 from .state import State, map_state
 
@@ -35,6 +36,10 @@ def take_in(given: Tensor | PackedSequence, lengths: Tensor | None, batch_first:
     if not isinstance(given, Tensor) or given.dim() not in (2, 3):
         came = f"shape {tuple(given.shape)}" if isinstance(given, Tensor) else type(given).__name__
         raise ValueError(f"input: expected a PackedSequence or a tensor with 2 or 3 dimensions, got {came}")
+    if given.is_nested:
+        raise ValueError(
+            "input: is a nested tensor, expected a padded one with lengths=: torch.nested.to_padded_tensor(input, 0.0)"
+        )
     check_tensor(given, weight)
     unbatched = given.dim() == 2
     if unbatched and lengths is not None:
@@ -42,9 +47,10 @@ def take_in(given: Tensor | PackedSequence, lengths: Tensor | None, batch_first:
     x = given[None] if unbatched else given if batch_first else given.transpose(0, 1)
     if x.shape[1] == 0:
         raise ValueError("input: has 0 time steps, expected at least 1")
+    known = lengths is not None and not capturing()
     if lengths is not None:
-        check_lengths(lengths, x)
-    if lengths is None or bool((lengths == x.shape[1]).all()):
+        check_lengths(lengths, x, known)
+    if lengths is None or (known and bool((lengths == x.shape[1]).all())):
         return Batch(x, None, given)
     return Batch(x.masked_fill(~valid_steps(lengths, x)[:, :, None], 0), lengths, given)
 
@@ -92,14 +98,16 @@ def check_state(state: State, expected: State, weight: Tensor) -> None:
     map_state(lambda tensor: check_kind("hx", tensor, weight), state)
 
 
-def check_lengths(lengths: Tensor, x: Tensor) -> None:
-    """Refuse lengths that are not int64 on the CPU, one per row, each 1..time."""
+def check_lengths(lengths: Tensor, x: Tensor, known: bool = True) -> None:
+    """Refuse lengths that are not int64 on the CPU, one per row, each 1..time as far as what they hold is known."""
     batch, time = x.shape[:2]
     if not isinstance(lengths, Tensor) or lengths.dtype != torch.int64 or lengths.device.type != "cpu":
         came = f"{lengths.dtype} on {lengths.device}" if isinstance(lengths, Tensor) else type(lengths).__name__
         raise ValueError(f"lengths: expected an int64 tensor on the CPU, got {came}")
     if lengths.shape != (batch,):
         raise ValueError(f"lengths: expected shape ({batch},), one per row of the batch, got {tuple(lengths.shape)}")
+    if not known:
+        return
     low, high = (int(lengths.min()), int(lengths.max())) if batch else (1, time)
     if low < 1 or high > time:
         raise ValueError(f"lengths: expected every entry in 1..{time}, got {low} to {high}")

@@ -7,11 +7,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
-from .backends.builtin import flatten
-from .backends.choose import Choice, choose
+from .backends.around import as_leaf, capturing, transformation
+from .backends.builtin import flatten, scriptable
+from .backends.choose import Choice, choose, remembered
 from .backends.spec import CallSpec
 from .cells.base import CellParameters
 from .checks import check_flag, check_number, check_rate
@@ -149,6 +151,8 @@ class StackedRNN(nn.Module):
         Raises:
             ValueError: the shape, dtype or device of an argument does not fit.
         """
+        if isinstance(input, Proxy):
+            return as_leaf(self, input, hx, lengths)
         weight = self.weight_ih_l0
         batch = take_in(input, lengths, self.batch_first, weight)
         unbatched = isinstance(input, Tensor) and input.dim() == 2
@@ -165,7 +169,9 @@ class StackedRNN(nn.Module):
 
     def _run(self, x: Tensor, lengths: Tensor | None, state: State) -> tuple[Tensor, State]:
         """Run all layers on (batch, time, input_size), padding zero."""
-        choices = self.choices(x.device, self.weight_ih_l0.dtype, inference=not torch.is_grad_enabled())
+        choices = self.choices(
+            x.device, self.weight_ih_l0.dtype, inference=not (torch.is_grad_enabled() or capturing())
+        )
         whole = getattr(choices[0].backend, "run_stack", None) if len(set(choices)) == 1 and self.plain else None
         # Lengths mean a packed batch to PyTorch, which on a CPU is slower than padded layers, one at a time.
         # cuDNN draws dropout between its layers from a state of its own, which no checkpoint holds.
@@ -241,8 +247,10 @@ class StackedRNN(nn.Module):
         Raises:
             ValueError: the backend that was asked for does not support one of them.
         """
-        asked = (device, dtype, self.recurrent_dropout > 0, inference)
-        return [choose(self.backend, layer.cell, CallSpec(layer.hidden_size, *asked)) for layer in self.layers]
+        asked = (device, dtype, self.recurrent_dropout > 0, inference, transformation())
+        if torch.compiler.is_compiling():  # which warns of what is remembered
+            return [choose(self.backend, layer.cell, CallSpec(layer.hidden_size, *asked)) for layer in self.layers]
+        return [remembered(self.backend, layer.cell, layer.hidden_size, *asked) for layer in self.layers]
 
     def extra_repr(self) -> str:
         """What the network is, for print."""
@@ -264,8 +272,15 @@ class StackedRNN(nn.Module):
 
     def flatten_parameters(self) -> None:
         """Lay the weights out in one block of memory as cuDNN wants them; does nothing elsewhere."""
-        if self.plain:
-            flatten(self)
+        flatten(self)
+
+    def __prepare_scriptable__(self) -> nn.RNNBase:
+        """What torch.jit.script compiles in this network's place: PyTorch's, with the same parameters.
+
+        Raises:
+            ValueError: PyTorch's does not compute the same, or another backend was asked for.
+        """
+        return scriptable(self)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> StackedRNN:
         super()._apply(fn, recurse)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..cells.base import CellParameters, CellState, Equations
 from ..cells.gru import GRUEquations
+from .around import capturing
 from .reference import valid_steps
 from .spec import CallSpec
 
@@ -53,12 +54,17 @@ def run(
     cell, parameters = cell.standard, cell.standard_weights(parameters)
     if reverse:
         x = flip(x, lengths)
-    if lengths is not None and not x.is_cuda and 2 * int(lengths.sum()) >= x.shape[0] * x.shape[1]:
+    if lengths is not None and not x.is_cuda and mostly_real(lengths, x):
         output, state = run_padded(cell, x, lengths, state, parameters)
     else:
         output, stacked = run_stack(cell, x, lengths, tuple(s[None] for s in state), [parameters])
         state = tuple(s[0] for s in stacked)
     return flip(output, lengths) if reverse else output, state
+
+
+def mostly_real(lengths: Tensor, x: Tensor) -> bool:
+    """Whether at least half of the steps are real, or nobody knows because the call is captured for other lengths."""
+    return capturing() or 2 * int(lengths.sum()) >= x.shape[0] * x.shape[1]
 
 
 def run_padded(
@@ -169,14 +175,39 @@ def flip(x: Tensor, lengths: Tensor | None) -> Tensor:
 
 def flatten(network: Any) -> None:
     """Lay a plain stack's weights out in one block, by lending them to PyTorch's network; only where cuDNN runs it."""
-    layer, weight = network.layers[0], network.weight_ih_l0
-    plain = layer.cell.kind in NETWORKS and layer.cell == type(layer.cell)() and layer.bias != "single"
-    if not weight.is_cuda or not plain:
-        return
+    if network.weight_ih_l0.is_cuda and is_pytorchs(network):
+        lend(network).flatten_parameters()
+
+
+def is_pytorchs(network: Any) -> bool:
+    """Whether PyTorch has a network with these very parameters that computes the same where nothing is drawn."""
+    layer = network.layers[0]
+    return layer.cell.kind in NETWORKS and layer.cell == type(layer.cell)() and layer.bias != "single" and network.plain
+
+
+def lend(network: Any) -> nn.RNNBase:
+    """PyTorch's network with the same parameters: not copies, they are trained together."""
+    layer = network.layers[0]
     lent = NETWORKS[layer.cell.kind](
-        layer.input_size, layer.hidden_size, network.num_layers, bias=bool(layer.bias),
-        bidirectional=network.bidirectional, device="meta",
+        layer.input_size, layer.hidden_size, network.num_layers, bias=bool(layer.bias), dropout=network.dropout,
+        batch_first=network.batch_first, bidirectional=network.bidirectional, device="meta",
     )  # fmt: skip
     for name, _ in list(lent.named_parameters()):
         setattr(lent, name, getattr(network, name))
-    lent.flatten_parameters()
+    return lent.train(network.training)
+
+
+def scriptable(network: Any) -> nn.RNNBase:
+    """What torch.jit.script compiles in a network's place: PyTorch's with the same parameters.
+
+    Raises:
+        ValueError: PyTorch's does not compute the same, or another backend was asked for.
+    """
+    drawn = (network.recurrent_dropout, network.weight_noise, network.learn_initial_state)
+    if not is_pytorchs(network) or any(drawn):
+        raise ValueError("torch.jit.script compiles only what nn.GRU, nn.LSTM and nn.RNN compute: use torch.export")
+    if network.backend not in ("auto", "torch"):
+        raise ValueError(
+            f"backend={network.backend} cannot be compiled by torch.jit.script, backend=torch and backend=auto can"
+        )
+    return lend(network)

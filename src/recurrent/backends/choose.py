@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..cells.base import Equations
 from . import builtin, fused, reference, triton
@@ -23,7 +23,6 @@ class Choice(NamedTuple):
     reason: str | None
 
 
-@cache
 def choose(requested: str, cell: Equations, call: CallSpec) -> Choice:
     """The first backend that can run the cell, or the one requested by name.
 
@@ -47,10 +46,18 @@ def choose(requested: str, cell: Equations, call: CallSpec) -> Choice:
     return Choice(requested, BACKENDS[requested], None)
 
 
+@cache
+def remembered(requested: str, cell: Equations, *call: Any) -> Choice:
+    """`choose` for a `CallSpec` of these fields, remembered: it is asked in every call of a network."""
+    return choose(requested, cell, CallSpec(*call))
+
+
 def slower(name: str, cell: Equations, call: CallSpec) -> str | None:
     """Why a backend is passed over although it could run; None where it is the fastest of those that follow."""
     if name == "triton" and call.device.type != "cuda":
         return "Triton interprets its kernels here, which is for tests"
+    if name == "torch" and call.transformation:
+        return f"PyTorch's kernels do not run under all of {call.transformation}"
     torchs = name == "fused" and cell.standard.kind == "lstm" and builtin.unsupported(cell, call) is None
     if torchs and call.inference and call.hidden_size >= ONEDNN_WINS:
         return f"in inference torch's LSTM is as fast as the fused kernels from a hidden_size of {ONEDNN_WINS}"

@@ -31,7 +31,21 @@ def unsupported(cell: Equations, call: CallSpec) -> str | None:
         return f"the fused kernels run on the CPU, not on {call.device.type}"
     if call.dtype not in (torch.float32, torch.float64):
         return f"the fused kernels compute in float32 and float64, not in {str(call.dtype).removeprefix('torch.')}"
-    loaded = library(normalised=cell.layer_norm)
+    if call.transformation:
+        return f"the fused kernels do not run under {call.transformation}"
+    return missing(cell.layer_norm)
+
+
+@torch.compiler.assume_constant_result
+def threads() -> int:
+    """As many as PyTorch uses; a captured graph keeps the number."""
+    return torch.get_num_threads()
+
+
+@torch.compiler.assume_constant_result
+def missing(normalised: bool) -> str | None:
+    """Why there are no kernels here; None where there are."""
+    loaded = library(normalised=normalised)
     return f"the fused kernels are missing: {loaded}" if isinstance(loaded, Unavailable) else None
 
 
@@ -58,8 +72,10 @@ def run(
     kind, takes = cell.kind, cell.keep_sign < 0
     if isinstance(cell, GRUEquations):
         kind = "gru_after" if cell.reset_after else "gru_before"
+    if torch.is_autocast_enabled("cpu"):  # the kernels compute in the dtype of the weights
+        dtype = parameters.weight_ih.dtype
+        x, state = x.to(dtype), tuple(s.to(dtype) for s in state)
     h, c = state if len(state) == 2 else (state[0], None)
-    tensors = (x, h, c, *parameters, recurrent_mask)
-    needs_grad = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
-    output, h_n, c_n, _ = recurrent(x, lengths, *tensors[1:], kind, takes, reverse, torch.get_num_threads(), needs_grad)
+    tensors = (x, lengths, h, c, *parameters, recurrent_mask)
+    output, h_n, c_n, _ = recurrent(*tensors, kind, takes, reverse, threads(), False)
     return output, (h_n,) if c is None else (h_n, c_n)

@@ -35,10 +35,14 @@ import torch
 
 @dataclass(frozen=True)
 class CallSpec:
-    """What beside the cell decides whether a backend can run: its size, where the tensors are, and what is asked."""
+    """What beside the cell decides whether a backend can run: its size, where the tensors are, and what is asked.
+
+    ``transformation`` is what surrounds the call and must see into operators; see `src.recurrent.backends.around`.
+    """
 
     hidden_size: int
     device: torch.device
     dtype: torch.dtype
     recurrent_dropout: bool = False
     inference: bool = False
+    transformation: str | None = None

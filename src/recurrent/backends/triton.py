@@ -44,6 +44,8 @@ def unsupported(cell: Equations, call: CallSpec) -> str | None:
         return f"the Triton kernels have no {str(call.dtype).removeprefix('torch.')}"
     if call.hidden_size > WIDEST:
         return f"the Triton kernels run up to {WIDEST} units, not {call.hidden_size}"
+    if call.transformation:
+        return f"the Triton kernels do not run under {call.transformation}"
     return None if installed() else "Triton is not installed"
 
 

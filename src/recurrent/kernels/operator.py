@@ -2,6 +2,8 @@
 
 Two operators, forward and backward, each with a "fake" that only knows shapes. `kind` is a key of `KINDS`; `takes` is
 the GRU's update convention; `threads` decides how rows are dealt out and so must be the same in both directions.
+Whether a derivative is wanted is decided when autograd reaches the operator, not by who calls it: a graph may be
+captured where none is wanted and trained afterwards.
 
 They are registered with `torch.library.Library` instead of its decorator `custom_op`, whose bookkeeping around a call
 takes longer than a short sequence does.
@@ -14,10 +16,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..backends import reference
+from ..backends.around import transformation
+from ..cells.base import CellParameters, find_cell
 from .call import CHUNK_ROWS, GATES, SAVED, call_kernels
 from .workspace import Pool
 
 pool = Pool()
+ALIGNED = 64
+"""Bytes: where the kernels expect what forward saved to begin."""
 MaybeTensor = Tensor | None
 TENSORS = (
     "x", "lengths", "h0", "c0", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "peephole", "gain_ih",
@@ -78,6 +85,8 @@ def saved_size(x: Tensor, weight_hh: Tensor, kind: str, threads: int, normalised
 def backward(d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor, *inputs: Any) -> list[Tensor]:
     """The gradients of x, h0, c0, the weights, biases, peepholes, gains and the mask; empty where not wanted."""
     *tensors, output, saved, kind, takes, reverse, threads, wanted = inputs
+    if saved.data_ptr() % ALIGNED:
+        saved = saved.clone()  # it was packed away meanwhile (saved_tensors_hooks) and came back somewhere else
     given = dict(zip(TENSORS, tensors, strict=True))
     gradients = gradient_shapes(d_output, d_h_n, d_c_n, *inputs)
     names = ["d_" + name for name in TENSORS if name != "lengths"]
@@ -117,20 +126,6 @@ class Recurrent(torch.autograd.Function):
         return d_x, None, *others, None, None, None, None, None
 
 
-class RecurrentBackward(torch.autograd.Function):
-    """The kernels' backward pass, which has no derivative of its own."""
-
-    @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
-        """Run `recurrent_backward`."""
-        return tuple(below_autograd(recurrent_backward, inputs))
-
-    @staticmethod
-    def backward(ctx: Any, *_: MaybeTensor) -> None:
-        """Refuse."""
-        raise ValueError("backend=fused has no second derivative: backend=reference computes it (create_graph=True)")
-
-
 def below_autograd(operator: torch._ops.OpOverload, inputs: tuple) -> Any:
     """The operator itself, without another entry into autograd."""
     with torch._C._AutoDispatchBelowAutograd():
@@ -139,13 +134,50 @@ def below_autograd(operator: torch._ops.OpOverload, inputs: tuple) -> Any:
 
 @torch.library.impl(library, "recurrent", "Autograd")
 def with_derivative(*inputs: Any) -> tuple[Tensor, ...]:
-    """`recurrent` where something may need a gradient: its last argument, `save`, says whether."""
-    return Recurrent.apply(*inputs) if inputs[-1] else below_autograd(recurrent, inputs)
+    """`recurrent`, remembered by autograd where something needs a gradient, whatever `save`, its last input, says."""
+    if transformation():
+        return loop(*inputs)
+    if torch.is_grad_enabled() and any(t.requires_grad for t in inputs[: len(TENSORS)] if t is not None):
+        return Recurrent.apply(*inputs[:-1], True)
+    return below_autograd(recurrent, inputs)
 
 
 @torch.library.impl(library, "recurrent_backward", "Autograd")
-def without_derivative(*inputs: Any) -> list[Tensor]:
-    """`recurrent_backward`, remembered by autograd only to be refused there."""
-    if not torch.is_grad_enabled():
-        return below_autograd(recurrent_backward, inputs)
-    return list(RecurrentBackward.apply(*inputs))
+def backward_with_derivative(*inputs: Any) -> list[Tensor]:
+    """`recurrent_backward`, by the readable loop where its own derivative may be wanted (``create_graph``)."""
+    if torch.is_grad_enabled() or transformation():
+        return loop_backward(*inputs)
+    return below_autograd(recurrent_backward, inputs)
+
+
+@torch.library.impl(library, "recurrent", "FuncTorchBatched")
+def loop(*inputs: Any) -> tuple[Tensor, ...]:
+    """`recurrent` by the readable loop, which every transformation of PyTorch sees into; it saves nothing."""
+    x, lengths, h0, c0, *parameters, mask = inputs[: len(TENSORS)]
+    kind, takes, reverse, *_ = inputs[len(TENSORS) :]
+    options = {"reset_after": kind == "gru_after", "update_gate": "takes" if takes else "keeps"}
+    cell = find_cell("gru", **options) if kind.startswith("gru") else find_cell(kind)
+    state = (h0,) if c0 is None else (h0, c0)
+    output, (h_n, *c_n) = reference.run(
+        cell, x, lengths, state, CellParameters(*parameters), reverse=reverse, recurrent_mask=mask
+    )
+    return output, h_n, c_n[0] if c_n else x.new_empty(0), x.new_empty(0)
+
+
+@torch.library.impl(library, "recurrent_backward", "Batched")
+@torch.library.impl(library, "recurrent_backward", "FuncTorchBatched")
+def loop_backward(d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor, *inputs: Any) -> list[Tensor]:
+    """`recurrent_backward` by the readable loop, with a derivative where grad mode is on."""
+    tensors, (_, _, *settings, wanted) = inputs[: len(TENSORS)], inputs[len(TENSORS) :]
+    with torch.enable_grad():
+        # Views of their own: where one input was computed from another, that way belongs to autograd outside.
+        own: list[Any] = [t if t is None or t is tensors[1] else t.view_as(t) for t in tensors]
+        seen = (own[0], *own[2:])
+        leaves = [t if t.requires_grad else t.requires_grad_() for t, w in zip(seen, wanted, strict=True) if w]
+        results = zip(loop(*own, *settings), (d_output, d_h_n, d_c_n), strict=False)
+        outputs, d_outputs = zip(*((r, d) for r, d in results if d is not None), strict=True)
+    found = torch.autograd.grad(
+        outputs, leaves, d_outputs, create_graph=torch.is_grad_enabled(), materialize_grads=True
+    )  # fmt: skip
+    gradients = iter(found)
+    return [next(gradients) if w else own[0].new_empty(0) for w in wanted]

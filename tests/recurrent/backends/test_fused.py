@@ -310,12 +310,32 @@ def test_opcheck(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.library.opcheck(operator.recurrent_backward, arguments)
 
 
-def test_second_derivative_is_refused() -> None:
-    x, state, parameters, _, _ = make(CELLS["gru"], (2, 3, 2, 4))
-    output, _ = fused.run(CELLS["gru"], x.requires_grad_(), None, state, parameters)
-    (gradient,) = torch.autograd.grad(output.square().sum(), x, create_graph=True)
-    with pytest.raises(ValueError, match="backend=fused has no second derivative: backend=reference"):
-        gradient.sum().backward()
+@pytest.mark.parametrize("name", CELLS)
+def test_second_derivative(name: str) -> None:
+    """The readable loop computes it, masks, lengths and both directions included."""
+    cell = CELLS[name]
+    x, state, parameters, mask, lengths = make(cell, (2, 3, 2, 3))
+    leaves = [t.requires_grad_() for t in (x, *state, mask, *parameters) if t is not None]
+
+    def run(x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        n = len(cell.states)
+        state, mask, weights = rest[:n], rest[n], CellParameters(*rest[n + 1 :])
+        output, final = fused.run(cell, x, lengths, state, weights, recurrent_mask=mask, reverse=True)
+        return output, *final
+
+    assert torch.autograd.gradgradcheck(run, leaves, fast_mode=True)
+
+
+def test_an_input_computed_from_another_is_counted_once() -> None:
+    """The second derivative takes each way to an input through autograd, not also inside the layer."""
+    x, _, parameters, _, _ = make(CELLS["gru"], (2, 3, 4, 4))
+    x.requires_grad_()
+    slopes = []
+    for run in (fused.run, loop):
+        output, _ = run(CELLS["gru"], x, None, (x[:, 0] * 2,), parameters)
+        (slope,) = torch.autograd.grad(output.square().sum(), x, create_graph=True)
+        slopes.append([slope, *torch.autograd.grad(slope.square().sum(), x)])
+    assert_close(*slopes, 1e-10)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from src.recurrent import GRU, LSTM, RNN, RNNBase, stack
-from src.recurrent.backends.choose import choose
+from src.recurrent.backends.choose import choose, remembered
 from src.recurrent.backends.spec import CallSpec
 
 pytest.importorskip("triton")
@@ -193,6 +193,6 @@ def test_auto_never_chooses_an_interpreter(monkeypatch):
 
 def test_without_a_gpu_it_is_refused_in_a_sentence(monkeypatch):
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
-    choose.cache_clear()
+    remembered.cache_clear()
     with pytest.raises(ValueError, match="backend=triton: the Triton kernels run on CUDA, not on cpu; backend=ref"):
         GRU(3, 4, backend="triton")
