@@ -315,11 +315,12 @@ def test_second_derivative(name: str) -> None:
     """The readable loop computes it, masks, lengths and both directions included."""
     cell = CELLS[name]
     x, state, parameters, mask, lengths = make(cell, (2, 3, 2, 3))
-    leaves = [t.requires_grad_() for t in (x, *state, mask, *parameters) if t is not None]
+    given = {field: t for field, t in parameters._asdict().items() if t is not None}
+    leaves = [t.requires_grad_() for t in (x, *state, mask, *given.values())]
 
     def run(x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         n = len(cell.states)
-        state, mask, weights = rest[:n], rest[n], CellParameters(*rest[n + 1 :])
+        state, mask, weights = rest[:n], rest[n], CellParameters(**dict(zip(given, rest[n + 1 :], strict=True)))
         output, final = fused.run(cell, x, lengths, state, weights, recurrent_mask=mask, reverse=True)
         return output, *final
 
