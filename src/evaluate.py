@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
+from src.config.errors import UserError
 from src.config.shell import command
 
 
@@ -13,11 +14,12 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     Returns the metrics of the split, equal to the run's record; ``cfg`` is composed from ``conf/evaluate.yaml``.
 
     Raises:
-        UserError: when ``run`` is not a run's directory, its checkpoint is missing or damaged, or the best epoch's
-            metrics are not those on record.
+        UserError: when ``run`` is not a run's directory, its checkpoint is missing or damaged, its config's
+            trainer cannot measure, or the best epoch's metrics are not those on record.
     """
     import torch
 
+    from src.config.in_words import one_line
     from src.runs.load import load_run
     from src.training.outcome import print_metrics
     from src.training.recorded import hold_against_record
@@ -25,7 +27,15 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
 
     torch.set_num_threads(cfg.threads)
     run = load_run(cfg.run, cfg.ckpt, trust=cfg.trust)
-    metrics = measure(run.task, run.data, cfg.split, run.config.trainer)
+    try:
+        metrics = measure(run.task, run.data, cfg.split, run.config.trainer)
+    except UserError:
+        raise
+    except Exception as error:  # whatever a config that is not what a training wrote makes of Lightning
+        raise UserError(
+            f"The run cannot be measured with the trainer of {run.directory / 'config.yaml'} "
+            f"({type(error).__name__}: {one_line(str(error))}): it must be as the training wrote it."
+        ) from error
     baselines = run.record.baselines if cfg.split == "test" else run.record.val_baselines
     print_metrics(metrics, baselines, f"{run.record.name}, {cfg.ckpt}.ckpt")
     if cfg.ckpt == "best":  # the record is of the best epoch

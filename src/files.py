@@ -9,6 +9,7 @@ import io
 import os
 import re
 import secrets
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
@@ -149,6 +150,25 @@ def _refuse_link(place: Path) -> None:
             f"{place} is a symbolic link (to {os.readlink(place)}), and nothing is written through a link inside the "
             "directory of a run or study: remove the link, or put a file or folder of its own there."
         )
+
+
+def read_limited(path: Path, most: int) -> bytes:
+    """The content of a regular file of at most ``most`` bytes, looked at before it is opened.
+
+    What was received may hold a pipe, on which a reader waits for ever, or a link to a device or a file without end.
+
+    Raises:
+        OSError: it is not there or cannot be read.
+        ValueError: it is no such file.
+    """
+    state = path.stat()
+    if stat.S_ISDIR(state.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(state.st_mode):
+        raise ValueError("it is a pipe, socket or device, not a regular file")
+    if state.st_size > most:
+        raise ValueError(f"it has {state.st_size:,} bytes, more than {most:,}")
+    return path.read_bytes()
 
 
 def csv_text(head: Sequence[str], lines: Iterable[Sequence[Any]], digits: int | None = None) -> str:

@@ -18,14 +18,13 @@ def prepare(cfg: DictConfig) -> None:
     """
     from pathlib import Path
 
-    from rich.console import Console
-
     from src.config.instantiate import instantiate
+    from src.config.screen import screen
     from src.data.catalogue import listing, own_sets
 
     data_dir = Path(cfg.paths.data_dir).expanduser()
     if cfg.get("data") is None:
-        Console().print(listing(data_dir))
+        screen().print(listing(data_dir))
         print("gatebench prepare data=NAME downloads and verifies one of them.")
         print(f"Files of your own: data={' | '.join(own_sets())} with data.path=FILE, see docs/own_data.md.")
         return

@@ -14,13 +14,12 @@ def status(cfg: DictConfig) -> None:
     Raises:
         UserError: when there is no such study.
     """
-    from rich.console import Console
-
+    from src.config.screen import screen
     from src.studies.progress import Reader, table
 
     directory = study_folder(cfg)
     progress = Reader(directory).read()
-    Console().print(table(progress))
+    screen().print(table(progress))
     for name, sentence in progress.failed.items():
         print(f"failed: {directory / name}: {sentence}")
 

@@ -66,11 +66,10 @@ def test_a_run_of_a_strangers_cannot_plant_a_formula_in_the_report(tmp_path: Pat
 
 
 def test_nobody_writes_a_csv_in_another_way() -> None:
-    """metrics.csv has names that were checked when they were logged, and numbers."""
     found = set()
     for folder in ("src", "benchmarks", "hydra_plugins"):
         for file in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_text())):
                 if isinstance(node, ast.Attribute) and node.attr in ("writer", "DictWriter", "to_csv", "savetxt"):
                     found.add(str(file.relative_to(ROOT)))
-    assert found == {"src/files.py", "src/runs/metrics_file.py"}
+    assert found == {"src/files.py"}

@@ -37,15 +37,40 @@ def test_evaluation_equals_the_record(run: Path, compose: Callable[..., DictConf
         assert found == {name: record.metrics[name] for name in found}
 
 
+def without_digests(run: Path) -> None:
+    """Make its record one of an older version, whose files anybody may have edited."""
+    record = json.loads((run / "result.json").read_text())
+    (run / "result.json").write_text(json.dumps(record | {"digests": {}}))
+
+
 def test_a_run_from_a_gpu_is_measured_on_a_machine_without_one(run: Path, compose: Callable[..., DictConfig]) -> None:
     config = OmegaConf.load(run / "config.yaml")
     config.trainer.accelerator, config.trainer.precision = "gpu", "bf16-mixed"
+    without_digests(run)
     OmegaConf.save(config, run / "config.yaml")
     content = json.loads((run / "result.json").read_text())  # without what would notice that
     (run / "result.json").write_text(json.dumps({k: v for k, v in content.items() if k != "digests"}))
     found = evaluate(compose(f"run={run}", "split=test", config_name="evaluate"))
     assert found == {name: load_run(run).record.metrics[name] for name in found}
     assert found
+
+
+def test_a_trainer_that_no_training_wrote_is_refused_with_its_file(
+    run: Path, compose: Callable[..., DictConfig]
+) -> None:
+    without_digests(run)
+    whole = OmegaConf.load(run / "config.yaml").trainer
+    for changes in (
+        *({"precision": word} for word in ("evil", "64-true")),
+        *({"accelerator": word} for word in ("tpu", "evil")),
+        *({"limit_test_batches": word} for word in ("x", -1)),
+        None,
+    ):
+        config = OmegaConf.load(run / "config.yaml")
+        config.trainer = changes and {**whole, **changes}
+        OmegaConf.save(config, run / "config.yaml")
+        with pytest.raises(UserError, match=r"the trainer of .*config\.yaml \(\w+: "):
+            evaluate(compose(f"run={run}", "split=test", config_name="evaluate"))
 
 
 def test_float32_is_float32_in_cudnn_too(

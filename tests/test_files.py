@@ -5,14 +5,20 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from src.config.errors import UserError
 from src.config.places import CONF, is_name
 from src.explaining.outputs import write_numbers
 from src.explaining.run import Explained
 from src.files import write_atomically
+from src.runs.config_file import read_plain
+from src.runs.metrics_file import read_metrics
+from src.runs.record import read_record
+from src.runs.study_record import read_planned, read_study
 
 KILLED = """
 import os, signal, sys
@@ -77,6 +83,28 @@ def test_what_came_sooner_stays_where_it_may_not_be_replaced(tmp_path: Path) -> 
     for text in (b"first", b"second"):
         write_atomically(path, lambda out, text=text: out.write(text), over=False)  # type: ignore[misc]
     assert (path.read_bytes(), [p.name for p in tmp_path.iterdir()]) == (b"first", ["width.json"])
+
+
+@pytest.mark.parametrize("name", ["result.json", "study.json", "planned.json", "config.yaml", "metrics.csv"])
+@pytest.mark.parametrize("what", ["pipe", "device", "sparse"])
+def test_a_file_without_end_is_refused_before_it_is_read(name: str, what: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    if what == "pipe":
+        os.mkfifo(path)
+    elif what == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.touch()
+        os.truncate(path, 3 << 30)
+    read: dict[str, Callable[[], object]] = {
+        "result.json": lambda: read_record(tmp_path),
+        "study.json": lambda: read_study(tmp_path),
+        "planned.json": lambda: read_planned(tmp_path),
+        "config.yaml": lambda: read_plain(path),
+        "metrics.csv": lambda: read_metrics(path),
+    }
+    with pytest.raises(UserError, match=f"{path}.*(not a regular file|more than)"):
+        read[name]()
 
 
 def test_the_name_of_a_received_run_leads_nowhere(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -169,13 +170,13 @@ def _flagged(
 def _commands(collection: Collection, compared: Sequence[Run], wanted: Asked) -> list[dict[str, str]]:
     """What one types to make all of it again."""
     lines = []
-    commits = Counter(run.git.commit for run in compared if run.git.commit)
+    commits = Counter(run.git.commit for run in compared if re.fullmatch("[0-9a-f]{7,40}", run.git.commit or ""))
     for commit, number in commits.most_common():
         share = "" if len(commits) == 1 else f"{number} of "
         lines.append((f"git checkout {commit}", f"the code that made {share}the final runs"))
     if collection.study:
         every = "every trial and every final run; finished ones are skipped"
-        lines.append((f"python -m src.train -m experiments={collection.study.name}", every))
+        lines.append((shlex.join(["python", "-m", "src.train", "-m", f"experiments={collection.study.name}"]), every))
     if collection.kind in ("pack", "table"):
         source, does = f"from={collection.places[0]}", "this report, from the records there"
     elif collection.kind == "study":
@@ -183,10 +184,10 @@ def _commands(collection: Collection, compared: Sequence[Run], wanted: Asked) ->
     else:
         source, does = f"folders=[{','.join(collection.places)}]", "this report"
     given = [f"{key}={_as_override(value)}" for key, value in wanted.given.items()]
-    again = " ".join(shlex.quote(word) for word in ["python", "-m", "src.compare", source, *given])
+    again = shlex.join(["python", "-m", "src.compare", source, *given])
     lines.append((again, does))
     if collection.kind == "study":
-        lines.append((f"{again} pack=experiments/{collection.name}", "the records to commit"))
+        lines.append((f"{again} {shlex.quote(f'pack=experiments/{collection.name}')}", "the records to commit"))
     return [{"command": command, "does": does} for command, does in lines]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -131,12 +132,29 @@ def command_line(words: Sequence[str]) -> str | None:
 
     >>> command_line(["/home/me/src/train.py", "model=gru", "paths.runs_dir=/big"])
     'python -m src.train model=gru'
+    >>> command_line(["train.py", "name=a; touch b", "data=[x]"])
+    "python -m src.train 'name=a; touch b' 'data=[x]'"
     """
     if not words:
         return None
     module = f"src.{Path(words[0]).stem}" if words[0].endswith(".py") else "src.train"
     kept = [word for word in words[1:] if effect_of(word.lstrip("+~").partition("=")[0]) not in (PLACE, FILE)]
-    return " ".join(["python -m", module, *(f"'{w}'" if set(w) & set(" ,[]{}") else w for w in kept)])
+    return shlex.join(["python", "-m", module, *kept])
+
+
+def quoted(command: Any) -> str | None:
+    """A command of a pack as one command to the shell, whatever was written there; None where it is none of GateBench.
+
+    >>> quoted("python -m src.train 'data=[x]' seed=$(touch b); touch b")
+    "python -m src.train 'data=[x]' 'seed=$(touch' 'b);' touch b"
+    >>> quoted("touch b")
+    """
+    try:
+        words = shlex.split(command) if isinstance(command, str) else []
+    except ValueError:  # a quotation that does not end
+        return None
+    known = words[:2] == ["python", "-m"] and words[2:3] and words[2].startswith("src.")
+    return shlex.join(words) if known else None
 
 
 def flat(run: Run) -> dict[str, Any]:
@@ -167,4 +185,4 @@ def from_flat(line: Mapping[str, Any], path: Path) -> Run:
         content["study_job"] = {key: line[key] for key in ("study", "phase", "model", "data", "arm") if key in line}
     added = {name: line[name] for name in ADDED if name in line}
     content = vars(from_plain(RunResult, content, path))
-    return Run(**content, **added, data_name=line["data"], command_line=line.get("command"))
+    return Run(**content, **added, data_name=line["data"], command_line=quoted(line.get("command")))

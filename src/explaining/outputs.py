@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from src.config.screen import screen
 from src.explaining.measure import LayerView
 from src.explaining.run import Explained
 from src.figures.gradients import band
@@ -79,7 +79,7 @@ def print_summary(runs: Sequence[Explained]) -> None:
                 pair(before.kept, after.kept, np.mean), pair(before.horizon, after.horizon, np.median),
                 f"{reached(before)} → {reached(after)}", share(after, 0), share(after, 1),
             )  # fmt: skip
-    console = Console()
+    console = screen()
     console.print(table)
     worst = max(entry.views["trained"].difference for entry in runs)
     console.print(f"The recomputed states differ from the networks' own by at most {worst:.1g}.", highlight=False)

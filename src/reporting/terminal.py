@@ -8,6 +8,7 @@ from typing import Any
 
 from src.analysis.summary import Summary
 from src.analysis.task import Task
+from src.config.screen import screen
 from src.statistics.rounding import decimals, of_interval, span
 
 MANY = 6  # files of a folder that are named one by one
@@ -16,9 +17,7 @@ FLAGS = 8  # lines; the report has them all
 
 def show(summary: Summary, files: Sequence[Path], console: Any = None) -> None:
     """Print verdicts, table, flags and where the files went, on rich's console or the terminal."""
-    from rich.console import Console
-
-    console = console or Console()
+    console = console or screen()
     for _, comparison in summary.headline():
         if comparison.verdict is not None:
             console.print(comparison.verdict.sentence, style="bold", markup=False, highlight=False)

@@ -13,9 +13,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from src.config.errors import UserError
 from src.config.in_words import one_line
+from src.files import read_limited
 
 # OmegaConf reads a config thirty times slower, and a run's config holds nothing to interpolate.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LARGEST = 4 << 20  # bytes; a run's config has a few thousand
 DEEPEST = 50  # levels, ten times what a run's config has; libyaml's own reader crashes at some 10,000
 
 
@@ -26,7 +28,7 @@ def read_text(path: Path) -> str:
         UserError: it is missing or damaged.
     """
     try:
-        text, depth = path.read_bytes().decode(), 0
+        text, depth = read_limited(path, LARGEST).decode(), 0
         for place, event in enumerate(yaml.parse(text, Loader=LOADER)):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if place == 2 and not isinstance(event, yaml.MappingStartEvent):  # after those of the stream and document

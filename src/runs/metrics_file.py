@@ -10,9 +10,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from src.config.errors import UserError
+from src.files import csv_text, read_limited
 
 Row = dict[str, int | float]
 LEADING = ("step", "epoch", "seconds")
+LARGEST = 1 << 30  # bytes, ten million rows of ten metrics or so
 TAIL = 1 << 16  # bytes, more than any row has
 
 
@@ -33,7 +35,7 @@ def read_metrics(path: str | os.PathLike[str]) -> list[Row]:
         return []
     line = 1
     try:
-        whole, _, _ = path.read_bytes().rpartition(b"\n")
+        whole, _, _ = read_limited(path, LARGEST).rpartition(b"\n")
         lines = csv.reader(io.StringIO(whole.decode("utf-8")), strict=True)
         columns = next(lines, [])
         if columns and columns[: len(LEADING)] != list(LEADING):
@@ -75,9 +77,7 @@ def format_row(row: Row, columns: Sequence[str]) -> bytes:
 
 def format_file(rows: Sequence[Row], columns: Sequence[str]) -> bytes:
     """The whole file: header and rows."""
-    header = io.StringIO()
-    csv.writer(header, lineterminator="\n").writerow(columns)
-    return header.getvalue().encode() + b"".join(format_row(row, columns) for row in rows)
+    return csv_text(columns, []).encode() + b"".join(format_row(row, columns) for row in rows)
 
 
 def _row(columns: list[str], fields: list[str]) -> Row:

@@ -17,10 +17,11 @@ from typing import Any, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from src.config.errors import UserError
-from src.files import write_atomically
+from src.files import read_limited, write_atomically
 
 # JSON has no infinity: a float that is not finite is written as a word and read back as the float.
 CONFIG = ConfigDict(ser_json_inf_nan="strings")
+LARGEST = 64 << 20  # bytes of a file; the largest plans and records have a few million
 T = TypeVar("T")
 _adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 
@@ -64,7 +65,7 @@ def read_json(path: Path, what: str) -> Any:
         Unreadable: when it cannot be read or is not JSON; ``what`` is what it must be.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_limited(path, LARGEST))
         if content is None:
             raise ValueError("null")
         return content

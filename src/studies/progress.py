@@ -15,6 +15,7 @@ from statistics import fmean
 from typing import Any
 
 from src.config.errors import UserError
+from src.config.screen import screen
 from src.runs.config_file import read_plain
 from src.runs.record import read_record
 from src.runs.result import RunResult
@@ -165,9 +166,7 @@ def _duration(seconds: float) -> str:
 @contextmanager
 def showing(directory: Path) -> Iterator[None]:
     """Show the study's table while the block runs: live on a terminal, else a line now and then; whole at the end."""
-    from rich.console import Console
-
-    reader, console = Reader(directory), Console()
+    reader, console = Reader(directory), screen()
     over = threading.Event()
     thread = threading.Thread(target=_show, args=(reader, console, over), daemon=True)
     thread.start()

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Timer
 from torch import Tensor
 
+from src.config.screen import screen
 from src.data.module import SequenceData
 from src.runs.load import read_checkpoint
 from src.runs.metrics_file import read_metrics
@@ -114,7 +115,6 @@ def show(result: RunResult, directory: Path) -> None:
 
 def print_metrics(metrics: dict[str, float], baselines: dict[str, float], title: str) -> None:
     """A table of metrics by name and split, trivial baselines beside them."""
-    from rich.console import Console
     from rich.table import Table
 
     splits = [s for s in SPLITS if any(k.startswith(f"{s}/") for k in metrics)]
@@ -131,4 +131,4 @@ def print_metrics(metrics: dict[str, float], baselines: dict[str, float], title:
         values = [metrics.get(f"{split}/{name}") for split in splits]
         values += [baselines.get(f"{kind}/{name}") for kind in kinds]
         table.add_row(name, *("" if value is None else f"{value:.6g}" for value in values))
-    Console().print(table)
+    screen().print(table)

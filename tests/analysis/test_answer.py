@@ -1,6 +1,7 @@
 """From a study to its summary: what would change the answer, all data sets together, the tuning, the commands."""
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -204,6 +205,18 @@ def test_commands_counts_and_plan(tmp_path: Path) -> None:
     assert summary.seconds == 22 * 12.0
     assert summary.plan is not None
     assert (summary.plan.question, summary.plan.pairs) == ("Which of the two is better?", {"jsb_chorales": 2})
+
+
+def test_what_a_stranger_recorded_is_no_command_of_its_own(tmp_path: Path) -> None:
+    evil = "HEAD; touch OWNED"
+    collection = collect([fake_study(tmp_path / "planted", pairs=2)], "study")
+    for run in collection.runs:
+        run.git = replace(run.git, commit=evil)
+    collection.name = evil
+    collection.studies = [replace(study, name=evil) for study in collection.studies]
+    lines = [line["command"] for line in summarise(collection, asked(collection)).commands]
+    assert lines
+    assert not [line for line in lines if "touch" in shlex.split(line) or "checkout" in line]
 
 
 def test_a_summary_is_json_without_what_json_does_not_have(tmp_path: Path) -> None:
