@@ -111,9 +111,13 @@ def _restored(directory: Path) -> StudyRecord | None:
 
 
 def _set_aside(path: Path, words: str) -> None:
-    log.warning("%s; what was there is in %s.damaged.", words, path.name)
-    with suppress(FileNotFoundError):
-        os.replace(path, path.with_name(f"{path.name}.damaged"))
+    aside = path.with_name(f"{path.name}.damaged")
+    try:
+        os.replace(path, aside)
+    except FileNotFoundError:
+        log.warning("%s.", words)
+    else:
+        log.warning("%s; what was there is in %s.", words, aside.name)
 
 
 def first_final(directory: Path) -> float | None:
