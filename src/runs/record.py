@@ -199,12 +199,18 @@ def point_latest(runs_dir: Path, directory: Path) -> None:
     link = runs_dir / "latest"
     if not runs_dir.is_dir() or (link.exists() and not link.is_symlink()):
         return
-    for left in runs_dir.glob(".latest.*"):  # by a process that was killed here
-        left.unlink(missing_ok=True)
+    remove_unfinished_latest(runs_dir)
     beside = runs_dir / f".latest.{os.getpid()}"
     with suppress(FileNotFoundError, FileExistsError):  # another process is at the same, and its run is as new
         beside.symlink_to(os.path.relpath(directory, runs_dir))
         os.replace(beside, link)
+
+
+def remove_unfinished_latest(runs_dir: Path) -> None:
+    """Remove what a process left that was killed in :func:`point_latest`."""
+    for left in runs_dir.glob(".latest.*"):
+        if left.is_symlink():
+            left.unlink(missing_ok=True)
 
 
 def read_record(directory: Path) -> RunResult | None:

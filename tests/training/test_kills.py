@@ -33,6 +33,7 @@ OPTIONS = (
 Point = tuple[type, str, int]  # a method and which call of it the process does not survive
 CHANCE = random.Random(14)
 POINTS: dict[str, Point] = {
+    "before the record has its facts": (RunRecord, "note", 1),
     **{f"step {n}": (Watch, "on_train_batch_end", n) for n in sorted(CHANCE.sample(range(STEPS + 1, CAP + 1), 2))},
     "in the first epoch": (Watch, "on_train_batch_end", 3),
     "in the last, unfinished epoch": (Watch, "on_train_batch_end", CAP),
