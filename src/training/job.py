@@ -25,7 +25,7 @@ from src.config.places import output_directory, run_directory
 from src.config.shell import choices, job_command
 from src.config.unread import as_read
 from src.data.module import SequenceData
-from src.files import NO_ROOM, DiskFull, write_atomically
+from src.files import NO_ROOM, DiskFull, remove_abandoned_below, write_atomically
 from src.runs import machine
 from src.runs.identity import RESULTS_VERSION, identity
 from src.runs.load import load_weights, read_checkpoint
@@ -36,6 +36,7 @@ from src.runs.record import (
     holds_run,
     point_latest,
     read_record,
+    remove_shells,
     remove_unfinished_latest,
 )
 from src.runs.result import Backend, DataFacts, Parameters, RunResult, Status, StudyJob, WandbRun
@@ -79,6 +80,8 @@ class Job:
     def __enter__(self) -> Job:
         if self.main:
             remove_unfinished_latest(Path(self.cfg.paths.runs_dir))
+            if output_directory() == self.record.directory and not self.study_job:
+                self.record.hold()  # which waits for its data: not a folder that a killed process has left
         # Where a run lies already, or may be found, that waits until the identity is known.
         if self.main and (self.study_job or not (self.cfg.ckpt == "auto" or holds_run(self.record.directory))):
             self._begin()
@@ -199,8 +202,11 @@ class Job:
 
     def _take_up(self, name: str) -> None:
         """Move to the newest unfinished run of this identity; begin a new one where there is none."""
+        remove_abandoned_below(Path(self.cfg.paths.runs_dir))
+        remove_shells(Path(self.cfg.paths.runs_dir))
         for directory, result in find_runs(Path(self.cfg.paths.runs_dir)):
             if result.identity == name and result.status in ("interrupted", "failed"):
+                self.record.leave()
                 _discard(self.record.directory)
                 self.record = RunRecord(directory)
                 if not self._resume(result, name):
@@ -293,6 +299,8 @@ class Job:
                     point_latest(Path(self.cfg.paths.runs_dir), self.record.directory)
                 if status == "interrupted" and not self.study_job:  # a study says it once
                     print("Interrupted: the same command with ckpt=auto goes on from here.", file=sys.stderr)
+            else:
+                self.record.leave()
         return status == "diverged"
 
 
