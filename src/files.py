@@ -23,6 +23,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # how a cell begins that a spr
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-](inf|nan)")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # on the disk, in a quota, for a file of any size that is allowed
 ENDING = ".part"  # of a file that is being written beside its final place
+PART = re.compile(rf"\..+\.[0-9a-f]{{8}}{re.escape(ENDING)}")
 P = ParamSpec("P")
 
 
@@ -95,9 +96,20 @@ def remove_abandoned(path: Path) -> None:
     with os.scandir(path.parent) as entries:
         parts = [e.path for e in entries if e.name.startswith(f".{path.name}.") and e.name.endswith(ENDING)]
     for part in parts:
-        with suppress(OSError), open(part, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.unlink(part)
+        _remove_unlocked(part)
+
+
+def remove_abandoned_below(directory: Path) -> None:
+    """Remove the unfinished writings of every file in a folder and its folders whose process is gone."""
+    for part in directory.rglob(f".*{ENDING}"):
+        if PART.fullmatch(part.name):
+            _remove_unlocked(part)
+
+
+def _remove_unlocked(part: str | Path) -> None:
+    with suppress(OSError), open(part, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(part)
 
 
 def _opened(path: Path) -> tuple[BinaryIO, Path]:
@@ -128,7 +140,7 @@ def output(path: Path, directory: Path) -> Path:
     way = [*reversed(whole.parents), whole]
     start = next((k for k, place in enumerate(way) if place.exists() and place.samefile(directory)), len(way))
     for place in way[start + 1 :]:
-        _refuse_link(place)
+        refuse_link(place)
     return path
 
 
@@ -140,11 +152,16 @@ def refuse_links(directory: Path) -> None:
     """
     for here, folders, files in os.walk(directory):
         for name in (*folders, *files):
-            _refuse_link(Path(here, name))
+            refuse_link(Path(here, name))
         folders[:] = [name for name in folders if name != "wandb"]
 
 
-def _refuse_link(place: Path) -> None:
+def refuse_link(place: Path) -> None:
+    """Refuse a place to be written to that is a symbolic link.
+
+    Raises:
+        UserError: names the link.
+    """
     if place.is_symlink():
         raise UserError(
             f"{place} is a symbolic link (to {os.readlink(place)}), and nothing is written through a link inside the "

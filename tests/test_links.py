@@ -142,14 +142,14 @@ def test_the_process_of_a_comparison_writes_through_no_link(tmp_path: Path, vict
 
 
 def test_a_study_is_not_gone_on_with_through_a_link(tmp_path: Path, victim: Path) -> None:
-    """Hydra would write the log of a run through it."""
+    """Hydra would write its own file through it; a link inside a run is that run's failure (tests/studies)."""
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "one.yaml").write_text(
         "# @package _global_\ndefaults: [base, _self_, {override /hydra/sweeper: study}]\n"
         "study: {name: one, question: Is it so, models: {gru: {}, lstm: {}}, data: {ucr: {}}, pairs: 1,\n"
         "        primary: {models: [gru, lstm], metric: test/acc, margin: 0.02}}\n"
     )
-    link = tmp_path / "runs" / "one" / "0123456789abcdef" / "train.log"
+    link = tmp_path / "runs" / "one" / "multirun.yaml"
     plant(link, victim)
     done = process("train", "-m", "experiments=one", "logger=csv", f"paths.runs_dir={tmp_path / 'runs'}", here=tmp_path)
     assert (done.returncode, untouched(victim)) == (1, True)

@@ -16,6 +16,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import re
 import shutil
 import threading
 import time
@@ -45,6 +46,8 @@ LEFT = (
     *("inside", "predictions", "generated", "model.onnx"),
 )
 DIGESTED = ("config.yaml", "metrics.csv", "checkpoints/*.ckpt", "sequences/*.npz")  # what never changes after the end
+
+STAMP = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_[0-9a-f]{6}")  # the name of a run's folder that was not given one
 
 
 class Busy(UserError):
@@ -107,13 +110,8 @@ class RunRecord:
             UserError: a symbolic link in it would lead the writing elsewhere.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        refuse_links(self.directory)
-        self._lock_file = open(self.directory / ".lock", "w")  # noqa: SIM115 - held as long as the run
-        try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock_file.close()
-            raise Busy(f"Another process is at work in {self.directory}: let it finish or stop it first.") from None
+        self.hold()
+        assert self._lock_file is not None
         # What an earlier attempt in this directory wrote stays, but for how it ended.
         earlier = None if anew else read_record(self.directory)
         earlier = earlier or RunResult(id or self.directory.name, seed, started=time.time())
@@ -129,6 +127,23 @@ class RunRecord:
             self.forget()
         self.write()
         threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
+
+    def hold(self) -> None:
+        """Keep other processes out of the directory, which must be there; :meth:`begin` does it where it is not done.
+
+        Raises:
+            Busy: another process is at work in it.
+            UserError: a symbolic link in it would lead the writing elsewhere.
+        """
+        if self._lock_file is not None and not self._lock_file.closed:
+            return
+        refuse_links(self.directory)
+        self._lock_file = open(self.directory / ".lock", "w")  # noqa: SIM115 - held as long as the run
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock_file.close()
+            raise Busy(f"Another process is at work in {self.directory}: let it finish or stop it first.") from None
 
     def forget(self) -> None:
         """Remove what an earlier run left in the directory, and all that its record said but the id."""
@@ -199,12 +214,32 @@ def point_latest(runs_dir: Path, directory: Path) -> None:
     link = runs_dir / "latest"
     if not runs_dir.is_dir() or (link.exists() and not link.is_symlink()):
         return
-    for left in runs_dir.glob(".latest.*"):  # by a process that was killed here
-        left.unlink(missing_ok=True)
+    remove_unfinished_latest(runs_dir)
     beside = runs_dir / f".latest.{os.getpid()}"
     with suppress(FileNotFoundError, FileExistsError):  # another process is at the same, and its run is as new
         beside.symlink_to(os.path.relpath(directory, runs_dir))
         os.replace(beside, link)
+
+
+def remove_unfinished_latest(runs_dir: Path) -> None:
+    """Remove what a process left that was killed in :func:`point_latest`."""
+    for left in runs_dir.glob(".latest.*"):
+        if left.is_symlink():
+            left.unlink(missing_ok=True)
+
+
+def remove_shells(runs_dir: Path) -> None:
+    """Remove the folders of runs, named by their time, whose process was killed before it had written a record.
+
+    A living one holds the lock of its folder, but for its first moments.
+    """
+    for folder in runs_dir.glob("*"):
+        if folder.is_symlink() or not STAMP.fullmatch(folder.name) or not folder.is_dir():
+            continue
+        if {path.name for path in folder.glob("*")} <= {".lock", "config.yaml", ".hydra", "train.log"}:
+            here = folder / ".lock"
+            if not (_locked(folder) if here.exists() else time.time() - folder.stat().st_mtime < STALE):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def read_record(directory: Path) -> RunResult | None:
@@ -290,6 +325,10 @@ def _alive(directory: Path, heartbeat: float | None) -> bool:
     """Whether a run that says it is running has shown signs of life, and no process of this machine knows better."""
     if time.time() - (heartbeat or 0.0) > STALE:
         return False
+    return _locked(directory)
+
+
+def _locked(directory: Path) -> bool:
     try:
         with open(directory / ".lock") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -21,7 +21,7 @@ from src.studies.disk import remove_weights
 from src.studies.jobs import Job, Jobs
 from src.studies.margins import fix_margins
 from src.studies.plan import Condition, Plan
-from src.studies.state import StudyState, begin_anew, current_jobs, status_of
+from src.studies.state import StudyState, begin_anew, current_jobs, status_of, why_unusable
 
 log = logging.getLogger(__name__)
 
@@ -186,9 +186,13 @@ def _completed(study: Study, jobs: dict[ConditionTuning, list[Job]]) -> list[Con
 def run_jobs(study: Study, jobs: Sequence[Job]) -> None:
     """Bring jobs to their end: skip what is done, launch the rest, try what failed once again, wait for others.
 
-    Each is launched twice at most, and once if it had failed before; one whose record is damaged begins anew.
+    Each is launched twice at most, and once if it had failed before; one whose record is damaged begins anew. One whose
+    directory cannot be written into is missing.
     """
     study.state.planned(jobs)
+    unusable = {job.id: words for job in jobs if (words := why_unusable(study.state.directory / job.id))}
+    study.errors |= unusable
+    jobs = [job for job in jobs if job.id not in unusable]
     by_id = {job.id: job for job in jobs}
     tries = {name: 1 if status_of(study.state.directory, name) == "failed" else 2 for name in by_id}
     waiting = False

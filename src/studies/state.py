@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from src.config.errors import UserError
+from src.files import refuse_link, refuse_links
 from src.runs.record import read_record
 from src.runs.result import Status
 from src.runs.study_record import (
@@ -111,9 +112,13 @@ def _restored(directory: Path) -> StudyRecord | None:
 
 
 def _set_aside(path: Path, words: str) -> None:
-    log.warning("%s; what was there is in %s.damaged.", words, path.name)
-    with suppress(FileNotFoundError):
-        os.replace(path, path.with_name(f"{path.name}.damaged"))
+    aside = path.with_name(f"{path.name}.damaged")
+    try:
+        os.replace(path, aside)
+    except FileNotFoundError:
+        log.warning("%s.", words)
+    else:
+        log.warning("%s; what was there is in %s.", words, aside.name)
 
 
 def first_final(directory: Path) -> float | None:
@@ -146,6 +151,18 @@ def status_of(directory: Path, job_id: str) -> JobStatus:
     if record is not None and tunes and record.status == "finished" and record.best is None:
         return "damaged"
     return "planned" if record is None else record.status
+
+
+def why_unusable(run: Path) -> str | None:
+    """Why nothing can be written into a run's directory, in a sentence: a link, or a file in its place."""
+    try:
+        refuse_link(run)
+        refuse_links(run)
+    except UserError as error:
+        return str(error)
+    if run.exists() and not run.is_dir():
+        return f"{run} is a file, and the run's folder belongs there: move it away."
+    return None
 
 
 def begin_anew(run: Path) -> None:

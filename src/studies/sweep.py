@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from omegaconf import DictConfig, open_dict
 from src.config.errors import UserError
 from src.config.in_words import in_words
 from src.config.schema import effect_of
-from src.files import refuse_links
+from src.files import refuse_link, refuse_links
 from src.runs.study_record import Settings
 from src.studies.disk import check_disk
 from src.studies.jobs import Jobs
@@ -70,7 +71,10 @@ def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig
     def compose(overrides: list[str]) -> DictConfig:
         return context.config_loader.load_sweep_config(config, overrides)
 
-    refuse_links(directory)
+    for place in directory.glob("*"):
+        if not re.fullmatch("[0-9a-f]{16}", place.name):  # a link in a run is that run's failure alone
+            refuse_link(place)
+            refuse_links(place)
     try:
         state = StudyState(directory, plan, config_file(plan.name, context))
         jobs = Jobs(plan, compose, directory, further)

@@ -25,11 +25,20 @@ from src.config.places import output_directory, run_directory
 from src.config.shell import choices, job_command
 from src.config.unread import as_read
 from src.data.module import SequenceData
-from src.files import DiskFull, write_atomically
+from src.files import NO_ROOM, DiskFull, remove_abandoned_below, write_atomically
 from src.runs import machine
 from src.runs.identity import RESULTS_VERSION, identity
 from src.runs.load import load_weights, read_checkpoint
-from src.runs.record import RunRecord, check_digests, find_runs, holds_run, point_latest, read_record
+from src.runs.record import (
+    RunRecord,
+    check_digests,
+    find_runs,
+    holds_run,
+    point_latest,
+    read_record,
+    remove_shells,
+    remove_unfinished_latest,
+)
 from src.runs.result import Backend, DataFacts, Parameters, RunResult, Status, StudyJob, WandbRun
 from src.tasks.base import Task
 from src.tasks.build import facts_of
@@ -69,12 +78,16 @@ class Job:
             self.checkpoint = str(Path(cfg.ckpt).resolve())
 
     def __enter__(self) -> Job:
+        if self.main:
+            remove_unfinished_latest(Path(self.cfg.paths.runs_dir))
+            if output_directory() == self.record.directory and not self.study_job:
+                self.record.hold()  # which waits for its data: not a folder that a killed process has left
         # Where a run lies already, or may be found, that waits until the identity is known.
         if self.main and (self.study_job or not (self.cfg.ckpt == "auto" or holds_run(self.record.directory))):
             self._begin()
         return self
 
-    def _begin(self, anew: bool = False) -> None:
+    def _begin(self, anew: bool = False, **facts: Any) -> None:
         self.record.begin(
             self.config,
             once=self.study_job is not None,
@@ -88,6 +101,7 @@ class Job:
             git=machine.git(),
             command=job_command(),
             results_version=RESULTS_VERSION,
+            **facts,
         )
 
     def identify(self, data: SequenceData, task: Task) -> None:
@@ -165,7 +179,7 @@ class Job:
                 raise UserError(
                     f"overwrite=true removes the run in {here}, and ckpt={self.cfg.ckpt} belongs to it: drop one."
                 )
-            self._begin(anew=True)
+            self._begin(anew=True, identity=name)
             return
         earlier = read_record(here)
         if earlier is not None and earlier.identity == name:
@@ -174,7 +188,7 @@ class Job:
                 self.ended = earlier
                 return
             resumed = self._resume(earlier, name)
-            self._begin()
+            self._begin(identity=name)
             if not resumed:
                 self.record.forget()
         elif self.record.checkpoints.exists() or (here / "metrics.csv").exists():
@@ -184,12 +198,15 @@ class Job:
                 "overwrite=true, which removes everything of the run that is there."
             )
         else:  # it had failed before anything was trained
-            self._begin(anew=True)
+            self._begin(anew=True, identity=name)
 
     def _take_up(self, name: str) -> None:
         """Move to the newest unfinished run of this identity; begin a new one where there is none."""
+        remove_abandoned_below(Path(self.cfg.paths.runs_dir))
+        remove_shells(Path(self.cfg.paths.runs_dir))
         for directory, result in find_runs(Path(self.cfg.paths.runs_dir)):
             if result.identity == name and result.status in ("interrupted", "failed"):
+                self.record.leave()
                 _discard(self.record.directory)
                 self.record = RunRecord(directory)
                 if not self._resume(result, name):
@@ -198,7 +215,8 @@ class Job:
                 break
         else:
             self._say_lost()
-        self._begin()
+        # With the first record: a run killed right after it is found by the next start.
+        self._begin(identity=name)
 
     def _say_lost(self) -> None:
         """Name the runs that a new one may be begun in place of, since they have no record."""
@@ -253,7 +271,9 @@ class Job:
         status: Status = "finished" if error is None else "failed"
         if isinstance(error, Diverged):
             status = "diverged"
-        elif isinstance(error, KeyboardInterrupt | SystemExit | SIGTERMException | DiskFull):
+        elif isinstance(error, KeyboardInterrupt | SystemExit | SIGTERMException | DiskFull) or (
+            isinstance(error, OSError) and error.errno in NO_ROOM  # of a library's own writing
+        ):
             status = "interrupted"
         try:
             if self._mirror is not None:
@@ -271,11 +291,16 @@ class Job:
                         raise
                 if status == "failed":
                     trace_back = "".join(traceback.format_exception(error))
-                    write_atomically(self.record.directory / "traceback.txt", lambda f: f.write(trace_back.encode()))
+                    with suppress(OSError, UserError):  # the error itself says more than that it cannot be kept
+                        write_atomically(
+                            self.record.directory / "traceback.txt", lambda f: f.write(trace_back.encode())
+                        )
                 if status == "finished":
                     point_latest(Path(self.cfg.paths.runs_dir), self.record.directory)
                 if status == "interrupted" and not self.study_job:  # a study says it once
                     print("Interrupted: the same command with ckpt=auto goes on from here.", file=sys.stderr)
+            else:
+                self.record.leave()
         return status == "diverged"
 
 

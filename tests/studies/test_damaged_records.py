@@ -97,12 +97,16 @@ def _of(text: bytes) -> Any:
     return record.registered, record.changes, record.chosen
 
 
-def test_a_missing_record_of_a_study_is_not_a_study_without_a_plan(make_study: Make, finished: Path) -> None:
+def test_a_missing_record_of_a_study_is_not_a_study_without_a_plan(
+    make_study: Make, finished: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (finished / "study.json").unlink()
     with pytest.raises(UserError, match=r"study\.json is missing\. Its copy is whole: cp"):
         collect([finished], "study")
     assert again(make_study).state.record.registered is not None
     assert read_study(finished) is not None
+    (said,) = caplog.messages
+    assert said.endswith("It is restored from study.copy.json."), "no word of a file that was set aside: none was there"
 
 
 def test_a_record_lost_with_its_copy_after_final_runs_is_on_record(make_study: Make, finished: Path) -> None:

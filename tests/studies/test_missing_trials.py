@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 
 from src.runs.record import RunRecord
+from src.studies.progress import Reader, table
 from src.studies.run import RunsFailed, Study, run_study
+from src.studies.state import current_jobs
 from tests.studies.conftest import PLAN, FakeLauncher
 
 Make = Callable[..., Study]
@@ -96,3 +99,32 @@ def test_a_trial_that_diverged_is_no_missing_one(make_study: Make) -> None:
     launcher = FakeLauncher(lambda s: math.inf if s["optimizer.lr"] == 4e-3 else good(s))
     run_study(make_study(launcher, tuning=TUNING))
     assert launcher.phases().count("final") == 6
+
+
+@pytest.mark.parametrize("what", ["a file", "a link", "a link inside"])
+def test_a_run_whose_folder_cannot_be_written_into_is_missing_and_the_others_go_on(
+    make_study: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    first = make_study(FakeLauncher(good), tuning=TUNING, data=DATA, pairs=2)
+    run_study(first)
+    victim, *_ = (name for name, job in current_jobs(first.state.directory).items() if job.phase == "trial")
+    place, mine = first.state.directory / victim, tmp_path / "mine"
+    mine.mkdir()
+    shutil.rmtree(place)
+    if what == "a file":
+        place.write_text("x")
+    elif what == "a link":
+        place.symlink_to(mine)
+    else:
+        place.mkdir()
+        (place / "train.log").symlink_to(mine / "train.log")
+    again = make_study(FakeLauncher(good), tuning=TUNING, data=DATA, pairs=2)
+    with pytest.raises(RunsFailed, match=r"Nothing was chosen for .*The same command tries them again: python -m "):
+        run_study(again)
+    (line,) = (words for words in caplog.messages if words.startswith("missing: "))
+    assert str(place) in line
+    assert ("is a file" if what == "a file" else "is a symbolic link") in line
+    assert (list(again.errors), list(mine.iterdir())) == ([victim], [])
+    table(Reader(first.state.directory).read())
+    shutil.rmtree(place) if what == "a link inside" else place.unlink()
+    run_study(make_study(FakeLauncher(good), tuning=TUNING, data=DATA, pairs=2))

@@ -126,6 +126,23 @@ def test_a_file_that_may_not_grow_any_longer_is_one_too(compose: Compose, tmp_pa
     assert record.status == "finished"
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_the_end_of_a_run_whose_error_cannot_be_kept(
+    number: int, compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Raised as a library that writes itself would; want of room interrupts, and what was raised stays the error."""
+
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    fill_up(monkeypatch, "traceback.txt", 1)
+    monkeypatch.setattr("src.train.log_origins", fail)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        train(compose(*TINY, f"paths.runs_dir={tmp_path}"))
+    ((_, record),) = find_runs(tmp_path)
+    assert record.status == ("interrupted" if number == errno.ENOSPC else "failed")
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 4 MB of its own."""

@@ -133,3 +133,10 @@ def test_what_several_processes_leave_out_is_said(
     assert record is not None
     assert record.data.notes["train/left_out"] == 0.25
     assert any("25% of the batches of an epoch are not read" in message for message in caplog.messages)
+
+
+def test_an_unfinished_link_to_the_latest_run_goes_with_the_next_start(quick: Compose, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / ".latest.123").symlink_to("a")
+    with Job(quick(f"paths.runs_dir={tmp_path / 'runs'}")):
+        assert not list((tmp_path / "runs").glob(".latest.*"))

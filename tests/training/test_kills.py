@@ -33,6 +33,7 @@ OPTIONS = (
 Point = tuple[type, str, int]  # a method and which call of it the process does not survive
 CHANCE = random.Random(14)
 POINTS: dict[str, Point] = {
+    "before the record has its facts": (RunRecord, "note", 1),
     **{f"step {n}": (Watch, "on_train_batch_end", n) for n in sorted(CHANCE.sample(range(STEPS + 1, CAP + 1), 2))},
     "in the first epoch": (Watch, "on_train_batch_end", 3),
     "in the last, unfinished epoch": (Watch, "on_train_batch_end", CAP),
@@ -176,6 +177,38 @@ def test_a_run_killed_while_a_checkpoint_is_written_too(number: int, share: floa
 @pytest.mark.parametrize("name", ["in the last, unfinished epoch", "in the test"])
 def test_so_does_one_whose_checkpoint_is_some_epochs_old(name: str, run: Callable[..., None]) -> None:
     run(100, train_until, POINTS[name])
+
+
+def test_a_kill_before_there_is_a_record_leaves_nothing_behind(
+    compose: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    """Folders that hold nothing of a run, and half-written files anywhere; what a living process is at stays."""
+    runs = tmp_path / "b"
+    cfg = compose(*OPTIONS, "trainer.max_steps=5", f"paths.runs_dir={runs}")
+    OmegaConf.save(cfg, tmp_path / "config.yaml", resolve=True)
+    killed(train_until, tmp_path / "config.yaml", (RunRecord, "write", 1))
+    (shell,) = (path for path in runs.iterdir() if path.name != ".widths")
+    assert not (shell / "result.json").exists()
+    (shell / ".result.json.01234567.part").write_text("{")
+    old, young, held, mine = (runs / f"2026-01-01_00-00-00_00000{n}" for n in range(4))
+    for folder in (old, young, held, mine):
+        (folder / ".hydra").mkdir(parents=True)
+    (mine / "notes.txt").write_text("mine")
+    (mine / ".result.json.01234567.part").write_text("{")
+    (mine / ".result.json.of-mine.part").write_text("mine")
+    os.utime(old, (0, 0))
+    at_work = RunRecord(held)
+    at_work.hold()
+    os.utime(held, (0, 0))
+    train(cfg)
+    assert not shell.exists()
+    assert not old.exists()
+    assert {path.name for path in mine.iterdir()} == {".hydra", "notes.txt", ".result.json.of-mine.part"}
+    assert (young.is_dir(), held.is_dir()) == (True, True)
+    at_work.leave()
+    train(cfg)
+    assert not held.exists()
+    assert len(list(find_runs(runs))) == 2
 
 
 def test_what_callbacks_do_when_training_ends_is_done_after_a_kill_too(
