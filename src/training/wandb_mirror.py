@@ -25,14 +25,9 @@ class WandbMirror(WandbLogger):
     """Shows every row of metrics.csv once on Weights & Biases, at the row's own step.
 
     >>> import tempfile
-    >>> from src.training.loggers import MetricsCSV
-    >>> directory = tempfile.mkdtemp()
-    >>> loggers = [MetricsCSV(directory), WandbMirror(directory, "gatebench", "run1", mode="disabled")]
-    >>> loggers[1].begin(loggers[0].rows)
-    wandb: disabled (logger.mode)
-    >>> for logger in loggers:  # what Trainer(logger=loggers) does
-    ...     logger.log_metrics({"epoch": 0, "train/loss": 0.5}, step=0)
-    >>> loggers[1].finish(exit_code=0)
+    >>> mirror = WandbMirror(tempfile.mkdtemp(), "gatebench", "run1", mode="disabled")
+    >>> mirror.name, mirror.version
+    ('gatebench', 'run1')
 
     It stands after `MetricsCSV` in the list of loggers and sends what the file holds, each row when the next
     one begins and the last one at the end, because wandb cannot add to a step that it has. Images, audio and
