@@ -26,6 +26,7 @@ def no_handlers_stay() -> Iterator[None]:
     for handler in set(logging.root.handlers) - set(before):
         if type(handler) in (logging.StreamHandler, logging.FileHandler):
             logging.root.removeHandler(handler)
+            handler.close()
 
 
 QUICK = ("model.hidden_size=16", "trainer.max_epochs=2", "logger=csv", "trainer.enable_progress_bar=false")
