@@ -6,17 +6,19 @@ import triton
 import triton.language as tl
 
 from .parts import (
-    EPSILON,
     hold,
     inside,
     load,
     load_apart,
+    load_gates,
     load_if,
-    mean_of,
     multiply,
+    normalise,
+    normalise_back,
     publish,
     sigmoid,
     store,
+    store_gates,
     tanh,
     total,
 )
@@ -43,28 +45,20 @@ def forward(
     held_z = hold(weights, 1, hidden_size, pitch, WIDTH, HELD)
     held_n = hold(weights, 2, hidden_size, pitch, WIDTH, HELD)
     if BIAS:
-        bias_r = load(bias, hidden_size, WIDTH, NUMBER)
-        bias_z = load(bias + hidden_size, hidden_size, WIDTH, NUMBER)
-        bias_n = load(bias + 2 * hidden_size, hidden_size, WIDTH, NUMBER)
+        _spare, bias_r, bias_z, bias_n = load_gates(True, bias, 0, hidden_size, WIDTH, NUMBER)
     if NORM:
-        gain_r = load(gain, hidden_size, WIDTH, NUMBER)
-        gain_z = load(gain + hidden_size, hidden_size, WIDTH, NUMBER)
-        gain_n = load(gain + 2 * hidden_size, hidden_size, WIDTH, NUMBER)
+        _spare, gain_r, gain_z, gain_n = load_gates(True, gain, 0, hidden_size, WIDTH, NUMBER)
     if MASKED:
         kept = load(mask + row * hidden_size, hidden_size, WIDTH, NUMBER)
     h = load(h0 + row * hidden_size, hidden_size, WIDTH, NUMBER)
     t = last - 1 if REVERSE else 0
-    x_r = load(inputs + t * 3 * hidden_size, hidden_size, WIDTH, NUMBER)
-    x_z = load(inputs + (t * 3 + 1) * hidden_size, hidden_size, WIDTH, NUMBER)
-    x_n = load(inputs + (t * 3 + 2) * hidden_size, hidden_size, WIDTH, NUMBER)
+    _spare, x_r, x_z, x_n = load_gates(True, inputs + t * 3 * hidden_size, 0, hidden_size, WIDTH, NUMBER)
     for step in range(last):
         t = last - 1 - step if REVERSE else step
         # What the next step reads from far away is asked for before this step's products.
         then = inputs + (t - 1 if REVERSE else t + 1) * 3 * hidden_size
         more = step + 1 < last
-        next_r = load_if(more, then, hidden_size, WIDTH, NUMBER)
-        next_z = load_if(more, then + hidden_size, hidden_size, WIDTH, NUMBER)
-        next_n = load_if(more, then + 2 * hidden_size, hidden_size, WIDTH, NUMBER)
+        _, next_r, next_z, next_n = load_gates(more, then, 0, hidden_size, WIDTH, NUMBER)
         if ZONED:
             stays = load_apart(zone + t * zone_step, zone_unit, hidden_size, WIDTH, NUMBER)
         seen = h * kept if MASKED else h
@@ -79,12 +73,9 @@ def forward(
             if SAVE:
                 store(products + t * 3 * hidden_size, r, hidden_size, WIDTH)
                 store(products + (t * 3 + 1) * hidden_size, z, hidden_size, WIDTH)
-            mean = (mean_of(r, hidden_size) + mean_of(z, hidden_size)) / 2
-            r = inside(r - mean, hidden_size, WIDTH)
-            z = inside(z - mean, hidden_size, WIDTH)
-            scale = 1 / tl.sqrt((mean_of(r * r, hidden_size) + mean_of(z * z, hidden_size)) / 2 + EPSILON)
-            r = r * scale * gain_r
-            z = z * scale * gain_z
+            r, z, _, _, _scale = normalise(r, z, z, z, 2, hidden_size, WIDTH)
+            r *= gain_r
+            z *= gain_z
         if BIAS:
             r += bias_r
             z += bias_z
@@ -100,8 +91,8 @@ def forward(
         if NORM:
             if SAVE:
                 store(products + (t * 3 + 2) * hidden_size, q, hidden_size, WIDTH)
-            q = inside(q - mean_of(q, hidden_size), hidden_size, WIDTH)
-            q = q / tl.sqrt(mean_of(q * q, hidden_size) + EPSILON) * gain_n
+            q, _, _, _, _scale = normalise(q, q, q, q, 1, hidden_size, WIDTH)
+            q *= gain_n
         if BIAS:
             q += bias_n
         if AFTER:
@@ -111,9 +102,7 @@ def forward(
         n = tanh(x_n + q)
         new = z * h + (1 - z) * n
         if SAVE:
-            store(gates + t * 3 * hidden_size, r, hidden_size, WIDTH)
-            store(gates + (t * 3 + 1) * hidden_size, z, hidden_size, WIDTH)
-            store(gates + (t * 3 + 2) * hidden_size, n, hidden_size, WIDTH)
+            store_gates(gates + t * 3 * hidden_size, r, r, z, n, 0, hidden_size, WIDTH)
         if ZONED:
             new = stays * h + (1 - stays) * new
         h = inside(new, hidden_size, WIDTH)
@@ -148,9 +137,7 @@ def backward(
     if BIAS:
         bias_n = load(bias + 2 * hidden_size, hidden_size, WIDTH, NUMBER)
     if NORM:
-        gain_r = load(gain, hidden_size, WIDTH, NUMBER)
-        gain_z = load(gain + hidden_size, hidden_size, WIDTH, NUMBER)
-        gain_n = load(gain + 2 * hidden_size, hidden_size, WIDTH, NUMBER)
+        _spare, gain_r, gain_z, gain_n = load_gates(True, gain, 0, hidden_size, WIDTH, NUMBER)
     if MASKED:
         kept = load(mask + row * hidden_size, hidden_size, WIDTH, NUMBER)
     start = load(h0 + row * hidden_size, hidden_size, WIDTH, NUMBER)
@@ -158,9 +145,8 @@ def backward(
     # The values of a step are asked for one step ahead, as in forward; the first are those of the last step.
     t = 0 if REVERSE else last - 1
     before = t + 1 if REVERSE else t - 1
-    r = load(gates + t * 3 * hidden_size, hidden_size, WIDTH, NUMBER)
-    z = load(gates + (t * 3 + 1) * hidden_size, hidden_size, WIDTH, NUMBER)
-    n = load(gates + (t * 3 + 2) * hidden_size, hidden_size, WIDTH, NUMBER)
+    here = gates + t * 3 * hidden_size
+    _spare, r, z, n = load_gates(True, here, 0, hidden_size, WIDTH, NUMBER)
     d_out = load(d_output + t * hidden_size, hidden_size, WIDTH, NUMBER)
     old = load_if(last > 1, output + before * hidden_size, hidden_size, WIDTH, NUMBER)
     for step in range(last):
@@ -168,9 +154,8 @@ def backward(
         then = t + 1 if REVERSE else t - 1
         before = t + 2 if REVERSE else t - 2
         more = step + 1 < last
-        next_r = load_if(more, gates + then * 3 * hidden_size, hidden_size, WIDTH, NUMBER)
-        next_z = load_if(more, gates + (then * 3 + 1) * hidden_size, hidden_size, WIDTH, NUMBER)
-        next_n = load_if(more, gates + (then * 3 + 2) * hidden_size, hidden_size, WIDTH, NUMBER)
+        here = gates + then * 3 * hidden_size
+        _, next_r, next_z, next_n = load_gates(more, here, 0, hidden_size, WIDTH, NUMBER)
         next_out = load_if(more, d_output + then * hidden_size, hidden_size, WIDTH, NUMBER)
         next_old = load_if(step + 2 < last, output + before * hidden_size, hidden_size, WIDTH, NUMBER)
         h = tl.where(more, old, start)
@@ -190,12 +175,9 @@ def backward(
         d_q = d_n * r if AFTER else d_n
         if NORM:
             q = load(products + (t * 3 + 2) * hidden_size, hidden_size, WIDTH, NUMBER)
-            q = inside(q - mean_of(q, hidden_size), hidden_size, WIDTH)
-            scale = 1 / tl.sqrt(mean_of(q * q, hidden_size) + EPSILON)
-            q *= scale
+            q, _, _, _, scale = normalise(q, q, q, q, 1, hidden_size, WIDTH)
             slope = d_q * gain_n
-            d_q = slope - mean_of(slope, hidden_size) - q * mean_of(slope * q, hidden_size)
-            d_q = inside(d_q * scale, hidden_size, WIDTH)
+            d_q, _, _, _ = normalise_back(slope, slope, slope, slope, q, q, q, q, scale, 1, hidden_size, WIDTH)
             q *= gain_n
             if BIAS:
                 q += bias_n
@@ -219,18 +201,10 @@ def backward(
         if NORM:
             p_r = load(products + t * 3 * hidden_size, hidden_size, WIDTH, NUMBER)
             p_z = load(products + (t * 3 + 1) * hidden_size, hidden_size, WIDTH, NUMBER)
-            mean = (mean_of(p_r, hidden_size) + mean_of(p_z, hidden_size)) / 2
-            p_r = inside(p_r - mean, hidden_size, WIDTH)
-            p_z = inside(p_z - mean, hidden_size, WIDTH)
-            scale = 1 / tl.sqrt((mean_of(p_r * p_r, hidden_size) + mean_of(p_z * p_z, hidden_size)) / 2 + EPSILON)
-            p_r *= scale
-            p_z *= scale
+            p_r, p_z, _, _, scale = normalise(p_r, p_z, p_z, p_z, 2, hidden_size, WIDTH)
             d_r *= gain_r
             d_z *= gain_z
-            mean = (mean_of(d_r, hidden_size) + mean_of(d_z, hidden_size)) / 2
-            along = (mean_of(d_r * p_r, hidden_size) + mean_of(d_z * p_z, hidden_size)) / 2
-            d_r = inside((d_r - mean - p_r * along) * scale, hidden_size, WIDTH)
-            d_z = inside((d_z - mean - p_z * along) * scale, hidden_size, WIDTH)
+            d_r, d_z, _, _ = normalise_back(d_r, d_z, d_z, d_z, p_r, p_z, p_z, p_z, scale, 2, hidden_size, WIDTH)
         if AFTER or NORM:
             store(d_products + t * 3 * hidden_size, d_r, hidden_size, WIDTH)
             store(d_products + (t * 3 + 1) * hidden_size, d_z, hidden_size, WIDTH)

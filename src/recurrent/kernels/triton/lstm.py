@@ -10,17 +10,19 @@ import triton
 import triton.language as tl
 
 from .parts import (
-    EPSILON,
     hold,
     inside,
     load,
     load_apart,
+    load_gates,
     load_if,
-    mean_of,
     multiply,
+    normalise,
+    normalise_back,
     publish,
     sigmoid,
     store,
+    store_gates,
     tanh,
     total,
 )
@@ -49,37 +51,25 @@ def forward(
     held_2 = hold(weights, 2, hidden_size, pitch, WIDTH, HELD)
     held_3 = held_2 if COUPLED else hold(weights, 3, hidden_size, pitch, WIDTH, HELD)
     if BIAS:
-        bias_i = load(bias, hidden_size, WIDTH, NUMBER)
-        bias_f = load(bias + F * hidden_size, hidden_size, WIDTH, NUMBER)
-        bias_g = load(bias + (F + 1) * hidden_size, hidden_size, WIDTH, NUMBER)
-        bias_o = load(bias + (F + 2) * hidden_size, hidden_size, WIDTH, NUMBER)
+        bias_i, bias_f, bias_g, bias_o = load_gates(True, bias, F, hidden_size, WIDTH, NUMBER)
     if PEEPHOLES:
         peep_i = load(peephole, hidden_size, WIDTH, NUMBER)
         peep_f = load(peephole + hidden_size, hidden_size, WIDTH, NUMBER)
         peep_o = load(peephole + 2 * hidden_size, hidden_size, WIDTH, NUMBER)
     if NORM:
-        gain_i = load(gain, hidden_size, WIDTH, NUMBER)
-        gain_f = load(gain + F * hidden_size, hidden_size, WIDTH, NUMBER)
-        gain_g = load(gain + (F + 1) * hidden_size, hidden_size, WIDTH, NUMBER)
-        gain_o = load(gain + (F + 2) * hidden_size, hidden_size, WIDTH, NUMBER)
+        gain_i, gain_f, gain_g, gain_o = load_gates(True, gain, F, hidden_size, WIDTH, NUMBER)
     if MASKED:
         kept = load(mask + row * hidden_size, hidden_size, WIDTH, NUMBER)
     h = load(h0 + row * hidden_size, hidden_size, WIDTH, NUMBER)
     c = load(c0 + row * hidden_size, hidden_size, WIDTH, NUMBER)
     here = inputs + (last - 1 if REVERSE else 0) * G * hidden_size
-    x_i = load(here, hidden_size, WIDTH, NUMBER)
-    x_f = load(here + F * hidden_size, hidden_size, WIDTH, NUMBER)
-    x_g = load(here + (F + 1) * hidden_size, hidden_size, WIDTH, NUMBER)
-    x_o = load(here + (F + 2) * hidden_size, hidden_size, WIDTH, NUMBER)
+    x_i, x_f, x_g, x_o = load_gates(True, here, F, hidden_size, WIDTH, NUMBER)
     for step in range(last):
         t = last - 1 - step if REVERSE else step
         # What the next step reads from far away is asked for before this step's products.
         then = inputs + (t - 1 if REVERSE else t + 1) * G * hidden_size
         more = step + 1 < last
-        next_i = load_if(more, then, hidden_size, WIDTH, NUMBER)
-        next_f = load_if(more, then + F * hidden_size, hidden_size, WIDTH, NUMBER)
-        next_g = load_if(more, then + (F + 1) * hidden_size, hidden_size, WIDTH, NUMBER)
-        next_o = load_if(more, then + (F + 2) * hidden_size, hidden_size, WIDTH, NUMBER)
+        next_i, next_f, next_g, next_o = load_gates(more, then, F, hidden_size, WIDTH, NUMBER)
         if ZONED:
             stays = load_apart(zone + t * zone_step, zone_unit, hidden_size, WIDTH, NUMBER)
             stays_c = load_apart(zone_c + t * zone_step, zone_unit, hidden_size, WIDTH, NUMBER)
@@ -94,24 +84,13 @@ def forward(
             f, g, o = i, f, g
             i = tl.zeros_like(f)
         if NORM:
-            at = products + t * G * hidden_size
             if SAVE:
-                if not COUPLED:
-                    store(at, i, hidden_size, WIDTH)
-                store(at + F * hidden_size, f, hidden_size, WIDTH)
-                store(at + (F + 1) * hidden_size, g, hidden_size, WIDTH)
-                store(at + (F + 2) * hidden_size, o, hidden_size, WIDTH)
-            mean = mean_of(i + f + g + o, hidden_size) / G
-            if not COUPLED:
-                i = inside(i - mean, hidden_size, WIDTH)
-            f = inside(f - mean, hidden_size, WIDTH)
-            g = inside(g - mean, hidden_size, WIDTH)
-            o = inside(o - mean, hidden_size, WIDTH)
-            scale = 1 / tl.sqrt(mean_of(i * i + f * f + g * g + o * o, hidden_size) / G + EPSILON)
-            i = i * scale * gain_i
-            f = f * scale * gain_f
-            g = g * scale * gain_g
-            o = o * scale * gain_o
+                store_gates(products + t * G * hidden_size, i, f, g, o, F, hidden_size, WIDTH)
+            f, g, o, i, _scale = normalise(f, g, o, i, G, hidden_size, WIDTH)
+            i *= gain_i
+            f *= gain_f
+            g *= gain_g
+            o *= gain_o
         if BIAS:
             i += bias_i
             f += bias_f
@@ -132,12 +111,7 @@ def forward(
         o = sigmoid(o)
         new = o * tanh(new_c)
         if SAVE:
-            at = gates + t * G * hidden_size
-            if not COUPLED:
-                store(at, i, hidden_size, WIDTH)
-            store(at + F * hidden_size, f, hidden_size, WIDTH)
-            store(at + (F + 1) * hidden_size, g, hidden_size, WIDTH)
-            store(at + (F + 2) * hidden_size, o, hidden_size, WIDTH)
+            store_gates(gates + t * G * hidden_size, i, f, g, o, F, hidden_size, WIDTH)
         if ZONED:
             new = stays * h + (1 - stays) * new
             new_c = stays_c * c + (1 - stays_c) * new_c
@@ -179,10 +153,7 @@ def backward(
         peep_f = load(peephole + hidden_size, hidden_size, WIDTH, NUMBER)
         peep_o = load(peephole + 2 * hidden_size, hidden_size, WIDTH, NUMBER)
     if NORM:
-        gain_i = load(gain, hidden_size, WIDTH, NUMBER)
-        gain_f = load(gain + F * hidden_size, hidden_size, WIDTH, NUMBER)
-        gain_g = load(gain + (F + 1) * hidden_size, hidden_size, WIDTH, NUMBER)
-        gain_o = load(gain + (F + 2) * hidden_size, hidden_size, WIDTH, NUMBER)
+        gain_i, gain_f, gain_g, gain_o = load_gates(True, gain, F, hidden_size, WIDTH, NUMBER)
     if MASKED:
         kept = load(mask + row * hidden_size, hidden_size, WIDTH, NUMBER)
     start = load(c0 + row * hidden_size, hidden_size, WIDTH, NUMBER)
@@ -192,10 +163,7 @@ def backward(
     t = 0 if REVERSE else last - 1
     before = t + 1 if REVERSE else t - 1
     here = gates + t * G * hidden_size
-    i = load(here, hidden_size, WIDTH, NUMBER)
-    f = load(here + F * hidden_size, hidden_size, WIDTH, NUMBER)
-    g = load(here + (F + 1) * hidden_size, hidden_size, WIDTH, NUMBER)
-    o = load(here + (F + 2) * hidden_size, hidden_size, WIDTH, NUMBER)
+    i, f, g, o = load_gates(True, here, F, hidden_size, WIDTH, NUMBER)
     d_out = load(d_output + t * hidden_size, hidden_size, WIDTH, NUMBER)
     old = load_if(last > 1, cells + before * hidden_size, hidden_size, WIDTH, NUMBER)
     for step in range(last):
@@ -204,10 +172,7 @@ def backward(
         before = t + 2 if REVERSE else t - 2
         more = step + 1 < last
         here = gates + then * G * hidden_size
-        next_i = load_if(more, here, hidden_size, WIDTH, NUMBER)
-        next_f = load_if(more, here + F * hidden_size, hidden_size, WIDTH, NUMBER)
-        next_g = load_if(more, here + (F + 1) * hidden_size, hidden_size, WIDTH, NUMBER)
-        next_o = load_if(more, here + (F + 2) * hidden_size, hidden_size, WIDTH, NUMBER)
+        next_i, next_f, next_g, next_o = load_gates(more, here, F, hidden_size, WIDTH, NUMBER)
         next_out = load_if(more, d_output + then * hidden_size, hidden_size, WIDTH, NUMBER)
         next_old = load_if(step + 2 < last, cells + before * hidden_size, hidden_size, WIDTH, NUMBER)
         c = tl.where(more, old, start)
@@ -239,40 +204,16 @@ def backward(
         d_c = d_old + d_c * f
         if PEEPHOLES:
             d_c += d_i * peep_i + d_f * peep_f
-        at = d_inputs + t * G * hidden_size
-        if not COUPLED:
-            store(at, d_i, hidden_size, WIDTH)
-        store(at + F * hidden_size, d_f, hidden_size, WIDTH)
-        store(at + (F + 1) * hidden_size, d_g, hidden_size, WIDTH)
-        store(at + (F + 2) * hidden_size, d_o, hidden_size, WIDTH)
+        store_gates(d_inputs + t * G * hidden_size, d_i, d_f, d_g, d_o, F, hidden_size, WIDTH)
         if NORM:
-            at = products + t * G * hidden_size
-            p_f = load(at + F * hidden_size, hidden_size, WIDTH, NUMBER)
-            p_g = load(at + (F + 1) * hidden_size, hidden_size, WIDTH, NUMBER)
-            p_o = load(at + (F + 2) * hidden_size, hidden_size, WIDTH, NUMBER)
-            p_i = tl.zeros_like(p_f) if COUPLED else load(at, hidden_size, WIDTH, NUMBER)
-            mean = mean_of(p_i + p_f + p_g + p_o, hidden_size) / G
-            if not COUPLED:
-                p_i = inside(p_i - mean, hidden_size, WIDTH)
-            p_f = inside(p_f - mean, hidden_size, WIDTH)
-            p_g = inside(p_g - mean, hidden_size, WIDTH)
-            p_o = inside(p_o - mean, hidden_size, WIDTH)
-            variance = mean_of(p_i * p_i + p_f * p_f + p_g * p_g + p_o * p_o, hidden_size) / G
-            scale = 1 / tl.sqrt(variance + EPSILON)
-            p_i, p_f, p_g, p_o = p_i * scale, p_f * scale, p_g * scale, p_o * scale
-            d_i, d_f, d_g, d_o = d_i * gain_i, d_f * gain_f, d_g * gain_g, d_o * gain_o
-            mean = mean_of(d_i + d_f + d_g + d_o, hidden_size) / G
-            along = mean_of(d_i * p_i + d_f * p_f + d_g * p_g + d_o * p_o, hidden_size) / G
-            at = d_products + t * G * hidden_size
-            if not COUPLED:
-                d_i = inside((d_i - mean - p_i * along) * scale, hidden_size, WIDTH)
-                store(at, d_i, hidden_size, WIDTH)
-            d_f = inside((d_f - mean - p_f * along) * scale, hidden_size, WIDTH)
-            d_g = inside((d_g - mean - p_g * along) * scale, hidden_size, WIDTH)
-            d_o = inside((d_o - mean - p_o * along) * scale, hidden_size, WIDTH)
-            store(at + F * hidden_size, d_f, hidden_size, WIDTH)
-            store(at + (F + 1) * hidden_size, d_g, hidden_size, WIDTH)
-            store(at + (F + 2) * hidden_size, d_o, hidden_size, WIDTH)
+            kept_i, kept_f, kept_g, kept_o = load_gates(
+                True, products + t * G * hidden_size, F, hidden_size, WIDTH, NUMBER
+            )  # fmt: skip
+            p_f, p_g, p_o, p_i, scale = normalise(kept_f, kept_g, kept_o, kept_i, G, hidden_size, WIDTH)
+            d_f, d_g, d_o, d_i = normalise_back(
+                d_f * gain_f, d_g * gain_g, d_o * gain_o, d_i * gain_i, p_f, p_g, p_o, p_i, scale, G, hidden_size, WIDTH
+            )  # fmt: skip
+            store_gates(d_products + t * G * hidden_size, d_i, d_f, d_g, d_o, F, hidden_size, WIDTH)
         place = scratch + (step % 2) * 4 * hidden_size
         if not HELD:  # one barrier for the vectors of all gates
             if not COUPLED:

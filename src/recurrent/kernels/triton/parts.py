@@ -157,6 +157,31 @@ def load_if(there, pointer, hidden_size, WIDTH: tl.constexpr, NUMBER: tl.constex
 
 
 @triton.jit
+def load_gates(there, place, FIRST: tl.constexpr, hidden_size, WIDTH: tl.constexpr, NUMBER: tl.constexpr):
+    """The vectors of a step's gates: that at ``place``, and three one after another from the gate ``FIRST`` on.
+
+    An LSTM has four (FIRST = 1); a cell of three has them from 0 on, and the one at ``place`` is the first again, whose
+    second copy the compiler drops.
+    """
+    return (
+        load_if(there, place, hidden_size, WIDTH, NUMBER),
+        load_if(there, place + FIRST * hidden_size, hidden_size, WIDTH, NUMBER),
+        load_if(there, place + (FIRST + 1) * hidden_size, hidden_size, WIDTH, NUMBER),
+        load_if(there, place + (FIRST + 2) * hidden_size, hidden_size, WIDTH, NUMBER),
+    )
+
+
+@triton.jit
+def store_gates(place, a, b, c, d, FIRST: tl.constexpr, hidden_size, WIDTH: tl.constexpr):
+    """Write what :func:`load_gates` reads; ``a`` where there are four."""
+    if FIRST > 0:
+        store(place, a, hidden_size, WIDTH)
+    store(place + FIRST * hidden_size, b, hidden_size, WIDTH)
+    store(place + (FIRST + 1) * hidden_size, c, hidden_size, WIDTH)
+    store(place + (FIRST + 2) * hidden_size, d, hidden_size, WIDTH)
+
+
+@triton.jit
 def load_apart(pointer, stride, hidden_size, WIDTH: tl.constexpr, NUMBER: tl.constexpr):
     """A vector whose numbers lie ``stride`` apart: a mask that was expanded has 0."""
     n = tl.arange(0, WIDTH)
@@ -198,3 +223,44 @@ def mean_of(vector, count):
 def inside(vector, hidden_size, WIDTH: tl.constexpr):
     """The vector with zeros past the hidden size."""
     return tl.where(tl.arange(0, WIDTH) < hidden_size, vector, 0.0)
+
+
+@triton.jit
+def sum_of(a, b, c, d, COUNT: tl.constexpr):
+    """The sum of the first COUNT of four vectors."""
+    s = a
+    if COUNT > 1:
+        s += b
+    if COUNT > 2:
+        s += c
+    if COUNT > 3:
+        s += d
+    return s
+
+
+@triton.jit
+def normalise(a, b, c, d, COUNT: tl.constexpr, hidden_size, WIDTH: tl.constexpr):
+    """COUNT of four vectors with a common mean of 0 and variance of 1, and by what they were multiplied for that."""
+    mean = mean_of(sum_of(a, b, c, d, COUNT), hidden_size) / COUNT
+    a = inside(a - mean, hidden_size, WIDTH)
+    b = inside(b - mean, hidden_size, WIDTH)
+    c = inside(c - mean, hidden_size, WIDTH)
+    d = inside(d - mean, hidden_size, WIDTH)
+    variance = mean_of(sum_of(a * a, b * b, c * c, d * d, COUNT), hidden_size) / COUNT
+    scale = 1 / tl.sqrt(variance + EPSILON)
+    return a * scale, b * scale, c * scale, d * scale, scale
+
+
+@triton.jit
+def normalise_back(
+    d_a, d_b, d_c, d_d, a, b, c, d, scale, COUNT: tl.constexpr, hidden_size, WIDTH: tl.constexpr
+):  # fmt: skip
+    """The gradients of what :func:`normalise` was given, from those of what it gave: ``a`` to ``d`` and ``scale``."""
+    mean = mean_of(sum_of(d_a, d_b, d_c, d_d, COUNT), hidden_size) / COUNT
+    along = mean_of(sum_of(d_a * a, d_b * b, d_c * c, d_d * d, COUNT), hidden_size) / COUNT
+    return (
+        inside((d_a - mean - a * along) * scale, hidden_size, WIDTH),
+        inside((d_b - mean - b * along) * scale, hidden_size, WIDTH),
+        inside((d_c - mean - c * along) * scale, hidden_size, WIDTH),
+        inside((d_d - mean - d * along) * scale, hidden_size, WIDTH),
+    )

@@ -6,14 +6,14 @@ import triton
 import triton.language as tl
 
 from .parts import (
-    EPSILON,
     hold,
     inside,
     load,
     load_apart,
     load_if,
-    mean_of,
     multiply,
+    normalise,
+    normalise_back,
     publish,
     store,
     tanh,
@@ -61,8 +61,8 @@ def forward(
         if NORM:
             if SAVE:
                 store(products + t * hidden_size, p, hidden_size, WIDTH)
-            p = inside(p - mean_of(p, hidden_size), hidden_size, WIDTH)
-            p = p / tl.sqrt(mean_of(p * p, hidden_size) + EPSILON) * gains
+            p, _, _, _, _scale = normalise(p, p, p, p, 1, hidden_size, WIDTH)
+            p *= gains
         if BIAS:
             p += biases
         new = tanh(x + p)
@@ -117,12 +117,9 @@ def backward(
         store(d_inputs + t * hidden_size, d_p, hidden_size, WIDTH)
         if NORM:
             p = load(products + t * hidden_size, hidden_size, WIDTH, NUMBER)
-            p = inside(p - mean_of(p, hidden_size), hidden_size, WIDTH)
-            scale = 1 / tl.sqrt(mean_of(p * p, hidden_size) + EPSILON)
-            p *= scale
+            p, _, _, _, scale = normalise(p, p, p, p, 1, hidden_size, WIDTH)
             d_p *= gains
-            d_p = d_p - mean_of(d_p, hidden_size) - p * mean_of(d_p * p, hidden_size)
-            d_p = inside(d_p * scale, hidden_size, WIDTH)
+            d_p, _, _, _ = normalise_back(d_p, d_p, d_p, d_p, p, p, p, p, scale, 1, hidden_size, WIDTH)
             store(d_products + t * hidden_size, d_p, hidden_size, WIDTH)
         place = scratch + (step % 2) * hidden_size
         publish(d_p, place, hidden_size, WIDTH, HELD)
