@@ -30,6 +30,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FOUND_BY_COMPOSITION = {
     "model.hiden_size=3": "There is no key model.hiden_size (did you mean hidden_size?)",
     "task.strategy=recursive": "There is no key task.strategy in this config: it belongs to task=forecasting",
+    "modle=gru": "There is no key modle (did you mean model?)",  # and not compare's mode
+    "trainer.val_check_interval=0.5": "trainer.val_check_interval cannot be given: every epoch is validated once",
     "optimizr=sgd": "There is no key optimizr (did you mean optimizer?)",
     "model.hidden_size=0": "model.hidden_size must be a whole number of at least 1, or a list of such, got 0.",
     "model.dropout=1.5": "model.dropout must be a number of at least 0 and below 1, got 1.5.",

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -35,11 +36,21 @@ a sweep brings it, and counted in no identity.
 """
 
 
-def help_text(command: str, title: str, overrides: Iterable[str]) -> str:
-    """What ``--help`` prints under a title of one line, with the choices and values that were given beside it."""
-    cfg, groups = _composed(command, overrides)
+def help_text(
+    command: str,
+    title: str,
+    overrides: Iterable[str],
+    folder: Path = CONF,
+    keys: Mapping[str, Key] | None = None,
+) -> str:
+    """What ``--help`` prints under a title of one line, with the choices and values that were given beside it.
+
+    The keys are those of the command's schema, or ``keys``; their values stand in a file of ``folder``.
+    """
+    keys = keys or keys_of(command)
+    cfg, groups = _composed(command, overrides, folder, keys)
     lines = [HELP.format(title=title), *(f"{choice}\n      {', '.join(names)}" for choice, names in groups.items())]
-    for name, key in _listed(command):
+    for name, key in _listed(keys):
         value = _value(cfg, name, key)
         if value or key.added:
             star = "" if key.effect.counts else " *"
@@ -51,9 +62,9 @@ def page() -> str:
     """docs/config.md."""
     lines, files = [PAGE], keys_in_files()
     for command in COMMANDS:
-        cfg, _ = _composed(command, ())
+        cfg, _ = _composed(command, (), CONF, keys_of(command))
         headings: list[str] = []
-        for name, key in _listed(command):
+        for name, key in _listed(keys_of(command)):
             if command != "train" and keys_of().get(name) == key:
                 continue  # of paths and data, as train has them
             heading = name.partition(".")[0] if command == "train" and "." in name else command
@@ -67,17 +78,19 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _composed(command: str, overrides: Iterable[str]) -> tuple[DictConfig, dict[str, list[str]]]:
+def _composed(
+    command: str, overrides: Iterable[str], folder: Path, keys: Mapping[str, Key]
+) -> tuple[DictConfig, dict[str, list[str]]]:
     """The config of a command, and what may be chosen in the place of each choice."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
     register_resolvers()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(folder), version_base="1.3"):
         cfg = compose(command, [*overrides], return_hydra_config=True)
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
-        chosen, known = cfg.hydra.runtime.choices, (*keys_of(command), "experiments", "debug")
+        chosen, known = cfg.hydra.runtime.choices, (*keys, "experiments", "debug")
         return cfg, {
             f"{group}={shown(chosen[group])}": [name for name in names if not name.startswith("base")]
             for group in sorted(set(chosen) & set(known), key=known.index)
@@ -85,9 +98,8 @@ def _composed(command: str, overrides: Iterable[str]) -> tuple[DictConfig, dict[
         }
 
 
-def _listed(command: str) -> Iterator[tuple[str, Key]]:
-    known = keys_of(command).items()
-    return ((name, key) for name, key in known if not isinstance(key.kind, dict) and name != "hydra")
+def _listed(keys: Mapping[str, Key]) -> Iterator[tuple[str, Key]]:
+    return ((name, key) for name, key in keys.items() if not isinstance(key.kind, dict) and name != "hydra")
 
 
 def _value(cfg: DictConfig, name: str, key: Key) -> str:

@@ -14,13 +14,16 @@ from src.config.errors import UserError, nearest
 from src.config.names import public_key
 from src.config.places import CONF
 from src.config.schema import keys_of
-from src.config.schema.arguments import TRAINER, TRAINER_HAS
+from src.config.schema.arguments import TRAINER, TRAINER_FIXED, TRAINER_HAS
 from src.config.schema.commands import COMMANDS
 from src.config.schema.entries import words
 
 
-def in_words(error: BaseException) -> str:
-    """One sentence for an error: ours as they are, Hydra's and OmegaConf's translated, others by type and message."""
+def in_words(error: BaseException, command: str | None = None) -> str:
+    """One sentence for an error: ours as they are, Hydra's and OmegaConf's translated, others by type and message.
+
+    A key that is not there is looked for among those of ``command``, without it among those of all.
+    """
     if isinstance(error, UserError):
         return str(error)
     text = str(error)
@@ -35,7 +38,7 @@ def in_words(error: BaseException) -> str:
         key = no_key.group(1)
         if (today := public_key(key)) != key:
             return f"{key} is called {today} today."
-        return _not_in_the_config(key)
+        return _not_in_the_config(key, command)
     if (there := re.search(r"An item is already at '([^']+)'", text)) is not None:
         return f"{there[1]} is in this config already: it must be given without the plus sign, {there[1]}=VALUE."
     if (gone := re.search(r"Could not delete from config\. (?:The value of )?'([^']+)'", text)) is not None:
@@ -74,15 +77,18 @@ def no_such_key(key: str, known: Iterable[str]) -> str:
     return f"There is no key {key}{near}."
 
 
-def _not_in_the_config(key: str) -> str:
+def _not_in_the_config(key: str, command: str | None) -> str:
     """That a key is in no file that was chosen, and how it is given where a plus sign gives it."""
     group, dot, name = key.rpartition(".")
     if group == "trainer" and name in TRAINER_HAS:
         return f"trainer.{name} cannot be given: {TRAINER_HAS[name]}."
+    if group == "trainer" and name in TRAINER_FIXED:
+        return f"trainer.{name} cannot be given: {TRAINER_FIXED[name][1]}."
     entries = [entry for command in COMMANDS for known, entry in keys_of(command).items() if known == key]
     if any(entry.added for entry in entries) or (group == "trainer" and name in TRAINER):
         return f"{key} is in no file: it must be given with a plus sign, +{key}=VALUE."
-    sentence = no_such_key(key, [known for command in COMMANDS for known in keys_of(command)])
+    commands = [command] if command in COMMANDS else [*COMMANDS]
+    sentence = no_such_key(key, [known for one in commands for known in keys_of(one)])
     if keys_in_files().get(key):
         return sentence
     own = (

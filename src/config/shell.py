@@ -109,18 +109,19 @@ def command(
             if stopping():  # and something on the way took the signal for a fault of its own: no next job
                 raise SystemExit(1) from error
             if _in_multirun():
-                print(f"This job failed: {in_words(error)}", file=sys.stderr)
+                print(f"This job failed: {in_words(error, config_name)}", file=sys.stderr)
                 raise
             failed.append(error)  # and not raised: Hydra would put a line of its own before the sentence
 
     # Hydra prints traces of its own unless it is told to let exceptions through; they are put into words here.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        if config_name in COMMANDS and {"--help", "-h"} & set(sys.argv[1:]):
+        if {"--help", "-h"} & set(sys.argv[1:]):
             from src.config.help import help_text
 
             title = str(sys.modules[task.__module__].__doc__).splitlines()[0].replace("``", "")
-            print(help_text(config_name, title, [a for a in sys.argv[1:] if not a.startswith("-")]))
+            overrides = [a for a in sys.argv[1:] if not a.startswith("-")]
+            print(help_text(config_name, title, overrides, folder, keys))
             return
         hydra.main(config_path=str(folder), config_name=config_name, version_base="1.3")(job)()
         if failed:
@@ -128,7 +129,7 @@ def command(
     except Exception as error:
         if full:
             raise
-        print(in_words(error), file=sys.stderr)
+        print(in_words(error, config_name), file=sys.stderr)
         if not isinstance(error, UserError | OmegaConfBaseException) and not is_hydra(error):
             print("HYDRA_FULL_ERROR=1 in the environment shows the stack trace.", file=sys.stderr)
         sys.exit(1)

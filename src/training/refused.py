@@ -15,26 +15,18 @@ import pytorch_lightning as pl
 from pytorch_lightning import callbacks as lightning
 
 from src.config.errors import UserError
+from src.config.schema.arguments import TRAINER_FIXED, TRAINER_HAS
 
-# By argument: the only values that it may have, and what to do instead.
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
-OURS = "it is set by GateBench: "
-VALIDATION = "every epoch is validated once, at its end, and its metrics are of the whole of it: "
-SHORTER = "+trainer.limit_train_batches=N makes epochs shorter"
+# By argument: the only values that it may have, and what to do instead.
+SET_ELSEWHERE = (
+    "logger", "callbacks", "default_root_dir", "enable_checkpointing", "plugins", "model_registry",
+    "limit_predict_batches",
+)  # fmt: skip
 ARGUMENTS: dict[str, tuple[tuple[Any, ...], str]] = {
-    "logger": ((), OURS + "use logger=wandb or logger=csv"),
-    "callbacks": ((), OURS + "use +callbacks.NAME._target_=CLASS"),
-    "default_root_dir": ((), OURS + "use paths.run_dir=DIR"),
-    "enable_checkpointing": ((), OURS + "best.ckpt and last.ckpt are always written"),
-    "plugins": ((), OURS + "leave it out"),
-    "model_registry": ((), "checkpoints stay in the run's directory: leave it out"),
-    "limit_predict_batches": ((), "training predicts nothing: leave it out"),
-    "val_check_interval": ((1.0, None), VALIDATION + SHORTER),
-    "check_val_every_n_epoch": ((1,), VALIDATION + "leave it out"),
-    "overfit_batches": ((0, 0.0), "it validates on other data than it says: use debug=overfit"),
-    "reload_dataloaders_every_n_epochs": ((0,), "the data do not change from epoch to epoch: leave it out"),
-    "use_distributed_sampler": ((False,), "the batches share themselves out among processes: leave it out"),
-    "barebones": ((False,), "nothing would be recorded: leave it out"),
+    **{name: ((), TRAINER_HAS[name]) for name in SET_ELSEWHERE},
+    "barebones": ((False,), TRAINER_HAS["barebones"]),
+    **TRAINER_FIXED,
 }
 EPOCHS_LOST = "it keeps other weights than those that were validated and recorded"
 CALLBACKS: dict[type[pl.Callback], str] = {

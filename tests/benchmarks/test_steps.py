@@ -1,5 +1,6 @@
 """The command: a small measurement from end to end, and mistakes in one sentence."""
 
+import importlib
 import json
 import sys
 from collections.abc import Callable
@@ -155,3 +156,15 @@ def test_a_mistake_at_the_command_line_has_no_trace(
         "lstm_layer_norm, gru_zoneout, gru_recurrent_dropout."
     ]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["steps", "gpu", "overhead"])
+def test_help_says_the_keys_and_walks_through_no_folder(name: str, monkeypatch, capsys) -> None:
+    module = importlib.import_module(f"benchmarks.{name}")
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    module.main()
+    said = capsys.readouterr().out
+    assert said.startswith(str(module.__doc__).splitlines()[0].replace("``", ""))
+    key = {"steps": "rounds=15", "gpu": "minutes=8", "overhead": "seed=0"}[name]
+    assert f"\n{key}" in said
+    assert "site-packages" not in said  # Hydra would list every folder with a yaml in it

@@ -235,3 +235,11 @@ TRAINER_HAS = {  # what the trainer gets from elsewhere, or nothing would read, 
     "model_registry": "a run's directory holds its model",
     "enable_autolog_hparams": "the whole config is on record",
 }
+VALIDATION = "every epoch is validated once, at its end, and its metrics are of the whole of it: "
+TRAINER_FIXED: dict[str, tuple[tuple[Any, ...], str]] = {  # the only values that it may have, and what to do instead
+    "val_check_interval": ((1.0, None), VALIDATION + "+trainer.limit_train_batches=N makes epochs shorter"),
+    "check_val_every_n_epoch": ((1,), VALIDATION + "leave it out"),
+    "overfit_batches": ((0, 0.0), "it validates on other data than it says: use debug=overfit"),
+    "reload_dataloaders_every_n_epochs": ((0,), "the data do not change from epoch to epoch: leave it out"),
+    "use_distributed_sampler": ((False,), "the batches share themselves out among processes: leave it out"),
+}
