@@ -205,7 +205,6 @@ def _take_best(collection: Collection, same: list[tuple[Run, Path]]) -> None:
         collection.note("duplicate", other.place, sentence)
     try:
         check_digests(directory, run, "metrics.csv")
-        check_digests(directory, run, "metrics.csv")
         best = run.best.epoch if run.best else None
         if (curve := thinned(read_metrics(directory / "metrics.csv"), best)) is not None:
             collection.curves[run.id] = curve

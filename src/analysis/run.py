@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from src.config.errors import UserError
+from src.config.instantiate import select
 from src.config.names import public_names
 from src.config.schema import effect_of
 from src.config.schema.entries import FILE, PLACE
@@ -111,20 +112,6 @@ def read_config(directory: Path) -> dict[str, Any]:
         UserError: it is missing or damaged.
     """
     return public_names(read_plain(directory / "config.yaml"))
-
-
-def select(config: Mapping[str, Any], key: str) -> Any:
-    """The value under a dotted key; None where there is none.
-
-    >>> select({"optimizer": {"lr": 0.1}}, "optimizer.lr")
-    0.1
-    """
-    node: Any = config
-    for name in key.split("."):
-        if not isinstance(node, Mapping) or name not in node:
-            return None
-        node = node[name]
-    return node
 
 
 def command_line(words: Sequence[str]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -74,3 +75,17 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
     container = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(container, dict)
     return {str(key): value for key, value in container.items()}
+
+
+def select(config: Mapping[str, Any], key: str, default: Any = None) -> Any:
+    """The value under a dotted key of plain dicts; ``default`` where there is none.
+
+    >>> select({"optimizer": {"lr": 0.1}}, "optimizer.lr")
+    0.1
+    """
+    node: Any = config
+    for name in key.split("."):
+        if not isinstance(node, Mapping) or name not in node:
+            return default
+        node = node[name]
+    return node

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
 from src.config.in_words import no_such_key
-from src.config.instantiate import plain
+from src.config.instantiate import plain, select
 from src.config.names import public_key, public_names
 from src.config.own_files import refuse_long_lines
 from src.config.schema import keys_of
@@ -216,8 +216,6 @@ def _classes(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
 
 def _parent(config: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], str]:
     """The node that a dotted key stands in, empty where there is none, and the key's last name."""
-    *above, name = key.split(".")
-    node: Any = config
-    for part in above:
-        node = node.get(part) if isinstance(node, Mapping) else None
+    above, _, name = key.rpartition(".")
+    node = select(config, above) if above else config
     return node if isinstance(node, Mapping) else {}, name

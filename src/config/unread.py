@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from src.config.errors import UserError
+from src.config.instantiate import select
 from src.config.schema.entries import shown
 
 Config = Mapping[str, Any]
@@ -52,48 +53,41 @@ class Rule:
     needs: str
 
 
-def _of(config: Config, dotted: str, default: Any = None) -> Any:
-    node: Any = config
-    for name in dotted.split("."):
-        if not isinstance(node, Mapping) or name not in node:
-            return default
-        node = node[name]
-    return node
-
-
 def _layers(config: Config, _: Facts) -> bool:
-    widths = _of(config, "model.hidden_size")
+    widths = select(config, "model.hidden_size")
     several = len(widths) if isinstance(widths, list) else 1
-    return max(_of(config, "model.num_layers", 1), len(_of(config, "model.layers") or ()), several) > 1
+    return max(select(config, "model.num_layers", 1), len(select(config, "model.layers") or ()), several) > 1
 
 
 def _chrono(config: Config, facts: Facts) -> bool:
-    return _of(config, "model.initialisation") == "chrono" and _has_keep_gate(config, facts)
+    return select(config, "model.initialisation") == "chrono" and _has_keep_gate(config, facts)
 
 
 def _has_keep_gate(config: Config, _: Facts) -> bool:
-    return _of(config, "model._target_") != "src.recurrent.RNN"
+    return select(config, "model._target_") != "src.recurrent.RNN"
 
 
 def _can_start_so(config: Config, facts: Facts) -> bool:
-    return _of(config, "model.initialisation") != "chrono" or _has_keep_gate(config, facts)
+    return select(config, "model.initialisation") != "chrono" or _has_keep_gate(config, facts)
 
 
 def _forecasts(config: Config, facts: Facts) -> bool | None:
-    task, form = _of(config, "data.task"), _of(config, "data._target_")
+    task, form = select(config, "data.task"), select(config, "data._target_")
     if form not in ("src.data.CSV", "src.data.NPZ"):
         return True
     return task == "forecasting" if task is not None else facts.forecasts
 
 
 def _is_waveform(config: Config, _: Facts) -> bool:
-    return _of(config, "data._target_") != "src.data.WavFolder" or _of(config, "data.task", "waveform") == "waveform"
+    return (
+        select(config, "data._target_") != "src.data.WavFolder" or select(config, "data.task", "waveform") == "waveform"
+    )
 
 
 def _scales(config: Config, facts: Facts) -> bool | None:
-    if _of(config, "data._target_") != "src.data.NPZ":
+    if select(config, "data._target_") != "src.data.NPZ":
         return True
-    if facts.tokens or _forecasts(config, facts) or _of(config, "data.task") == "language_model":
+    if facts.tokens or _forecasts(config, facts) or select(config, "data.task") == "language_model":
         return False
     return None if facts.tokens is None else True
 
@@ -102,13 +96,14 @@ KEEPS = "cells with a gate that keeps the old state"
 RUN = (
     Rule("model.chrono_steps", None, _chrono, "model.initialisation=chrono"),
     Rule("model.initialisation", "pytorch", _can_start_so, KEEPS),
-    Rule("model.budget_of", "recurrent", lambda c, _: _of(c, "model.budget") is not None, "a model.budget"),
-    Rule("model.budget_tolerance", 0.02, lambda c, _: _of(c, "model.budget") is not None, "a model.budget"),
+    Rule("model.budget_of", "recurrent", lambda c, _: select(c, "model.budget") is not None, "a model.budget"),
+    Rule("model.budget_tolerance", 0.02, lambda c, _: select(c, "model.budget") is not None, "a model.budget"),
     Rule("model.dropout", 0.0, _layers, "networks of several layers, between which it acts"),
     Rule("model.residual", False, _layers, "networks of several layers"),
     Rule("model.keep_gate_bias", 0.0, _has_keep_gate, KEEPS),
-    Rule("data.train_steps", None, lambda c, _: _of(c, "data.chunk") is not None, "data read in chunks (data.chunk)"),
-    Rule("data.permutation_seed", 0, lambda c, _: bool(_of(c, "data.permute", True)), "data.permute=true"),
+    Rule("data.train_steps", None, lambda c, _: select(c, "data.chunk") is not None,
+         "data read in chunks (data.chunk)"),
+    Rule("data.permutation_seed", 0, lambda c, _: bool(select(c, "data.permute", True)), "data.permute=true"),
     Rule("data.lookback", 48, _forecasts, "data.task=forecasting"),
     Rule("data.horizon", 24, _forecasts, "data.task=forecasting"),
     Rule("data.season", None, _forecasts, "data.task=forecasting"),
@@ -117,10 +112,11 @@ RUN = (
     Rule("data.chunk", 500, _is_waveform, "data.task=waveform"),
     Rule("data.standardise", True, _scales, "real values that are not forecast (forecasts always standardise)"),
     Rule("task.embedding_size", 64, lambda _, facts: facts.tokens, "data of tokens"),
-    Rule("trainer.gradient_clip_algorithm", None, lambda c, _: bool(_of(c, "trainer.gradient_clip_val")),
+    Rule("trainer.gradient_clip_algorithm", None, lambda c, _: bool(select(c, "trainer.gradient_clip_val")),
          "a trainer.gradient_clip_val"),
-    Rule("trainer.limit_test_batches", None, lambda c, _: bool(_of(c, "test", True)), "test=true"),
-    Rule("tags", [], lambda c, _: _of(c, "logger") is not None or _of(c, "study_job") is not None, "logger=wandb"),
+    Rule("trainer.limit_test_batches", None, lambda c, _: bool(select(c, "test", True)), "test=true"),
+    Rule("tags", [], lambda c, _: select(c, "logger") is not None or select(c, "study_job") is not None,
+         "logger=wandb"),
 )  # fmt: skip
 _OF_RUNS = {
     "run": None,
@@ -144,8 +140,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "train": RUN,
     "prepare": tuple(rule for rule in RUN if rule.key.startswith("data.") and rule.key != "data.train_steps"),
     "explain": (
-        Rule("solved_below", 0.1, lambda c, _: _of(c, "study") is not None, "study=NAME"),
-        *(Rule(key, default, lambda c, _: _of(c, "study") is None, "run=DIR") for key, default in _OF_RUNS.items()),
+        Rule("solved_below", 0.1, lambda c, _: select(c, "study") is not None, "study=NAME"),
+        *(Rule(key, default, lambda c, _: select(c, "study") is None, "run=DIR") for key, default in _OF_RUNS.items()),
     ),
 }
 
@@ -158,7 +154,7 @@ def unread(config: Config, facts: Facts | None = None, command: str = "train") -
     """
     found, missing = [], object()
     for rule in RULES.get(command, ()):
-        value = _of(config, rule.key, missing)
+        value = select(config, rule.key, missing)
         if value is missing or value is None or value == rule.default or not _is_ours(config, rule.key):
             continue
         if rule.read(config, facts or Facts()) is False:
@@ -168,7 +164,7 @@ def unread(config: Config, facts: Facts | None = None, command: str = "train") -
 
 def _is_ours(config: Config, key: str) -> bool:
     """Whether a key stands in no node of a user's own class, which may read what it likes."""
-    target = _of(config, f"{key.partition('.')[0]}._target_") if "." in key else None
+    target = select(config, f"{key.partition('.')[0]}._target_") if "." in key else None
     return target is None or str(target).startswith(("src.", "torch.", "pytorch_lightning."))
 
 

@@ -6,7 +6,6 @@ are read as if they were of schema 2.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Strict
 
 from src.config.errors import UserError
-from src.runs.typed_json import CONFIG, from_plain, read_json, replaced, to_json
+from src.runs.typed_json import CONFIG, digest_of, from_plain, read_json, replaced, to_json
 from src.tasks.metrics import Metric
 
 SCHEMA = 2
@@ -240,7 +239,7 @@ def read_result(path: Path) -> RunResult | None:
         raise UserError(f"{path} is not a run's result.json of schema {SCHEMA} or older.")
     digests = content.get("digests")
     seal = digests.pop("result.json", None) if isinstance(digests, dict) else None
-    if seal is not None and seal != _seal(content):
+    if seal is not None and seal != digest_of(content):
         raise UserError(
             f"{path} is not what it was when the run ended (its own digest differs): it was damaged or changed; put a "
             "whole copy there, or train the run again."
@@ -252,12 +251,7 @@ def read_result(path: Path) -> RunResult | None:
 
 def sealed(record: RunResult) -> RunResult:
     """The record with a digest of itself among its digests, which :func:`read_result` holds it against."""
-    return replaced(record, digests={**record.digests, "result.json": _seal(json.loads(to_json(record)))})
-
-
-def _seal(content: dict[str, Any]) -> str:
-    """SHA-256 of a record as plain containers, which have no digest of the record itself."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return replaced(record, digests={**record.digests, "result.json": digest_of(json.loads(to_json(record)))})
 
 
 def _from_schema_1(old: dict[str, Any], directory: str) -> dict[str, Any]:

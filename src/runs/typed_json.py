@@ -83,7 +83,7 @@ def to_json(record: Any) -> bytes:
 def sealed(record: Any) -> bytes:
     """:func:`to_json` with a digest of everything that it says, which :func:`unsealed` checks."""
     content = json.loads(to_json(record))
-    return json.dumps(content | {"digest": _digest(content)}, indent=1).encode() + b"\n"
+    return json.dumps(content | {"digest": digest_of(content)}, indent=1).encode() + b"\n"
 
 
 def unsealed(content: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -93,12 +93,13 @@ def unsealed(content: dict[str, Any], path: Path) -> dict[str, Any]:
         Damaged: the content is not what was written.
     """
     rest = {key: value for key, value in content.items() if key != "digest"}
-    if "digest" in content and content["digest"] != _digest(rest):
+    if "digest" in content and content["digest"] != digest_of(rest):
         raise Damaged(f"{path} is damaged: its content and its digest do not belong together.")
     return rest
 
 
-def _digest(content: dict[str, Any]) -> str:
+def digest_of(content: dict[str, Any]) -> str:
+    """SHA-256 of a record as plain containers, which hold no digest of it."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

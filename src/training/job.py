@@ -65,6 +65,7 @@ class Job:
         self.main = int(getattr(rank_zero_only, "rank", 0)) == 0
         self.record = RunRecord(run_directory(cfg))
         self.checkpoint: str | None = None
+        self._named: dict[str, Any] | None = None  # what is in it, where the command line names it
         self.loggers: list[Logger] = []
         self.choices = choices()
         self.ended: RunResult | None = None
@@ -74,7 +75,8 @@ class Job:
         if cfg.ckpt == "auto" and not self.study_job and tasks() > 1:
             raise UserError("ckpt=auto finds one process's run, and Slurm has started several: give ckpt=PATH instead.")
         if cfg.ckpt not in (None, "auto"):
-            read_checkpoint(Path(cfg.ckpt), to_go_on=True)  # refuses what cannot be read, before anything is started
+            # Refuses what cannot be read, before anything is started.
+            self._named = read_checkpoint(Path(cfg.ckpt), to_go_on=True)
             self.checkpoint = str(Path(cfg.ckpt).resolve())
 
     def __enter__(self) -> Job:
@@ -110,8 +112,9 @@ class Job:
         Raises:
             UserError: the directory holds another run, or the checkpoint that was named another network.
         """
-        if self.checkpoint is not None:
-            load_weights(task, read_checkpoint(Path(self.checkpoint)), Path(self.checkpoint))
+        if self._named is not None:
+            load_weights(task, self._named, Path(str(self.checkpoint)))
+            self._named = None  # Lightning reads it again
         backend, reason = backend_of(task, self.cfg.trainer.get("accelerator", "cpu"))
         precision = str(self.cfg.trainer.get("precision", "32-true"))
         if task.budget is not None:

@@ -45,6 +45,13 @@ class Padded(Model):
         return self.head(output)
 
 
+def padded_of(model: Model) -> Padded:
+    """The model, told lengths: the same modules."""
+    padded = Padded(model.recurrent).train(model.training)
+    padded.head = model.head
+    return padded
+
+
 INPUTS = torch.randn(
     ROWS, STEPS, FEATURES, generator=torch.Generator().manual_seed(3), dtype=torch.float64
 )  # drawn here, not where vmap would refuse it
@@ -341,8 +348,7 @@ def exported_with_lengths(strict: bool) -> Callable[[Model], Results]:
     """Captured at whole rows and run on short ones."""
 
     def run(model: Model) -> Results:
-        padded = Padded(model.recurrent).train(model.training)
-        padded.head = model.head
+        padded = padded_of(model)
         short = torch.tensor([2, STEPS])
         if isinstance(model.recurrent, nn.RNNBase):
             return backward(padded, padded(inputs(), short))
@@ -358,8 +364,7 @@ def compiled(fullgraph: bool, lengths: bool = False) -> Callable[[Model], Result
         module: Any = model
         arguments: tuple[Tensor, ...] = (inputs(),)
         if lengths:
-            module = Padded(model.recurrent).train(model.training)
-            module.head = model.head
+            module = padded_of(model)
             arguments = (inputs(), torch.tensor([2, STEPS]))
             if isinstance(model.recurrent, nn.RNNBase):
                 return backward(module, module(*arguments))
@@ -380,8 +385,7 @@ def traced_without_grad(model: Model) -> Results:
 
 
 def traced_with_lengths(model: Model) -> Results:
-    padded = Padded(model.recurrent).train(model.training)
-    padded.head = model.head
+    padded = padded_of(model)
     short = torch.tensor([2, STEPS])
     if isinstance(model.recurrent, nn.RNNBase):
         return backward(padded, padded(inputs(), short))
