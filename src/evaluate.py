@@ -21,12 +21,12 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
 
     from src.config.in_words import one_line
     from src.runs.load import load_run
-    from src.training.outcome import print_metrics
+    from src.training.outcome import parts, print_metrics
     from src.training.recorded import hold_against_record
     from src.training.trainer import measure
 
     torch.set_num_threads(cfg.threads)
-    run = load_run(cfg.run, cfg.ckpt, trust=cfg.trust)
+    run = load_run(cfg.run, cfg.ckpt, trust=cfg.trust, exact=True)
     try:
         metrics = measure(run.task, run.data, cfg.split, run.config.trainer)
     except UserError:
@@ -37,7 +37,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
             f"({type(error).__name__}: {one_line(str(error))}): it must be as the training wrote it."
         ) from error
     baselines = run.record.baselines if cfg.split == "test" else run.record.val_baselines
-    print_metrics(metrics, baselines, f"{run.record.name}, {cfg.ckpt}.ckpt")
+    print_metrics(metrics, baselines, f"{run.record.name}, {cfg.ckpt}.ckpt{parts(run.data.notes)}")
     if cfg.ckpt == "best":  # the record is of the best epoch
         print(hold_against_record(run, cfg.split, metrics))
     return metrics

@@ -28,7 +28,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     from src.tasks.build import build
     from src.training import ddp
     from src.training.compiled import compile_head, refuse_on_cpu
-    from src.training.job import Job, settled
+    from src.training.job import Job, settled, weights_dtype
     from src.training.outcome import final_metrics, loss_with, note_training, show
     from src.training.refused import refuse_arguments
     from src.training.trainer import build_trainer, fit
@@ -43,6 +43,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     try:
         with Job(cfg) as job:
             data, task = build(cfg, widths=Path(cfg.paths.runs_dir) / ".widths")
+            task.to(weights_dtype(cfg.trainer))  # before a checkpoint is loaded, which would be rounded
             job.identify(data, task)
             if job.ended is not None:
                 if job.main:

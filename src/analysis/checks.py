@@ -48,6 +48,9 @@ def task_flags(
     if leaks := sorted({int(run.data.notes.get("test/leaked") or 0) for run in runs} - {0}):
         words = f"{leaks[-1]} of the test sequences also {'stands' if leaks[-1] == 1 else 'stand'} in train."
         flags.append(_flag(task, "leaked", "note", words))
+    if part := [run for run in runs if run.data.notes.get("test/measured") or run.data.notes.get("val/measured")]:
+        words = f"{len(part)} of {len(runs)} runs read only a part of the batches of test or validation."
+        flags.append(_flag(task, "measured", "serious", words, runs=part))
     return flags
 
 

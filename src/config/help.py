@@ -29,7 +29,7 @@ held against before a command begins. `python -m src.train --help` says the same
 are made beside it (`data=csv --help`). Here stands the value without any choice (`???` must be given), or else which
 choices have the key. A key with a star changes no number and is no part of a run's identity; one with a plus sign is in
 no file and is added with that sign. A network, task or data set of your own takes whatever keys it likes, and other
-arguments of Lightning's trainer, of torch's optimizers and schedulers and of Lightning's callbacks may be added, too
+arguments of torch's optimizers and schedulers and of Lightning's callbacks may be added, too
 (`src/config/schema/arguments.py` has their types). A key that nothing knows or refers to is refused. A value that
 nothing reads beside the others (`model.chrono_steps` without chrono) is refused where it is typed, said where a file or
 a sweep brings it, and counted in no identity.

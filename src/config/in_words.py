@@ -14,7 +14,7 @@ from src.config.errors import UserError, nearest
 from src.config.names import public_key
 from src.config.places import CONF
 from src.config.schema import keys_of
-from src.config.schema.arguments import TRAINER, TRAINER_FIXED, TRAINER_HAS
+from src.config.schema.arguments import TRAINER_HAS
 from src.config.schema.commands import COMMANDS
 from src.config.schema.entries import words
 
@@ -82,10 +82,8 @@ def _not_in_the_config(key: str, command: str | None) -> str:
     group, dot, name = key.rpartition(".")
     if group == "trainer" and name in TRAINER_HAS:
         return f"trainer.{name} cannot be given: {TRAINER_HAS[name]}."
-    if group == "trainer" and name in TRAINER_FIXED:
-        return f"trainer.{name} cannot be given: {TRAINER_FIXED[name][1]}."
     entries = [entry for command in COMMANDS for known, entry in keys_of(command).items() if known == key]
-    if any(entry.added for entry in entries) or (group == "trainer" and name in TRAINER):
+    if any(entry.added for entry in entries):
         return f"{key} is in no file: it must be given with a plus sign, +{key}=VALUE."
     commands = [command] if command in COMMANDS else [*COMMANDS]
     sentence = no_such_key(key, [known for one in commands for known in keys_of(one)])

@@ -114,7 +114,7 @@ def _check_together(config: Mapping[str, Any]) -> None:
         raise UserError(f"The checkpoint {ckpt} does not exist: ckpt must be auto or the path of a run's .ckpt file.")
     if "max_epochs" in trainer and trainer["max_epochs"] is None and trainer.get("max_steps", -1) == -1:
         raise UserError("trainer.max_epochs=null trains for ever: it must be a number, or trainer.max_steps one.")
-    if trainer.get("num_nodes", 1) > 1 and not trainer.get("strategy"):
+    if (trainer.get("num_nodes") or 1) > 1 and not trainer.get("strategy"):
         raise UserError("trainer.num_nodes above 1 needs processes that train together: choose trainer=ddp.")
     if optimizer.get("dampening") and not optimizer.get("momentum"):
         raise UserError("optimizer.dampening needs an optimizer.momentum above 0.")

@@ -87,11 +87,14 @@ def command(
         sys.exit(1)
 
     from hydra.core.hydra_config import HydraConfig
+    from hydra.utils import get_original_cwd
 
     failed: list[Exception] = []
 
     def job(cfg: DictConfig) -> Any:
         try:
+            if HydraConfig.get().job.chdir:  # places are relative to where they are typed
+                os.chdir(get_original_cwd())
             see_working_folder()  # here as well: a launcher runs this function alone, in another process
             given = given_keys(HydraConfig.get().overrides.task)
             refuse_missing(cfg, config_name, keys)

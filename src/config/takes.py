@@ -11,7 +11,7 @@ import yaml
 from src.config.names import public_name
 from src.config.places import CONF
 from src.config.schema import keys_of
-from src.config.schema.arguments import CALLBACKS, OPTIMIZERS, SCHEDULERS, TRAINER
+from src.config.schema.arguments import CALLBACKS, OPTIMIZERS, SCHEDULERS
 
 OURS = ("src.", "torch.optim.", "pytorch_lightning.")  # any other class takes what it likes
 TABLES = {"optimizer": OPTIMIZERS, "scheduler": SCHEDULERS, "callbacks": CALLBACKS}
@@ -34,7 +34,7 @@ def kinds_of(group: str, node: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return TABLES[group.partition(".")[0]].get(name) if group.partition(".")[0] in TABLES else None
     known = {key.removeprefix(f"{group}."): entry for key, entry in keys_of().items() if key.startswith(f"{group}.")}
     if f"{place}.{name}" == "pytorch_lightning.Trainer":
-        return TRAINER | {key: entry.kind for key, entry in known.items()}
+        return {key: entry.kind for key, entry in known.items()}
     taken = keys_in_files_by_class().get(f"{place}.{name}")
     if taken is None:
         return None

@@ -16,7 +16,7 @@ from src.config.errors import UserError
 SeedOfEpoch = Callable[[int], int]  # from an epoch's number to the seed of its batch order
 
 
-@dataclass(frozen=True)
+@dataclass  # and not frozen: Lightning's precisions set the fields of a copy
 class Batch:
     """A padded batch of sequences."""
 

@@ -65,6 +65,7 @@ class SequenceData(pl.LightningDataModule):
     sources: ClassVar[dict[str, Source]] = {}
     fitted: ClassVar[tuple[str, ...]] = ()
     name: str  # which of its sets a class of several holds
+    same_batches = False  # whether every epoch has the batches of the first (trainer.overfit_batches)
 
     def __new__(cls, *positional: Any, **arguments: Any) -> SequenceData:
         """Refuse what no config could give either.
@@ -188,7 +189,7 @@ class SequenceData(pl.LightningDataModule):
         """
         lengths = self.splits[name].lengths
         size = self.batch_size if name == "train" else self.eval_batch_size
-        seed_of_epoch = partial(derive, self.seed, "order") if shuffle else None
+        seed_of_epoch = self._seed_of_order if shuffle else None
         rows_of = partial(some, few=self.train_sequences if shuffle else None, seed=self.split_seed)
         if self.chunk is None:
             return BatchOrder(lengths, size, seed_of_epoch, self.pool, rows_of(len(lengths)))
@@ -199,6 +200,9 @@ class SequenceData(pl.LightningDataModule):
             )
         most = self.train_steps if shuffle else None
         return ChunkOrder(lengths, size, seed_of_epoch, self.chunk, self.pool, rows_of, most)
+
+    def _seed_of_order(self, epoch: int) -> int:
+        return derive(self.seed, "order", 0 if self.same_batches else epoch)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training batches, in an order that depends on seed and epoch only."""

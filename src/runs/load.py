@@ -66,13 +66,19 @@ def model_name(record: RunResult | None, task: Task) -> str:
 
 
 def load_run(
-    directory: str | Path, checkpoint: str = "best", *, read_data: bool = True, trust: str | Sequence[str] | None = None
+    directory: str | Path,
+    checkpoint: str = "best",
+    *,
+    read_data: bool = True,
+    trust: str | Sequence[str] | None = None,
+    exact: bool = False,
 ) -> Run:
     """Rebuild a run from its directory alone, which may come from a stranger: nothing in it is run as code.
 
     Without ``read_data`` the data module knows what it fitted on train, from the checkpoint (``best`` or ``last``), and
     can read new files; a named data set is read all the same. ``trust`` names modules of the user's own whose classes
-    the run's config may name (:mod:`src.config.trust`).
+    the run's config may name (:mod:`src.config.trust`). The weights are in float32, or, ``exact``, in float64 where
+    they were trained in that.
 
     Raises:
         UserError: when it is not a run's directory, its config or checkpoint is missing, damaged or another one than
@@ -96,6 +102,8 @@ def load_run(
             f"The run cannot be rebuilt from {directory / 'config.yaml'} and {weights}, which do not belong together "
             f"or are damaged ({type(error).__name__}: {one_line(str(error))})."
         ) from error
+    if exact and str(config.trainer.get("precision")).startswith("64"):
+        task.double()
     load_weights(task, kept, weights)
     return Run(directory, config, record, task.eval(), data)
 

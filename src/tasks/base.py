@@ -119,7 +119,8 @@ class Task(pl.LightningModule):
         self.tables: dict[str, SequenceTable] = {}
         self._said: dict[str, list[tuple[Tensor, Tensor]]] = {split: [] for split in SPLITS}  # for the torchmetrics
         self.tbptt_states = {training: TBPTTState() for training in (True, False)}
-        self._clipped: list[Tensor] = []  # one bool for each update of the epoch, where gradients are clipped
+        self._clipped: list[Tensor] = []  # one bool for each update, where gradients are clipped
+        self._validated = False  # in this epoch
         self.budget: Any = None  # of src/tasks/budget.py, where the network's width was solved by one
 
     # ------------------------------------------------------------------------------------------- for subclasses
@@ -243,9 +244,14 @@ class Task(pl.LightningModule):
         exact = {name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()}
         self.log_dict(exact, on_step=False, on_epoch=True, batch_size=1)
 
+    def on_train_epoch_start(self) -> None:
+        """Forget what the last epoch has trained since it was last validated."""
+        self.sums["train"].reset()
+        self._said["train"], self._clipped, self._validated = [], [], False
+
     def on_train_epoch_end(self) -> None:
         """Step a plateau scheduler: Lightning would do it after the epoch's checkpoint is written."""
-        for config in self.trainer.lr_scheduler_configs:
+        for config in self.trainer.lr_scheduler_configs if self._validated else ():
             if config.reduce_on_plateau:
                 config.scheduler.step(self.trainer.callback_metrics[self.monitor])  # type: ignore[arg-type]
 
@@ -257,9 +263,11 @@ class Task(pl.LightningModule):
         """Log ``train/`` (the mean over the epoch's predictions, each under the weights of its time) and ``val/``.
 
         Both here, at the end of the epoch's validation, so that they share a row and are in the file before the epoch's
-        checkpoint is. A validation after training has no epoch, whatever an unfinished one left.
+        checkpoint is; where an epoch has several, ``train/`` is of what was trained since the one before. A validation
+        after training has no epoch, whatever an unfinished one left.
         """
         if self.trainer.state.fn == "fit":
+            self._validated = not self.trainer.sanity_checking
             self._log_split("train")
         self._log_split("val")
 

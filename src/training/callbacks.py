@@ -181,7 +181,8 @@ class Watch(pl.Callback):
 
     def __init__(self) -> None:
         self.measured: dict[str, Any] = {"epoch_seconds": [], "elapsed": [], "steps": 0, "sequences": 0}
-        self._start = self._epoch_start = 0.0
+        self._start = 0.0
+        self._since: float | None = None  # when training went on, None while something else goes on
 
     def state_dict(self) -> dict[str, Any]:
         """What was measured so far, so that a resumed run goes on counting."""
@@ -197,12 +198,18 @@ class Watch(pl.Callback):
         Raises:
             UserError: training would end before its first epoch does, and nothing would be validated.
         """
-        updates = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+        epochs, accumulated = trainer.check_val_every_n_epoch or 1, trainer.accumulate_grad_batches
+        updates = math.ceil(trainer.num_training_batches / accumulated) * (epochs - 1)
+        updates += math.ceil(min(trainer.val_check_batch, trainer.num_training_batches) / accumulated)
         if 0 <= trainer.max_steps < updates:
             raise UserError(
-                f"trainer.max_steps={trainer.max_steps} ends before the first epoch of {updates} updates does, so that "
-                f"nothing would be validated: it must be {updates} or more; +trainer.limit_train_batches=N makes "
-                "epochs shorter."
+                f"trainer.max_steps={trainer.max_steps} ends before the first validation, so that there would be no "
+                f"best epoch: it must be {updates} or more; trainer.limit_train_batches=N makes epochs shorter."
+            )
+        if 0 <= (trainer.max_epochs or -1) < epochs:
+            raise UserError(
+                f"trainer.max_epochs={trainer.max_epochs} ends before the first validation, so that there would be no "
+                f"best epoch: it must be {epochs} or more, or trainer.check_val_every_n_epoch less."
             )
         left_out = getattr(getattr(trainer.train_dataloader, "sampler", None), "left_out", lambda: 0.0)()
         self.measured["left_out"] = left_out
@@ -213,7 +220,14 @@ class Watch(pl.Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start an epoch's clock."""
-        self._epoch_start = time.perf_counter()
+        self.measured["epoch_seconds"].append(0.0)
+        self._since = time.perf_counter()
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Go on with the clock after a validation in the middle of an epoch."""
+        self._since = self._since or time.perf_counter()
 
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
         """Look at the loss, while the weights are those that gave it.
@@ -239,7 +253,7 @@ class Watch(pl.Callback):
         self.measured["sequences"] += len(batch.lengths)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Training of this epoch is over (validation runs inside Lightning's training epoch).
+        """Stop the clock (validation runs inside Lightning's training epoch).
 
         Raises:
             Diverged: it has left weights that are no numbers.
@@ -259,5 +273,6 @@ class Watch(pl.Callback):
         self.measured["elapsed"].append(time.perf_counter() - self._start)
 
     def _stop(self) -> None:
-        if len(self.measured["epoch_seconds"]) == len(self.measured["elapsed"]):
-            self.measured["epoch_seconds"].append(time.perf_counter() - self._epoch_start)
+        if self._since is not None:
+            self.measured["epoch_seconds"][-1] += time.perf_counter() - self._since
+            self._since = None

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import sys
 import traceback
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -115,8 +116,10 @@ class Job:
         if self._named is not None:
             load_weights(task, self._named, Path(str(self.checkpoint)))
             self._named = None  # Lightning reads it again
-        backend, reason = backend_of(task, self.cfg.trainer.get("accelerator", "cpu"))
+        backend, reason = backend_of(task, self.cfg.trainer)
         precision = str(self.cfg.trainer.get("precision", "32-true"))
+        if precision in ("16", "16-mixed") and not on_gpu(self.cfg.trainer):
+            precision = "bf16-mixed"  # which Lightning takes in its place
         if task.budget is not None:
             # On record is the width that was built; whoever rebuilds the run solves to the same again, or takes what
             # was measured.
@@ -324,14 +327,29 @@ def settled(cfg: DictConfig) -> dict[str, float] | None:
     return None
 
 
-def backend_of(task: Task, accelerator: str) -> tuple[str, str | None]:
+def weights_dtype(trainer: Mapping[str, Any]) -> torch.dtype:
+    """In what a trainer's precision keeps the weights: the mixed ones in float32.
+
+    >>> weights_dtype({"precision": "64-true"}), weights_dtype({"precision": "bf16-mixed"})
+    (torch.float64, torch.float32)
+    """
+    names = {"64": torch.float64, "64-true": torch.float64, "16-true": torch.float16, "bf16-true": torch.bfloat16}
+    return names.get(str(trainer.get("precision")), torch.float32)
+
+
+def on_gpu(trainer: Mapping[str, Any]) -> bool:
+    """Whether a trainer computes on a GPU."""
+    accelerator = trainer.get("accelerator", "cpu")
+    return accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
+
+
+def backend_of(task: Task, trainer: Mapping[str, Any]) -> tuple[str, str | None]:
     """What runs the recurrence there, and why it is not the first choice; a user's own network goes by its class."""
-    network = task.network
+    network, dtype = task.network, weights_dtype(trainer)
     if not hasattr(network, "resolved_backend"):
         return type(network).__name__, None
-    on_gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
-    device = "cuda" if on_gpu else "cpu"
-    return network.resolved_backend(device, torch.float32), network.backend_reason(device, torch.float32)
+    device = "cuda" if on_gpu(trainer) else "cpu"
+    return network.resolved_backend(device, dtype), network.backend_reason(device, dtype)
 
 
 def _discard(directory: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig
@@ -14,7 +16,7 @@ from torch import Tensor
 from src.config.screen import screen
 from src.data.module import SequenceData
 from src.runs.load import read_checkpoint
-from src.runs.metrics_file import read_metrics
+from src.runs.metrics_file import Row, read_metrics
 from src.runs.result import Best, RunResult, StopReason, Timing
 from src.tasks.base import SPLITS, Task
 from src.training.callbacks import BestCheckpoint, Watch
@@ -37,9 +39,10 @@ def note_training(trainer: pl.Trainer, job: Job, task: Task, untrained: Callable
     keeper, best = next((c for c in callbacks if isinstance(c, BestCheckpoint)), None), None
     if not diverged and keeper is not None and keeper.best_model_score is not None:
         epoch = int(read_checkpoint(job.record.checkpoints / "best.ckpt")["epoch"])
-        # A run whose best epoch is its last that was validated might have gone on improving.
-        last = epoch == max((int(row["epoch"]) for row in rows if task.monitor in row), default=epoch)
-        best = Best(epoch, float(keeper.best_model_score), task.monitor, is_last=last)
+        best = Best(epoch, float(keeper.best_model_score), task.monitor)
+        # A run that was best when it was last validated might have gone on improving.
+        last = next((row for row in reversed(rows) if task.monitor in row), None)
+        best = replace(best, is_last=last is None or last is row_of(best, rows))
     busy = job.machine_load.busy_cores()
     timing = Timing(
         epochs=len(elapsed),
@@ -54,10 +57,16 @@ def note_training(trainer: pl.Trainer, job: Job, task: Task, untrained: Callable
     )
     job.record.note(timing=timing, best=best, stop_reason=stop_reason(trainer))
     if watch.get("left_out"):
-        facts = job.record.result.data
-        job.record.note(data=replace(facts, notes=facts.notes | {"train/left_out": round(watch["left_out"], 4)}))
+        note_data(job, {"train/left_out": round(watch["left_out"], 4)})
     if diverged:
         raise diverged
+
+
+def row_of(best: Best, rows: Sequence[Row]) -> Row:
+    """The row of the validation that was best: one of several in its epoch, where ``val_check_interval`` is given."""
+    found = [row for row in rows if row.get("epoch") == best.epoch and best.monitor in row]
+    same = [row for row in found if row[best.monitor] == best.value]
+    return min(same or found, key=lambda row: row.get("val/loss", math.inf), default={})
 
 
 def loss_with(weights: dict[str, Tensor], cfg: DictConfig, task: Task, data: SequenceData) -> float:
@@ -91,15 +100,22 @@ def final_metrics(cfg: DictConfig, job: Job, task: Task, data: SequenceData) -> 
     weights, best = job.record.checkpoints / "best.ckpt", job.record.result.best
     if best is not None and weights.is_file():
         task.load_state_dict(read_checkpoint(weights)["state_dict"])
-        rows = [row for row in read_metrics(job.record.directory / "metrics.csv") if row.get("epoch") == best.epoch]
-        metrics |= {k: float(v) for row in rows for k, v in row.items() if k.startswith("train/")}
+        row = row_of(best, read_metrics(job.record.directory / "metrics.csv"))
+        metrics |= {k: float(v) for k, v in row.items() if k.startswith("train/")}
     for split in ("val", "test") if cfg.test else ("val",):
         metrics |= measure(task, data, split, cfg.trainer)
         if split in task.tables:
             columns = task.tables[split].columns()
             origins = {name: values[columns["row"]] for name, values in data.origins(split).items()}
             job.record.write_sequences(split, columns | origins)
+    note_data(job, {name: share for name, share in data.notes.items() if name.endswith("/measured")})
     return metrics
+
+
+def note_data(job: Job, notes: dict[str, float]) -> None:
+    """Add to what is on record of the data."""
+    facts = job.record.result.data
+    job.record.note(data=replace(facts, notes=facts.notes | notes))
 
 
 def show(result: RunResult, directory: Path) -> None:
@@ -108,9 +124,19 @@ def show(result: RunResult, directory: Path) -> None:
         print(f"Diverged. {result.error}")
     elif result.metrics:
         best = f", best epoch {result.best.epoch}" if result.best else ""
-        print_metrics(result.metrics, result.baselines, f"{result.name}{best}")
+        print_metrics(result.metrics, result.baselines, f"{result.name}{best}{parts(result.data.notes)}")
     here = Path.cwd()
     print(directory.relative_to(here) if directory.is_relative_to(here) else directory)
+
+
+def parts(notes: Mapping[str, Any]) -> str:
+    """What a table's title adds where the batches of a split were limited.
+
+    >>> parts({"test/measured": 0.25})
+    ', on 25% of the batches of test'
+    """
+    shares = {name: notes.get(f"{name}/measured") for name in ("val", "test")}
+    return "".join(f", on {share:.0%} of the batches of {name}" for name, share in shares.items() if share)
 
 
 def print_metrics(metrics: dict[str, float], baselines: dict[str, float], title: str) -> None:

@@ -76,7 +76,7 @@ def tolerance(run: Run) -> Tolerance:
     versions = {name: record.versions.get(name) for name in ("python", "torch", "numpy")}
     same = (
         all(record.hardware.get(name) == here[name] for name in ("cpu", "threads"))
-        and backend_of(run.task, accelerator)[0] == backend
+        and backend_of(run.task, trainer)[0] == backend
         and versions.items() <= machine.versions().items()
     )
     return SAME if same else OTHER

@@ -1,8 +1,8 @@
 """Settings of Lightning's trainer, and callbacks of its own, with which a record would not say what was trained.
 
-What a record holds is the epoch that was best on validation, measured again with its weights: so every epoch is
-validated once, at its end, and what is validated is what the checkpoint has. All other arguments and callbacks are left
-to whoever gives them; ``tests/training/test_lightning.py`` tries each.
+What a record holds is the validation that was best, measured again with its weights: so what is validated is what the
+checkpoint has. All other arguments and callbacks are left to whoever gives them; ``tests/training/test_lightning.py``
+tries each.
 """
 
 from __future__ import annotations
@@ -15,19 +15,9 @@ import pytorch_lightning as pl
 from pytorch_lightning import callbacks as lightning
 
 from src.config.errors import UserError
-from src.config.schema.arguments import TRAINER_FIXED, TRAINER_HAS
+from src.config.schema.arguments import TRAINER_HAS
+from src.config.schema.training import PRECISION_NAMES
 
-PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
-# By argument: the only values that it may have, and what to do instead.
-SET_ELSEWHERE = (
-    "logger", "callbacks", "default_root_dir", "enable_checkpointing", "plugins", "model_registry",
-    "limit_predict_batches",
-)  # fmt: skip
-ARGUMENTS: dict[str, tuple[tuple[Any, ...], str]] = {
-    **{name: ((), TRAINER_HAS[name]) for name in SET_ELSEWHERE},
-    "barebones": ((False,), TRAINER_HAS["barebones"]),
-    **TRAINER_FIXED,
-}
 EPOCHS_LOST = "it keeps other weights than those that were validated and recorded"
 CALLBACKS: dict[type[pl.Callback], str] = {
     lightning.StochasticWeightAveraging: "the record is of the best epoch, and the average would never be measured",
@@ -46,20 +36,24 @@ def refuse_arguments(trainer: Mapping[str, Any]) -> None:
     Raises:
         UserError: names the argument and what to do instead.
     """
-    for name, (allowed, instead) in ARGUMENTS.items():
-        if name in trainer and not any(trainer[name] == v and type(trainer[name]) is type(v) for v in allowed):
+    for name, instead in TRAINER_HAS.items():
+        if trainer.get(name) is not None:
             raise UserError(f"trainer.{name}={trainer[name]} is not possible here: {instead}.")
     for name in ("limit_train_batches", "limit_val_batches"):
         if trainer.get(name) == 0:
             raise UserError(f"trainer.{name}=0 leaves nothing to choose the best epoch by: it must be above 0.")
+    if trainer.get("use_distributed_sampler"):
+        raise UserError("trainer.use_distributed_sampler must be false: the batches share themselves out.")
     precision = str(trainer.get("precision") or "32-true")
-    if precision not in (*PRECISIONS, *(name.partition("-")[0] for name in PRECISIONS)):
-        raise UserError(f"trainer.precision={precision} is not possible here: it must be {' or '.join(PRECISIONS)}.")
-    strategy = trainer.get("strategy")
+    if precision not in PRECISION_NAMES:
+        raise UserError(f"trainer.precision must be one of {', '.join(PRECISION_NAMES)}, got {precision}.")
+    strategy = trainer.get("strategy") or "auto"
+    if strategy == "auto" and trainer.get("accelerator") == "cpu" and trainer.get("devices", 1) not in (1, "1", "auto"):
+        strategy = "ddp"  # Lightning's own, which would start this command line again
     if isinstance(strategy, str) and strategy != "auto":
         raise UserError(
             f"trainer.strategy={strategy} is not possible here: trainer=ddp (on GPUs) and trainer=ddp_cpu train with "
-            "several processes."
+            "several processes, trainer.devices=N of them."
         )
 
 

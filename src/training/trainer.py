@@ -60,7 +60,7 @@ def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[
     alone = [LightningEnvironment()] if "SLURM_JOB_ID" in os.environ and tasks() == 1 else []
     try:
         trainer: pl.Trainer = instantiate(
-            cfg.trainer,
+            {name: value for name, value in cfg.trainer.items() if value is not None},
             callbacks=callbacks,
             logger=loggers or False,
             **({} if cfg.trainer.get("profiler") else {"profiler": NoProfiler()}),
@@ -80,9 +80,15 @@ def fit(trainer: pl.Trainer, task: Task, data: SequenceData, checkpoint: str | N
     Raises:
         UserError: in Lightning's words, when trainer, callbacks and data do not go together.
     """
+    # Lightning would take the samplers away, which shuffle; these draw the same batches again instead.
+    data.same_batches, trainer.overfit_batches = bool(trainer.overfit_batches), 0
     try:
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except (MisconfigurationException, ModuleNotFoundError) as error:
+        raise UserError(f"Lightning refuses to train so: {one_line(str(error))}") from error
+    except ValueError as error:
+        if not str(error).strip().startswith("`val_check_interval`"):
+            raise
         raise UserError(f"Lightning refuses to train so: {one_line(str(error))}") from error
 
 
@@ -105,18 +111,12 @@ def refuse_what_is_not_here(trainer: DictConfig) -> None:
     """Refuse a trainer that this machine cannot serve.
 
     Raises:
-        UserError: a GPU is asked for where there is none, or a precision that the CPU has not.
+        UserError: a GPU is asked for where there is none.
     """
     if trainer.get("accelerator") in ("gpu", "cuda") and not torch.cuda.is_available():
         raise UserError(
             "This trainer needs a CUDA device and this machine has none: use trainer=cpu (or trainer=ddp_cpu for two "
             "processes)."
-        )
-    precision = str(trainer.get("precision", "32-true"))
-    if trainer.get("accelerator") == "cpu" and precision not in ("32", "32-true"):
-        raise UserError(
-            f"trainer.precision={precision} is for GPUs: on this CPU it is slower and nn.LSTM refuses it; use "
-            "trainer.precision=32-true, or trainer=gpu."
         )
 
 
@@ -152,11 +152,12 @@ class NoProfiler(PassThroughProfiler):
 _NOTHING = nullcontext()
 
 
-def measure(task: Task, data: pl.LightningDataModule, split: str, trainer: DictConfig) -> dict[str, float]:
+def measure(task: Task, data: SequenceData, split: str, trainer: DictConfig) -> dict[str, float]:
     """Metrics of ``val`` or ``test`` by name, as ``split/name``; the task keeps the sequences in ``task.tables``.
 
     In one process that counts every sequence once, on the same kind of device and in the same precision as in training;
-    a run from a GPU where there is none is measured on the CPU in float32.
+    a run from a GPU where there is none is measured on the CPU in float32. Where the trainer limits the batches,
+    ``data.notes`` says what share of them was read, as ``split/measured``.
 
     Raises:
         UserError: for another split.
@@ -164,6 +165,7 @@ def measure(task: Task, data: pl.LightningDataModule, split: str, trainer: DictC
     quiet_lightning()
     full_float32()
     accelerator, precision = trainer.get("accelerator", "cpu"), trainer.get("precision", "32-true")
+    few = trainer.get("overfit_batches") or None
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         logging.getLogger(__name__).info(
             "This run is from a GPU, and there is none here: it is measured on the CPU, where last digits may differ."
@@ -173,10 +175,11 @@ def measure(task: Task, data: pl.LightningDataModule, split: str, trainer: DictC
         accelerator=accelerator,
         devices=1,
         precision=precision,
-        deterministic=trainer.get("deterministic", False),
-        limit_val_batches=trainer.get("limit_val_batches", 1.0) or 1.0,
-        limit_test_batches=trainer.get("limit_test_batches", 1.0) or 1.0,
-        fast_dev_run=trainer.get("fast_dev_run", False),
+        deterministic=trainer.get("deterministic"),
+        inference_mode=trainer.get("inference_mode") is not False,
+        limit_val_batches=few or trainer.get("limit_val_batches"),
+        limit_test_batches=trainer.get("limit_test_batches"),
+        fast_dev_run=trainer.get("fast_dev_run") or False,
         plugins=[LightningEnvironment()],  # alone, whatever processes the training had
         logger=False,
         enable_checkpointing=False,
@@ -188,4 +191,7 @@ def measure(task: Task, data: pl.LightningDataModule, split: str, trainer: DictC
     if split not in runs:
         raise UserError(f"split={split} is unknown: it must be val or test.")
     (metrics,) = runs[split](task, datamodule=data, verbose=False)
+    read, whole = sum({"val": measuring.num_val_batches, "test": measuring.num_test_batches}[split]), len(data.loader(split))
+    if read < whole:
+        data.notes[f"{split}/measured"] = round(read / whole, 4)
     return {name: float(value) for name, value in metrics.items()}

@@ -156,7 +156,7 @@ def test_processes_on_two_nodes(folder: Path, cluster: None) -> None:
     two = ("model=gru", "seed=0,1", "model.hidden_size=4", "trainer=ddp_cpu", "trainer.max_epochs=2", "logger=csv",
            "trainer.enable_progress_bar=false")  # fmt: skip
     nodes = ("hydra.launcher.partition=both", "hydra.launcher.nodes=2", "hydra.launcher.tasks_per_node=1")
-    multirun(folder / "nodes", *two, "+trainer.num_nodes=2", "trainer.devices=1", *SLURM, *nodes)
+    multirun(folder / "nodes", *two, "trainer.num_nodes=2", "trainer.devices=1", *SLURM, *nodes)
     multirun(folder / "one_node", *two)
     found, expected = runs(folder / "nodes"), runs(folder / "one_node")
     assert len(found) == 2

@@ -62,7 +62,7 @@ def test_a_job_that_is_done_or_under_way_is_left_alone(
         (("trainer.max_epochs=2",), "max_epochs"),
         (("trainer.max_epochs=50", "trainer.max_steps=40"), "max_steps"),
         (("trainer.max_epochs=50", "callbacks.early_stopping.patience=1", "optimizer.lr=0.3"), "patience"),
-        (("trainer.max_epochs=5000", "+trainer.max_time={seconds:1}"), "max_time"),
+        (("trainer.max_epochs=5000", "trainer.max_time={seconds:1}"), "max_time"),
     ],
 )
 def test_why_training_ended_is_on_record(options: tuple[str, ...], reason: str, quick: Compose, tmp_path: Path) -> None:

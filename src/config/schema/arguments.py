@@ -11,17 +11,10 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 
-from src.config.schema.entries import Above0, Count, Fraction, From0, Monitor, Rate, Share, Text, That, Whole
+from src.config.schema.entries import Above0, Count, Duration, Fraction, From0, Monitor, Rate, Share, Text, That, Whole
 
 Pair = Annotated[list[From0], That(lambda pair: len(pair) == 2, "two of them")]
 Betas = Annotated[list[Rate], That(lambda pair: len(pair) == 2, "two of them")]
-Duration = (
-    dict[str, Whole]
-    | Annotated[
-        str, That(lambda text: str(text).count(":") == 3, "days, hours, minutes and seconds, as in 00:12:00:00")
-    ]
-)
-Batches = Count | Share  # so many, or a share of them
 
 
 def _table(kinds: Mapping[str, Any], classes: Mapping[str, str]) -> dict[str, dict[str, Any]]:
@@ -209,37 +202,13 @@ CALLBACKS = _table(  # pytorch_lightning.callbacks
     },
 )
 
-TRAINER: dict[str, Any] = {  # pytorch_lightning.Trainer, what the schema does not explain
-    "max_time": Duration | None,
-    "overfit_batches": Count | Annotated[float, Ge(0), Le(1)],
-    "val_check_interval": Batches | None,
-    "check_val_every_n_epoch": Count | None,
-    "accumulate_grad_batches": Count,
-    "gradient_clip_algorithm": Literal["norm", "value"] | None,
-    "benchmark": bool | None,
-    "inference_mode": bool,
-    "detect_anomaly": bool,
-    "sync_batchnorm": bool,
-    "reload_dataloaders_every_n_epochs": Whole,
-}
-TRAINER_HAS = {  # what the trainer gets from elsewhere, or nothing would read, and what to say in its place
+TRAINER_HAS = {  # what Lightning's trainer gets from elsewhere, or nothing would read, and what to say in its place
     "logger": "choose logger=wandb or logger=csv",
     "callbacks": "name them under callbacks, as in +callbacks.NAME._target_=CLASS",
-    "plugins": "they follow from where the run is started",
+    "plugins": "they follow from trainer.precision and from where the run is started",
     "enable_checkpointing": "best.ckpt and last.ckpt are always written, but for trainer.fast_dev_run",
-    "default_root_dir": "paths.run_dir says where the run lies",
-    "barebones": "a run has its logger, its checkpoints and its progress bar",
-    "min_epochs": "callbacks.early_stopping.patience says for how long training goes on",
-    "min_steps": "callbacks.early_stopping.patience says for how long training goes on",
+    "default_root_dir": "paths.run_dir=DIR says where the run lies",
+    "barebones": "a run has its checkpoints; logger=csv trainer.enable_progress_bar=false leaves out the rest",
     "limit_predict_batches": "gatebench predict reads the whole file",
     "model_registry": "a run's directory holds its model",
-    "enable_autolog_hparams": "the whole config is on record",
-}
-VALIDATION = "every epoch is validated once, at its end, and its metrics are of the whole of it: "
-TRAINER_FIXED: dict[str, tuple[tuple[Any, ...], str]] = {  # the only values that it may have, and what to do instead
-    "val_check_interval": ((1.0, None), VALIDATION + "+trainer.limit_train_batches=N makes epochs shorter"),
-    "check_val_every_n_epoch": ((1,), VALIDATION + "leave it out"),
-    "overfit_batches": ((0, 0.0), "it validates on other data than it says: use debug=overfit"),
-    "reload_dataloaders_every_n_epochs": ((0,), "the data do not change from epoch to epoch: leave it out"),
-    "use_distributed_sampler": ((False,), "the batches share themselves out among processes: leave it out"),
 }

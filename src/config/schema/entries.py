@@ -39,6 +39,12 @@ Text = Annotated[str, That(lambda text: str(text).strip() != "", "text that is n
 Monitor = Annotated[
     str, That(lambda name: re.fullmatch(r"(train|val|inside)/\w+", str(name)) is not None, "a metric, as in val/loss")
 ]
+Duration = (
+    dict[str, Whole]
+    | Annotated[
+        str, That(lambda text: str(text).count(":") == 3, "days, hours, minutes and seconds, as in 00:12:00:00")
+    ]
+)
 Names = str | Annotated[list[str], That(lambda names: len({*names}) == len(names), "none of them twice")]
 BOUNDS = {
     Ge: (operator.ge, "of at least"), Gt: (operator.gt, "above"),

@@ -10,6 +10,7 @@ from src.config.schema.entries import (
     NOTHING,
     Above0,
     Count,
+    Duration,
     Fraction,
     From0,
     Key,
@@ -22,12 +23,12 @@ from src.config.schema.entries import (
 )
 
 PRECISIONS = ("32-true", "64-true", "16-true", "16-mixed", "bf16-true", "bf16-mixed")
-OTHER_NAMES = ("32", "64", "16", "bf16", "transformer-engine", "transformer-engine-float16")  # that Lightning knows too
+PRECISION_NAMES = (*PRECISIONS, "32", "64", "16", "bf16")  # as Lightning knows 32-true, 64-true, 16-mixed, bf16-mixed
 Project = Annotated[
     str, That(lambda name: str(name).strip() != "" and not {*str(name)} & {*"/\\#?%:"}, "text without / \\ # ? % :")
 ]
 Profiler = Literal["simple", "advanced", "pytorch", "xla"]
-Precision = Annotated[str, That(lambda name: str(name) in PRECISIONS + OTHER_NAMES, f"one of {', '.join(PRECISIONS)}")]
+Precision = Annotated[str, That(lambda name: str(name) in PRECISION_NAMES, f"one of {', '.join(PRECISIONS)}")]
 Devices = Count | Literal[-1, "-1", "auto"] | Annotated[list[Whole], That(bool, "one at least")]
 
 OPTIMIZER = {  # a value that was tuned for a data set stands in the data set's file, under tuned
@@ -48,26 +49,41 @@ SCHEDULER = {
     "gamma": Key(Above0, "step: factor of the learning rate"),
 }
 
-TRAINER = {  # Lightning's; any other key that it has can be added with a plus sign
+Limit = Count | Share | None
+TRAINER = {  # Lightning's, null being what it takes by itself; those that are refused stand in arguments.py
     "max_epochs": Key(Count | None, "passes over the training data at most; null: none but max_steps"),
+    "min_epochs": Key(Count | None, "passes over the training data at least, whatever early stopping says"),
     "max_steps": Key(Literal[-1] | Count, "updates at most; -1: no limit"),
+    "min_steps": Key(Count | None, "updates at least, whatever early stopping says"),
+    "max_time": Key(Duration | None, "training time at most"),
     "gradient_clip_val": Key(From0 | None, "largest norm of the gradient over all parameters; null: any"),
-    "precision": Key(Precision, "of the numbers; on a CPU 32-true or 64-true"),
+    "gradient_clip_algorithm": Key(Literal["norm", "value"] | None, "what is clipped: the norm, or each value"),
+    "accumulate_grad_batches": Key(Count | None, "batches whose gradients make one update"),
+    "precision": Key(Precision, "of the numbers; mixed: of the products alone"),
     "deterministic": Key(bool | Literal["warn"], "refuse operations that may differ from run to run"),
+    "benchmark": Key(bool | None, "let cuDNN try which of its algorithms is fastest"),
     "accelerator": Key(Literal["cpu", "gpu", "cuda", "mps", "tpu", "auto"], "what trains"),
     "devices": Key(Devices, "how many, or which; -1: all"),
-    "num_nodes": Key(Count, "machines", added=True),
-    "strategy": Key(dict[str, Any] | Text, "how several processes train together"),
+    "num_nodes": Key(Count | None, "machines"),
+    "strategy": Key(dict[str, Any] | Text | None, "how several processes train together"),
     "use_distributed_sampler": Key(Literal[False], "Lightning's own sharing out of batches; ours share themselves out"),
+    "sync_batchnorm": Key(bool | None, "BatchNorm of a network of your own: over all processes"),
+    "limit_train_batches": Key(Limit, "batches of an epoch, or a share of them"),
+    "limit_val_batches": Key(Limit, "batches of validation, or a share of them"),
+    "limit_test_batches": Key(Limit, "batches of the test, or a share of them"),
+    "overfit_batches": Key(Limit, "batches, or a share: the same in every epoch, and as many of validation"),
+    "val_check_interval": Key(Limit, "batches, or a share of an epoch, from one validation to the next"),
+    "check_val_every_n_epoch": Key(Count | None, "epochs from one validation to the next"),
+    "reload_dataloaders_every_n_epochs": Key(Whole | None, "epochs for which loaders are kept; 0: for all", NOTHING),
     "num_sanity_val_steps": Key(Annotated[int, Ge(-1)], "validation batches before training"),
+    "inference_mode": Key(bool | None, "validate and test in inference mode, or else without gradients", NOTHING),
+    "detect_anomaly": Key(bool | None, "find the operation whose gradient is no number; slow", NOTHING),
+    "enable_autolog_hparams": Key(bool | None, "Lightning's; our config is always on record", NOTHING),
     "enable_model_summary": Key(bool, "print Lightning's table of layers"),
     "enable_progress_bar": Key(bool, "show a progress bar", NOTHING),
     "log_every_n_steps": Key(Whole, "Lightning's; our metrics are by epoch", NOTHING),
     "profiler": Key(Profiler | None, "simple: where the time goes, printed at the end", NOTHING),
-    "fast_dev_run": Key(bool | Whole, "so many batches of everything, nothing kept"),
-    "limit_train_batches": Key(Count | Share | None, "batches of an epoch, or a share of them", added=True),
-    "limit_val_batches": Key(Count | Share | None, "batches of validation, or a share of them"),
-    "limit_test_batches": Key(Count | Share | None, "batches of the test, or a share of them", added=True),
+    "fast_dev_run": Key(bool | Whole | None, "so many batches of everything, nothing kept"),
 }
 
 CALLBACKS = {  # one of your own is a further name with a _target_
