@@ -40,31 +40,27 @@ def train(cfg: DictConfig) -> dict[str, float]:
     refuse_arguments(cfg.trainer)
     torch.set_num_threads(cfg.threads)
     metrics = {}
-    try:
-        with Job(cfg) as job:
-            data, task = build(cfg, widths=Path(cfg.paths.runs_dir) / ".widths")
-            task.to(weights_dtype(cfg.trainer))  # before a checkpoint is loaded, which would be rounded
-            job.identify(data, task)
-            if job.ended is not None:
-                if job.main:
-                    show(job.ended, job.record.directory)
-                    print("This run was finished before; overwrite=true trains it again.")
-                return job.ended.metrics
-            if job.main and not job.study_job:
-                log_origins(cfg)
-            initial = {name: value.clone() for name, value in task.state_dict().items()}
-            if cfg.compile:
-                compile_head(task)
-            trainer = build_trainer(cfg, job.record, task, job.start_loggers())
-            ddp.join(trainer, job.record.directory, job.checkpoint)
-            fit(trainer, task, data, job.checkpoint)
-            ddp.leave()
+    with Job(cfg) as job:
+        data, task = build(cfg, widths=Path(cfg.paths.runs_dir) / ".widths")
+        task.to(weights_dtype(cfg.trainer))  # before a checkpoint is loaded, which would be rounded
+        job.identify(data, task)
+        if job.ended is not None:
             if job.main:
-                note_training(trainer, job, task, lambda: loss_with(initial, cfg, task, data))
-                metrics = final_metrics(cfg, job, task, data)
-                job.log(metrics, trainer.current_epoch, trainer.global_step)
-    finally:
-        ddp.leave()
+                show(job.ended, job.record.directory)
+                print("This run was finished before; overwrite=true trains it again.")
+            return job.ended.metrics
+        if job.main and not job.study_job:
+            log_origins(cfg)
+        initial = {name: value.clone() for name, value in task.state_dict().items()}
+        if cfg.compile:
+            compile_head(task)
+        trainer = build_trainer(cfg, job.record, task, job.start_loggers())
+        with ddp.together(trainer, job.record, job.checkpoint):
+            fit(trainer, task, data, job.checkpoint)
+        if job.main:
+            note_training(trainer, job, task, lambda: loss_with(initial, cfg, task, data))
+            metrics = final_metrics(cfg, job, task, data)
+            job.log(metrics, trainer.current_epoch, trainer.global_step)
     if job.main and not job.study_job:
         show(job.record.result, job.record.directory)
     return metrics

@@ -690,7 +690,7 @@ def private_names(file: Path) -> set[str]:
     return {name for name in taken if re.match(r"_[^_]", name)} - PUBLIC
 
 
-PUBLIC = {"_asdict", "_replace", "_fields", "_make", "_target_"}  # of named tuples and of Hydra's configs
+PUBLIC = {"_asdict", "_replace", "_fields", "_make", "_target_", "_exit"}  # of named tuples, Hydra's configs and os
 
 
 def test_no_private_name_is_missing_in_the_list() -> None:

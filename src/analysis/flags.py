@@ -12,7 +12,8 @@ FlagKind = Literal[
     "missing", "conflict",  # pairs that are not there, two runs for one seed
     "budget", "tuning", "seeds", "edge", "gap", "plan", "margin", "look",  # how the comparison was set up
     "capped", "clipping",  # how runs were trained
-    "checksum", "leaked", "measured", "results_version", "precision", "code", "dirty", "backend", "shared", "last_epoch",
+    "checksum", "leaked", "measured", "results_version", "precision", "code", "dirty", "backend", "shared",
+    "last_epoch",
 ]  # fmt: skip
 
 

@@ -200,7 +200,7 @@ class Watch(pl.Callback):
         """
         epochs, accumulated = trainer.check_val_every_n_epoch or 1, trainer.accumulate_grad_batches
         updates = math.ceil(trainer.num_training_batches / accumulated) * (epochs - 1)
-        updates += math.ceil(min(trainer.val_check_batch, trainer.num_training_batches) / accumulated)
+        updates += math.ceil(min(trainer.val_check_batch or math.inf, trainer.num_training_batches) / accumulated)
         if 0 <= trainer.max_steps < updates:
             raise UserError(
                 f"trainer.max_steps={trainer.max_steps} ends before the first validation, so that there would be no "

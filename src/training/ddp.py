@@ -1,28 +1,48 @@
 """Distributed training inside a Hydra job: the other processes start from the job's own saved config.
 
-Lightning would start them with this process's command line, which in a multirun is the whole sweep.
+Lightning would start them with this process's command line, which in a multirun is the whole sweep, and where one of
+them dies it would kill this process, too, before the record can say so.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
+from src.config.errors import UserError
+from src.runs.record import RunRecord
+
 ENVIRONMENT = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
 # Run by its path, it finds the same package wherever it starts: the working folder may hold another src.
 COMMAND = Path(__file__).resolve().parents[2] / "gatebench.py"
+LINE = "GATEBENCH_LINE"  # names the file descriptor by which a further process and the first know of each other
+PATIENCE = 20.0  # seconds that the first process has to see by itself that another has died
+LOST = re.compile(r"gloo|nccl|store|connection|broken pipe|socket", re.I)  # in what is raised where another is gone
+
+
+class OtherDied(UserError):
+    """Another process of a distributed run has died."""
 
 
 class JobDDP(DDPStrategy):
-    """DDP whose further processes run ``gatebench train`` on this run's ``config.yaml``; see `join`."""
+    """DDP whose further processes run ``gatebench train`` on this run's ``config.yaml``; see `together`."""
 
-    job: tuple[Path, str | None]
+    job: tuple[RunRecord, str | None]
 
     def _configure_launcher(self) -> None:
         assert self.cluster_environment is not None
@@ -34,7 +54,19 @@ class JobDDP(DDPStrategy):
 class _JobLauncher(_SubprocessScriptLauncher):
     def __init__(self, strategy: JobDDP, *arguments: object) -> None:
         super().__init__(*arguments)  # type: ignore[arg-type]
-        self.strategy = strategy
+        self.strategy, self.others, self.over = strategy, list[_Other](), threading.Event()
+
+    def launch(self, function: Any, *args: Any, trainer: pl.Trainer | None = None, **kwargs: Any) -> Any:
+        """Start the other processes, wait until they have all they need, and go on together with them."""
+        self.cluster_environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
+        self._call_children_scripts()
+        while not all([other.joins() for other in self.others]):
+            self.refuse_dead()
+            time.sleep(0.05)
+        assert trainer is not None
+        trainer.callbacks.insert(0, _Alive(self))  # type: ignore[attr-defined]
+        threading.Thread(target=self._observe, daemon=True, name="other-processes").start()
+        return function(*args, **kwargs)
 
     def _call_children_scripts(self) -> None:
         self._check_can_spawn_children()
@@ -42,10 +74,113 @@ class _JobLauncher(_SubprocessScriptLauncher):
         world = self.num_processes * self.num_nodes
         values = (cluster.main_address, cluster.main_port, cluster.node_rank(), cluster.local_rank(), world)
         os.environ |= dict(zip(ENVIRONMENT, map(str, values), strict=True))
-        self.procs = []
-        for rank in range(1, self.num_processes):
-            command = other_process(*self.strategy.job)
-            self.procs.append(subprocess.Popen(command, env={**os.environ, "LOCAL_RANK": str(rank)}))
+        record, checkpoint = self.strategy.job
+        command = other_process(record.directory, checkpoint)
+        self.others = [_Other(rank, self.num_processes, command) for rank in range(1, self.num_processes)]
+        self.procs = [other.process for other in self.others]
+
+    def refuse_dead(self) -> None:
+        """Say how another process has died, the first whose fault it was.
+
+        Raises:
+            OtherDied: in its own words, where it had any.
+        """
+        said = [why for other in self.others if (why := other.death()) is not None]
+        if said:
+            raise OtherDied(next((why for why in said if not LOST.search(why)), said[0]))
+
+    def _observe(self) -> None:
+        """End this process where it waits in vain for one that is no more, and will not notice."""
+        while not self.over.wait(0.2):
+            if all(other.death() is None for other in self.others) or self.over.wait(PATIENCE):
+                continue
+            try:
+                self.refuse_dead()
+            except OtherDied as error:
+                print(error, file=sys.stderr)
+                self.strategy.job[0].end("failed", str(error))
+            self.end(0.0)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(1)
+
+    def end(self, seconds: float) -> None:
+        """Give the other processes so long to end by themselves, then kill them; forget that they were started."""
+        self.over.set()
+        for name in ENVIRONMENT if self.others else ():
+            os.environ.pop(name, None)
+        until = time.monotonic() + seconds
+        for other in self.others:
+            try:
+                other.process.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                other.process.kill()
+                other.process.wait()
+            other.line.close()
+
+
+class _Other:
+    """A further process of this run: its stderr is ours, but for the last words of one that dies."""
+
+    def __init__(self, rank: int, processes: int, command: list[str]) -> None:
+        self.name = f"Process {rank} of {processes} (counted from 0)"
+        self.line, theirs = socket.socketpair()
+        self.line.setblocking(False)
+        self.joined, self._words = False, deque[str]()
+        environment = {**os.environ, "LOCAL_RANK": str(rank), LINE: str(theirs.fileno())}
+        environment.pop("HYDRA_FULL_ERROR", None)  # it says a sentence, and leaves its trace in the run's directory
+        self.process = subprocess.Popen(
+            command, env=environment, pass_fds=[theirs.fileno()], stderr=subprocess.PIPE, text=True, errors="replace"
+        )
+        theirs.close()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def joins(self) -> bool:
+        """Whether it has got so far that it can train."""
+        if not self.joined:
+            try:
+                self.joined = self.line.recv(1) == b"+"
+            except BlockingIOError:
+                return False
+        return self.joined
+
+    def death(self) -> str | None:
+        """How it ended where it should not have; None for one that goes on, or has done its part."""
+        code = self.process.poll()
+        if code is None or (code == 0 and self.joined):
+            return None
+        self._reader.join(2)
+        words = [line for line in self._words if not line.startswith("HYDRA_FULL_ERROR=1 in")]
+        if code == 1 and words:
+            return f"{self.name} ended: {words[-1]}"
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return f"{self.name} {how}" + ("." if code != -signal.SIGKILL else ": the machine may be short of memory.")
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        with self.process.stderr as lines:
+            for line in filter(str.strip, lines):
+                self._words.append(line.strip())
+                if len(self._words) > 2:
+                    print(self._words.popleft(), file=sys.stderr)
+        if self.process.wait() not in (1, -signal.SIGKILL):
+            sys.stderr.writelines(f"{line}\n" for line in self._words)
+
+
+class _Alive(pl.Callback):
+    """Notices between two batches that another process has died."""
+
+    def __init__(self, launcher: _JobLauncher) -> None:
+        self.launcher = launcher
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        """Look, as before a batch of validation."""
+        self.launcher.refuse_dead()
+
+    def on_validation_batch_start(self, *_: Any) -> None:
+        """Look."""
+        self.launcher.refuse_dead()
 
 
 def tasks() -> int:
@@ -54,7 +189,7 @@ def tasks() -> int:
 
 
 def other_process(directory: Path, checkpoint: str | None) -> list[str]:
-    """The command of a process that joins the run in ``directory``."""
+    """The command of a process that joins the run in ``directory``, from where this one runs."""
     quoted = "null" if checkpoint is None else "'" + checkpoint.replace("'", "\\'") + "'"
     directory = directory.resolve()
     return [
@@ -64,17 +199,51 @@ def other_process(directory: Path, checkpoint: str | None) -> list[str]:
     ]
 
 
-def join(trainer: pl.Trainer, directory: Path, checkpoint: str | None) -> None:
-    """Tell a distributed trainer which run its further processes join; nothing for any other trainer."""
+@contextmanager
+def together(trainer: pl.Trainer, record: RunRecord, checkpoint: str | None) -> Iterator[None]:
+    """Train in the block with the further processes of a distributed trainer; nothing special for any other.
+
+    What a distributed fit leaves in this process is undone, so that the next job of a multirun starts clean.
+
+    Raises:
+        OtherDied: with its message.
+    """
     if isinstance(trainer.strategy, JobDDP):
-        trainer.strategy.job = (directory, checkpoint)
+        trainer.strategy.job = (record, checkpoint)
+    launcher = trainer.strategy.launcher
+    if line := os.environ.get(LINE):
+        _answer(socket.socket(fileno=int(line)))
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(launcher, _JobLauncher) and LOST.search(str(error)):
+            until = time.monotonic() + PATIENCE
+            while time.monotonic() < until:  # the connection ends before the process does
+                launcher.refuse_dead()
+                time.sleep(0.1)
+        raise
+    else:
+        if isinstance(launcher, _JobLauncher):
+            launcher.end(30.0)
+    finally:
+        if isinstance(launcher, _JobLauncher):
+            launcher.end(0.0)
+        _leave()
 
 
-def leave() -> None:
-    """Undo what a distributed fit left in this process, so that the next job of a multirun starts clean."""
+def _answer(line: socket.socket) -> None:
+    """Tell the first process that this one can train, and end with it."""
+    line.send(b"+")
+
+    def watch() -> None:
+        line.recv(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="first-process").start()
+
+
+def _leave() -> None:
     from torch import distributed
 
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
-        for name in ENVIRONMENT:
-            os.environ.pop(name, None)

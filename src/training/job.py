@@ -43,7 +43,7 @@ from src.runs.record import (
 from src.runs.result import Backend, DataFacts, Parameters, RunResult, Status, StudyJob, WandbRun
 from src.tasks.base import Task
 from src.tasks.build import facts_of
-from src.training.ddp import tasks
+from src.training.ddp import OtherDied, tasks
 from src.training.divergence import Diverged
 from src.training.loggers import MetricsCSV
 
@@ -295,18 +295,16 @@ class Job:
                     self.record.leave()
                     if error is None:
                         raise
-                if status == "failed":
-                    trace_back = "".join(traceback.format_exception(error))
-                    with suppress(OSError, UserError):  # the error itself says more than that it cannot be kept
-                        write_atomically(
-                            self.record.directory / "traceback.txt", lambda f: f.write(trace_back.encode())
-                        )
                 if status == "finished":
                     point_latest(Path(self.cfg.paths.runs_dir), self.record.directory)
                 if status == "interrupted" and not self.study_job:  # a study says it once
                     print("Interrupted: the same command with ckpt=auto goes on from here.", file=sys.stderr)
             else:
                 self.record.leave()
+            if status == "failed" and (self.record.begun or not self.main) and not isinstance(error, OtherDied):
+                trace_back = "".join(traceback.format_exception(error))
+                with suppress(OSError, UserError):  # the error itself says more than that it cannot be kept
+                    write_atomically(self.record.directory / "traceback.txt", lambda f: f.write(trace_back.encode()))
         return status == "diverged"
 
 

@@ -108,11 +108,11 @@ def final_metrics(cfg: DictConfig, job: Job, task: Task, data: SequenceData) -> 
             columns = task.tables[split].columns()
             origins = {name: values[columns["row"]] for name, values in data.origins(split).items()}
             job.record.write_sequences(split, columns | origins)
-    note_data(job, {name: share for name, share in data.notes.items() if name.endswith("/measured")})
+    note_data(job, {name: value for name, value in data.notes.items() if name.endswith("/measured")})
     return metrics
 
 
-def note_data(job: Job, notes: dict[str, float]) -> None:
+def note_data(job: Job, notes: dict[str, Any]) -> None:
     """Add to what is on record of the data."""
     facts = job.record.result.data
     job.record.note(data=replace(facts, notes=facts.notes | notes))

@@ -7,11 +7,12 @@ tries each.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning import callbacks as lightning
 
 from src.config.errors import UserError
@@ -48,13 +49,20 @@ def refuse_arguments(trainer: Mapping[str, Any]) -> None:
     if precision not in PRECISION_NAMES:
         raise UserError(f"trainer.precision must be one of {', '.join(PRECISION_NAMES)}, got {precision}.")
     strategy = trainer.get("strategy") or "auto"
-    if strategy == "auto" and trainer.get("accelerator") == "cpu" and trainer.get("devices", 1) not in (1, "1", "auto"):
-        strategy = "ddp"  # Lightning's own, which would start this command line again
-    if isinstance(strategy, str) and strategy != "auto":
+    # Of several devices Lightning would start this command line again.
+    wrong = f"devices={trainer['devices']}" if strategy == "auto" and _several_devices(trainer) else None
+    if wrong or (isinstance(strategy, str) and strategy != "auto"):
         raise UserError(
-            f"trainer.strategy={strategy} is not possible here: trainer=ddp (on GPUs) and trainer=ddp_cpu train with "
-            "several processes, trainer.devices=N of them."
+            f"trainer.{wrong or f'strategy={strategy}'} is not possible here: trainer=ddp (on GPUs) and "
+            "trainer=ddp_cpu train with several processes, trainer.devices=N of them."
         )
+
+
+def _several_devices(trainer: Mapping[str, Any]) -> bool:
+    devices = trainer.get("devices") or 1
+    if str(devices) in ("-1", "auto"):
+        return trainer.get("accelerator") != "cpu" and torch.cuda.device_count() > 1
+    return (len(devices) if isinstance(devices, Sequence) and not isinstance(devices, str) else int(devices)) > 1
 
 
 def refuse_callbacks(callbacks: Mapping[str, pl.Callback], checkpoints: Path) -> None:

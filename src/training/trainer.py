@@ -81,7 +81,7 @@ def fit(trainer: pl.Trainer, task: Task, data: SequenceData, checkpoint: str | N
         UserError: in Lightning's words, when trainer, callbacks and data do not go together.
     """
     # Lightning would take the samplers away, which shuffle; these draw the same batches again instead.
-    data.same_batches, trainer.overfit_batches = bool(trainer.overfit_batches), 0
+    data.same_batches, trainer.overfit_batches = bool(trainer.overfit_batches), 0  # type: ignore[attr-defined]
     try:
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except (MisconfigurationException, ModuleNotFoundError) as error:
@@ -191,7 +191,7 @@ def measure(task: Task, data: SequenceData, split: str, trainer: DictConfig) -> 
     if split not in runs:
         raise UserError(f"split={split} is unknown: it must be val or test.")
     (metrics,) = runs[split](task, datamodule=data, verbose=False)
-    read, whole = sum({"val": measuring.num_val_batches, "test": measuring.num_test_batches}[split]), len(data.loader(split))
-    if read < whole:
-        data.notes[f"{split}/measured"] = round(read / whole, 4)
+    read = sum(measuring.num_val_batches if split == "val" else measuring.num_test_batches)
+    if (share := read / len(data.loader(split))) < 1:
+        data.notes[f"{split}/measured"] = round(share, 4)
     return {name: float(value) for name, value in metrics.items()}

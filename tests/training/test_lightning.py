@@ -16,13 +16,13 @@ from omegaconf import DictConfig, open_dict
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
 from src.config.errors import UserError
+from src.config.schema.arguments import TRAINER_HAS
 from src.runs.load import read_checkpoint, read_config
 from src.runs.metrics_file import read_metrics
 from src.runs.record import find_runs
 from src.runs.result import RunResult
 from src.tasks.build import build
 from src.train import train
-from src.config.schema.arguments import TRAINER_HAS
 from src.training.trainer import measure
 
 TINY = (

@@ -1,4 +1,4 @@
-"""Keys of Lightning's trainer, without a plus sign, and what each does to a training: batches seen, steps made, numbers."""
+"""Keys of Lightning's trainer, without a plus sign, and what each does to a training."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -112,7 +112,9 @@ def trained(compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         train(cfg)
         ((directory, record),) = find_runs(runs)
         assert record.status == "finished"
-        return Run(LAST.pop(), directory, record, [r for r in read_metrics(directory / "metrics.csv") if "val/mse" in r])
+        return Run(
+            LAST.pop(), directory, record, [r for r in read_metrics(directory / "metrics.csv") if "val/mse" in r]
+        )
 
     yield run
     torch.use_deterministic_algorithms(False)
@@ -196,7 +198,8 @@ def hold(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
     for name, value in row.items():
         if name.startswith("train/"):
             assert run.record.metrics[name] == value
-    again = evaluate(DictConfig({"run": str(run.directory), "ckpt": "best", "split": "test", "threads": 1, "trust": __name__}))
+    asked = {"run": str(run.directory), "ckpt": "best", "split": "test", "threads": 1, "trust": __name__}
+    again = evaluate(DictConfig(asked))
     assert again == {name: run.record.metrics[name] for name in again}
     out, share = capfd.readouterr().out, run.record.data.notes.get("test/measured")
     assert (f"{share:.0%} of the" in " ".join(out.split())) if share else ("of the batches" not in out or "val" in out)
@@ -205,8 +208,8 @@ def hold(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
 def test_a_key_that_is_null_is_no_part_of_the_identity(compose: Compose) -> None:
     kept = determining(plain(compose(*TINY)))["trainer"]
     assert kept.keys() <= {
-        "_target_", "max_epochs", "max_steps", "gradient_clip_val", "precision", "deterministic", "num_sanity_val_steps",
-        "enable_model_summary", "use_distributed_sampler", "accelerator", "devices",
+        "_target_", "max_epochs", "max_steps", "gradient_clip_val", "precision", "deterministic", "accelerator",
+        "num_sanity_val_steps", "enable_model_summary", "use_distributed_sampler", "devices",
     }  # fmt: skip
     given = determining(plain(compose(*TINY, "trainer.limit_val_batches=2", "trainer.profiler=simple")))["trainer"]
     assert given == kept | {"limit_val_batches": 2}
