@@ -61,7 +61,7 @@ def test_a_trainer_that_no_training_wrote_is_refused_with_its_file(
     without_digests(run)
     whole = OmegaConf.load(run / "config.yaml").trainer
     for changes in (
-        *({"precision": word} for word in ("evil", "64-true")),
+        {"precision": "evil"},
         *({"accelerator": word} for word in ("tpu", "evil")),
         *({"limit_test_batches": word} for word in ("x", -1)),
         None,
@@ -169,7 +169,8 @@ def test_a_flipped_bit_is_noticed_in_every_file(run: Path, compose: Callable[...
     }
     for name in record.digests:
         whole = (run / name).read_bytes()
-        (run / name).write_bytes(flipped(whole, len(whole) // 2))
+        at = whole.index(b"hidden_size") if name == "config.yaml" else len(whole) // 2  # a key that is null says nothing
+        (run / name).write_bytes(flipped(whole, at))
         with pytest.raises(UserError, match=f"{name} is not what it was when the run ended"):
             check_digests(run, record)
         reads = {"config.yaml": lambda: evaluate(cfg), "checkpoints/best.ckpt": lambda: evaluate(cfg)}

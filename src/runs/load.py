@@ -102,7 +102,7 @@ def load_run(
             f"The run cannot be rebuilt from {directory / 'config.yaml'} and {weights}, which do not belong together "
             f"or are damaged ({type(error).__name__}: {one_line(str(error))})."
         ) from error
-    if exact and str(config.trainer.get("precision")).startswith("64"):
+    if exact and str(OmegaConf.select(config, "trainer.precision")).startswith("64"):
         task.double()
     load_weights(task, kept, weights)
     return Run(directory, config, record, task.eval(), data)
