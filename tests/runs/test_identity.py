@@ -83,6 +83,8 @@ def test_what_changes_no_number_is_what_it_was() -> None:
         ),
         *("data.data_dir", "data.cache_dir", "data.path", "data.num_workers"),
         *("trainer.enable_progress_bar", "trainer.profiler", "trainer.log_every_n_steps"),
+        *("trainer.detect_anomaly", "trainer.inference_mode", "trainer.enable_autolog_hparams"),
+        "trainer.reload_dataloaders_every_n_epochs",
         *("callbacks.progress", "callbacks.last", "callbacks.explain"),
     }
 
