@@ -241,12 +241,12 @@ def test_help_and_config_in_a_folder_with_an_environment_in_it(tmp_path: Path) -
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     for arguments in (["--help"], ["-m", "experiments=smoke", "--cfg", "job"]):
         words_ = [sys.executable, "-m", "src.train", *arguments]
-        done = subprocess.run(words_, cwd=tmp_path, capture_output=True, text=True, env=env, timeout=30)
+        done = subprocess.run(words_, cwd=tmp_path, capture_output=True, text=True, env=env, timeout=120)
         assert done.returncode == 0, done.stderr
         assert ("study:" in done.stdout) if "-m" in arguments else ("model.hidden_size=" in done.stdout)
     cut = subprocess.run(
         f"{shlex.quote(sys.executable)} -m src.train --help | head -1",
-        shell=True, cwd=tmp_path, capture_output=True, text=True, env=env, timeout=30,
+        shell=True, cwd=tmp_path, capture_output=True, text=True, env=env, timeout=120,
     )  # fmt: skip
     assert (cut.stdout, cut.stderr) == ("Train a recurrent network: python -m src.train model=gru_bi.\n", "")
 
