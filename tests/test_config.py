@@ -1,5 +1,7 @@
 """Mistakes at the command line: one sentence, no stack trace, and fast where composition can find them."""
 
+import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,13 +15,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
 from src.config.help import page
+from src.config.in_words import MEANT
 from src.config.instantiate import instantiate
 from src.config.places import CONF
 from src.config.rules import check
 from src.config.schema import keys_of
-from src.config.schema.commands import COMMANDS
+from src.config.schema.commands import COMMANDS, EXAMPLES, POSITIONAL
 from src.config.schema.entries import words
-from src.config.shell import command, given_twice
+from src.config.shell import as_overrides, command, given_twice, wrong_line
 from src.config.tuned import log_origins
 from src.studies.jobs import Jobs
 from src.studies.plan import read_plan
@@ -45,6 +48,15 @@ FOUND_BY_COMPOSITION = {
     "+model.retain_bias=0.5": "model.retain_bias is called model.keep_gate_bias today.",
     "data.batch_size=2.5": "data.batch_size must be a whole number of at least 1, got 2.5.",
     "model.backend=fast": "model.backend must be one of auto, fused, torch, triton, reference, got fast.",
+    "gru": "gru is not of the form KEY=VALUE (did you mean model=gru?).",
+    "seed": "seed is not of the form KEY=VALUE, as in seed=1.",
+    "model=GRU": "There is no model=GRU (did you mean gru?)",
+    "max_epochs=3": "There is no key max_epochs (did you mean trainer.max_epochs?).",
+    "+max_epochs=3": "There is no key max_epochs (did you mean trainer.max_epochs?).",
+    "epochs=3": "There is no key epochs (did you mean trainer.max_epochs?).",
+    "learning_rate=0.1": "There is no key learning_rate (did you mean optimizer.lr?).",
+    "hiden_size=3": "There is no key hiden_size (did you mean model.hidden_size?).",
+    "batch_size=3": "There is no key batch_size (did you mean data.batch_size?).",
     "foo=1": "There is no key foo; a key of your own, to which other values refer as ${foo}, is added with a plus",
     "data=urc": "There is no data=urc (did you mean ucr?)",
     "trainer.profiler=fast": "trainer.profiler must be one of simple, advanced, pytorch, xla, or null, got fast.",
@@ -188,6 +200,57 @@ def test_help_lists_the_keys_of_a_command(
     for line, below in pairwise(lines):
         if (key := keys_of(name).get(line.partition("=")[0])) is not None and line.startswith(tuple(keys)):
             assert below == f"      {key.help}: {words(key.kind)}"
+
+
+def test_what_other_libraries_call_a_key_is_one_of_ours() -> None:
+    assert set(MEANT.values()) <= keys_of().keys()
+
+
+def test_every_example_of_help_is_of_keys_that_are_there() -> None:
+    assert EXAMPLES.keys() == COMMANDS.keys()
+    assert POSITIONAL.keys() <= COMMANDS.keys()
+    for name, lines in EXAMPLES.items():
+        for line in lines:
+            overrides = as_overrides(shlex.split(line.partition("   ")[0]), name)
+            assert wrong_line(overrides, name) is None, line
+            keys = {word.partition("=")[0] for word in overrides if "=" in word}
+            assert keys <= {*keys_of(name), "experiments"}, line
+
+
+@pytest.mark.parametrize(
+    ("command_", "typed", "read"),
+    [
+        ("evaluate", ["runs/a", "split=val"], ["run='runs/a'", "split=val"]),
+        ("predict", ["runs/a", "my file,1.csv"], ["run='runs/a'", "data.path='my file,1.csv'"]),
+        ("predict", ["data.path=a.csv", "runs/a"], ["data.path=a.csv", "run='runs/a'"]),
+        ("compare", ["smoke", "margin=0.1"], ["study='smoke'", "margin=0.1"]),
+        ("evaluate", ["runs/a", "runs/b"], ["run='runs/a'", "runs/b"]),
+        ("train", ["-m", "seed=1", "--cfg", "job"], ["seed=1", "--cfg", "job"]),
+        ("evaluate", ["--cfg", "job", "runs/a"], ["--cfg", "job", "run='runs/a'"]),
+    ],
+)
+def test_arguments_without_a_key_stand_for_the_first_keys(command_: str, typed: list[str], read: list[str]) -> None:
+    assert as_overrides(typed, command_) == read
+
+
+def test_help_and_config_in_a_folder_with_an_environment_in_it(tmp_path: Path) -> None:
+    """Hydra searches the working folder where it holds experiments/; help must not walk through what else is there."""
+    (tmp_path / "experiments").mkdir()
+    for k in range(300):
+        (tmp_path / ".venv" / f"p{k}").mkdir(parents=True)
+        for name in "abcdefgh":
+            (tmp_path / ".venv" / f"p{k}" / f"{name}.yaml").touch()
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for arguments in (["--help"], ["-m", "experiments=smoke", "--cfg", "job"]):
+        words_ = [sys.executable, "-m", "src.train", *arguments]
+        done = subprocess.run(words_, cwd=tmp_path, capture_output=True, text=True, env=env, timeout=120)
+        assert done.returncode == 0, done.stderr
+        assert ("study:" in done.stdout) if "-m" in arguments else ("model.hidden_size=" in done.stdout)
+    cut = subprocess.run(
+        f"{shlex.quote(sys.executable)} -m src.train --help | head -1",
+        shell=True, cwd=tmp_path, capture_output=True, text=True, env=env, timeout=120,
+    )  # fmt: skip
+    assert (cut.stdout, cut.stderr) == ("Train a recurrent network: python -m src.train model=gru_bi.\n", "")
 
 
 def test_help_is_of_the_choices_made_and_needs_no_torch() -> None:

@@ -10,6 +10,8 @@ class UserError(ValueError):
 
 
 def nearest(word: str, options: list[str]) -> str:
-    """`` (did you mean OPTION?)`` where one is close to the word, else nothing."""
-    near = difflib.get_close_matches(word, options, n=1) or [option for option in options if option in word.split("_")]
+    """`` (did you mean OPTION?)`` where one is close to the word, whatever its case, else nothing."""
+    lower = {option.lower(): option for option in reversed(options)}
+    close = difflib.get_close_matches(word.lower(), lower, n=1)
+    near = [lower[match] for match in close] or [option for option in options if option in word.split("_")]
     return f" (did you mean {near[0]}?)" if near else ""

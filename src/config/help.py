@@ -14,13 +14,14 @@ from omegaconf import DictConfig, OmegaConf
 from src.config.in_words import keys_in_files
 from src.config.places import CONF, register_resolvers
 from src.config.schema import keys_of
-from src.config.schema.commands import COMMANDS
+from src.config.schema.commands import COMMANDS, EXAMPLES
 from src.config.schema.entries import PLACE, Key, shown, words
 
 HELP = """{title}
 
-KEY=VALUE sets a key, GROUP=CHOICE a group of keys: --help behind it shows those. --cfg job prints the whole config, -m
-runs every combination of listed values (seed=0,1,2), --hydra-help says what Hydra can do. * changes no number.
+{examples}KEY=VALUE sets a key, GROUP=CHOICE a group of keys: --help behind it shows those. --cfg job prints the whole
+config, -m runs every combination of listed values (seed=0,1,2), --hydra-help says what Hydra can do. * changes no
+number.
 """
 PAGE = """# Every key of every command
 
@@ -49,7 +50,11 @@ def help_text(
     """
     keys = keys or keys_of(command)
     cfg, groups = _composed(command, overrides, folder, keys)
-    lines = [HELP.format(title=title), *(f"{choice}\n      {', '.join(names)}" for choice, names in groups.items())]
+    examples = "".join(f"  python -m src.{command} {example}\n" for example in EXAMPLES.get(command, ()))
+    lines = [
+        HELP.format(title=title, examples=f"{examples}\n"),
+        *(f"{choice}\n      {', '.join(names)}" for choice, names in groups.items()),
+    ]
     for name, key in _listed(keys):
         value = _value(cfg, name, key)
         if value or key.added:

@@ -18,6 +18,23 @@ from src.config.schema.arguments import TRAINER_HAS
 from src.config.schema.commands import COMMANDS
 from src.config.schema.entries import words
 
+# What other libraries call a key of ours that no spelling leads to.
+MEANT = {
+    **dict.fromkeys(("learning_rate", "lr_rate", "eta"), "optimizer.lr"),
+    **dict.fromkeys(("epochs", "num_epochs", "n_epochs"), "trainer.max_epochs"),
+    **dict.fromkeys(("steps", "iterations", "max_iters", "num_steps"), "trainer.max_steps"),
+    **dict.fromkeys(("units", "hidden", "hidden_dim", "hidden_units", "width", "dim"), "model.hidden_size"),
+    **dict.fromkeys(("layers", "n_layers", "depth"), "model.num_layers"),
+    **dict.fromkeys(("bs", "batch", "batchsize"), "data.batch_size"),
+    **dict.fromkeys(("clip", "grad_clip", "clip_norm", "max_grad_norm"), "trainer.gradient_clip_val"),
+    **dict.fromkeys(("gpus", "num_gpus", "n_gpus"), "trainer.devices"),
+    **dict.fromkeys(("dataset", "data_path", "file", "csv"), "data.path"),
+    **dict.fromkeys(("random_state", "random_seed", "manual_seed"), "seed"),
+    "early_stopping": "callbacks.early_stopping.patience",
+    "data_dir": "paths.data_dir",
+    "monitor": "task.monitor",
+}
+
 
 def in_words(error: BaseException, command: str | None = None) -> str:
     """One sentence for an error: ours as they are, Hydra's and OmegaConf's translated, others by type and message.
@@ -68,12 +85,23 @@ def no_such_key(key: str, known: Iterable[str]) -> str:
 
     >>> no_such_key("model.strngth", ["model.strength", "trainer.strength"])
     'There is no key model.strngth (did you mean strength?).'
+    >>> no_such_key("strength", ["model.strength", "seed"])
+    'There is no key strength (did you mean model.strength?).'
     """
     if choices := [choice for choice in keys_in_files().get(key, ()) if "=base" not in choice]:
         return f"There is no key {key} in this config: it belongs to {' or '.join(choices)}."
     above, _, name = key.rpartition(".")
-    parts = {other.rpartition(".") for other in known}
-    near = nearest(name, sorted(last for node, _, last in parts if node == above and last != name))
+    parts = sorted({other.rpartition(".") for other in known})
+    near = nearest(name, [last for node, _, last in parts if node == above and last != name])
+    if not above:  # the key of a part of the config, without the name of the part
+        below: dict[str, str] = {}
+        for node, _, last in parts:
+            if node:
+                below.setdefault(last, f"{node}.{last}")
+        meant = MEANT.get(name) or below.get(name)
+        if meant is None and not near and (close := nearest(name, [*below])):
+            meant = below[close.removeprefix(" (did you mean ").removesuffix("?)")]
+        near = f" (did you mean {meant}?)" if meant else near
     return f"There is no key {key}{near}."
 
 
@@ -87,7 +115,7 @@ def _not_in_the_config(key: str, command: str | None) -> str:
         return f"{key} is in no file: it must be given with a plus sign, +{key}=VALUE."
     commands = [command] if command in COMMANDS else [*COMMANDS]
     sentence = no_such_key(key, [known for one in commands for known in keys_of(one)])
-    if keys_in_files().get(key):
+    if keys_in_files().get(key) or "did you mean" in sentence:
         return sentence
     own = (
         "an argument of a class of your own"

@@ -8,7 +8,8 @@ import re
 import shlex
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from src.config.instantiate import plain
 from src.config.places import CONF, register_resolvers
 from src.config.rules import check
 from src.config.schema import keys_of
-from src.config.schema.commands import COMMANDS
+from src.config.schema.commands import COMMANDS, POSITIONAL
 from src.config.schema.entries import Key, holds
 from src.config.signals import ended_by_signals, stopping
 from src.config.takes import OURS
@@ -32,6 +33,23 @@ log = logging.getLogger(__name__)
 
 CHOICE = re.compile(r"[\w/.-]+(,[\w/.-]+)*|(glob|choice)\(.*\)")  # or several in a sweep
 TAKEN_AWAY = "~{key} takes away a key that every run has: it must have a value, {key}=VALUE."
+MULTIRUN = ("-m", "--multirun")
+# Hydra's own options whose value is the next argument.
+TAKES_A_WORD = (
+    "--cfg",
+    "-c",
+    "--package",
+    "-p",
+    "--info",
+    "-i",
+    "--config-path",
+    "-cp",
+    "--config-name",
+    "-cn",
+    "--config-dir",
+    "-cd",
+    "-sc",
+)
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -82,6 +100,7 @@ def command(
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     register_resolvers()
     see_working_folder()
+    sys.argv[1:] = as_overrides(sys.argv[1:], config_name)
     if wrong := wrong_line(sys.argv[1:], config_name):
         print(wrong, file=sys.stderr)
         sys.exit(1)
@@ -125,10 +144,14 @@ def command(
             title = str(sys.modules[task.__module__].__doc__).splitlines()[0].replace("``", "")
             overrides = [a for a in sys.argv[1:] if not a.startswith("-")]
             print(help_text(config_name, title, overrides, folder, keys))
+            sys.stdout.flush()
             return
         hydra.main(config_path=str(folder), config_name=config_name, version_base="1.3")(job)()
         if failed:
             raise failed[0]
+    except BrokenPipeError:  # whoever reads what is printed has seen enough, as head has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except Exception as error:
         if full:
             raise
@@ -139,6 +162,23 @@ def command(
     finally:
         if not full:
             os.environ.pop("HYDRA_FULL_ERROR", None)
+
+
+def as_overrides(arguments: Sequence[str], config_name: str) -> list[str]:
+    """A command line for Hydra: arguments without ``=`` as the keys that they stand for, ``--cfg`` without ``-m``.
+
+    >>> as_overrides(["runs/it's", "split=val"], "evaluate")
+    ["run='runs/it\\\\'s'", 'split=val']
+    """
+    names, out, after = iter(POSITIONAL.get(config_name, ())), list[str](), ""
+    for argument in arguments:
+        plain_word = "=" not in argument and not argument.startswith(("-", "~")) and after not in TAKES_A_WORD
+        key = next(names, None) if plain_word else None
+        quoted = argument.replace("\\", "\\\\").replace("'", "\\'")
+        out.append(f"{key}='{quoted}'" if key is not None else argument)
+        after = argument
+    # Hydra prints no config of a sweep: that of its first job differs from this one in what is swept.
+    return [a for a in out if a not in MULTIRUN] if {"--cfg", "-c"} & {*out} else out
 
 
 def see_working_folder() -> None:
@@ -199,7 +239,11 @@ def wrong_line(arguments: list[str], config_name: str = "train") -> str | None:
     if twice := given_twice(arguments):
         return f"{twice} is given twice on the command line, and only one of the two would count."
     known = keys_of(config_name)
-    for argument in arguments:
+    for before, argument in pairwise(["", *arguments]):
+        if "=" not in argument and not argument.startswith(("-", "~")) and before not in TAKES_A_WORD:
+            groups = [file.parent.name for file in CONF.glob(f"*/{argument}.yaml")]
+            meant = f" (did you mean {groups[0]}={argument}?)" if groups else ", as in seed=1"
+            return f"{argument} is not of the form KEY=VALUE{meant}."
         choice, _, value = argument.lstrip("+").partition("=")
         if argument.startswith("hydra="):
             return f"Hydra's own keys are given one by one, as in hydra.run.dir=DIR, got {argument}."

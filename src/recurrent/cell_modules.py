@@ -53,6 +53,10 @@ class RNNCellBase(nn.Module):
         register(self, LayerSpec(self.cell, input_size, hidden_size, bias), "", device, dtype)
         initialise(self.cell, collect(self), initialisation, keep_gate_bias, chrono_steps)
 
+    def extra_repr(self) -> str:
+        """The sizes, for ``repr``."""
+        return f"{self.input_size} -> {self.hidden_size}"
+
     def forward(self, input: Tensor, hx: Any = None, return_gates: bool = False) -> Any:
         """Take one step.
 

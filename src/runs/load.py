@@ -29,7 +29,7 @@ STATE = ("global_step", "epoch", "loops", "callbacks", "optimizer_states", "lr_s
 REMOVED = "removed.txt"  # stands among a run's checkpoints in place of those that its study has removed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A run in memory."""
 
@@ -38,6 +38,13 @@ class Run:
     record: RunResult
     task: Task  # with the weights of the checkpoint, in evaluation mode
     data: SequenceData
+
+    def __repr__(self) -> str:
+        """Where it lies and what it is, in a line: its parts print themselves."""
+        data = self.record.choices.get("data", type(self.data).__name__)
+        loss = f"test/{self.task.loss_name}"
+        said = f", {loss} {self.record.metrics[loss]:.4g}" if loss in self.record.metrics else ""
+        return f"<Run {self.directory}: {self.model} on {data}, {self.record.status}{said}>"
 
     @property
     def model(self) -> str:

@@ -156,5 +156,5 @@ def print_metrics(metrics: dict[str, float], baselines: dict[str, float], title:
             continue
         values = [metrics.get(f"{split}/{name}") for split in splits]
         values += [baselines.get(f"{kind}/{name}") for kind in kinds]
-        table.add_row(name, *("" if value is None else f"{value:.6g}" for value in values))
+        table.add_row(name, *("" if value is None else f"{value:.4g}" for value in values))
     screen().print(table)

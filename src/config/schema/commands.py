@@ -32,6 +32,31 @@ OF_RUN = {
     "trust": Key(Module | list[Module] | None, "modules of your own whose classes the run's config may name"),
 }
 
+# What an argument without = is, in the order of such arguments: gatebench predict runs/latest new.csv.
+POSITIONAL: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("evaluate", "explain", "export", "generate"), ("run",)),
+    "predict": ("run", "data.path"),
+    **dict.fromkeys(("compare", "status", "dashboard"), ("study",)),
+}
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "train": (
+        "model=lstm data=jsb_chorales trainer.max_epochs=20",
+        "data=csv data.path=load.csv data.target=load data.horizon=24",
+        "-m model=gru,lstm seed=0,1,2",
+        "-m experiments=smoke",
+        "ckpt=auto    (goes on with an interrupted run)",
+    ),
+    "evaluate": ("runs/latest", "runs/latest split=val", "runs/latest ckpt=last"),
+    "predict": ("runs/latest new.csv", "runs/latest new.csv steps_ahead=12", "runs/latest new.csv output=said.csv"),
+    "compare": ("study=smoke", "study=smoke margin=0.02", "folders=[runs]", "from=theirs.csv margin=0.01"),
+    "explain": ("runs/latest", "'run=[runs/a,runs/b]'", "study=memory_length"),
+    "export": ("runs/latest", "runs/latest state=true output=step.onnx"),
+    "generate": ("runs/latest", "runs/latest steps=500 temperature=0.8"),
+    "status": ("study=smoke",),
+    "dashboard": ("study=smoke", "study=smoke json=workspace.json"),
+    "prepare": ("data=jsb_chorales", "data=ett_h1"),
+}
+
 COMMANDS: dict[str, dict[str, Key]] = {
     "train": {
         "seed": Key(Whole, "order, initialisation and noise follow from it; the data from data.split_seed"),
