@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from omegaconf import DictConfig
 
 from src.analysis.answer import summarise
@@ -47,6 +48,30 @@ def test_every_command_of_the_page_runs(compose: Compose, tmp_path, monkeypatch)
             assert len(path.read_text().splitlines()) > 20
         ran.append(command)
     assert ran == ["src.train", "src.predict"] * 3
+
+
+def test_a_small_series_beside_a_large_one_is_forecast_as_well_as_alone(compose: Compose, tmp_path, monkeypatch):
+    """Two series, at 10,000 and at 1.3: each is scaled by itself, measured by itself and forecast in its own unit."""
+    monkeypatch.chdir(tmp_path)
+    rng, days = np.random.default_rng(3), np.arange(400)
+    frame = pd.DataFrame({"date": pd.date_range("2023-01-01", periods=400)})
+    small = frame.assign(sold=1.3 + 0.2 * np.cos(2 * np.pi * days / 7) + rng.normal(0, 0.03, 400), item="small")
+    large = frame.assign(sold=1e4 + 800 * np.sin(2 * np.pi * days / 7) + rng.normal(0, 150, 400), item="large")
+    pd.concat([large, small]).to_csv("two.csv", index=False)
+    small.drop(columns="item").to_csv("one.csv", index=False)
+    options = ["data=csv", "data.lookback=14", "data.horizon=7", *QUICK, "trainer.max_epochs=20"]
+    alone = train(compose(*options, "data.path=one.csv", "paths.run_dir=runs/one"))
+    together = train(compose(*options, "data.path=two.csv", "data.group_column=item", "paths.run_dir=runs/two"))
+    table = pd.read_csv("runs/two/series.csv", index_col="series")
+    assert table.loc["small", "mase"] < 1.1 * alone["test/mase"]
+    assert table["mase"].is_monotonic_decreasing
+    assert table["windows"].tolist() == [54, 54]
+    for name in ("mse", "mae", "mase"):
+        assert table[name].mean() == pytest.approx(together[f"test/{name}_series"], rel=1e-6)
+    predict(compose("run=runs/two", "data.path=two.csv", "output=out.csv", config_name="predict"))
+    forecast = pd.read_csv("out.csv").groupby("sequence")["sold"].mean()
+    assert 8e3 < forecast["large"] < 12e3
+    assert 1 < forecast["small"] < 1.6
 
 
 def test_a_file_of_sixty_sequences_has_the_same_test_items_for_every_seed(compose: Compose, tmp_path, monkeypatch):

@@ -16,6 +16,15 @@ from src.config.errors import UserError
 SeedOfEpoch = Callable[[int], int]  # from an epoch's number to the seed of its batch order
 
 
+class Units(NamedTuple):
+    """What standardisation and scaled errors divide by, (batch, targets) each, where series have each their own."""
+
+    mean: Tensor  # a value in its own unit = target * scale + mean
+    scale: Tensor
+    naive_error: Tensor  # MASE's denominator, in the unit of the targets; 0 where the target never changes
+    share: Tensor  # (batch, 1) one over the number of the split's windows in the same series
+
+
 @dataclass  # and not frozen: Lightning's precisions set the fields of a copy
 class Batch:
     """A padded batch of sequences."""
@@ -27,15 +36,17 @@ class Batch:
     # (batch,) whether each row begins a sequence, always on the CPU. None: all do, and all are whole. Where it is False
     # the row goes on from the same row of the batch before (truncated BPTT), and the task carries the state over.
     starts: Tensor | None = None
+    units: Units | None = None  # of forecasts, where there are several series
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same batch with ``x`` and ``y`` on ``device``; what only says which rows they are stays.
+        """The same batch with ``x``, ``y`` and ``units`` on ``device``; what only says which rows they are stays.
 
         The CPU does not wait for the copy (what runs on the GPU afterwards does).
         """
         ahead = torch.device(device).type != "cpu"
         x, y = (tensor.to(device, non_blocking=ahead) for tensor in (self.x, self.y))
-        return replace(self, x=x, y=y)
+        units = self.units and Units(*(tensor.to(device, non_blocking=ahead) for tensor in self.units))
+        return replace(self, x=x, y=y, units=units)
 
     def pin_memory(self) -> Batch:
         """The same batch in page-locked memory, for faster copies to a GPU."""

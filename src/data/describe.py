@@ -60,7 +60,10 @@ class Horizon(Values):
     columns: tuple[int, ...] = ()  # where each value stands among the input's features; () where not all are among them
     # Of each, the mean absolute one-step error of the naive forecast on the training rows, in the unit of the targets:
     # MASE's denominator (Hyndman and Koehler 2006, section 3).
+    # Of several series, which have each their own, it is the mean over them; and ``mean`` and ``scale`` are () if each
+    # is standardised by itself: batches then carry those of their series.
     naive_error: tuple[float, ...] = ()
+    series: int = 1
 
 
 Input = Features | Tokens

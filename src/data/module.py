@@ -59,11 +59,13 @@ class SequenceData(pl.LightningDataModule):
         checksum: SHA-256 over the files read (or over the arguments of synthetic data), as :meth:`read` sets it, and
             over the items of each split.
         notes: facts about the data for the run record, e.g. the share of padding.
+        series_names: of the series, where several are forecast.
         leaked: rows by split that also stand in the training data; the record gives the test loss without them too.
     """
 
     sources: ClassVar[dict[str, Source]] = {}
     fitted: ClassVar[tuple[str, ...]] = ()
+    series_names: tuple[str, ...] = ()
     name: str  # which of its sets a class of several holds
     same_batches = False  # whether every epoch has the batches of the first (trainer.overfit_batches)
 

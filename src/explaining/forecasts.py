@@ -54,8 +54,10 @@ def window(run: Run, split: str, sequence: int) -> Window:
     """One window of a split with its forecast, in the targets' own units."""
     task: Any = run.task
     batch = run.split(split, [sequence])[torch.tensor([sequence])]
-    output = task.description.output
+    output, units = task.description.output, batch.units
     scale, mean = (np.array(given) if given else plain for given, plain in ((output.scale, 1.0), (output.mean, 0.0)))
+    if units is not None:
+        scale, mean = units.scale[0].double().numpy(), units.mean[0].double().numpy()
     columns = list(output.columns)
     standardised = (batch.x[0][:, columns], batch.y[0], task.predict_future(batch.x, task.horizon)[0])
     seen, truth, forecast = (rows.double().numpy() * scale + mean for rows in standardised)

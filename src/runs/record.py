@@ -6,6 +6,7 @@
 ``checkpoints/``       ``best.ckpt`` (weights) and ``last.ckpt`` (everything needed to go on)
 ``sequences/``         ``val.npz`` and ``test.npz``: one entry per sequence (row in the split, item of the data, loss,
                        count, further sums, prediction, target; of windows series, lookback and horizon)
+``series.csv``         of forecasts of several series, the test metrics of each
 ``result.json``        status, metrics, parameters, timing, versions (:class:`RunResult`), always whole
 ===================== =====================================================================================
 """
@@ -42,7 +43,7 @@ HEARTBEAT = 20.0  # seconds between two signs of life
 STALE = 90.0  # seconds after which a run without a sign of life is taken for dead
 # What a run leaves in its directory beside its config and its record.
 LEFT = (
-    *("metrics.csv", "checkpoints", "sequences", "traceback.txt"),
+    *("metrics.csv", "checkpoints", "sequences", "series.csv", "traceback.txt"),
     *("inside", "predictions", "generated", "model.onnx"),
 )
 DIGESTED = ("config.yaml", "metrics.csv", "checkpoints/*.ckpt", "sequences/*.npz")  # what never changes after the end

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from src.config.errors import UserError
-from src.data.batches import Batch
+from src.data.batches import Batch, Units
 from src.data.describe import Horizon
 from src.recurrent import last_valid
 from src.tasks.base import Task
 from src.tasks.losses import Losses
-from src.tasks.metrics import ERRORS, MASE, Metric
+from src.tasks.metrics import ERRORS, MASE, OVER_SERIES, Metric
 
 
 class Forecasting(Task):
@@ -22,7 +22,9 @@ class Forecasting(Task):
 
     All are means over windows, rows ahead and targets. ``mse`` and ``mae`` are on standardised values; those called
     ``unit`` in the targets' own units; ``mase`` divides each target's absolute error by that of the one-step naive
-    forecast on the training rows (Hyndman and Koehler 2006), targets that never change there left out.
+    forecast on the training rows (Hyndman and Koehler 2006), targets that never change there left out. Where there are
+    several series, each has its own denominators, and ``mse_series``, ``mae_series`` and ``mase_series`` are means over
+    series of each one's mean, as in the M competitions.
 
     Two strategies (Ben Taieb et al. 2012):
 
@@ -61,8 +63,10 @@ class Forecasting(Task):
             )
         if relative and not output.columns:
             raise UserError("task.relative=true needs the targets among what is read; take task.relative=false.")
+        if output.series > 1:
+            self.metrics_declared = (*ERRORS, replace(MASE, denominator="scaled_count"), *OVER_SERIES)
         if not any(error > 0 for error in output.naive_error or ()):
-            self.metrics_declared = self.metrics_declared[:-1]
+            self.metrics_declared = tuple(m for m in self.metrics_declared if not m.name.startswith(MASE.name))
         super().__init__(**keywords | {"description": replace(description, causal=strategy == "recursive")})
         self.strategy, self.relative, self.horizon, self.targets = strategy, relative, output.steps, output.size
         rows = output.steps if strategy == "direct" else 1
@@ -70,9 +74,7 @@ class Forecasting(Task):
         if relative:
             nn.init.zeros_(self.head.weight)
             nn.init.zeros_(self.head.bias)
-        naive = torch.tensor(output.naive_error or [0.0] * output.size)
-        known = naive > 0
-        weight = torch.where(known, output.size / known.sum().clamp_min(1) / naive, 0.0)
+        weight = mase_weight(torch.tensor(output.naive_error or [0.0] * output.size))
         self.register_buffer("scale", torch.tensor(output.scale or [1.0] * output.size), persistent=False)
         self.register_buffer("mase_weight", weight, persistent=False)
         self.register_buffer("columns", torch.tensor(output.columns, dtype=torch.int64), persistent=False)
@@ -135,17 +137,34 @@ class Forecasting(Task):
         if self.training and self.strategy == "recursive":
             rows = torch.cat([batch.x, batch.y], 1)
             output, _ = self.network(rows[:, :-1])
-            return self._compare(self._next_rows(rows[:, :-1], output), rows[:, 1:])
-        return self._compare(self(batch), batch.y)
+            return self._compare(self._next_rows(rows[:, :-1], output), rows[:, 1:], batch.units)
+        return self._compare(self(batch), batch.y, batch.units)
 
-    def _compare(self, forecast: Tensor, true: Tensor) -> Losses:
+    def _compare(self, forecast: Tensor, true: Tensor, units: Units | None) -> Losses:
         off = forecast - true
         squared, absolute = off.square().sum(1), off.abs().sum(1)
+        scale = self.scale if units is None else units.scale
+        weight = self.mase_weight if units is None else mase_weight(units.naive_error)
         sums = {
             "absolute": absolute.sum(1),
-            "squared_unit": (squared * self.scale**2).sum(1),
-            "absolute_unit": (absolute * self.scale).sum(1),
-            "scaled": (absolute * self.mase_weight).sum(1),
+            "squared_unit": (squared * scale**2).sum(1),
+            "absolute_unit": (absolute * scale).sum(1),
+            "scaled": (absolute * weight).sum(1),
         }
         loss = squared.sum(1)
-        return Losses(loss, torch.full_like(loss, off.shape[1] * off.shape[2]), sums=sums)
+        count = torch.full_like(loss, off.shape[1] * off.shape[2])
+        if units is not None:
+            sums["scaled_count"] = count * (weight > 0).any(1)
+            of_all = {"loss": loss, "count": count, **sums}
+            named = [name for m in OVER_SERIES for name in (m.numerator, m.denominator) if name]
+            sums |= {name: of_all[name.removesuffix("_series")] * units.share[:, 0] for name in named}
+        return Losses(loss, count, sums=sums)
+
+
+def mase_weight(naive_error: Tensor) -> Tensor:
+    """What absolute errors (..., targets) are multiplied with for MASE: the mean over targets whose error is known.
+
+    That is one over the naive error, times all targets over the known ones; 0 for a target without one.
+    """
+    known = naive_error > 0
+    return torch.where(known, known.shape[-1] / known.sum(-1, keepdim=True).clamp_min(1) / naive_error, 0.0)

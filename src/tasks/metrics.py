@@ -47,7 +47,13 @@ BPC = Metric("bpc", "min", "bits per character", "loss", "count", 1 / math.log(2
 NLL_PER_SAMPLE = Metric("nll_per_sample", "min", "nats per sample")
 FRAME_ACC = Metric("frame_acc", "max", numerator="hits", denominator="sounding")
 MASE = Metric("mase", "min", numerator="scaled", denominator="count")
-_SHIPPED = (LOSS, NLL, ACC, F1, PERPLEXITY, BPC, NLL_PER_SAMPLE, FRAME_ACC, *ERRORS, MASE)
+# The mean over series of the mean of each, so that a long series counts no more than a short one.
+OVER_SERIES = (
+    Metric("mse_series", "min", numerator="loss_series", denominator="count_series"),
+    Metric("mae_series", "min", numerator="absolute_series", denominator="count_series"),
+    Metric("mase_series", "min", numerator="scaled_series", denominator="scaled_count_series"),
+)
+_SHIPPED = (LOSS, NLL, ACC, F1, PERPLEXITY, BPC, NLL_PER_SAMPLE, FRAME_ACC, *ERRORS, MASE, *OVER_SERIES)
 
 
 def optimum(name: str) -> float | None:
@@ -58,7 +64,7 @@ def optimum(name: str) -> float | None:
     """
     if name in (ACC.name, F1.name):
         return 1.0
-    return 0.0 if name in {metric.name for metric in (*ERRORS, MASE)} else None
+    return 0.0 if name in {metric.name for metric in (*ERRORS, MASE, *OVER_SERIES)} else None
 
 
 def declared_by_shipped_tasks() -> dict[str, Metric]:

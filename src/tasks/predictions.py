@@ -125,7 +125,10 @@ def _(task: SequenceRegression, batch: Batch, steps: int | None, labelled: bool)
 def _(task: Forecasting, batch: Batch, steps: int | None, labelled: bool) -> Columns:
     forecast = task.predict_future(batch.x, steps or task.horizon)
     every = torch.ones(forecast.shape[:2], dtype=torch.bool)
-    return _places(batch, every) | _values(task.description.output, forecast.flatten(0, 1), "{}")
+    columns = _places(batch, every)
+    if batch.units is not None:
+        forecast = forecast.double() * batch.units.scale[:, None] + batch.units.mean[:, None]
+    return columns | _values(task.description.output, forecast.flatten(0, 1), "{}", scaled=batch.units is None)
 
 
 def _places(batch: Batch, mask: Tensor) -> Columns:
@@ -140,11 +143,11 @@ def _classes(task: Task, log_p: Tensor) -> Columns:
     return columns | {f"p({name})": p[:, k] for k, name in enumerate(names)}
 
 
-def _values(output: object, values: Tensor, word: str) -> Columns:
+def _values(output: object, values: Tensor, word: str, scaled: bool = True) -> Columns:
     assert isinstance(output, Values)
     names = output.names or tuple(f"value_{k}" for k in range(output.size))
     own = values.double().cpu().reshape(-1, output.size).numpy()
-    if output.scale:
+    if output.scale and scaled:
         own = own * np.array(output.scale) + np.array(output.mean)
     return {word.format(name): own[:, k] for k, name in enumerate(names)}
 

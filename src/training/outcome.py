@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -19,10 +20,13 @@ from src.runs.load import read_checkpoint
 from src.runs.metrics_file import Row, read_metrics
 from src.runs.result import Best, RunResult, StopReason, Timing
 from src.tasks.base import SPLITS, Task
+from src.training import by_series
 from src.training.callbacks import BestCheckpoint, Watch
 from src.training.divergence import check_validation
 from src.training.job import Job
 from src.training.trainer import measure
+
+log = logging.getLogger(__name__)
 
 
 def note_training(trainer: pl.Trainer, job: Job, task: Task, untrained: Callable[[], float]) -> None:
@@ -108,6 +112,9 @@ def final_metrics(cfg: DictConfig, job: Job, task: Task, data: SequenceData) -> 
             columns = task.tables[split].columns()
             origins = {name: values[columns["row"]] for name, values in data.origins(split).items()}
             job.record.write_sequences(split, columns | origins)
+            if split == "test" and data.series_names:
+                rows = by_series.by_series(task.metrics_declared, columns | origins, data.series_names)
+                log.info(by_series.write(job.record.directory, rows))
     note_data(job, {name: value for name, value in data.notes.items() if name.endswith("/measured")})
     return metrics
 

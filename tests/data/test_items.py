@@ -166,7 +166,8 @@ def test_a_window_is_known_by_its_first_row_and_its_series(tmp_path: Path) -> No
     assert np.bincount(origins["series"]).tolist() == [18 - 3, 12 - 3]
     first = torch.stack([data.splits["test"][torch.tensor([row])].x[0, 0, 0] for row in range(len(origins["item"]))])
     assert data.scaling is not None
-    np.testing.assert_allclose(first * data.scaling.scale[0] + data.scaling.mean[0], origins["item"], atol=1e-3)
+    mean, scale = data.scaling.mean[origins["series"], 0], data.scaling.scale[origins["series"], 0]
+    np.testing.assert_allclose(first.numpy() * scale + mean, origins["item"], atol=1e-3)
 
 
 @pytest.mark.parametrize(

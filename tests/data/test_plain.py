@@ -8,7 +8,7 @@ import torch
 
 from src.data.describe import Bits, Classes, Description, Features, Horizon, Tokens, Values
 from src.data.plain import from_plain, to_plain
-from src.data.series import Scaling
+from src.data.scaling import Scaling
 
 
 @pytest.mark.parametrize("input", [Features(3), Tokens(7, "word")])

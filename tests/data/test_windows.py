@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.data.series import WindowSplit, window_starts
+from src.data.windows import WindowSplit, window_starts
 
 
 def test_a_window_is_the_rows_seen_and_the_rows_that_follow():

@@ -1,6 +1,7 @@
 """Forecasting: metrics and forecasts against plain loops over torch's own GRU in float64."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -8,7 +9,8 @@ from torch import nn
 from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Classes, Description, Features, Horizon
-from src.data.series import Series, SeriesData
+from src.data.series import SeriesData
+from src.data.windows import Series
 from src.recurrent import GRU, LSTM
 from src.tasks.forecasting import Forecasting
 from tests.tasks.tiny import measure, task
@@ -123,6 +125,42 @@ def test_metrics_are_means_over_windows_rows_and_targets(targets):
         assert found[f"test/{name}"] == pytest.approx(float(value), rel=1e-5), name
     columns = module.tables["test"].columns()
     np.testing.assert_allclose(columns["loss"] / columns["count"], off.square().mean((1, 2)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", ["series", "file"])
+def test_metrics_of_several_series_are_means_over_windows_and_over_series(scale):
+    values = np.random.default_rng(1).normal(size=(100, 2)).cumsum(0)
+    values[60:] *= 1000
+    values[60:, 1] = 7  # never changes: it has no scaled error
+    parts = np.concatenate([np.repeat([0, 1, 2], [30, 15, 15]), np.repeat([0, 1, 2], [20, 10, 10])])
+
+    class Two(SeriesData):
+        def read(self) -> Description:
+            return self.forecasting(Series(values, np.array([60, 40]), parts, ["u", "v"], ["v", "u"], ["a", "b"]), None)
+
+    data = Two(lookback=LOOKBACK, horizon=HORIZON, eval_batch_size=4, scale=scale)
+    module = task(Forecasting, data.description)
+    nn.init.normal_(module.head.weight, std=0.3)
+    found = measure(module.eval(), data)
+    rows = []
+    for row in range(len(split := data.splits["test"])):
+        batch, series = split[torch.tensor([row])], int(data.origins("test")["series"][row])
+        begin, end = ((0, 60), (60, 100))[series]
+        train = values[begin:end][parts[begin:end] == 0]
+        naive = np.abs(np.diff(train, axis=0)).mean(0)[[1, 0]]
+        deviation = data.scaling.of(series).scale[[1, 0]]
+        with torch.no_grad():
+            off = (module(batch)[0].double() - batch.y[0].double()).abs().numpy()
+        unit = off * deviation
+        scaled = (unit / np.where(naive > 0, naive, np.inf)).mean() * (2 if series == 1 else 1)
+        figures = {"mse": (off**2).mean(), "mae": off.mean(), "mase": scaled}
+        rows.append(figures | {"mse_unit": (unit**2).mean(), "mae_unit": unit.mean(), "series": series})
+    table = pd.DataFrame(rows)
+    expected = table.drop(columns="series").mean().to_dict()
+    expected |= {f"{name}_series": table.groupby("series")[name].mean().mean() for name in ("mse", "mae", "mase")}
+    assert found == pytest.approx(
+        {f"test/{k}": v for k, v in expected.items()} | {"test/loss": expected["mse"]}, rel=1e-4
+    )
 
 
 def test_a_head_of_zeros_makes_the_naive_forecast():

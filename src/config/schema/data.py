@@ -73,7 +73,14 @@ DATA = {  # each data set takes some of it, and its class checks what goes with 
     "min_count": Key(Count, "how often a token must stand in the training text to be known"),
     "lookback": Key(Count, "rows that a forecast reads"),
     "horizon": Key(Count, "rows that are forecast"),
-    "season": Key(Count | None, "rows after which a season repeats; null: from the time stamps"),
+    "scale": Key(
+        Literal["series", "file", "none"] | None,
+        "how series are standardised: each by its own training rows, all alike, or not; null: by series where there "
+        "are several",
+    ),
+    "resample": Key(Text | None, "distance of rows to make by time, as pandas writes it: 15min, 1h, 1D, MS, ME"),
+    "resample_by": Key(Literal["mean", "last", "sum"] | None, "of the values in an interval; null: mean"),
+    "season": Key(Count | None, "rows after which a season repeats; null: by series, from the time stamps"),
     "task": Key(str | None, "what is learned from files of your own; null: found out from the file"),
     "target": Key(Names | None, "columns that are predicted; forecasting: null is every feature"),
     "time_column": Key(Names | None, "column of time stamps; null: one that is called so, or a first one of dates"),

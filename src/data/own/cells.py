@@ -92,10 +92,11 @@ class Table:
         return bool(there.any()) and bool((~np.isnan(numbers[there])).mean() > 0.5)
 
     def numbers(self, names: Sequence[str], missing: str = "refuse", groups: np.ndarray | None = None) -> np.ndarray:
-        """The columns as (rows, columns) float64, all finite.
+        """The columns as (rows, columns) float64, finite where nothing is missing.
 
-        A missing value is refused (``refuse``, or ``never``, which offers nothing) or becomes the one ``before``; where
-        there is none, the first one there is. It is never taken from another series by ``groups`` (rows,).
+        A missing value is refused (``refuse``, or ``never``, which offers nothing), is NaN (``leave``) or becomes the
+        one ``before``; where there is none, the first one there is. It is never taken from another series by ``groups``
+        (rows,).
 
         Raises:
             UserError: names the first cell, by line, that is no finite number.
@@ -106,7 +107,7 @@ class Table:
             numbers, empty = self.parsed(name)
             if missing == "before" and empty.any():
                 numbers = self._filled(name, numbers, empty, groups)
-            if (bad := ~np.isfinite(numbers)).any():
+            if (bad := ~(np.isfinite(numbers) | (empty & (missing == "leave")))).any():
                 row = int(bad.argmax())
                 broken.append((row, name, bool(empty[row])))
             columns.append(numbers)

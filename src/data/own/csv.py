@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from src.config.errors import UserError
 from src.data.describe import Description, Horizon
@@ -17,8 +18,8 @@ from src.data.own.cells import join
 from src.data.own.csv_table import read_table
 from src.data.own.labelled import OwnData
 from src.data.own.roles import Roles, Rows, find_roles, in_order, refuse_two
-from src.data.series import Series
 from src.data.splits import SPLITS
+from src.data.windows import Series
 
 NO_CLASS = ("", "nan", "n/a", "#n/a", "<na>", "nat", "null")  # "none", "na" and signs may be names of classes
 
@@ -43,6 +44,8 @@ class CSV(OwnData):
         time_column: str | Sequence[str] | None = None,
         group_column: str | None = None,
         season: int | None = None,
+        resample: str | None = None,
+        resample_by: str | None = None,
         missing: str = "refuse",
         missing_values: str | float | Sequence[str | float] | None = None,
         separator: str | None = None,
@@ -54,6 +57,7 @@ class CSV(OwnData):
         super().__init__(**keywords)
         self.given = Roles(self.task or "", _listed(features), _listed(target), _listed(time_column), group_column)
         self.season, self.missing, self.day_first = season, missing, day_first
+        self.resample, self.resample_by = resample, resample_by or "mean"
         codes = [missing_values] if isinstance(missing_values, str | int | float) else list(missing_values or [])
         self.dialect: dict[str, Any] = {
             "separator": separator, "decimal": decimal, "encoding": encoding, "missing_values": codes,
@@ -68,13 +72,42 @@ class CSV(OwnData):
         self.checksum = checksum(*(file.read_bytes() for file in files if file.is_file()))
         self.roles = find_roles(table, self.given, of_names or None)
         rows = in_order(table, self.roles, self.day_first)
-        split_of = row_splits.stated(self.splits_wanted, rows)
-        fill = self._forecasting if self.roles.kind == "forecasting" else self._sequences
-        description = fill(rows, split_of)
+        description = self._forecasting(rows) if self.roles.kind == "forecasting" else self._sequences(rows)
         self.note(table.notes)
         return description
 
-    def _forecasting(self, rows: Rows, split_of: np.ndarray | None) -> Description:
+    def _numbers(self, rows: Rows) -> tuple[Rows, np.ndarray]:
+        """The rows and their values, (rows, features), at an even distance where ``data.resample`` asks for one."""
+        names, table = self.roles.features, rows.table
+        if self.resample is None:
+            return rows, table.numbers(names, self.missing, rows.groups)
+        if rows.times is None:
+            raise UserError(f"data.resample={self.resample} needs a column of times: name it with data.time_column.")
+        if len(table.files) > 1 or self.splits_wanted in table.names:
+            raise UserError(
+                f"data.resample={self.resample} makes new rows, of which data.splits={self.splits_wanted} does not say "
+                "where they belong: give fractions, or the two times at which validation and test begin."
+            )
+        stamps, groups, values = times.resampled(
+            rows.times, rows.groups, table.numbers(names, "leave"), self.resample, self.resample_by
+        )
+        lengths = np.bincount(groups, minlength=len(rows.names))
+        if (empty := np.isnan(values)).any():
+            row = int(empty.any(1).argmax())
+            if self.missing == "refuse":
+                raise UserError(
+                    f"{table.files[0]}: {int(empty.any(1).sum())} of the {len(values)} intervals of data.resample="
+                    f"{self.resample} have no value, the first at {stamps[row]} in {rows.names[groups[row]]}; take a "
+                    "longer one, or let the value before stand there with data.missing=before."
+                )
+            values = pd.DataFrame(values).groupby(groups).ffill().groupby(groups).bfill().to_numpy()
+            table.note(f"{int(empty.sum())} values of intervals without any took the value before them.")
+        table.note(f"{len(rows.groups)} rows became {len(values)}, one for each {self.resample} ({self.resample_by}).")
+        return replace(rows, groups=groups, lengths=lengths, times=stamps), values
+
+    def _forecasting(self, rows: Rows) -> Description:
+        rows, values = self._numbers(rows)
+        split_of = row_splits.stated(self.splits_wanted, rows)
         if split_of is None:
             split_of = row_splits.by_order(self.splits_wanted, rows.lengths)
         if (back := (np.diff(split_of) < 0) & (np.diff(rows.groups) == 0)).any():
@@ -83,21 +116,20 @@ class CSV(OwnData):
                 f"{rows.table.where(row)}: a row for {SPLITS[split_of[row]]} comes after a later split of its series; "
                 "within a series train comes first, then val, then test."
             )
-        values = rows.table.numbers(self.roles.features, self.missing, rows.groups)
         short = [n for n, k in zip(rows.names, rows.lengths, strict=True) if k < self.lookback + self.horizon]
         if 0 < len(short) < len(rows.names):
             rows.table.note(f"{len(short)} series are too short for a single window, e.g. {short[0]}.")
-        season = self.season
+        season: int | np.ndarray | None = self.season
         if season is None and rows.times is not None:
-            season = times.season_of(times.spacing(rows.times, rows.groups)[0])
-            if season is not None:
-                rows.table.note(
-                    f"The season was taken as {season} rows from the time stamps; data.season=... says otherwise."
-                )
-        series = Series(values, rows.lengths, split_of, self.roles.features, self.roles.targets)
+            season = times.seasons(rows.times, rows.groups)
+            if len(found := np.unique(season[season > 0])):
+                many = f"{' or '.join(str(k) for k in found)} rows{', by series' if len(found) > 1 else ''},"
+                rows.table.note(f"The season was taken as {many} from the time stamps; data.season=... says otherwise.")
+        series = Series(values, rows.lengths, split_of, self.roles.features, self.roles.targets, rows.names)
         return self.forecasting(series, season)
 
-    def _sequences(self, rows: Rows, split_of: np.ndarray | None) -> Description:
+    def _sequences(self, rows: Rows) -> Description:
+        split_of = row_splits.stated(self.splits_wanted, rows)
         values, lengths = self._values(rows)
         y = self._targets(rows)
         if split_of is not None:
@@ -148,6 +180,7 @@ class CSV(OwnData):
         return NewData(self.new_split(roles.kind, values, lengths, y, str(path)), rows.names, labelled=there)
 
     def _last_windows(self, rows: Rows, output: Horizon) -> NewData:
+        rows, numbers = self._numbers(rows)
         long = np.flatnonzero(rows.lengths >= self.lookback)
         if not len(long):
             first = "the series" if rows.names == ["series"] else rows.names[0]
@@ -157,8 +190,7 @@ class CSV(OwnData):
             )
         if short := [name for k, name in enumerate(rows.names) if k not in long]:
             rows.table.note(f"{len(short)} series are shorter than data.lookback={self.lookback}, e.g. {short[0]}.")
-        numbers = rows.table.numbers(self.roles.features, self.missing, rows.groups)
-        split = self.last_rows(self.inputs(self.roles.kind, numbers), np.cumsum(rows.lengths)[long], output)
+        split = self.last_rows(rows.names, numbers, rows.lengths, long, output)
 
         def following(row: int, number: int) -> list[str]:
             if rows.times is None:

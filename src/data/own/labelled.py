@@ -15,7 +15,8 @@ from src.data.baselines import majority, ngrams, piano_rolls
 from src.data.batches import FlatSplit
 from src.data.describe import Bits, Classes, Description, Features, Input, Output, Tokens, Values
 from src.data.own.row_splits import by_chance
-from src.data.series import Scaling, SeriesData
+from src.data.scaling import Scaling
+from src.data.series import SeriesData
 from src.data.splits import SPLITS
 
 NEXT = ("language_model", "music")  # what is predicted is what is read next
@@ -84,7 +85,7 @@ class OwnData(SeriesData):
         self.scaling = None
         if x.ndim == 2 and kind != "music":
             width = x.shape[1]
-            self.scaling = Scaling.fit(x[of_steps == 0]) if standardise else Scaling(np.zeros(width), np.ones(width))
+            self.scaling = Scaling.fit(x[of_steps == 0]) if standardise else Scaling.none(width)
         output = _output(kind, input, y, of_targets, names)
         read = self.inputs(kind, x)
         encoded = read if y is None else _encode(output, y, "The file")

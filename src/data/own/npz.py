@@ -17,7 +17,7 @@ from src.data.describe import Description, Features, Horizon, Tokens
 from src.data.module import NewData, checksum
 from src.data.own.labelled import NEXT, OwnData
 from src.data.own.row_splits import NUMBER_OF, by_order, files_of
-from src.data.series import Series
+from src.data.windows import Series
 
 KEYS = ("x", "y", "lengths")
 log = logging.getLogger(__name__)
@@ -78,8 +78,8 @@ class NPZ(OwnData):
         if isinstance(description.output, Horizon):
             if new.lengths.min() < self.lookback:
                 raise UserError(f"{path}: a series has {new.lengths.min()} rows, but a forecast reads {self.lookback}.")
-            x = self.inputs(self.kind, new.x)
-            return NewData(self.last_rows(x, np.cumsum(new.lengths), description.output), names, False)
+            chosen = np.arange(len(names))
+            return NewData(self.last_rows(names, new.x, new.lengths, chosen, description.output), names, False)
         there = new.y is not None or self.kind in NEXT
         y = as_targets(self.kind, new) if there else None
         return NewData(self.new_split(self.kind, new.x, new.lengths, y, str(path)), names, there)

@@ -136,7 +136,7 @@ def in_order(table: Table, roles: Roles, day_first: bool | None) -> Rows:
         if other:
             table.note(
                 f"{other} of {len(stamps)} rows do not follow at the usual distance in {' and '.join(roles.time)} "
-                f"({usual})."
+                f"({usual}); data.resample puts them on an even grid."
             )
     return Rows(table, names, groups, np.bincount(groups, minlength=len(names)), stamps)
 

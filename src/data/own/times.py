@@ -20,6 +20,7 @@ CALENDAR = ("year", "month", "day", "hour", "minute", "second")  # a column each
 SINCE_1970 = (*UNIX, "timestamp", "date", "time", "datetime", "ds")
 UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 FIRST, LAST = 315532800.0, 4102444800.0
+DAY = pd.Timedelta("1D")
 # Rows after which the day (or week, or year) comes round again, by how far rows are apart.
 SEASONS = {"15min": 96, "30min": 48, "1h": 24, "1D": 7, "7D": 52}
 
@@ -152,22 +153,78 @@ def season_of(usual: pd.Timedelta | float | None) -> int | None:
     """Rows in a day of hours, a week of days, ...; None where rows are at another distance."""
     if not isinstance(usual, pd.Timedelta):
         return None
-    if pd.Timedelta("28D") <= usual <= pd.Timedelta("31D"):
-        return 12
+    if (months := _months(usual)) is not None:
+        return 12 // months if months < 12 else None
     return next((rows for step, rows in SEASONS.items() if usual == pd.Timedelta(step)), None)
+
+
+def seasons(times: pd.Series, groups: np.ndarray) -> np.ndarray:
+    """(series,) the season of each series by the median distance of its rows; 0 where it has none."""
+    if not pd.api.types.is_datetime64_any_dtype(times):
+        return np.zeros(groups[-1] + 1, int)
+    steps = times.diff().where(pd.Series(groups).diff() == 0).groupby(groups).quantile(0.5, "lower")
+    weekdays = (times.dt.dayofweek < 5).groupby(groups).all() & (steps == DAY)
+    return np.where(weekdays, 5, [season_of(step) or 0 for step in steps])
+
+
+def _months(step: pd.Timedelta) -> int | None:
+    """How many months lie between rows that are so far apart: 1, 2, 3, 4, 6 or 12; None: no whole number of them."""
+    days = step / DAY
+    return next((m for m in (1, 2, 3, 4, 6, 12) if 28 * m + (m > 1) <= days <= 31 * m - (m > 2)), None)
 
 
 def following(times: pd.Series, number: int) -> list[str]:
     """The next time stamps after a series, as text: by its calendar where it has one, else by its usual distance."""
     if not len(times):
         return [""] * number
+    last, step = times.iloc[-1], times.diff().quantile(0.5, "lower")
     if not pd.api.types.is_datetime64_any_dtype(times):
-        step = float(spacing(times, np.zeros(len(times), int))[0] or 1.0)
-        return [f"{float(times.iloc[-1]) + step * (k + 1):.15g}" for k in range(number)]
-    calendar = pd.infer_freq(times) if len(times) >= 3 else None
-    step = calendar or spacing(times, np.zeros(len(times), int))[0] or pd.Timedelta("1D")
-    ahead = pd.date_range(times.iloc[-1], periods=number + 1, freq=step)[1:]
+        return [f"{float(last) + float(step or 1.0) * (k + 1):.15g}" for k in range(number)]
+    step = DAY if pd.isna(step) else step
+    if (months := _months(step)) is not None:
+        # From the last one on, not from one to the next: a 31st would turn into a 28th in February and stay there.
+        ends = bool(times.dt.is_month_end.all())
+        ahead = [last + pd.DateOffset(months=months * (k + 1)) for k in range(number)]
+        ahead = [stamp + pd.offsets.MonthEnd(0) if ends else stamp for stamp in ahead]
+    elif step == DAY and len(times) > 5 and bool((times.dt.dayofweek < 5).all()):
+        ahead = [last + pd.offsets.BusinessDay(k + 1) for k in range(number)]
+    else:
+        ahead = [last + step * (k + 1) for k in range(number)]
     return [str(stamp) for stamp in ahead]
+
+
+def resampled(
+    times: pd.Series, groups: np.ndarray, values: np.ndarray, every: str, by: str
+) -> tuple[pd.Series, np.ndarray, np.ndarray]:
+    """Rows at an even distance: (times, groups, values) of every interval between a series' first and last time.
+
+    Args:
+        times: (rows,) time stamps, rising within each series.
+        groups: (rows,) which series each row belongs to.
+        values: (rows, features), NaN where one is missing.
+        every: the distance, as pandas writes it: ``1h``, ``1D``, ``MS`` (months by their first day), ``ME``.
+        by: ``mean``, ``last`` or ``sum`` of the values that fall into an interval; NaN where none does.
+
+    Raises:
+        UserError: when there are no time stamps, or the distance is none.
+    """
+    if not pd.api.types.is_datetime64_any_dtype(times):
+        raise UserError(f"data.resample={every} needs time stamps, but the times are numbers.")
+    table = pd.DataFrame(values).assign(time=times.to_numpy(), group=groups)
+    try:
+        intervals = table.groupby("group").resample(every, on="time")
+        means = intervals.sum(min_count=1) if by == "sum" else getattr(intervals, by)()
+    except ValueError as error:
+        raise UserError(
+            f"data.resample={every} is no distance of times: it must be one as 15min, 1h, 1D, W, MS (months by their "
+            "first day) or ME (by their last)."
+        ) from error
+    index = means.index
+    return (
+        pd.Series(index.get_level_values("time")),
+        index.get_level_values("group").to_numpy(),
+        means[range(values.shape[1])].to_numpy(),
+    )
 
 
 def time_columns(table: Table, group: str | None) -> list[str]:

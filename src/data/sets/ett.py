@@ -11,7 +11,8 @@ from src.config.errors import UserError
 from src.data.describe import Description
 from src.data.download import File, Source
 from src.data.module import FileSet, checksum
-from src.data.series import Series, SeriesData
+from src.data.series import SeriesData
+from src.data.windows import Series
 
 
 def _source(name: str, sha256: str) -> Source:

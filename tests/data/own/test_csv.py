@@ -11,6 +11,7 @@ import torch
 from src.config.errors import UserError
 from src.data.describe import Classes, Features, Horizon, Values
 from src.data.own.csv import CSV
+from src.data.own.times import following
 from src.data.sets.ett import ETT
 from tests.data.real import DATA, needs
 
@@ -372,8 +373,10 @@ def test_a_forecast_starts_from_the_last_rows_of_each_series(tmp_path):
     new = built.new_data(str(tmp_path / "new.csv"))
     assert new.names == ["south", "west"]
     for row, rows in enumerate((50, 30)):
-        values = hourly(rows)[["load", "oil"]].to_numpy()[-12:]
-        expected = (values - built.scaling.mean) / built.scaling.scale
+        values = hourly(rows)[["load", "oil"]].to_numpy()
+        # A series that was trained on keeps its scaling; another one is standardised by the rows it has.
+        mean, scale = (built.scaling.mean[1], built.scaling.scale[1]) if row == 0 else (values.mean(0), values.std(0))
+        expected = (values[-12:] - mean) / scale
         np.testing.assert_allclose(new.split[torch.tensor([row])].x[0], expected, rtol=1e-4, atol=1e-5)
     assert new.following(1, 2) == ["2020-01-02 06:00:00", "2020-01-02 07:00:00"]
     hourly(11).assign(site="west").to_csv(tmp_path / "new.csv", index=False)
@@ -418,3 +421,66 @@ def test_new_series_that_are_too_short_are_left_out_and_named(tmp_path):
 def test_two_times_that_are_none_are_refused_where_rows_have_time_stamps(tmp_path):
     with pytest.raises(UserError, match=r"data\.splits=\[0\.5, 0\.5\] must be two times, the earlier first"):
         data(tmp_path, hourly(), splits=[0.5, 0.5]).setup()
+
+
+@pytest.mark.parametrize(
+    ("stamps", "after"),
+    [
+        (["2024-10-31", "2024-11-30", "2024-12-31"], ["2025-01-31", "2025-02-28", "2025-03-31"]),
+        (["2024-10-31", "2024-11-30", "2025-01-31", "2025-02-28"], ["2025-03-31", "2025-04-30"]),  # with a gap
+        (["2024-10-30", "2024-11-30", "2024-12-30", "2025-01-30"], ["2025-02-28", "2025-03-30"]),
+        (["2024-01-01", "2024-02-01", "2024-03-01"], ["2024-04-01", "2024-05-01"]),
+        (["2024-03-31", "2024-06-30", "2024-09-30"], ["2024-12-31", "2025-03-31"]),
+        (["2022-12-31", "2023-12-31"], ["2024-12-31", "2025-12-31"]),
+        (pd.date_range("2024-01-01", "2024-01-12", freq="B"), ["2024-01-15", "2024-01-16"]),
+        (["2024-02-28 22:00", "2024-02-28 23:00"], ["2024-02-29 00:00", "2024-02-29 01:00"]),
+        ([3.0, 4.0, 6.0, 7.0], ["8", "9"]),
+    ],
+)
+def test_times_go_on_by_the_calendar_of_their_series(stamps, after):
+    times = pd.Series(stamps if isinstance(stamps[0], float) else pd.to_datetime(pd.Series(stamps)))
+    said = following(times, len(after))
+    assert said == after or [pd.Timestamp(time) for time in said] == [pd.Timestamp(time) for time in after]
+
+
+def test_each_series_has_its_own_season_and_its_own_next_times(tmp_path):
+    months = pd.DataFrame({"date": pd.date_range("2010-01-31", periods=80, freq="ME"), "site": "month"})
+    days = pd.DataFrame({"date": pd.date_range("2020-01-01", periods=90), "site": "day"})
+    years = pd.DataFrame({"date": pd.date_range("1900-12-31", periods=80, freq="YE"), "site": "year"})
+    frame = pd.concat([months, days, years]).assign(load=np.arange(250.0) % 11)
+    built = data(tmp_path, frame, group_column="site", lookback=12, horizon=2)
+    built.setup()
+    assert "taken as 7 or 12 rows, by series" in " ".join(map(str, built.notes.values()))
+    frame.to_csv(tmp_path / "new.csv", index=False)
+    new = built.new_data(str(tmp_path / "new.csv"))
+    assert [new.following(row, 2)[1][:10] for row in range(3)] == ["2016-10-31", "2020-04-01", "1981-12-31"]
+
+
+@pytest.mark.parametrize(("by", "first"), [(None, 1.0), ("last", 2.0), ("sum", 3.0)])
+def test_rows_at_odd_times_are_put_at_an_even_distance(tmp_path, by, first):
+    hours = pd.date_range("2024-01-01", periods=80, freq="h")
+    stamps = [hour + pd.Timedelta(minutes=m) for hour in hours for m in (5, 20, 40)]
+    frame = pd.DataFrame({"date": stamps, "load": np.tile([0.0, 1.0, 2.0], 80) + np.repeat(np.arange(80.0), 3)})
+    built = data(tmp_path, frame, lookback=6, horizon=2, resample="1h", resample_by=by)
+    built.setup()
+    values = built.splits["train"].values[:56, 0].double() * built.scaling.scale[0] + built.scaling.mean[0]
+    np.testing.assert_allclose(values, first + np.arange(56) * (3 if by == "sum" else 1), rtol=1e-5, atol=1e-4)
+    assert "240 rows became 80" in " ".join(map(str, built.notes.values()))
+    new = built.new_data(built.path)
+    assert new.following(0, 1) == ["2024-01-04 08:00:00"]
+    holes = frame.drop(index=range(30, 36))
+    with pytest.raises(
+        UserError, match=r"2 of the 80 intervals of data\.resample=1h have no value, the first at 2024-"
+    ):
+        data(tmp_path, holes, lookback=6, horizon=2, resample="1h", resample_by=by).setup()
+    filled = data(tmp_path, holes, lookback=6, horizon=2, resample="1h", resample_by=by, missing="before")
+    filled.setup()
+    rows = filled.splits["train"].values[9:13, 0]
+    assert rows[0] == rows[1] == rows[2] != rows[3]
+
+
+def test_a_distance_that_is_none_or_has_no_times_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"data\.resample=often is no distance of times: it must be one as 15min"):
+        data(tmp_path, hourly(), lookback=6, horizon=2, resample="often").setup()
+    with pytest.raises(UserError, match="needs a column of times"):
+        data(tmp_path, hourly()[["load"]], lookback=6, horizon=2, resample="1h").setup()

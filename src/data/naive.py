@@ -1,0 +1,66 @@
+"""What forecasts are measured by: the naive ones, which repeat the last row or season, and MASE's denominator."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from src.data.windows import WindowSplit, apart
+
+
+def naive_error(targets: np.ndarray, lengths: np.ndarray, splits: np.ndarray) -> np.ndarray:
+    """Mean absolute difference of neighbouring training rows: MASE's denominator (Hyndman and Koehler 2006, section 3).
+
+    Of (rows, targets) in series of (series,) lengths, where ``splits`` (rows,) are 0 for training, it is (series,
+    targets), 0 for one that never changes, or has no two neighbouring training rows.
+    """
+    errors = []
+    for values, split_of in apart(lengths, targets, splits):
+        both = (split_of[1:] == 0) & (split_of[:-1] == 0)
+        errors.append(np.abs(np.diff(values, axis=0)[both]).mean(0) if both.any() else np.zeros(targets.shape[1]))
+    return np.stack(errors)
+
+
+def naive_forecasts(split: WindowSplit, error: np.ndarray, scale: np.ndarray, season: np.ndarray) -> dict[str, float]:
+    """What repeating the last row, or the last season, reaches on a split, by the metric names of forecasting.
+
+    Args:
+        split: its windows, with their series.
+        error: (series, targets) the denominators of MASE; 0: there is none.
+        scale: (series, targets) a difference in its own unit = the standardised one * scale.
+        season: (series,) rows in a season. A series that has none (0), or a longer one than is read, repeats its last
+            row in the seasonal forecast too, as in the M4 competition (Makridakis et al. 2020).
+    """
+    assert split.series is not None
+    ahead, series = torch.arange(split.horizon), split.series.numpy()
+    last = torch.full((len(season), split.horizon), split.lookback - 1)
+    length = torch.from_numpy(season.copy())[:, None]
+    usable = (length > 0) & (length <= split.lookback)
+    repeats = {"naive": last}
+    if usable.any():
+        repeats["seasonal_naive"] = torch.where(usable, split.lookback - length + ahead % length.clip(1), last)
+    scale, known = scale[series], error[series] > 0
+    weight = np.where(known, 1 / np.where(known, error[series], 1), 0) / known.mean(1, keepdims=True).clip(1e-9)
+    figures: dict[str, float] = {}
+    for name, row in repeats.items():
+        sums = []
+        for starts, of in zip(split.starts.split(4096), split.series.split(4096), strict=True):
+            begin = starts[:, None]
+            true = split.targets[begin + split.lookback + ahead].double()
+            off = split.targets[begin + row[of]].double() - true
+            sums.append(torch.stack([off.square().mean(1), off.abs().mean(1)]))
+        squared, absolute = torch.cat(sums, 1).numpy()
+        by_window = {"mse": squared, "mae": absolute, "mse_unit": squared * scale**2, "mae_unit": absolute * scale}
+        by_window |= {"mase": np.where(known.any(1, keepdims=True), absolute * weight, np.nan)} if known.any() else {}
+        for metric, values in ((metric, errors.mean(1)) for metric, errors in by_window.items()):
+            figures[f"{name}/{metric}"] = float(np.nanmean(values))
+            if len(season) > 1 and not metric.endswith("_unit"):
+                figures[f"{name}/{metric}_series"] = _over_series(values, series)
+    return figures
+
+
+def _over_series(values: np.ndarray, series: np.ndarray) -> float:
+    """The mean over series of the mean of each one's (windows,) values, those that are NaN left out."""
+    there = ~np.isnan(values)
+    sums, counts = (np.bincount(series[there], weights=w) for w in (values[there], None))
+    return float((sums[counts > 0] / counts[counts > 0]).mean())

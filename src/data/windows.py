@@ -1,0 +1,99 @@
+"""Series one below the other, and the windows that are cut from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from src.data.batches import Batch, Units
+
+
+@dataclass(frozen=True)
+class Series:
+    """Series in their own units, one below the other, before anything is fitted on them."""
+
+    values: np.ndarray  # (rows, features), float64
+    lengths: np.ndarray  # (series,) rows of each
+    splits: np.ndarray  # (rows,) 0 train, 1 validation, 2 test, 3 none of them; never falling within a series
+    features: Sequence[str]  # the names of the columns
+    targets: Sequence[str]  # the names of what is forecast, all among the features
+    names: Sequence[str] = ()  # of the series; none: they are called by their numbers
+
+    @property
+    def number(self) -> np.ndarray:
+        """(rows,) which series each row belongs to."""
+        return np.repeat(np.arange(len(self.lengths)), self.lengths)
+
+
+class WindowSplit:
+    """Windows into one array of rows; each is cut out when a batch asks for it, so nothing is held twice.
+
+    >>> rows = torch.arange(10.)[:, None]
+    >>> split = WindowSplit(rows, rows, torch.tensor([0, 3]), lookback=4, horizon=2)
+    >>> split[torch.tensor([1])].x.flatten().tolist(), split[torch.tensor([1])].y.flatten().tolist()
+    ([3.0, 4.0, 5.0, 6.0], [7.0, 8.0])
+
+    Of ``values`` (rows, features) and ``targets`` (rows, targets) of all series, one below the other, the window that
+    begins at one of the ``starts`` (windows,) reads ``x = values[start : start + lookback]`` and forecasts
+    ``y = targets[start + lookback : start + lookback + horizon]``. Where there are several series, ``series``
+    (windows,) says to which each window belongs, and ``units`` holds (series, ...) what batches carry of theirs.
+    """
+
+    def __init__(
+        self,
+        values: Tensor,
+        targets: Tensor,
+        starts: Tensor,
+        *,
+        lookback: int,
+        horizon: int,
+        series: Tensor | None = None,
+        units: Units | None = None,
+    ) -> None:
+        self.values, self.targets, self.starts = values, targets, starts
+        self.lookback, self.horizon = lookback, horizon
+        self.series, self.units = series, units
+        self.lengths = torch.full((len(starts),), lookback)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, rows: Tensor) -> Batch:
+        rows = torch.as_tensor(rows)
+        begin = self.starts[rows][:, None]
+        x = self.values[begin + torch.arange(self.lookback)]
+        y = self.targets[begin + self.lookback + torch.arange(self.horizon)]
+        units = None
+        if self.units is not None and self.series is not None:
+            units = Units(*(of_series[self.series[rows]] for of_series in self.units))
+        return Batch(x, y, self.lengths[rows], rows, units=units)
+
+
+def window_starts(lengths: np.ndarray, splits: np.ndarray, split: int, lookback: int, horizon: int) -> np.ndarray:
+    """First rows of all windows whose forecast rows lie in one split and that stay inside one series.
+
+    What is read may lie in an earlier split: the first forecast of the validation rows looks back into training rows,
+    so that no validation row goes without a forecast.
+
+    Args:
+        lengths: (series,) rows of each series, in order.
+        splits: (rows,) whole numbers that never fall within a series, e.g. 0 train, 1 validation, 2 test.
+
+    Returns:
+        (windows,) whole numbers, rising.
+    """
+    ends = np.repeat(np.cumsum(lengths), lengths)
+    starts = np.arange(len(splits) - lookback - horizon + 1)
+    first, last = starts + lookback, starts + lookback + horizon - 1
+    inside = last < ends[: len(starts)]
+    return starts[inside & (splits[first] == split) & (splits[last] == split)]
+
+
+def apart(lengths: np.ndarray, *arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    """The rows of each series, of arrays in which series of these lengths lie one below the other."""
+    borders = np.cumsum(lengths)[:-1]
+    return zip(*(np.split(array, borders) for array in arrays), strict=True)

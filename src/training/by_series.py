@@ -1,0 +1,53 @@
+"""What a forecast reached on each of several series: ``series.csv`` of a run, the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from src.files import csv_text, output, write_atomically
+from src.tasks.metrics import OVER_SERIES, Metric
+
+FILE = "series.csv"
+
+
+def by_series(
+    metrics: Sequence[Metric], columns: Mapping[str, np.ndarray], names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """One row a series: its name, its windows, and each metric over them, None where it has none; the worst first.
+
+    Args:
+        metrics: as the task declares them; those that are means over series are left out.
+        columns: (windows,) sums of each window, and ``series``, the number of the series it belongs to.
+        names: of the series.
+    """
+    over = {metric.name for metric in OVER_SERIES}
+    plain = {m.name: (m.numerator, m.denominator) for m in metrics if m.numerator and m.denominator}
+    ratios = {name: ratio for name, ratio in plain.items() if name not in over}
+
+    def total(column: str) -> np.ndarray:
+        return np.bincount(columns["series"], columns[column], minlength=len(names))
+
+    sums = {name: (total(above), total(below)) for name, (above, below) in ratios.items()}
+    windows = np.bincount(columns["series"], minlength=len(names))
+    rows = [
+        {"series": names[int(k)], "windows": int(windows[k])}
+        | {name: float(above[k] / below[k]) if below[k] else None for name, (above, below) in sums.items()}
+        for k in np.flatnonzero(windows)
+    ]
+    return sorted(rows, key=lambda row: -(row.get("mase") or row["mse"]))
+
+
+def write(directory: Path, rows: Sequence[dict[str, Any]]) -> str:
+    """Write the file into a run's directory; a sentence on the best and the worst series."""
+    text = csv_text(list(rows[0]), (list(row.values()) for row in rows), digits=9)
+    write_atomically(output(directory / FILE, directory), lambda out: out.write(text.encode()))
+    name = "mase" if all(row.get("mase") is not None for row in rows) else "mse"
+    worst, best = rows[0], rows[-1]
+    return (
+        f"test/{name} by series, from {best[name]:.3g} in {best['series']} to {worst[name]:.3g} in {worst['series']}; "
+        f"{FILE} has all {len(rows)}."
+    )
