@@ -169,7 +169,8 @@ def test_a_flipped_bit_is_noticed_in_every_file(run: Path, compose: Callable[...
     }
     for name in record.digests:
         whole = (run / name).read_bytes()
-        at = whole.index(b"hidden_size") if name == "config.yaml" else len(whole) // 2  # a key that is null says nothing
+        # A key that is null says nothing.
+        at = whole.index(b"hidden_size") if name == "config.yaml" else len(whole) // 2
         (run / name).write_bytes(flipped(whole, at))
         with pytest.raises(UserError, match=f"{name} is not what it was when the run ended"):
             check_digests(run, record)
