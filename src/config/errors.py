@@ -13,3 +13,12 @@ def nearest(word: str, options: list[str]) -> str:
     """`` (did you mean OPTION?)`` where one is close to the word, else nothing."""
     near = difflib.get_close_matches(word, options, n=1) or [option for option in options if option in word.split("_")]
     return f" (did you mean {near[0]}?)" if near else ""
+
+
+def counted(number: int, noun: str) -> str:
+    """So many of what a noun names.
+
+    >>> counted(1, "file"), counted(1200, "file")
+    ('1 file', '1,200 files')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.config.errors import UserError
+from src.config.errors import UserError, counted
 from src.data.batches import Batch, FlatSplit
 from src.data.describe import Description, Features, Horizon
 from src.data.module import SequenceData
@@ -177,7 +177,7 @@ def _no_room(series: Series, split: int, lookback: int, horizon: int) -> UserErr
     name, rows = SPLITS[split], int((series.splits == split).sum())
     if split and rows < horizon:
         return UserError(
-            f"The {name} split has {rows} rows, too short for one forecast of data.horizon={horizon} rows: take a "
+            f"The {name} split has {counted(rows, 'row')}, too short for one forecast of data.horizon={horizon} rows: take a "
             "shorter data.horizon or give the split more rows with data.splits."
         )
     longest = max(int((s <= split).sum()) for s in np.split(series.splits, np.cumsum(series.lengths)[:-1]))
