@@ -1,5 +1,6 @@
 """Mistakes at the command line: one sentence, no stack trace, and fast where composition can find them."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,11 +9,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
 from src.config.help import page
+from src.config.in_words import in_words
 from src.config.instantiate import instantiate
 from src.config.places import CONF
 from src.config.rules import check
@@ -33,7 +37,7 @@ FOUND_BY_COMPOSITION = {
     "modle=gru": "There is no key modle (did you mean model?)",  # and not compare's mode
     "trainer.val_check_interval=0.5": "trainer.val_check_interval cannot be given: every epoch is validated once",
     "optimizr=sgd": "There is no key optimizr (did you mean optimizer?)",
-    "model.hidden_size=0": "model.hidden_size must be a whole number of at least 1, or a list of such, got 0.",
+    "model.hidden_size=0": "must be a whole number of at least 1 and at most 65536, or a list of such, got 0.",
     "model.dropout=1.5": "model.dropout must be a number of at least 0 and below 1, got 1.5.",
     "seed=-1": "seed must be a whole number of at least 0, got -1.",
     "seed=[1": "an override is KEY=VALUE",
@@ -275,6 +279,17 @@ def test_a_sweep_over_optimizers_gives_each_its_own_rate(
 def test_given_twice() -> None:
     assert given_twice(["run=a", "run=b"]) == "run"
     assert given_twice(["-m", "seed=0,1", "model=gru"]) is None
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [lambda: torch.empty(2**52), lambda: torch.empty(2**62, 2**62), lambda: np.zeros(2**48), lambda: np.arange(2**62)],
+)
+def test_want_of_memory_is_said_in_words(ask: Callable[[], object]) -> None:
+    with pytest.raises((RuntimeError, ValueError, MemoryError)) as caught:
+        ask()
+    said = r"There is no memory for what the config asks for \(.*\): make .* smaller\."
+    assert re.fullmatch(said, in_words(caught.value))
 
 
 def test_instantiate_passes_objects_through_untouched() -> None:

@@ -18,6 +18,11 @@ from src.config.schema.arguments import TRAINER, TRAINER_FIXED, TRAINER_HAS
 from src.config.schema.commands import COMMANDS
 from src.config.schema.entries import words
 
+# What torch and NumPy say of arrays that do not fit, or whose size is no 64-bit number.
+NO_MEMORY = (
+    r"an't allocate memory|ut of memory|Unable to allocate|[Ss]ize calculation overflowed|Maximum allowed size|array is too big"
+)
+
 
 def in_words(error: BaseException, command: str | None = None) -> str:
     """One sentence for an error: ours as they are, Hydra's and OmegaConf's translated, others by type and message.
@@ -27,6 +32,11 @@ def in_words(error: BaseException, command: str | None = None) -> str:
     if isinstance(error, UserError):
         return str(error)
     text = str(error)
+    if isinstance(error, MemoryError) or re.search(NO_MEMORY, text):
+        return (
+            f"There is no memory for what the config asks for ({one_line(text)[:200]}): make model.hidden_size, "
+            "data.batch_size or whatever else is large there smaller."
+        )
     if no_choice := re.search(
         r"Could not find '([^']*)/([^'/]+)'\s*\n\s*\nAvailable options in '[^']+':\n((?:\t.*\n?)+)", text
     ):
@@ -101,6 +111,7 @@ def _not_in_the_config(key: str, command: str | None) -> str:
 
 def one_line(text: str) -> str:
     """The text without line breaks and indentation."""
+    text = text.partition("Exception raised from")[0]  # where torch's own stack trace begins
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from src.config.errors import UserError
-from src.config.in_words import in_words, is_hydra
+from src.config.errors import UserError, counted
+from src.config.in_words import in_words
 from src.config.instantiate import plain
 from src.config.places import CONF, register_resolvers
 from src.config.rules import check
@@ -101,7 +100,7 @@ def command(
             found = unread(plain(cfg), command=config_name if config_name in COMMANDS or keys else "train")
             for sentence in refuse_unread(found, () if _in_multirun() else given, config_name):
                 log.info(sentence)
-            refuse_threads(cfg.get("threads", 1))
+            refuse_more_than_machine(cfg)
             if "threads" in cfg:  # before torch is imported: jobs that take all cores each would fight over them
                 os.environ |= dict.fromkeys(THREADS, str(cfg.threads))
             return task(cfg)
@@ -129,8 +128,8 @@ def command(
     except Exception as error:
         if full:
             raise
-        print(in_words(error, config_name), file=sys.stderr)
-        if not isinstance(error, UserError | OmegaConfBaseException) and not is_hydra(error):
+        print(sentence := in_words(error, config_name), file=sys.stderr)
+        if sentence.startswith(f"{type(error).__name__}:"):  # in no words of ours
             print("HYDRA_FULL_ERROR=1 in the environment shows the stack trace.", file=sys.stderr)
         sys.exit(1)
     finally:
@@ -168,15 +167,18 @@ def refuse_missing(cfg: DictConfig, config_name: str, keys: Mapping[str, Key] | 
             raise UserError(f"{name} must be given, e.g. {name}=VALUE on the command line.")
 
 
-def refuse_threads(threads: int) -> None:
-    """Refuse so many threads that the system might not start them; some more than cores are no fault.
+def refuse_more_than_machine(cfg: DictConfig) -> None:
+    """Refuse so many threads or processes that the system might not start them; some more than cores are no fault.
 
     Raises:
-        UserError: says how many there may be.
+        UserError: names the key and how many there may be.
     """
     cores = os.cpu_count() or 1
-    if threads > (most := max(64, 4 * cores)):
-        raise UserError(f"threads must be at most {most} on this machine, which has {cores} cores, got {threads}.")
+    most = {"threads": max(64, 4 * cores), "data.num_workers": max(64, 4 * cores), "trainer.devices": max(8, cores)}
+    for key, number in most.items():
+        if isinstance(given := OmegaConf.select(cfg, key), int) and given > number:
+            said = f"on this machine, which has {counted(cores, 'core')}"
+            raise UserError(f"{key} must be at most {number} {said}, got {given}.")
 
 
 def refuse_width_beside_budget(cfg: DictConfig, given: set[str]) -> None:

@@ -177,8 +177,8 @@ def _no_room(series: Series, split: int, lookback: int, horizon: int) -> UserErr
     name, rows = SPLITS[split], int((series.splits == split).sum())
     if split and rows < horizon:
         return UserError(
-            f"The {name} split has {counted(rows, 'row')}, too short for one forecast of data.horizon={horizon} rows: take a "
-            "shorter data.horizon or give the split more rows with data.splits."
+            f"The {name} split has {counted(rows, 'row')}, too short for one forecast of data.horizon={horizon} rows: "
+            "take a shorter data.horizon or give the split more rows with data.splits."
         )
     longest = max(int((s <= split).sum()) for s in np.split(series.splits, np.cumsum(series.lengths)[:-1]))
     return UserError(

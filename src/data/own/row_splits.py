@@ -138,9 +138,10 @@ def by_chance(keys: np.ndarray, splits: Any, seed: int) -> np.ndarray:
     split_of = np.zeros(len(keys), int)
     for number, rows in enumerate((kept[train], kept[val], test)):
         if not len(rows):
+            rarest = np.unique(keys, return_counts=True)[1].min()
             raise UserError(
-                f"data.splits={list(splits)} leaves no sequence for {SPLITS[number]}, of {counted(len(keys), 'sequence')} in "
-                f"all and {np.unique(keys, return_counts=True)[1].min()} of the rarest class: give that split a larger "
+                f"data.splits={list(splits)} leaves no sequence for {SPLITS[number]}, of "
+                f"{counted(len(keys), 'sequence')} in all and {rarest} of the rarest class: give that split a larger "
                 "share, or the data more sequences."
             )
         split_of[rows.numpy()] = number

@@ -206,7 +206,8 @@ def _with(array: np.ndarray, where: Any, value: float) -> np.ndarray:
         (lambda x: {"x": np.full((N, TIME), -1), "y": LABELS}, r"x\[0, 0\] is -1, but a token"),
         (lambda x: {"x": np.full((N, TIME), 2**40)}, r"x\[0, 0\] is 1099511627776, but a token .* below 1,048,576"),
         (lambda x: {"x": np.full((N, TIME), 2**64 - 1, "u8")}, r"x\[0, 0\] is 18446744073709551615, but a token"),
-        (lambda x: {"x": x, "y": LABELS, "lengths": np.full(N, 2**64 - 1, "u8")}, r"lengths\[0\] is 18446744073709551615"),
+        (lambda x: {"x": x, "y": LABELS, "lengths": np.full(N, 2**64 - 1, "u8")},
+         r"lengths\[0\] is 18446744073709551615"),
         (lambda x: {"x": x, "y": LABELS, "lengths": np.full(N, 1e300)}, r"lengths\[0\] is 1e\+300, but x has 7 steps"),
         (lambda x: {"x": x, "y": LABELS, "lengths": np.full(N, 3 + 0j)}, "40 whole numbers"),
         (lambda x: {"x": x, "y": np.array([b"\xe9", b"a"] * 20)}, "y holds bytes that are no UTF-8"),
@@ -302,7 +303,7 @@ def test_arrays_that_are_not_read_are_named(tmp_path, x):
 
 
 def test_labels_are_text_in_utf_8_where_they_are_bytes(tmp_path, x):
-    built = data(tmp_path, x=x, y=np.array(["blé".encode(), "orge".encode()] * (N // 2)))
+    built = data(tmp_path, x=x, y=np.array(["blé".encode(), b"orge"] * (N // 2)))
     assert built.description.output == Classes(("blé", "orge"))
 
 
