@@ -20,7 +20,8 @@ from src.config.schema.entries import words
 
 # What torch and NumPy say of arrays that do not fit, or whose size is no 64-bit number.
 NO_MEMORY = (
-    r"an't allocate memory|ut of memory|Unable to allocate|[Ss]ize calculation overflowed|Maximum allowed size|array is too big"
+    r"an't allocate memory|ut of memory|Unable to allocate|[Ss]ize calculation overflowed|Maximum allowed size"
+    r"|array is too big"
 )
 
 
