@@ -38,6 +38,8 @@ FOUND_BY_COMPOSITION = {
     "trainer.val_check_interval=0.5": "trainer.val_check_interval cannot be given: every epoch is validated once",
     "optimizr=sgd": "There is no key optimizr (did you mean optimizer?)",
     "model.hidden_size=0": "must be a whole number of at least 1 and at most 65536, or a list of such, got 0.",
+    "seed=1,2": "seed=1,2 is several values: -m in front runs each of them, as in -m seed=1,2;",
+    "model=glob(*)": "model=glob(*) is several values: -m in front runs each of them",
     "model.dropout=1.5": "model.dropout must be a number of at least 0 and below 1, got 1.5.",
     "seed=-1": "seed must be a whole number of at least 0, got -1.",
     "seed=[1": "an override is KEY=VALUE",

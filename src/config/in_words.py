@@ -54,6 +54,11 @@ def in_words(error: BaseException, command: str | None = None) -> str:
         return f"{there[1]} is in this config already: it must be given without the plus sign, {there[1]}=VALUE."
     if (gone := re.search(r"Could not delete from config\. (?:The value of )?'([^']+)'", text)) is not None:
         return f"There is no key {gone[1]} with that value to take away."
+    if (several := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'", text)) is not None:
+        return (
+            f"{several[1]} is several values: -m in front runs each of them, as in -m {several[1]}; a comma in one "
+            "value stands in quotes, as in \"name='a,b'\"."
+        )
     if "Config group override must be a string" in text:
         return "A choice as in model=gru names a file in conf/: it must be a word, not null or a number."
     if "OverrideParseException" in type(error).__name__:

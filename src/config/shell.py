@@ -22,6 +22,7 @@ from src.config.rules import check
 from src.config.schema import keys_of
 from src.config.schema.commands import COMMANDS
 from src.config.schema.entries import Key, holds
+from src.config.screen import printable
 from src.config.signals import ended_by_signals, stopping
 from src.config.takes import OURS
 from src.config.unread import refuse_unread, unread
@@ -82,7 +83,7 @@ def command(
     register_resolvers()
     see_working_folder()
     if wrong := wrong_line(sys.argv[1:], config_name):
-        print(wrong, file=sys.stderr)
+        print(printable(wrong), file=sys.stderr)
         sys.exit(1)
 
     from hydra.core.hydra_config import HydraConfig
@@ -108,7 +109,7 @@ def command(
             if stopping():  # and something on the way took the signal for a fault of its own: no next job
                 raise SystemExit(1) from error
             if _in_multirun():
-                print(f"This job failed: {in_words(error, config_name)}", file=sys.stderr)
+                print(f"This job failed: {printable(in_words(error, config_name))}", file=sys.stderr)
                 raise
             failed.append(error)  # and not raised: Hydra would put a line of its own before the sentence
 
@@ -128,7 +129,7 @@ def command(
     except Exception as error:
         if full:
             raise
-        print(sentence := in_words(error, config_name), file=sys.stderr)
+        print(sentence := printable(in_words(error, config_name)), file=sys.stderr)
         if sentence.startswith(f"{type(error).__name__}:"):  # in no words of ours
             print("HYDRA_FULL_ERROR=1 in the environment shows the stack trace.", file=sys.stderr)
         sys.exit(1)

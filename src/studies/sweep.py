@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 QUIET = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(message)s"}},
+    "formatters": {"plain": {"()": "src.config.screen.Sentences"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain", "stream": "ext://sys.stdout"}},
     "root": {"level": "INFO", "handlers": ["console"]},
     "loggers": {"hydra": {"level": "WARNING"}, "hydra_plugins": {"level": "WARNING"}},

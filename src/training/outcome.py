@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Timer
 from torch import Tensor
 
-from src.config.screen import screen
+from src.config.screen import printable, screen
 from src.data.module import SequenceData
 from src.runs.load import read_checkpoint
 from src.runs.metrics_file import read_metrics
@@ -105,7 +105,7 @@ def final_metrics(cfg: DictConfig, job: Job, task: Task, data: SequenceData) -> 
 def show(result: RunResult, directory: Path) -> None:
     """Print the table of results and, last, where they lie."""
     if result.status == "diverged":
-        print(f"Diverged. {result.error}")
+        print(printable(f"Diverged. {result.error}"))
     elif result.metrics:
         best = f", best epoch {result.best.epoch}" if result.best else ""
         print_metrics(result.metrics, result.baselines, f"{result.name}{best}")
