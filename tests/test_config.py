@@ -38,6 +38,8 @@ FOUND_BY_COMPOSITION = {
     "trainer.val_check_interval=0.5": "trainer.val_check_interval cannot be given: every epoch is validated once",
     "optimizr=sgd": "There is no key optimizr (did you mean optimizer?)",
     "model.hidden_size=0": "must be a whole number of at least 1 and at most 65536, or a list of such, got 0.",
+    "model gru": "model is no KEY=VALUE: a key and its value are joined by =, without blanks, as in model=gru.",
+    "experiments=smoke study.pair=3": "There is no key study.pair in this study: one that its file leaves out has",
     "seed=1,2": "seed=1,2 is several values: -m in front runs each of them, as in -m seed=1,2;",
     "model=glob(*)": "model=glob(*) is several values: -m in front runs each of them",
     "model.dropout=1.5": "model.dropout must be a number of at least 0 and below 1, got 1.5.",
@@ -281,6 +283,14 @@ def test_a_sweep_over_optimizers_gives_each_its_own_rate(
 def test_given_twice() -> None:
     assert given_twice(["run=a", "run=b"]) == "run"
     assert given_twice(["-m", "seed=0,1", "model=gru"]) is None
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("")
+    with pytest.raises(OSError, match="a/b") as caught:
+        (tmp_path / "a" / "b").mkdir()
+    said = f"{tmp_path}/a/b cannot be read or written (Not a directory): another place must be given."
+    assert in_words(caught.value) == said
 
 
 @pytest.mark.parametrize(

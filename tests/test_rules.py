@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
@@ -14,7 +15,7 @@ from src.config.instantiate import instantiate, plain
 from src.config.own_files import LONGEST_LINE, refuse_long_lines
 from src.config.rules import check
 from src.config.schema import keys_of
-from src.config.shell import given_twice, refuse_more_than_machine, refuse_taken_away, wrong_line
+from src.config.shell import FLAGS, given_twice, refuse_more_than_machine, refuse_taken_away, wrong_line
 from src.config.unread import RULES, Facts, as_read, refuse_unread, unread
 from src.data import CSV, Adding
 from src.data.describe import Classes, Description, Features
@@ -195,6 +196,16 @@ def test_what_the_data_leave_unread_is_known_once_they_are_read(
 )
 def test_no_sign_hides_that_a_key_is_given_twice(line: str) -> None:
     assert given_twice(line.split()) == "seed"
+
+
+@pytest.mark.parametrize("argument", ["--seed=3", "-model=gru", "--model", "-x"])
+def test_a_key_with_dashes_is_no_option(argument: str) -> None:
+    assert f"There is no option {argument}: a key is given without dashes" in str(wrong_line([argument, "gru"]))
+
+
+def test_the_options_are_those_of_hydra() -> None:
+    options = {option for action in get_args_parser()._actions for option in action.option_strings}
+    assert options == {*FLAGS}
 
 
 @pytest.mark.parametrize("line", ["~seed", "~threads=1", "~model", "~logger"])

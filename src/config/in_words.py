@@ -38,6 +38,8 @@ def in_words(error: BaseException, command: str | None = None) -> str:
             f"There is no memory for what the config asks for ({one_line(text)[:200]}): make model.hidden_size, "
             "data.batch_size or whatever else is large there smaller."
         )
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename} cannot be read or written ({error.strerror}): another place must be given."
     if no_choice := re.search(
         r"Could not find '([^']*)/([^'/]+)'\s*\n\s*\nAvailable options in '[^']+':\n((?:\t.*\n?)+)", text
     ):
@@ -61,6 +63,8 @@ def in_words(error: BaseException, command: str | None = None) -> str:
         )
     if "Config group override must be a string" in text:
         return "A choice as in model=gru names a file in conf/: it must be a word, not null or a number."
+    if (word := re.search(r"Error parsing override '(.*)'\s+missing EQUAL at '<EOF>'", text)) is not None:
+        return f"{word[1]} is no KEY=VALUE: a key and its value are joined by =, without blanks, as in model=gru."
     if "OverrideParseException" in type(error).__name__:
         said = re.sub(r"^\w+Exception: ", "", one_line(str(error)).partition(" See http")[0])
         return (
@@ -96,6 +100,8 @@ def no_such_key(key: str, known: Iterable[str]) -> str:
 def _not_in_the_config(key: str, command: str | None) -> str:
     """That a key is in no file that was chosen, and how it is given where a plus sign gives it."""
     group, dot, name = key.rpartition(".")
+    if key.startswith("study."):
+        return f"There is no key {key} in this study: one that its file leaves out has a plus sign, +{key}=VALUE."
     if group == "trainer" and name in TRAINER_HAS:
         return f"trainer.{name} cannot be given: {TRAINER_HAS[name]}."
     if group == "trainer" and name in TRAINER_FIXED:

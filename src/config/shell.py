@@ -31,6 +31,11 @@ log = logging.getLogger(__name__)
 
 
 CHOICE = re.compile(r"[\w/.-]+(,[\w/.-]+)*|(glob|choice)\(.*\)")  # or several in a sweep
+FLAGS = (  # Hydra's, which argparse would answer for with a page
+    *("-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "--resolve", "-p", "--package", "-r", "--run", "-m"),
+    *("--multirun", "-sc", "--shell-completion", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir"),
+    *("--experimental-rerun", "-i", "--info"),
+)
 TAKEN_AWAY = "~{key} takes away a key that every run has: it must have a value, {key}=VALUE."
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -200,6 +205,8 @@ def wrong_line(arguments: list[str], config_name: str = "train") -> str | None:
         return f"{twice} is given twice on the command line, and only one of the two would count."
     known = keys_of(config_name)
     for argument in arguments:
+        if argument.startswith("-") and argument.partition("=")[0] not in FLAGS:
+            return f"There is no option {argument}: a key is given without dashes, as in seed=1 or model=lstm."
         choice, _, value = argument.lstrip("+").partition("=")
         if argument.startswith("hydra="):
             return f"Hydra's own keys are given one by one, as in hydra.run.dir=DIR, got {argument}."
