@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobStatus
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from src.config.errors import UserError
 from src.config.in_words import in_words
@@ -101,9 +101,11 @@ def refuse_beside_study(config: DictConfig, context: HydraContext, arguments: Se
         UserError: names the key.
     """
     said = [argument for argument in arguments if not re.match(r"[+~]*(experiments=|study\b)", argument)]
-    alone, referred = context.config_loader.load_sweep_config(config, said), referred_to(config)
-    for key in (*alone, *(key for key in config if key not in alone)):
-        same = config._get_node(key) == alone._get_node(key) if key in alone else key in referred
+    whole: Any = OmegaConf.to_container(config)
+    alone: Any = OmegaConf.to_container(context.config_loader.load_sweep_config(config, said))
+    referred = referred_to(config)
+    for key in (*alone, *(key for key in whole if key not in alone)):
+        same = whole.get(key) == alone[key] if key in alone else key in referred
         if not same and key not in ("study", "hydra"):
             raise UserError(
                 f"The file of study.name={config.study.get('name')} sets {key} beside its study, where no run reads "
