@@ -21,6 +21,8 @@ class ExperimentsSearchPath(SearchPathPlugin):
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Append the folders that hold an ``experiments`` folder; nothing in another project's program."""
         # Hydra asks every plugin that is installed, in every program: src is ours only if it has been imported as ours.
+        if "--hydra-help" in sys.argv:  # which would list every folder below
+            return
         places = sys.modules.get("src.config.places")
         for folder in getattr(places, "experiment_folders", list)():
             search_path.append("gatebench", f"file://{folder}")

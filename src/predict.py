@@ -6,6 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from src.config.errors import counted
 from src.config.shell import command
 
 
@@ -37,7 +38,7 @@ def predict(cfg: DictConfig) -> Path:
     columns = predictions(run.task, run.data.loader("new"), cfg.steps_ahead, new.labelled)
     text = as_csv(columns, new.names, new.following)
     write_atomically(path, lambda out: out.write(text.encode()))
-    print(f"{cfg.data.path}: {len(new.names)} sequences, {len(columns['row'])} lines in {path}")
+    print(f"{cfg.data.path}: {counted(len(new.names), 'sequence')}, {counted(len(columns['row']), 'line')} in {path}")
     return path
 
 

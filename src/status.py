@@ -14,14 +14,14 @@ def status(cfg: DictConfig) -> None:
     Raises:
         UserError: when there is no such study.
     """
-    from src.config.screen import screen
+    from src.config.screen import printable, screen
     from src.studies.progress import Reader, table
 
     directory = study_folder(cfg)
     progress = Reader(directory).read()
     screen().print(table(progress))
     for name, sentence in progress.failed.items():
-        print(f"failed: {directory / name}: {sentence}")
+        print(printable(f"failed: {directory / name}: {sentence}"))
 
 
 def main() -> None:

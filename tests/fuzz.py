@@ -29,8 +29,8 @@ from src.config.schema.entries import holds
 from src.config.shell import (
     given_keys,
     refuse_missing,
+    refuse_more_than_machine,
     refuse_taken_away,
-    refuse_threads,
     refuse_width_beside_budget,
     wrong_line,
 )
@@ -135,7 +135,7 @@ def try_line(command: str, line: list[str], key: str) -> Tried:
         check(cfg, command)
         refuse_width_beside_budget(cfg, given)
         refuse_unread(unread(plain(cfg), command=command), given, command)
-        refuse_threads(cfg.get("threads", 1))
+        refuse_more_than_machine(cfg)
     except Exception as error:  # in words, whatever it is
         GlobalHydra.instance().clear()
         return Tried(command, line, in_words(error), legal=False)

@@ -1,6 +1,7 @@
 """Mistakes at the command line: one sentence, no stack trace, and fast where composition can find them."""
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -10,12 +11,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
 from src.config.help import page
-from src.config.in_words import MEANT
+from src.config.in_words import MEANT, in_words
 from src.config.instantiate import instantiate
 from src.config.places import CONF
 from src.config.rules import check
@@ -37,7 +40,11 @@ FOUND_BY_COMPOSITION = {
     "trainer.enable_checkpointing=false": "trainer.enable_checkpointing cannot be given: best.ckpt and last.ckpt are",
     "trainer.max_time=3": "trainer.max_time must be keys with values, or days, hours, minutes and seconds, as in 00:12",
     "optimizr=sgd": "There is no key optimizr (did you mean optimizer?)",
-    "model.hidden_size=0": "model.hidden_size must be a whole number of at least 1, or a list of such, got 0.",
+    "model.hidden_size=0": "must be a whole number of at least 1 and at most 65536, or a list of such, got 0.",
+    "model gru": "model is not of the form KEY=VALUE, without blanks, as in model=gru.",
+    "experiments=smoke study.pair=3": "There is no key study.pair in this study: one that its file leaves out has",
+    "seed=1,2": "seed=1,2 is several values: -m in front runs each of them, as in -m seed=1,2;",
+    "model=glob(*)": "model=glob(*) is several values: -m in front runs each of them",
     "model.dropout=1.5": "model.dropout must be a number of at least 0 and below 1, got 1.5.",
     "seed=-1": "seed must be a whole number of at least 0, got -1.",
     "seed=[1": "an override is KEY=VALUE",
@@ -49,7 +56,7 @@ FOUND_BY_COMPOSITION = {
     "data.batch_size=2.5": "data.batch_size must be a whole number of at least 1, got 2.5.",
     "model.backend=fast": "model.backend must be one of auto, fused, torch, triton, reference, got fast.",
     "gru": "gru is not of the form KEY=VALUE (did you mean model=gru?).",
-    "seed": "seed is not of the form KEY=VALUE, as in seed=1.",
+    "seed": "seed is not of the form KEY=VALUE, without blanks, as in model=gru.",
     "model=GRU": "There is no model=GRU (did you mean gru?)",
     "max_epochs=3": "There is no key max_epochs (did you mean trainer.max_epochs?).",
     "+max_epochs=3": "There is no key max_epochs (did you mean trainer.max_epochs?).",
@@ -340,6 +347,25 @@ def test_a_sweep_over_optimizers_gives_each_its_own_rate(
 def test_given_twice() -> None:
     assert given_twice(["run=a", "run=b"]) == "run"
     assert given_twice(["-m", "seed=0,1", "model=gru"]) is None
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("")
+    with pytest.raises(OSError, match="a/b") as caught:
+        (tmp_path / "a" / "b").mkdir()
+    said = f"{tmp_path}/a/b cannot be read or written (Not a directory): another place must be given."
+    assert in_words(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [lambda: torch.empty(2**52), lambda: torch.empty(2**62, 2**62), lambda: np.zeros(2**48), lambda: np.arange(2**62)],
+)
+def test_want_of_memory_is_said_in_words(ask: Callable[[], object]) -> None:
+    with pytest.raises((RuntimeError, ValueError, MemoryError)) as caught:
+        ask()
+    said = r"There is no memory for what the config asks for \(.*\): make .* smaller\."
+    assert re.fullmatch(said, in_words(caught.value))
 
 
 def test_instantiate_passes_objects_through_untouched() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -53,6 +54,28 @@ def test_a_run_from_a_gpu_is_measured_on_a_machine_without_one(run: Path, compos
     found = evaluate(compose(f"run={run}", "split=test", config_name="evaluate"))
     assert found == {name: load_run(run).record.metrics[name] for name in found}
     assert found
+
+
+def test_a_value_that_cannot_be_is_refused_with_its_file(run: Path) -> None:
+    without_digests(run)
+    whole = (run / "config.yaml").read_text()
+    for key, value in {
+        **{"data.batch_size": 0, "data.path": "/nowhere", "model.hidden_size": 2**62, "model.num_layers": 10**7},
+        **{"model.dropout": 7, "task.monitor": "val/zzz"},
+    }.items():
+        config = OmegaConf.create(whole)
+        OmegaConf.update(config, key, value)
+        OmegaConf.save(config, run / "config.yaml")
+        with pytest.raises(UserError, match=rf"^{run / 'config.yaml'}: "):
+            load_run(run)
+
+
+def test_a_run_from_a_larger_machine_is_read_by_as_many_processes_as_there_are_cores(run: Path) -> None:
+    without_digests(run)
+    config = OmegaConf.load(run / "config.yaml")
+    config.data.num_workers = 3000
+    OmegaConf.save(config, run / "config.yaml")
+    assert load_run(run).data.num_workers == os.cpu_count()
 
 
 def test_a_trainer_that_no_training_wrote_is_refused_with_its_file(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
@@ -14,7 +15,7 @@ from src.config.instantiate import instantiate, plain
 from src.config.own_files import LONGEST_LINE, refuse_long_lines
 from src.config.rules import check
 from src.config.schema import keys_of
-from src.config.shell import given_twice, refuse_taken_away, refuse_threads, wrong_line
+from src.config.shell import FLAGS, given_twice, refuse_more_than_machine, refuse_taken_away, wrong_line
 from src.config.unread import RULES, Facts, as_read, refuse_unread, unread
 from src.data import CSV, Adding
 from src.data.describe import Classes, Description, Features
@@ -93,6 +94,10 @@ REFUSED = {
     "model.batch_first=false": "model.batch_first must be true, got false",
     "model._target_=3": "model._target_ must be the name of a class, got 3",
     "ckpt=best": "The checkpoint best does not exist: ckpt must be auto or the path",
+    f"model.hidden_size={2**62}": "model.hidden_size must be a whole number of at least 1 and at most 65536",
+    "model.num_layers=10000000": "model.num_layers must be a whole number of at least 1 and at most 1000, got",
+    f"data.batch_size={10**20}": r"data\.batch_size must be a whole number of at least 1, got 1\d*, which is too much",
+    "optimizer.lr=1e300": r"optimizer\.lr must be a number above 0, got 1e\+300, which is too much",
     "threads=9999": "threads must be a whole number of at least 1 and at most 1024, got 9999",
     "study_job={a:1}": "study_job must be keys with values as a study gives it",
     "paths.runs_dir=''": "paths.runs_dir must be text that is not empty",
@@ -192,6 +197,16 @@ def test_no_sign_hides_that_a_key_is_given_twice(line: str) -> None:
     assert given_twice(line.split()) == "seed"
 
 
+@pytest.mark.parametrize("argument", ["--seed=3", "-model=gru", "--model", "-x"])
+def test_a_key_with_dashes_is_no_option(argument: str) -> None:
+    assert f"There is no option {argument}: a key is given without dashes" in str(wrong_line([argument, "gru"]))
+
+
+def test_the_options_are_those_of_hydra() -> None:
+    options = {option for action in get_args_parser()._actions for option in action.option_strings}
+    assert options == {*FLAGS}
+
+
 @pytest.mark.parametrize("line", ["~seed", "~threads=1", "~model", "~logger"])
 def test_a_key_that_every_run_has_is_not_taken_away(line: str) -> None:
     key = line[1:].partition("=")[0]
@@ -224,9 +239,14 @@ def test_a_choice_is_a_word(line: str) -> None:
 
 
 def test_more_threads_than_cores_are_no_fault_but_thousands_are() -> None:
-    refuse_threads(64)
-    with pytest.raises(UserError, match=r"threads must be at most \d+ on this machine, which has \d+ cores, got 1024"):
-        refuse_threads(1024)
+    refuse_more_than_machine(OmegaConf.create({"threads": 64, "data": {"num_workers": 64}}))
+    for key, cfg in {
+        "threads": {"threads": 1024},
+        "data.num_workers": {"data": {"num_workers": 3000}},
+        "trainer.devices": {"trainer": {"devices": 1000}},
+    }.items():
+        with pytest.raises(UserError, match=rf"{key} must be at most \d+ on this machine, which has \d+ cores?, got"):
+            refuse_more_than_machine(OmegaConf.create(cfg))
 
 
 @pytest.mark.parametrize(

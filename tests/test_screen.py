@@ -1,17 +1,20 @@
 """What a stranger's record, config or folder calls something is shown as it is, never read as markup."""
 
 import ast
+import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from src.config.screen import screen
+from src.config.screen import UNPRINTABLE, screen
 from src.explaining.outputs import print_summary
 from src.reporting.terminal import show
 from src.studies.progress import Progress, Row, table
+from src.train import main
 from src.training.outcome import print_metrics
 from tests.analysis.rich import rich_summary
 
@@ -54,6 +57,43 @@ def test_names_are_no_markup(
     monkeypatch.setenv("COLUMNS", "200")
     shown(name)
     assert capsys.readouterr().out.count(name) >= times
+
+
+@pytest.mark.parametrize(("shown", "times"), [(of_metrics, 3), (of_layers, 2), (of_a_study, 4), (of_an_answer, 6)])
+def test_names_give_the_terminal_no_orders(
+    shown: Callable[[str], None],
+    times: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    shown("\x1b]52;c;eA==\x07\x1b[2Jx\u202e")
+    said = capsys.readouterr().out
+    assert said.count(r"\x1b]52;c;eA==\x07\x1b[2Jx\u202e") >= times
+    assert not UNPRINTABLE.search(said)
+
+
+def test_what_is_logged_or_refused_gives_none_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{k % 7},{k % 3},{k % 5}x\n" for k in range(300))
+    (tmp_path / "a.csv").write_text(f"load,oil,\x1b[31mred\n{rows}")
+    asked = (
+        "data=csv",
+        "data.path=a.csv",
+        "logger=csv",
+        "trainer.max_epochs=1",
+        "model.hidden_size=2",
+        "data.season=7",
+    )
+    for more, way in ((), "out"), (("data.target=\x1b[2J",), "err"):
+        monkeypatch.setattr(sys, "argv", ["train", *asked, *more, "trainer.enable_progress_bar=false"])
+        with pytest.raises(SystemExit) if more else nullcontext():
+            main()
+        said = getattr(capsys.readouterr(), way)
+        assert r"\x1b[" in said
+        assert not UNPRINTABLE.search(said)
 
 
 def test_nothing_in_src_makes_a_console_of_its_own() -> None:

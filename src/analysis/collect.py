@@ -160,6 +160,9 @@ def _take_study(collection: Collection, directory: Path) -> None:
         collection.note("incomplete", _near(directory), sentence)
     if now := {name for name, job in planned.items() if job.plan_hash == study.plan_hash}:
         collection.planned[directory] = now
+    for link in sorted(directory / name for name in planned if (directory / name).is_symlink()):
+        sentence = "It is a symbolic link, which is not followed: the run's own folder must stand there."
+        collection.note("unreadable", _here(link), sentence)
 
 
 def _take_run(collection: Collection, directory: Path, keys: Sequence[str]) -> Run | None:
@@ -236,5 +239,8 @@ def _not_finite(run: Run) -> bool:
 
 def _near(path: Path) -> str:
     """The path as one would type it here."""
-    path, here = Path(os.path.realpath(path)), Path.cwd()  # which takes a link to itself as it is
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    return _here(Path(os.path.realpath(path)))  # which takes a link to itself as it is
+
+
+def _here(path: Path) -> str:
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

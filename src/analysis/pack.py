@@ -32,11 +32,12 @@ from src.analysis.sequences import Sequences
 from src.arrays import read_arrays
 from src.config.errors import UserError
 from src.config.in_words import one_line
-from src.files import write_atomically
+from src.files import read_limited, write_atomically
 from src.runs.study_record import parse_study
 from src.runs.typed_json import sealed
 
 SCHEMA = 1
+LARGEST = 256 << 20  # bytes of a file; the packs of the largest studies here have a few million
 T = TypeVar("T")
 BLANK = {**flat(Run(id="", seed=-1, status="finished")), "declared": {}}
 
@@ -104,7 +105,7 @@ def _parsed(path: Path, digests: Mapping[str, str], parse: Callable[[bytes, Path
         UserError: it is damaged.
     """
     try:
-        content = path.read_bytes()
+        content = read_limited(path, LARGEST)
         if digests.get(path.name, digest := hashlib.sha256(content).hexdigest()) != digest:
             raise UserError(f"{path} is damaged or was changed: pack.json has another digest of it.")
         return parse(content, path)

@@ -15,3 +15,12 @@ def nearest(word: str, options: list[str]) -> str:
     close = difflib.get_close_matches(word.lower(), lower, n=1)
     near = [lower[match] for match in close] or [option for option in options if option in word.split("_")]
     return f" (did you mean {near[0]}?)" if near else ""
+
+
+def counted(number: int, noun: str) -> str:
+    """So many of what a noun names.
+
+    >>> counted(1, "file"), counted(1200, "file")
+    ('1 file', '1,200 files')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

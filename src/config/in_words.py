@@ -34,6 +34,11 @@ MEANT = {
     "data_dir": "paths.data_dir",
     "monitor": "task.monitor",
 }
+# What torch and NumPy say of arrays that do not fit, or whose size is no 64-bit number.
+NO_MEMORY = (
+    r"an't allocate memory|ut of memory|Unable to allocate|[Ss]ize calculation overflowed|Maximum allowed size"
+    r"|array is too big"
+)
 
 
 def in_words(error: BaseException, command: str | None = None) -> str:
@@ -44,6 +49,13 @@ def in_words(error: BaseException, command: str | None = None) -> str:
     if isinstance(error, UserError):
         return str(error)
     text = str(error)
+    if isinstance(error, MemoryError) or re.search(NO_MEMORY, text):
+        return (
+            f"There is no memory for what the config asks for ({one_line(text)[:200]}): make model.hidden_size, "
+            "data.batch_size or whatever else is large there smaller."
+        )
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename} cannot be read or written ({error.strerror}): another place must be given."
     if no_choice := re.search(
         r"Could not find '([^']*)/([^'/]+)'\s*\n\s*\nAvailable options in '[^']+':\n((?:\t.*\n?)+)", text
     ):
@@ -60,6 +72,11 @@ def in_words(error: BaseException, command: str | None = None) -> str:
         return f"{there[1]} is in this config already: it must be given without the plus sign, {there[1]}=VALUE."
     if (gone := re.search(r"Could not delete from config\. (?:The value of )?'([^']+)'", text)) is not None:
         return f"There is no key {gone[1]} with that value to take away."
+    if (several := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'", text)) is not None:
+        return (
+            f"{several[1]} is several values: -m in front runs each of them, as in -m {several[1]}; a comma in one "
+            "value stands in quotes, as in \"name='a,b'\"."
+        )
     if "Config group override must be a string" in text:
         return "A choice as in model=gru names a file in conf/: it must be a word, not null or a number."
     if "OverrideParseException" in type(error).__name__:
@@ -108,6 +125,8 @@ def no_such_key(key: str, known: Iterable[str]) -> str:
 def _not_in_the_config(key: str, command: str | None) -> str:
     """That a key is in no file that was chosen, and how it is given where a plus sign gives it."""
     group, dot, name = key.rpartition(".")
+    if key.startswith("study."):
+        return f"There is no key {key} in this study: one that its file leaves out has a plus sign, +{key}=VALUE."
     if group == "trainer" and name in TRAINER_HAS:
         return f"trainer.{name} cannot be given: {TRAINER_HAS[name]}."
     entries = [entry for command in COMMANDS for known, entry in keys_of(command).items() if known == key]
@@ -127,6 +146,7 @@ def _not_in_the_config(key: str, command: str | None) -> str:
 
 def one_line(text: str) -> str:
     """The text without line breaks and indentation."""
+    text = text.partition("Exception raised from")[0]  # where torch's own stack trace begins
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 

@@ -17,7 +17,7 @@ from src.config.names import public_key, public_names
 from src.config.own_files import refuse_long_lines
 from src.config.schema import keys_of
 from src.config.schema.arguments import TRAINER_HAS
-from src.config.schema.entries import Key, holds, shown, words
+from src.config.schema.entries import Key, holds, shown, wrong
 from src.config.takes import OURS, kinds_of
 
 NEVER_NULL = ("model", "data", "task", "optimizer", "scheduler", "trainer", "callbacks", "paths")
@@ -61,13 +61,13 @@ def check_values(config: Mapping[str, Any], command: str = "train", keys: Mappin
         ours = str(node.get("_target_") or OURS[0]).startswith(OURS)
         kind = (kinds_of(name.rpartition(".")[0], node) or {}).get(last, key.kind)
         if (ours or key.always) and not holds(kind, node[last]):
-            raise UserError(f"{name} must be {words(kind)}, got {shown(node[last])}.")
+            raise UserError(wrong(name, kind, node[last]))
         if name in NEVER_NULL and node[last] is None and (command == "train" or name == "paths"):
             raise UserError(f"{name} must be keys with values, got null.")
     for name, node in _classes(config):
         for key_name, kind in (kinds_of(name, node) or {}).items():
             if key_name in node and not holds(kind, node[key_name]):
-                raise UserError(f"{name}.{key_name} must be {words(kind)}, got {shown(node[key_name])}.")
+                raise UserError(wrong(f"{name}.{key_name}", kind, node[key_name]))
         target = node.get("_target_")
         if "_target_" in node and not (isinstance(target, str) or (target is None and name == "scheduler")):
             raise UserError(f"{name}._target_ must be the name of a class, got {shown(target)}.")
@@ -101,7 +101,7 @@ def check_arguments(group: str, arguments: Mapping[str, Any], theirs: bool = Fal
         value = list(given) if isinstance(given, tuple) else str(given) if isinstance(given, Path) else given
         value = value.item() if hasattr(value, "item") else value
         if not holds(key.kind, value):
-            raise UserError(f"{group}.{name} must be {words(key.kind)}, got {shown(value)}.")
+            raise UserError(wrong(f"{group}.{name}", key.kind, value))
 
 
 def _check_together(config: Mapping[str, Any]) -> None:

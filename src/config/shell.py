@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from src.config.errors import UserError
-from src.config.in_words import in_words, is_hydra
+from src.config.errors import UserError, counted
+from src.config.in_words import in_words
 from src.config.instantiate import plain
 from src.config.places import CONF, register_resolvers
 from src.config.rules import check
 from src.config.schema import keys_of
 from src.config.schema.commands import COMMANDS, POSITIONAL
 from src.config.schema.entries import Key, holds
+from src.config.screen import printable
 from src.config.signals import ended_by_signals, stopping
 from src.config.takes import OURS
 from src.config.unread import refuse_unread, unread
@@ -32,23 +32,17 @@ log = logging.getLogger(__name__)
 
 
 CHOICE = re.compile(r"[\w/.-]+(,[\w/.-]+)*|(glob|choice)\(.*\)")  # or several in a sweep
+FLAGS = (  # Hydra's, which argparse would answer for with a page
+    *("-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "--resolve", "-p", "--package", "-r", "--run", "-m"),
+    *("--multirun", "-sc", "--shell-completion", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir"),
+    *("--experimental-rerun", "-i", "--info"),
+)
 TAKEN_AWAY = "~{key} takes away a key that every run has: it must have a value, {key}=VALUE."
 MULTIRUN = ("-m", "--multirun")
 # Hydra's own options whose value is the next argument.
 TAKES_A_WORD = (
-    "--cfg",
-    "-c",
-    "--package",
-    "-p",
-    "--info",
-    "-i",
-    "--config-path",
-    "-cp",
-    "--config-name",
-    "-cn",
-    "--config-dir",
-    "-cd",
-    "-sc",
+    *("--cfg", "-c", "--package", "-p", "--info", "-i", "--config-path", "-cp", "--config-name", "-cn"),
+    *("--config-dir", "-cd", "-sc"),
 )
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -102,7 +96,7 @@ def command(
     see_working_folder()
     sys.argv[1:] = as_overrides(sys.argv[1:], config_name)
     if wrong := wrong_line(sys.argv[1:], config_name):
-        print(wrong, file=sys.stderr)
+        print(printable(wrong), file=sys.stderr)
         sys.exit(1)
 
     from hydra.core.hydra_config import HydraConfig
@@ -123,7 +117,7 @@ def command(
             found = unread(plain(cfg), command=config_name if config_name in COMMANDS or keys else "train")
             for sentence in refuse_unread(found, () if _in_multirun() else given, config_name):
                 log.info(sentence)
-            refuse_threads(cfg.get("threads", 1))
+            refuse_more_than_machine(cfg)
             if "threads" in cfg:  # before torch is imported: jobs that take all cores each would fight over them
                 os.environ |= dict.fromkeys(THREADS, str(cfg.threads))
             return task(cfg)
@@ -131,7 +125,7 @@ def command(
             if stopping():  # and something on the way took the signal for a fault of its own: no next job
                 raise SystemExit(1) from error
             if _in_multirun():
-                print(f"This job failed: {in_words(error, config_name)}", file=sys.stderr)
+                print(f"This job failed: {printable(in_words(error, config_name))}", file=sys.stderr)
                 raise
             failed.append(error)  # and not raised: Hydra would put a line of its own before the sentence
 
@@ -155,8 +149,8 @@ def command(
     except Exception as error:
         if full:
             raise
-        print(in_words(error, config_name), file=sys.stderr)
-        if not isinstance(error, UserError | OmegaConfBaseException) and not is_hydra(error):
+        print(sentence := printable(in_words(error, config_name)), file=sys.stderr)
+        if sentence.startswith(f"{type(error).__name__}:"):  # in no words of ours
             print("HYDRA_FULL_ERROR=1 in the environment shows the stack trace.", file=sys.stderr)
         sys.exit(1)
     finally:
@@ -211,15 +205,18 @@ def refuse_missing(cfg: DictConfig, config_name: str, keys: Mapping[str, Key] | 
             raise UserError(f"{name} must be given, e.g. {name}=VALUE on the command line.")
 
 
-def refuse_threads(threads: int) -> None:
-    """Refuse so many threads that the system might not start them; some more than cores are no fault.
+def refuse_more_than_machine(cfg: DictConfig) -> None:
+    """Refuse so many threads or processes that the system might not start them; some more than cores are no fault.
 
     Raises:
-        UserError: says how many there may be.
+        UserError: names the key and how many there may be.
     """
     cores = os.cpu_count() or 1
-    if threads > (most := max(64, 4 * cores)):
-        raise UserError(f"threads must be at most {most} on this machine, which has {cores} cores, got {threads}.")
+    most = {"threads": max(64, 4 * cores), "data.num_workers": max(64, 4 * cores), "trainer.devices": max(8, cores)}
+    for key, number in most.items():
+        if isinstance(given := OmegaConf.select(cfg, key), int) and given > number:
+            said = f"on this machine, which has {counted(cores, 'core')}"
+            raise UserError(f"{key} must be at most {number} {said}, got {given}.")
 
 
 def refuse_width_beside_budget(cfg: DictConfig, given: set[str]) -> None:
@@ -240,9 +237,11 @@ def wrong_line(arguments: list[str], config_name: str = "train") -> str | None:
         return f"{twice} is given twice on the command line, and only one of the two would count."
     known = keys_of(config_name)
     for before, argument in pairwise(["", *arguments]):
+        if argument.startswith("-") and argument.partition("=")[0] not in FLAGS:
+            return f"There is no option {argument}: a key is given without dashes, as in seed=1 or model=lstm."
         if "=" not in argument and not argument.startswith(("-", "~")) and before not in TAKES_A_WORD:
             groups = [file.parent.name for file in CONF.glob(f"*/{argument}.yaml")]
-            meant = f" (did you mean {groups[0]}={argument}?)" if groups else ", as in seed=1"
+            meant = f" (did you mean {groups[0]}={argument}?)" if groups else ", without blanks, as in model=gru"
             return f"{argument} is not of the form KEY=VALUE{meant}."
         choice, _, value = argument.lstrip("+").partition("=")
         if argument.startswith("hydra="):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from src.config.errors import UserError
+from src.config.errors import UserError, counted
 from src.data.batches import Units
 from src.data.describe import Description, Features, Horizon
 from src.data.module import SequenceData, checksum
@@ -141,8 +141,8 @@ def _no_room(series: Series, split: int, lookback: int, horizon: int) -> UserErr
     name, rows = SPLITS[split], int((series.splits == split).sum())
     if split and rows < horizon:
         return UserError(
-            f"The {name} split has {rows} rows, too short for one forecast of data.horizon={horizon} rows: take a "
-            "shorter data.horizon or give the split more rows with data.splits."
+            f"The {name} split has {counted(rows, 'row')}, too short for one forecast of data.horizon={horizon} rows: "
+            "take a shorter data.horizon or give the split more rows with data.splits."
         )
     longest = max(int((of_rows <= split).sum()) for (of_rows,) in apart(series.lengths, series.splits))
     return UserError(

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from src.config.errors import UserError
+from src.config.errors import UserError, counted
 from src.rng import derive
 
 SPLITS = ("train", "val", "test")
@@ -41,7 +41,9 @@ def by_fraction(items: Sequence[Item], fractions: Sequence[float], seed: int, *m
         UserError: when there are fewer than three items.
     """
     if len(items) < len(SPLITS):
-        raise UserError(f"{len(items)} files cannot be split into train, val and test: at least 3 are needed.")
+        raise UserError(
+            f"{counted(len(items), 'file')} cannot be split into train, val and test: at least 3 are needed."
+        )
     generator = torch.Generator().manual_seed(derive(seed, "split", *more))
     order = torch.randperm(len(items), generator=generator).tolist()
     val, test = (max(1, round(fraction * len(items))) for fraction in fractions[1:])

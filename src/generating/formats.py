@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from src.config.errors import UserError
+from src.config.screen import printable
 from src.figures.canvas import save
 from src.figures.piano_roll import draw_piano_roll
 from src.files import write_atomically
@@ -66,7 +67,7 @@ def _(task: LanguageModel, primer: Tensor, drawn: Tensor, path: Path, facts: dic
     text = to_text([names[token] for token in [*primer.tolist(), *drawn.tolist()]], words)
     file = path.with_name(f"{path.name}.txt")
     write_atomically(file, lambda out: out.write(text.encode()))
-    print(text)
+    print(printable(text))
     return [file]
 
 

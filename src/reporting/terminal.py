@@ -8,6 +8,7 @@ from typing import Any
 
 from src.analysis.summary import Summary
 from src.analysis.task import Task
+from src.config.errors import counted
 from src.config.screen import screen
 from src.statistics.rounding import decimals, of_interval, span
 
@@ -105,7 +106,7 @@ def _places(files: Sequence[Path]) -> list[str]:
         folder = path.parent.relative_to(here) if path.is_relative_to(here) else path.parent
         folders.setdefault(folder, []).append(file.name)
     named = {folder: ", ".join(names) for folder, names in folders.items() if len(names) <= MANY}
-    return [f"{folder}: {named.get(folder, f'{len(names)} files')}" for folder, names in folders.items()]
+    return [f"{folder}: {named.get(folder, counted(len(names), 'file'))}" for folder, names in folders.items()]
 
 
 def _remarks(summary: Summary) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +14,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
 from src.config.in_words import one_line
+from src.config.instantiate import plain
 from src.config.names import public_names
 from src.config.places import CONF, register_resolvers
+from src.config.rules import check_values
+from src.config.schema import keys_of
 from src.config.trust import check_received
 from src.data.batches import Split
 from src.data.module import SequenceData
@@ -101,9 +105,11 @@ def load_run(
         check_digests(directory, record, f"checkpoints/{checkpoint}.ckpt")
     kept = read_checkpoint(weights)
     try:
+        parts = {name: node for name, node in plain(config).items() if name in ("model", "data")}
+        check_values(parts, "evaluate", {n: k for n, k in keys_of().items() if n.partition(".")[0] in parts})
         data, task = build(config, None if read_data else kept)
-    except UserError:
-        raise
+    except UserError as error:
+        raise UserError(f"{directory / 'config.yaml'}: {error}") from error
     except Exception as error:  # whatever a file of an older run, which has no digest, makes of it
         raise UserError(
             f"The run cannot be rebuilt from {directory / 'config.yaml'} and {weights}, which do not belong together "
@@ -138,6 +144,8 @@ def read_config(directory: Path, trust: str | Sequence[str] | None = None) -> Di
     for key in ("data_dir", "cache_dir"):
         if key in data and not Path(str(data[key])).exists():
             data[key] = OmegaConf.select(here, key)
+    if isinstance(workers := data.get("num_workers"), int):  # of another machine; it changes no number
+        data.num_workers = min(workers, os.cpu_count() or 1)
     return config
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from src.config.errors import counted
 from src.files import write_atomically
 from src.runs.identity import RESULTS_VERSION
 from src.runs.result import RunResult
@@ -18,7 +19,7 @@ def remarks(directory: Path, ended: Mapping[str, RunResult]) -> Iterator[str]:
     """Sentences about the study in a directory and its runs that have come to their end, most important first."""
     records = list(ended.values())
     if diverged := sum(record.status == "diverged" for record in records):
-        yield f"{diverged} runs diverged; they count as the worst."
+        yield f"{counted(diverged, 'run')} diverged, which counts as the worst."
     if capped := sum(record.best is not None and record.best.is_last for record in records):
         yield f"{capped} of {len(records)} runs were best in their last epoch: a longer cap on updates may change them."
     if study := read_study(directory):
@@ -29,12 +30,12 @@ def remarks(directory: Path, ended: Mapping[str, RunResult]) -> Iterator[str]:
         yield f"Runs were made by different code ({said}), all of results version {RESULTS_VERSION}."
     stranded = sorted({p.parent.name for p in directory.glob("*/result.json")} - set(current_jobs(directory)))
     if stranded:
-        yield f"{len(stranded)} runs here belong to an earlier plan or results version and are not counted."
+        yield f"{counted(len(stranded), 'run')} here of an earlier plan or results version: not counted."
     if commands := [command for name in ended if (command := sync_command(directory / name))]:
         script = directory / "wandb_sync.sh"
         text = "".join(f"{command}\n" for command in commands)
         write_atomically(script, lambda out: out.write(text.encode()))
-        yield f"wandb: {len(commands)} runs are offline; `sh {script}` uploads them."
+        yield f"wandb: {counted(len(commands), 'run')} offline; `sh {script}` uploads."
 
 
 def _unlike_budgets(records: list[RunResult], tolerance: float) -> Iterator[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from omegaconf import OmegaConf
 
-from src.config.errors import UserError
+from src.config.errors import UserError, counted
 from src.config.instantiate import instantiate
 from src.config.shell import command_line
 from src.data.describe import Horizon
@@ -84,7 +84,7 @@ def missing(study: Study) -> str:
         words = "missing: %s (%s of %s on %s in %s, seed %d): %s"
         log.warning(words, directory / name, job.phase, job.model, job.data, job.arm, job.seed, sentence)
     name, sentence = next(iter(study.errors.items()))
-    told = f"{len(study.errors)} runs of the study failed; the first, in {directory / name}: {sentence} "
+    told = f"{counted(len(study.errors), 'run')} of the study failed; the first, in {directory / name}: {sentence} "
     if study.untuned:
         where = ", ".join(f"{data} in {arm}" for data, arm in sorted(study.untuned))
         told += f"Nothing was chosen for {where}, as a choice without them might be another. "

@@ -13,10 +13,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobStatus
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from src.config.errors import UserError
 from src.config.in_words import in_words
+from src.config.rules import referred_to
 from src.config.schema import effect_of
 from src.files import refuse_link, refuse_links
 from src.runs.study_record import Settings
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 QUIET = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(message)s"}},
+    "formatters": {"plain": {"()": "src.config.screen.Sentences"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain", "stream": "ext://sys.stdout"}},
     "root": {"level": "INFO", "handlers": ["console"]},
     "loggers": {"hydra": {"level": "WARNING"}, "hydra_plugins": {"level": "WARNING"}},
@@ -47,6 +48,7 @@ def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig
     """
     determining, further = split_overrides(arguments, context)
     plan = read_plan(config.study, determining)
+    refuse_beside_study(config, context, arguments)
     directory = (Path(str(config.paths.runs_dir)) / plan.name).resolve()
     with open_dict(config):
         # Jobs tell what happens to them by their records; Hydra's line for each would tear the table.
@@ -85,6 +87,30 @@ def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig
     except (KeyboardInterrupt, SystemExit):
         print("Interrupted: the same command goes on from here.", file=sys.stderr)
         raise
+
+
+def refuse_beside_study(config: DictConfig, context: HydraContext, arguments: Sequence[str]) -> None:
+    """Refuse a plan's file that sets what none of its runs would read: they are composed from its ``study`` node.
+
+    Args:
+        config: the master config, of the file and ``arguments``.
+        context: Hydra's.
+        arguments: the command line's overrides, checked by :func:`split_overrides`.
+
+    Raises:
+        UserError: names the key.
+    """
+    said = [argument for argument in arguments if not re.match(r"[+~]*(experiments=|study\b)", argument)]
+    whole: Any = OmegaConf.to_container(config)
+    alone: Any = OmegaConf.to_container(context.config_loader.load_sweep_config(config, said))
+    referred = referred_to(config)
+    for key in (*alone, *(key for key in whole if key not in alone)):
+        same = whole.get(key) == alone[key] if key in alone else key in referred
+        if not same and key not in ("study", "hydra"):
+            raise UserError(
+                f"The file of study.name={config.study.get('name')} sets {key} beside its study, where no run reads "
+                "it: what holds for all runs stands under study.settings, or on the command line."
+            )
 
 
 def split_overrides(arguments: Sequence[str], context: HydraContext) -> tuple[Settings, Settings]:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Timer
 from torch import Tensor
 
-from src.config.screen import screen
+from src.config.screen import printable, screen
 from src.data.module import SequenceData
 from src.runs.load import read_checkpoint
 from src.runs.metrics_file import Row, read_metrics
@@ -128,7 +128,7 @@ def note_data(job: Job, notes: dict[str, Any]) -> None:
 def show(result: RunResult, directory: Path) -> None:
     """Print the table of results and, last, where they lie."""
     if result.status == "diverged":
-        print(f"Diverged. {result.error}")
+        print(printable(f"Diverged. {result.error}"))
     elif result.metrics:
         best = f", best epoch {result.best.epoch}" if result.best else ""
         print_metrics(result.metrics, result.baselines, f"{result.name}{best}{parts(result.data.notes)}")

@@ -309,6 +309,19 @@ def test_links_and_folders_of_wandb_are_not_followed(tmp_path: Path) -> None:
     assert (len(collection.runs), collection.problems) == (1, [])
 
 
+def test_a_linked_run_of_a_study_is_named(tmp_path: Path) -> None:
+    study = fake_study(tmp_path / "planted", pairs=2)
+    record = collect([study], "study").study
+    assert record is not None
+    first, *rest = sorted(path.parent.name for path in study.glob("*/result.json"))
+    job = PlannedJob("final", "gru", "jsb_chorales", "main", 0, {}, record.plan_hash)
+    write_json(study / "planned.json", PlannedJobs(dict.fromkeys([first, *rest], job)))
+    (study / first).rename(tmp_path / "away")
+    (study / first).symlink_to(tmp_path / "away")
+    (problem,) = collect([study], "study").problems
+    assert (problem.place, "symbolic link" in problem.sentence) == (str(study / first), True)
+
+
 @pytest.mark.parametrize("missing", ["nowhere", "."])
 def test_nothing_to_read_is_said_in_a_sentence(tmp_path: Path, missing: str) -> None:
     with pytest.raises(UserError, match=r"is not a directory|There is no run"):

@@ -1,6 +1,7 @@
 """A study that was committed says the same to the last digit as the runs it came from."""
 
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,9 @@ def test_three_hundred_runs_take_few_megabytes(tmp_path: Path) -> None:
     assert size < 3e6
 
 
+PACKED = ("pack.json", "study.json", "runs.jsonl", "curves.jsonl", "sequences.npz")
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -107,6 +111,7 @@ def test_three_hundred_runs_take_few_megabytes(tmp_path: Path) -> None:
         (lambda d: (d / "runs.jsonl").write_text('{"strange": 1}\n'), "damaged"),
         (lambda d: (d / "sequences.npz").write_bytes(b"no"), "damaged"),
         (lambda d: (d / "study.json").unlink(), "damaged"),
+        *[(lambda d, name=name: os.truncate(d / name, 1 << 40), "bytes, more than") for name in PACKED],
     ],
 )
 def test_a_damaged_pack_is_said_in_a_sentence(study: Path, tmp_path: Path, spoil: Any, words: str) -> None:

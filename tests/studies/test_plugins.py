@@ -9,10 +9,11 @@ from hydra import compose, initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
 from hydra.core.plugins import Plugins
-from hydra.types import HydraContext
+from hydra.types import HydraContext, RunMode
 
-from src.config.places import CONF
-from src.studies.sweep import config_file
+from src.config.errors import UserError
+from src.config.places import CONF, register_resolvers
+from src.studies.sweep import config_file, refuse_beside_study
 from tests.test_imports import FILES, imported
 
 HEAVY = {"torch", "pytorch_lightning", "pydantic", "numpy", "wandb", "rich", "src"}
@@ -52,3 +53,34 @@ def test_the_file_on_record_is_the_one_that_hydra_composes(tmp_path: Path, monke
         composed = compose("train", ["experiments=smoke"], return_hydra_config=True)
     assert shipped == own / "smoke.yaml", "the file of the folder one works in wins"
     assert composed.study.question in shipped.read_text()
+
+
+@pytest.mark.parametrize(
+    ("said", "key"),
+    [
+        ("defaults: [_self_, {override /logger: csv}]", "logger"),
+        ("defaults: [_self_, {override /optimizer: sgd}]", "optimizer"),
+        ("trainer: {max_epochs: 2}", "trainer"),
+        ("seed: 4", "seed"),
+        ("pairs: 20", "pairs"),
+        ("mine: 7", None),  # to which the study refers
+    ],
+)
+def test_what_stands_beside_a_study_and_no_run_reads_is_refused(
+    said: str, key: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "experiments").mkdir()
+    plan = f"# @package _global_\n{said}\nstudy: {{name: own, pairs: 2, question: 'Is it ${{oc.select:mine}}?'}}\n"
+    (tmp_path / "experiments" / "own.yaml").write_text(plan)
+    monkeypatch.chdir(tmp_path)
+    register_resolvers()
+    Plugins.instance()
+    loader = ConfigLoaderImpl(create_config_search_path(f"file://{CONF}"))
+    arguments = ["experiments=own", "trainer.max_steps=9", "study.pairs=3"]
+    config = loader.load_configuration("train", arguments, RunMode.MULTIRUN)
+    try:
+        refuse_beside_study(config, HydraContext(loader, None), arguments)  # type: ignore[arg-type]
+        refused = None
+    except UserError as error:
+        refused = str(error)
+    assert (refused and refused.split(" sets ")[1].split()[0]) == key

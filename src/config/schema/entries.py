@@ -50,6 +50,9 @@ BOUNDS = {
     Ge: (operator.ge, "of at least"), Gt: (operator.gt, "above"),
     Le: (operator.le, "at most"), Lt: (operator.lt, "below"),
 }  # fmt: skip
+# The largest whole number that JSON keeps, and the largest number that there is in float32.
+LARGEST = {bool: 1, int: 2**53, float: 3.4e38}
+LONGEST = 200  # characters of a value in a sentence
 PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Any: "anything"}
 
 
@@ -111,7 +114,7 @@ def holds(kind: Any, value: Any) -> bool:
         return isinstance(value, dict) and all(holds(arguments[1], inner) for inner in value.values())
     if kind in (int, float, str) and isinstance(value, bool):
         return False
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, int | float) and not abs(value) <= LARGEST[type(value)]:
         return kind is Any
     # YAML reads a name of digits as a number, and a number may be a whole one.
     return kind is Any or isinstance(value, {str: str | int | float, float: int | float}.get(kind, kind))
@@ -147,3 +150,15 @@ def words(kind: Any) -> str:
 def shown(value: Any) -> str:
     """A value as a yaml file has it."""
     return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def wrong(name: str, kind: Any, value: Any) -> str:
+    """The sentence about a value that is not of its key's type.
+
+    >>> wrong("seed", Whole, -1), wrong("data.length", Count, 10**18)[-21:]
+    ('seed must be a whole number of at least 0, got -1.', '00, which is too much.')
+    """
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    much = number and abs(value) > LARGEST[type(value)] and not math.isinf(value)
+    said = text if len(text := shown(value)) <= LONGEST else f"{text[:LONGEST]}..."
+    return f"{name} must be {words(kind)}, got {said}{', which is too much' if much else ''}."

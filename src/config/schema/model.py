@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le
 
 from src.config.schema.entries import NOTHING, Count, From0, Key, Rate
+
+Width = Annotated[int, Ge(1), Le(1 << 16)]  # a layer of so many units has a few 10^10 weights
 
 MODEL = {  # each network takes some of it, and its class checks what goes with what
     "budget": Key(Count | None, "what the network may cost; decides hidden_size", always=True),
@@ -15,9 +19,9 @@ MODEL = {  # each network takes some of it, and its class checks what goes with 
         always=True,
     ),
     "budget_tolerance": Key(From0, "largest relative error of a budget", NOTHING, always=True),
-    "hidden_size": Key(Count | list[Count], "units of each layer, or a list with one number for each"),
+    "hidden_size": Key(Width | list[Width], "units of each layer, or a list with one number for each"),
     "kind": Key(str, "the cell of a network that is named by its cell: one of src/recurrent/cells"),
-    "num_layers": Key(Count, "layers on top of each other"),
+    "num_layers": Key(Annotated[int, Ge(1), Le(1000)], "layers on top of each other"),
     "layers": Key(list[dict[str, Any]], "layers of several kinds, from the input on: kind, hidden_size, bias, ..."),
     "batch_first": Key(Literal[True], "sequences come before time in a batch, as all tasks have it"),
     "bidirectional": Key(bool, "read in both directions; refused where the task may not see what follows"),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from src.config.errors import UserError
+from src.config.errors import UserError, counted
 from src.data.describe import Description, Horizon
 from src.data.module import NewData, checksum
 from src.data.own import row_splits, times
@@ -185,7 +185,7 @@ class CSV(OwnData):
         if not len(long):
             first = "the series" if rows.names == ["series"] else rows.names[0]
             raise UserError(
-                f"{rows.table.files[0]}: {first} has {rows.lengths[0]} rows, but a forecast reads "
+                f"{rows.table.files[0]}: {first} has {counted(rows.lengths[0], 'row')}, but a forecast reads "
                 f"data.lookback={self.lookback}."
             )
         if short := [name for k, name in enumerate(rows.names) if k not in long]:

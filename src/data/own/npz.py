@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.format import MAGIC_PREFIX
 
 from src.arrays import HoldsObjects, array_names, read_arrays
-from src.config.errors import UserError, nearest
+from src.config.errors import UserError, counted, nearest
 from src.data.describe import Description, Features, Horizon, Tokens
 from src.data.module import NewData, checksum
 from src.data.own.labelled import NEXT, OwnData
@@ -20,6 +20,7 @@ from src.data.own.row_splits import NUMBER_OF, by_order, files_of
 from src.data.windows import Series
 
 KEYS = ("x", "y", "lengths")
+VOCABULARY = 1 << 20  # tokens at most: each has an embedding and an output of its own, so a few more would fill memory
 log = logging.getLogger(__name__)
 
 
@@ -77,7 +78,8 @@ class NPZ(OwnData):
         names = [str(k) for k in range(len(new.lengths))]
         if isinstance(description.output, Horizon):
             if new.lengths.min() < self.lookback:
-                raise UserError(f"{path}: a series has {new.lengths.min()} rows, but a forecast reads {self.lookback}.")
+                rows = counted(int(new.lengths.min()), "row")
+                raise UserError(f"{path}: a series has {rows}, but a forecast reads {self.lookback}.")
             chosen = np.arange(len(names))
             return NewData(self.last_rows(names, new.x, new.lengths, chosen, description.output), names, False)
         there = new.y is not None or self.kind in NEXT
@@ -128,9 +130,12 @@ def read_sequences(path: str, split_key: str | None = None) -> Sequences:
     table = x if tokens else x.reshape(n, time, -1).astype(np.float64)
     lengths = _lengths(file, arrays.get("lengths"), table, notes)
     inside = np.arange(time)[None, :] < lengths[:, None]
-    if tokens and (negative := inside & (table < 0)).any():
-        row, step = np.argwhere(negative)[0]
-        raise UserError(f"{file}: x[{row}, {step}] is {table[row, step]}, but a token is a whole number of at least 0.")
+    if tokens and (outside := inside & ((table < 0) | (table >= VOCABULARY))).any():
+        row, step = np.argwhere(outside)[0]
+        raise UserError(
+            f"{file}: x[{row}, {step}] is {table[row, step]}, but a token is a whole number of at least 0 and below "
+            f"{VOCABULARY:,}: number them from 0 on, or save features as real numbers."
+        )
     if not tokens:
         _refuse_not_finite(file, "x", table, inside)
     y, per_step = None, False
@@ -159,6 +164,12 @@ def _load(file: Path, wanted: tuple[str, ...], notes: list[str]) -> dict[str, np
         way = "pad the sequences to one array and give their lengths"
         way = way if error.name == "x" else f"save {error.name}.astype(str)"
         raise UserError(f"{str(error).removesuffix('.')}; {way}.") from error
+    for name, array in arrays.items():
+        if array.dtype.kind == "S":
+            try:
+                arrays[name] = np.char.decode(array, "utf-8")
+            except UnicodeDecodeError as error:
+                raise UserError(f"{file}: {name} holds bytes that are no UTF-8: save it as text.") from error
     if wanted[-1] not in names and wanted[-1] not in KEYS:
         near = nearest(wanted[-1], names)
         raise UserError(f"data.splits={wanted[-1]} is not an array of {file}{near}; it has {', '.join(names)}.")
@@ -172,20 +183,21 @@ def _lengths(file: Path, lengths: np.ndarray | None, table: np.ndarray, notes: l
             return np.full(n, time)
         gone = np.isnan(table).all(2)[:, ::-1].cumprod(1).sum(1)
         if gone.any():
-            notes.append(f"{int((gone > 0).sum())} sequences end in NaN and were taken to be that much shorter.")
+            number = counted(int((gone > 0).sum()), "sequence")
+            notes.append(f"NaN at the end of {number} was taken for padding.")
         lengths = time - gone
-    elif lengths.shape != (n,) or not np.issubdtype(lengths.dtype, np.number) or (lengths != np.floor(lengths)).any():
+    elif lengths.shape != (n,) or lengths.dtype.kind not in "iuf" or (lengths != np.floor(lengths)).any():
         raise UserError(
             f"{file}: lengths has shape {lengths.shape} and type {lengths.dtype}; it must be {n} whole numbers, one "
             "for each row of x."
         )
-    lengths = lengths.astype(np.int64)
     if (wrong := (lengths < 1) | (lengths > time)).any():
         row = int(wrong.argmax())
         raise UserError(
-            f"{file}: lengths[{row}] is {lengths[row]}, but x has {time} steps; it must be between 1 and {time}."
+            f"{file}: lengths[{row}] is {lengths[row]}, but x has {counted(time, 'step')}; it must be between 1 and "
+            f"{time}."
         )
-    return lengths
+    return lengths.astype(np.int64)
 
 
 def _targets(file: Path, y: np.ndarray, n: int, time: int, inside: np.ndarray) -> tuple[np.ndarray, bool]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from src.config.errors import UserError, nearest
+from src.config.errors import UserError, counted, nearest
 from src.data.own.roles import Rows
 from src.data.splits import SPLIT_OF, SPLITS, check_fractions, stratified
 
@@ -52,7 +52,7 @@ def by_order(splits: Sequence[float], lengths: np.ndarray) -> np.ndarray:
     pieces = []
     for length in lengths.tolist():
         if counts and sum(splits) > length:
-            raise UserError(f"data.splits={list(splits)} asks for {sum(splits)} rows, but a series has {length}.")
+            raise UserError(f"data.splits={list(splits)} asks for {sum(splits)} rows, but one series has {length}.")
         borders = np.cumsum(splits) if counts else np.round(np.cumsum(splits) * length)
         pieces.append(np.searchsorted(borders, np.arange(length), side="right"))
     split_of = np.concatenate(pieces)
@@ -86,13 +86,13 @@ def stated(splits: Any, rows: Rows) -> np.ndarray | None:
 
 
 def _by_time(splits: Any, times: pd.Series | None) -> np.ndarray:
-    if times is None:
-        raise UserError(f"data.splits={splits} goes by time, so the column of times must be given: data.time_column.")
-    if not isinstance(splits, Sequence) or len(splits) != 2:
+    if not isinstance(splits, Sequence) or len(splits) != 2 or (times is None and are_numbers(splits)):
         raise UserError(
             "data.splits must be three fractions (train, val, test), the two times at which validation and test begin, "
             f"the files of validation and test, a column's name, or a file of names, got {splits}."
         )
+    if times is None:
+        raise UserError(f"data.splits={splits} goes by time, so the column of times must be given: data.time_column.")
     words = pd.Series([str(split) for split in splits])
     if pd.api.types.is_datetime64_any_dtype(times):
         borders = pd.to_datetime(words, errors="coerce", utc=True, format="mixed").dt.tz_convert(None)
@@ -138,9 +138,11 @@ def by_chance(keys: np.ndarray, splits: Any, seed: int) -> np.ndarray:
     split_of = np.zeros(len(keys), int)
     for number, rows in enumerate((kept[train], kept[val], test)):
         if not len(rows):
+            rarest = np.unique(keys, return_counts=True)[1].min()
             raise UserError(
-                f"data.splits={list(splits)} leaves no sequence for {SPLITS[number]}: there are {len(keys)} sequences, "
-                f"the rarest class with {np.unique(keys, return_counts=True)[1].min()}; give that split a larger share."
+                f"data.splits={list(splits)} leaves no sequence for {SPLITS[number]}, of "
+                f"{counted(len(keys), 'sequence')} in all and {rarest} of the rarest class: give that split a larger "
+                "share, or the data more sequences."
             )
         split_of[rows.numpy()] = number
     return split_of

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.config.errors import UserError
+from src.config.errors import UserError, counted
 from src.data.baselines import majority
 from src.data.batches import FlatSplit
 from src.data.describe import Classes, Description, Features
@@ -119,7 +119,9 @@ class WavFolder(WaveformData):
         for label, name in enumerate(names):
             members = [file for file in files if file.parent.name == name]
             if len(members) < len(SPLITS):
-                raise UserError(f"Class {name} of {self.path} has {len(members)} files: at least 3 are needed.")
+                raise UserError(
+                    f"Class {name} of {self.path} has {counted(len(members), 'file')}: at least 3 are needed."
+                )
             for split, some in by_fraction(members, self.fractions, self.split_seed, label).items():
                 files_of[split] += some
         return files_of

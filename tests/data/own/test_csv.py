@@ -484,3 +484,8 @@ def test_a_distance_that_is_none_or_has_no_times_is_refused(tmp_path):
         data(tmp_path, hourly(), lookback=6, horizon=2, resample="often").setup()
     with pytest.raises(UserError, match="needs a column of times"):
         data(tmp_path, hourly()[["load"]], lookback=6, horizon=2, resample="1h").setup()
+
+
+def test_two_shares_are_no_times(tmp_path):
+    with pytest.raises(UserError, match=r"data\.splits must be three fractions .* got \[0\.5, 0\.5\]"):
+        data(tmp_path, hourly().drop(columns=hourly().columns[0]), splits=[0.5, 0.5]).setup()

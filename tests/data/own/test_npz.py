@@ -96,7 +96,7 @@ def test_nan_at_the_end_shortens_a_sequence(tmp_path, x, lengths):
     given = data(tmp_path, x=x, y=LABELS, lengths=lengths)
     given.setup()
     assert torch.equal(built.splits["test"].values, given.splits["test"].values)
-    assert "were taken to be that much shorter" in str(built.notes)
+    assert "was taken for padding" in str(built.notes)
 
 
 def test_what_stands_past_a_length_is_never_looked_at(tmp_path, x, lengths):
@@ -204,6 +204,13 @@ def _with(array: np.ndarray, where: Any, value: float) -> np.ndarray:
         (lambda x: {"x": x, "y": LABELS, "lengths": np.full(N, 2.5)}, "40 whole numbers"),
         (lambda x: {"x": x, "y": LABELS, "lengths": np.full(N - 1, 2)}, "40 whole numbers"),
         (lambda x: {"x": np.full((N, TIME), -1), "y": LABELS}, r"x\[0, 0\] is -1, but a token"),
+        (lambda x: {"x": np.full((N, TIME), 2**40)}, r"x\[0, 0\] is 1099511627776, but a token .* below 1,048,576"),
+        (lambda x: {"x": np.full((N, TIME), 2**64 - 1, "u8")}, r"x\[0, 0\] is 18446744073709551615, but a token"),
+        (lambda x: {"x": x, "y": LABELS, "lengths": np.full(N, 2**64 - 1, "u8")},
+         r"lengths\[0\] is 18446744073709551615"),
+        (lambda x: {"x": x, "y": LABELS, "lengths": np.full(N, 1e300)}, r"lengths\[0\] is 1e\+300, but x has 7 steps"),
+        (lambda x: {"x": x, "y": LABELS, "lengths": np.full(N, 3 + 0j)}, "40 whole numbers"),
+        (lambda x: {"x": x, "y": np.array([b"\xe9", b"a"] * 20)}, "y holds bytes that are no UTF-8"),
         (lambda x: {"x": x, "y": np.array([{}] * N, dtype=object)}, r"y is an array of .* save y\.astype\(str\)"),
         (lambda x: {"x": np.array([x[0], x[1, :3]], dtype=object), "y": LABELS}, "x is an array of Python .* pad the"),
         (lambda x: {"x": x, "y": np.eye(N, 3, dtype=int)}, r"y of shape \(n,\), .* \(its rows of y hold 3 values\)"),
@@ -293,3 +300,13 @@ def test_arrays_that_are_not_read_are_named(tmp_path, x):
     built = data(tmp_path, x=x, y=LABELS, lens=np.full(N, 3))
     assert built.description.per_step is False
     assert "Arrays that were not read: lens; those that are read are x, y and lengths." in built.notes.values()
+
+
+def test_labels_are_text_in_utf_8_where_they_are_bytes(tmp_path, x):
+    built = data(tmp_path, x=x, y=np.array(["blé".encode(), b"orge"] * (N // 2)))
+    assert built.description.output == Classes(("blé", "orge"))
+
+
+def test_two_shares_are_no_times(tmp_path, x):
+    with pytest.raises(UserError, match=r"data\.splits must be three fractions"):
+        data(tmp_path, {"splits": [0.5, 0.5]}, x=x, y=LABELS).setup()
