@@ -95,7 +95,7 @@ class StackedRNN(nn.Module):
         self.num_directions = 2 if bidirectional else 1
         self.layers = layer_specs(input_size, layers, self.num_directions)
         self.input_size = input_size
-        self.output_size = self.num_directions * self.layers[-1].hidden_size
+        self.output_size = self.num_directions * self.layers[-1].state_sizes[0]
         self.num_layers = len(self.layers)
         self.equal_layers = len({(layer.cell, layer.hidden_size, layer.bias) for layer in self.layers}) == 1
         # Whether layers follow each other with nothing but dropout between them, so that one call may run them all.
@@ -113,8 +113,8 @@ class StackedRNN(nn.Module):
             for suffix in self.suffixes(k):
                 register(self, layer, suffix, device, dtype)
                 if learn_initial_state:
-                    for name in layer.cell.states:
-                        start = torch.empty(layer.hidden_size, device=device, dtype=dtype)
+                    for name, size in zip(layer.cell.states, layer.state_sizes, strict=True):
+                        start = torch.empty(size, device=device, dtype=dtype)
                         self.register_parameter(f"initial_{name}{suffix}", nn.Parameter(start))
         self.reset_parameters()
         self.choices(self.weight_ih_l0.device, self.weight_ih_l0.dtype)
@@ -122,8 +122,7 @@ class StackedRNN(nn.Module):
     def reset_parameters(self) -> None:
         """Draw all parameters anew, layer by layer, forward before backward."""
         for k, layer in enumerate(self.layers):
-            for suffix in self.suffixes(k):
-                parameters = collect(self, suffix)
+            for parameters in self.parameters_of(k):
                 initialise(layer.cell, parameters, self.initialisation, self.keep_gate_bias, self.chrono_steps)
         for name, parameter in self.named_parameters():
             if name.startswith("initial_"):
@@ -153,25 +152,28 @@ class StackedRNN(nn.Module):
         """
         if isinstance(input, Proxy):
             return as_leaf(self, input, hx, lengths)
-        weight = self.weight_ih_l0
+        # Read once: a parametrization computes them, or draws them, anew each time.
+        parameters = [self.parameters_of(k) for k in range(self.num_layers)]
+        weight = parameters[0][0].weight_ih
         batch = take_in(input, lengths, self.batch_first, weight)
         unbatched = isinstance(input, Tensor) and input.dim() == 2
         if hx is not None and unbatched:
             hx = map_state(lambda tensor: tensor[:, None], hx)
-        state = self.initial_state(batch.x.shape[0])
+        state = self._initial_state(batch.x.shape[0], weight)
         if hx is not None:
             check_state(hx, state, weight)
             state = hx
-        output, state = self._run(batch.x, batch.lengths, state)
+        output, state = self._run(batch.x, batch.lengths, state, parameters)
         if unbatched:
             state = map_state(lambda tensor: tensor[:, 0], state)
         return give_back(output, batch, self.batch_first), state
 
-    def _run(self, x: Tensor, lengths: Tensor | None, state: State) -> tuple[Tensor, State]:
-        """Run all layers on (batch, time, input_size), padding zero."""
-        choices = self.choices(
-            x.device, self.weight_ih_l0.dtype, inference=not (torch.is_grad_enabled() or capturing())
-        )
+    def _run(
+        self, x: Tensor, lengths: Tensor | None, state: State, parameters: list[list[CellParameters]]
+    ) -> tuple[Tensor, State]:
+        """Run all layers on (batch, time, input_size), padding zero; the parameters by layer and direction."""
+        dtype = parameters[0][0].weight_ih.dtype
+        choices = self.choices(x.device, dtype, inference=not (torch.is_grad_enabled() or capturing()))
         whole = getattr(choices[0].backend, "run_stack", None) if len(set(choices)) == 1 and self.plain else None
         # Lengths mean a packed batch to PyTorch, which on a CPU is slower than padded layers, one at a time.
         # cuDNN draws dropout between its layers from a state of its own, which no checkpoint holds.
@@ -179,9 +181,9 @@ class StackedRNN(nn.Module):
         if whole is not None and (lengths is None or x.is_cuda) and not theirs:
             tensors = (state,) if isinstance(state, Tensor) else tuple(state)
             noise = self.weight_noise if self.training else 0.0
-            parameters = [noisy(weights, noise) for k in range(self.num_layers) for weights in self.parameters_of(k)]
+            flat = [noisy(weights, noise) for layer in parameters for weights in layer]
             output, tensors = whole(
-                self.layers[0].cell, x, lengths, tensors, parameters,
+                self.layers[0].cell, x, lengths, tensors, flat,
                 bidirectional=self.bidirectional, dropout=self.dropout, training=self.training,
             )  # fmt: skip
             return output, tensors[0] if len(tensors) == 1 else tensors
@@ -190,18 +192,19 @@ class StackedRNN(nn.Module):
         for k, old in enumerate(split_layers(state, self.layers)):
             if k > 0:
                 x = dropout(x, self.dropout, self.training)
-            output, new = self._run_layer(k, choices[k], x, lengths, old)
+            output, new = self._run_layer(k, choices[k], x, lengths, old, parameters[k])
             x = self.connect(k, x, output)
             states.append(new)
         return x, join_layers(states, self.layers)
 
     def _run_layer(
-        self, k: int, choice: Choice, x: Tensor, lengths: Tensor | None, state: LayerState
-    ) -> tuple[Tensor, LayerState]:
-        """Run layer k in its directions; the output is (batch, time, directions*hidden_size)."""
+        self, k: int, choice: Choice, x: Tensor, lengths: Tensor | None, state: LayerState,
+        parameters: list[CellParameters],
+    ) -> tuple[Tensor, LayerState]:  # fmt: skip
+        """Run layer k in its directions, whose outputs stand side by side."""
         cell, noise, outputs, states = self.layers[k].cell, self.weight_noise if self.training else 0.0, [], []
         # Masks are drawn before the noise of the same direction: another order would change the results of a seed.
-        for direction, weights in enumerate(self.parameters_of(k)):
+        for direction, weights in enumerate(parameters):
             old = tuple(tensor[direction] for tensor in state)
             options: dict[str, Any] = {"reverse": direction == 1}
             if self.recurrent_dropout and self.training:
@@ -222,23 +225,29 @@ class StackedRNN(nn.Module):
 
     def parameters_of(self, k: int) -> list[CellParameters]:
         """The parameters of layer k by direction."""
-        return [collect(self, suffix) for suffix in self.suffixes(k)]
+        layer = self.layers[k]
+        return [collect(self, layer, suffix) for suffix in self.suffixes(k)]
 
     def initial_state(self, batch_size: int) -> State:
         """The state before the first step: zeros, or what was learned; every tensor has the batch at dimension 1.
 
-        nn.GRU's (layers*directions, batch, hidden_size), nn.LSTM's pair (h, c) of those, or, where widths or kinds
-        differ by layer, a tuple with one such entry (directions, batch, hidden_size) per layer.
+        nn.GRU's (layers*directions, batch, hidden_size), nn.LSTM's pair (h, c) of those, h as wide as its projection,
+        or, where widths or kinds differ by layer, a tuple with one such entry (directions, batch, hidden_size) per
+        layer.
         """
+        return self._initial_state(batch_size, self.weight_ih_l0)
+
+    def _initial_state(self, batch_size: int, weight: Tensor) -> State:
+        """`initial_state`, zeros being like a weight."""
         states = []
         for k, layer in enumerate(self.layers):
-            rows = (self.num_directions, batch_size, layer.hidden_size)
             if self.learn_initial_state:
                 names = ([f"initial_{name}{suffix}" for suffix in self.suffixes(k)] for name in layer.cell.states)
                 learned = (torch.stack([getattr(self, name) for name in pair]) for pair in names)
-                states.append(tuple(vectors[:, None].expand(rows) for vectors in learned))
+                states.append(tuple(vectors[:, None].expand(-1, batch_size, -1) for vectors in learned))
             else:
-                states.append(tuple(self.weight_ih_l0.new_zeros(rows) for _ in layer.cell.states))
+                sizes = layer.state_sizes
+                states.append(tuple(weight.new_zeros(self.num_directions, batch_size, size) for size in sizes))
         return join_layers(states, self.layers)
 
     def choices(self, device: torch.device, dtype: torch.dtype, inference: bool = False) -> list[Choice]:
