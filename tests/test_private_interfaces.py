@@ -577,11 +577,22 @@ def _() -> None:
     assert isinstance(torch.ops.aten.add.Tensor, torch._ops.OpOverload)
 
 
-@check("`torch.gru`, `torch.lstm`, `torch.rnn_tanh`")
+@check("`module_db`")
+def _() -> None:
+    (folder,) = importlib.import_module("torch.testing._internal").__path__  # importing the module sets flags of torch
+    text = (Path(folder) / "common_modules.py").read_text()
+    assert "module_db: list[ModuleInfo] = [" in text
+    assert all(f"ModuleInfo(torch.nn.{name}," in text for name in ("GRU", "LSTM", "RNN"))
+
+
+@check("`torch.gru`, `torch.lstm`, `torch.rnn_tanh`, `torch.rnn_relu`")
 def _() -> None:
     x = torch.randn(2, 5, 3)
-    for kernel, kind in ((torch.gru, nn.GRU), (torch.lstm, nn.LSTM), (torch.rnn_tanh, nn.RNN)):
-        layer = kind(3, 4, batch_first=True)
+    for kernel, kind, options in (
+        (torch.gru, nn.GRU, {}), (torch.lstm, nn.LSTM, {}), (torch.rnn_tanh, nn.RNN, {}),
+        (torch.rnn_relu, nn.RNN, {"nonlinearity": "relu"}),
+    ):  # fmt: skip
+        layer = kind(3, 4, batch_first=True, **options)
         zeros = torch.zeros(1, 2, 4)
         state = [zeros, zeros] if kind is nn.LSTM else zeros
         output, *_ = kernel(x, state, list(layer.parameters()), True, 1, 0.0, False, False, True)

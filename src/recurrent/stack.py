@@ -52,6 +52,7 @@ class StackedRNN(nn.Module):
         keep_gate_bias: mean of the bias of the gate that keeps the old state, at the start; see `initialise`.
         chrono_steps: the longest dependency that "chrono" expects, in steps.
         backend: "auto", "fused", "torch", "triton" or "reference"; see `src.recurrent.backends`.
+        allow_empty: lengths may be 0: the output of such a row is zero, and its state afterwards the one before.
         device, dtype: of the parameters.
 
     Attributes:
@@ -80,13 +81,14 @@ class StackedRNN(nn.Module):
         keep_gate_bias: float = 0.0,
         chrono_steps: int | None = None,
         backend: str = "auto",
+        allow_empty: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         for name, flag in (
             ("batch_first", batch_first), ("bidirectional", bidirectional), ("residual", residual),
-            ("learn_initial_state", learn_initial_state),
+            ("learn_initial_state", learn_initial_state), ("allow_empty", allow_empty),
         ):  # fmt: skip
             check_flag(name, flag)
         check_rate("dropout", dropout)
@@ -104,7 +106,7 @@ class StackedRNN(nn.Module):
         self.dropout, self.recurrent_dropout, self.weight_noise = dropout, recurrent_dropout, weight_noise
         self.learn_initial_state = learn_initial_state
         self.initialisation, self.keep_gate_bias, self.chrono_steps = initialisation, keep_gate_bias, chrono_steps
-        self.backend = backend
+        self.backend, self.allow_empty = backend, allow_empty
         if keep_gate_bias and not any(layer.cell.keep_gate for layer in self.layers):
             kinds = " and ".join(dict.fromkeys(layer.cell.kind for layer in self.layers))
             raise ValueError(f"keep_gate_bias: {kinds} cells have no gate that keeps, expected 0, got {keep_gate_bias}")
@@ -141,7 +143,8 @@ class StackedRNN(nn.Module):
             input: (time, batch, input_size), or (batch, time, input_size) with batch_first, or (time, input_size), or
                 a PackedSequence.
             hx: the initial state; `initial_state` gives its form, an unbatched one lacks dimension 1.
-            lengths: valid steps of each row, int64 (batch,) on the CPU, each 1..time, in any order.
+            lengths: valid steps of each row, int64 (batch,) on the CPU, each 1..time, in any order; with
+                ``allow_empty`` also 0.
 
         Returns:
             The output in the form of the input, output_size features, zero past a row's length; and the state after
@@ -155,7 +158,7 @@ class StackedRNN(nn.Module):
         # Read once: a parametrization computes them, or draws them, anew each time.
         parameters = [self.parameters_of(k) for k in range(self.num_layers)]
         weight = parameters[0][0].weight_ih
-        batch = take_in(input, lengths, self.batch_first, weight)
+        batch = take_in(input, lengths, self.batch_first, weight, self.allow_empty)
         unbatched = isinstance(input, Tensor) and input.dim() == 2
         if hx is not None and unbatched:
             hx = map_state(lambda tensor: tensor[:, None], hx)
@@ -163,10 +166,24 @@ class StackedRNN(nn.Module):
         if hx is not None:
             check_state(hx, state, weight)
             state = hx
-        output, state = self._run(batch.x, batch.lengths, state, parameters)
+        run = self._run_with_empty_rows if self.allow_empty and batch.lengths is not None else self._run
+        output, state = run(batch.x, batch.lengths, state, parameters)
         if unbatched:
             state = map_state(lambda tensor: tensor[:, 0], state)
         return give_back(output, batch, self.batch_first), state
+
+    def _run_with_empty_rows(
+        self, x: Tensor, lengths: Any, state: State, parameters: list[list[CellParameters]]
+    ) -> tuple[Tensor, State]:
+        """`_run` where lengths may be 0: there backends read one step of zeros from a state of zeros, for nothing."""
+        time, empty = x.shape[1], (lengths == 0).to(x.device)[:, None]
+        if time == 0:
+            x = x.new_zeros(x.shape[0], 1, x.shape[2])
+        start = map_state(lambda tensor: tensor.masked_fill(empty, 0), state)
+        output, last = self._run(x, lengths + (lengths == 0).long(), start, parameters)
+        pairs = zip(split_layers(state, self.layers), split_layers(last, self.layers), strict=True)
+        states = [tuple(torch.where(empty, o, n) for o, n in zip(old, new, strict=True)) for old, new in pairs]
+        return output.masked_fill(empty[:, :, None], 0)[:, :time], join_layers(states, self.layers)
 
     def _run(
         self, x: Tensor, lengths: Tensor | None, state: State, parameters: list[list[CellParameters]]
