@@ -2,7 +2,7 @@
 
 from .budget import count_multiply_adds, count_parameters, count_state, nearest_width
 from .cell_modules import GRUCell, LSTMCell, RNNCell, RNNCellBase
-from .layers import GRU, LSTM, RNN, RNNBase
+from .layers import GRU, LSTM, RNN, RNNBase, is_recurrent
 from .stack import StackedRNN
 from .state import detach_state, last_valid, map_state, select_rows
 from .trace import trace_gates
@@ -21,6 +21,7 @@ __all__ = [
     "count_parameters",
     "count_state",
     "detach_state",
+    "is_recurrent",
     "last_valid",
     "map_state",
     "nearest_width",

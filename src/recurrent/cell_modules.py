@@ -12,9 +12,10 @@ from .checks import check_size
 from .initialise import initialise
 from .inputs import check_state, check_tensor
 from .parameters import LayerSpec, collect, register
+from .quantise import Quantisable
 
 
-class RNNCellBase(nn.Module):
+class RNNCellBase(Quantisable):
     """One step of any kind of cell, its parameters named like nn.GRUCell's.
 
     >>> cell = RNNCellBase("rnn", input_size=3, hidden_size=5)

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
+from .backends.builtin import is_pytorchs, mode_of
 from .cells.base import option_names
 from .checks import check_size
+from .quantise import offer
 from .stack import StackedRNN
 
 
@@ -72,6 +75,40 @@ class RNNBase(StackedRNN):
         self.bias, self.proj_size = bias, proj_size
         if dropout and num_layers == 1:
             warnings.warn(f"dropout={dropout} acts between layers and does nothing with num_layers=1", stacklevel=3)
+
+    @property
+    def mode(self) -> str | None:
+        """nn.RNNBase's "GRU", "LSTM", "RNN_TANH" or "RNN_RELU"; None where that would not compute the same."""
+        return mode_of(self.layers[0].cell) if is_pytorchs(self) else None
+
+    @property
+    def all_weights(self) -> list[list[Tensor]]:
+        """The parameters of each layer and direction, forward before backward, in nn.RNNBase's order."""
+        return [[getattr(self, name) for name in names] for names in self._all_weights]
+
+    @property
+    def _all_weights(self) -> list[list[str]]:
+        """The names of `all_weights`; as in nn.RNNBase."""
+        return [[n + s for n in layer.names] for k, layer in enumerate(self.layers) for s in self.suffixes(k)]
+
+    @property
+    def _flat_weights_names(self) -> list[str]:
+        """The names of `_flat_weights`."""
+        return [name for names in self._all_weights for name in names]
+
+    @property
+    def _flat_weights(self) -> tuple[Tensor, ...]:
+        """All weights; nn.RNNBase has a list here, of which this network would not see changes.
+
+        Assigned to, they become the attributes that they are named after.
+        """
+        return tuple(weight for weights in self.all_weights for weight in weights)
+
+    @_flat_weights.setter
+    def _flat_weights(self, given: Sequence[Tensor]) -> None:
+        for name, weight in zip(self._flat_weights_names, given, strict=True):
+            if getattr(self, name, None) is not weight:
+                setattr(self, name, weight)
 
 
 class GRU(RNNBase):
@@ -145,3 +182,15 @@ class RNN(RNNBase):
         chosen = "tanh" if nonlinearity is None else nonlinearity
         super().__init__("rnn", input_size, hidden_size, num_layers, *arguments, nonlinearity=chosen, **options)
         self.nonlinearity = chosen
+
+
+def is_recurrent(module: nn.Module) -> bool:
+    """Whether a module is a recurrent network, PyTorch's or ours: in place of ``isinstance(module, nn.RNNBase)``.
+
+    >>> is_recurrent(GRU(8, 16)), is_recurrent(nn.GRU(8, 16)), is_recurrent(nn.Linear(8, 16))
+    (True, True, False)
+    """
+    return isinstance(module, nn.RNNBase | StackedRNN)
+
+
+offer(StackedRNN, RNNBase, GRU, LSTM, RNN)

@@ -188,7 +188,7 @@ def flip(x: Tensor, lengths: Tensor | None) -> Tensor:
 
 def flatten(network: Any) -> None:
     """Lay a plain stack's weights out in one block, by lending them to PyTorch's network; only where cuDNN runs it."""
-    if network.weight_ih_l0.is_cuda and is_pytorchs(network):
+    if network.weight_ih_l0.is_cuda and is_pytorchs(network) and not computed(network):
         lend(network).flatten_parameters()
 
 
@@ -197,6 +197,13 @@ def is_pytorchs(network: Any) -> bool:
     layer = network.layers[0]
     own = not beyond_pytorch(layer.cell) and layer.cell.standard == layer.cell
     return own and layer.bias != "single" and network.plain
+
+
+def computed(network: Any) -> list[str]:
+    """The weights that are no parameters but functions of some: parametrized, pruned, dropped out."""
+    own = {name for name, _ in network.named_parameters(recurse=False)}
+    names = (n + s for k, layer in enumerate(network.layers) for n in layer.names for s in network.suffixes(k))
+    return [name for name in names if name not in own]
 
 
 def same_sizes(network: Any, **where: Any) -> nn.RNNBase:
@@ -226,6 +233,8 @@ def scriptable(network: Any) -> nn.RNNBase:
     Raises:
         ValueError: PyTorch's does not compute the same, or another backend was asked for.
     """
+    if names := computed(network):
+        raise ValueError(f"torch.jit.script compiles parameters alone, and {names[0]} is computed from one")
     drawn = (network.recurrent_dropout, network.weight_noise, network.learn_initial_state)
     if not is_pytorchs(network) or any(drawn):
         raise ValueError("torch.jit.script compiles only what nn.GRU, nn.LSTM and nn.RNN compute: use torch.export")

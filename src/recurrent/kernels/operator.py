@@ -11,10 +11,12 @@ takes longer than a short sequence does.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import register_flop_formula
 
 from ..backends import reference
 from ..backends.around import transformation
@@ -27,6 +29,7 @@ ALIGNED = 64
 """Bytes: where the kernels expect what forward saved to begin."""
 NOTHING = torch.empty(0)
 MaybeTensor = Tensor | None
+Shape = tuple[int, ...]
 TENSORS = (
     "x", "lengths", "h0", "c0", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "peephole", "gain_ih",
     "gain_hh", "mask",
@@ -191,3 +194,21 @@ def loop_backward(d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor,
     )  # fmt: skip
     gradients = iter(found)
     return [next(gradients) if w else own[0].new_empty(0) for w in wanted]
+
+
+@register_flop_formula(torch.ops.gatebench.recurrent)
+def forward_flops(x: Shape, lengths: Any, h0: Any, c0: Any, weight_ih: Shape, weight_hh: Shape, *_: Any, **__: Any) -> int:
+    """What FlopCounterMode counts for the readable loop: two operations for a multiply-add of its products."""
+    return 2 * x[0] * x[1] * (prod(weight_ih) + prod(weight_hh))
+
+
+@register_flop_formula(torch.ops.gatebench.recurrent_backward)
+def backward_flops(d_output: Any, d_h_n: Any, d_c_n: Any, *inputs: Any, **_: Any) -> int:
+    """The same of backward: a product for each gradient that is wanted, and the state's in every step but the first."""
+    shapes, kind, wanted = dict(zip(TENSORS, inputs, strict=False)), inputs[len(TENSORS) + 2], inputs[-1]
+    wants = dict(zip((name for name in TENSORS if name != "lengths"), wanted, strict=True))
+    batch, time, _ = shapes["x"]
+    state, units = prod(shapes["weight_hh"]), shapes["weight_hh"][1]
+    every = batch * time * (prod(shapes["weight_ih"]) * (wants["x"] + wants["weight_ih"]) + state * wants["weight_hh"])
+    first = state if wants["h0"] or wants["mask"] else units * units if kind == "gru_before" else 0
+    return 2 * (every + batch * ((time - 1) * state + first))

@@ -1,0 +1,97 @@
+"""What torch.ao.quantization.quantize_dynamic makes of a network: PyTorch's own quantised one, with lengths.
+
+It looks modules up by their class, so ours stand in its table and must be named, as in
+``quantize_dynamic(model, {nn.Linear, GRU})``. Not named they stay in float, as does what has no quantised form, and a
+warning says so (`Quantisable`).
+"""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import suppress
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import type_before_parametrizations
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from .state import State
+
+OFFERED: set[type] = set()
+
+
+class Quantisable(nn.Module):
+    """Warns where torch.ao.quantization, which then sets ``qconfig``, leaves a module in float."""
+
+    @property
+    def qconfig(self) -> Any:
+        """How it is to be quantised; None: not at all."""
+        if "_qconfig" not in self.__dict__:
+            raise AttributeError("qconfig")
+        return self.__dict__["_qconfig"]
+
+    @qconfig.setter
+    def qconfig(self, asked: Any) -> None:
+        kind = type_before_parametrizations(self)
+        if kind not in OFFERED:
+            warnings.warn(f"{kind.__name__} stays in float: it has no quantised form", stacklevel=3)
+        elif asked is None:
+            call = f"quantize_dynamic(model, {{torch.nn.Linear, {kind.__module__}.{kind.__name__}}})"
+            warnings.warn(f"{kind.__name__} stays in float: only where it is named is it quantised: {call}", stacklevel=3)
+        self.__dict__["_qconfig"] = asked
+
+    @qconfig.deleter
+    def qconfig(self) -> None:
+        self.__dict__.pop("_qconfig", None)
+
+
+class Quantised(nn.Module):
+    """PyTorch's quantised network in the place of one of ours, which takes ``lengths`` as that does.
+
+    Args:
+        network: PyTorch's, quantised.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    @classmethod
+    def from_float(cls, network: Any, use_precomputed_fake_quant: bool = False) -> Quantised:
+        """What quantize_dynamic puts in a network's place.
+
+        Raises:
+            ValueError: PyTorch's quantised networks do not compute that.
+        """
+        from torch.ao.quantization import get_dynamic_quant_module_class
+
+        from .convert import to_pytorch
+
+        theirs = to_pytorch(network)
+        if isinstance(theirs, nn.RNN) or theirs.proj_size or not theirs.bias:
+            raise ValueError(
+                f"{type(network).__name__}: PyTorch quantises GRU and LSTM networks with biases and without projections, "
+                "so this one must not be named"
+            )
+        theirs.qconfig = network.qconfig
+        return cls(get_dynamic_quant_module_class(type(theirs)).from_float(theirs))
+
+    def forward(
+        self, input: Tensor | PackedSequence, hx: State = None, lengths: Tensor | None = None
+    ) -> tuple[Any, State]:
+        """As `src.recurrent.StackedRNN.forward`, but for an unbatched input."""
+        if lengths is None or isinstance(input, PackedSequence):
+            return self.network(input, hx)
+        batch_first: Any = self.network.batch_first
+        output, state = self.network(pack_padded_sequence(input, lengths, batch_first, enforce_sorted=False), hx)
+        time = input.shape[1 if batch_first else 0]
+        return pad_packed_sequence(output, batch_first, total_length=time)[0], state
+
+
+def offer(*networks: type) -> None:
+    """Enter classes whose quantised form is `Quantised` into PyTorch's table."""
+    OFFERED.update(networks)
+    with suppress(ImportError):  # it is to move out of torch
+        from torch.ao.quantization.quantization_mappings import DEFAULT_DYNAMIC_QUANT_MODULE_MAPPINGS
+
+        DEFAULT_DYNAMIC_QUANT_MODULE_MAPPINGS.update(dict.fromkeys(networks, Quantised))
