@@ -524,6 +524,26 @@ def _() -> None:
     assert not active()
 
 
+@check("`Tensor._version`")
+def _() -> None:
+    x = torch.zeros(2, 3)
+    watched, kept = x.detach(), x.data
+    watched.data = torch.empty(0)
+    x.transpose(0, 1).add_(1)
+    assert (watched._version, kept._version, watched.numel()) == (1, 0, 0)
+
+
+@check("`DEFAULT_DYNAMIC_QUANT_MODULE_MAPPINGS`")
+def _() -> None:
+    from torch.ao.quantization import get_default_dynamic_quant_module_mappings, propagate_qconfig_
+    from torch.ao.quantization.quantization_mappings import DEFAULT_DYNAMIC_QUANT_MODULE_MAPPINGS
+
+    assert get_default_dynamic_quant_module_mappings().keys() == DEFAULT_DYNAMIC_QUANT_MODULE_MAPPINGS.keys()
+    layers = nn.Sequential(nn.Linear(1, 1), nn.ReLU())
+    propagate_qconfig_(layers, {nn.Linear: None})
+    assert all(hasattr(layer, "qconfig") for layer in layers)
+
+
 @check("`forward_ad._current_level`")
 def _() -> None:
     forward_ad = torch.autograd.forward_ad

@@ -33,8 +33,8 @@ def count_state(network: StackedRNN) -> int:
 def count_multiply_adds(network: StackedRNN) -> int:
     """Count the multiply-adds of one step of one sequence, over layers and directions.
 
-    Those of weights with inputs and states, peepholes and projections among them; what is done unit by unit behind the products
-    (biases, gates, normalisation) is left out.
+    Those of weights with inputs and states, peepholes and projections among them; what is done unit by unit behind the
+    products (biases, gates, normalisation) is left out.
     """
     return sum(
         layer.cell.multiply_adds(parameters)

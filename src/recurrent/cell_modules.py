@@ -12,7 +12,7 @@ from .checks import check_size
 from .initialise import initialise
 from .inputs import check_state, check_tensor
 from .parameters import LayerSpec, collect, register
-from .quantise import Quantisable
+from .quantisable import Quantisable
 
 
 class RNNCellBase(Quantisable):

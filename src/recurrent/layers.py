@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from .backends.builtin import is_pytorchs, mode_of
 from .cells.base import option_names
 from .checks import check_size
-from .quantise import offer
 from .stack import StackedRNN
 
 
@@ -30,8 +29,8 @@ class RNNBase(StackedRNN):
         num_layers: layers on top of each other.
         bias: True for PyTorch's two vectors, "single" for one vector a gate (as in the papers), False for none.
         batch_first, dropout, bidirectional, device, dtype: as in nn.GRU.
-        proj_size: features of the output and of h, fewer than units, in an LSTM whose output is projected; 0 or None: it
-            is not. The parameters ``weight_hr_l0`` (proj_size, hidden_size), ... are nn.LSTM's.
+        proj_size: features of the output and of h, fewer than units, in an LSTM whose output is projected; 0 or None:
+            it is not. The parameters ``weight_hr_l0`` (proj_size, hidden_size), ... are nn.LSTM's.
         layer_norm: normalise the input's and the state's contribution (Ba et al. 2016).
         zoneout: rate in [0, 1) at which units keep their old state (Krueger et al. 2017).
         options: the cell's own, and ``residual``, ``recurrent_dropout``, ``weight_noise``, ``learn_initial_state``,
@@ -191,6 +190,3 @@ def is_recurrent(module: nn.Module) -> bool:
     (True, True, False)
     """
     return isinstance(module, nn.RNNBase | StackedRNN)
-
-
-offer(StackedRNN, RNNBase, GRU, LSTM, RNN)

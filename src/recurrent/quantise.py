@@ -2,47 +2,21 @@
 
 It looks modules up by their class, so ours stand in its table and must be named, as in
 ``quantize_dynamic(model, {nn.Linear, GRU})``. Not named they stay in float, as does what has no quantised form, and a
-warning says so (`Quantisable`).
+warning says so (`src.recurrent.quantisable`).
 """
 
 from __future__ import annotations
 
-import warnings
 from contextlib import suppress
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from .convert import to_pytorch
+from .layers import GRU, LSTM, RNN, RNNBase
+from .stack import StackedRNN
 from .state import State
-
-OFFERED: set[type] = set()
-
-
-class Quantisable(nn.Module):
-    """Warns where torch.ao.quantization, which then sets ``qconfig``, leaves a module in float."""
-
-    @property
-    def qconfig(self) -> Any:
-        """How it is to be quantised; None: not at all."""
-        if "_qconfig" not in self.__dict__:
-            raise AttributeError("qconfig")
-        return self.__dict__["_qconfig"]
-
-    @qconfig.setter
-    def qconfig(self, asked: Any) -> None:
-        kind = type_before_parametrizations(self)
-        if kind not in OFFERED:
-            warnings.warn(f"{kind.__name__} stays in float: it has no quantised form", stacklevel=3)
-        elif asked is None:
-            call = f"quantize_dynamic(model, {{torch.nn.Linear, {kind.__module__}.{kind.__name__}}})"
-            warnings.warn(f"{kind.__name__} stays in float: only where it is named is it quantised: {call}", stacklevel=3)
-        self.__dict__["_qconfig"] = asked
-
-    @qconfig.deleter
-    def qconfig(self) -> None:
-        self.__dict__.pop("_qconfig", None)
 
 
 class Quantised(nn.Module):
@@ -65,13 +39,11 @@ class Quantised(nn.Module):
         """
         from torch.ao.quantization import get_dynamic_quant_module_class
 
-        from .convert import to_pytorch
-
         theirs = to_pytorch(network)
         if isinstance(theirs, nn.RNN) or theirs.proj_size or not theirs.bias:
             raise ValueError(
-                f"{type(network).__name__}: PyTorch quantises GRU and LSTM networks with biases and without projections, "
-                "so this one must not be named"
+                f"{type(network).__name__}: PyTorch quantises GRU and LSTM networks with biases and without "
+                "projections, so this one must not be named"
             )
         theirs.qconfig = network.qconfig
         return cls(get_dynamic_quant_module_class(type(theirs)).from_float(theirs))
@@ -88,10 +60,7 @@ class Quantised(nn.Module):
         return pad_packed_sequence(output, batch_first, total_length=time)[0], state
 
 
-def offer(*networks: type) -> None:
-    """Enter classes whose quantised form is `Quantised` into PyTorch's table."""
-    OFFERED.update(networks)
-    with suppress(ImportError):  # it is to move out of torch
-        from torch.ao.quantization.quantization_mappings import DEFAULT_DYNAMIC_QUANT_MODULE_MAPPINGS
+with suppress(ImportError):  # it is to move out of torch
+    from torch.ao.quantization.quantization_mappings import DEFAULT_DYNAMIC_QUANT_MODULE_MAPPINGS
 
-        DEFAULT_DYNAMIC_QUANT_MODULE_MAPPINGS.update(dict.fromkeys(networks, Quantised))
+    DEFAULT_DYNAMIC_QUANT_MODULE_MAPPINGS.update(dict.fromkeys((StackedRNN, RNNBase, GRU, LSTM, RNN), Quantised))

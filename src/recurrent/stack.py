@@ -20,7 +20,7 @@ from .checks import check_flag, check_number, check_rate
 from .initialise import initialise
 from .inputs import check_state, give_back, take_in
 from .parameters import collect, layer_specs, register
-from .quantise import Quantisable
+from .quantisable import Quantisable
 from .regularise import noisy, recurrent_mask, zoneout_mask
 from .state import LayerState, State, join_layers, map_state, split_layers
 

@@ -71,8 +71,8 @@ def test_peepholes_are_graves():
 @pytest.mark.parametrize("layer_norm", [False, True])
 @pytest.mark.parametrize("reset_after", [False, True])
 def test_one_convention_is_the_other_with_z_flipped(reset_after, layer_norm):
-    from src.recurrent.cells.gru import flip_update_gate
     from src.recurrent.cells.base import CellParameters
+    from src.recurrent.cells.gru import flip_update_gate
     from src.recurrent.convert import assign
 
     options = {"reset_after": reset_after, "layer_norm": layer_norm, "dtype": torch.float64}

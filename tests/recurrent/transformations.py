@@ -27,7 +27,8 @@ class Model(nn.Module):
 
     def __init__(self, recurrent: nn.Module) -> None:
         super().__init__()
-        self.recurrent, self.head = recurrent, nn.Linear(WIDTH, 2, dtype=torch.float64)
+        width = getattr(recurrent, "proj_size", 0) or WIDTH
+        self.recurrent, self.head = recurrent, nn.Linear(width, 2, dtype=torch.float64)
 
     def forward(self, x: Tensor) -> Tensor:
         output, _ = self.recurrent(x)

@@ -21,7 +21,7 @@ class CellParameters(NamedTuple):
     Shapes: ``weight_ih`` (G*hidden, input), ``weight_hh`` (G*hidden, hidden), ``bias_ih`` and ``bias_hh`` (G*hidden,)
     or None (``bias_hh`` alone is None with a single bias), ``weight_peephole`` (hidden,) for each of
     `Equations.peephole_gates`, in one vector, or None, ``gain_ih`` and ``gain_hh`` (G*hidden,), the gains of the layer
-    normalisation, or None, ``weight_hr`` (projected, hidden), the projection of the output, or None. Where there is one,
+    normalisation, or None, ``weight_hr`` (projected, hidden), the projection of the output, or None; with one
     ``weight_hh`` is (G*hidden, projected).
     """
 

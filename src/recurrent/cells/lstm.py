@@ -17,9 +17,9 @@ class LSTMEquations(Equations):
     """Hochreiter and Schmidhuber 1997 with the forget gate of Gers et al. 2000, as in nn.LSTM.
 
     With ``peepholes`` the input and the forget gate see c_{t-1} and the output gate sees c_t, each through a diagonal
-    matrix (Graves 2013, arXiv 1308.0850, eq. 7-11; Chung et al. 2014, section 3.1). With ``proj_size`` the output, which
-    the next step sees too, is ``W_hr (o * tanh(c))`` with so many features (Sak et al. 2014, arXiv 1402.1128), fewer
-    than the units; 0: none.
+    matrix (Graves 2013, arXiv 1308.0850, eq. 7-11; Chung et al. 2014, section 3.1). With ``proj_size`` the output, and
+    with it what the next step sees, is ``W_hr (o * tanh(c))``, so many features, fewer than the units (Sak et al.
+    2014, arXiv 1402.1128); 0: none.
     """
 
     kind = "lstm"

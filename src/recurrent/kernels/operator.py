@@ -197,7 +197,9 @@ def loop_backward(d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor,
 
 
 @register_flop_formula(torch.ops.gatebench.recurrent)
-def forward_flops(x: Shape, lengths: Any, h0: Any, c0: Any, weight_ih: Shape, weight_hh: Shape, *_: Any, **__: Any) -> int:
+def forward_flops(
+    x: Shape, lengths: Any, h0: Any, c0: Any, weight_ih: Shape, weight_hh: Shape, *_: Any, **__: Any
+) -> int:
     """What FlopCounterMode counts for the readable loop: two operations for a multiply-add of its products."""
     return 2 * x[0] * x[1] * (prod(weight_ih) + prod(weight_hh))
 
