@@ -524,6 +524,26 @@ def _() -> None:
     assert not active()
 
 
+@check("`Tensor._version`")
+def _() -> None:
+    x = torch.zeros(2, 3)
+    watched, kept = x.detach(), x.data
+    watched.data = torch.empty(0)
+    x.transpose(0, 1).add_(1)
+    assert (watched._version, kept._version, watched.numel()) == (1, 0, 0)
+
+
+@check("`DEFAULT_DYNAMIC_QUANT_MODULE_MAPPINGS`")
+def _() -> None:
+    from torch.ao.quantization import get_default_dynamic_quant_module_mappings, propagate_qconfig_
+    from torch.ao.quantization.quantization_mappings import DEFAULT_DYNAMIC_QUANT_MODULE_MAPPINGS
+
+    assert get_default_dynamic_quant_module_mappings().keys() == DEFAULT_DYNAMIC_QUANT_MODULE_MAPPINGS.keys()
+    layers = nn.Sequential(nn.Linear(1, 1), nn.ReLU())
+    propagate_qconfig_(layers, {nn.Linear: None})
+    assert all(hasattr(layer, "qconfig") for layer in layers)
+
+
 @check("`forward_ad._current_level`")
 def _() -> None:
     forward_ad = torch.autograd.forward_ad
@@ -577,11 +597,22 @@ def _() -> None:
     assert isinstance(torch.ops.aten.add.Tensor, torch._ops.OpOverload)
 
 
-@check("`torch.gru`, `torch.lstm`, `torch.rnn_tanh`")
+@check("`module_db`")
+def _() -> None:
+    (folder,) = importlib.import_module("torch.testing._internal").__path__  # importing the module sets flags of torch
+    text = (Path(folder) / "common_modules.py").read_text()
+    assert "module_db: list[ModuleInfo] = [" in text
+    assert all(f"ModuleInfo(torch.nn.{name}," in text for name in ("GRU", "LSTM", "RNN"))
+
+
+@check("`torch.gru`, `torch.lstm`, `torch.rnn_tanh`, `torch.rnn_relu`")
 def _() -> None:
     x = torch.randn(2, 5, 3)
-    for kernel, kind in ((torch.gru, nn.GRU), (torch.lstm, nn.LSTM), (torch.rnn_tanh, nn.RNN)):
-        layer = kind(3, 4, batch_first=True)
+    for kernel, kind, options in (
+        (torch.gru, nn.GRU, {}), (torch.lstm, nn.LSTM, {}), (torch.rnn_tanh, nn.RNN, {}),
+        (torch.rnn_relu, nn.RNN, {"nonlinearity": "relu"}),
+    ):  # fmt: skip
+        layer = kind(3, 4, batch_first=True, **options)
         zeros = torch.zeros(1, 2, 4)
         state = [zeros, zeros] if kind is nn.LSTM else zeros
         output, *_ = kernel(x, state, list(layer.parameters()), True, 1, 0.0, False, False, True)

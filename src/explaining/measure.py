@@ -90,7 +90,7 @@ def look_inside(task: Task, batch: Batch, steps: int, jacobian_sequences: int | 
 
 def affordable(network: StackedRNN) -> int:
     """For how many sequences Jacobians take a minute or two: 8 up to 128 numbers in a state, 4 up to 256, 2, 1."""
-    widest = max(layer.hidden_size * len(layer.cell.states) for layer in network.layers)
+    widest = max(sum(layer.state_sizes) for layer in network.layers)
     return max(1, min(8, 1024 // widest))
 
 

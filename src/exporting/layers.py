@@ -19,6 +19,8 @@ from src.exporting.graph import Graph
 from src.recurrent import StackedRNN
 from src.recurrent.cells.base import Equations
 from src.recurrent.cells.gru import GRUEquations
+from src.recurrent.cells.lstm import LSTMEquations
+from src.recurrent.cells.rnn import RNNEquations
 from src.recurrent.state import split_layers
 
 OPERATORS = {"gru": "GRU", "lstm": "LSTM", "rnn": "RNN"}
@@ -48,6 +50,7 @@ def check_expressible(network: Any) -> None:
             "its cells normalise inside the step (model.layer_norm=true)": cell.layer_norm,
             f"with model.zoneout={cell.zoneout} states keep that share of the old in evaluation too": cell.zoneout > 0,
             f"it has {cell.kind} cells": cell.standard.kind not in OPERATORS,
+            "its cells project their output (model.proj_size)": isinstance(cell, LSTMEquations) and cell.proj_size > 0,
         }
         for reason, there in reasons.items():
             if there:
@@ -94,6 +97,8 @@ def layer(
     attributes["direction"] = "bidirectional" if network.bidirectional else "forward"
     if isinstance(cell, GRUEquations):
         attributes["linear_before_reset"] = int(cell.reset_after)
+    if isinstance(cell, RNNEquations):
+        attributes["activations"] = [cell.nonlinearity.capitalize()] * network.num_directions
     output, *new = graph.nodes(OPERATORS[cell.kind], 1 + len(old), *inputs, *peepholes, **attributes)
     side_by_side = graph.node("Transpose", output, perm=[0, 2, 1, 3])
     return graph.node("Reshape", side_by_side, [0, 0, spec.hidden_size * network.num_directions]), tuple(new)

@@ -2,7 +2,8 @@
 
 from .budget import count_multiply_adds, count_parameters, count_state, nearest_width
 from .cell_modules import GRUCell, LSTMCell, RNNCell, RNNCellBase
-from .layers import GRU, LSTM, RNN, RNNBase
+from .layers import GRU, LSTM, RNN, RNNBase, is_recurrent
+from .quantise import Quantised
 from .stack import StackedRNN
 from .state import detach_state, last_valid, map_state, select_rows
 from .trace import trace_gates
@@ -13,6 +14,7 @@ __all__ = [
     "RNN",
     "GRUCell",
     "LSTMCell",
+    "Quantised",
     "RNNBase",
     "RNNCell",
     "RNNCellBase",
@@ -21,6 +23,7 @@ __all__ = [
     "count_parameters",
     "count_state",
     "detach_state",
+    "is_recurrent",
     "last_valid",
     "map_state",
     "nearest_width",

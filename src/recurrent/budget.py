@@ -27,14 +27,14 @@ def count_parameters(network: StackedRNN) -> dict[str, int]:
 
 def count_state(network: StackedRNN) -> int:
     """Count the numbers that a network carries from step to step, over layers and directions; an LSTM has h and c."""
-    return network.num_directions * sum(len(layer.cell.states) * layer.hidden_size for layer in network.layers)
+    return network.num_directions * sum(sum(layer.state_sizes) for layer in network.layers)
 
 
 def count_multiply_adds(network: StackedRNN) -> int:
     """Count the multiply-adds of one step of one sequence, over layers and directions.
 
-    Those of weights with inputs and states, peepholes among them; what is done unit by unit behind the products
-    (biases, gates, normalisation) is left out.
+    Those of weights with inputs and states, peepholes and projections among them; what is done unit by unit behind the
+    products (biases, gates, normalisation) is left out.
     """
     return sum(
         layer.cell.multiply_adds(parameters)

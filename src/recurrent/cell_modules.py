@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from .cells.base import find_cell, from_input
-from .checks import check_size, check_tanh
+from .checks import check_size
 from .initialise import initialise
 from .inputs import check_state, check_tensor
 from .parameters import LayerSpec, collect, register
+from .quantisable import Quantisable
 
 
-class RNNCellBase(nn.Module):
+class RNNCellBase(Quantisable):
     """One step of any kind of cell, its parameters named like nn.GRUCell's.
 
     >>> cell = RNNCellBase("rnn", input_size=3, hidden_size=5)
@@ -50,8 +51,9 @@ class RNNCellBase(nn.Module):
         self.cell = find_cell(kind, **options)
         self.input_size = check_size("input_size", input_size)
         self.hidden_size = check_size("hidden_size", hidden_size)
-        register(self, LayerSpec(self.cell, input_size, hidden_size, bias), "", device, dtype)
-        initialise(self.cell, collect(self), initialisation, keep_gate_bias, chrono_steps)
+        self.layer = LayerSpec(self.cell, input_size, hidden_size, bias)
+        register(self, self.layer, "", device, dtype)
+        initialise(self.cell, collect(self, self.layer), initialisation, keep_gate_bias, chrono_steps)
 
     def extra_repr(self) -> str:
         """The sizes, for ``repr``."""
@@ -62,7 +64,8 @@ class RNNCellBase(nn.Module):
 
         Args:
             input: (batch, input_size) or (input_size,).
-            hx: the state: (batch, hidden_size), for an LSTM a pair (h, c) of those; zero when None.
+            hx: the state: (batch, hidden_size), for an LSTM a pair (h, c) of those, h as wide as its projection; zero
+                when None.
             return_gates: also return the gates.
 
         Returns:
@@ -72,14 +75,16 @@ class RNNCellBase(nn.Module):
         Raises:
             ValueError: the shape, dtype or device of an argument does not fit.
         """
-        check_tensor(input, self.weight_ih)
-        zeros = self.weight_ih.new_zeros(*input.shape[:-1], self.hidden_size)
-        single = len(self.cell.states) == 1
-        state: Any = zeros if single else (zeros,) * len(self.cell.states)
+        parameters = collect(self, self.layer)
+        weight = parameters.weight_ih
+        check_tensor(input, weight)
+        zeros = tuple(weight.new_zeros(*input.shape[:-1], size) for size in self.layer.state_sizes)
+        single = len(zeros) == 1
+        state: Any = zeros[0] if single else zeros
         if hx is not None:
-            check_state(hx, state, self.weight_ih)
+            check_state(hx, state, weight)
             state = hx
-        blocks = self.cell.weight_blocks(collect(self))
+        blocks = self.cell.weight_blocks(parameters)
         old = (state,) if single else tuple(state)
         new, gates = self.cell.step(from_input(input, blocks), old[0], old, blocks)
         after = new[0] if single else new
@@ -99,7 +104,7 @@ class GRUCell(RNNCellBase):
 
 
 class LSTMCell(RNNCellBase):
-    """nn.LSTMCell: arguments in its order, and the option ``peepholes`` of `src.recurrent.LSTM`.
+    """nn.LSTMCell: arguments in its order, and the options ``peepholes`` and ``proj_size`` of `src.recurrent.LSTM`.
 
     >>> (h, c), gates = LSTMCell(3, 5)(torch.zeros(2, 3), return_gates=True)
     >>> c.shape, list(gates)
@@ -111,7 +116,7 @@ class LSTMCell(RNNCellBase):
 
 
 class RNNCell(RNNCellBase):
-    """nn.RNNCell: arguments in its order; ``nonlinearity`` is only "tanh".
+    """nn.RNNCell: arguments in its order; ``nonlinearity`` is "tanh" or "relu".
 
     >>> RNNCell(3, 5)(torch.zeros(2, 3)).shape
     torch.Size([2, 5])
@@ -126,5 +131,4 @@ class RNNCell(RNNCellBase):
         *arguments: Any,
         **options: Any,
     ) -> None:
-        check_tanh(nonlinearity)
-        super().__init__("rnn", input_size, hidden_size, bias, *arguments, **options)
+        super().__init__("rnn", input_size, hidden_size, bias, *arguments, nonlinearity=nonlinearity, **options)

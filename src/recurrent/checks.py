@@ -12,6 +12,12 @@ def check_size(name: str, size: Any) -> int:
     return size
 
 
+def check_whole(name: str, number: Any) -> None:
+    """Refuse what is not a whole number of at least 0."""
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise ValueError(f"{name}: expected a whole number of at least 0, got {number!r}")
+
+
 def check_rate(name: str, rate: Any) -> None:
     """Refuse what is not a number in [0, 1)."""
     check_number(name, rate)
@@ -25,10 +31,10 @@ def check_number(name: str, number: Any) -> None:
         raise ValueError(f"{name}: expected a number of at least 0, got {number!r}")
 
 
-def check_tanh(nonlinearity: Any) -> None:
-    """Refuse what nn.RNN takes beside "tanh"."""
-    if nonlinearity != "tanh":
-        raise ValueError(f"nonlinearity: expected 'tanh', got {nonlinearity!r}")
+def check_choice(name: str, given: Any, first: str, second: str) -> None:
+    """Refuse what is neither of two words."""
+    if given not in (first, second):
+        raise ValueError(f"{name}: expected {first!r} or {second!r}, got {given!r}")
 
 
 def check_flag(name: str, flag: Any) -> None:

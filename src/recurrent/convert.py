@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .backends.builtin import NETWORKS, beyond_pytorch, flat_weights
+from .backends.builtin import beyond_pytorch, same_sizes, with_two_biases
 from .cells.base import CellParameters, Equations
 from .cells.gru import GRUEquations, flip_update_gate
+from .cells.lstm import LSTMEquations
 from .layers import GRU, LSTM, RNN
-from .parameters import collect
 from .stack import StackedRNN
 
 Concatenated = dict[str, tuple[Tensor, Tensor | None]]
@@ -31,13 +31,13 @@ def from_pytorch(theirs: nn.RNNBase, **options: Any) -> StackedRNN:
             ``update_gate="takes"`` the update gate changes its sign.
 
     Raises:
-        ValueError: it has projections or rectified units, or an option would change what is computed.
+        ValueError: it is none of them, or an option would change what is computed.
     """
     kinds: dict[type[nn.RNNBase], type[GRU] | type[LSTM] | type[RNN]] = {nn.GRU: GRU, nn.LSTM: LSTM, nn.RNN: RNN}
     if type(theirs) not in kinds:
         raise ValueError(f"theirs: expected an nn.GRU, nn.LSTM or nn.RNN, got {type(theirs).__name__}")
-    names = ["input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional", "proj_size"]
-    names += ["nonlinearity"] * isinstance(theirs, nn.RNN)
+    names = ["input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional"]
+    names += ["nonlinearity"] * isinstance(theirs, nn.RNN) + ["proj_size"] * isinstance(theirs, nn.LSTM)
     weight = next(theirs.parameters())
     given = {name: getattr(theirs, name) for name in names} | {"device": weight.device, "dtype": weight.dtype}
     network = kinds[type(theirs)](**given | options)
@@ -48,8 +48,9 @@ def from_pytorch(theirs: nn.RNNBase, **options: Any) -> StackedRNN:
     network.load_state_dict(theirs.state_dict())
     cell = network.layers[0].cell
     if cell != cell.standard:
-        for suffix in (s for k in range(network.num_layers) for s in network.suffixes(k)):
-            assign(network, flip_update_gate(collect(network, suffix)), suffix)
+        for k in range(network.num_layers):
+            for suffix, parameters in zip(network.suffixes(k), network.parameters_of(k), strict=True):
+                assign(network, flip_update_gate(parameters), suffix)
     return network.train(theirs.training)
 
 
@@ -62,15 +63,10 @@ def to_pytorch(network: StackedRNN) -> nn.RNNBase:
     if missing := without_equivalent(network):
         raise ValueError(f"network: PyTorch has no equivalent of {missing[0]}")
     layer, weight = network.layers[0], network.weight_ih_l0
-    make: Any = NETWORKS[layer.cell.standard.kind]
-    theirs: nn.RNNBase = make(
-        network.input_size, layer.hidden_size, network.num_layers,
-        bias=bool(layer.bias), batch_first=network.batch_first, dropout=network.dropout,
-        bidirectional=network.bidirectional, device=weight.device, dtype=weight.dtype,
-    )  # fmt: skip
-    for suffix in (s for k in range(network.num_layers) for s in network.suffixes(k)):
-        tensors = flat_weights(layer.cell.standard_weights(collect(network, suffix)))
-        assign(theirs, CellParameters(*tensors), suffix)
+    theirs = same_sizes(network, device=weight.device, dtype=weight.dtype)
+    for k in range(network.num_layers):
+        for suffix, parameters in zip(network.suffixes(k), network.parameters_of(k), strict=True):
+            assign(theirs, with_two_biases(layer.cell.standard_weights(parameters)), suffix)
     return theirs.train(network.training)
 
 
@@ -125,6 +121,7 @@ def check_concatenated(cell: Equations) -> None:
         "reset_after=True (the reset gate multiplies U h + b, not h)": after,
         "peepholes": bool(cell.peephole_gates),
         "layer_norm": cell.layer_norm,
+        "projections": isinstance(cell, LSTMEquations) and cell.proj_size > 0,
     }
     for reason, there in reasons.items():
         if there:

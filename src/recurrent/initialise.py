@@ -59,30 +59,34 @@ def initialise(
 
 def pytorch(cell: Equations, parameters: CellParameters) -> None:
     """nn.GRU's: weights, biases and peepholes U(-k, k) with k = 1/sqrt(hidden_size)."""
-    k = 1 / math.sqrt(parameters.weight_hh.shape[1])
-    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_peephole"):
+    k = 1 / math.sqrt(parameters.weight_hh.shape[0] // len(cell.gates))
+    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_peephole"):
         tensor = getattr(parameters, name)
         if tensor is not None:
             tensor.uniform_(-k, k)
 
 
 def xavier(cell: Equations, parameters: CellParameters) -> None:
-    """Glorot and Bengio 2010 on one map per gate from [x, h] (input_size + hidden_size) to hidden_size; biases 0."""
-    hidden_size, input_size = parameters.weight_hh.shape[1], parameters.weight_ih.shape[1]
-    bound = math.sqrt(6 / (input_size + hidden_size + hidden_size))
+    """Glorot and Bengio 2010 on one map per gate from [x, h] to hidden_size, and on a projection; biases 0."""
+    hidden_size = parameters.weight_hh.shape[0] // len(cell.gates)
+    bound = math.sqrt(6 / (parameters.weight_ih.shape[1] + parameters.weight_hh.shape[1] + hidden_size))
     parameters.weight_ih.uniform_(-bound, bound)
     parameters.weight_hh.uniform_(-bound, bound)
+    if parameters.weight_hr is not None:
+        init.xavier_uniform_(parameters.weight_hr)
     zero(parameters.bias_ih, parameters.bias_hh, parameters.weight_peephole)
 
 
 def chung(cell: Equations, parameters: CellParameters) -> None:
     """The authors' release for Chung et al. 2014: inputs U(-0.1, 0.1), recurrent orthogonal per gate, biases 0.
 
-    The peepholes' start is not stated there; here it is 0, the LSTM without them.
+    The peepholes' start is not stated there; here it is 0, the LSTM without them; that of a projection is orthogonal.
     """
     parameters.weight_ih.uniform_(-0.1, 0.1)
     for gate in parameters.weight_hh.chunk(len(cell.gates)):
         init.orthogonal_(gate)
+    if parameters.weight_hr is not None:
+        init.orthogonal_(parameters.weight_hr)
     zero(parameters.bias_ih, parameters.bias_hh, parameters.weight_peephole)
 
 

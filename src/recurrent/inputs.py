@@ -21,8 +21,12 @@ class Batch(NamedTuple):
     given: Tensor | PackedSequence
 
 
-def take_in(given: Tensor | PackedSequence, lengths: Tensor | None, batch_first: bool, weight: Tensor) -> Batch:
+def take_in(
+    given: Tensor | PackedSequence, lengths: Tensor | None, batch_first: bool, weight: Tensor, allow_empty: bool = False
+) -> Batch:
     """Bring the input of a network into one form; ``weight`` (rows, input_size) is the first layer's.
+
+    With ``allow_empty`` a length may be 0, and where there are lengths also the time.
 
     Raises:
         ValueError: the input or the lengths do not fit, each other or the network.
@@ -45,12 +49,13 @@ def take_in(given: Tensor | PackedSequence, lengths: Tensor | None, batch_first:
     if unbatched and lengths is not None:
         raise ValueError("lengths: an unbatched input (time, features) is one whole sequence and takes no lengths")
     x = given[None] if unbatched else given if batch_first else given.transpose(0, 1)
-    if x.shape[1] == 0:
+    time = x.shape[1]
+    if time == 0 and (lengths is None or not allow_empty):
         raise ValueError("input: has 0 time steps, expected at least 1")
     known = lengths is not None and not capturing()
     if lengths is not None:
-        check_lengths(lengths, x, known)
-    if lengths is None or (known and bool((lengths == x.shape[1]).all())):
+        check_lengths(lengths, x, known, 0 if allow_empty else 1)
+    if lengths is None or (known and time > 0 and bool((lengths == time).all())):
         return Batch(x, None, given)
     return Batch(x.masked_fill(~valid_steps(lengths, x)[:, :, None], 0), lengths, given)
 
@@ -98,8 +103,8 @@ def check_state(state: State, expected: State, weight: Tensor) -> None:
     map_state(lambda tensor: check_kind("hx", tensor, weight), state)
 
 
-def check_lengths(lengths: Tensor, x: Tensor, known: bool = True) -> None:
-    """Refuse lengths that are not int64 on the CPU, one per row, each 1..time as far as what they hold is known."""
+def check_lengths(lengths: Tensor, x: Tensor, known: bool = True, least: int = 1) -> None:
+    """Refuse lengths that are not int64 on the CPU, one per row, each least..time as far as what they hold is known."""
     batch, time = x.shape[:2]
     if not isinstance(lengths, Tensor) or lengths.dtype != torch.int64 or lengths.device.type != "cpu":
         came = f"{lengths.dtype} on {lengths.device}" if isinstance(lengths, Tensor) else type(lengths).__name__
@@ -109,5 +114,6 @@ def check_lengths(lengths: Tensor, x: Tensor, known: bool = True) -> None:
     if not known:
         return
     low, high = (int(lengths.min()), int(lengths.max())) if batch else (1, time)
-    if low < 1 or high > time:
-        raise ValueError(f"lengths: expected every entry in 1..{time}, got {low} to {high}")
+    if low < least or high > time:
+        empty = "; a network made with allow_empty=True takes 0" if low == 0 else ""
+        raise ValueError(f"lengths: expected every entry in {least}..{time}, got {low} to {high}{empty}")

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
+from .backends.builtin import is_pytorchs, mode_of
 from .cells.base import option_names
-from .checks import check_size, check_tanh
+from .checks import check_size
 from .stack import StackedRNN
 
 
@@ -27,7 +29,8 @@ class RNNBase(StackedRNN):
         num_layers: layers on top of each other.
         bias: True for PyTorch's two vectors, "single" for one vector a gate (as in the papers), False for none.
         batch_first, dropout, bidirectional, device, dtype: as in nn.GRU.
-        proj_size: only 0; it stands here because nn.GRU has it here.
+        proj_size: features of the output and of h, fewer than units, in an LSTM whose output is projected; 0 or None:
+            it is not. The parameters ``weight_hr_l0`` (proj_size, hidden_size), ... are nn.LSTM's.
         layer_norm: normalise the input's and the state's contribution (Ba et al. 2016).
         zoneout: rate in [0, 1) at which units keep their old state (Krueger et al. 2017).
         options: the cell's own, and ``residual``, ``recurrent_dropout``, ``weight_noise``, ``learn_initial_state``,
@@ -47,7 +50,7 @@ class RNNBase(StackedRNN):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
-        proj_size: int = 0,
+        proj_size: int | None = 0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
@@ -55,10 +58,9 @@ class RNNBase(StackedRNN):
         zoneout: float = 0.0,
         **options: Any,
     ) -> None:
-        if proj_size != 0:
-            raise ValueError(f"proj_size: projections are not supported, expected 0, got {proj_size!r}")
+        proj_size = 0 if proj_size is None else proj_size
         cell = {name: options.pop(name) for name in option_names() & options.keys()}
-        cell |= {"kind": kind, "bias": bias, "layer_norm": layer_norm, "zoneout": zoneout}
+        cell |= {"kind": kind, "bias": bias, "layer_norm": layer_norm, "zoneout": zoneout, "proj_size": proj_size}
         check_size("num_layers", num_layers)
         each = isinstance(hidden_size, Sequence) and not isinstance(hidden_size, str)
         widths = list(hidden_size) if each else [hidden_size] * num_layers  # type: ignore[arg-type]
@@ -69,9 +71,43 @@ class RNNBase(StackedRNN):
             input_size, layers, batch_first, dropout, bidirectional, device=device, dtype=dtype, **options
         )  # fmt: skip
         self.hidden_size = widths if each else hidden_size
-        self.bias, self.proj_size = bias, 0
+        self.bias, self.proj_size = bias, proj_size
         if dropout and num_layers == 1:
             warnings.warn(f"dropout={dropout} acts between layers and does nothing with num_layers=1", stacklevel=3)
+
+    @property
+    def mode(self) -> str | None:
+        """nn.RNNBase's "GRU", "LSTM", "RNN_TANH" or "RNN_RELU"; None where that would not compute the same."""
+        return mode_of(self.layers[0].cell) if is_pytorchs(self) else None
+
+    @property
+    def all_weights(self) -> list[list[Tensor]]:
+        """The parameters of each layer and direction, forward before backward, in nn.RNNBase's order."""
+        return [[getattr(self, name) for name in names] for names in self._all_weights]
+
+    @property
+    def _all_weights(self) -> list[list[str]]:
+        """The names of `all_weights`; as in nn.RNNBase."""
+        return [[n + s for n in layer.names] for k, layer in enumerate(self.layers) for s in self.suffixes(k)]
+
+    @property
+    def _flat_weights_names(self) -> list[str]:
+        """The names of `_flat_weights`."""
+        return [name for names in self._all_weights for name in names]
+
+    @property
+    def _flat_weights(self) -> tuple[Tensor, ...]:
+        """All weights; nn.RNNBase has a list here, of which this network would not see changes.
+
+        Assigned to, they become the attributes that they are named after.
+        """
+        return tuple(weight for weights in self.all_weights for weight in weights)
+
+    @_flat_weights.setter
+    def _flat_weights(self, given: Sequence[Tensor]) -> None:
+        for name, weight in zip(self._flat_weights_names, given, strict=True):
+            if getattr(self, name, None) is not weight:
+                setattr(self, name, weight)
 
 
 class GRU(RNNBase):
@@ -120,7 +156,7 @@ class LSTM(RNNBase):
 
 
 class RNN(RNNBase):
-    """Tanh units without gates: nn.RNN.
+    """Units without gates: nn.RNN.
 
     >>> RNN(8, 16)(torch.zeros(5, 3, 8))[0].shape
     torch.Size([5, 3, 16])
@@ -130,7 +166,7 @@ class RNN(RNNBase):
     Args:
         input_size, hidden_size, num_layers, arguments, options: as in `RNNBase` without ``kind``, which are nn.RNN's
             in nn.RNN's order.
-        nonlinearity: only "tanh"; it stands here because nn.RNN has it here.
+        nonlinearity: "tanh" (also where None) or "relu"; see `src.recurrent.cells.rnn`.
     """
 
     def __init__(
@@ -138,9 +174,19 @@ class RNN(RNNBase):
         input_size: int,
         hidden_size: int | Sequence[int],
         num_layers: int = 1,
-        nonlinearity: str = "tanh",
+        nonlinearity: str | None = "tanh",
         *arguments: Any,
         **options: Any,
     ) -> None:
-        check_tanh(nonlinearity)
-        super().__init__("rnn", input_size, hidden_size, num_layers, *arguments, **options)
+        chosen = "tanh" if nonlinearity is None else nonlinearity
+        super().__init__("rnn", input_size, hidden_size, num_layers, *arguments, nonlinearity=chosen, **options)
+        self.nonlinearity = chosen
+
+
+def is_recurrent(module: nn.Module) -> bool:
+    """Whether a module is a recurrent network, PyTorch's or ours: in place of ``isinstance(module, nn.RNNBase)``.
+
+    >>> is_recurrent(GRU(8, 16)), is_recurrent(nn.GRU(8, 16)), is_recurrent(nn.Linear(8, 16))
+    (True, True, False)
+    """
+    return isinstance(module, nn.RNNBase | StackedRNN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -21,6 +22,16 @@ class LayerSpec:
     input_size: int
     hidden_size: int
     bias: bool | str = True
+
+    @cached_property
+    def state_sizes(self) -> tuple[int, ...]:
+        """How many numbers each state of the cell has; of the first, the output of a step."""
+        return self.cell.state_sizes(self.hidden_size)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The fields of `CellParameters` that the layer has, in the order in which nn.GRU registers them."""
+        return tuple(parameter_shapes(self))
 
 
 def layer_specs(input_size: int, layers: Sequence[Mapping[str, Any]], num_directions: int) -> list[LayerSpec]:
@@ -43,18 +54,21 @@ def layer_specs(input_size: int, layers: Sequence[Mapping[str, Any]], num_direct
         if not (isinstance(bias, bool) or bias == "single"):
             raise ValueError(f"bias: expected True, False or 'single', got {bias!r}")
         specs.append(LayerSpec(find_cell(**options), width, hidden_size, bias))
-        width = num_directions * hidden_size
+        width = num_directions * specs[-1].state_sizes[0]
     return specs
 
 
 def parameter_shapes(layer: LayerSpec) -> dict[str, tuple[int, ...]]:
     """Shapes by field of `CellParameters`, in the order in which nn.GRU registers and initialises them."""
     rows = len(layer.cell.gates) * layer.hidden_size
-    shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, layer.input_size), "weight_hh": (rows, layer.hidden_size)}
+    width = layer.state_sizes[0]
+    shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, layer.input_size), "weight_hh": (rows, width)}
     if layer.bias:
         shapes["bias_ih"] = (rows,)
     if layer.bias is True:
         shapes["bias_hh"] = (rows,)
+    if width != layer.hidden_size:
+        shapes["weight_hr"] = (width, layer.hidden_size)
     if peepholes := len(layer.cell.peephole_gates):
         shapes["weight_peephole"] = (peepholes * layer.hidden_size,)
     if layer.cell.layer_norm:
@@ -74,7 +88,6 @@ def register(
         module.register_parameter(name + suffix, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
 
 
-def collect(module: nn.Module, suffix: str = "") -> CellParameters:
+def collect(module: nn.Module, layer: LayerSpec, suffix: str = "") -> CellParameters:
     """The parameters that `register` gave to a module, None for those that the layer does not have."""
-    tensors: list[Any] = [getattr(module, name + suffix, None) for name in CellParameters._fields]
-    return CellParameters(*tensors)
+    return CellParameters(**{name: getattr(module, name + suffix) for name in layer.names})

@@ -31,6 +31,6 @@ def noisy(parameters: CellParameters, std: float) -> CellParameters:
     """
     if std == 0:
         return parameters
-    names = ("weight_ih", "weight_hh", "weight_peephole")
+    names = ("weight_ih", "weight_hh", "weight_peephole", "weight_hr")
     weights = {name: getattr(parameters, name) for name in names}
     return parameters._replace(**{n: w + std * torch.randn_like(w) for n, w in weights.items() if w is not None})

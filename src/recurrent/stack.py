@@ -20,11 +20,12 @@ from .checks import check_flag, check_number, check_rate
 from .initialise import initialise
 from .inputs import check_state, give_back, take_in
 from .parameters import collect, layer_specs, register
+from .quantisable import Quantisable
 from .regularise import noisy, recurrent_mask, zoneout_mask
 from .state import LayerState, State, join_layers, map_state, split_layers
 
 
-class StackedRNN(nn.Module):
+class StackedRNN(Quantisable):
     """Recurrent layers on top of each other, of one kind or of several.
 
     >>> layers = [{"kind": "gru", "hidden_size": 6}, {"kind": "rnn", "hidden_size": 4}]
@@ -52,6 +53,7 @@ class StackedRNN(nn.Module):
         keep_gate_bias: mean of the bias of the gate that keeps the old state, at the start; see `initialise`.
         chrono_steps: the longest dependency that "chrono" expects, in steps.
         backend: "auto", "fused", "torch", "triton" or "reference"; see `src.recurrent.backends`.
+        allow_empty: lengths may be 0: the output of such a row is zero, and its state afterwards the one before.
         device, dtype: of the parameters.
 
     Attributes:
@@ -80,13 +82,14 @@ class StackedRNN(nn.Module):
         keep_gate_bias: float = 0.0,
         chrono_steps: int | None = None,
         backend: str = "auto",
+        allow_empty: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         for name, flag in (
             ("batch_first", batch_first), ("bidirectional", bidirectional), ("residual", residual),
-            ("learn_initial_state", learn_initial_state),
+            ("learn_initial_state", learn_initial_state), ("allow_empty", allow_empty),
         ):  # fmt: skip
             check_flag(name, flag)
         check_rate("dropout", dropout)
@@ -95,7 +98,7 @@ class StackedRNN(nn.Module):
         self.num_directions = 2 if bidirectional else 1
         self.layers = layer_specs(input_size, layers, self.num_directions)
         self.input_size = input_size
-        self.output_size = self.num_directions * self.layers[-1].hidden_size
+        self.output_size = self.num_directions * self.layers[-1].state_sizes[0]
         self.num_layers = len(self.layers)
         self.equal_layers = len({(layer.cell, layer.hidden_size, layer.bias) for layer in self.layers}) == 1
         # Whether layers follow each other with nothing but dropout between them, so that one call may run them all.
@@ -104,7 +107,7 @@ class StackedRNN(nn.Module):
         self.dropout, self.recurrent_dropout, self.weight_noise = dropout, recurrent_dropout, weight_noise
         self.learn_initial_state = learn_initial_state
         self.initialisation, self.keep_gate_bias, self.chrono_steps = initialisation, keep_gate_bias, chrono_steps
-        self.backend = backend
+        self.backend, self.allow_empty = backend, allow_empty
         if keep_gate_bias and not any(layer.cell.keep_gate for layer in self.layers):
             kinds = " and ".join(dict.fromkeys(layer.cell.kind for layer in self.layers))
             raise ValueError(f"keep_gate_bias: {kinds} cells have no gate that keeps, expected 0, got {keep_gate_bias}")
@@ -113,8 +116,8 @@ class StackedRNN(nn.Module):
             for suffix in self.suffixes(k):
                 register(self, layer, suffix, device, dtype)
                 if learn_initial_state:
-                    for name in layer.cell.states:
-                        start = torch.empty(layer.hidden_size, device=device, dtype=dtype)
+                    for name, size in zip(layer.cell.states, layer.state_sizes, strict=True):
+                        start = torch.empty(size, device=device, dtype=dtype)
                         self.register_parameter(f"initial_{name}{suffix}", nn.Parameter(start))
         self.reset_parameters()
         self.choices(self.weight_ih_l0.device, self.weight_ih_l0.dtype)
@@ -122,8 +125,7 @@ class StackedRNN(nn.Module):
     def reset_parameters(self) -> None:
         """Draw all parameters anew, layer by layer, forward before backward."""
         for k, layer in enumerate(self.layers):
-            for suffix in self.suffixes(k):
-                parameters = collect(self, suffix)
+            for parameters in self.parameters_of(k):
                 initialise(layer.cell, parameters, self.initialisation, self.keep_gate_bias, self.chrono_steps)
         for name, parameter in self.named_parameters():
             if name.startswith("initial_"):
@@ -142,7 +144,8 @@ class StackedRNN(nn.Module):
             input: (time, batch, input_size), or (batch, time, input_size) with batch_first, or (time, input_size), or
                 a PackedSequence.
             hx: the initial state; `initial_state` gives its form, an unbatched one lacks dimension 1.
-            lengths: valid steps of each row, int64 (batch,) on the CPU, each 1..time, in any order.
+            lengths: valid steps of each row, int64 (batch,) on the CPU, each 1..time, in any order; with
+                ``allow_empty`` also 0.
 
         Returns:
             The output in the form of the input, output_size features, zero past a row's length; and the state after
@@ -153,25 +156,42 @@ class StackedRNN(nn.Module):
         """
         if isinstance(input, Proxy):
             return as_leaf(self, input, hx, lengths)
-        weight = self.weight_ih_l0
-        batch = take_in(input, lengths, self.batch_first, weight)
+        # Read once: a parametrization computes them, or draws them, anew each time.
+        parameters = [self.parameters_of(k) for k in range(self.num_layers)]
+        weight = parameters[0][0].weight_ih
+        batch = take_in(input, lengths, self.batch_first, weight, self.allow_empty)
         unbatched = isinstance(input, Tensor) and input.dim() == 2
         if hx is not None and unbatched:
             hx = map_state(lambda tensor: tensor[:, None], hx)
-        state = self.initial_state(batch.x.shape[0])
+        state = self._initial_state(batch.x.shape[0], weight)
         if hx is not None:
             check_state(hx, state, weight)
             state = hx
-        output, state = self._run(batch.x, batch.lengths, state)
+        run = self._run_with_empty_rows if self.allow_empty and batch.lengths is not None else self._run
+        output, state = run(batch.x, batch.lengths, state, parameters)
         if unbatched:
             state = map_state(lambda tensor: tensor[:, 0], state)
         return give_back(output, batch, self.batch_first), state
 
-    def _run(self, x: Tensor, lengths: Tensor | None, state: State) -> tuple[Tensor, State]:
-        """Run all layers on (batch, time, input_size), padding zero."""
-        choices = self.choices(
-            x.device, self.weight_ih_l0.dtype, inference=not (torch.is_grad_enabled() or capturing())
-        )
+    def _run_with_empty_rows(
+        self, x: Tensor, lengths: Any, state: State, parameters: list[list[CellParameters]]
+    ) -> tuple[Tensor, State]:
+        """`_run` where lengths may be 0: there backends read one step of zeros from a state of zeros, for nothing."""
+        time, empty = x.shape[1], (lengths == 0).to(x.device)[:, None]
+        if time == 0:
+            x = x.new_zeros(x.shape[0], 1, x.shape[2])
+        start = map_state(lambda tensor: tensor.masked_fill(empty, 0), state)
+        output, last = self._run(x, lengths + (lengths == 0).long(), start, parameters)
+        pairs = zip(split_layers(state, self.layers), split_layers(last, self.layers), strict=True)
+        states = [tuple(torch.where(empty, o, n) for o, n in zip(old, new, strict=True)) for old, new in pairs]
+        return output.masked_fill(empty[:, :, None], 0)[:, :time], join_layers(states, self.layers)
+
+    def _run(
+        self, x: Tensor, lengths: Tensor | None, state: State, parameters: list[list[CellParameters]]
+    ) -> tuple[Tensor, State]:
+        """Run all layers on (batch, time, input_size), padding zero; the parameters by layer and direction."""
+        dtype = parameters[0][0].weight_ih.dtype
+        choices = self.choices(x.device, dtype, inference=not (torch.is_grad_enabled() or capturing()))
         whole = getattr(choices[0].backend, "run_stack", None) if len(set(choices)) == 1 and self.plain else None
         # Lengths mean a packed batch to PyTorch, which on a CPU is slower than padded layers, one at a time.
         # cuDNN draws dropout between its layers from a state of its own, which no checkpoint holds.
@@ -179,9 +199,9 @@ class StackedRNN(nn.Module):
         if whole is not None and (lengths is None or x.is_cuda) and not theirs:
             tensors = (state,) if isinstance(state, Tensor) else tuple(state)
             noise = self.weight_noise if self.training else 0.0
-            parameters = [noisy(weights, noise) for k in range(self.num_layers) for weights in self.parameters_of(k)]
+            flat = [noisy(weights, noise) for layer in parameters for weights in layer]
             output, tensors = whole(
-                self.layers[0].cell, x, lengths, tensors, parameters,
+                self.layers[0].cell, x, lengths, tensors, flat,
                 bidirectional=self.bidirectional, dropout=self.dropout, training=self.training,
             )  # fmt: skip
             return output, tensors[0] if len(tensors) == 1 else tensors
@@ -190,18 +210,19 @@ class StackedRNN(nn.Module):
         for k, old in enumerate(split_layers(state, self.layers)):
             if k > 0:
                 x = dropout(x, self.dropout, self.training)
-            output, new = self._run_layer(k, choices[k], x, lengths, old)
+            output, new = self._run_layer(k, choices[k], x, lengths, old, parameters[k])
             x = self.connect(k, x, output)
             states.append(new)
         return x, join_layers(states, self.layers)
 
     def _run_layer(
-        self, k: int, choice: Choice, x: Tensor, lengths: Tensor | None, state: LayerState
-    ) -> tuple[Tensor, LayerState]:
-        """Run layer k in its directions; the output is (batch, time, directions*hidden_size)."""
+        self, k: int, choice: Choice, x: Tensor, lengths: Tensor | None, state: LayerState,
+        parameters: list[CellParameters],
+    ) -> tuple[Tensor, LayerState]:  # fmt: skip
+        """Run layer k in its directions, whose outputs stand side by side."""
         cell, noise, outputs, states = self.layers[k].cell, self.weight_noise if self.training else 0.0, [], []
         # Masks are drawn before the noise of the same direction: another order would change the results of a seed.
-        for direction, weights in enumerate(self.parameters_of(k)):
+        for direction, weights in enumerate(parameters):
             old = tuple(tensor[direction] for tensor in state)
             options: dict[str, Any] = {"reverse": direction == 1}
             if self.recurrent_dropout and self.training:
@@ -222,23 +243,29 @@ class StackedRNN(nn.Module):
 
     def parameters_of(self, k: int) -> list[CellParameters]:
         """The parameters of layer k by direction."""
-        return [collect(self, suffix) for suffix in self.suffixes(k)]
+        layer = self.layers[k]
+        return [collect(self, layer, suffix) for suffix in self.suffixes(k)]
 
     def initial_state(self, batch_size: int) -> State:
         """The state before the first step: zeros, or what was learned; every tensor has the batch at dimension 1.
 
-        nn.GRU's (layers*directions, batch, hidden_size), nn.LSTM's pair (h, c) of those, or, where widths or kinds
-        differ by layer, a tuple with one such entry (directions, batch, hidden_size) per layer.
+        nn.GRU's (layers*directions, batch, hidden_size), nn.LSTM's pair (h, c) of those, h as wide as its projection,
+        or, where widths or kinds differ by layer, a tuple with one such entry (directions, batch, hidden_size) per
+        layer.
         """
+        return self._initial_state(batch_size, self.weight_ih_l0)
+
+    def _initial_state(self, batch_size: int, weight: Tensor) -> State:
+        """`initial_state`, zeros being like a weight."""
         states = []
         for k, layer in enumerate(self.layers):
-            rows = (self.num_directions, batch_size, layer.hidden_size)
             if self.learn_initial_state:
                 names = ([f"initial_{name}{suffix}" for suffix in self.suffixes(k)] for name in layer.cell.states)
                 learned = (torch.stack([getattr(self, name) for name in pair]) for pair in names)
-                states.append(tuple(vectors[:, None].expand(rows) for vectors in learned))
+                states.append(tuple(vectors[:, None].expand(-1, batch_size, -1) for vectors in learned))
             else:
-                states.append(tuple(self.weight_ih_l0.new_zeros(rows) for _ in layer.cell.states))
+                sizes = layer.state_sizes
+                states.append(tuple(weight.new_zeros(self.num_directions, batch_size, size) for size in sizes))
         return join_layers(states, self.layers)
 
     def choices(self, device: torch.device, dtype: torch.dtype, inference: bool = False) -> list[Choice]:

@@ -36,9 +36,9 @@ def select_rows(state: State, rows: Tensor) -> State:
 
 
 def is_uniform(layers: Sequence[LayerSpec]) -> bool:
-    """Whether all layers are of one kind and width, so that one tensor holds the state of all."""
+    """Whether all layers are of one kind and their states of one width, so that one tensor holds the state of all."""
     first = layers[0]
-    return all(k.hidden_size == first.hidden_size and k.cell.kind == first.cell.kind for k in layers[1:])
+    return all(k.state_sizes == first.state_sizes and k.cell.kind == first.cell.kind for k in layers[1:])
 
 
 def join_layers(states: Sequence[LayerState], layers: Sequence[LayerSpec]) -> State:

@@ -32,7 +32,9 @@ def trace_gates(
     Raises:
         ValueError: the input, the state or the lengths do not fit the network.
     """
-    batch = take_in(input, lengths, network.batch_first, network.weight_ih_l0)
+    batch = take_in(input, lengths, network.batch_first, network.weight_ih_l0, network.allow_empty)
+    if batch.x.shape[1] == 0:
+        raise ValueError("input: has 0 time steps, expected at least 1")
     initial = network.initial_state(batch.x.shape[0])
     if state is not None:
         check_state(state, initial, network.weight_ih_l0)

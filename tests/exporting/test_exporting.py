@@ -32,6 +32,7 @@ NETWORKS = {
     "lstm learned start": partial(LSTM, hidden_size=5, num_layers=2, bidirectional=True, learn_initial_state=True),
     "lstm coupled": partial(RNNBase, "lstm_coupled", hidden_size=5, num_layers=2, bidirectional=True),
     "rnn": partial(RNN, hidden_size=5, bidirectional=True),
+    "rnn relu": partial(RNN, hidden_size=5, bidirectional=True, nonlinearity="relu"),
     "mixed": partial(StackedRNN, layers=MIXED, residual=True, learn_initial_state=True),
 }
 
@@ -128,6 +129,7 @@ class Mean(nn.Module):
 @pytest.mark.parametrize(("network", "words"), [
     (partial(GRU, hidden_size=5, layer_norm=True), "model.layer_norm=true"),
     (partial(LSTM, hidden_size=5, zoneout=0.25), "model.zoneout=0.25"),
+    (partial(LSTM, hidden_size=5, proj_size=2), "model.proj_size"),
 ])  # fmt: skip
 def test_what_the_operators_cannot_express_is_refused(network, words):
     with pytest.raises(UserError, match=words):

@@ -14,8 +14,10 @@ NETWORKS = {
     "gru, both ways": partial(GRU, hidden_size=4, num_layers=2, bidirectional=True, residual=True),
     "lstm": partial(LSTM, hidden_size=3, num_layers=2, residual=True),
     "lstm with peepholes": partial(LSTM, hidden_size=3, peepholes=True, learn_initial_state=True, zoneout=0.1),
+    "lstm, projected": partial(LSTM, hidden_size=3, num_layers=2, proj_size=2),
     "lstm, coupled": partial(RNNBase, "lstm_coupled", hidden_size=3),
     "rnn": partial(RNN, hidden_size=4),
+    "rnn, rectified": partial(RNN, hidden_size=4, nonlinearity="relu"),
     "mixed": partial(StackedRNN, layers=[{"kind": "lstm", "hidden_size": 3}, {"kind": "gru", "hidden_size": 4}]),
 }
 FORWARD = [name for name in NETWORKS if "both" not in name]

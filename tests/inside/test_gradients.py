@@ -59,7 +59,7 @@ def numerically(task, batch, row, which, lag):
     before, state = network(x[:, :stop])
     layers = split_layers(state, network.layers)
     squares = 0.0
-    for unit in range(network.layers[-1].hidden_size):
+    for unit in range(network.layers[-1].state_sizes[which]):
         losses = []
         for sign in (1, -1):
             changed = [tuple(t.clone() for t in tensors) for tensors in layers]

@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 from src.recurrent import GRU, LSTM, RNN, map_state
 
 PYTORCH = {GRU: nn.GRU, LSTM: nn.LSTM, RNN: nn.RNN}
+OPTIONS = [(GRU, {}), (LSTM, {}), (LSTM, {"proj_size": 2}), (RNN, {}), (RNN, {"nonlinearity": "relu"})]
 CLOSE = {"atol": 1e-10, "rtol": 0}
 LENGTHS = torch.tensor([3, 6, 1, 4])
 BOTH = (False, True)
@@ -50,10 +51,10 @@ def results(network, x, state, form):
 @pytest.mark.parametrize("form", ["whole", "packed", "lengths"])
 @pytest.mark.parametrize("bidirectional", BOTH)
 @pytest.mark.parametrize("num_layers", [1, 2, 3])
-@pytest.mark.parametrize("ours", PYTORCH)
-def test_forward_and_gradients(ours, num_layers, bidirectional, form, backend):
+@pytest.mark.parametrize(("ours", "own"), OPTIONS)
+def test_forward_and_gradients(ours, own, num_layers, bidirectional, form, backend):
     for with_state, bias, batch_first in itertools.product(BOTH, repeat=3):
-        options = {"num_layers": num_layers, "bidirectional": bidirectional, "batch_first": batch_first}
+        options = {"num_layers": num_layers, "bidirectional": bidirectional, "batch_first": batch_first} | own
         network, theirs = pair(ours, bias, backend=backend, **options)
         x = torch.randn((4, 6, 3) if batch_first else (6, 4, 3), dtype=torch.float64)
         state = map_state(torch.randn_like, network.initial_state(4)) if with_state else None
@@ -62,13 +63,13 @@ def test_forward_and_gradients(ours, num_layers, bidirectional, form, backend):
             torch.testing.assert_close(ours_, theirs_, **CLOSE)
 
 
-@pytest.mark.parametrize("ours", PYTORCH)
+@pytest.mark.parametrize(("ours", "own"), OPTIONS)
 @pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}, {"bias": False}])
-def test_initialises_exactly_like_pytorchs(ours, options):
+def test_initialises_exactly_like_pytorchs(ours, own, options):
     torch.manual_seed(3)
-    theirs = PYTORCH[ours](4, 7, **options).state_dict()
+    theirs = PYTORCH[ours](4, 7, **options, **own).state_dict()
     torch.manual_seed(3)
-    network = ours(4, 7, **options).state_dict()
+    network = ours(4, 7, **options, **own).state_dict()
     assert list(network) == list(theirs)
     assert all(torch.equal(network[name], theirs[name]) for name in theirs)
 

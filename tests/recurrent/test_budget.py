@@ -30,6 +30,7 @@ I, H = 7, 5  # noqa: E741
         (GRU(I, H, bias=False), 3 * H * (I + H), 3 * H * (I + H)),
         (LSTM(I, H), 4 * H * (I + H + 2), 4 * H * (I + H + 1)),
         (LSTM(I, H, peepholes=True), 4 * H * (I + H + 2) + 3 * H, 4 * H * (I + H + 1) + 3 * H),
+        (LSTM(I, H, proj_size=2), 4 * H * (I + 2 + 2) + 2 * H, 4 * H * (I + 2 + 1) + 2 * H),
         (RNN(I, H), H * (I + H + 2), H * (I + H + 1)),
         (LSTM(I, H, layer_norm=True), 4 * H * (I + H + 4), 4 * H * (I + H + 3)),
         (LSTM(I, H, learn_initial_state=True), 4 * H * (I + H + 2) + 2 * H, 4 * H * (I + H + 1) + 2 * H),
@@ -55,6 +56,7 @@ NETWORKS = [
     GRU(I, H, 2, bidirectional=True, reset_after=False, bias="single"),
     LSTM(I, H, 3, residual=True),
     LSTM(I, H, peepholes=True, bidirectional=True, layer_norm=True),
+    LSTM(I, H, 2, proj_size=2, bidirectional=True, peepholes=True),
     RNN(I, [H, 3], 2),
     StackedRNN(I, [LAYERS["peepholes"], LAYERS["gru"], {"kind": "rnn", "hidden_size": 3}], learn_initial_state=True),
 ]

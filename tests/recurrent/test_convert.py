@@ -7,16 +7,18 @@ from torch import nn
 from src.recurrent import GRU, LSTM, RNN, StackedRNN
 from src.recurrent.cells.base import CellParameters, find_cell
 from src.recurrent.convert import assign, from_concatenated, from_pytorch, to_concatenated, to_pytorch
-from src.recurrent.parameters import collect
 
 CLOSE = {"atol": 1e-12, "rtol": 0}
 X = torch.randn(5, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("make", [nn.GRU, nn.LSTM, nn.RNN])
+@pytest.mark.parametrize(
+    ("make", "own"),
+    [(nn.GRU, {}), (nn.LSTM, {}), (nn.LSTM, {"proj_size": 2}), (nn.RNN, {}), (nn.RNN, {"nonlinearity": "relu"})],
+)
 @pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}, {"bias": False, "dropout": 0.0}])
-def test_there_and_back(make, options):
-    theirs = make(3, 4, dtype=torch.float64, **options).eval()
+def test_there_and_back(make, own, options):
+    theirs = make(3, 4, dtype=torch.float64, **own, **options).eval()
     network = from_pytorch(theirs)
     assert not network.training
     torch.testing.assert_close(network(X), theirs(X), **CLOSE)
@@ -26,9 +28,11 @@ def test_there_and_back(make, options):
 
 
 @pytest.mark.parametrize("bias", ["single", False, True])
-@pytest.mark.parametrize("make", [GRU, LSTM, RNN])
-def test_to_pytorch_adds_the_bias_that_pytorch_wants(make, bias):
-    network = make(3, 4, 2, bias=bias, bidirectional=True, dtype=torch.float64)
+@pytest.mark.parametrize(
+    ("make", "options"), [(GRU, {}), (LSTM, {}), (LSTM, {"proj_size": 2}), (RNN, {}), (RNN, {"nonlinearity": "relu"})]
+)
+def test_to_pytorch_adds_the_bias_that_pytorch_wants(make, options, bias):
+    network = make(3, 4, 2, bias=bias, bidirectional=True, dtype=torch.float64, **options)
     torch.testing.assert_close(to_pytorch(network)(X), network(X), **CLOSE)
 
 
@@ -59,10 +63,8 @@ def test_what_pytorch_cannot_do_is_refused(network, message):
 
 
 def test_what_we_cannot_do_is_refused():
-    with pytest.raises(ValueError, match="projections"):
-        from_pytorch(nn.LSTM(3, 4, proj_size=2))
-    with pytest.raises(ValueError, match="nonlinearity"):
-        from_pytorch(nn.RNN(3, 4, nonlinearity="relu"))
+    with pytest.raises(ValueError, match="no equivalent of projections"):
+        to_concatenated(find_cell("lstm", proj_size=2), LSTM(3, 4, proj_size=2).parameters_of(0)[0])
     with pytest.raises(ValueError, match=r"expected an nn\.GRU"):
         from_pytorch(nn.Linear(3, 4))
     with pytest.raises(ValueError, match="options: the reset gate before"):
@@ -80,7 +82,7 @@ def test_concatenated_maps(cell, bias):
     make = {"gru": GRU, "lstm": LSTM, "rnn": RNN}[cell.kind]
     gru = {"reset_after": False, "update_gate": cell.update_gate} if cell.kind == "gru" else {}
     network = make(3, 4, bias=bias, dtype=torch.float64, **gru)
-    maps = to_concatenated(cell, collect(network, "_l0"))
+    maps = to_concatenated(cell, network.parameters_of(0)[0])
     assert list(maps) == list(cell.gates)
     x, h = torch.randn(2, 3, dtype=torch.float64), torch.randn(2, 4, dtype=torch.float64)
     weight, b = maps[cell.gates[-1]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import pkgutil
+import re
 
 import pytest
 import torch
@@ -33,7 +34,6 @@ X = torch.zeros(4, 6, 3)
         ({"weight_noise": -1}, "weight_noise: expected a number"),
         ({"bias": "double"}, "bias: expected True, False or 'single', got 'double'"),
         ({"layer_norm": 1}, "layer_norm: expected True or False, got 1"),
-        ({"proj_size": 2}, "proj_size: projections are not supported, expected 0, got 2"),
         ({"backend": "cuda"}, "backend: expected one of auto, .*got 'cuda'"),
         ({"bidirectional": "yes"}, "bidirectional: expected True or False, got 'yes'"),
         ({"batch_first": None}, "batch_first: expected True or False, got None"),
@@ -96,9 +96,33 @@ def test_impossible_input(arguments, message, backend):
         GRU(3, 4, batch_first=True, backend=backend)(*arguments)
 
 
-def test_relu_is_refused():
-    with pytest.raises(ValueError, match="nonlinearity: expected 'tanh', got 'relu'"):
-        RNN(3, 4, 1, "relu")
+def test_other_units_are_refused():
+    with pytest.raises(ValueError, match="nonlinearity: expected 'tanh' or 'relu', got 'gelu'"):
+        RNN(3, 4, 1, "gelu")
+
+
+def test_projections_are_the_lstms_and_narrower_than_its_units():
+    with pytest.raises(ValueError, match="proj_size: expected a whole number below hidden_size=4, got 4"):
+        LSTM(3, 4, proj_size=4)
+    for wrong in (-1, True, 2.0):
+        with pytest.raises(ValueError, match=f"proj_size: expected a whole number of at least 0, got {wrong}"):
+            LSTM(3, 4, proj_size=wrong)
+    with pytest.raises(ValueError, match="proj_size: is an option of lstm alone, got 2 for gru"):
+        GRU(3, 4, proj_size=2)
+
+
+@pytest.mark.parametrize("backend", ["fused", "triton"])
+def test_our_kernels_say_what_they_do_not_run(backend):
+    for make, options, what in (
+        (LSTM, {"proj_size": 2}, r"projections \(proj_size\)"),
+        (RNN, {"nonlinearity": "relu"}, "rectified units"),
+    ):
+        kernels = "the fused kernels" if backend == "fused" else "the Triton kernels"
+        with pytest.raises(ValueError, match=f"backend={backend}: {kernels} have no {what}; backend=reference runs"):
+            make(3, 4, backend=backend, **options)
+        network = make(3, 4, **options)
+        assert network.resolved_backend("cpu", torch.float32) == "torch"
+        assert re.fullmatch(f"the fused kernels have no {what}", network.backend_reason("cpu", torch.float32))
 
 
 def test_autocast_may_mix_dtypes():

@@ -68,7 +68,7 @@ def test_zoneout_masks():
 
 def test_weight_noise_is_one_draw_on_the_weights_alone():
     network = LSTM(30, 40, peepholes=True, weight_noise=0.075, layer_norm=True, **OPTIONS)
-    before = CellParameters(*(getattr(network, f"{name}_l0") for name in CellParameters._fields))
+    before = network.parameters_of(0)[0]
     after = noisy(before, 0.075)
     for name in ("bias_ih", "bias_hh", "gain_ih", "gain_hh"):
         assert getattr(after, name) is getattr(before, name)

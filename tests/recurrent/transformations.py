@@ -27,7 +27,8 @@ class Model(nn.Module):
 
     def __init__(self, recurrent: nn.Module) -> None:
         super().__init__()
-        self.recurrent, self.head = recurrent, nn.Linear(WIDTH, 2, dtype=torch.float64)
+        width = getattr(recurrent, "proj_size", 0) or WIDTH
+        self.recurrent, self.head = recurrent, nn.Linear(width, 2, dtype=torch.float64)
 
     def forward(self, x: Tensor) -> Tensor:
         output, _ = self.recurrent(x)
@@ -231,8 +232,9 @@ def frozen_vmapped_state(model: Model) -> Results:
     model.requires_grad_(False)
     generator = torch.Generator().manual_seed(4)
     h = torch.randn(3, 1, ROWS, WIDTH, generator=generator, dtype=torch.float64).requires_grad_()
-    pair = isinstance(model.recurrent(inputs())[1], tuple)
-    output = vmap(lambda h: model.recurrent(inputs(), (h, h) if pair else h)[0])(h)
+    last = model.recurrent(inputs())[1]
+    narrow = last[0].shape[-1] if isinstance(last, tuple) else WIDTH  # of a projected LSTM
+    output = vmap(lambda h: model.recurrent(inputs(), (h[..., :narrow], h) if isinstance(last, tuple) else h)[0])(h)
     loss_of(output).backward()
     model.requires_grad_(True)
     return [output.detach()], {"h": h.grad}  # type: ignore[dict-item]

@@ -31,6 +31,9 @@ MODEL = {  # each network takes some of it, and its class checks what goes with 
     "reset_after": Key(bool, "GRU: the reset gate after the product with the state, as PyTorch has it"),
     "update_gate": Key(Literal["keeps", "takes"], "GRU: what an open update gate does with the old state"),
     "peepholes": Key(bool, "LSTM: gates that see the cell state"),
+    "proj_size": Key(Count | None, "LSTM: features to which the output is projected, fewer than the units; null: not"),
+    # One name for each network: with "tanh" beside null the same run would have two identities.
+    "nonlinearity": Key(Literal["relu"] | None, "RNN: the activation of its units; null: tanh"),
     "dropout": Key(Rate, "between layers"),
     "recurrent_dropout": Key(Rate, "on the state, one mask for a whole sequence"),
     "zoneout": Key(Rate, "probability that a unit keeps its old state in a step of training"),

@@ -11,11 +11,15 @@ from torch import Tensor, nn
 
 from ..cells.base import CellParameters, CellState, Equations
 from ..cells.gru import GRUEquations
+from ..cells.lstm import LSTMEquations
+from ..cells.rnn import RNNEquations
 from .around import capturing
 from .reference import valid_steps
 from .spec import CallSpec
 
-KERNELS: dict[str, Any] = {"gru": torch.gru, "lstm": torch.lstm, "rnn": torch.rnn_tanh}
+KERNELS: dict[str, Any] = {
+    "GRU": torch.gru, "LSTM": torch.lstm, "RNN_TANH": torch.rnn_tanh, "RNN_RELU": torch.rnn_relu
+}  # fmt: skip
 NETWORKS: dict[str, type[nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
 
 
@@ -28,7 +32,7 @@ def unsupported(cell: Equations, call: CallSpec) -> str | None:
 def beyond_pytorch(cell: Equations) -> list[str]:
     """What of a cell nn.GRU, nn.LSTM and nn.RNN do not compute."""
     cell = cell.standard
-    if cell.kind not in KERNELS:
+    if cell.kind not in NETWORKS:
         return [f"{cell.kind} cells"]
     reasons = {
         "the reset gate before the product (reset_after=False)": isinstance(cell, GRUEquations)
@@ -38,6 +42,11 @@ def beyond_pytorch(cell: Equations) -> list[str]:
         "zoneout": cell.zoneout > 0,
     }
     return [what for what, wanted in reasons.items() if wanted]
+
+
+def mode_of(cell: Equations) -> str:
+    """What PyTorch calls the network of a cell that it has: a key of `KERNELS`."""
+    return f"RNN_{cell.nonlinearity.upper()}" if isinstance(cell, RNNEquations) else cell.kind.upper()
 
 
 def run(
@@ -78,7 +87,7 @@ def run_padded(
     valid = valid_steps(lengths, x)
     if cell.kind == "lstm":
         x = torch.cat([x, (~valid)[:, :, None].to(x.dtype)], dim=-1)
-        hold = x.new_tensor([-1e4, 1e4, 0.0, 0.0]).repeat_interleave(state[0].shape[1])
+        hold = x.new_tensor([-1e4, 1e4, 0.0, 0.0]).repeat_interleave(state[1].shape[1])
         parameters = parameters._replace(weight_ih=torch.cat([parameters.weight_ih, hold[:, None]], dim=1))
     output, stacked = run_stack(cell, x, None, tuple(s[None] for s in state), [parameters])
     h = output[torch.arange(x.shape[0]), lengths - 1]
@@ -143,10 +152,10 @@ def packing(lengths: Tensor, time: int) -> tuple[Tensor, Tensor, Tensor, Tensor]
 def call(cell: Equations, x: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
     """PyTorch's kernel; on a GPU without the warning that weights changed by noise are not one block of memory."""
     if not x.is_cuda or in_one_block(next(a for a in arguments if isinstance(a, list))):
-        return KERNELS[cell.kind](x, *arguments)
+        return KERNELS[mode_of(cell)](x, *arguments)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
-        return KERNELS[cell.kind](x, *arguments)
+        return KERNELS[mode_of(cell)](x, *arguments)
 
 
 def in_one_block(weights: Sequence[Tensor]) -> bool:
@@ -156,12 +165,16 @@ def in_one_block(weights: Sequence[Tensor]) -> bool:
 
 
 def flat_weights(parameters: CellParameters) -> list[Tensor]:
-    """The tensors of a standard cell in the order of nn.GRU: no bias or two, the second zero where there is but one."""
-    bias_ih, bias_hh = parameters.bias_ih, parameters.bias_hh
-    weights = [parameters.weight_ih, parameters.weight_hh]
-    if bias_ih is None:
-        return weights
-    return [*weights, bias_ih, torch.zeros_like(bias_ih) if bias_hh is None else bias_hh]
+    """The tensors of a standard cell in the order of nn.LSTM; see `with_two_biases`."""
+    w_ih, w_hh, b_ih, b_hh, _, _, _, w_hr = with_two_biases(parameters)
+    return [tensor for tensor in (w_ih, w_hh, b_ih, b_hh, w_hr) if tensor is not None]
+
+
+def with_two_biases(parameters: CellParameters) -> CellParameters:
+    """As PyTorch has them: no bias or two, the second zero where there is but one."""
+    if parameters.bias_ih is None or parameters.bias_hh is not None:
+        return parameters
+    return parameters._replace(bias_hh=torch.zeros_like(parameters.bias_ih))
 
 
 def flip(x: Tensor, lengths: Tensor | None) -> Tensor:
@@ -175,23 +188,40 @@ def flip(x: Tensor, lengths: Tensor | None) -> Tensor:
 
 def flatten(network: Any) -> None:
     """Lay a plain stack's weights out in one block, by lending them to PyTorch's network; only where cuDNN runs it."""
-    if network.weight_ih_l0.is_cuda and is_pytorchs(network):
+    if network.weight_ih_l0.is_cuda and is_pytorchs(network) and not computed(network):
         lend(network).flatten_parameters()
 
 
 def is_pytorchs(network: Any) -> bool:
     """Whether PyTorch has a network with these very parameters that computes the same where nothing is drawn."""
     layer = network.layers[0]
-    return layer.cell.kind in NETWORKS and layer.cell == type(layer.cell)() and layer.bias != "single" and network.plain
+    own = not beyond_pytorch(layer.cell) and layer.cell.standard == layer.cell
+    return own and layer.bias != "single" and network.plain
+
+
+def computed(network: Any) -> list[str]:
+    """The weights that are no parameters but functions of some: parametrized, pruned, dropped out."""
+    own = {name for name, _ in network.named_parameters(recurse=False)}
+    names = (n + s for k, layer in enumerate(network.layers) for n in layer.names for s in network.suffixes(k))
+    return [name for name in names if name not in own]
+
+
+def same_sizes(network: Any, **where: Any) -> nn.RNNBase:
+    """PyTorch's network of the same arguments, its weights drawn anew; ``where``: device, dtype."""
+    layer = network.layers[0]
+    cell = layer.cell.standard
+    own: dict[str, Any] = {"proj_size": cell.proj_size} if isinstance(cell, LSTMEquations) else {}
+    if isinstance(cell, RNNEquations):
+        own["nonlinearity"] = cell.nonlinearity
+    return NETWORKS[cell.kind](
+        network.input_size, layer.hidden_size, network.num_layers, bias=bool(layer.bias), dropout=network.dropout,
+        batch_first=network.batch_first, bidirectional=network.bidirectional, **own, **where,
+    )  # fmt: skip
 
 
 def lend(network: Any) -> nn.RNNBase:
     """PyTorch's network with the same parameters: not copies, they are trained together."""
-    layer = network.layers[0]
-    lent = NETWORKS[layer.cell.kind](
-        layer.input_size, layer.hidden_size, network.num_layers, bias=bool(layer.bias), dropout=network.dropout,
-        batch_first=network.batch_first, bidirectional=network.bidirectional, device="meta",
-    )  # fmt: skip
+    lent = same_sizes(network, device="meta")
     for name, _ in list(lent.named_parameters()):
         setattr(lent, name, getattr(network, name))
     return lent.train(network.training)
@@ -203,6 +233,8 @@ def scriptable(network: Any) -> nn.RNNBase:
     Raises:
         ValueError: PyTorch's does not compute the same, or another backend was asked for.
     """
+    if names := computed(network):
+        raise ValueError(f"torch.jit.script compiles parameters alone, and {names[0]} is computed from one")
     drawn = (network.recurrent_dropout, network.weight_noise, network.learn_initial_state)
     if not is_pytorchs(network) or any(drawn):
         raise ValueError("torch.jit.script compiles only what nn.GRU, nn.LSTM and nn.RNN compute: use torch.export")

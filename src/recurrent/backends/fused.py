@@ -15,7 +15,7 @@ from ..cells.base import CellParameters, Equations
 from ..cells.gru import GRUEquations
 from ..kernels.build import Unavailable, library
 from ..kernels.operator import recurrent
-from .spec import CallSpec
+from .spec import CallSpec, beyond_kernels
 
 KINDS = ("gru", "lstm", "rnn")
 NORMALISED = "lstm_coupled"  # with layer normalisation, which makes it a cell of its own and its own `standard`
@@ -25,6 +25,8 @@ def unsupported(cell: Equations, call: CallSpec) -> str | None:
     """Why the kernels cannot run this cell here; None when they can. The first question may build them (seconds)."""
     if cell.kind not in KINDS and cell.standard.kind not in (*KINDS, NORMALISED):
         return f"the fused kernels have no {cell.kind} cells"
+    if missing_option := beyond_kernels(cell):
+        return f"the fused kernels have no {missing_option}"
     if cell.zoneout > 0:
         return "the fused kernels have no zoneout"
     if call.device.type != "cpu":
@@ -76,6 +78,6 @@ def run(
         dtype = parameters.weight_ih.dtype
         x, state = x.to(dtype), tuple(s.to(dtype) for s in state)
     h, c = state if len(state) == 2 else (state[0], None)
-    tensors = (x, lengths, h, c, *parameters, recurrent_mask)
+    tensors = (x, lengths, h, c, *parameters[:7], recurrent_mask)
     output, h_n, c_n, _ = recurrent(*tensors, kind, takes, reverse, threads(), False)
     return output, (h_n,) if c is None else (h_n, c_n)

@@ -35,6 +35,7 @@ def run(
     if reverse:
         outputs.reverse()
     output = torch.stack(outputs, dim=1)
+    state = tuple(tensor.clone() for tensor in state)  # may be changed in place: it is not what backward reads
     return output if lengths is None else output * valid_steps(lengths, x)[:, :, None], state
 
 

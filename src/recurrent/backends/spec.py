@@ -11,7 +11,8 @@ names what it knows, so that a cell that it never heard of is unsupported. `run`
 
 - ``x`` (batch, time, input_size); what stands past a row's length is zero.
 - ``lengths`` int64 (batch,) on the CPU, each 1..time, rows unsorted; None when every row is whole.
-- ``state`` one (batch, hidden_size) tensor per state of the cell: ``(h,)``, or ``(h, c)`` for an LSTM.
+- ``state`` one (batch, hidden_size) tensor per state of the cell: ``(h,)``, or ``(h, c)`` for an LSTM. An output that
+  is projected is narrower, and with it h and all that is said of it here (`Equations.state_sizes`).
 - ``parameters`` a `CellParameters`.
 - ``reverse`` reads each row from its last valid step to step 0.
 - ``recurrent_mask`` (batch, hidden_size) multiplies h_{t-1} where it enters the recurrent product, and only there.
@@ -32,6 +33,10 @@ from dataclasses import dataclass
 
 import torch
 
+from ..cells.base import Equations
+from ..cells.lstm import LSTMEquations
+from ..cells.rnn import RNNEquations
+
 
 @dataclass(frozen=True)
 class CallSpec:
@@ -46,3 +51,10 @@ class CallSpec:
     recurrent_dropout: bool = False
     inference: bool = False
     transformation: str | None = None
+
+
+def beyond_kernels(cell: Equations) -> str | None:
+    """What of a cell none of our own kernels has, in words; PyTorch's have it."""
+    if isinstance(cell, LSTMEquations) and cell.proj_size:
+        return "projections (proj_size)"
+    return "rectified units" if isinstance(cell, RNNEquations) and cell.nonlinearity == "relu" else None

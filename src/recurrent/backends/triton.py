@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..cells.base import CellParameters, CellState, Equations
-from .spec import CallSpec
+from .spec import CallSpec, beyond_kernels
 
 KINDS = ("gru", "lstm", "lstm_coupled", "rnn")
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
@@ -38,6 +38,8 @@ def unsupported(cell: Equations, call: CallSpec) -> str | None:
     """Why the kernels cannot run this cell here; None when they can."""
     if cell.kind not in KINDS:
         return f"the Triton kernels have no {cell.kind} cells"
+    if missing := beyond_kernels(cell):
+        return f"the Triton kernels have no {missing}"
     if call.device.type != "cuda" and not interpreted():
         return f"the Triton kernels run on CUDA, not on {call.device.type}"
     if call.dtype not in DTYPES:

@@ -21,7 +21,8 @@ class CellParameters(NamedTuple):
     Shapes: ``weight_ih`` (G*hidden, input), ``weight_hh`` (G*hidden, hidden), ``bias_ih`` and ``bias_hh`` (G*hidden,)
     or None (``bias_hh`` alone is None with a single bias), ``weight_peephole`` (hidden,) for each of
     `Equations.peephole_gates`, in one vector, or None, ``gain_ih`` and ``gain_hh`` (G*hidden,), the gains of the layer
-    normalisation, or None.
+    normalisation, or None, ``weight_hr`` (projected, hidden), the projection of the output, or None; with one
+    ``weight_hh`` is (G*hidden, projected).
     """
 
     weight_ih: Tensor
@@ -31,6 +32,7 @@ class CellParameters(NamedTuple):
     weight_peephole: Tensor | None = None
     gain_ih: Tensor | None = None
     gain_hh: Tensor | None = None
+    weight_hr: Tensor | None = None
 
 
 WeightBlocks = tuple[CellParameters, ...]
@@ -47,7 +49,8 @@ class Equations:
         kind: the name by which configs ask for it.
         gates: names of the blocks of hidden_size rows in the weights, in their order. "candidate" is what could be
             taken into the state; all others lie between 0 and 1.
-        states: names of the tensors (batch, hidden_size) that one step hands to the next; the first is the output.
+        states: names of the tensors (batch, hidden_size) that one step hands to the next; the first is the output. See
+            `state_sizes` for those of another width.
         keep_gate: the gate that decides how much of the old state stays; None where there is none.
         gates_by_block: how many gates each block of weights has that is multiplied, and normalised, together.
 
@@ -99,6 +102,14 @@ class Equations:
         none = [None] * len(rows)
         return tuple(map(CellParameters, *(none if tensor is None else tensor.split(rows) for tensor in parameters)))
 
+    def state_sizes(self, hidden_size: int) -> tuple[int, ...]:
+        """How many numbers each of `states` has.
+
+        Raises:
+            ValueError: no cell of this width has these options.
+        """
+        return (hidden_size,) * len(self.states)
+
     @property
     def peephole_gates(self) -> tuple[str, ...]:
         """The gates that see a state through a diagonal matrix, ``weight_peephole``."""
@@ -130,7 +141,7 @@ class Equations:
 
     def multiply_adds(self, parameters: CellParameters) -> int:
         """Multiply-adds of one step of one sequence: each weight takes part in one."""
-        weights = (parameters.weight_ih, parameters.weight_hh, parameters.weight_peephole)
+        weights = (parameters.weight_ih, parameters.weight_hh, parameters.weight_peephole, parameters.weight_hr)
         return sum(weight.numel() for weight in weights if weight is not None)
 
     def rows(self, vector: Tensor, gate: str) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..checks import check_flag
+from ..checks import check_choice, check_flag
 from .base import CellParameters, CellState, Equations, Gates, WeightBlocks, from_state
 
 
@@ -33,8 +33,7 @@ class GRUEquations(Equations):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_flag("reset_after", self.reset_after)
-        if self.update_gate not in ("keeps", "takes"):
-            raise ValueError(f"update_gate: expected 'keeps' or 'takes', got {self.update_gate!r}")
+        check_choice("update_gate", self.update_gate, "keeps", "takes")
 
     def step(self, inputs: Tensor, seen: Tensor, state: CellState, blocks: WeightBlocks) -> tuple[CellState, Gates]:
         """One step; see the class."""

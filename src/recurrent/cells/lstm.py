@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 
-from ..checks import check_flag
+from ..checks import check_flag, check_whole
 from .base import CellState, Equations, Gates, WeightBlocks, from_state
 
 
@@ -16,7 +17,9 @@ class LSTMEquations(Equations):
     """Hochreiter and Schmidhuber 1997 with the forget gate of Gers et al. 2000, as in nn.LSTM.
 
     With ``peepholes`` the input and the forget gate see c_{t-1} and the output gate sees c_t, each through a diagonal
-    matrix (Graves 2013, arXiv 1308.0850, eq. 7-11; Chung et al. 2014, section 3.1).
+    matrix (Graves 2013, arXiv 1308.0850, eq. 7-11; Chung et al. 2014, section 3.1). With ``proj_size`` the output, and
+    with it what the next step sees, is ``W_hr (o * tanh(c))``, so many features, fewer than the units (Sak et al.
+    2014, arXiv 1402.1128); 0: none.
     """
 
     kind = "lstm"
@@ -25,10 +28,20 @@ class LSTMEquations(Equations):
     keep_gate = "forget"
 
     peepholes: bool = False
+    proj_size: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_flag("peepholes", self.peepholes)
+        check_whole("proj_size", self.proj_size)
+
+    def state_sizes(self, hidden_size: int) -> tuple[int, ...]:
+        """As in every cell; h is as wide as its projection."""
+        if self.proj_size >= hidden_size:
+            raise ValueError(
+                f"proj_size: expected a whole number below hidden_size={hidden_size}, got {self.proj_size}"
+            )
+        return self.proj_size or hidden_size, hidden_size
 
     @property
     def peephole_gates(self) -> tuple[str, ...]:
@@ -48,7 +61,10 @@ class LSTMEquations(Equations):
         if weights.weight_peephole is not None:
             o = o + p_o * c
         o = torch.sigmoid(o)
-        return (o * torch.tanh(c), c), {"input": i, "forget": f, "candidate": g, "output": o}
+        h = o * torch.tanh(c)
+        if weights.weight_hr is not None:
+            h = linear(h, weights.weight_hr)
+        return (h, c), {"input": i, "forget": f, "candidate": g, "output": o}
 
     def fill_chrono(self, bias: Tensor, steps: int) -> None:
         """As in every cell; the bias of the input gate is minus that of the forget gate."""

@@ -11,10 +11,12 @@ takes longer than a short sequence does.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import register_flop_formula
 
 from ..backends import reference
 from ..backends.around import transformation
@@ -25,7 +27,9 @@ from .workspace import Pool
 pool = Pool()
 ALIGNED = 64
 """Bytes: where the kernels expect what forward saved to begin."""
+NOTHING = torch.empty(0)
 MaybeTensor = Tensor | None
+Shape = tuple[int, ...]
 TENSORS = (
     "x", "lengths", "h0", "c0", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "peephole", "gain_ih",
     "gain_hh", "mask",
@@ -111,7 +115,12 @@ class Recurrent(torch.autograd.Function):
         """Run `recurrent` and keep for backward what it was given and what it left."""
         outputs = below_autograd(recurrent, inputs)
         *tensors, kind, takes, reverse, threads, _ = inputs
-        ctx.save_for_backward(*tensors, outputs[0], outputs[3])
+        # The output may be changed in place before backward, as that of nn.GRU: what is kept of it is an alias whose
+        # changes autograd does not count, and, without its memory, one by which it is seen that there were any.
+        ctx.watched = outputs[0].detach()
+        ctx.watched.data = NOTHING
+        ctx.version = ctx.watched._version
+        ctx.save_for_backward(*tensors, outputs[0].data, outputs[3])
         ctx.options = (kind, takes, reverse, threads)
         ctx.set_materialize_grads(False)  # zeros for `saved` would take as much memory as `saved`
         return outputs
@@ -121,7 +130,11 @@ class Recurrent(torch.autograd.Function):
         """The gradients of the tensors; there are none of the lengths and the settings."""
         needs = ctx.needs_input_grad
         wanted = [needs[0], *needs[2 : len(TENSORS)]]
-        gradients = recurrent_backward(d_output, d_h_n, d_c_n, *ctx.saved_tensors, *ctx.options, wanted)
+        *tensors, output, saved = ctx.saved_tensors
+        if ctx.watched._version != ctx.version:
+            with torch.no_grad():
+                output = recurrent(*tensors, *ctx.options, False)[0]
+        gradients = recurrent_backward(d_output, d_h_n, d_c_n, *tensors, output, saved, *ctx.options, wanted)
         d_x, *others = (g if w else None for g, w in zip(gradients, wanted, strict=True))
         return d_x, None, *others, None, None, None, None, None
 
@@ -181,3 +194,23 @@ def loop_backward(d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor,
     )  # fmt: skip
     gradients = iter(found)
     return [next(gradients) if w else own[0].new_empty(0) for w in wanted]
+
+
+@register_flop_formula(torch.ops.gatebench.recurrent)
+def forward_flops(
+    x: Shape, lengths: Any, h0: Any, c0: Any, weight_ih: Shape, weight_hh: Shape, *_: Any, **__: Any
+) -> int:
+    """What FlopCounterMode counts for the readable loop: two operations for a multiply-add of its products."""
+    return 2 * x[0] * x[1] * (prod(weight_ih) + prod(weight_hh))
+
+
+@register_flop_formula(torch.ops.gatebench.recurrent_backward)
+def backward_flops(d_output: Any, d_h_n: Any, d_c_n: Any, *inputs: Any, **_: Any) -> int:
+    """The same of backward: a product for each gradient that is wanted, and the state's in every step but the first."""
+    shapes, kind, wanted = dict(zip(TENSORS, inputs, strict=False)), inputs[len(TENSORS) + 2], inputs[-1]
+    wants = dict(zip((name for name in TENSORS if name != "lengths"), wanted, strict=True))
+    batch, time, _ = shapes["x"]
+    state, units = prod(shapes["weight_hh"]), shapes["weight_hh"][1]
+    every = batch * time * (prod(shapes["weight_ih"]) * (wants["x"] + wants["weight_ih"]) + state * wants["weight_hh"])
+    first = state if wants["h0"] or wants["mask"] else units * units if kind == "gru_before" else 0
+    return 2 * (every + batch * ((time - 1) * state + first))
