@@ -108,7 +108,7 @@ def refuse_beside_study(config: DictConfig, context: HydraContext, arguments: Se
         same = whole.get(key) == alone[key] if key in alone else key in referred
         if not same and key not in ("study", "hydra"):
             raise UserError(
-                f"The file of study.name={config.study.get('name')} sets {key} beside its study, where no run reads "
+                f"The file of study.name={OmegaConf.select(config, 'study.name')} sets {key} beside its study, where no run reads "
                 "it: what holds for all runs stands under study.settings, or on the command line."
             )
 
