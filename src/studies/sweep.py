@@ -107,9 +107,10 @@ def refuse_beside_study(config: DictConfig, context: HydraContext, arguments: Se
     for key in (*alone, *(key for key in whole if key not in alone)):
         same = whole.get(key) == alone[key] if key in alone else key in referred
         if not same and key not in ("study", "hydra"):
+            name = OmegaConf.select(config, "study.name")
             raise UserError(
-                f"The file of study.name={OmegaConf.select(config, 'study.name')} sets {key} beside its study, where no run reads "
-                "it: what holds for all runs stands under study.settings, or on the command line."
+                f"The file of study.name={name} sets {key} beside its study, where no run reads it: what "
+                "holds for all runs stands under study.settings, or on the command line."
             )
 
 
