@@ -1,4 +1,4 @@
-"""What Hydra must find under this name: where studies lie, and a sweeper that hands over to ``src/studies``.
+"""What Hydra must find under this name: where configs and studies of the user lie, and a sweeper for studies.
 
 Hydra imports this file at every start, so nothing heavy is imported here.
 """
@@ -16,15 +16,15 @@ from omegaconf import DictConfig
 
 
 class ExperimentsSearchPath(SearchPathPlugin):
-    """Lets ``experiments=NAME`` find ``experiments/NAME.yaml`` in the working folder, and among our own."""
+    """Lets ``model=NAME`` and ``experiments=NAME`` find the files of that name in the working folder."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Append the folders that hold an ``experiments`` folder; nothing in another project's program."""
+        """Append the folders of the user's configs and of studies; nothing in another project's program."""
         # Hydra asks every plugin that is installed, in every program: src is ours only if it has been imported as ours.
         if "--hydra-help" in sys.argv:  # which would list every folder below
             return
         places = sys.modules.get("src.config.places")
-        for folder in getattr(places, "experiment_folders", list)():
+        for folder in getattr(places, "further_folders", list)():
             search_path.append("gatebench", f"file://{folder}")
 
 

@@ -164,8 +164,8 @@ def refuse_link(place: Path) -> None:
     """
     if place.is_symlink():
         raise UserError(
-            f"{place} is a symbolic link (to {os.readlink(place)}), and nothing is written through a link inside the "
-            "directory of a run or study: remove the link, or put a file or folder of its own there."
+            f"{place} is a symbolic link (to {os.readlink(place)}), and nothing is written through a link: "
+            "remove the link, or put a file or folder of its own there."
         )
 
 

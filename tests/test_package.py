@@ -211,6 +211,23 @@ def test_the_interface_is_imported_beside_another_src(installed: Path, folder: P
     assert "another src is imported already" in ran([installed / "python", "-c", program], folder, places, False).stderr
 
 
+def test_the_first_commands_of_the_contract(wheel: Path, tmp_path: Path, places: Path) -> None:
+    """As printed in docs/contract.md, in an empty folder, with nothing but the unpacked wheel on the Python path."""
+    (tmp_path / "empty").mkdir()
+    with zipfile.ZipFile(wheel) as packed:
+        packed.extractall(tmp_path / "wheel")
+    block = (ROOT / "docs" / "contract.md").read_text().partition("```bash\n")[2].partition("```")[0]
+    lines = [line.partition(" #")[0].split() for line in block.splitlines()]
+    assert [program for program, *_ in lines] == ["gatebench"] * 2
+    for _, *words in lines:
+        more = ("trainer.max_epochs=1", "logger=csv") if words[0] == "train" else ()
+        command = [sys.executable, "-m", "gatebench", *words, *more]
+        ran(command, tmp_path / "empty", places, PYTHONPATH=str(tmp_path / "wheel"))
+    ((_, record),) = find_runs(tmp_path / "empty" / "runs")
+    assert record.backend.name == "MineNetwork"
+    assert record.metrics["test/acc"] > 0
+
+
 @pytest.mark.slow
 def test_studies_of_ours_and_of_the_folder(project: Gatebench, folder: Path) -> None:
     for name, more in (("mine", ("hydra/launcher=local",)), ("smoke", ("trainer.max_steps=30",))):

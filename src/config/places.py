@@ -18,9 +18,15 @@ SHIPPED = PACKAGE if (PACKAGE / "conf").is_dir() else PACKAGE.parent
 CONF = SHIPPED / "conf"
 
 
-def experiment_folders() -> list[Path]:
-    """Folders whose ``experiments/`` holds plans of studies: the working folder, which comes first, and ours."""
-    return [folder for folder in dict.fromkeys((Path.cwd(), SHIPPED)) if (folder / "experiments").is_dir()]
+def further_folders() -> list[Path]:
+    """Where configs are looked for behind ours, in this order; a file of the same name in ``CONF`` wins over these.
+
+    They are ``conf/`` of the working folder, and the folders that hold ``experiments/``: the working folder and ours.
+    """
+    here = Path.cwd()
+    plans = [folder for folder in dict.fromkeys((here, SHIPPED)) if (folder / "experiments").is_dir()]
+    theirs = here / "conf"
+    return [theirs, *plans] if theirs.is_dir() and not theirs.samefile(CONF) else plans
 
 
 def _stamp() -> str:

@@ -22,9 +22,8 @@ from src.config.takes import OURS, kinds_of
 
 NEVER_NULL = ("model", "data", "task", "optimizer", "scheduler", "trainer", "callbacks", "paths")
 GROUPS = ("experiments", "debug")  # choices that are no keys
-COMPOSED_UNREAD = {  # which data sets bring
-    "prepare": ("task", "tuned", "optimizer", "scheduler", "trainer", "callbacks"),
-}
+# Which data sets bring.
+COMPOSED_UNREAD = dict.fromkeys(("prepare", "new"), ("task", "tuned", "optimizer", "scheduler", "trainer", "callbacks"))
 
 
 def check(cfg: DictConfig, command: str = "train", keys: Mapping[str, Key] | None = None) -> None:

@@ -199,7 +199,7 @@ def refuse_missing(cfg: DictConfig, config_name: str, keys: Mapping[str, Key] | 
     Raises:
         UserError: names the first that is not there.
     """
-    optional = {"hydra", "tuned", *(("data",) if config_name == "prepare" else ())}
+    optional = {"hydra", "tuned", *(("data",) if config_name in ("prepare", "new") else ())}
     for name in keys or keys_of(config_name):
         if "." not in name and name not in optional and name not in cfg:
             raise UserError(f"{name} must be given, e.g. {name}=VALUE on the command line.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from keyword import iskeyword
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
@@ -16,6 +18,17 @@ STUDY = Key(Text, "name of a study under paths.runs_dir, or its folder anywhere"
 Module = Annotated[
     str,
     That(lambda name: all(part.isidentifier() for part in str(name).split(".")), "a module, as in their.module"),
+]
+Name = Annotated[
+    str,
+    That(
+        lambda name: (
+            re.fullmatch(r"[A-Za-z]\w*", str(name), re.ASCII) is not None
+            and not iskeyword(str(name))
+            and str(name).lower() not in {"null", "true", "false", "yes", "no", "on", "off", "inf", "nan"}  # of yaml
+        ),
+        "a name as in Python, of letters, digits and _, a letter first",
+    ),
 ]
 Models = Annotated[list[Text], That(lambda two: len(two) == 2 and two[0] != two[1], "two of them")]
 Some = Annotated[list[Text], That(bool, "one at least")]
@@ -36,6 +49,7 @@ OF_RUN = {
 POSITIONAL: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("evaluate", "explain", "export", "generate"), ("run",)),
     "predict": ("run", "data.path"),
+    "new": ("what", "name"),
     **dict.fromkeys(("compare", "status", "dashboard"), ("study",)),
 }
 EXAMPLES: dict[str, tuple[str, ...]] = {
@@ -55,6 +69,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "status": ("study=smoke",),
     "dashboard": ("study=smoke", "study=smoke json=workspace.json"),
     "prepare": ("data=jsb_chorales", "data=ett_h1"),
+    "new": ("model mine", "study mine data.path=load.csv", "study mine data.path=takes.csv data.target=gesture"),
 }
 
 COMMANDS: dict[str, dict[str, Key]] = {
@@ -144,6 +159,13 @@ COMMANDS: dict[str, dict[str, Key]] = {
     },
     "prepare": {
         "data": Key(DATA, "which data set; none: a list of all"),
+        "seed": Key(Whole, "as in training"),
+        "paths": PLACES,
+    },
+    "new": {
+        "what": Key(Literal["model", "study"] | None, "a network of your own, or a study of your own file"),
+        "name": Key(Name | None, "of what is written; null: nothing is"),
+        "data": Key(DATA, "what a study is about; without a choice its reader is told by the file's ending"),
         "seed": Key(Whole, "as in training"),
         "paths": PLACES,
     },

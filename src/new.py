@@ -1,0 +1,215 @@
+"""Begin a network or study of one's own, in this folder: ``python -m src.new model NAME``."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from src.config.errors import UserError
+from src.config.places import CONF, SHIPPED
+from src.config.shell import choices, command, given_keys
+
+MODEL = '''"""A network of one's own for GateBench: ``gatebench train model=NAME``. Change whatever you like below.
+
+The contract is docs/contract.md of GateBench; the arguments of __init__ stand in conf/model/NAME.yaml.
+"""
+
+import torch
+from torch import nn
+
+
+class CLASS(nn.Module):
+    """A recurrent network with one gate f, which says how much of the old state h is kept.
+
+    f = sigmoid(W_f x + U_f h + b_f),  n = tanh(W_n x + U_n h + b_n),  h' = f h + (1 - f) n
+    """
+
+    num_directions = 1  # it reads forwards alone
+
+    def __init__(self, input_size, hidden_size=128):
+        """input_size, the features of a step, comes from the task; the rest from conf/model/NAME.yaml."""
+        super().__init__()
+        self.output_size = hidden_size  # features of a step of the output: what the head reads
+        self.from_input = nn.Linear(input_size, 2 * hidden_size)
+        self.from_state = nn.Linear(hidden_size, 2 * hidden_size, bias=False)
+
+    def forward(self, input, state=None, lengths=None):
+        """input: (batch, time, input_size); lengths: (batch,) on the CPU, or None where all are as long.
+
+        Returns the output, (batch, time, output_size), and the state, from which a second call goes on.
+        """
+        h = (self.initial_state(len(input)) if state is None else state)[0]
+        running = None if lengths is None else torch.arange(input.shape[1])[:, None] < lengths
+        outputs = []
+        # What comes from the input is computed for all steps at once.
+        for step, x in enumerate(self.from_input(input).unbind(1)):
+            f, n = (x + self.from_state(h)).chunk(2, dim=-1)
+            f, n = torch.sigmoid(f), torch.tanh(n)
+            new = f * h + (1 - f) * n
+            # Behind the end of a sequence its state stays as it is.
+            h = new if running is None else torch.where(running[step].to(new.device)[:, None], new, h)
+            outputs.append(h)
+        return torch.stack(outputs, 1), h[None]
+
+    def initial_state(self, batch_size):
+        """What a sequence begins with: (1, batch, hidden_size). Optional; truncated BPTT (data.chunk) asks for it."""
+        return self.from_state.weight.new_zeros(1, batch_size, self.output_size)
+
+    def budget_counts(self):
+        """Numbers carried per step, multiply-adds per step. Optional; model.budget_of=state or flops asks for it."""
+        return {
+            "state": self.output_size,
+            "flops": self.from_input.weight.numel() + self.from_state.weight.numel(),
+        }
+'''
+CONFIG = """# model=NAME: the arguments of the class in NAME.py.
+_target_: NAME.CLASS
+hidden_size: 128
+# model.budget=20000 solves hidden_size, so that networks of different kinds cost the same.
+budget: null
+budget_of: recurrent         # parameters; or total, with encoder and head; state or flops, as budget_counts() has them
+budget_tolerance: 0.02       # the largest relative error; beyond it the run is refused
+"""
+STUDY = """# @package _global_
+# Start it, or go on with it: gatebench train -m experiments=NAME
+# How far it is: gatebench status study=NAME      The verdict: gatebench compare study=NAME
+defaults:
+  - base
+  - _self_
+  - override /hydra/sweeper: study
+
+study:
+  name: NAME
+  question: Does the GRU do better than the LSTM with as many recurrent parameters on these data?
+  models:                      # names in conf/model, GateBench's or yours, each with its own settings
+    gru: {}
+    lstm: {}
+    # mine: {}                 # written by: gatebench new model mine
+  data:
+    READER:SETTINGS
+    # every key of it: gatebench train data=READER --help
+  settings:                    # of every run
+    model.budget: 20000        # the width of each model follows
+    trainer.max_epochs: 100    # at most; a run ends earlier when validation gets no better
+  tuning:                      # every model is tried on the same values, chosen on validation
+    draws:
+      optimizer.lr: {low: 1.0e-4, high: 3.0e-2, number: 8}
+    repeat: {best: 3, seeds: 3}
+  pairs: 10                    # final runs of each model, on the test set
+  primary:                     # the question in numbers
+    models: [gru, lstm]
+    metric: METRIC
+    margin: null               # a difference that would not matter, in the metric's unit; null: from validation
+"""
+
+
+def new(cfg: DictConfig) -> None:
+    """Write what is asked for into the working folder and print what to type next.
+
+    Args:
+        cfg: a config composed from ``conf/new.yaml``.
+
+    Raises:
+        UserError: nothing is asked for, the name is taken, a file is there already, or the data of a study cannot be
+            read.
+    """
+    from src.files import output, write_atomically
+
+    if cfg.what is None or cfg.name is None:
+        raise UserError(
+            "What is to be written must be said: gatebench new model NAME, or gatebench new study NAME data.path=FILE."
+        )
+    here = Path.cwd()
+    files, then = _model(cfg.name) if cfg.what == "model" else _study(cfg)
+    for name in files:
+        if os.path.lexists(here / name):
+            raise UserError(f"{name} is here already and is not overwritten: another name must be given.")
+    places = {output(here / name, here): text.encode() for name, text in files.items()}  # before one of two is written
+    for place, content in places.items():
+        write_atomically(place, lambda out, content=content: out.write(content), over=False)
+    print(f"Written: {', '.join(files)}. Next: {then}")
+
+
+def _model(name: str) -> tuple[dict[str, str], str]:
+    """The files of a network, and the command that trains it."""
+    if (CONF / "model" / f"{name}.yaml").exists():
+        raise UserError(f"model={name} is one of GateBench's own: another name must be given.")
+    module = f"{name}.py"
+    if not os.path.lexists(module) and (name in sys.modules or importlib.util.find_spec(name) is not None):
+        raise UserError(f"Python has a module {name} already, which would hide {module}: another name must be given.")
+    kind = "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+    words = {"NAME": name, "CLASS": f"{kind}Network"}  # none and true would be no names otherwise
+    filled = {module: _filled(MODEL, words), f"conf/model/{name}.yaml": _filled(CONFIG, words)}
+    return filled, f"gatebench train model={name}"
+
+
+def _study(cfg: DictConfig) -> tuple[dict[str, str], str]:
+    """The file of a study, whose data are read to know its metric, and the command that starts it."""
+    if (SHIPPED / "experiments" / f"{cfg.name}.yaml").exists() and not Path.cwd().samefile(SHIPPED):
+        raise UserError(f"experiments={cfg.name} is one of GateBench's own: another name must be given.")
+    if cfg.get("data") is None:
+        raise UserError(f"A study is about data, which must be given: gatebench new study {cfg.name} data.path=FILE.")
+    words = {"NAME": cfg.name, "READER": choices()["data"], "SETTINGS": _settings(cfg), "METRIC": _metric(cfg)}
+    return {f"experiments/{cfg.name}.yaml": _filled(STUDY, words)}, f"gatebench train -m experiments={cfg.name}"
+
+
+def _filled(text: str, words: Mapping[str, str]) -> str:
+    return re.sub("|".join(words), lambda found: words[found[0]], text)
+
+
+def _settings(cfg: DictConfig) -> str:
+    """What was typed about the data, as a yaml file has it."""
+    from hydra.core.hydra_config import HydraConfig
+
+    hydra = HydraConfig.get()
+    typed = sorted(given_keys(hydra.overrides.task) - {"what", "name", "data", "seed"})
+    kept = [key for key in typed if not key.startswith(("paths.", "hydra."))]
+    values: dict[str, Any] = {key: hydra.runtime.choices.get(key, OmegaConf.select(cfg, key)) for key in kept}
+    plain = {k: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for k, v in values.items()}
+    lines = (f"\n      {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in plain.items())
+    return "".join(lines) or " {}"
+
+
+def _metric(cfg: DictConfig) -> str:
+    """The metric of the test that a study of these data is decided by: accuracy where there is one."""
+    from src.config.instantiate import find_class, instantiate
+    from src.tasks.auto import called_for
+
+    task = find_class(f"src.tasks.{called_for(instantiate(cfg.data).description)}")
+    names = [metric.name for metric in task.metrics_declared]
+    return f"test/{'acc' if 'acc' in names else names[0]}"
+
+
+def with_reader(arguments: Sequence[str]) -> list[str]:
+    """A command line with the choice of data that reads its ``data.path``, by the file's ending.
+
+    >>> with_reader(["study", "mine", "data.path=sums.npz"])
+    ['study', 'mine', 'data.path=sums.npz', 'data=npz']
+    """
+    given = {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
+    if "data.path" not in given or "data" in given:
+        return [*arguments]
+    path = Path(given["data.path"].strip("'\""))
+    if path.is_dir():
+        reader = "wav_folder" if next(path.rglob("*.wav"), None) else "text"
+    else:
+        reader = {".npz": "npz", ".txt": "text"}.get(path.suffix, "csv")
+    return [*arguments, f"data={reader}"]
+
+
+def main() -> None:
+    """The command line."""
+    sys.argv[1:] = with_reader(sys.argv[1:])
+    command("new", new)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""A network and a study of one's own, begun by a command in an empty folder and used there: each as a process."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from omegaconf import DictConfig
+
+from src.config.places import CONF
+from src.studies.jobs import Jobs
+from src.studies.plan import read_plan
+
+TABLE = ("data.path=load.csv", "data.lookback=8", "data.horizon=2")
+QUICK = ("trainer.max_epochs=1", "logger=csv", "trainer.enable_progress_bar=false", "paths.run_dir=run")
+Gatebench = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Empty but for a table."""
+    folder = tmp_path_factory.mktemp("empty")
+    rows = (f"{row},{math.sin(row / 5):.4f},{math.cos(row / 7):.4f}" for row in range(120))
+    (folder / "load.csv").write_text("\n".join(["time,a,b", *rows]))
+    return folder
+
+
+def gatebench_in(folder: Path, places: Path) -> Gatebench:
+    environment = os.environ | {"PYTHONPATH": str(CONF.parent), "GATEBENCH_CACHE_DIR": str(places / "derived")}
+
+    def run(*words: str, succeeds: bool = True) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "gatebench", *words]
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert (done.returncode == 0) is succeeds, done.stdout + done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def gatebench(folder: Path, places: Path) -> Gatebench:
+    return gatebench_in(folder, places)
+
+
+@pytest.fixture(scope="module")
+def network(gatebench: Gatebench, folder: Path) -> Path:
+    said = gatebench("new", "model", "my_own").stdout
+    assert said == "Written: my_own.py, conf/model/my_own.yaml. Next: gatebench train model=my_own\n"
+    return folder / "my_own.py"
+
+
+@pytest.mark.usefixtures("network")
+def test_a_network_that_was_begun_is_trained_and_measured_again(gatebench: Gatebench, folder: Path) -> None:
+    gatebench("train", "model=my_own", "data=csv", *TABLE, *QUICK, "model.budget=540")
+    result = json.loads((folder / "run" / "result.json").read_text())
+    assert result["backend"]["name"] == "MyOwnNetwork"
+    assert result["budget"]["hidden_size"] == 15
+    assert result["metrics"]["test/mse"] > 0
+    gatebench("evaluate", "run", "trust=my_own")
+
+
+def test_a_network_that_was_begun_keeps_to_the_contract(network: Path) -> None:
+    spec = spec_from_file_location("my_own", network)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    net, x, lengths = module.MyOwnNetwork(3, 5), torch.randn(4, 7, 3), torch.tensor([7, 4, 1, 6])
+    output, state = net(x, None, lengths)
+    assert output.shape == (4, 7, net.output_size)
+    for row, length in enumerate(lengths):
+        alone, last = net(x[row : row + 1, :length])
+        torch.testing.assert_close(output[row, :length], alone[0])
+        torch.testing.assert_close(state[:, row], last[:, 0])
+    _, half = net(x[:, :3])
+    torch.testing.assert_close(net(x[:, 3:], half)[0], net(x)[0][:, 3:])
+    assert net.budget_counts() == {"state": 5, "flops": 2 * 5 * (3 + 5)}
+
+
+def test_a_study_that_was_begun_is_a_plan_of_that_file(
+    gatebench: Gatebench, folder: Path, compose: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = gatebench("new", "study", "mine", *TABLE, "data.target=[a]").stdout
+    assert said.splitlines()[-1] == "Written: experiments/mine.yaml. Next: gatebench train -m experiments=mine"
+    monkeypatch.chdir(folder)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        plan = read_plan(hydra_compose("train", overrides=["experiments=mine"]).study)
+    assert plan.data == {"csv": {"data.path": "load.csv", "data.lookback": 8, "data.horizon": 2, "data.target": ["a"]}}
+    assert plan.primary is not None
+    assert plan.primary.metric == "test/mse"
+    jobs = Jobs(plan, lambda overrides: compose(*overrides), folder / "runs")
+    assert jobs.job("final", "lstm", "csv", "main", 0, {"optimizer.lr": 0.01}).id
+
+
+def test_the_metric_of_a_study_is_that_of_its_task(gatebench: Gatebench, folder: Path) -> None:
+    rows = [f"{take},{step},{(take % 2) * step}" for take in range(40) for step in range(3)]
+    labelled = [f"{row},{'left' if int(row.split(',')[0]) % 2 else 'right'}" for row in rows]
+    (folder / "takes.csv").write_text("\n".join(["take,step,x,side", *labelled]))
+    gatebench("new", "study", "takes", "data.path=takes.csv", "data.group_column=take", "data.target=side",
+              "task=classification", "task.pooling=mean")  # fmt: skip
+    written = (folder / "experiments" / "takes.yaml").read_text()
+    assert "metric: test/acc" in written
+    assert '      task: "classification"\n      task.pooling: "mean"\n' in written
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "What is to be written must be said: gatebench new model NAME, or gatebench new study NAME data.path"),
+        (["model"], "What is to be written must be said: gatebench new model NAME, or"),
+        (["cell", "mine"], "what must be model or study, or null, got cell."),
+        (
+            ["model", "../mine"],
+            "name must be a name as in Python, of letters, digits and _, a letter first, or null",
+        ),
+        (["model", "/tmp/mine"], "name must be a name as in Python"),
+        (["study", "a.b", "data.path=load.csv"], "name must be a name as in Python"),
+        (["model", "__main__"], "name must be a name as in Python"),
+        (["model", "mïne"], "name must be a name as in Python"),
+        (["model", "on"], "name must be a name as in Python"),
+        (["model", "class"], "name must be a name as in Python"),
+        (["model", "gru"], "model=gru is one of GateBench's own: another name must be given."),
+        (["model", "random"], "Python has a module random already, which would hide random.py: another name must be"),
+        (["model", "src"], "Python has a module src already"),
+        (["model", "linked"], "conf is a symbolic link"),
+        (["model", "there"], "there.py is here already and is not overwritten: another name must be given."),
+        (["model", "config_there"], "conf/model/config_there.yaml is here already and is not overwritten"),
+        (["study", "smoke", "data.path=load.csv"], "experiments=smoke is one of GateBench's own"),
+        (["study", "mine"], "A study is about data, which must be given: gatebench new study mine data.path=FILE."),
+        (["study", "mine", "data.path=load.cvs"], "data.path=load.cvs is not a file"),
+    ],
+    ids=lambda words: "-".join(words) if isinstance(words, list) else None,
+)
+def test_what_cannot_be_written_is_said_in_one_sentence(
+    words: list[str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from src.new import main
+
+    (tmp_path / "elsewhere" / "model").mkdir(parents=True)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    if "linked" in words:
+        Path("conf").symlink_to(tmp_path / "elsewhere")
+    else:
+        Path("conf/model").mkdir(parents=True)
+        Path("conf/model/config_there.yaml").write_text("mine: true")
+        Path("there.py").symlink_to(tmp_path / "nowhere")
+    before = {str(path) for path in tmp_path.rglob("*")}
+    monkeypatch.setattr(sys, "argv", ["new", *words])
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert len(said.splitlines()) == 1
+    assert {str(path) for path in tmp_path.rglob("*")} == before
+
+
+def test_ours_win_over_a_conf_of_the_folder(
+    compose: Callable[..., DictConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "conf" / "model").mkdir(parents=True)
+    (tmp_path / "conf" / "model" / "gru.yaml").write_text("_target_: theirs.GRU\n")
+    (tmp_path / "conf" / "model" / "theirs.yaml").write_text("_target_: theirs.GRU\n")
+    monkeypatch.chdir(tmp_path)
+    assert compose("model=gru").model._target_ == "src.recurrent.GRU"
+    assert compose("model=theirs").model._target_ == "theirs.GRU"
