@@ -133,8 +133,8 @@ def new(cfg: DictConfig) -> None:
         if os.path.lexists(here / name):
             raise UserError(f"{name} is here already and is not overwritten: another name must be given.")
     places = {output(here / name, here): text.encode() for name, text in files.items()}  # before one of two is written
-    for place, content in places.items():
-        write_atomically(place, lambda out, content=content: out.write(content), over=False)
+    for place in places:
+        write_atomically(place, lambda out: out.write(places[place]), over=False)  # noqa: B023 - called at once
     print(f"Written: {', '.join(files)}. Next: {then}")
 
 
