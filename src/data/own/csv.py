@@ -32,8 +32,9 @@ class CSV(OwnData):
     """
 
     form, tasks = "csv", ("forecasting", "classification", "regression")
-    fitted = ("roles", "scaling")
+    fitted = ("roles", "scaling", "decimals")
     roles: Roles
+    decimals: tuple[tuple[str, str], ...] = ()  # what stands before the fractions of a column, where its cells say it
 
     def __init__(
         self,
@@ -71,6 +72,7 @@ class CSV(OwnData):
         split_of = row_splits.stated(self.splits_wanted, rows)
         fill = self._forecasting if self.roles.kind == "forecasting" else self._sequences
         description = fill(rows, split_of)
+        self.decimals = tuple((name, notation.decimal) for name, notation in table.notations.items())
         self.note(table.notes)
         return description
 
@@ -137,6 +139,7 @@ class CSV(OwnData):
         """The sequences of a new file, scaled as the training file was; its targets where it has them."""
         description, roles = self.description, self.roles
         table = read_table(path, **self.dialect)
+        table.trained = dict(self.decimals)
         known = [name for name in (*roles.time, roles.group) if name is not None]
         table.need([*roles.features, *known], "The run's column")
         rows = in_order(table, roles, self.day_first)

@@ -47,8 +47,7 @@ def read_table(
         path: the file, also gzipped (``.gz``).
         separator: between cells, the character or its name in :data:`SIGNS`; None: the one of ``, ; TAB |`` that stands
             most often in the first line. ``space`` is any number of blanks.
-        decimal: ``point`` or ``comma``; None: a comma where the separator is none, and cells like ``1,5`` but none like
-            ``1.5`` are there.
+        decimal: ``point`` or ``comma``; None: found out for each column (:mod:`src.data.own.notation`).
         encoding: of the text; the default reads UTF-8 with and without a byte-order mark.
         missing_values: what stands where a value is missing, beside :data:`~src.data.own.cells.MISSING`: words, or
             numbers however written.
@@ -76,9 +75,7 @@ def read_table(
     if remarks:
         notes.append(f"{remarks} line{'s' if remarks > 1 else ''} of remarks above the table were left out.")
     table = Table(body.reset_index(drop=True), [path], np.zeros(len(body), int), begins[body.index])
-    table.decimal = decimal or _decimal_of(table.frame, separator)
-    if table.decimal != (decimal or "."):
-        notes.append("Numbers were read with a decimal comma.")
+    table.decimal, table.separator = decimal or "", separator
     for sentence in notes:
         table.note(sentence)
     return table
@@ -227,13 +224,3 @@ def counts(cells: Sequence[str]) -> bool:
 def _stands_for_none(column: pd.Series, codes: Sequence[str | float]) -> pd.Series:
     numbers = pd.to_numeric(column.str.replace(",", ".", regex=False), errors="coerce")
     return column.isin([str(code) for code in codes]) | numbers.isin([c for c in codes if not isinstance(c, str)])
-
-
-def _decimal_of(frame: pd.DataFrame, separator: str) -> str:
-    """The decimal point of a table's cells: a comma where no point is, and the separator is another."""
-    if separator == ",":
-        return "."
-    cells = frame.head(1000).stack()
-    comma = cells.str.fullmatch(r"[+-]?\d+,\d+").any()
-    point = cells.str.fullmatch(r"[+-]?\d*\.\d+").any()
-    return "," if comma and not point else "."

@@ -9,7 +9,7 @@ import pandas as pd
 
 from src.config.errors import UserError
 from src.data.own import times
-from src.data.own.cells import MISSING, Table
+from src.data.own.cells import Table
 from src.data.own.csv_table import counts
 from src.data.plain import kept
 
@@ -83,22 +83,23 @@ def _inferred(table: Table, target: list[str], group: str | None, timed: bool) -
     wide = groups is None and not timed and len(target) == 1 and len(table.names) > WIDE
     if target and not table.is_numeric(target[0]):
         kind, why = "classification", f"{labels} holds no numbers"
-    elif wide and _kind_of_labels(table.frame[target[0]], 1) == "classification":
+    elif wide and _kind_of_labels(table, target[0], 1) == "classification":
         kind, why = "classification", f"there are no times, and {labels} holds few whole numbers"
     elif groups is None:
         why = "there is no column of groups"
     elif target and bool((groups[target].nunique() <= 1).all(axis=None)):
-        kind = _kind_of_labels(groups[target[0]].first(), len(target))
+        kind = _kind_of_labels(table, target[0], len(target))
         why = f"{labels} is the same within every group"
     table.note(f"data.task was taken as {kind}, since {why}; data.task=... says otherwise.")
     return kind
 
 
-def _kind_of_labels(labels: pd.Series, number: int) -> str:
-    values = pd.to_numeric(labels[~labels.str.lower().isin(MISSING)], errors="coerce")
-    whole = not values.isna().any() and bool((values == values.round()).all())
-    classes = values.isna().any() or (whole and values.nunique() <= 20)
-    return "classification" if classes and number == 1 else "regression"
+def _kind_of_labels(table: Table, name: str, number: int) -> str:
+    numbers, missing = table.parsed(name)
+    values = numbers[~missing]
+    words = bool(np.isnan(values).any())
+    whole = not words and bool((values == values.round()).all()) and len(np.unique(values)) <= 20
+    return "classification" if (words or whole) and number == 1 else "regression"
 
 
 @dataclass(frozen=True)

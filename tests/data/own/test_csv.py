@@ -315,7 +315,7 @@ def test_what_is_broken_is_refused_in_a_sentence(tmp_path, change, options, word
         data(tmp_path, change(takes()), **given).setup()
 
 
-@pytest.mark.parametrize("cell", ["1,234", "5 kW", "40%"])
+@pytest.mark.parametrize("cell", ["5 kW", "40%"])
 def test_where_no_column_holds_numbers_a_cell_is_shown(tmp_path, cell):
     with pytest.raises(UserError, match=rf"no column of numbers .*mine\.csv, line 2, column load, holds '{cell}'\."):
         data(tmp_path, hourly()[["when"]].assign(load=cell)).setup()
