@@ -32,6 +32,10 @@ log = logging.getLogger(__name__)
 
 CHOICE = re.compile(r"[\w/.-]+(,[\w/.-]+)*|(glob|choice)\(.*\)")  # or several in a sweep
 TAKEN_AWAY = "~{key} takes away a key that every run has: it must have a value, {key}=VALUE."
+PATHS = (  # keys whose values are paths, as they stand on a command line
+    *("data.path", "data.splits", "paths.data_dir", "paths.cache_dir", "paths.runs_dir", "paths.run_dir"),
+    *("run", "output", "ckpt", "folder", "directory"),
+)
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -82,6 +86,7 @@ def command(
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     register_resolvers()
     see_working_folder()
+    sys.argv[1:] = [quoted(argument) for argument in sys.argv[1:]]
     if wrong := wrong_line(sys.argv[1:], config_name):
         print(wrong, file=sys.stderr)
         sys.exit(1)
@@ -185,6 +190,23 @@ def refuse_width_beside_budget(cfg: DictConfig, given: set[str]) -> None:
         raise UserError(
             "model.budget decides the width, so model.hidden_size cannot be given beside it: drop one of them."
         )
+
+
+def quoted(argument: str) -> str:
+    """An override of a path with its value in quotes where signs of it mean something to Hydra, or nothing at all.
+
+    A comma between paths is a sweep, unless there is a file of that name.
+
+    >>> quoted("data.path=my data~2024=new.csv"), quoted("data.path=mine.csv")
+    ("data.path='my data~2024=new.csv'", 'data.path=mine.csv')
+    """
+    key, equals, value = argument.partition("=")
+    several = "," in value and not Path(value).expanduser().exists()
+    asks = value[:1] in tuple("'\"[{$") or "${" in value or re.match(r"(glob|choice)\(", value)
+    if not equals or key.lstrip("+") not in PATHS or several or asks or re.fullmatch(r"[\w/.:+-]*", value, re.ASCII):
+        return argument
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"{key}='{escaped}'"
 
 
 def wrong_line(arguments: list[str], config_name: str = "train") -> str | None:

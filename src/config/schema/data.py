@@ -63,6 +63,7 @@ DATA = {  # each data set takes some of it, and its class checks what goes with 
     "sizes": Key(Sizes, "sequences made for train, val and test"),
     "length": Key(Count, "steps of a made sequence, of copy_memory its blank ones"),
     "standardise": Key(bool, "shift and scale each feature by its mean and deviation on train"),
+    "unlabelled": Key(int | None, "label of steps that have none, beside -100 (one class per step)"),
     "by": Key(Literal["pixel", "row"], "what an image is read by"),
     "permute": Key(bool, "put the pixels of all images into one random order"),
     "permutation_seed": Key(Whole, "of that order; the same in every run, whatever the seed"),

@@ -21,6 +21,7 @@ from src.data.series import Series
 from src.data.splits import SPLITS
 
 NO_CLASS = ("", "nan", "n/a", "#n/a", "<na>", "nat", "null")  # "none", "na" and signs may be names of classes
+NAMES = ("nan", "null")  # so may these among words: a language and a verdict
 
 
 class CSV(OwnData):
@@ -131,7 +132,14 @@ class CSV(OwnData):
         if len(names) > 1:
             raise UserError(f"data.target names {len(names)} columns ({', '.join(names)}): a class is one column.")
         labels = rows.table.frame[names[0]].to_numpy(dtype=str)
-        rows.table.refuse(np.isin(np.char.lower(labels), NO_CLASS), names[0], "the class is missing")
+        missing = np.isin(np.char.lower(labels), NO_CLASS)
+        numbers = rows.table.parsed(names[0])[0][~missing]
+        if not np.isfinite(numbers).all():
+            for word in sorted({*NAMES} & {*labels.tolist()}):
+                more = f"data.missing_values=[{word}] says that it stands where none is known"
+                rows.table.note(f"{names[0]} has a class called {word}; {more}.")
+            missing &= ~np.isin(labels, NAMES)
+        rows.table.refuse(missing, names[0], "the class is missing")
         refuse_two(rows, labels, f"classes in {names[0]}")
         return labels[rows.first]
 

@@ -20,6 +20,7 @@ from src.data.splits import SPLITS
 
 NEXT = ("language_model", "music")  # what is predicted is what is read next
 WHOLE = ("classification", "regression")  # one prediction for each sequence
+UNLABELLED = -1  # the target of a step without a label, which tasks do not count
 
 
 class OwnData(SeriesData):
@@ -58,8 +59,9 @@ class OwnData(SeriesData):
             kind: one of ``tasks``, but for ``forecasting``.
             x: (steps in all, features) float64, sequences end to end, or (steps in all,) tokens.
             lengths: (sequences,) steps of each.
-            y: (sequences,) or, per step, (steps in all,) text for classes; (..., values) float64 for regression; None
-                for a language model and for music. Real values are standardised on the training sequences.
+            y: (sequences,) or, per step, (steps in all,) text for classes ("": it has none); (..., values) float64 for
+                regression; None for a language model and for music. Real values are standardised on the training
+                sequences.
             split_of: (sequences,) 0 train, 1 validation, 2 test; None: by chance, classes shared out alike.
             items: (sequences,) the position of each in the file, or its name.
             standardise: shift and scale each feature of x by its mean and standard deviation on the training sequences.
@@ -129,7 +131,7 @@ class OwnData(SeriesData):
 def _encode(output: Output, y: np.ndarray, where: str) -> Tensor:
     """Targets as a task compares them: the class's number, or standardised values as float32."""
     if isinstance(output, Classes):
-        number = {name: k for k, name in enumerate(output.names)}
+        number = {name: k for k, name in enumerate(output.names)} | {"": UNLABELLED}
         for label in np.unique(y).tolist():
             if label not in number:
                 raise UserError(f"{where} has the class {label}; the known ones are {', '.join(output.names)}.")
@@ -146,9 +148,11 @@ def _output(kind: str, input: Input, y: np.ndarray | None, split_of: np.ndarray,
     if "regression" in kind:
         scaling = Scaling.fit(y[split_of == 0])
         return Values(y.shape[1], tuple(names), tuple(scaling.mean.tolist()), tuple(scaling.scale.tolist()))
-    known = tuple(np.unique(y).tolist())
+    known = tuple(np.unique(y[y != ""]).tolist())
     with suppress(ValueError):  # numbers come in the order of numbers
         known = tuple(sorted(known, key=float))
+    if not known:
+        raise UserError("No step has a label: all of them are marked as unlabelled.")
     if len(known) < 2:
         raise UserError(f"There is one class alone, {known[0]}: nothing is left to tell apart.")
     if missing := [name for name in known if name not in set(y[split_of == 0].tolist())]:
@@ -171,7 +175,7 @@ def _split(kind: str, x: Tensor, lengths: np.ndarray, y: Tensor) -> FlatSplit:
 
 def _baselines(output: Output, train: Tensor, test: Tensor) -> dict[str, float]:
     if isinstance(output, Classes):
-        return majority(train, test, output.size)
+        return majority(train[train >= 0], test[test >= 0], output.size)
     assert isinstance(output, Values)
     # Standardised on train, the training mean is 0.
     off, scale = test.double(), torch.tensor(output.scale, dtype=torch.float64)

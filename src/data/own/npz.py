@@ -20,6 +20,8 @@ from src.data.own.row_splits import NUMBER_OF, by_order, files_of
 from src.data.series import Series
 
 KEYS = ("x", "y", "lengths")
+IGNORED = "-100"  # the label of a step that PyTorch's losses ignore
+ROLLS = (88, 128)  # features of a piano roll: the keys of a piano, or all of MIDI
 log = logging.getLogger(__name__)
 
 
@@ -34,9 +36,9 @@ class NPZ(OwnData):
     fitted = ("kind", "scaling")
     kind: str
 
-    def __init__(self, *, standardise: bool = True, **keywords: Any) -> None:
+    def __init__(self, *, standardise: bool = True, unlabelled: int | None = None, **keywords: Any) -> None:
         super().__init__(**keywords)
-        self.standardise = standardise
+        self.standardise, self.unlabelled = standardise, {IGNORED, str(unlabelled)}
 
     def read(self) -> Description:
         """Read and check the arrays, split, fit and scale."""
@@ -47,13 +49,17 @@ class NPZ(OwnData):
         self.kind = self.task or find_task(sequences)
         arrays = (sequences.x, sequences.lengths, sequences.y, sequences.split)
         self.checksum = checksum(*(array.tobytes() for array in arrays if array is not None))
-        y = as_targets(self.kind, sequences)
+        sequences, y = self._as_needed(sequences)
+        items = np.arange(len(sequences.lengths))
+        if y is not None and self.kind == "per_step":
+            labelled = np.add.reduceat(y != "", np.cumsum(sequences.lengths) - sequences.lengths) > 0
+            y = y[np.repeat(labelled, sequences.lengths)]
+            sequences, items = sequences.take(labelled), items[labelled]
         for sentence in sequences.notes:
             log.info("%s: %s", sequences.path.name, sentence)
         self.note(sequences.notes)
         x, lengths, split_of = sequences.x, sequences.lengths, sequences.split
         if self.kind != "forecasting":
-            items = np.arange(len(lengths))
             return self.fill(self.kind, x, lengths, y, split_of, items=items, standardise=self.standardise)
         of_rows = by_order(self.splits_wanted, lengths) if split_of is None else np.repeat(split_of, lengths)
         names = [f"x{k}" for k in range(x.shape[1])]
@@ -81,8 +87,25 @@ class NPZ(OwnData):
             x = self.inputs(self.kind, new.x)
             return NewData(self.last_rows(x, np.cumsum(new.lengths), description.output), names, False)
         there = new.y is not None or self.kind in NEXT
-        y = as_targets(self.kind, new) if there else None
+        new, y = self._as_needed(new) if there else (new, None)
         return NewData(self.new_split(self.kind, new.x, new.lengths, y, str(path)), names, there)
+
+    def _as_needed(self, sequences: Sequences) -> tuple[Sequences, np.ndarray | None]:
+        """The sequences and their targets as the task needs them; steps whose label says so have none."""
+        if self.kind == "music" and sequences.velocities:
+            sequences.notes.append(
+                f"x holds whole numbers up to {int(sequences.x.max())}, as velocities: each above 0 was taken as a "
+                "note that sounds."
+            )
+            sequences = replace(sequences, x=np.sign(sequences.x))
+        y = as_targets(self.kind, sequences)
+        if y is not None and self.kind == "per_step" and (gone := np.isin(y, list(self.unlabelled))).any():
+            labels = " and ".join(np.unique(y[gone]))
+            sequences.notes.append(f"{int(gone.sum())} steps with the label {labels} count neither in loss nor metric.")
+            y = np.where(gone, "", y)
+        if y is not None and self.kind == "per_step" and "-1" in y:
+            sequences.notes.append("-1 is a class; data.unlabelled=-1 says that it marks steps without one.")
+        return sequences, y
 
 
 @dataclass(frozen=True)
@@ -106,6 +129,28 @@ class Sequences:
     def is_roll(self) -> bool:
         """Whether x holds several features of zeros and ones, as a piano roll does."""
         return not self.tokens and self.x.shape[1] > 1 and bool(np.isin(self.x, (0, 1)).all())
+
+    @property
+    def velocities(self) -> bool:
+        """Whether x holds whole numbers up to 127, most of them 0, as a piano roll with velocities does."""
+        if self.tokens or self.x.shape[1] == 1 or self.is_roll:
+            return False
+        whole = self.x.min() >= 0 and self.x.max() <= 127 and (self.x == np.round(self.x)).all()
+        return bool(whole and (self.x == 0).mean() > 0.5)
+
+    def take(self, rows: np.ndarray) -> Sequences:
+        """Some of the sequences only, by a mask (sequences,); what is left out is noted."""
+        if rows.all():
+            return self
+        steps = np.repeat(rows, self.lengths)
+        self.notes.append(f"{int((~rows).sum())} sequences without a single label were left out.")
+        return replace(
+            self,
+            x=self.x[steps],
+            lengths=self.lengths[rows],
+            y=None if self.y is None else self.y[steps if self.per_step else rows],
+            split=None if self.split is None else self.split[rows],
+        )
 
 
 def read_sequences(path: str, split_key: str | None = None) -> Sequences:
@@ -165,8 +210,9 @@ def _load(file: Path, wanted: tuple[str, ...], notes: list[str]) -> dict[str, np
     return arrays
 
 
-def _lengths(file: Path, lengths: np.ndarray | None, table: np.ndarray, notes: list[str]) -> np.ndarray:
+def _lengths(file: Path, given: np.ndarray | None, table: np.ndarray, notes: list[str]) -> np.ndarray:
     n, time = table.shape[:2]
+    lengths = given
     if lengths is None:
         if table.ndim == 2:
             return np.full(n, time)
@@ -182,6 +228,8 @@ def _lengths(file: Path, lengths: np.ndarray | None, table: np.ndarray, notes: l
     lengths = lengths.astype(np.int64)
     if (wrong := (lengths < 1) | (lengths > time)).any():
         row = int(wrong.argmax())
+        if given is None:
+            raise UserError(f"{file}: x[{row}] holds NaN alone, so no step is left of it; leave the sequence out.")
         raise UserError(
             f"{file}: lengths[{row}] is {lengths[row]}, but x has {time} steps; it must be between 1 and {time}."
         )
@@ -253,6 +301,8 @@ def find_task(sequences: Sequences) -> str:
     if y is None:
         kind, holds = ("language_model", "tokens") if sequences.tokens else ("forecasting", "real numbers")
         kind, holds = ("music", "zeros and ones") if sequences.is_roll else (kind, holds)
+        if sequences.velocities and sequences.x.shape[1] in ROLLS:
+            kind, holds = "music", "the velocities of a piano roll"
         why = f"there is no y, and x holds {holds}"
     elif y.dtype.kind == "f":
         kind, why = ("per_step_regression" if per_step else "regression"), "y holds real numbers"

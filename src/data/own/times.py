@@ -154,6 +154,8 @@ def season_of(usual: pd.Timedelta | float | None) -> int | None:
         return None
     if pd.Timedelta("28D") <= usual <= pd.Timedelta("31D"):
         return 12
+    if pd.Timedelta("89D") <= usual <= pd.Timedelta("92D"):
+        return 4
     return next((rows for step, rows in SEASONS.items() if usual == pd.Timedelta(step)), None)
 
 

@@ -418,3 +418,16 @@ def test_new_series_that_are_too_short_are_left_out_and_named(tmp_path):
 def test_two_times_that_are_none_are_refused_where_rows_have_time_stamps(tmp_path):
     with pytest.raises(UserError, match=r"data\.splits=\[0\.5, 0\.5\] must be two times, the earlier first"):
         data(tmp_path, hourly(), splits=[0.5, 0.5]).setup()
+
+
+def test_words_for_nothing_are_names_of_classes_among_words_and_missing_among_numbers(tmp_path):
+    frame = takes()
+    frame["kind"] = frame["take"].str[1:].astype(int).map(lambda k: ["nan", "null", "yue"][k % 3])
+    built = data(tmp_path, frame, group_column="take", target="kind")
+    assert built.description.output == Classes(("nan", "null", "yue"))
+    assert "kind has a class called nan; data.missing_values=[nan] says" in notes(built)
+    with pytest.raises(UserError, match="column kind: the class is missing"):
+        data(tmp_path, frame, group_column="take", target="kind", missing_values=["nan"]).setup()
+    frame["kind"] = frame["kind"].map({"nan": "nan", "null": "1", "yue": "2"})
+    with pytest.raises(UserError, match="column kind: the class is missing"):
+        data(tmp_path, frame, group_column="take", target="kind", task="classification").setup()
