@@ -205,7 +205,7 @@ def quoted(argument: str) -> str:
     asks = value[:1] in tuple("'\"[{$") or "${" in value or re.match(r"(glob|choice)\(", value)
     if not equals or key.lstrip("+") not in PATHS or several or asks or re.fullmatch(r"[\w/.:+-]*", value, re.ASCII):
         return argument
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    escaped = value.replace("'", "\\'")
     return f"{key}='{escaped}'"
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -23,9 +24,12 @@ from src.data.batches import Batch, BatchOrder, Chunk, Split, padding
 from src.data.describe import Description
 from src.data.download import File, Source, fetch
 from src.data.plain import from_plain, to_plain
+from src.data.splits import leaked
 from src.data.tbptt import ChunkOrder
 from src.files import write_atomically
 from src.rng import derive
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,19 @@ class SequenceData(pl.LightningDataModule):
     def measure_baselines(self, reached_on: Callable[[str], dict[str, float]]) -> None:
         """Set the baselines of validation and test, given what they are by the name of a split."""
         self.val_baselines, self.baselines = reached_on("val"), reached_on("test")
+
+    def find_leaked(self, pieces: Mapping[str, Sequence[np.ndarray]]) -> None:
+        """Set ``leaked`` from the sequences of each split, said and noted; ``compare`` flags it."""
+        self.leaked = leaked(pieces)
+        for name, rows in self.leaked.items():
+            self.notes[f"{name}/leaked"] = len(rows)
+            log.warning(
+                "%d of %d sequences of %s also stand in train, step for step, e.g. %s: of these a network can know the "
+                "answer by heart.",
+                *(len(rows), len(pieces[name]), name, self.items[name][rows[0]]),
+            )
+        if len(self.leaked.get("test", ())) == len(pieces["test"]):
+            self.leaked.pop("test", None)  # nothing would be left to measure without them
 
     def origins(self, name: str) -> dict[str, np.ndarray]:
         """Where the sequences of a split come from, (sequences,) each, as their record has it: ``item``."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -71,6 +72,13 @@ def stratified(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tens
         cut.append(rows[:number])
         keep.append(rows[number:])
     return torch.cat(keep).sort().values, torch.cat(cut).sort().values
+
+
+def leaked(pieces: Mapping[str, Sequence[np.ndarray]]) -> dict[str, list[int]]:
+    """Rows of ``val`` and ``test`` whose sequence also stands, step for step, in ``train``; no empty lists."""
+    seen = {piece.tobytes() for piece in pieces["train"]}
+    twice = {s: [i for i, piece in enumerate(pieces[s]) if piece.tobytes() in seen] for s in ("val", "test")}
+    return {split: rows for split, rows in twice.items() if rows}
 
 
 def find_files(folder: Path, suffix: str) -> list[Path]:

@@ -84,6 +84,8 @@ class TextData(SequenceData):
             self.splits[split] = FlatSplit.of_next_steps(numbers)
             tokens, unknown = sum(map(len, numbers)), sum(int((document == 0).sum()) for document in numbers)
             self.notes |= {f"{split}/tokens": tokens, f"{split}/unknown": unknown}
+        if self.path.is_dir():
+            self.find_leaked(encoded)
         self.measure_baselines(lambda split: ngrams(encoded["train"], encoded[split], len(vocabulary)))
         input = Tokens(len(vocabulary), LEVELS[self.level])
         return Description(input, Classes(vocabulary), per_step=True, varying_length=True, causal=True)

@@ -80,6 +80,12 @@ def inside(key: str, **content: Any) -> Edit:
         ("last_epoch", "note", inside("best", is_last=True), "1 of 4 runs of lstm were best in their last epoch"),
         ("shared", "note", inside("timing", shared=True), "1 of 8 runs were timed on a machine that others used"),
         ("leaked", "note", inside("data", notes={"test/leaked": 1}), "1 of the test sequences also stands in train."),
+        (
+            "leaked",
+            "serious",
+            inside("data", notes={"test/leaked": 9}, sequences={"test": 77}),
+            "9 of the test sequences also stand in train.",
+        ),
     ],
 )
 def test_what_befell_one_run_is_said(study: Path, kind: str, weight: str, change: Edit, words: str) -> None:

@@ -21,6 +21,9 @@ from src.data.series import Series
 from src.data.splits import SPLITS
 
 NO_CLASS = ("", "nan", "n/a", "#n/a", "<na>", "nat", "null")  # "none", "na" and signs may be names of classes
+# What a column of persons or machines is called, whose sequences are alike.
+OWNERS = ("subject", "subject_id", "person", "speaker", "patient", "patient_id", "user", "user_id", "participant")
+OWNERS += ("machine", "machine_id", "device", "device_id", "unit")
 NAMES = ("nan", "null")  # so may these among words: a language and a verdict
 
 
@@ -68,14 +71,28 @@ class CSV(OwnData):
         of_names = self.splits_wanted if isinstance(self.splits_wanted, str) else ""
         files = [*table.files, *([Path(of_names).expanduser()] if of_names and of_names not in table.names else [])]
         self.checksum = checksum(*(file.read_bytes() for file in files if file.is_file()))
-        self.roles = find_roles(table, self.given, of_names or None)
+        if self.split_by is not None:
+            table.need([self.split_by], "data.split_by")
+        self.roles = find_roles(table, self.given, {of_names, self.split_by})
         rows = in_order(table, self.roles, self.day_first)
         split_of = row_splits.stated(self.splits_wanted, rows)
+        if self.split_by is not None:
+            split_of = self._by_owner(rows, split_of)
         fill = self._forecasting if self.roles.kind == "forecasting" else self._sequences
         description = fill(rows, split_of)
         self.decimals = tuple((name, notation.decimal) for name, notation in table.notations.items())
         self.note(table.notes)
         return description
+
+    def _by_owner(self, rows: Rows, split_of: np.ndarray | None) -> np.ndarray:
+        """(rows,) the split of each row, those of one person, machine, ... in one part."""
+        assert self.split_by is not None
+        owners = rows.table.text(self.split_by).to_numpy(dtype=str)
+        rows.table.refuse(owners == "", self.split_by, "it says nobody, and data.split_by goes by it")
+        refuse_two(rows, owners, f"values of {self.split_by}")
+        of_groups = self.kept_together(owners[rows.first], None if split_of is None else split_of[rows.first])
+        assert of_groups is not None
+        return of_groups[rows.groups] if split_of is None else split_of
 
     def _forecasting(self, rows: Rows, split_of: np.ndarray | None) -> Description:
         if split_of is None:
@@ -107,7 +124,20 @@ class CSV(OwnData):
             refuse_two(rows, np.array(SPLITS)[split_of], "splits")
             split_of = split_of[rows.first]
         items = rows.table.line[rows.first] if self.roles.group is None else np.array(rows.names)
-        return self.fill(self.roles.kind, values, lengths, y, split_of, items=items, names=self.roles.targets)
+        description = self.fill(self.roles.kind, values, lengths, y, split_of, items=items, names=self.roles.targets)
+        self._say_shared(rows, dict(zip(items.tolist(), rows.first.tolist(), strict=True)))
+        return description
+
+    def _say_shared(self, rows: Rows, row_of: dict[Any, int]) -> None:
+        """Name a column of persons or machines whose sequences stand in several parts."""
+        for name in rows.table.names:
+            if name.lower() in OWNERS and name not in (self.split_by, self.roles.group, *self.roles.targets):
+                owner = rows.table.text(name).tolist()
+                in_parts = [{owner[row_of[item]] for item in self.items[split].tolist()} for split in SPLITS]
+                if sum(map(len, in_parts)) > len(set.union(*in_parts)) and len(set(owner)) > 1:
+                    rows.table.note(
+                        f"sequences of one {name} stand in several parts; data.split_by={name} keeps them in one."
+                    )
 
     def _values(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
         """(steps in all, features) and (sequences,) lengths; without groups each row is a sequence of one feature."""

@@ -14,7 +14,7 @@ from src.config.errors import UserError
 from src.data.baselines import majority, ngrams, piano_rolls
 from src.data.batches import FlatSplit
 from src.data.describe import Bits, Classes, Description, Features, Input, Output, Tokens, Values
-from src.data.own.row_splits import by_chance
+from src.data.own.row_splits import by_chance, by_owner, refuse_shared
 from src.data.series import Scaling, SeriesData
 from src.data.splits import SPLITS
 
@@ -29,13 +29,34 @@ class OwnData(SeriesData):
     form: ClassVar[str]  # data=FORM
     tasks: ClassVar[tuple[str, ...]]  # that the form can be read for
 
-    def __init__(self, *, path: str, task: str | None = None, splits: Any = (0.7, 0.15, 0.15), **keywords: Any) -> None:
+    def __init__(
+        self,
+        *,
+        path: str,
+        task: str | None = None,
+        splits: Any = (0.7, 0.15, 0.15),
+        split_by: str | None = None,
+        **keywords: Any,
+    ) -> None:
         super().__init__(**keywords)
         if task is not None and task not in self.tasks:
             raise UserError(
                 f"data.task={task} is unknown to data={self.form}: it must be one of {', '.join(self.tasks)}."
             )
-        self.path, self.task, self.splits_wanted = path, task, splits
+        self.path, self.task, self.splits_wanted, self.split_by = path, task, splits, split_by
+
+    def kept_together(self, owners: np.ndarray | None, split_of: np.ndarray | None) -> np.ndarray | None:
+        """The split of each item (items,) where that is stated, or each owner's items are to stay together.
+
+        Raises:
+            UserError: a stated split tears them apart.
+        """
+        if owners is None:
+            return split_of
+        if split_of is None:
+            return by_owner(owners, self.splits_wanted, self.split_seed)
+        refuse_shared(owners, split_of)
+        return split_of
 
     def note(self, sentences: Sequence[str]) -> None:
         """Keep what was inferred for the run's record."""
@@ -97,6 +118,8 @@ class OwnData(SeriesData):
             self.splits[name] = _split(kind, read[torch.from_numpy(of_steps == number)], of_split, targets[-1])
             self.items[name] = items[split_of == number]
             self.notes[f"{name}_sequences"] = len(of_split)
+        pieces = np.split(x, np.cumsum(lengths)[:-1])
+        self.find_leaked({s: [pieces[k] for k in np.flatnonzero(split_of == n)] for n, s in enumerate(SPLITS)})
         if kind in NEXT:
             pieces = [[p.numpy() for p in y.split(lengths[split_of == k].tolist())] for k, y in enumerate(targets)]
             reached = [

@@ -43,9 +43,9 @@ class NPZ(OwnData):
     def read(self) -> Description:
         """Read and check the arrays, split, fit and scale."""
         key = self.splits_wanted if isinstance(self.splits_wanted, str) else None
-        sequences = read_sequences(self.path, key)
+        sequences = read_sequences(self.path, key, self.split_by)
         if files := files_of(self.splits_wanted):
-            sequences = joined([sequences, *(read_sequences(file) for file in files)])
+            sequences = joined([sequences, *(read_sequences(file, None, self.split_by) for file in files)])
         self.kind = self.task or find_task(sequences)
         arrays = (sequences.x, sequences.lengths, sequences.y, sequences.split)
         self.checksum = checksum(*(array.tobytes() for array in arrays if array is not None))
@@ -58,7 +58,8 @@ class NPZ(OwnData):
         for sentence in sequences.notes:
             log.info("%s: %s", sequences.path.name, sentence)
         self.note(sequences.notes)
-        x, lengths, split_of = sequences.x, sequences.lengths, sequences.split
+        x, lengths = sequences.x, sequences.lengths
+        split_of = self.kept_together(sequences.owners, sequences.split)
         if self.kind != "forecasting":
             return self.fill(self.kind, x, lengths, y, split_of, items=items, standardise=self.standardise)
         of_rows = by_order(self.splits_wanted, lengths) if split_of is None else np.repeat(split_of, lengths)
@@ -118,6 +119,7 @@ class Sequences:
     y: np.ndarray | None  # (sequences, values), or (steps in all, values) where per_step; None: the file has none
     per_step: bool
     split: np.ndarray | None  # (sequences,) 0 train, 1 validation, 2 test; None: not stated
+    owners: np.ndarray | None  # (sequences,) whose each is, by data.split_by; None: not asked
     notes: list[str]  # what was inferred, in sentences
 
     @property
@@ -150,18 +152,20 @@ class Sequences:
             lengths=self.lengths[rows],
             y=None if self.y is None else self.y[steps if self.per_step else rows],
             split=None if self.split is None else self.split[rows],
+            owners=None if self.owners is None else self.owners[rows],
         )
 
 
-def read_sequences(path: str, split_key: str | None = None) -> Sequences:
-    """Read an .npz file and check all that it holds.
+def read_sequences(path: str, split_key: str | None = None, owner_key: str | None = None) -> Sequences:
+    """Read an .npz file and check all that it holds; the keys are those of arrays that say split and owner of each.
 
     Raises:
         UserError: names the array, and the row and step of the first entry that is broken.
     """
     file = Path(path).expanduser()
     notes: list[str] = []
-    arrays = _load(file, KEYS if split_key is None else (*KEYS, split_key), notes)
+    keys = {"splits": split_key, "split_by": owner_key}
+    arrays = _load(file, {option: key for option, key in keys.items() if key is not None}, notes)
     x = arrays["x"]
     if x.ndim not in (2, 3) or 0 in x.shape or x.dtype.kind not in "iufb":
         raise UserError(
@@ -182,12 +186,16 @@ def read_sequences(path: str, split_key: str | None = None) -> Sequences:
     if "y" in arrays:
         y, per_step = _targets(file, arrays["y"], n, time, inside)
     split = _splits(file, arrays[split_key], split_key, n) if split_key is not None else None
+    owners = arrays[owner_key] if owner_key is not None else None
+    if owners is not None and owners.shape != (n,):
+        raise UserError(f"{file}: {owner_key} has shape {owners.shape}; it must be {n} entries, one for each row of x.")
     flat = table[inside]
-    return Sequences(file, flat.astype(np.int64) if tokens else flat, lengths, y, per_step, split, notes)
+    return Sequences(file, flat.astype(np.int64) if tokens else flat, lengths, y, per_step, split, owners, notes)
 
 
-def _load(file: Path, wanted: tuple[str, ...], notes: list[str]) -> dict[str, np.ndarray]:
-    """The wanted arrays of a file, as far as it has them; others are named in the notes and not looked at."""
+def _load(file: Path, more: dict[str, str], notes: list[str]) -> dict[str, np.ndarray]:
+    """The arrays of a file, and ``more`` by option, all there; others are named in the notes and not looked at."""
+    wanted = (*KEYS, *more.values())
     if not file.is_file():
         raise UserError(f"data.path={file} is not a file: give the path of an .npz file.")
     with file.open("rb") as raw:
@@ -204,9 +212,10 @@ def _load(file: Path, wanted: tuple[str, ...], notes: list[str]) -> dict[str, np
         way = "pad the sequences to one array and give their lengths"
         way = way if error.name == "x" else f"save {error.name}.astype(str)"
         raise UserError(f"{str(error).removesuffix('.')}; {way}.") from error
-    if wanted[-1] not in names and wanted[-1] not in KEYS:
-        near = nearest(wanted[-1], names)
-        raise UserError(f"data.splits={wanted[-1]} is not an array of {file}{near}; it has {', '.join(names)}.")
+    for option, key in more.items():
+        if key not in names:
+            near = nearest(key, names)
+            raise UserError(f"data.{option}={key} is not an array of {file}{near}; it has {', '.join(names)}.")
     return arrays
 
 
@@ -292,6 +301,7 @@ def joined(files: Sequence[Sequences]) -> Sequences:
         lengths=np.concatenate([each.lengths for each in files]),
         y=None if first.y is None else np.concatenate([each.y for each in files]),
         split=np.repeat(np.arange(3), [len(each.lengths) for each in files]),
+        owners=None if first.owners is None else np.concatenate([each.owners for each in files]),  # type: ignore[misc]
     )
 
 

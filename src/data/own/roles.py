@@ -27,10 +27,10 @@ class Roles:
     group: str | None  # says which series or sequence a row belongs to
 
 
-def find_roles(table: Table, given: Roles, split: str | None) -> Roles:
+def find_roles(table: Table, given: Roles, splits: set[str | None]) -> Roles:
     """What each column is for, where ``given`` leaves it open ("", [] or None) by what the columns hold.
 
-    A column that states the splits, ``split``, is for nothing else.
+    Columns that state the ``splits`` are for nothing else, but that a group may be.
 
     Raises:
         UserError: when a column is not there, has two parts to play, or none is left to read.
@@ -47,7 +47,7 @@ def find_roles(table: Table, given: Roles, split: str | None) -> Roles:
     kind = given.kind or _inferred(table, target, group, bool(time))
     if kind != "forecasting" and not target:
         raise UserError(f"data.target must be given for data.task={kind}: the column that holds what is predicted.")
-    taken = {*time, group, split} | (set(target) if kind != "forecasting" else set())
+    taken = {*time, group, *splits} | (set(target) if kind != "forecasting" else set())
     if not features:
         features = _columns_of_numbers(table, target, taken)
     if both := [name for name in features if name in taken]:

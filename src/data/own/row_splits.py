@@ -13,7 +13,7 @@ import torch
 
 from src.config.errors import UserError, nearest
 from src.data.own.roles import Rows
-from src.data.splits import SPLIT_OF, SPLITS, check_fractions, stratified
+from src.data.splits import SPLIT_OF, SPLITS, by_fraction, check_fractions, stratified
 
 NUMBER_OF = {word: SPLITS.index(split) for word, split in SPLIT_OF.items()}
 
@@ -120,6 +120,38 @@ def _by_names(path: Path, names: Sequence[str]) -> list[int]:
         if name not in split_of:
             raise UserError(f"{path} has no line for {name}{nearest(name, list(split_of))}: each group needs a split.")
     return [split_of[name] for name in names]
+
+
+def by_owner(owners: np.ndarray, splits: Any, seed: int) -> np.ndarray:
+    """(items,) the split of each, by chance and seed, all items of one of the ``owners`` (items,) in the same one.
+
+    Owners are persons, machines, ...; the fractions are of their number.
+
+    Raises:
+        UserError: when the fractions are none, or there are fewer than three owners.
+    """
+    check_fractions(splits)
+    names, number = np.unique(owners, return_inverse=True)
+    if len(names) < len(SPLITS):
+        raise UserError(
+            f"data.split_by tells {len(names)} apart ({', '.join(map(str, names))}): train, val and test need one each."
+        )
+    split_of = np.zeros(len(names), int)
+    for split, some in by_fraction(range(len(names)), splits, seed).items():
+        split_of[some] = SPLITS.index(split)
+    return split_of[number]
+
+
+def refuse_shared(owners: np.ndarray, split_of: np.ndarray) -> None:
+    """Refuse a stated split that has items (items,) of one owner in two parts.
+
+    Raises:
+        UserError: names the owner and both parts.
+    """
+    for owner in np.unique(owners).tolist():
+        parts = [SPLITS[k] for k in np.unique(split_of[owners == owner]) if k < len(SPLITS)]
+        if len(parts) > 1:
+            raise UserError(f"{owner} stands in {' and '.join(parts)} by data.splits, and data.split_by forbids that.")
 
 
 def by_chance(keys: np.ndarray, splits: Any, seed: int) -> np.ndarray:
