@@ -38,7 +38,12 @@ class TextData(SequenceData):
     path: Path  # the file or folder that is read
 
     def __init__(
-        self, *, level: str = "char", splits: Sequence[float] = (0.9, 0.05, 0.05), min_count: int = 1, **keywords: Any
+        self,
+        *,
+        level: str | None = None,
+        splits: Sequence[float] = (0.9, 0.05, 0.05),
+        min_count: int | None = None,
+        **keywords: Any,
     ) -> None:
         super().__init__(**keywords)
         if self.chunk is None:
@@ -46,7 +51,7 @@ class TextData(SequenceData):
                 "data.chunk=null would read a whole text in one step: it must be a number of steps, e.g. 100."
             )
         check_fractions(splits)
-        self.level, self.fractions, self.min_count = level, splits, min_count
+        self.level, self.fractions, self.min_count = level or "char", splits, min_count or 1
 
     def documents(self) -> dict[str, list[Sequence[str]]]:
         """The tokens of each document, by split; sets the checksum and the items: first tokens, or files' names.

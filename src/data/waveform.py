@@ -183,6 +183,7 @@ def read_wav(path: Path) -> tuple[int, np.ndarray]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", wavfile.WavFileWarning)
             rate, samples = wavfile.read(io.BytesIO(true))
+            samples = samples.copy()  # what lies in the file's bytes cannot be written to
     except UnboundLocalError as error:  # what scipy comes to where there is no format and no data
         raise UserError(f"{path} cannot be read as a WAV file: it has no samples.") from error
     except (ValueError, EOFError, OSError, ArithmeticError, struct.error) as error:

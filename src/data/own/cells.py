@@ -17,6 +17,15 @@ MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "<na>", "nat", "null", "non
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Hints:
+    """What a form says of its columns, where the user does not."""
+
+    group: str | None = None
+    target: list[str] = field(default_factory=list)
+    text: str | None = None  # the column that is read as characters or words
+
+
 @dataclass
 class Table:
     """The cells of one or more files."""
@@ -25,6 +34,9 @@ class Table:
     files: list[Path]
     file: np.ndarray  # (rows,) which of the files each row came from
     line: np.ndarray  # (rows,) its line there, the first line being 1
+    word: str = "line"  # what a line is called
+    part: np.ndarray | None = None  # (rows,) 0 train, 1 validation, 2 test, where files say it
+    hints: Hints = field(default_factory=Hints)
     decimal: str = ""  # what stands before fractions by the user's word; "": found out
     separator: str = ""  # between its cells
     notes: list[str] = field(default_factory=list)  # what was inferred or left out, in sentences
@@ -45,7 +57,7 @@ class Table:
 
     def where(self, row: int) -> str:
         """The place of a row, for a sentence."""
-        return f"{self.files[self.file[row]]}, line {self.line[row]}"
+        return f"{self.files[self.file[row]]}, {self.word} {self.line[row]}"
 
     def need(self, names: Sequence[str], option: str) -> None:
         """Refuse names that are no columns.
@@ -74,7 +86,12 @@ class Table:
     def take(self, rows: np.ndarray) -> Table:
         """The table with some rows only, or in another order."""
         frame = self.frame.iloc[rows].reset_index(drop=True)
-        return replace(self, frame=frame, file=self.file[rows], line=self.line[rows])
+        part = None if self.part is None else self.part[rows]
+        return replace(self, frame=frame, file=self.file[rows], line=self.line[rows], part=part)
+
+    def where_not_empty(self, name: str) -> Table:
+        """The rows in which a column of text holds something."""
+        return self.take(np.flatnonzero(self.frame[name] != ""))
 
     def text(self, name: str) -> pd.Series:
         """The cells of a column as text; a missing number is empty."""
@@ -191,8 +208,10 @@ class Table:
         return UserError(f"{place}: {cell!r} is not a finite number{more}.")
 
 
-def join(tables: Sequence[Table]) -> Table:
+def join(tables: Sequence[Table], parts: Sequence[int] | None = None) -> Table:
     """One or several files with the same columns as one table, in the order given.
+
+    ``parts`` say of each file whether it is for train (0), validation (1) or test (2).
 
     Raises:
         UserError: when one lacks a column of the first.
@@ -202,10 +221,14 @@ def join(tables: Sequence[Table]) -> Table:
         for name in first.names:
             if name not in table.names:
                 raise UserError(f"{table.files[0]} has no column {name}, which {first.files[0]} has.")
+    begins = np.cumsum([0, *(len(table.files) for table in tables)])
+    rows = [len(table.frame) for table in tables]
     return replace(
         first,
         frame=pd.concat([table.frame[first.names] for table in tables], ignore_index=True),
-        files=[table.files[0] for table in tables],
-        file=np.repeat(np.arange(len(tables)), [len(table.frame) for table in tables]),
+        files=[file for table in tables for file in table.files],
+        file=np.concatenate([table.file + begin for table, begin in zip(tables, begins, strict=False)]),
         line=np.concatenate([table.line for table in tables]),
+        part=first.part if parts is None else np.repeat(parts, rows),
+        notations={},
     )

@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from src.config.errors import UserError
 from src.data.describe import Description, Horizon
 from src.data.module import NewData, checksum
 from src.data.own import row_splits, times
+from src.data.own.cell_sequences import spectra_of, tokens_of
 from src.data.own.cells import join
-from src.data.own.csv_table import read_table
 from src.data.own.labelled import OwnData
 from src.data.own.roles import Roles, Rows, find_roles, in_order, refuse_two
+from src.data.own.tables import read_table, to_train_on
 from src.data.series import Series
 from src.data.splits import SPLITS
+from src.data.text import encode, learn_vocabulary
 
 NO_CLASS = ("", "nan", "n/a", "#n/a", "<na>", "nat", "null")  # "none", "na" and signs may be names of classes
 # What a column of persons or machines is called, whose sequences are alike.
@@ -28,16 +31,18 @@ NAMES = ("nan", "null")  # so may these among words: a language and a verdict
 
 
 class CSV(OwnData):
-    """A CSV file, read as docs/own_data.md says, which has every option.
+    """A table in any form, read as docs/own_data.md says, which has every option.
 
     Without ``group_column`` forecasting has one series, otherwise each row of the file is a sequence of one value at
-    each step. See :func:`~src.data.own.csv_table.read_table` and :func:`~src.data.own.times.read_times` for how cells
-    and times are read.
+    each step, a text or a sound. See :func:`~src.data.own.tables.read_table` and
+    :func:`~src.data.own.times.read_times` for how cells and times are read.
     """
 
     form, tasks = "csv", ("forecasting", "classification", "regression")
-    fitted = ("roles", "scaling", "decimals")
+    fitted = ("roles", "scaling", "decimals", "vocabulary", "rate")
     roles: Roles
+    vocabulary: tuple[str, ...] = ()  # of texts
+    rate: int | None = None  # samples per second of sounds
     decimals: tuple[tuple[str, str], ...] = ()  # what stands before the fractions of a column, where its cells say it
 
     def __init__(
@@ -47,6 +52,9 @@ class CSV(OwnData):
         features: str | Sequence[str] | None = None,
         time_column: str | Sequence[str] | None = None,
         group_column: str | None = None,
+        text_column: str | None = None,
+        level: str | None = None,
+        min_count: int | None = None,
         season: int | None = None,
         missing: str = "refuse",
         missing_values: str | float | Sequence[str | float] | None = None,
@@ -57,7 +65,9 @@ class CSV(OwnData):
         **keywords: Any,
     ) -> None:
         super().__init__(**keywords)
-        self.given = Roles(self.task or "", _listed(features), _listed(target), _listed(time_column), group_column)
+        columns = (_listed(features), _listed(target), _listed(time_column), group_column, text_column)
+        self.given = Roles(self.task or "", *columns)
+        self.level, self.min_count = level or "char", min_count or 1
         self.season, self.missing, self.day_first = season, missing, day_first
         codes = [missing_values] if isinstance(missing_values, str | int | float) else list(missing_values or [])
         self.dialect: dict[str, Any] = {
@@ -67,7 +77,9 @@ class CSV(OwnData):
     def read(self) -> Description:
         """Read the file, find out what its columns are for, split, fit and scale."""
         further = row_splits.files_of(self.splits_wanted)
-        table = join([read_table(file, **self.dialect) for file in (self.path, *further)])
+        table = to_train_on(self.path, **self.dialect)
+        if further:
+            table = join([table, *(read_table(file, **self.dialect) for file in further)], [0, 1, 2])
         of_names = self.splits_wanted if isinstance(self.splits_wanted, str) else ""
         files = [*table.files, *([Path(of_names).expanduser()] if of_names and of_names not in table.names else [])]
         self.checksum = checksum(*(file.read_bytes() for file in files if file.is_file()))
@@ -118,11 +130,16 @@ class CSV(OwnData):
         return self.forecasting(series, season)
 
     def _sequences(self, rows: Rows, split_of: np.ndarray | None) -> Description:
-        values, lengths = self._values(rows)
         y = self._targets(rows)
         if split_of is not None:
             refuse_two(rows, np.array(SPLITS)[split_of], "splits")
             split_of = split_of[rows.first]
+        split_of = self.shared_out(self.roles.kind, len(rows.lengths), y, split_of)
+        if self.roles.text is not None and not self.roles.sounds:
+            tokens = tokens_of(rows.table, self.roles.text, self.level)
+            known = [tokens[k] for k in np.flatnonzero(split_of == 0)]
+            self.vocabulary = learn_vocabulary(known, self.min_count)
+        values, lengths = self._values(rows)
         items = rows.table.line[rows.first] if self.roles.group is None else np.array(rows.names)
         description = self.fill(self.roles.kind, values, lengths, y, split_of, items=items, names=self.roles.targets)
         self._say_shared(rows, dict(zip(items.tolist(), rows.first.tolist(), strict=True)))
@@ -140,16 +157,31 @@ class CSV(OwnData):
                     )
 
     def _values(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
-        """(steps in all, features) and (sequences,) lengths; without groups each row is a sequence of one feature."""
+        """(steps in all, features) and (sequences,) lengths; without groups each row is a sequence of one feature.
+
+        Of texts (steps in all,) tokens, of sounds their spectra.
+        """
+        if self.roles.text is not None:
+            return self._of_cells(rows, self.roles.text)
         if self.roles.group is not None:
             return rows.table.numbers(self.roles.features, self.missing, rows.groups), rows.lengths
         # Sequences of different length leave cells at the end of their row empty.
         empty = np.stack([rows.table.parsed(name)[1] for name in self.roles.features], 1)
         lengths = empty.shape[1] - empty[:, ::-1].cumprod(1).sum(1)
         steps = np.arange(empty.shape[1])
-        short = rows.table.frame[self.roles.features].mask(steps[None, :] >= np.maximum(lengths, 1)[:, None], "0")
+        cells = pd.concat([rows.table.text(name) for name in self.roles.features], axis=1)
+        short = cells.mask(steps[None, :] >= np.maximum(lengths, 1)[:, None], "0")
         values = replace(rows.table, frame=short).numbers(self.roles.features, "never")
         return values[steps[None, :] < lengths[:, None]][:, None], lengths
+
+    def _of_cells(self, rows: Rows, name: str) -> tuple[np.ndarray, np.ndarray]:
+        pieces: list[np.ndarray]
+        if self.roles.sounds:
+            self.rate, pieces = spectra_of(rows.table, name, self.rate)
+        else:
+            tokens = tokens_of(rows.table, name, self.level)
+            pieces = [encode(piece, self.vocabulary).astype(np.int64) for piece in tokens]
+        return np.concatenate(pieces), np.array([len(piece) for piece in pieces])
 
     def _targets(self, rows: Rows) -> np.ndarray:
         """(sequences,) classes as text, or (sequences, values) float64, the same within every group."""
@@ -161,7 +193,7 @@ class CSV(OwnData):
             return values[rows.first]
         if len(names) > 1:
             raise UserError(f"data.target names {len(names)} columns ({', '.join(names)}): a class is one column.")
-        labels = rows.table.frame[names[0]].to_numpy(dtype=str)
+        labels = rows.table.text(names[0]).to_numpy(dtype=str)
         missing = np.isin(np.char.lower(labels), NO_CLASS)
         numbers = rows.table.parsed(names[0])[0][~missing]
         if not np.isfinite(numbers).all():
@@ -184,7 +216,7 @@ class CSV(OwnData):
         if isinstance(description.output, Horizon):
             return self._last_windows(rows, description.output)
         values, lengths = self._values(rows)
-        there = all(name in table.names and (rows.table.frame[name] != "").any() for name in roles.targets)
+        there = all(name in table.names and (rows.table.text(name) != "").any() for name in roles.targets)
         y = self._targets(rows) if there else None
         return NewData(self.new_split(roles.kind, values, lengths, y, str(path)), rows.names, labelled=there)
 

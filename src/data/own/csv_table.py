@@ -150,7 +150,7 @@ def _cells(
             names = f"line {remarks + 1}" if remarks else "the first line"
             raise UserError(
                 f"{path}, line {number}: there are {len(row)} cells, but {names}, which names the columns, has {width} "
-                f"(separator {separator!r})."
+                f"(separator {separator!r}){'; a plain text is read by data=text' if width == 1 else ''}."
             )
     cells = [[cell.strip() for cell in row] + [""] * (width - len(row)) for row in rows]
     if cells[0][0].startswith(REMARK):

@@ -14,7 +14,7 @@ from src.config.errors import UserError
 from src.data.baselines import majority, ngrams, piano_rolls
 from src.data.batches import FlatSplit
 from src.data.describe import Bits, Classes, Description, Features, Input, Output, Tokens, Values
-from src.data.own.row_splits import by_chance, by_owner, refuse_shared
+from src.data.own.row_splits import by_chance, by_owner, refuse_shared, with_validation
 from src.data.series import Scaling, SeriesData
 from src.data.splits import SPLITS
 
@@ -58,6 +58,19 @@ class OwnData(SeriesData):
         refuse_shared(owners, split_of)
         return split_of
 
+    def shared_out(self, kind: str, number: int, y: np.ndarray | None, split_of: np.ndarray | None) -> np.ndarray:
+        """(sequences,) the split of each as stated, else by chance, classes shared out alike; some are for validation.
+
+        Raises:
+            UserError: the fractions are none, or leave a split empty.
+        """
+        keys = np.zeros(number, int)
+        if kind == "classification" and y is not None:
+            keys = np.unique(y, return_inverse=True)[1]
+        if split_of is None:
+            return by_chance(keys, self.splits_wanted, self.split_seed)
+        return with_validation(split_of, keys, self.splits_wanted, self.split_seed)
+
     def note(self, sentences: Sequence[str]) -> None:
         """Keep what was inferred for the run's record."""
         self.notes |= {f"note_{k + 1}": sentence for k, sentence in enumerate(sentences)}
@@ -91,11 +104,7 @@ class OwnData(SeriesData):
         Raises:
             UserError: when a split is empty, a class is missing from train, or there is one class alone.
         """
-        if split_of is None:
-            keys = np.zeros(len(lengths), int)
-            if kind == "classification" and y is not None:
-                keys = np.unique(y, return_inverse=True)[1]
-            split_of = by_chance(keys, self.splits_wanted, self.split_seed)
+        split_of = self.shared_out(kind, len(lengths), y, split_of)
         for number, name in enumerate(SPLITS):
             if not (split_of == number).any():
                 raise UserError(

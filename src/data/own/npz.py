@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib.format import MAGIC_PREFIX
 
-from src.arrays import HoldsObjects, array_names, read_arrays
+from src.arrays import HoldsObjects, array_names, read_array, read_arrays
 from src.config.errors import UserError, nearest
 from src.data.describe import Description, Features, Horizon, Tokens
 from src.data.module import NewData, checksum
+from src.data.own.forms import SEQUENCES, form_of
 from src.data.own.labelled import NEXT, OwnData
 from src.data.own.row_splits import NUMBER_OF, by_order, files_of
 from src.data.series import Series
 
-KEYS = ("x", "y", "lengths")
+KEYS = ("x", "y", "lengths", "offsets")
+SINGLE = re.compile(r"(x|arr)_\d+", re.IGNORECASE)  # arrays of one sequence each
 IGNORED = "-100"  # the label of a step that PyTorch's losses ignore
 ROLLS = (88, 128)  # features of a piano roll: the keys of a piano, or all of MIDI
 log = logging.getLogger(__name__)
@@ -157,7 +159,7 @@ class Sequences:
 
 
 def read_sequences(path: str, split_key: str | None = None, owner_key: str | None = None) -> Sequences:
-    """Read an .npz file and check all that it holds; the keys are those of arrays that say split and owner of each.
+    """Read an .npz or .npy file and check all that it holds; the keys are those of arrays that say split and owner.
 
     Raises:
         UserError: names the array, and the row and step of the first entry that is broken.
@@ -166,7 +168,13 @@ def read_sequences(path: str, split_key: str | None = None, owner_key: str | Non
     notes: list[str] = []
     keys = {"splits": split_key, "split_by": owner_key}
     arrays = _load(file, {option: key for option, key in keys.items() if key is not None}, notes)
-    x = arrays["x"]
+    x, y, lengths = arrays["x"], arrays.get("y"), arrays.get("lengths")
+    if (ends := _ends(file, x, lengths, arrays.get("offsets"))) is not None:
+        # Sequences end to end become rows of one length, as all others are checked.
+        notes.append(f"The {len(ends)} sequences lie end to end in x.")
+        per_step = y is not None and len(y) == len(x) and len(ends) != len(x)
+        x, lengths = _padded(x, ends), np.diff(ends, prepend=0)
+        y = _padded(y, ends) if per_step and y is not None else y
     if x.ndim not in (2, 3) or 0 in x.shape or x.dtype.kind not in "iufb":
         raise UserError(
             f"{file}: x has shape {x.shape} and type {x.dtype}; it must be (n, time, features) or (n, time), of "
@@ -175,16 +183,16 @@ def read_sequences(path: str, split_key: str | None = None, owner_key: str | Non
     tokens = x.ndim == 2 and x.dtype.kind in "iu"
     n, time = x.shape[:2]
     table = x if tokens else x.reshape(n, time, -1).astype(np.float64)
-    lengths = _lengths(file, arrays.get("lengths"), table, notes)
+    lengths = _lengths(file, lengths, table, notes)
     inside = np.arange(time)[None, :] < lengths[:, None]
     if tokens and (negative := inside & (table < 0)).any():
         row, step = np.argwhere(negative)[0]
         raise UserError(f"{file}: x[{row}, {step}] is {table[row, step]}, but a token is a whole number of at least 0.")
     if not tokens:
         _refuse_not_finite(file, "x", table, inside)
-    y, per_step = None, False
-    if "y" in arrays:
-        y, per_step = _targets(file, arrays["y"], n, time, inside)
+    per_step = False
+    if y is not None:
+        y, per_step = _targets(file, y, n, time, inside)
     split = _splits(file, arrays[split_key], split_key, n) if split_key is not None else None
     owners = arrays[owner_key] if owner_key is not None else None
     if owners is not None and owners.shape != (n,):
@@ -194,29 +202,76 @@ def read_sequences(path: str, split_key: str | None = None, owner_key: str | Non
 
 
 def _load(file: Path, more: dict[str, str], notes: list[str]) -> dict[str, np.ndarray]:
-    """The arrays of a file, and ``more`` by option, all there; others are named in the notes and not looked at."""
+    """The arrays of a file, and ``more`` by option, all there; others are named in the notes and not looked at.
+
+    Sequences in arrays of their own (``np.savez(FILE, *sequences)``) are laid end to end.
+    """
+    form = form_of(file)
+    if form not in SEQUENCES:
+        raise UserError(f"{file} is not an .npz file, or is damaged; data=file reads tables, texts and sounds as well.")
+    if form == "npy":
+        return {"x": read_array(file)}
     wanted = (*KEYS, *more.values())
-    if not file.is_file():
-        raise UserError(f"data.path={file} is not a file: give the path of an .npz file.")
-    with file.open("rb") as raw:
-        if raw.read(len(MAGIC_PREFIX)) == MAGIC_PREFIX:
-            raise UserError(f"{file} is a single array: save it with np.savez, as x=..., y=..., lengths=....")
     names = array_names(file)
-    if "x" not in names:
-        raise UserError(f"{file} has no array x; it has {', '.join(names) or 'none at all'}.")
-    if other := [name for name in names if name not in wanted]:
+    any_case = {name.lower(): name for name in names if name.lower() in KEYS}
+    called = {name: any_case.get(name, name) if name not in names else name for name in wanted}
+    single = sorted((n for n in names if SINGLE.fullmatch(n)), key=lambda n: int(n.rpartition("_")[2]))
+    single = [] if called["x"] in names else single
+    if called["x"] not in names and not single:
+        raise UserError(f"{file} has no array x; it has {', '.join(names[:10]) or 'none at all'}.")
+    if other := [name for name in names if name not in {*called.values(), *single}]:
         notes.append(f"Arrays that were not read: {', '.join(other)}; those that are read are x, y and lengths.")
     try:
-        arrays = read_arrays(file, wanted)
+        arrays = read_arrays(file, {*called.values(), *single})
     except HoldsObjects as error:
-        way = "pad the sequences to one array and give their lengths"
-        way = way if error.name == "x" else f"save {error.name}.astype(str)"
+        one = "[len(s) for s in x]"
+        way = f"np.savez(FILE, x=np.concatenate(x), lengths={one}, y=y) keeps sequences of different length"
+        way = way if error.name.lower() == "x" else f"save {error.name}.astype(str)"
         raise UserError(f"{str(error).removesuffix('.')}; {way}.") from error
     for option, key in more.items():
         if key not in names:
             near = nearest(key, names)
             raise UserError(f"data.{option}={key} is not an array of {file}{near}; it has {', '.join(names)}.")
-    return arrays
+    found = {key: arrays[name] for key, name in called.items() if name in arrays}
+    if single:
+        pieces = [arrays[name] for name in single]
+        if len({(piece.ndim, *piece.shape[1:]) for piece in pieces}) > 1 or pieces[0].ndim not in (1, 2):
+            raise UserError(f"{file}: {single[0]}, ... must be sequences, (time,) or (time, features) each.")
+        found |= {"x": np.concatenate(pieces), "lengths": np.array([len(piece) for piece in pieces])}
+    return found
+
+
+def _ends(file: Path, x: np.ndarray, lengths: np.ndarray | None, offsets: np.ndarray | None) -> np.ndarray | None:
+    """(sequences,) the step behind the last of each, where sequences lie end to end; None: x has a row for each."""
+    given = lengths if offsets is None else offsets
+    if given is None or given.ndim != 1 or given.dtype.kind not in "iu" or x.ndim not in (1, 2) or not len(given):
+        return None
+    if offsets is not None:
+        inner = given[1:] if given[0] == 0 else given
+        ends = inner if len(inner) and inner[-1] == len(x) else np.append(inner, len(x))
+    elif x.ndim == 2 and len(given) == len(x):
+        return None
+    else:
+        ends = np.cumsum(given)
+    if ends[-1] != len(x):
+        raise UserError(
+            f"{file}: lengths has {len(given)} entries that add up to {ends[-1]}, but x has {len(x)} rows: it must be "
+            f"{len(x)} whole numbers, one for each row, or add up to that, where sequences lie end to end."
+        )
+    if (short := np.diff(ends, prepend=0) < 1).any():
+        raise UserError(
+            f"{file}: sequence {int(short.argmax())} has no step by {'lengths' if offsets is None else 'offsets'}."
+        )
+    return ends.astype(np.int64)
+
+
+def _padded(flat: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """(steps in all, ...) as (sequences, time, ...), zeros behind the end of each."""
+    lengths = np.diff(ends, prepend=0)
+    inside = np.arange(lengths.max())[None, :] < lengths[:, None]
+    out = np.zeros((*inside.shape, *flat.shape[1:]), flat.dtype)
+    out[inside] = flat
+    return out
 
 
 def _lengths(file: Path, given: np.ndarray | None, table: np.ndarray, notes: list[str]) -> np.ndarray:

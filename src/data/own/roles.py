@@ -9,10 +9,27 @@ import pandas as pd
 
 from src.config.errors import UserError
 from src.data.own import times
+from src.data.own.cell_sequences import names_sounds
 from src.data.own.cells import Table
 from src.data.own.csv_table import counts
 from src.data.plain import kept
 
+NO_GROUP = "none"  # data.group_column=none: there are none
+# What a column is called that tells series apart, and what one that tells sequences, persons or machines apart.
+SERIES = ("unique_id", "series_id", "series", "ts_id", "item_id", "sequence_id", "recording_id")
+ITEMS = ("sequence", "recording", "take", "trial", "trial_id", "episode", "episode_id", "session", "session_id")
+ITEMS += (
+    "sample_id",
+    "track_id",
+    "group",
+    "group_id",
+    "id",
+    "subject",
+    "subject_id",
+    "machine_id",
+    "device_id",
+    "user_id",
+)
 WIDE = 8  # columns from which rows without times and groups are sequences, where the target holds few whole numbers
 
 
@@ -25,6 +42,8 @@ class Roles:
     targets: list[str]  # columns that are predicted
     time: list[str]  # of time stamps: none, one, one of dates and one of clocks, or year, month, day, ...
     group: str | None  # says which series or sequence a row belongs to
+    text: str | None = None  # holds a sequence in each cell: a text, or the name of a sound
+    sounds: bool = False  # it holds names of sounds
 
 
 def find_roles(table: Table, given: Roles, splits: set[str | None]) -> Roles:
@@ -36,9 +55,19 @@ def find_roles(table: Table, given: Roles, splits: set[str | None]) -> Roles:
         UserError: when a column is not there, has two parts to play, or none is left to read.
     """
     features, target, time, group = given.features, given.targets, given.time, given.group
-    options = {"time_column": time, "group_column": [group] if group else [], "target": target, "features": features}
+    target, group, text = target or table.hints.target, group or table.hints.group, given.text or table.hints.text
+    named = [group] if group and (group != NO_GROUP or group in table.names) else []
+    options = {"time_column": time, "group_column": named, "target": target, "features": features}
+    options["text_column"] = [text] if text else []
     for option, names in options.items():
         table.need(names, f"data.{option}")
+    sounds = [name for name in table.names if name not in target and names_sounds(table, name)] if not text else []
+    if text or (sounds and target):
+        return _of_whole_cells(table, given, target, text or sounds[0], not text)
+    if group == NO_GROUP and group not in table.names:
+        group = None
+    elif group is None:
+        group = _guessed_group(table, time, {*target, *features, *splits})
     if not time:
         time = [name for name in times.time_columns(table, group) if name not in target + features]
         if time:
@@ -55,7 +84,7 @@ def find_roles(table: Table, given: Roles, splits: set[str | None]) -> Roles:
     if kind == "forecasting":
         features = features + [name for name in target if name not in features]
     if not features:
-        cell = table.frame[table.names[-1]].iloc[0]
+        cell = table.text(table.names[-1]).iloc[0]
         more = "; data.separator=space tells columns apart by blanks" if len(table.names) == 1 and " " in cell else ""
         raise UserError(
             f"{table.files[0]} has no column of numbers left to read; its columns are {', '.join(table.names)}, and "
@@ -64,12 +93,65 @@ def find_roles(table: Table, given: Roles, splits: set[str | None]) -> Roles:
     return Roles(kind, features, target or features, time, group)
 
 
+def _guessed_group(table: Table, time: list[str], taken: set[str | None]) -> str | None:
+    """A column that tells series or sequences apart, noted: by its name and that values repeat, or by its blocks.
+
+    Where each time stands once in the file, all of it may be one series, and only a name that can mean nothing else
+    counts. Blocks count where they are of words: numbers in blocks may be values.
+    """
+    times_alone = time or times.time_columns(table, None)
+    one_series = bool(times_alone) and not table.frame.duplicated(times_alone).any()
+    left = [name for name in table.names if name not in taken and name not in time]
+    called = {name.lower(): name for name in reversed(left)}
+    for word in (*SERIES, *(() if one_series else ITEMS)):
+        if word in called and _repeats(table, called[word]):
+            return _said(table, called[word], "it is called so and its values repeat")
+    if one_series:
+        return None
+    for name in left:
+        if name not in times_alone and not table.is_numeric(name) and _repeats(table, name) and _in_blocks(table, name):
+            return _said(table, name, "its values stand in blocks")
+    return None
+
+
+def _said(table: Table, name: str, why: str) -> str:
+    table.note(
+        f"The column {name} was taken for the groups, since {why}; data.group_column names another, or {NO_GROUP}."
+    )
+    return name
+
+
+def _repeats(table: Table, name: str) -> bool:
+    """Whether a column holds two values or more, words or whole numbers, most of which stand in several rows."""
+    cells = table.text(name)
+    if table.is_numeric(name) and (table.parsed(name)[0] % 1 != 0).any():
+        return False
+    return not (cells == "").any() and 2 <= cells.nunique() <= len(cells) / 2
+
+
+def _in_blocks(table: Table, name: str) -> bool:
+    cells = table.text(name).to_numpy(dtype=str)
+    return int((cells[1:] != cells[:-1]).sum()) + 1 == len(np.unique(cells))
+
+
+def _of_whole_cells(table: Table, given: Roles, target: list[str], name: str, sounds: bool) -> Roles:
+    """The roles where each row is a sequence: a text, or a sound of which the column holds the name."""
+    if not target:
+        raise UserError(f"data.target must be given beside the texts in {name}: the column of what is predicted.")
+    if given.kind == "forecasting":
+        raise UserError(f"data.task=forecasting needs series of numbers, and {name} holds a text in each row.")
+    what = "names of sounds, which are classified by their log-mel energies" if sounds else "texts"
+    table.note(f"The column {name} was read as {what}.")
+    kind = given.kind or _kind_of_labels(table, target[0], len(target))
+    return Roles(kind, [name], target, [], None, name, sounds)
+
+
 def _columns_of_numbers(table: Table, target: list[str], taken: set[str | None]) -> list[str]:
     left = [name for name in table.names if name not in taken]
     features = [name for name in left if table.is_numeric(name) or name in target]
     if ignored := [name for name in left if name not in features]:
         table.note(f"Columns without numbers were left out: {', '.join(ignored)}.")
-    counting = [name for name in features if name not in target and counts(table.frame[name].tolist())]
+    counting = [name for name in features if name not in target and counts(table.text(name).tolist())]
     if counting and len(counting) < len(features):
         features = [name for name in features if name not in counting]
         table.note(f"Columns that count the rows were left out: {', '.join(counting)}; data.features names them.")
@@ -145,7 +227,7 @@ def in_order(table: Table, roles: Roles, day_first: bool | None) -> Rows:
 def _groups(table: Table, roles: Roles) -> tuple[np.ndarray, list[str]]:
     """(rows,) the group of each row, and their names; without a column of groups: one series, or each row by itself."""
     if roles.group is not None:
-        cells = table.frame[roles.group]
+        cells = table.text(roles.group)
         table.refuse(cells == "", roles.group, "the group is missing")
         # A series goes on from file to file; sequences that are labelled one by one do not.
         keys = cells if roles.kind == "forecasting" else cells + "\n" + pd.Series(table.file).astype(str)

@@ -39,7 +39,7 @@ def read_times(table: Table, names: Sequence[str], day_first: bool | None = None
         UserError: names the first cell that is no time.
     """
     for name in names:
-        table.refuse(table.frame[name].str.lower().isin(MISSING), name, "the time is missing ({cell})")
+        table.refuse(table.text(name).str.lower().isin(MISSING), name, "the time is missing ({cell})")
     cells, name = together(table, names), " and ".join(names)
     if tuple(name.lower() for name in names) == CALENDAR[: len(names)] and len(names) > 2:
         return _from_calendar(table, names)
@@ -89,7 +89,7 @@ def _from_calendar(table: Table, names: Sequence[str]) -> pd.Series:
 
 def together(table: Table, names: Sequence[str]) -> pd.Series:
     """The cells of the columns of times, with a space between them; a clock like 18.00.00 has colons."""
-    first, *rest = (table.frame[name] for name in names)
+    first, *rest = (table.text(name) for name in names)
     rest = [column.str.replace(r"^(\d{1,2})\.(\d\d)\.(\d\d)$", r"\1:\2:\3", regex=True) for column in rest]
     return first.str.cat(rest, sep=" ") if rest else first
 
@@ -179,7 +179,7 @@ def time_columns(table: Table, group: str | None) -> list[str]:
     """
     called = {name.lower(): name for name in reversed(table.names)}
     of_group = [] if group is None else [group]
-    if "date" in called and "time" in called and bool(table.frame[called["time"]].head(20).str.match(CLOCK).all()):
+    if "date" in called and "time" in called and bool(table.text(called["time"]).head(20).str.match(CLOCK).all()):
         return [called["date"], called["time"]]
     if all(word in called and table.is_numeric(called[word]) for word in CALENDAR[:3]) and group not in CALENDAR:
         number = next((k for k, word in enumerate(CALENDAR) if word not in called), len(CALENDAR))
@@ -194,7 +194,7 @@ def time_columns(table: Table, group: str | None) -> list[str]:
                 return [name]
     first = table.names[0]
     dates = not table.is_numeric(first) and first != group
-    some = table.frame[first].head(100)
+    some = table.text(first).head(100)
     return [first] if dates and any(not _dates(some, day_first).isna().any() for day_first in (False, True)) else []
 
 
