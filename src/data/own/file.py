@@ -10,12 +10,16 @@ from src.data.module import NewData
 from src.data.own.csv import CSV
 from src.data.own.forms import SEQUENCES, form_of
 from src.data.own.npz import NPZ
+from src.data.own.roles import Roles
 
 
 class File(CSV, NPZ):
     """A table (:class:`CSV`) or arrays (:class:`NPZ`), whichever the file holds; the options of both."""
 
     form, tasks = "file", NPZ.tasks
+    roles: Roles | None = None  # type: ignore[assignment]  # of a table
+    kind: str | None = None  # type: ignore[assignment]  # of arrays
+    scaling = None
     fitted = (*CSV.fitted, *(name for name in NPZ.fitted if name not in CSV.fitted))
 
     def __init__(self, **keywords: Any) -> None:
