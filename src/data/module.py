@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from src.arrays import read_arrays
 from src.config.errors import UserError
+from src.config.names import file_name
 from src.config.rules import check_arguments
 from src.data.batches import Batch, BatchOrder, Chunk, Split, padding
 from src.data.describe import Description
@@ -68,7 +69,7 @@ class SequenceData(pl.LightningDataModule):
 
     sources: ClassVar[dict[str, Source]] = {}
     fitted: ClassVar[tuple[str, ...]] = ()
-    name: str  # which of its sets a class of several holds
+    name: str  # which of its sets a class of several holds; of the user's own files that of the file
 
     def __new__(cls, *positional: Any, **arguments: Any) -> SequenceData:
         """Refuse what no config could give either.
@@ -143,6 +144,9 @@ class SequenceData(pl.LightningDataModule):
         """What the data are; reads them the first time."""
         if self._description is None:
             self._description = self.read()
+            if path := getattr(self, "path", None):
+                self.name = file_name(str(path))
+                self.notes["file"] = self.checksum[:12]  # tells apart two files of one name
             self._seal()
             if self._description.varying_length:
                 for name, split in self.splits.items():

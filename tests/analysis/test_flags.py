@@ -269,6 +269,7 @@ def test_the_same_run_made_twice_counts_once(tmp_path: Path) -> None:
             fake_run(tmp_path / f"{model}{seed}", model=model, seed=seed, value=8.5 + 0.1 * (model == "lstm"))
     fake_run(tmp_path / "again" / "gru1", model="gru", seed=1, value=8.5)
     fake_run(tmp_path / "dead" / "gru2", model="gru", seed=2, status="failed", lr=0.5)
+    (tmp_path / "dead" / "gru2" / "metrics.csv").write_text("epoch\n0\n")
     summary = summary_of(tmp_path)
     flags = [flag for flag in summary.tasks[0].flags if flag.kind == "conflict"]
     assert [flag.weight for flag in flags] == ["note", "note"]
