@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -277,4 +277,15 @@ def checksum(*pieces: bytes | str) -> str:
     for piece in pieces:
         data = piece.encode() if isinstance(piece, str) else piece
         digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
+
+
+def files_checksum(files: Iterable[Path]) -> str:
+    """What :func:`checksum` says of the contents of files, none of which is held in memory."""
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.stat().st_size.to_bytes(8, "big"))
+        with path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
     return digest.hexdigest()

@@ -30,7 +30,7 @@ class Hints:
 class Table:
     """The cells of one or more files."""
 
-    frame: pd.DataFrame  # columns of text, stripped, or of numbers; the index counts rows from 0
+    frame: pd.DataFrame  # columns of text, stripped, of numbers or of times; the index counts rows from 0
     files: list[Path]
     file: np.ndarray  # (rows,) which of the files each row came from
     line: np.ndarray  # (rows,) its line there, the first line being 1
@@ -94,8 +94,14 @@ class Table:
         return self.take(np.flatnonzero(self.frame[name] != ""))
 
     def text(self, name: str) -> pd.Series:
-        """The cells of a column as text; a missing number is empty."""
-        cells = self.frame[name]
+        """The cells of a column as text; a missing number or time is empty."""
+        return self.as_text(self.frame[name])
+
+    @staticmethod
+    def as_text(cells: pd.Series) -> pd.Series:
+        """Cells of any kind as text."""
+        if pd.api.types.is_datetime64_any_dtype(cells):
+            return cells.astype("str").mask(cells.isna(), "")
         if not pd.api.types.is_numeric_dtype(cells):
             return cells
         whole = cells.dropna()
@@ -121,7 +127,8 @@ class Table:
 
     def _written_numbers(self) -> dict[str, pd.Series]:
         """The columns of text, some of whose first 1,000 cells look like numbers, with ASCII signs."""
-        text = [name for name in self.names if not pd.api.types.is_numeric_dtype(self.frame[name])]
+        kinds = (pd.api.types.is_numeric_dtype, pd.api.types.is_datetime64_any_dtype)
+        text = [name for name in self.names if not any(kind(self.frame[name]) for kind in kinds)]
         some = {name: plain(self.frame[name].head(1000)).str.fullmatch(LOOKS).any() for name in text}
         return {name: plain(self.frame[name]) for name in text if some[name]}
 
@@ -141,6 +148,8 @@ class Table:
         if pd.api.types.is_numeric_dtype(text):
             numbers = text.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
             return numbers, np.isnan(numbers)
+        if pd.api.types.is_datetime64_any_dtype(text):
+            return np.full(len(text), np.nan), text.isna().to_numpy()
         lower = text.str.lower()
         missing = lower.isin(MISSING).to_numpy()
         text = text.mask(lower == "true", "1").mask(lower == "false", "0").mask(missing)

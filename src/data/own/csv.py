@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from src.config.errors import UserError
 from src.data.describe import Description, Horizon
-from src.data.module import NewData, checksum
+from src.data.module import NewData, files_checksum
 from src.data.own import row_splits, times
 from src.data.own.cell_sequences import spectra_of, tokens_of
 from src.data.own.cells import join
@@ -25,7 +25,17 @@ from src.data.text import encode, learn_vocabulary
 
 NO_CLASS = ("", "nan", "n/a", "#n/a", "<na>", "nat", "null")  # "none", "na" and signs may be names of classes
 # What a column of persons or machines is called, whose sequences are alike.
-OWNERS = ("subject", "subject_id", "person", "speaker", "patient", "patient_id", "user", "user_id", "participant")
+OWNERS: tuple[str, ...] = (
+    "subject",
+    "subject_id",
+    "person",
+    "speaker",
+    "patient",
+    "patient_id",
+    "user",
+    "user_id",
+    "participant",
+)
 OWNERS += ("machine", "machine_id", "device", "device_id", "unit")
 NAMES = ("nan", "null")  # so may these among words: a language and a verdict
 
@@ -38,8 +48,9 @@ class CSV(OwnData):
     :func:`~src.data.own.times.read_times` for how cells and times are read.
     """
 
-    form, tasks = "csv", ("forecasting", "classification", "regression")
-    fitted = ("roles", "scaling", "decimals", "vocabulary", "rate")
+    form = "csv"
+    tasks: ClassVar[tuple[str, ...]] = ("forecasting", "classification", "regression")
+    fitted: ClassVar[tuple[str, ...]] = ("roles", "scaling", "decimals", "vocabulary", "rate")
     roles: Roles
     vocabulary: tuple[str, ...] = ()  # of texts
     rate: int | None = None  # samples per second of sounds
@@ -82,7 +93,7 @@ class CSV(OwnData):
             table = join([table, *(read_table(file, **self.dialect) for file in further)], [0, 1, 2])
         of_names = self.splits_wanted if isinstance(self.splits_wanted, str) else ""
         files = [*table.files, *([Path(of_names).expanduser()] if of_names and of_names not in table.names else [])]
-        self.checksum = checksum(*(file.read_bytes() for file in files if file.is_file()))
+        self.checksum = files_checksum(file for file in files if file.is_file())
         if self.split_by is not None:
             table.need([self.split_by], "data.split_by")
         self.roles = find_roles(table, self.given, {of_names, self.split_by})

@@ -21,6 +21,7 @@ from src.config.errors import UserError
 from src.config.own_files import refuse_long_lines
 from src.config.rules import check_arguments
 from src.data.own.cells import Table
+from src.data.own.csv_fast import read_plain, without
 
 # Names that need no quoting on a command line.
 SIGNS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "space": " ", "point": "."}
@@ -59,6 +60,10 @@ def read_table(
     path = Path(path).expanduser()
     if not path.is_file():
         raise UserError(f"data.path={path} is not a file: give the path of a CSV file.")
+    sign = SIGNS.get(separator or "", separator)
+    if SIGNS.get(decimal or "", decimal) != "," and (table := read_plain(path, SEPARATORS, sign, encoding)) is not None:
+        table.decimal = SIGNS.get(decimal or "", decimal) or ""
+        return without(table, missing_values)
     lines = _lines(path, encoding)
     remarks = _remarks(lines)
     if not "".join(lines[remarks : remarks + 1]).strip("\r\n"):

@@ -127,8 +127,8 @@ class OwnData(SeriesData):
             self.splits[name] = _split(kind, read[torch.from_numpy(of_steps == number)], of_split, targets[-1])
             self.items[name] = items[split_of == number]
             self.notes[f"{name}_sequences"] = len(of_split)
-        pieces = np.split(x, np.cumsum(lengths)[:-1])
-        self.find_leaked({s: [pieces[k] for k in np.flatnonzero(split_of == n)] for n, s in enumerate(SPLITS)})
+        each = np.split(x, np.cumsum(lengths)[:-1])
+        self.find_leaked({s: [each[k] for k in np.flatnonzero(split_of == n)] for n, s in enumerate(SPLITS)})
         if kind in NEXT:
             pieces = [[p.numpy() for p in y.split(lengths[split_of == k].tolist())] for k, y in enumerate(targets)]
             reached = [

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -31,11 +31,11 @@ class NPZ(OwnData):
     """Padded arrays ``x``, ``y`` and ``lengths`` in an .npz file, read as docs/own_data.md says."""
 
     form = "npz"
-    tasks = (
+    tasks: ClassVar[tuple[str, ...]] = (
         *("classification", "per_step", "regression", "per_step_regression"),
         *("language_model", "music", "forecasting"),
     )
-    fitted = ("kind", "scaling")
+    fitted: ClassVar[tuple[str, ...]] = ("kind", "scaling")
     kind: str
 
     def __init__(self, *, standardise: bool = True, unlabelled: int | None = None, **keywords: Any) -> None:
@@ -197,7 +197,7 @@ def read_sequences(path: str, split_key: str | None = None, owner_key: str | Non
     owners = arrays[owner_key] if owner_key is not None else None
     if owners is not None and owners.shape != (n,):
         raise UserError(f"{file}: {owner_key} has shape {owners.shape}; it must be {n} entries, one for each row of x.")
-    flat = table[inside]
+    flat = table.reshape(n * time, *table.shape[2:]) if inside.all() else table[inside]
     return Sequences(file, flat.astype(np.int64) if tokens else flat, lengths, y, per_step, split, owners, notes)
 
 
@@ -356,7 +356,7 @@ def joined(files: Sequence[Sequences]) -> Sequences:
         lengths=np.concatenate([each.lengths for each in files]),
         y=None if first.y is None else np.concatenate([each.y for each in files]),
         split=np.repeat(np.arange(3), [len(each.lengths) for each in files]),
-        owners=None if first.owners is None else np.concatenate([each.owners for each in files]),  # type: ignore[misc]
+        owners=None if first.owners is None else np.concatenate([each.owners for each in files]),
     )
 
 

@@ -17,7 +17,17 @@ from src.data.plain import kept
 NO_GROUP = "none"  # data.group_column=none: there are none
 # What a column is called that tells series apart, and what one that tells sequences, persons or machines apart.
 SERIES = ("unique_id", "series_id", "series", "ts_id", "item_id", "sequence_id", "recording_id")
-ITEMS = ("sequence", "recording", "take", "trial", "trial_id", "episode", "episode_id", "session", "session_id")
+ITEMS: tuple[str, ...] = (
+    "sequence",
+    "recording",
+    "take",
+    "trial",
+    "trial_id",
+    "episode",
+    "episode_id",
+    "session",
+    "session_id",
+)
 ITEMS += (
     "sample_id",
     "track_id",
@@ -58,11 +68,11 @@ def find_roles(table: Table, given: Roles, splits: set[str | None]) -> Roles:
     target, group, text = target or table.hints.target, group or table.hints.group, given.text or table.hints.text
     named = [group] if group and (group != NO_GROUP or group in table.names) else []
     options = {"time_column": time, "group_column": named, "target": target, "features": features}
-    options["text_column"] = [text] if text else []
+    options |= {"text_column": [text] if text else []}
     for option, names in options.items():
         table.need(names, f"data.{option}")
-    sounds = [name for name in table.names if name not in target and names_sounds(table, name)] if not text else []
-    if text or (sounds and target):
+    sounds = [n for n in table.names if n not in target and names_sounds(table, n)] if target and not text else []
+    if text or sounds:
         return _of_whole_cells(table, given, target, text or sounds[0], not text)
     if group == NO_GROUP and group not in table.names:
         group = None
@@ -100,7 +110,7 @@ def _guessed_group(table: Table, time: list[str], taken: set[str | None]) -> str
     counts. Blocks count where they are of words: numbers in blocks may be values.
     """
     times_alone = time or times.time_columns(table, None)
-    one_series = bool(times_alone) and not table.frame.duplicated(times_alone).any()
+    one_series = bool(times_alone) and not times.stands_twice(table, times_alone)
     left = [name for name in table.names if name not in taken and name not in time]
     called = {name.lower(): name for name in reversed(left)}
     for word in (*SERIES, *(() if one_series else ITEMS)):
@@ -123,10 +133,10 @@ def _said(table: Table, name: str, why: str) -> str:
 
 def _repeats(table: Table, name: str) -> bool:
     """Whether a column holds two values or more, words or whole numbers, most of which stand in several rows."""
-    cells = table.text(name)
+    cells = table.frame[name]
     if table.is_numeric(name) and (table.parsed(name)[0] % 1 != 0).any():
         return False
-    return not (cells == "").any() and 2 <= cells.nunique() <= len(cells) / 2
+    return not (cells.isna() | (cells == "")).any() and 2 <= cells.nunique() <= len(cells) / 2
 
 
 def _in_blocks(table: Table, name: str) -> bool:
@@ -151,11 +161,20 @@ def _columns_of_numbers(table: Table, target: list[str], taken: set[str | None])
     features = [name for name in left if table.is_numeric(name) or name in target]
     if ignored := [name for name in left if name not in features]:
         table.note(f"Columns without numbers were left out: {', '.join(ignored)}.")
-    counting = [name for name in features if name not in target and counts(table.text(name).tolist())]
+    counting = [name for name in features if name not in target and _counts(table, name)]
     if counting and len(counting) < len(features):
         features = [name for name in features if name not in counting]
         table.note(f"Columns that count the rows were left out: {', '.join(counting)}; data.features names them.")
     return features
+
+
+def _counts(table: Table, name: str) -> bool:
+    """Whether a column's cells are 0, 1, 2, ... or 1, 2, 3, ..."""
+    cells = table.frame[name]
+    if not pd.api.types.is_numeric_dtype(cells):
+        return cells.iloc[0] in ("0", "1") and counts(cells.tolist())
+    numbers = cells.to_numpy()
+    return numbers[0] in (0, 1) and bool((numbers == np.arange(len(numbers)) + numbers[0]).all())
 
 
 def _inferred(table: Table, target: list[str], group: str | None, timed: bool) -> str:
@@ -211,7 +230,8 @@ def in_order(table: Table, roles: Roles, day_first: bool | None) -> Rows:
     order = np.argsort(groups, kind="stable") if stamps is None else np.lexsort((stamps.to_numpy(), groups))
     if (np.diff(order)[np.diff(groups[order]) == 0] < 0).any():
         table.note(f"The rows were not in order and have been sorted by {' and '.join(roles.time)}.")
-    table, groups = table.take(order), groups[order]
+    if (np.diff(order) != 1).any():  # most files are in order, and need no copy
+        table, groups = table.take(order), groups[order]
     if stamps is not None:
         stamps = stamps.iloc[order].reset_index(drop=True)
         times.refuse_twice(table, stamps, groups, roles.time, roles.group is not None)
