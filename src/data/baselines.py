@@ -58,7 +58,9 @@ def ngrams(train: Sequence[np.ndarray], test: Sequence[np.ndarray], vocabulary: 
 
     Over all tokens of ``test`` but each document's first; documents are (tokens,) whole numbers below ``vocabulary``.
     """
-    seen = sum(np.bincount(part, minlength=vocabulary) for document in train for part in _parts(document)) + 0.5
+    seen = np.full(vocabulary, 0.5)
+    for part in (part for document in train for part in _parts(document)):
+        seen += np.bincount(part, minlength=vocabulary)
     known, counts = _counted_pairs(train, vocabulary)
     asked, times = _counted_pairs(test, vocabulary)
     total = times.sum()

@@ -31,6 +31,7 @@ from src.files import write_atomically
 from src.rng import derive
 
 log = logging.getLogger(__name__)
+LARGE = 20_000_000  # bytes of a file that takes seconds to read
 
 
 @dataclass(frozen=True)
@@ -271,13 +272,22 @@ def contents(split: Split) -> np.ndarray:
     return np.array([checksum(batch.x.numpy().tobytes(), batch.y.numpy().tobytes())[:16] for batch in batches])
 
 
-def checksum(*pieces: bytes | str) -> str:
-    """SHA-256 in hexadecimal over the pieces, each with its length before it."""
+def checksum(*pieces: bytes | str | np.ndarray) -> str:
+    """SHA-256 in hexadecimal over the pieces, each with its length in bytes before it."""
     digest = hashlib.sha256()
     for piece in pieces:
         data = piece.encode() if isinstance(piece, str) else piece
-        digest.update(len(data).to_bytes(8, "big") + data)
+        data = np.ascontiguousarray(data).reshape(-1).view(np.uint8) if isinstance(data, np.ndarray) else data
+        digest.update(len(data).to_bytes(8, "big"))
+        digest.update(data)
     return digest.hexdigest()
+
+
+def say_large(path: Path | str) -> None:
+    """Say that a file is being read where that takes more than a moment."""
+    place = Path(path).expanduser()
+    if place.is_file() and (size := place.stat().st_size) > LARGE:
+        log.info("Reading %s, %d MB.", place.name, size // 1_000_000)
 
 
 def files_checksum(files: Iterable[Path]) -> str:

@@ -14,7 +14,7 @@ from src.config.errors import UserError
 from src.data.baselines import ngrams
 from src.data.batches import FlatSplit
 from src.data.describe import Classes, Description, Tokens
-from src.data.module import NewData, SequenceData, checksum
+from src.data.module import NewData, SequenceData, checksum, say_large
 from src.data.splits import SPLITS, by_fraction, by_position, check_fractions, find_files, named_splits
 
 UNKNOWN, END_OF_LINE = "<unk>", "<eos>"
@@ -81,6 +81,7 @@ class TextData(SequenceData):
 
     def read(self) -> Description:
         """Read the text, learn the vocabulary on train, count the baselines."""
+        say_large(self.path)
         documents = self.documents()
         self.vocabulary = vocabulary = learn_vocabulary(documents["train"], self.min_count)
         if len(vocabulary) < 2:

@@ -28,8 +28,9 @@ def tokens_of(table: Table, name: str, level: str) -> list[Sequence[str]]:
 
 def names_sounds(table: Table, name: str) -> bool:
     """Whether all cells of a column are names of WAV files."""
-    cells = table.text(name)
-    return len(cells) > 0 and bool(cells.str.lower().str.endswith(".wav").all())
+    cells = table.frame[name]
+    first = str(cells.iloc[0]).lower() if len(cells) else ""
+    return first.endswith(".wav") and bool(table.text(name).str.lower().str.endswith(".wav").all())
 
 
 def spectra_of(table: Table, name: str, rate: int | None) -> tuple[int, list[np.ndarray]]:

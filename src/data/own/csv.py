@@ -12,7 +12,7 @@ import pandas as pd
 
 from src.config.errors import UserError
 from src.data.describe import Description, Horizon
-from src.data.module import NewData, files_checksum
+from src.data.module import NewData, files_checksum, say_large
 from src.data.own import row_splits, times
 from src.data.own.cell_sequences import spectra_of, tokens_of
 from src.data.own.cells import join
@@ -88,6 +88,7 @@ class CSV(OwnData):
     def read(self) -> Description:
         """Read the file, find out what its columns are for, split, fit and scale."""
         further = row_splits.files_of(self.splits_wanted)
+        say_large(self.path)
         table = to_train_on(self.path, **self.dialect)
         if further:
             table = join([table, *(read_table(file, **self.dialect) for file in further)], [0, 1, 2])

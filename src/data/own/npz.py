@@ -14,7 +14,7 @@ import numpy as np
 from src.arrays import HoldsObjects, array_names, read_array, read_arrays
 from src.config.errors import UserError, nearest
 from src.data.describe import Description, Features, Horizon, Tokens
-from src.data.module import NewData, checksum
+from src.data.module import NewData, checksum, say_large
 from src.data.own.forms import SEQUENCES, form_of
 from src.data.own.labelled import NEXT, OwnData
 from src.data.own.row_splits import NUMBER_OF, by_order, files_of
@@ -44,13 +44,14 @@ class NPZ(OwnData):
 
     def read(self) -> Description:
         """Read and check the arrays, split, fit and scale."""
+        say_large(self.path)
         key = self.splits_wanted if isinstance(self.splits_wanted, str) else None
         sequences = read_sequences(self.path, key, self.split_by)
         if files := files_of(self.splits_wanted):
             sequences = joined([sequences, *(read_sequences(file, None, self.split_by) for file in files)])
         self.kind = self.task or find_task(sequences)
         arrays = (sequences.x, sequences.lengths, sequences.y, sequences.split)
-        self.checksum = checksum(*(array.tobytes() for array in arrays if array is not None))
+        self.checksum = checksum(*(array for array in arrays if array is not None))
         sequences, y = self._as_needed(sequences)
         items = np.arange(len(sequences.lengths))
         if y is not None and self.kind == "per_step":

@@ -66,8 +66,8 @@ def find_roles(table: Table, given: Roles, splits: set[str | None]) -> Roles:
     """
     features, target, time, group = given.features, given.targets, given.time, given.group
     target, group, text = target or table.hints.target, group or table.hints.group, given.text or table.hints.text
-    named = [group] if group and (group != NO_GROUP or group in table.names) else []
-    options = {"time_column": time, "group_column": named, "target": target, "features": features}
+    groups = [group] if group and (group != NO_GROUP or group in table.names) else []
+    options = {"time_column": time, "group_column": groups, "target": target, "features": features}
     options |= {"text_column": [text] if text else []}
     for option, names in options.items():
         table.need(names, f"data.{option}")
