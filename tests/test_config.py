@@ -57,7 +57,7 @@ FOUND_BY_COMPOSITION = {
     "+trainer.limit_train_batches=-1": "trainer.limit_train_batches must be a whole number of at least 1, or",
     "data.seed=5": "data.seed must be the run's seed=0, by which runs are paired, got 5.",
     "data=seq_mnist data.by=column": "data.by must be pixel or row, got column.",
-    "data=shakespeare data.level=line": "data.level must be char or word, got line.",
+    "data=shakespeare data.level=line": "data.level must be char or word, or null, got line.",
     "data=csv data.path=a.csv data.missing=drop": "data.missing must be refuse or before, got drop.",
     "data=copy_memory data.length=0": "data.length must be a whole number of at least 1, got 0.",
     "data=copy_memory data.length=2.5": "data.length must be a whole number of at least 1, got 2.5.",

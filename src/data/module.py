@@ -272,12 +272,13 @@ def contents(split: Split) -> np.ndarray:
     return np.array([checksum(batch.x.numpy().tobytes(), batch.y.numpy().tobytes())[:16] for batch in batches])
 
 
-def checksum(*pieces: bytes | str | np.ndarray) -> str:
+def checksum(*pieces: bytes | str | np.ndarray | memoryview) -> str:
     """SHA-256 in hexadecimal over the pieces, each with its length in bytes before it."""
     digest = hashlib.sha256()
     for piece in pieces:
+        if isinstance(piece, np.ndarray):
+            piece = np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data
         data = piece.encode() if isinstance(piece, str) else piece
-        data = np.ascontiguousarray(data).reshape(-1).view(np.uint8) if isinstance(data, np.ndarray) else data
         digest.update(len(data).to_bytes(8, "big"))
         digest.update(data)
     return digest.hexdigest()
