@@ -189,19 +189,17 @@ def _metric(cfg: DictConfig) -> str:
 
 
 def with_reader(arguments: Sequence[str]) -> list[str]:
-    """A command line with the choice of data that reads its ``data.path``, by the file's ending.
+    """A command line with the choice of data that reads its ``data.path``.
 
-    >>> with_reader(["study", "mine", "data.path=sums.npz"])
-    ['study', 'mine', 'data.path=sums.npz', 'data=npz']
+    >>> with_reader(["study", "mine", "data.path=load.csv"])
+    ['study', 'mine', 'data.path=load.csv', 'data=file']
     """
     given = {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
     if "data.path" not in given or "data" in given:
         return [*arguments]
-    path = Path(given["data.path"].strip("'\""))
-    if path.is_dir():
-        reader = "wav_folder" if next(path.rglob("*.wav"), None) else "text"
-    else:
-        reader = {".npz": "npz", ".txt": "text"}.get(path.suffix, "csv")
+    path = Path(given["data.path"].strip("'\"")).expanduser()
+    held = {file.suffix.lower() for file in (path.rglob("*") if path.is_dir() else [path])}
+    reader = "text" if held == {".txt"} else "wav_folder" if path.is_dir() and ".wav" in held else "file"
     return [*arguments, f"data={reader}"]
 
 

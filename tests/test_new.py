@@ -95,11 +95,11 @@ def test_a_study_that_was_begun_is_a_plan_of_that_file(
     monkeypatch.chdir(folder)
     with initialize_config_dir(str(CONF), version_base="1.3"):
         plan = read_plan(hydra_compose("train", overrides=["experiments=mine"]).study)
-    assert plan.data == {"csv": {"data.path": "load.csv", "data.lookback": 8, "data.horizon": 2, "data.target": ["a"]}}
+    assert plan.data == {"file": {"data.path": "load.csv", "data.lookback": 8, "data.horizon": 2, "data.target": ["a"]}}
     assert plan.primary is not None
     assert plan.primary.metric == "test/mse"
     jobs = Jobs(plan, lambda overrides: compose(*overrides), folder / "runs")
-    assert jobs.job("final", "lstm", "csv", "main", 0, {"optimizer.lr": 0.01}).id
+    assert jobs.job("final", "lstm", "file", "main", 0, {"optimizer.lr": 0.01}).id
 
 
 def test_the_metric_of_a_study_is_that_of_its_task(gatebench: Gatebench, folder: Path) -> None:
@@ -137,7 +137,7 @@ def test_the_metric_of_a_study_is_that_of_its_task(gatebench: Gatebench, folder:
         (["model", "config_there"], "conf/model/config_there.yaml is here already and is not overwritten"),
         (["study", "smoke", "data.path=load.csv"], "experiments=smoke is one of GateBench's own"),
         (["study", "mine"], "A study is about data, which must be given: gatebench new study mine data.path=FILE."),
-        (["study", "mine", "data.path=load.cvs"], "data.path=load.cvs is not a file"),
+        (["study", "mine", "data.path=load.cvs"], "data.path=load.cvs is not there: give the path of a file"),
     ],
     ids=lambda words: "-".join(words) if isinstance(words, list) else None,
 )

@@ -165,7 +165,7 @@ COMMANDS: dict[str, dict[str, Key]] = {
     "new": {
         "what": Key(Literal["model", "study"] | None, "a network of your own, or a study of your own file"),
         "name": Key(Name | None, "of what is written; null: nothing is"),
-        "data": Key(DATA, "what a study is about; without a choice its reader is told by the file's ending"),
+        "data": Key(DATA, "what a study is about; without a choice its reader is found out"),
         "seed": Key(Whole, "as in training"),
         "paths": PLACES,
     },
