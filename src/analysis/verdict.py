@@ -45,6 +45,14 @@ class Verdict:
     familywise: Outcome | None = None
 
 
+    @property
+    def words(self) -> str:
+        """The outcome in a few words: ``gru better``, ``practically the same``, ``undecided``, ``no verdict``."""
+        if self.winner:
+            return f"{self.winner} better"
+        return "practically the same" if self.outcome == "same" else self.outcome
+
+
 @dataclass(frozen=True)
 class About:
     """What a verdict is about, for its sentence.
