@@ -44,7 +44,6 @@ class Verdict:
     # what stands of it where the whole family of primary verdicts errs in 5 % at most; None where nobody asked
     familywise: Outcome | None = None
 
-
     @property
     def words(self) -> str:
         """The outcome in a few words: ``gru better``, ``practically the same``, ``undecided``, ``no verdict``."""

@@ -82,8 +82,15 @@ def _comparison(task: Task, c: Comparison) -> tuple[str, ...]:
     """Like a model's row: the mean difference with the interval of the verdict, and pairs in place of runs."""
     shown = None if c.provisional else (c.verdict and c.verdict.interval_better) or c.t
     verdict = c.verdict.words if c.verdict else "no verdict"
-    who = f"{escaped(c.a)} against {escaped(c.b)}"
-    return escaped(task.label), "difference", who, _number(c.mean, shown or c.t, "+"), _interval(shown), f"{c.n} pairs", escaped(verdict)  # fmt: skip
+    return (
+        escaped(task.label),
+        "difference",
+        f"{escaped(c.a)} against {escaped(c.b)}",
+        _number(c.mean, shown or c.t, "+"),
+        _interval(shown),
+        f"{c.n} pairs",
+        escaped(verdict),
+    )
 
 
 def _number(value: float | None, interval: Interval | None, sign: str = "") -> str:

@@ -49,8 +49,12 @@ def rows_of(table: str) -> list[list[str]]:
     return cells
 
 
-def numbers(cell: str) -> list[float]:
-    return [float(number) for number in re.findall(r"\$([-+]?[\d.]+)\$", cell)]
+def says(cell: str, *values: float, sign: str = "") -> bool:
+    """Whether a cell has these numbers alone, each to the digits that are shown, which are two at least."""
+    shown = re.findall(r"\$([-+]?[\d.]+)\$", cell)
+    digits = len(shown[0].partition(".")[2])
+    assert len(shown[0].strip("+-").replace(".", "").lstrip("0")) >= 2
+    return shown == [f"{value:{sign}.{digits}f}" for value in values]
 
 
 def test_the_table_has_the_numbers_of_the_summary(summary: Summary, tmp_path: Path) -> None:
@@ -62,13 +66,13 @@ def test_the_table_has_the_numbers_of_the_summary(summary: Summary, tmp_path: Pa
     assert len(rows) == len(models) + len(primary)
     for row, model in zip(rows, models, strict=False):
         assert row[2].replace("\\_", "_") == model["model"]
-        assert numbers(row[3]) == [pytest.approx(model["mean"], abs=0.06)]
-        assert numbers(row[4]) == pytest.approx([model["interval"]["low"], model["interval"]["high"]], abs=0.06)
+        assert says(row[3], model["mean"])
+        assert says(row[4], model["interval"]["low"], model["interval"]["high"])
         assert row[5] == str(model["n"])
     for row, c in zip(rows[len(models) :], primary, strict=True):
         shown = c["verdict"]["interval_better"]
-        assert numbers(row[3]) == [pytest.approx(c["mean"], abs=0.0006)]
-        assert numbers(row[4]) == pytest.approx([shown["low"], shown["high"]], abs=0.0006)
+        assert says(row[3], c["mean"], sign="+")
+        assert says(row[4], shown["low"], shown["high"])
         assert row[5] == f"{c['n']} pairs"
     assert [row[6] for row in rows[len(models) :]] == ["gru\\_chung better", "practically the same"]
 
@@ -77,7 +81,9 @@ def test_the_sentence_stands_in_its_file_in_the_table_and_in_the_summary(summary
     write_paper(summary, tmp_path)
     said = [c.verdict.sentence for _, c in summary.headline() if c.verdict]
     assert (tmp_path / "sentence.txt").read_text().splitlines()[: len(said)] == said
-    assert [f"% {sentence}" for sentence in said] == (tmp_path / "table.tex").read_text().splitlines()[1 : 1 + len(said)]
+    assert [f"% {sentence}" for sentence in said] == (tmp_path / "table.tex").read_text().splitlines()[
+        1 : 1 + len(said)
+    ]
     assert all(json.dumps(sentence)[1:-1] in summary.to_json() for sentence in said)
 
 
@@ -129,7 +135,9 @@ def test_the_interval_of_an_accuracy_stays_below_1(compose: Callable[..., DictCo
         overrides = [f"from={tmp_path / 'theirs.csv'}", "margin=0.01", "mode=max", "report=false"]
         made = compare(compose(*overrides, config_name="compare"))
         (a, b), (c,) = made.tasks[0].models, made.tasks[0].comparisons
-        assert a.interval is not None and b.interval is not None and c.t is not None
+        assert a.interval is not None
+        assert b.interval is not None
+        assert c.t is not None
         assert (a.interval.high == 1.0) == (scale == 1), "percent are left as they are"
         assert (b.interval.low == 0.0) == (scale == 1)
         assert c.t.high > 1.0, "the interval of a difference is never cut"
