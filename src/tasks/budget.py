@@ -49,7 +49,8 @@ def solve(model: DictConfig, build: Callable[[DictConfig], Task]) -> tuple[DictC
         model: with ``budget`` and, beside it, ``budget_of``, ``budget_tolerance`` and ``hidden_size``.
         build: from a model's config without the budget's keys to the task around it.
 
-    A budget of ``seconds`` is None here, and the width that of the config.
+    A budget of ``seconds`` is None here, and the width that of the config. Any other is met within half the tolerance,
+    so that any two networks of the same budget differ by no more than the whole of it.
 
     Raises:
         UserError: there is no single width to solve, the size cannot be counted, or no width comes near enough.
@@ -59,7 +60,7 @@ def solve(model: DictConfig, build: Callable[[DictConfig], Task]) -> tuple[DictC
     wanted = model.get("budget")
     if wanted is None or model.get("budget_of") == "seconds":
         return without_budget(model), None
-    of, tolerance = str(model.get("budget_of", "recurrent")), float(model.get("budget_tolerance", 0.02))
+    of, tolerance = str(model.get("budget_of", "recurrent")), float(model.get("budget_tolerance", 0.02)) / 2
     asked = refuse_without_width(model)
     # Counting needs shapes alone; "auto" and "fused" would look for their kernels on the device meta.
     cheap = {"backend": "reference"} if "backend" in model and _is_ours(model._target_) else {}
@@ -80,8 +81,8 @@ def solve(model: DictConfig, build: Callable[[DictConfig], Task]) -> tuple[DictC
     if abs(error_of) > tolerance:
         near = " and ".join(f"hidden_size={w} has {size(w)}" for w in sorted({width, other}))
         raise UserError(
-            f"No width meets {asked} ({of}) within {100 * tolerance:g} %: {near}; ask for one of these, or for a "
-            "larger model.budget_tolerance."
+            f"No width meets {asked} ({of}) within {100 * tolerance:g} %, half of model.budget_tolerance: {near}; ask "
+            "for one of these, or for a larger model.budget_tolerance."
         )
     return without_budget(model, hidden_size=width), Budget(of, wanted, size(width), error_of, width)
 

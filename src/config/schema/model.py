@@ -18,7 +18,12 @@ MODEL = {  # each network takes some of it, and its class checks what goes with 
         "microseconds of a training step",
         always=True,
     ),
-    "budget_tolerance": Key(From0, "largest relative error of a budget", NOTHING, always=True),
+    "budget_tolerance": Key(
+        From0,
+        "largest relative difference of two networks of the same budget, so twice the error of one",
+        NOTHING,
+        always=True,
+    ),
     "hidden_size": Key(Width | list[Width], "units of each layer, or a list with one number for each"),
     "kind": Key(str, "the cell of a network that is named by its cell: one of src/recurrent/cells"),
     "num_layers": Key(Annotated[int, Ge(1), Le(1000)], "layers on top of each other"),
