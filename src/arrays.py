@@ -58,6 +58,24 @@ def read_arrays(path: Path, wanted: Collection[str] | None = None) -> dict[str, 
         raise _damaged(path, error) from error
 
 
+def read_array(path: Path) -> np.ndarray:
+    """The array of an .npy file.
+
+    Raises:
+        HoldsObjects: it would have to be unpickled.
+        UserError: the file cannot be read, or is damaged.
+    """
+    try:
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        return array
+    except ValueError as error:
+        if "Python objects" in str(error):
+            raise HoldsObjects(path, "the array") from error
+        raise _damaged(path, error) from error
+    except Exception as error:
+        raise _damaged(path, error) from error
+
+
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, size: int) -> np.ndarray:
     """One array, after its header and the archive's have been held against what lies in the file."""
     if info.compress_size > size or info.file_size > DEFLATED * info.compress_size + DEFLATED:

@@ -25,7 +25,7 @@ from src.config.rules import check
 from src.config.schema import keys_of
 from src.config.schema.commands import COMMANDS, EXAMPLES, POSITIONAL
 from src.config.schema.entries import words
-from src.config.shell import as_overrides, command, given_twice, wrong_line
+from src.config.shell import as_overrides, command, given_twice, quoted, wrong_line
 from src.config.tuned import log_origins
 from src.studies.jobs import Jobs
 from src.studies.plan import read_plan
@@ -77,7 +77,7 @@ FOUND_BY_COMPOSITION = {
     "trainer.limit_train_batches=-1": "trainer.limit_train_batches must be a whole number of at least 1, or",
     "data.seed=5": "data.seed must be the run's seed=0, by which runs are paired, got 5.",
     "data=seq_mnist data.by=column": "data.by must be pixel or row, got column.",
-    "data=shakespeare data.level=line": "data.level must be char or word, got line.",
+    "data=shakespeare data.level=line": "data.level must be char or word, or null, got line.",
     "data=csv data.path=a.csv data.missing=drop": "data.missing must be refuse or before, got drop.",
     "data=copy_memory data.length=0": "data.length must be a whole number of at least 1, got 0.",
     "data=copy_memory data.length=2.5": "data.length must be a whole number of at least 1, got 2.5.",
@@ -377,3 +377,22 @@ def test_instantiate_passes_objects_through_untouched() -> None:
 def test_instantiate_puts_a_refusal_into_words() -> None:
     with pytest.raises(UserError, match="invalid literal"):
         instantiate({"_target_": "builtins.int"}, "x")
+
+
+@pytest.mark.parametrize(
+    "name", ["a=b", "a,b", "a#b", "a~b", "a b", "aü", "~a", "it's", "a(1)", "a{1}", "a\\b", "a:b", "a;b", "a%b", "a&b"]
+)
+def test_a_path_needs_no_quotes_of_its_own(tmp_path, monkeypatch, name):
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    monkeypatch.chdir(tmp_path)
+    Path(f"{name}.csv").touch()
+    (override,) = OverridesParser.create().parse_overrides([quoted(f"data.path={name}.csv")])
+    assert str(override.value()) == f"{name}.csv"
+    assert not override.is_sweep_override()
+
+
+def test_a_path_that_is_a_sweep_or_quoted_stays_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for argument in ("data.path=a.csv,b.csv", "data.path='a b.csv'", "data.path=${paths.data_dir}/x y", "tags=a b"):
+        assert quoted(argument) == argument

@@ -29,6 +29,7 @@ SCHEMA = {"JoblibLauncher": "joblib", "SlurmLauncher": "submitit_slurm", "RayLau
 NEEDED = {  # what a user must say
     "csv": ("data.path=x.csv", "data.target=y"),
     "npz": ("data.path=x.npz",),
+    "file": ("data.path=x",),
     "text": ("data.path=x.txt",),
     "wav_folder": ("data.path=x",),
 }

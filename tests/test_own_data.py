@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from src.analysis.answer import summarise
 from src.analysis.asked import asked
 from src.analysis.collect import collect
+from src.analysis.summary import Summary
 from src.predict import predict
 from src.runs.load import load_run
 from src.runs.record import read_record, read_sequences
@@ -143,3 +144,41 @@ def test_a_run_from_before_split_seed_is_measured_on_its_own_split(compose: Comp
     data = load_run("runs/old").data
     data.setup()
     assert data.items["test"].tolist() == read_sequences(Path("runs/old"), "test")["item"].tolist()
+
+
+def test_runs_are_called_by_their_file_and_two_files_are_never_pooled(compose: Compose, tmp_path, monkeypatch):
+    """Nor where the files have one name; a copy elsewhere is the same data."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for folder in ("a", "b", "c"):
+        Path(folder).mkdir()
+    for file in ("a/sensors.csv", "b/sensors.csv", "a/other.csv"):
+        columns = {"take": np.repeat(range(40), 4), "u": rng.normal(size=160), "kind": np.repeat([0, 1] * 20, 4)}
+        pd.DataFrame(columns).to_csv(file, index=False)
+    shutil.copy("a/sensors.csv", "c/sensors.csv")
+
+    def run(path: str, model: str) -> RunResult:
+        monkeypatch.setattr("src.training.job.choices", lambda: {"model": model, "data": "csv"})
+        place = f"paths.run_dir=runs/{path.replace('/', '-')}-{model}"
+        train(compose("data=csv", f"data.path={path}", "data.target=kind", f"model={model}", place, *QUICK))
+        record = read_record(Path(place.partition("=")[2]))
+        assert record is not None
+        return record
+
+    record = run("a/sensors.csv", "gru")
+    assert (record.name, record.data_name) == ("gru-sensors-seed0", "sensors")
+    run("c/sensors.csv", "lstm")
+    run("a/other.csv", "gru")
+    assert {task.data for task in answered().tasks} == {"sensors", "other"}
+    assert [c.n for task in answered().tasks for c in task.comparisons] == [1]
+    run("b/sensors.csv", "gru")
+    run("b/sensors.csv", "lstm")
+    first, second = sorted(task.data for task in answered().tasks if task.data != "other")
+    assert first.startswith("sensors@")
+    assert second.startswith("sensors@")
+    assert first != second
+
+
+def answered() -> Summary:
+    collection = collect([Path("runs")], "runs")
+    return summarise(collection, asked(collection))

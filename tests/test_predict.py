@@ -202,7 +202,7 @@ def test_what_makes_no_sense_is_refused(compose, quick, tmp_path, takes):
     run = trained(quick, "data=csv", f"data.path={tmp_path / 'takes.csv'}", *more)
     with pytest.raises(UserError, match="steps_ahead=3 is for forecasts"):
         said(compose, run, tmp_path / "takes.csv", "steps_ahead=3")
-    with pytest.raises(UserError, match="is not a file"):
+    with pytest.raises(UserError, match="is not there"):
         said(compose, run, tmp_path / "none.csv")
 
 

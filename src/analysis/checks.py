@@ -20,6 +20,7 @@ from src.runs.study_record import StudyRecord
 
 CAPS = ("max_steps", "max_epochs", "max_time")  # reasons to end that are none of the run's own
 LEAST_DRAWS = 8  # of a range
+MANY = 0.05  # of the test sequences: so many that also stand in train may change the answer
 OUTER = 0.1  # of a range, by logarithm: a choice in there may have its optimum outside
 
 
@@ -47,7 +48,8 @@ def task_flags(
         flags.append(_flag(task, "shared", "note", words, runs=shared))
     if leaks := sorted({int(run.data.notes.get("test/leaked") or 0) for run in runs} - {0}):
         words = f"{leaks[-1]} of the test sequences also {'stands' if leaks[-1] == 1 else 'stand'} in train."
-        flags.append(_flag(task, "leaked", "note", words))
+        share = leaks[-1] / max(1, *(run.data.sequences.get("test", 0) for run in runs))
+        flags.append(_flag(task, "leaked", "serious" if share > MANY else "note", words))
     if part := [run for run in runs if run.data.notes.get("test/measured") or run.data.notes.get("val/measured")]:
         words = f"{len(part)} of {len(runs)} runs read only a part of the batches of test or validation."
         flags.append(_flag(task, "measured", "serious", words, runs=part))

@@ -97,10 +97,28 @@ def collect(places: Sequence[Path], kind: Kind) -> Collection:
         raise UserError(f"There is no run in {', '.join(collection.places)}: a run is a folder with a result.json.")
     if len({run.study for run in collection.runs} - {None}) > 1:
         collection.runs = [replace(r, arm=f"{r.study}/{r.arm}") if r.study else r for r in collection.runs]
+    _tell_files_apart(collection)
     collection.runs.sort(key=lambda run: (run.data_name, run.arm, run.phase or "", run.model, run.seed, run.id))
     if collection.study:
         collection.name = collection.study.name
     return collection
+
+
+def _tell_files_apart(collection: Collection) -> None:
+    """Give data of one name another one where their files hold something else, so that they are never compared."""
+    own = {run.id: run for run in collection.runs if run.study_job is None and run.data.notes.get("file")}
+    files: dict[str, set[str]] = {}
+    for run in own.values():
+        files.setdefault(run.data_name, set()).add(str(run.data.notes["file"]))
+    for k, run in enumerate(collection.runs):
+        if run.id in own and len(files[run.data_name]) > 1:
+            collection.runs[k] = replace(run, data_name=f"{run.data_name}@{str(run.data.notes['file'])[:6]}")
+
+
+def _trained(directory: Path) -> bool:
+    """Whether a run had begun to train: it has measured something, or kept weights."""
+    metrics, weights = directory / "metrics.csv", directory / "checkpoints"
+    return (metrics.is_file() and metrics.stat().st_size > 0) or (weights.is_dir() and any(weights.iterdir()))
 
 
 def directories(place: Path) -> Iterator[Path]:
@@ -183,6 +201,8 @@ def _take_run(collection: Collection, directory: Path, keys: Sequence[str]) -> R
         foreign = isinstance(error, Damaged) and not isinstance(error, Unreadable)
         collection.note("foreign" if foreign else "unreadable", _near(path), str(error))
         return None
+    if record.study_job is None and record.status in ("failed", "interrupted") and not _trained(directory):
+        return None  # a try: a slip on the command line, a file that was refused
     try:
         check_digests(directory, record, "config.yaml")
     except UserError as error:

@@ -7,7 +7,10 @@ Identities were first computed over the paths of files; :data:`HASHED_AS` keeps 
 from __future__ import annotations
 
 import importlib
+import os
+import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 # The public name, and the name that stands in its place when an identity is computed and in runs made before there
@@ -39,11 +42,24 @@ HASHED_AS = {
     "src.training.JobDDP": "src.training.ddp.JobDDP",
     "src.training.WandbMirror": "src.training.wandb_mirror.WandbMirror",
 }
+OWN_FORMS = ("csv", "npz", "file", "text", "wav_folder")  # data=NAME of the user's own files
 _PUBLIC = {old: public for public, old in HASHED_AS.items()}
 # The same for keys of ``model``: today's name, and the one in identities, in runs and in studies made before.
 KEY_HASHED_AS = {"keep_gate_bias": "retain_bias"}
 _PUBLIC_KEY = {old: public for public, old in KEY_HASHED_AS.items()}
 _OURS = "src.recurrent."
+
+
+def file_name(path: str) -> str:
+    """What data in a file or folder of the user's own are called: its name without endings.
+
+    >>> file_name("~/data/sensors.csv.gz"), file_name("my runs/2024.01/"), file_name("..") == file_name(".")
+    ('sensors', '2024.01', False)
+    """
+    name = Path(path).expanduser().absolute()
+    name = Path(os.path.normpath(name))
+    stem = name.name if name.is_dir() or path.endswith("/") else re.sub(r"(\.[A-Za-z]\w{0,8})+$", "", name.name)
+    return re.sub(r"[^\w.+-]+", "_", stem or name.name) or "data"
 
 
 def public_name(target: str) -> str:

@@ -16,6 +16,9 @@ def refuse_long_lines(path: Path) -> None:
     Raises:
         UserError: says how long a line may be.
     """
+    with open(path, "rb") as raw:
+        if path.suffix != ".gz" and b"\0" in raw.read(4096):
+            return  # not text: another form, in which there are no lines
     begun = 0
     with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
         while chunk := file.read(LONGEST_LINE):

@@ -121,7 +121,7 @@ def _check_together(config: Mapping[str, Any]) -> None:
     if optimizer.get("nesterov") and not (optimizer.get("momentum") and not optimizer.get("dampening")):
         raise UserError("optimizer.nesterov=true needs an optimizer.momentum above 0 and an optimizer.dampening of 0.")
     path = Path(str(data.get("path"))).expanduser()
-    if data.get("_target_") == "src.data.CSV" and path.suffix != ".gz" and path.is_file():
+    if data.get("_target_") in ("src.data.CSV", "src.data.File") and path.suffix != ".gz" and path.is_file():
         refuse_long_lines(path)
 
 

@@ -44,6 +44,10 @@ TAKES_A_WORD = (
     *("--cfg", "-c", "--package", "-p", "--info", "-i", "--config-path", "-cp", "--config-name", "-cn"),
     *("--config-dir", "-cd", "-sc"),
 )
+PATHS = (  # keys whose values are paths, as they stand on a command line
+    *("data.path", "data.splits", "paths.data_dir", "paths.cache_dir", "paths.runs_dir", "paths.run_dir"),
+    *("run", "output", "ckpt", "folder", "directory"),
+)
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -94,7 +98,7 @@ def command(
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     register_resolvers()
     see_working_folder()
-    sys.argv[1:] = as_overrides(sys.argv[1:], config_name)
+    sys.argv[1:] = [quoted(argument) for argument in as_overrides(sys.argv[1:], config_name)]
     if wrong := wrong_line(sys.argv[1:], config_name):
         print(printable(wrong), file=sys.stderr)
         sys.exit(1)
@@ -225,6 +229,23 @@ def refuse_width_beside_budget(cfg: DictConfig, given: set[str]) -> None:
         raise UserError(
             "model.budget decides the width, so model.hidden_size cannot be given beside it: drop one of them."
         )
+
+
+def quoted(argument: str) -> str:
+    """An override of a path with its value in quotes where signs of it mean something to Hydra, or nothing at all.
+
+    A comma between paths is a sweep, unless there is a file of that name.
+
+    >>> quoted("data.path=my data~2024=new.csv"), quoted("data.path=mine.csv")
+    ("data.path='my data~2024=new.csv'", 'data.path=mine.csv')
+    """
+    key, equals, value = argument.partition("=")
+    several = "," in value and not Path(value).expanduser().exists()
+    asks = value[:1] in tuple("'\"[{$") or "${" in value or re.match(r"(glob|choice)\(", value)
+    if not equals or key.lstrip("+") not in PATHS or several or asks or re.fullmatch(r"[\w/.:+-]*", value, re.ASCII):
+        return argument
+    escaped = value.replace("'", "\\'")
+    return f"{key}='{escaped}'"
 
 
 def wrong_line(arguments: list[str], config_name: str = "train") -> str | None:

@@ -17,6 +17,7 @@ NETWORKS = ("GRU", "LSTM", "RNN", "RNNBase", "StackedRNN")
 KNOWN = frozenset(
     [
         *HASHED_AS,
+        "src.data.File",
         *(f"src.recurrent.{name}" for name in NETWORKS),
         *(f"torch.optim.{name}" for name in OPTIMIZERS),
         *(f"torch.optim.lr_scheduler.{name}" for name in SCHEDULERS),

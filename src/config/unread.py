@@ -73,7 +73,7 @@ def _can_start_so(config: Config, facts: Facts) -> bool:
 
 def _forecasts(config: Config, facts: Facts) -> bool | None:
     task, form = select(config, "data.task"), select(config, "data._target_")
-    if form not in ("src.data.CSV", "src.data.NPZ"):
+    if form not in ("src.data.CSV", "src.data.NPZ", "src.data.File"):
         return True
     return task == "forecasting" if task is not None else facts.forecasts
 

@@ -13,6 +13,7 @@ __getattr__ = lazily(
         "CSV": "own.csv",
         "CopyMemory": "sets.synthetic",
         "ETT": "sets.ett",
+        "File": "own.file",
         "Music": "sets.music",
         "NPZ": "own.npz",
         "SequentialMNIST": "sets.images",

@@ -5,11 +5,13 @@ Probabilities are relative frequencies in the training data with one half added 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
+
+PART = 1 << 20  # tokens that are counted together
 
 
 def majority(train: Tensor, test: Tensor, classes: int) -> dict[str, float]:
@@ -56,19 +58,38 @@ def ngrams(train: Sequence[np.ndarray], test: Sequence[np.ndarray], vocabulary: 
 
     Over all tokens of ``test`` but each document's first; documents are (tokens,) whole numbers below ``vocabulary``.
     """
-    targets = np.concatenate([document[1:] for document in test])
-    seen = np.bincount(np.concatenate(train), minlength=vocabulary) + 0.5
-    unigram = -np.log(seen / seen.sum())[targets].mean()
+    seen = np.full(vocabulary, 0.5)
+    for part in (part for document in train for part in _parts(document)):
+        seen += np.bincount(part, minlength=vocabulary)
+    known, counts = _counted_pairs(train, vocabulary)
+    asked, times = _counted_pairs(test, vocabulary)
+    total = times.sum()
+    unigram = -(times * np.log(seen / seen.sum())[asked % vocabulary]).sum() / total
 
-    pairs, counts = np.unique(np.concatenate([_pairs(d, vocabulary) for d in train]), return_counts=True)
-    asked = np.concatenate([_pairs(d, vocabulary) for d in test])
-    before = np.bincount(pairs // vocabulary, weights=counts, minlength=vocabulary)
-    where = np.searchsorted(pairs, asked).clip(max=len(pairs) - 1)
-    together = np.where(pairs[where] == asked, counts[where], 0)
-    bigram = -np.log((together + 0.5) / (before[asked // vocabulary] + 0.5 * vocabulary)).mean()
+    before = np.bincount(known // vocabulary, weights=counts, minlength=vocabulary)
+    where = np.searchsorted(known, asked).clip(max=len(known) - 1)
+    together = np.where(known[where] == asked, counts[where], 0)
+    bigram = -(times * np.log((together + 0.5) / (before[asked // vocabulary] + 0.5 * vocabulary))).sum() / total
     return {"unigram/nll": float(unigram), "bigram/nll": float(bigram)}
 
 
-def _pairs(document: np.ndarray, vocabulary: int) -> np.ndarray:
-    wide = document.astype(np.int64)
-    return wide[:-1] * vocabulary + wide[1:]
+def _parts(document: np.ndarray, more: int = 0) -> Iterator[np.ndarray]:
+    """A document in parts, with so many tokens of the next: counting takes eight bytes for each at once."""
+    for begin in range(0, len(document), PART):
+        yield document[begin : begin + PART + more]
+
+
+def _counted_pairs(documents: Sequence[np.ndarray], vocabulary: int) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs of neighbouring tokens, as whole numbers, sorted, and how often each stands."""
+    few = vocabulary**2 <= PART
+    pairs = np.arange(vocabulary**2 if few else 0)
+    counts = np.zeros(len(pairs), np.int64)
+    for piece in (part.astype(np.int64) for document in documents for part in _parts(document, 1)):
+        both = piece[:-1] * vocabulary + piece[1:]
+        if few:
+            counts += np.bincount(both, minlength=len(pairs))
+            continue
+        new, number = np.unique(both, return_counts=True)
+        pairs, place = np.unique(np.concatenate([pairs, new]), return_inverse=True)
+        counts = np.bincount(place, weights=np.concatenate([counts, number]), minlength=len(pairs)).astype(np.int64)
+    return pairs[counts > 0], counts[counts > 0]

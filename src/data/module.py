@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -18,14 +19,19 @@ from torch.utils.data import DataLoader, Sampler
 
 from src.arrays import read_arrays
 from src.config.errors import UserError
+from src.config.names import file_name
 from src.config.rules import check_arguments
 from src.data.batches import Batch, BatchOrder, Chunk, Split, padding
 from src.data.describe import Description
 from src.data.download import File, Source, fetch
 from src.data.plain import from_plain, to_plain
+from src.data.splits import leaked
 from src.data.tbptt import ChunkOrder
 from src.files import write_atomically
 from src.rng import derive
+
+log = logging.getLogger(__name__)
+LARGE = 20_000_000  # bytes of a file that takes seconds to read
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ class SequenceData(pl.LightningDataModule):
     sources: ClassVar[dict[str, Source]] = {}
     fitted: ClassVar[tuple[str, ...]] = ()
     series_names: tuple[str, ...] = ()
-    name: str  # which of its sets a class of several holds
+    name: str  # which of its sets a class of several holds; of the user's own files that of the file
     same_batches = False  # whether every epoch has the batches of the first (trainer.overfit_batches)
 
     def __new__(cls, *positional: Any, **arguments: Any) -> SequenceData:
@@ -142,6 +148,9 @@ class SequenceData(pl.LightningDataModule):
         """What the data are; reads them the first time."""
         if self._description is None:
             self._description = self.read()
+            if path := getattr(self, "path", None):
+                self.name = file_name(str(path))
+                self.notes["file"] = self.checksum[:12]  # tells apart two files of one name
             self._seal()
             if self._description.varying_length:
                 for name, split in self.splits.items():
@@ -160,6 +169,19 @@ class SequenceData(pl.LightningDataModule):
     def measure_baselines(self, reached_on: Callable[[str], dict[str, float]]) -> None:
         """Set the baselines of validation and test, given what they are by the name of a split."""
         self.val_baselines, self.baselines = reached_on("val"), reached_on("test")
+
+    def find_leaked(self, pieces: Mapping[str, Sequence[np.ndarray]]) -> None:
+        """Set ``leaked`` from the sequences of each split, said and noted; ``compare`` flags it."""
+        self.leaked = leaked(pieces)
+        for name, rows in self.leaked.items():
+            self.notes[f"{name}/leaked"] = len(rows)
+            log.warning(
+                "%d of %d sequences of %s also stand in train, step for step, e.g. %s: of these a network can know the "
+                "answer by heart.",
+                *(len(rows), len(pieces[name]), name, self.items[name][rows[0]]),
+            )
+        if len(self.leaked.get("test", ())) == len(pieces["test"]):
+            self.leaked.pop("test", None)  # nothing would be left to measure without them
 
     def origins(self, name: str) -> dict[str, np.ndarray]:
         """Where the sequences of a split come from, (sequences,) each, as their record has it: ``item``."""
@@ -256,10 +278,31 @@ def contents(split: Split) -> np.ndarray:
     return np.array([checksum(batch.x.numpy().tobytes(), batch.y.numpy().tobytes())[:16] for batch in batches])
 
 
-def checksum(*pieces: bytes | str) -> str:
-    """SHA-256 in hexadecimal over the pieces, each with its length before it."""
+def checksum(*pieces: bytes | str | np.ndarray | memoryview) -> str:
+    """SHA-256 in hexadecimal over the pieces, each with its length in bytes before it."""
     digest = hashlib.sha256()
     for piece in pieces:
+        if isinstance(piece, np.ndarray):
+            piece = np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data
         data = piece.encode() if isinstance(piece, str) else piece
-        digest.update(len(data).to_bytes(8, "big") + data)
+        digest.update(len(data).to_bytes(8, "big"))
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def say_large(path: Path | str) -> None:
+    """Say that a file is being read where that takes more than a moment."""
+    place = Path(path).expanduser()
+    if place.is_file() and (size := place.stat().st_size) > LARGE:
+        log.info("Reading %s, %d MB.", place.name, size // 1_000_000)
+
+
+def files_checksum(files: Iterable[Path]) -> str:
+    """What :func:`checksum` says of the contents of files, none of which is held in memory."""
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.stat().st_size.to_bytes(8, "big"))
+        with path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
     return digest.hexdigest()

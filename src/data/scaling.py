@@ -13,6 +13,7 @@ from src.config.errors import UserError
 from src.data.plain import kept
 from src.data.windows import apart
 
+PART = 1 << 18  # rows that are scaled together
 log = logging.getLogger(__name__)
 
 
@@ -67,7 +68,11 @@ class Scaling:
     def apply(self, rows: np.ndarray, lengths: np.ndarray | None = None) -> Tensor:
         """(rows, features) standardised, as float32; where each series has its own, in series of (series,) lengths."""
         if self.alike or lengths is None:
-            return torch.from_numpy((rows - self.mean) / self.scale).float()
+            out = torch.empty(rows.shape, dtype=torch.float32)
+            for begin in range(0, len(rows), PART):  # what lies between takes twice the memory of the rows
+                part = slice(begin, begin + PART)
+                out[part] = torch.from_numpy((rows[part] - self.mean) / self.scale)
+            return out
         return torch.cat([self.of(k).apply(own) for k, (own,) in enumerate(apart(lengths, rows))])
 
     def for_new(self, names: Sequence[str], rows: np.ndarray, lengths: np.ndarray) -> Scaling:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from src.config.errors import UserError
 from src.data.baselines import ngrams
 from src.data.batches import FlatSplit
 from src.data.describe import Classes, Description, Tokens
-from src.data.module import NewData, SequenceData, checksum
+from src.data.module import NewData, SequenceData, checksum, say_large
 from src.data.splits import SPLITS, by_fraction, by_position, check_fractions, find_files, named_splits
 
 UNKNOWN, END_OF_LINE = "<unk>", "<eos>"
+PART = 1 << 20  # characters that are looked at together
 LEVELS = {"char": "character", "word": "word"}
 
 
@@ -38,7 +39,12 @@ class TextData(SequenceData):
     path: Path  # the file or folder that is read
 
     def __init__(
-        self, *, level: str = "char", splits: Sequence[float] = (0.9, 0.05, 0.05), min_count: int = 1, **keywords: Any
+        self,
+        *,
+        level: str | None = None,
+        splits: Sequence[float] = (0.9, 0.05, 0.05),
+        min_count: int | None = None,
+        **keywords: Any,
     ) -> None:
         super().__init__(**keywords)
         if self.chunk is None:
@@ -46,7 +52,7 @@ class TextData(SequenceData):
                 "data.chunk=null would read a whole text in one step: it must be a number of steps, e.g. 100."
             )
         check_fractions(splits)
-        self.level, self.fractions, self.min_count = level, splits, min_count
+        self.level, self.fractions, self.min_count = level or "char", splits, min_count or 1
 
     def documents(self) -> dict[str, list[Sequence[str]]]:
         """The tokens of each document, by split; sets the checksum and the items: first tokens, or files' names.
@@ -75,15 +81,18 @@ class TextData(SequenceData):
 
     def read(self) -> Description:
         """Read the text, learn the vocabulary on train, count the baselines."""
+        say_large(self.path)
         documents = self.documents()
         self.vocabulary = vocabulary = learn_vocabulary(documents["train"], self.min_count)
         if len(vocabulary) < 2:
             raise UserError(f"data.min_count={self.min_count} leaves no {self.level} of {self.path} known: lower it.")
-        encoded = {split: [encode(document, vocabulary) for document in documents[split]] for split in SPLITS}
+        encoded = {split: [encode(document, vocabulary) for document in documents.pop(split)] for split in SPLITS}
         for split, numbers in encoded.items():
             self.splits[split] = FlatSplit.of_next_steps(numbers)
             tokens, unknown = sum(map(len, numbers)), sum(int((document == 0).sum()) for document in numbers)
             self.notes |= {f"{split}/tokens": tokens, f"{split}/unknown": unknown}
+        if self.path.is_dir():
+            self.find_leaked(encoded)
         self.measure_baselines(lambda split: ngrams(encoded["train"], encoded[split], len(vocabulary)))
         input = Tokens(len(vocabulary), LEVELS[self.level])
         return Description(input, Classes(vocabulary), per_step=True, varying_length=True, causal=True)
@@ -130,12 +139,35 @@ def tokenise(text: str, level: str) -> Sequence[str]:
 
 def learn_vocabulary(documents: Sequence[Sequence[str]], min_count: int) -> tuple[str, ...]:
     """``<unk>``, then every symbol that stands in the documents ``min_count`` times or more, sorted."""
-    counts = Counter(symbol for document in documents for symbol in document)
+    counts = Counter[str]()
+    for document in documents:
+        counts.update(_counted(document) if isinstance(document, str) else document)
     return (UNKNOWN, *sorted(s for s, number in counts.items() if number >= min_count and s != UNKNOWN))
+
+
+def _points(text: str) -> Iterator[np.ndarray]:
+    """The code points of a text, in parts, since four bytes for each character at once may be much."""
+    for begin in range(0, len(text), PART):
+        yield np.frombuffer(text[begin : begin + PART].encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+
+
+def _counted(text: str) -> dict[str, int]:
+    """How often each character stands in a text."""
+    counts = Counter[int]()
+    for points in _points(text):
+        numbers = np.bincount(points)
+        there = np.flatnonzero(numbers)
+        counts.update(dict(zip(there.tolist(), numbers[there].tolist(), strict=True)))
+    return {chr(point): number for point, number in counts.items()}
 
 
 def encode(tokens: Sequence[str], vocabulary: Sequence[str]) -> np.ndarray:
     """Each token's position in the vocabulary (0: unknown), in the smallest of uint8, int16 and int32 that will do."""
     dtype = np.uint8 if len(vocabulary) <= 256 else np.int16 if len(vocabulary) <= 2**15 else np.int32
+    if isinstance(tokens, str):
+        place = np.zeros(0x110000, dtype)  # of each code point
+        single = [(ord(symbol), i) for i, symbol in enumerate(vocabulary) if len(symbol) == 1]
+        place[[point for point, _ in single]] = [i for _, i in single]
+        return np.concatenate([np.zeros(0, dtype), *(place[points] for points in _points(tokens))])
     index = {symbol: i for i, symbol in enumerate(vocabulary)}
     return np.fromiter((index.get(token, 0) for token in tokens), dtype, count=len(tokens))

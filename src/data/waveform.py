@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import math
 import struct
 import warnings
@@ -19,6 +21,7 @@ from src.data.describe import Description, Features, Values
 from src.data.module import NewData, SequenceData
 from src.data.splits import SPLITS, find_files
 
+log = logging.getLogger(__name__)
 FULL_SCALE = 2**15  # samples are counted in steps of 16 bits, whatever the file has
 
 
@@ -162,25 +165,29 @@ def _steps(split: FrameSplit, at_once: int = 2**15) -> Iterator[Tensor]:
 def read_wav(path: Path) -> tuple[int, np.ndarray]:
     """Samples per second of a file, and its samples (samples,) in steps of 16 bits; channels become their mean.
 
-    They are int16 where the file has 8 or 16 bits and one channel, else float32.
+    They are int16 where the file has 8 or 16 bits and one channel, else float32. Where the header gives another length
+    than the file has, as recorders write that were stopped or that stream, they are read to the end of the file.
 
     Raises:
-        UserError: when it cannot be read to its end, or has no samples, or samples that are not finite.
+        UserError: when it cannot be read, or has no samples, or samples that are not finite.
     """
     from scipy.io import wavfile
 
-    if not path.stat().st_size:
+    raw = path.read_bytes()
+    if not raw:
         raise UserError(f"{path} is empty (0 bytes).")
+    true, claimed = with_true_length(raw)
+    if claimed is not None:
+        log.warning("%s: its header speaks of %d bytes of samples; it was read to its end.", path, claimed)
     try:
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always", wavfile.WavFileWarning)
-            rate, samples = wavfile.read(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", wavfile.WavFileWarning)
+            rate, samples = wavfile.read(io.BytesIO(true))
+            samples = samples.copy()  # what lies in the file's bytes cannot be written to
     except UnboundLocalError as error:  # what scipy comes to where there is no format and no data
         raise UserError(f"{path} cannot be read as a WAV file: it has no samples.") from error
     except (ValueError, EOFError, OSError, ArithmeticError, struct.error) as error:
         raise UserError(f"{path} cannot be read as a WAV file: {str(error).rstrip('.')}.") from error
-    if cut := [str(w.message) for w in said if "EOF" in str(w.message)]:
-        raise UserError(f"{path} is cut off: {cut[0].rstrip('.')}.")
     if not samples.size or rate < 1:
         raise UserError(f"{path} has {'no samples' if rate else 'a sampling rate of 0'}.")
     if samples.dtype == np.uint8:
@@ -195,6 +202,33 @@ def read_wav(path: Path) -> tuple[int, np.ndarray]:
     elif samples.dtype != np.int16:
         raise UserError(f"{path} has samples of type {samples.dtype}: it must be PCM of 8 to 32 bits or 32-bit float.")
     return int(rate), samples if samples.ndim == 1 else samples.mean(1, dtype=np.float32)
+
+
+def with_true_length(raw: bytes) -> tuple[bytes, int | None]:
+    """The bytes of a RIFF file whose header tells the length of its samples, and what it told where that was wrong.
+
+    It is wrong where it is 0, passes the end of the file, or ends where no other chunk begins. Bytes that are no whole
+    sample are left out.
+    """
+    if raw[:4] != b"RIFF" or raw[8:12] != b"WAVE":
+        return raw, None
+    place, block = 12, 1
+    while place + 8 <= len(raw):
+        name, size = raw[place : place + 4], int.from_bytes(raw[place + 4 : place + 8], "little")
+        if name == b"fmt " and place + 22 <= len(raw):
+            block = max(int.from_bytes(raw[place + 20 : place + 22], "little"), 1)
+        end = place + 8 + size
+        if name == b"data":
+            there = (len(raw) - place - 8) // block * block
+            after = raw[end + size % 2 : end + size % 2 + 4]
+            another = len(after) == 4 and all(byte in range(32, 127) for byte in after)
+            if not there or (size and (end + size % 2 >= len(raw) - 1 or another) and end <= len(raw)):
+                return raw, None
+            riff = struct.pack("<I", place + there)
+            head = raw[:4] + riff + raw[8 : place + 4] + struct.pack("<I", there)
+            return head + raw[place + 8 : place + 8 + there], size
+        place = end + size % 2
+    return raw, None
 
 
 def read_wav_folder(path: Path, rate: int | None = None) -> tuple[int, dict[str, np.ndarray]]:

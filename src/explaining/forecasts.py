@@ -27,7 +27,7 @@ def write_forecasts(folder: Path, runs: Sequence[Explained], split: str, sequenc
     windows = {entry.label: window(entry.run, split, sequence) for entry in runs}
     errors = {NAIVE: errors_by_step(runs[0].run, split, naive=True)}
     errors |= {entry.label: errors_by_step(entry.run, split) for entry in runs}
-    one, data = windows[runs[0].label], runs[0].run.record.choices.get("data", "data")
+    one, data = windows[runs[0].label], runs[0].run.record.data_name or "data"
     files = save(draw_forecast(windows, f"window {sequence} of {data}/{split}"), folder / "forecast")
     squared = {name: of["mse"] for name, of in errors.items()}
     naive = squared.pop(NAIVE)

@@ -19,7 +19,7 @@ from src.inside.gates import HIGH, LOW, Gates, kept
 def draw_all(folder: Path, runs: Sequence[Explained], split: str, sequence: int) -> list[Path]:
     """Every picture, as PNG and SVG: gates and gradients by layer, saturation, horizons, and along training."""
     files: list[Path] = []
-    what = ", ".join(dict.fromkeys(f"{e.run.record.choices.get('data', 'data')}/{split}" for e in runs))
+    what = ", ".join(dict.fromkeys(f"{e.run.record.data_name or 'data'}/{split}" for e in runs))
     for name in dict.fromkeys(g.name for e in runs for g in e.gates):
         title = f"{words(name)} while reading sequence {sequence} of {what}"
         columns = [column_of(e.label, e.shown, g) for e in runs for g in e.gates if g.name == name]

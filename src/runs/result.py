@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Strict
 
 from src.config.errors import UserError
+from src.config.names import OWN_FORMS
 from src.runs.typed_json import CONFIG, digest_of, from_plain, read_json, replaced, to_json
 from src.tasks.metrics import Metric
 
@@ -200,8 +201,11 @@ class RunResult:
 
     @property
     def data_name(self) -> str | None:
-        """The name of the data set's config."""
-        return self.study_job.data if self.study_job else self.choices.get("data")
+        """The name of the data set's config; of the user's own files that of the file."""
+        if self.study_job:
+            return self.study_job.data
+        choice = self.choices.get("data")
+        return self.data.name if choice in OWN_FORMS and self.data.name else choice
 
     def solved(self, below: float = SOLVED_BELOW) -> bool | None:
         """Whether the test loss is below a share of the best trivial baseline's; a run that diverged has not solved it.

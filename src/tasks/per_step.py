@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from src.config.errors import UserError
 from src.data.batches import Batch
@@ -41,3 +41,7 @@ class PerStepClassification(Task):
             per_step = F.cross_entropy(logits.transpose(1, 2), known, reduction="none").double()
         right = (logits.argmax(-1) == y) & mask
         return Losses((per_step * mask).sum(1), mask.sum(1), sums={"right": right.sum(1)})
+
+    def reduce(self, losses: Losses) -> Tensor:
+        """The training loss: per step with a label, over the batch; 0 where it has none."""
+        return losses.loss.sum() / losses.count.sum().clamp_min(1)

@@ -22,6 +22,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from src.config.errors import UserError
 from src.config.in_words import in_words
 from src.config.instantiate import instantiate, plain
+from src.config.names import OWN_FORMS, file_name
 from src.config.places import output_directory, run_directory
 from src.config.shell import choices, job_command
 from src.config.unread import as_read
@@ -96,7 +97,7 @@ class Job:
             once=self.study_job is not None,
             anew=anew,
             id=(self.study_job and self.study_job.id) or secrets.token_hex(6),
-            name=self.cfg.name or "-".join([*self.choices.values(), f"seed{self.cfg.seed}"]),
+            name=self.cfg.name or "-".join([*self._called().values(), f"seed{self.cfg.seed}"]),
             seed=self.cfg.seed,
             study_job=self.study_job,
             choices=self.choices,
@@ -106,6 +107,12 @@ class Job:
             results_version=RESULTS_VERSION,
             **facts,
         )
+
+    def _called(self) -> dict[str, str]:
+        """Model and data as people call them: files of the user's own by their name."""
+        path = str(self.cfg.data.get("path") or "")
+        own = self.choices.get("data") in OWN_FORMS and path
+        return self.choices | ({"data": file_name(path)} if own else {})
 
     def identify(self, data: SequenceData, task: Task) -> None:
         """Fix the run's identity, now that data and network are known, and take up what is unfinished of it.

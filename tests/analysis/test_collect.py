@@ -153,9 +153,19 @@ def test_a_study_beside_plain_runs_keeps_its_plan_and_lends_it_to_nobody(tmp_pat
 def test_why_nothing_can_be_compared_is_said(tmp_path: Path) -> None:
     for seed in range(2):
         fake_run(tmp_path / str(seed), seed=seed, status="failed")
+        (tmp_path / str(seed) / "metrics.csv").write_text("epoch\n0\n")
     collection = collect([tmp_path], "runs")
     with pytest.raises(UserError, match=r"No run is finished \(2 failed\)"):
         summarise(collection, asked(collection))
+
+
+def test_a_try_that_never_trained_is_no_run(tmp_path: Path) -> None:
+    for number, status in enumerate(("failed", "interrupted", "finished")):
+        fake_run(tmp_path / str(number), seed=number, status=status)
+    assert [run.seed for run in collect([tmp_path], "runs").runs] == [2]
+    (tmp_path / "0" / "checkpoints").mkdir()
+    (tmp_path / "0" / "checkpoints" / "last.ckpt").touch()
+    assert [run.seed for run in collect([tmp_path], "runs").runs] == [0, 2]
 
 
 def test_two_settings_for_one_seed_are_the_reason(tmp_path: Path) -> None:

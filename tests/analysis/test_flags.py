@@ -81,6 +81,12 @@ def inside(key: str, **content: Any) -> Edit:
         ("shared", "note", inside("timing", shared=True), "1 of 8 runs were timed on a machine that others used"),
         ("leaked", "note", inside("data", notes={"test/leaked": 1}), "1 of the test sequences also stands in train."),
         ("measured", "serious", inside("data", notes={"test/measured": 0.5}), "1 of 8 runs read only a part of the"),
+        (
+            "leaked",
+            "serious",
+            inside("data", notes={"test/leaked": 9}, sequences={"test": 77}),
+            "9 of the test sequences also stand in train.",
+        ),
     ],
 )
 def test_what_befell_one_run_is_said(study: Path, kind: str, weight: str, change: Edit, words: str) -> None:
@@ -264,6 +270,7 @@ def test_the_same_run_made_twice_counts_once(tmp_path: Path) -> None:
             fake_run(tmp_path / f"{model}{seed}", model=model, seed=seed, value=8.5 + 0.1 * (model == "lstm"))
     fake_run(tmp_path / "again" / "gru1", model="gru", seed=1, value=8.5)
     fake_run(tmp_path / "dead" / "gru2", model="gru", seed=2, status="failed", lr=0.5)
+    (tmp_path / "dead" / "gru2" / "metrics.csv").write_text("epoch\n0\n")
     summary = summary_of(tmp_path)
     flags = [flag for flag in summary.tasks[0].flags if flag.kind == "conflict"]
     assert [flag.weight for flag in flags] == ["note", "note"]

@@ -81,7 +81,7 @@ def by_hand(model: DictConfig, width: int, inputs: int) -> dict[str, int]:
 def test_the_width_is_that_of_brute_force_over_closed_forms(model: str, compose: Compose) -> None:
     inputs, classes = 5, 10
     description = Description(Features(inputs), DIGITS.output, per_step=False, varying_length=False, causal=False)
-    node = compose(f"model={model}", "model.budget_tolerance=1").model
+    node = compose(f"model={model}", "model.budget_tolerance=2").model
     asked = [(of, wanted) for of in ("recurrent", "total", "flops") for wanted in (30, 333, 4_321)]
     for of, wanted in [*asked, ("state", 30), ("state", 99)]:
         node.budget_of, node.budget = of, wanted
@@ -92,7 +92,7 @@ def test_the_width_is_that_of_brute_force_over_closed_forms(model: str, compose:
             sizes[width] = {**forms, "total": forms["recurrent"] + head}[of]
         nearest = min(sizes, key=lambda width: abs(sizes[width] - wanted))
         if abs(sizes[nearest] / wanted - 1) > 1:
-            with pytest.raises(UserError, match="within 50 %, half of .*: hidden_size=1 has"):
+            with pytest.raises(UserError, match="within 100 %, half of"):
                 solved(SequenceClassification, description, node)
             continue
         task, budget = solved(SequenceClassification, description, node)

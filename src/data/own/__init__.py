@@ -1,4 +1,4 @@
-"""The user's own files, one file of this folder for each form: ``csv``, ``npz``, ``text``, ``wav_folder``.
+"""The user's own files: ``file`` (any with rows or arrays) of ``csv`` (tables) and ``npz``; ``text``, ``wav_folder``.
 
 A form is a :class:`~src.data.module.SequenceData` with
 
@@ -11,7 +11,9 @@ A form is a :class:`~src.data.module.SequenceData` with
 and has a line in ``src/data/__init__.py``, a ``conf/data/NAME.yaml`` with ``path: ???`` and its options in
 docs/own_data.md. It is found by ``python -m src.prepare`` from there.
 
-What a form need not write again: a table becomes a :class:`~src.data.own.cells.Table`, whose columns
-and rows ``roles`` and ``times`` sort out; ``row_splits`` and ``splits`` say which rows or files are for what;
-``labelled.OwnData`` fills in sequences with targets, ``series`` forecasts, ``text`` documents, ``waveform`` recordings.
+What holds rows or sequences in another form needs none of that: ``forms`` tells it by its content, and a function in
+``tables`` makes a :class:`~src.data.own.cells.Table` of it (numbers, text, and hints of which column is what), whose
+columns and rows ``roles``, ``times``, ``notation`` and ``cell_sequences`` sort out; ``row_splits`` and ``splits`` say
+which rows or files are for what; ``labelled.OwnData`` fills in sequences with targets, ``series`` forecasts, ``text``
+documents, ``waveform`` recordings.
 """

@@ -11,21 +11,38 @@ import numpy as np
 import pandas as pd
 
 from src.config.errors import UserError, nearest
+from src.data.own.notation import LOOKS, Notation, evidence, of_column, plain, readings, ungrouped
 
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "<na>", "nat", "null", "none", "-", "?"})
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What a form says of its columns, where the user does not."""
+
+    group: str | None = None
+    target: list[str] = field(default_factory=list)
+    text: str | None = None  # the column that is read as characters or words
 
 
 @dataclass
 class Table:
     """The cells of one or more files."""
 
-    frame: pd.DataFrame  # text cells, stripped; the index counts rows from 0
+    frame: pd.DataFrame  # columns of text, stripped, of numbers or of times; the index counts rows from 0
     files: list[Path]
     file: np.ndarray  # (rows,) which of the files each row came from
     line: np.ndarray  # (rows,) its line there, the first line being 1
-    decimal: str = "."  # of its numbers
+    word: str = "line"  # what a line is called
+    part: np.ndarray | None = None  # (rows,) 0 train, 1 validation, 2 test, where files say it
+    hints: Hints = field(default_factory=Hints)
+    decimal: str = ""  # what stands before fractions by the user's word; "": found out
+    separator: str = ""  # between its cells
     notes: list[str] = field(default_factory=list)  # what was inferred or left out, in sentences
+    # What stood before the fractions of a column in the training file, and how each column writes its numbers.
+    trained: dict[str, str] = field(default_factory=dict)
+    notations: dict[str, Notation] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -40,7 +57,7 @@ class Table:
 
     def where(self, row: int) -> str:
         """The place of a row, for a sentence."""
-        return f"{self.files[self.file[row]]}, line {self.line[row]}"
+        return f"{self.files[self.file[row]]}, {self.word} {self.line[row]}"
 
     def need(self, names: Sequence[str], option: str) -> None:
         """Refuse names that are no columns.
@@ -63,23 +80,83 @@ class Table:
         """
         if bad.any():
             row = int(np.asarray(bad).argmax())
-            cell = repr(self.frame[name].iloc[row])
+            cell = repr(self.text(name).iloc[row])
             raise UserError(f"{self.where(row)}, column {name}: {words.replace('{cell}', cell)}.")
 
     def take(self, rows: np.ndarray) -> Table:
         """The table with some rows only, or in another order."""
         frame = self.frame.iloc[rows].reset_index(drop=True)
-        return replace(self, frame=frame, file=self.file[rows], line=self.line[rows])
+        part = None if self.part is None else self.part[rows]
+        return replace(self, frame=frame, file=self.file[rows], line=self.line[rows], part=part)
+
+    def where_not_empty(self, name: str) -> Table:
+        """The rows in which a column of text holds something."""
+        return self.take(np.flatnonzero(self.frame[name] != ""))
+
+    def text(self, name: str) -> pd.Series:
+        """The cells of a column as text; a missing number or time is empty."""
+        return self.as_text(self.frame[name])
+
+    @staticmethod
+    def as_text(cells: pd.Series) -> pd.Series:
+        """Cells of any kind as text."""
+        if pd.api.types.is_datetime64_any_dtype(cells):
+            return cells.astype("str").mask(cells.isna(), "")
+        if not pd.api.types.is_numeric_dtype(cells):
+            return cells
+        whole = cells.dropna()
+        if pd.api.types.is_float_dtype(cells) and bool((whole % 1 == 0).all()) and bool((whole.abs() < 2**53).all()):
+            cells = cells.astype("Int64")
+        return cells.astype("str").mask(cells.isna(), "")
+
+    def notation(self, name: str) -> Notation:
+        """How a column of text writes its numbers; all columns decide together where one leaves it open."""
+        if name not in self.notations:
+            found = {n: evidence(cells.drop_duplicates().tolist()) for n, cells in self._written_numbers().items()}
+            sure = {
+                n: of_column(f, "", ",").decimal
+                for n, f in found.items()
+                if any((*f.decimal.values(), *f.group.values()))
+            }
+            signs = {sign for sign in sure.values() if sign}
+            in_file = signs.pop() if len(signs) == 1 else ""
+            for n, f in found.items():
+                known = self.trained.get(n) or in_file
+                self.notations[n] = of_column(f, known, self.separator, self.decimal)
+        return self.notations.setdefault(name, Notation())
+
+    def _written_numbers(self) -> dict[str, pd.Series]:
+        """The columns of text, some of whose first 1,000 cells look like numbers, with ASCII signs."""
+        kinds = (pd.api.types.is_numeric_dtype, pd.api.types.is_datetime64_any_dtype)
+        text = [name for name in self.names if not any(kind(self.frame[name]) for kind in kinds)]
+        some = {name: plain(self.frame[name].head(1000)).str.fullmatch(LOOKS).any() for name in text}
+        return {name: plain(self.frame[name]) for name in text if some[name]}
+
+    def say_notations(self, names: Sequence[str]) -> None:
+        """Note how those columns write their numbers, where that is not as Python does."""
+        told = {name: self.notations[name] for name in names if name in self.notations}
+        if any(notation.decimal == "," for notation in told.values()):
+            self.note("Numbers were read with a decimal comma.")
+        for name, notation in told.items():
+            if cell := notation.grouped:
+                number = ungrouped(plain(pd.Series([cell])), notation.decimal)[0]
+                self.note(f"{name} has signs between thousands: {cell} was read as {number}.")
 
     def parsed(self, name: str, first: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Of the ``first`` cells of a column (None: all): float64, NaN where one is no number; which are missing."""
         text = self.frame[name].head(len(self.frame) if first is None else first)
+        if pd.api.types.is_numeric_dtype(text):
+            numbers = text.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+            return numbers, np.isnan(numbers)
+        if pd.api.types.is_datetime64_any_dtype(text):
+            return np.full(len(text), np.nan), text.isna().to_numpy()
         lower = text.str.lower()
         missing = lower.isin(MISSING).to_numpy()
-        text = text.mask(lower == "true", "1").mask(lower == "false", "0")
-        if self.decimal == ",":
-            text = text.str.replace(",", ".", regex=False)
-        numbers = pd.to_numeric(text.mask(missing), errors="coerce").to_numpy(dtype=np.float64, copy=True)
+        text = text.mask(lower == "true", "1").mask(lower == "false", "0").mask(missing)
+        numbers = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64, copy=True)
+        if np.isnan(numbers[~missing]).any() or (numbers[~missing] % 1 != 0).any():
+            text = ungrouped(plain(text), self.notation(name).decimal)
+            numbers = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64, copy=True)
         # pandas says which cells are numbers but may miss the last digit of one.
         known = ~np.isnan(numbers)
         numbers[known] = text.to_numpy(dtype=str)[known].astype(np.float64)
@@ -105,6 +182,8 @@ class Table:
         broken: list[tuple[int, str, bool]] = []
         for name in names:
             numbers, empty = self.parsed(name)
+            if name in self.notations and (cell := self.notations[name].doubtful):
+                self.refuse(plain(self.frame[name]) == cell, name, f"{{cell}} may be {readings(cell)}; say which")
             if missing == "before" and empty.any():
                 numbers = self._filled(name, numbers, empty, groups)
             if (bad := ~(np.isfinite(numbers) | (empty & (missing == "leave")))).any():
@@ -113,6 +192,7 @@ class Table:
             columns.append(numbers)
         if broken:
             raise self._broken_cell(*min(broken), missing)
+        self.say_notations(names)
         return np.stack(columns, 1)
 
     def _filled(self, name: str, numbers: np.ndarray, empty: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
@@ -125,7 +205,7 @@ class Table:
         return np.where(empty, filled.to_numpy(), numbers)
 
     def _broken_cell(self, row: int, name: str, empty: bool, missing: str) -> UserError:
-        cell, more = self.frame[name].iloc[row], ""
+        cell, more = self.text(name).iloc[row], ""
         place = f"{self.where(row)}, column {name}"
         if empty and missing == "before":
             return UserError(f"{place}: the value is missing and there is none in its series to take instead.")
@@ -134,14 +214,14 @@ class Table:
                 more = "; fill it in, or let the value before it stand there with data.missing=before"
             return UserError(f"{place}: the value is missing ({cell!r}){more}.")
         if "," in cell and self.decimal == ".":
-            return UserError(
-                f"{place}: {cell!r} is not a number; where it is a decimal comma, give data.decimal=comma."
-            )
-        return UserError(f"{place}: {cell!r} is not a finite number.")
+            more = ", given data.decimal=point"
+        return UserError(f"{place}: {cell!r} is not a finite number{more}.")
 
 
-def join(tables: Sequence[Table]) -> Table:
+def join(tables: Sequence[Table], parts: Sequence[int] | None = None) -> Table:
     """One or several files with the same columns as one table, in the order given.
+
+    ``parts`` say of each file whether it is for train (0), validation (1) or test (2).
 
     Raises:
         UserError: when one lacks a column of the first.
@@ -151,10 +231,14 @@ def join(tables: Sequence[Table]) -> Table:
         for name in first.names:
             if name not in table.names:
                 raise UserError(f"{table.files[0]} has no column {name}, which {first.files[0]} has.")
+    begins = np.cumsum([0, *(len(table.files) for table in tables)])
+    rows = [len(table.frame) for table in tables]
     return replace(
         first,
         frame=pd.concat([table.frame[first.names] for table in tables], ignore_index=True),
-        files=[table.files[0] for table in tables],
-        file=np.repeat(np.arange(len(tables)), [len(table.frame) for table in tables]),
+        files=[file for table in tables for file in table.files],
+        file=np.concatenate([table.file + begin for table, begin in zip(tables, begins, strict=False)]),
         line=np.concatenate([table.line for table in tables]),
+        part=first.part if parts is None else np.repeat(parts, rows),
+        notations={},
     )

@@ -5,36 +5,56 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from src.config.errors import UserError, counted
 from src.data.describe import Description, Horizon
-from src.data.module import NewData, checksum
+from src.data.module import NewData, files_checksum, say_large
 from src.data.own import row_splits, times
+from src.data.own.cell_sequences import spectra_of, tokens_of
 from src.data.own.cells import join
-from src.data.own.csv_table import read_table
 from src.data.own.labelled import OwnData
 from src.data.own.roles import Roles, Rows, find_roles, in_order, refuse_two
+from src.data.own.tables import read_table, to_train_on
 from src.data.splits import SPLITS
+from src.data.text import encode, learn_vocabulary
 from src.data.windows import Series
 
 NO_CLASS = ("", "nan", "n/a", "#n/a", "<na>", "nat", "null")  # "none", "na" and signs may be names of classes
+# What a column of persons or machines is called, whose sequences are alike.
+OWNERS: tuple[str, ...] = (
+    "subject",
+    "subject_id",
+    "person",
+    "speaker",
+    "patient",
+    "patient_id",
+    "user",
+    "user_id",
+    "participant",
+)
+OWNERS += ("machine", "machine_id", "device", "device_id", "unit")
+NAMES = ("nan", "null")  # so may these among words: a language and a verdict
 
 
 class CSV(OwnData):
-    """A CSV file, read as docs/own_data.md says, which has every option.
+    """A table in any form, read as docs/own_data.md says, which has every option.
 
     Without ``group_column`` forecasting has one series, otherwise each row of the file is a sequence of one value at
-    each step. See :func:`~src.data.own.csv_table.read_table` and :func:`~src.data.own.times.read_times` for how cells
-    and times are read.
+    each step, a text or a sound. See :func:`~src.data.own.tables.read_table` and
+    :func:`~src.data.own.times.read_times` for how cells and times are read.
     """
 
-    form, tasks = "csv", ("forecasting", "classification", "regression")
-    fitted = ("roles", "scaling")
+    form = "csv"
+    tasks: ClassVar[tuple[str, ...]] = ("forecasting", "classification", "regression")
+    fitted: ClassVar[tuple[str, ...]] = ("roles", "scaling", "decimals", "vocabulary", "rate")
     roles: Roles
+    vocabulary: tuple[str, ...] = ()  # of texts
+    rate: int | None = None  # samples per second of sounds
+    decimals: tuple[tuple[str, str], ...] = ()  # what stands before the fractions of a column, where its cells say it
 
     def __init__(
         self,
@@ -43,6 +63,9 @@ class CSV(OwnData):
         features: str | Sequence[str] | None = None,
         time_column: str | Sequence[str] | None = None,
         group_column: str | None = None,
+        text_column: str | None = None,
+        level: str | None = None,
+        min_count: int | None = None,
         season: int | None = None,
         resample: str | None = None,
         resample_by: str | None = None,
@@ -55,7 +78,9 @@ class CSV(OwnData):
         **keywords: Any,
     ) -> None:
         super().__init__(**keywords)
-        self.given = Roles(self.task or "", _listed(features), _listed(target), _listed(time_column), group_column)
+        columns = (_listed(features), _listed(target), _listed(time_column), group_column, text_column)
+        self.given = Roles(self.task or "", *columns)
+        self.level, self.min_count = level or "char", min_count or 1
         self.season, self.missing, self.day_first = season, missing, day_first
         self.resample, self.resample_by = resample, resample_by or "mean"
         codes = [missing_values] if isinstance(missing_values, str | int | float) else list(missing_values or [])
@@ -66,15 +91,36 @@ class CSV(OwnData):
     def read(self) -> Description:
         """Read the file, find out what its columns are for, split, fit and scale."""
         further = row_splits.files_of(self.splits_wanted)
-        table = join([read_table(file, **self.dialect) for file in (self.path, *further)])
+        say_large(self.path)
+        table = to_train_on(self.path, **self.dialect)
+        if further:
+            table = join([table, *(read_table(file, **self.dialect) for file in further)], [0, 1, 2])
         of_names = self.splits_wanted if isinstance(self.splits_wanted, str) else ""
         files = [*table.files, *([Path(of_names).expanduser()] if of_names and of_names not in table.names else [])]
-        self.checksum = checksum(*(file.read_bytes() for file in files if file.is_file()))
-        self.roles = find_roles(table, self.given, of_names or None)
+        self.checksum = files_checksum(file for file in files if file.is_file())
+        if self.split_by is not None:
+            table.need([self.split_by], "data.split_by")
+        self.roles = find_roles(table, self.given, {of_names, self.split_by})
         rows = in_order(table, self.roles, self.day_first)
         description = self._forecasting(rows) if self.roles.kind == "forecasting" else self._sequences(rows)
+        self.decimals = tuple((name, notation.decimal) for name, notation in table.notations.items())
         self.note(table.notes)
         return description
+
+    def _split_of(self, rows: Rows) -> np.ndarray | None:
+        """(rows,) the split of each row where something states it, those of one owner in one part."""
+        split_of = row_splits.stated(self.splits_wanted, rows)
+        return split_of if self.split_by is None else self._by_owner(rows, split_of)
+
+    def _by_owner(self, rows: Rows, split_of: np.ndarray | None) -> np.ndarray:
+        """(rows,) the split of each row, those of one person, machine, ... in one part."""
+        assert self.split_by is not None
+        owners = rows.table.text(self.split_by).to_numpy(dtype=str)
+        rows.table.refuse(owners == "", self.split_by, "it says nobody, and data.split_by goes by it")
+        refuse_two(rows, owners, f"values of {self.split_by}")
+        of_groups = self.kept_together(owners[rows.first], None if split_of is None else split_of[rows.first])
+        assert of_groups is not None
+        return of_groups[rows.groups] if split_of is None else split_of
 
     def _numbers(self, rows: Rows) -> tuple[Rows, np.ndarray]:
         """The rows and their values, (rows, features), at an even distance where ``data.resample`` asks for one."""
@@ -106,8 +152,10 @@ class CSV(OwnData):
         return replace(rows, groups=groups, lengths=lengths, times=stamps), values
 
     def _forecasting(self, rows: Rows) -> Description:
-        rows, values = self._numbers(rows)
-        split_of = row_splits.stated(self.splits_wanted, rows)
+        given, (rows, values) = rows, self._numbers(rows)
+        split_of = self._split_of(rows if self.split_by is None else given)
+        if split_of is not None and self.split_by is not None:
+            split_of = split_of[given.first][rows.groups]  # data.resample makes other rows, of the same series
         if split_of is None:
             split_of = row_splits.by_order(self.splits_wanted, rows.lengths)
         if (back := (np.diff(split_of) < 0) & (np.diff(rows.groups) == 0)).any():
@@ -129,26 +177,59 @@ class CSV(OwnData):
         return self.forecasting(series, season)
 
     def _sequences(self, rows: Rows) -> Description:
-        split_of = row_splits.stated(self.splits_wanted, rows)
-        values, lengths = self._values(rows)
+        split_of = self._split_of(rows)
         y = self._targets(rows)
         if split_of is not None:
             refuse_two(rows, np.array(SPLITS)[split_of], "splits")
             split_of = split_of[rows.first]
+        split_of = self.shared_out(self.roles.kind, len(rows.lengths), y, split_of)
+        if self.roles.text is not None and not self.roles.sounds:
+            tokens = tokens_of(rows.table, self.roles.text, self.level)
+            known = [tokens[k] for k in np.flatnonzero(split_of == 0)]
+            self.vocabulary = learn_vocabulary(known, self.min_count)
+        values, lengths = self._values(rows)
         items = rows.table.line[rows.first] if self.roles.group is None else np.array(rows.names)
-        return self.fill(self.roles.kind, values, lengths, y, split_of, items=items, names=self.roles.targets)
+        description = self.fill(self.roles.kind, values, lengths, y, split_of, items=items, names=self.roles.targets)
+        self._say_shared(rows, dict(zip(items.tolist(), rows.first.tolist(), strict=True)))
+        return description
+
+    def _say_shared(self, rows: Rows, row_of: dict[Any, int]) -> None:
+        """Name a column of persons or machines whose sequences stand in several parts."""
+        for name in rows.table.names:
+            if name.lower() in OWNERS and name not in (self.split_by, self.roles.group, *self.roles.targets):
+                owner = rows.table.text(name).tolist()
+                in_parts = [{owner[row_of[item]] for item in self.items[split].tolist()} for split in SPLITS]
+                if sum(map(len, in_parts)) > len(set.union(*in_parts)) and len(set(owner)) > 1:
+                    rows.table.note(
+                        f"sequences of one {name} stand in several parts; data.split_by={name} keeps them in one."
+                    )
 
     def _values(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
-        """(steps in all, features) and (sequences,) lengths; without groups each row is a sequence of one feature."""
+        """(steps in all, features) and (sequences,) lengths; without groups each row is a sequence of one feature.
+
+        Of texts (steps in all,) tokens, of sounds their spectra.
+        """
+        if self.roles.text is not None:
+            return self._of_cells(rows, self.roles.text)
         if self.roles.group is not None:
             return rows.table.numbers(self.roles.features, self.missing, rows.groups), rows.lengths
         # Sequences of different length leave cells at the end of their row empty.
         empty = np.stack([rows.table.parsed(name)[1] for name in self.roles.features], 1)
         lengths = empty.shape[1] - empty[:, ::-1].cumprod(1).sum(1)
         steps = np.arange(empty.shape[1])
-        short = rows.table.frame[self.roles.features].mask(steps[None, :] >= np.maximum(lengths, 1)[:, None], "0")
+        cells = pd.concat([rows.table.text(name) for name in self.roles.features], axis=1)
+        short = cells.mask(steps[None, :] >= np.maximum(lengths, 1)[:, None], "0")
         values = replace(rows.table, frame=short).numbers(self.roles.features, "never")
         return values[steps[None, :] < lengths[:, None]][:, None], lengths
+
+    def _of_cells(self, rows: Rows, name: str) -> tuple[np.ndarray, np.ndarray]:
+        pieces: list[np.ndarray]
+        if self.roles.sounds:
+            self.rate, pieces = spectra_of(rows.table, name, self.rate)
+        else:
+            tokens = tokens_of(rows.table, name, self.level)
+            pieces = [encode(piece, self.vocabulary).astype(np.int64) for piece in tokens]
+        return np.concatenate(pieces), np.array([len(piece) for piece in pieces])
 
     def _targets(self, rows: Rows) -> np.ndarray:
         """(sequences,) classes as text, or (sequences, values) float64, the same within every group."""
@@ -160,8 +241,15 @@ class CSV(OwnData):
             return values[rows.first]
         if len(names) > 1:
             raise UserError(f"data.target names {len(names)} columns ({', '.join(names)}): a class is one column.")
-        labels = rows.table.frame[names[0]].to_numpy(dtype=str)
-        rows.table.refuse(np.isin(np.char.lower(labels), NO_CLASS), names[0], "the class is missing")
+        labels = rows.table.text(names[0]).to_numpy(dtype=str)
+        missing = np.isin(np.char.lower(labels), NO_CLASS)
+        numbers = rows.table.parsed(names[0])[0][~missing]
+        if not np.isfinite(numbers).all():
+            for word in sorted({*NAMES} & {*labels.tolist()}):
+                more = f"data.missing_values=[{word}] says that it stands where none is known"
+                rows.table.note(f"{names[0]} has a class called {word}; {more}.")
+            missing &= ~np.isin(labels, NAMES)
+        rows.table.refuse(missing, names[0], "the class is missing")
         refuse_two(rows, labels, f"classes in {names[0]}")
         return labels[rows.first]
 
@@ -169,13 +257,14 @@ class CSV(OwnData):
         """The sequences of a new file, scaled as the training file was; its targets where it has them."""
         description, roles = self.description, self.roles
         table = read_table(path, **self.dialect)
+        table.trained = dict(self.decimals)
         known = [name for name in (*roles.time, roles.group) if name is not None]
         table.need([*roles.features, *known], "The run's column")
         rows = in_order(table, roles, self.day_first)
         if isinstance(description.output, Horizon):
             return self._last_windows(rows, description.output)
         values, lengths = self._values(rows)
-        there = all(name in table.names and (rows.table.frame[name] != "").any() for name in roles.targets)
+        there = all(name in table.names and (rows.table.text(name) != "").any() for name in roles.targets)
         y = self._targets(rows) if there else None
         return NewData(self.new_split(roles.kind, values, lengths, y, str(path)), rows.names, labelled=there)
 

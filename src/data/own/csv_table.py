@@ -21,6 +21,7 @@ from src.config.errors import UserError
 from src.config.own_files import refuse_long_lines
 from src.config.rules import check_arguments
 from src.data.own.cells import Table
+from src.data.own.csv_fast import read_plain, without
 
 # Names that need no quoting on a command line.
 SIGNS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "space": " ", "point": "."}
@@ -47,8 +48,7 @@ def read_table(
         path: the file, also gzipped (``.gz``).
         separator: between cells, the character or its name in :data:`SIGNS`; None: the one of ``, ; TAB |`` that stands
             most often in the first line. ``space`` is any number of blanks.
-        decimal: ``point`` or ``comma``; None: a comma where the separator is none, and cells like ``1,5`` but none like
-            ``1.5`` are there.
+        decimal: ``point`` or ``comma``; None: found out for each column (:mod:`src.data.own.notation`).
         encoding: of the text; the default reads UTF-8 with and without a byte-order mark.
         missing_values: what stands where a value is missing, beside :data:`~src.data.own.cells.MISSING`: words, or
             numbers however written.
@@ -60,6 +60,10 @@ def read_table(
     path = Path(path).expanduser()
     if not path.is_file():
         raise UserError(f"data.path={path} is not a file: give the path of a CSV file.")
+    sign = SIGNS.get(separator or "", separator)
+    if SIGNS.get(decimal or "", decimal) != "," and (table := read_plain(path, SEPARATORS, sign, encoding)) is not None:
+        table.decimal = SIGNS.get(decimal or "", decimal) or ""
+        return without(table, missing_values)
     lines = _lines(path, encoding)
     remarks = _remarks(lines)
     if not "".join(lines[remarks : remarks + 1]).strip("\r\n"):
@@ -76,9 +80,7 @@ def read_table(
     if remarks:
         notes.append(f"{remarks} line{'s' if remarks > 1 else ''} of remarks above the table were left out.")
     table = Table(body.reset_index(drop=True), [path], np.zeros(len(body), int), begins[body.index])
-    table.decimal = decimal or _decimal_of(table.frame, separator)
-    if table.decimal != (decimal or "."):
-        notes.append("Numbers were read with a decimal comma.")
+    table.decimal, table.separator = decimal or "", separator
     for sentence in notes:
         table.note(sentence)
     return table
@@ -153,7 +155,7 @@ def _cells(
             names = f"line {remarks + 1}" if remarks else "the first line"
             raise UserError(
                 f"{path}, line {number}: there are {len(row)} cells, but {names}, which names the columns, has {width} "
-                f"(separator {separator!r})."
+                f"(separator {separator!r}){'; a plain text is read by data=text' if width == 1 else ''}."
             )
     cells = [[cell.strip() for cell in row] + [""] * (width - len(row)) for row in rows]
     if cells[0][0].startswith(REMARK):
@@ -227,13 +229,3 @@ def counts(cells: Sequence[str]) -> bool:
 def _stands_for_none(column: pd.Series, codes: Sequence[str | float]) -> pd.Series:
     numbers = pd.to_numeric(column.str.replace(",", ".", regex=False), errors="coerce")
     return column.isin([str(code) for code in codes]) | numbers.isin([c for c in codes if not isinstance(c, str)])
-
-
-def _decimal_of(frame: pd.DataFrame, separator: str) -> str:
-    """The decimal point of a table's cells: a comma where no point is, and the separator is another."""
-    if separator == ",":
-        return "."
-    cells = frame.head(1000).stack()
-    comma = cells.str.fullmatch(r"[+-]?\d+,\d+").any()
-    point = cells.str.fullmatch(r"[+-]?\d*\.\d+").any()
-    return "," if comma and not point else "."

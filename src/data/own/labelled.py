@@ -14,13 +14,14 @@ from src.config.errors import UserError
 from src.data.baselines import majority, ngrams, piano_rolls
 from src.data.batches import FlatSplit
 from src.data.describe import Bits, Classes, Description, Features, Input, Output, Tokens, Values
-from src.data.own.row_splits import by_chance
+from src.data.own.row_splits import by_chance, by_owner, refuse_shared, with_validation
 from src.data.scaling import Scaling
 from src.data.series import SeriesData
 from src.data.splits import SPLITS
 
 NEXT = ("language_model", "music")  # what is predicted is what is read next
 WHOLE = ("classification", "regression")  # one prediction for each sequence
+UNLABELLED = -1  # the target of a step without a label, which tasks do not count
 
 
 class OwnData(SeriesData):
@@ -29,13 +30,47 @@ class OwnData(SeriesData):
     form: ClassVar[str]  # data=FORM
     tasks: ClassVar[tuple[str, ...]]  # that the form can be read for
 
-    def __init__(self, *, path: str, task: str | None = None, splits: Any = (0.7, 0.15, 0.15), **keywords: Any) -> None:
+    def __init__(
+        self,
+        *,
+        path: str,
+        task: str | None = None,
+        splits: Any = (0.7, 0.15, 0.15),
+        split_by: str | None = None,
+        **keywords: Any,
+    ) -> None:
         super().__init__(**keywords)
         if task is not None and task not in self.tasks:
             raise UserError(
                 f"data.task={task} is unknown to data={self.form}: it must be one of {', '.join(self.tasks)}."
             )
-        self.path, self.task, self.splits_wanted = path, task, splits
+        self.path, self.task, self.splits_wanted, self.split_by = path, task, splits, split_by
+
+    def kept_together(self, owners: np.ndarray | None, split_of: np.ndarray | None) -> np.ndarray | None:
+        """The split of each item (items,) where that is stated, or each owner's items are to stay together.
+
+        Raises:
+            UserError: a stated split tears them apart.
+        """
+        if owners is None:
+            return split_of
+        if split_of is None:
+            return by_owner(owners, self.splits_wanted, self.split_seed)
+        refuse_shared(owners, split_of)
+        return split_of
+
+    def shared_out(self, kind: str, number: int, y: np.ndarray | None, split_of: np.ndarray | None) -> np.ndarray:
+        """(sequences,) the split of each as stated, else by chance, classes shared out alike; some are for validation.
+
+        Raises:
+            UserError: the fractions are none, or leave a split empty.
+        """
+        keys = np.zeros(number, int)
+        if kind == "classification" and y is not None:
+            keys = np.unique(y, return_inverse=True)[1]
+        if split_of is None:
+            return by_chance(keys, self.splits_wanted, self.split_seed)
+        return with_validation(split_of, keys, self.splits_wanted, self.split_seed)
 
     def note(self, sentences: Sequence[str]) -> None:
         """Keep what was inferred for the run's record."""
@@ -59,8 +94,9 @@ class OwnData(SeriesData):
             kind: one of ``tasks``, but for ``forecasting``.
             x: (steps in all, features) float64, sequences end to end, or (steps in all,) tokens.
             lengths: (sequences,) steps of each.
-            y: (sequences,) or, per step, (steps in all,) text for classes; (..., values) float64 for regression; None
-                for a language model and for music. Real values are standardised on the training sequences.
+            y: (sequences,) or, per step, (steps in all,) text for classes ("": it has none); (..., values) float64 for
+                regression; None for a language model and for music. Real values are standardised on the training
+                sequences.
             split_of: (sequences,) 0 train, 1 validation, 2 test; None: by chance, classes shared out alike.
             items: (sequences,) the position of each in the file, or its name.
             standardise: shift and scale each feature of x by its mean and standard deviation on the training sequences.
@@ -69,11 +105,7 @@ class OwnData(SeriesData):
         Raises:
             UserError: when a split is empty, a class is missing from train, or there is one class alone.
         """
-        if split_of is None:
-            keys = np.zeros(len(lengths), int)
-            if kind == "classification" and y is not None:
-                keys = np.unique(y, return_inverse=True)[1]
-            split_of = by_chance(keys, self.splits_wanted, self.split_seed)
+        split_of = self.shared_out(kind, len(lengths), y, split_of)
         for number, name in enumerate(SPLITS):
             if not (split_of == number).any():
                 raise UserError(
@@ -96,6 +128,8 @@ class OwnData(SeriesData):
             self.splits[name] = _split(kind, read[torch.from_numpy(of_steps == number)], of_split, targets[-1])
             self.items[name] = items[split_of == number]
             self.notes[f"{name}_sequences"] = len(of_split)
+        each = np.split(x, np.cumsum(lengths)[:-1])
+        self.find_leaked({s: [each[k] for k in np.flatnonzero(split_of == n)] for n, s in enumerate(SPLITS)})
         if kind in NEXT:
             pieces = [[p.numpy() for p in y.split(lengths[split_of == k].tolist())] for k, y in enumerate(targets)]
             reached = [
@@ -130,7 +164,7 @@ class OwnData(SeriesData):
 def _encode(output: Output, y: np.ndarray, where: str) -> Tensor:
     """Targets as a task compares them: the class's number, or standardised values as float32."""
     if isinstance(output, Classes):
-        number = {name: k for k, name in enumerate(output.names)}
+        number = {name: k for k, name in enumerate(output.names)} | {"": UNLABELLED}
         for label in np.unique(y).tolist():
             if label not in number:
                 raise UserError(f"{where} has the class {label}; the known ones are {', '.join(output.names)}.")
@@ -147,9 +181,11 @@ def _output(kind: str, input: Input, y: np.ndarray | None, split_of: np.ndarray,
     if "regression" in kind:
         scaling = Scaling.fit(y[split_of == 0])
         return Values(y.shape[1], tuple(names), tuple(scaling.mean.tolist()), tuple(scaling.scale.tolist()))
-    known = tuple(np.unique(y).tolist())
+    known = tuple(np.unique(y[y != ""]).tolist())
     with suppress(ValueError):  # numbers come in the order of numbers
         known = tuple(sorted(known, key=float))
+    if not known:
+        raise UserError("No step has a label: all of them are marked as unlabelled.")
     if len(known) < 2:
         raise UserError(f"There is one class alone, {known[0]}: nothing is left to tell apart.")
     if missing := [name for name in known if name not in set(y[split_of == 0].tolist())]:
@@ -172,7 +208,7 @@ def _split(kind: str, x: Tensor, lengths: np.ndarray, y: Tensor) -> FlatSplit:
 
 def _baselines(output: Output, train: Tensor, test: Tensor) -> dict[str, float]:
     if isinstance(output, Classes):
-        return majority(train, test, output.size)
+        return majority(train[train >= 0], test[test >= 0], output.size)
     assert isinstance(output, Values)
     # Standardised on train, the training mean is 0.
     off, scale = test.double(), torch.tensor(output.scale, dtype=torch.float64)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.lib.format import MAGIC_PREFIX
 
-from src.arrays import HoldsObjects, array_names, read_arrays
+from src.arrays import HoldsObjects, array_names, read_array, read_arrays
 from src.config.errors import UserError, counted, nearest
 from src.data.describe import Description, Features, Horizon, Tokens
-from src.data.module import NewData, checksum
+from src.data.module import NewData, checksum, say_large
+from src.data.own.forms import SEQUENCES, form_of
 from src.data.own.labelled import NEXT, OwnData
 from src.data.own.row_splits import NUMBER_OF, by_order, files_of
 from src.data.windows import Series
 
-KEYS = ("x", "y", "lengths")
+KEYS = ("x", "y", "lengths", "offsets")
+SINGLE = re.compile(r"(x|arr)_\d+", re.IGNORECASE)  # arrays of one sequence each
+IGNORED = "-100"  # the label of a step that PyTorch's losses ignore
+ROLLS = (88, 128)  # features of a piano roll: the keys of a piano, or all of MIDI
 VOCABULARY = 1 << 20  # tokens at most: each has an embedding and an output of its own, so a few more would fill memory
 log = logging.getLogger(__name__)
 
@@ -28,33 +32,39 @@ class NPZ(OwnData):
     """Padded arrays ``x``, ``y`` and ``lengths`` in an .npz file, read as docs/own_data.md says."""
 
     form = "npz"
-    tasks = (
+    tasks: ClassVar[tuple[str, ...]] = (
         *("classification", "per_step", "regression", "per_step_regression"),
         *("language_model", "music", "forecasting"),
     )
-    fitted = ("kind", "scaling")
+    fitted: ClassVar[tuple[str, ...]] = ("kind", "scaling")
     kind: str
 
-    def __init__(self, *, standardise: bool = True, **keywords: Any) -> None:
+    def __init__(self, *, standardise: bool = True, unlabelled: int | None = None, **keywords: Any) -> None:
         super().__init__(**keywords)
-        self.standardise = standardise
+        self.standardise, self.unlabelled = standardise, {IGNORED, str(unlabelled)}
 
     def read(self) -> Description:
         """Read and check the arrays, split, fit and scale."""
+        say_large(self.path)
         key = self.splits_wanted if isinstance(self.splits_wanted, str) else None
-        sequences = read_sequences(self.path, key)
+        sequences = read_sequences(self.path, key, self.split_by)
         if files := files_of(self.splits_wanted):
-            sequences = joined([sequences, *(read_sequences(file) for file in files)])
+            sequences = joined([sequences, *(read_sequences(file, None, self.split_by) for file in files)])
         self.kind = self.task or find_task(sequences)
         arrays = (sequences.x, sequences.lengths, sequences.y, sequences.split)
-        self.checksum = checksum(*(array.tobytes() for array in arrays if array is not None))
-        y = as_targets(self.kind, sequences)
+        self.checksum = checksum(*(array for array in arrays if array is not None))
+        sequences, y = self._as_needed(sequences)
+        items = np.arange(len(sequences.lengths))
+        if y is not None and self.kind == "per_step":
+            labelled = np.add.reduceat(y != "", np.cumsum(sequences.lengths) - sequences.lengths) > 0
+            y = y[np.repeat(labelled, sequences.lengths)]
+            sequences, items = sequences.take(labelled), items[labelled]
         for sentence in sequences.notes:
             log.info("%s: %s", sequences.path.name, sentence)
         self.note(sequences.notes)
-        x, lengths, split_of = sequences.x, sequences.lengths, sequences.split
+        x, lengths = sequences.x, sequences.lengths
+        split_of = self.kept_together(sequences.owners, sequences.split)
         if self.kind != "forecasting":
-            items = np.arange(len(lengths))
             return self.fill(self.kind, x, lengths, y, split_of, items=items, standardise=self.standardise)
         of_rows = by_order(self.splits_wanted, lengths) if split_of is None else np.repeat(split_of, lengths)
         names = [f"x{k}" for k in range(x.shape[1])]
@@ -83,8 +93,25 @@ class NPZ(OwnData):
             chosen = np.arange(len(names))
             return NewData(self.last_rows(names, new.x, new.lengths, chosen, description.output), names, False)
         there = new.y is not None or self.kind in NEXT
-        y = as_targets(self.kind, new) if there else None
+        new, y = self._as_needed(new) if there else (new, None)
         return NewData(self.new_split(self.kind, new.x, new.lengths, y, str(path)), names, there)
+
+    def _as_needed(self, sequences: Sequences) -> tuple[Sequences, np.ndarray | None]:
+        """The sequences and their targets as the task needs them; steps whose label says so have none."""
+        if self.kind == "music" and sequences.velocities:
+            sequences.notes.append(
+                f"x holds whole numbers up to {int(sequences.x.max())}, as velocities: each above 0 was taken as a "
+                "note that sounds."
+            )
+            sequences = replace(sequences, x=np.sign(sequences.x))
+        y = as_targets(self.kind, sequences)
+        if y is not None and self.kind == "per_step" and (gone := np.isin(y, list(self.unlabelled))).any():
+            labels = " and ".join(np.unique(y[gone]))
+            sequences.notes.append(f"{int(gone.sum())} steps with the label {labels} count neither in loss nor metric.")
+            y = np.where(gone, "", y)
+        if y is not None and self.kind == "per_step" and "-1" in y:
+            sequences.notes.append("-1 is a class; data.unlabelled=-1 says that it marks steps without one.")
+        return sequences, y
 
 
 @dataclass(frozen=True)
@@ -97,6 +124,7 @@ class Sequences:
     y: np.ndarray | None  # (sequences, values), or (steps in all, values) where per_step; None: the file has none
     per_step: bool
     split: np.ndarray | None  # (sequences,) 0 train, 1 validation, 2 test; None: not stated
+    owners: np.ndarray | None  # (sequences,) whose each is, by data.split_by; None: not asked
     notes: list[str]  # what was inferred, in sentences
 
     @property
@@ -109,17 +137,47 @@ class Sequences:
         """Whether x holds several features of zeros and ones, as a piano roll does."""
         return not self.tokens and self.x.shape[1] > 1 and bool(np.isin(self.x, (0, 1)).all())
 
+    @property
+    def velocities(self) -> bool:
+        """Whether x holds whole numbers up to 127, most of them 0, as a piano roll with velocities does."""
+        if self.tokens or self.x.shape[1] == 1 or self.is_roll:
+            return False
+        whole = self.x.min() >= 0 and self.x.max() <= 127 and (self.x == np.round(self.x)).all()
+        return bool(whole and (self.x == 0).mean() > 0.5)
 
-def read_sequences(path: str, split_key: str | None = None) -> Sequences:
-    """Read an .npz file and check all that it holds.
+    def take(self, rows: np.ndarray) -> Sequences:
+        """Some of the sequences only, by a mask (sequences,); what is left out is noted."""
+        if rows.all():
+            return self
+        steps = np.repeat(rows, self.lengths)
+        self.notes.append(f"{int((~rows).sum())} sequences without a single label were left out.")
+        return replace(
+            self,
+            x=self.x[steps],
+            lengths=self.lengths[rows],
+            y=None if self.y is None else self.y[steps if self.per_step else rows],
+            split=None if self.split is None else self.split[rows],
+            owners=None if self.owners is None else self.owners[rows],
+        )
+
+
+def read_sequences(path: str, split_key: str | None = None, owner_key: str | None = None) -> Sequences:
+    """Read an .npz or .npy file and check all that it holds; the keys are those of arrays that say split and owner.
 
     Raises:
         UserError: names the array, and the row and step of the first entry that is broken.
     """
     file = Path(path).expanduser()
     notes: list[str] = []
-    arrays = _load(file, KEYS if split_key is None else (*KEYS, split_key), notes)
-    x = arrays["x"]
+    keys = {"splits": split_key, "split_by": owner_key}
+    arrays = _load(file, {option: key for option, key in keys.items() if key is not None}, notes)
+    x, y, lengths = arrays["x"], arrays.get("y"), arrays.get("lengths")
+    if (ends := _ends(file, x, lengths, arrays.get("offsets"))) is not None:
+        # Sequences end to end become rows of one length, as all others are checked.
+        notes.append(f"The {len(ends)} sequences lie end to end in x.")
+        per_step = y is not None and len(y) == len(x) and len(ends) != len(x)
+        x, lengths = _padded(x, ends), np.diff(ends, prepend=0)
+        y = _padded(y, ends) if per_step and y is not None else y
     if x.ndim not in (2, 3) or 0 in x.shape or x.dtype.kind not in "iufb":
         raise UserError(
             f"{file}: x has shape {x.shape} and type {x.dtype}; it must be (n, time, features) or (n, time), of "
@@ -128,7 +186,7 @@ def read_sequences(path: str, split_key: str | None = None) -> Sequences:
     tokens = x.ndim == 2 and x.dtype.kind in "iu"
     n, time = x.shape[:2]
     table = x if tokens else x.reshape(n, time, -1).astype(np.float64)
-    lengths = _lengths(file, arrays.get("lengths"), table, notes)
+    lengths = _lengths(file, lengths, table, notes)
     inside = np.arange(time)[None, :] < lengths[:, None]
     if tokens and (outside := inside & ((table < 0) | (table >= VOCABULARY))).any():
         row, step = np.argwhere(outside)[0]
@@ -138,31 +196,43 @@ def read_sequences(path: str, split_key: str | None = None) -> Sequences:
         )
     if not tokens:
         _refuse_not_finite(file, "x", table, inside)
-    y, per_step = None, False
-    if "y" in arrays:
-        y, per_step = _targets(file, arrays["y"], n, time, inside)
+    per_step = False
+    if y is not None:
+        y, per_step = _targets(file, y, n, time, inside)
     split = _splits(file, arrays[split_key], split_key, n) if split_key is not None else None
-    flat = table[inside]
-    return Sequences(file, flat.astype(np.int64) if tokens else flat, lengths, y, per_step, split, notes)
+    owners = arrays[owner_key] if owner_key is not None else None
+    if owners is not None and owners.shape != (n,):
+        raise UserError(f"{file}: {owner_key} has shape {owners.shape}; it must be {n} entries, one for each row of x.")
+    flat = table.reshape(n * time, *table.shape[2:]) if inside.all() else table[inside]
+    return Sequences(file, flat.astype(np.int64) if tokens else flat, lengths, y, per_step, split, owners, notes)
 
 
-def _load(file: Path, wanted: tuple[str, ...], notes: list[str]) -> dict[str, np.ndarray]:
-    """The wanted arrays of a file, as far as it has them; others are named in the notes and not looked at."""
-    if not file.is_file():
-        raise UserError(f"data.path={file} is not a file: give the path of an .npz file.")
-    with file.open("rb") as raw:
-        if raw.read(len(MAGIC_PREFIX)) == MAGIC_PREFIX:
-            raise UserError(f"{file} is a single array: save it with np.savez, as x=..., y=..., lengths=....")
+def _load(file: Path, more: dict[str, str], notes: list[str]) -> dict[str, np.ndarray]:
+    """The arrays of a file, and ``more`` by option, all there; others are named in the notes and not looked at.
+
+    Sequences in arrays of their own (``np.savez(FILE, *sequences)``) are laid end to end.
+    """
+    form = form_of(file)
+    if form not in SEQUENCES:
+        raise UserError(f"{file} is not an .npz file, or is damaged; data=file reads tables, texts and sounds as well.")
+    if form == "npy":
+        return {"x": read_array(file)}
+    wanted = (*KEYS, *more.values())
     names = array_names(file)
-    if "x" not in names:
-        raise UserError(f"{file} has no array x; it has {', '.join(names) or 'none at all'}.")
-    if other := [name for name in names if name not in wanted]:
+    any_case = {name.lower(): name for name in names if name.lower() in KEYS}
+    called = {name: any_case.get(name, name) if name not in names else name for name in wanted}
+    single = sorted((n for n in names if SINGLE.fullmatch(n)), key=lambda n: int(n.rpartition("_")[2]))
+    single = [] if called["x"] in names else single
+    if called["x"] not in names and not single:
+        raise UserError(f"{file} has no array x; it has {', '.join(names[:10]) or 'none at all'}.")
+    if other := [name for name in names if name not in {*called.values(), *single}]:
         notes.append(f"Arrays that were not read: {', '.join(other)}; those that are read are x, y and lengths.")
     try:
-        arrays = read_arrays(file, wanted)
+        arrays = read_arrays(file, {*called.values(), *single})
     except HoldsObjects as error:
-        way = "pad the sequences to one array and give their lengths"
-        way = way if error.name == "x" else f"save {error.name}.astype(str)"
+        one = "[len(s) for s in x]"
+        way = f"np.savez(FILE, x=np.concatenate(x), lengths={one}, y=y) keeps sequences of different length"
+        way = way if error.name.lower() == "x" else f"save {error.name}.astype(str)"
         raise UserError(f"{str(error).removesuffix('.')}; {way}.") from error
     for name, array in arrays.items():
         if array.dtype.kind == "S":
@@ -170,14 +240,55 @@ def _load(file: Path, wanted: tuple[str, ...], notes: list[str]) -> dict[str, np
                 arrays[name] = np.char.decode(array, "utf-8")
             except UnicodeDecodeError as error:
                 raise UserError(f"{file}: {name} holds bytes that are no UTF-8: save it as text.") from error
-    if wanted[-1] not in names and wanted[-1] not in KEYS:
-        near = nearest(wanted[-1], names)
-        raise UserError(f"data.splits={wanted[-1]} is not an array of {file}{near}; it has {', '.join(names)}.")
-    return arrays
+    for option, key in more.items():
+        if key not in names:
+            near = nearest(key, names)
+            raise UserError(f"data.{option}={key} is not an array of {file}{near}; it has {', '.join(names)}.")
+    found = {key: arrays[name] for key, name in called.items() if name in arrays}
+    if single:
+        pieces = [arrays[name] for name in single]
+        if len({(piece.ndim, *piece.shape[1:]) for piece in pieces}) > 1 or pieces[0].ndim not in (1, 2):
+            raise UserError(f"{file}: {single[0]}, ... must be sequences, (time,) or (time, features) each.")
+        found |= {"x": np.concatenate(pieces), "lengths": np.array([len(piece) for piece in pieces])}
+    return found
 
 
-def _lengths(file: Path, lengths: np.ndarray | None, table: np.ndarray, notes: list[str]) -> np.ndarray:
+def _ends(file: Path, x: np.ndarray, lengths: np.ndarray | None, offsets: np.ndarray | None) -> np.ndarray | None:
+    """(sequences,) the step behind the last of each, where sequences lie end to end; None: x has a row for each."""
+    given = lengths if offsets is None else offsets
+    if given is None or given.ndim != 1 or given.dtype.kind not in "iu" or x.ndim not in (1, 2) or not len(given):
+        return None
+    if offsets is not None:
+        inner = given[1:] if given[0] == 0 else given
+        ends = inner if len(inner) and inner[-1] == len(x) else np.append(inner, len(x))
+    elif x.ndim == 2 and len(given) == len(x):
+        return None
+    else:
+        ends = np.cumsum(given)
+    if ends[-1] != len(x):
+        raise UserError(
+            f"{file}: lengths has {len(given)} entries that add up to {ends[-1]}, but x has {len(x)} rows: it must be "
+            f"{len(x)} whole numbers, one for each row, or add up to that, where sequences lie end to end."
+        )
+    if (short := np.diff(ends, prepend=0) < 1).any():
+        raise UserError(
+            f"{file}: sequence {int(short.argmax())} has no step by {'lengths' if offsets is None else 'offsets'}."
+        )
+    return ends.astype(np.int64)
+
+
+def _padded(flat: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """(steps in all, ...) as (sequences, time, ...), zeros behind the end of each."""
+    lengths = np.diff(ends, prepend=0)
+    inside = np.arange(lengths.max())[None, :] < lengths[:, None]
+    out = np.zeros((*inside.shape, *flat.shape[1:]), flat.dtype)
+    out[inside] = flat
+    return out
+
+
+def _lengths(file: Path, given: np.ndarray | None, table: np.ndarray, notes: list[str]) -> np.ndarray:
     n, time = table.shape[:2]
+    lengths = given
     if lengths is None:
         if table.ndim == 2:
             return np.full(n, time)
@@ -193,6 +304,8 @@ def _lengths(file: Path, lengths: np.ndarray | None, table: np.ndarray, notes: l
         )
     if (wrong := (lengths < 1) | (lengths > time)).any():
         row = int(wrong.argmax())
+        if given is None:
+            raise UserError(f"{file}: x[{row}] holds NaN alone, so no step is left of it; leave the sequence out.")
         raise UserError(
             f"{file}: lengths[{row}] is {lengths[row]}, but x has {counted(time, 'step')}; it must be between 1 and "
             f"{time}."
@@ -256,6 +369,7 @@ def joined(files: Sequence[Sequences]) -> Sequences:
         lengths=np.concatenate([each.lengths for each in files]),
         y=None if first.y is None else np.concatenate([each.y for each in files]),
         split=np.repeat(np.arange(3), [len(each.lengths) for each in files]),
+        owners=None if first.owners is None else np.concatenate([each.owners for each in files]),
     )
 
 
@@ -265,6 +379,8 @@ def find_task(sequences: Sequences) -> str:
     if y is None:
         kind, holds = ("language_model", "tokens") if sequences.tokens else ("forecasting", "real numbers")
         kind, holds = ("music", "zeros and ones") if sequences.is_roll else (kind, holds)
+        if sequences.velocities and sequences.x.shape[1] in ROLLS:
+            kind, holds = "music", "the velocities of a piano roll"
         why = f"there is no y, and x holds {holds}"
     elif y.dtype.kind == "f":
         kind, why = ("per_step_regression" if per_step else "regression"), "y holds real numbers"

@@ -9,10 +9,37 @@ import pandas as pd
 
 from src.config.errors import UserError
 from src.data.own import times
-from src.data.own.cells import MISSING, Table
+from src.data.own.cell_sequences import names_sounds
+from src.data.own.cells import Table
 from src.data.own.csv_table import counts
 from src.data.plain import kept
 
+NO_GROUP = "none"  # data.group_column=none: there are none
+# What a column is called that tells series apart, and what one that tells sequences, persons or machines apart.
+SERIES = ("unique_id", "series_id", "series", "ts_id", "item_id", "sequence_id", "recording_id")
+ITEMS: tuple[str, ...] = (
+    "sequence",
+    "recording",
+    "take",
+    "trial",
+    "trial_id",
+    "episode",
+    "episode_id",
+    "session",
+    "session_id",
+)
+ITEMS += (
+    "sample_id",
+    "track_id",
+    "group",
+    "group_id",
+    "id",
+    "subject",
+    "subject_id",
+    "machine_id",
+    "device_id",
+    "user_id",
+)
 WIDE = 8  # columns from which rows without times and groups are sequences, where the target holds few whole numbers
 
 
@@ -25,20 +52,32 @@ class Roles:
     targets: list[str]  # columns that are predicted
     time: list[str]  # of time stamps: none, one, one of dates and one of clocks, or year, month, day, ...
     group: str | None  # says which series or sequence a row belongs to
+    text: str | None = None  # holds a sequence in each cell: a text, or the name of a sound
+    sounds: bool = False  # it holds names of sounds
 
 
-def find_roles(table: Table, given: Roles, split: str | None) -> Roles:
+def find_roles(table: Table, given: Roles, splits: set[str | None]) -> Roles:
     """What each column is for, where ``given`` leaves it open ("", [] or None) by what the columns hold.
 
-    A column that states the splits, ``split``, is for nothing else.
+    Columns that state the ``splits`` are for nothing else, but that a group may be.
 
     Raises:
         UserError: when a column is not there, has two parts to play, or none is left to read.
     """
     features, target, time, group = given.features, given.targets, given.time, given.group
-    options = {"time_column": time, "group_column": [group] if group else [], "target": target, "features": features}
+    target, group, text = target or table.hints.target, group or table.hints.group, given.text or table.hints.text
+    groups = [group] if group and (group != NO_GROUP or group in table.names) else []
+    options = {"time_column": time, "group_column": groups, "target": target, "features": features}
+    options |= {"text_column": [text] if text else []}
     for option, names in options.items():
         table.need(names, f"data.{option}")
+    sounds = [n for n in table.names if n not in target and names_sounds(table, n)] if target and not text else []
+    if text or sounds:
+        return _of_whole_cells(table, given, target, text or sounds[0], not text)
+    if group == NO_GROUP and group not in table.names:
+        group = None
+    elif group is None:
+        group = _guessed_group(table, time, {*target, *features, *splits})
     if not time:
         time = [name for name in times.time_columns(table, group) if name not in target + features]
         if time:
@@ -47,7 +86,7 @@ def find_roles(table: Table, given: Roles, split: str | None) -> Roles:
     kind = given.kind or _inferred(table, target, group, bool(time))
     if kind != "forecasting" and not target:
         raise UserError(f"data.target must be given for data.task={kind}: the column that holds what is predicted.")
-    taken = {*time, group, split} | (set(target) if kind != "forecasting" else set())
+    taken = {*time, group, *splits} | (set(target) if kind != "forecasting" else set())
     if not features:
         features = _columns_of_numbers(table, target, taken)
     if both := [name for name in features if name in taken]:
@@ -55,7 +94,7 @@ def find_roles(table: Table, given: Roles, split: str | None) -> Roles:
     if kind == "forecasting":
         features = features + [name for name in target if name not in features]
     if not features:
-        cell = table.frame[table.names[-1]].iloc[0]
+        cell = table.text(table.names[-1]).iloc[0]
         more = "; data.separator=space tells columns apart by blanks" if len(table.names) == 1 and " " in cell else ""
         raise UserError(
             f"{table.files[0]} has no column of numbers left to read; its columns are {', '.join(table.names)}, and "
@@ -64,16 +103,78 @@ def find_roles(table: Table, given: Roles, split: str | None) -> Roles:
     return Roles(kind, features, target or features, time, group)
 
 
+def _guessed_group(table: Table, time: list[str], taken: set[str | None]) -> str | None:
+    """A column that tells series or sequences apart, noted: by its name and that values repeat, or by its blocks.
+
+    Where each time stands once in the file, all of it may be one series, and only a name that can mean nothing else
+    counts. Blocks count where they are of words: numbers in blocks may be values.
+    """
+    times_alone = time or times.time_columns(table, None)
+    one_series = bool(times_alone) and not times.stands_twice(table, times_alone)
+    left = [name for name in table.names if name not in taken and name not in time]
+    called = {name.lower(): name for name in reversed(left)}
+    for word in (*SERIES, *(() if one_series else ITEMS)):
+        if word in called and _repeats(table, called[word]):
+            return _said(table, called[word], "it is called so and its values repeat")
+    if one_series:
+        return None
+    for name in left:
+        if name not in times_alone and not table.is_numeric(name) and _repeats(table, name) and _in_blocks(table, name):
+            return _said(table, name, "its values stand in blocks")
+    return None
+
+
+def _said(table: Table, name: str, why: str) -> str:
+    table.note(
+        f"The column {name} was taken for the groups, since {why}; data.group_column names another, or {NO_GROUP}."
+    )
+    return name
+
+
+def _repeats(table: Table, name: str) -> bool:
+    """Whether a column holds two values or more, words or whole numbers, most of which stand in several rows."""
+    cells = table.frame[name]
+    if table.is_numeric(name) and (table.parsed(name)[0] % 1 != 0).any():
+        return False
+    return not (cells.isna() | (cells == "")).any() and 2 <= cells.nunique() <= len(cells) / 2
+
+
+def _in_blocks(table: Table, name: str) -> bool:
+    cells = table.text(name).to_numpy(dtype=str)
+    return int((cells[1:] != cells[:-1]).sum()) + 1 == len(np.unique(cells))
+
+
+def _of_whole_cells(table: Table, given: Roles, target: list[str], name: str, sounds: bool) -> Roles:
+    """The roles where each row is a sequence: a text, or a sound of which the column holds the name."""
+    if not target:
+        raise UserError(f"data.target must be given beside the texts in {name}: the column of what is predicted.")
+    if given.kind == "forecasting":
+        raise UserError(f"data.task=forecasting needs series of numbers, and {name} holds a text in each row.")
+    what = "names of sounds, which are classified by their log-mel energies" if sounds else "texts"
+    table.note(f"The column {name} was read as {what}.")
+    kind = given.kind or _kind_of_labels(table, target[0], len(target))
+    return Roles(kind, [name], target, [], None, name, sounds)
+
+
 def _columns_of_numbers(table: Table, target: list[str], taken: set[str | None]) -> list[str]:
     left = [name for name in table.names if name not in taken]
     features = [name for name in left if table.is_numeric(name) or name in target]
     if ignored := [name for name in left if name not in features]:
         table.note(f"Columns without numbers were left out: {', '.join(ignored)}.")
-    counting = [name for name in features if name not in target and counts(table.frame[name].tolist())]
+    counting = [name for name in features if name not in target and _counts(table, name)]
     if counting and len(counting) < len(features):
         features = [name for name in features if name not in counting]
         table.note(f"Columns that count the rows were left out: {', '.join(counting)}; data.features names them.")
     return features
+
+
+def _counts(table: Table, name: str) -> bool:
+    """Whether a column's cells are 0, 1, 2, ... or 1, 2, 3, ..."""
+    cells = table.frame[name]
+    if not pd.api.types.is_numeric_dtype(cells):
+        return cells.iloc[0] in ("0", "1") and counts(cells.tolist())
+    numbers = cells.to_numpy()
+    return numbers[0] in (0, 1) and bool((numbers == np.arange(len(numbers)) + numbers[0]).all())
 
 
 def _inferred(table: Table, target: list[str], group: str | None, timed: bool) -> str:
@@ -83,22 +184,23 @@ def _inferred(table: Table, target: list[str], group: str | None, timed: bool) -
     wide = groups is None and not timed and len(target) == 1 and len(table.names) > WIDE
     if target and not table.is_numeric(target[0]):
         kind, why = "classification", f"{labels} holds no numbers"
-    elif wide and _kind_of_labels(table.frame[target[0]], 1) == "classification":
+    elif wide and _kind_of_labels(table, target[0], 1) == "classification":
         kind, why = "classification", f"there are no times, and {labels} holds few whole numbers"
     elif groups is None:
         why = "there is no column of groups"
     elif target and bool((groups[target].nunique() <= 1).all(axis=None)):
-        kind = _kind_of_labels(groups[target[0]].first(), len(target))
+        kind = _kind_of_labels(table, target[0], len(target))
         why = f"{labels} is the same within every group"
     table.note(f"data.task was taken as {kind}, since {why}; data.task=... says otherwise.")
     return kind
 
 
-def _kind_of_labels(labels: pd.Series, number: int) -> str:
-    values = pd.to_numeric(labels[~labels.str.lower().isin(MISSING)], errors="coerce")
-    whole = not values.isna().any() and bool((values == values.round()).all())
-    classes = values.isna().any() or (whole and values.nunique() <= 20)
-    return "classification" if classes and number == 1 else "regression"
+def _kind_of_labels(table: Table, name: str, number: int) -> str:
+    numbers, missing = table.parsed(name)
+    values = numbers[~missing]
+    words = bool(np.isnan(values).any())
+    whole = not words and bool((values == values.round()).all()) and len(np.unique(values)) <= 20
+    return "classification" if (words or whole) and number == 1 else "regression"
 
 
 @dataclass(frozen=True)
@@ -128,7 +230,8 @@ def in_order(table: Table, roles: Roles, day_first: bool | None) -> Rows:
     order = np.argsort(groups, kind="stable") if stamps is None else np.lexsort((stamps.to_numpy(), groups))
     if (np.diff(order)[np.diff(groups[order]) == 0] < 0).any():
         table.note(f"The rows were not in order and have been sorted by {' and '.join(roles.time)}.")
-    table, groups = table.take(order), groups[order]
+    if (np.diff(order) != 1).any():  # most files are in order, and need no copy
+        table, groups = table.take(order), groups[order]
     if stamps is not None:
         stamps = stamps.iloc[order].reset_index(drop=True)
         times.refuse_twice(table, stamps, groups, roles.time, roles.group is not None)
@@ -144,7 +247,7 @@ def in_order(table: Table, roles: Roles, day_first: bool | None) -> Rows:
 def _groups(table: Table, roles: Roles) -> tuple[np.ndarray, list[str]]:
     """(rows,) the group of each row, and their names; without a column of groups: one series, or each row by itself."""
     if roles.group is not None:
-        cells = table.frame[roles.group]
+        cells = table.text(roles.group)
         table.refuse(cells == "", roles.group, "the group is missing")
         # A series goes on from file to file; sequences that are labelled one by one do not.
         keys = cells if roles.kind == "forecasting" else cells + "\n" + pd.Series(table.file).astype(str)

@@ -13,16 +13,32 @@ import torch
 
 from src.config.errors import UserError, counted, nearest
 from src.data.own.roles import Rows
-from src.data.splits import SPLIT_OF, SPLITS, check_fractions, stratified
+from src.data.splits import SPLIT_OF, SPLITS, by_fraction, check_fractions, stratified
 
 NUMBER_OF = {word: SPLITS.index(split) for word, split in SPLIT_OF.items()}
+
+FILES = (
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".gz",
+    ".npz",
+    ".npy",
+    ".parquet",
+    ".feather",
+    ".xlsx",
+    ".json",
+    ".jsonl",
+    ".arff",
+    ".ts",
+)
 
 
 def files_of(splits: Any) -> list[str]:
     """The files of validation and test, where ``data.splits`` names two, else none."""
     if isinstance(splits, Sequence) and not isinstance(splits, str) and len(splits) == 2:
         places = [Path(str(split)).expanduser() for split in splits]
-        if any(place.suffix in (".csv", ".tsv", ".txt", ".gz", ".npz") for place in places):
+        if any(place.suffix.lower() in FILES or place.is_dir() for place in places):
             return [str(place) for place in places]
     return []
 
@@ -66,14 +82,14 @@ def stated(splits: Any, rows: Rows) -> np.ndarray | None:
         UserError: names the first cell, line or group that states none.
     """
     table = rows.table
+    if table.part is not None:
+        return table.part
     if are_numbers(splits) and len(splits) == 3:
         return None
-    if len(table.files) > 1:
-        return table.file
     if not isinstance(splits, str):
         return _by_time(splits, rows.times)
     if splits in table.names:
-        numbers = table.frame[splits].str.lower().map(NUMBER_OF)
+        numbers = table.text(splits).str.lower().map(NUMBER_OF)
         table.refuse(numbers.isna(), splits, "{cell} is no split; it must be train, val or test")
         return numbers.to_numpy().astype(int)
     path = Path(splits).expanduser()
@@ -120,6 +136,49 @@ def _by_names(path: Path, names: Sequence[str]) -> list[int]:
         if name not in split_of:
             raise UserError(f"{path} has no line for {name}{nearest(name, list(split_of))}: each group needs a split.")
     return [split_of[name] for name in names]
+
+
+def with_validation(split_of: np.ndarray, keys: np.ndarray, splits: Any, seed: int) -> np.ndarray:
+    """(items,) splits in which validation is cut from train by chance, each key's items alike, where there is none."""
+    if not are_numbers(splits) or (split_of == 1).any():
+        return split_of
+    train = np.flatnonzero(split_of == 0)
+    _, val = stratified(torch.from_numpy(keys[train]), splits[1] / (splits[0] + splits[1]), seed)
+    split_of = split_of.copy()
+    split_of[train[val.numpy()]] = 1
+    return split_of
+
+
+def by_owner(owners: np.ndarray, splits: Any, seed: int) -> np.ndarray:
+    """(items,) the split of each, by chance and seed, all items of one of the ``owners`` (items,) in the same one.
+
+    Owners are persons, machines, ...; the fractions are of their number.
+
+    Raises:
+        UserError: when the fractions are none, or there are fewer than three owners.
+    """
+    check_fractions(splits)
+    names, number = np.unique(owners, return_inverse=True)
+    if len(names) < len(SPLITS):
+        raise UserError(
+            f"data.split_by tells {len(names)} apart ({', '.join(map(str, names))}): train, val and test need one each."
+        )
+    split_of = np.zeros(len(names), int)
+    for split, some in by_fraction(range(len(names)), splits, seed).items():
+        split_of[some] = SPLITS.index(split)
+    return split_of[number]
+
+
+def refuse_shared(owners: np.ndarray, split_of: np.ndarray) -> None:
+    """Refuse a stated split that has items (items,) of one owner in two parts.
+
+    Raises:
+        UserError: names the owner and both parts.
+    """
+    for owner in np.unique(owners).tolist():
+        parts = [SPLITS[k] for k in np.unique(split_of[owners == owner]) if k < len(SPLITS)]
+        if len(parts) > 1:
+            raise UserError(f"{owner} stands in {' and '.join(parts)} by data.splits, and data.split_by forbids that.")
 
 
 def by_chance(keys: np.ndarray, splits: Any, seed: int) -> np.ndarray:

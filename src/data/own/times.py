@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 
@@ -15,6 +16,7 @@ UNIX = ("unix", "unix_time", "unix_timestamp", "unixtime")
 WORDS = ("date", "time", "datetime", "timestamp", "date_time", "ds", "step", "time_step", "year", *UNIX)
 COUNTERS = ("frame", "index", "idx", "t")  # times only where they count: T may be a temperature
 CLOCK = r"\d{1,2}(:\d\d|\.\d\d\.\d\d$)"
+YEAR_FIRST = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?$")
 CALENDAR = ("year", "month", "day", "hour", "minute", "second")  # a column each; the first three are needed
 # What a count since 1970 is called, and between which numbers it is one: the years 1980 to 2100.
 SINCE_1970 = (*UNIX, "timestamp", "date", "time", "datetime", "ds")
@@ -39,8 +41,10 @@ def read_times(table: Table, names: Sequence[str], day_first: bool | None = None
     Raises:
         UserError: names the first cell that is no time.
     """
+    if (known := _already(table, names)) is not None:
+        return known
     for name in names:
-        table.refuse(table.frame[name].str.lower().isin(MISSING), name, "the time is missing ({cell})")
+        table.refuse(table.text(name).str.lower().isin(MISSING), name, "the time is missing ({cell})")
     cells, name = together(table, names), " and ".join(names)
     if tuple(name.lower() for name in names) == CALENDAR[: len(names)] and len(names) > 2:
         return _from_calendar(table, names)
@@ -60,6 +64,21 @@ def read_times(table: Table, names: Sequence[str], day_first: bool | None = None
         table.note(f"{name} has offsets from UTC and was read as UTC.")
         return whole[chosen].dt.tz_convert(None)
     return whole[chosen]
+
+
+def _already(table: Table, names: Sequence[str]) -> pd.Series | None:
+    """Times that a file holds as such, or that are written year first, of which there is one reading; None: others."""
+    cells = table.frame[names[0]]
+    if len(names) > 1 or cells.isna().any():
+        return None
+    if not pd.api.types.is_datetime64_any_dtype(cells):
+        if pd.api.types.is_numeric_dtype(cells) or not YEAR_FIRST.match(cells.iloc[0]):
+            return None
+        cells = pd.to_datetime(cells, errors="coerce", format="ISO8601")
+    elif cells.dt.tz is not None:
+        table.note(f"{names[0]} has offsets from UTC and was read as UTC.")
+        cells = cells.dt.tz_convert(None)
+    return None if cells.isna().any() else cells
 
 
 def _from_numbers(table: Table, name: str, cells: pd.Series) -> pd.Series | None:
@@ -90,7 +109,7 @@ def _from_calendar(table: Table, names: Sequence[str]) -> pd.Series:
 
 def together(table: Table, names: Sequence[str]) -> pd.Series:
     """The cells of the columns of times, with a space between them; a clock like 18.00.00 has colons."""
-    first, *rest = (table.frame[name] for name in names)
+    first, *rest = (table.text(name) for name in names)
     rest = [column.str.replace(r"^(\d{1,2})\.(\d\d)\.(\d\d)$", r"\1:\2:\3", regex=True) for column in rest]
     return first.str.cat(rest, sep=" ") if rest else first
 
@@ -234,23 +253,37 @@ def time_columns(table: Table, group: str | None) -> list[str]:
     """
     called = {name.lower(): name for name in reversed(table.names)}
     of_group = [] if group is None else [group]
-    if "date" in called and "time" in called and bool(table.frame[called["time"]].head(20).str.match(CLOCK).all()):
+    if (
+        "date" in called
+        and "time" in called
+        and bool(Table.as_text(table.frame[called["time"]].head(20)).str.match(CLOCK).all())
+    ):
         return [called["date"], called["time"]]
     if all(word in called and table.is_numeric(called[word]) for word in CALENDAR[:3]) and group not in CALENDAR:
         number = next((k for k, word in enumerate(CALENDAR) if word not in called), len(CALENDAR))
         columns = [called[word] for word in CALENDAR[:number]]
-        if not table.frame.duplicated([*columns, *of_group]).any():
+        if not stands_twice(table, [*columns, *of_group]):
             return columns
     for word in (*WORDS, *COUNTERS):
         if word in called and called[word] != group:
             name = called[word]
-            twice = table.frame.duplicated([name, *of_group]).any()
+            twice = table.is_numeric(name) and stands_twice(table, [name, *of_group])
             if not table.is_numeric(name) or (not twice and (word in WORDS or _counts(table, name, group))):
                 return [name]
     first = table.names[0]
     dates = not table.is_numeric(first) and first != group
-    some = table.frame[first].head(100)
+    some = Table.as_text(table.frame[first].head(100))
     return [first] if dates and any(not _dates(some, day_first).isna().any() for day_first in (False, True)) else []
+
+
+def stands_twice(table: Table, names: Sequence[str]) -> bool:
+    """Whether two rows have the same cells in these columns."""
+    first = table.frame[names[0]]
+    if len(names) == 1 and not pd.api.types.is_string_dtype(first):
+        values = first.to_numpy()
+        if bool((values[1:] > values[:-1]).all()):  # most times rise from row to row, which is faster to see
+            return False
+    return bool(table.frame.duplicated(list(names)).any())
 
 
 def _counts(table: Table, name: str, group: str | None) -> bool:

@@ -92,6 +92,7 @@ class WavFolder(WaveformData):
         labels = {s: torch.tensor([names.index(file.parent.name) for file in files_of[s]]) for s in SPLITS}
         for split in SPLITS:
             self.splits[split] = self._classed([tables[file] for file in files_of[split]], labels[split])
+        self.find_leaked({split: [recordings[file] for file in files_of[split]] for split in SPLITS})
         self.measure_baselines(lambda split: majority(labels["train"], labels[split], len(names)))
         return Description(Features(len(self.mean)), Classes(names), per_step=False, varying_length=True, causal=False)
 

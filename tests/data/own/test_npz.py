@@ -6,11 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from src.config.errors import UserError
 from src.data.baselines import piano_rolls
 from src.data.describe import Bits, Classes, Features, Horizon, Tokens, Values
 from src.data.own.npz import NPZ
+from src.tasks.per_step import PerStepClassification
+from tests.tasks.tiny import measure
+from tests.tasks.tiny import task as build
 
 N, TIME, WIDTH = 40, 7, 3
 
@@ -212,7 +216,7 @@ def _with(array: np.ndarray, where: Any, value: float) -> np.ndarray:
         (lambda x: {"x": x, "y": LABELS, "lengths": np.full(N, 3 + 0j)}, "40 whole numbers"),
         (lambda x: {"x": x, "y": np.array([b"\xe9", b"a"] * 20)}, "y holds bytes that are no UTF-8"),
         (lambda x: {"x": x, "y": np.array([{}] * N, dtype=object)}, r"y is an array of .* save y\.astype\(str\)"),
-        (lambda x: {"x": np.array([x[0], x[1, :3]], dtype=object), "y": LABELS}, "x is an array of Python .* pad the"),
+        (lambda x: {"x": np.array([x[0], x[1, :3]], dtype=object), "y": LABELS}, "x is an array of Python .* np.savez"),
         (lambda x: {"x": x, "y": np.eye(N, 3, dtype=int)}, r"y of shape \(n,\), .* \(its rows of y hold 3 values\)"),
         (lambda x: {"x": x, "y": LABELS * 0}, "one class alone, 0"),
         (lambda x: {"x": x * 1e200, "y": LABELS}, "too large to be standardised"),
@@ -233,7 +237,7 @@ def test_arrays_of_other_names_are_not_looked_at(tmp_path, x):
 
 
 def test_a_file_that_is_none_is_refused(tmp_path, x):
-    with pytest.raises(UserError, match="is not a file"):
+    with pytest.raises(UserError, match="is not there"):
         NPZ(path=str(tmp_path / "none.npz")).setup()
     (tmp_path / "mine.npz").write_text("a,b\n")
     with pytest.raises(UserError, match=r"is not an \.npz file, or is damaged"):
@@ -242,9 +246,6 @@ def test_a_file_that_is_none_is_refused(tmp_path, x):
     (tmp_path / "mine.npz").write_bytes((tmp_path / "mine.npz").read_bytes()[:500])
     with pytest.raises(UserError, match="damaged"):
         NPZ(path=str(tmp_path / "mine.npz")).setup()
-    np.save(tmp_path / "one.npy", x)
-    with pytest.raises(UserError, match=r"single array.*np\.savez"):
-        NPZ(path=str(tmp_path / "one.npy")).setup()
 
 
 def test_new_files_are_read_with_what_was_fitted_and_refused_where_they_do_not_fit(tmp_path, x, lengths):
@@ -291,7 +292,7 @@ def test_a_piano_roll_is_music(tmp_path):
     length = int(batch.lengths[0])
     np.testing.assert_array_equal(batch.x[0, :length], pieces[15 + row][:-1])
     np.testing.assert_array_equal(batch.y[0, :length], pieces[15 + row][1:])
-    np.savez(tmp_path / "b.npz", x=x * 2.0)
+    np.savez(tmp_path / "b.npz", x=x * 0.5)
     with pytest.raises(UserError, match=r"data\.task=music needs x of zeros and ones"):
         NPZ(path=str(tmp_path / "b.npz"), task="music").description  # noqa: B018  (reading is what refuses)
 
@@ -310,3 +311,69 @@ def test_labels_are_text_in_utf_8_where_they_are_bytes(tmp_path, x):
 def test_two_shares_are_no_times(tmp_path, x):
     with pytest.raises(UserError, match=r"data\.splits must be three fractions"):
         data(tmp_path, {"splits": [0.5, 0.5]}, x=x, y=LABELS).setup()
+
+
+# ---------------------------------------------------------------------------------------------- steps without a label
+
+
+@pytest.mark.parametrize(("mark", "options"), [(-100, {}), (-1, {"unlabelled": -1})])
+def test_unlabelled_steps_count_neither_in_loss_nor_metric(tmp_path, x, mark, options):
+    y = np.random.default_rng(2).integers(0, 3, (N, TIME))
+    y[:, ::3] = mark
+    y[4] = mark  # and a sequence without any label
+    built = data(tmp_path, options, x=x, y=y)
+    assert built.description.output == Classes(("0", "1", "2"))
+    items = np.concatenate([built.items[name] for name in ("train", "val", "test")])
+    assert sorted(items) == [k for k in range(N) if k != 4]
+    module = build(PerStepClassification, built.description)
+    found = measure(module, built)
+
+    rows = built.items["test"]
+    scaled = built.inputs("per_step", x.reshape(-1, WIDTH).astype(float)).view(N, TIME, WIDTH)[rows]
+    target = torch.from_numpy(np.where(y == mark, -100, y)[rows])
+    with torch.no_grad():
+        logits = module.head(module.network(scaled, None, lengths=None)[0])
+    assert found["test/nll"] == pytest.approx(float(F.cross_entropy(logits.transpose(1, 2), target)), abs=1e-6)
+    assert found["test/acc"] == pytest.approx(float((logits.argmax(-1) == target)[target >= 0].double().mean()))
+    known = target[target >= 0]
+    most = np.bincount(np.where(y == mark, 0, y + 1)[built.items["train"]].ravel())[1:].argmax()
+    assert built.baselines["majority/acc"] == pytest.approx(float((known == most).double().mean()))
+    assert any(f"steps with the label {mark}" in str(note) for note in built.notes.values())
+
+
+def test_a_batch_without_a_label_trains_nothing(tmp_path, x):
+    y = np.where(np.arange(TIME) < 3, -100, np.arange(N)[:, None] % 2)
+    built = data(tmp_path, {"chunk": 3, "splits": [0.6, 0.2, 0.2]}, x=x, y=y)
+    module = build(PerStepClassification, built.description)
+    batch = next(iter(built.loader("train")))
+    assert bool((batch.y < 0).all())
+    loss = module.reduce(module.losses(batch))
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert all(float(p.grad.abs().sum()) == 0 for p in module.parameters() if p.grad is not None)
+
+
+def test_a_label_of_minus_one_is_a_class_unless_it_is_said(tmp_path, x):
+    y = np.where(np.arange(TIME) < 3, -1, np.arange(N)[:, None] % 2)
+    built = data(tmp_path, x=x, y=y)
+    assert built.description.output == Classes(("-1", "0", "1"))
+    assert any("data.unlabelled=-1" in str(note) for note in built.notes.values())
+
+
+def test_a_row_of_nan_alone_is_named(tmp_path, x):
+    x[3] = np.nan
+    with pytest.raises(UserError, match=r"x\[3\] holds NaN alone"):
+        data(tmp_path, x=x, y=LABELS).setup()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_a_roll_with_velocities_is_read_as_notes_that_sound_and_it_is_said(tmp_path, dtype):
+    rng = np.random.default_rng(0)
+    notes = (rng.random((N, 9, 88)) < 0.1) * rng.integers(1, 128, (N, 9, 88))
+    built = data(tmp_path, x=notes.astype(dtype))
+    assert built.description.output == Bits(88)
+    assert any("as velocities" in str(note) for note in built.notes.values())
+    batch = built.splits["train"][torch.tensor([0])]
+    np.testing.assert_array_equal(batch.x[0], (notes > 0)[built.items["train"][0], :-1])
+    new = built.new_data(str(tmp_path / "mine.npz")).split
+    np.testing.assert_array_equal(new[torch.tensor([5])].x[0], (notes > 0)[5, :-1])

@@ -90,7 +90,8 @@ def test_spacing_counts_what_is_out_of_step_but_lets_months_be_months():
 
 
 @pytest.mark.parametrize(
-    ("freq", "season"), [("h", 24), ("D", 7), ("MS", 12), ("15min", 96), ("30min", 48), ("7D", 52), ("3h", None)]
+    ("freq", "season"),
+    [("h", 24), ("D", 7), ("MS", 12), ("15min", 96), ("30min", 48), ("7D", 52), ("QS", 4), ("QE", 4), ("3h", None)],
 )
 def test_seasons_follow_from_the_spacing(freq, season):
     times = pd.Series(pd.date_range("2020-01-01", periods=40, freq=freq))

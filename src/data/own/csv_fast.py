@@ -1,0 +1,107 @@
+"""A large CSV file without surprises, read by pandas (with Arrow where it is installed) rather than cell by cell."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from src.data.own.cells import MISSING, Table
+
+LARGE = 4_000_000  # bytes from which it is worth it
+HEAD = 1 << 16  # bytes that show whether a file is plain
+PLAIN_NAME = re.compile(r"[^\W\d][\w .()/%°-]*")
+MISSING_AS_WRITTEN = sorted(
+    {form for word in MISSING for form in (word, word.upper(), word.title(), word.capitalize())}
+)
+MISSING_AS_WRITTEN += ["NaN", "NaT", "N/a"]
+
+
+def read_plain(path: Path, separators: str, separator: str | None, encoding: str) -> Table | None:
+    """The table of a file whose cells stand in no quotes, with a name above each column; None: it is not so plain.
+
+    Every row is a line of the file, and numbers are read to the last digit, so that nothing is read otherwise than by
+    :func:`src.data.own.csv_table.read_table`; what is doubtful (signs between thousands, ragged rows) is left to that.
+    """
+    if encoding.lower() not in ("utf-8-sig", "utf-8", "utf8") or path.suffix == ".gz":
+        return None
+    if path.stat().st_size < LARGE or (separator is not None and len(separator) != 1):
+        return None
+    with path.open("rb") as file:
+        head = file.read(HEAD).decode("utf-8-sig", errors="replace")
+    first, _, rest = head.partition("\n")
+    separator = separator or max(separators, key=first.count)
+    names = [name.strip() for name in first.rstrip("\r").split(separator)]
+    if '"' in head or separator == " " or len({*names}) < len(names) or not all(map(PLAIN_NAME.fullmatch, names)):
+        return None
+    if any(line.count(separator) != len(names) - 1 for line in rest.splitlines()[:-1]):
+        return None
+    try:
+        frame = _parsed(path, separator, encoding)
+    except (ValueError, UnicodeDecodeError):  # pandas' errors are ValueErrors; it is said by who reads cell by cell
+        return None
+    if len(frame) != _lines(path) - 1 or list(frame.columns.str.strip()) != names or frame.isna().all(axis=1).any():
+        return None
+    frame = frame.set_axis(names, axis=1).apply(_column)
+    if any(_doubtful(frame[name]) for name in names):
+        return None
+    rows = np.arange(len(frame))
+    return Table(frame, [path], np.zeros(len(frame), np.int8), rows + 2, separator=separator)
+
+
+def _parsed(path: Path, separator: str, encoding: str) -> pd.DataFrame:
+    arrow = importlib.util.find_spec("pyarrow") is not None
+    return pd.read_csv(
+        path,
+        sep=separator,
+        encoding=encoding,
+        na_values=MISSING_AS_WRITTEN,
+        keep_default_na=False,
+        **({"engine": "pyarrow"} if arrow else {"engine": "c", "float_precision": "round_trip", "low_memory": False}),
+    )
+
+
+def _lines(path: Path) -> int:
+    """Lines of a file, the last of which may have no end."""
+    number, last = 0, b"\n"
+    with path.open("rb") as file:
+        while piece := file.read(1 << 22):
+            number, last = number + piece.count(b"\n"), piece[-1:]
+    return number + (last != b"\n")
+
+
+def _column(column: pd.Series) -> pd.Series:
+    if pd.api.types.is_bool_dtype(column):
+        return column.astype("float64")
+    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
+        return column
+    return column.astype("str").str.strip().mask(column.isna(), "")
+
+
+def _doubtful(column: pd.Series) -> bool:
+    """Whether a column of numbers may have points between thousands: three digits behind each, beside whole numbers."""
+    if not pd.api.types.is_float_dtype(column):
+        return False
+    values = column.to_numpy()[:10_000]
+    values = np.abs(values[np.isfinite(values)])
+    broken = values[values % 1 != 0]
+    three = np.isclose(broken * 1000, np.round(broken * 1000), rtol=0, atol=1e-6) & (broken >= 1) & (broken < 1000)
+    return bool(len(broken) and three.all() and (values % 1 == 0).any())
+
+
+def without(table: Table, codes: Sequence[str | float]) -> Table:
+    """The table with missing values where its numbers are one of ``codes``, or its cells."""
+    if codes:
+        numbers = [float(code) for code in codes if not isinstance(code, str)]
+        words = [str(code) for code in codes]
+        for name in table.names:
+            column = table.frame[name]
+            numeric = pd.api.types.is_numeric_dtype(column)
+            stands = column.isin(numbers) if numeric else column.isin(words)
+            if stands.any():
+                table.frame[name] = column.astype("float64").mask(stands) if numeric else column.mask(stands, "")
+    return table

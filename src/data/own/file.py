@@ -1,0 +1,38 @@
+"""Any file of the user's own with rows or arrays, by what it holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from src.data.describe import Description
+from src.data.module import NewData
+from src.data.own.csv import CSV
+from src.data.own.forms import SEQUENCES, form_of
+from src.data.own.npz import NPZ
+from src.data.own.roles import Roles
+
+
+class File(CSV, NPZ):
+    """A table (:class:`CSV`) or arrays (:class:`NPZ`), whichever the file holds; the options of both."""
+
+    form, tasks = "file", NPZ.tasks
+    roles: Roles | None = None  # type: ignore[assignment]  # of a table
+    kind: str | None = None  # type: ignore[assignment]  # of arrays
+    scaling = None
+    fitted = (*CSV.fitted, *(name for name in NPZ.fitted if name not in CSV.fitted))
+
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__(**keywords)
+
+    def read(self) -> Description:
+        """Read the file as what it is."""
+        return self._reader(self.path).read(self)
+
+    def new_data(self, path: str) -> NewData:
+        """A new file of the same kind."""
+        return self._reader(path).new_data(self, path)
+
+    @staticmethod
+    def _reader(path: str) -> type[CSV | NPZ]:
+        return NPZ if form_of(Path(path).expanduser()) in SEQUENCES else CSV

@@ -1,0 +1,80 @@
+"""Which form a file has, by what it holds and not by its name."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from numpy.lib.format import MAGIC_PREFIX
+
+from src.config.errors import UserError
+
+Form = Literal[
+    "folder", "csv", "parquet", "feather", "xlsx", "json", "arff", "ts", "ucr", "trec",  # become a table
+    "npz", "npy",  # become sequences
+    "wav", "zip",
+]  # fmt: skip
+SEQUENCES = ("npz", "npy")
+HEAD = 1 << 16  # bytes that are looked at
+NUMBERS = re.compile(r"\s*[+-]?\d+(\.0*)?(e[+-]?\d+)?(\t[^\t\n]*){8,}", re.IGNORECASE)
+TREC = re.compile(r"[A-Z]{2,}:[a-z]+ \S")
+
+
+def form_of(path: Path) -> Form:
+    """The form of a file or folder.
+
+    Raises:
+        UserError: there is nothing of that name, or nothing in it.
+    """
+    if path.is_dir():
+        return "folder"
+    if not path.is_file():
+        raise UserError(f"data.path={path} is not there: give the path of a file, or of a folder of files.")
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if not head:
+        raise UserError(f"{path} is empty: it has 0 bytes.")
+    if head.startswith(MAGIC_PREFIX):
+        return "npy"
+    if head.startswith(b"PK\x03\x04"):
+        return _zipped(path)
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if head.startswith((b"ARROW1", b"FEA1")):
+        return "feather"
+    if head.startswith(b"RIFF") and head[8:12] == b"WAVE":
+        return "wav"
+    if head.startswith(b"\x1f\x8b"):
+        with suppress(OSError, EOFError), gzip.open(path) as unpacked:
+            head = unpacked.read(HEAD)
+    return _of_text(head.decode("utf-8-sig", errors="replace"))
+
+
+def _zipped(path: Path) -> Form:
+    with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+        if any(name.startswith("xl/") for name in archive.namelist()):
+            return "xlsx"
+        if not any(name.endswith(".npy") for name in archive.namelist()):
+            return "zip"
+    return "npz"
+
+
+def _of_text(text: str) -> Form:
+    lines = [line for line in text.splitlines() if line.strip() and line.lstrip()[0] not in "%#"]
+    first = lines[0].lstrip().lower() if lines else ""
+    if first.startswith("@relation"):
+        return "arff"
+    if first.startswith(("@problemname", "@timestamps", "@univariate", "@missing")):
+        return "ts"
+    if first.startswith("{") or (first.startswith("[") and re.match(r"\[\s*\{", text.lstrip())):
+        return "json"
+    whole = lines[:-1] or lines  # the last one may be cut
+    if whole and all(NUMBERS.match(line) for line in whole):
+        return "ucr"
+    if len(lines) > 1 and all(TREC.match(line) for line in whole):
+        return "trec"
+    return "csv"

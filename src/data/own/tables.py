@@ -1,0 +1,258 @@
+"""Tables in every form but CSV: what pandas and scipy read of them, and folders in which each file is a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from src.config.errors import UserError
+from src.data.own import csv_table
+from src.data.own.cells import Hints, Table, join
+from src.data.own.forms import SEQUENCES, form_of
+from src.data.splits import SPLITS, named_splits
+
+PACKAGE = {"parquet": "pyarrow", "feather": "pyarrow", "xlsx": "openpyxl"}
+ARCHIVE = (".ts", ".tsv", ".arff", ".txt")
+TABLES = (".csv", ".tsv", ".parquet", ".feather", ".xlsx", ".jsonl")  # what is looked for in a folder
+
+
+def read_table(path: Path | str, **dialect: Any) -> Table:
+    """Read a table in any form; ``dialect`` are the options of :func:`src.data.own.csv_table.read_table`.
+
+    A row of a data frame whose cells are lists becomes a sequence of as many rows, told apart by a column ``row``. Of a
+    folder each file is a sequence, told apart by a column ``file``, and where it holds sub-folders, labelled by
+    ``folder``; of a folder of texts each line is one, labelled by its file, or each file, labelled by its folder.
+
+    Raises:
+        UserError: it is no table, or broken, or of a form for which a package is missing.
+    """
+    path = Path(path).expanduser()
+    form = form_of(path)
+    if form == "folder":
+        return _folder(path, dialect)
+    if form in SEQUENCES:
+        raise UserError(f"{path} holds arrays or sequences and no table: data=npz or data=file reads it.")
+    if form == "wav":
+        raise UserError(f"{path} is a sound: data=wav_folder reads it, or a table of files and labels beside it.")
+    if form == "zip":
+        raise UserError(f"{path} is a zip archive: unpack it, and give a file or the folder.")
+    special: dict[str, Callable[[Path, str], Table]] = {"arff": _arff, "ucr": _ucr, "trec": _trec}
+    if form == "ts":
+        return _of_the_archive(path, "load_from_tsfile_to_dataframe")
+    if form in special:
+        return special[form](path, dialect.get("encoding", "utf-8-sig"))
+    return csv_table.read_table(path, **dialect) if form == "csv" else _by_pandas(path, form)
+
+
+def to_train_on(path: Path | str, **dialect: Any) -> Table:
+    """A table, with the test set beside it where it is the training set of the archive, ``NAME_TRAIN``."""
+    path = Path(path).expanduser()
+    table, other = read_table(path, **dialect), path.with_name(path.name.replace("_TRAIN.", "_TEST."))
+    if path.is_dir() or "_TRAIN." not in path.name or path.suffix not in ARCHIVE or not other.is_file():
+        return table
+    tested = read_table(other, **dialect)
+    if table.hints.group is not None:  # which counts the sequences of each file from 1
+        tested.frame[table.hints.group] = "test " + tested.text(table.hints.group)
+        table.frame[table.hints.group] = table.text(table.hints.group)
+    both = join([table, tested], [0, 2])
+    both.note(f"{other.name} beside it was taken for the test set.")
+    return both
+
+
+def _by_pandas(path: Path, form: str) -> Table:
+    readers: dict[str, Callable[[], pd.DataFrame]] = {
+        "parquet": lambda: pd.read_parquet(path),
+        "feather": lambda: pd.read_feather(path),
+        "xlsx": lambda: pd.read_excel(path, engine="openpyxl"),
+        "json": lambda: pd.read_json(path, lines=_lines(path), convert_dates=False, dtype=False),
+    }
+    try:
+        return of_frame(readers[form](), path)
+    except ImportError as error:
+        raise UserError(f"{path} is {form}, for which a package is missing: pip install {PACKAGE[form]}.") from error
+    except UserError:
+        raise
+    except Exception as error:  # each library has its own
+        raise UserError(
+            f"{path} cannot be read as {form}: {' '.join(str(error).split())[:200].rstrip('.')}."
+        ) from error
+
+
+def _lines(path: Path) -> bool:
+    """Whether JSON has an object in each line, rather than a list of them."""
+    with path.open("rb") as file:
+        return not file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+
+
+def of_frame(frame: pd.DataFrame, path: Path) -> Table:
+    """A data frame as a table: numbers stay numbers, all else becomes text; lists in cells become rows."""
+    if frame.index.name is not None or isinstance(frame.index, pd.DatetimeIndex | pd.MultiIndex):
+        frame = frame.reset_index()
+    frame = frame.rename(columns=str).reset_index(drop=True)
+    line, hints, notes = np.arange(len(frame)) + 1, Hints(), list[str]()
+    if lists := [name for name in frame if _holds_lists(frame[name])]:
+        frame.insert(0, "row", line)
+        frame = _unfolded(frame, lists, path)
+        hints, line = Hints(group="row"), frame["row"].to_numpy()
+        notes.append(f"Each row is a sequence, whose steps {', '.join(lists)} list.")
+    if not len(frame):
+        raise UserError(f"{path} has no rows.")
+    table = Table(frame.apply(_column), [path], np.zeros(len(frame), int), line, hints=hints, word="row")
+    for sentence in notes:
+        table.note(sentence)
+    return table
+
+
+def _holds_lists(column: pd.Series) -> bool:
+    some = column.dropna().head(100)
+    return column.dtype == object and len(some) > 0 and all(isinstance(cell, list | np.ndarray) for cell in some)
+
+
+def _unfolded(frame: pd.DataFrame, names: Sequence[str], path: Path) -> pd.DataFrame:
+    """Each step of lists of numbers in a row of its own; a list of lists becomes a column for each feature."""
+    try:
+        frame = frame.explode(list(names), ignore_index=True)
+    except ValueError as error:
+        raise UserError(f"{path}: the lists {', '.join(names)} of a row must be of one length.") from error
+    for name in names:
+        if isinstance(frame[name].dropna().iloc[0], list | np.ndarray):
+            wide = pd.DataFrame(frame.pop(name).tolist()).rename(columns=lambda k, name=name: f"{name}_{k}")
+            frame = pd.concat([frame, wide], axis=1)
+        else:
+            frame[name] = frame[name].infer_objects()
+    return frame
+
+
+def _column(column: pd.Series) -> pd.Series:
+    if pd.api.types.is_bool_dtype(column):
+        return column.astype("float64")
+    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
+        return column
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    return column.astype("str").str.strip().mask(column.isna(), "")
+
+
+def _arff(path: Path, encoding: str) -> Table:
+    """A table whose last attribute of names, where there is one, is what is predicted, as Weka takes it."""
+    from io import StringIO
+
+    from scipy.io import arff
+
+    try:
+        text = path.read_text(encoding)
+        if "relational" in text[:4096].lower():
+            return _of_the_archive(path, "load_from_arff_to_dataframe")
+        records, about = arff.loadarff(StringIO(text))
+        if not about.names():
+            raise ValueError("it has no attribute")
+    except UserError:
+        raise
+    except Exception as error:  # scipy raises whatever the damage happens to hit
+        raise UserError(f"{path} cannot be read as ARFF: {' '.join(str(error).split())[:200].rstrip('.')}.") from error
+    frame = pd.DataFrame(records)
+    words = [name for name, kind in zip(about.names(), about.types(), strict=True) if kind == "nominal"]
+    for name in words:
+        frame[name] = frame[name].str.decode("utf-8").mask(frame[name] == b"?", "")
+    table = of_frame(frame, path)
+    table.hints = Hints(target=words[-1:])
+    return table
+
+
+def _of_the_archive(path: Path, load: str) -> Table:
+    """Sequences of one or several features with a class or a value each, by sktime's reader of the archive's files."""
+    import sktime.datasets
+
+    try:
+        read = getattr(sktime.datasets, load)(str(path))
+    except Exception as error:  # sktime raises whatever the damage happens to hit
+        why = " ".join(str(error).split())[:200].rstrip(".")
+        raise UserError(f"{path} cannot be read as a file of the UCR/UEA archive: {why}.") from error
+    series, labels = read if isinstance(read, tuple) else (read, None)
+    pieces = []
+    for k, row in enumerate(series.itertuples(index=False)):
+        piece = pd.DataFrame({f"x{n}": np.asarray(cell, dtype=float) for n, cell in enumerate(row)})
+        piece = piece[: len(piece) - int(piece.isna().all(axis=1)[::-1].cumprod().sum())]  # padded to one length
+        pieces.append(piece.assign(row=k + 1, **({} if labels is None else {"label": str(labels[k])})))
+    table = of_frame(pd.concat(pieces, ignore_index=True), path)
+    table.hints = Hints(group="row", target=[] if labels is None else ["label"])
+    table.line = table.frame["row"].to_numpy()
+    return table
+
+
+def _ucr(path: Path, encoding: str) -> Table:
+    """The archive's table without names: a class, then the values of a sequence, shorter ones ending in NaN."""
+    frame = pd.read_csv(path, sep="\t", header=None, encoding=encoding)
+    frame.columns = ["label", *(f"t{k}" for k in range(frame.shape[1] - 1))]
+    table = of_frame(frame, path)
+    table.hints = Hints(target=["label"])
+    table.note("There are no names of columns: the first was taken for the class, the others for the steps.")
+    return table
+
+
+def _trec(path: Path, encoding: str) -> Table:
+    """Questions behind their classes, ``DESC:manner How did ...``."""
+    lines = pd.Series(_text(path, encoding).splitlines()).loc[lambda some: some.str.strip() != ""]
+    parts = lines.str.extract(r"(?P<label>\w+):(?P<kind>\w+) (?P<text>.*)")
+    table = of_frame(parts, path)
+    table.hints = Hints(target=["label"], text="text")
+    return table
+
+
+def _text(path: Path, encoding: str) -> str:
+    try:
+        return path.read_text(encoding)
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is not text in the encoding {encoding}: name its own, e.g. data.encoding=cp1252."
+        ) from error
+
+
+def _folder(path: Path, dialect: dict[str, Any]) -> Table:
+    files = [f for f in sorted(path.rglob("*")) if f.is_file() and not f.name.startswith(".")]
+    trained = [f for f in files if "_TRAIN." in f.name and f.suffix in ARCHIVE]
+    if trained and len({f.stem for f in trained}) == 1:
+        return to_train_on(min(trained, key=lambda f: ARCHIVE.index(f.suffix)), **dialect)
+    tables = [f for f in files if f.suffix.lower() in TABLES or f.name.lower().endswith(".csv.gz")]
+    texts = [f for f in files if f.suffix.lower() == ".txt"]
+    if not tables and not texts:
+        sounds = any(f.suffix.lower() == ".wav" for f in files)
+        more = "data=wav_folder reads the sounds in it" if sounds else f"looked for were {', '.join(TABLES)} and .txt"
+        raise UserError(f"data.path={path} is a folder without a table: {more}.")
+    chosen = tables or texts
+    parts = named_splits(path, chosen)
+    of_part = {file: SPLITS.index(split) for split, some in (parts or {}).items() for file in some}
+    above = {file: file.parent.name if file.parent != path else "" for file in chosen}
+    labelled = len({*above.values()}) > 1 and all(above.values()) and not {*above.values()} <= {*SPLITS}
+    if tables:
+        read = [_one_sequence(file, path, above[file] if labelled else None, dialect) for file in chosen]
+        hints = Hints(group="file", target=["folder"] if labelled else [])
+    else:
+        read = [
+            _of_lines(file, above[file] if labelled else None, dialect.get("encoding", "utf-8-sig")) for file in chosen
+        ]
+        hints = Hints(target=["label"], text="text")
+    table = join(read, [of_part[file] for file in chosen] if parts else None)
+    table.hints = hints
+    table.note(f"{len(chosen)} files of the folder were read{', each as a sequence' if tables else ''}.")
+    return table
+
+
+def _one_sequence(file: Path, folder: Path, label: str | None, dialect: dict[str, Any]) -> Table:
+    table = read_table(file, **dialect)
+    table.frame = table.frame.assign(file=str(file.relative_to(folder).with_suffix("")))
+    if label is not None:
+        table.frame = table.frame.assign(folder=label)
+    return table
+
+
+def _of_lines(file: Path, label: str | None, encoding: str) -> Table:
+    """The lines of a text, its name being their class; with a label the whole text."""
+    text = _text(file, encoding)
+    lines = [line.strip() for line in text.splitlines()] if label is None else [" ".join(text.split())]
+    frame = pd.DataFrame({"text": lines, "label": label or file.stem}, dtype="str")
+    return Table(frame, [file], np.zeros(len(lines), int), np.arange(len(lines)) + 1).where_not_empty("text")
