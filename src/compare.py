@@ -35,8 +35,13 @@ def compare(cfg: DictConfig) -> Summary:
     from src.analysis.pack import read_pack, write_pack
     from src.files import output
     from src.reporting.csv_files import write_numbers
+    from src.reporting.paper import write_paper
     from src.reporting.terminal import show
 
+    if cfg.report:
+        from src.reporting.report import refuse_without_latex, write_report
+
+        refuse_without_latex(cfg.figures)
     readers: dict[str, Callable[[Path], Collection]] = {"pack": read_pack, "table": read_table}
     collection = readers[kind](places[0]) if kind in readers else collect(places, kind)
     said: dict[str, Any] = OmegaConf.to_container(cfg)  # type: ignore[assignment]
@@ -51,11 +56,9 @@ def compare(cfg: DictConfig) -> Summary:
     packed = write_pack(collection, Path(cfg.pack)) if cfg.pack else []
     keepers = [beside] if kind == "table" else [*places, *([Path(cfg.pack)] if cfg.pack else [])]
     summary = looked(summary, list(wanted.looks), keepers, directory)
-    files = write_numbers(summary, directory) + packed
+    files = write_numbers(summary, directory) + write_paper(summary, directory) + packed
     if cfg.report:
-        from src.reporting.report import write_report
-
-        files += write_report(summary, directory)
+        files += write_report(summary, directory, cfg.figures)
     show(summary, files)
     return summary
 

@@ -125,7 +125,9 @@ def test_from_a_shell(study: Path) -> None:
     here = study.parent.parent
     done = subprocess.run([sys.executable, "-c", script], cwd=here, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.rstrip().endswith("runs/planted/report: summary.json, runs.csv, pairs.csv")
+    assert done.stdout.rstrip().endswith(
+        "runs/planted/report: summary.json, runs.csv, pairs.csv, table.tex, sentence.txt"
+    )
     assert sorted(p.name for p in here.iterdir()) == ["runs"]
 
 

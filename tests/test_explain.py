@@ -3,6 +3,8 @@
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ from omegaconf import DictConfig
 
 from src.config.errors import UserError
 from src.explain import explain
+from src.explaining.forecasts import whence
 from src.recurrent import trace_gates
 from src.runs.load import load_run
 from src.runs.record import read_record
@@ -96,6 +99,22 @@ def test_a_forecast_is_shown_with_its_error_by_distance(quick: Compose, compose:
     window = data.splits["test"][torch.tensor([0])]
     truth = window.y[0].double().numpy() * data.scaling.scale + data.scaling.mean
     np.testing.assert_allclose([values["truth", "oil", step] for step in (1, 2, 3)], truth[:, 1], rtol=1e-4)
+
+
+def test_a_window_has_its_series_name_and_its_time_stamps() -> None:
+    data: Any = SimpleNamespace(
+        lookback=4,
+        horizon=2,
+        series_names=("Ada", "Bo"),
+        origins=lambda split: {"item": np.array([3, 12]), "series": np.array([0, 1])},
+    )
+    assert whence(data, "test", 1) == ((), "Bo")
+    data.times = pd.Series(pd.date_range("2024-01-30", periods=20))
+    assert whence(data, "test", 0)[0] == tuple(f"2024-02-{day:02}" for day in range(2, 8))
+    data.series_names = ()
+    assert whence(data, "test", 0)[1] == ""
+    data.origins = lambda split: {"item": np.array(["a", "b"])}
+    assert whence(data, "test", 0) == ((), "")
 
 
 def test_runs_of_one_model_are_told_apart(quick: Compose, compose: Compose, tmp_path: Path) -> None:

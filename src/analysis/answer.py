@@ -107,7 +107,7 @@ def _task(
         mine = [run for run in runs if run.model == name]
         if mine or (name in wanted.planned and (name, data) not in left_out):
             points, conflicts, without = points_of(mine, metric, mode, wanted.resplits is not None)
-            models.append(sum_up(name, mine, points))
+            models.append(sum_up(name, mine, points, metric))
             flags, untested = flags + conflicts, untested + without
     task = Task(
         data=data,

@@ -15,8 +15,8 @@ from src.analysis.metrics import base
 from src.analysis.run import Run
 from src.runs.result import Status
 from src.statistics.datasets import interquartile_mean
-from src.statistics.intervals import Interval, t_interval
-from src.tasks.metrics import Direction
+from src.statistics.intervals import Interval, t_interval, within
+from src.tasks.metrics import Direction, possible
 
 PointStatus = Literal[Status, "chance"]  # chance: finished, and no better than the best trivial baseline
 AT_END: tuple[PointStatus, ...] = ("finished", "chance", "diverged")
@@ -49,7 +49,7 @@ class Model:
     sd: float | None = None
     median: float | None = None
     iqm: float | None = None
-    interval: Interval | None = None  # of the mean, t at 95 %; None over several splits, which share sequences
+    interval: Interval | None = None  # of the mean, t at 95 %, see :func:`sum_up`; None over several splits
     diverged: int = 0  # diverged, chance, failed, unfinished: how many runs; unfinished are running or interrupted
     chance: int = 0
     failed: int = 0
@@ -154,10 +154,17 @@ def _conflict(seed: int, every: Sequence[Run], claims: Sequence[tuple[Run, Point
     return Flag("conflict", weight, words + f" ({', '.join(ids)}).", first.data_name, first.arm, [first.model], ids)
 
 
-def sum_up(name: str, runs: Sequence[Run], points: list[Point]) -> Model:
-    """Mean, standard deviation and median (numpy), interquartile mean, t interval, and costs of a model on one task."""
+def sum_up(name: str, runs: Sequence[Run], points: list[Point], metric: str = "") -> Model:
+    """Mean, standard deviation and median (numpy), interquartile mean, t interval, and costs of a model on one task.
+
+    The interval is cut to what the ``metric`` can be, unless a value lies outside (an accuracy in percent).
+    """
     values = np.array([p.value for p in points if p.value is not None], dtype=float)
     status = Counter(p.status for p in points)
+    low, high = possible(base(metric))
+    interval = None if any(p.split is not None for p in points) else t_interval(values)
+    if all(low <= value <= high for value in values):
+        interval = within(interval, low, high)
     solved = [p.solved for p in points if p.solved is not None]
     timed = [run for run in runs if run.status == "finished"]
     first = timed[0] if timed else runs[0] if runs else None
@@ -170,7 +177,7 @@ def sum_up(name: str, runs: Sequence[Run], points: list[Point]) -> Model:
         sd=float(values.std(ddof=1)) if len(values) > 1 else None,
         median=float(np.median(values)) if len(values) else None,
         iqm=interquartile_mean(values) if len(values) else None,
-        interval=None if any(p.split is not None for p in points) else t_interval(values),
+        interval=interval,
         diverged=status["diverged"],
         chance=status["chance"],
         failed=status["failed"],

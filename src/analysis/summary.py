@@ -53,10 +53,27 @@ class Summary:
     seconds: float = 0.0  # of training, all runs together
     schema: int = SCHEMA
 
+    @property
+    def title(self) -> str:
+        """What a page is called: a study or table by its name, other runs by what is compared, as they lie in folders
+        called by a date or ``runs``."""
+        data = list(dict.fromkeys(task.data for task in self.tasks))
+        if self.plan or self.kind in ("study", "table") or not data:
+            return self.name
+        models = ", ".join(dict.fromkeys(model.model for task in self.tasks for model in task.models))
+        return f"{models} on {', '.join(data) if len(data) < 4 else f'{len(data)} data sets'}"
+
     def headline(self) -> list[tuple[Task, Comparison]]:
         """The primary comparisons, in order; every comparison where no primary one was named."""
         every = [(task, c) for task in self.tasks for c in task.comparisons]
         return [pair for pair in every if pair[1].primary] or every
+
+    def answers(self) -> list[str]:
+        """The sentence of each comparison in the headline; where there is none, the one that says why."""
+        if self.headline():
+            return [c.verdict.sentence for _, c in self.headline() if c.verdict]
+        models = ", ".join(dict.fromkeys(model.model for task in self.tasks for model in task.models))
+        return [f"There is no answer: a comparison takes two models on one data set, and there is {models}."]
 
     def beside_the_verdicts(self) -> list[str]:
         """Sentences beside those of the headline: what stands of all of them together, and solve rates."""

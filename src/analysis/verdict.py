@@ -44,6 +44,13 @@ class Verdict:
     # what stands of it where the whole family of primary verdicts errs in 5 % at most; None where nobody asked
     familywise: Outcome | None = None
 
+    @property
+    def words(self) -> str:
+        """The outcome in a few words: ``gru better``, ``practically the same``, ``undecided``, ``no verdict``."""
+        if self.winner:
+            return f"{self.winner} better"
+        return "practically the same" if self.outcome == "same" else self.outcome
+
 
 @dataclass(frozen=True)
 class About:

@@ -35,8 +35,9 @@ def write_forecasts(folder: Path, runs: Sequence[Explained], split: str, sequenc
     values = {"truth": one.truth, NAIVE: np.broadcast_to(one.seen[-1], one.truth.shape)}
     values |= {label: made.forecast for label, made in windows.items()}
     steps = range(len(one.truth))
+    when = [{"time": stamp} for stamp in one.times[len(one.seen) :]] or [dict[str, str]() for _ in steps]
     said = [
-        {"run": name, "target": target, "step": step + 1, "value": of[step, k]}
+        {"run": name, "target": target, "step": step + 1} | when[step] | {"value": of[step, k]}
         for name, of in values.items()
         for k, target in enumerate(one.names)
         for step in steps
@@ -62,7 +63,21 @@ def window(run: Run, split: str, sequence: int) -> Window:
     standardised = (batch.x[0][:, columns], batch.y[0], task.predict_future(batch.x, task.horizon)[0])
     seen, truth, forecast = (rows.double().numpy() * scale + mean for rows in standardised)
     names = tuple(output.names) or tuple(f"value_{k}" for k in range(output.size))
-    return Window(seen, truth, forecast, names)
+    return Window(seen, truth, forecast, names, *whence(run.data, split, sequence))
+
+
+def whence(data: Any, split: str, sequence: int) -> tuple[tuple[str, ...], str]:
+    """The time stamps of a window's rows, () where there are none, and its series' name, "" where there is one only.
+
+    Stamps are those of ``data.times``, a pandas Series of all rows, where the data keep them.
+    """
+    origins, times, name = data.origins(split), getattr(data, "times", None), ""
+    if "series" in origins and data.series_names:
+        name = data.series_names[int(origins["series"][sequence])]
+    if times is None or "series" not in origins:
+        return (), name
+    first, rows = int(origins["item"][sequence]), data.lookback + data.horizon
+    return tuple(times.iloc[first : first + rows].astype(str)), name
 
 
 @torch.no_grad()

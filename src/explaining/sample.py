@@ -70,6 +70,10 @@ def show(data: Any, x: Tensor) -> Shown:
         rate = getattr(data, "rate", None)
         length = f", {1000 * output.size / rate:g} ms" if rate else ""
         return Shown("wave", x[:, -output.size :].numpy(), f"step ({output.size} samples{length})", "sample\n(std)")
-    names = tuple(output.names) if isinstance(output, Horizon) and len(output.names) == x.shape[1] else ()
+    # A table's columns are called by their names; where each row is a sequence, they are its steps.
+    roles = getattr(data, "roles", None)
+    columns = roles.features if roles is not None else output.names if isinstance(output, Horizon) else ()
+    names = tuple(columns) if len(columns) == x.shape[1] else ()
     kind: Any = "lines" if x.shape[1] <= 3 else "heat"
-    return Shown(kind, x.numpy(), "step", "input" if kind == "lines" else "input\nfeature", names)
+    label = names[0] if len(names) == 1 else "input" if kind == "lines" else "input\nfeature"
+    return Shown(kind, x.numpy(), "step", label, names)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
+# How each format is written: without a date, so that the same picture is the same file.
+AS: dict[str, dict[str, Any]] = {
+    "svg": {"metadata": {"Date": None}},
+    "png": {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 4}},  # twice as fast as 6
+    "pdf": {"metadata": {"CreationDate": None}},
+    "pgf": {},
+}
+LATEX = ("xelatex", "lualatex", "pdflatex")  # by which matplotlib measures the words of a PGF
 LETTER, HANDLE, LINE = 0.068, 0.6, 0.17  # inches in a legend: of a letter, of the line before it, of a row
 
 
@@ -23,7 +32,7 @@ def look() -> Iterator[None]:
     """The settings of `src.figures.palette` for figures drawn or written inside; also a decorator, ``@look()``."""
     from matplotlib import rc_context
 
-    settings: Any = SETTINGS  # matplotlib's type for them lists every key there is
+    settings: Any = SETTINGS | {"pgf.texsystem": latex() or LATEX[0]}  # matplotlib's type for them lists every key
     with rc_context(settings):
         yield
 
@@ -38,21 +47,26 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def save(figure: Figure, path: Path) -> list[Path]:
-    """Write a figure as ``path.svg`` and ``path.png`` (200 dpi), the same bytes for the same picture.
+def latex() -> str | None:
+    """The first of the engines in `LATEX` that is installed."""
+    return next((engine for engine in LATEX if shutil.which(engine)), None)
+
+
+def save(figure: Figure, path: Path, formats: Sequence[str] = ("svg", "png")) -> list[Path]:
+    """Write a figure as ``path.svg``, ``path.png`` (200 dpi), .., the same bytes for the same picture.
 
     Returns:
-        The two files.
+        The files, in the order of ``formats``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    files = [path.with_name(f"{path.name}.{ending}") for ending in ("svg", "png")]
+    files = [path.with_name(f"{path.name}.{ending}") for ending in formats]
     for file in files:  # a symbolic link that somebody put there is not followed
         file.unlink(missing_ok=True)
     with look():
         figure.draw_without_rendering()
         figure.set_layout_engine(None)  # it is laid out, and another layout before each file would take as long again
-        figure.savefig(files[0], metadata={"Date": None})
-        figure.savefig(files[1], metadata={"Software": None}, pil_kwargs={"compress_level": 4})  # twice as fast as 6
+        for file in files:
+            figure.savefig(file, **AS[file.suffix[1:]])
     return files
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PANELS = 4  # targets that are drawn
+DATES = 4  # time stamps that stand beside each other under them
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Window:
     truth: np.ndarray
     forecast: np.ndarray
     names: tuple[str, ...]
+    times: tuple[str, ...] = ()  # of the rows seen and of those forecast, where the data have any
+    series: str = ""  # its name, where there are several
 
 
 @look()
@@ -52,10 +55,13 @@ def draw_forecast(models: Mapping[str, Window], what: str) -> Figure:
             axes.plot(rows, window.forecast[:, k], color=looks[model].colour, linestyle=looks[model].dash, label=model)
         axes.axvline(0.5, color=LIGHT["faint"], linewidth=0.6)
         axes.set_ylabel(f"{shortened(one.names[k])}\n(own unit)")
-    panels[-1].set_xlabel("rows from the start of the forecast")
+    panels[-1].set_xlabel("time" if one.times else "rows from the start of the forecast")
+    if one.times:
+        chosen = np.unique(np.linspace(0, len(one.times) - 1, min(DATES, len(one.times))).round().astype(int))
+        panels[-1].set_xticks(chosen + past[0], [one.times[row] for row in chosen])
     legend_below(figure, panels[0])
     more = f" ({targets} of {len(one.names)} values)" if targets < len(one.names) else ""
-    figure.suptitle(what + more, fontsize=9)
+    figure.suptitle(what + (f", series {one.series}" if one.series else "") + more, fontsize=9)
     return figure
 
 

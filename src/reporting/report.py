@@ -1,8 +1,9 @@
-"""The report of a comparison: one HTML file that asks nobody for anything, and its figures as SVG and PNG."""
+"""The report of a comparison: one HTML file that asks nobody for anything, and its figures."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 from src.analysis.flags import serious_first
 from src.analysis.summary import Summary, as_plain
 from src.config.errors import UserError
+from src.figures.canvas import LATEX, latex
 from src.figures.chart import Chart
 from src.figures.interactive import specification
 from src.figures.palette import DARK, LIGHT, Style, styles
@@ -26,8 +28,8 @@ PANELS_ALONE = 40  # panels that one process draws sooner than several have star
 ROW = 84  # pixels of a row in the figure of differences
 
 
-def write_report(summary: Summary, directory: Path) -> list[Path]:
-    """Write ``report.html`` and ``figures/*.svg`` and ``*.png`` into a directory; returns the files, the page first.
+def write_report(summary: Summary, directory: Path, formats: Sequence[str] = ("svg", "png")) -> list[Path]:
+    """Write ``report.html`` and its ``figures/`` in some formats into a directory; returns the files, the page first.
 
     Raises:
         UserError: plotly, jinja2 or matplotlib is not installed.
@@ -37,7 +39,20 @@ def write_report(summary: Summary, directory: Path) -> list[Path]:
     page = directory / "report.html"
     text = render(summary, kinds, looks)
     write_atomically(page, lambda out: out.write(text.encode()))
-    return [page, *_stills(kinds, looks, directory / "figures")]
+    return [page, *_stills(kinds, looks, directory / "figures", formats)]
+
+
+def refuse_without_latex(formats: Sequence[str]) -> None:
+    """Refuse PGF where nothing could measure its words.
+
+    Raises:
+        UserError: ``formats`` has pgf and there is no LaTeX.
+    """
+    if "pgf" in formats and latex() is None:
+        raise UserError(
+            f"figures=[pgf] needs one of {', '.join(LATEX)}, and none is installed: take figures=[pdf], or install one "
+            "(apt-get install texlive-xetex)."
+        )
 
 
 def render(summary: Summary, kinds: list[Pictures], looks: dict[str, Style]) -> str:
@@ -79,7 +94,7 @@ def render(summary: Summary, kinds: list[Pictures], looks: dict[str, Style]) -> 
     )
 
 
-def _stills(kinds: list[Pictures], looks: dict[str, Style], directory: Path) -> list[Path]:
+def _stills(kinds: list[Pictures], looks: dict[str, Style], directory: Path, formats: Sequence[str]) -> list[Path]:
     try:
         import matplotlib.figure  # noqa: F401  (missing, it is named here and not by a process of its own)
         from joblib import Parallel, cpu_count, delayed
@@ -88,16 +103,16 @@ def _stills(kinds: list[Pictures], looks: dict[str, Style], directory: Path) -> 
     several = sum(len(kind.charts) for kind in kinds) > PANELS_ALONE
     parallel = Parallel(n_jobs=min(cpu_count(), len(kinds)) if several else 1, batch_size=1)
     longest_first = sorted(kinds, key=lambda kind: -len(kind.charts))
-    written = parallel(delayed(_still)(kind, looks, directory) for kind in longest_first)
+    written = parallel(delayed(_still)(kind, looks, directory, formats) for kind in longest_first)
     files = {kind.key: paths for kind, paths in zip(longest_first, written, strict=True)}
     return [path for kind in kinds for path in files[kind.key]]
 
 
-def _still(kind: Pictures, looks: dict[str, Style], directory: Path) -> list[Path]:
+def _still(kind: Pictures, looks: dict[str, Style], directory: Path, formats: Sequence[str]) -> list[Path]:
     from src.figures.canvas import save
     from src.figures.still import draw
 
-    return save(draw(kind.charts, kind.columns, looks), directory / kind.key)
+    return save(draw(kind.charts, kind.columns, looks), directory / kind.key, formats)
 
 
 def _height(chart: Chart) -> int:

@@ -19,9 +19,8 @@ FLAGS = 8  # lines; the report has them all
 def show(summary: Summary, files: Sequence[Path], console: Any = None) -> None:
     """Print verdicts, table, flags and where the files went, on rich's console or the terminal."""
     console = console or screen()
-    for _, comparison in summary.headline():
-        if comparison.verdict is not None:
-            console.print(comparison.verdict.sentence, style="bold", markup=False, highlight=False)
+    for sentence in summary.answers():
+        console.print(sentence, style="bold", markup=False, highlight=False)
     for task, comparison in summary.headline():
         if comparison.primary and task.about_margin:
             console.print(" ".join(task.about_margin), markup=False, highlight=False)
@@ -29,10 +28,6 @@ def show(summary: Summary, files: Sequence[Path], console: Any = None) -> None:
         console.print(sentence, markup=False, highlight=False)
     for sentence in summary.other_verdicts():
         console.print(sentence, markup=False, highlight=False)
-    if not summary.headline():
-        models = ", ".join(dict.fromkeys(model.model for task in summary.tasks for model in task.models))
-        words = f"There is no answer: a comparison takes two models on one data set, and there is {models}."
-        console.print(words, style="bold", markup=False, highlight=False)
     console.print()
     console.print(_models(summary))
     console.print()

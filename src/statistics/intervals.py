@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,6 +46,17 @@ def t_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> In
         return Interval(float(values[0]), float(values[0]), level, "t")
     ends = stats.ttest_1samp(values, 0.0).confidence_interval(level)
     return Interval(float(ends.low), float(ends.high), level, "t")
+
+
+def within(interval: Interval | None, low: float, high: float) -> Interval | None:
+    """The part of an interval that lies in a range.
+
+    >>> within(Interval(0.9, 1.1, 0.95, "t"), 0.0, 1.0).high
+    1.0
+    """
+    if interval is None:
+        return None
+    return replace(interval, low=max(interval.low, low), high=min(interval.high, high))
 
 
 def bca_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval | None:

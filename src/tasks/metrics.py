@@ -67,6 +67,19 @@ def optimum(name: str) -> float | None:
     return 0.0 if name in {metric.name for metric in (*ERRORS, MASE, *OVER_SERIES)} else None
 
 
+def possible(name: str) -> tuple[float, float]:
+    """The smallest and the largest value that a metric can have, infinite where it has no bound that is known.
+
+    >>> possible("acc"), possible("mse"), possible("nll")
+    ((0.0, 1.0), (0.0, inf), (-inf, inf))
+    """
+    if name in (ACC.name, F1.name, FRAME_ACC.name, "accuracy"):  # the last one in tables of other tools
+        return 0.0, 1.0
+    if name == PERPLEXITY.name:
+        return 1.0, math.inf
+    return (0.0 if optimum(name) == 0 else -math.inf), math.inf
+
+
 def declared_by_shipped_tasks() -> dict[str, Metric]:
     """What the shipped tasks declare, by name: for records that do not carry the declarations of their own task.
 

@@ -58,6 +58,16 @@ def test_what_the_network_is_given_is_what_it_reads():
     assert last_valid(given, lengths, 1).shape == (2, 64)
 
 
+def test_input_features_are_called_as_their_columns_are():
+    description = replace(WHOLE, input=Features(2))
+    data = SimpleNamespace(description=description, roles=SimpleNamespace(features=["load", "oil"]))
+    assert show(data, torch.zeros(4, 2)).names == ("load", "oil")
+    data.roles.features = ["load"]
+    assert show(data, torch.zeros(4, 1)).label == "load"
+    data.roles.features = ["t0", "t1", "t2"]  # each row of the table is a sequence
+    assert show(data, torch.zeros(3, 1)).names == ()
+
+
 @pytest.mark.parametrize(("given", "output", "x", "kind", "steps"), [
     (Tokens(3, "character"), Classes(("a", " ", "c")), torch.tensor([0, 1]), "tokens", "step (character)"),
     (Features(88), Bits(88), torch.zeros(4, 88), "roll", "step (frame)"),

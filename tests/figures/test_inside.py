@@ -1,5 +1,7 @@
 """The pictures of the inside show the numbers they are given, in the colours of the models, with named axes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -121,6 +123,14 @@ def test_forecasts_stand_beside_truth_and_naive():
     np.testing.assert_array_equal(lines["naive"].get_ydata(), [seen[-1, 1]] * 3)
     np.testing.assert_array_equal(lines["lstm"].get_ydata(), windows["lstm"].forecast[:, 1])
     assert lines["lstm"].get_color() == styles(windows)["lstm"].colour
+    assert figure.axes[1].get_xlabel() == "rows from the start of the forecast"
+    days = tuple(f"2024-01-{day:02}" for day in range(1, 10))
+    dated = draw_forecast({name: replace(made, times=days, series="Ada") for name, made in windows.items()}, "title")
+    assert dated.get_suptitle() == "title, series Ada"
+    axes = dated.axes[1]
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert labels == ["2024-01-01", "2024-01-04", "2024-01-06", "2024-01-09"]
+    assert axes.get_xticks().tolist() == [-5, -2, 0, 3], "the last row seen stands at 0"
     figure = draw_forecast_error({"gru": np.array([1.0, 2, 3])}, np.array([2.0, 3, 4]))
     assert_named(figure)
     assert figure.axes[0].lines[1].get_xdata().tolist() == [1, 2, 3]

@@ -1,6 +1,7 @@
 """Before the plan's first look, between two looks and below six pairs nothing is shown as if it were final."""
 
 import json
+import re
 from io import StringIO
 from pathlib import Path
 
@@ -57,7 +58,9 @@ def test_no_interval_p_or_power(tmp_path: Path, pairs: int, looks: list[int], ou
     assert line.split()[:5] == ["jsb_chorales", "gru", ":", "lstm", str(pairs)]
     assert len(line.split()) == 7, "mean and P(A>B) alone"
     assert not [words for words in FINAL if words in page]
-    assert "% interval " not in page.replace(c.verdict.sentence.removeprefix("jsb_chorales: "), "")
+    sentence = c.verdict.sentence.removeprefix("jsb_chorales: ").removeprefix(f"{outcome}; ")
+    assert sentence in page
+    assert "% interval " not in page.replace(sentence, "")
     assert _row(task, c, {}).intervals == []
     assert not [sentence for sentence in c.sensitivity if "signed-rank" in sentence]
 
@@ -78,3 +81,15 @@ def test_the_level_of_an_early_look_is_not_rounded_to_100(tmp_path: Path) -> Non
     assert c.verdict.outcome == "better"
     assert f"{100 * (1 - 2 * c.verdict.look.better):.4g} % interval +0." in shown(summary)[1]
     assert "100 % interval" not in shown(summary)[1]
+
+
+def test_undecided_is_said_once(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path, 12, [12])
+    c = summary.tasks[0].comparisons[0]
+    assert c.verdict is not None
+    assert c.verdict.outcome == "undecided"
+    out = StringIO()
+    show(summary, [], Console(file=out, width=300))
+    assert out.getvalue().count("undecided") == 1
+    page = re.sub("<[^>]*>", "", shown(summary)[1].partition('id="answer"')[2].partition('id="care"')[0])
+    assert page.count("undecided") == 1

@@ -32,6 +32,7 @@ Name = Annotated[
 ]
 Models = Annotated[list[Text], That(lambda two: len(two) == 2 and two[0] != two[1], "two of them")]
 Some = Annotated[list[Text], That(bool, "one at least")]
+Formats = Annotated[list[Literal["svg", "png", "pdf", "pgf"]], That(bool, "one at least")]
 Tuned = dict[str, dict[str, Any]]
 Threads = Annotated[int, Ge(1), Le(1024)]
 Job = Annotated[
@@ -113,6 +114,7 @@ COMMANDS: dict[str, dict[str, Key]] = {
         "mode": Key(Literal["min", "max"] | None, "whether a small or a large value of an unknown metric is good"),
         "pack": Key(Text | None, "a small folder for the records, to commit"),
         "directory": Key(Text | None, "of numbers and report; null: the folder report beside what was read"),
+        "figures": Key(Formats, "formats of the figures; pgf needs a LaTeX installed"),
         "report": Key(bool, "a page and figures, not only the numbers"),
         "paths": PLACES,
     },
