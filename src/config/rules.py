@@ -160,6 +160,8 @@ def refuse_unknown(
                 continue
             if name == "_target_" or name in (kinds or {}) or f"{group}.{name}" in referred:
                 continue
+            if group == "logger" and (node[name] is None or isinstance(node[name], Mapping)):  # a further one, by its name
+                continue
             _refuse(group, str(name), node, keys)
     for group, node in _classes(config):
         if group.startswith("callbacks.") and (kinds := kinds_of(group, node)) is not None:

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 
 CHOICE = re.compile(r"[\w/.-]+(,[\w/.-]+)*|(glob|choice)\(.*\)")  # or several in a sweep
+SEVERAL = re.compile(r"\[\w+(,\w+)*\]")  # loggers beside each other
 TAKEN_AWAY = "~{key} takes away a key that every run has: it must have a value, {key}=VALUE."
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -47,7 +48,7 @@ def choices() -> dict[str, str]:
 
 def job_command() -> list[str]:
     """The command line that starts this job alone: in a multirun the job's own overrides, otherwise what was typed."""
-    if not _in_multirun():
+    if not in_multirun():
         return sys.argv
     from hydra.core.hydra_config import HydraConfig
 
@@ -99,7 +100,7 @@ def command(
             check(cfg, config_name, keys)
             refuse_width_beside_budget(cfg, given)
             found = unread(plain(cfg), command=config_name if config_name in COMMANDS or keys else "train")
-            for sentence in refuse_unread(found, () if _in_multirun() else given, config_name):
+            for sentence in refuse_unread(found, () if in_multirun() else given, config_name):
                 log.info(sentence)
             refuse_threads(cfg.get("threads", 1))
             if "threads" in cfg:  # before torch is imported: jobs that take all cores each would fight over them
@@ -108,7 +109,7 @@ def command(
         except Exception as error:
             if stopping():  # and something on the way took the signal for a fault of its own: no next job
                 raise SystemExit(1) from error
-            if _in_multirun():
+            if in_multirun():
                 print(f"This job failed: {in_words(error, config_name)}", file=sys.stderr)
                 raise
             failed.append(error)  # and not raised: Hydra would put a line of its own before the sentence
@@ -153,7 +154,7 @@ def typed_keys() -> set[str]:
     """The keys that were given for this job alone; none in a sweep, which may cross what does not go together."""
     from hydra.core.hydra_config import HydraConfig
 
-    return given_keys(HydraConfig.get().overrides.task) if HydraConfig.initialized() and not _in_multirun() else set()
+    return given_keys(HydraConfig.get().overrides.task) if HydraConfig.initialized() and not in_multirun() else set()
 
 
 def refuse_missing(cfg: DictConfig, config_name: str, keys: Mapping[str, Key] | None = None) -> None:
@@ -202,8 +203,11 @@ def wrong_line(arguments: list[str], config_name: str = "train") -> str | None:
             return f"Hydra's own keys are given one by one, as in hydra.run.dir=DIR, got {argument}."
         if "=" not in argument or not choice.isidentifier() or not (CONF / choice).is_dir():
             continue
-        if argument.startswith("++") or not CHOICE.fullmatch(value):
-            return f"{choice} must name a file in conf/{choice}, as in {choice}=NAME, got {argument}."
+        if choice == "logger" and SEVERAL.fullmatch(value) and not argument.startswith("++"):
+            continue
+        if argument.startswith("++") or value == "null" or not CHOICE.fullmatch(value):
+            names = ", ".join(sorted(file.stem for file in (CONF / choice).glob("*.yaml") if "base" not in file.stem))
+            return f"{choice} must name a file in conf/{choice}, as in {choice}=NAME, got {argument}; there are {names}."
     gone = (argument[1:].partition("=")[0] for argument in arguments if argument.startswith("~"))
     return next((TAKEN_AWAY.format(key=name) for name in gone if name in known and "." not in name), None)
 
@@ -230,7 +234,8 @@ def given_twice(arguments: list[str]) -> str | None:
     return next((key for key in keys if keys.count(key) > 1), None)
 
 
-def _in_multirun() -> bool:
+def in_multirun() -> bool:
+    """Whether this is one job of several that ``-m`` started."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from src.config.errors import UserError
 from src.config.instantiate import instantiate, plain
 from src.config.shell import typed_keys
 from src.config.unread import Facts, refuse_unread, unread
@@ -96,7 +97,7 @@ def build_task(cfg: DictConfig, description: Description) -> Task:
 
 
 def check_monitors(cfg: DictConfig, task: Task) -> None:
-    """Hold what the callbacks watch against the metrics of the task.
+    """Hold what the callbacks watch, and what a sweeper is to get, against the metrics of the task.
 
     Raises:
         UserError: there is no such metric, or its better side is the other.
@@ -104,6 +105,9 @@ def check_monitors(cfg: DictConfig, task: Task) -> None:
     for name, node in (cfg.get("callbacks") or {}).items():
         if node is not None and str(node.get("monitor")).startswith(("train/", "val/")):
             task.check_monitor(f"callbacks.{name}", node.monitor, node.get("mode", "min"))
+    if (name := str(cfg.get("optimized_metric") or "").removeprefix("val/")) and name not in task.declared:
+        some = ", ".join(f"val/{other}" for other in task.declared)
+        raise UserError(f"optimized_metric must be one of {some}, got {cfg.optimized_metric}.")
 
 
 def factory(node: DictConfig) -> Any:
