@@ -84,6 +84,8 @@ def _not_in_the_config(key: str, command: str | None) -> str:
         return f"trainer.{name} cannot be given: {TRAINER_HAS[name]}."
     if group == "trainer" and name in TRAINER_FIXED:
         return f"trainer.{name} cannot be given: {TRAINER_FIXED[name][1]}."
+    if not dot and (CONF / key).is_dir():
+        return f"{key} comes with the data, and these bring none: it must be added, +{key}=NAME."
     entries = [entry for command in COMMANDS for known, entry in keys_of(command).items() if known == key]
     if any(entry.added for entry in entries) or (group == "trainer" and name in TRAINER):
         return f"{key} is in no file: it must be given with a plus sign, +{key}=VALUE."

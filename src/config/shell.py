@@ -15,6 +15,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from src.config.env_file import take_env_file
 from src.config.errors import UserError
 from src.config.in_words import in_words, is_hydra
 from src.config.instantiate import plain
@@ -83,6 +84,11 @@ def command(
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     register_resolvers()
     see_working_folder()
+    try:
+        take_env_file(Path.cwd())
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
     if wrong := wrong_line(sys.argv[1:], config_name):
         print(wrong, file=sys.stderr)
         sys.exit(1)
@@ -166,7 +172,14 @@ def refuse_missing(cfg: DictConfig, config_name: str, keys: Mapping[str, Key] | 
     optional = {"hydra", "tuned", *(("data",) if config_name == "prepare" else ())}
     for name in keys or keys_of(config_name):
         if "." not in name and name not in optional and name not in cfg:
-            raise UserError(f"{name} must be given, e.g. {name}=VALUE on the command line.")
+            override = f"+{name}" if name == "task" else name  # that comes with the data, where they are ours
+            value = f"{override}=NAME, one of {files_in(name)}" if (CONF / name).is_dir() else f"e.g. {override}=VALUE"
+            raise UserError(f"{name} must be given on the command line, {value}.")
+
+
+def files_in(group: str) -> str:
+    """The choices of a group, without those that others differ from."""
+    return ", ".join(sorted(file.stem for file in (CONF / group).glob("*.yaml") if not file.stem.startswith("base")))
 
 
 def refuse_threads(threads: int) -> None:
@@ -206,8 +219,10 @@ def wrong_line(arguments: list[str], config_name: str = "train") -> str | None:
         if choice == "logger" and SEVERAL.fullmatch(value) and not argument.startswith("++"):
             continue
         if argument.startswith("++") or value == "null" or not CHOICE.fullmatch(value):
-            names = ", ".join(sorted(file.stem for file in (CONF / choice).glob("*.yaml") if "base" not in file.stem))
-            return f"{choice} must name a file in conf/{choice}, as in {choice}=NAME, got {argument}; there are {names}."
+            return (
+                f"{choice} must name a file in conf/{choice}, as in {choice}=NAME, got {argument}; there are "
+                f"{files_in(choice)}."
+            )
     gone = (argument[1:].partition("=")[0] for argument in arguments if argument.startswith("~"))
     return next((TAKEN_AWAY.format(key=name) for name in gone if name in known and "." not in name), None)
 

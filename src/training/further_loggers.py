@@ -34,7 +34,7 @@ def nodes_of(config: Mapping[str, Any]) -> tuple[Node | None, dict[str, Node]]:
     """
     logger: Node = dict(config.get("logger") or {})
     further = {name: dict(node) for name, node in logger.items() if isinstance(node, Mapping) and "_target_" in node}
-    own = {name: value for name, value in logger.items() if name not in further and value is not None}
+    own = {name: value for name, value in logger.items() if name not in further}
     target = public_name(str(own.get("_target_")))
     if "_target_" in own and target != "src.training.WandbMirror":
         further = {target.rpartition(".")[2]: own, **further}
@@ -42,7 +42,7 @@ def nodes_of(config: Mapping[str, Any]) -> tuple[Node | None, dict[str, Node]]:
         module = NEEDS.get(str(node["_target_"]).rpartition(".")[2])
         if module and find_spec(module) is None:
             raise UserError(f"logger={name} needs the package {module}: pip install {module}.")
-    return (logger if target == "src.training.WandbMirror" else None), further
+    return (own if target == "src.training.WandbMirror" else None), further
 
 
 def open_logger(name: str, node: Node, record: RunRecord, config: Mapping[str, Any], step: int) -> Logger:
@@ -61,7 +61,7 @@ def open_logger(name: str, node: Node, record: RunRecord, config: Mapping[str, A
         runs = Path(config["paths"]["runs_dir"]).resolve()
         runs.mkdir(parents=True, exist_ok=True)
         defaults["tracking_uri"] = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs / 'mlflow.db'}"
-    given = {key: value for key, value in defaults.items() if key in takes and node.get(key) is None}
+    given: Node = {key: value for key, value in defaults.items() if key in takes and node.get(key) is None}
     if step and str(node["_target_"]).endswith("TensorBoardLogger"):
         given["purge_step"] = step
     logger: Logger = instantiate(node, **given)

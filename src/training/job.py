@@ -55,7 +55,7 @@ class Job:
     Attributes:
         record: the run's directory and ``result.json``.
         checkpoint: what training goes on from; None: from the start.
-        loggers: metrics.csv and, where configured, wandb and others; empty in the further processes of a distributed run.
+        loggers: metrics.csv and, where configured, wandb and others; empty in a distributed run's further processes.
         main: whether this is the process that writes (the first of a distributed run).
         ended: the record of the same run, where it had come to its end in this directory before.
         study_job: which job of a study the run is; None for a run of its own.
@@ -256,7 +256,7 @@ class Job:
         alone = os.environ if not (job or in_multirun()) else {}
         earlier = result.wandb.id if result.wandb else None
         self._mirror = instantiate(
-            {k: v for k, v in node.items() if k not in self._further} | {"tags": [tag for some in lists for tag in some]},
+            {**node, "tags": [tag for some in lists for tag in some]},
             directory=self.record.directory,
             run_id=earlier or alone.get("WANDB_RUN_ID") or result.id,
             name=self.cfg.name or alone.get("WANDB_NAME") or result.name,

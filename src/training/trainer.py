@@ -90,7 +90,7 @@ def fit(trainer: pl.Trainer, task: Task, data: SequenceData, checkpoint: str | N
 
 
 class ShowsLogger(pl.Trainer):
-    """Lightning's trainer whose ``logger`` is wandb's, or another that was chosen; metrics.csv stays the first to write.
+    """Lightning's trainer whose ``logger`` is wandb's, or another that was chosen; metrics.csv is written first.
 
     So ``trainer.logger.experiment`` in a callback or network is what users of wandb and TensorBoard expect.
     """

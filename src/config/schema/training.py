@@ -109,7 +109,7 @@ LOGGER = {
     "mode": Key(Literal["auto", "online", "offline", "disabled"], "auto: online where logged in and answered"),
     "offline": Key(bool, "the same as mode=offline"),
     "save_code": Key(bool, "the program goes up with the run"),
-    "log_model": Key(bool | Literal["all"], "true: the best checkpoint goes up as an artifact at the end; all: each one"),
+    "log_model": Key(bool | Literal["all"], "true: the best checkpoint goes up as an artifact at the end; all: each"),
     "timeout": Key(Above0, "seconds that the server has to answer before auto goes offline"),
     "tensorboard": Key(dict[str, Any], "Lightning's TensorBoardLogger, and its arguments"),
     "mlflow": Key(dict[str, Any], "Lightning's MLFlowLogger, and its arguments"),
