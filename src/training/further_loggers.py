@@ -28,9 +28,6 @@ def nodes_of(config: Mapping[str, Any]) -> tuple[Node | None, dict[str, Node]]:
 
     >>> nodes_of({"logger": {"tensorboard": {"_target_": "pytorch_lightning.loggers.TensorBoardLogger"}}})
     (None, {'tensorboard': {'_target_': 'pytorch_lightning.loggers.TensorBoardLogger'}})
-
-    Raises:
-        UserError: a package that one of them needs is not installed.
     """
     logger: Node = dict(config.get("logger") or {})
     further = {name: dict(node) for name, node in logger.items() if isinstance(node, Mapping) and "_target_" in node}
@@ -38,11 +35,19 @@ def nodes_of(config: Mapping[str, Any]) -> tuple[Node | None, dict[str, Node]]:
     target = public_name(str(own.get("_target_")))
     if "_target_" in own and target != "src.training.WandbMirror":
         further = {target.rpartition(".")[2]: own, **further}
+    return (own if target == "src.training.WandbMirror" else None), further
+
+
+def refuse_missing_packages(further: Mapping[str, Node]) -> None:
+    """Refuse loggers, by name, whose package is not installed.
+
+    Raises:
+        UserError: names it, and how it is installed.
+    """
     for name, node in further.items():
         module = NEEDS.get(str(node["_target_"]).rpartition(".")[2])
         if module and find_spec(module) is None:
             raise UserError(f"logger={name} needs the package {module}: pip install {module}.")
-    return (own if target == "src.training.WandbMirror" else None), further
 
 
 def open_logger(name: str, node: Node, record: RunRecord, config: Mapping[str, Any], step: int) -> Logger:

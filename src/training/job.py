@@ -45,7 +45,7 @@ from src.tasks.base import Task
 from src.tasks.build import facts_of
 from src.training.ddp import tasks
 from src.training.divergence import Diverged
-from src.training.further_loggers import nodes_of, open_logger
+from src.training.further_loggers import nodes_of, open_logger, refuse_missing_packages
 from src.training.loggers import MetricsCSV
 
 
@@ -70,6 +70,7 @@ class Job:
         self._named: dict[str, Any] | None = None  # what is in it, where the command line names it
         self.loggers: list[Logger] = []
         self._wandb, self._further = nodes_of(self.config)
+        refuse_missing_packages(self._further)
         self.choices = choices()
         self.ended: RunResult | None = None
         self.study_job = StudyJob(**node) if (node := self.config.get("study_job")) else None
@@ -294,7 +295,7 @@ class Job:
             if self._mirror is not None:
                 self._mirror.finish(0 if error is None else 1)
             for logger in self.loggers:  # the test came after what Lightning calls the end
-                if logger is not self._mirror:
+                if logger is not self._mirror and not isinstance(logger, MetricsCSV):
                     logger.finalize("success" if error is None else "failed")
         finally:
             if self.main and self.record.begun:
