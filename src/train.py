@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -66,9 +67,25 @@ def train(cfg: DictConfig) -> dict[str, float]:
     return metrics
 
 
+def objective(cfg: DictConfig) -> float:
+    """Train, and give Hydra the one number that a sweeper (``hydra/sweeper=optuna``) chooses by.
+
+    Returns:
+        ``optimized_metric`` of the best epoch, by default the metric that it was chosen by: always one of validation.
+        For a run that diverged an infinite value on the worse side of the sweeper's ``direction``.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
+    metrics = train(cfg)
+    if metrics:
+        return metrics.get(cfg.optimized_metric or cfg.task.monitor, math.nan)
+    sweeper = HydraConfig.get().sweeper if HydraConfig.initialized() else {}
+    return -math.inf if "max" in str(sweeper.get("direction")).lower() else math.inf
+
+
 def main() -> None:
     """The command line."""
-    command("train", train)
+    command("train", objective)
 
 
 if __name__ == "__main__":

@@ -289,7 +289,11 @@ def test_the_page_of_keys_is_up_to_date() -> None:
         ("train", {"task": {"strategy": "both"}}, "strategy must be direct or recursive, got both"),
         ("train", {"task": {"mixtures": 0}}, "mixtures must be a whole number of at least 1, got 0"),
         ("train", {"model": {"hidden_size": [4, 0]}}, r"hidden_size must be .* or a list of such, got \[4, 0\]"),
-        ("train", {"tags": ["a", True]}, r"tags must be a list, each text, got \[\"a\", true\]"),
+        (
+            "train",
+            {"tags": ["a", True]},
+            r"tags must be a list, each text, or text that is not empty, got \[\"a\", true\]",
+        ),
     ],
 )
 def test_a_value_out_of_its_range_is_said(command: str, config: dict[str, Any], words: str) -> None:

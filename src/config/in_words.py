@@ -129,6 +129,8 @@ def _not_in_the_config(key: str, command: str | None) -> str:
         return f"There is no key {key} in this study: one that its file leaves out has a plus sign, +{key}=VALUE."
     if group == "trainer" and name in TRAINER_HAS:
         return f"trainer.{name} cannot be given: {TRAINER_HAS[name]}."
+    if not dot and (CONF / key).is_dir():
+        return f"{key} comes with the data, and these bring none: it must be added, +{key}=NAME."
     entries = [entry for command in COMMANDS for known, entry in keys_of(command).items() if known == key]
     if any(entry.added for entry in entries):
         return f"{key} is in no file: it must be given with a plus sign, +{key}=VALUE."

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,13 +62,13 @@ def check_values(config: Mapping[str, Any], command: str = "train", keys: Mappin
         ours = str(node.get("_target_") or OURS[0]).startswith(OURS)
         kind = (kinds_of(name.rpartition(".")[0], node) or {}).get(last, key.kind)
         if (ours or key.always) and not holds(kind, node[last]):
-            raise UserError(wrong(name, kind, node[last]))
+            raise _wrong(name, kind, node[last])
         if name in NEVER_NULL and node[last] is None and (command == "train" or name == "paths"):
             raise UserError(f"{name} must be keys with values, got null.")
     for name, node in _classes(config):
         for key_name, kind in (kinds_of(name, node) or {}).items():
             if key_name in node and not holds(kind, node[key_name]):
-                raise UserError(wrong(f"{name}.{key_name}", kind, node[key_name]))
+                raise _wrong(f"{name}.{key_name}", kind, node[key_name])
         target = node.get("_target_")
         if "_target_" in node and not (isinstance(target, str) or (target is None and name == "scheduler")):
             raise UserError(f"{name}._target_ must be the name of a class, got {shown(target)}.")
@@ -83,6 +85,15 @@ def check_values(config: Mapping[str, Any], command: str = "train", keys: Mappin
         raise UserError("data must be chosen, as in data=csv, before its keys are given.")
     if command == "train":
         _check_together(config)
+
+
+def _wrong(name: str, kind: Any, value: Any) -> UserError:
+    """What a key must be; of a number that came as text, as everything does from the environment, how it is given."""
+    as_text = ""
+    with suppress(ValueError):
+        if isinstance(value, str) and holds(kind, json.loads(value)):
+            as_text = f""" as text (of the environment it is '{name}="${{oc.decode:${{oc.env:NAME}}}}"')"""
+    return UserError(f"{wrong(name, kind, value).removesuffix('.')}{as_text}.")
 
 
 def check_arguments(group: str, arguments: Mapping[str, Any], theirs: bool = False) -> None:
@@ -158,6 +169,8 @@ def refuse_unknown(
             if kinds is None and (node.get("_target_") or f"{group}.{name}" in keys):
                 continue
             if name == "_target_" or name in (kinds or {}) or f"{group}.{name}" in referred:
+                continue
+            if group == "logger" and isinstance(node[name], Mapping):  # a further one, by its name
                 continue
             _refuse(group, str(name), node, keys)
     for group, node in _classes(config):

@@ -15,6 +15,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from src.config.env_file import take_env_file
 from src.config.errors import UserError, counted
 from src.config.in_words import in_words
 from src.config.instantiate import plain
@@ -37,6 +38,7 @@ FLAGS = (  # Hydra's, which argparse would answer for with a page
     *("--multirun", "-sc", "--shell-completion", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir"),
     *("--experimental-rerun", "-i", "--info"),
 )
+SEVERAL = re.compile(r"\[\w+(,\w+)*\]")  # loggers beside each other
 TAKEN_AWAY = "~{key} takes away a key that every run has: it must have a value, {key}=VALUE."
 MULTIRUN = ("-m", "--multirun")
 # Hydra's own options whose value is the next argument.
@@ -63,7 +65,7 @@ def choices() -> dict[str, str]:
 
 def job_command() -> list[str]:
     """The command line that starts this job alone: in a multirun the job's own overrides, otherwise what was typed."""
-    if not _in_multirun():
+    if not in_multirun():
         return sys.argv
     from hydra.core.hydra_config import HydraConfig
 
@@ -99,6 +101,11 @@ def command(
     register_resolvers()
     see_working_folder()
     sys.argv[1:] = [quoted(argument) for argument in as_overrides(sys.argv[1:], config_name)]
+    try:
+        take_env_file(Path.cwd())
+    except UserError as error:
+        print(printable(str(error)), file=sys.stderr)
+        sys.exit(1)
     if wrong := wrong_line(sys.argv[1:], config_name):
         print(printable(wrong), file=sys.stderr)
         sys.exit(1)
@@ -119,7 +126,7 @@ def command(
             check(cfg, config_name, keys)
             refuse_width_beside_budget(cfg, given)
             found = unread(plain(cfg), command=config_name if config_name in COMMANDS or keys else "train")
-            for sentence in refuse_unread(found, () if _in_multirun() else given, config_name):
+            for sentence in refuse_unread(found, () if in_multirun() else given, config_name):
                 log.info(sentence)
             refuse_more_than_machine(cfg)
             if "threads" in cfg:  # before torch is imported: jobs that take all cores each would fight over them
@@ -128,7 +135,7 @@ def command(
         except Exception as error:
             if stopping():  # and something on the way took the signal for a fault of its own: no next job
                 raise SystemExit(1) from error
-            if _in_multirun():
+            if in_multirun():
                 print(f"This job failed: {printable(in_words(error, config_name))}", file=sys.stderr)
                 raise
             failed.append(error)  # and not raised: Hydra would put a line of its own before the sentence
@@ -194,7 +201,7 @@ def typed_keys() -> set[str]:
     """The keys that were given for this job alone; none in a sweep, which may cross what does not go together."""
     from hydra.core.hydra_config import HydraConfig
 
-    return given_keys(HydraConfig.get().overrides.task) if HydraConfig.initialized() and not _in_multirun() else set()
+    return given_keys(HydraConfig.get().overrides.task) if HydraConfig.initialized() and not in_multirun() else set()
 
 
 def refuse_missing(cfg: DictConfig, config_name: str, keys: Mapping[str, Key] | None = None) -> None:
@@ -206,7 +213,14 @@ def refuse_missing(cfg: DictConfig, config_name: str, keys: Mapping[str, Key] | 
     optional = {"hydra", "tuned", *(("data",) if config_name in ("prepare", "new") else ())}
     for name in keys or keys_of(config_name):
         if "." not in name and name not in optional and name not in cfg:
-            raise UserError(f"{name} must be given, e.g. {name}=VALUE on the command line.")
+            override = f"+{name}" if name == "task" else name  # that comes with the data, where they are ours
+            value = f"{override}=NAME, one of {files_in(name)}" if (CONF / name).is_dir() else f"e.g. {override}=VALUE"
+            raise UserError(f"{name} must be given on the command line, {value}.")
+
+
+def files_in(group: str) -> str:
+    """The choices of a group, without those that others differ from."""
+    return ", ".join(sorted(file.stem for file in (CONF / group).glob("*.yaml") if not file.stem.startswith("base")))
 
 
 def refuse_more_than_machine(cfg: DictConfig) -> None:
@@ -269,8 +283,13 @@ def wrong_line(arguments: list[str], config_name: str = "train") -> str | None:
             return f"Hydra's own keys are given one by one, as in hydra.run.dir=DIR, got {argument}."
         if "=" not in argument or not choice.isidentifier() or not (CONF / choice).is_dir():
             continue
-        if argument.startswith("++") or not CHOICE.fullmatch(value):
-            return f"{choice} must name a file in conf/{choice}, as in {choice}=NAME, got {argument}."
+        if choice == "logger" and SEVERAL.fullmatch(value) and not argument.startswith("++"):
+            continue
+        if argument.startswith("++") or value == "null" or not CHOICE.fullmatch(value):
+            return (
+                f"{choice} must name a file in conf/{choice}, as in {choice}=NAME, got {argument}; there are "
+                f"{files_in(choice)}."
+            )
     gone = (argument[1:].partition("=")[0] for argument in arguments if argument.startswith("~"))
     return next((TAKEN_AWAY.format(key=name) for name in gone if name in known and "." not in name), None)
 
@@ -297,7 +316,8 @@ def given_twice(arguments: list[str]) -> str | None:
     return next((key for key in keys if keys.count(key) > 1), None)
 
 
-def _in_multirun() -> bool:
+def in_multirun() -> bool:
+    """Whether this is one job of several that ``-m`` started."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 

@@ -23,6 +23,8 @@ KNOWN = frozenset(
         *(f"torch.optim.lr_scheduler.{name}" for name in SCHEDULERS),
         *(f"pytorch_lightning.callbacks.{name}" for name in CALLBACKS),
         "pytorch_lightning.Trainer",
+        "pytorch_lightning.loggers.MLFlowLogger",
+        "pytorch_lightning.loggers.TensorBoardLogger",
     ]
 )
 # Where a config names classes; a name anywhere else would be built as an argument of another one.
@@ -35,7 +37,7 @@ PLACES = (
     "trainer",
     "trainer.strategy",
     "logger",
-)  # and callbacks.NAME
+)  # and callbacks.NAME, logger.NAME
 
 
 def check_received(config: Mapping[str, Any], place: str, trust: str | Sequence[str] = ()) -> None:
@@ -71,7 +73,7 @@ def check_received(config: Mapping[str, Any], place: str, trust: str | Sequence[
 
 def _expected(path: str) -> bool:
     node = path.removesuffix("._target_")
-    return node in PLACES or (node.startswith("callbacks.") and node.count(".") == 1)
+    return node in PLACES or (node.startswith(("callbacks.", "logger.")) and node.count(".") == 1)
 
 
 def _entries(node: Any, path: str = "") -> Iterator[tuple[str, str, Any]]:

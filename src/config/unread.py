@@ -118,7 +118,7 @@ RUN = (
     Rule("trainer.gradient_clip_algorithm", None, lambda c, _: bool(select(c, "trainer.gradient_clip_val")),
          "a trainer.gradient_clip_val"),
     Rule("trainer.limit_test_batches", None, lambda c, _: bool(select(c, "test", True)), "test=true"),
-    Rule("tags", [], lambda c, _: select(c, "logger") is not None or select(c, "study_job") is not None,
+    Rule("tags", [], lambda c, _: bool(select(c, "logger._target_")) or select(c, "study_job") is not None,
          "logger=wandb"),
 )  # fmt: skip
 _OF_RUNS = {

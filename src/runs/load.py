@@ -177,7 +177,12 @@ def read_checkpoint(path: Path, *, to_go_on: bool = False) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise UserError(f"{path} is not a checkpoint of a run: it holds no state_dict.")
     if to_go_on and (missing := [key for key in STATE if key not in checkpoint]):
-        raise UserError(f"{path} holds no {missing[0]}, which training goes on from: give the last.ckpt of a run.")
+        last = path.with_name("last.ckpt")
+        where = f"ckpt={last}, beside it," if last.is_file() and last != path else "the last.ckpt of a run"
+        raise UserError(
+            f"{path} holds weights alone (no {missing[0]}), as a best.ckpt does for measuring and predicting: training "
+            f"goes on from {where} which holds the state of the optimizer as well."
+        )
     return checkpoint
 
 

@@ -175,6 +175,7 @@ class RunResult:
     timing: Timing = field(default_factory=Timing)
     memory: Memory = field(default_factory=Memory)
     wandb: WandbRun | None = None
+    loggers: dict[str, str] = field(default_factory=dict)  # the run's id in each further one that gives it one
     hardware: dict[str, Any] = field(default_factory=dict)  # cpu, cores, threads, where there is one gpu
     git: Git = field(default_factory=Git)
     versions: dict[str, str] = field(default_factory=dict)  # of Python and of the packages that results depend on

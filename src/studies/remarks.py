@@ -31,7 +31,7 @@ def remarks(directory: Path, ended: Mapping[str, RunResult]) -> Iterator[str]:
     stranded = sorted({p.parent.name for p in directory.glob("*/result.json")} - set(current_jobs(directory)))
     if stranded:
         yield f"{counted(len(stranded), 'run')} here of an earlier plan or results version: not counted."
-    if commands := [command for name in ended if (command := sync_command(directory / name))]:
+    if commands := [c for name, run in ended.items() if (c := sync_command(directory / name, run.id))]:
         script = directory / "wandb_sync.sh"
         text = "".join(f"{command}\n" for command in commands)
         write_atomically(script, lambda out: out.write(text.encode()))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 import torch
@@ -184,6 +185,19 @@ class Task(pl.LightningModule):
         return self.head(self.dropout(output))
 
     # -------------------------------------------------------------------------------------------- for Lightning
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: Any, *arguments: Any, **keywords: Any) -> NoReturn:
+        """Not possible: a checkpoint holds weights, and the run's directory says what network they are of.
+
+        Raises:
+            UserError: names what does it.
+        """
+        directory = Path(str(checkpoint_path)).parent.parent
+        raise UserError(
+            f"A task is rebuilt from the directory of its run, which knows network and data: "
+            f'gatebench.load_run("{directory}").task has the weights of its best.ckpt.'
+        )
 
     def configure_gradient_clipping(
         self,

@@ -8,9 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 from omegaconf import DictConfig
 
-from src.config.instantiate import instantiate, plain
+from src.config.errors import UserError
+from src.config.instantiate import find_class, instantiate, plain
 from src.config.shell import typed_keys
 from src.config.unread import Facts, refuse_unread, unread
 from src.data.describe import Description, Horizon, Tokens
@@ -21,6 +23,8 @@ from src.tasks.budget import solve
 from src.tasks.calibrate import calibrated, with_width
 
 log = logging.getLogger(__name__)
+
+CONTRACT = "docs/contract.md has both"
 
 
 def build(
@@ -39,7 +43,13 @@ def build(
     Raises:
         UserError: when the data are missing or broken, or model, task and data do not go together.
     """
+    refuse_whole_module(cfg)
     data: SequenceData = instantiate(cfg.data)
+    if not isinstance(data, SequenceData):
+        raise UserError(
+            f"data._target_={cfg.data._target_} is a {type(data).__mro__[1].__name__}, and must be a SequenceData, "
+            f"which describes itself and names its sequences: {CONTRACT}."
+        )
     if kept is not None and (fitted := kept.get(type(data).__qualname__)):
         data.load_state_dict(fitted)
     description = data.description
@@ -55,6 +65,24 @@ def build(
     task.budget = budget
     check_monitors(cfg, task)
     return data, task
+
+
+def refuse_whole_module(cfg: DictConfig) -> None:
+    """Refuse a LightningModule as the network: head, loss, metrics and optimizer are those of the config here.
+
+    Raises:
+        UserError: says what a network is.
+    """
+    try:
+        whole = issubclass(find_class(cfg.model._target_), pl.LightningModule)
+    except Exception:  # no class, or not to be found: whoever builds it says so
+        return
+    if whole:
+        raise UserError(
+            f"model._target_={cfg.model._target_} is a LightningModule, and must be the recurrent network in it, an "
+            "nn.Module whose forward(input, state, lengths) returns (output, state); task and optimizer bring the "
+            f"rest: {CONTRACT}."
+        )
 
 
 def facts_of(description: Description) -> Facts:
@@ -96,7 +124,7 @@ def build_task(cfg: DictConfig, description: Description) -> Task:
 
 
 def check_monitors(cfg: DictConfig, task: Task) -> None:
-    """Hold what the callbacks watch against the metrics of the task.
+    """Hold what the callbacks watch, and what a sweeper is to get, against the metrics of the task.
 
     Raises:
         UserError: there is no such metric, or its better side is the other.
@@ -104,6 +132,9 @@ def check_monitors(cfg: DictConfig, task: Task) -> None:
     for name, node in (cfg.get("callbacks") or {}).items():
         if node is not None and str(node.get("monitor")).startswith(("train/", "val/")):
             task.check_monitor(f"callbacks.{name}", node.monitor, node.get("mode", "min"))
+    if (name := str(cfg.get("optimized_metric") or "").removeprefix("val/")) and name not in task.declared:
+        some = ", ".join(f"val/{other}" for other in task.declared)
+        raise UserError(f"optimized_metric must be one of {some}, got {cfg.optimized_metric}.")
 
 
 def factory(node: DictConfig) -> Any:

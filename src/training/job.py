@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import shutil
 import sys
@@ -24,7 +25,7 @@ from src.config.in_words import in_words
 from src.config.instantiate import instantiate, plain
 from src.config.names import OWN_FORMS, file_name
 from src.config.places import output_directory, run_directory
-from src.config.shell import choices, job_command
+from src.config.shell import choices, in_multirun, job_command
 from src.config.unread import as_read
 from src.data.module import SequenceData
 from src.files import NO_ROOM, DiskFull, remove_abandoned_below, write_atomically
@@ -46,6 +47,7 @@ from src.tasks.base import Task
 from src.tasks.build import facts_of
 from src.training.ddp import OtherDied, tasks
 from src.training.divergence import Diverged
+from src.training.further_loggers import nodes_of, open_logger, refuse_missing_packages
 from src.training.loggers import MetricsCSV
 
 
@@ -55,7 +57,7 @@ class Job:
     Attributes:
         record: the run's directory and ``result.json``.
         checkpoint: what training goes on from; None: from the start.
-        loggers: metrics.csv and, where configured, wandb; empty in the further processes of a distributed run.
+        loggers: metrics.csv and, where configured, wandb and others; empty in a distributed run's further processes.
         main: whether this is the process that writes (the first of a distributed run).
         ended: the record of the same run, where it had come to its end in this directory before.
         study_job: which job of a study the run is; None for a run of its own.
@@ -69,6 +71,8 @@ class Job:
         self.checkpoint: str | None = None
         self._named: dict[str, Any] | None = None  # what is in it, where the command line names it
         self.loggers: list[Logger] = []
+        self._wandb, self._further = nodes_of(self.config)
+        refuse_missing_packages(self._further)
         self.choices = choices()
         self.ended: RunResult | None = None
         self.study_job = StudyJob(**node) if (node := self.config.get("study_job")) else None
@@ -239,7 +243,7 @@ class Job:
                 logging.getLogger(__name__).warning(words, last.parents[1] / "result.json", last)
 
     def start_loggers(self) -> list[Logger]:
-        """Open metrics.csv and, where configured, the wandb run; on a resumed run both go on without a gap."""
+        """Open metrics.csv and, where configured, the wandb run and others; a resumed run goes on without a gap."""
         if not self.main or self.cfg.trainer.get("fast_dev_run"):
             return self.loggers
         csv = MetricsCSV(self.record.directory)
@@ -247,26 +251,35 @@ class Job:
         rows = kept.get("callbacks", {}).get("LastCheckpoint", {}).get("metrics")
         csv.resume(int(kept["global_step"]), None if rows is None else rows.numpy().tobytes())
         self.loggers = [csv]
-        if self.cfg.get("logger") is not None:
-            result, logger, words = self.record.result, dict(self.cfg.logger), []
-            if job := self.study_job:  # study / data / model / seed, so that wandb's own pages group runs usefully
-                logger |= {"group": f"{job.study}/{job.data}", "job_type": job.phase}
-                words = [job.study, job.data, job.model, job.arm]
-            self._mirror = instantiate(
-                {**logger, "tags": [*logger.get("tags", []), *self.cfg.tags, *words]},
-                directory=self.record.directory,
-                run_id=result.id,
-                name=result.name,
-                config={**self.config, "identity": result.identity},
-                resume=result.attempts > 1,
-                announce=not self.study_job,
-            )
-            self._mirror.begin(csv.rows)
-            assert result.parameters is not None
-            self._mirror.summary({f"parameters/{key}": value for key, value in asdict(result.parameters).items()})
-            self.record.note(wandb=WandbRun(result.id, self._mirror.mode, self._mirror.url))
-            self.loggers.append(self._mirror)
+        if self._wandb is not None:
+            self._start_wandb(csv)
+        for name, node in self._further.items():
+            self.loggers.append(open_logger(name, node, self.record, self.config, int(kept["global_step"])))
         return self.loggers
+
+    def _start_wandb(self, csv: MetricsCSV) -> None:
+        """Open the wandb run. WANDB_NAME and WANDB_RUN_ID are of one run, and so not for the jobs of a sweep."""
+        result, node = self.record.result, dict(self._wandb or {})
+        lists = [as_list(node.get("tags")), as_list(self.config.get("tags"))]
+        if job := self.study_job:  # study / data / model / seed, so that wandb's own pages group runs usefully
+            node |= {"group": f"{job.study}/{job.data}", "job_type": job.phase}
+            lists.append([job.study, job.data, job.model, job.arm])
+        alone = os.environ if not (job or in_multirun()) else {}
+        earlier = result.wandb.id if result.wandb else None
+        self._mirror = instantiate(
+            {**node, "tags": [tag for some in lists for tag in some]},
+            directory=self.record.directory,
+            run_id=earlier or alone.get("WANDB_RUN_ID") or result.id,
+            name=self.cfg.name or alone.get("WANDB_NAME") or result.name,
+            config={**self.config, "identity": result.identity},
+            resume=result.attempts > 1,
+            announce=not job,
+        )
+        self._mirror.begin(csv.rows)
+        assert result.parameters is not None
+        self._mirror.summary({f"parameters/{key}": value for key, value in asdict(result.parameters).items()})
+        self.record.note(wandb=WandbRun(self._mirror.run_id, self._mirror.mode, self._mirror.url))
+        self.loggers.append(self._mirror)
 
     def log(self, metrics: dict[str, float], epoch: int, step: int) -> None:
         """Put the best epoch's metrics into the record and wandb's summary, those of the test into metrics.csv as well.
@@ -291,6 +304,9 @@ class Job:
         try:
             if self._mirror is not None:
                 self._mirror.finish(0 if error is None else 1)
+            for logger in self.loggers:  # the test came after what Lightning calls the end
+                if logger is not self._mirror and not isinstance(logger, MetricsCSV):
+                    logger.finalize("success" if error is None else "failed")
         finally:
             if self.main and self.record.begun:
                 facts = {"divergence": error.found} if isinstance(error, Diverged) else {}
@@ -313,6 +329,11 @@ class Job:
                 with suppress(OSError, UserError):  # the error itself says more than that it cannot be kept
                     write_atomically(self.record.directory / "traceback.txt", lambda f: f.write(trace_back.encode()))
         return status == "diverged"
+
+
+def as_list(given: Any) -> list[str]:
+    """Words of a config, where one may stand for itself: ``tags=a`` and ``tags=[a]`` are the same."""
+    return [] if given is None else [str(each) for each in given] if isinstance(given, list) else [str(given)]
 
 
 def settled(cfg: DictConfig) -> dict[str, float] | None:

@@ -26,6 +26,7 @@ from src.tasks.base import Task
 from src.training.callbacks import BestCheckpoint, LastCheckpoint, NoiseStream, Progress, Watch
 from src.training.checkpoint_files import WholeFiles
 from src.training.ddp import tasks
+from src.training.loggers import MetricsCSV
 from src.training.refused import refuse_callbacks
 
 
@@ -71,6 +72,8 @@ def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[
     except (MisconfigurationException, RuntimeError) as error:  # what does not go together
         raise UserError(f"Lightning refuses to train so: {one_line(str(error))}") from error
     trainer.fit_loop.__class__ = WholeEpochs
+    if type(trainer) is pl.Trainer:
+        trainer.__class__ = ShowsLogger
     return trainer
 
 
@@ -90,6 +93,22 @@ def fit(trainer: pl.Trainer, task: Task, data: SequenceData, checkpoint: str | N
         if not str(error).strip().startswith("`val_check_interval`"):
             raise
         raise UserError(f"Lightning refuses to train so: {one_line(str(error))}") from error
+
+
+class ShowsLogger(pl.Trainer):
+    """Lightning's trainer whose ``logger`` is wandb's, or another that was chosen; metrics.csv is written first.
+
+    So ``trainer.logger.experiment`` in a callback or network is what users of wandb and TensorBoard expect.
+    """
+
+    @property
+    def logger(self) -> Logger | None:
+        """The first of ``loggers`` that was chosen; that of metrics.csv without one."""
+        return next((each for each in self.loggers if not isinstance(each, MetricsCSV)), None) or super().logger
+
+    @logger.setter
+    def logger(self, logger: Logger | None) -> None:
+        self.loggers = [logger] if logger else []
 
 
 class WholeEpochs(_FitLoop):

@@ -14,8 +14,13 @@ MARKER = "superseded-by"
 
 
 def offline_folders(directory: str | os.PathLike[str], run_id: str | None = None) -> list[Path]:
-    """All offline folders of a run directory, oldest first; only those of one run where its id is given."""
-    folders = sorted(Path(directory, "wandb").glob("offline-run-*"))
+    """All offline folders of a run directory, oldest first; of one run alone where its id is given.
+
+    That run's may also lie in ``WANDB_DIR``, which runs share.
+    """
+    shared = {Path(place)} if run_id and (place := os.environ.get("WANDB_DIR")) else set()
+    places = {Path(directory), *shared}
+    folders = sorted((f for place in places for f in place.glob("wandb/offline-run-*")), key=lambda f: f.name)
     return [f for f in folders if not f.is_symlink() and any(f.glob(f"run-{run_id or '*'}.wandb"))]
 
 
@@ -31,13 +36,13 @@ def supersede(directory: str | os.PathLike[str], run_id: str, by: Path) -> None:
                 write_atomically(folder / name, lambda out, text=text: out.write(text.encode()))  # type: ignore[misc]
 
 
-def sync_folders(directory: str | os.PathLike[str]) -> list[Path]:
+def sync_folders(directory: str | os.PathLike[str], run_id: str | None = None) -> list[Path]:
     """Offline folders that wait to be synced: neither superseded nor synced already."""
-    waiting = offline_folders(directory)
+    waiting = offline_folders(directory, run_id)
     return [f for f in waiting if not (f / MARKER).exists() and not any(f.glob("run-*.wandb.synced"))]
 
 
-def sync_command(directory: str | os.PathLike[str]) -> str | None:
+def sync_command(directory: str | os.PathLike[str], run_id: str | None = None) -> str | None:
     """The command that uploads a run directory's offline folders, or None where nothing waits."""
-    folders = sync_folders(directory)
+    folders = sync_folders(directory, run_id)
     return shlex.join(["wandb", "sync", *map(str, folders)]) if folders else None

@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from lightning_fabric.loggers.logger import rank_zero_experiment
 from pytorch_lightning.loggers import WandbLogger
@@ -46,22 +46,25 @@ class WandbMirror(WandbLogger):
 
     Args:
         directory: the run directory; wandb writes to `wandb/` in it.
-        project: wandb project.
-        run_id: wandb id of the run, the same in every attempt.
-        name, group, job_type, tags, entity, config: as `wandb.init` has them, in plain containers.
+        project: wandb project; None: ``WANDB_PROJECT``, else ``gatebench``.
+        run_id: wandb id of the run, the same in every attempt; ``id``, as the config may name it, counts before it.
+        name, group, job_type, tags, entity, config, notes, save_code: as `wandb.init` has them, in plain containers;
+            where one of them is None or empty, the variable of its name counts (``WANDB_TAGS``, ...).
+        log_model: as `WandbLogger` has it: whether the best checkpoint goes up as an artifact, also of an offline run.
+        offline: the same as mode `offline`.
         mode: `auto` (see `choose_mode`), `online`, `offline` or `disabled`.
         timeout: seconds that the server has to answer in mode `auto`.
         resume: whether an earlier attempt may be on the server; then its run goes on.
         announce: whether mode and sync command are printed.
 
     Raises:
-        UserError: an unknown mode.
+        UserError: an unknown mode, or another one beside ``offline``.
     """
 
     def __init__(
         self,
         directory: str | os.PathLike[str],
-        project: str,
+        project: str | None,
         run_id: str,
         name: str | None = None,
         group: str | None = None,
@@ -73,14 +76,25 @@ class WandbMirror(WandbLogger):
         timeout: float = 2.0,
         resume: bool = False,
         announce: bool = True,
+        id: str | None = None,
+        notes: str | None = None,
+        save_code: bool = False,
+        log_model: bool | Literal["all"] = False,
+        offline: bool = False,
     ) -> None:
         if mode not in MODES:
             raise UserError(f"mode of the wandb logger: {mode!r}; expected one of {', '.join(MODES)}")
-        shown: dict[str, Any] = {"entity": entity, "group": group, "job_type": job_type, "tags": list(tags)}
-        super().__init__(name, Path(directory), run_id, project=project, config=dict(config or {}), **shown)
+        if offline and mode not in ("auto", "offline"):
+            raise UserError(f"logger.offline=true and logger.mode={mode} exclude each other: drop one of them.")
+        shown: dict[str, Any] = {"entity": entity, "group": group, "job_type": job_type, "notes": notes}
+        shown |= {"tags": list(tags) or None, "config": dict(config or {}), "save_code": save_code or None}
+        project = project or os.environ.get("WANDB_PROJECT") or "gatebench"
+        place = Path(os.environ.get("WANDB_DIR") or directory)
+        self.run_id = id or run_id
+        super().__init__(name, place, self.run_id, project=project, log_model=log_model, **shown)
         self._experiment: Any = None
         self.directory = Path(directory)
-        self.mode = mode
+        self.mode = "offline" if offline else mode
         self._timeout = timeout
         self._resume = resume
         self._is_open = False
@@ -171,7 +185,7 @@ class WandbMirror(WandbLogger):
         if not self._is_open:
             return
         self._close(exit_code)
-        if self._announce and self.mode == "offline" and (command := sync_command(self.directory)):
+        if self._announce and self.mode == "offline" and (command := sync_command(self.directory, self.run_id)):
             print(f"wandb: {command}")
 
     def _open(self, mode: str, reason: str) -> None:
@@ -180,7 +194,7 @@ class WandbMirror(WandbLogger):
         settings = wandb.Settings(
             silent=True,
             console="off",
-            disable_code=True,
+            disable_code=not self._wandb_init["save_code"],
             init_timeout=INIT_TIMEOUT,
             finish_timeout=UPLOAD_TIMEOUT,
             finish_timeout_raises=True,

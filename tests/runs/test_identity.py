@@ -74,6 +74,7 @@ def test_what_changes_no_number_is_what_it_was() -> None:
             "logger",
             "name",
             "tags",
+            "optimized_metric",
             "study_job",
             "ckpt",
             "overwrite",

@@ -125,7 +125,7 @@ def test_no_budget_leaves_the_model_as_it_is(compose: Compose) -> None:
 
 
 def test_the_backend_asked_for_is_the_one_built(compose: Compose) -> None:
-    model = compose("model=gru", "model.backend=torch", "model.budget=9000").model
+    model = compose("model=gru", "model.backend=torch", "model.budget=9126").model
     task, _ = solved(SequenceClassification, DIGITS, model)
     assert task.network.backend == "torch"
 

@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 from src.config.schema.data import DATA, TASK
 from src.config.schema.entries import NOTHING, PLACE, Above0, Count, From0, Key, Share, Text, That, Whole
 from src.config.schema.model import MODEL
-from src.config.schema.training import CALLBACKS, LOGGER, OPTIMIZER, PATHS, SCHEDULER, TRAINER
+from src.config.schema.training import CALLBACKS, LOGGER, OPTIMIZER, PATHS, SCHEDULER, TRAINER, Tags
 
 PLACES = Key(PATHS, "where files live", PLACE)
 STUDY = Key(Text, "name of a study under paths.runs_dir, or its folder anywhere")
@@ -33,6 +33,9 @@ Name = Annotated[
 Models = Annotated[list[Text], That(lambda two: len(two) == 2 and two[0] != two[1], "two of them")]
 Some = Annotated[list[Text], That(bool, "one at least")]
 Formats = Annotated[list[Literal["svg", "png", "pdf", "pgf"]], That(bool, "one at least")]
+OfValidation = Annotated[
+    str, That(lambda name: re.fullmatch(r"val/\w+", str(name)) is not None, "a metric of validation, as in val/acc")
+]
 Tuned = dict[str, dict[str, Any]]
 Threads = Annotated[int, Ge(1), Le(1024)]
 Job = Annotated[
@@ -82,7 +85,10 @@ COMMANDS: dict[str, dict[str, Key]] = {
         "ckpt": Key(Text | None, "auto resumes the newest unfinished run like this one; or a file", NOTHING),
         "overwrite": Key(bool, "begin anew where paths.run_dir holds a run, which is removed", NOTHING),
         "name": Key(Text | None, "the run's name in wandb; null: model-data-seed", NOTHING),
-        "tags": Key(list[str], "words to find it by in wandb", NOTHING),
+        "tags": Key(Tags, "words to find it by in wandb, or one", NOTHING),
+        "optimized_metric": Key(
+            OfValidation | None, "what a sweeper of Hydra's gets as a run's value; null: task.monitor", NOTHING
+        ),
         "study_job": Key(Job | None, "set by a study: which of its runs this is", NOTHING),
         "tuned": Key(Tuned, "set by a data set: its values by optimizer; what is taken counts", NOTHING),
         "model": Key(MODEL, "the recurrent network"),

@@ -27,6 +27,7 @@ PRECISION_NAMES = (*PRECISIONS, "32", "64", "16", "bf16")  # as Lightning knows 
 Project = Annotated[
     str, That(lambda name: str(name).strip() != "" and not {*str(name)} & {*"/\\#?%:"}, "text without / \\ # ? % :")
 ]
+Tags = list[str] | Text
 Profiler = Literal["simple", "advanced", "pytorch", "xla"]
 Precision = Annotated[str, That(lambda name: str(name) in PRECISION_NAMES, f"one of {', '.join(PRECISIONS)}")]
 Devices = Count | Literal[-1, "-1", "auto"] | Annotated[list[Whole], That(bool, "one at least")]
@@ -114,13 +115,20 @@ CALLBACKS = {  # one of your own is a further name with a _target_
 }
 
 LOGGER = {
-    "project": Key(Project, "of wandb"),
+    "project": Key(Project | None, "of wandb; null: WANDB_PROJECT, else gatebench"),
     "entity": Key(Text | None, "team; null: your own"),
     "group": Key(Text | None, "of runs that belong together; a study sets its own"),
     "job_type": Key(Text | None, "of wandb; a study sets its own"),
-    "tags": Key(list[str], "words to find runs by"),
+    "tags": Key(Tags, "words to find runs by, or one; none: WANDB_TAGS"),
+    "notes": Key(Text | None, "of wandb, about the run; null: WANDB_NOTES"),
+    "id": Key(Text | None, "of the run in wandb; null: WANDB_RUN_ID, else one that is drawn"),
     "mode": Key(Literal["auto", "online", "offline", "disabled"], "auto: online where logged in and answered"),
+    "offline": Key(bool, "the same as mode=offline"),
+    "save_code": Key(bool, "the program goes up with the run"),
+    "log_model": Key(bool | Literal["all"], "true: the best checkpoint goes up as an artifact at the end; all: each"),
     "timeout": Key(Above0, "seconds that the server has to answer before auto goes offline"),
+    "tensorboard": Key(dict[str, Any], "Lightning's TensorBoardLogger, and its arguments"),
+    "mlflow": Key(dict[str, Any], "Lightning's MLFlowLogger, and its arguments"),
 }
 
 PATHS = {
