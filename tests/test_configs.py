@@ -1,6 +1,7 @@
 """Every yaml under conf/ composes, and every _target_ takes the keys that it is given."""
 
 import inspect
+import logging.config
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,9 @@ def test_what_hydra_is_given_composes_and_its_plugin_takes_its_keys(file: Path) 
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = hydra_compose("train", [f"{file.parent}={file.stem}"], return_hydra_config=True)
     node = cfg.hydra[kind]
+    if kind == "job_logging":  # of Python's logging, which names no class to Hydra
+        logging.config.DictConfigurator(OmegaConf.to_container(node)).configure_formatter(node.formatters.plain)
+        return
     if kind != "launcher":
         assert set(node) - {"_target_"} <= (accepted(get_object(node._target_)) or set())
         return

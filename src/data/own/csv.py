@@ -173,6 +173,7 @@ class CSV(OwnData):
             if len(found := np.unique(season[season > 0])):
                 many = f"{' or '.join(str(k) for k in found)} rows{', by series' if len(found) > 1 else ''},"
                 rows.table.note(f"The season was taken as {many} from the time stamps; data.season=... says otherwise.")
+        self.times = rows.times
         series = Series(values, rows.lengths, split_of, self.roles.features, self.roles.targets, rows.names)
         return self.forecasting(series, season)
 

@@ -130,7 +130,9 @@ def test_no_window_forecasts_rows_of_two_parts_or_two_series(tmp_path_factory, l
         split = built.splits[name]
         batch = split[torch.arange(len(split))]
         assert built.scaling is not None
-        rows = torch.cat([batch.x, batch.y], 1)[..., 0].double() * built.scaling.scale[0] + built.scaling.mean[0]
+        of = built.origins(name)["series"] if len(built.series_names) > 1 else np.zeros(len(split), int)
+        mean, scale = (np.atleast_2d(values)[of, :1] for values in (built.scaling.mean, built.scaling.scale))
+        rows = torch.cat([batch.x, batch.y], 1)[..., 0].double() * torch.from_numpy(scale) + torch.from_numpy(mean)
         numbers = (rows - 0.5).round().long()
         assert all(len(set(series[window].tolist())) == 1 for window in numbers.numpy())
         for row in numbers[:, lookback:].flatten().tolist():
