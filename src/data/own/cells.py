@@ -159,7 +159,7 @@ class Table:
             numbers = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64, copy=True)
         # pandas says which cells are numbers but may miss the last digit of one.
         known = ~np.isnan(numbers)
-        numbers[known] = text.to_numpy(dtype=str)[known].astype(np.float64)
+        numbers[known] = as_text(text[known]).astype(np.float64)
         return numbers, missing
 
     def is_numeric(self, name: str) -> bool:
@@ -216,6 +216,15 @@ class Table:
         if "," in cell and self.decimal == ".":
             more = ", given data.decimal=point"
         return UserError(f"{place}: {cell!r} is not a finite number{more}.")
+
+
+def as_text(cells: pd.Series) -> np.ndarray:
+    """Cells as an array of text; by way of objects, since pandas with pyarrow cuts all to the length of a missing one.
+
+    >>> as_text(pd.Series(["long", None], dtype="str")).tolist()
+    ['long', 'nan']
+    """
+    return cells.to_numpy(dtype=object).astype(str)
 
 
 def join(tables: Sequence[Table], parts: Sequence[int] | None = None) -> Table:
