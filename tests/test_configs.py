@@ -110,7 +110,7 @@ def test_what_hydra_is_given_composes_and_its_plugin_takes_its_keys(file: Path) 
         cfg = hydra_compose("train", [f"{file.parent}={file.stem}"], return_hydra_config=True)
     node = cfg.hydra[kind]
     if kind == "job_logging":  # of Python's logging, which names no class to Hydra
-        logging.config.DictConfigurator(OmegaConf.to_container(node)).configure_formatter(node.formatters.plain)
+        logging.config.DictConfigurator(OmegaConf.to_container(node)).configure_formatter(plain(node.formatters.plain))
         return
     if kind != "launcher":
         assert set(node) - {"_target_"} <= (accepted(get_object(node._target_)) or set())

@@ -130,6 +130,7 @@ COMMANDS = {
     "explain": ["run=one"],
     "export": ["run=one"],
     "generate": ["run=one"],
+    "new": ["model", "mine"],
     "predict": ["run=one", "data.path=x.csv"],
     "prepare": [],
     "status": ["study=quick"],

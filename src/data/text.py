@@ -60,6 +60,7 @@ class TextData(SequenceData):
         Raises:
             UserError: when a document, or what a file leaves for a split, has fewer than two tokens.
         """
+        say_large(self.path)
         if self.path.is_file():
             tokens, raw = self.document(self.path)
             self.checksum = checksum(raw)
@@ -81,7 +82,6 @@ class TextData(SequenceData):
 
     def read(self) -> Description:
         """Read the text, learn the vocabulary on train, count the baselines."""
-        say_large(self.path)
         documents = self.documents()
         self.vocabulary = vocabulary = learn_vocabulary(documents["train"], self.min_count)
         if len(vocabulary) < 2:

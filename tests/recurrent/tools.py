@@ -307,6 +307,18 @@ def changed(*which: str) -> Callable[[Model], Results]:
     return run
 
 
+def changed_unseen(edit: Callable[[Tensor], object]) -> Callable[[Model], Results]:
+    """The output is changed where no version counter sees it."""
+
+    def run(model: Model) -> Results:
+        output, _ = model.recurrent(inputs())
+        loss = torch.cat([(1.5 * output).flatten(), model.head(output.clone()).flatten()])  # neither keeps the output
+        edit(output)
+        return backward(model, loss)
+
+    return run
+
+
 TOOLS: dict[str, Callable[[Model], Results]] = {
     f.__name__: f
     for f in (
@@ -326,5 +338,7 @@ TOOLS: dict[str, Callable[[Model], Results]] = {
     "output changed": changed("output"),
     "state changed": changed("state"),
     "cell changed": changed("cell"),
+    "output changed through NumPy": changed_unseen(lambda output: output.detach().numpy().fill(3)),
+    "data of the output changed": changed_unseen(lambda output: output.data.mul_(2)),
     "all changed": changed("output", "state", "cell"),
 }  # fmt: skip

@@ -25,7 +25,7 @@ HASHES = {
     "music_matched": "2da5b382c7732eaf",
     "chung2014_speech": "9cdc141a5aa4b603",
     "bai2018": "ae8adf2f91b5c57f",
-    "memory_length": "3100d525b5e3cc60",
+    "memory_length": "3857c80dbf47c5f0",
     "variants": "397acc690e12b89e",
     "forecasting": "767e6b549b4fa675",
 }

@@ -155,7 +155,7 @@ def shown(value: Any) -> str:
 def wrong(name: str, kind: Any, value: Any) -> str:
     """The sentence about a value that is not of its key's type.
 
-    >>> wrong("seed", Whole, -1), wrong("data.length", Count, 10**18)[-21:]
+    >>> wrong("seed", Whole, -1), wrong("data.length", Count, 10**18)[-22:]
     ('seed must be a whole number of at least 0, got -1.', '00, which is too much.')
     """
     number = isinstance(value, int | float) and not isinstance(value, bool)

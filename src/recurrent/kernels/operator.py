@@ -27,7 +27,6 @@ from .workspace import Pool
 pool = Pool()
 ALIGNED = 64
 """Bytes: where the kernels expect what forward saved to begin."""
-NOTHING = torch.empty(0)
 MaybeTensor = Tensor | None
 Shape = tuple[int, ...]
 TENSORS = (
@@ -115,12 +114,9 @@ class Recurrent(torch.autograd.Function):
         """Run `recurrent` and keep for backward what it was given and what it left."""
         outputs = below_autograd(recurrent, inputs)
         *tensors, kind, takes, reverse, threads, _ = inputs
-        # The output may be changed in place before backward, as that of nn.GRU: what is kept of it is an alias whose
-        # changes autograd does not count, and, without its memory, one by which it is seen that there were any.
-        ctx.watched = outputs[0].detach()
-        ctx.watched.data = NOTHING
-        ctx.version = ctx.watched._version
-        ctx.save_for_backward(*tensors, outputs[0].data, outputs[3])
+        # A copy, since the output may be changed before backward, as that of nn.GRU: through NumPy and ``data``, too,
+        # which no version counter sees.
+        ctx.save_for_backward(*tensors, outputs[0].detach().clone(), outputs[3])
         ctx.options = (kind, takes, reverse, threads)
         ctx.set_materialize_grads(False)  # zeros for `saved` would take as much memory as `saved`
         return outputs
@@ -130,11 +126,7 @@ class Recurrent(torch.autograd.Function):
         """The gradients of the tensors; there are none of the lengths and the settings."""
         needs = ctx.needs_input_grad
         wanted = [needs[0], *needs[2 : len(TENSORS)]]
-        *tensors, output, saved = ctx.saved_tensors
-        if ctx.watched._version != ctx.version:
-            with torch.no_grad():
-                output = recurrent(*tensors, *ctx.options, False)[0]
-        gradients = recurrent_backward(d_output, d_h_n, d_c_n, *tensors, output, saved, *ctx.options, wanted)
+        gradients = recurrent_backward(d_output, d_h_n, d_c_n, *ctx.saved_tensors, *ctx.options, wanted)
         d_x, *others = (g if w else None for g, w in zip(gradients, wanted, strict=True))
         return d_x, None, *others, None, None, None, None, None
 
