@@ -105,7 +105,7 @@ def build(normalised: bool = False) -> Path:
             if done.returncode != 0:
                 first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:200])
                 raise Unavailable(f"the compiler could not build the kernels: {first}")
-            beside = path.with_name(f".{path.name}.{os.getpid()}")
+            beside = path.with_name(f".{path.name}.{Path(folder).name}")  # which no other thread has either
             shutil.copyfile(built, beside)  # from the system's temporary folder, which is cleaned after a kill
             os.replace(beside, path)
     except OSError as error:

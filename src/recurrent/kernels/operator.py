@@ -116,7 +116,7 @@ class Recurrent(torch.autograd.Function):
         *tensors, kind, takes, reverse, threads, _ = inputs
         # A copy, since the output may be changed before backward, as that of nn.GRU: through NumPy and ``data``, too,
         # which no version counter sees.
-        ctx.save_for_backward(*tensors, outputs[0].detach().clone(), outputs[3])
+        ctx.save_for_backward(*tensors, outputs[0].clone(), outputs[3])
         ctx.options = (kind, takes, reverse, threads)
         ctx.set_materialize_grads(False)  # zeros for `saved` would take as much memory as `saved`
         return outputs
