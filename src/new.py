@@ -9,13 +9,16 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
 from src.config.places import CONF, SHIPPED
 from src.config.shell import choices, command, given_keys
+
+if TYPE_CHECKING:
+    from src.data.describe import Description
 
 MODEL = '''"""A network of one's own for GateBench: ``gatebench train model=NAME``. Change whatever you like below.
 
@@ -76,7 +79,7 @@ hidden_size: 128
 # model.budget=20000 solves hidden_size, so that networks of different kinds cost the same.
 budget: null
 budget_of: recurrent         # parameters; or total, with encoder and head; state or flops, as budget_counts() has them
-budget_tolerance: 0.02       # the largest relative error; beyond it the run is refused
+budget_tolerance: 0.02       # largest difference of two networks of one budget; each may be off by half of it
 """
 STUDY = """# @package _global_
 # Start it, or go on with it: gatebench train -m experiments=NAME
@@ -97,7 +100,7 @@ study:
     READER:SETTINGS
     # every key of it: gatebench train data=READER --help
   settings:                    # of every run
-    model.budget: 20000        # the width of each model follows
+    model.budget: BUDGET        # the width of each model follows
     trainer.max_epochs: 100    # at most; a run ends earlier when validation gets no better
   tuning:                      # every model is tried on the same values, chosen on validation
     draws:
@@ -157,7 +160,11 @@ def _study(cfg: DictConfig) -> tuple[dict[str, str], str]:
         raise UserError(f"experiments={cfg.name} is one of GateBench's own: another name must be given.")
     if cfg.get("data") is None:
         raise UserError(f"A study is about data, which must be given: gatebench new study {cfg.name} data.path=FILE.")
-    words = {"NAME": cfg.name, "READER": choices()["data"], "SETTINGS": _settings(cfg), "METRIC": _metric(cfg)}
+    from src.config.instantiate import instantiate
+
+    description = instantiate(cfg.data).description
+    words = {"NAME": cfg.name, "READER": choices()["data"], "SETTINGS": _settings(cfg)}
+    words |= {"METRIC": _metric(description), "BUDGET": str(_budget(description))}
     return {f"experiments/{cfg.name}.yaml": _filled(STUDY, words)}, f"gatebench train -m experiments={cfg.name}"
 
 
@@ -178,12 +185,30 @@ def _settings(cfg: DictConfig) -> str:
     return "".join(lines) or " {}"
 
 
-def _metric(cfg: DictConfig) -> str:
+def _budget(description: Description) -> int:
+    """Some 20,000 recurrent parameters, which a GRU and an LSTM that read these data both have at some width."""
+    from src.recurrent import GRU, LSTM, count_parameters
+    from src.tasks.base import Encoder
+
+    inputs = Encoder(description, embedding_size=64).output_size
+    sizes = [
+        [count_parameters(kind(inputs, width, device="meta"))["effective"] for width in range(1, 160)]
+        for kind in (GRU, LSTM)
+    ]
+
+    def off(budget: int) -> float:
+        return max(min(abs(size / budget - 1) for size in some) for some in sizes)
+
+    near = sorted(range(15_000, 25_001, 100), key=lambda budget: abs(budget - 20_000))
+    return next((budget for budget in near if off(budget) < 0.009), min(near, key=off))
+
+
+def _metric(description: Description) -> str:
     """The metric of the test that a study of these data is decided by: accuracy where there is one."""
-    from src.config.instantiate import find_class, instantiate
+    from src.config.instantiate import find_class
     from src.tasks.auto import called_for
 
-    task = find_class(f"src.tasks.{called_for(instantiate(cfg.data).description)}")
+    task = find_class(f"src.tasks.{called_for(description)}")
     names = [metric.name for metric in task.metrics_declared]
     return f"test/{'acc' if 'acc' in names else names[0]}"
 

@@ -16,6 +16,9 @@ from hydra import initialize_config_dir
 from omegaconf import DictConfig
 
 from src.config.places import CONF
+from src.data.describe import Description, Features, Values
+from src.new import _budget
+from src.recurrent import GRU, LSTM, count_parameters, nearest_width
 from src.studies.jobs import Jobs
 from src.studies.plan import read_plan
 
@@ -111,6 +114,18 @@ def test_the_metric_of_a_study_is_that_of_its_task(gatebench: Gatebench, folder:
     written = (folder / "experiments" / "takes.yaml").read_text()
     assert "metric: test/acc" in written
     assert '      task: "classification"\n      task.pooling: "mean"\n' in written
+
+
+@pytest.mark.parametrize("inputs", [1, 3, 12, 64, 88, 300])
+def test_the_budget_of_a_study_is_met_by_both_of_its_networks(inputs: int) -> None:
+    """20,000 itself is more than 1 % off the nearest width of one of them for most numbers of features."""
+    budget = _budget(Description(Features(inputs), Values(1), per_step=False, varying_length=False, causal=False))
+    for kind in (GRU, LSTM):
+
+        def size(width: int, kind: type[GRU] | type[LSTM] = kind) -> int:
+            return count_parameters(kind(inputs, width, device="meta"))["effective"]
+
+        assert abs(size(nearest_width(size, budget)[0]) / budget - 1) < 0.01
 
 
 @pytest.mark.parametrize(
