@@ -9,12 +9,18 @@ class UserError(ValueError):
     """A mistake of the person at the keyboard, said in one sentence: what is wrong and what would be right."""
 
 
-def nearest(word: str, options: list[str]) -> str:
-    """`` (did you mean OPTION?)`` where one is close to the word, whatever its case, else nothing."""
+def close_to(word: str, options: list[str]) -> str | None:
+    """The option that is close to a word, whatever its case; None where none is."""
     lower = {option.lower(): option for option in reversed(options)}
     close = difflib.get_close_matches(word.lower(), lower, n=1)
     near = [lower[match] for match in close] or [option for option in options if option in word.split("_")]
-    return f" (did you mean {near[0]}?)" if near else ""
+    return near[0] if near else None
+
+
+def nearest(word: str, options: list[str]) -> str:
+    """`` (did you mean OPTION?)`` where one is close to the word, else nothing."""
+    near = close_to(word, options)
+    return f" (did you mean {near}?)" if near else ""
 
 
 def counted(number: int, noun: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from omegaconf.errors import OmegaConfBaseException
 
-from src.config.errors import UserError, nearest
+from src.config.errors import UserError, close_to, nearest
 from src.config.names import public_key
 from src.config.places import CONF
 from src.config.schema import keys_of
@@ -109,17 +109,14 @@ def no_such_key(key: str, known: Iterable[str]) -> str:
         return f"There is no key {key} in this config: it belongs to {' or '.join(choices)}."
     above, _, name = key.rpartition(".")
     parts = sorted({other.rpartition(".") for other in known})
-    near = nearest(name, [last for node, _, last in parts if node == above and last != name])
+    near = close_to(name, [last for node, _, last in parts if node == above and last != name])
     if not above:  # the key of a part of the config, without the name of the part
         below: dict[str, str] = {}
         for node, _, last in parts:
             if node:
                 below.setdefault(last, f"{node}.{last}")
-        meant = MEANT.get(name) or below.get(name)
-        if meant is None and not near and (close := nearest(name, [*below])):
-            meant = below[close.removeprefix(" (did you mean ").removesuffix("?)")]
-        near = f" (did you mean {meant}?)" if meant else near
-    return f"There is no key {key}{near}."
+        near = MEANT.get(name) or below.get(name) or near or below.get(close_to(name, [*below]) or "")
+    return f"There is no key {key}{f' (did you mean {near}?)' if near else ''}."
 
 
 def _not_in_the_config(key: str, command: str | None) -> str:

@@ -101,11 +101,6 @@ def command(
     register_resolvers()
     see_working_folder()
     sys.argv[1:] = [quoted(argument) for argument in as_overrides(sys.argv[1:], config_name)]
-    try:
-        take_env_file(Path.cwd())
-    except UserError as error:
-        print(printable(str(error)), file=sys.stderr)
-        sys.exit(1)
     if wrong := wrong_line(sys.argv[1:], config_name):
         print(printable(wrong), file=sys.stderr)
         sys.exit(1)
@@ -143,6 +138,7 @@ def command(
     # Hydra prints traces of its own unless it is told to let exceptions through; they are put into words here.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
+        take_env_file(Path.cwd())
         if {"--help", "-h"} & set(sys.argv[1:]):
             from src.config.help import help_text
 
@@ -177,10 +173,8 @@ def as_overrides(arguments: Sequence[str], config_name: str) -> list[str]:
     """
     names, out, after = iter(POSITIONAL.get(config_name, ())), list[str](), ""
     for argument in arguments:
-        plain_word = "=" not in argument and not argument.startswith(("-", "~")) and after not in TAKES_A_WORD
-        key = next(names, None) if plain_word else None
-        quoted = argument.replace("\\", "\\\\").replace("'", "\\'")
-        out.append(f"{key}='{quoted}'" if key is not None else argument)
+        key = next(names, None) if is_bare(argument, after) else None
+        out.append(f"{key}={in_quotes(argument)}" if key is not None else argument)
         after = argument
     # Hydra prints no config of a sweep: that of its first job differs from this one in what is swept.
     return [a for a in out if a not in MULTIRUN] if {"--cfg", "-c"} & {*out} else out
@@ -258,8 +252,17 @@ def quoted(argument: str) -> str:
     asks = value[:1] in tuple("'\"[{$") or "${" in value or re.match(r"(glob|choice)\(", value)
     if not equals or key.lstrip("+") not in PATHS or several or asks or re.fullmatch(r"[\w/.:+-]*", value, re.ASCII):
         return argument
-    escaped = value.replace("'", "\\'")
-    return f"{key}='{escaped}'"
+    return f"{key}={in_quotes(value)}"
+
+
+def in_quotes(value: str) -> str:
+    """A text as Hydra's grammar has it in quotes."""
+    return "'" + value.replace("'", "\\'") + "'"
+
+
+def is_bare(argument: str, before: str) -> bool:
+    """Whether an argument, behind another on a command line, is no override and no option or its value."""
+    return "=" not in argument and not argument.startswith(("-", "~")) and before not in TAKES_A_WORD
 
 
 def wrong_line(arguments: list[str], config_name: str = "train") -> str | None:
@@ -274,7 +277,7 @@ def wrong_line(arguments: list[str], config_name: str = "train") -> str | None:
     for before, argument in pairwise(["", *arguments]):
         if argument.startswith("-") and argument.partition("=")[0] not in FLAGS:
             return f"There is no option {argument}: a key is given without dashes, as in seed=1 or model=lstm."
-        if "=" not in argument and not argument.startswith(("-", "~")) and before not in TAKES_A_WORD:
+        if is_bare(argument, before):
             groups = [file.parent.name for file in CONF.glob(f"*/{argument}.yaml")]
             meant = f" (did you mean {groups[0]}={argument}?)" if groups else ", without blanks, as in model=gru"
             return f"{argument} is not of the form KEY=VALUE{meant}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from src.data.windows import WindowSplit, apart
 
@@ -21,6 +22,15 @@ def naive_error(targets: np.ndarray, lengths: np.ndarray, splits: np.ndarray) ->
     return np.stack(errors)
 
 
+def mase_weight(naive_error: Tensor) -> Tensor:
+    """What absolute errors (..., targets) are multiplied with for MASE: the mean over targets whose error is known.
+
+    That is one over the naive error, times all targets over the known ones; 0 for a target without one.
+    """
+    known = naive_error > 0
+    return torch.where(known, known.shape[-1] / known.sum(-1, keepdim=True).clamp_min(1) / naive_error, 0.0)
+
+
 def naive_forecasts(split: WindowSplit, error: np.ndarray, scale: np.ndarray, season: np.ndarray) -> dict[str, float]:
     """What repeating the last row, or the last season, reaches on a split, by the metric names of forecasting.
 
@@ -31,7 +41,6 @@ def naive_forecasts(split: WindowSplit, error: np.ndarray, scale: np.ndarray, se
         season: (series,) rows in a season. A series that has none (0), or a longer one than is read, repeats its last
             row in the seasonal forecast too, as in the M4 competition (Makridakis et al. 2020).
     """
-    assert split.series is not None
     ahead, series = torch.arange(split.horizon), split.series.numpy()
     last = torch.full((len(season), split.horizon), split.lookback - 1)
     length = torch.from_numpy(season.copy())[:, None]
@@ -39,8 +48,8 @@ def naive_forecasts(split: WindowSplit, error: np.ndarray, scale: np.ndarray, se
     repeats = {"naive": last}
     if usable.any():
         repeats["seasonal_naive"] = torch.where(usable, split.lookback - length + ahead % length.clip(1), last)
-    scale, known = scale[series], error[series] > 0
-    weight = np.where(known, 1 / np.where(known, error[series], 1), 0) / known.mean(1, keepdims=True).clip(1e-9)
+    scale, weight = scale[series], mase_weight(torch.from_numpy(error)).numpy()[series]
+    known = (weight > 0).any(1)
     figures: dict[str, float] = {}
     for name, row in repeats.items():
         sums = []
@@ -51,7 +60,7 @@ def naive_forecasts(split: WindowSplit, error: np.ndarray, scale: np.ndarray, se
             sums.append(torch.stack([off.square().mean(1), off.abs().mean(1)]))
         squared, absolute = torch.cat(sums, 1).numpy()
         by_window = {"mse": squared, "mae": absolute, "mse_unit": squared * scale**2, "mae_unit": absolute * scale}
-        by_window |= {"mase": np.where(known.any(1, keepdims=True), absolute * weight, np.nan)} if known.any() else {}
+        by_window |= {"mase": np.where(known[:, None], absolute * weight, np.nan)} if known.any() else {}
         for metric, values in ((metric, errors.mean(1)) for metric, errors in by_window.items()):
             figures[f"{name}/{metric}"] = float(np.nanmean(values))
             if len(season) > 1 and not metric.endswith("_unit"):

@@ -29,13 +29,12 @@ class SeriesData(SequenceData):
     def __init__(self, *, lookback: int = 48, horizon: int = 24, scale: str | None = None, **keywords: Any) -> None:
         super().__init__(**keywords)
         self.lookback, self.horizon, self.scale = lookback, horizon, scale
-        self._series: dict[str, np.ndarray] = {}  # of each window, by split, where there are windows
 
     def origins(self, name: str) -> dict[str, np.ndarray]:
         """For a window ``item`` is its first row, beside the number of its ``series``, ``lookback`` and ``horizon``."""
         origins = super().origins(name)
-        if name in self._series:
-            here = self._series[name]
+        if isinstance(split := self.splits[name], WindowSplit):
+            here = split.series.numpy()
             origins |= {"series": here}
             origins |= {"lookback": np.full_like(here, self.lookback), "horizon": np.full_like(here, self.horizon)}
         return origins
@@ -68,7 +67,7 @@ class SeriesData(SequenceData):
             self.splits[name] = WindowSplit(
                 values, targets, torch.from_numpy(starts), **size, series=torch.from_numpy(here), units=units
             )
-            self.items[name], self._series[name] = starts, here
+            self.items[name] = starts
             self.notes[f"{name}_windows"] = len(starts)
         seasons = np.broadcast_to(np.asarray(0 if season is None else season), len(error))
         self.measure_baselines(lambda s: naive_forecasts(self.splits[s], error, scale, seasons))  # type: ignore[arg-type]

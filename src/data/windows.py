@@ -23,11 +23,6 @@ class Series:
     targets: Sequence[str]  # the names of what is forecast, all among the features
     names: Sequence[str] = ()  # of the series; none: they are called by their numbers
 
-    @property
-    def number(self) -> np.ndarray:
-        """(rows,) which series each row belongs to."""
-        return np.repeat(np.arange(len(self.lengths)), self.lengths)
-
 
 class WindowSplit:
     """Windows into one array of rows; each is cut out when a batch asks for it, so nothing is held twice.
@@ -56,7 +51,8 @@ class WindowSplit:
     ) -> None:
         self.values, self.targets, self.starts = values, targets, starts
         self.lookback, self.horizon = lookback, horizon
-        self.series, self.units = series, units
+        self.series = torch.zeros(len(starts), dtype=torch.int64) if series is None else series
+        self.units = units
         self.lengths = torch.full((len(starts),), lookback)
 
     def __len__(self) -> int:
@@ -67,9 +63,7 @@ class WindowSplit:
         begin = self.starts[rows][:, None]
         x = self.values[begin + torch.arange(self.lookback)]
         y = self.targets[begin + self.lookback + torch.arange(self.horizon)]
-        units = None
-        if self.units is not None and self.series is not None:
-            units = Units(*(of_series[self.series[rows]] for of_series in self.units))
+        units = self.units and Units(*(of_series[self.series[rows]] for of_series in self.units))
         return Batch(x, y, self.lengths[rows], rows, units=units)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from src.config.errors import UserError
 from src.data.batches import Batch, Units
 from src.data.describe import Horizon
+from src.data.naive import mase_weight
 from src.recurrent import last_valid
 from src.tasks.base import Task
 from src.tasks.losses import Losses
@@ -159,12 +160,3 @@ class Forecasting(Task):
             named = [name for m in OVER_SERIES for name in (m.numerator, m.denominator) if name]
             sums |= {name: of_all[name.removesuffix("_series")] * units.share[:, 0] for name in named}
         return Losses(loss, count, sums=sums)
-
-
-def mase_weight(naive_error: Tensor) -> Tensor:
-    """What absolute errors (..., targets) are multiplied with for MASE: the mean over targets whose error is known.
-
-    That is one over the naive error, times all targets over the known ones; 0 for a target without one.
-    """
-    known = naive_error > 0
-    return torch.where(known, known.shape[-1] / known.sum(-1, keepdim=True).clamp_min(1) / naive_error, 0.0)

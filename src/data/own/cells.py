@@ -159,7 +159,7 @@ class Table:
             numbers = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64, copy=True)
         # pandas says which cells are numbers but may miss the last digit of one.
         known = ~np.isnan(numbers)
-        numbers[known] = as_text(text[known]).astype(np.float64)
+        numbers[known] = text_array(text[known]).astype(np.float64)
         return numbers, missing
 
     def is_numeric(self, name: str) -> bool:
@@ -218,10 +218,21 @@ class Table:
         return UserError(f"{place}: {cell!r} is not a finite number{more}.")
 
 
-def as_text(cells: pd.Series) -> np.ndarray:
+def as_cells(column: pd.Series) -> pd.Series:
+    """A column of a data frame as a table has it: numbers and times as they are, all else as text, "" for nothing."""
+    if pd.api.types.is_bool_dtype(column):
+        return column.astype("float64")
+    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
+        return column
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    return column.astype("str").str.strip().mask(column.isna(), "")
+
+
+def text_array(cells: pd.Series) -> np.ndarray:
     """Cells as an array of text; by way of objects, since pandas with pyarrow cuts all to the length of a missing one.
 
-    >>> as_text(pd.Series(["long", None], dtype="str")).tolist()
+    >>> text_array(pd.Series(["long", None], dtype="str")).tolist()
     ['long', 'nan']
     """
     return cells.to_numpy(dtype=object).astype(str)

@@ -15,7 +15,7 @@ from src.data.describe import Description, Horizon
 from src.data.module import NewData, files_checksum, say_large
 from src.data.own import row_splits, times
 from src.data.own.cell_sequences import spectra_of, tokens_of
-from src.data.own.cells import as_text, join
+from src.data.own.cells import join, text_array
 from src.data.own.labelled import OwnData
 from src.data.own.roles import Roles, Rows, find_roles, in_order, refuse_two
 from src.data.own.tables import read_table, to_train_on
@@ -25,18 +25,10 @@ from src.data.windows import Series
 
 NO_CLASS = ("", "nan", "n/a", "#n/a", "<na>", "nat", "null")  # "none", "na" and signs may be names of classes
 # What a column of persons or machines is called, whose sequences are alike.
-OWNERS: tuple[str, ...] = (
-    "subject",
-    "subject_id",
-    "person",
-    "speaker",
-    "patient",
-    "patient_id",
-    "user",
-    "user_id",
-    "participant",
+OWNERS = (
+    *("subject", "subject_id", "person", "speaker", "patient", "patient_id", "user", "user_id", "participant"),
+    *("machine", "machine_id", "device", "device_id", "unit"),
 )
-OWNERS += ("machine", "machine_id", "device", "device_id", "unit")
 NAMES = ("nan", "null")  # so may these among words: a language and a verdict
 
 
@@ -115,7 +107,7 @@ class CSV(OwnData):
     def _by_owner(self, rows: Rows, split_of: np.ndarray | None) -> np.ndarray:
         """(rows,) the split of each row, those of one person, machine, ... in one part."""
         assert self.split_by is not None
-        owners = as_text(rows.table.text(self.split_by))
+        owners = text_array(rows.table.text(self.split_by))
         rows.table.refuse(owners == "", self.split_by, "it says nobody, and data.split_by goes by it")
         refuse_two(rows, owners, f"values of {self.split_by}")
         of_groups = self.kept_together(owners[rows.first], None if split_of is None else split_of[rows.first])
@@ -242,7 +234,7 @@ class CSV(OwnData):
             return values[rows.first]
         if len(names) > 1:
             raise UserError(f"data.target names {len(names)} columns ({', '.join(names)}): a class is one column.")
-        labels = as_text(rows.table.text(names[0]))
+        labels = text_array(rows.table.text(names[0]))
         missing = np.isin(np.char.lower(labels), NO_CLASS)
         numbers = rows.table.parsed(names[0])[0][~missing]
         if not np.isfinite(numbers).all():

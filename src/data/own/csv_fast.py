@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from src.data.own.cells import MISSING, Table
+from src.data.own.cells import MISSING, Table, as_cells
 
 LARGE = 4_000_000  # bytes from which it is worth it
 HEAD = 1 << 16  # bytes that show whether a file is plain
@@ -46,7 +46,7 @@ def read_plain(path: Path, separators: str, separator: str | None, encoding: str
         return None
     if len(frame) != _lines(path) - 1 or list(frame.columns.str.strip()) != names or frame.isna().all(axis=1).any():
         return None
-    frame = frame.set_axis(names, axis=1).apply(_column)
+    frame = frame.set_axis(names, axis=1).apply(as_cells)
     if any(_doubtful(frame[name]) for name in names):
         return None
     rows = np.arange(len(frame))
@@ -72,14 +72,6 @@ def _lines(path: Path) -> int:
         while piece := file.read(1 << 22):
             number, last = number + piece.count(b"\n"), piece[-1:]
     return number + (last != b"\n")
-
-
-def _column(column: pd.Series) -> pd.Series:
-    if pd.api.types.is_bool_dtype(column):
-        return column.astype("float64")
-    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
-        return column
-    return column.astype("str").str.strip().mask(column.isna(), "")
 
 
 def _doubtful(column: pd.Series) -> bool:

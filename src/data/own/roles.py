@@ -10,7 +10,7 @@ import pandas as pd
 from src.config.errors import UserError
 from src.data.own import times
 from src.data.own.cell_sequences import names_sounds
-from src.data.own.cells import Table, as_text
+from src.data.own.cells import Table, text_array
 from src.data.own.csv_table import counts
 from src.data.plain import kept
 
@@ -140,7 +140,7 @@ def _repeats(table: Table, name: str) -> bool:
 
 
 def _in_blocks(table: Table, name: str) -> bool:
-    cells = as_text(table.text(name))
+    cells = text_array(table.text(name))
     return int((cells[1:] != cells[:-1]).sum()) + 1 == len(np.unique(cells))
 
 

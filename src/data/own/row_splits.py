@@ -18,19 +18,8 @@ from src.data.splits import SPLIT_OF, SPLITS, by_fraction, check_fractions, stra
 NUMBER_OF = {word: SPLITS.index(split) for word, split in SPLIT_OF.items()}
 
 FILES = (
-    ".csv",
-    ".tsv",
-    ".txt",
-    ".gz",
-    ".npz",
-    ".npy",
-    ".parquet",
-    ".feather",
-    ".xlsx",
-    ".json",
-    ".jsonl",
-    ".arff",
-    ".ts",
+    *(".csv", ".tsv", ".txt", ".gz", ".npz", ".npy", ".parquet", ".feather", ".xlsx", ".json", ".jsonl"),
+    *(".arff", ".ts"),
 )
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from src.config.errors import UserError
 from src.data.own import csv_table
-from src.data.own.cells import Hints, Table, join
+from src.data.own.cells import Hints, Table, as_cells, join
 from src.data.own.forms import SEQUENCES, form_of
 from src.data.splits import SPLITS, named_splits
 
@@ -77,9 +77,11 @@ def _by_pandas(path: Path, form: str) -> Table:
     except UserError:
         raise
     except Exception as error:  # each library has its own
-        raise UserError(
-            f"{path} cannot be read as {form}: {' '.join(str(error).split())[:200].rstrip('.')}."
-        ) from error
+        raise _unreadable(path, form, error) from error
+
+
+def _unreadable(path: Path, form: str, error: Exception) -> UserError:
+    return UserError(f"{path} cannot be read as {form}: {' '.join(str(error).split())[:200].rstrip('.')}.")
 
 
 def _lines(path: Path) -> bool:
@@ -101,7 +103,7 @@ def of_frame(frame: pd.DataFrame, path: Path) -> Table:
         notes.append(f"Each row is a sequence, whose steps {', '.join(lists)} list.")
     if not len(frame):
         raise UserError(f"{path} has no rows.")
-    table = Table(frame.apply(_column), [path], np.zeros(len(frame), int), line, hints=hints, word="row")
+    table = Table(frame.apply(as_cells), [path], np.zeros(len(frame), int), line, hints=hints, word="row")
     for sentence in notes:
         table.note(sentence)
     return table
@@ -127,16 +129,6 @@ def _unfolded(frame: pd.DataFrame, names: Sequence[str], path: Path) -> pd.DataF
     return frame
 
 
-def _column(column: pd.Series) -> pd.Series:
-    if pd.api.types.is_bool_dtype(column):
-        return column.astype("float64")
-    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
-        return column
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(column.cat.categories.dtype)
-    return column.astype("str").str.strip().mask(column.isna(), "")
-
-
 def _arff(path: Path, encoding: str) -> Table:
     """A table whose last attribute of names, where there is one, is what is predicted, as Weka takes it."""
     from io import StringIO
@@ -153,7 +145,7 @@ def _arff(path: Path, encoding: str) -> Table:
     except UserError:
         raise
     except Exception as error:  # scipy raises whatever the damage happens to hit
-        raise UserError(f"{path} cannot be read as ARFF: {' '.join(str(error).split())[:200].rstrip('.')}.") from error
+        raise _unreadable(path, "ARFF", error) from error
     frame = pd.DataFrame(records)
     words = [name for name, kind in zip(about.names(), about.types(), strict=True) if kind == "nominal"]
     for name in words:
@@ -170,8 +162,7 @@ def _of_the_archive(path: Path, load: str) -> Table:
     try:
         read = getattr(sktime.datasets, load)(str(path))
     except Exception as error:  # sktime raises whatever the damage happens to hit
-        why = " ".join(str(error).split())[:200].rstrip(".")
-        raise UserError(f"{path} cannot be read as a file of the UCR/UEA archive: {why}.") from error
+        raise _unreadable(path, "a file of the UCR/UEA archive", error) from error
     series, labels = read if isinstance(read, tuple) else (read, None)
     pieces = []
     for k, row in enumerate(series.itertuples(index=False)):
