@@ -161,10 +161,11 @@ def _study(cfg: DictConfig) -> tuple[dict[str, str], str]:
     if cfg.get("data") is None:
         raise UserError(f"A study is about data, which must be given: gatebench new study {cfg.name} data.path=FILE.")
     from src.config.instantiate import instantiate
+    from src.tasks.budget import common_budget
 
     description = instantiate(cfg.data).description
     words = {"NAME": cfg.name, "READER": choices()["data"], "SETTINGS": _settings(cfg)}
-    words |= {"METRIC": _metric(description), "BUDGET": str(_budget(description))}
+    words |= {"METRIC": _metric(description), "BUDGET": str(common_budget(description))}
     return {f"experiments/{cfg.name}.yaml": _filled(STUDY, words)}, f"gatebench train -m experiments={cfg.name}"
 
 
@@ -183,24 +184,6 @@ def _settings(cfg: DictConfig) -> str:
     plain = {k: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for k, v in values.items()}
     lines = (f"\n      {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in plain.items())
     return "".join(lines) or " {}"
-
-
-def _budget(description: Description) -> int:
-    """Some 20,000 recurrent parameters, which a GRU and an LSTM that read these data both have at some width."""
-    from src.recurrent import GRU, LSTM, count_parameters
-    from src.tasks.base import Encoder
-
-    inputs = Encoder(description, embedding_size=64).output_size
-    sizes = [
-        [count_parameters(kind(inputs, width, device="meta"))["effective"] for width in range(1, 160)]
-        for kind in (GRU, LSTM)
-    ]
-
-    def off(budget: int) -> float:
-        return max(min(abs(size / budget - 1) for size in some) for some in sizes)
-
-    near = sorted(range(15_000, 25_001, 100), key=lambda budget: abs(budget - 20_000))
-    return next((budget for budget in near if off(budget) < 0.009), min(near, key=off))
 
 
 def _metric(description: Description) -> str:

@@ -17,10 +17,10 @@ from omegaconf import DictConfig
 
 from src.config.places import CONF
 from src.data.describe import Description, Features, Values
-from src.new import _budget
 from src.recurrent import GRU, LSTM, count_parameters, nearest_width
 from src.studies.jobs import Jobs
 from src.studies.plan import read_plan
+from src.tasks.budget import common_budget
 
 TABLE = ("data.path=load.csv", "data.lookback=8", "data.horizon=2")
 QUICK = ("trainer.max_epochs=1", "logger=csv", "trainer.enable_progress_bar=false", "paths.run_dir=run")
@@ -119,7 +119,7 @@ def test_the_metric_of_a_study_is_that_of_its_task(gatebench: Gatebench, folder:
 @pytest.mark.parametrize("inputs", [1, 3, 12, 64, 88, 300])
 def test_the_budget_of_a_study_is_met_by_both_of_its_networks(inputs: int) -> None:
     """20,000 itself is more than 1 % off the nearest width of one of them for most numbers of features."""
-    budget = _budget(Description(Features(inputs), Values(1), per_step=False, varying_length=False, causal=False))
+    budget = common_budget(Description(Features(inputs), Values(1), per_step=False, varying_length=False, causal=False))
     for kind in (GRU, LSTM):
 
         def size(width: int, kind: type[GRU] | type[LSTM] = kind) -> int:

@@ -14,8 +14,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
 from src.config.instantiate import find_class
-from src.recurrent import StackedRNN, count_multiply_adds, count_state, nearest_width
-from src.tasks.base import Task
+from src.data.describe import Description
+from src.recurrent import (
+    GRU,
+    LSTM,
+    StackedRNN,
+    count_multiply_adds,
+    count_parameters,
+    count_state,
+    nearest_width,
+)
+from src.tasks.base import Encoder, Task
 
 KEYS = ("budget", "budget_of", "budget_tolerance")
 
@@ -85,6 +94,21 @@ def solve(model: DictConfig, build: Callable[[DictConfig], Task]) -> tuple[DictC
             "for one of these, or for a larger model.budget_tolerance."
         )
     return without_budget(model, hidden_size=width), Budget(of, wanted, size(width), error_of, width)
+
+
+def common_budget(description: Description, about: int = 20_000) -> int:
+    """Recurrent parameters, ``about`` so many, that a GRU and an LSTM which read such data both have at some width."""
+    inputs = Encoder(description, embedding_size=64).output_size
+    sizes = [
+        [count_parameters(kind(inputs, width, device="meta"))["effective"] for width in range(1, 160)]
+        for kind in (GRU, LSTM)
+    ]
+
+    def off(budget: int) -> float:
+        return max(min(abs(size / budget - 1) for size in some) for some in sizes)
+
+    near = sorted(range(about * 3 // 4, about * 5 // 4, 100), key=lambda budget: abs(budget - about))
+    return next((budget for budget in near if off(budget) < 0.009), min(near, key=off))
 
 
 def refuse_without_width(model: DictConfig) -> str:
