@@ -52,15 +52,14 @@ def gpu(cfg: DictConfig) -> dict[str, Any]:
     if cfg.table is not None:
         read_page(Path(cfg.table), MARKS)
     if cfg.results is not None:
-        result = results.read(Path(cfg.results))
+        found = [results.read(Path(path)) for path in cfg.results]
     else:
-        steps = names("steps", list(cfg.steps), list(STEPS))
-        result = measured(cfg, steps)
-    text = markdown(result)
+        found = [measured(cfg, names("steps", list(cfg.steps), list(STEPS)))]
+    text = markdown(*found)
     print(text)
     if cfg.table is not None:
         put_into(Path(cfg.table), MARKS, text)
-    return result
+    return found[-1]
 
 
 def measured(cfg: DictConfig, steps: list[str]) -> dict[str, Any]:

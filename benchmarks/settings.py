@@ -54,7 +54,7 @@ GPU = {
     "device": _MEASURED["device"],
     "commit": Key(Text | None, "of the code, where it lies without its .git"),
     "out": Key(Text, "where the results go"),
-    "results": _FILES["results"],
+    "results": Key(list[Text] | None, "earlier results, of whose parts the tables are made; nothing is measured"),
     "table": _FILES["table"],
 }
 RATES = {
