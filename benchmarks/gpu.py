@@ -75,6 +75,9 @@ def measured(cfg: DictConfig, steps: list[str]) -> dict[str, Any]:
     }
     with tempfile.TemporaryDirectory(prefix="gatebench-gpu-") as folder:
         parts = parts_of(steps, Path(folder), cfg.device)
+        if cfg.parts is not None:
+            wanted = names("parts", list(cfg.parts), [part.name for part in parts])
+            parts = [part for part in parts if part.name in wanted]
         background = [(part, start(part, Path(folder))) for part in parts if part.background]
         try:
             for group in groups(part for part in parts if not part.background):

@@ -66,14 +66,16 @@ def kernel_table(parts: dict[str, Any], mode: str) -> str:
     for precision, case in cases(parts):
         if case["mode"] != mode:
             continue
+        baselines = {entry["name"]: ms(entry) for entry in case["contenders"] if entry["ratio"] is None}
         for entry in case["contenders"]:
             if entry["ratio"] is not None:
                 key = (shape_of(case), entry["cell"], precision)
-                found.setdefault(key, {})[entry["backend"]] = entry
+                beside = {"cudnn": baselines.get(CELLS[entry["cell"]].baseline)}
+                found.setdefault(key, {})[entry["backend"]] = entry | beside
     rows = []
     for (shape, cell, precision), by in found.items():
-        cudnn = baseline(parts, mode, shape, cell, precision)
         auto = by.get("auto")
+        cudnn = (auto or next(iter(by.values())))["cudnn"]
         rows.append(
             [
                 shape, cell, "bf16" if precision == "bf16-mixed" else "32", CELLS[cell].baseline, number(cudnn),
@@ -89,16 +91,6 @@ def kernel_table(parts: dict[str, Any], mode: str) -> str:
         "FlashRNN's Triton, ms",
     ]  # fmt: skip
     return table(f"{mode.capitalize()}: cuDNN's layer with as many gates, and ours", header, [blank(r) for r in rows])
-
-
-def baseline(parts: dict[str, Any], mode: str, shape: str, cell: str, precision: str) -> float | None:
-    """cuDNN's milliseconds for the layer that a cell is measured against."""
-    for found, case in cases(parts):
-        if (found, case["mode"], shape_of(case)) == (precision, mode, shape):
-            for entry in case["contenders"]:
-                if entry["name"] == CELLS[cell].baseline:
-                    return ms(entry)
-    return None
 
 
 def ms(entry: dict[str, Any] | None) -> float | None:

@@ -50,6 +50,7 @@ COST = {
 }
 GPU = {
     "steps": Key(Annotated[list[Text], SOME], "by their names in benchmarks/gpu_parts.py"),
+    "parts": Key(list[Text] | None, "of the steps, these alone"),
     "minutes": Key(Above0, "for all of them"),
     "device": _MEASURED["device"],
     "commit": Key(Text | None, "of the code, where it lies without its .git"),
