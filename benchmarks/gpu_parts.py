@@ -122,7 +122,7 @@ def kernels(folder: Path, small: bool) -> list[Part]:
         for number, shape in enumerate(shapes)
     ]
     measured.append(steps_of(folder, "kernels bf16", two, CELLS, ALL, 45, **half))
-    measured.append(steps_of(folder, "plain", every, "gru,lstm", "auto", 75, rounds=2 if small else 31))
+    measured.append(steps_of(folder, "plain", every, "gru,lstm", "auto", 110, rounds=2 if small else 31))
     measured.append(steps_of(folder, "loop", every, CELLS, "reference", 60, rounds=3))
     # FlashRNN's Triton kernels do not compile in bfloat16: their sigmoid is of float32 alone.
     flash = [
