@@ -111,7 +111,7 @@ class FlatSplit:
     @classmethod
     def of_next_steps(cls, pieces: Sequence[np.ndarray]) -> FlatSplit:
         """Each step of the pieces, (steps, features) or (steps,) tokens, but the first, from all before it."""
-        values = torch.from_numpy(np.concatenate(pieces))
+        values = torch.from_numpy(pieces[0] if len(pieces) == 1 else np.concatenate(pieces))
         return cls(values, torch.tensor([len(piece) for piece in pieces]), values, per_step=True, shift=1)
 
     def __len__(self) -> int:
