@@ -195,8 +195,11 @@ class BatchOrder(Sampler[Tensor]):
         if self.pool <= 1:
             return list(order.split(self.batch_size))
         batches: list[Tensor] = []
-        for pool in order.split(self.pool * self.batch_size):
-            batches += pool[torch.argsort(self.lengths[pool], stable=True)].split(self.batch_size)
+        if bool((self.lengths == self.lengths[:1]).all()):  # sorting would change nothing, and takes long for windows
+            batches += order.split(self.batch_size)
+        else:
+            for pool in order.split(self.pool * self.batch_size):
+                batches += pool[torch.argsort(self.lengths[pool], stable=True)].split(self.batch_size)
         return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
 
     def __iter__(self) -> Iterator[Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -13,7 +14,7 @@ from src.config.errors import UserError
 from src.data.plain import kept
 from src.data.windows import apart
 
-PART = 1 << 18  # rows that are read together
+PART = 1 << 18  # numbers that are read together
 log = logging.getLogger(__name__)
 
 
@@ -102,8 +103,9 @@ class Scaling:
 
 def _parts(rows: np.ndarray, chosen: np.ndarray | None) -> Iterator[np.ndarray]:
     """Rows as float64, in parts: at once they may take twice the memory of the rows, and more in between."""
-    for begin in range(0, len(rows) if chosen is None else len(chosen), PART):
-        part = slice(begin, begin + PART)
+    many = max(1, PART // max(1, math.prod(rows.shape[1:])))
+    for begin in range(0, len(rows) if chosen is None else len(chosen), many):
+        part = slice(begin, begin + many)
         yield np.asarray(rows[part if chosen is None else chosen[part]], np.float64)
 
 

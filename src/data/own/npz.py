@@ -150,8 +150,9 @@ class Sequences:
 
     def parts(self) -> Iterator[np.ndarray]:
         """x in parts, as what is compared with it takes as much memory again."""
-        for begin in range(0, len(self.x), PART):
-            yield self.x[begin : begin + PART]
+        many = max(1, PART // self.x[0].size)
+        for begin in range(0, len(self.x), many):
+            yield self.x[begin : begin + many]
 
     def take(self, rows: np.ndarray) -> Sequences:
         """Some of the sequences only, by a mask (sequences,); what is left out is noted."""
