@@ -25,10 +25,10 @@ FEATURES, WIDTH, STEPS, ROWS = 3, 4, 5, 2
 class Model(nn.Module):
     """A network and a head that is trained with it."""
 
-    def __init__(self, recurrent: nn.Module) -> None:
+    def __init__(self, recurrent: nn.Module, dtype: torch.dtype = torch.float64) -> None:
         super().__init__()
         width = getattr(recurrent, "proj_size", 0) or WIDTH
-        self.recurrent, self.head = recurrent, nn.Linear(width, 2, dtype=torch.float64)
+        self.recurrent, self.head = recurrent, nn.Linear(width, 2, dtype=dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         output, _ = self.recurrent(x)
