@@ -71,7 +71,8 @@ def give_back(output: Tensor, batch: Batch, batch_first: bool) -> Tensor | Packe
         return given._replace(data=packed.data)
     if given.dim() == 2:
         return output[0]
-    return output if batch_first else output.transpose(0, 1)
+    # As nn.GRU's it lies in its own order and is no view: people call ``view`` and ``detach_`` on it.
+    return output if batch_first else output.transpose(0, 1).clone(memory_format=torch.contiguous_format)
 
 
 def check_tensor(given: Tensor, weight: Tensor) -> None:
