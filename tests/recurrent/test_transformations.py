@@ -192,7 +192,7 @@ CAPTURED: dict[str, Callable[..., Any]] = {
 
 
 @pytest.mark.parametrize("backend", ["fused", "torch", "reference"])
-@pytest.mark.parametrize("name", CAPTURED)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if "inductor" in n else n for n in CAPTURED])
 def test_a_captured_network_refuses_impossible_lengths(name: str, backend: str) -> None:
     """Also when no gradient is wanted, and with ``allow_empty``, which takes 0."""
     torch.compiler.reset()
