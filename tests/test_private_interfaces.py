@@ -626,6 +626,13 @@ def _() -> None:
         assert torch.jit.script(Stands())(torch.zeros(1, 2)).shape == (1, 3)
 
 
+@check("`Tensor._base`")
+def tensor_base() -> None:
+    x = torch.zeros(2, 3)
+    assert x._base is None
+    assert x[0]._base is x
+
+
 @check("`torch._ops.OpOverload`")
 def _() -> None:
     assert isinstance(torch.ops.aten.add.Tensor, torch._ops.OpOverload)
