@@ -1,4 +1,4 @@
-"""Measure a trained run again, from its directory alone: ``python -m src.evaluate run=DIR``."""
+"""Measure a trained run again, from its directory alone: ``python -m src.evaluate run=DIR``; or ``backtest=4``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from src.config.shell import command
 def evaluate(cfg: DictConfig) -> dict[str, float]:
     """Rebuild a run, measure one split, and hold what comes out against the run's record.
 
-    Returns the metrics of the split, equal to the run's record; ``cfg`` is composed from ``conf/evaluate.yaml``.
+    Returns the metrics of the split, equal to the run's record; ``cfg`` is composed from ``conf/evaluate.yaml``. With
+    ``backtest`` they are those of forecasts from that many origins in a row. Where a forecast has intervals, calibrated
+    ones (``conformal``) or its own, what they came to is written into the run's directory.
 
     Raises:
         UserError: when ``run`` is not a run's directory, its checkpoint is missing or damaged, its config's
@@ -21,12 +23,20 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
 
     from src.config.in_words import one_line
     from src.runs.load import load_run
+    from src.tasks.conformal import calibration_of
+    from src.training.backtest import backtest
+    from src.training.interval_files import measure_intervals
     from src.training.outcome import parts, print_metrics
     from src.training.recorded import hold_against_record
     from src.training.trainer import measure
 
     torch.set_num_threads(cfg.threads)
+    if cfg.get("conformal") and cfg.split == "val":
+        raise UserError("split=val is what conformal intervals are calibrated on: they are measured on split=test.")
     run = load_run(cfg.run, cfg.ckpt, trust=cfg.trust, exact=True)
+    calibration = calibration_of(run.task, run.data, cfg.get("conformal"))
+    if cfg.get("backtest") is not None:
+        return backtest(run, cfg.split, cfg.backtest, calibration)
     try:
         metrics = measure(run.task, run.data, cfg.split, run.config.trainer)
     except UserError:
@@ -40,6 +50,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     print_metrics(metrics, baselines, f"{run.record.name}, {cfg.ckpt}.ckpt{parts(run.data.notes)}")
     if cfg.ckpt == "best":  # the record is of the best epoch
         print(hold_against_record(run, cfg.split, metrics))
+    measure_intervals(run, cfg.split, calibration)
     return metrics
 
 

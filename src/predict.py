@@ -18,7 +18,8 @@ def predict(cfg: DictConfig) -> Path:
 
     Returns:
         The CSV: ``sequence``, ``step`` and ``time`` where there are some, and what
-        :func:`~src.tasks.predictions.predictions` says.
+        :func:`~src.tasks.predictions.predictions` says. Intervals that are calibrated (``conformal``) need the training
+        data, whose validation windows they are calibrated on.
 
     Raises:
         UserError: when ``run`` is no run, or the file does not fit it, or a link in the run leads the CSV elsewhere.
@@ -27,15 +28,18 @@ def predict(cfg: DictConfig) -> Path:
 
     from src.files import output, write_atomically
     from src.runs.load import load_run
-    from src.tasks.predictions import as_csv, predictions
+    from src.tasks.conformal import calibration_of
+    from src.tasks.predictions import Asked, as_csv, predictions
 
     torch.set_num_threads(cfg.threads)
-    run = load_run(cfg.run, cfg.ckpt, read_data=False, trust=cfg.trust)
+    run = load_run(cfg.run, cfg.ckpt, read_data=cfg.get("conformal") is not None, trust=cfg.trust)
+    calibration = calibration_of(run.task, run.data, cfg.get("conformal"))
     path = Path(cfg.output or run.directory / "predictions" / f"{Path(cfg.data.path).stem}.csv")
     path = output(path, run.directory)
     new = run.data.new_data(cfg.data.path)
     run.data.splits["new"] = new.split
-    columns = predictions(run.task, run.data.loader("new"), cfg.steps_ahead, new.labelled)
+    asked = Asked(cfg.steps_ahead, new.labelled, calibration)
+    columns = predictions(run.task, run.data.loader("new"), asked)
     text = as_csv(columns, new.names, new.following)
     write_atomically(path, lambda out: out.write(text.encode()))
     print(f"{cfg.data.path}: {counted(len(new.names), 'sequence')}, {counted(len(columns['row']), 'line')} in {path}")
