@@ -45,6 +45,7 @@ FLOORS: list[dict[str, str]] = [
         "generate": "generating runs config rng files",
         "explain": "explaining config files",
     },
+    {"api": "train predict evaluate explain runs tasks data config files"},
 ]
 ALLOWED = {room: {room, *below.split()} for floor in FLOORS for room, below in floor.items()}
 # Third-party packages that a room must not know.

@@ -181,7 +181,7 @@ def remove_refused(cfg: DictConfig) -> None:
     """Remove the folders of a job that was refused before anything was trained: it is no run."""
     if os.environ.get("LOCAL_RANK", os.environ.get("SLURM_PROCID", "0")) != "0" or "paths" not in cfg:
         return  # the first of several processes does it
-    for folder in {output_directory(), run_directory(cfg)} - {None}:
+    for folder in {output_directory() or run_directory(cfg), run_directory(cfg)}:
         if not folder.is_dir() or not {path.name for path in folder.iterdir()} <= {*SHELL, *REFUSED}:
             continue
         for handler in list(logging.root.handlers):
