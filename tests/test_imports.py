@@ -41,7 +41,7 @@ FLOORS: list[dict[str, str]] = [
         "dashboard": "reporting runs training config files",
         "status": "studies config",
         "new": "tasks data config files",
-        "export": "exporting runs data config files",
+        "export": "exporting runs recurrent data config files",
         "generate": "generating runs config rng files",
         "explain": "explaining config files",
     },
