@@ -1,7 +1,7 @@
 """FlashRNN as a peer on a GPU: its LSTM, fused, in bfloat16 (Poeppel, Beck and Hochreiter 2024, arXiv 2412.07752).
 
-nvcc builds it for each shape when it is first asked for, which takes minutes; what was built stays in torch's cache of
-extensions.
+nvcc builds its CUDA kernels for each shape when it is first asked for, which takes minutes; what was built stays in
+torch's cache of extensions. Those in Triton need no building.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class FlashLSTM(nn.Module):
 
     Args:
         layer: has ``weight_ih_l0`` and the like.
-        backend: one of FlashRNN's; ``vanilla`` runs on a CPU.
+        backend: one of FlashRNN's: ``cuda_fused`` or ``triton_fused``; ``vanilla`` runs on a CPU.
     """
 
     def __init__(self, layer: nn.Module, backend: str = "cuda_fused") -> None:
@@ -43,17 +43,17 @@ class FlashLSTM(nn.Module):
         return states[0][:, :, 0], last
 
 
-def with_flashrnn(cell: str, case: Case, seed: int) -> tuple[Work, float | None]:
+def with_flashrnn(cell: str, case: Case, seed: int, backend: str = "cuda_fused") -> tuple[Work, float | None]:
     """A step, and its difference from the readable loop's output.
 
     Raises:
         Refused: for another cell or precision.
     """
-    if cell != "lstm" or case.precision != "bf16-mixed":
-        raise Refused("FlashRNN's fused kernel is measured for the LSTM in bf16-mixed")
+    if cell != "lstm" or (case.precision != "bf16-mixed" and backend == "cuda_fused"):
+        raise Refused("FlashRNN is measured for the LSTM, its CUDA kernels in bf16-mixed alone")
     device = torch.device("cuda")
     ours = reference(cell, case, device, seed)
-    theirs, x = FlashLSTM(ours), batch(case, device, seed)
+    theirs, x = FlashLSTM(ours, backend), batch(case, device, seed)
     with torch.no_grad():
         expected = ours(x)[0]
         with case.autocast(device):

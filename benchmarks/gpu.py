@@ -52,15 +52,14 @@ def gpu(cfg: DictConfig) -> dict[str, Any]:
     if cfg.table is not None:
         read_page(Path(cfg.table), MARKS)
     if cfg.results is not None:
-        result = results.read(Path(cfg.results))
+        found = [results.read(Path(path)) for path in cfg.results]
     else:
-        steps = names("steps", list(cfg.steps), list(STEPS))
-        result = measured(cfg, steps)
-    text = markdown(result)
+        found = [measured(cfg, names("steps", list(cfg.steps), list(STEPS)))]
+    text = markdown(*found)
     print(text)
     if cfg.table is not None:
         put_into(Path(cfg.table), MARKS, text)
-    return result
+    return found[-1]
 
 
 def measured(cfg: DictConfig, steps: list[str]) -> dict[str, Any]:
@@ -76,6 +75,9 @@ def measured(cfg: DictConfig, steps: list[str]) -> dict[str, Any]:
     }
     with tempfile.TemporaryDirectory(prefix="gatebench-gpu-") as folder:
         parts = parts_of(steps, Path(folder), cfg.device)
+        if cfg.parts is not None:
+            wanted = names("parts", list(cfg.parts), [part.name for part in parts])
+            parts = [part for part in parts if part.name in wanted]
         background = [(part, start(part, Path(folder))) for part in parts if part.background]
         try:
             for group in groups(part for part in parts if not part.background):

@@ -23,6 +23,7 @@ ALL = "auto,torch,triton"
 CELLS = "gru,gru_cho,lstm,lstm_peephole"
 OPTIONS = "gru_layer_norm,gru_zoneout,gru_recurrent_dropout"
 AT_ONCE = (1, 4, 8, 16)
+EPOCHS = 10  # of the runs that share
 QUIET = ("logger=csv", "trainer.enable_progress_bar=false")
 STEPS = ("tests", "train", "kernels", "sharing", "ddp", "synchronisations")
 
@@ -121,9 +122,14 @@ def kernels(folder: Path, small: bool) -> list[Part]:
         for number, shape in enumerate(shapes)
     ]
     measured.append(steps_of(folder, "kernels bf16", two, CELLS, ALL, 45, **half))
+    measured.append(steps_of(folder, "plain", every, "gru,lstm", "auto", 110, rounds=2 if small else 31))
     measured.append(steps_of(folder, "loop", every, CELLS, "reference", 60, rounds=3))
-    flash = steps_of(folder, "flashrnn", ",".join(FLASHRNN), "lstm", "auto", 30, peers="flashrnn", **half)
-    return measured if small else [*compiled, *measured, flash]
+    # FlashRNN's Triton kernels do not compile in bfloat16: their sigmoid is of float32 alone.
+    flash = [
+        steps_of(folder, peer, ",".join(FLASHRNN), "lstm", "", 30, peers=peer, precision=precision)
+        for peer, precision in (("flashrnn_triton", "32-true"), ("flashrnn", "bf16-mixed"))
+    ]
+    return measured if small else [*compiled, *measured, *flash]
 
 
 def steps_of(
@@ -150,8 +156,10 @@ def sharing(folder: Path, music: Path, small: bool) -> list[Part]:
     parts = []
     for at_once, device in asked:
         name = f"sharing_{at_once or 'cores'}"
-        words = (str(folder / name), str(music), device, str(at_once), "3" if small else "30")
-        parts.append(Part(name, [*PYTHON, "benchmarks.sharing", *words], 60, partial(from_json, "sharing"), timed=True))
+        words = (str(folder / name), str(music), device, str(at_once), "3" if small else str(EPOCHS))
+        limit = 60 if 0 < at_once < 8 else 120
+        command = [*PYTHON, "benchmarks.sharing", *words]
+        parts.append(Part(name, command, limit, partial(from_json, "sharing"), timed=True))
     return parts
 
 

@@ -13,11 +13,11 @@ LOSSES = ("val/loss", "test/loss")
 Row = list[str]
 
 
-def markdown(result: dict[str, Any]) -> str:
-    """Facts and tables as Markdown."""
-    parts = result["parts"]
+def markdown(*results: dict[str, Any]) -> str:
+    """Facts and tables as Markdown; of a part that several results have, the last one's."""
+    parts = {name: part for result in results for name, part in result["parts"].items()}
     blocks = [
-        "\n".join(f"- {line}" for line in facts(result)),
+        "\n".join(f"- {line}" for result in results for line in facts(result)),
         *(block for mode in ("training", "inference") if (block := kernel_table(parts, mode))),
         sharing_table(parts),
         runs_table(parts),
@@ -66,37 +66,31 @@ def kernel_table(parts: dict[str, Any], mode: str) -> str:
     for precision, case in cases(parts):
         if case["mode"] != mode:
             continue
+        baselines = {entry["name"]: ms(entry) for entry in case["contenders"] if entry["ratio"] is None}
         for entry in case["contenders"]:
             if entry["ratio"] is not None:
                 key = (shape_of(case), entry["cell"], precision)
-                found.setdefault(key, {})[entry["backend"]] = entry
+                beside = {"cudnn": baselines.get(CELLS[entry["cell"]].baseline)}
+                found.setdefault(key, {})[entry["backend"]] = entry | beside
     rows = []
     for (shape, cell, precision), by in found.items():
-        cudnn = baseline(parts, mode, shape, cell, precision)
         auto = by.get("auto")
+        cudnn = (auto or next(iter(by.values())))["cudnn"]
         rows.append(
             [
                 shape, cell, "bf16" if precision == "bf16-mixed" else "32", CELLS[cell].baseline, number(cudnn),
                 f"{number(ms(auto))} {auto['ran']}" if auto else "", ratio(auto), number(ms(by.get("triton"))),
                 ratio(by.get("triton")), number(ms(by.get("reference"))), times(ms(by.get("reference")), ms(auto)),
                 number(ms(by.get("flashrnn"))),
+                number(ms(by.get("flashrnn_triton"))),
             ]
         )  # fmt: skip
     header = [
         "(B, T, I, H)", "cell", "precision", "cuDNN's", "ms", "auto, ms", "times as fast", "triton, ms",
-        "times as fast", "loop, ms", "auto over loop", "FlashRNN, ms",
+        "times as fast", "loop, ms", "auto over loop", "FlashRNN's CUDA, ms",
+        "FlashRNN's Triton, ms",
     ]  # fmt: skip
     return table(f"{mode.capitalize()}: cuDNN's layer with as many gates, and ours", header, [blank(r) for r in rows])
-
-
-def baseline(parts: dict[str, Any], mode: str, shape: str, cell: str, precision: str) -> float | None:
-    """cuDNN's milliseconds for the layer that a cell is measured against."""
-    for found, case in cases(parts):
-        if (found, case["mode"], shape_of(case)) == (precision, mode, shape):
-            for entry in case["contenders"]:
-                if entry["name"] == CELLS[cell].baseline:
-                    return ms(entry)
-    return None
 
 
 def ms(entry: dict[str, Any] | None) -> float | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -31,7 +32,7 @@ def peer(name: str, cell: str, case: Case, device: torch.device, seed: int) -> C
         name: a key of :data:`PEERS`.
         cell: a key of ``CELLS``.
         case: sizes, mode and threads.
-        device: the CPU; for ``flashrnn`` a GPU.
+        device: the CPU; for FlashRNN a GPU.
         seed: of weights and input.
 
     Raises:
@@ -42,10 +43,11 @@ def peer(name: str, cell: str, case: Case, device: torch.device, seed: int) -> C
     needs, build = PEERS[name]
     if not installed(needs):
         raise UserError(f"peers has {name}, which is not installed: run make benchmark-peers, or leave it out.")
-    if (device.type == "cuda") != (name == "flashrnn"):
-        raise Refused(f"{name} is measured on {'a GPU' if name == 'flashrnn' else 'the CPU'} only")
+    on_gpu = needs == "flashrnn"
+    if (device.type == "cuda") != on_gpu:
+        raise Refused(f"{name} is measured on {'a GPU' if on_gpu else 'the CPU'} only")
     work, difference = build(cell, case, seed)
-    if difference is not None and name != "flashrnn" and difference > TOLERANCE:
+    if difference is not None and not on_gpu and difference > TOLERANCE:
         raise RuntimeError(f"{cell} {name} differs from the readable loop by {difference:.2g} at {case.shape}")
     return Contender(f"{cell} {name}", cell, name, "peer", work, difference)
 
@@ -240,4 +242,5 @@ PEERS: dict[str, tuple[str, Callable[[str, Case, int], Built]]] = {  # what pip 
     "jax": ("jax", with_jax),
     "flax": ("flax", with_flax),
     "flashrnn": ("flashrnn", with_flashrnn),
+    "flashrnn_triton": ("flashrnn", partial(with_flashrnn, backend="triton_fused")),
 }

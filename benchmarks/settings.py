@@ -50,11 +50,12 @@ COST = {
 }
 GPU = {
     "steps": Key(Annotated[list[Text], SOME], "by their names in benchmarks/gpu_parts.py"),
+    "parts": Key(list[Text] | None, "of the steps, these alone"),
     "minutes": Key(Above0, "for all of them"),
     "device": _MEASURED["device"],
     "commit": Key(Text | None, "of the code, where it lies without its .git"),
     "out": Key(Text, "where the results go"),
-    "results": _FILES["results"],
+    "results": Key(list[Text] | None, "earlier results, of whose parts the tables are made; nothing is measured"),
     "table": _FILES["table"],
 }
 RATES = {

@@ -648,6 +648,13 @@ def _() -> None:
     assert find_spec("torch._dynamo") is not None
 
 
+@check("`torch._functorch.config`")
+def functorch_config() -> None:
+    import torch._functorch.config
+
+    assert torch._functorch.config.backward_pass_autocast in ("same_as_forward", "off")
+
+
 @check("`fallback_random`")
 def _() -> None:
     import torch._inductor

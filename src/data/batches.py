@@ -111,7 +111,7 @@ class FlatSplit:
     @classmethod
     def of_next_steps(cls, pieces: Sequence[np.ndarray]) -> FlatSplit:
         """Each step of the pieces, (steps, features) or (steps,) tokens, but the first, from all before it."""
-        values = torch.from_numpy(np.concatenate(pieces))
+        values = torch.from_numpy(pieces[0] if len(pieces) == 1 else np.concatenate(pieces))
         return cls(values, torch.tensor([len(piece) for piece in pieces]), values, per_step=True, shift=1)
 
     def __len__(self) -> int:
@@ -195,8 +195,11 @@ class BatchOrder(Sampler[Tensor]):
         if self.pool <= 1:
             return list(order.split(self.batch_size))
         batches: list[Tensor] = []
-        for pool in order.split(self.pool * self.batch_size):
-            batches += pool[torch.argsort(self.lengths[pool], stable=True)].split(self.batch_size)
+        if bool((self.lengths == self.lengths[:1]).all()):  # sorting would change nothing, and takes long for windows
+            batches += order.split(self.batch_size)
+        else:
+            for pool in order.split(self.pool * self.batch_size):
+                batches += pool[torch.argsort(self.lengths[pool], stable=True)].split(self.batch_size)
         return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
 
     def __iter__(self) -> Iterator[Tensor]:

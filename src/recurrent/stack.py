@@ -121,6 +121,7 @@ class StackedRNN(Quantisable):
                         self.register_parameter(f"initial_{name}{suffix}", nn.Parameter(start))
         self.reset_parameters()
         self.choices(self.weight_ih_l0.device, self.weight_ih_l0.dtype)
+        self.flatten_parameters()
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew, layer by layer, forward before backward."""

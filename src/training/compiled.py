@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch._functorch.config
 
 from src.config.errors import UserError
 from src.tasks.base import Task
@@ -33,6 +34,9 @@ def compile_head(task: Task) -> None:
     Functions are replaced and no module is, so the names in checkpoints stay as they are. Compiled once for all batch
     sizes and lengths, at the first batch. Random numbers are drawn as without it.
     """
+    # As without it, no autocast surrounds the backward pass. On a GPU it is written down by a thread that would take
+    # float16 for the type of bf16-mixed, and fail.
+    torch._functorch.config.backward_pass_autocast = "off"
     options: dict[str, Any] = {"options": {"fallback_random": True}} if BACKEND == "inductor" else {}
     task.run = torch.compiler.disable(task.run)  # type: ignore[method-assign]
     task.network.forward = torch.compiler.disable(task.network.forward)  # for tasks that call it themselves

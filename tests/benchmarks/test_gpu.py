@@ -135,7 +135,7 @@ def test_tables_reach_the_page_by_one_command(compose: Compose, tmp_path: Path) 
     (tmp_path / "gpu.json").write_text(json.dumps(result))
     page = tmp_path / "page.md"
     page.write_text(f"before\n{MARKS[0]}\nold\n{MARKS[1]}\nafter\n")
-    gpu.gpu(compose(f"results={tmp_path / 'gpu.json'}", f"table={page}", config_name="gpu", folder=CONF))
+    gpu.gpu(compose(f"results=[{tmp_path / 'gpu.json'}]", f"table={page}", config_name="gpu", folder=CONF))
     text = page.read_text()
     assert text == f"before\n{MARKS[0]}\n{markdown(result)}{MARKS[1]}\nafter\n"
     assert "A card, 16 cores (A processor); torch 2.11.0, cuda 13.0; commit 0123456789" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import pickle
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from src.recurrent import GRU, LSTM, RNN, StackedRNN, map_state
+from src.recurrent.backends import builtin
 from src.recurrent.backends.choose import BACKENDS
 from tests.gpu.device import DEVICE, cuda_alone, on_gpu
 
@@ -48,6 +50,19 @@ def full_float32() -> Iterator[None]:
     torch.backends.cudnn.allow_tf32 = False
     yield
     torch.backends.cudnn.allow_tf32 = before
+
+
+@cuda_alone
+@pytest.mark.parametrize("name", ["gru", "lstm", "rnn"])
+def test_weights_lie_in_one_block_however_the_network_came_there(name: str) -> None:
+    make, _ = CELLS[name]
+    options: dict[str, Any] = {"num_layers": 2, "bidirectional": True}
+    built, moved = make(4, 8, device=DEVICE, **options), make(4, 8, **options).to(DEVICE)
+    for network in (built, moved, copy.deepcopy(moved), pickle.loads(pickle.dumps(built))):
+        assert builtin.in_one_block(list(network.parameters()))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            network(torch.zeros(5, 2, 4, device=DEVICE))[0].sum().backward()
 
 
 def on_device(make: type[StackedRNN], size: tuple[int, ...], backend: str, **options: Any) -> StackedRNN:

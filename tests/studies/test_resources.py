@@ -136,8 +136,8 @@ def test_ray_wants_an_environment_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
         refuse_what_cannot_be_met(launcher("ray"))
 
 
-def test_jobs_that_share_a_gpu_are_four_and_no_more_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    for cores, jobs in ((2, 2), (8, 4), (64, 4)):
+def test_jobs_that_share_a_gpu_are_eight_and_no_more_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores, jobs in ((2, 2), (8, 8), (64, 8)):
         monkeypatch.setattr("os.sched_getaffinity", lambda process, cores=cores: set(range(cores)), raising=False)
         assert launcher("gpu").n_jobs == jobs
 

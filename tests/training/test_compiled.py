@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -40,9 +42,10 @@ def batch(size: int, time: int) -> Batch:
     return Batch(x, y, torch.randint(1, time + 1, (size,), generator=generator), torch.arange(size))
 
 
+@pytest.mark.parametrize("mixed", [False, True])
 @pytest.mark.parametrize(("backend", "dropout"), [("eager", 0.5), ("aot_eager", 0.0)])
 def test_losses_gradients_and_names_are_those_without_it(
-    backend: str, dropout: float, monkeypatch: pytest.MonkeyPatch
+    backend: str, dropout: float, mixed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compiled, "BACKEND", backend)
     plain, task = waveform(dropout=dropout), waveform(dropout=dropout)
@@ -54,10 +57,31 @@ def test_losses_gradients_and_names_are_those_without_it(
         for either in (plain, task):
             torch.manual_seed(1)
             either.zero_grad()
-            loss = either.reduce(either.losses(batch(size, time)))
+            with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+                loss = either.reduce(either.losses(batch(size, time)))
             loss.backward()
             results.append([loss, *(p.grad for p in either.parameters())])
         torch.testing.assert_close(results[1], results[0], rtol=1e-6, atol=1e-6)
+
+
+def test_the_backward_pass_is_not_under_autocast_where_the_forward_pass_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "BACKEND", "aot_eager")
+    weight = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
+
+    def in_full(x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return (x @ weight).square().sum()
+
+    task: Any = SimpleNamespace(run=None, network=SimpleNamespace(forward=None), losses=in_full)
+    compile_head(task)
+    gradients = []
+    for losses in (in_full, task.losses):
+        x = torch.linspace(0, 1, 24).view(4, 6).requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = losses(x)
+        loss.backward()
+        gradients.append(x.grad)
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-6, atol=0)
 
 
 def test_the_head_is_compiled_once_for_all_lengths_and_the_network_never(monkeypatch: pytest.MonkeyPatch) -> None:
