@@ -257,7 +257,7 @@ def files_in(group: str) -> str:
 
 def choice_files(group: str = "*") -> list[Path]:
     """The files that a key of a config may name, ours before those of the working folder."""
-    theirs, plans = [folder for folder in further_folders() if folder.name == "conf"], further_folders()
+    theirs, plans = [folder for folder in further_folders() if folder == Path.cwd() / "conf"], further_folders()
     found = [file for folder in (CONF, *theirs) for file in sorted(folder.glob(f"{group}/*.yaml"))]
     if group in ("*", "experiments"):
         found += [file for folder in plans for file in sorted(folder.glob("experiments/*.yaml"))]

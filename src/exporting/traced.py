@@ -81,7 +81,8 @@ def to_onnx_by_trace(task: Task, time: int | None, facts: dict[str, str]) -> tup
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the tracer, whose doubts are settled below
             torch.onnx.export(
-                Whole(task), traced, out, input_names=["input", "lengths"], output_names=names, dynamic_axes=axes,
+                Whole(task), traced, out,  # type: ignore[arg-type]  # by tracing it may be a file
+                input_names=["input", "lengths"], output_names=names, dynamic_axes=axes,
                 opset_version=OPSET, dynamo=False,
             )  # fmt: skip
     except Exception as error:  # the exporter and the network raise whatever they happen to hit
