@@ -241,6 +241,10 @@ class SequenceData(pl.LightningDataModule):
         """Test batches, every sequence once and whole."""
         return self.loader("test")
 
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """The same batches, for Lightning's ``Trainer.predict``; ``batch.rows`` says which sequences they hold."""
+        return self.loader("test")
+
 
 class FileSet(SequenceData):
     """A named set of files: what ``data_dir`` has is verified, what it lacks is downloaded into it.
