@@ -22,6 +22,8 @@ for number, cell in enumerate(json.load(open(sys.argv[1], encoding="utf-8"))["ce
     exec(compile(tree, f"cell {number}", "exec"), names)
     if last is not None:
         value = eval(compile(ast.Expression(last.value), f"cell {number}", "eval"), names)
+        if value is None:
+            continue
         shown = value._repr_html_() if hasattr(value, "_repr_html_") else repr(value)
         print("shown", number, len(shown or ""))
 """

@@ -26,11 +26,11 @@ def workplace(tmp_path: Path, places: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return tmp_path
 
 
-def run(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def run(command: str, monkeypatch: pytest.MonkeyPatch, epochs: int = 1) -> None:
     program, *words = shlex.split(command)
     module, *arguments = [f"src.{words[0]}", *words[1:]] if program == "gatebench" else words[1:]
     if module == "src.train":
-        arguments += ["trainer.max_epochs=1", "trainer.enable_progress_bar=false"]
+        arguments += [f"trainer.max_epochs={epochs}", "trainer.enable_progress_bar=false"]
     if program == "gatebench":
         monkeypatch.setattr(sys, "path", [*sys.path])
         monkeypatch.setenv("PYTHONSAFEPATH", "")
@@ -73,7 +73,7 @@ def test_the_road_of_the_readme_leads_where_it_says(
     exec(re.findall(r"```python\n(.*?)```", own, re.DOTALL)[0], {})
     assert [command.split()[1] for command in ROAD] == ["train", "compare", "predict"]
     for command in ROAD:
-        run(command, monkeypatch)
+        run(command, monkeypatch, epochs=3)
     said = capsys.readouterr().out
     for line in (
         "gestures.csv: data.task was taken as classification, since gesture holds no numbers",
