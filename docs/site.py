@@ -19,6 +19,8 @@ LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)|<(?:img|source)[^>]+src(?:set)?
 INTERFACE = {
     "recurrent": "src.recurrent",
     "data": "src.data",
+    "fitting data in memory": "src.api.fit",
+    "runs as objects": "src.api.fitted",
     "loading runs": "src.runs.load",
     "statistics: decisions": "src.statistics.decision",
     "statistics: seeds and sequences": "src.statistics.crossed",

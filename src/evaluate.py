@@ -8,10 +8,11 @@ from src.config.errors import UserError
 from src.config.shell import command
 
 
-def evaluate(cfg: DictConfig) -> dict[str, float]:
+def evaluate(cfg: DictConfig, *, shown: bool = True) -> dict[str, float]:
     """Rebuild a run, measure one split, and hold what comes out against the run's record.
 
-    Returns the metrics of the split, equal to the run's record; ``cfg`` is composed from ``conf/evaluate.yaml``. With
+    Returns the metrics of the split, equal to the run's record, and prints them where they are to be ``shown``; ``cfg``
+    is composed from ``conf/evaluate.yaml``. With
     ``backtest`` they are those of forecasts from that many origins in a row. Where a forecast has intervals, calibrated
     ones (``conformal``) or its own, what they came to is written into the run's directory.
 
@@ -47,9 +48,12 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
             f"({type(error).__name__}: {one_line(str(error))}): it must be as the training wrote it."
         ) from error
     baselines = run.record.baselines if cfg.split == "test" else run.record.val_baselines
-    print_metrics(metrics, baselines, f"{run.record.name}, {cfg.ckpt}.ckpt{parts(run.data.notes)}")
+    if shown:
+        print_metrics(metrics, baselines, f"{run.record.name}, {cfg.ckpt}.ckpt{parts(run.data.notes)}")
     if cfg.ckpt == "best":  # the record is of the best epoch
-        print(hold_against_record(run, cfg.split, metrics))
+        held = hold_against_record(run, cfg.split, metrics)
+        if shown:
+            print(held)
     measure_intervals(run, cfg.split, calibration)
     return metrics
 

@@ -138,17 +138,17 @@ class Forecasting(Task):
                 raise UserError(f"{more} fed back: other columns are read than are forecast.")
             if directions > 1:
                 raise UserError(f"{more} fed back: a bidirectional network has no state that could be carried on.")
-        level = torch.zeros_like(x[:, -1:])  # what forecasts are relative to; 0 for columns that are not forecast
-        if self.relative:
-            level[..., self.columns] = x[:, -1:, self.columns]
+        # What forecasts are relative to; 0 for columns that are not forecast.
+        forecast = (torch.arange(x.shape[-1], device=x.device)[:, None] == self.columns).any(1)
+        level = x[:, -1:].where(forecast, 0.0) if self.relative else torch.zeros_like(x[:, -1:])
         blocks: list[Tensor] = []
         block, state = x, None
         while len(blocks) * self.horizon < steps_ahead:
             output, state = self.network(block - level, state)
-            last = self.dropout(last_valid(output, torch.full((len(x),), output.shape[1]), directions))
+            last = self.dropout(last_valid(output, torch.full((x.shape[0],), output.shape[1]), directions))
             if known is not None:
                 last = torch.cat([last, known.flatten(1)], 1)
-            said = self.head(last).view(len(x), self.horizon, self.targets, self.density.numbers)
+            said = self.head(last).view(x.shape[0], self.horizon, self.targets, self.density.numbers)
             blocks.append(self.density.arrange(said, level[..., self.columns]))
             block = self.density.point(blocks[-1])
         return torch.cat(blocks, 1)[:, :steps_ahead]

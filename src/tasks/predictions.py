@@ -14,7 +14,6 @@ from torch import Tensor
 from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Values
-from src.files import csv_text
 from src.tasks.base import Task
 from src.tasks.classification import SequenceClassification
 from src.tasks.conformal import Calibration, bands
@@ -73,8 +72,10 @@ def predictions(task: Task, batches: Iterable[Batch], asked: Asked | None = None
     return {name: column[order] for name, column in columns.items()}
 
 
-def as_csv(columns: Columns, names: Sequence[str], following: Callable[[int, int], list[str]] | None = None) -> str:
-    """The columns as text, with ``sequence`` (its name) for ``row``, and ``time`` behind ``step`` where it is known.
+def as_table(
+    columns: Columns, names: Sequence[str], following: Callable[[int, int], list[str]] | None = None
+) -> dict[str, Any]:
+    """The columns with ``sequence`` (its name) for ``row``, and ``time`` behind ``step`` where it is known.
 
     For ``following`` see :class:`~src.data.module.NewData`.
     """
@@ -86,8 +87,7 @@ def as_csv(columns: Columns, names: Sequence[str], following: Callable[[int, int
         times = {row: following(row, rows.count(row)) for row in set(rows)}
         stamps = [times[row][step - 1] for row, step in zip(rows, columns["step"].tolist(), strict=True)]
         table |= {"time": stamps} if any(stamps) else {}
-    table |= {name: column for name, column in columns.items() if name not in ("row", "step")}
-    return csv_text(list(table), zip(*table.values(), strict=True), digits=9)
+    return table | {name: column for name, column in columns.items() if name not in ("row", "step")}
 
 
 def _by_loss(task: Task, batches: Iterable[Batch]) -> Columns:

@@ -154,6 +154,7 @@ COMMANDS: dict[str, dict[str, Key]] = {
     "export": {
         **OF_RUN,
         "state": Key(bool, "the state comes in and goes out, to go on in pieces"),
+        "time": Key(Count | None, "steps of every input, where a network of your own loops over them; null: any"),
         "output": Key(Text | None, "an ONNX file; null: model.onnx in the run's directory"),
     },
     "generate": {
