@@ -9,8 +9,9 @@ mean; intervals are those of reports (:func:`~src.statistics.crossed.two_way`), 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
@@ -91,12 +92,13 @@ def sessions(rng: np.random.Generator, draw: Draw, first: int, sequences: int, r
 
 def _together(parts: tuple[TwoWay, ...]) -> TwoWay:
     names = ("mean", "variance", "freedom", "of_seeds", "of_sequences")
-    return TwoWay(*(np.concatenate([getattr(part, name) for part in parts]) for name in names), parts[0].seeds)
+    joined: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return replace(parts[0], **joined)
 
 
 def _alone(way: TwoWay) -> TwoWay:
     """Over seeds alone."""
-    return TwoWay(way.mean, way.of_seeds, np.full(len(way.mean), way.seeds - 1), way.of_seeds, 0 * way.mean, way.seeds)
+    return replace(way, variance=way.of_seeds, freedom=np.full(len(way.mean), way.seeds - 1))
 
 
 def _half(way: TwoWay, look: Look) -> Half:
