@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets
+import shutil
 import time
 from pathlib import Path
 
@@ -68,6 +70,21 @@ def output_directory() -> Path | None:
     from hydra.core.hydra_config import HydraConfig
 
     return Path(HydraConfig.get().runtime.output_dir) if HydraConfig.initialized() else None
+
+
+def discard_output(*further: str) -> None:
+    """Remove the directory that Hydra made for this job, where it holds only what a start and ``further`` wrote."""
+    directory = output_directory()
+    if directory is None or not directory.is_dir() or Path.cwd().is_relative_to(directory.resolve()):
+        return
+    written = {".hydra", ".lock", "config.yaml", *further}
+    if not all(path.name in written or path.suffix == ".log" for path in directory.iterdir()):
+        return
+    for handler in list(logging.getLogger().handlers):
+        if isinstance(handler, logging.FileHandler) and Path(handler.baseFilename).parent == directory.resolve():
+            handler.close()
+            logging.getLogger().removeHandler(handler)
+    shutil.rmtree(directory)
 
 
 def register_resolvers() -> None:

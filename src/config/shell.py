@@ -19,7 +19,7 @@ from src.config.env_file import take_env_file
 from src.config.errors import UserError, counted
 from src.config.in_words import in_words
 from src.config.instantiate import plain
-from src.config.places import CONF, register_resolvers
+from src.config.places import CONF, discard_output, register_resolvers
 from src.config.rules import check
 from src.config.schema import keys_of
 from src.config.schema.commands import COMMANDS, POSITIONAL
@@ -40,6 +40,8 @@ FLAGS = (  # Hydra's, which argparse would answer for with a page
 )
 SEVERAL = re.compile(r"\[\w+(,\w+)*\]")  # loggers beside each other
 TAKEN_AWAY = "~{key} takes away a key that every run has: it must have a value, {key}=VALUE."
+EXAMPLE = {"run": "runs/latest", "study": "smoke"}
+THAT_FILE = "data=file data.path={file}"
 MULTIRUN = ("-m", "--multirun")
 # Hydra's own options whose value is the next argument.
 TAKES_A_WORD = (
@@ -128,6 +130,8 @@ def command(
                 os.environ |= dict.fromkeys(THREADS, str(cfg.threads))
             return task(cfg)
         except Exception as error:
+            if isinstance(error, UserError):
+                discard_output()
             if stopping():  # and something on the way took the signal for a fault of its own: no next job
                 raise SystemExit(1) from error
             if in_multirun():
@@ -173,7 +177,7 @@ def as_overrides(arguments: Sequence[str], config_name: str) -> list[str]:
     """
     names, out, after = iter(POSITIONAL.get(config_name, ())), list[str](), ""
     for argument in arguments:
-        key = next(names, None) if is_bare(argument, after) else None
+        key = next(names, None) if is_bare(argument, after) or _is_file(argument, config_name) else None
         out.append(f"{key}={in_quotes(argument)}" if key is not None else argument)
         after = argument
     # Hydra prints no config of a sweep: that of its first job differs from this one in what is swept.
@@ -208,7 +212,11 @@ def refuse_missing(cfg: DictConfig, config_name: str, keys: Mapping[str, Key] | 
     for name in keys or keys_of(config_name):
         if "." not in name and name not in optional and name not in cfg:
             override = f"+{name}" if name == "task" else name  # that comes with the data, where they are ours
-            value = f"{override}=NAME, one of {files_in(name)}" if (CONF / name).is_dir() else f"e.g. {override}=VALUE"
+            value = (
+                f"{override}=NAME, one of {files_in(name)}"
+                if (CONF / name).is_dir()
+                else f"e.g. {override}={EXAMPLE.get(name, 'VALUE')}"
+            )
             raise UserError(f"{name} must be given on the command line, {value}.")
 
 
@@ -240,16 +248,20 @@ def refuse_width_beside_budget(cfg: DictConfig, given: set[str]) -> None:
 
 
 def quoted(argument: str) -> str:
-    """An override of a path with its value in quotes where signs of it mean something to Hydra, or nothing at all.
+    """An override of a path, or of a sign between cells, in quotes where signs of it mean something to Hydra.
 
     A comma between paths is a sweep, unless there is a file of that name.
 
     >>> quoted("data.path=my data~2024=new.csv"), quoted("data.path=mine.csv")
     ("data.path='my data~2024=new.csv'", 'data.path=mine.csv')
+    >>> quoted("data.separator=;")
+    'data.separator=";"'
     """
     key, equals, value = argument.partition("=")
     several = "," in value and not Path(value).expanduser().exists()
     asks = value[:1] in tuple("'\"[{$") or "${" in value or re.match(r"(glob|choice)\(", value)
+    if key in ("data.separator", "data.decimal") and len(value) == 1 and not value.isalnum():
+        return f'{key}="{value}"'
     if not equals or key.lstrip("+") not in PATHS or several or asks or re.fullmatch(r"[\w/.:+-]*", value, re.ASCII):
         return argument
     return f"{key}={in_quotes(value)}"
@@ -263,6 +275,16 @@ def in_quotes(value: str) -> str:
 def is_bare(argument: str, before: str) -> bool:
     """Whether an argument, behind another on a command line, is no override and no option or its value."""
     return "=" not in argument and not argument.startswith(("-", "~")) and before not in TAKES_A_WORD
+
+
+def _is_file(argument: str, config_name: str) -> bool:
+    """Whether an argument with ``=`` in it is the name of a file, and no override of a key."""
+    key, equals, _ = argument.lstrip("+~").partition("=")
+    return (
+        bool(equals)
+        and not any(key in (name, name.split(".")[0]) for name in keys_of(config_name))
+        and Path(argument).exists()
+    )
 
 
 def wrong_line(arguments: list[str], config_name: str = "train") -> str | None:
@@ -280,6 +302,8 @@ def wrong_line(arguments: list[str], config_name: str = "train") -> str | None:
         if is_bare(argument, before):
             groups = [file.parent.name for file in CONF.glob(f"*/{argument}.yaml")]
             meant = f" (did you mean {groups[0]}={argument}?)" if groups else ", without blanks, as in model=gru"
+            if config_name == "train" and Path(argument).exists():
+                meant = f" (did you mean {THAT_FILE.format(file=argument)}?)"
             return f"{argument} is not of the form KEY=VALUE{meant}."
         choice, _, value = argument.lstrip("+").partition("=")
         if argument.startswith("hydra="):
@@ -288,6 +312,10 @@ def wrong_line(arguments: list[str], config_name: str = "train") -> str | None:
             continue
         if choice == "logger" and SEVERAL.fullmatch(value) and not argument.startswith("++"):
             continue
+        if choice == "data" and Path(value).is_file() and value not in files_in(choice).split(", "):
+            return (
+                f"{argument} must name a kind of data, and {value} is a file: {THAT_FILE.format(file=value)} reads it."
+            )
         if argument.startswith("++") or value == "null" or not CHOICE.fullmatch(value):
             return (
                 f"{choice} must name a file in conf/{choice}, as in {choice}=NAME, got {argument}; there are "
