@@ -104,6 +104,10 @@ $(RAY)/.ready: $(READY) locks/ray.txt
 
 TOOLS := .venv-tools
 
+.PHONY: notebook
+notebook: $(READY) ## docs/tutorial.ipynb, from the part of docs/tutorial.md between its marks
+	$(RUN) docs/notebook.py
+
 .PHONY: lock
 lock: $(TOOLS)/.ready ## renew locks/ after a change of pyproject.toml; make lock ARGS=--upgrade takes the newest of all
 	PATH=$(abspath $(TOOLS))/bin:$$PATH $(TOOLS)/bin/python locks/renew.py $(ARGS)

@@ -41,10 +41,11 @@ FLOORS: list[dict[str, str]] = [
         "dashboard": "reporting runs training config files",
         "status": "studies config",
         "new": "tasks data config files",
-        "export": "exporting runs data config files",
+        "export": "exporting runs recurrent data config files",
         "generate": "generating runs config rng files",
         "explain": "explaining config files",
     },
+    {"api": "train predict evaluate explain runs tasks data config files"},
 ]
 ALLOWED = {room: {room, *below.split()} for floor in FLOORS for room, below in floor.items()}
 # Third-party packages that a room must not know.

@@ -494,6 +494,19 @@ def _() -> None:
     assert says("hydra._internal", "is validated against ConfigStore schema")
 
 
+@check("`FileConfigSource`")
+def config_sources() -> None:
+    from hydra._internal.core_plugins.file_config_source import FileConfigSource
+    from hydra._internal.sources_registry import SourcesRegistry
+
+    from hydra_plugins.study_sweeper import StudiesSource
+
+    for name in ("is_group", "is_config", "list"):
+        assert parameters(getattr(FileConfigSource, name)) == parameters(getattr(StudiesSource, name))
+    assert FileConfigSource.scheme() == "file"
+    assert SourcesRegistry.instance().resolve(StudiesSource.scheme()) is StudiesSource
+
+
 @check("loggers `hydra`, `hydra_plugins`")
 def _() -> None:
     from hydra.core import utils
@@ -624,6 +637,13 @@ def _() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         assert torch.jit.script(Stands())(torch.zeros(1, 2)).shape == (1, 3)
+
+
+@check("`Tensor._base`")
+def tensor_base() -> None:
+    x = torch.zeros(2, 3)
+    assert x._base is None
+    assert x[0]._base is x
 
 
 @check("`torch._ops.OpOverload`")

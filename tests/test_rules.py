@@ -11,11 +11,12 @@ from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
+from src.config.flags import FLAGS
 from src.config.instantiate import instantiate, plain
 from src.config.own_files import LONGEST_LINE, refuse_long_lines
 from src.config.rules import check
 from src.config.schema import keys_of
-from src.config.shell import FLAGS, given_twice, refuse_more_than_machine, refuse_taken_away, wrong_line
+from src.config.shell import given_twice, refuse_more_than_machine, refuse_taken_away, wrong_line
 from src.config.unread import RULES, Facts, as_read, refuse_unread, unread
 from src.data import CSV, Adding
 from src.data.describe import Classes, Description, Features
@@ -41,6 +42,9 @@ UNREAD = {
     f"{OWN} data.task=classification data.lookback=10": "data.task=forecasting",
     f"{OWN} data.task=classification data.horizon=10": "data.task=forecasting",
     f"{OWN} data.task=regression data.season=7": "data.task=forecasting",
+    f"{OWN} data.task=regression data.known=[holiday]": "data.task=forecasting",
+    f"{OWN} data.task=classification data.static=size": "data.task=forecasting",
+    f"{OWN} task=forecasting task.coverage=[0.9]": "a task.intervals",
     "data=npz data.path=x data.task=per_step data.lookback=10": "data.task=forecasting",
     "data=npz data.path=x data.task=forecasting data.standardise=false": "forecasts always standardise",
     "data=wav_folder data.path=x data.task=classification data.window=30": "data.task=waveform",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import secrets
-import shutil
 import time
 from pathlib import Path
 
@@ -18,6 +16,9 @@ PACKAGE = Path(__file__).resolve().parents[1]
 # conf/ and experiments/ lie beside the package in a checkout, and inside it where a wheel has been installed.
 SHIPPED = PACKAGE if (PACKAGE / "conf").is_dir() else PACKAGE.parent
 CONF = SHIPPED / "conf"
+
+SHELL = frozenset({".lock", "config.yaml", ".hydra", "train.log"})  # in the folder of a run that has not begun
+REFUSED = frozenset({"result.json", "traceback.txt"})  # and beside them in that of one that was refused
 
 
 def further_folders() -> list[Path]:
@@ -31,14 +32,14 @@ def further_folders() -> list[Path]:
     return [theirs, *plans] if theirs.is_dir() and not theirs.samefile(CONF) else plans
 
 
-def _stamp() -> str:
+def stamp() -> str:
     """A directory name that no other start gets, in the same second either; no ``=`` or ``,`` (Hydra's grammar)."""
     return f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{secrets.token_hex(3)}"
 
 
 def run_directory(cfg: DictConfig) -> Path:
     """The directory of a run: ``paths.run_dir``, else Hydra's for this job, or a new one under ``paths.runs_dir``."""
-    return Path(cfg.paths.run_dir) if cfg.paths.run_dir else output_directory() or Path(cfg.paths.runs_dir) / _stamp()
+    return Path(cfg.paths.run_dir) if cfg.paths.run_dir else output_directory() or Path(cfg.paths.runs_dir) / stamp()
 
 
 def is_name(text: str) -> bool:
@@ -72,25 +73,10 @@ def output_directory() -> Path | None:
     return Path(HydraConfig.get().runtime.output_dir) if HydraConfig.initialized() else None
 
 
-def discard_output(*further: str) -> None:
-    """Remove the directory that Hydra made for this job, where it holds only what a start and ``further`` wrote."""
-    directory = output_directory()
-    if directory is None or not directory.is_dir() or Path.cwd().is_relative_to(directory.resolve()):
-        return
-    written = {".hydra", ".lock", "config.yaml", *further}
-    if not all(path.name in written or path.suffix == ".log" for path in directory.iterdir()):
-        return
-    for handler in list(logging.getLogger().handlers):
-        if isinstance(handler, logging.FileHandler) and Path(handler.baseFilename).parent == directory.resolve():
-            handler.close()
-            logging.getLogger().removeHandler(handler)
-    shutil.rmtree(directory)
-
-
 def register_resolvers() -> None:
     """Make ``${stamp:}`` (one for each composed config), ``${jobs_at_once:THREADS,MOST}`` and ``${conf:}`` known."""
     OmegaConf.register_new_resolver("conf", lambda: str(CONF), replace=True)
-    OmegaConf.register_new_resolver("stamp", _stamp, use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("stamp", stamp, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("jobs_at_once", _jobs_at_once, replace=True)
 
 

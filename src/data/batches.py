@@ -37,16 +37,18 @@ class Batch:
     # the row goes on from the same row of the batch before (truncated BPTT), and the task carries the state over.
     starts: Tensor | None = None
     units: Units | None = None  # of forecasts, where there are several series
+    known: Tensor | None = None  # (batch, horizon, features) of forecasts: what is known of the rows to forecast
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same batch with ``x``, ``y`` and ``units`` on ``device``; what only says which rows they are stays.
+        """The same batch with all that is computed with on ``device``; what only says which rows they are stays.
 
         The CPU does not wait for the copy (what runs on the GPU afterwards does).
         """
         ahead = torch.device(device).type != "cpu"
         x, y = (tensor.to(device, non_blocking=ahead) for tensor in (self.x, self.y))
         units = self.units and Units(*(tensor.to(device, non_blocking=ahead) for tensor in self.units))
-        return replace(self, x=x, y=y, units=units)
+        known = None if self.known is None else self.known.to(device, non_blocking=ahead)
+        return replace(self, x=x, y=y, units=units, known=known)
 
     def pin_memory(self) -> Batch:
         """The same batch in page-locked memory, for faster copies to a GPU."""

@@ -140,7 +140,8 @@ def numbers(view: View) -> dict[str, float]:
     figures = {}
     for layer in view.layers:
         end = layer.name.replace("layer", "l")
-        figures[f"inside/reach_{end}"] = float(layer.reach)
+        if layer.curves:
+            figures[f"inside/reach_{end}"] = float(layer.reach)
         if layer.kept is not None and layer.horizon is not None:
             figures[f"inside/kept_{end}"] = float(layer.kept.mean())
             figures[f"inside/horizon_{end}"] = float(np.median(layer.horizon))

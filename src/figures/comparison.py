@@ -122,7 +122,8 @@ def differences(title: str, unit: str, rows: Sequence[Row], margin: float | None
             layers += at_edge(row.a, [m], [side], at + 0.25, symbol)
         for j, (method, low, high) in enumerate(row.intervals):
             if row.mean is not None:
-                words = f"{row.a} vs {row.b}\n{row.a} better by {row.mean:+.4g} on average\n95 % by {method}: {low:+.4g} to {high:+.4g}"
+                lead = f"{row.a} better by {row.mean:+.4g} on average"
+                words = f"{row.a} vs {row.b}\n{lead}\n95 % by {method}: {low:+.4g} to {high:+.4g}"
                 layers.append(Estimate(row.a, at - 0.04 - 0.17 * j, row.mean, low, high, True, words, thick=j == 0))
     notes = [f"{count(missing, 'pair')} without a value {are(missing)} not shown."] if missing else []
     notes += edge_notes(0, off, "pair")

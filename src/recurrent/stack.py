@@ -235,9 +235,10 @@ class StackedRNN(Quantisable):
             output, new = choice.backend.run(cell, x, lengths, old, noisy(weights, noise), **options)
             outputs.append(output)
             states.append(new)
-        output = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
-        # Stacked if one alone, too: a view of it would not let itself be detached in place, as nn.GRU's state does.
-        return output, tuple(torch.stack(tensors) for tensors in zip(*states, strict=True))
+        if len(outputs) == 1:
+            # No views, which would not let themselves be detached in place, as nn.GRU's state does.
+            return outputs[0], tuple(t.unsqueeze_(0) if t._base is None else torch.stack([t]) for t in states[0])
+        return torch.cat(outputs, dim=-1), tuple(torch.stack(tensors) for tensors in zip(*states, strict=True))
 
     def connect(self, k: int, x: Tensor, output: Tensor) -> Tensor:
         """What layer k passes on: its output, with a residual connection its input added."""

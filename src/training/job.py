@@ -24,7 +24,7 @@ from src.config.errors import UserError
 from src.config.in_words import in_words
 from src.config.instantiate import instantiate, plain
 from src.config.names import OWN_FORMS, file_name
-from src.config.places import discard_output, output_directory, run_directory
+from src.config.places import output_directory, run_directory
 from src.config.shell import choices, in_multirun, job_command
 from src.config.unread import as_read
 from src.data.module import SequenceData
@@ -224,8 +224,7 @@ class Job:
         for directory, result in find_runs(Path(self.cfg.paths.runs_dir)):
             if result.identity == name and result.status in ("interrupted", "failed"):
                 self.record.leave()
-                if output_directory() == self.record.directory:
-                    discard_output()
+                _discard(self.record.directory)
                 self.record = RunRecord(directory)
                 if not self._resume(result, name):
                     shutil.rmtree(self.record.checkpoints, ignore_errors=True)
@@ -242,11 +241,6 @@ class Job:
             if not (last.parents[1] / "result.json").is_file():
                 words = "%s is missing, so the run there is not gone on with: ckpt=%s would."
                 logging.getLogger(__name__).warning(words, last.parents[1] / "result.json", last)
-
-    def _forget_start(self) -> None:
-        """Leave nothing of a run that was refused before it began to train."""
-        if output_directory() == self.record.directory:
-            discard_output(*(["result.json"] if self.record.begun and self.record.result.attempts == 1 else []))
 
     def start_loggers(self) -> list[Logger]:
         """Open metrics.csv and, where configured, the wandb run and others; a resumed run goes on without a gap."""
@@ -330,10 +324,7 @@ class Job:
                     print("Interrupted: the same command with ckpt=auto goes on from here.", file=sys.stderr)
             else:
                 self.record.leave()
-            if status == "failed" and isinstance(error, UserError) and self.main and not self.study_job:
-                self._forget_start()
-            known = self.record.directory.is_dir() and (self.record.begun or not self.main)
-            if status == "failed" and known and not isinstance(error, OtherDied):
+            if status == "failed" and (self.record.begun or not self.main) and not isinstance(error, OtherDied):
                 trace_back = "".join(traceback.format_exception(error))
                 with suppress(OSError, UserError):  # the error itself says more than that it cannot be kept
                     write_atomically(self.record.directory / "traceback.txt", lambda f: f.write(trace_back.encode()))
@@ -385,3 +376,14 @@ def backend_of(task: Task, trainer: Mapping[str, Any]) -> tuple[str, str | None]
         return type(network).__name__, None
     device = "cuda" if on_gpu(trainer) else "cpu"
     return network.resolved_backend(device, dtype), network.backend_reason(device, dtype)
+
+
+def _discard(directory: Path) -> None:
+    """Remove the directory that Hydra has just made for a job which goes on in another one."""
+    if output_directory() != directory or (directory / "result.json").exists():
+        return
+    for handler in list(logging.getLogger().handlers):
+        if isinstance(handler, logging.FileHandler) and Path(handler.baseFilename).parent == directory.resolve():
+            handler.close()
+            logging.getLogger().removeHandler(handler)
+    shutil.rmtree(directory)
