@@ -113,7 +113,7 @@ def find_roles(table: Table, given: Roles, splits: set[str | None]) -> Roles:
         cell = table.text(table.names[-1]).iloc[0]
         more = "; data.separator=space tells columns apart by blanks" if len(table.names) == 1 and " " in cell else ""
         more = "; a plain text is read by data=text" if is_prose(table.files[0]) else more
-        if not more and len(table.names) > 1:
+        if not more and len(table.names) > 1 and not any(sign.isdigit() for sign in cell):
             words = [name for name in table.names if name not in (*target, *time)]
             more = f"; data.text_column={(words or table.names)[0]} data.target=COLUMN reads texts and their classes"
         raise UserError(
