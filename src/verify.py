@@ -53,7 +53,7 @@ def verify(cfg: DictConfig) -> list[Verified]:
         UserError: there is nothing to run, or a number is not the one on record; names the first such run and the
             commit that made it.
     """
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from src.analysis.verdict import minutes
     from src.config.screen import printable, screen
@@ -77,7 +77,7 @@ def verify(cfg: DictConfig) -> list[Verified]:
                 continue
             made.append(again(run, Path(folder) / str(place), spreads(run, published), places, cfg.trust or ()))
             print(printable(f"{run.place}: {made[-1].outcome}"), flush=True)
-    table = Table("run", "model", "data", "seed", "", "what came out")
+    table = Table(Column("run", no_wrap=True), "model", "data", "seed", "", "what came out")
     for one in made:
         table.add_row(one.run.id, one.run.model, one.run.data_name, str(one.run.seed), one.outcome, one.said)
     for problem in damaged:
@@ -215,7 +215,7 @@ def compared(old: Run, new: RunResult, room: Mapping[str, float]) -> tuple[Outco
         allowed = "the machine is of the same kind" if same else f"{room[shown]:.2g} allowed on another kind of machine"
         return "differs", f"{numbers} ({allowed}; {len(off)} of {counted(len(names), 'metric')})"
     if same:
-        return "equal to the bit", f"{numbers}, and {counted(len(names), 'metric')} equal"
+        return "equal to the bit", f"{shown} {old.metrics[shown]:.6g}, {counted(len(names), 'metric')}"
     return "within the tolerance", f"{numbers} ({room[shown]:.2g} allowed on another kind of machine)"
 
 
