@@ -205,10 +205,10 @@ def with_reader(arguments: Sequence[str]) -> list[str]:
     given = {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
     if "data.path" not in given or "data" in given:
         return [*arguments]
+    from src.data.own.forms import reader_of
+
     path = Path(given["data.path"].strip("'\"")).expanduser()
-    held = {file.suffix.lower() for file in (path.rglob("*") if path.is_dir() else [path])}
-    reader = "text" if held == {".txt"} else "wav_folder" if path.is_dir() and ".wav" in held else "file"
-    return [*arguments, f"data={reader}"]
+    return [*arguments, f"data={reader_of(path)}"]
 
 
 def main() -> None:

@@ -11,11 +11,12 @@ from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
+from src.config.flags import FLAGS
 from src.config.instantiate import instantiate, plain
 from src.config.own_files import LONGEST_LINE, refuse_long_lines
 from src.config.rules import check
 from src.config.schema import keys_of
-from src.config.shell import FLAGS, given_twice, refuse_more_than_machine, refuse_taken_away, wrong_line
+from src.config.shell import given_twice, refuse_more_than_machine, refuse_taken_away, wrong_line
 from src.config.unread import RULES, Facts, as_read, refuse_unread, unread
 from src.data import CSV, Adding
 from src.data.describe import Classes, Description, Features

@@ -17,6 +17,9 @@ PACKAGE = Path(__file__).resolve().parents[1]
 SHIPPED = PACKAGE if (PACKAGE / "conf").is_dir() else PACKAGE.parent
 CONF = SHIPPED / "conf"
 
+SHELL = frozenset({".lock", "config.yaml", ".hydra", "train.log"})  # in the folder of a run that has not begun
+REFUSED = frozenset({"result.json", "traceback.txt"})  # and beside them in that of one that was refused
+
 
 def further_folders() -> list[Path]:
     """Where configs are looked for behind ours, in this order; a file of the same name in ``CONF`` wins over these.

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import shlex
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,10 +17,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.env_file import take_env_file
-from src.config.errors import UserError, counted
+from src.config.errors import UserError, close_to, counted
+from src.config.flags import MULTIRUN, takes_a_word, wrong_flag
 from src.config.in_words import in_words
 from src.config.instantiate import plain
-from src.config.places import CONF, register_resolvers
+from src.config.places import CONF, REFUSED, SHELL, further_folders, output_directory, register_resolvers, run_directory
 from src.config.rules import check
 from src.config.schema import keys_of
 from src.config.schema.commands import COMMANDS, POSITIONAL
@@ -33,19 +35,8 @@ log = logging.getLogger(__name__)
 
 
 CHOICE = re.compile(r"[\w/.-]+(,[\w/.-]+)*|(glob|choice)\(.*\)")  # or several in a sweep
-FLAGS = (  # Hydra's, which argparse would answer for with a page
-    *("-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "--resolve", "-p", "--package", "-r", "--run", "-m"),
-    *("--multirun", "-sc", "--shell-completion", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir"),
-    *("--experimental-rerun", "-i", "--info"),
-)
 SEVERAL = re.compile(r"\[\w+(,\w+)*\]")  # loggers beside each other
 TAKEN_AWAY = "~{key} takes away a key that every run has: it must have a value, {key}=VALUE."
-MULTIRUN = ("-m", "--multirun")
-# Hydra's own options whose value is the next argument.
-TAKES_A_WORD = (
-    *("--cfg", "-c", "--package", "-p", "--info", "-i", "--config-path", "-cp", "--config-name", "-cn"),
-    *("--config-dir", "-cd", "-sc"),
-)
 PATHS = (  # keys whose values are paths, as they stand on a command line
     *("data.path", "data.splits", "paths.data_dir", "paths.cache_dir", "paths.runs_dir", "paths.run_dir"),
     *("run", "output", "ckpt", "folder", "directory"),
@@ -109,31 +100,31 @@ def command(
     from hydra.utils import get_original_cwd
 
     failed: list[Exception] = []
+    said: set[str] = set()
 
     def job(cfg: DictConfig) -> Any:
         try:
             if HydraConfig.get().job.chdir:  # places are relative to where they are typed
                 os.chdir(get_original_cwd())
             see_working_folder()  # here as well: a launcher runs this function alone, in another process
-            given = given_keys(HydraConfig.get().overrides.task)
-            refuse_missing(cfg, config_name, keys)
-            refuse_taken_away(cfg, HydraConfig.get().overrides.task, keys or keys_of(config_name))
-            check(cfg, config_name, keys)
-            refuse_width_beside_budget(cfg, given)
-            found = unread(plain(cfg), command=config_name if config_name in COMMANDS or keys else "train")
-            for sentence in refuse_unread(found, () if in_multirun() else given, config_name):
-                log.info(sentence)
-            refuse_more_than_machine(cfg)
+            check_job(cfg, HydraConfig.get().overrides.task, config_name, keys)
             if "threads" in cfg:  # before torch is imported: jobs that take all cores each would fight over them
                 os.environ |= dict.fromkeys(THREADS, str(cfg.threads))
             return task(cfg)
         except Exception as error:
             if stopping():  # and something on the way took the signal for a fault of its own: no next job
                 raise SystemExit(1) from error
+            if isinstance(error, UserError) and not cfg.get("study_job"):  # a study reads how its jobs ended
+                remove_refused(cfg)
             if in_multirun():
-                print(f"This job failed: {printable(in_words(error, config_name))}", file=sys.stderr)
-                raise
+                sentence = f"This job failed: {printable(in_words(error, config_name))}"
+                print(sentence if sentence not in said else "This job failed as one before it did.", file=sys.stderr)
+                said.add(sentence)
+                error.__dict__["said"] = True  # it comes back from a process of its own, too
+                if full or not plainly_swept():
+                    raise
             failed.append(error)  # and not raised: Hydra would put a line of its own before the sentence
+            return None
 
     # Hydra prints traces of its own unless it is told to let exceptions through; they are put into words here.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -156,6 +147,8 @@ def command(
     except Exception as error:
         if full:
             raise
+        if getattr(error, "said", False):
+            sys.exit(1)
         print(sentence := printable(in_words(error, config_name)), file=sys.stderr)
         if sentence.startswith(f"{type(error).__name__}:"):  # in no words of ours
             print("HYDRA_FULL_ERROR=1 in the environment shows the stack trace.", file=sys.stderr)
@@ -163,6 +156,51 @@ def command(
     finally:
         if not full:
             os.environ.pop("HYDRA_FULL_ERROR", None)
+
+
+def check_job(
+    cfg: DictConfig, overrides: Sequence[str], config_name: str = "train", keys: Mapping[str, Key] | None = None
+) -> None:
+    """Hold a composed config, and the overrides that made it so, against all that is known before anything is read.
+
+    Raises:
+        UserError: a key is missing, taken away, out of its range, or given though nothing reads it.
+    """
+    given = given_keys(overrides)
+    refuse_missing(cfg, config_name, keys)
+    refuse_taken_away(cfg, overrides, keys or keys_of(config_name))
+    check(cfg, config_name, keys)
+    refuse_width_beside_budget(cfg, given)
+    found = unread(plain(cfg), command=config_name if config_name in COMMANDS or keys else "train")
+    for sentence in refuse_unread(found, () if in_multirun() else given, config_name):
+        log.info(sentence)
+    refuse_more_than_machine(cfg)
+
+
+def remove_refused(cfg: DictConfig) -> None:
+    """Remove the folders of a job that was refused before anything was trained: it is no run."""
+    if os.environ.get("LOCAL_RANK", os.environ.get("SLURM_PROCID", "0")) != "0" or "paths" not in cfg:
+        return  # the first of several processes does it
+    for folder in {output_directory(), run_directory(cfg)} - {None}:
+        if not folder.is_dir() or not {path.name for path in folder.iterdir()} <= {*SHELL, *REFUSED}:
+            continue
+        for handler in list(logging.root.handlers):
+            if isinstance(handler, logging.FileHandler) and Path(handler.baseFilename).parent == folder.resolve():
+                handler.close()
+                logging.root.removeHandler(handler)
+        shutil.rmtree(folder, ignore_errors=True)
+        if in_multirun() and {path.name for path in folder.parent.glob("*")} <= {"multirun.yaml"}:
+            shutil.rmtree(folder.parent, ignore_errors=True)  # a next job makes it again
+
+
+def plainly_swept() -> bool:
+    """Whether the jobs of a multirun run in this process and nobody asks what they return."""
+    from hydra.core.hydra_config import HydraConfig
+
+    hydra = HydraConfig.get()
+    return all(
+        str(node._target_).endswith((".BasicLauncher", ".BasicSweeper")) for node in (hydra.launcher, hydra.sweeper)
+    )
 
 
 def as_overrides(arguments: Sequence[str], config_name: str) -> list[str]:
@@ -214,7 +252,26 @@ def refuse_missing(cfg: DictConfig, config_name: str, keys: Mapping[str, Key] | 
 
 def files_in(group: str) -> str:
     """The choices of a group, without those that others differ from."""
-    return ", ".join(sorted(file.stem for file in (CONF / group).glob("*.yaml") if not file.stem.startswith("base")))
+    return ", ".join(sorted({file.stem for file in choice_files(group)}))
+
+
+def choice_files(group: str = "*") -> list[Path]:
+    """The files that a key of a config may name, ours before those of the working folder."""
+    theirs, plans = [folder for folder in further_folders() if folder.name == "conf"], further_folders()
+    found = [file for folder in (CONF, *theirs) for file in sorted(folder.glob(f"{group}/*.yaml"))]
+    if group in ("*", "experiments"):
+        found += [file for folder in plans for file in sorted(folder.glob("experiments/*.yaml"))]
+    return [file for file in found if not file.stem.startswith("base")]
+
+
+def meant_by(word: str) -> str:
+    """What a word without ``=`` was to be, as the end of the sentence that refuses it."""
+    groups = {file.stem: file.parent.name for file in reversed(choice_files())}
+    near = close_to(word, [*groups])
+    if near is None:
+        return ", without blanks, as in model=gru"
+    multirun = "-m " if groups[near] == "experiments" else ""
+    return f" (did you mean {multirun}{groups[near]}={near}?)"
 
 
 def refuse_more_than_machine(cfg: DictConfig) -> None:
@@ -262,7 +319,7 @@ def in_quotes(value: str) -> str:
 
 def is_bare(argument: str, before: str) -> bool:
     """Whether an argument, behind another on a command line, is no override and no option or its value."""
-    return "=" not in argument and not argument.startswith(("-", "~")) and before not in TAKES_A_WORD
+    return "=" not in argument and not argument.startswith(("-", "~")) and not takes_a_word(before)
 
 
 def wrong_line(arguments: list[str], config_name: str = "train") -> str | None:
@@ -273,14 +330,12 @@ def wrong_line(arguments: list[str], config_name: str = "train") -> str | None:
     """
     if twice := given_twice(arguments):
         return f"{twice} is given twice on the command line, and only one of the two would count."
+    if (wrong := wrong_flag(arguments, config_name)) is not None:
+        return wrong
     known = keys_of(config_name)
     for before, argument in pairwise(["", *arguments]):
-        if argument.startswith("-") and argument.partition("=")[0] not in FLAGS:
-            return f"There is no option {argument}: a key is given without dashes, as in seed=1 or model=lstm."
         if is_bare(argument, before):
-            groups = [file.parent.name for file in CONF.glob(f"*/{argument}.yaml")]
-            meant = f" (did you mean {groups[0]}={argument}?)" if groups else ", without blanks, as in model=gru"
-            return f"{argument} is not of the form KEY=VALUE{meant}."
+            return f"{argument} is not of the form KEY=VALUE{meant_by(argument)}."
         choice, _, value = argument.lstrip("+").partition("=")
         if argument.startswith("hydra="):
             return f"Hydra's own keys are given one by one, as in hydra.run.dir=DIR, got {argument}."

@@ -31,6 +31,7 @@ from omegaconf import OmegaConf
 
 from src.arrays import read_arrays
 from src.config.errors import UserError
+from src.config.places import SHELL
 from src.files import refuse_links, write_atomically
 from src.runs.config_file import checked, read_resolved
 from src.runs.identity import identity
@@ -237,7 +238,7 @@ def remove_shells(runs_dir: Path) -> None:
     for folder in runs_dir.glob("*"):
         if folder.is_symlink() or not STAMP.fullmatch(folder.name) or not folder.is_dir():
             continue
-        if {path.name for path in folder.glob("*")} <= {".lock", "config.yaml", ".hydra", "train.log"}:
+        if {path.name for path in folder.glob("*")} <= SHELL:
             here = folder / ".lock"
             if not (_locked(folder) if here.exists() else time.time() - folder.stat().st_mtime < STALE):
                 shutil.rmtree(folder, ignore_errors=True)

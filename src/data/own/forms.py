@@ -19,8 +19,10 @@ Form = Literal[
     "wav", "zip",
 ]  # fmt: skip
 SEQUENCES = ("npz", "npy")
+TABLES = (".csv", ".tsv", ".parquet", ".feather", ".xlsx", ".jsonl")  # what is looked for in a folder
 HEAD = 1 << 16  # bytes that are looked at
 NUMBERS = re.compile(r"\s*[+-]?\d+(\.0*)?(e[+-]?\d+)?(\t[^\t\n]*){8,}", re.IGNORECASE)
+ONLY_NUMBERS = re.compile(r"[\s\d.,;eE+-]+")
 TREC = re.compile(r"[A-Z]{2,}:[a-z]+ \S")
 
 
@@ -52,6 +54,33 @@ def form_of(path: Path) -> Form:
         with suppress(OSError, EOFError), gzip.open(path) as unpacked:
             head = unpacked.read(HEAD)
     return _of_text(head.decode("utf-8-sig", errors="replace"))
+
+
+def reader_of(path: Path) -> Literal["file", "text", "wav_folder"]:
+    """The choice of ``data`` for a file or folder: ``text`` for prose, ``wav_folder`` for sounds, else ``file``."""
+    if path.is_dir():
+        held = {file.suffix.lower() for file in path.rglob("*")}
+        return "wav_folder" if ".wav" in held and not held & {*TABLES} else "file"
+    return "text" if is_prose(path) else "file"  # which says what is missing, too
+
+
+def is_prose(path: Path) -> bool:
+    """Whether a file is text that runs on: no table, whose lines have equally many cells, and no numbers."""
+    with suppress(UserError):
+        if form_of(path) == "csv":
+            with path.open("rb") as file:
+                return _runs_on(file.read(HEAD).decode("utf-8-sig", errors="replace"))
+    return False
+
+
+def _runs_on(text: str) -> bool:
+    lines = [line for line in text.splitlines() if line.strip()]
+    lines = (lines[:-1] or lines)[:100]  # the last one may be cut
+    counts = ({line.count(sign) for line in lines} for sign in ",;\t|")
+    if len(lines) > 1 and any(len(number) == 1 and number != {0} for number in counts):
+        return False
+    numbers = [ONLY_NUMBERS.fullmatch(line) is not None for line in lines[1:] or lines]
+    return 2 * sum(numbers) < len(numbers)
 
 
 def _zipped(path: Path) -> Form:

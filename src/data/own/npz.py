@@ -216,7 +216,10 @@ def _load(file: Path, more: dict[str, str], notes: list[str]) -> dict[str, np.nd
     if form not in SEQUENCES:
         raise UserError(f"{file} is not an .npz file, or is damaged; data=file reads tables, texts and sounds as well.")
     if form == "npy":
-        return {"x": read_array(file)}
+        try:
+            return {"x": read_array(file)}
+        except HoldsObjects as error:
+            raise _with_advice(error, {error.name}) from error
     wanted = (*KEYS, *more.values())
     names = array_names(file)
     any_case = {name.lower(): name for name in names if name.lower() in KEYS}
@@ -230,10 +233,7 @@ def _load(file: Path, more: dict[str, str], notes: list[str]) -> dict[str, np.nd
     try:
         arrays = read_arrays(file, {*called.values(), *single})
     except HoldsObjects as error:
-        one = "[len(s) for s in x]"
-        way = f"np.savez(FILE, x=np.concatenate(x), lengths={one}, y=y) keeps sequences of different length"
-        way = way if error.name.lower() == "x" else f"save {error.name}.astype(str)"
-        raise UserError(f"{str(error).removesuffix('.')}; {way}.") from error
+        raise _with_advice(error, {called["x"], *single}) from error
     for name, array in arrays.items():
         if array.dtype.kind == "S":
             try:
@@ -251,6 +251,14 @@ def _load(file: Path, more: dict[str, str], notes: list[str]) -> dict[str, np.nd
             raise UserError(f"{file}: {single[0]}, ... must be sequences, (time,) or (time, features) each.")
         found |= {"x": np.concatenate(pieces), "lengths": np.array([len(piece) for piece in pieces])}
     return found
+
+
+def _with_advice(error: HoldsObjects, sequences: set[str]) -> UserError:
+    """The refusal of an array of objects, with the line that saves it otherwise; ``sequences`` are names of such."""
+    one = "[len(s) for s in x]"
+    way = f"np.savez(FILE, x=np.concatenate(x), lengths={one}, y=y) keeps sequences of different length"
+    way = way if error.name in sequences else f"save {error.name}.astype(str)"
+    return UserError(f"{str(error).removesuffix('.')}; {way}.")
 
 
 def _ends(file: Path, x: np.ndarray, lengths: np.ndarray | None, offsets: np.ndarray | None) -> np.ndarray | None:

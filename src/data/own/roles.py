@@ -12,6 +12,7 @@ from src.data.own import times
 from src.data.own.cell_sequences import names_sounds
 from src.data.own.cells import Table, text_array
 from src.data.own.csv_table import counts
+from src.data.own.forms import is_prose
 from src.data.plain import kept
 
 NO_GROUP = "none"  # data.group_column=none: there are none
@@ -96,6 +97,7 @@ def find_roles(table: Table, given: Roles, splits: set[str | None]) -> Roles:
     if not features:
         cell = table.text(table.names[-1]).iloc[0]
         more = "; data.separator=space tells columns apart by blanks" if len(table.names) == 1 and " " in cell else ""
+        more = "; data=text reads it as a text, step by step" if is_prose(table.files[0]) else more
         raise UserError(
             f"{table.files[0]} has no column of numbers left to read; its columns are {', '.join(table.names)}, and "
             f"{table.where(0)}, column {table.names[-1]}, holds {cell!r}{more}."

@@ -12,12 +12,11 @@ import pandas as pd
 from src.config.errors import UserError
 from src.data.own import csv_table
 from src.data.own.cells import Hints, Table, as_cells, join
-from src.data.own.forms import SEQUENCES, form_of
+from src.data.own.forms import SEQUENCES, TABLES, form_of
 from src.data.splits import SPLITS, named_splits
 
 PACKAGE = {"parquet": "pyarrow", "feather": "pyarrow", "xlsx": "openpyxl"}
 ARCHIVE = (".ts", ".tsv", ".arff", ".txt")
-TABLES = (".csv", ".tsv", ".parquet", ".feather", ".xlsx", ".jsonl")  # what is looked for in a folder
 
 
 def read_table(path: Path | str, **dialect: Any) -> Table:

@@ -1,0 +1,100 @@
+"""Slips at the keyboard, each as a process in a folder of one's own: one sentence, exit code 1, nothing left behind."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TABLE = "time,a\n" + "\n".join(f"{row},{row % 7}" for row in range(60))
+PROSE = "\n".join(f"To be, or not to be, that is question {row}, is it{',' * (row % 3)} not" for row in range(60))
+
+
+def gatebench(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "GATEBENCH_CACHE_DIR": str(folder / ".cache")}
+    command = [sys.executable, "-m", "gatebench", *words]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "conf" / "model").mkdir(parents=True)
+    (folder / "conf" / "model" / "mine.yaml").write_text("_target_: theirs.Net\n")
+    (folder / "experiments").mkdir()
+    (folder / "experiments" / "question.yaml").write_text("# @package _global_\n")
+    (folder / "load.csv").write_text(TABLE)
+    (folder / "prose.txt").write_text(PROSE)
+    np.savez(folder / "objects.npz", np.array([np.zeros((3, 2)), np.zeros((4, 2))], dtype=object))
+    np.save(folder / "objects.npy", np.array([np.zeros((3, 2)), np.zeros((4, 2))], dtype=object))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("train --cfg foo", "--cfg must be followed by job, hydra or all, as in --cfg job, got foo."),
+        ("train --cfg=foo", "--cfg must be followed by job, hydra or all, as in --cfg job, got foo."),
+        ("train -c", "-c must be followed by job, hydra or all, as in -c job."),
+        ("train --info foo", "--info must be followed by all, config, defaults,"),
+        ("train -cd", "-cd must be followed by a folder."),
+        ("train -sc", "-sc must be followed by what is wanted, as in -sc install=bash."),
+        ("train mine", "mine is not of the form KEY=VALUE (did you mean model=mine?)."),
+        ("train minne", "minne is not of the form KEY=VALUE (did you mean model=mine?)."),
+        ("train question", "question is not of the form KEY=VALUE (did you mean -m experiments=question?)."),
+        ("train smoke", "smoke is not of the form KEY=VALUE (did you mean -m experiments=smoke?)."),
+        ("train GRU", "GRU is not of the form KEY=VALUE (did you mean model=gru?)."),
+        ("new -m study a,b data.path=load.csv", "new does one thing at a time: -m must be left out."),
+        ("train data=file data.path=objects.npz", "arr_0 is an array of Python objects, which would have to be "
+         "unpickled; np.savez(FILE, x=np.concatenate(x), lengths=[len(s) for s in x], y=y) keeps"),
+        ("train data=file data.path=objects.npy", "np.savez(FILE, x=np.concatenate(x), lengths="),
+        ("train data=file data.path=prose.txt", "; data=text reads it as a text, step by step."),
+        ("train data=file data.path=load.cvs", "data.path=load.cvs is not there: give the path of a file"),
+        ("train data=file data.path=load.cvs paths.run_dir=mine", "data.path=load.cvs is not there"),
+        ("train trainer.max_epochs=-3", "trainer.max_epochs must be a whole number of at least 1, or null, got -3."),
+    ],
+)  # fmt: skip
+def test_a_slip_is_one_sentence_and_leaves_nothing(words: str, sentence: str, folder: Path) -> None:
+    before = {*folder.iterdir()} - {folder / "runs"}
+    done = gatebench(folder, *words.split())
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list((folder / "runs").glob("*"))
+    assert {*folder.iterdir()} - {folder / "runs"} == before
+
+
+def test_a_multirun_says_each_of_its_faults_once_and_leaves_nothing(folder: Path) -> None:
+    done = gatebench(folder, "train", "-m", "seed=0,1", "trainer.max_epochs=-3,4", "data=file", "data.path=load.cvs")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "This job failed: trainer.max_epochs must be a whole number of at least 1, or null, got -3.",
+        "This job failed: data.path=load.cvs is not there: give the path of a file, or of a folder of files.",
+        *2 * ["This job failed as one before it did."],
+    ]
+    assert not list((folder / "runs").glob("*"))
+
+
+def test_one_good_job_of_a_multirun_is_kept(folder: Path) -> None:
+    own = ("data=csv", "data.path=load.csv", "data.lookback=4", "data.horizon=1", "logger=csv", "paths.runs_dir=kept")
+    done = gatebench(folder, "train", "-m", "trainer.max_epochs=-3,1", "model.hidden_size=4", *own)
+    assert done.returncode == 1
+    (left,) = (folder / "kept").glob("*-*/*/result.json")
+    assert left.parent.name == "1"
+
+
+def test_a_study_reads_its_file_as_what_it_holds(folder: Path) -> None:
+    (folder / "texts").mkdir()
+    for name in ("English", "German"):
+        (folder / "texts" / f"{name}.txt").write_text("\n".join(f"{name} line {row}" for row in range(20)))
+    (folder / "table.txt").write_text(TABLE)
+    for study, path, reader in (("t", "prose.txt", "text"), ("f", "texts", "file"), ("g", "table.txt", "file")):
+        own = ["data.lookback=4", "data.horizon=1"] if study == "g" else []
+        done = gatebench(folder, "new", "study", study, f"data.path={path}", *own)
+        assert done.returncode == 0, done.stderr
+        assert f"    {reader}:\n      data." in (folder / "experiments" / f"{study}.yaml").read_text()
