@@ -9,16 +9,13 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
 from src.config.places import CONF, SHIPPED
 from src.config.shell import choices, command, given_keys
-
-if TYPE_CHECKING:
-    from src.data.describe import Description
 
 MODEL = '''"""A network of one's own for GateBench: ``gatebench train model=NAME``. Change whatever you like below.
 
@@ -161,11 +158,12 @@ def _study(cfg: DictConfig) -> tuple[dict[str, str], str]:
     if cfg.get("data") is None:
         raise UserError(f"A study is about data, which must be given: gatebench new study {cfg.name} data.path=FILE.")
     from src.config.instantiate import instantiate
+    from src.tasks.auto import metric_of
     from src.tasks.budget import common_budget
 
     description = instantiate(cfg.data).description
     words = {"NAME": cfg.name, "READER": choices()["data"], "SETTINGS": _settings(cfg)}
-    words |= {"METRIC": _metric(description), "BUDGET": str(common_budget(description))}
+    words |= {"METRIC": metric_of(description), "BUDGET": str(common_budget(description))}
     return {f"experiments/{cfg.name}.yaml": _filled(STUDY, words)}, f"gatebench train -m experiments={cfg.name}"
 
 
@@ -184,16 +182,6 @@ def _settings(cfg: DictConfig) -> str:
     plain = {k: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for k, v in values.items()}
     lines = (f"\n      {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in plain.items())
     return "".join(lines) or " {}"
-
-
-def _metric(description: Description) -> str:
-    """The metric of the test that a study of these data is decided by: accuracy where there is one."""
-    from src.config.instantiate import find_class
-    from src.tasks.auto import called_for
-
-    task = find_class(f"src.tasks.{called_for(description)}")
-    names = [metric.name for metric in task.metrics_declared]
-    return f"test/{'acc' if 'acc' in names else names[0]}"
 
 
 def with_reader(arguments: Sequence[str]) -> list[str]:

@@ -25,6 +25,7 @@ class SeriesData(SequenceData):
     """A data set of series: ``lookback`` rows are read to forecast ``horizon`` more."""
 
     scaling: Scaling | None
+    seasons: np.ndarray | None = None  # (series,) rows in the season of each, 0: it has none; None before they are read
 
     def __init__(self, *, lookback: int = 48, horizon: int = 24, scale: str | None = None, **keywords: Any) -> None:
         super().__init__(**keywords)
@@ -69,7 +70,7 @@ class SeriesData(SequenceData):
             )
             self.items[name] = starts
             self.notes[f"{name}_windows"] = len(starts)
-        seasons = np.broadcast_to(np.asarray(0 if season is None else season), len(error))
+        self.seasons = seasons = np.broadcast_to(np.asarray(0 if season is None else season), len(error))
         self.measure_baselines(lambda s: naive_forecasts(self.splits[s], error, scale, seasons))  # type: ignore[arg-type]
         alike = scaling.alike
         output = Horizon(
