@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
@@ -17,15 +19,18 @@ from src.config.names import OWN_FORMS
 from src.data.describe import Bits, Classes, Description, Horizon, Tokens
 from src.data.module import SequenceData
 from src.data.windows import WindowSplit
+from src.recurrent import nearest_width
 from src.runs.study_record import Settings
 from src.studies.jobs import override
 from src.tasks.auto import metric_of
-from src.tasks.budget import common_budget
+from src.tasks.budget import refuse_without_width, size_of, without_budget
+from src.tasks.build import build_task
 
 PARTS_OF_SPLIT = 3  # horizons that validation and test should each have room for
 UPDATES = 20, 1000  # of an epoch: with fewer a batch is made smaller, with more larger
 BATCHES = 4, 128  # sequences in a batch, the least and the most
 BUDGET = 2_000, 20_000  # recurrent parameters, the least and the most: one for each step of the training data
+ENOUGH = 0.009  # by which a network may be off its budget: half of model.budget_tolerance, and the rounding of it
 FEW = 20  # test sequences; with fewer, an answer is hardly about other sequences
 TABLE_WORDS = {"val": "validation"}
 
@@ -45,26 +50,34 @@ class Seen:
     odd: list[str] = field(default_factory=list)
 
 
-def look(compose: Compose, choice: str, given: Settings, metric: str | None = None) -> Seen:
+def look(compose: Compose, choice: str, models: Sequence[str], given: Settings, metric: str | None = None) -> Seen:
     """Read the data, and choose what nobody gave.
 
     Args:
         compose: from overrides to the config of a run.
         choice: of ``data``.
+        models: that are compared.
         given: dotted keys that were given for all runs.
         metric: of the test; None: accuracy where there is one, else the loss.
 
     Raises:
-        UserError: the data cannot be read, or are too short for a forecast of a single row.
+        UserError: the data cannot be read, are too short for a forecast of a single row, or a model has no width that
+            meets the budget.
     """
-    cfg = compose([override("data", choice), *(override(key, value) for key, value in given.items())])
+    line = [override("data", choice), *(override(key, value) for key, value in given.items())]
+    cfg = compose(line)
     data, settings = _with_room(cfg, {key.lstrip("+") for key in given})
     description = data.description
     if choice in OWN_FORMS and "data.batch_size" not in given and data.chunk is None:
-        settings["data.batch_size"] = _batch_size(len(data.splits["train"]))
-    if "hidden_size" in cfg.model and not {"model.budget", "model.hidden_size"} & given.keys():
+        settings["data.batch_size"] = data.batch_size = _batch_size(len(data.splits["train"]))
+        data.eval_batch_size = cfg.data.eval_batch_size or 4 * data.batch_size
+    if not {"model.budget", "model.hidden_size"} & given.keys():
         steps = int(data.splits["train"].lengths.sum())
-        settings["model.budget"] = common_budget(description, min(max(BUDGET[0], steps), BUDGET[1]))
+        wanted = min(max(BUDGET[0], steps), BUDGET[1])
+        configs = [compose([*line, override("model", model)]) for model in models]
+        settings["model.budget"], off = budget_for(configs, description, wanted)
+        if off > ENOUGH:
+            settings["model.budget_tolerance"] = math.ceil(200 * off + 1) / 100
     metric = metric or metric_of(description)
     name = metric.rpartition("/")[2]
     trivial = {k.rpartition("/")[0]: v for k, v in data.val_baselines.items() if k.rpartition("/")[2] == name}
@@ -211,20 +224,34 @@ def _odd(seen: Seen) -> Iterator[str]:
         yield f"{len(rows)} sequences of {TABLE_WORDS.get(name, name)} also stand in train, step for step."
 
 
-def budgets_of(compose: Compose, line: list[str], models: list[str], description: Description) -> dict[str, str]:
-    """The width of each model within its budget, in words.
+def budget_for(configs: Sequence[DictConfig], description: Description, about: int) -> tuple[int, float]:
+    """Recurrent parameters, ``about`` so many, that all models come nearest to, and by what share they are off at most.
 
     Raises:
-        UserError: a model has no width that meets it.
+        UserError: a model has no single width that could be chosen.
     """
-    from src.tasks.build import build_task
+    sizes = [_sizes(cfg, description, about) for cfg in configs]
 
-    said = {}
-    for model in models:
-        cfg = compose([*line, override("model", model)])
-        OmegaConf.set_struct(cfg, False)
-        task = build_task(cfg, description)
-        counts = task.count_parameters()
-        width = task.budget.hidden_size if task.budget else cfg.model.get("hidden_size")
-        said[model] = f"{model} {width} units, {counts['effective']:,}"
-    return said
+    def off(budget: int) -> float:
+        return max(min(abs(size / budget - 1) for size in some) for some in sizes)
+
+    candidates = {(low + high) // 2 for some in sizes for low in some for high in sizes[0]}
+    near = sorted((b for b in candidates if about * 0.7 < b < about * 1.4), key=lambda budget: abs(budget - about))
+    budget = next((budget for budget in near if off(budget) < ENOUGH), min(near, key=off, default=about))
+    return budget, off(budget)
+
+
+def _sizes(cfg: DictConfig, description: Description, about: int) -> list[int]:
+    """Of the networks whose widths are near the one that has ``about`` so many parameters."""
+    cfg = cfg.copy()
+    OmegaConf.set_struct(cfg, False)
+    cfg.model.budget = about
+    refuse_without_width(cfg.model)
+
+    def size(width: int) -> int:
+        cfg.model = without_budget(cfg.model, hidden_size=width)
+        with torch.device("meta"):
+            return size_of(build_task(cfg, description), str(cfg.model.get("budget_of", "recurrent")))
+
+    width = nearest_width(size, about)[0]
+    return [size(w) for w in range(max(1, int(0.8 * width)), int(1.25 * width) + 2)]

@@ -118,15 +118,3 @@ def range_of(shorts: Sequence[Short]) -> tuple[float, float, float]:
         falling += [rate for rate, fall in falls.items() if most > 0 and fall >= FALLING * most]
     low = min(min(falling), high / LEAST_RANGE)
     return float(f"{low:.3g}"), high, float(f"{math.sqrt(low * high):.3g}")
-
-
-def trials(low: float, high: float, number: int, known: float) -> list[float]:
-    """Rates to try: one in each of equal parts of a range, by logarithm, that of the pilot in its own part.
-
-    >>> trials(0.001, 0.016, 4, 0.005)
-    [0.005, 0.00141, 0.00283, 0.0113]
-    """
-    places = [(part + 0.5) / number for part in range(number)]
-    own = min(int(math.log(known / low) / math.log(high / low) * number), number - 1)
-    drawn = [float(f"{low * (high / low) ** place:.3g}") for part, place in enumerate(places) if part != own]
-    return [known, *drawn]

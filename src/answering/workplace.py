@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ def train_one(cfg: DictConfig) -> Any:
     from hydra.core.hydra_config import HydraConfig
 
     see_working_folder()
+    logging.getLogger("src.data").setLevel(logging.ERROR)  # what readers say of the data was said once
     check_job(cfg, HydraConfig.get().overrides.task)
     os.environ |= dict.fromkeys(THREADS, str(cfg.threads))  # before torch is imported
     from src.train import train
@@ -53,7 +55,6 @@ class Workplace:
     def __init__(self, line: Sequence[str], directory: Path) -> None:
         from hydra._internal.callbacks import Callbacks
         from hydra.core.global_hydra import GlobalHydra
-        from hydra.core.plugins import Plugins
         from hydra.types import HydraContext, RunMode
 
         self.context = HydraContext(GlobalHydra.instance().config_loader(), Callbacks())
