@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from src.analysis.models import Model
 from src.analysis.pairs import Pair, differences_of, largest_of, lost_of, make_pairs, ranked_of, values_of
 from src.analysis.sensitivity import sensitivity
-from src.analysis.sequences import Sequences
+from src.analysis.sequences import OverSequences, Sequences
 from src.analysis.task import Comparison, Task, Wilcoxon
 from src.analysis.tuning import Tuning
-from src.analysis.verdict import About, verdict, verdict_over_splits
+from src.analysis.verdict import About, verdict, verdict_over_both, verdict_over_splits
 from src.statistics.crossed import over_seeds_and_sequences
-from src.statistics.intervals import Interval, alike, bca_interval, t_interval
+from src.statistics.intervals import alike, bca_interval, t_interval
 from src.statistics.looks import Look
 from src.statistics.paired import correlation, holm, probability_better, signed_rank
 from src.statistics.power import power_of
@@ -71,6 +71,10 @@ def compare(
     look = answer.look or Look(len(x))
     seen = pairs if looks is None else [pair for pair in pairs if pair.seed < look.pairs]
     at_look = over_sequences(task, seen, metric, sequences, look)
+
+    def over_both(some: Sequence[Pair], at: Look) -> OverSequences:
+        return over_sequences(task, some, metric, sequences, at)
+
     return Comparison(
         a=a.model,
         b=b.model,
@@ -94,6 +98,7 @@ def compare(
         solved=_solved(a, b),
         sigma_tune=sigma_tune(tuning.costs(a.model), tuning.costs(b.model)) if tuning else None,
         verdict=answer,
+        both=verdict_over_both(pairs, task.margin, about, looks, over_both),
     )
 
 
@@ -148,16 +153,6 @@ def adjusted(tasks: Sequence[Task]) -> list[Task]:
             comparisons.append(c)
         whole.append(replace(task, comparisons=comparisons))
     return whole
-
-
-@dataclass(frozen=True)
-class OverSequences:
-    """The mean difference over seeds and test sequences, with a note on them or on why there is none."""
-
-    note: str
-    better: Interval | None = None  # at the level of the look that "better" needs, 95 % in a single one
-    same: Interval | None = None  # likewise for "practically the same", 90 %
-    floor: float | None = None  # half-width of ``better`` below which more seeds never bring it
 
 
 def over_sequences(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from src.statistics.crossed import block_length, in_blocks
+from src.statistics.intervals import Interval
 from src.tasks.metrics import Metric
 
 BLOCKS = 512  # more test sequences than this are summed in so many blocks of equal size: what 10,000 images need
@@ -42,6 +43,16 @@ class Sequences:
         if not {metric.numerator, metric.denominator} <= self.columns.keys():
             return None
         return metric.factor * self.columns[metric.numerator], self.columns[metric.denominator]
+
+
+@dataclass(frozen=True)
+class OverSequences:
+    """The mean difference over seeds and test sequences, with a note on them or on why there is none."""
+
+    note: str
+    better: Interval | None = None  # at the level of the look that "better" needs, 95 % in a single one
+    same: Interval | None = None  # likewise for "practically the same", 90 %
+    floor: float | None = None  # half-width of ``better`` below which more seeds never bring it
 
 
 def sequences_of(arrays: Mapping[str, np.ndarray]) -> Sequences:

@@ -57,7 +57,8 @@ class Comparison:
     solved: SolveRates | None = None  # where a task is solved or not: how often each did
     sigma_tune: float | None = None  # SD that the luck of the search adds to the difference, on validation
     power: Power | None = None  # of this many pairs
-    verdict: Verdict | None = None  # the answer
+    verdict: Verdict | None = None  # the answer for other seeds and these test sequences
+    both: Verdict | None = None  # the answer for other seeds and other test sequences of the same kind
     sensitivity: list[str] = field(default_factory=list)  # sentences: what would change this answer
 
     @property

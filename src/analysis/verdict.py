@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from src.analysis.pairs import Pair, differences_of, lost_of
+from src.analysis.sequences import OverSequences
 from src.statistics.decision import ERROR_RATE, LEAST, METHOD, Outcome, decide, decide_by, p_values, pairs_to_decide
 from src.statistics.intervals import Interval, t_interval
 from src.statistics.looks import Look
@@ -15,6 +16,7 @@ from src.statistics.power import BOUND
 from src.statistics.resplits import LEAST as LEAST_SPLITS
 from src.statistics.rounding import of_interval, span
 
+BOTH_METHOD = "interval over seeds and test sequences (Satterthwaite), against the margin"
 SPLITS_METHOD = "interval over splits corrected for what they share (Nadeau and Bengio), against the margin"
 
 
@@ -37,6 +39,7 @@ class Verdict:
     # of the one-sided test that the leading model is better by more than the margin (compare with ``look.better``)
     p_better: float | None = None
     p_same: float | None = None  # of the two one-sided tests (compare with ``look.same``)
+    floor: float | None = None  # half-width of ``interval_better`` that is left however many pairs there are
     # how many pairs of a new study would decide with probability 0.8, estimated from the observed mean and spread; None
     # where it is decided, cannot be told, or is beyond the bound
     new_study: int | None = None
@@ -50,6 +53,14 @@ class Verdict:
         if self.winner:
             return f"{self.winner} better"
         return "practically the same" if self.outcome == "same" else self.outcome
+
+    @property
+    def more_sequences(self) -> bool:
+        """Whether an open question takes more sequences: with ever so many pairs the interval would be too wide."""
+        if self.outcome != "undecided" or self.floor is None or self.interval_better is None:
+            return False
+        mean = (self.interval_better.low + self.interval_better.high) / 2
+        return self.floor > abs(abs(mean) - (self.margin or 0.0))
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,7 @@ class About:
         seconds: that pairs took, one run after the other.
         splits: whether it is over several splits of one file, so that each difference is the mean of one split.
         barred: why nothing may be concluded from these pairs, whatever they are; None where it may.
+        over: what the intervals go over, where they do not go over seeds alone.
     """
 
     names: tuple[str, str]
@@ -74,6 +86,7 @@ class About:
     seconds: Sequence[float] = ()
     splits: bool = False
     barred: str | None = None
+    over: str | None = None
 
 
 def verdict(pairs: Sequence[Pair], margin: float | None, about: About, looks: Sequence[Look] | None = None) -> Verdict:
@@ -86,7 +99,12 @@ def verdict(pairs: Sequence[Pair], margin: float | None, about: About, looks: Se
         looks: that a plan fixed, at its first so many seeds (0, 1, ...); the first one that decides counts, and no
             other number of pairs is ever tested. None: one look, at all pairs that are complete.
     """
-    seen, look, next_look = (pairs, None, None) if about.barred else _taken(pairs, margin, about.names, looks)
+
+    def decides(seen: Sequence[Pair], look: Look) -> bool:
+        said = decide(differences_of(seen), margin, about.names, lost_of(seen), look)[0]
+        return said in ("better", "same")
+
+    seen, look, next_look = (pairs, None, None) if about.barred else taken(pairs, looks, decides)
     x, lost = differences_of(seen), lost_of(seen)
     outcome, winner = decide(x, margin, about.names, lost, look) if look else ("no verdict", None)
     levels = look or Look(len(x))
@@ -103,6 +121,47 @@ def verdict(pairs: Sequence[Pair], margin: float | None, about: About, looks: Se
         new_study=pairs_to_decide(x, margin) if outcome == "undecided" and not any(lost) else None,
     )
     return replace(silent, sentence=sentence(silent, about, x, lost))
+
+
+def verdict_over_both(
+    pairs: Sequence[Pair],
+    margin: float | None,
+    about: About,
+    looks: Sequence[Look] | None,
+    intervals: Callable[[Sequence[Pair], Look], OverSequences],
+) -> Verdict:
+    """The verdict for other seeds and other test sequences together, of the first look whose intervals decide.
+
+    Args:
+        pairs: in the order of their seeds.
+        margin: of practical equivalence, in the metric's unit; None: none was fixed.
+        about: names and unit, for the sentence.
+        looks: that a plan fixed; None: one look, at all pairs that are complete.
+        intervals: over seeds and test sequences, of some pairs at the levels of a look.
+    """
+
+    def decided(seen: Sequence[Pair], look: Look) -> tuple[Outcome, str | None]:
+        made = intervals(seen, look)
+        if made.better is None or made.same is None or len(differences_of(seen)) < LEAST:
+            return "no verdict", None
+        return decide_by(made.better, made.same, margin, about.names, lost_of(seen))
+
+    def decides(seen: Sequence[Pair], look: Look) -> bool:
+        return decided(seen, look)[0] in ("better", "same")
+
+    seen, look, next_look = (pairs, None, None) if about.barred else taken(pairs, looks, decides)
+    x, made = differences_of(seen), intervals(seen, look or Look(len(differences_of(seen))))
+    outcome, winner = decided(seen, look) if look else ("no verdict", None)
+    if look and len(x) >= LEAST and made.better is None:
+        about, next_look = replace(about, barred=f"{made.note[:1].lower()}{made.note.rstrip('.')[1:]}"), None
+    about = replace(about, floor=made.floor, over=made.note if made.better else None)
+    silent = replace(
+        _silent(outcome, winner, margin, BOTH_METHOD, made.better, made.same, len(x)),
+        look=look if outcome != "no verdict" else None,
+        next_look=next_look,
+        floor=made.floor,
+    )
+    return replace(silent, sentence=sentence(silent, about, x, lost_of(seen)))
 
 
 def verdict_over_splits(
@@ -150,19 +209,27 @@ def _silent(
     )
 
 
-def _taken(
-    pairs: Sequence[Pair], margin: float | None, names: tuple[str, str], looks: Sequence[Look] | None
-) -> tuple[list[Pair], Look | None, int | None]:
-    """The pairs that count, the look that they are of, and the number of pairs at which the plan looks again."""
+def taken(
+    pairs: Sequence[Pair], looks: Sequence[Look] | None, decides: Callable[[Sequence[Pair], Look], bool]
+) -> tuple[Sequence[Pair], Look | None, int | None]:
+    """The pairs that count, the look that they are of, and the number of pairs at which the plan looks again.
+
+    The look is the first one that decides, else the last that was reached; None before the first.
+
+    Args:
+        pairs: in the order of their seeds.
+        looks: that a plan fixed, at its first so many seeds; None: one look, at all pairs that are complete.
+        decides: whether pairs decide at the levels of a look.
+    """
     if looks is None:
-        return list(pairs), Look(len(differences_of(pairs))), None
-    last: tuple[list[Pair], Look] | None = None
+        return pairs, Look(len(differences_of(pairs))), None
+    last: tuple[Sequence[Pair], Look] | None = None
     for look in looks:
         seen = [pair for pair in pairs if pair.seed < look.pairs]
         if sum(pair.state != "missing" for pair in seen) < look.pairs:
-            return (*last, look.pairs) if last else (list(pairs), None, look.pairs)
+            return (*last, look.pairs) if last else (pairs, None, look.pairs)
         last = seen, look
-        if decide(differences_of(seen), margin, names, lost_of(seen), look)[0] in ("better", "same"):
+        if decides(seen, look):
             break
     assert last is not None
     return (*last, None)
@@ -182,7 +249,7 @@ def sentence(verdict: Verdict, about: About, x: np.ndarray, lost: tuple[int, int
     """
     wide, narrow, names, unit = verdict.interval_better, verdict.interval_same, about.names, about.unit
     mean, edge = float(x.mean()) if len(x) else 0.0, f"the margin of {_number(verdict.margin, unit)}"
-    number = f"{len(x)} {'splits of this file' if about.splits else 'pairs'}"
+    number = about.over or f"{len(x)} {'splits of this file' if about.splits else 'pairs'}"
     if verdict.outcome == "no verdict" or wide is None or narrow is None:
         said = _no_verdict(verdict, about, x)
     elif verdict.outcome == "better":
@@ -266,10 +333,14 @@ def _needed(verdict: Verdict, about: About, mean: float, lost: tuple[int, int]) 
         return "no model that diverged more often is named the winner, and with a diverged run none are called the same"
     if about.splits:
         return "it would take more sequences"
+    if verdict.more_sequences:
+        return "it would take more sequences, not more pairs"
     if verdict.next_look is not None:
         return f"the plan looks again at {verdict.next_look} pairs"
     if wide is not None and wide.low == wide.high:
         return "more pairs like these would not decide"
+    if about.over:
+        return "more pairs or more sequences would narrow it"
     if about.floor is not None and about.floor > abs(abs(mean) - (verdict.margin or 0.0)):
         return "for other test sequences too it would take more sequences, not more pairs"
     if verdict.new_study is None:
