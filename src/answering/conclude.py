@@ -113,7 +113,7 @@ def concluded(
     if sitting is not None and sitting.complete and sitting.stage in ("pairs", "looked"):
         summary = summary_of(directory)
     task, comparison = _primary(summary)
-    verdict = comparison.verdict if comparison else None
+    verdict = comparison.both if comparison else None
     told = _why_none(pilot, sitting) if verdict is None else verdict.sentence
     made = Answer(verdict.words if verdict else "no verdict", told, directory, pilot.metric, summary=summary)
     if plan is not None:
@@ -234,7 +234,9 @@ def _remarks(
         missing = sitting.wanted - sitting.complete
         takes = f"{_minutes(missing, plan, pilot, slots):.3g} minutes"
         yield f"{missing} of {sitting.wanted} pairs are missing to this sitting's look, which take about {takes}."
-    if comparison is not None:
+    if comparison is not None and comparison.verdict is not None:
+        if comparison.verdict.look is not None:
+            yield f"Over seeds alone, for these very test sequences: {comparison.verdict.sentence}"
         yield from comparison.sensitivity
     yield from (f"{model}: {cost}" for model, cost in used.items() if isinstance(cost, str))
     if pilot.cap < 1:
@@ -251,7 +253,8 @@ def _commands(
     made: Answer, typed: Sequence[str], plan: Plan | None, sitting: Sitting | None, slots: int, pilot: Pilot
 ) -> Iterator[tuple[str, str]]:
     """What one types next."""
-    decided = made.verdict.endswith("better") or made.verdict == "practically the same"
+    both = _primary(made.summary)[1] and _primary(made.summary)[1].both  # type: ignore[union-attr]
+    decided = both is not None and (both.outcome in ("better", "same") or both.more_sequences)
     again = shlex.join(["gatebench", "answer", *typed])
     if plan is None or sitting is None:
         yield "go on", f"{again} minutes={math.ceil(4 * pilot.minutes)}"

@@ -23,5 +23,5 @@ def summary_of(directory: Path) -> Summary:
 
 def settled(directory: Path) -> bool:
     """Whether a look has decided, so that no further sitting is begun."""
-    verdicts = [comparison.verdict for _, comparison in summary_of(directory).headline()]
+    verdicts = [comparison.both for _, comparison in summary_of(directory).headline()]
     return all(verdict is not None and verdict.outcome in ("better", "same") for verdict in verdicts)
