@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,22 +37,10 @@ def answer(cfg: DictConfig) -> Answer:
     return answered(asked, Path(cfg.paths.runs_dir), BEGAN)
 
 
-def with_reader(arguments: Sequence[str]) -> list[str]:
-    """A command line with the choice of data that reads its ``data.path``.
-
-    >>> with_reader(["data.path=load.csv", "data=csv"])
-    ['data.path=load.csv', 'data=csv']
-    """
-    from src.data.own.forms import reader_of
-
-    given = {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
-    if "data.path" not in given or "data" in given:
-        return [*arguments]
-    return [*arguments, f"data={reader_of(Path(given['data.path'].strip(chr(34) + chr(39))).expanduser())}"]
-
-
 def main() -> None:
     """The command line."""
+    from src.data.own.forms import with_reader
+
     sys.argv[1:] = with_reader(sys.argv[1:])
     command("answer", answer)
 

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -184,23 +184,10 @@ def _settings(cfg: DictConfig) -> str:
     return "".join(lines) or " {}"
 
 
-def with_reader(arguments: Sequence[str]) -> list[str]:
-    """A command line with the choice of data that reads its ``data.path``.
-
-    >>> with_reader(["study", "mine", "data.path=load.csv"])
-    ['study', 'mine', 'data.path=load.csv', 'data=file']
-    """
-    given = {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
-    if "data.path" not in given or "data" in given:
-        return [*arguments]
-    from src.data.own.forms import reader_of
-
-    path = Path(given["data.path"].strip("'\"")).expanduser()
-    return [*arguments, f"data={reader_of(path)}"]
-
-
 def main() -> None:
     """The command line."""
+    from src.data.own.forms import with_reader
+
     sys.argv[1:] = with_reader(sys.argv[1:])
     command("new", new)
 

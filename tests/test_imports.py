@@ -45,6 +45,11 @@ FLOORS: list[dict[str, str]] = [
         "generate": "generating runs config rng files",
         "explain": "explaining config files",
     },
+    {
+        "answering": "train reporting studies analysis exporting measuring statistics runs tasks data recurrent config "
+        "files rng"
+    },
+    {"answer": "answering data config"},
 ]
 ALLOWED = {room: {room, *below.split()} for floor in FLOORS for room, below in floor.items()}
 # Third-party packages that a room must not know.
