@@ -18,7 +18,7 @@ from src.answering.clock import Clock
 from src.answering.conclude import Answer, concluded
 from src.answering.look import look
 from src.answering.pilot import Pilot
-from src.answering.plan import node_of, numbers, rates_to_try, read_node, with_margin, write_plan
+from src.answering.plan import NEARLY, Numbers, node_of, numbers, rates_to_try, read_node, with_margin, write_plan
 from src.answering.sitting import Comparing
 from src.answering.verdict import settled
 from src.answering.workplace import OutOfTime, Paced, Workplace
@@ -26,6 +26,7 @@ from src.config.errors import UserError
 from src.config.names import OWN_FORMS, file_name
 from src.config.screen import screen
 from src.runs.study_record import Settings, read_study
+from src.statistics.sittings import LEAST_CAP
 from src.studies.jobs import Jobs, files_digest, override
 from src.studies.sweep import split_overrides
 
@@ -133,18 +134,19 @@ def answer(asked: Question, runs_dir: Path, began: float | None = None, say: Say
     if node is not None:
         with_margin(directory, node, asked.margin, record)
     workplace = Workplace(asked.hydra, directory)
-    done = settled(directory) if record is not None and record.looks else False
     clock = Clock(directory, asked.minutes, began)
-    further = clock.now.spent == 0 and not done
+    if not clock.now.sitting:
+        taken = len(record.looks) if record is not None else 0
+        clock.now.sitting = taken if taken and settled(directory) else taken + 1
     try:
         with clock.ticking():
-            return _answered(asked, directory, workplace, clock, further, say)
+            return _answered(asked, directory, workplace, clock, say)
     except (KeyboardInterrupt, SystemExit):
         print("Interrupted: the same command goes on from here.", file=sys.stderr)
         raise
 
 
-def _answered(asked: Question, directory: Path, workplace: Workplace, clock: Clock, further: bool, say: Say) -> Answer:
+def _answered(asked: Question, directory: Path, workplace: Workplace, clock: Clock, say: Say) -> Answer:
     pilot = _looked(asked, directory, workplace, clock, say)
     paced = Paced(workplace, clock, pilot.run_seconds)
     sitting = None
@@ -157,7 +159,7 @@ def _answered(asked: Question, directory: Path, workplace: Workplace, clock: Clo
     if node is not None:
         plan = with_margin(directory, node, asked.margin, read_study(directory))
         jobs = Jobs(plan, workplace.compose, directory, asked.further)
-        sitting = Comparing(plan, directory, jobs, paced, say).sit(further)
+        sitting = Comparing(plan, directory, jobs, paced, say).sit(clock.now.sitting)
     said = concluded(directory, asked.typed, asked.models, pilot, plan, sitting, workplace.slots, clock)
     clock.end()
     return said
@@ -182,7 +184,7 @@ def _looked(asked: Question, directory: Path, workplace: Workplace, clock: Clock
         )
         show(pilot)
         say("Pilot: a few updates at each of some learning rates.")
-        piloting.short_runs(pilot, asked.models, seen, workplace.compose, clock, workplace.slots)
+        piloting.short_runs(pilot, asked.models, seen, workplace.compose, asked.further, clock, workplace.slots)
         piloting.keep(pilot, directory)
     else:
         show(pilot)
@@ -196,13 +198,12 @@ def _planned(
     times = {model: f"{model} {1e3 * short.update_seconds:.3g} ms" for model, short in pilot.shorts.items()}
     say(f"Learning rates {pilot.low:g} to {pilot.high:g}; an update takes {', '.join(times.values())}.")
     say(f"Pilot: one run of full length of each, at {pilot.rate:g}, of at most {pilot.updates:,} updates.")
-    piloting.full_runs(pilot, asked.models, workplace.compose, paced, directory, directory.name)
+    piloting.full_runs(pilot, asked.models, workplace.compose, asked.further, paced, directory)
     piloting.keep(pilot, directory)
     reached = ", ".join(f"{model} {value:.4g}" for model, value in pilot.reached.items())
     say(f"Validation after one run each: {reached or 'nothing finite'}.")
-    done = len(asked.models)
-    pairs, number, repeat, planned = numbers(clock.left, pilot.run_seconds, workplace.slots, done, done)
-    rates = rates_to_try(directory.name, pilot.low, pilot.high, number, pilot.rate)
+    number = _numbers(pilot, len(asked.models), workplace.slots, clock)
+    rates = rates_to_try(directory.name, pilot.low, pilot.high, number.trials, pilot.rate)
     node = node_of(
         directory.name,
         asked.models,
@@ -210,8 +211,8 @@ def _planned(
         pilot.settings,
         pilot.metric,
         rates,
-        pairs=pairs,
-        repeat=repeat,
+        pairs=number.pairs,
+        repeat={"best": number.best, "seeds": number.seeds},
         margin=asked.margin,
     )
     write_plan(directory, node)
@@ -219,12 +220,31 @@ def _planned(
         f"{asked.margin:g}, as given" if asked.margin is not None else "from validation, before the first final run"
     )
     say(
-        f"The plan, now fixed: {number} trials of each model, {repeat['best'] * repeat['seeds']} repeats of the best, "
-        f"{pairs} pairs; margin {margin}. A run takes about {pilot.run_seconds:.3g} s, {workplace.slots} at a time."
+        f"The plan, now fixed: {number.trials} trials of each model, {number.best * number.seeds} repeats of the best, "
+        f"{number.pairs} pairs; margin {margin}. A run takes about {pilot.run_seconds:.3g} s, {workplace.slots} at a "
+        "time."
     )
-    if not planned:
-        say("These minutes are too few for all of that: no verdict is planned in them; what is done counts later on.")
+    if number.seconds > NEARLY * clock.left:
+        say(
+            f"No verdict is planned in these minutes, as all of that takes about {number.seconds / 60:.2g}; what is "
+            "done counts later on."
+        )
     return node
+
+
+def _numbers(pilot: Pilot, models: int, slots: int, clock: Clock) -> Numbers:
+    """Of runs; where those of the pilot took longer than expected, all are capped once more, if not too much.
+
+    The pilot's runs are then no trials, as they had more updates.
+    """
+    made = numbers(clock.left, pilot.run_seconds, slots, models, models)
+    share = clock.left / (made.seconds + models * pilot.run_seconds / slots)
+    if made.seconds <= NEARLY * clock.left or share < LEAST_CAP:
+        return made
+    piloting.cap_at(pilot, round(share * pilot.used))
+    pilot.run_seconds *= share
+    piloting.keep(pilot, clock.path.parent)
+    return numbers(clock.left, pilot.run_seconds, slots, models, 0)
 
 
 def show(pilot: Pilot) -> None:
@@ -257,6 +277,7 @@ def ask(data: str | Path, minutes: float = 60, **settings: object) -> Answer:
     from hydra import initialize_config_dir
 
     from src.config.places import CONF, register_resolvers
+    from src.config.shell import quoted
     from src.data.own.forms import reader_of
 
     register_resolvers()
@@ -265,7 +286,7 @@ def ask(data: str | Path, minutes: float = 60, **settings: object) -> Answer:
     if (CONF / "data" / f"{data}.yaml").is_file():
         line.append(f"data={data}")
     else:
-        line += [f"data={reader_of(Path(data))}", override("data.path", str(data))]
+        line += [f"data={reader_of(Path(data))}", quoted(f"data.path={data}")]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         asked = question(line, minutes, models, margin)  # type: ignore[arg-type]
         cfg: DictConfig = Workplace(asked.hydra, Path.cwd()).compose(asked.line)

@@ -26,6 +26,7 @@ class Granted:
 
     minutes: float
     spent: float = 0.0  # seconds
+    sitting: int = 0  # that they are for, from 1; 0: not known yet
     over: bool = False  # whether they ended in a report; otherwise the same command goes on with what is left of them
 
 

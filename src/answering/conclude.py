@@ -229,7 +229,7 @@ def _remarks(
     """What is missing, what would change the answer, what could be tried."""
     if sitting is not None and sitting.stage == "unbeaten":
         tried = "more data or features, another target, a longer data.lookback, a larger model.budget"
-        yield f"What could be tried: {tried}{', or more minutes, as runs were capped' if pilot.cap < 1 else ''}."
+        yield f"What could be tried: {tried}{', or more minutes, as runs were capped' if pilot.capped else ''}."
     if plan is not None and sitting is not None and sitting.stage in ("pairs", "trials"):
         missing = sitting.wanted - sitting.complete
         takes = f"{_minutes(missing, plan, pilot, slots):.3g} minutes"
@@ -239,7 +239,7 @@ def _remarks(
             yield f"Over seeds alone, for these very test sequences: {comparison.verdict.sentence}"
         yield from comparison.sensitivity
     yield from (f"{model}: {cost}" for model, cost in used.items() if isinstance(cost, str))
-    if pilot.cap < 1:
+    if pilot.capped:
         yield f"All runs were capped at {pilot.updates:,} updates, so that enough of them fit into the minutes."
 
 

@@ -254,4 +254,4 @@ def _sizes(cfg: DictConfig, description: Description, about: int) -> list[int]:
             return size_of(build_task(cfg, description), str(cfg.model.get("budget_of", "recurrent")))
 
     width = nearest_width(size, about)[0]
-    return [size(w) for w in range(max(1, int(0.8 * width)), int(1.25 * width) + 2)]
+    return [size(w) for w in range(max(1, int(0.9 * width)), int(1.1 * width) + 2)]

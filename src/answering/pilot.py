@@ -34,6 +34,7 @@ FOLDER = ".pilot"  # of the tanh network's run
 TANH = "rnn"
 FOR_RATES = 0.04  # of the minutes, for the updates at each learning rate
 OF_TANH = 0.06  # of the minutes; where a run takes longer there is no tanh network
+LONGEST_AROUND = 10.0  # seconds that may stand around a run: more is a process that had to start
 STARTS = 1.0  # seconds that a run takes beside its updates and validations
 LIGHTNING = 1.3  # times the seconds of its updates alone that training takes
 VALIDATIONS = 4  # of a run that is capped within its first epochs
@@ -57,9 +58,11 @@ class Pilot:
     low: float = 0.0  # of the learning rates that are tried
     high: float = 0.0
     rate: float = 0.0  # of the pilot's own runs
-    cap: float = 1.0  # by which all models' updates were capped
     updates: int = 0  # of a run at most
+    capped: bool = False  # whether that is so that enough runs fit into the minutes
+    per_epoch: int = 1  # updates of an epoch
     run_seconds: float = 0.0  # that a run takes; measured once the pilot's runs are done
+    used: int = 0  # updates that the longest of them had
     reached: dict[str, float] = field(default_factory=dict)  # by model, on validation
 
     @property
@@ -89,10 +92,12 @@ def read_pilot(directory: Path) -> Pilot | None:
     return None if content is None else from_plain(Pilot, content, path)
 
 
-def short_runs(pilot: Pilot, models: Sequence[str], seen: Seen, compose: Compose, clock: Clock, slots: int) -> None:
+def short_runs(
+    pilot: Pilot, models: Sequence[str], seen: Seen, compose: Compose, further: Settings, clock: Clock, slots: int
+) -> None:
     """Try learning rates, and fix the updates of a run so that enough runs fit into the minutes; noted in the pilot."""
     plan = trial_plan("pilot", models, pilot, tanh=True)
-    jobs = Jobs(plan, compose, clock.path.parent)
+    jobs = Jobs(plan, compose, clock.path.parent, further)
     (name,) = pilot.data
     of_each = FOR_RATES * clock.seconds / len(plan.models)
     for model in plan.models:
@@ -103,13 +108,18 @@ def short_runs(pilot: Pilot, models: Sequence[str], seen: Seen, compose: Compose
     cfg = jobs.config(next(iter(models)), name, "main")
     per_epoch, updates = _updates(cfg, seen)
     seconds = [_estimate(pilot.shorts[model], updates, per_epoch) for model in models]
-    pilot.cap = allocation(clock.seconds, slots, max(seconds), len(models)).cap
-    pilot.updates = max(1, round(pilot.cap * updates))
-    if pilot.cap < 1:
-        pilot.settings["trainer.max_steps"] = pilot.updates
-        if pilot.updates < VALIDATIONS * per_epoch and "trainer.val_check_interval" not in pilot.settings:
-            pilot.settings["trainer.val_check_interval"] = max(1, min(per_epoch, pilot.updates // VALIDATIONS))
+    pilot.per_epoch, pilot.updates = per_epoch, updates
+    if (cap := allocation(clock.seconds, slots, max(seconds), len(models)).cap) < 1:
+        cap_at(pilot, round(cap * updates))
     pilot.run_seconds = max(_estimate(pilot.shorts[model], pilot.updates, per_epoch) for model in models)
+
+
+def cap_at(pilot: Pilot, updates: int) -> None:
+    """Let no run have more updates than these, and validate some times within them; noted in the pilot."""
+    pilot.capped, pilot.updates = True, max(1, updates)
+    pilot.settings["trainer.max_steps"] = pilot.updates
+    if pilot.updates < VALIDATIONS * pilot.per_epoch:
+        pilot.settings["trainer.val_check_interval"] = max(1, min(pilot.per_epoch, pilot.updates // VALIDATIONS))
 
 
 def _updates(cfg: DictConfig, seen: Seen) -> tuple[int, int]:
@@ -126,27 +136,34 @@ def _estimate(short: Short, updates: int, per_epoch: int) -> float:
     return STARTS + LIGHTNING * updates * short.update_seconds + validations * short.validation_seconds
 
 
-def full_runs(pilot: Pilot, models: Sequence[str], compose: Compose, paced: Paced, directory: Path, name: str) -> None:
+def full_runs(
+    pilot: Pilot, models: Sequence[str], compose: Compose, further: Settings, paced: Paced, directory: Path
+) -> None:
     """One run of each model, and one of a tanh network where it takes little, at the pilot's rate; noted in the pilot.
 
     Raises:
         OutOfTime: not even these fit.
     """
-    plan = trial_plan(name, models, pilot, tanh=pilot.run_seconds < OF_TANH * paced.clock.seconds)
+    plan = trial_plan(directory.name, models, pilot, tanh=pilot.run_seconds < OF_TANH * paced.clock.seconds)
     (data,) = plan.data
     jobs = []
     for model in plan.models:
-        of_one = Jobs(plan, compose, directory if model in models else directory / FOLDER)
+        of_one = Jobs(plan, compose, directory if model in models else directory / FOLDER, further)
         jobs.append(of_one.job("trial", model, data, "main", FIRST_SEED, {"optimizer.lr": pilot.rate}))
     places = [directory / job.id if job.model in models else directory / FOLDER / job.id for job in jobs]
     there = [_ended(place) for place in places]
-    paced([job.overrides for job, record in zip(jobs, there, strict=True) if record is None])
+    todo = [job for job, record in zip(jobs, there, strict=True) if record is None]
+    paced([job.overrides for job in todo if job.model in models])
+    paced([job.overrides for job in todo if job.model not in models])  # alone: what stands around a run shows here
     records = {job.model: _ended(place) for job, place in zip(jobs, places, strict=True)}
     metric = f"val/{pilot.metric.rpartition('/')[2]}"
     finished = {model: record for model, record in records.items() if record is not None}
     pilot.reached = {model: r.metrics[metric] for model, r in finished.items() if metric in r.metrics}
     if seconds := [_seconds(record) for model, record in finished.items() if model in models]:
-        pilot.run_seconds = median(seconds)
+        pilot.used = max(finished[model].timing.updates for model in models if model in finished)
+        last = records[todo[-1].model] if todo else None
+        around = max(0.0, paced.last - _seconds(last)) if last is not None and paced.last else STARTS / 2
+        pilot.run_seconds = median(seconds) + min(around, LONGEST_AROUND)
 
 
 def _ended(place: Path) -> RunResult | None:
@@ -157,7 +174,7 @@ def _ended(place: Path) -> RunResult | None:
 def _seconds(record: RunResult) -> float:
     """Of a run with all around its training, that nothing interrupted; else of its training."""
     alone = record.attempts == 1 and record.started is not None and record.ended is not None
-    return STARTS / 2 + (record.ended - record.started if alone else record.timing.seconds)  # type: ignore[operator]
+    return record.ended - record.started if alone else record.timing.seconds  # type: ignore[operator]
 
 
 def trial_plan(name: str, models: Sequence[str], pilot: Pilot, tanh: bool) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from src.studies.plan import Plan, read_plan, values_of
 
 FIRST_SEED = 1000  # of the trials
 MOST_TRIALS = 12  # of each model; further ones tell little more about one learning rate
-NEARLY = 0.8  # of the runs that a verdict takes: where so many fit it is planned, as some end early
+NEARLY = 1.1  # times the seconds that are left: where a plan takes no more it is planned, as some runs end early
 HEAD = """# @package _global_
 # Written by gatebench answer after its pilot. It is fixed: whoever changes it has another plan.
 """
@@ -67,24 +67,33 @@ def rates_to_try(name: str, low: float, high: float, number: int, known: float) 
     return [known, *(rate for part, rate in enumerate(drawn) if part != own)]
 
 
-def numbers(
-    seconds: float, run_seconds: float, slots: int, models: int, done: int
-) -> tuple[int, int, dict[str, int], bool]:
-    """What the rest of the minutes has room for: pairs, trials and repeats of each model, whether a verdict is planned.
+@dataclass(frozen=True)
+class Numbers:
+    """Of runs: what a plan asks for, and how long that takes."""
+
+    pairs: int
+    trials: int  # of each model
+    best: int  # trials that are repeated
+    seeds: int  # repeats of each of these
+    seconds: float  # that all of it takes, without what is done
+
+
+def numbers(seconds: float, run_seconds: float, slots: int, models: int, done: int) -> Numbers:
+    """What the rest of the minutes has room for, and at least what a verdict takes.
 
     At least one repeat of each model's best trial, so that the margin does not come from the trial that was lucky.
 
     >>> numbers(600, 10, 2, 2, done=2)
-    (40, 12, {'best': 3, 'seeds': 3}, True)
+    Numbers(pairs=40, trials=12, best=3, seeds=3, seconds=600.0)
     >>> numbers(60, 10, 1, 2, done=2)
-    (6, 4, {'best': 1, 'seeds': 1}, False)
+    Numbers(pairs=6, trials=4, best=1, seeds=1, seconds=200.0)
 
     Args:
         seconds: that are left for runs.
         run_seconds: of one.
         slots: how many are made at a time.
         models: that are compared.
-        done: the pilot's runs, which are trials.
+        done: the pilot's runs that are trials.
     """
     whole = (max(0.0, seconds) + done * run_seconds / slots) / RUNNING
     fitting = allocation(whole, slots, run_seconds, models)
@@ -94,8 +103,9 @@ def numbers(
     best = 1 if rest < 4 else 2 if rest < 9 else 3
     seeds = min(3, rest // best)
     spare = max(0, each - trials - best * seeds)  # what the choice does not need
-    planned = fitting.planned and fitting.cap > NEARLY
-    return max(fitting.pairs, LEAST) + spare, trials, {"best": best, "seeds": seeds}, planned
+    pairs = max(fitting.pairs, LEAST) + spare
+    runs = models * (pairs + trials + best * seeds) - done
+    return Numbers(pairs, trials, best, seeds, runs * run_seconds / slots)
 
 
 def file_of(directory: Path) -> Path:

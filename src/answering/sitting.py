@@ -68,17 +68,15 @@ class Comparing:
         self.study = Study(self.plan, self.jobs, state, self.paced)
         (self.data,) = self.plan.data
 
-    def sit(self, further: bool) -> Sitting:
+    def sit(self, number: int) -> Sitting:
         """Go on until the look of a sitting is taken, or the minutes are over.
 
         Args:
-            further: begin another sitting where the look of the last one is taken.
+            number: of the sitting, from 1.
 
         Raises:
             RunsFailed: runs are missing that it takes, after all others are done.
         """
-        taken = len([look for look in self.study.state.record.looks if look.data == self.data])
-        number = max(1, taken + 1 if further else taken)
         sitting = Sitting(number, pairs_of(number, self.plan.pairs_of(self.data)))
         models = fitting_models(self.study, self.data, ARM)
         if not set(self.plan.primary.models) <= set(models):  # type: ignore[union-attr]

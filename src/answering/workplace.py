@@ -117,6 +117,11 @@ class Paced:
         """Seconds that runs side by side take."""
         return median(self._seconds) if self._seconds else self._usual
 
+    @property
+    def last(self) -> float | None:
+        """Seconds of the last ones; None before the first."""
+        return self._seconds[-1] if self._seconds else None
+
     def __call__(self, batch: Sequence[Sequence[str]]) -> Sequence[str | None]:
         """Make runs from their overrides; a sentence for each that failed.
 

@@ -12,7 +12,7 @@ import yaml
 
 from src.analysis.asked import asked
 from src.analysis.collect import Collection
-from src.answering.plan import node_of, numbers, rates_to_try, read_node, with_margin, write_plan
+from src.answering.plan import NEARLY, node_of, numbers, rates_to_try, read_node, with_margin, write_plan
 from src.config.errors import UserError
 from src.runs.study_record import LogUniform, MarginRecord, StudyRecord
 from src.statistics.sittings import look_of, share
@@ -48,14 +48,15 @@ def test_every_part_of_the_range_has_one_rate_and_the_pilots_is_one_of_them(numb
 def test_more_time_means_more_pairs_and_never_fewer_than_a_verdict_takes() -> None:
     before = 0
     for seconds, enough in ((0, False), (30, False), (60, True), (120, True), (600, True), (3600, True)):
-        pairs, trials, repeat, planned = numbers(seconds, 5.0, slots=2, models=2, done=2)
-        assert planned == enough
-        assert pairs >= max(6, before)
-        assert 4 <= trials <= 12
-        assert repeat["best"] * repeat["seeds"] >= 1
-        runs = 2 * (pairs + trials + repeat["best"] * repeat["seeds"]) - 2  # the pilot's are done
-        assert not planned or runs * 5.0 / 2 <= 1.1 * seconds
-        before = pairs
+        made = numbers(seconds, 5.0, slots=2, models=2, done=2)
+        assert (made.seconds <= NEARLY * seconds) == enough
+        assert made.pairs >= max(6, before)
+        assert 4 <= made.trials <= 12
+        assert 1 <= made.best * made.seeds <= 9
+        runs = 2 * (made.pairs + made.trials + made.best * made.seeds) - 2  # the pilot's are done
+        assert made.seconds == runs * 5.0 / 2
+        assert not enough or made.seconds > 0.8 * seconds  # and the time is used
+        before = made.pairs
 
 
 def test_the_file_is_an_ordinary_study_and_is_read_back(tmp_path: Path) -> None:
