@@ -75,7 +75,7 @@ gpu-wheels: $(READY) ## fetch what a machine for `make gpu` lacks, as wheels in 
 	$(RUN) -m pip download --quiet --no-deps --only-binary=:all: --python-version $(GPU_PYTHON_VERSION) --implementation cp --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --constraint build/pins.txt --dest $(WHEELS) $(GPU_LACKS)
 
 .PHONY: test
-test: lint types ## lint, type-check and test, the examples in docstrings included; make test TESTS=tests/runs
+test: lint types docs ## lint, type-check, build the docs and test, the examples in docstrings included; make test TESTS=tests/runs
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist worksteal $(TESTS)
 
 .PHONY: test-package
@@ -104,6 +104,10 @@ $(RAY)/.ready: $(READY) locks/ray.txt
 
 TOOLS := .venv-tools
 
+.PHONY: notebook
+notebook: $(READY) ## docs/tutorial.ipynb, from the part of docs/tutorial.md between its marks
+	$(RUN) docs/notebook.py
+
 .PHONY: lock
 lock: $(TOOLS)/.ready ## renew locks/ after a change of pyproject.toml; make lock ARGS=--upgrade takes the newest of all
 	PATH=$(abspath $(TOOLS))/bin:$$PATH $(TOOLS)/bin/python locks/renew.py $(ARGS)
@@ -119,6 +123,18 @@ audit: $(TOOLS)/.ready ## known vulnerabilities of what is locked; asks a servic
 $(TOOLS)/.ready: locks/tools.txt
 	test -x $(TOOLS)/bin/python || $(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/python -m pip $(LOCKED) --requirement locks/tools.txt
+	touch $@
+
+DOCS := .venv-docs
+
+.PHONY: docs
+docs: $(DOCS)/.ready ## the documentation as a site in build/site, every link held against what is there
+	$(DOCS)/bin/python docs/site.py build/pages
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet
+
+$(DOCS)/.ready: locks/docs.txt
+	test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip $(LOCKED) --requirement locks/docs.txt
 	touch $@
 
 .PHONY: lint
@@ -137,4 +153,4 @@ format: $(READY) ## let ruff put the code in shape
 
 .PHONY: clean
 clean: ## remove .venv and its like, .whl, builds and caches (runs stay)
-	rm -rf $(VENV) $(PEERS) $(RAY) $(TOOLS) $(WHEELS) .mypy_cache .ruff_cache .pytest_cache *.egg-info build dist
+	rm -rf $(VENV) $(PEERS) $(RAY) $(TOOLS) $(DOCS) $(WHEELS) .mypy_cache .ruff_cache .pytest_cache *.egg-info build dist

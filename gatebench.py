@@ -6,8 +6,8 @@
 >>> output.shape
 torch.Size([2, 7, 5])
 
-``load_run("runs/latest")`` gives a run's config, task with weights and data; ``compare(study="smoke")`` the numbers
-behind a verdict. Nothing is imported before it is used.
+``fit(frame, target="load")`` trains on data in memory; ``load_run("runs/latest")`` gives a run's config, task with
+weights and data; ``compare(study="smoke")`` the numbers behind a verdict. Nothing is imported before it is used.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from src.analysis.summary import Summary
+    from src.api.fit import fit
+    from src.api.fitted import Fitted
     from src.config.errors import UserError
     from src.recurrent import GRU, LSTM, RNN, StackedRNN
     from src.runs.load import Run, load_run
 
 __version__ = "0.1.0"
-__all__ = ["GRU", "LSTM", "RNN", "Run", "StackedRNN", "Summary", "UserError", "compare", "load_run"]
+__all__ = ["GRU", "LSTM", "RNN", "Fitted", "Run", "StackedRNN", "Summary", "UserError", "compare", "fit", "load_run"]
 
 USAGE = "gatebench COMMAND [KEY=VALUE ...]; gatebench COMMAND --help says what there is to set."
 COMPLETION = {"-sc", "--shell-completion"}  # how the shell asks Hydra
@@ -37,6 +39,8 @@ HOME = Path(__file__).resolve().parent  # the folder of our package src
 _HOMES = {
     **dict.fromkeys(("GRU", "LSTM", "RNN", "StackedRNN"), "src.recurrent"),
     **dict.fromkeys(("Run", "load_run"), "src.runs.load"),
+    "fit": "src.api.fit",
+    "Fitted": "src.api.fitted",
     "Summary": "src.analysis.summary",
     "UserError": "src.config.errors",
 }
@@ -57,7 +61,7 @@ def __dir__() -> list[str]:
 def compare(
     *,
     study: str | Path | None = None,
-    folders: Iterable[str | Path] | None = None,
+    folders: Iterable[str | os.PathLike[str]] | None = None,
     from_: str | Path | None = None,
     **settings: Any,
 ) -> Summary:
@@ -65,7 +69,7 @@ def compare(
 
     Args:
         study: name or folder of a study; exactly one of the three is given.
-        folders: folders of runs.
+        folders: folders of runs, or runs that :func:`fit` returned.
         from_: a table of results of other tools, or a folder of committed records.
         settings: further keys of ``conf/compare.yaml``: ``models``, ``metric``, ``margin``, ``directory``, ...
 
@@ -78,10 +82,10 @@ def compare(
 
 
 def _text(value: Any) -> Any:
-    """Paths as a config has them: text."""
+    """Paths, and runs, as a config has them: text."""
     if isinstance(value, list | tuple):
         return [_text(one) for one in value]
-    return str(value) if isinstance(value, Path) else value
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def commands() -> dict[str, str]:

@@ -68,7 +68,8 @@ def main() -> None:
     wanted = compiled(ray, PROJECT, "--extra=ray", *options)
     ray.write_text("".join(e for e in wanted if e.split()[0] != pinned.get(named(e), "-").split()[0]))
     compiled(LOCKS / "peers.txt", LOCKS.parent / "benchmarks" / "peers.txt", "--no-deps", *options)
-    compiled(LOCKS / "tools.txt", "--group", f"{PROJECT}:tools", *options)
+    for group in ("tools", "docs"):
+        compiled(LOCKS / f"{group}.txt", "--group", f"{PROJECT}:{group}", *options)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measure a trained run again, from its directory alone: ``python -m src.evaluate run=DIR``."""
+"""Measure a trained run again, from its directory alone: ``python -m src.evaluate run=DIR``; or ``backtest=4``."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from src.config.errors import UserError
 from src.config.shell import command
 
 
-def evaluate(cfg: DictConfig) -> dict[str, float]:
+def evaluate(cfg: DictConfig, *, shown: bool = True) -> dict[str, float]:
     """Rebuild a run, measure one split, and hold what comes out against the run's record.
 
-    Returns the metrics of the split, equal to the run's record; ``cfg`` is composed from ``conf/evaluate.yaml``.
+    Returns the metrics of the split, equal to the run's record, and prints them where they are to be ``shown``; ``cfg``
+    is composed from ``conf/evaluate.yaml``. With
+    ``backtest`` they are those of forecasts from that many origins in a row. Where a forecast has intervals, calibrated
+    ones (``conformal``) or its own, what they came to is written into the run's directory.
 
     Raises:
         UserError: when ``run`` is not a run's directory, its checkpoint is missing or damaged, its config's
@@ -21,12 +24,20 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
 
     from src.config.in_words import one_line
     from src.runs.load import load_run
+    from src.tasks.conformal import calibration_of
+    from src.training.backtest import backtest
+    from src.training.interval_files import measure_intervals
     from src.training.outcome import parts, print_metrics
     from src.training.recorded import hold_against_record
     from src.training.trainer import measure
 
     torch.set_num_threads(cfg.threads)
+    if cfg.get("conformal") and cfg.split == "val":
+        raise UserError("split=val is what conformal intervals are calibrated on: they are measured on split=test.")
     run = load_run(cfg.run, cfg.ckpt, trust=cfg.trust, exact=True)
+    calibration = calibration_of(run.task, run.data, cfg.get("conformal"))
+    if cfg.get("backtest") is not None:
+        return backtest(run, cfg.split, cfg.backtest, calibration)
     try:
         metrics = measure(run.task, run.data, cfg.split, run.config.trainer)
     except UserError:
@@ -37,9 +48,13 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
             f"({type(error).__name__}: {one_line(str(error))}): it must be as the training wrote it."
         ) from error
     baselines = run.record.baselines if cfg.split == "test" else run.record.val_baselines
-    print_metrics(metrics, baselines, f"{run.record.name}, {cfg.ckpt}.ckpt{parts(run.data.notes)}")
+    if shown:
+        print_metrics(metrics, baselines, f"{run.record.name}, {cfg.ckpt}.ckpt{parts(run.data.notes)}")
     if cfg.ckpt == "best":  # the record is of the best epoch
-        print(hold_against_record(run, cfg.split, metrics))
+        held = hold_against_record(run, cfg.split, metrics)
+        if shown:
+            print(held)
+    measure_intervals(run, cfg.split, calibration)
     return metrics
 
 

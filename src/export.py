@@ -13,11 +13,11 @@ from src.config.shell import command
 def export(cfg: DictConfig) -> Path:
     """Rebuild a run, write its task as one ONNX graph, and compare the two in onnxruntime before that.
 
-    Returns the model's file, of which `src.exporting.model.to_onnx` says what goes in and out; ``cfg`` is composed from
-    ``conf/export.yaml``.
+    A network of the user's own goes by PyTorch's tracer. Returns the model's file; `src.exporting.model.to_onnx` says
+    what goes in and out. ``cfg`` is composed from ``conf/export.yaml``.
 
     Raises:
-        UserError: when ``run`` is no run, or has what ONNX's recurrent operators cannot express.
+        UserError: when ``run`` is no run, or has what ONNX cannot express.
     """
     import torch
 
@@ -29,15 +29,26 @@ def export(cfg: DictConfig) -> Path:
 
     from src.exporting.check import check
     from src.exporting.model import to_onnx
+    from src.exporting.traced import to_onnx_by_trace
     from src.files import output, write_atomically
+    from src.recurrent import StackedRNN
     from src.runs.load import load_run
 
     torch.set_num_threads(cfg.threads)
     run = load_run(cfg.run, cfg.ckpt, read_data=False, trust=cfg.trust)
     path = output(Path(cfg.output or run.directory / "model.onnx"), run.directory)
     facts = {"run": str(run.record.name), "id": run.record.id, "checkpoint": cfg.ckpt}
-    model = to_onnx(run.task, state=cfg.state, facts=facts)
-    worst = check(model, run.task)
+    if isinstance(run.task.network, StackedRNN):
+        if cfg.time is not None:
+            raise UserError(f"time={cfg.time} is for a network of your own: the graph of {run.model} takes any number.")
+        model = to_onnx(run.task, state=cfg.state, facts=facts)
+        worst = check(model, run.task)
+    elif cfg.state:
+        raise UserError(
+            f"state=true is for networks of src.recurrent, and this one is a {type(run.task.network).__name__}."
+        )
+    else:
+        model, worst = to_onnx_by_trace(run.task, cfg.time, facts)
     write_atomically(path, lambda out: out.write(model.SerializeToString()))
     names = ", ".join(f"{value.name} {form(value)}" for value in (*model.graph.input, *model.graph.output))
     print(f"{path}: {names}; onnxruntime differs from the run by at most {worst:.1g}")

@@ -41,14 +41,26 @@ class CLASS(nn.Module):
         self.from_input = nn.Linear(input_size, 2 * hidden_size)
         self.from_state = nn.Linear(hidden_size, 2 * hidden_size, bias=False)
 
+    keep_gate = "keep"  # of those that gates() names, the one whose opening keeps the old state; optional, as gates()
+
     def forward(self, input, state=None, lengths=None):
         """input: (batch, time, input_size); lengths: (batch,) on the CPU, or None where all are as long.
 
         Returns the output, (batch, time, output_size), and the state, from which a second call goes on.
         """
-        h = (self.initial_state(len(input)) if state is None else state)[0]
+        _, output, state = self.read(input, state, lengths)
+        return output, state
+
+    def gates(self, input, lengths=None):
+        """For each layer what it did at each step, (batch, time, hidden_size) by name: gatebench explain draws it."""
+        kept, output, _ = self.read(input, None, lengths)
+        return [{"keep": kept, "hidden": output}]
+
+    def read(self, input, state, lengths):
+        """Step after step: the gate f, the output, and the last state."""
+        h = (self.initial_state(input.shape[0]) if state is None else state)[0]
         running = None if lengths is None else torch.arange(input.shape[1])[:, None] < lengths
-        outputs = []
+        kept, outputs = [], []
         # What comes from the input is computed for all steps at once.
         for step, x in enumerate(self.from_input(input).unbind(1)):
             f, n = (x + self.from_state(h)).chunk(2, dim=-1)
@@ -56,8 +68,9 @@ class CLASS(nn.Module):
             new = f * h + (1 - f) * n
             # Behind the end of a sequence its state stays as it is.
             h = new if running is None else torch.where(running[step].to(new.device)[:, None], new, h)
+            kept.append(f)
             outputs.append(h)
-        return torch.stack(outputs, 1), h[None]
+        return torch.stack(kept, 1), torch.stack(outputs, 1), h[None]
 
     def initial_state(self, batch_size):
         """What a sequence begins with: (1, batch, hidden_size). Optional; truncated BPTT (data.chunk) asks for it."""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 from src.config.errors import counted
 from src.config.shell import command
+
+if TYPE_CHECKING:
+    from src.runs.load import Run
+    from src.tasks.conformal import Calibration
 
 
 def predict(cfg: DictConfig) -> Path:
@@ -17,29 +22,46 @@ def predict(cfg: DictConfig) -> Path:
         cfg: a config composed from ``conf/predict.yaml``.
 
     Returns:
-        The CSV: ``sequence``, ``step`` and ``time`` where there are some, and what
-        :func:`~src.tasks.predictions.predictions` says.
+        The CSV, of the columns of :func:`predicted`. Intervals that are calibrated (``conformal``) need the training
+        data, whose validation windows they are calibrated on.
 
     Raises:
         UserError: when ``run`` is no run, or the file does not fit it, or a link in the run leads the CSV elsewhere.
     """
     import torch
 
-    from src.files import output, write_atomically
+    from src.files import csv_text, output, write_atomically
     from src.runs.load import load_run
-    from src.tasks.predictions import as_csv, predictions
+    from src.tasks.conformal import calibration_of
 
     torch.set_num_threads(cfg.threads)
-    run = load_run(cfg.run, cfg.ckpt, read_data=False, trust=cfg.trust)
+    run = load_run(cfg.run, cfg.ckpt, read_data=cfg.get("conformal") is not None, trust=cfg.trust)
+    calibration = calibration_of(run.task, run.data, cfg.get("conformal"))
     path = Path(cfg.output or run.directory / "predictions" / f"{Path(cfg.data.path).stem}.csv")
     path = output(path, run.directory)
-    new = run.data.new_data(cfg.data.path)
-    run.data.splits["new"] = new.split
-    columns = predictions(run.task, run.data.loader("new"), cfg.steps_ahead, new.labelled)
-    text = as_csv(columns, new.names, new.following)
+    table = predicted(run, cfg.data.path, cfg.steps_ahead, calibration)
+    text = csv_text(list(table), zip(*table.values(), strict=True), digits=9)
     write_atomically(path, lambda out: out.write(text.encode()))
-    print(f"{cfg.data.path}: {counted(len(new.names), 'sequence')}, {counted(len(columns['row']), 'line')} in {path}")
+    sequences, lines = len(run.data.splits["new"]), len(table["sequence"])
+    print(f"{cfg.data.path}: {counted(sequences, 'sequence')}, {counted(lines, 'line')} in {path}")
     return path
+
+
+def predicted(
+    run: Run, path: str, steps_ahead: int | None = None, calibration: Calibration | None = None
+) -> dict[str, Any]:
+    """What a run says of a new file, by column: ``sequence``, ``step`` and ``time`` where there are some, and what
+    :func:`~src.tasks.predictions.predictions` has.
+
+    Raises:
+        UserError: the file does not fit the run.
+    """
+    from src.tasks.predictions import Asked, as_table, predictions
+
+    new = run.data.new_data(path)
+    run.data.splits["new"] = new.split
+    columns = predictions(run.task, run.data.loader("new"), Asked(steps_ahead, new.labelled, calibration))
+    return as_table(columns, new.names, new.following)
 
 
 def main() -> None:

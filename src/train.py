@@ -11,11 +11,12 @@ from src.config.shell import command
 from src.config.tuned import log_origins
 
 
-def train(cfg: DictConfig) -> dict[str, float]:
+def train(cfg: DictConfig, *, shown: bool = True) -> dict[str, float]:
     """Train, choose the best epoch on validation, and measure it once.
 
     Args:
         cfg: a config composed from ``conf/train.yaml``.
+        shown: print where the learning rate is from, and the table of results.
 
     Returns:
         ``train/``, ``val/`` and, unless ``test=false``, ``test/`` metrics of the best epoch; empty for a run that
@@ -46,11 +47,11 @@ def train(cfg: DictConfig) -> dict[str, float]:
         task.to(weights_dtype(cfg.trainer))  # before a checkpoint is loaded, which would be rounded
         job.identify(data, task)
         if job.ended is not None:
-            if job.main:
+            if job.main and shown:
                 show(job.ended, job.record.directory)
                 print("This run was finished before; overwrite=true trains it again.")
             return job.ended.metrics
-        if job.main and not job.study_job:
+        if job.main and shown and not job.study_job:
             log_origins(cfg)
         initial = {name: value.clone() for name, value in task.state_dict().items()}
         if cfg.compile:
@@ -62,7 +63,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
             note_training(trainer, job, task, lambda: loss_with(initial, cfg, task, data))
             metrics = final_metrics(cfg, job, task, data)
             job.log(metrics, trainer.current_epoch, trainer.global_step)
-    if job.main and not job.study_job:
+    if job.main and shown and not job.study_job:
         show(job.record.result, job.record.directory)
     return metrics
 

@@ -101,6 +101,26 @@ def test_a_forecast_is_shown_with_its_error_by_distance(quick: Compose, compose:
     np.testing.assert_allclose([values["truth", "oil", step] for step in (1, 2, 3)], truth[:, 1], rtol=1e-4)
 
 
+def test_a_forecast_is_shown_with_its_intervals_in_the_unit_of_its_series(
+    quick: Compose, compose: Compose, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    pieces = [pd.DataFrame({"id": k, "load": 100.0**k * rng.normal(size=90).cumsum()}) for k in range(2)]
+    pd.concat(pieces).to_csv(tmp_path / "x.csv", index=False)
+    data = ("data=csv", f"data.path={tmp_path / 'x.csv'}", "data.lookback=8", "data.horizon=3", "model.hidden_size=4")
+    more = ("task=forecasting", "task.intervals=quantiles", "task.coverage=[0.6]", "data.group_column=id")
+    run = trained(quick, tmp_path / "runs" / "f", *data, *more)
+    loaded = load_run(run)
+    sequence = len(loaded.data.splits["test"]) - 1
+    explain(compose(f"run={run}", *SMALL, f"sequence={sequence}", config_name="explain"))
+    said = {(r["run"], int(r["step"])): float(r["value"]) for r in rows(run / "inside" / "forecast.csv")}
+    batch = loaded.data.splits["test"][torch.tensor([sequence])]
+    with torch.no_grad():
+        quantiles = loaded.task.says(batch)[0, :, 0].double() * batch.units.scale[0] + batch.units.mean[0]
+    for k, name in enumerate(("gru-lo-60", "gru", "gru-hi-60")):
+        np.testing.assert_allclose([said[name, step] for step in (1, 2, 3)], quantiles[:, k], rtol=1e-5)
+
+
 def test_a_window_has_its_series_name_and_its_time_stamps() -> None:
     data: Any = SimpleNamespace(
         lookback=4,

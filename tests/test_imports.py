@@ -41,7 +41,7 @@ FLOORS: list[dict[str, str]] = [
         "dashboard": "reporting runs training config files",
         "status": "studies config",
         "new": "tasks data config files",
-        "export": "exporting runs data config files",
+        "export": "exporting runs recurrent data config files",
         "generate": "generating runs config rng files",
         "explain": "explaining config files",
     },
@@ -50,6 +50,7 @@ FLOORS: list[dict[str, str]] = [
         "files rng"
     },
     {"answer": "answering data config"},
+    {"api": "train predict evaluate explain runs tasks data config files"},
 ]
 ALLOWED = {room: {room, *below.split()} for floor in FLOORS for room, below in floor.items()}
 # Third-party packages that a room must not know.

@@ -46,13 +46,14 @@ def wanted(extra: str) -> list[Requirement]:
 def test_the_locks_are_of_this_pyproject() -> None:
     base = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
     build = [Requirement(line) for line in PROJECT["build-system"]["requires"]]
-    tools = [Requirement(line) for line in PROJECT["dependency-groups"]["tools"]]
+    tools, docs = ([Requirement(line) for line in PROJECT["dependency-groups"][g]] for g in ("tools", "docs"))
     dev = pins("dev.txt")
     for lock, asked in [
         (dev, base + wanted("dev")),
         (dev | pins("ray.txt"), wanted("ray")),
         (pins("build.txt"), build),
         (pins("tools.txt"), tools),
+        (pins("docs.txt"), docs),
     ]:
         for one in asked:
             entry = lock.get(canonicalize_name(one.name))

@@ -70,6 +70,15 @@ def test_a_network_that_was_begun_is_trained_and_measured_again(gatebench: Gateb
     assert result["budget"]["hidden_size"] == 15
     assert result["metrics"]["test/mse"] > 0
     gatebench("evaluate", "run", "trust=my_own")
+    gatebench("explain", "run", "trust=my_own", "sequences=4")
+    assert (folder / "run" / "inside" / "gates_layer0.png").is_file()
+    with (folder / "run" / "inside" / "units.csv").open() as file:
+        assert next(file).strip() == "run,when,layer,unit,kept,horizon,keep_closed,keep_open"
+    said = gatebench("export", "run", "trust=my_own", succeeds=False).stderr
+    assert "for one number of steps alone, as where a loop over time is unrolled: time=100 writes it for 100" in said
+    said = gatebench("export", "run", "trust=my_own", "time=8").stdout
+    assert "input (batch, 8, 2)" in said
+    assert "forecast (batch, 2, 2)" in said
 
 
 def test_a_network_that_was_begun_keeps_to_the_contract(network: Path) -> None:
@@ -87,6 +96,11 @@ def test_a_network_that_was_begun_keeps_to_the_contract(network: Path) -> None:
         torch.testing.assert_close(state[:, row], last[:, 0])
     _, half = net(x[:, :3])
     torch.testing.assert_close(net(x[:, 3:], half)[0], net(x)[0][:, 3:])
+    (layer,) = net.gates(x, lengths)
+    torch.testing.assert_close(layer["hidden"], output)
+    before = torch.cat([torch.zeros(4, 1, 5), output[:, :-1]], 1)
+    new = (output - layer["keep"] * before) / (1 - layer["keep"])
+    assert new[0].abs().max() <= 1  # what came in is between -1 and 1, whatever share of the old was kept
     assert net.budget_counts() == {"state": 5, "flops": 2 * 5 * (3 + 5)}
 
 

@@ -18,6 +18,7 @@ from src.analysis.answer import summarise
 from src.analysis.asked import asked
 from src.analysis.collect import collect
 from src.analysis.summary import Summary
+from src.evaluate import evaluate
 from src.predict import predict
 from src.runs.load import load_run
 from src.runs.record import read_record, read_sequences
@@ -44,11 +45,14 @@ def test_every_command_of_the_page_runs(compose: Compose, tmp_path, monkeypatch)
         if command == "src.train":
             metrics = train(compose(*overrides, *QUICK))
             assert metrics["test/loss"] > 0
+        elif command == "src.evaluate":
+            assert evaluate(compose(*overrides, config_name="evaluate"))
         else:
             path = predict(compose(*overrides, config_name="predict"))
             assert len(path.read_text().splitlines()) > 20
         ran.append(command)
-    assert ran == ["src.train", "src.predict"] * 3
+    assert ran[2:7] == ["src.train", "src.predict", "src.evaluate", "src.evaluate", "src.predict"]
+    assert ran[:2] + ran[7:] == ["src.train", "src.predict"] * 3
 
 
 def test_a_small_series_beside_a_large_one_is_forecast_as_well_as_alone(compose: Compose, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """A trained run on new files: what is written is what the network says, with what was fitted on train alone."""
 
 import csv
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,29 @@ def test_forecasts_of_any_length_go_row_by_row(compose, quick, tmp_path, load):
             rows = torch.cat([rows, rows[-1:] + task.head(hidden[0])])
     expected = rows[10:].numpy() * scale + mean
     np.testing.assert_allclose([[float(line["load"]), float(line["oil"])] for line in lines], expected, rtol=1e-4)
+
+
+def test_intervals_of_a_run_of_points_are_order_statistics_of_its_validation_errors(compose, quick, tmp_path):
+    rng = np.random.default_rng(0)
+    pieces = [pd.DataFrame({"id": k, "load": 100.0**k * rng.normal(size=150).cumsum()}) for k in range(2)]
+    frame = pd.concat(pieces, ignore_index=True)
+    frame.to_csv(tmp_path / "load.csv", index=False)
+    run = forecasting(quick, tmp_path, "data.group_column=id")
+    lines = said(compose, run, tmp_path / "load.csv", "conformal=[0.8,0.5]")
+    assert list(lines[0]) == ["sequence", "step", "load", "load-lo-50", "load-hi-50", "load-lo-80", "load-hi-80"]
+    loaded, off = load_run(run), []
+    split = loaded.data.splits["val"]
+    for row in range(len(split)):
+        batch = split[torch.tensor([row])]
+        with torch.no_grad():
+            off.append((loaded.task(batch) - batch.y).abs()[0, :, 0].numpy())
+    for line in lines:
+        deviation = frame["load"][frame["id"] == int(line["sequence"])][:105].std(ddof=0)
+        for coverage, name in ((0.5, "50"), (0.8, "80")):
+            errors = sorted(of_window[int(line["step"]) - 1] for of_window in off)
+            margin = errors[math.ceil((len(off) + 1) * coverage) - 1] * deviation
+            point, low, high = (float(line[f"load{end}"]) for end in ("", f"-lo-{name}", f"-hi-{name}"))
+            assert (point - low, high - point) == pytest.approx((margin, margin), rel=1e-4)
 
 
 @pytest.fixture

@@ -494,6 +494,19 @@ def _() -> None:
     assert says("hydra._internal", "is validated against ConfigStore schema")
 
 
+@check("`FileConfigSource`")
+def config_sources() -> None:
+    from hydra._internal.core_plugins.file_config_source import FileConfigSource
+    from hydra._internal.sources_registry import SourcesRegistry
+
+    from hydra_plugins.study_sweeper import StudiesSource
+
+    for name in ("is_group", "is_config", "list"):
+        assert parameters(getattr(FileConfigSource, name)) == parameters(getattr(StudiesSource, name))
+    assert FileConfigSource.scheme() == "file"
+    assert SourcesRegistry.instance().resolve(StudiesSource.scheme()) is StudiesSource
+
+
 @check("loggers `hydra`, `hydra_plugins`")
 def _() -> None:
     from hydra.core import utils
@@ -522,6 +535,40 @@ def _() -> None:
     torch.func.vmap(lambda x: (seen.append(active()), x)[1])(torch.zeros(2))
     assert seen == [True]
     assert not active()
+
+
+@check("`torch._C._vmapmode_increment_nesting`, `torch._C._vmapmode_decrement_nesting`")
+def _() -> None:
+    def depth(x: torch.Tensor) -> torch.Tensor:
+        seen.append(torch._C._vmapmode_increment_nesting())
+        torch._C._vmapmode_decrement_nesting()
+        return x
+
+    seen: list[int] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch.jit.script, which it uses itself
+        torch.autograd.functional.jacobian(depth, torch.zeros(2), vectorize=True, strategy="forward-mode")
+    depth(torch.zeros(2))
+    assert seen == [2, 1]
+
+
+@check("`aten._assert_async`, `aten._functional_assert_async`")
+def _() -> None:
+    for holds in (True, False):
+        with nullcontext() if holds else pytest.raises(RuntimeError, match="no"):
+            torch.ops.aten._assert_async.msg(torch.tensor(holds), "no")
+        with nullcontext() if holds else pytest.raises(RuntimeError, match="no"):
+            token = torch.ops.aten._functional_assert_async.msg(torch.tensor(holds), "no", torch.ones(1))
+    assert token.item() == 1
+
+
+@check("`torch._shape_as_tensor`")
+def _() -> None:
+    assert torch._shape_as_tensor(torch.zeros(2, 3)).tolist() == [2, 3]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # jit.trace is deprecated
+        program = torch.jit.trace(torch._shape_as_tensor, (torch.zeros(2, 3),), check_trace=False)
+    assert program(torch.zeros(4, 5)).tolist() == [4, 5]
 
 
 @check("`Tensor._version`")
@@ -590,6 +637,13 @@ def _() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         assert torch.jit.script(Stands())(torch.zeros(1, 2)).shape == (1, 3)
+
+
+@check("`Tensor._base`")
+def tensor_base() -> None:
+    x = torch.zeros(2, 3)
+    assert x._base is None
+    assert x[0]._base is x
 
 
 @check("`torch._ops.OpOverload`")

@@ -5,6 +5,7 @@ import shlex
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BLOCKS = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 LINES = [line.partition(" #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
 COMMANDS = [line for line in LINES if line.startswith(("python -m ", "gatebench "))]
+ROAD = [command for command in COMMANDS if "gestures" in command]
 
 
 @pytest.fixture
@@ -24,11 +26,11 @@ def workplace(tmp_path: Path, places: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return tmp_path
 
 
-def run(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def run(command: str, monkeypatch: pytest.MonkeyPatch, epochs: int = 1) -> None:
     program, *words = shlex.split(command)
     module, *arguments = [f"src.{words[0]}", *words[1:]] if program == "gatebench" else words[1:]
     if module == "src.train":
-        arguments += ["trainer.max_epochs=1", "trainer.enable_progress_bar=false"]
+        arguments += [f"trainer.max_epochs={epochs}", "trainer.enable_progress_bar=false"]
     if program == "gatebench":
         monkeypatch.setattr(sys, "path", [*sys.path])
         monkeypatch.setenv("PYTHONSAFEPATH", "")
@@ -46,7 +48,7 @@ def test_the_readme_has_commands() -> None:
 
 def reads(command: str) -> bool:
     """Whether a command looks at what another has made."""
-    return "run=runs/latest" in command or "study=smoke" in command
+    return "run=runs/latest" in command or "study=smoke" in command or command in ROAD
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if not reads(c)])
@@ -59,8 +61,36 @@ def test_the_commands_that_read_a_run_do(workplace: Path, monkeypatch: pytest.Mo
     run("python -m src.train logger=csv", monkeypatch)
     run("python -m src.train -m experiments=smoke logger=csv", monkeypatch)
     for command in COMMANDS:
-        if reads(command):
+        if reads(command) and command not in ROAD:
             run(command, monkeypatch)
+
+
+def test_the_road_of_the_readme_leads_where_it_says(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Train, compare, predict, and the same from Python; the outputs that stand there are of the same form."""
+    page, own = (ROOT / "README.md").read_text(), (ROOT / "docs" / "own_data.md").read_text()
+    exec(re.findall(r"```python\n(.*?)```", own, re.DOTALL)[0], {})
+    assert [command.split()[1] for command in ROAD] == ["train", "compare", "predict"]
+    for command in ROAD:
+        run(command, monkeypatch, epochs=3)
+    said = capsys.readouterr().out
+    for line in (
+        "gestures.csv: data.task was taken as classification, since gesture holds no numbers",
+        "gestures: no verdict; 3 pairs are complete, and it takes 6;",
+        "parameters s to best",
+        "gestures.csv: 60 sequences, 60 lines in classes.csv",
+        "table.tex, sentence.txt, report.html",
+    ):
+        assert line in said
+        assert line in page
+    head = "sequence,class,p(left),p(right),true,nll"
+    assert (workplace / "classes.csv").read_text().splitlines()[0] == head
+    assert head in page
+    (python,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(python.replace("budget=20000", "budget=20000, epochs=1"), names)
+    assert names["run"].model == "lstm"
 
 
 def test_the_links_of_the_readme_lead_somewhere() -> None:

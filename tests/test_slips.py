@@ -28,8 +28,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "conf" / "model" / "mine.yaml").write_text("_target_: theirs.Net\n")
     (folder / "experiments").mkdir()
     (folder / "experiments" / "question.yaml").write_text("# @package _global_\n")
+    for name in ("run", "seed"):  # no groups of configs, though experiments/ beside them is one
+        (folder / name).mkdir()
     (folder / "load.csv").write_text(TABLE)
     (folder / "prose.txt").write_text(PROSE)
+    (folder / "poem.txt").write_text("a rose\nis a rose\nis a rose\n")
     np.savez(folder / "objects.npz", np.array([np.zeros((3, 2)), np.zeros((4, 2))], dtype=object))
     np.save(folder / "objects.npy", np.array([np.zeros((3, 2)), np.zeros((4, 2))], dtype=object))
     return folder
@@ -53,9 +56,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("train data=file data.path=objects.npz", "arr_0 is an array of Python objects, which would have to be "
          "unpickled; np.savez(FILE, x=np.concatenate(x), lengths=[len(s) for s in x], y=y) keeps"),
         ("train data=file data.path=objects.npy", "np.savez(FILE, x=np.concatenate(x), lengths="),
-        ("train data=file data.path=prose.txt", "; data=text reads it as a text, step by step."),
+        ("train data=file data.path=prose.txt", "; a plain text is read by data=text."),
+        ("train data=file data.path=poem.txt", "; a plain text is read by data=text."),
         ("train data=file data.path=load.cvs", "data.path=load.cvs is not there: give the path of a file"),
         ("train data=file data.path=load.cvs paths.run_dir=mine", "data.path=load.cvs is not there"),
+        ("evaluate run=run", "run holds no config.yaml: it must be the directory of a run"),
+        ("train seed=-1", "seed must be a whole number of at least 0, got -1."),
         ("train trainer.max_epochs=-3", "trainer.max_epochs must be a whole number of at least 1, or null, got -3."),
     ],
 )  # fmt: skip

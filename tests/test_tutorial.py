@@ -17,7 +17,8 @@ from src.data.sets.music import Music
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "tutorial.md").read_text()
-BLOCKS = re.findall(r"```(bash|python)\n(.*?)```", PAGE, re.DOTALL)
+TEXTS = PAGE.partition("<!-- notebook: end -->")[2]  # what stands before it is a notebook: tests/test_notebook.py
+BLOCKS = re.findall(r"```(bash|python)\n(.*?)```", TEXTS, re.DOTALL)
 PICTURES = re.findall(r"!\[[^\]]+\]\((img/[^)]+)\)", PAGE)
 
 # What makes each command short; keys that the command does not have are added only where they are marked so.

@@ -23,9 +23,9 @@ def compose(config_name: str, settings: Mapping[str, Any]) -> DictConfig:
     register_resolvers()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = hydra.compose(config_name)
+    names = [str(name) for name in cfg]  # those that have no value yet, too
     for key, value in settings.items():
-        if key not in cfg:
-            names = [str(name) for name in cfg]
+        if key not in names:
             raise UserError(f"There is no key {key}{nearest(key, names)}; the keys are {', '.join(names)}.")
         cfg[key] = value
     check(cfg, config_name)

@@ -32,14 +32,14 @@ def further_folders() -> list[Path]:
     return [theirs, *plans] if theirs.is_dir() and not theirs.samefile(CONF) else plans
 
 
-def _stamp() -> str:
+def stamp() -> str:
     """A directory name that no other start gets, in the same second either; no ``=`` or ``,`` (Hydra's grammar)."""
     return f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{secrets.token_hex(3)}"
 
 
 def run_directory(cfg: DictConfig) -> Path:
     """The directory of a run: ``paths.run_dir``, else Hydra's for this job, or a new one under ``paths.runs_dir``."""
-    return Path(cfg.paths.run_dir) if cfg.paths.run_dir else output_directory() or Path(cfg.paths.runs_dir) / _stamp()
+    return Path(cfg.paths.run_dir) if cfg.paths.run_dir else output_directory() or Path(cfg.paths.runs_dir) / stamp()
 
 
 def is_name(text: str) -> bool:
@@ -76,7 +76,7 @@ def output_directory() -> Path | None:
 def register_resolvers() -> None:
     """Make ``${stamp:}`` (one for each composed config), ``${jobs_at_once:THREADS,MOST}`` and ``${conf:}`` known."""
     OmegaConf.register_new_resolver("conf", lambda: str(CONF), replace=True)
-    OmegaConf.register_new_resolver("stamp", _stamp, use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("stamp", stamp, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("jobs_at_once", _jobs_at_once, replace=True)
 
 

@@ -181,7 +181,7 @@ def remove_refused(cfg: DictConfig) -> None:
     """Remove the folders of a job that was refused before anything was trained: it is no run."""
     if os.environ.get("LOCAL_RANK", os.environ.get("SLURM_PROCID", "0")) != "0" or "paths" not in cfg:
         return  # the first of several processes does it
-    for folder in {output_directory(), run_directory(cfg)} - {None}:
+    for folder in {output_directory() or run_directory(cfg), run_directory(cfg)}:
         if not folder.is_dir() or not {path.name for path in folder.iterdir()} <= {*SHELL, *REFUSED}:
             continue
         for handler in list(logging.root.handlers):
@@ -257,7 +257,7 @@ def files_in(group: str) -> str:
 
 def choice_files(group: str = "*") -> list[Path]:
     """The files that a key of a config may name, ours before those of the working folder."""
-    theirs, plans = [folder for folder in further_folders() if folder.name == "conf"], further_folders()
+    theirs, plans = [folder for folder in further_folders() if folder == Path.cwd() / "conf"], further_folders()
     found = [file for folder in (CONF, *theirs) for file in sorted(folder.glob(f"{group}/*.yaml"))]
     if group in ("*", "experiments"):
         found += [file for folder in plans for file in sorted(folder.glob("experiments/*.yaml"))]

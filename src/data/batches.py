@@ -37,16 +37,18 @@ class Batch:
     # the row goes on from the same row of the batch before (truncated BPTT), and the task carries the state over.
     starts: Tensor | None = None
     units: Units | None = None  # of forecasts, where there are several series
+    known: Tensor | None = None  # (batch, horizon, features) of forecasts: what is known of the rows to forecast
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same batch with ``x``, ``y`` and ``units`` on ``device``; what only says which rows they are stays.
+        """The same batch with all that is computed with on ``device``; what only says which rows they are stays.
 
         The CPU does not wait for the copy (what runs on the GPU afterwards does).
         """
         ahead = torch.device(device).type != "cpu"
         x, y = (tensor.to(device, non_blocking=ahead) for tensor in (self.x, self.y))
         units = self.units and Units(*(tensor.to(device, non_blocking=ahead) for tensor in self.units))
-        return replace(self, x=x, y=y, units=units)
+        known = None if self.known is None else self.known.to(device, non_blocking=ahead)
+        return replace(self, x=x, y=y, units=units, known=known)
 
     def pin_memory(self) -> Batch:
         """The same batch in page-locked memory, for faster copies to a GPU."""
@@ -111,7 +113,7 @@ class FlatSplit:
     @classmethod
     def of_next_steps(cls, pieces: Sequence[np.ndarray]) -> FlatSplit:
         """Each step of the pieces, (steps, features) or (steps,) tokens, but the first, from all before it."""
-        values = torch.from_numpy(np.concatenate(pieces))
+        values = torch.from_numpy(pieces[0] if len(pieces) == 1 else np.concatenate(pieces))
         return cls(values, torch.tensor([len(piece) for piece in pieces]), values, per_step=True, shift=1)
 
     def __len__(self) -> int:
@@ -195,8 +197,11 @@ class BatchOrder(Sampler[Tensor]):
         if self.pool <= 1:
             return list(order.split(self.batch_size))
         batches: list[Tensor] = []
-        for pool in order.split(self.pool * self.batch_size):
-            batches += pool[torch.argsort(self.lengths[pool], stable=True)].split(self.batch_size)
+        if bool((self.lengths == self.lengths[:1]).all()):  # sorting would change nothing, and takes long for windows
+            batches += order.split(self.batch_size)
+        else:
+            for pool in order.split(self.pool * self.batch_size):
+                batches += pool[torch.argsort(self.lengths[pool], stable=True)].split(self.batch_size)
         return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
 
     def __iter__(self) -> Iterator[Tensor]:

@@ -64,6 +64,7 @@ class Horizon(Values):
     # is standardised by itself: batches then carry those of their series.
     naive_error: tuple[float, ...] = ()
     series: int = 1
+    known: tuple[int, ...] = ()  # where the values that are known ahead stand among the input's features
 
 
 Input = Features | Tokens

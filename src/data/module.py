@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
@@ -31,6 +31,7 @@ from src.files import write_atomically
 from src.rng import derive
 
 log = logging.getLogger(__name__)
+PART = 1 << 20  # numbers that are widened together
 LARGE = 20_000_000  # bytes of a file that takes seconds to read
 
 
@@ -240,6 +241,10 @@ class SequenceData(pl.LightningDataModule):
         """Test batches, every sequence once and whole."""
         return self.loader("test")
 
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """The same batches, for Lightning's ``Trainer.predict``; ``batch.rows`` says which sequences they hold."""
+        return self.loader("test")
+
 
 class FileSet(SequenceData):
     """A named set of files: what ``data_dir`` has is verified, what it lacks is downloaded into it.
@@ -278,10 +283,23 @@ def contents(split: Split) -> np.ndarray:
     return np.array([checksum(batch.x.numpy().tobytes(), batch.y.numpy().tobytes())[:16] for batch in batches])
 
 
-def checksum(*pieces: bytes | str | np.ndarray | memoryview) -> str:
+class Widened(NamedTuple):
+    """An array that counts in a checksum as one of a wider type, of which it is no copy."""
+
+    array: np.ndarray
+    dtype: type[np.generic]
+
+
+def checksum(*pieces: bytes | str | np.ndarray | memoryview | Widened) -> str:
     """SHA-256 in hexadecimal over the pieces, each with its length in bytes before it."""
     digest = hashlib.sha256()
     for piece in pieces:
+        if isinstance(piece, Widened):
+            flat, dtype = piece.array.reshape(-1), np.dtype(piece.dtype)
+            digest.update((flat.size * dtype.itemsize).to_bytes(8, "big"))
+            for begin in range(0, flat.size, PART):
+                digest.update(flat[begin : begin + PART].astype(dtype).data)
+            continue
         if isinstance(piece, np.ndarray):
             piece = np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data
         data = piece.encode() if isinstance(piece, str) else piece

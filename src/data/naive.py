@@ -31,6 +31,19 @@ def mase_weight(naive_error: Tensor) -> Tensor:
     return torch.where(known, known.shape[-1] / known.sum(-1, keepdim=True).clamp_min(1) / naive_error, 0.0)
 
 
+def repeated_rows(season: np.ndarray, lookback: int, horizon: int) -> dict[str, Tensor]:
+    """By naive forecast which row of a window of each series stands for each row ahead, (series, horizon).
+
+    A series that has no season (0), or a longer one than is read, repeats its last row in the seasonal forecast too, as
+    in the M4 competition (Makridakis et al. 2020); there is none where all do.
+    """
+    last = torch.full((len(season), horizon), lookback - 1)
+    length = torch.from_numpy(season.copy())[:, None]
+    usable = (length > 0) & (length <= lookback)
+    seasonal = torch.where(usable, lookback - length + torch.arange(horizon) % length.clip(1), last)
+    return {"naive": last} | ({"seasonal_naive": seasonal} if usable.any() else {})
+
+
 def naive_forecasts(split: WindowSplit, error: np.ndarray, scale: np.ndarray, season: np.ndarray) -> dict[str, float]:
     """What repeating the last row, or the last season, reaches on a split, by the metric names of forecasting.
 
@@ -38,16 +51,10 @@ def naive_forecasts(split: WindowSplit, error: np.ndarray, scale: np.ndarray, se
         split: its windows, with their series.
         error: (series, targets) the denominators of MASE; 0: there is none.
         scale: (series, targets) a difference in its own unit = the standardised one * scale.
-        season: (series,) rows in a season. A series that has none (0), or a longer one than is read, repeats its last
-            row in the seasonal forecast too, as in the M4 competition (Makridakis et al. 2020).
+        season: (series,) rows in a season, 0 where there is none.
     """
     ahead, series = torch.arange(split.horizon), split.series.numpy()
-    last = torch.full((len(season), split.horizon), split.lookback - 1)
-    length = torch.from_numpy(season.copy())[:, None]
-    usable = (length > 0) & (length <= split.lookback)
-    repeats = {"naive": last}
-    if usable.any():
-        repeats["seasonal_naive"] = torch.where(usable, split.lookback - length + ahead % length.clip(1), last)
+    repeats = repeated_rows(season, split.lookback, split.horizon)
     scale, weight = scale[series], mase_weight(torch.from_numpy(error)).numpy()[series]
     known = (weight > 0).any(1)
     figures: dict[str, float] = {}

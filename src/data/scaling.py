@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from src.config.errors import UserError
 from src.data.plain import kept
 from src.data.windows import apart
 
-PART = 1 << 18  # rows that are scaled together
+PART = 1 << 18  # numbers that are read together
 log = logging.getLogger(__name__)
 
 
@@ -30,21 +31,27 @@ class Scaling:
     names: tuple[str, ...] = ()
 
     @classmethod
-    def fit(cls, rows: np.ndarray) -> Scaling:
-        """Mean and standard deviation (divided by n) of each column of (rows, features).
+    def fit(cls, rows: np.ndarray, chosen: np.ndarray | None = None) -> Scaling:
+        """Mean and standard deviation (divided by n) of each column of (rows, features), of any type, in float64.
+
+        ``chosen`` are the numbers of the rows that count; None: all.
 
         Raises:
             UserError: when values are so large that their squares are no numbers.
         """
+        largest, n = np.zeros(rows.shape[1]), len(rows) if chosen is None else len(chosen)
         with np.errstate(over="ignore", invalid="ignore"):
-            scale = rows.std(0)
+            mean = _sum(_parts(rows, chosen)) / n
+            scale = np.sqrt(_sum(np.square(part - mean) for part in _parts(rows, chosen)) / n)
+        for part in _parts(rows, chosen):
+            largest = np.maximum(largest, np.abs(part).max(0))
         if not np.isfinite(scale).all():
             k = int(np.isfinite(scale).argmin())
             raise UserError(
-                f"Column {k + 1} of the values reaches {np.abs(rows[:, k]).max():.3g}, too large to be standardised: "
+                f"Column {k + 1} of the values reaches {largest[k]:.3g}, too large to be standardised: "
                 "give it in another unit."
             )
-        return cls(rows.mean(0), np.where(scale > 1e-12 * np.abs(rows).max(0, initial=0), scale, 1.0))
+        return cls(mean, np.where(scale > 1e-12 * largest, scale, 1.0))
 
     @classmethod
     def none(cls, features: int) -> Scaling:
@@ -65,13 +72,17 @@ class Scaling:
         """That of one series, by number."""
         return self if self.alike else Scaling(self.mean[series], self.scale[series])
 
-    def apply(self, rows: np.ndarray, lengths: np.ndarray | None = None) -> Tensor:
-        """(rows, features) standardised, as float32; where each series has its own, in series of (series,) lengths."""
+    def apply(self, rows: np.ndarray, lengths: np.ndarray | None = None, chosen: np.ndarray | None = None) -> Tensor:
+        """(rows, features) standardised, as float32; where each series has its own, in series of (series,) lengths.
+
+        ``chosen`` are the numbers of the rows that are wanted, where all have the same scaling; None: all.
+        """
         if self.alike or lengths is None:
-            out = torch.empty(rows.shape, dtype=torch.float32)
-            for begin in range(0, len(rows), PART):  # what lies between takes twice the memory of the rows
-                part = slice(begin, begin + PART)
-                out[part] = torch.from_numpy((rows[part] - self.mean) / self.scale)
+            out = torch.empty((len(rows) if chosen is None else len(chosen), *rows.shape[1:]), dtype=torch.float32)
+            begin = 0
+            for part in _parts(rows, chosen):
+                out[begin : begin + len(part)] = torch.from_numpy((part - self.mean) / self.scale)
+                begin += len(part)
             return out
         return torch.cat([self.of(k).apply(own) for k, (own,) in enumerate(apart(lengths, rows))])
 
@@ -88,6 +99,22 @@ class Scaling:
         if new := [name for name in names if name not in known]:
             log.info("%d series were not trained on, e.g. %s: each is standardised by its own rows.", len(new), new[0])
         return Scaling.by_series(scalings, names)
+
+
+def _parts(rows: np.ndarray, chosen: np.ndarray | None) -> Iterator[np.ndarray]:
+    """Rows as float64, in parts: at once they may take twice the memory of the rows, and more in between."""
+    many = max(1, PART // max(1, math.prod(rows.shape[1:])))
+    for begin in range(0, len(rows) if chosen is None else len(chosen), many):
+        part = slice(begin, begin + many)
+        yield np.asarray(rows[part if chosen is None else chosen[part]], np.float64)
+
+
+def _sum(parts: Iterator[np.ndarray]) -> np.ndarray:
+    """The sum over the rows of all parts, to the bit as if they were one (of several columns)."""
+    total = np.add.reduce(next(parts), 0)
+    for part in parts:
+        total = np.add.reduce(np.concatenate([total[None], part]), 0)
+    return np.asarray(total)
 
 
 def unlike(rows: np.ndarray, lengths: np.ndarray, names: Sequence[str], features: Sequence[str]) -> str | None:

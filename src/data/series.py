@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from src.config.errors import UserError, counted
 from src.data.batches import Units
@@ -25,7 +26,7 @@ class SeriesData(SequenceData):
     """A data set of series: ``lookback`` rows are read to forecast ``horizon`` more."""
 
     scaling: Scaling | None
-    seasons: np.ndarray | None = None  # (series,) rows in the season of each, 0: it has none; None before they are read
+    seasons: np.ndarray  # (series,) rows in a season, 0 where there is none
 
     def __init__(self, *, lookback: int = 48, horizon: int = 24, scale: str | None = None, **keywords: Any) -> None:
         super().__init__(**keywords)
@@ -50,8 +51,10 @@ class SeriesData(SequenceData):
             UserError: when a split has no room for a single window.
         """
         self.scaling = scaling = self._fit(series)
-        values = scaling.apply(series.values, series.lengths)
+        self.seasons = np.broadcast_to(np.asarray(0 if season is None else season), len(series.lengths))
+        values = beside(scaling.apply(series.values, series.lengths), series.static, series.lengths)
         columns = [list(series.features).index(name) for name in series.targets]
+        known = tuple(list(series.features).index(name) for name in series.known)
         targets = values if columns == list(range(values.shape[1])) else values[:, columns]
         error = naive_error(targets.double().numpy(), series.lengths, series.splits)
         mean, scale = (np.broadcast_to(of[..., columns], error.shape) for of in (scaling.mean, scaling.scale))
@@ -66,12 +69,17 @@ class SeriesData(SequenceData):
                 share = 1 / np.bincount(here, minlength=len(error)).clip(1)[:, None]
                 units = Units(*(torch.from_numpy(of.copy()).float() for of in (mean, scale, error, share)))
             self.splits[name] = WindowSplit(
-                values, targets, torch.from_numpy(starts), **size, series=torch.from_numpy(here), units=units
+                values,
+                targets,
+                torch.from_numpy(starts),
+                **size,
+                series=torch.from_numpy(here),
+                units=units,
+                known=known,
             )
             self.items[name] = starts
             self.notes[f"{name}_windows"] = len(starts)
-        self.seasons = seasons = np.broadcast_to(np.asarray(0 if season is None else season), len(error))
-        self.measure_baselines(lambda s: naive_forecasts(self.splits[s], error, scale, seasons))  # type: ignore[arg-type]
+        self.measure_baselines(lambda s: naive_forecasts(self.splits[s], error, scale, self.seasons))  # type: ignore[arg-type]
         alike = scaling.alike
         output = Horizon(
             size=len(columns),
@@ -82,6 +90,7 @@ class SeriesData(SequenceData):
             columns=tuple(columns),
             naive_error=tuple((error.sum(0) / (error > 0).sum(0).clip(1)).tolist()),
             series=len(series.lengths),
+            known=known,
         )
         return Description(Features(values.shape[1]), output, per_step=False, varying_length=False, causal=False)
 
@@ -111,16 +120,33 @@ class SeriesData(SequenceData):
         return Scaling.by_series(fitted, series.names)
 
     def last_rows(
-        self, names: Sequence[str], values: np.ndarray, lengths: np.ndarray, chosen: np.ndarray, output: Horizon
+        self,
+        names: Sequence[str],
+        values: np.ndarray,
+        lengths: np.ndarray,
+        chosen: np.ndarray,
+        output: Horizon,
+        *,
+        static: np.ndarray | None = None,
+        ahead: np.ndarray | None = None,
     ) -> WindowSplit:
         """What a forecast reads at the end of each of the ``chosen`` series; the targets are zeros.
 
-        Of (rows, features) values in their own units, in series of (series,) lengths and names.
+        Of (rows, features) values in their own units, in series of (series,) lengths and names, beside their ``static``
+        values (series, ...). Of columns that are known ahead, ``ahead`` holds (chosen, steps, features) the rows to
+        forecast, of which nothing else is read.
         """
         assert self.scaling is not None
         scaling = self.scaling.for_new(names, values, lengths)
-        read = scaling.apply(values, lengths)
-        rows = torch.cat([read[end - self.lookback : end] for end in np.cumsum(lengths)[chosen].tolist()])
+        read, ends = beside(scaling.apply(values, lengths), static, lengths), np.cumsum(lengths)[chosen].tolist()
+        pieces = [read[end - self.lookback : end] for end in ends]
+        if ahead is not None:
+            for k, of_series in enumerate(chosen.tolist()):
+                future = torch.zeros(output.steps, read.shape[1])
+                columns = list(output.known)
+                future[:, columns] = scaling.of(of_series).apply(ahead[k])[:, columns]
+                pieces[k] = torch.cat([pieces[k], future])
+        rows = torch.cat(pieces)
         units = None
         if not scaling.alike:
             at = np.ix_(chosen, np.array(output.columns))
@@ -129,12 +155,20 @@ class SeriesData(SequenceData):
         return WindowSplit(
             rows,
             torch.zeros(len(rows) + output.steps, output.size),
-            torch.arange(len(chosen)) * self.lookback,
+            torch.arange(len(chosen)) * len(pieces[0]),
             lookback=self.lookback,
             horizon=output.steps,
             series=torch.arange(len(chosen)),
             units=units,
+            known=output.known,
         )
+
+
+def beside(rows: Tensor, static: np.ndarray | None, lengths: np.ndarray) -> Tensor:
+    """(rows, features) of series of (series,) lengths, with the static values (series, ...) of each beside its rows."""
+    if static is None or not static.shape[1]:
+        return rows
+    return torch.cat([rows, torch.from_numpy(np.repeat(static, lengths, axis=0)).float()], 1)
 
 
 def _no_room(series: Series, split: int, lookback: int, horizon: int) -> UserError:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +56,7 @@ class TextData(SequenceData):
         check_fractions(splits)
         self.level, self.fractions, self.min_count = level or "char", splits, min_count or 1
 
-    def documents(self) -> dict[str, list[Sequence[str]]]:
+    def documents(self) -> dict[str, list[Document]]:
         """The tokens of each document, by split; sets the checksum and the items: first tokens, or files' names.
 
         Raises:
@@ -62,8 +64,7 @@ class TextData(SequenceData):
         """
         say_large(self.path)
         if self.path.is_file():
-            tokens, raw = self.document(self.path)
-            self.checksum = checksum(raw)
+            tokens, self.checksum = self.document(self.path)
             pieces, begin = by_position(tokens, self.fractions), 0
             for split, piece in pieces.items():
                 if len(piece) < 2:
@@ -76,7 +77,7 @@ class TextData(SequenceData):
         files = find_files(self.path, ".txt")
         files_of = named_splits(self.path, files) or by_fraction(files, self.fractions, self.split_seed)
         read = {file: self.document(file) for file in files}
-        self.checksum = checksum(*(checksum(str(f.relative_to(self.path)), raw) for f, (_, raw) in read.items()))
+        self.checksum = checksum(*(of_file for _, of_file in read.values()))
         self.items = {split: np.array([str(f.relative_to(self.path)) for f in files_of[split]]) for split in SPLITS}
         return {split: [read[file][0] for file in files_of[split]] for split in SPLITS}
 
@@ -106,24 +107,99 @@ class TextData(SequenceData):
         names = [file.name if file == place else str(file.relative_to(place)) for file in files]
         return NewData(FlatSplit.of_next_steps(documents), names)
 
-    def document(self, file: Path) -> tuple[Sequence[str], bytes]:
-        """A file's tokens, two at least, and its bytes; a byte order mark is none, every end of a line is ``\\n``.
+    def document(self, file: Path) -> tuple[Document, str]:
+        """A file's tokens, two at least, and a checksum of its bytes (and its name, where there are several).
+
+        A byte order mark is no token, every end of a line is ``\\n``.
 
         Raises:
             UserError: names the first byte that is not UTF-8.
         """
         raw = file.read_bytes()
         try:
-            text = raw.decode("utf-8").removeprefix("\ufeff")
-        except UnicodeDecodeError as error:
-            raise UserError(
-                f"{file} is not UTF-8: byte {error.start} (counted from 0) is 0x{raw[error.start]:02x} "
-                f"({error.reason}); save the text as UTF-8."
-            ) from None
-        tokens = tokenise(text.replace("\r\n", "\n").replace("\r", "\n"), self.level)
+            tokens = Document.read(raw, self.level)
+        except UnicodeDecodeError:
+            raise UserError(f"{file} is not UTF-8: {_first_broken(raw)}; save the text as UTF-8.") from None
         if len(tokens) < 2:
             raise UserError(f"{file} has {len(tokens)} {self.level}s: a document needs at least 2.")
-        return tokens, raw
+        inside = file != self.path and file.is_relative_to(self.path)
+        return tokens, checksum(str(file.relative_to(self.path)), raw) if inside else checksum(raw)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text as numbers, one byte or more for each token: its place among the text's symbols.
+
+    >>> Document.read(b"to be\nto", "word")
+    Document(numbers=array([0, 1, 2, 0], dtype=uint8), symbols=('to', 'be', '<eos>'))
+    """
+
+    numbers: np.ndarray  # (tokens,)
+    symbols: tuple[str, ...]
+
+    @classmethod
+    def read(cls, raw: bytes, level: str) -> Document:
+        """The characters or words of UTF-8 bytes, read in parts: the text as a string may take four times as much.
+
+        Raises:
+            UnicodeDecodeError: they are no UTF-8.
+        """
+        index: dict[str, int] = {}
+        numbers, filled = np.empty(len(raw) if level == "char" else 0, np.uint8), 0
+        for part in _parts(raw, level):
+            if level == "char":
+                points = np.frombuffer(part.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+                place = np.zeros(int(points.max()) + 1, np.int32)
+                for point in np.flatnonzero(np.bincount(points)).tolist():
+                    place[point] = index.setdefault(chr(point), len(index))
+                found = place[points]
+            else:
+                words = tokenise(part, level)
+                found = np.fromiter((index.setdefault(w, len(index)) for w in words), np.int32, count=len(words))
+            wide = np.result_type(numbers, np.min_scalar_type(max(len(index) - 1, 0)))
+            if wide != numbers.dtype:
+                numbers = numbers.astype(wide)
+            if filled + len(found) > len(numbers):  # words: how many there will be is not known
+                numbers = np.concatenate([numbers[:filled], np.empty(filled + 2 * len(found), numbers.dtype)])
+            numbers[filled : filled + len(found)] = found
+            filled += len(found)
+        return cls(numbers[:filled], tuple(index))
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, part: slice) -> Document:
+        """Some of the tokens, not copied."""
+        return replace(self, numbers=self.numbers[part])
+
+    def counted(self) -> dict[str, int]:
+        """How often each symbol stands in the text."""
+        times = np.zeros(len(self.symbols), np.int64)
+        for begin in range(0, len(self), PART):  # counting takes eight bytes for each
+            times += np.bincount(self.numbers[begin : begin + PART], minlength=len(times))
+        return {symbol: number for symbol, number in zip(self.symbols, times.tolist(), strict=True) if number}
+
+
+def _parts(raw: bytes, level: str) -> Iterator[str]:
+    """A text in parts, words whole, ends of lines as ``\\n``."""
+    left, first, text = "", True, io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8", newline=None)
+    while part := text.read(PART):
+        part, first = left + (part.removeprefix("\ufeff") if first else part), False
+        cut = len(part) if level == "char" else max(part.rfind(" "), part.rfind("\n")) + 1
+        left = part[cut:]
+        if cut:
+            yield part[:cut]
+    if left:
+        yield left
+
+
+def _first_broken(raw: bytes) -> str:
+    """Which byte of a text is the first that is not UTF-8, and what it is."""
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return f"byte {error.start} (counted from 0) is 0x{raw[error.start]:02x} ({error.reason})"
+    raise AssertionError("UTF-8 after all")
 
 
 def tokenise(text: str, level: str) -> Sequence[str]:
@@ -137,37 +213,23 @@ def tokenise(text: str, level: str) -> Sequence[str]:
     return [END_OF_LINE if word == "\n" else word for word in re.findall(r"[^\s]+|\n", text)]
 
 
-def learn_vocabulary(documents: Sequence[Sequence[str]], min_count: int) -> tuple[str, ...]:
+def learn_vocabulary(documents: Sequence[Document | Sequence[str]], min_count: int) -> tuple[str, ...]:
     """``<unk>``, then every symbol that stands in the documents ``min_count`` times or more, sorted."""
     counts = Counter[str]()
     for document in documents:
-        counts.update(_counted(document) if isinstance(document, str) else document)
+        counts.update(document.counted() if isinstance(document, Document) else document)
     return (UNKNOWN, *sorted(s for s, number in counts.items() if number >= min_count and s != UNKNOWN))
 
 
-def _points(text: str) -> Iterator[np.ndarray]:
-    """The code points of a text, in parts, since four bytes for each character at once may be much."""
-    for begin in range(0, len(text), PART):
-        yield np.frombuffer(text[begin : begin + PART].encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-
-
-def _counted(text: str) -> dict[str, int]:
-    """How often each character stands in a text."""
-    counts = Counter[int]()
-    for points in _points(text):
-        numbers = np.bincount(points)
-        there = np.flatnonzero(numbers)
-        counts.update(dict(zip(there.tolist(), numbers[there].tolist(), strict=True)))
-    return {chr(point): number for point, number in counts.items()}
-
-
-def encode(tokens: Sequence[str], vocabulary: Sequence[str]) -> np.ndarray:
+def encode(tokens: Document | Sequence[str], vocabulary: Sequence[str]) -> np.ndarray:
     """Each token's position in the vocabulary (0: unknown), in the smallest of uint8, int16 and int32 that will do."""
     dtype = np.uint8 if len(vocabulary) <= 256 else np.int16 if len(vocabulary) <= 2**15 else np.int32
-    if isinstance(tokens, str):
-        place = np.zeros(0x110000, dtype)  # of each code point
-        single = [(ord(symbol), i) for i, symbol in enumerate(vocabulary) if len(symbol) == 1]
-        place[[point for point, _ in single]] = [i for _, i in single]
-        return np.concatenate([np.zeros(0, dtype), *(place[points] for points in _points(tokens))])
     index = {symbol: i for i, symbol in enumerate(vocabulary)}
-    return np.fromiter((index.get(token, 0) for token in tokens), dtype, count=len(tokens))
+    symbols = tokens.symbols if isinstance(tokens, Document) else tokens
+    numbers = np.fromiter((index.get(symbol, 0) for symbol in symbols), dtype, count=len(symbols))
+    if not isinstance(tokens, Document):
+        return numbers
+    out = np.empty(len(tokens), dtype)
+    for begin in range(0, len(tokens), PART):  # numpy makes eight bytes of each index
+        out[begin : begin + PART] = numbers[tokens.numbers[begin : begin + PART]]
+    return out

@@ -22,6 +22,8 @@ class Series:
     features: Sequence[str]  # the names of the columns
     targets: Sequence[str]  # the names of what is forecast, all among the features
     names: Sequence[str] = ()  # of the series; none: they are called by their numbers
+    known: Sequence[str] = ()  # features that are known ahead, none of them a target
+    static: np.ndarray | None = None  # (series, values) standardised: what each step of a series reads beside its row
 
 
 class WindowSplit:
@@ -35,7 +37,8 @@ class WindowSplit:
     Of ``values`` (rows, features) and ``targets`` (rows, targets) of all series, one below the other, the window that
     begins at one of the ``starts`` (windows,) reads ``x = values[start : start + lookback]`` and forecasts
     ``y = targets[start + lookback : start + lookback + horizon]``. Where there are several series, ``series``
-    (windows,) says to which each window belongs, and ``units`` holds (series, ...) what batches carry of theirs.
+    (windows,) says to which each window belongs, and ``units`` holds (series, ...) what batches carry of theirs. Of the
+    ``known`` columns of ``values`` a window has the rows that it forecasts, too.
     """
 
     def __init__(
@@ -48,7 +51,9 @@ class WindowSplit:
         horizon: int,
         series: Tensor | None = None,
         units: Units | None = None,
+        known: Sequence[int] = (),
     ) -> None:
+        self.known = list(known)
         self.values, self.targets, self.starts = values, targets, starts
         self.lookback, self.horizon = lookback, horizon
         self.series = torch.zeros(len(starts), dtype=torch.int64) if series is None else series
@@ -62,9 +67,10 @@ class WindowSplit:
         rows = torch.as_tensor(rows)
         begin = self.starts[rows][:, None]
         x = self.values[begin + torch.arange(self.lookback)]
-        y = self.targets[begin + self.lookback + torch.arange(self.horizon)]
+        ahead = begin + self.lookback + torch.arange(self.horizon)
         units = self.units and Units(*(of_series[self.series[rows]] for of_series in self.units))
-        return Batch(x, y, self.lengths[rows], rows, units=units)
+        known = self.values[ahead][..., self.known] if self.known else None
+        return Batch(x, self.targets[ahead], self.lengths[rows], rows, units=units, known=known)
 
 
 def window_starts(lengths: np.ndarray, splits: np.ndarray, split: int, lookback: int, horizon: int) -> np.ndarray:

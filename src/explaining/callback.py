@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +90,8 @@ class Explain(pl.Callback):
         from src.explaining.pictures import draw_training
 
         batch, model = self._batch(trainer, 1), model_name(read_record(folder.parent), pl_module)
-        training = pl_module.training
-        gates = [gates for gates in gates_of_one(pl_module.eval(), batch) if not gates.backward][-1]
-        pl_module.train(training)
+        with for_a_look(pl_module):
+            gates = [gates for gates in gates_of_one(pl_module, batch) if not gates.backward][-1]
         files = draw_training(folder, model, show(trainer.datamodule, batch.x[0].cpu()), gates, arrays)
         for logger in trainer.loggers:
             if hasattr(logger, "log_image"):
@@ -99,9 +100,10 @@ class Explain(pl.Callback):
                         logger.log_image(f"inside/{file.stem}", [str(file)])
 
     def _look(self, trainer: Any, task: Task, epoch: int) -> View:
-        began, training = time.perf_counter(), task.training
-        view = look_inside(task.eval(), self._batch(trainer, self.sequences), self.steps)
-        task.train(training)
+        began = time.perf_counter()
+        batch = self._batch(trainer, self.sequences)
+        with for_a_look(task):
+            view = look_inside(task, batch, self.steps)
         self.epochs.append(epoch)
         self.curves.append(torch.from_numpy(view.layers[-1].median))
         self._last = time.perf_counter() - began
@@ -110,8 +112,21 @@ class Explain(pl.Callback):
 
     def _batch(self, trainer: Any, number: int) -> Batch:
         data = trainer.datamodule
-        batch = sample(data.splits["val"], data.description, 0, number, self.steps)
-        return batch.to(trainer.strategy.root_device)
+        batch = sample(data.splits["val"], data.description, 0, number, self.steps).to(trainer.strategy.root_device)
+        if str(trainer.precision).startswith("64"):
+            return trainer.precision_plugin.convert_input(batch)
+        return batch
+
+
+@contextmanager
+def for_a_look(task: Task) -> Iterator[None]:
+    """The task in evaluation, and in float32 where its weights are halves: NumPy has no bfloat16, and back is exact."""
+    training, dtype = task.training, next(task.parameters()).dtype
+    task.eval().to(torch.promote_types(dtype, torch.float32))
+    try:
+        yield
+    finally:
+        task.to(dtype).train(training)
 
 
 def log(trainer: Any, view: View) -> None:
@@ -125,7 +140,8 @@ def numbers(view: View) -> dict[str, float]:
     figures = {}
     for layer in view.layers:
         end = layer.name.replace("layer", "l")
-        figures[f"inside/reach_{end}"] = float(layer.reach)
+        if layer.curves:
+            figures[f"inside/reach_{end}"] = float(layer.reach)
         if layer.kept is not None and layer.horizon is not None:
             figures[f"inside/kept_{end}"] = float(layer.kept.mean())
             figures[f"inside/horizon_{end}"] = float(np.median(layer.horizon))

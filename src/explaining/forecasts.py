@@ -14,7 +14,10 @@ from src.explaining.run import Explained
 from src.figures.canvas import save
 from src.figures.forecast import Window, draw_forecast, draw_forecast_error
 from src.runs.load import Run
+from src.tasks.conformal import bands
 from src.tasks.forecasting import Forecasting
+from src.tasks.intervals import percent
+from src.tasks.predictions import in_own_unit, value_names
 
 NAIVE = "naive (last row again)"
 
@@ -33,7 +36,10 @@ def write_forecasts(folder: Path, runs: Sequence[Explained], split: str, sequenc
     naive = squared.pop(NAIVE)
     files += save(draw_forecast_error(squared, naive), folder / "forecast_error")
     values = {"truth": one.truth, NAIVE: np.broadcast_to(one.seen[-1], one.truth.shape)}
-    values |= {label: made.forecast for label, made in windows.items()}
+    for label, made in windows.items():
+        values[label] = made.forecast
+        for coverage, ends in made.bands.items():
+            values |= {f"{label}-{word}-{percent(coverage)}": end for word, end in zip(("lo", "hi"), ends, strict=True)}
     steps = range(len(one.truth))
     when = [{"time": stamp} for stamp in one.times[len(one.seen) :]] or [dict[str, str]() for _ in steps]
     said = [
@@ -55,15 +61,16 @@ def window(run: Run, split: str, sequence: int) -> Window:
     """One window of a split with its forecast, in the targets' own units."""
     task: Any = run.task
     batch = run.split(split, [sequence])[torch.tensor([sequence])]
-    output, units = task.description.output, batch.units
-    scale, mean = (np.array(given) if given else plain for given, plain in ((output.scale, 1.0), (output.mean, 0.0)))
-    if units is not None:
-        scale, mean = units.scale[0].double().numpy(), units.mean[0].double().numpy()
+    output = task.description.output
+
+    def own(rows: torch.Tensor) -> np.ndarray:
+        return in_own_unit(task, batch, rows)[0].numpy()
+
     columns = list(output.columns)
-    standardised = (batch.x[0][:, columns], batch.y[0], task.predict_future(batch.x, task.horizon)[0])
-    seen, truth, forecast = (rows.double().numpy() * scale + mean for rows in standardised)
-    names = tuple(output.names) or tuple(f"value_{k}" for k in range(output.size))
-    return Window(seen, truth, forecast, names, *whence(run.data, split, sequence))
+    seen, truth, forecast = (own(rows) for rows in (batch.x[..., columns], batch.y, task(batch)))
+    names = value_names(output)
+    around = {coverage: (own(lower), own(upper)) for coverage, (lower, upper) in bands(task, batch).items()}
+    return Window(seen, truth, forecast, names, *whence(run.data, split, sequence), around)
 
 
 def whence(data: Any, split: str, sequence: int) -> tuple[tuple[str, ...], str]:

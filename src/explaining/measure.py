@@ -10,7 +10,7 @@ import torch
 from src.data.batches import Batch
 from src.explaining.sample import network_input
 from src.figures.gradients import band
-from src.inside.gates import Gates, as_stack, difference, ends, horizon, kept, read_gates, saturation
+from src.inside.gates import Gates, as_stack, difference, ends, horizon, kept, read_gates, saturation, says_its_gates
 from src.inside.gradients import loss_gradients
 from src.inside.jacobians import jacobians
 from src.inside.unrolled import unrolled_forward
@@ -29,26 +29,29 @@ class LayerView:
     saturation: dict[str, tuple[np.ndarray, np.ndarray]]
     kept: np.ndarray | None  # (units,) mean share of the old value that each keeps; None for tanh units
     horizon: np.ndarray | None  # (units,) steps, see `src.inside.gates.horizon`; None for tanh units
-    curves: dict[str, np.ndarray]  # by quantity (keys of `src.figures.gradients.QUANTITIES`), (sequences, lags)
+    # By quantity (keys of `src.figures.gradients.QUANTITIES`), (sequences, lags); none of a network of the user's own.
+    curves: dict[str, np.ndarray]
 
     @property
     def median(self) -> np.ndarray:
         """(lags,) the median of the loss' gradient over sequences; NaN where fewer than half reach."""
+        if not self.curves:
+            return np.empty(0)
         middle = band(self.curves["loss"])[1]
         return np.pad(middle, (0, self.curves["loss"].shape[1] - len(middle)), constant_values=np.nan)
 
     @property
     def reach(self) -> int:
         """Steps back to which the median of the loss' gradient stays above :data:`VANISHED` of that at lag 0."""
-        return reach(self.curves["loss"])
+        return reach(self.curves["loss"]) if self.curves else 0
 
 
 @dataclass(frozen=True)
 class View:
-    """A whole network; ``difference`` is that between its own states and the recomputed ones."""
+    """A whole network; ``difference`` is that between its own states and the recomputed ones, where some are."""
 
     layers: list[LayerView]
-    difference: float
+    difference: float | None
 
     @property
     def by_name(self) -> dict[str, LayerView]:
@@ -70,6 +73,10 @@ def look_inside(task: Task, batch: Batch, steps: int, jacobian_sequences: int | 
     """
     x, lengths = network_input(task, batch)
     gates = read_gates(task.network, x, lengths)
+    if says_its_gates(task.network):
+        return View(
+            [LayerView(entry.name, saturation(entry), _mean(entry), horizon(entry), {}) for entry in gates], None
+        )
     gradients = {layer.name: layer.norms["state"] for layer in loss_gradients(task, batch)}
     number = affordable(as_stack(task.network)) if jacobian_sequences is None else jacobian_sequences
     few, known = x[:number], None if lengths is None else lengths[:number]
@@ -82,10 +89,14 @@ def look_inside(task: Task, batch: Batch, steps: int, jacobian_sequences: int | 
             path = paths[entry.layer][int(entry.backward)]
             values = jacobians(path, ends(few, known), steps, entry.backward)
             curves |= {"strongest": values.strongest, "typical": values.typical, "largest": values.largest}
-        share = kept(entry)
-        mean = None if share is None else np.nanmean(share, axis=(0, 1))
-        views.append(LayerView(entry.name, saturation(entry), mean, horizon(entry), curves))
+        views.append(LayerView(entry.name, saturation(entry), _mean(entry), horizon(entry), curves))
     return View(views, difference(task.network, x, lengths, gates))
+
+
+def _mean(entry: Gates) -> np.ndarray | None:
+    """(units,) the mean share of the old value that each keeps."""
+    share = kept(entry)
+    return None if share is None else np.nanmean(share, axis=(0, 1))
 
 
 def affordable(network: StackedRNN) -> int:

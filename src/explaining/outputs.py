@@ -34,7 +34,8 @@ def write_numbers(folder: Path, runs: Sequence[Explained]) -> list[Path]:
                 here = {"run": entry.label, "when": when, "layer": layer.name}
                 by_unit += [here | row for row in units(layer)]
                 by_lag += [here | row for row in gradients(layer)]
-    return [*files, write_table(folder / "units.csv", by_unit), write_table(folder / "gradients.csv", by_lag)]
+    tables = {"units.csv": by_unit, "gradients.csv": by_lag if by_lag else None}  # none of networks of one's own
+    return [*files, *(write_table(folder / name, rows) for name, rows in tables.items() if rows is not None)]
 
 
 def units(layer: LayerView) -> Rows:
@@ -81,8 +82,10 @@ def print_summary(runs: Sequence[Explained]) -> None:
             )  # fmt: skip
     console = screen()
     console.print(table)
-    worst = max(entry.views["trained"].difference for entry in runs)
-    console.print(f"The recomputed states differ from the networks' own by at most {worst:.1g}.", highlight=False)
+    found = [difference for entry in runs if (difference := entry.views["trained"].difference) is not None]
+    if found:
+        words = f"The recomputed states differ from the networks' own by at most {max(found):.1g}."
+        console.print(words, highlight=False)
 
 
 def reached(layer: LayerView) -> str:

@@ -26,6 +26,9 @@ def draw_all(folder: Path, runs: Sequence[Explained], split: str, sequence: int)
         files += save(draw_gates(columns, title), folder / f"gates_{name}")
         having = [e for e in runs if name in e.views["trained"].by_name]
         curves = {e.label: {when: view.by_name[name].curves for when, view in e.views.items()} for e in having}
+        curves = {label: by_when for label, by_when in curves.items() if all(by_when.values())}
+        if not curves:  # networks of the user's own, of which the gates alone are known
+            continue
         many = max(len(c["loss"]) for by_when in curves.values() for c in by_when.values())
         few = sorted({len(c["strongest"]) for w in curves.values() for c in w.values() if "strongest" in c})
         singular = f" (of {' to '.join(map(str, few))} the singular values)" if few else ""
@@ -38,7 +41,11 @@ def draw_all(folder: Path, runs: Sequence[Explained], split: str, sequence: int)
         files += save(draw_saturation(shares, LOW, HIGH), folder / "saturation")
         horizons = {label: [(n.name, o.horizon, n.horizon) for o, n in layers] for label, layers in gated.items()}
         files += save(draw_horizons(horizons), folder / "horizons")  # type: ignore[arg-type]
-    along = {e.label: (e.along["epochs"].tolist(), list(e.along["loss"])) for e in runs if e.along is not None}
+    along = {
+        e.label: (e.along["epochs"].tolist(), list(e.along["loss"]))
+        for e in runs
+        if e.along is not None and e.along["loss"].size
+    }
     if along:
         files += save(draw_along_training(along, "last layer, validation"), folder / "along_training")
     return files
@@ -52,6 +59,8 @@ def draw_training(folder: Path, model: str, shown: Shown, gates: Gates, along: M
     column = column_of(model, shown, gates)
     title = f"{words(gates.name)} while reading sequence 0 of validation, trained"
     files = save(draw_gates([column], title), folder / f"training_gates_{gates.name}")
+    if not along["loss"].size:
+        return files
     curves = {model: (along["epochs"].tolist(), list(along["loss"]))}
     return files + save(draw_along_training(curves, "last layer, validation"), folder / "training_gradients")
 

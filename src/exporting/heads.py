@@ -82,6 +82,12 @@ def _(task: Waveform, given: Given) -> Outputs:
 @outputs.register
 def _(task: Forecasting, given: Given) -> Outputs:
     graph, size = given.graph, task.targets
+    output: Any = task.description.output
+    if task.density.coverage or output.known:
+        raise UserError(
+            "A forecast with intervals (task.intervals) or with values known ahead (data.known) has no ONNX graph: "
+            "export a run without them."
+        )
     if task.strategy == "recursive":
         change = linear(graph, task.head, given.network(given.x))
         row = graph.node("Add", given.x, change) if task.relative else change

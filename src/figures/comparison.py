@@ -112,7 +112,7 @@ def differences(title: str, unit: str, rows: Sequence[Row], margin: float | None
     ticks, missing, off = {}, 0, 0
     for i, row in enumerate(rows):
         at = float(len(rows) - 1 - i)
-        ticks[at] = f"{row.a}\n− {row.b}"
+        ticks[at] = f"{row.a}\nvs {row.b}"
         inside, outside, none = split(row.pairs, left, right)
         missing, off = missing + len(none), off + len(outside)
         upright = dots(row.a, inside, (at + 0.16 + 0.9 * np.abs(spread(len(inside)))).tolist())
@@ -122,13 +122,16 @@ def differences(title: str, unit: str, rows: Sequence[Row], margin: float | None
             layers += at_edge(row.a, [m], [side], at + 0.25, symbol)
         for j, (method, low, high) in enumerate(row.intervals):
             if row.mean is not None:
-                words = f"{row.a} − {row.b}\nmean {row.mean:+.4g}\n95 % by {method}: {low:+.4g} to {high:+.4g}"
+                lead = f"{row.a} better by {row.mean:+.4g} on average"
+                words = f"{row.a} vs {row.b}\n{lead}\n95 % by {method}: {low:+.4g} to {high:+.4g}"
                 layers.append(Estimate(row.a, at - 0.04 - 0.17 * j, row.mean, low, high, True, words, thick=j == 0))
     notes = [f"{count(missing, 'pair')} without a value {are(missing)} not shown."] if missing else []
     notes += edge_notes(0, off, "pair")
     if any(not left <= end <= right for end in ends):
         notes.append("An interval reaches beyond the axis.")
-    label = f"advantage of the first ({unit})" if unit else "advantage of the first"
+    # Of a loss the smaller is better: a bare difference of two names would have the wrong sign.
+    first, second = (rows[0].a, rows[0].b) if len(rows) == 1 else ("first", "second")
+    label = f"← {second} better{f' ({unit})' if unit else ''} {first} better →"
     y_axis = Axis("", range=(-0.5, len(rows) - 0.5), ticks=ticks)
     return Chart(title, Axis(label, range=axis.range), y_axis, layers, notes)
 

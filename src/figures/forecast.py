@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,11 +28,15 @@ class Window:
     names: tuple[str, ...]
     times: tuple[str, ...] = ()  # of the rows seen and of those forecast, where the data have any
     series: str = ""  # its name, where there are several
+    # By coverage the lower and upper ends of prediction intervals.
+    bands: Mapping[float, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
 
 @look()
 def draw_forecast(models: Mapping[str, Window], what: str) -> Figure:
     """A panel for each of the first targets: seen, truth, the naive forecast (the last row again) and each model's.
+
+    Prediction intervals are bands around a model's forecast, the wider the lighter.
 
     Args:
         models: by name, forecasts of the same window.
@@ -53,6 +57,11 @@ def draw_forecast(models: Mapping[str, Window], what: str) -> Figure:
         for model, window in models.items():
             rows = np.arange(1, len(window.forecast) + 1)
             axes.plot(rows, window.forecast[:, k], color=looks[model].colour, linestyle=looks[model].dash, label=model)
+            for coverage, (lower, upper) in sorted(window.bands.items(), reverse=True):
+                label = f"{model}, {100 * coverage:g} %"
+                axes.fill_between(
+                    rows, lower[:, k], upper[:, k], color=looks[model].colour, alpha=0.18, linewidth=0, label=label
+                )
         axes.axvline(0.5, color=LIGHT["faint"], linewidth=0.6)
         axes.set_ylabel(f"{shortened(one.names[k])}\n(own unit)")
     panels[-1].set_xlabel("time" if one.times else "rows from the start of the forecast")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from src.recurrent.cells.base import Equations
 from src.recurrent.convert import from_pytorch
 from src.recurrent.state import split_layers
 
+STATES = ("hidden", "cell", "candidate")  # names that are no gates, whatever their values
 LOW, HIGH = 0.05, 0.95  # a gate below is taken for closed, above for open
 
 
@@ -32,6 +34,17 @@ class Direction:
 
 
 @dataclass(frozen=True)
+class Declared:
+    """What a network of the user's own says of its gates, in the place of a cell's equations."""
+
+    gates: tuple[str, ...]
+    keep_gate: str | None
+    keep_sign: int = 1
+    zoneout: float = 0.0
+    convention: str = ""
+
+
+@dataclass(frozen=True)
 class Gates(Direction):
     """What one layer did in one direction.
 
@@ -39,7 +52,7 @@ class Gates(Direction):
     in the order of the input.
     """
 
-    cell: Equations
+    cell: Equations | Declared
     values: dict[str, np.ndarray]
 
     @property
@@ -60,8 +73,46 @@ def as_stack(network: Any) -> StackedRNN:
         return from_pytorch(network)
     raise UserError(
         f"{type(network).__name__} is neither a network of src.recurrent nor an nn.GRU, nn.LSTM or nn.RNN: its gates "
-        "are not known."
+        "are not known, unless it has a method gates(input, lengths) that says them (docs/contract.md)."
     )
+
+
+def says_its_gates(network: Any) -> bool:
+    """Whether a network of the user's own has the method of docs/contract.md by which its gates are known."""
+    return not isinstance(network, StackedRNN) and callable(getattr(network, "gates", None))
+
+
+def declared_gates(network: Any, x: Tensor, lengths: Tensor | None = None) -> list[Gates]:
+    """What the method ``gates`` of a network says, layer by layer, checked.
+
+    Raises:
+        UserError: it does not say what docs/contract.md has.
+    """
+    said, kind = network.gates(x, lengths), type(network).__name__
+    layers = said if isinstance(said, list | tuple) else [said]
+    past = (torch.arange(x.shape[1]) >= ends(x, lengths)[:, None])[:, :, None]
+    found = []
+    for k, layer in enumerate(layers):
+        for name, values in layer.items() if isinstance(layer, Mapping) else [("", None)]:
+            if not isinstance(values, Tensor) or values.ndim != 3 or values.shape[:2] != x.shape[:2]:
+                form = (
+                    f"{tuple(values.shape)}" if isinstance(values, Tensor) else type(values if name else layer).__name__
+                )
+                raise UserError(
+                    f"{kind}.gates must give for each layer a dict of tensors ({x.shape[0]}, {x.shape[1]}, units) by "
+                    f"the name of a gate or state, got {form}{f' for {name}' if name else ''}."
+                )
+        values = {n: v.detach().cpu().masked_fill(past, float("nan")).numpy() for n, v in layer.items()}
+        if "hidden" not in values:
+            raise UserError(f"{kind}.gates names no hidden, the output of a layer, in layer {k}.")
+        open_or_shut = tuple(
+            n for n, v in values.items() if n not in STATES and bool(((v >= 0) & (v <= 1) | np.isnan(v)).all())
+        )
+        keep = getattr(network, "keep_gate", None)
+        if keep is not None and keep not in open_or_shut:
+            raise UserError(f"{kind}.keep_gate={keep} is none of the gates of layer {k}: {', '.join(open_or_shut)}.")
+        found.append(Gates(k, False, Declared(open_or_shut, keep), values))
+    return found
 
 
 def ends(x: Tensor, lengths: Tensor | None) -> Tensor:
@@ -74,10 +125,12 @@ def read_gates(network: Any, x: Tensor, lengths: Tensor | None = None) -> list[G
     """Every gate and state at every step, layer by layer, forward before backward, as in evaluation.
 
     Args:
-        network: a `StackedRNN`, or an nn.GRU, nn.LSTM or nn.RNN; batch first.
+        network: a `StackedRNN`, or an nn.GRU, nn.LSTM or nn.RNN; batch first; or one that says its gates itself.
         x: (sequences, time, input_size).
         lengths: valid steps of each; None: all.
     """
+    if says_its_gates(network):
+        return declared_gates(network, x, lengths)
     stack = as_stack(network)
     past = (torch.arange(x.shape[1]) >= ends(x, lengths)[:, None])[:, :, None]
     return [
@@ -103,6 +156,7 @@ def difference(network: Any, x: Tensor, lengths: Tensor | None, gates: list[Gate
     states = split_layers(state, stack.layers)
     for entry in gates:
         at = 0 if entry.backward else ends(x, lengths).numpy() - 1
+        assert isinstance(entry.cell, Equations)
         for name, tensor in zip(entry.cell.states, states[entry.layer], strict=True):
             theirs = tensor[int(entry.backward)].cpu().numpy()
             off = np.abs(entry.values[name][rows, at] - theirs) / np.maximum(1, np.abs(theirs))

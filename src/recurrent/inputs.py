@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from .backends.around import capturing
+from .backends.around import asserted, capturing
 from .backends.reference import valid_steps
 from .state import State, map_state
 
@@ -54,7 +54,7 @@ def take_in(
         raise ValueError("input: has 0 time steps, expected at least 1")
     known = lengths is not None and not capturing()
     if lengths is not None:
-        check_lengths(lengths, x, known, 0 if allow_empty else 1)
+        lengths = check_lengths(lengths, x, known, 0 if allow_empty else 1)
     if lengths is None or (known and time > 0 and bool((lengths == time).all())):
         return Batch(x, None, given)
     return Batch(x.masked_fill(~valid_steps(lengths, x)[:, :, None], 0), lengths, given)
@@ -71,7 +71,8 @@ def give_back(output: Tensor, batch: Batch, batch_first: bool) -> Tensor | Packe
         return given._replace(data=packed.data)
     if given.dim() == 2:
         return output[0]
-    return output if batch_first else output.transpose(0, 1)
+    # As nn.GRU's it lies in its own order and is no view: people call ``view`` and ``detach_`` on it.
+    return output if batch_first else output.transpose(0, 1).clone(memory_format=torch.contiguous_format)
 
 
 def check_tensor(given: Tensor, weight: Tensor) -> None:
@@ -83,6 +84,8 @@ def check_tensor(given: Tensor, weight: Tensor) -> None:
 
 def check_kind(name: str, tensor: Tensor, weight: Tensor) -> None:
     """Refuse a dtype or a device that is not that of the weights; under autocast any floating dtype will do."""
+    if tensor.layout is not torch.strided:
+        raise ValueError(f"{name}: has the layout {tensor.layout}, expected a dense tensor: {name}.to_dense()")
     if tensor.device != weight.device:
         raise ValueError(f"{name}: is on {tensor.device}, expected {weight.device}, where the weights are")
     if tensor.dtype == weight.dtype:
@@ -91,9 +94,9 @@ def check_kind(name: str, tensor: Tensor, weight: Tensor) -> None:
         raise ValueError(f"{name}: has dtype {tensor.dtype}, expected {weight.dtype}, that of the weights")
 
 
-def check_state(state: State, expected: State, weight: Tensor) -> None:
-    """Refuse a state whose form, dtype or device is not that of the expected one."""
-    shapes = map_state(lambda tensor: tuple(tensor.shape), expected)
+def check_state(state: State, expected: State, weight: Tensor, unbatched: bool = False) -> None:
+    """Refuse a state whose form, dtype or device is not that of the expected one; an unbatched one has no batch."""
+    shapes = map_state(lambda t: (t.shape[0], t.shape[2]) if unbatched else tuple(t.shape), expected)
     try:
         came = map_state(lambda tensor: tuple(tensor.shape), state)
     except TypeError:
@@ -103,8 +106,11 @@ def check_state(state: State, expected: State, weight: Tensor) -> None:
     map_state(lambda tensor: check_kind("hx", tensor, weight), state)
 
 
-def check_lengths(lengths: Tensor, x: Tensor, known: bool = True, least: int = 1) -> None:
-    """Refuse lengths that are not int64 on the CPU, one per row, each least..time as far as what they hold is known."""
+def check_lengths(lengths: Tensor, x: Tensor, known: bool = True, least: int = 1) -> Tensor:
+    """Refuse lengths that are not int64 on the CPU, one per row, each least..time.
+
+    Where what they hold is not known, a captured graph refuses them whenever it runs: the lengths that come out do.
+    """
     batch, time = x.shape[:2]
     if not isinstance(lengths, Tensor) or lengths.dtype != torch.int64 or lengths.device.type != "cpu":
         came = f"{lengths.dtype} on {lengths.device}" if isinstance(lengths, Tensor) else type(lengths).__name__
@@ -112,8 +118,10 @@ def check_lengths(lengths: Tensor, x: Tensor, known: bool = True, least: int = 1
     if lengths.shape != (batch,):
         raise ValueError(f"lengths: expected shape ({batch},), one per row of the batch, got {tuple(lengths.shape)}")
     if not known:
-        return
+        inside = ((lengths >= least) & (lengths <= time)).all()
+        return asserted(lengths, inside, f"lengths: expected every entry in {least}..time, the steps of the input")
     low, high = (int(lengths.min()), int(lengths.max())) if batch else (1, time)
     if low < least or high > time:
         empty = "; a network made with allow_empty=True takes 0" if low == 0 else ""
         raise ValueError(f"lengths: expected every entry in {least}..{time}, got {low} to {high}{empty}")
+    return lengths

@@ -4,8 +4,27 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import dropout
 
+from .backends.around import capturing
+from .backends.builtin import packing
 from .cells.base import CellParameters
+
+
+def dropped(x: Tensor, rate: float, lengths: Tensor | None) -> Tensor:
+    """Dropout in training on (batch, time, features), drawn on a CPU in the order in which nn.GRU draws.
+
+    That is step by step, and with lengths only for the steps that a packed batch holds, unless the call is captured: a
+    graph takes other lengths. On CUDA nn.GRU draws inside cuDNN, which no generator here can follow.
+    """
+    if x.is_cuda:
+        return dropout(x, rate)
+    if lengths is None or capturing():
+        ones = torch.ones_like(x.transpose(0, 1), memory_format=torch.contiguous_format)
+        return x * dropout(ones, rate).transpose(0, 1)
+    steps = x.flatten(0, 1)
+    _, where, *_ = packing(lengths, x.shape[1])
+    return torch.zeros_like(steps).index_copy(0, where, dropout(steps.index_select(0, where), rate)).view_as(x)
 
 
 def recurrent_mask(rate: float, h: Tensor) -> Tensor:

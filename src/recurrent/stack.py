@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.fx import Proxy
-from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
 from .backends.around import as_leaf, capturing, transformation
@@ -21,8 +20,8 @@ from .initialise import initialise
 from .inputs import check_state, give_back, take_in
 from .parameters import collect, layer_specs, register
 from .quantisable import Quantisable
-from .regularise import noisy, recurrent_mask, zoneout_mask
-from .state import LayerState, State, join_layers, map_state, split_layers
+from .regularise import dropped, noisy, recurrent_mask, zoneout_mask
+from .state import LayerState, State, first_tensor, join_layers, map_state, reduced, split_layers
 
 
 class StackedRNN(Quantisable):
@@ -162,14 +161,16 @@ class StackedRNN(Quantisable):
         weight = parameters[0][0].weight_ih
         batch = take_in(input, lengths, self.batch_first, weight, self.allow_empty)
         unbatched = isinstance(input, Tensor) and input.dim() == 2
-        if hx is not None and unbatched:
-            hx = map_state(lambda tensor: tensor[:, None], hx)
         state = self._initial_state(batch.x.shape[0], weight)
         if hx is not None:
-            check_state(hx, state, weight)
-            state = hx
+            check_state(hx, state, weight, unbatched)
+            state = map_state(lambda tensor: tensor[:, None], hx) if unbatched else hx
         run = self._run_with_empty_rows if self.allow_empty and batch.lengths is not None else self._run
         output, state = run(batch.x, batch.lengths, state, parameters)
+        if torch.is_autocast_enabled("cpu") and weight.dtype != torch.float64 and not weight.is_cuda:
+            given = batch.x if hx is None else first_tensor(hx)
+            dense = isinstance(input, Tensor) and lengths is None
+            output, state = reduced(output, state, self.layers, given.dtype, dense)
         if unbatched:
             state = map_state(lambda tensor: tensor[:, 0], state)
         return give_back(output, batch, self.batch_first), state
@@ -209,8 +210,8 @@ class StackedRNN(Quantisable):
 
         states = []
         for k, old in enumerate(split_layers(state, self.layers)):
-            if k > 0:
-                x = dropout(x, self.dropout, self.training)
+            if k > 0 and self.dropout and self.training:
+                x = dropped(x, self.dropout, lengths)
             output, new = self._run_layer(k, choices[k], x, lengths, old, parameters[k])
             x = self.connect(k, x, output)
             states.append(new)
@@ -235,7 +236,8 @@ class StackedRNN(Quantisable):
             outputs.append(output)
             states.append(new)
         if len(outputs) == 1:
-            return outputs[0], tuple(tensor[None] for tensor in states[0])
+            # No views, which would not let themselves be detached in place, as nn.GRU's state does.
+            return outputs[0], tuple(t.unsqueeze_(0) if t._base is None else torch.stack([t]) for t in states[0])
         return torch.cat(outputs, dim=-1), tuple(torch.stack(tensors) for tensors in zip(*states, strict=True))
 
     def connect(self, k: int, x: Tensor, output: Tensor) -> Tensor:

@@ -25,6 +25,11 @@ def map_state(function: Callable[[Tensor], Any], state: State) -> State:
     return tuple(map_state(function, inner) for inner in state)
 
 
+def first_tensor(state: State) -> Tensor:
+    """The first tensor of a state."""
+    return state if isinstance(state, Tensor) else first_tensor(state[0])
+
+
 def detach_state(state: State) -> State:
     """The state without its history: where truncated back-propagation through time cuts."""
     return map_state(Tensor.detach, state)
@@ -33,6 +38,30 @@ def detach_state(state: State) -> State:
 def select_rows(state: State, rows: Tensor) -> State:
     """The state of some sequences of the batch: ``rows`` are indices, int64 (n,), or a bool mask (batch,)."""
     return map_state(lambda tensor: tensor[:, rows.to(tensor.device, non_blocking=True)], state)
+
+
+def reduced(output: Tensor, state: State, layers: Sequence[LayerSpec], given: torch.dtype, dense: bool) -> Any:
+    """Output and state in the dtypes in which nn.GRU, nn.LSTM and nn.RNN return them under autocast on a CPU.
+
+    ``given`` is the initial state's, or the input's where there is none, and stays; but a product with the weights
+    comes out reduced, and so does all of an LSTM that oneDNN runs, which is one without lengths in bfloat16.
+    """
+    low = torch.get_autocast_dtype("cpu")
+
+    def dtypes(cell: Any) -> tuple[torch.dtype, torch.dtype]:
+        onednn = (
+            cell.standard.kind == "lstm" and dense and low == torch.bfloat16 and torch.backends.mkldnn.is_available()
+        )
+        projected = bool(getattr(cell, "proj_size", 0))
+        return (low if projected or onednn or cell.kind == "rnn" else given), (
+            low if onednn and not projected else given
+        )
+
+    states = [
+        tuple(tensor.to(dtype) for tensor, dtype in zip(entry, dtypes(layer.cell), strict=False))
+        for entry, layer in zip(split_layers(state, layers), layers, strict=True)
+    ]
+    return output.to(dtypes(layers[-1].cell)[0]), join_layers(states, layers)
 
 
 def is_uniform(layers: Sequence[LayerSpec]) -> bool:

@@ -49,6 +49,9 @@ def planned_identity(config: Mapping[str, Any], files: str = "") -> str:
 
 def _digest(config: Mapping[str, Any], **more: str) -> str:
     parts = {"config": determining(config), "results_version": RESULTS_VERSION, **more}
+    model = config.get("model") or {}
+    if model.get("dropout") and (model.get("num_layers") or 2) > 1:
+        parts["dropout"] = "in nn.GRU's order"  # since when it is drawn so, such runs are other runs than before
     text = json.dumps(parts, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

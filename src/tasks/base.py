@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import pytorch_lightning as pl
@@ -71,6 +72,7 @@ class Task(pl.LightningModule):
     Attributes:
         metrics_declared: what the task logs of each split beside ``loss``; where the data decide, it is narrowed in
             ``__init__``.
+        neutral: by name the sums of further ratios, which are logged and good neither small nor large.
         tables: by split, one line for each sequence of the last validation or test.
 
     Raises:
@@ -78,6 +80,7 @@ class Task(pl.LightningModule):
     """
 
     metrics_declared: tuple[Metric, ...] = ()
+    neutral: Mapping[str, tuple[str, str]] = MappingProxyType({})
     head: Any
 
     def __new__(cls, *positional: Any, **arguments: Any) -> Task:
@@ -116,7 +119,7 @@ class Task(pl.LightningModule):
         self.check_monitor("task", monitor, mode)
         self.dropout = nn.Dropout(dropout)
         self.metrics = nn.ModuleDict({f"{split}_": nn.ModuleDict(self.make_metrics()) for split in SPLITS})
-        self.sums = {split: PooledSums(self.metrics_declared) for split in SPLITS}
+        self.sums = {split: PooledSums(self.metrics_declared, self.neutral.values()) for split in SPLITS}
         self.tables: dict[str, SequenceTable] = {}
         self._said: dict[str, list[tuple[Tensor, Tensor]]] = {split: [] for split in SPLITS}  # for the torchmetrics
         self.tbptt_states = {training: TBPTTState() for training in (True, False)}
@@ -241,6 +244,7 @@ class Task(pl.LightningModule):
             return
         plain = {m.name: sums.ratio(m) for m in self.declared.values() if m.factor == 1}
         figures = {name: value for name, value in plain.items() if value is not None} | self.summary(sums)
+        figures |= {name: sums.totals[top] / sums.totals[bottom] for name, (top, bottom) in self.neutral.items()}
         values = {f"{split}/{name}": value for name, value in figures.items()}
         said, self._said[split] = self._said[split], []
         for name, metric in self.metrics[split + "_"].items():  # type: ignore[operator]

@@ -1,7 +1,8 @@
-"""The next rows of a series from those seen: all at once, or one after the other."""
+"""The next rows of a series from those seen: all at once, or one after the other; points or intervals."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from src.data.describe import Horizon
 from src.data.naive import mase_weight
 from src.recurrent import last_valid
 from src.tasks.base import Task
+from src.tasks.intervals import COVERAGE, KINDS, Point, interval_metrics, interval_sums, neutral_metrics, pinball
 from src.tasks.losses import Losses
 from src.tasks.metrics import ERRORS, MASE, OVER_SERIES, Metric
 
@@ -34,21 +36,40 @@ class Forecasting(Task):
       counts those one-step errors); a forecast feeds the last prediction back with the carried state. What is read and
       what is forecast must be the same columns, and the network one-directional.
 
+    Columns whose values are known ahead (``data.known``) are read by the head of the direct strategy as well, over the
+    whole horizon: they act on the forecast in one linear map, beside the state.
+
+    Where ``intervals`` are asked for, the loss is ``nll`` (in nats per standardised value) of a normal density, or
+    ``pinball``, the mean pinball loss of the quantiles, and the point forecast is the mean or the median. Beside them
+    stand for each coverage ``msis_80`` (the interval score over MASE's denominators, as in the M4 competition, where
+    they are seasonal), ``coverage_80``, the share of values inside, and ``width_80_unit``.
+
     Args:
         relative: the head's output is added to the last row read, and starts at zero, where it makes the naive
             forecast; the direct strategy also reads each target relative to the window's last row (as NLinear does,
             Zeng et al. 2023), which keeps a change of level between training and test out of the network.
+        intervals: ``gaussian``, ``quantiles`` or None (:mod:`src.tasks.intervals`).
+        coverage: of the central intervals; None: 0.8 and 0.95.
 
     Raises:
         UserError: when the data have no horizon, or the strategy does not fit data or network.
     """
 
     metrics_declared: tuple[Metric, ...] = (*ERRORS, MASE)
+    horizon: int
     scale: Tensor
     mase_weight: Tensor
     columns: Tensor
 
-    def __init__(self, *, strategy: str = "direct", relative: bool = True, **keywords: Any) -> None:
+    def __init__(
+        self,
+        *,
+        strategy: str = "direct",
+        relative: bool = True,
+        intervals: str | None = None,
+        coverage: Sequence[float] | None = None,
+        **keywords: Any,
+    ) -> None:
         description = keywords["description"]
         output = description.output
         if not isinstance(output, Horizon):
@@ -64,14 +85,17 @@ class Forecasting(Task):
             )
         if relative and not output.columns:
             raise UserError("task.relative=true needs the targets among what is read; take task.relative=false.")
-        if output.series > 1:
-            self.metrics_declared = (*ERRORS, replace(MASE, denominator="scaled_count"), *OVER_SERIES)
-        if not any(error > 0 for error in output.naive_error or ()):
-            self.metrics_declared = tuple(m for m in self.metrics_declared if not m.name.startswith(MASE.name))
+        for asked, which in (("task.intervals", intervals), ("data.known", output.known)):
+            if which and strategy == "recursive":
+                raise UserError(f"{asked} is for forecasts made at once: take task.strategy=direct.")
+        density = KINDS[intervals](coverage or COVERAGE if intervals else ())
+        self.metrics_declared, self.neutral = measured_by(output, density), neutral_metrics(density)
         super().__init__(**keywords | {"description": replace(description, causal=strategy == "recursive")})
+        self.density = density
         self.strategy, self.relative, self.horizon, self.targets = strategy, relative, output.steps, output.size
         rows = output.steps if strategy == "direct" else 1
-        self.head = nn.Linear(self.network.output_size, rows * output.size)
+        read = self.network.output_size + rows * len(output.known)
+        self.head = nn.Linear(read, rows * output.size * self.density.numbers)
         if relative:
             nn.init.zeros_(self.head.weight)
             nn.init.zeros_(self.head.bias)
@@ -84,21 +108,29 @@ class Forecasting(Task):
 
     def forward(self, batch: Batch) -> Tensor:
         """Forecasts of the horizon, (batch, steps, targets), standardised."""
-        return self.predict_future(batch.x, self.horizon)
+        return self.density.point(self.says(batch))
 
-    def predict_future(self, x: Tensor, steps_ahead: int) -> Tensor:
+    def says(self, batch: Batch) -> Tensor:
+        """What the head says of each value of the horizon, (batch, steps, targets, numbers): see :attr:`density`."""
+        return self._ahead(batch.x, self.horizon, batch.known)
+
+    def predict_future(self, x: Tensor, steps_ahead: int, known: Tensor | None = None) -> Tensor:
         """Forecast any number of rows from the last prediction and the carried state; nothing is read twice.
 
         From (batch, time, features) to (batch, steps_ahead, targets), both standardised. The recursive strategy makes
-        one row at a time, the direct one as many as its horizon has.
+        one row at a time, the direct one as many as its horizon has, for which it reads ``known`` (batch, horizon,
+        columns known ahead) where there are any.
 
         Raises:
             UserError: when more rows are asked for than a direct forecast has and it cannot be fed back.
         """
         if steps_ahead < 1:
             raise UserError(f"steps_ahead must be a whole number of at least 1, got {steps_ahead}.")
+        return self.density.point(self._ahead(x, steps_ahead, known))
+
+    def _ahead(self, x: Tensor, steps_ahead: int, known: Tensor | None) -> Tensor:
         if self.strategy == "recursive":
-            return self._recursively(x, steps_ahead)
+            return self._recursively(x, steps_ahead)[..., None]
         directions = getattr(self.network, "num_directions", 1)
         if steps_ahead > self.horizon:
             more = f"{steps_ahead} rows are more than the {self.horizon} of data.horizon, and this forecast cannot be"
@@ -106,16 +138,19 @@ class Forecasting(Task):
                 raise UserError(f"{more} fed back: other columns are read than are forecast.")
             if directions > 1:
                 raise UserError(f"{more} fed back: a bidirectional network has no state that could be carried on.")
-        level = torch.zeros_like(x[:, -1:])  # what forecasts are relative to; 0 for columns that are not forecast
-        if self.relative:
-            level[..., self.columns] = x[:, -1:, self.columns]
+        # What forecasts are relative to; 0 for columns that are not forecast.
+        forecast = (torch.arange(x.shape[-1], device=x.device)[:, None] == self.columns).any(1)
+        level = x[:, -1:].where(forecast, 0.0) if self.relative else torch.zeros_like(x[:, -1:])
         blocks: list[Tensor] = []
         block, state = x, None
         while len(blocks) * self.horizon < steps_ahead:
             output, state = self.network(block - level, state)
-            last = last_valid(output, torch.full((len(x),), output.shape[1]), directions)
-            block = self.head(self.dropout(last)).view(len(x), self.horizon, self.targets) + level[..., self.columns]
-            blocks.append(block)
+            last = self.dropout(last_valid(output, torch.full((x.shape[0],), output.shape[1]), directions))
+            if known is not None:
+                last = torch.cat([last, known.flatten(1)], 1)
+            said = self.head(last).view(x.shape[0], self.horizon, self.targets, self.density.numbers)
+            blocks.append(self.density.arrange(said, level[..., self.columns]))
+            block = self.density.point(blocks[-1])
         return torch.cat(blocks, 1)[:, :steps_ahead]
 
     def _recursively(self, x: Tensor, steps_ahead: int) -> Tensor:
@@ -134,18 +169,27 @@ class Forecasting(Task):
     # ------------------------------------------------------------------------------------------------------- losses
 
     def losses(self, batch: Batch) -> Losses:
-        """Squared error per window; in training the recursive strategy's is that of the next row at every step."""
+        """The head's loss per window; in training the recursive strategy's is that of the next row at every step."""
         if self.training and self.strategy == "recursive":
             rows = torch.cat([batch.x, batch.y], 1)
             output, _ = self.network(rows[:, :-1])
-            return self._compare(self._next_rows(rows[:, :-1], output), rows[:, 1:], batch.units)
-        return self._compare(self(batch), batch.y, batch.units)
+            return self._compare(self._next_rows(rows[:, :-1], output)[..., None], rows[:, 1:], batch.units)
+        return self._compare(self.says(batch), batch.y, batch.units)
 
-    def _compare(self, forecast: Tensor, true: Tensor, units: Units | None) -> Losses:
-        off = forecast - true
+    def units(self, units: Units | None) -> tuple[Tensor, Tensor]:
+        """By what errors are multiplied to be in the unit of the data, and to be scaled; by window where it differs."""
+        return (self.scale, self.mase_weight) if units is None else (units.scale, mase_weight(units.naive_error))
+
+    def _of_intervals(self, said: Tensor, true: Tensor, scale: Tensor, weight: Tensor) -> dict[str, Tensor]:
+        loss = pinball(self.density.quantiles(said), true, self.density.level_values)
+        sums = {"pinball": loss.flatten(1).sum(1)}
+        by_row = interval_sums(self.density.bands(said), true, scale, weight)
+        return sums | {name: of_rows.sum(1) for name, of_rows in by_row.items()}
+
+    def _compare(self, said: Tensor, true: Tensor, units: Units | None) -> Losses:
+        off = self.density.point(said) - true
         squared, absolute = off.square().sum(1), off.abs().sum(1)
-        scale = self.scale if units is None else units.scale
-        weight = self.mase_weight if units is None else mase_weight(units.naive_error)
+        scale, weight = self.units(units)
         sums = {
             "absolute": absolute.sum(1),
             "squared_unit": (squared * scale**2).sum(1),
@@ -153,10 +197,28 @@ class Forecasting(Task):
             "scaled": (absolute * weight).sum(1),
         }
         loss = squared.sum(1)
+        if self.density.metric is not None:
+            sums["squared"] = loss.detach()
+            loss = self.density.loss(said, true).flatten(1).sum(1)
+            sums |= self._of_intervals(said.detach(), true, scale, weight)
         count = torch.full_like(loss, off.shape[1] * off.shape[2])
         if units is not None:
             sums["scaled_count"] = count * (weight > 0).any(1)
             of_all = {"loss": loss, "count": count, **sums}
-            named = [name for m in OVER_SERIES for name in (m.numerator, m.denominator) if name]
-            sums |= {name: of_all[name.removesuffix("_series")] * units.share[:, 0] for name in named}
+            named = [name for m in self.metrics_declared for name in (m.numerator, m.denominator) if name]
+            over = [name for name in named if name.endswith("_series")]
+            sums |= {name: of_all[name.removesuffix("_series")] * units.share[:, 0] for name in over}
         return Losses(loss, count, sums=sums)
+
+
+def measured_by(output: Horizon, density: Point) -> tuple[Metric, ...]:
+    """The metrics of data and head, its loss first."""
+    loss, squared = density.metric, replace(ERRORS[0], numerator="squared")
+    errors = ERRORS if loss is None else (squared, *ERRORS[1:])
+    mase = replace(MASE, denominator="scaled_count") if output.series > 1 else MASE
+    known = any(error > 0 for error in output.naive_error or ())
+    metrics = (*errors, *((mase,) if known else ()), *interval_metrics(density, mase if known else None))
+    if output.series > 1:
+        over = OVER_SERIES if loss is None else (replace(OVER_SERIES[0], numerator="squared_series"), *OVER_SERIES[1:])
+        metrics += tuple(m for m in over if known or m.name != "mase_series")
+    return metrics if loss is None else (loss, *(m for m in metrics if m.name != loss.name))

@@ -31,14 +31,15 @@ def at_least_float32(said: Tensor) -> Tensor:
 class PooledSums:
     """Sums over all predictions of a split, in float64, over batches and processes.
 
-    Of ``loss``, ``count`` and what the metrics are ratios of.
+    Of ``loss``, ``count`` and what the metrics, and the ``neutral`` ones beside them, are ratios of.
 
     Attributes:
         totals: by name, up to the last :meth:`gather`.
     """
 
-    def __init__(self, metrics: Iterable[Metric] = ()) -> None:
-        columns = ("loss", "count", *(name for m in metrics for name in (m.numerator, m.denominator) if name))
+    def __init__(self, metrics: Iterable[Metric] = (), neutral: Iterable[tuple[str, str]] = ()) -> None:
+        ratios = [*((m.numerator, m.denominator) for m in metrics), *neutral]
+        columns = ("loss", "count", *(name for ratio in ratios for name in ratio if name))
         self.names = tuple(dict.fromkeys(columns))
         self.reset()
 

@@ -46,6 +46,7 @@ PERPLEXITY = Metric("perplexity", "min")
 BPC = Metric("bpc", "min", "bits per character", "loss", "count", 1 / math.log(2))
 NLL_PER_SAMPLE = Metric("nll_per_sample", "min", "nats per sample")
 FRAME_ACC = Metric("frame_acc", "max", numerator="hits", denominator="sounding")
+PINBALL = Metric("pinball", "min", numerator="pinball", denominator="count")  # of standardised values
 MASE = Metric("mase", "min", numerator="scaled", denominator="count")
 # The mean over series of the mean of each, so that a long series counts no more than a short one.
 OVER_SERIES = (
@@ -53,7 +54,7 @@ OVER_SERIES = (
     Metric("mae_series", "min", numerator="absolute_series", denominator="count_series"),
     Metric("mase_series", "min", numerator="scaled_series", denominator="scaled_count_series"),
 )
-_SHIPPED = (LOSS, NLL, ACC, F1, PERPLEXITY, BPC, NLL_PER_SAMPLE, FRAME_ACC, *ERRORS, MASE, *OVER_SERIES)
+_SHIPPED = (LOSS, NLL, ACC, F1, PERPLEXITY, BPC, NLL_PER_SAMPLE, FRAME_ACC, *ERRORS, PINBALL, MASE, *OVER_SERIES)
 
 
 def optimum(name: str) -> float | None:
@@ -64,7 +65,8 @@ def optimum(name: str) -> float | None:
     """
     if name in (ACC.name, F1.name):
         return 1.0
-    return 0.0 if name in {metric.name for metric in (*ERRORS, MASE, *OVER_SERIES)} else None
+    least0 = {metric.name for metric in (*ERRORS, PINBALL, MASE, *OVER_SERIES)}
+    return 0.0 if name in least0 or name.startswith("msis_") else None
 
 
 def possible(name: str) -> tuple[float, float]:

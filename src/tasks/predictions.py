@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any
 
@@ -13,10 +14,11 @@ from torch import Tensor
 from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Values
-from src.files import csv_text
 from src.tasks.base import Task
 from src.tasks.classification import SequenceClassification
+from src.tasks.conformal import Calibration, bands
 from src.tasks.forecasting import Forecasting
+from src.tasks.intervals import percent
 from src.tasks.losses import SequenceTable
 from src.tasks.per_step import PerStepClassification
 from src.tasks.regression import SequenceRegression
@@ -24,7 +26,16 @@ from src.tasks.regression import SequenceRegression
 Columns = dict[str, np.ndarray]
 
 
-def predictions(task: Task, batches: Iterable[Batch], steps: int | None = None, labelled: bool = True) -> Columns:
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a task beside its predictions."""
+
+    steps: int | None = None  # rows to forecast; None: as many as the data's horizon has
+    labelled: bool = True  # whether ``batch.y`` means something
+    calibration: Calibration | None = None  # of a forecast's intervals; None: those of its head, where it has some
+
+
+def predictions(task: Task, batches: Iterable[Batch], asked: Asked | None = None) -> Columns:
     """Columns of equal length, sorted by ``row`` (the sequence's position in its split) and ``step``.
 
     ====================  ==================================================================================
@@ -33,34 +44,38 @@ def predictions(task: Task, batches: Iterable[Batch], steps: int | None = None, 
     classification        ``class``, ``p(NAME)`` for each class; ``true`` and ``nll`` where labels are there
     per-step              ``step``, ``class``, ``p(NAME)``; ``true``
     regression            each value in its own unit; ``true(NAME)``; with ``step`` where there is one at each
-    forecasting           ``step`` (1 is the row after the last one read), each value in its own unit
+    forecasting           ``step`` (1 is the row after the last one read), each value in its own unit, behind each the
+                          ends of its intervals where there are some: ``NAME-lo-80``, ``NAME-hi-80``
     all others            ``nll`` (summed over the sequence, nats), ``predictions`` (how many), ``nll_per_prediction``
     ====================  ==================================================================================
 
     Args:
         task: with its weights; it is put into evaluation mode.
         batches: every sequence once, in chunks that follow one another where the task carries its state.
-        steps: rows to forecast; None: as many as the data's horizon has. Other tasks have no use for it.
-        labelled: whether ``batch.y`` means something.
+        asked: steps and intervals are of forecasts alone.
 
     Raises:
-        UserError: when steps are given to a task that does not forecast.
+        UserError: when steps are given to a task that does not forecast, or intervals are asked for more of them than
+            its horizon has.
     """
-    if steps is not None and not isinstance(task, Forecasting):
-        raise UserError(f"steps_ahead={steps} is for forecasts, which this run does not make: leave it out.")
+    asked = asked or Asked()
+    if not isinstance(task, Forecasting) and asked.steps is not None:
+        raise UserError(f"steps_ahead={asked.steps} is for forecasts, which this run does not make: leave it out.")
     task.eval()
     device = next(task.parameters()).device
     with torch.inference_mode():
         if not isinstance(task, tuple(_BY_BATCH)):
             return _by_loss(task, (batch.to(device) for batch in batches))
-        by_batch = [_of_batch(task, batch.to(device), steps, labelled) for batch in batches]
+        by_batch = [_of_batch(task, batch.to(device), asked) for batch in batches]
     columns = {name: np.concatenate([batch[name] for batch in by_batch]) for name in by_batch[0]}
     order = np.argsort(columns["row"], kind="stable")
     return {name: column[order] for name, column in columns.items()}
 
 
-def as_csv(columns: Columns, names: Sequence[str], following: Callable[[int, int], list[str]] | None = None) -> str:
-    """The columns as text, with ``sequence`` (its name) for ``row``, and ``time`` behind ``step`` where it is known.
+def as_table(
+    columns: Columns, names: Sequence[str], following: Callable[[int, int], list[str]] | None = None
+) -> dict[str, Any]:
+    """The columns with ``sequence`` (its name) for ``row``, and ``time`` behind ``step`` where it is known.
 
     For ``following`` see :class:`~src.data.module.NewData`.
     """
@@ -72,8 +87,7 @@ def as_csv(columns: Columns, names: Sequence[str], following: Callable[[int, int
         times = {row: following(row, rows.count(row)) for row in set(rows)}
         stamps = [times[row][step - 1] for row, step in zip(rows, columns["step"].tolist(), strict=True)]
         table |= {"time": stamps} if any(stamps) else {}
-    table |= {name: column for name, column in columns.items() if name not in ("row", "step")}
-    return csv_text(list(table), zip(*table.values(), strict=True), digits=9)
+    return table | {name: column for name, column in columns.items() if name not in ("row", "step")}
 
 
 def _by_loss(task: Task, batches: Iterable[Batch]) -> Columns:
@@ -85,32 +99,32 @@ def _by_loss(task: Task, batches: Iterable[Batch]) -> Columns:
 
 
 @singledispatch
-def _of_batch(task: Task, batch: Batch, steps: int | None, labelled: bool) -> Columns:
+def _of_batch(task: Task, batch: Batch, asked: Asked) -> Columns:
     raise NotImplementedError
 
 
 @_of_batch.register
-def _(task: SequenceClassification, batch: Batch, steps: int | None, labelled: bool) -> Columns:
+def _(task: SequenceClassification, batch: Batch, asked: Asked) -> Columns:
     log_p = task(batch).double().log_softmax(-1)
     columns = {"row": batch.rows.numpy()} | _classes(task, log_p)
-    if labelled:
+    if asked.labelled:
         columns["true"] = np.array(task.description.output.names)[batch.y.cpu().numpy()]  # type: ignore[union-attr]
         columns["nll"] = -log_p.gather(1, batch.y[:, None])[:, 0].cpu().numpy()
     return columns
 
 
 @_of_batch.register
-def _(task: PerStepClassification, batch: Batch, steps: int | None, labelled: bool) -> Columns:
+def _(task: PerStepClassification, batch: Batch, asked: Asked) -> Columns:
     mask = batch.mask.cpu()
     columns = _places(batch, mask) | _classes(task, task(batch).double().log_softmax(-1)[mask])
-    if labelled:
+    if asked.labelled:
         names = np.array([*task.description.output.names, ""])  # type: ignore[union-attr]
         columns["true"] = names[batch.y.cpu()[mask].clamp_min(-1).numpy()]
     return columns
 
 
 @_of_batch.register
-def _(task: SequenceRegression, batch: Batch, steps: int | None, labelled: bool) -> Columns:
+def _(task: SequenceRegression, batch: Batch, asked: Asked) -> Columns:
     output = task.description.output
     said, y = task(batch), batch.y
     places: Columns = {"row": batch.rows.numpy()}
@@ -118,17 +132,39 @@ def _(task: SequenceRegression, batch: Batch, steps: int | None, labelled: bool)
         mask = batch.mask.cpu()
         places, said, y = _places(batch, mask), said[mask], y[mask]
     columns = places | _values(output, said, "{}")
-    return columns | (_values(output, y.reshape(said.shape), "true({})") if labelled else {})
+    return columns | (_values(output, y.reshape(said.shape), "true({})") if asked.labelled else {})
 
 
 @_of_batch.register
-def _(task: Forecasting, batch: Batch, steps: int | None, labelled: bool) -> Columns:
-    forecast = task.predict_future(batch.x, steps or task.horizon)
-    every = torch.ones(forecast.shape[:2], dtype=torch.bool)
-    columns = _places(batch, every)
-    if batch.units is not None:
-        forecast = forecast.double() * batch.units.scale[:, None] + batch.units.mean[:, None]
-    return columns | _values(task.description.output, forecast.flatten(0, 1), "{}", scaled=batch.units is None)
+def _(task: Forecasting, batch: Batch, asked: Asked) -> Columns:
+    steps = asked.steps or task.horizon
+    if steps > task.horizon and (asked.calibration is not None or task.density.coverage):
+        raise UserError(
+            f"steps_ahead={steps} goes beyond the {task.horizon} rows of data.horizon, for which there are intervals: "
+            "ask for fewer rows, or train with a longer data.horizon."
+        )
+    found = {"": task.predict_future(batch.x, steps, batch.known)}
+    for coverage, (lower, upper) in bands(task, batch, asked.calibration).items():
+        found |= {f"-lo-{percent(coverage)}": lower[:, :steps], f"-hi-{percent(coverage)}": upper[:, :steps]}
+    columns = _places(batch, torch.ones(found[""].shape[:2], dtype=torch.bool))
+    names = value_names(task.description.output)
+    own = {ending: in_own_unit(task, batch, values).cpu().numpy() for ending, values in found.items()}
+    return columns | {
+        f"{name}{ending}": rows[..., k].ravel() for k, name in enumerate(names) for ending, rows in own.items()
+    }
+
+
+def in_own_unit(task: Forecasting, batch: Batch, values: Tensor) -> Tensor:
+    """Standardised values (batch, rows, targets) of a forecasting task's windows in the unit of the data, float64."""
+    output: Any = task.description.output
+    units = batch.units
+    if units is not None:
+        return values.double() * units.scale[:, None] + units.mean[:, None]
+    if not output.scale:
+        return values.double()
+    return values.double() * values.new_tensor(output.scale, dtype=torch.float64) + values.new_tensor(
+        output.mean, dtype=torch.float64
+    )
 
 
 def _places(batch: Batch, mask: Tensor) -> Columns:
@@ -143,13 +179,17 @@ def _classes(task: Task, log_p: Tensor) -> Columns:
     return columns | {f"p({name})": p[:, k] for k, name in enumerate(names)}
 
 
-def _values(output: object, values: Tensor, word: str, scaled: bool = True) -> Columns:
+def _values(output: object, values: Tensor, word: str) -> Columns:
     assert isinstance(output, Values)
-    names = output.names or tuple(f"value_{k}" for k in range(output.size))
     own = values.double().cpu().reshape(-1, output.size).numpy()
-    if output.scale and scaled:
+    if output.scale:
         own = own * np.array(output.scale) + np.array(output.mean)
-    return {word.format(name): own[:, k] for k, name in enumerate(names)}
+    return {word.format(name): own[:, k] for k, name in enumerate(value_names(output))}
+
+
+def value_names(output: Any) -> tuple[str, ...]:
+    """Of the values of a data set, numbers where they have none."""
+    return output.names or tuple(f"value_{k}" for k in range(output.size))
 
 
 _BY_BATCH = [kind for kind in _of_batch.registry if kind is not object]

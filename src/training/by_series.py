@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,10 @@ FILE = "series.csv"
 
 
 def by_series(
-    metrics: Sequence[Metric], columns: Mapping[str, np.ndarray], names: Sequence[str]
+    metrics: Sequence[Metric],
+    columns: Mapping[str, np.ndarray],
+    names: Sequence[str],
+    neutral: Mapping[str, tuple[str, str]] = MappingProxyType({}),
 ) -> list[dict[str, Any]]:
     """One row a series: its name, its windows, and each metric over them, None where it has none; the worst first.
 
@@ -23,10 +27,11 @@ def by_series(
         metrics: as the task declares them; those that are means over series are left out.
         columns: (windows,) sums of each window, and ``series``, the number of the series it belongs to.
         names: of the series.
+        neutral: further ratios of sums, by name.
     """
     over = {metric.name for metric in OVER_SERIES}
     plain = {m.name: (m.numerator, m.denominator) for m in metrics if m.numerator and m.denominator}
-    ratios = {name: ratio for name, ratio in plain.items() if name not in over}
+    ratios = {name: ratio for name, ratio in plain.items() if name not in over} | {**neutral}
 
     def total(column: str) -> np.ndarray:
         return np.bincount(columns["series"], columns[column], minlength=len(names))

@@ -50,16 +50,6 @@ class NoiseStream(pl.Callback):
         self._kept = state_dict
 
 
-class Progress(pl.callbacks.RichProgressBar):
-    """Lightning's bar, with the monitored metric beside it and without the run's version number."""
-
-    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
-        """What stands beside the bar."""
-        monitor = str(pl_module.monitor)
-        value = trainer.callback_metrics.get(monitor)
-        return {} if value is None else {monitor: f"{float(value):.4g}"}
-
-
 class BestCheckpoint(pl.callbacks.ModelCheckpoint):
     """Keeps the weights of the epoch with the best ``monitor``, among equals those with the smallest ``val/loss``.
 

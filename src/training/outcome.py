@@ -113,7 +113,7 @@ def final_metrics(cfg: DictConfig, job: Job, task: Task, data: SequenceData) -> 
             origins = {name: values[columns["row"]] for name, values in data.origins(split).items()}
             job.record.write_sequences(split, columns | origins)
             if split == "test" and data.series_names:
-                rows = by_series.by_series(task.metrics_declared, columns | origins, data.series_names)
+                rows = by_series.by_series(task.metrics_declared, columns | origins, data.series_names, task.neutral)
                 log.info(by_series.write(job.record.directory, rows))
     note_data(job, {name: value for name, value in data.notes.items() if name.endswith("/measured")})
     return metrics

@@ -30,8 +30,8 @@ FLOOR = 1e-3  # the share is of this much at least: a loss near 0 is rounding
 def hold_against_record(run: Run, split: str, metrics: dict[str, float]) -> str:
     """A sentence that says how near the metrics of a split, just measured, are to the run's record.
 
-    A loss may differ by :func:`tolerance`. A metric of which large values are good (accuracy, F1) may also differ by
-    what two of the split's predictions make, which fall the other way where two classes are all but equal.
+    A loss may differ by :func:`tolerance`. A metric that counts (accuracy, F1, the coverage of intervals) may also
+    differ by what two of the split's predictions make, which fall the other way where two classes are all but equal.
 
     Raises:
         UserError: the data are other ones, or a metric differs by more.
@@ -52,7 +52,8 @@ def hold_against_record(run: Run, split: str, metrics: dict[str, float]) -> str:
             continue
         declared = run.record.declared.get(name.partition("/")[2])
         room = allowed.share * max(abs(old), FLOOR)
-        if declared is not None and declared.direction == "max" and split in run.task.tables:
+        counted = declared.direction == "max" if declared is not None else "/coverage_" in name
+        if counted and split in run.task.tables:
             room = max(room, 2 / run.task.tables[split].columns()["count"].sum())
         if not abs(new - old) <= room:
             raise UserError(

@@ -23,7 +23,8 @@ from src.config.instantiate import instantiate
 from src.data.module import SequenceData
 from src.runs.record import RunRecord
 from src.tasks.base import Task
-from src.training.callbacks import BestCheckpoint, LastCheckpoint, NoiseStream, Progress, Watch
+from src.training.bars import bar
+from src.training.callbacks import BestCheckpoint, LastCheckpoint, NoiseStream, Watch
 from src.training.checkpoint_files import WholeFiles
 from src.training.ddp import tasks
 from src.training.loggers import MetricsCSV
@@ -44,7 +45,7 @@ def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[
     refuse_callbacks(chosen, record.checkpoints)
     callbacks: list[pl.Callback] = [NoiseStream(cfg.seed), Watch(), *chosen.values()]
     if cfg.trainer.enable_progress_bar and not any(isinstance(c, pl.callbacks.ProgressBar) for c in callbacks):
-        callbacks.append(Progress(refresh_rate=10))
+        callbacks.append(bar())
     if not cfg.trainer.get("fast_dev_run"):
         best = BestCheckpoint(
             record.checkpoints,

@@ -49,6 +49,22 @@ def test_a_run_gives_the_same_results_with_it_and_without(quick: Compose, looked
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true"])
+def test_it_looks_at_weights_of_any_precision_and_leaves_them_as_they_are(
+    precision: str, quick: Compose, tmp_path: Path
+) -> None:
+    kinds = (f"trainer.precision={precision}", "model.hidden_size=6")
+    plain = trained(quick, tmp_path / "without", *kinds)
+    looked = trained(quick, tmp_path / "with", "callbacks=explain", "callbacks.explain.sequences=3", *kinds)
+    ours, theirs = (json.loads((run / "result.json").read_text()) for run in (looked, plain))
+    assert ours["metrics"] == theirs["metrics"]
+    weights = [read_checkpoint(run / "checkpoints" / "last.ckpt")["state_dict"] for run in (looked, plain)]
+    assert all(torch.equal(weights[0][name], value) and weights[0][name].dtype == value.dtype
+               for name, value in weights[1].items())  # fmt: skip
+    assert [row["step"] for row in rows(looked) if row["inside/reach_l0"]][:1] == ["0"]
+    assert (looked / "inside" / "training_gates_layer0.png").is_file()
+
+
 def test_numbers_stand_beside_the_validation(looked: Path) -> None:
     first, *with_numbers = [row for row in rows(looked) if row["inside/reach_l0"]]
     assert (first["step"], first["val/nll"]) == ("0", "")  # as it was drawn

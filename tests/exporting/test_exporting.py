@@ -1,5 +1,6 @@
 """Every task and every network that ONNX can express, against the run in onnxruntime; the rest is refused in words."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,6 +15,7 @@ from src.exporting.check import TOLERANCE, check
 from src.exporting.model import to_onnx
 from src.recurrent import GRU, LSTM, RNN, RNNBase, StackedRNN
 from src.recurrent.cells.gru import GRUEquations
+from src.tasks.forecasting import Forecasting
 from tests.exporting.tasks import TASKS, make
 
 MIXED = [{"kind": "lstm", "hidden_size": 4, "peepholes": True}, {"kind": "gru", "hidden_size": 6, "bias": "single"},
@@ -134,6 +136,17 @@ class Mean(nn.Module):
 def test_what_the_operators_cannot_express_is_refused(network, words):
     with pytest.raises(UserError, match=words):
         to_onnx(make("last", partial(network, batch_first=True)))
+
+
+@pytest.mark.parametrize(("options", "known"), [({"intervals": "gaussian"}, ()), ({}, (1,))])
+def test_a_forecast_with_intervals_or_values_known_ahead_is_refused(options, known):
+    _, description, _ = TASKS["forecast"]
+    task = Forecasting(
+        description=replace(description, output=replace(description.output, known=known)),
+        network=partial(GRU, hidden_size=2, batch_first=True), optimizer=None, monitor="val/loss", **options,
+    )  # fmt: skip
+    with pytest.raises(UserError, match="has no ONNX graph: export a run without them"):
+        to_onnx(task.eval())
 
 
 def test_networks_and_tasks_of_others_are_refused():

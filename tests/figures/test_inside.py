@@ -105,6 +105,22 @@ def test_horizons_are_counted_from_the_longest():
     assert thin.get_linewidth() < thick.get_linewidth()
 
 
+def test_intervals_are_bands_around_their_forecast():
+    seen, truth, middle = RNG.random((6, 2)), RNG.random((3, 2)), RNG.random((3, 2))
+    bands = {coverage: (middle - width, middle + width) for coverage, width in ((0.8, 1.0), (0.95, 2.0))}
+    window = Window(seen, truth, middle, ("load", "oil"), bands=bands)
+    figure = draw_forecast({"gru": window}, "title")
+    assert_named(figure)
+    for k, axes in enumerate(figure.axes):
+        wide, narrow = axes.collections
+        for drawn, (coverage, width) in ((narrow, (80, 1.0)), (wide, (95, 2.0))):
+            assert drawn.get_label() == f"gru, {coverage} %"
+            corners = drawn.get_paths()[0].vertices
+            for row in range(3):
+                ends = corners[corners[:, 0] == row + 1][:, 1]
+                assert (ends.min(), ends.max()) == pytest.approx((middle[row, k] - width, middle[row, k] + width))
+
+
 def test_along_training_darkens():
     figure = draw_along_training({"gru": ([0, 1, 4], [np.ones(5), np.ones(5) / 2, np.ones(5) / 4])}, "title")
     assert_named(figure)
@@ -124,6 +140,7 @@ def test_forecasts_stand_beside_truth_and_naive():
     np.testing.assert_array_equal(lines["lstm"].get_ydata(), windows["lstm"].forecast[:, 1])
     assert lines["lstm"].get_color() == styles(windows)["lstm"].colour
     assert figure.axes[1].get_xlabel() == "rows from the start of the forecast"
+    assert not figure.axes[1].collections
     days = tuple(f"2024-01-{day:02}" for day in range(1, 10))
     dated = draw_forecast({name: replace(made, times=days, series="Ada") for name, made in windows.items()}, "title")
     assert dated.get_suptitle() == "title, series Ada"

@@ -107,14 +107,22 @@ def test_packed_batches_keep_their_packing(enforce_sorted):
         assert (ours_ is None and theirs_ is None) or torch.allclose(ours_, theirs_, **CLOSE)
 
 
-def test_dropout_between_layers_draws_what_pytorch_draws():
-    network, theirs = pair(GRU, num_layers=3, dropout=0.5, backend="torch")
-    x = torch.randn(6, 4, 3, dtype=torch.float64)
-    torch.manual_seed(5)
-    output, _ = network(x)
-    torch.manual_seed(5)
-    torch.testing.assert_close(output, theirs(x)[0], **CLOSE)
-    assert not torch.equal(output, network(x)[0])
+@pytest.mark.parametrize("backend", ["auto", "fused", "torch", "reference"])
+@pytest.mark.parametrize(("ours", "own"), OPTIONS)
+def test_dropout_between_layers_draws_what_pytorch_draws(ours, own, backend):
+    """Under one seed: values and every gradient; with lengths, what nn draws for the packed batch."""
+    if backend == "fused" and own:
+        pytest.skip("no such cell")
+    for bidirectional, batch_first, form in itertools.product(BOTH, BOTH, ("whole", "packed", "lengths")):
+        options = {"bidirectional": bidirectional, "batch_first": batch_first, **own}
+        network, theirs = pair(ours, num_layers=3, dropout=0.5, backend=backend, **options)
+        x = torch.randn((4, 6, 3) if batch_first else (6, 4, 3), dtype=torch.float64)
+        torch.manual_seed(5)
+        mine = results(network, x, None, form)
+        torch.manual_seed(5)
+        expected = results(theirs, x, None, "packed" if form == "lengths" else form)
+        torch.testing.assert_close(mine, expected, atol=1e-12, rtol=0)
+        assert not torch.equal(network(x)[0], network(x)[0])
 
 
 @pytest.mark.parametrize("ours", PYTORCH)

@@ -6,6 +6,7 @@ loop is the measure. In every one that trains, each parameter has a gradient.
 
 from __future__ import annotations
 
+import itertools
 import os
 import warnings
 from collections.abc import Callable
@@ -14,13 +15,26 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from src.recurrent import GRU, LSTM, RNNBase
 from src.recurrent.backends.spec import CallSpec
 from src.recurrent.backends.triton import unsupported
 from src.recurrent.cells.base import find_cell
 from src.recurrent.kernels.build import library
-from tests.recurrent.transformations import CAPTURE, DIFFERENTIATION, FEATURES, WIDTH, Model, Results, inputs, loss_of
+from tests.recurrent.transformations import (
+    CAPTURE,
+    DIFFERENTIATION,
+    FEATURES,
+    ROWS,
+    WIDTH,
+    Model,
+    Padded,
+    Results,
+    inputs,
+    loss_of,
+)
 
 if isinstance(library(), Exception):
     pytest.skip(f"no kernels here: {library()}", allow_module_level=True)
@@ -43,10 +57,9 @@ FUNC = (
 )  # fmt: skip
 REFUSED = {
     **dict.fromkeys([("fused", name) for name in FUNC], "the fused kernels do not run under the transformations of"),
-    **dict.fromkeys(
-        [("fused", name) for name in ("forward_mode", "jacobian_forward_mode")],
-        "the fused kernels do not run under forward-mode differentiation",
-    ),
+    ("fused", "forward_mode"): "the fused kernels do not run under forward-mode differentiation",
+    ("fused", "jacobian_forward_mode"): "the fused kernels do not run under vectorised forward-mode differentiation",
+    ("torch", "jacobian_forward_mode"): "PyTorch's kernels do not run under vectorised forward-mode differentiation",
     ("fused", "jit.script"): "backend=fused cannot be compiled by torch.jit.script",
     ("reference", "jit.script"): "backend=reference cannot be compiled by torch.jit.script",
 }
@@ -161,8 +174,39 @@ def test_an_exported_network_takes_other_sizes_and_refuses_impossible_lengths() 
     ).module()
     longer, lengths = torch.randn(3, 8, 3), torch.tensor([8, 1, 3])
     assert torch.equal(program(longer, None, lengths)[0], network(longer, None, lengths)[0])
-    with pytest.raises(ValueError, match="lengths: expected 3 numbers from 1 to 8, got"):
+    with pytest.raises(RuntimeError, match=r"lengths: expected every entry in 1\.\.time, the steps of the input"):
         program(longer, None, torch.tensor([9, 1, 3]))
+
+
+CAPTURED: dict[str, Callable[..., Any]] = {
+    "export": lambda m, *given: torch.export.export(m, given).module(),
+    "export, strict": lambda m, *given: torch.export.export(m, given, strict=True).module(),
+    "export, decomposed": lambda m, *given: torch.export.export(m, given).run_decompositions({}).module(),
+    "jit.trace": lambda m, *given: torch.jit.trace(m, given),
+    "jit.freeze": lambda m, *given: torch.jit.freeze(torch.jit.trace(m.eval(), given)),
+    "make_fx": lambda m, *given: make_fx(m)(*given),
+    "compile": lambda m, *given: torch.compile(m, backend="eager", fullgraph=True),
+    "compile, aot_eager": lambda m, *given: torch.compile(m, backend="aot_eager", fullgraph=True),
+    "compile, inductor": lambda m, *given: torch.compile(m, fullgraph=True),
+}
+
+
+@pytest.mark.parametrize("backend", ["fused", "torch", "reference"])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if "inductor" in n else n for n in CAPTURED])
+def test_a_captured_network_refuses_impossible_lengths(name: str, backend: str) -> None:
+    """Also when no gradient is wanted, and with ``allow_empty``, which takes 0."""
+    torch.compiler.reset()
+    for allow_empty, kind in ((False, "gru"), (True, "lstm")):
+        network = RNNBase(kind, 3, 4, batch_first=True, backend=backend, allow_empty=allow_empty)
+        model, x = Padded(network, torch.float32), torch.randn(2, 5, 3)
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            program = CAPTURED[name](model, x, torch.tensor([5, 2]))
+            for right in ([1, 5], [3, 4], [0, 5] if allow_empty else [5, 5]):
+                torch.testing.assert_close(program(x, torch.tensor(right)), model(x, torch.tensor(right)))
+            for wrong in ([6, 1], [3, -1], *([] if allow_empty else [[0, 5]])):
+                with pytest.raises(RuntimeError, match=rf"lengths: expected every entry in {1 - allow_empty}\.\.time"):
+                    program(x, torch.tensor(wrong))
 
 
 def test_a_traced_network_takes_other_sizes() -> None:
@@ -172,6 +216,19 @@ def test_a_traced_network_takes_other_sizes() -> None:
         program = torch.jit.trace(network, (torch.randn(2, 5, 3),))
     longer = torch.randn(4, 9, 3)
     assert torch.equal(program(longer)[0], network(longer)[0])
+
+
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}])
+def test_a_traced_loop_takes_its_steps_alone(options: dict[str, Any]) -> None:
+    network = LSTM(3, 4, batch_first=True, backend="reference", **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.jit.trace(network, (torch.randn(2, 5, 3),))
+    more = torch.randn(4, 5, 3)
+    assert torch.equal(program(more)[0], network(more)[0])
+    for time in (4, 6, 1):
+        with pytest.raises(RuntimeError, match="input: was traced with 5 time steps through backend=reference"):
+            program(torch.randn(2, time, 3))
 
 
 def test_the_reason_is_on_record() -> None:
@@ -199,19 +256,63 @@ def test_triton_refuses_transformations() -> None:
     )
 
 
+NETWORKS = [(nn.GRU, "gru", {}), (nn.LSTM, "lstm", {}), (nn.LSTM, "lstm", {"proj_size": 2}), (nn.RNN, "rnn", {}),
+            (nn.RNN, "rnn", {"nonlinearity": "relu"})]  # fmt: skip
+
+
+def tensors_of(results: Any) -> list[torch.Tensor]:
+    if isinstance(results, PackedSequence):
+        return [results.data]
+    return [results] if isinstance(results, torch.Tensor) else [t for part in results for t in tensors_of(part)]
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(("theirs", "kind", "own"), NETWORKS)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_autocast_returns_the_dtypes_that_pytorch_returns(
+    backend: str, theirs: Any, kind: str, own: dict[str, Any], dtype: torch.dtype
+) -> None:
+    """Of output, h and c, whatever the dtype of input and state; a packed batch, and lengths in its place, included."""
+    if backend == "fused" and own:
+        pytest.skip("no such cell")
+    sizes = {"input_size": FEATURES, "hidden_size": WIDTH, "num_layers": 2, "bidirectional": True, **own}
+    network, expected, held = RNNBase(kind, backend=backend, **sizes), theirs(**sizes), 0
+    expected.load_state_dict(network.state_dict())
+    lengths, widths = torch.tensor([5, 2]), (own.get("proj_size", WIDTH), WIDTH)
+    for kind_of_x, kind_of_state, packed in itertools.product(
+        (torch.float32, dtype), (None, torch.float32, dtype), (False, True)
+    ):
+        x = inputs().transpose(0, 1).to(kind_of_x)
+        h = None if kind_of_state is None else tuple(torch.zeros(4, ROWS, w, dtype=kind_of_state) for w in widths)
+        state = h if h is None or kind == "lstm" else h[1]
+        batch = pack_padded_sequence(x, lengths) if packed else x
+        with torch.autocast("cpu", dtype=dtype), torch.no_grad():
+            try:
+                right = tensors_of(expected(batch, state))
+            except RuntimeError:
+                assert dtype == torch.float16  # which oneDNN's LSTM does not take
+                continue
+            came = [network(batch, state)] + [network(x, state, lengths)] * packed
+        for results in came:
+            mine = tensors_of(results)
+            assert [t.dtype for t in mine] == [t.dtype for t in right]
+            torch.testing.assert_close(mine[1:], right[1:], atol=0.03, rtol=0)
+            held += 1
+    assert held >= 12
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("kind", ["gru", "lstm", "rnn"])
 def test_autocast_keeps_the_state_in_float32(kind: str, dtype: torch.dtype) -> None:
-    """Whatever precision the layers around it hand over; nn.GRU rounds there, by up to 0.01."""
+    """Only what comes out is rounded: nn.GRU rounds in every step."""
     network = RNNBase(kind, FEATURES, WIDTH, 2, batch_first=True, bidirectional=True)
     x = inputs().to(dtype)
     expected, _ = network(x.float())
     with torch.autocast("cpu", dtype=dtype):
-        output, last = network(x)
-        again, _ = network(x, tuple(s.to(dtype) for s in last) if kind == "lstm" else last.to(dtype))
-    assert output.dtype == again.dtype == torch.float32
-    assert torch.equal(output, expected)
-    output.sum().backward()
+        output, _ = network(x)
+    assert torch.equal(output, expected.to(output.dtype))
+    output.float().sum().backward()
     assert all(p.grad is not None and p.grad.any() for p in network.parameters())
 
 

@@ -25,10 +25,10 @@ FEATURES, WIDTH, STEPS, ROWS = 3, 4, 5, 2
 class Model(nn.Module):
     """A network and a head that is trained with it."""
 
-    def __init__(self, recurrent: nn.Module) -> None:
+    def __init__(self, recurrent: nn.Module, dtype: torch.dtype = torch.float64) -> None:
         super().__init__()
         width = getattr(recurrent, "proj_size", 0) or WIDTH
-        self.recurrent, self.head = recurrent, nn.Linear(width, 2, dtype=torch.float64)
+        self.recurrent, self.head = recurrent, nn.Linear(width, 2, dtype=dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         output, _ = self.recurrent(x)
@@ -360,7 +360,7 @@ def exported_with_lengths(strict: bool) -> Callable[[Model], Results]:
     return run
 
 
-def compiled(fullgraph: bool, lengths: bool = False) -> Callable[[Model], Results]:
+def compiled(fullgraph: bool, lengths: bool = False, by: str = "aot_eager") -> Callable[[Model], Results]:
     def run(model: Model) -> Results:
         torch.compiler.reset()
         module: Any = model
@@ -370,7 +370,7 @@ def compiled(fullgraph: bool, lengths: bool = False) -> Callable[[Model], Result
             arguments = (inputs(), torch.tensor([2, STEPS]))
             if isinstance(model.recurrent, nn.RNNBase):
                 return backward(module, module(*arguments))
-        return backward(module, torch.compile(module, fullgraph=fullgraph, backend="aot_eager")(*arguments))
+        return backward(module, torch.compile(module, fullgraph=fullgraph, backend=by)(*arguments))
 
     return run
 
@@ -458,6 +458,7 @@ CAPTURE = {
     "compile fullgraph": compiled(True),
     "compile": compiled(False),
     "compile fullgraph with lengths": compiled(True, lengths=True),
+    "compile with lengths, inductor": compiled(False, lengths=True, by="inductor"),
     "jit.trace": traced,
     "jit.trace under no_grad": traced_without_grad,
     "jit.trace with lengths": traced_with_lengths,

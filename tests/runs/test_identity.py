@@ -4,7 +4,7 @@ import pytest
 
 from src.config.schema import effect_of, keys_of
 from src.config.schema.entries import FILE, PLACE, READING, RESULT
-from src.runs.identity import IGNORED_KEYS, identity, without
+from src.runs.identity import IGNORED_KEYS, identity, planned_identity, without
 
 CONFIG: dict[str, Any] = {
     "seed": 0,
@@ -42,6 +42,18 @@ def test_a_change_of_results_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     before = identity(CONFIG, **FACTS)
     monkeypatch.setattr("src.runs.identity.RESULTS_VERSION", -1)
     assert identity(CONFIG, **FACTS) != before
+
+
+def test_dropout_between_layers_is_drawn_in_another_order_than_it_was() -> None:
+    """Runs from before, whose masks were others, are not taken for the same; those without it keep their identity."""
+    as_it_was = {"num_layers": 2, "dropout": 0.5}
+    assert identity({**CONFIG, "model": as_it_was}, **FACTS) != "6f1facf43565a6c4"
+    assert planned_identity({**CONFIG, "model": as_it_was}) != "028179af1b858cf0"
+    for model, frozen in (
+        ({"num_layers": 2, "dropout": 0.0}, "50661e0bbd0d65cc"),
+        ({"num_layers": 1, "dropout": 0.5}, "053c2b420a11f7ca"),
+    ):
+        assert planned_identity({**CONFIG, "model": model}) == frozen
 
 
 def test_the_order_of_keys_does_not_count() -> None:

@@ -28,6 +28,7 @@ HASHES = {
     "memory_length": "3857c80dbf47c5f0",
     "variants": "397acc690e12b89e",
     "forecasting": "767e6b549b4fa675",
+    "ucr_many": "b5e782b5b46a43e0",
 }
 
 

@@ -145,7 +145,8 @@ def test_the_table_of_all_shipped_tasks_is_that_of_each() -> None:
     kinds = {kind for name in src.tasks.PUBLIC if isinstance(kind := getattr(src.tasks, name), type)}
     assert kinds == {kind for kind, *_ in CASES.values()}
     of_series = {metric.name for metric in OVER_SERIES}  # of several series: tests/tasks/test_forecasting.py
-    assert every.keys() == {"loss"}.union(of_series, *(names for *_, names in CASES.values()))
+    of_intervals = {"pinball"}  # tests/tasks/test_intervals.py
+    assert every.keys() == {"loss"}.union(of_series, of_intervals, *(names for *_, names in CASES.values()))
     for kind in kinds:
         for metric in (LOSS, *kind.metrics_declared):
             assert every[metric.name] == metric, f"{kind.__name__} declares {metric.name} otherwise than another task"

@@ -35,6 +35,13 @@ KINDS = {
         "data=csv", "data.path=table.csv", "data.task=forecasting", "model=gru", "task=forecasting",
         "task.strategy=recursive",
     ),
+    **{
+        f"forecast, {kind}": (
+            "data=csv", "data.path=table.csv", "data.task=forecasting", "data.known=b", "model=gru", "task=forecasting",
+            f"task.intervals={kind}",
+        )
+        for kind in ("gaussian", "quantiles")
+    },
 }  # fmt: skip
 
 

@@ -88,8 +88,9 @@ def only(runs: Path) -> tuple[Path, RunResult]:
 @pytest.mark.parametrize("more", [(), ("hydra.job.chdir=true",)], ids=["here", "chdir"])
 def test_relative_places_are_of_the_folder_where_it_was_typed(folder: Path, more: tuple[str, ...]) -> None:
     """All that a command line may name by a path, in both processes: data, runs, a run's own folder, a checkpoint."""
-    process(folder, *FILE, *TINY, *more, "paths.runs_dir=out", "paths.run_dir=out/one")
+    done = process(folder, *FILE, *TINY, *more, "paths.runs_dir=out", "paths.run_dir=out/one")
     directory, first = only(folder / "out")
+    assert (folder / done.stdout.splitlines()[-1]).samefile(directory)  # a path that works when typed
     assert (directory, first.status) == (folder / "out" / "one", "finished")
     on = ("ckpt=out/one/checkpoints/last.ckpt", "paths.runs_dir=more", "trainer.max_epochs=3")
     process(folder, *FILE, *[o for o in TINY if "max_epochs" not in o], *more, *on)
@@ -188,3 +189,17 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["local", "submitit_local"])
+def test_launchers_start_trainings_of_two_processes(launcher: str, folder: Path) -> None:
+    """Two jobs of two processes each, by joblib and by submitit, from a folder far from the project."""
+    jobs = ("hydra.launcher.n_jobs=2",) if launcher == "local" else ()
+    process(folder, "-m", *FILE, *TINY, "seed=0,1", f"hydra/launcher={launcher}", *jobs, "paths.runs_dir=out")
+    process(folder, *FILE, *TINY, "paths.runs_dir=alone", "seed=1")
+    found = {record.identity: record for _, record in find_runs(folder / "out")}
+    assert len(found) == 2
+    assert {record.status for record in found.values()} == {"finished"}
+    _, alone = only(folder / "alone")
+    assert found[alone.identity].metrics == alone.metrics

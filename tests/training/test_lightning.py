@@ -270,3 +270,20 @@ def test_a_class_of_the_users_own_is_what_it_derives_from(tmp_path: Path) -> Non
     kind = type("Mine", (pl.callbacks.WeightAveraging,), {})
     with pytest.raises(UserError, match="is a Mine, which is not possible here"):
         refuse_callbacks({"mine": kind()}, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["data=adding", "data=text"])
+def test_lightnings_own_predict_finds_the_test_set(kind: str, compose: Compose, tmp_path: Path) -> None:
+    """Without a run of ours: every sequence once, whole, and what the task says of it."""
+    (tmp_path / "a.txt").write_text("the cat sat on the mat and the hat\n" * 40)
+    adding = ("data.length=6", "data.sizes=[40,16,16]", "data.batch_size=8")
+    more = adding if kind == "data=adding" else (f"data.path={tmp_path / 'a.txt'}", "data.batch_size=4")
+    data, task = build(compose(kind, *more, "model.hidden_size=4"))
+    trainer = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False)
+    predictions = trainer.predict(task, datamodule=data)
+    assert predictions is not None
+    batches = list(data.test_dataloader())
+    assert sorted(row for batch in batches for row in batch.rows.tolist()) == list(range(len(data.splits["test"])))
+    for prediction, batch in zip(predictions, batches, strict=True):
+        with torch.no_grad():
+            torch.testing.assert_close(prediction, task.eval()(batch))

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Le
 
 from src.config.schema.data import DATA, TASK
-from src.config.schema.entries import NOTHING, PLACE, Above0, Count, From0, Key, Share, Text, That, Whole
+from src.config.schema.entries import NOTHING, PLACE, Above0, Count, Coverage, From0, Key, Share, Text, That, Whole
 from src.config.schema.model import MODEL
 from src.config.schema.training import CALLBACKS, LOGGER, OPTIMIZER, PATHS, SCHEDULER, TRAINER, Tags
 
@@ -50,6 +50,8 @@ OF_RUN = {
     "trust": Key(Module | list[Module] | None, "modules of your own whose classes the run's config may name"),
 }
 
+CONFORMAL = Key(Coverage | None, "intervals of these coverages, calibrated on the run's validation windows")
+
 # What an argument without = is, in the order of such arguments: gatebench predict runs/latest new.csv.
 POSITIONAL: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("evaluate", "explain", "export", "generate"), ("run",)),
@@ -70,8 +72,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "data.path=takes.csv data.group_column=take data.target=gesture minutes=10",
         "data=jsb_chorales 'models=[gru,lstm,rnn]' minutes=120",
     ),
-    "evaluate": ("runs/latest", "runs/latest split=val", "runs/latest ckpt=last"),
-    "predict": ("runs/latest new.csv", "runs/latest new.csv steps_ahead=12", "runs/latest new.csv output=said.csv"),
+    "evaluate": ("runs/latest", "runs/latest split=val", "runs/latest ckpt=last", "runs/latest backtest=4"),
+    "predict": (
+        "runs/latest new.csv",
+        "runs/latest new.csv steps_ahead=12",
+        "runs/latest new.csv output=said.csv",
+        "runs/latest new.csv conformal=[0.9]",
+    ),
     "compare": ("study=smoke", "study=smoke margin=0.02", "folders=[runs]", "from=theirs.csv margin=0.01"),
     "explain": ("runs/latest", "'run=[runs/a,runs/b]'", "study=memory_length"),
     "export": ("runs/latest", "runs/latest state=true output=step.onnx"),
@@ -108,11 +115,17 @@ COMMANDS: dict[str, dict[str, Key]] = {
         "paths": PLACES,
         "hydra": Key(dict[str, Any], "Hydra's own settings", PLACE),
     },
-    "evaluate": {**OF_RUN, "split": Key(Literal["val", "test"], "which sequences")},
+    "evaluate": {
+        **OF_RUN,
+        "split": Key(Literal["val", "test"], "which sequences"),
+        "backtest": Key(Count | None, "origins in a row over the split from which is forecast, without refitting"),
+        "conformal": CONFORMAL,
+    },
     "predict": {
         **OF_RUN,
         "data": Key({"path": Key(Text, "a file like the one that the run was trained on")}, "what is read"),
         "steps_ahead": Key(Count | None, "rows to forecast; null: the run's data.horizon"),
+        "conformal": CONFORMAL,
         "output": Key(Text | None, "a CSV file; null: predictions/ in the run's directory"),
     },
     "compare": {
@@ -147,6 +160,7 @@ COMMANDS: dict[str, dict[str, Key]] = {
     "export": {
         **OF_RUN,
         "state": Key(bool, "the state comes in and goes out, to go on in pieces"),
+        "time": Key(Count | None, "steps of every input, where a network of your own loops over them; null: any"),
         "output": Key(Text | None, "an ONNX file; null: model.onnx in the run's directory"),
     },
     "generate": {

@@ -35,6 +35,9 @@ Above0 = Annotated[float, Gt(0)]
 Rate = Annotated[float, Ge(0), Lt(1)]
 Fraction = Annotated[float, Gt(0), Lt(1)]
 Share = Annotated[float, Gt(0), Le(1)]
+Coverage = Annotated[
+    list[Fraction], That(lambda given: 0 < len(given) == len({*given}), "one at least and none of them twice")
+]
 Text = Annotated[str, That(lambda text: str(text).strip() != "", "text that is not empty")]
 Monitor = Annotated[
     str, That(lambda name: re.fullmatch(r"(train|val|inside)/\w+", str(name)) is not None, "a metric, as in val/loss")

@@ -18,6 +18,7 @@ from src.data.own.cell_sequences import spectra_of, tokens_of
 from src.data.own.cells import join, text_array
 from src.data.own.labelled import OwnData
 from src.data.own.roles import Roles, Rows, find_roles, in_order, refuse_two
+from src.data.own.static import Static
 from src.data.own.tables import read_table, to_train_on
 from src.data.splits import SPLITS
 from src.data.text import encode, learn_vocabulary
@@ -42,10 +43,11 @@ class CSV(OwnData):
 
     form = "csv"
     tasks: ClassVar[tuple[str, ...]] = ("forecasting", "classification", "regression")
-    fitted: ClassVar[tuple[str, ...]] = ("roles", "scaling", "decimals", "vocabulary", "rate")
+    fitted: ClassVar[tuple[str, ...]] = ("roles", "scaling", "decimals", "vocabulary", "rate", "static")
     roles: Roles
     vocabulary: tuple[str, ...] = ()  # of texts
     rate: int | None = None  # samples per second of sounds
+    static: Static | None = None  # what each step reads of its series
     decimals: tuple[tuple[str, str], ...] = ()  # what stands before the fractions of a column, where its cells say it
 
     def __init__(
@@ -55,6 +57,8 @@ class CSV(OwnData):
         features: str | Sequence[str] | None = None,
         time_column: str | Sequence[str] | None = None,
         group_column: str | None = None,
+        known: str | Sequence[str] | None = None,
+        static: str | Sequence[str] | None = None,
         text_column: str | None = None,
         level: str | None = None,
         min_count: int | None = None,
@@ -71,7 +75,7 @@ class CSV(OwnData):
     ) -> None:
         super().__init__(**keywords)
         columns = (_listed(features), _listed(target), _listed(time_column), group_column, text_column)
-        self.given = Roles(self.task or "", *columns)
+        self.given = Roles(self.task or "", *columns, known=_listed(known), static=_listed(static))
         self.level, self.min_count = level or "char", min_count or 1
         self.season, self.missing, self.day_first = season, missing, day_first
         self.resample, self.resample_by = resample, resample_by or "mean"
@@ -114,9 +118,9 @@ class CSV(OwnData):
         assert of_groups is not None
         return of_groups[rows.groups] if split_of is None else split_of
 
-    def _numbers(self, rows: Rows) -> tuple[Rows, np.ndarray]:
-        """The rows and their values, (rows, features), at an even distance where ``data.resample`` asks for one."""
-        names, table = self.roles.features, rows.table
+    def _numbers(self, rows: Rows, names: Sequence[str]) -> tuple[Rows, np.ndarray]:
+        """The rows and their values, (rows, names), at an even distance where ``data.resample`` asks for one."""
+        table = rows.table
         if self.resample is None:
             return rows, table.numbers(names, self.missing, rows.groups)
         if rows.times is None:
@@ -143,8 +147,27 @@ class CSV(OwnData):
         table.note(f"{len(rows.groups)} rows became {len(values)}, one for each {self.resample} ({self.resample_by}).")
         return replace(rows, groups=groups, lengths=lengths, times=stamps), values
 
+    def _cut(self, rows: Rows) -> tuple[Rows, Rows | None]:
+        """The rows up to the last value of each series and, where columns are known ahead, those after it.
+
+        Raises:
+            UserError: a series has no value at all.
+        """
+        if not self.roles.known:
+            return rows, None
+        empty = np.stack([rows.table.parsed(name)[1] for name in self.roles.targets], 1).min(1).astype(int)
+        after = pd.Series(empty[::-1]).groupby(rows.groups[::-1]).cummin().to_numpy()[::-1] == 1
+        history = rows.where(~after)
+        if not history.lengths.all():
+            name = rows.names[int(history.lengths.argmin())]
+            raise UserError(f"{rows.table.files[0]}: {name} has no value of {' or '.join(self.roles.targets)}.")
+        return history, rows.where(after)
+
     def _forecasting(self, rows: Rows) -> Description:
-        given, (rows, values) = rows, self._numbers(rows)
+        rows, after = self._cut(rows)
+        if after is not None and len(after.groups):
+            rows.table.note(f"{len(after.groups)} rows after the last values were left out: predict forecasts them.")
+        given, (rows, values) = rows, self._numbers(rows, self.roles.features)
         split_of = self._split_of(rows if self.split_by is None else given)
         if split_of is not None and self.split_by is not None:
             split_of = split_of[given.first][rows.groups]  # data.resample makes other rows, of the same series
@@ -166,7 +189,15 @@ class CSV(OwnData):
                 many = f"{' or '.join(str(k) for k in found)} rows{', by series' if len(found) > 1 else ''},"
                 rows.table.note(f"The season was taken as {many} from the time stamps; data.season=... says otherwise.")
         self.times = rows.times
-        series = Series(values, rows.lengths, split_of, self.roles.features, self.roles.targets, rows.names)
+        static = None
+        if self.roles.static:
+            trained = np.unique(rows.groups[split_of == 0])
+            self.static = Static.fit(self.roles.static, given, np.isin(np.arange(len(rows.names)), trained))
+            static = self.static.of(given)
+        roles = self.roles
+        series = Series(
+            values, rows.lengths, split_of, roles.features, roles.targets, rows.names, known=roles.known, static=static
+        )
         return self.forecasting(series, season)
 
     def _sequences(self, rows: Rows) -> Description:
@@ -251,8 +282,8 @@ class CSV(OwnData):
         description, roles = self.description, self.roles
         table = read_table(path, **self.dialect)
         table.trained = dict(self.decimals)
-        known = [name for name in (*roles.time, roles.group) if name is not None]
-        table.need([*roles.features, *known], "The run's column")
+        places = [name for name in (*roles.time, roles.group) if name is not None]
+        table.need([*roles.features, *roles.static, *places], "The run's column")
         rows = in_order(table, roles, self.day_first)
         if isinstance(description.output, Horizon):
             return self._last_windows(rows, description.output)
@@ -262,7 +293,8 @@ class CSV(OwnData):
         return NewData(self.new_split(roles.kind, values, lengths, y, str(path)), rows.names, labelled=there)
 
     def _last_windows(self, rows: Rows, output: Horizon) -> NewData:
-        rows, numbers = self._numbers(rows)
+        given, after = self._cut(rows)
+        rows, numbers = self._numbers(given, self.roles.features)
         long = np.flatnonzero(rows.lengths >= self.lookback)
         if not len(long):
             first = "the series" if rows.names == ["series"] else rows.names[0]
@@ -272,7 +304,9 @@ class CSV(OwnData):
             )
         if short := [name for k, name in enumerate(rows.names) if k not in long]:
             rows.table.note(f"{len(short)} series are shorter than data.lookback={self.lookback}, e.g. {short[0]}.")
-        split = self.last_rows(rows.names, numbers, rows.lengths, long, output)
+        static = self.static.of(given) if self.static is not None else None
+        ahead = None if after is None else self._known_ahead(rows, after, long, output.steps)
+        split = self.last_rows(rows.names, numbers, rows.lengths, long, output, static=static, ahead=ahead)
 
         def following(row: int, number: int) -> list[str]:
             if rows.times is None:
@@ -280,6 +314,35 @@ class CSV(OwnData):
             return times.following(rows.times[rows.groups == long[row]].reset_index(drop=True), number)
 
         return NewData(split, [rows.names[k] for k in long], labelled=False, following=following)
+
+    def _known_ahead(self, read: Rows, after: Rows, chosen: np.ndarray, steps: int) -> np.ndarray:
+        """(chosen, steps, features) of the rows after those read of each chosen series, 0 in what is not known.
+
+        Raises:
+            UserError: there are too few.
+        """
+        known, features = self.roles.known, self.roles.features
+        if len(after.groups):
+            after, numbers = self._numbers(after, known)
+            if self.resample is not None:  # the interval in which the last value lies is read, and not forecast
+                assert read.times is not None
+                assert after.times is not None
+                last = read.times.groupby(read.groups).last()
+                later = after.times.to_numpy() > last[after.groups].to_numpy()
+                numbers, groups = numbers[later], after.groups[later]
+                after = replace(after, groups=groups, lengths=np.bincount(groups, minlength=len(after.names)))
+        for k in chosen.tolist():
+            if after.lengths[k] < steps:
+                there, target = counted(int(after.lengths[k]), "row"), " or ".join(self.roles.targets)
+                raise UserError(
+                    f"{after.table.files[0]}: {after.names[k]} has {there} after its last value of {target}, but a "
+                    f"forecast of {steps} rows reads {' and '.join(known)} (data.known) in each: add rows that have "
+                    f"these, and nothing in {target}."
+                )
+        ahead = np.zeros((len(chosen), steps, len(features)))
+        for k, first in enumerate(after.first[chosen].tolist()):
+            ahead[k][:, [features.index(name) for name in known]] = numbers[first : first + steps]
+        return ahead
 
 
 def _listed(names: str | Sequence[str] | None) -> list[str]:

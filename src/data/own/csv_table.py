@@ -22,6 +22,7 @@ from src.config.own_files import refuse_long_lines
 from src.config.rules import check_arguments
 from src.data.own.cells import Table
 from src.data.own.csv_fast import read_plain, without
+from src.data.own.forms import is_prose
 
 # Names that need no quoting on a command line.
 SIGNS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "space": " ", "point": "."}
@@ -153,9 +154,10 @@ def _cells(
     for number, row in zip(begins, rows, strict=False):
         if len(row) > width:
             names = f"line {remarks + 1}" if remarks else "the first line"
+            more = "; a plain text is read by data=text" if width == 1 or is_prose(path) else ""
             raise UserError(
                 f"{path}, line {number}: there are {len(row)} cells, but {names}, which names the columns, has {width} "
-                f"(separator {separator!r}){'; a plain text is read by data=text' if width == 1 else ''}."
+                f"(separator {separator!r}){more}."
             )
     cells = [[cell.strip() for cell in row] + [""] * (width - len(row)) for row in rows]
     if cells[0][0].startswith(REMARK):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from src.config.errors import UserError
 from src.data.describe import Description
 from src.data.module import NewData
 from src.data.own.csv import CSV
@@ -27,7 +28,10 @@ class File(CSV, NPZ):
 
     def read(self) -> Description:
         """Read the file as what it is."""
-        return self._reader(self.path).read(self)
+        reader = self._reader(self.path)
+        if reader is NPZ and (columns := self.given.known + self.given.static):
+            raise UserError(f"{self.path} holds arrays, and {columns[0]} (data.known, data.static) must be a column.")
+        return reader.read(self)
 
     def new_data(self, path: str) -> NewData:
         """A new file of the same kind."""

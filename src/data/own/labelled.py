@@ -92,7 +92,7 @@ class OwnData(SeriesData):
 
         Args:
             kind: one of ``tasks``, but for ``forecasting``.
-            x: (steps in all, features) float64, sequences end to end, or (steps in all,) tokens.
+            x: (steps in all, features) of any type, sequences end to end, or (steps in all,) tokens.
             lengths: (sequences,) steps of each.
             y: (sequences,) or, per step, (steps in all,) text for classes ("": it has none); (..., values) float64 for
                 regression; None for a language model and for music. Real values are standardised on the training
@@ -117,15 +117,16 @@ class OwnData(SeriesData):
         self.scaling = None
         if x.ndim == 2 and kind != "music":
             width = x.shape[1]
-            self.scaling = Scaling.fit(x[of_steps == 0]) if standardise else Scaling.none(width)
+            train = np.flatnonzero(of_steps == 0)
+            self.scaling = Scaling.fit(x, train) if standardise else Scaling.none(width)
         output = _output(kind, input, y, of_targets, names)
-        read = self.inputs(kind, x)
-        encoded = read if y is None else _encode(output, y, "The file")
+        encoded = None if y is None else _encode(output, y, "The file")
         targets: list[Tensor] = []
         for number, name in enumerate(SPLITS):
             of_split = lengths[split_of == number]
-            targets.append(encoded[torch.from_numpy(of_targets == number)])
-            self.splits[name] = _split(kind, read[torch.from_numpy(of_steps == number)], of_split, targets[-1])
+            read = self.inputs(kind, x, np.flatnonzero(of_steps == number))
+            targets.append(read if encoded is None else encoded[torch.from_numpy(of_targets == number)])
+            self.splits[name] = _split(kind, read, of_split, targets[-1])
             self.items[name] = items[split_of == number]
             self.notes[f"{name}_sequences"] = len(of_split)
         each = np.split(x, np.cumsum(lengths)[:-1])
@@ -142,10 +143,14 @@ class OwnData(SeriesData):
         varying = bool(lengths.min() < lengths.max())
         return Description(input, output, kind not in WHOLE, varying, causal=kind in NEXT)
 
-    def inputs(self, kind: str, x: np.ndarray) -> Tensor:
-        """What the network reads: tokens as they are, a piano roll as bytes, all else standardised as float32."""
+    def inputs(self, kind: str, x: np.ndarray, chosen: np.ndarray | None = None) -> Tensor:
+        """What the network reads: tokens as they are, a piano roll as bytes, all else standardised as float32.
+
+        ``chosen`` are the numbers of the steps that are wanted; None: all.
+        """
         if self.scaling is not None:
-            return self.scaling.apply(x)
+            return self.scaling.apply(x, chosen=chosen)
+        x = x if chosen is None else x[chosen]
         return torch.from_numpy(x.astype(np.uint8) if kind == "music" else x)
 
     def new_split(self, kind: str, x: np.ndarray, lengths: np.ndarray, y: np.ndarray | None, where: str) -> FlatSplit:

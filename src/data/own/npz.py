@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,10 +14,11 @@ import numpy as np
 from src.arrays import HoldsObjects, array_names, read_array, read_arrays
 from src.config.errors import UserError, counted, nearest
 from src.data.describe import Description, Features, Horizon, Tokens
-from src.data.module import NewData, checksum, say_large
+from src.data.module import NewData, Widened, checksum, say_large
 from src.data.own.forms import SEQUENCES, form_of
 from src.data.own.labelled import NEXT, OwnData
 from src.data.own.row_splits import NUMBER_OF, by_order, files_of
+from src.data.scaling import PART
 from src.data.windows import Series
 
 KEYS = ("x", "y", "lengths", "offsets")
@@ -51,8 +52,9 @@ class NPZ(OwnData):
         if files := files_of(self.splits_wanted):
             sequences = joined([sequences, *(read_sequences(file, None, self.split_by) for file in files)])
         self.kind = self.task or find_task(sequences)
-        arrays = (sequences.x, sequences.lengths, sequences.y, sequences.split)
-        self.checksum = checksum(*(array for array in arrays if array is not None))
+        arrays = (sequences.lengths, sequences.y, sequences.split)
+        wide = np.int64 if sequences.tokens else np.float64
+        self.checksum = checksum(Widened(sequences.x, wide), *(array for array in arrays if array is not None))
         sequences, y = self._as_needed(sequences)
         items = np.arange(len(sequences.lengths))
         if y is not None and self.kind == "per_step":
@@ -68,7 +70,7 @@ class NPZ(OwnData):
             return self.fill(self.kind, x, lengths, y, split_of, items=items, standardise=self.standardise)
         of_rows = by_order(self.splits_wanted, lengths) if split_of is None else np.repeat(split_of, lengths)
         names = [f"x{k}" for k in range(x.shape[1])]
-        return self.forecasting(Series(x, lengths, of_rows, names, names), season=None)
+        return self.forecasting(Series(x.astype(np.float64), lengths, of_rows, names, names), season=None)
 
     def new_data(self, path: str) -> NewData:
         """The sequences of a new file, scaled as the training file was; its targets where it has them."""
@@ -91,7 +93,8 @@ class NPZ(OwnData):
                 rows = counted(int(new.lengths.min()), "row")
                 raise UserError(f"{path}: a series has {rows}, but a forecast reads {self.lookback}.")
             chosen = np.arange(len(names))
-            return NewData(self.last_rows(names, new.x, new.lengths, chosen, description.output), names, False)
+            x = new.x.astype(np.float64)
+            return NewData(self.last_rows(names, x, new.lengths, chosen, description.output), names, False)
         there = new.y is not None or self.kind in NEXT
         new, y = self._as_needed(new) if there else (new, None)
         return NewData(self.new_split(self.kind, new.x, new.lengths, y, str(path)), names, there)
@@ -119,7 +122,7 @@ class Sequences:
     """What a file holds, checked, sequences end to end."""
 
     path: Path
-    x: np.ndarray  # (steps in all, features) float64, or (steps in all,) whole numbers (tokens)
+    x: np.ndarray  # (steps in all, features) of any type of number, or (steps in all,) whole numbers (tokens)
     lengths: np.ndarray  # (sequences,) steps of each
     y: np.ndarray | None  # (sequences, values), or (steps in all, values) where per_step; None: the file has none
     per_step: bool
@@ -135,15 +138,21 @@ class Sequences:
     @property
     def is_roll(self) -> bool:
         """Whether x holds several features of zeros and ones, as a piano roll does."""
-        return not self.tokens and self.x.shape[1] > 1 and bool(np.isin(self.x, (0, 1)).all())
+        return not self.tokens and self.x.shape[1] > 1 and all(np.isin(part, (0, 1)).all() for part in self.parts())
 
     @property
     def velocities(self) -> bool:
         """Whether x holds whole numbers up to 127, most of them 0, as a piano roll with velocities does."""
         if self.tokens or self.x.shape[1] == 1 or self.is_roll:
             return False
-        whole = self.x.min() >= 0 and self.x.max() <= 127 and (self.x == np.round(self.x)).all()
+        whole = all(part.min() >= 0 and part.max() <= 127 and (part == np.round(part)).all() for part in self.parts())
         return bool(whole and (self.x == 0).mean() > 0.5)
+
+    def parts(self) -> Iterator[np.ndarray]:
+        """x in parts, as what is compared with it takes as much memory again."""
+        many = max(1, PART // self.x[0].size)
+        for begin in range(0, len(self.x), many):
+            yield self.x[begin : begin + many]
 
     def take(self, rows: np.ndarray) -> Sequences:
         """Some of the sequences only, by a mask (sequences,); what is left out is noted."""
@@ -185,7 +194,7 @@ def read_sequences(path: str, split_key: str | None = None, owner_key: str | Non
         )
     tokens = x.ndim == 2 and x.dtype.kind in "iu"
     n, time = x.shape[:2]
-    table = x if tokens else x.reshape(n, time, -1).astype(np.float64)
+    table = x if tokens else x.reshape(n, time, -1)
     lengths = _lengths(file, lengths, table, notes)
     inside = np.arange(time)[None, :] < lengths[:, None]
     if tokens and (outside := inside & ((table < 0) | (table >= VOCABULARY))).any():
@@ -204,7 +213,14 @@ def read_sequences(path: str, split_key: str | None = None, owner_key: str | Non
     if owners is not None and owners.shape != (n,):
         raise UserError(f"{file}: {owner_key} has shape {owners.shape}; it must be {n} entries, one for each row of x.")
     flat = table.reshape(n * time, *table.shape[2:]) if inside.all() else table[inside]
-    return Sequences(file, flat.astype(np.int64) if tokens else flat, lengths, y, per_step, split, owners, notes)
+    return Sequences(
+        file, flat.astype(_smallest(flat.max())) if tokens else flat, lengths, y, per_step, split, owners, notes
+    )
+
+
+def _smallest(token: int) -> type[np.generic]:
+    """The smallest type that holds the tokens up to this one, among those that PyTorch can index with."""
+    return np.uint8 if token < 1 << 8 else np.int16 if token < 1 << 15 else np.int32
 
 
 def _load(file: Path, more: dict[str, str], notes: list[str]) -> dict[str, np.ndarray]:
@@ -367,7 +383,7 @@ def joined(files: Sequence[Sequences]) -> Sequences:
     """
     first = files[0]
     for other in files[1:]:
-        same = other.x.shape[1:] == first.x.shape[1:] and other.x.dtype == first.x.dtype
+        same = other.x.shape[1:] == first.x.shape[1:] and other.tokens == first.tokens
         both = (other.y is None) == (first.y is None) and other.per_step == first.per_step
         if not same or not both or (first.y is not None and other.y.shape[1:] != first.y.shape[1:]):  # type: ignore[union-attr]
             raise UserError(f"{other.path} does not hold arrays of the same kind as {first.path}.")

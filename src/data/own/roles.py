@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -55,6 +55,8 @@ class Roles:
     group: str | None  # says which series or sequence a row belongs to
     text: str | None = None  # holds a sequence in each cell: a text, or the name of a sound
     sounds: bool = False  # it holds names of sounds
+    known: list[str] = field(default_factory=list)  # features that are known ahead
+    static: list[str] = field(default_factory=list)  # hold one value a series
 
 
 def find_roles(table: Table, given: Roles, splits: set[str | None]) -> Roles:
@@ -69,7 +71,7 @@ def find_roles(table: Table, given: Roles, splits: set[str | None]) -> Roles:
     target, group, text = target or table.hints.target, group or table.hints.group, given.text or table.hints.text
     groups = [group] if group and (group != NO_GROUP or group in table.names) else []
     options = {"time_column": time, "group_column": groups, "target": target, "features": features}
-    options |= {"text_column": [text] if text else []}
+    options |= {"text_column": [text] if text else [], "known": given.known, "static": given.static}
     for option, names in options.items():
         table.need(names, f"data.{option}")
     sounds = [n for n in table.names if n not in target and names_sounds(table, n)] if target and not text else []
@@ -78,31 +80,42 @@ def find_roles(table: Table, given: Roles, splits: set[str | None]) -> Roles:
     if group == NO_GROUP and group not in table.names:
         group = None
     elif group is None:
-        group = _guessed_group(table, time, {*target, *features, *splits})
+        group = _guessed_group(table, time, {*target, *features, *splits, *given.known, *given.static})
     if not time:
-        time = [name for name in times.time_columns(table, group) if name not in target + features]
+        played = (*target, *features, *given.known, *given.static)
+        time = [name for name in times.time_columns(table, group) if name not in played]
         if time:
             named = f"The columns {', '.join(time)} were" if len(time) > 2 else f"The column {' and '.join(time)} was"
             table.note(f"{named} taken for the times; data.time_column names another.")
-    kind = given.kind or _inferred(table, target, group, bool(time))
+    ahead = given.known + given.static
+    kind = given.kind or ("forecasting" if ahead else _inferred(table, target, group, bool(time)))
+    if ahead and kind != "forecasting":
+        raise UserError(f"data.known and data.static are for forecasts: leave {' and '.join(ahead)} to data.features.")
     if kind != "forecasting" and not target:
         raise UserError(f"data.target must be given for data.task={kind}: the column that holds what is predicted.")
-    taken = {*time, group, *splits} | (set(target) if kind != "forecasting" else set())
+    taken = {*time, group, *splits, *given.static} | (set(target) if kind != "forecasting" else set())
+    for option, names, others in (
+        ("known", given.known, {*time, group, *target}),
+        ("static", given.static, {*time, group, *target, *given.known}),
+    ):
+        if both := [name for name in names if name in others]:
+            raise UserError(f"data.{option}={both[0]} already has another part to play (target, time, group or known).")
     if not features:
-        features = _columns_of_numbers(table, target, taken)
+        features = _columns_of_numbers(table, [*target, *given.known], taken)
     if both := [name for name in features if name in taken]:
         raise UserError(f"data.features={both[0]} already has another part to play (target, time, group or split).")
     if kind == "forecasting":
-        features = features + [name for name in target if name not in features]
-    if not features:
+        features = features + [name for name in (*target, *given.known) if name not in features]
+        target = target or [name for name in features if name not in given.known]
+    if not features or not target:
         cell = table.text(table.names[-1]).iloc[0]
         more = "; data.separator=space tells columns apart by blanks" if len(table.names) == 1 and " " in cell else ""
-        more = "; data=text reads it as a text, step by step" if is_prose(table.files[0]) else more
+        more = "; a plain text is read by data=text" if is_prose(table.files[0]) else more
         raise UserError(
             f"{table.files[0]} has no column of numbers left to read; its columns are {', '.join(table.names)}, and "
             f"{table.where(0)}, column {table.names[-1]}, holds {cell!r}{more}."
         )
-    return Roles(kind, features, target or features, time, group)
+    return replace(given, kind=kind, features=features, targets=target, time=time, group=group, text=None)
 
 
 def _guessed_group(table: Table, time: list[str], taken: set[str | None]) -> str | None:
@@ -219,6 +232,13 @@ class Rows:
     def first(self) -> np.ndarray:
         """(groups,) the first row of each group."""
         return np.cumsum(self.lengths) - self.lengths
+
+    def where(self, chosen: np.ndarray) -> Rows:
+        """Those rows (rows,) that are chosen; a group may be left without any."""
+        groups = self.groups[chosen]
+        stamps = None if self.times is None else self.times[chosen].reset_index(drop=True)
+        lengths = np.bincount(groups, minlength=len(self.names))
+        return Rows(self.table.take(np.flatnonzero(chosen)), self.names, groups, lengths, stamps)
 
 
 def in_order(table: Table, roles: Roles, day_first: bool | None) -> Rows:

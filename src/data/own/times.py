@@ -156,16 +156,21 @@ def refuse_twice(table: Table, times: pd.Series, groups: np.ndarray, names: Sequ
         )
 
 
+def usual_steps(times: pd.Series, groups: np.ndarray) -> pd.Series:
+    """The usual distance of neighbouring rows by series: the lower median, which is one that occurs; NaT of one row."""
+    return times.diff().where(pd.Series(groups).diff() == 0).groupby(groups).quantile(0.5, "lower")
+
+
 def spacing(times: pd.Series, groups: np.ndarray) -> tuple[pd.Timedelta | float | None, int]:
-    """(the most common distance of neighbouring rows of a series, how many neighbours are another distance apart)."""
+    """(the usual distance in most series, how many neighbours are not as far apart as is usual in their series)."""
     steps = times.diff()[1:][groups[1:] == groups[:-1]]
     if not len(steps):
         return None, 0
-    usual = steps.mode().iloc[0]
+    of_series = usual_steps(times, groups)
+    usual = of_series.reindex(groups[steps.index]).set_axis(steps.index)
     # Months, quarters and years are not all of one length.
-    calendar = isinstance(usual, pd.Timedelta) and usual >= pd.Timedelta("28D")
-    other = ((steps - usual).abs() > usual * 0.12) if calendar else steps != usual
-    return usual, int(other.sum())
+    slack = usual.where(usual >= 28 * DAY, 0 * usual) if isinstance(usual.iloc[0], pd.Timedelta) else 0 * usual
+    return of_series.mode().iloc[0], int(((steps - usual).abs() > 0.12 * slack).sum())
 
 
 def season_of(usual: pd.Timedelta | float | None) -> int | None:
@@ -178,10 +183,10 @@ def season_of(usual: pd.Timedelta | float | None) -> int | None:
 
 
 def seasons(times: pd.Series, groups: np.ndarray) -> np.ndarray:
-    """(series,) the season of each series by the median distance of its rows; 0 where it has none."""
+    """(series,) the season of each series by the usual distance of its rows; 0 where it has none."""
     if not pd.api.types.is_datetime64_any_dtype(times):
         return np.zeros(groups[-1] + 1, int)
-    steps = times.diff().where(pd.Series(groups).diff() == 0).groupby(groups).quantile(0.5, "lower")
+    steps = usual_steps(times, groups)
     weekdays = (times.dt.dayofweek < 5).groupby(groups).all() & (steps == DAY)
     return np.where(weekdays, 5, [season_of(step) or 0 for step in steps])
 
@@ -196,7 +201,7 @@ def following(times: pd.Series, number: int) -> list[str]:
     """The next time stamps after a series, as text: by its calendar where it has one, else by its usual distance."""
     if not len(times):
         return [""] * number
-    last, step = times.iloc[-1], times.diff().quantile(0.5, "lower")
+    last, step = times.iloc[-1], usual_steps(times, np.zeros(len(times), int)).iloc[0]
     if not pd.api.types.is_datetime64_any_dtype(times):
         return [f"{float(last) + float(step or 1.0) * (k + 1):.15g}" for k in range(number)]
     step = DAY if pd.isna(step) else step

@@ -38,6 +38,7 @@ class ETT(FileSet, SeriesData):
         "ett_h2": _source("ETTh2", "a3dc2c597b9218c7ce1cd55eb77b283fd459a1d09d753063f944967dd6b9218b"),
     }
     rows = (8640, 2880, 2880)
+    times: pd.Series  # (rows,) the hour of each
 
     def __init__(
         self, *, name: str, lookback: int = 96, horizon: int = 96, season: int | None = 24, **keywords: Any
@@ -52,6 +53,7 @@ class ETT(FileSet, SeriesData):
         path = self.fetch(self.sources[self.name].files[0])
         table = pd.read_csv(path, index_col="date", nrows=sum(self.rows), float_precision="round_trip")
         self.checksum = checksum(path.read_bytes())
+        self.times = pd.Series(pd.to_datetime(table.index))
         names = table.columns.tolist()
         values = np.ascontiguousarray(table)  # the order in memory is the order of sums
         series = Series(values, np.array([len(values)]), np.repeat(np.arange(3), self.rows), names, names)

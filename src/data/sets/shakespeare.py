@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 from src.data.download import File, Source
 from src.data.module import FileSet
-from src.data.text import TextData
+from src.data.text import Document, TextData
 
 _FILE = File(
     "shakespeare/input.txt",
@@ -25,7 +24,7 @@ class Shakespeare(FileSet, TextData):
         )
     }
 
-    def documents(self) -> dict[str, list[Sequence[str]]]:
+    def documents(self) -> dict[str, list[Document]]:
         """The tokens of the verified file, by split."""
         self.path = self.fetch(_FILE)
         return super().documents()

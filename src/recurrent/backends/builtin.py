@@ -13,7 +13,7 @@ from ..cells.base import CellParameters, CellState, Equations
 from ..cells.gru import GRUEquations
 from ..cells.lstm import LSTMEquations
 from ..cells.rnn import RNNEquations
-from .around import capturing
+from .around import VECTORISED, capturing
 from .reference import valid_steps
 from .spec import CallSpec
 
@@ -25,6 +25,8 @@ NETWORKS: dict[str, type[nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": 
 
 def unsupported(cell: Equations, call: CallSpec) -> str | None:
     """What of a cell PyTorch's kernels do not support; None when they do."""
+    if call.transformation == VECTORISED:  # they fail, or give wrong numbers with batch_first, in nn.RNN, too
+        return f"PyTorch's kernels do not run under {VECTORISED}"
     missing = beyond_pytorch(cell) + ["recurrent_dropout"] * call.recurrent_dropout
     return f"PyTorch's kernels have no {' and no '.join(missing)}" if missing else None
 
@@ -63,7 +65,8 @@ def run(
     cell, parameters = cell.standard, cell.standard_weights(parameters)
     if reverse:
         x = flip(x, lengths)
-    if lengths is not None and not x.is_cuda and mostly_real(lengths, x):
+    halves = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.float16
+    if lengths is not None and not x.is_cuda and not halves and mostly_real(lengths, x):  # oneDNN's LSTM has no float16
         output, state = run_padded(cell, x, lengths, state, parameters)
     else:
         output, stacked = run_stack(cell, x, lengths, tuple(s[None] for s in state), [parameters])

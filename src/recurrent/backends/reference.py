@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..cells.base import CellParameters, CellState, Equations, Gates, from_input
+from .around import asserted
 from .spec import CallSpec
 
 
@@ -28,6 +29,8 @@ def run(
     **masks: Any,
 ) -> tuple[Tensor, CellState]:
     """Run one layer in one direction; shapes and meaning in `src.recurrent.backends.spec`."""
+    if torch.jit.is_tracing():
+        x = of_these_steps(x)
     outputs = []
     for _, new, _ in steps(cell, x, lengths, state, parameters, reverse=reverse, **masks):
         state = new
@@ -37,6 +40,16 @@ def run(
     output = torch.stack(outputs, dim=1)
     state = tuple(tensor.clone() for tensor in state)  # may be changed in place: it is not what backward reads
     return output if lengths is None else output * valid_steps(lengths, x)[:, :, None], state
+
+
+def of_these_steps(x: Tensor) -> Tensor:
+    """``x``, of which torch.jit.trace writes down every step: its graph refuses another number of them."""
+    time = int(x.shape[1])
+    sentence = (
+        f"input: was traced with {time} time steps through backend=reference, whose graph takes no other number: "
+        "backend=fused, backend=torch and torch.jit.script take any"
+    )
+    return x * asserted(x.new_ones(()), torch._shape_as_tensor(x)[1] == time, sentence)
 
 
 def steps(

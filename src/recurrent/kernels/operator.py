@@ -142,8 +142,10 @@ def with_derivative(*inputs: Any) -> tuple[Tensor, ...]:
     """`recurrent`, remembered by autograd where something needs a gradient, whatever `save`, its last input, says."""
     if transformation():
         return loop(*inputs)
-    if torch.is_grad_enabled() and any(t.requires_grad for t in inputs[: len(TENSORS)] if t is not None):
-        return Recurrent.apply(*inputs[:-1], True)
+    if torch.is_grad_enabled():
+        for tensor in reversed(inputs[: len(TENSORS)]):  # among the last are the weights
+            if tensor is not None and tensor.requires_grad:
+                return Recurrent.apply(*inputs[:-1], True)
     return below_autograd(recurrent, inputs)
 
 

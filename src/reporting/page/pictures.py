@@ -77,9 +77,9 @@ def _row(task: Task, c: Comparison, runs: dict[str, Run]) -> Row:
     at_chance = {p.run for m in task.models for p in m.points if p.status == "chance"}
     marks = []
     for pair in c.pairs:
-        words = [f"{c.a} − {c.b}, seed {pair.seed}"]
+        words = [f"{c.a} vs {c.b}, seed {pair.seed}"]
         if pair.difference is not None:
-            words.append(f"difference {number(pair.difference, signed=True)}")
+            words.append(f"{c.a} better by {number(pair.difference, signed=True)}")
         for name, value, run_id in ((c.a, pair.a, pair.run_a), (c.b, pair.b, pair.run_b)):
             run = runs.get(run_id or "")
             tuned = f", {settings(run.values)}" if run and run.values else ""

@@ -1,5 +1,6 @@
 """Large files: read in parts and by pandas they are what they are cell by cell and character by character."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -90,20 +91,41 @@ def test_a_broken_cell_of_a_large_file_is_named_by_its_line(tmp_path, frame, mon
         CSV(path=str(written(tmp_path, frame)), features=["a"], lookback=4, horizon=2).setup()
 
 
-def test_text_is_counted_in_parts(monkeypatch):
+@pytest.mark.parametrize("level", ["char", "word"])
+def test_text_is_read_and_counted_in_parts(level, monkeypatch):
     said = "to bé or not to be, 𝄞 that\nis the question" * 3
-    vocabulary = text.learn_vocabulary([said], 2)
-    assert vocabulary == ("<unk>", *sorted({c for c in said if said.count(c) > 1}))
-    numbers = text.encode(said, vocabulary)
-    assert "".join(vocabulary[k] for k in numbers) == said
-    assert text.encode("xé", vocabulary).tolist() == [0, vocabulary.index("é")]
-    whole = baselines.ngrams([numbers], [numbers[:40]], len(vocabulary))
+    tokens = text.tokenise(said, level)
+    document = text.Document.read(said.encode(), level)
+    assert [document.symbols[k] for k in document.numbers] == list(tokens)
+    assert document.numbers.dtype == np.uint8
+    vocabulary = text.learn_vocabulary([document], 2)
+    assert (
+        vocabulary
+        == ("<unk>", *sorted({t for t in tokens if tokens.count(t) > 1}))
+        == text.learn_vocabulary([tokens], 2)
+    )
+    numbers = text.encode(document, vocabulary)
+    assert numbers.tolist() == text.encode(tokens, vocabulary).tolist()
+    whole = baselines.ngrams([numbers], [numbers[:12]], len(vocabulary))
     for size in (1, 2, 7):
         monkeypatch.setattr(text, "PART", size)
         monkeypatch.setattr(baselines, "PART", size)
-        assert text.learn_vocabulary([said], 2) == vocabulary
-        assert text.encode(said, vocabulary).tolist() == numbers.tolist()
-        assert baselines.ngrams([numbers], [numbers[:40]], len(vocabulary)) == pytest.approx(whole, rel=1e-12)
+        again = text.Document.read(b"\xef\xbb\xbf" + said.replace("\n", "\r\n").encode(), level)
+        assert [again.symbols[k] for k in again.numbers] == list(tokens)
+        assert again[3:9].counted() == dict(Counter(list(tokens)[3:9]))
+        assert text.learn_vocabulary([again], 2) == vocabulary
+        assert text.encode(again, vocabulary).tolist() == numbers.tolist()
+        assert baselines.ngrams([numbers], [numbers[:12]], len(vocabulary)) == pytest.approx(whole, rel=1e-12)
+
+
+def test_many_symbols_take_more_bytes_each():
+    said = " ".join(f"w{k}" for k in range(300))
+    for level in ("char", "word"):
+        document = text.Document.read(
+            "".join(chr(0x4E00 + k) for k in range(300)).encode() if level == "char" else said.encode(), level
+        )
+        assert document.numbers.dtype == np.uint16
+        assert document.numbers.tolist() == list(range(300))
 
 
 def test_files_are_summed_without_being_held(tmp_path):

@@ -89,6 +89,16 @@ def test_spacing_counts_what_is_out_of_step_but_lets_months_be_months():
     assert spacing(two[:1], np.array([0])) == (None, 0)
 
 
+def test_each_series_keeps_its_own_step_and_forecasts_go_on_by_the_same():
+    days, months = pd.date_range("2020-01-01", periods=40), pd.date_range("2020-01-01", periods=30, freq="MS")
+    both = pd.Series([*days, *months])
+    assert spacing(both, np.repeat([0, 1], [40, 30]))[1] == 0, "months among days are no gaps"
+    odd = pd.Series(np.cumsum([0.0, 1, 1, 4, 5, 6]))
+    usual, other = spacing(odd, one(odd))
+    assert (usual, other) == (4.0, 4)
+    assert float(following(odd, 1)[0]) == odd.iloc[-1] + usual
+
+
 @pytest.mark.parametrize(
     ("freq", "season"),
     [("h", 24), ("D", 7), ("MS", 12), ("15min", 96), ("30min", 48), ("7D", 52), ("QS", 4), ("QE", 4), ("3h", None)],

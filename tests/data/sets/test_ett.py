@@ -1,11 +1,13 @@
 """The electricity transformers as the literature cuts them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from src.config.errors import UserError
 from src.data.sets.ett import ETT
+from src.explaining.forecasts import whence
 from tests.data.real import DATA, needs
 
 
@@ -33,3 +35,16 @@ def test_ett_as_the_literature_cuts_it(name, file, mse, mae, tmp_path):
 def test_an_unknown_transformer_is_refused(tmp_path):
     with pytest.raises(UserError, match="must be one of ett_h1, ett_h2"):
         _ = ETT(name="ett_m1", data_dir=str(DATA), cache_dir=str(tmp_path)).description
+
+
+def test_hours_have_their_dates(tmp_path, monkeypatch):
+    """On a file made up here, cut into fewer rows."""
+    dates = pd.date_range("2016-07-01", periods=40, freq="h")
+    pd.DataFrame({"date": dates, "HUFL": np.arange(40.0), "OT": 1.0}).to_csv(tmp_path / "small.csv", index=False)
+    monkeypatch.setattr(ETT, "fetch", lambda self, file: tmp_path / "small.csv")
+    monkeypatch.setattr(ETT, "rows", (20, 10, 10))
+    data = ETT(name="ett_h1", lookback=6, horizon=3, season=None, data_dir=str(tmp_path), cache_dir=str(tmp_path))
+    _ = data.description
+    stamps, series = whence(data, "test", 0)
+    assert series == ""
+    assert stamps == tuple(str(stamp) for stamp in dates[24:33])

@@ -1,0 +1,163 @@
+"""Data in memory as a file that the commands read: a data frame as CSV, arrays and data sets of PyTorch as .npz."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from src.config.errors import UserError
+from src.files import write_atomically
+
+DIALECT = {"data.separator": "comma", "data.decimal": "point"}  # of the CSV files that are written here
+
+
+def kept(data: Any, y: Any, folder: Path, name: str) -> Path:
+    """The file of data in memory below ``folder``, by their content: the same data are the same file.
+
+    Args:
+        data: a data frame or series of pandas; an array (sequences, time[, features]); a list of arrays
+            (time[, features]), one for each sequence; or a ``torch.utils.data.Dataset`` of such, or of pairs (x, y).
+        y: targets of arrays, one for each sequence or one for each step; None: there are none, or the data bring them.
+        folder: where files of this kind lie.
+        name: of the file, without its ending.
+
+    Raises:
+        UserError: these are no such data.
+    """
+    frame = isinstance(data, pd.DataFrame | pd.Series)
+    if frame and y is not None:
+        raise UserError('y is for arrays: a column of a data frame is named by target="NAME".')
+    content = _csv(data) if frame else _npz(data, y)
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    path = folder / digest / f"{name}.{'csv' if frame else 'npz'}"
+    if not path.is_file():
+        write_atomically(path, lambda out: out.write(content))
+    return path
+
+
+def column(name: Any) -> str:
+    """What a column of a data frame is called in a file, where a number is no name."""
+    text = str(name)
+    return f"x{text}" if text.replace(".", "", 1).replace("-", "", 1).isdigit() else text
+
+
+def _csv(data: pd.DataFrame | pd.Series) -> bytes:
+    """Whole columns: the index becomes one where it says something (times, or a name)."""
+    frame = data.to_frame(data.name or "value") if isinstance(data, pd.Series) else data
+    index = frame.index
+    if isinstance(index, pd.PeriodIndex):
+        frame = frame.set_axis(index.to_timestamp().rename(index.name))
+    if isinstance(frame.index, pd.DatetimeIndex) and frame.index.name is None:
+        frame = frame.rename_axis("time")
+    if isinstance(index, pd.MultiIndex) or frame.index.name is not None:
+        frame = frame.reset_index()
+    frame = frame.set_axis([column(name) for name in frame.columns], axis=1)
+    if not frame.shape[0] or not frame.shape[1]:
+        raise UserError(
+            f"The data frame has {frame.shape[0]} rows and {frame.shape[1]} columns: there is nothing to read."
+        )
+    if twice := frame.columns[frame.columns.duplicated()].tolist():
+        raise UserError(f"The data frame has two columns called {twice[0]}: each needs a name of its own.")
+    for name in frame.columns:
+        if isinstance(cell := next(iter(frame[name].dropna()), None), list | tuple | np.ndarray):
+            raise UserError(
+                f"Column {name} holds a {type(cell).__name__} in each row: give a list of arrays, one for each "
+                "sequence, and their targets as y, or frame.explode(...) with a column that numbers the sequences."
+            )
+        if pd.api.types.is_bool_dtype(frame[name]):
+            frame[name] = frame[name].astype("Int64")
+    text: str = frame.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
+    return text.encode()
+
+
+def _npz(data: Any, y: Any) -> bytes:
+    import torch.utils.data
+
+    if isinstance(data, torch.utils.data.Dataset):
+        if y is not None:
+            raise UserError("A Dataset brings its targets, as pairs (x, y): y must be left out.")
+        data, y = _items(data)
+    arrays = _sequences(data)
+    if y is not None:
+        arrays["y"] = _targets(y, arrays)
+    out = BytesIO()
+    np.savez(out, **arrays)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def _items(dataset: Any) -> tuple[list[Any], list[Any] | None]:
+    """The x and, where its items are pairs, the y of a data set of PyTorch."""
+    sized = hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
+    items = [dataset[k] for k in range(len(dataset))] if sized else list(dataset)
+    if not items:
+        raise UserError("The Dataset has no items: there is nothing to train on.")
+    if not isinstance(items[0], list | tuple):
+        return items, None
+    if any(not isinstance(item, list | tuple) or len(item) != 2 for item in items):
+        raise UserError(f"An item of the Dataset must be x or a pair (x, y), got {len(items[0])} parts.")
+    return [x for x, _ in items], [y for _, y in items]
+
+
+def _array(value: Any, what: str) -> np.ndarray:
+    import torch
+
+    array = np.asarray(value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value)
+    if array.dtype == object and all(isinstance(cell, str) for cell in array.flat):
+        array = array.astype(str)
+    if array.dtype.kind not in "iufbU":
+        raise UserError(
+            f"{what} is {type(value).__name__} of {array.dtype}, and must hold numbers{' or words' * (what == 'y')}."
+        )
+    return array
+
+
+def _sequences(data: Any) -> dict[str, np.ndarray]:
+    """``x``, and ``lengths`` where sequences came one by one, laid end to end."""
+    if not isinstance(data, list | tuple):
+        if not hasattr(data, "__array__"):
+            raise UserError(
+                f"data is a {type(data).__name__}, and must be a data frame, an array (sequences, time, features), a "
+                "list of arrays, a Dataset of PyTorch, or the path of a file."
+            )
+        return {"x": _array(data, "data")}
+    pieces = [_array(one, f"data[{k}]") for k, one in enumerate(data)]
+    shapes = {piece.shape[1:] for piece in pieces}
+    if not pieces or len(shapes) > 1 or pieces[0].ndim not in (1, 2):
+        found = ", ".join(str(piece.shape) for piece in pieces[:3]) or "none"
+        raise UserError(f"A list holds arrays (time, features) or (time,), all with as many features; got {found}.")
+    return {"x": np.concatenate(pieces), "lengths": np.array([len(piece) for piece in pieces])}
+
+
+def _targets(y: Any, arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """One for each sequence, or, where they are as long as the sequences, one for each step, laid end to end."""
+    number = len(arrays.get("lengths", arrays["x"]))
+    if isinstance(y, pd.Series):
+        y = y.to_numpy()
+    if len(y) != number:
+        raise UserError(f"y has {len(y)} entries and data {number} sequences: each sequence needs one.")
+    if "lengths" in arrays and isinstance(y, list | tuple) and not _alone(y[0]):
+        pieces = [_array(one, "y") for one in y]
+        if all(len(piece) == length for piece, length in zip(pieces, arrays["lengths"], strict=True)):
+            return np.concatenate(pieces)
+        if len({piece.shape for piece in pieces}) > 1:
+            raise UserError("y must hold one target for each sequence, or as many as the sequence has steps.")
+    return _array([_array(one, "y") for one in y] if isinstance(y, list | tuple) else y, "y")
+
+
+def _alone(value: Any) -> bool:
+    """Whether a target is one value, and none for each step."""
+    return isinstance(value, str) or np.ndim(value) == 0
+
+
+def listed(value: Any) -> Any:
+    """Names of columns as a config has them: one, or a list."""
+    if isinstance(value, Sequence | pd.Index | np.ndarray) and not isinstance(value, str):
+        return [column(name) for name in value]
+    return None if value is None else column(value)

@@ -1,0 +1,161 @@
+"""A run as an object: what it reached, what it says of new data, what it looks like inside."""
+
+from __future__ import annotations
+
+import base64
+import html
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from src.api.data import kept
+from src.api.words import for_python
+from src.config.compose import compose
+from src.config.errors import UserError
+from src.runs.load import Run, load_run
+from src.runs.record import read_record
+from src.runs.result import RunResult
+from src.tasks.base import SPLITS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, repr=False)
+class Fitted:
+    """A finished run in its folder, as :func:`gatebench.fit` returns it.
+
+    >>> Fitted(Path("runs/mine")).metrics["test/acc"]  # doctest: +SKIP
+    0.973
+    """
+
+    path: Path  # the run's folder
+    trust: str | None = field(default=None)  # the module of the network, where it is the user's own
+
+    def __fspath__(self) -> str:
+        """The folder, so that whatever takes a path takes a run: ``gatebench.compare(folders=[a, b])``."""
+        return str(self.path)
+
+    @property
+    def record(self) -> RunResult:
+        """All that is on record of the run, ``result.json``.
+
+        Raises:
+            UserError: the folder holds none.
+        """
+        record = read_record(self.path)
+        if record is None:
+            raise UserError(f"{self.path} holds no result.json: it must be the folder of a run.")
+        return record
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Metrics of the best epoch, by ``train/``, ``val/`` and ``test/NAME``; empty for a run that diverged."""
+        return dict(self.record.metrics)
+
+    @property
+    def model(self) -> str:
+        """The name of the model's config, or of the user's own class."""
+        return self.record.model or ""
+
+    @property
+    def notes(self) -> list[str]:
+        """What was inferred or left out when the data were read, in sentences."""
+        return [for_python(str(note)) for key, note in self.record.data.notes.items() if key.startswith("note_")]
+
+    @cached_property
+    def run(self) -> Run:
+        """The run in memory, ``task`` (with its ``network``) and ``data`` included."""
+        return load_run(self.path, trust=self.trust)
+
+    def predict(self, new: Any, *, steps_ahead: int | None = None) -> pd.DataFrame:
+        """What the run says of new data of the kind that it was trained on: the columns of ``gatebench predict``.
+
+        Args:
+            new: as the data of :func:`gatebench.fit`; targets may be missing.
+            steps_ahead: rows that are forecast; None: as many as in training.
+
+        Raises:
+            UserError: the data do not fit the run.
+        """
+        import pandas as pd
+
+        from src.predict import predicted
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(new) if isinstance(new, str | Path) else str(kept(new, None, Path(folder), "new"))
+            try:
+                return pd.DataFrame(predicted(self.run, path, steps_ahead))
+            except UserError as error:
+                raise UserError(for_python(str(error), path)) from None
+
+    def evaluate(self, split: str = "test") -> dict[str, float]:
+        """The metrics of a split (``"val"``, ``"test"``), measured again and held against the record.
+
+        Raises:
+            UserError: they differ by more than rounding.
+        """
+        from src.evaluate import evaluate
+
+        return evaluate(compose("evaluate", {"run": str(self.path), "split": split, "trust": self.trust}), shown=False)
+
+    def explain(self, **settings: Any) -> Pictures:
+        """Gates, memory and gradients through time, measured and drawn; a notebook shows the pictures.
+
+        Args:
+            settings: keys of ``conf/explain.yaml``, e.g. ``sequence=3``, ``sequences=8``, ``output="inside"``.
+
+        Raises:
+            UserError: a setting is unknown, or nothing is known of the inside of a network of one's own.
+        """
+        from src.explain import explain
+
+        return Pictures(explain(compose("explain", {"run": str(self.path), "trust": self.trust, **settings})))
+
+    def __repr__(self) -> str:
+        """What it is and what it reached, in a line."""
+        record = self.record
+        said = [f"test {name} {value:.4g}" for name, value in _of(record.metrics, "test").items()][:2]
+        best = f", best of {record.timing.epochs} epochs {record.best.epoch}" if record.best and record.timing else ""
+        return f"<{record.name}: {', '.join(said) or record.status}{best}; {self._place}>"
+
+    @property
+    def _place(self) -> str:
+        here = Path.cwd()
+        return str(self.path.relative_to(here) if self.path.is_relative_to(here) else self.path)
+
+    def _repr_html_(self) -> str:
+        """The table of metrics beside the trivial baselines, and what was inferred of the data."""
+        record = self.record
+        splits = [split for split in SPLITS if _of(record.metrics, split)]
+        kinds = sorted({key.rpartition("/")[0] for key in record.baselines})
+        rows = [["metric", *splits, *kinds]]
+        for name in dict.fromkeys(key.partition("/")[2] for key in record.metrics):
+            if name != "loss":  # stands there under the task's own name too
+                values = [record.metrics.get(f"{split}/{name}") for split in splits]
+                values += [record.baselines.get(f"{kind}/{name}") for kind in kinds]
+                rows.append([name, *("" if value is None else f"{value:.4g}" for value in values)])
+        cells = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
+        table = "".join(f"<tr>{row}</tr>" for row in cells)
+        below = "<br>".join(html.escape(text) for text in (*self.notes, self._place))
+        return f"<b>{html.escape(record.name or '')}</b><table>{table}</table><small>{below}</small>"
+
+
+class Pictures(list[Path]):
+    """The files of :meth:`Fitted.explain`; a notebook shows those that are pictures."""
+
+    def _repr_html_(self) -> str:
+        """The PNG files, embedded."""
+        shown = (base64.b64encode(file.read_bytes()).decode() for file in self if file.suffix == ".png")
+        return "".join(f'<img src="data:image/png;base64,{content}" style="max-width: 100%">' for content in shown)
+
+
+def _of(metrics: Mapping[str, float], split: str) -> dict[str, float]:
+    return {
+        name.partition("/")[2]: value
+        for name, value in metrics.items()
+        if name.startswith(f"{split}/") and name != f"{split}/loss"
+    }

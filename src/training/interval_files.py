@@ -1,0 +1,73 @@
+"""What prediction intervals came to on a split, by coverage and row ahead: ``intervals.csv`` of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from rich.table import Table
+from torch import Tensor
+
+from src.config.screen import screen
+from src.data.batches import Batch
+from src.files import csv_text, output, write_atomically
+from src.runs.load import Run
+from src.tasks.conformal import Calibration, bands
+from src.tasks.forecasting import Forecasting
+from src.tasks.intervals import Bands, interval_sums, percent
+
+FILE = "intervals.csv"
+
+
+def interval_table(
+    task: Forecasting, batches: Iterable[Batch], calibration: Calibration | None = None
+) -> list[dict[str, Any]]:
+    """What a forecasting task's intervals came to on windows, a row for each coverage and row ahead, and for all rows.
+
+    ``step`` is ``all`` for the latter; ``measured`` is the share of values inside, ``width`` in the unit of the data,
+    ``msis`` None where no target has a naive error.
+    """
+    sums: dict[str, Tensor] = {}
+    count, scaled, found = 0, 0.0, Bands()
+    with torch.inference_mode():
+        for batch in batches:
+            found, (scale, weight) = bands(task, batch, calibration), task.units(batch.units)
+            for name, values in interval_sums(found, batch.y, scale, weight).items():
+                sums[name] = sums.get(name, 0) + values.double().sum(0)
+            known = (weight > 0).any(-1)
+            count += batch.y.shape[0] * batch.y.shape[2]
+            scaled += batch.y.shape[2] * (float(known.sum()) if known.dim() else float(known) * len(batch.y))
+    rows = []
+    for coverage in found:
+        covered, width, score = (sums[f"{name}_{percent(coverage)}"] for name in ("covered", "width", "interval_score"))
+        for step in (*range(1, task.horizon + 1), 0):
+            at = slice(None) if step == 0 else slice(step - 1, step)
+            rows.append(
+                {
+                    "coverage": coverage,
+                    "step": step or "all",
+                    "measured": float(covered[at].mean()) / count,
+                    "width": float(width[at].mean()) / count,
+                    "msis": float(score[at].mean()) / scaled if scaled else None,
+                }
+            )
+    return rows
+
+
+def measure_intervals(run: Run, split: str, calibration: Calibration | None) -> None:
+    """Print and write them where a run forecasts with intervals, calibrated ones or those of its head; else nothing."""
+    if not isinstance(run.task, Forecasting) or (calibration is None and not run.task.density.coverage):
+        return
+    rows = interval_table(run.task, run.data.loader(split), calibration)
+    text = csv_text(list(rows[0]), (list(row.values()) for row in rows), digits=9)
+    path = output(run.directory / FILE, run.directory)
+    write_atomically(path, lambda out: out.write(text.encode()))
+    how = "calibrated on validation" if calibration is not None else "of the run's own head"
+    table = Table(title=f"Intervals {how}, on {split}; by row ahead in {FILE}", title_justify="left")
+    columns = [name for name in rows[0] if name != "step"]
+    for name in columns:
+        table.add_column(name, justify="right")
+    for row in (row for row in rows if row["step"] == "all"):
+        table.add_row(*("" if row[name] is None else f"{row[name]:.4g}" for name in columns))
+    screen().print(table)
