@@ -239,7 +239,8 @@ def _numbers(pilot: Pilot, models: int, slots: int, clock: Clock) -> Numbers:
     """
     made = numbers(clock.left, pilot.run_seconds, slots, models, models)
     share = clock.left / (made.seconds + models * pilot.run_seconds / slots)
-    if made.seconds <= NEARLY * clock.left or share < LEAST_CAP:
+    whole = pilot.whole if pilot.used >= pilot.updates else pilot.used  # which patience ended
+    if made.seconds <= NEARLY * clock.left or share * pilot.used < LEAST_CAP * whole:
         return made
     piloting.cap_at(pilot, round(share * pilot.used))
     pilot.run_seconds *= share

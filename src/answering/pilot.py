@@ -58,6 +58,7 @@ class Pilot:
     low: float = 0.0  # of the learning rates that are tried
     high: float = 0.0
     rate: float = 0.0  # of the pilot's own runs
+    whole: int = 0  # updates of a run that nothing stops early
     updates: int = 0  # of a run at most
     capped: bool = False  # whether that is so that enough runs fit into the minutes
     per_epoch: int = 1  # updates of an epoch
@@ -108,7 +109,7 @@ def short_runs(
     cfg = jobs.config(next(iter(models)), name, "main")
     per_epoch, updates = _updates(cfg, seen)
     seconds = [_estimate(pilot.shorts[model], updates, per_epoch) for model in models]
-    pilot.per_epoch, pilot.updates = per_epoch, updates
+    pilot.per_epoch, pilot.whole, pilot.updates = per_epoch, updates, updates
     if (cap := allocation(clock.seconds, slots, max(seconds), len(models)).cap) < 1:
         cap_at(pilot, round(cap * updates))
     pilot.run_seconds = max(_estimate(pilot.shorts[model], pilot.updates, per_epoch) for model in models)
