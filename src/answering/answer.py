@@ -107,7 +107,7 @@ def question(line: Sequence[str], minutes: float, models: Sequence[str], margin:
         settings=settings,
         further={"logger": "csv", **further},
         models=[*models],
-        metric=values.get("metric"),
+        metric=None if values.get("metric") is None else str(values["metric"]),
         minutes=minutes,
         margin=margin,
         hydra=hydra,

@@ -205,8 +205,8 @@ def _rows(task: Task | None, pilot: Pilot, used: dict[str, Deployed | str], mode
             model.n,
             model.parameters.get("effective"),
             model.cost.get("seconds"),
-            graph and graph.milliseconds,
-            graph and graph.memory_mb,
+            graph.milliseconds if graph else None,
+            graph.memory_mb if graph else None,
         )
     if task is not None:
         yield from (Row(f"{name}, trivial", value) for name, value in task.baselines.items())
@@ -253,7 +253,8 @@ def _commands(
     made: Answer, typed: Sequence[str], plan: Plan | None, sitting: Sitting | None, slots: int, pilot: Pilot
 ) -> Iterator[tuple[str, str]]:
     """What one types next."""
-    both = _primary(made.summary)[1] and _primary(made.summary)[1].both  # type: ignore[union-attr]
+    comparison = _primary(made.summary)[1]
+    both = comparison.both if comparison else None
     decided = both is not None and (both.outcome in ("better", "same") or both.more_sequences)
     again = shlex.join(["gatebench", "answer", *typed])
     if plan is None or sitting is None:
@@ -264,7 +265,7 @@ def _commands(
         yield "go on", f"{again} minutes={max(1, math.ceil(minutes))}"
     if made.best_run is not None:
         run = _near(made.best_run)
-        own = plan is not None and "data.path" in next(iter(plan.data.values()))  # type: ignore[arg-type]
+        own = plan is not None and any("data.path" in (node or {}) for node in plan.data.values())
         if own:
             yield "predict", shlex.join(["gatebench", "predict", run]) + " NEW_FILE"
         else:
