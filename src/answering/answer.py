@@ -21,7 +21,7 @@ from src.answering.pilot import Pilot
 from src.answering.plan import NEARLY, Numbers, node_of, numbers, rates_to_try, read_node, with_margin, write_plan
 from src.answering.sitting import Comparing
 from src.answering.verdict import settled
-from src.answering.workplace import OutOfTime, Paced, Workplace
+from src.answering.workplace import OutOfTime, Paced, Workplace, hydra_context
 from src.config.errors import UserError
 from src.config.names import OWN_FORMS, file_name
 from src.config.screen import screen
@@ -77,12 +77,9 @@ def question(line: Sequence[str], minutes: float, models: Sequence[str], margin:
     Raises:
         UserError: no data are given, or what an answer says of each run itself.
     """
-    from hydra._internal.callbacks import Callbacks
-    from hydra.core.global_hydra import GlobalHydra
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.types import HydraContext
 
-    context = HydraContext(GlobalHydra.instance().config_loader(), Callbacks())
+    context = hydra_context()
     given = OverridesParser.create(config_loader=context.config_loader).parse_overrides([*line])
     values = {each.get_key_element(): each.value() for each in given}
     if "data" not in values:

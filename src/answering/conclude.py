@@ -59,7 +59,7 @@ class Answer:
     directory: Path  # everything lies there
     metric: str = ""  # of the test
     rows: list[Row] = field(default_factory=list)
-    best_run: Path | None = None  # the run that is ready to be used
+    best: Path | None = None  # the run that is ready to be used
     best_test: float | None = None  # what that one run reached on the test set
     remarks: list[str] = field(default_factory=list)  # what would change it, what is missing, what could be tried
     small_print: list[str] = field(default_factory=list)
@@ -90,7 +90,7 @@ class Answer:
     def plain(self) -> dict[str, Any]:
         """Everything as JSON has it, without the summary, which is in ``report/summary.json``."""
         kept = {key: value for key, value in vars(self).items() if key not in ("summary", "rows")}
-        kept |= {"directory": str(self.directory), "best_run": self.best_run and str(self.best_run)}
+        kept |= {"directory": str(self.directory), "best": self.best and str(self.best)}
         return kept | {"table": [asdict(row) for row in self.rows]}
 
 
@@ -117,10 +117,10 @@ def concluded(
     told = _why_none(pilot, sitting) if verdict is None else verdict.sentence
     made = Answer(verdict.words if verdict else "no verdict", told, directory, pilot.metric, summary=summary)
     if plan is not None:
-        made.best_run = _best(directory, plan, verdict.winner if verdict else None)
-    used = _deployed(directory, plan, models, pilot, made.best_run) if summary else {}
+        made.best = _best(directory, plan, verdict.winner if verdict else None)
+    used = _deployed(directory, plan, models, pilot, made.best) if summary else {}
     made.rows = list(_rows(task, pilot, used, models))
-    if made.best_run is not None and (record := read_record(made.best_run)) is not None:
+    if made.best is not None and (record := read_record(made.best)) is not None:
         made.best_test = record.metrics.get(pilot.metric)
     made.remarks = list(_remarks(pilot, plan, sitting, comparison, used, slots))
     made.small_print = summary.small_print if summary else []
@@ -263,8 +263,8 @@ def _commands(
         missing = sitting.wanted - sitting.complete or sitting.wanted  # of the next sitting: as many again
         minutes = _minutes(missing, plan, pilot, slots) / (0.9 if sitting.stage == "looked" else 0.8)
         yield "go on", f"{again} minutes={max(1, math.ceil(minutes))}"
-    if made.best_run is not None:
-        run = _near(made.best_run)
+    if made.best is not None:
+        run = _near(made.best)
         own = plan is not None and any("data.path" in (node or {}) for node in plan.data.values())
         if own:
             yield "predict", shlex.join(["gatebench", "predict", run]) + " NEW_FILE"
@@ -297,9 +297,9 @@ def show(made: Answer) -> None:
     console.print(table)
     for sentence in made.remarks:
         console.print(f"- {sentence}", highlight=False)
-    if made.best_run is not None:
+    if made.best is not None:
         test = "" if made.best_test is None else f", {made.metric} {made.best_test:.4g} by itself"
-        console.print(f"Ready to be used: {_near(made.best_run)}{test}.", highlight=False, soft_wrap=True)
+        console.print(f"Ready to be used: {_near(made.best)}{test}.", highlight=False, soft_wrap=True)
     if made.small_print:
         console.print(made.small_print[0], highlight=False)
     for does, line in made.commands.items():
@@ -338,10 +338,10 @@ def lead(made: Answer) -> str:
         f"{tag('dt', does)}<dd><pre>{html.escape(line)}</pre></dd>" for does, line in made.commands.items()
     )
     ready = ""
-    if made.best_run is not None and made.best_test is not None:
+    if made.best is not None and made.best_test is not None:
         ready = tag(
             "p",
-            f"The run {made.best_run.name} is ready to be used; by itself it has {made.metric} {made.best_test:.4g}.",
+            f"The run {made.best.name} is ready to be used; by itself it has {made.metric} {made.best_test:.4g}.",
         )
     return (
         f'<section id="verdict"><h2>{html.escape(made.verdict)}</h2>{tag("p", made.sentence)}'

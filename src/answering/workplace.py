@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from src.answering.clock import Clock
@@ -40,6 +41,14 @@ def train_one(cfg: DictConfig) -> Any:
     return train(cfg)
 
 
+def hydra_context() -> HydraContext:
+    """What a launcher wants of Hydra, which must have been told where configs are."""
+    from hydra._internal.callbacks import Callbacks
+    from hydra.core.global_hydra import GlobalHydra
+
+    return HydraContext(GlobalHydra.instance().config_loader(), Callbacks())
+
+
 class Workplace:
     """Composes configs of runs, and launches them.
 
@@ -53,11 +62,9 @@ class Workplace:
     """
 
     def __init__(self, line: Sequence[str], directory: Path) -> None:
-        from hydra._internal.callbacks import Callbacks
-        from hydra.core.global_hydra import GlobalHydra
-        from hydra.types import HydraContext, RunMode
+        from hydra.types import RunMode
 
-        self.context = HydraContext(GlobalHydra.instance().config_loader(), Callbacks())
+        self.context = hydra_context()
         said = [*line] if any(each.startswith("hydra/launcher=") for each in line) else [*line, *_all_cores()]
         self._master = self.context.config_loader.load_configuration("train", said, RunMode.MULTIRUN)
         with open_dict(self._master):

@@ -53,9 +53,9 @@ def test_a_verdict_a_page_and_a_run_and_the_next_sitting(answered: Callable[...,
     assert f"<h2>{first.verdict}</h2>" in first.page.read_text()
     assert first._repr_html_() in first.page.read_text()
     assert json.loads((first.directory / "answer.json").read_text())["verdict"] == first.verdict
-    run = load_run(first.best_run)  # type: ignore[arg-type]
+    run = load_run(first.best)  # type: ignore[arg-type]
     assert run.record.metrics["test/acc"] == first.best_test
-    assert (first.best_run / "model.onnx").is_file()  # type: ignore[operator]
+    assert (first.best / "model.onnx").is_file()  # type: ignore[operator]
 
     # A margin is refused once a final run has begun, in one sentence; the registered one is no other margin.
     registered = study.margins["gestures"].margin

@@ -54,10 +54,11 @@ def test_killed_three_times_it_goes_on_and_what_was_finished_stays_to_the_bit(tm
         while process.poll() is None and len(finished(tmp_path)) == known and time.monotonic() - begun < 200:
             time.sleep(0.2)
         time.sleep(rng.uniform(0, 5))
-        if process.poll() is not None:
-            break  # it was over before
+        over = process.poll() is not None
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.communicate()
+        if over:
+            break  # before it could be killed
         kills += 1
         here = finished(tmp_path)
         assert {name: here.get(name) for name in before} == before
