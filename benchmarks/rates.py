@@ -6,7 +6,7 @@ this prints (``table=docs/compare.md``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from scipy import stats
 
 from benchmarks import CONF
 from benchmarks.settings import RATES
-from benchmarks.tables import put_into, read_page, row_of
+from benchmarks.tables import Marks, put_into, read_page, row_of
 from src.config.shell import command
 from src.statistics.crossed import block_length, in_blocks, over_seeds_and_sequences
 from src.statistics.datasets import signed_rank_posterior
@@ -319,15 +319,26 @@ def rates(cfg: DictConfig) -> list[Simulated]:
     Raises:
         UserError: in one sentence, when the page has no place for them.
     """
+    return simulated(cfg, TABLES, MARKS)
+
+
+def simulated(
+    cfg: DictConfig, tables: Sequence[Callable[[np.random.Generator, int], Simulated]], marks: Marks
+) -> list[Simulated]:
+    """Simulate tables, print them, and put them between a page's marks where ``table`` names one.
+
+    Raises:
+        UserError: in one sentence, when the page has no place for them.
+    """
     page = Path(cfg.table) if cfg.table is not None else None
     if page:
-        read_page(page, MARKS)  # refused before the simulation, not after it
+        read_page(page, marks)  # refused before the simulation, not after it
     made = []
-    for simulate in TABLES:
+    for simulate in tables:
         made.append(simulate(np.random.default_rng(cfg.seed), cfg.studies))
         print(as_markdown(made[-1]))
     if page:
-        put_into(page, MARKS, "\n".join(as_markdown(table) for table in made) + "\n")
+        put_into(page, marks, "\n".join(as_markdown(table) for table in made) + "\n")
     return made
 
 

@@ -65,6 +65,7 @@ BASES = {  # what stands beside the mistake, by command
     "export": ("run=x",),
     "generate": ("run=x",),
     "status": ("study=x",),
+    "verify": ("study=x",),
     "dashboard": ("study=x",),
     "new": ("what=study name=mine data=csv data.path=x.csv", "what=model name=mine"),
     "prepare": ("", "data=ucr", "data=csv data.path=x.csv"),

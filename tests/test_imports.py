@@ -40,6 +40,7 @@ FLOORS: list[dict[str, str]] = [
         "compare": "reporting analysis config files",
         "dashboard": "reporting runs training config files",
         "status": "studies config",
+        "verify": "training analysis runs config",
         "new": "tasks data config files",
         "export": "exporting runs recurrent data config files",
         "generate": "generating runs config rng files",

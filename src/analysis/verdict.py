@@ -140,8 +140,15 @@ def verdict_over_both(
         intervals: over seeds and test sequences, of some pairs at the levels of a look.
     """
 
+    known: dict[Look, OverSequences] = {}
+
+    def at(seen: Sequence[Pair], look: Look) -> OverSequences:
+        if look not in known:
+            known[look] = intervals(seen, look)
+        return known[look]
+
     def decided(seen: Sequence[Pair], look: Look) -> tuple[Outcome, str | None]:
-        made = intervals(seen, look)
+        made = at(seen, look)
         if made.better is None or made.same is None or len(differences_of(seen)) < LEAST:
             return "no verdict", None
         return decide_by(made.better, made.same, margin, about.names, lost_of(seen))
@@ -150,7 +157,7 @@ def verdict_over_both(
         return decided(seen, look)[0] in ("better", "same")
 
     seen, look, next_look = (pairs, None, None) if about.barred else taken(pairs, looks, decides)
-    x, made = differences_of(seen), intervals(seen, look or Look(len(differences_of(seen))))
+    x, made = differences_of(seen), at(seen, look or Look(len(differences_of(seen))))
     outcome, winner = decided(seen, look) if look else ("no verdict", None)
     if look and len(x) >= LEAST and made.better is None:
         about, next_look = replace(about, barred=f"{made.note[:1].lower()}{made.note.rstrip('.')[1:]}"), None

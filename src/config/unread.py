@@ -138,6 +138,7 @@ _OF_RUNS = {
 # Places that a command has, since it shares them, and does not look at.
 NOT_READ = {
     "prepare": ("paths.runs_dir", "paths.run_dir"),
+    "verify": ("paths.run_dir",),
     **dict.fromkeys(
         ("compare", "explain", "status", "dashboard"), ("paths.data_dir", "paths.cache_dir", "paths.run_dir")
     ),

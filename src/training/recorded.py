@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from src.config.errors import UserError
 from src.runs import machine
 from src.runs.load import Run
+from src.runs.result import RunResult
 from src.training.job import backend_of
 
 
@@ -73,11 +76,20 @@ def tolerance(run: Run) -> Tolerance:
     on_gpu = accelerator != "cpu" and ("gpu" in here or "gpu" in record.hardware)
     if on_gpu or precision not in ("32", "64", "32-true", "64-true"):
         return ROUGH
-    backend = record.backend.name if record.backend else None
-    versions = {name: record.versions.get(name) for name in ("python", "torch", "numpy")}
-    same = (
-        all(record.hardware.get(name) == here[name] for name in ("cpu", "threads"))
-        and backend_of(run.task, trainer)[0] == backend
-        and versions.items() <= machine.versions().items()
-    )
+    same = same_program(record, here, machine.versions(), backend_of(run.task, trainer)[0])
     return SAME if same else OTHER
+
+
+def same_program(
+    record: RunResult, hardware: Mapping[str, Any], versions: Mapping[str, str], backend: str | None
+) -> bool:
+    """Whether a record is of this kind of processor, as many threads, this kernel and these versions of libraries.
+
+    Then the same numbers are added up in the same order.
+    """
+    libraries = {name: record.versions.get(name) for name in ("python", "torch", "numpy")}
+    return (
+        all(record.hardware.get(name) == hardware.get(name) for name in ("cpu", "threads"))
+        and (record.backend.name if record.backend else None) == backend
+        and libraries.items() <= versions.items()
+    )

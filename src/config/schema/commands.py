@@ -57,7 +57,7 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("evaluate", "explain", "export", "generate"), ("run",)),
     "predict": ("run", "data.path"),
     "new": ("what", "name"),
-    **dict.fromkeys(("compare", "status", "dashboard"), ("study",)),
+    **dict.fromkeys(("compare", "status", "dashboard", "verify"), ("study",)),
 }
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "train": (
@@ -84,6 +84,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "export": ("runs/latest", "runs/latest state=true output=step.onnx"),
     "generate": ("runs/latest", "runs/latest steps=500 temperature=0.8"),
     "status": ("study=smoke",),
+    "verify": ("smoke", "experiments/chung2014_music k=3", "experiments/mine data.path=load.csv"),
     "dashboard": ("study=smoke", "study=smoke json=workspace.json"),
     "prepare": ("data=jsb_chorales", "data=ett_h1"),
     "new": ("model mine", "study mine data.path=load.csv", "study mine data.path=takes.csv data.target=gesture"),
@@ -175,6 +176,14 @@ COMMANDS: dict[str, dict[str, Key]] = {
         "output": Key(Text | None, "files' name without ending; null: generated/ in the run's directory"),
     },
     "status": {"study": STUDY, "paths": PLACES},
+    "verify": {
+        "study": Key(Text, "name of a study under paths.runs_dir, its folder anywhere, or one of committed records"),
+        "k": Key(Count, "final runs that are made again"),
+        "seed": Key(Whole | None, "which ones; null: chance decides"),
+        "data": Key({"path": Key(Text | None, "a file in place of the one that the runs read")}, "what is read"),
+        "trust": OF_RUN["trust"],
+        "paths": PLACES,
+    },
     "dashboard": {
         "study": STUDY,
         "paths": PLACES,
