@@ -51,6 +51,7 @@ def node_of(
         "tuning": {"draws": draws, "repeat": repeat, "first_seed": FIRST_SEED, "extensions": 0},
         "pairs": pairs,
         "sittings": True,
+        "tolerance": settings.get("model.budget_tolerance", 0.02),
         "primary": {"models": list(models[:2]), "metric": metric, "margin": margin},
     }
 

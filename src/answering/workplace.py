@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from src.answering.clock import Clock
 from src.config.shell import THREADS, check_job, see_working_folder
+from src.config.signals import stopping
 from src.studies.run import Launch
 from src.studies.sweep import QUIET, launching
 
@@ -38,7 +39,12 @@ def train_one(cfg: DictConfig) -> Any:
     os.environ |= dict.fromkeys(THREADS, str(cfg.threads))  # before torch is imported
     from src.train import train
 
-    return train(cfg)
+    try:
+        return train(cfg)
+    except Exception as error:
+        if stopping():  # and something on the way took the signal for a fault of its own: no next run
+            raise SystemExit(1) from error
+        raise
 
 
 def hydra_context() -> HydraContext:
