@@ -28,7 +28,7 @@ def gestures(path: Path, noise: float = 0.2, random_labels: bool = False) -> Pat
     lines = ["take,step,x,y,gesture"]
     for take in range(60):
         turn = 1 if take % 2 else -1
-        label = rng.choice("ab") if random_labels else "ab"[take % 2]
+        label = rng.choice("aaab") if random_labels else "ab"[take % 2]
         for step in range(rng.randint(6, 10)):
             x, y = math.cos(step / 3) + rng.gauss(0, noise), turn * math.sin(step / 3) + rng.gauss(0, noise)
             lines.append(f"{take},{step},{x:.3f},{y:.3f},{label}")
