@@ -22,13 +22,13 @@ QUICK = {
 }
 
 
-def gestures(path: Path, noise: float = 0.2, random_labels: bool = False) -> Path:
-    """Circles that turn left or right, 60 of them, a row a step."""
+def gestures(path: Path, noise: float = 0.2, alike: bool = False) -> Path:
+    """Circles that turn left or right, 60 of them, a row a step; ``alike``: every tenth is b, whatever it does."""
     rng = random.Random(0)
     lines = ["take,step,x,y,gesture"]
     for take in range(60):
         turn = 1 if take % 2 else -1
-        label = rng.choice("aaab") if random_labels else "ab"[take % 2]
+        label = ("b" if take % 10 == 0 else "a") if alike else "ab"[take % 2]
         for step in range(rng.randint(6, 10)):
             x, y = math.cos(step / 3) + rng.gauss(0, noise), turn * math.sin(step / 3) + rng.gauss(0, noise)
             lines.append(f"{take},{step},{x:.3f},{y:.3f},{label}")

@@ -80,8 +80,8 @@ def test_a_verdict_a_page_and_a_run_and_the_next_sitting(answered: Callable[...,
 def test_nothing_is_compared_where_no_network_beats_what_knows_nothing(
     answered: Callable[..., Answer], tmp_path: Path
 ) -> None:
-    noise = gestures(tmp_path / "noise.csv", random_labels=True)
-    # After a single update nothing can know that one class is three times as frequent.
+    noise = gestures(tmp_path / "noise.csv", alike=True)
+    # After a single update nothing can know that one class is nine times as frequent.
     short = {"trainer.max_steps": 1, "trainer.val_check_interval": 1, "metric": "test/nll"}
     said = answered(noise, 2, **SEQUENCES, **short)
     assert said.verdict == "no verdict"
