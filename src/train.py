@@ -33,13 +33,14 @@ def train(cfg: DictConfig, *, shown: bool = True) -> dict[str, float]:
     from src.training.job import Job, settled, weights_dtype
     from src.training.outcome import final_metrics, loss_with, note_training, show
     from src.training.refused import refuse_arguments
-    from src.training.trainer import build_trainer, fit
+    from src.training.trainer import build_trainer, fit, refuse_what_is_not_here
 
     if (metrics := settled(cfg)) is not None:
         return metrics
     if cfg.compile:
         refuse_on_cpu(cfg.trainer.get("accelerator", "auto"))
     refuse_arguments(cfg.trainer)
+    refuse_what_is_not_here(cfg.trainer)
     torch.set_num_threads(cfg.threads)
     metrics = {}
     with Job(cfg) as job:

@@ -64,6 +64,15 @@ FOUND_BY_COMPOSITION = {
     "learning_rate=0.1": "There is no key learning_rate (did you mean optimizer.lr?).",
     "hiden_size=3": "There is no key hiden_size (did you mean model.hidden_size?).",
     "batch_size=3": "There is no key batch_size (did you mean data.batch_size?).",
+    "optimizer.learning_rate=0.1": "There is no key optimizer.learning_rate (did you mean optimizer.lr?).",
+    "model.layers=2": "There is no key model.layers (did you mean model.num_layers?).",
+    "trainer.gpus=1": "There is no key trainer.gpus (did you mean trainer.devices?).",
+    "+foo=1": "There is no key foo, and no value refers to it as ${foo}.",
+    "logger=[wandb,csvv]": "There is no logger=csvv (did you mean csv?); the choices are csv, mlflow",
+    "data=csv data.path=a.csv data.resample=5": "data.resample must be a distance of times, as in 15min, 1h or 1D",
+    "data=csv data.path=a.csv data.decimal=;": "data.decimal must be one of point, comma, ., ,, or null, got ;.",
+    "data=csv data.path=a.csv data.target=a,b": "a list stands in brackets, as in data.target=[a,b].",
+    "data=csv data.target=[a": "'[a' is not whole: an override is KEY=VALUE",
     "foo=1": "There is no key foo; a key of your own, to which other values refer as ${foo}, is added with a plus",
     "data=urc": "There is no data=urc (did you mean ucr?)",
     "trainer.profiler=fast": "trainer.profiler must be one of simple, advanced, pytorch, xla, or null, got fast.",
@@ -132,6 +141,42 @@ def test_a_mistake_that_needs_the_machine_is_answered_in_one_sentence(
     said = capsys.readouterr().err
     assert words in said
     assert "Traceback" not in said
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["load 1.csv"], "load 1.csv is not of the form KEY=VALUE (did you mean data=file data.path=load 1.csv?)."),
+        (["data=load 1.csv"], "and load 1.csv is a file: data=file data.path=load 1.csv reads it."),
+        (["data=csv", "data.path=load 1.csv", "data.target=b"], "is not a column of load 1.csv"),
+        (["data=csv", "data.path=load 1.csv", "model.hidden_size=0"], "must be a whole number"),
+        (["trainer.accelerator=cuda"], "needs a CUDA device"),
+    ],
+)
+def test_a_start_that_is_refused_leaves_nothing(
+    typed: list[str], words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if torch.cuda.is_available() and "cuda" in words.lower():
+        pytest.skip("there is one")
+    Path("load 1.csv").write_text("time,load\n2024-01-01,1\n2024-01-02,2\n")
+    monkeypatch.setattr(sys, "argv", ["train", *typed])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert words in capsys.readouterr().err
+    assert not [path for path in Path().rglob("*") if path.name not in ("load 1.csv", "runs")]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_start_that_is_refused_leaves_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of the user's own that was named for the run."""
+    Path("mine").mkdir()
+    Path("mine/notes.txt").write_text("keep")
+    monkeypatch.setattr(sys, "argv", ["train", "data=csv", "data.path=nowhere.csv", "paths.run_dir=mine"])
+    with pytest.raises(SystemExit):
+        main()
+    assert Path("mine/notes.txt").read_text() == "keep"
 
 
 def test_what_composition_finds_does_not_import_torch() -> None:
@@ -222,6 +267,17 @@ def test_every_example_of_help_is_of_keys_that_are_there() -> None:
             assert wrong_line(overrides, name) is None, line
             keys = {word.partition("=")[0] for word in overrides if "=" in word}
             assert keys <= {*keys_of(name), "experiments"}, line
+
+
+def test_a_file_with_an_equals_sign_is_an_argument_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("meter #3 = north.csv", "threads=3"):
+        Path(name).touch()
+    assert as_overrides(["runs/a", "meter #3 = north.csv"], "predict") == [
+        "run='runs/a'",
+        "data.path='meter #3 = north.csv'",
+    ]
+    assert as_overrides(["runs/a", "threads=3"], "predict") == ["run='runs/a'", "threads=3"]
 
 
 @pytest.mark.parametrize(

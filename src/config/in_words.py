@@ -16,7 +16,7 @@ from src.config.places import CONF
 from src.config.schema import keys_of
 from src.config.schema.arguments import TRAINER_HAS
 from src.config.schema.commands import COMMANDS
-from src.config.schema.entries import words
+from src.config.schema.entries import holds, words
 
 # What other libraries call a key of ours that no spelling leads to.
 MEANT = {
@@ -63,6 +63,10 @@ def in_words(error: BaseException, command: str | None = None) -> str:
         # base*.yaml are what the others differ from, not choices.
         options = [o for line in rest.splitlines() if (o := line.strip()) and not o.startswith("base")]
         return f"There is no {group}={name}{nearest(name, options)}; the choices are {', '.join(options)}."
+    if no_file := re.search(r"Could not load '([^']*)/([^'/]+)'", text):  # of several beside each other
+        group, name = no_file.groups()
+        options = sorted(file.stem for file in (CONF / group).glob("*.yaml") if not file.stem.startswith("base"))
+        return f"There is no {group}={name}{nearest(name, options)}; the choices are {', '.join(options)}."
     if no_key := re.search(r"Could not override '([^']+)'", text):
         key = no_key.group(1)
         if (today := public_key(key)) != key:
@@ -73,14 +77,20 @@ def in_words(error: BaseException, command: str | None = None) -> str:
     if (gone := re.search(r"Could not delete from config\. (?:The value of )?'([^']+)'", text)) is not None:
         return f"There is no key {gone[1]} with that value to take away."
     if (several := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'", text)) is not None:
+        key, _, values = several[1].partition("=")
+        entry = keys_of(command or "train").get(key.lstrip("+"))
+        a_list = entry is not None and holds(entry.kind, yaml.safe_load(f"[{values}]"))
+        more = f"; a list stands in brackets, as in {key}=[{values}]" if a_list else ""
         return (
             f"{several[1]} is several values: -m in front runs each of them, as in -m {several[1]}; a comma in one "
-            "value stands in quotes, as in \"name='a,b'\"."
+            f"value stands in quotes, as in \"name='a,b'\"{more}."
         )
     if "Config group override must be a string" in text:
         return "A choice as in model=gru names a file in conf/: it must be a word, not null or a number."
     if "OverrideParseException" in type(error).__name__:
         said = re.sub(r"^\w+Exception: ", "", one_line(str(error)).partition(" See http")[0])
+        said = re.sub(r" (\^|expecting .*)$", "", said)  # of the parser: every kind of token it knows
+        said = re.sub(r"^no viable alternative at input (.*)", r"\1 is not whole", said)
         return (
             f"{said}: an override is KEY=VALUE, and a value with brackets, "
             "commas, spaces or = in it stands in quotes, as in 'tags=[\"a\"]'."
@@ -105,9 +115,11 @@ def no_such_key(key: str, known: Iterable[str]) -> str:
     >>> no_such_key("strength", ["model.strength", "seed"])
     'There is no key strength (did you mean model.strength?).'
     """
+    above, _, name = key.rpartition(".")
+    if above and (meant := MEANT.get(name, "")).startswith(f"{above}."):
+        return f"There is no key {key} (did you mean {meant}?)."
     if choices := [choice for choice in keys_in_files().get(key, ()) if "=base" not in choice]:
         return f"There is no key {key} in this config: it belongs to {' or '.join(choices)}."
-    above, _, name = key.rpartition(".")
     parts = sorted({other.rpartition(".") for other in known})
     near = close_to(name, [last for node, _, last in parts if node == above and last != name])
     if not above:  # the key of a part of the config, without the name of the part
@@ -133,7 +145,7 @@ def _not_in_the_config(key: str, command: str | None) -> str:
         return f"{key} is in no file: it must be given with a plus sign, +{key}=VALUE."
     commands = [command] if command in COMMANDS else [*COMMANDS]
     sentence = no_such_key(key, [known for one in commands for known in keys_of(one)])
-    if keys_in_files().get(key) or "did you mean" in sentence:
+    if keys_in_files().get(key) or "did you mean" in sentence or command not in (None, "train"):
         return sentence
     own = (
         "an argument of a class of your own"

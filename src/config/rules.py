@@ -156,7 +156,9 @@ def refuse_unknown(
         return
     for name in config:
         if name not in keys and name not in unread and name not in referred:
-            raise UserError(no_such_key(str(name), [*keys, *GROUPS]))
+            sentence = no_such_key(str(name), [*keys, *GROUPS])
+            nobody = "" if "did you mean" in sentence else f", and no value refers to it as ${{{name}}}"
+            raise UserError(f"{sentence[:-1]}{nobody}.")
     for group, key in keys.items():
         parent, last = _parent(config, group)
         node = parent.get(last)

@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 CHOICE = re.compile(r"[\w/.-]+(,[\w/.-]+)*|(glob|choice)\(.*\)")  # or several in a sweep
 SEVERAL = re.compile(r"\[\w+(,\w+)*\]")  # loggers beside each other
 TAKEN_AWAY = "~{key} takes away a key that every run has: it must have a value, {key}=VALUE."
+EXAMPLE = {"run": "runs/latest", "study": "smoke"}
+THAT_FILE = "data=file data.path={file}"
 PATHS = (  # keys whose values are paths, as they stand on a command line
     *("data.path", "data.splits", "paths.data_dir", "paths.cache_dir", "paths.runs_dir", "paths.run_dir"),
     *("run", "output", "ckpt", "folder", "directory"),
@@ -211,7 +213,7 @@ def as_overrides(arguments: Sequence[str], config_name: str) -> list[str]:
     """
     names, out, after = iter(POSITIONAL.get(config_name, ())), list[str](), ""
     for argument in arguments:
-        key = next(names, None) if is_bare(argument, after) else None
+        key = next(names, None) if is_bare(argument, after) or _is_file(argument, config_name) else None
         out.append(f"{key}={in_quotes(argument)}" if key is not None else argument)
         after = argument
     # Hydra prints no config of a sweep: that of its first job differs from this one in what is swept.
@@ -246,7 +248,11 @@ def refuse_missing(cfg: DictConfig, config_name: str, keys: Mapping[str, Key] | 
     for name in keys or keys_of(config_name):
         if "." not in name and name not in optional and name not in cfg:
             override = f"+{name}" if name == "task" else name  # that comes with the data, where they are ours
-            value = f"{override}=NAME, one of {files_in(name)}" if (CONF / name).is_dir() else f"e.g. {override}=VALUE"
+            value = (
+                f"{override}=NAME, one of {files_in(name)}"
+                if (CONF / name).is_dir()
+                else f"e.g. {override}={EXAMPLE.get(name, 'VALUE')}"
+            )
             raise UserError(f"{name} must be given on the command line, {value}.")
 
 
@@ -267,7 +273,7 @@ def choice_files(group: str = "*") -> list[Path]:
 def meant_by(word: str) -> str:
     """What a word without ``=`` was to be, as the end of the sentence that refuses it."""
     groups = {file.stem: file.parent.name for file in reversed(choice_files())}
-    near = close_to(word, [*groups])
+    near = None if (CONF / word).is_dir() else close_to(word, [*groups])  # the group itself: model gru
     if near is None:
         return ", without blanks, as in model=gru"
     multirun = "-m " if groups[near] == "experiments" else ""
@@ -297,16 +303,20 @@ def refuse_width_beside_budget(cfg: DictConfig, given: set[str]) -> None:
 
 
 def quoted(argument: str) -> str:
-    """An override of a path with its value in quotes where signs of it mean something to Hydra, or nothing at all.
+    """An override of a path, or of a sign between cells, in quotes where signs of it mean something to Hydra.
 
     A comma between paths is a sweep, unless there is a file of that name.
 
     >>> quoted("data.path=my data~2024=new.csv"), quoted("data.path=mine.csv")
     ("data.path='my data~2024=new.csv'", 'data.path=mine.csv')
+    >>> quoted("data.separator=;")
+    'data.separator=";"'
     """
     key, equals, value = argument.partition("=")
     several = "," in value and not Path(value).expanduser().exists()
     asks = value[:1] in tuple("'\"[{$") or "${" in value or re.match(r"(glob|choice)\(", value)
+    if key in ("data.separator", "data.decimal") and len(value) == 1 and not value.isalnum():
+        return f'{key}="{value}"'
     if not equals or key.lstrip("+") not in PATHS or several or asks or re.fullmatch(r"[\w/.:+-]*", value, re.ASCII):
         return argument
     return f"{key}={in_quotes(value)}"
@@ -322,6 +332,13 @@ def is_bare(argument: str, before: str) -> bool:
     return "=" not in argument and not argument.startswith(("-", "~")) and not takes_a_word(before)
 
 
+def _is_file(argument: str, config_name: str) -> bool:
+    """Whether an argument with ``=`` in it is the name of a file, and no override of a key."""
+    key, equals, _ = argument.lstrip("+~").partition("=")
+    ours = any(key in (name, name.partition(".")[0]) for name in keys_of(config_name))
+    return bool(equals) and not ours and Path(argument).exists()
+
+
 def wrong_line(arguments: list[str], config_name: str = "train") -> str | None:
     """What is wrong with a command line before anything is composed: a key given twice, or one taken away.
 
@@ -335,7 +352,9 @@ def wrong_line(arguments: list[str], config_name: str = "train") -> str | None:
     known = keys_of(config_name)
     for before, argument in pairwise(["", *arguments]):
         if is_bare(argument, before):
-            return f"{argument} is not of the form KEY=VALUE{meant_by(argument)}."
+            theirs = config_name == "train" and Path(argument).exists()
+            meant = f" (did you mean {THAT_FILE.format(file=argument)}?)" if theirs else meant_by(argument)
+            return f"{argument} is not of the form KEY=VALUE{meant}."
         choice, _, value = argument.lstrip("+").partition("=")
         if argument.startswith("hydra="):
             return f"Hydra's own keys are given one by one, as in hydra.run.dir=DIR, got {argument}."
@@ -343,6 +362,10 @@ def wrong_line(arguments: list[str], config_name: str = "train") -> str | None:
             continue
         if choice == "logger" and SEVERAL.fullmatch(value) and not argument.startswith("++"):
             continue
+        if choice == "data" and Path(value).is_file() and value not in files_in(choice).split(", "):
+            return (
+                f"{argument} must name a kind of data, and {value} is a file: {THAT_FILE.format(file=value)} reads it."
+            )
         if argument.startswith("++") or value == "null" or not CHOICE.fullmatch(value):
             return (
                 f"{choice} must name a file in conf/{choice}, as in {choice}=NAME, got {argument}; there are "

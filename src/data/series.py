@@ -172,11 +172,14 @@ def beside(rows: Tensor, static: np.ndarray | None, lengths: np.ndarray) -> Tens
 
 
 def _no_room(series: Series, split: int, lookback: int, horizon: int) -> UserError:
-    name, rows = SPLITS[split], int((series.splits == split).sum())
+    name = SPLITS[split]
+    rows = max(int((of_rows == split).sum()) for (of_rows,) in apart(series.lengths, series.splits))
     if split and rows < horizon:
+        where = " in one series" if len(series.lengths) > 1 else ""
+        fits = f"data.horizon={rows} or less fits, or " if rows else ""
         return UserError(
-            f"The {name} split has {counted(rows, 'row')}, too short for one forecast of data.horizon={horizon} rows: "
-            "take a shorter data.horizon or give the split more rows with data.splits."
+            f"The {name} split has {counted(rows, 'row')}{where}, too short for one forecast of data.horizon={horizon} "
+            f"rows: {fits}give the split more rows with data.splits."
         )
     longest = max(int((of_rows <= split).sum()) for (of_rows,) in apart(series.lengths, series.splits))
     return UserError(

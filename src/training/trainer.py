@@ -37,7 +37,6 @@ def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[
     Raises:
         UserError: when this machine has not what the trainer asks for.
     """
-    refuse_what_is_not_here(cfg.trainer)
     quiet_lightning()
     full_float32()
     settings = dict(cfg.callbacks.get("last") or {})

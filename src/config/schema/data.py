@@ -23,6 +23,7 @@ from src.config.schema.entries import (
 )
 
 SIGNS = ("comma", "semicolon", "tab", "bar", "space")
+Distance = Annotated[str, That(lambda text: not str(text).isdigit(), "a distance of times, as in 15min, 1h or 1D")]
 Sign = Annotated[
     str,
     That(
@@ -81,7 +82,7 @@ DATA = {  # each data set takes some of it, and its class checks what goes with 
         "how series are standardised: each by its own training rows, all alike, or not; null: by series where there "
         "are several",
     ),
-    "resample": Key(Text | None, "distance of rows to make by time, as pandas writes it: 15min, 1h, 1D, MS, ME"),
+    "resample": Key(Distance | None, "distance of rows to make by time, as pandas writes it: 15min, 1h, 1D, MS, ME"),
     "resample_by": Key(Literal["mean", "last", "sum"] | None, "of the values in an interval; null: mean"),
     "season": Key(Count | None, "rows after which a season repeats; null: by series, from the time stamps"),
     "task": Key(str | None, "what is learned from files of your own; null: found out from the file"),

@@ -218,6 +218,25 @@ class Table:
         return UserError(f"{place}: {cell!r} is not a finite number{more}.")
 
 
+def has_units(frame: pd.DataFrame) -> bool:
+    """Whether the first row of a table says what its numbers are in (``°C,hPa``): words where all below are numbers.
+
+    >>> has_units(pd.DataFrame({"time": ["", "2024-01-01"], "load": ["kW", "3.5"]}))
+    True
+    """
+    units = False
+    for name in frame if len(frame) > 1 else ():
+        first, *below = plain(Table.as_text(as_cells(frame[name].head(100)))).tolist()
+        known = [cell for cell in below if cell.lower() not in MISSING]
+        if known and all(LOOKS.fullmatch(cell) for cell in known):
+            if LOOKS.fullmatch(first):
+                return False
+            units |= first.lower() not in MISSING
+        elif first in below or any(sign.isdigit() for sign in first):
+            return False
+    return units
+
+
 def as_cells(column: pd.Series) -> pd.Series:
     """A column of a data frame as a table has it: numbers and times as they are, all else as text, "" for nothing."""
     if pd.api.types.is_bool_dtype(column):

@@ -173,6 +173,11 @@ class CSV(OwnData):
             split_of = split_of[given.first][rows.groups]  # data.resample makes other rows, of the same series
         if split_of is None:
             split_of = row_splits.by_order(self.splits_wanted, rows.lengths)
+            if unused := int((split_of > 2).sum()):
+                many = f"{unused} of {len(split_of)} rows"
+                rows.table.note(
+                    f"{many} lie behind those that data.splits={list(self.splits_wanted)} counts: left out."
+                )
         if (back := (np.diff(split_of) < 0) & (np.diff(rows.groups) == 0)).any():
             row = int(back.argmax()) + 1
             raise UserError(

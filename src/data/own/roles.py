@@ -75,6 +75,8 @@ def find_roles(table: Table, given: Roles, splits: set[str | None]) -> Roles:
     for option, names in options.items():
         table.need(names, f"data.{option}")
     sounds = [n for n in table.names if n not in target and names_sounds(table, n)] if target and not text else []
+    if target and not (text or sounds or given.features or given.kind == "forecasting"):
+        text = _only_words(table, {*target, *time, group, *splits})
     if text or sounds:
         return _of_whole_cells(table, given, target, text or sounds[0], not text)
     if group == NO_GROUP and group not in table.names:
@@ -111,11 +113,20 @@ def find_roles(table: Table, given: Roles, splits: set[str | None]) -> Roles:
         cell = table.text(table.names[-1]).iloc[0]
         more = "; data.separator=space tells columns apart by blanks" if len(table.names) == 1 and " " in cell else ""
         more = "; a plain text is read by data=text" if is_prose(table.files[0]) else more
+        if not more and len(table.names) > 1 and not any(sign.isdigit() for sign in cell):
+            words = [name for name in table.names if name not in (*target, *time)]
+            more = f"; data.text_column={(words or table.names)[0]} data.target=COLUMN reads texts and their classes"
         raise UserError(
             f"{table.files[0]} has no column of numbers left to read; its columns are {', '.join(table.names)}, and "
             f"{table.where(0)}, column {table.names[-1]}, holds {cell!r}{more}."
         )
     return replace(given, kind=kind, features=features, targets=target, time=time, group=group, text=None)
+
+
+def _only_words(table: Table, taken: set[str | None]) -> str | None:
+    """The one column beside the target where it holds words, and no times: texts to tell apart."""
+    left = [name for name in table.names if name not in taken]
+    return left[0] if len(left) == 1 and not table.is_numeric(left[0]) and not times.time_columns(table, None) else None
 
 
 def _guessed_group(table: Table, time: list[str], taken: set[str | None]) -> str | None:

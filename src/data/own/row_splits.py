@@ -85,13 +85,17 @@ def stated(splits: Any, rows: Rows) -> np.ndarray | None:
     if not path.is_file():
         raise UserError(
             f"data.splits={splits} is neither a column of {table.files[0]}{nearest(splits, table.names)} nor a file "
-            "of names."
+            "of names; fractions are written as [0.8,0.1,0.1]."
         )
     return np.array(_by_names(path, rows.names))[rows.groups]
 
 
 def _by_time(splits: Any, times: pd.Series | None) -> np.ndarray:
-    if not isinstance(splits, Sequence) or len(splits) != 2 or (times is None and are_numbers(splits)):
+    if (
+        not isinstance(splits, Sequence)
+        or len(splits) != 2
+        or (are_numbers(splits) and (times is None or max(splits) < 1))
+    ):
         raise UserError(
             "data.splits must be three fractions (train, val, test), the two times at which validation and test begin, "
             f"the files of validation and test, a column's name, or a file of names, got {splits}."

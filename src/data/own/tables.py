@@ -11,12 +11,13 @@ import pandas as pd
 
 from src.config.errors import UserError
 from src.data.own import csv_table
-from src.data.own.cells import Hints, Table, as_cells, join
+from src.data.own.cells import Hints, Table, as_cells, has_units, join
 from src.data.own.forms import SEQUENCES, TABLES, form_of
 from src.data.splits import SPLITS, named_splits
 
 PACKAGE = {"parquet": "pyarrow", "feather": "pyarrow", "xlsx": "openpyxl"}
 ARCHIVE = (".ts", ".tsv", ".arff", ".txt")
+UNITS = "The row below the names, words above numbers, was taken for their units and left out."
 
 
 def read_table(path: Path | str, **dialect: Any) -> Table:
@@ -44,7 +45,11 @@ def read_table(path: Path | str, **dialect: Any) -> Table:
         return _of_the_archive(path, "load_from_tsfile_to_dataframe")
     if form in special:
         return special[form](path, dialect.get("encoding", "utf-8-sig"))
-    return csv_table.read_table(path, **dialect) if form == "csv" else _by_pandas(path, form)
+    table = csv_table.read_table(path, **dialect) if form == "csv" else _by_pandas(path, form)
+    if form == "csv" and has_units(table.frame):
+        table = table.take(np.arange(1, len(table.frame)))
+        table.note(UNITS)
+    return table
 
 
 def to_train_on(path: Path | str, **dialect: Any) -> Table:
@@ -70,7 +75,13 @@ def _by_pandas(path: Path, form: str) -> Table:
         "json": lambda: pd.read_json(path, lines=_lines(path), convert_dates=False, dtype=False),
     }
     try:
-        return of_frame(readers[form](), path)
+        frame = readers[form]()
+        if not (form == "xlsx" and has_units(frame)):
+            return of_frame(frame, path)
+        table = of_frame(frame[1:].infer_objects(), path)
+        table.line += 1
+        table.note(UNITS)
+        return table
     except ImportError as error:
         raise UserError(f"{path} is {form}, for which a package is missing: pip install {PACKAGE[form]}.") from error
     except UserError:
@@ -90,12 +101,19 @@ def _lines(path: Path) -> bool:
 
 
 def of_frame(frame: pd.DataFrame, path: Path) -> Table:
-    """A data frame as a table: numbers stay numbers, all else becomes text; lists in cells become rows."""
+    """A data frame as a table: numbers stay numbers, all else becomes text.
+
+    Lists in cells become rows, and objects a column for each of their keys, ``sensor.temperature``.
+    """
     if frame.index.name is not None or isinstance(frame.index, pd.DatetimeIndex | pd.MultiIndex):
         frame = frame.reset_index()
     frame = frame.rename(columns=str).reset_index(drop=True)
+    for name in [name for name in frame if _all_are(frame[name], dict)]:
+        at, cells = frame.columns.get_loc(name), frame.pop(name)
+        wide = pd.json_normalize([cell if isinstance(cell, dict) else {} for cell in cells]).add_prefix(f"{name}.")
+        frame = pd.concat([frame.iloc[:, :at], wide, frame.iloc[:, at:]], axis=1)
     line, hints, notes = np.arange(len(frame)) + 1, Hints(), list[str]()
-    if lists := [name for name in frame if _holds_lists(frame[name])]:
+    if lists := [name for name in frame if _all_are(frame[name], list | np.ndarray)]:
         frame.insert(0, "row", line)
         frame = _unfolded(frame, lists, path)
         hints, line = Hints(group="row"), frame["row"].to_numpy()
@@ -108,9 +126,9 @@ def of_frame(frame: pd.DataFrame, path: Path) -> Table:
     return table
 
 
-def _holds_lists(column: pd.Series) -> bool:
+def _all_are(column: pd.Series, kind: Any) -> bool:
     some = column.dropna().head(100)
-    return column.dtype == object and len(some) > 0 and all(isinstance(cell, list | np.ndarray) for cell in some)
+    return column.dtype == object and len(some) > 0 and all(isinstance(cell, kind) for cell in some)
 
 
 def _unfolded(frame: pd.DataFrame, names: Sequence[str], path: Path) -> pd.DataFrame:
@@ -213,31 +231,73 @@ def _folder(path: Path, dialect: dict[str, Any]) -> Table:
         sounds = any(f.suffix.lower() == ".wav" for f in files)
         more = "data=wav_folder reads the sounds in it" if sounds else f"looked for were {', '.join(TABLES)} and .txt"
         raise UserError(f"data.path={path} is a folder without a table: {more}.")
-    chosen = tables or texts
+    read_of = {file: read_table(file, **dialect) for file in tables}
+    listed = _list_of_files(path, read_of)
+    chosen = [file for file in tables if listed is None or file in listed[2]] or texts
     parts = named_splits(path, chosen)
     of_part = {file: SPLITS.index(split) for split, some in (parts or {}).items() for file in some}
     above = {file: file.parent.name if file.parent != path else "" for file in chosen}
     labelled = len({*above.values()}) > 1 and all(above.values()) and not {*above.values()} <= {*SPLITS}
     if tables:
-        read = [_one_sequence(file, path, above[file] if labelled else None, dialect) for file in chosen]
-        hints = Hints(group="file", target=["folder"] if labelled else [])
+        read, target = [], ["folder"] if labelled else []
+        for file in chosen:
+            further = {
+                "file": str(file.relative_to(path).with_suffix("")),
+                **({"folder": above[file]} if labelled else {}),
+            }
+            if listed is not None:
+                further |= listed[2][file]
+                target = [*listed[2][file]] if len(listed[2][file]) == 1 else []
+            read_of[file].frame = read_of[file].frame.assign(**further)
+            read.append(read_of[file])
+        hints = Hints(group="file", target=target)
     else:
         read = [
             _of_lines(file, above[file] if labelled else None, dialect.get("encoding", "utf-8-sig")) for file in chosen
         ]
         hints = Hints(target=["label"], text="text")
-    table = join(read, [of_part[file] for file in chosen] if parts else None)
+    try:
+        table = join(read, [of_part[file] for file in chosen] if parts else None)
+    except UserError as error:
+        more = "of a folder each table is a sequence, with the same columns; data.path=FILE reads one of them"
+        raise UserError(f"{str(error)[:-1]}: {more}.") from error
     table.hints = hints
     table.note(f"{len(chosen)} files of the folder were read{', each as a sequence' if tables else ''}.")
+    if listed is not None:
+        file, name, rows = listed
+        table.files = [*table.files, file]  # of which the data are made, too
+        left = (
+            f"; {len(tables) - 1 - len(rows)} that it does not name were left out"
+            if len(rows) < len(tables) - 1
+            else ""
+        )
+        table.note(f"What {file.name} says of the files that its column {name} names was joined to them{left}.")
     return table
 
 
-def _one_sequence(file: Path, folder: Path, label: str | None, dialect: dict[str, Any]) -> Table:
-    table = read_table(file, **dialect)
-    table.frame = table.frame.assign(file=str(file.relative_to(folder).with_suffix("")))
-    if label is not None:
-        table.frame = table.frame.assign(folder=label)
-    return table
+def _list_of_files(folder: Path, read: dict[Path, Table]) -> tuple[Path, str, dict[Path, dict[str, str]]] | None:
+    """The table of a folder that lists others in it: (its path, its column of their names, what it says of each).
+
+    Files are named with or without their ending, from the folder on or alone.
+
+    Raises:
+        UserError: it names a file that is not there, or one twice.
+    """
+    for file, table in read.items():
+        called = dict[str, Path]()
+        for other in (other for other in read if other != file):
+            within = other.relative_to(folder)
+            called |= dict.fromkeys((other.stem, other.name, str(within.with_suffix("")), str(within)), other)
+        for name in table.names if file.parent == folder else ():
+            cells = table.text(name)
+            if cells.isin([*called]).mean() <= 0.5:
+                continue
+            table.refuse(~cells.isin([*called]), name, "{cell} is no table in the folder")
+            others = cells.map(called)
+            table.refuse(others.duplicated(), name, "{cell} is named a second time")
+            said = pd.DataFrame({other: table.text(other) for other in table.names if other != name})
+            return file, name, dict(zip(others, said.to_dict("records"), strict=True))
+    return None
 
 
 def _of_lines(file: Path, label: str | None, encoding: str) -> Table:

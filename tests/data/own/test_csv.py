@@ -419,7 +419,7 @@ def test_new_series_that_are_too_short_are_left_out_and_named(tmp_path):
 
 
 def test_two_times_that_are_none_are_refused_where_rows_have_time_stamps(tmp_path):
-    with pytest.raises(UserError, match=r"data\.splits=\[0\.5, 0\.5\] must be two times, the earlier first"):
+    with pytest.raises(UserError, match=r"must be three fractions .*, got .0\.5, 0\.5"):
         data(tmp_path, hourly(), splits=[0.5, 0.5]).setup()
 
 

@@ -340,3 +340,89 @@ def test_what_another_form_reads_is_said(tmp_path, write, words):
     write(tmp_path / "x")
     with pytest.raises(UserError, match=words):
         read(tmp_path / "x")
+
+
+# ------------------------------------------------------------------------------------------- what people put into them
+
+
+def test_a_row_of_units_below_the_names_is_left_out(tmp_path):
+    plain, units = tmp_path / "plain.csv", tmp_path / "units.csv"
+    SERIES[["when", "load"]].assign(gust=2.0 + SERIES.index % 7).to_csv(plain, index=False)
+    names, *rows = plain.read_text().splitlines()
+    units.write_text("\n".join([names, ",kW,m/s2", *rows]))
+    options = {"lookback": 4, "horizon": 2}
+    built = read(units, **options)
+    assert built.roles.time == ["when"]
+    assert any("units" in note for note in map(str, built.notes.values()))
+    np.testing.assert_array_equal(built.scaling.mean, read(plain, **options).scaling.mean)
+    units.write_text("\n".join([names, rows[0].split(",")[0] + ",broken,1", *rows[1:]]))
+    with pytest.raises(UserError, match=r"line 2, column load: 'broken' is not a finite number"):
+        read(units, **options)
+
+
+@pytest.mark.skipif("openpyxl" not in HERE, reason="openpyxl is not installed")
+def test_a_row_of_units_in_a_spreadsheet_is_left_out_too(tmp_path):
+    frame = SERIES[["when", "load"]].astype(object)
+    pd.concat([pd.DataFrame([{"when": "", "load": "kW"}]), frame]).to_excel(tmp_path / "a.xlsx", index=False)
+    built = read(tmp_path / "a.xlsx", lookback=4, horizon=2)
+    assert built.roles.time == ["when"]
+    assert built.roles.features == ["load"]
+
+
+def test_objects_in_json_become_columns(tmp_path):
+    lines = [{"ts": f"2024-01-{k + 1:02}", "sensor": {"temp": k % 5 + 0.5, "at": {"x": k % 3}}} for k in range(31)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    built = read(tmp_path / "a.jsonl", lookback=3, horizon=2)
+    assert built.roles.features == ["sensor.temp", "sensor.at.x"]
+
+
+@pytest.mark.parametrize("ending", ["", ".csv"])
+def test_a_table_in_a_folder_that_lists_the_others_labels_them(tmp_path, ending):
+    folder = tmp_path / "takes"
+    folder.mkdir()
+    for k, piece in enumerate(PIECES):
+        pd.DataFrame(piece, columns=["x", "y"]).to_csv(folder / f"take{k}.csv", index=False)
+    listed = pd.DataFrame({"name": [f"take{k}{ending}" for k in range(40)], "kind": KINDS})
+    listed.to_csv(folder / "labels.csv", index=False)
+    built = read(folder)
+    assert isinstance(built.description.output, Classes)
+    assert built.description.output.names == ("cat", "dog")
+    for item, values in unscaled(built).items():
+        np.testing.assert_allclose(values, PIECES[int(item[4:])], atol=1e-5)
+    before = built.checksum
+    listed.assign(kind=KINDS[::-1]).to_csv(folder / "labels.csv", index=False)
+    assert read(folder).checksum != before  # the labels are of the data
+    listed[1:].to_csv(folder / "labels.csv", index=False)
+    assert any("1 that it does not name" in note for note in map(str, read(folder).notes.values()))
+    listed.assign(name=[f"take{k + 1}{ending}" for k in range(40)]).to_csv(folder / "labels.csv", index=False)
+    with pytest.raises(UserError, match=r"labels.csv, line 41, column name: 'take40.*' is no table in the folder"):
+        read(folder)
+    (folder / "labels.csv").unlink()
+    new = again(built).new_data(str(folder))
+    assert not new.labelled
+    assert len(new.names) == 40
+
+
+def test_tables_of_unlike_columns_in_a_folder_say_how_one_is_read(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n")
+    (tmp_path / "b.csv").write_text("x,z\n1,2\n")
+    with pytest.raises(UserError, match=r"b.csv has no column y, .*data.path=FILE reads one of them\."):
+        read(tmp_path)
+
+
+def test_one_column_of_words_beside_the_target_is_read_as_texts(tmp_path):
+    names = [f"{'abcdefgh'[k % 8]}{'xy'[k % 2]}o" for k in range(40)]
+    pd.DataFrame({"name": names, "language": KINDS}).to_csv(tmp_path / "a.csv", index=False)
+    built = read(tmp_path / "a.csv", target="language")
+    assert built.roles.text == "name"
+    assert isinstance(built.description.output, Classes)
+    with pytest.raises(UserError, match=r"data.text_column=name data.target=COLUMN reads texts"):
+        read(tmp_path / "a.csv")
+
+
+def test_rows_that_no_split_counts_are_said(tmp_path):
+    SERIES[["when", "load"]].to_csv(tmp_path / "a.csv", index=False)
+    built = read(tmp_path / "a.csv", splits=[30, 10, 10], lookback=4, horizon=2)
+    assert any("10 of 60 rows lie behind" in note for note in map(str, built.notes.values()))
+    with pytest.raises(UserError, match="three fractions"):
+        read(tmp_path / "a.csv", splits=[0.8, 0.3], lookback=4, horizon=2)
