@@ -7,18 +7,15 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
 from src.config.places import CONF, SHIPPED
 from src.config.shell import choices, command, given_keys
-
-if TYPE_CHECKING:
-    from src.data.describe import Description
 
 MODEL = '''"""A network of one's own for GateBench: ``gatebench train model=NAME``. Change whatever you like below.
 
@@ -174,11 +171,12 @@ def _study(cfg: DictConfig) -> tuple[dict[str, str], str]:
     if cfg.get("data") is None:
         raise UserError(f"A study is about data, which must be given: gatebench new study {cfg.name} data.path=FILE.")
     from src.config.instantiate import instantiate
+    from src.tasks.auto import metric_of
     from src.tasks.budget import common_budget
 
     description = instantiate(cfg.data).description
     words = {"NAME": cfg.name, "READER": choices()["data"], "SETTINGS": _settings(cfg)}
-    words |= {"METRIC": _metric(description), "BUDGET": str(common_budget(description))}
+    words |= {"METRIC": metric_of(description), "BUDGET": str(common_budget(description))}
     return {f"experiments/{cfg.name}.yaml": _filled(STUDY, words)}, f"gatebench train -m experiments={cfg.name}"
 
 
@@ -199,33 +197,10 @@ def _settings(cfg: DictConfig) -> str:
     return "".join(lines) or " {}"
 
 
-def _metric(description: Description) -> str:
-    """The metric of the test that a study of these data is decided by: accuracy where there is one."""
-    from src.config.instantiate import find_class
-    from src.tasks.auto import called_for
-
-    task = find_class(f"src.tasks.{called_for(description)}")
-    names = [metric.name for metric in task.metrics_declared]
-    return f"test/{'acc' if 'acc' in names else names[0]}"
-
-
-def with_reader(arguments: Sequence[str]) -> list[str]:
-    """A command line with the choice of data that reads its ``data.path``.
-
-    >>> with_reader(["study", "mine", "data.path=load.csv"])
-    ['study', 'mine', 'data.path=load.csv', 'data=file']
-    """
-    given = {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
-    if "data.path" not in given or "data" in given:
-        return [*arguments]
-    from src.data.own.forms import reader_of
-
-    path = Path(given["data.path"].strip("'\"")).expanduser()
-    return [*arguments, f"data={reader_of(path)}"]
-
-
 def main() -> None:
     """The command line."""
+    from src.data.own.forms import with_reader
+
     sys.argv[1:] = with_reader(sys.argv[1:])
     command("new", new)
 

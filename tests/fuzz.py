@@ -57,6 +57,7 @@ BASES = {  # what stands beside the mistake, by command
         *("scheduler=step", "trainer=ddp_cpu", "callbacks=explain", "callbacks=no_early_stopping", "logger=csv"),
         *("debug=overfit", "debug=fast_dev_run", "model.budget=20000", "data.chunk=5"),
     ),
+    "answer": ("data=csv data.path=x.csv", "data=ucr minutes=3"),
     "evaluate": ("run=x",),
     "predict": ("run=x data.path=y",),
     "compare": ("study=x", "from=x.csv"),

@@ -46,6 +46,11 @@ FLOORS: list[dict[str, str]] = [
         "generate": "generating runs config rng files",
         "explain": "explaining config files",
     },
+    {
+        "answering": "train reporting studies analysis exporting measuring statistics runs tasks data recurrent config "
+        "files rng"
+    },
+    {"answer": "answering data config"},
     {"api": "train predict evaluate explain runs tasks data config files"},
 ]
 ALLOWED = {room: {room, *below.split()} for floor in FLOORS for room, below in floor.items()}

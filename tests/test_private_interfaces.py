@@ -429,6 +429,19 @@ def _() -> None:
     assert "config_loader" in HydraContext.__dataclass_fields__
 
 
+@check("`GlobalHydra` and `Callbacks`")
+def _() -> None:
+    from hydra._internal.callbacks import Callbacks
+    from hydra.core.config_loader import ConfigLoader
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.types import HydraContext
+
+    assert callable(GlobalHydra.instance().config_loader)
+    assert parameters(ConfigLoader.load_configuration)[:4] == ["self", "config_name", "overrides", "run_mode"]
+    assert list(HydraContext.__dataclass_fields__) == ["config_loader", "callbacks"]
+    assert Callbacks().callbacks == []
+
+
 @check("`OverridesParser`")
 def _() -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser

@@ -124,6 +124,7 @@ def test_in_a_run_of_a_study_no_other_is_begun(number: int, code: int, tmp_path:
 
 
 COMMANDS = {
+    "answer": ["data=ucr"],
     "compare": ["study=quick"],
     "dashboard": ["study=quick"],
     "evaluate": ["run=one"],

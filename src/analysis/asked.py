@@ -13,11 +13,13 @@ from src.analysis.flags import Flag
 from src.analysis.metrics import usual_metric
 from src.analysis.models import finals
 from src.config.errors import UserError, nearest
-from src.runs.study_record import PrimaryRecord
+from src.runs.study_record import PlanRecord, PrimaryRecord
 from src.statistics.looks import Look, planned_looks
+from src.statistics.sittings import look_of
 from src.tasks.metrics import Direction
 
 TOLERANCE = 0.02  # of budgets, where no plan says another
+SITTINGS = 12  # the last one's look is at 2,048 times the first one's pairs
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def asked(
         data=data,
         arms=_ordered(plan.arms if plan else (), (run.arm for run in collection.runs)),
         pairs={name: plan.pairs_of(name) for name in planned_data} if plan else {},
-        looks={name: planned_looks(plan.looks_of(name)) for name in planned_data} if plan else {},
+        looks={name: _looks(plan, name) for name in planned_data} if plan else {},
         resplits=plan.resplits if plan else None,
         tolerance=plan.tolerance if plan else TOLERANCE,
         planned=list(plan.models) if plan else [],
@@ -96,6 +98,13 @@ def asked(
         given=given,
         familywise=familywise,
     )
+
+
+def _looks(plan: PlanRecord, data: str) -> list[Look]:
+    """The looks of a plan; of one that is done in sittings those of as many as anybody will hold."""
+    if plan.sittings:
+        return [look_of(sitting, plan.pairs_of(data)) for sitting in range(1, SITTINGS + 1)]
+    return planned_looks(plan.looks_of(data))
 
 
 def _ordered(planned: Any, of_runs: Any) -> list[str]:

@@ -19,7 +19,7 @@ from src.runs.result import Status
 from src.runs.study_record import StudyRecord, read_planned, read_study
 from src.runs.typed_json import Damaged, Unreadable
 
-CONTENTS = {"checkpoints", "sequences", "wandb", ".hydra", "report"}  # folders in which no run lies
+CONTENTS = {"checkpoints", "sequences", "wandb", ".hydra", "report", ".pilot"}  # folders in which no run lies
 REST = ("metrics.csv", "checkpoints", "config.yaml")  # what a run leaves that never had a result.json
 # Which of two records of one run counts.
 ORDER: tuple[Status, ...] = ("finished", "diverged", "failed", "interrupted", "running")

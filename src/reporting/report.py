@@ -42,6 +42,23 @@ def write_report(summary: Summary, directory: Path, formats: Sequence[str] = ("s
     return [page, *_stills(kinds, looks, directory / "figures", formats)]
 
 
+def write_page(summary: Summary | None, lead: str, page: Path) -> None:
+    """Write the page of a summary alone, with HTML before everything else; without a summary that is the whole page.
+
+    Raises:
+        UserError: plotly or jinja2 is not installed.
+    """
+    if summary is None:
+        colours = "".join(f"--{key}: {value}; " for key, value in LIGHT.items())
+        style = f":root {{ {colours}}}\n{(PAGE / 'report.css').read_text()}"
+        text = (
+            f'<!doctype html><html lang="en"><meta charset="utf-8"><style>{style}</style><main>{lead}</main></html>\n'
+        )
+    else:
+        text = render(summary, pictures(summary), styles(model_names(summary)), lead)
+    write_atomically(page, lambda out: out.write(text.encode()))
+
+
 def refuse_without_latex(formats: Sequence[str]) -> None:
     """Refuse PGF where nothing could measure its words.
 
@@ -55,8 +72,8 @@ def refuse_without_latex(formats: Sequence[str]) -> None:
         )
 
 
-def render(summary: Summary, kinds: list[Pictures], looks: dict[str, Style]) -> str:
-    """The page of a summary with its figures, as one string.
+def render(summary: Summary, kinds: list[Pictures], looks: dict[str, Style], lead: str = "") -> str:
+    """The page of a summary with its figures, as one string; ``lead`` is HTML that stands before everything else.
 
     Raises:
         UserError: plotly or jinja2 is not installed.
@@ -79,6 +96,7 @@ def render(summary: Summary, kinds: list[Pictures], looks: dict[str, Style]) -> 
     figures = {f"{k.key}-{i}": specification(chart, looks) for k in kinds for i, chart in enumerate(k.charts)}
     return environment.get_template("report.html").render(
         summary=summary,
+        lead=lead,
         kinds=kinds,
         looks=looks,
         resolved_plan=yaml.safe_dump(as_plain(plan), sort_keys=False, allow_unicode=True) if plan else None,

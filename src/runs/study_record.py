@@ -122,6 +122,9 @@ class PlanRecord:
     # Final runs on so many random splits of each data set, ``data.split_seed`` 0 and up, each with all pairs: the
     # answer is then about other splits of these files. None: one split.
     resplits: int | None = None
+    # Whether pairs may be added in sittings without limit, with a look at ``pairs`` in the first and at twice as many
+    # in each further one (:mod:`src.statistics.sittings`); ``looks`` are then none of the plan's. None: no.
+    sittings: bool | None = None
     tolerance: From0 = 0.02  # by how much budgets may differ, as a share
     overrides: Settings = field(default_factory=dict)  # what the command line added for all jobs
 

@@ -93,7 +93,7 @@ class Jobs:
                 metrics = ", ".join(f"test/{name}" for name in declared_by_shipped_tasks())
                 asked = self.plan.primary.metric_of(data)
                 raise UserError(f"study.primary.metric must be one of {metrics} for {data}, got {asked}.")
-            self._composed[model, data, arm] = cfg, _files(cfg)
+            self._composed[model, data, arm] = cfg, files_digest(cfg)
         return self._composed[model, data, arm]
 
 
@@ -123,7 +123,7 @@ def _text(value: Any) -> str:
     return QuotedString(text, Quote.single).with_quotes()
 
 
-def _files(cfg: DictConfig) -> str:
+def files_digest(cfg: DictConfig) -> str:
     """SHA-256 over the user's own files at ``data.path``; empty for a named data set, which has its own checksum."""
     path = OmegaConf.select(cfg, "data.path", default=None)
     if path is None or not Path(str(path)).exists():

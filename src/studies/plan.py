@@ -159,6 +159,10 @@ def _check(plan: Plan) -> None:
             f"study.resplits must be null or at least {LEAST_SPLITS}, and study.looks null beside it, got "
             f"{plan.resplits}."
         )
+    if plan.sittings and (plan.looks or plan.resplits):
+        raise UserError(
+            "study.sittings brings its own looks, so study.looks and study.resplits must be null beside it."
+        )
     for data in plan.data:
         pairs = plan.pairs_of(data)
         if pairs < 1:

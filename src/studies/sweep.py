@@ -12,6 +12,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobStatus
+from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -25,7 +26,7 @@ from src.studies.disk import check_disk
 from src.studies.jobs import Jobs
 from src.studies.plan import OF_A_JOB, read_plan
 from src.studies.progress import showing
-from src.studies.run import Study, run_study
+from src.studies.run import Launch, Study, run_study
 from src.studies.state import StudyState
 
 log = logging.getLogger(__name__)
@@ -57,18 +58,6 @@ def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=task_function, config=config
     )
-    launched = 0
-
-    def launch(batch: Sequence[Sequence[str]]) -> list[str | None]:
-        nonlocal launched
-        first, launched = launched, launched + len(batch)
-        try:
-            returned = launcher.launch(batch, initial_job_idx=first)
-        except Exception as error:  # a launcher's own: a worker that was killed, a queue that refused
-            log.warning("The launcher stopped: %s", in_words(error))
-            return [None] * len(batch)
-        # The public return_value of a failed job raises its error, and prints a line before.
-        return [in_words(job._return_value) if job.status == JobStatus.FAILED else None for job in returned]
 
     def compose(overrides: list[str]) -> DictConfig:
         return context.config_loader.load_sweep_config(config, overrides)
@@ -83,10 +72,28 @@ def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig
         if need := check_disk(plan, jobs):
             print(need, flush=True)
         with showing(directory):
-            return run_study(Study(plan, jobs, state, launch))
+            return run_study(Study(plan, jobs, state, launching(launcher)))
     except (KeyboardInterrupt, SystemExit):
         print("Interrupted: the same command goes on from here.", file=sys.stderr)
         raise
+
+
+def launching(launcher: Launcher) -> Launch:
+    """A function that runs jobs by a launcher of Hydra's; it numbers them through, and says how each failed."""
+    launched = 0
+
+    def launch(batch: Sequence[Sequence[str]]) -> list[str | None]:
+        nonlocal launched
+        first, launched = launched, launched + len(batch)
+        try:
+            returned = launcher.launch(batch, initial_job_idx=first)
+        except Exception as error:  # a launcher's own: a worker that was killed, a queue that refused
+            log.warning("The launcher stopped: %s", in_words(error))
+            return [None] * len(batch)
+        # The public return_value of a failed job raises its error, and prints a line before.
+        return [in_words(job._return_value) if job.status == JobStatus.FAILED else None for job in returned]
+
+    return launch
 
 
 def refuse_beside_study(config: DictConfig, context: HydraContext, arguments: Sequence[str]) -> None:

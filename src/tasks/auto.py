@@ -40,3 +40,13 @@ def called_for(description: Description) -> str:
     if isinstance(output, Values):
         return "Waveform" if per_step and description.causal else "SequenceRegression"
     raise UserError(f"task=auto knows no task for {type(output).__name__}: name it, as in task=classification.")
+
+
+def metric_of(description: Description) -> str:
+    """The metric of the test that models on such data are compared by: accuracy where there is one, else the loss.
+
+    Raises:
+        UserError: when no task of ours does that.
+    """
+    names = [metric.name for metric in find_class(f"src.tasks.{called_for(description)}").metrics_declared]
+    return f"test/{'acc' if 'acc' in names else names[0]}"

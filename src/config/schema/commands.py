@@ -31,6 +31,7 @@ Name = Annotated[
     ),
 ]
 Models = Annotated[list[Text], That(lambda two: len(two) == 2 and two[0] != two[1], "two of them")]
+Several = Annotated[list[Text], That(lambda some: len({*some}) == len(some) > 1, "two or more, none of them twice")]
 Some = Annotated[list[Text], That(bool, "one at least")]
 Formats = Annotated[list[Literal["svg", "png", "pdf", "pgf"]], That(bool, "one at least")]
 OfValidation = Annotated[
@@ -65,6 +66,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "-m model=gru,lstm seed=0,1,2",
         "-m experiments=smoke",
         "ckpt=auto    (goes on with an interrupted run)",
+    ),
+    "answer": (
+        "data.path=load.csv minutes=60",
+        "data.path=takes.csv data.group_column=take data.target=gesture minutes=10",
+        "data=jsb_chorales 'models=[gru,lstm,rnn]' minutes=120",
     ),
     "evaluate": ("runs/latest", "runs/latest split=val", "runs/latest ckpt=last", "runs/latest backtest=4"),
     "predict": (
@@ -200,4 +206,15 @@ COMMANDS: dict[str, dict[str, Key]] = {
         "seed": Key(Whole, "as in training"),
         "paths": PLACES,
     },
+}
+COMMANDS["answer"] = {
+    "minutes": Key(Above0, "that it may take; given again, it goes on", NOTHING),
+    "models": Key(Several, "names in conf/model; the first two are what the verdict is about", NOTHING),
+    "margin": Key(
+        Above0 | None, "below which a difference does not matter, in the metric's unit; null: from validation", NOTHING
+    ),
+    "metric": Key(
+        Text | None, "of the test, as in test/mae; null: accuracy where there is one, else the loss", NOTHING
+    ),
+    **COMMANDS["train"],
 }

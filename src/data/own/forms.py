@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import zipfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -20,6 +21,7 @@ Form = Literal[
 ]  # fmt: skip
 SEQUENCES = ("npz", "npy")
 TABLES = (".csv", ".tsv", ".parquet", ".feather", ".xlsx", ".jsonl")  # what is looked for in a folder
+QUOTES = "'\""
 HEAD = 1 << 16  # bytes that are looked at
 NUMBERS = re.compile(r"\s*[+-]?\d+(\.0*)?(e[+-]?\d+)?(\t[^\t\n]*){8,}", re.IGNORECASE)
 ONLY_NUMBERS = re.compile(r"[\s\d.,;eE+-]+")
@@ -62,6 +64,18 @@ def reader_of(path: Path) -> Literal["file", "text", "wav_folder"]:
         held = {file.suffix.lower() for file in path.rglob("*")}
         return "wav_folder" if ".wav" in held and not held & {*TABLES} else "file"
     return "text" if is_prose(path) else "file"  # which says what is missing, too
+
+
+def with_reader(arguments: Sequence[str]) -> list[str]:
+    """A command line with the choice of data that reads its ``data.path``.
+
+    >>> with_reader(["study", "mine", "data.path=load.csv"])
+    ['study', 'mine', 'data.path=load.csv', 'data=file']
+    """
+    given = {key: value for key, _, value in (argument.partition("=") for argument in arguments)}
+    if "data.path" not in given or "data" in given:
+        return [*arguments]
+    return [*arguments, f"data={reader_of(Path(given['data.path'].strip(QUOTES)).expanduser())}"]
 
 
 def is_prose(path: Path) -> bool:

@@ -1,0 +1,291 @@
+"""The answer as a whole: from data and minutes to a verdict, a page and a run that can be used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from src.answering import pilot as piloting
+from src.answering.clock import Clock
+from src.answering.conclude import Answer, concluded
+from src.answering.look import look
+from src.answering.pilot import Pilot
+from src.answering.plan import NEARLY, Numbers, node_of, numbers, rates_to_try, read_node, with_margin, write_plan
+from src.answering.sitting import Comparing
+from src.answering.verdict import settled
+from src.answering.workplace import OutOfTime, Paced, Workplace, hydra_context
+from src.config.errors import UserError
+from src.config.names import OWN_FORMS, file_name
+from src.config.screen import screen
+from src.runs.study_record import Settings, read_study
+from src.statistics.sittings import LEAST_CAP
+from src.studies.jobs import Jobs, files_digest, override
+from src.studies.sweep import split_overrides
+
+PLACE = "answers"  # below paths.runs_dir
+OWN = ("minutes", "models", "margin", "metric")  # keys of the command itself
+GROUPS = ("model", "data", *OWN)
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Question:
+    """What is asked, as a command line has it."""
+
+    choice: str  # of data
+    data: Settings  # dotted keys of it
+    settings: Settings  # dotted keys that determine results
+    further: Settings  # and those that do not
+    models: list[str]
+    metric: str | None
+    minutes: float
+    margin: float | None
+    hydra: list[str]  # overrides of Hydra itself
+    typed: list[str]  # the line without minutes and margin, to be typed again
+
+    @property
+    def label(self) -> str:
+        """What the data are called."""
+        path, name = self.data.get("data.path"), self.data.get("data.name")
+        return file_name(str(path)) if path and self.choice in OWN_FORMS else str(name or self.choice)
+
+    @property
+    def line(self) -> list[str]:
+        """Overrides of every run."""
+        of_data = {"data": self.choice, **self.data}
+        return [override(key, value) for key, value in {**of_data, **self.settings, **self.further}.items()]
+
+    def name(self) -> str:
+        """Of the answer: that of the data, and a hash of all that makes it another question; minutes do not."""
+        said = [self.choice, self.data, self.settings, self.models, self.metric]
+        files = files_digest(OmegaConf.create({"data": {"path": self.data.get("data.path")}}))
+        return f"{self.label}-{hashlib.sha256(json.dumps([said, files], sort_keys=True).encode()).hexdigest()[:8]}"
+
+
+def question(line: Sequence[str], minutes: float, models: Sequence[str], margin: float | None) -> Question:
+    """What a command line asks; Hydra must know where its configs are.
+
+    Raises:
+        UserError: no data are given, or what an answer says of each run itself.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    context = hydra_context()
+    given = OverridesParser.create(config_loader=context.config_loader).parse_overrides([*line])
+    values = {each.get_key_element(): each.value() for each in given}
+    if "data" not in values:
+        raise UserError("An answer is about data, which must be given: gatebench answer data.path=FILE minutes=60.")
+    if "model" in values:
+        raise UserError("model cannot be given to an answer, which compares several: models=[gru,lstm] names them.")
+    data = {key: value for key, value in values.items() if key.lstrip("+").startswith("data.")}
+    if path := data.get("data.path"):
+        data["data.path"] = str(Path(str(path)).expanduser().absolute())
+    hydra = [text for text, each in zip(line, given, strict=True) if each.get_key_element().startswith("hydra")]
+    taken = {*data, *GROUPS}
+    rest = [
+        text
+        for text, each in zip(line, given, strict=True)
+        if each.get_key_element() not in taken and text not in hydra
+    ]
+    settings, further = split_overrides(rest, context)
+    again = [text for text, each in zip(line, given, strict=True) if each.get_key_element() not in OWN[:1] + OWN[2:3]]
+    return Question(
+        choice=str(values["data"]),
+        data=data,
+        settings=settings,
+        further={"logger": "csv", **further},
+        models=[*models],
+        metric=None if values.get("metric") is None else str(values["metric"]),
+        minutes=minutes,
+        margin=margin,
+        hydra=hydra,
+        typed=again,
+    )
+
+
+def answer(asked: Question, runs_dir: Path, began: float | None = None, say: Say = print) -> Answer:
+    """Look, plan, run and conclude, as far as the minutes go; what an earlier start did is gone on with.
+
+    Args:
+        asked: the question.
+        runs_dir: the answer lies below it.
+        began: by ``time.monotonic()``, when the minutes begin; None: now.
+        say: takes a line for whoever watches.
+
+    Raises:
+        UserError: in one sentence, when the data cannot be read, a model cannot be compared on them, a margin comes too
+            late, or runs failed.
+    """
+    began = time.monotonic() if began is None else began
+    directory = (runs_dir / PLACE / asked.name()).resolve()
+    node, record = read_node(directory), read_study(directory)
+    if node is not None:
+        with_margin(directory, node, asked.margin, record)
+    workplace = Workplace(asked.hydra, directory)
+    clock = Clock(directory, asked.minutes, began)
+    if not clock.now.sitting:
+        taken = len(record.looks) if record is not None else 0
+        clock.now.sitting = taken if taken and settled(directory) else taken + 1
+    try:
+        with clock.ticking():
+            return _answered(asked, directory, workplace, clock, say)
+    except (KeyboardInterrupt, SystemExit):
+        print("Interrupted: the same command goes on from here.", file=sys.stderr)
+        raise
+
+
+def _answered(asked: Question, directory: Path, workplace: Workplace, clock: Clock, say: Say) -> Answer:
+    pilot = _looked(asked, directory, workplace, clock, say)
+    paced = Paced(workplace, clock, pilot.run_seconds)
+    sitting = None
+    if (node := read_node(directory)) is None:
+        try:
+            node = _planned(asked, pilot, directory, workplace, paced, clock, say)
+        except OutOfTime:
+            say("Not even one run of each model fits into what is left of the minutes.")
+    plan = None
+    if node is not None:
+        plan = with_margin(directory, node, asked.margin, read_study(directory))
+        jobs = Jobs(plan, workplace.compose, directory, asked.further)
+        sitting = Comparing(plan, directory, jobs, paced, say).sit(clock.now.sitting)
+    said = concluded(directory, asked.typed, asked.models, pilot, plan, sitting, workplace.slots, clock)
+    clock.end()
+    return said
+
+
+def _looked(asked: Question, directory: Path, workplace: Workplace, clock: Clock, say: Say) -> Pilot:
+    """The pilot with what the data are and which learning rates are tried, of an earlier start where there is one."""
+    pilot = piloting.read_pilot(directory)
+    if pilot is None or not (pilot.reached or pilot.minutes == asked.minutes):
+        settings = asked.data | asked.settings | asked.further
+        seen = look(workplace.compose, asked.choice, asked.models, settings, asked.metric)
+        chosen = {key: value for key, value in seen.settings.items() if key.startswith("data.")}
+        pilot = Pilot(
+            metric=seen.metric,
+            data={asked.label: {"data": asked.choice, **asked.data, **chosen}},
+            settings={**{key: v for key, v in seen.settings.items() if key not in chosen}, **asked.settings},
+            table=seen.rows,
+            odd=seen.odd,
+            baselines=seen.baselines,
+            minutes=asked.minutes,
+            steps=int(np.median(np.asarray(seen.data.splits["test"].lengths))),
+        )
+        show(pilot)
+        say("Pilot: a few updates at each of some learning rates.")
+        piloting.short_runs(pilot, asked.models, seen, workplace.compose, asked.further, clock, workplace.slots)
+        piloting.keep(pilot, directory)
+    else:
+        show(pilot)
+    return pilot
+
+
+def _planned(
+    asked: Question, pilot: Pilot, directory: Path, workplace: Workplace, paced: Paced, clock: Clock, say: Say
+) -> dict[str, object]:
+    """The plan, from runs of full length, written and said."""
+    times = {model: f"{model} {1e3 * short.update_seconds:.3g} ms" for model, short in pilot.shorts.items()}
+    say(f"Learning rates {pilot.low:g} to {pilot.high:g}; an update takes {', '.join(times.values())}.")
+    say(f"Pilot: one run of full length of each, at {pilot.rate:g}, of at most {pilot.updates:,} updates.")
+    piloting.full_runs(pilot, asked.models, workplace.compose, asked.further, paced, directory)
+    piloting.keep(pilot, directory)
+    reached = ", ".join(f"{model} {value:.4g}" for model, value in pilot.reached.items())
+    say(f"Validation after one run each: {reached or 'nothing finite'}.")
+    number = _numbers(pilot, len(asked.models), workplace.slots, clock)
+    rates = rates_to_try(directory.name, pilot.low, pilot.high, number.trials, pilot.rate)
+    node = node_of(
+        directory.name,
+        asked.models,
+        pilot.data,
+        pilot.settings,
+        pilot.metric,
+        rates,
+        pairs=number.pairs,
+        repeat={"best": number.best, "seeds": number.seeds},
+        margin=asked.margin,
+    )
+    write_plan(directory, node)
+    margin = (
+        f"{asked.margin:g}, as given" if asked.margin is not None else "from validation, before the first final run"
+    )
+    say(
+        f"The plan, now fixed: {number.trials} trials of each model, {number.best * number.seeds} repeats of the best, "
+        f"{number.pairs} pairs; margin {margin}. A run takes about {pilot.run_seconds:.3g} s, {workplace.slots} at a "
+        "time."
+    )
+    if number.seconds > NEARLY * clock.left:
+        say(
+            f"No verdict is planned in these minutes, as all of that takes about {number.seconds / 60:.2g}; what is "
+            "done counts later on."
+        )
+    return node
+
+
+def _numbers(pilot: Pilot, models: int, slots: int, clock: Clock) -> Numbers:
+    """Of runs; where those of the pilot took longer than expected, all are capped once more, if not too much.
+
+    The pilot's runs are then no trials, as they had more updates.
+    """
+    made = numbers(clock.left, pilot.run_seconds, slots, models, models)
+    share = clock.left / (made.seconds + models * pilot.run_seconds / slots)
+    whole = pilot.whole if pilot.used >= pilot.updates else pilot.used  # which patience ended
+    if made.seconds <= NEARLY * clock.left or share * pilot.used < LEAST_CAP * whole:
+        return made
+    piloting.cap_at(pilot, round(share * pilot.used))
+    pilot.run_seconds *= share
+    piloting.keep(pilot, clock.path.parent)
+    return numbers(clock.left, pilot.run_seconds, slots, models, 0)
+
+
+def show(pilot: Pilot) -> None:
+    """Print what the data were taken for."""
+    from rich.table import Table
+
+    (label,) = pilot.data
+    table = Table(title=label, title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for head in ("", "taken as", "change it by"):
+        table.add_column(head, overflow="fold")
+    for row in pilot.table:
+        table.add_row(*row)
+    console = screen()
+    console.print(table)
+    for sentence in pilot.odd:
+        console.print(f"- {sentence}", highlight=False)
+
+
+def ask(data: str | Path, minutes: float = 60, **settings: object) -> Answer:
+    """What ``gatebench answer`` does, from Python.
+
+    Args:
+        data: a file, or the name of a data set in ``conf/data``.
+        minutes: that it may take.
+        settings: ``models``, ``margin``, and any key of a run, dots as two underscores (``data__target="label"``).
+
+    Raises:
+        UserError: as :func:`answer`.
+    """
+    from hydra import initialize_config_dir
+
+    from src.config.places import CONF, register_resolvers
+    from src.config.shell import quoted
+    from src.data.own.forms import reader_of
+
+    register_resolvers()
+    models, margin = settings.pop("models", ["gru", "lstm"]), settings.pop("margin", None)
+    line = [override(key.replace("__", "."), value) for key, value in settings.items()]
+    if (CONF / "data" / f"{data}.yaml").is_file():
+        line.append(f"data={data}")
+    else:
+        line += [f"data={reader_of(Path(data))}", quoted(f"data.path={data}")]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        asked = question(line, minutes, models, margin)  # type: ignore[arg-type]
+        cfg: DictConfig = Workplace(asked.hydra, Path.cwd()).compose(asked.line)
+        return answer(asked, Path(cfg.paths.runs_dir))

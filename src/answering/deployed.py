@@ -1,0 +1,80 @@
+"""What a network costs once it is used: its run as an exported graph, timed on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from src.config.errors import UserError
+
+FORSEEN = ("onnxruntime", "numpy")  # what the process that measures memory imports beforehand
+ROUNDS = 7  # the fastest counts: what else runs on the machine only makes it slower
+FILE = "model.onnx"
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """An exported network on this machine, in one thread."""
+
+    path: str  # of the graph
+    bytes: int
+    milliseconds: float  # for one sequence
+    steps: int  # of that sequence
+    memory_mb: float | None  # beyond the runtime itself; None where the system does not tell
+
+
+def deployed(run: Path, steps: int) -> Deployed | str:
+    """Export a run's best weights beside them, and measure the graph; a sentence where that cannot be.
+
+    Args:
+        run: its directory.
+        steps: of the sequence that is read.
+    """
+    try:
+        from src.exporting.check import check
+        from src.exporting.model import to_onnx
+        from src.files import output, write_atomically
+        from src.runs.load import load_run
+
+        loaded = load_run(run, read_data=False)
+        model = to_onnx(loaded.task, facts={"run": str(loaded.record.name), "id": loaded.record.id})
+        check(model, loaded.task)
+        path = output(run / FILE, run)
+        content = model.SerializeToString()
+        write_atomically(path, lambda out: out.write(content))
+        return measured(path, steps)
+    except ImportError as error:
+        return f"It is not exported, as {error.name} is not installed: pip install 'gatebench[export]'."
+    except UserError as error:
+        return str(error)
+
+
+def measured(path: Path, steps: int) -> Deployed:
+    """Time and memory of a graph that reads one sequence."""
+    from src.measuring.clock import repeats_for, time_steps, warm_up
+    from src.measuring.peak_memory import peak_mb
+
+    work, cpu = session(str(path), steps), torch.device("cpu")
+    repeats = repeats_for(warm_up(work, cpu))
+    seconds = min(time_steps(work, repeats, cpu).seconds for _ in range(ROUNDS))
+    memory = peak_mb(session, str(path), steps, preload=FORSEEN)
+    return Deployed(str(path), path.stat().st_size, 1e3 * seconds, steps, memory)
+
+
+def session(path: str, steps: int) -> Callable[[], Any]:
+    """A function that runs a graph on one sequence of zeros, with one thread."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    graph = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    first = graph.get_inputs()[0]
+    features = first.shape[2:]
+    x = np.zeros((1, steps, *features), dtype=np.float32 if features else np.int64)
+    given = {first.name: x, "lengths": np.array([steps])}
+    return lambda: graph.run(None, given)

@@ -1,0 +1,257 @@
+"""A look at the data before anything is trained: what they were taken for, and settings that fit them."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from src.config.errors import UserError
+from src.config.instantiate import instantiate
+from src.config.names import OWN_FORMS
+from src.data.describe import Bits, Classes, Description, Horizon, Tokens
+from src.data.module import SequenceData
+from src.data.windows import WindowSplit
+from src.recurrent import nearest_width
+from src.runs.study_record import Settings
+from src.studies.jobs import override
+from src.tasks.auto import metric_of
+from src.tasks.budget import refuse_without_width, size_of, without_budget
+from src.tasks.build import build_task
+
+PARTS_OF_SPLIT = 3  # horizons that validation and test should each have room for
+UPDATES = 20, 1000  # of an epoch: with fewer a batch is made smaller, with more larger
+BATCHES = 4, 128  # sequences in a batch, the least and the most
+BUDGET = 2_000, 20_000  # recurrent parameters, the least and the most: one for each step of the training data
+ENOUGH = 0.009  # by which a network may be off its budget: half of model.budget_tolerance, and the rounding of it
+FEW = 20  # test sequences; with fewer, an answer is hardly about other sequences
+TABLE_WORDS = {"val": "validation"}
+
+Compose = Callable[[list[str]], DictConfig]
+
+
+@dataclass
+class Seen:
+    """What the data are, what was set to fit them, and what is odd."""
+
+    data: SequenceData
+    description: Description
+    metric: str  # of the test, by which models are compared
+    baselines: dict[str, float]  # of the trivial predictors on validation, by name, in that metric
+    settings: Settings = field(default_factory=dict)  # that were chosen here: dotted keys
+    rows: list[tuple[str, str, str]] = field(default_factory=list)  # of the table: what, its value, the key of it
+    odd: list[str] = field(default_factory=list)
+
+
+def look(compose: Compose, choice: str, models: Sequence[str], given: Settings, metric: str | None = None) -> Seen:
+    """Read the data, and choose what nobody gave.
+
+    Args:
+        compose: from overrides to the config of a run.
+        choice: of ``data``.
+        models: that are compared.
+        given: dotted keys that were given for all runs.
+        metric: of the test; None: accuracy where there is one, else the loss.
+
+    Raises:
+        UserError: the data cannot be read, are too short for a forecast of a single row, or a model has no width that
+            meets the budget.
+    """
+    line = [override("data", choice), *(override(key, value) for key, value in given.items())]
+    cfg = compose(line)
+    data, settings = _with_room(cfg, {key.lstrip("+") for key in given})
+    description = data.description
+    if choice in OWN_FORMS and "data.batch_size" not in given and data.chunk is None:
+        settings["data.batch_size"] = data.batch_size = _batch_size(len(data.splits["train"]))
+        data.eval_batch_size = cfg.data.eval_batch_size or 4 * data.batch_size
+    if not {"model.budget", "model.hidden_size"} & given.keys():
+        steps = int(data.splits["train"].lengths.sum())
+        wanted = min(max(BUDGET[0], steps), BUDGET[1])
+        configs = [compose([*line, override("model", model)]) for model in models]
+        settings["model.budget"], off = budget_for(configs, description, wanted)
+        if off > ENOUGH:
+            settings["model.budget_tolerance"] = math.ceil(200 * off + 1) / 100
+    metric = metric or metric_of(description)
+    name = metric.rpartition("/")[2]
+    trivial = {k.rpartition("/")[0]: v for k, v in data.val_baselines.items() if k.rpartition("/")[2] == name}
+    seen = Seen(data, description, metric, trivial, settings)
+    seen.rows, seen.odd = list(_rows(seen, cfg)), list(_odd(seen))
+    return seen
+
+
+def _with_room(cfg: DictConfig, given: set[str]) -> tuple[SequenceData, Settings]:
+    """The data, read; and a lookback and horizon where those of the config leave parts without room for them."""
+    free = "lookback" in cfg.data and not {"data.lookback", "data.horizon"} & given
+    with _silent():
+        try:
+            data: SequenceData = instantiate(cfg.data)
+            _ = data.description
+        except UserError as error:
+            if not free:
+                raise
+            try:
+                data = instantiate(cfg.data, lookback=1, horizon=1)
+                _ = data.description
+            except UserError:
+                raise error from None
+        if not free or not isinstance(data.description.output, Horizon):
+            return data, {}
+        rows = _rows_of_parts(data)
+        if min(rows["val"], rows["test"]) >= PARTS_OF_SPLIT * cfg.data.horizon and data.lookback == cfg.data.lookback:  # type: ignore[attr-defined]
+            return data, {}
+        size = room_for(rows, int(np.max(data.seasons)), cfg.data.lookback, cfg.data.horizon)  # type: ignore[attr-defined]
+        data = instantiate(cfg.data, **size)
+        _ = data.description
+    return data, {f"data.{key}": value for key, value in size.items()}
+
+
+def _rows_of_parts(data: Any) -> dict[str, int]:
+    """Rows of each part, of the series in the middle where there are several."""
+    rows = {}
+    for name, split in data.splits.items():
+        assert isinstance(split, WindowSplit)
+        windows = np.bincount(split.series.numpy())
+        more = data.horizon - 1 + (data.lookback if name == "train" else 0)
+        rows[name] = int(np.median(windows[windows > 0])) + more
+    return rows
+
+
+def room_for(rows: dict[str, int], season: int, lookback: int, horizon: int) -> dict[str, int]:
+    """A horizon of which the shorter of validation and test holds three, and a lookback of two seasons.
+
+    Args:
+        rows: of train, val and test.
+        season: in rows; 0: there is none.
+        lookback: the most there should be.
+        horizon: the most there should be.
+
+    >>> room_for({"train": 100, "val": 22, "test": 22}, season=12, lookback=48, horizon=24)
+    {'lookback': 24, 'horizon': 7}
+    """
+    ahead = max(1, min(horizon, min(rows["val"], rows["test"]) // PARTS_OF_SPLIT))
+    back = max(2 * season, 2 * ahead) if season else lookback
+    return {"lookback": max(1, min(lookback, back, rows["train"] // PARTS_OF_SPLIT)), "horizon": ahead}
+
+
+def _batch_size(sequences: int) -> int:
+    """A power of two that makes enough updates of an epoch, and not too many.
+
+    >>> [_batch_size(number) for number in (60, 300, 5_000, 100_000)]
+    [4, 8, 32, 128]
+    """
+    size = 32
+    while size > BATCHES[0] and sequences / size < UPDATES[0]:
+        size //= 2
+    while size < BATCHES[1] and sequences / size > UPDATES[1]:
+        size *= 2
+    return size
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without what readers say of the data, which stands in the table."""
+    log = logging.getLogger("src.data")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+def _rows(seen: Seen, cfg: DictConfig) -> Iterator[tuple[str, str, str]]:
+    """What the data were taken for: what, its value, and the key that changes it."""
+    data, output = seen.data, seen.description.output
+    settings = seen.settings
+    roles = getattr(data, "roles", None)
+    yield "task", _task(seen), "data.task" if "task" in cfg.data else "task"
+    if roles is not None and roles.targets:
+        more = f" and {len(roles.targets) - 4} more" if len(roles.targets) > 4 else ""
+        yield "target", ", ".join(roles.targets[:4]) + more, "data.target"
+    if isinstance(output, Classes) and not seen.description.causal:
+        names = ", ".join(map(str, output.names[:6])) + (", ..." if output.size > 6 else "")
+        yield "classes", f"{output.size}: {names}", "data.target"
+    numbers = ", ".join(f"{len(split):,} {TABLE_WORDS.get(name, name)}" for name, split in data.splits.items())
+    yield "windows" if isinstance(output, Horizon) else "sequences", numbers, "data.splits"
+    if isinstance(output, Horizon):
+        rows = len(data.splits["train"].values)  # type: ignore[attr-defined]
+        yield "series", f"{output.series} of {rows:,} rows together" if output.series > 1 else f"{rows:,} rows", ""
+        season = int(np.max(data.seasons))  # type: ignore[attr-defined]
+        yield "season", f"{season} rows" if season else "none", "data.season"
+        yield "a forecast", f"reads {data.lookback} rows, says {data.horizon}", "data.lookback, data.horizon"  # type: ignore[attr-defined]
+    else:
+        lengths = np.concatenate([np.asarray(split.lengths) for split in data.splits.values()])
+        said = f"{lengths.min()}" if lengths.min() == lengths.max() else f"{lengths.min()} to {lengths.max()}"
+        yield "steps", said, ""
+    form = seen.description.input
+    said = f"{form.vocabulary} kinds of {form.unit}" if isinstance(form, Tokens) else f"{form.size} features"
+    yield "a step", said, "data.features" if "features" in cfg.data else ""
+    yield "batches of", str(settings.get("data.batch_size", data.batch_size)), "data.batch_size"
+    if (budget := settings.get("model.budget", cfg.model.get("budget"))) is not None:
+        yield "each network", f"about {budget:,} recurrent parameters", "model.budget"
+    best = ", ".join(f"{name} {value:.4g}" for name, value in seen.baselines.items())
+    yield "compared by", seen.metric.removeprefix("test/"), "metric"
+    yield "trivial", f"{best} (validation)" if best else "none known", ""
+
+
+def _task(seen: Seen) -> str:
+    output = seen.description.output
+    if isinstance(output, Horizon):
+        return "forecasting"
+    step = " at each step" if seen.description.per_step else " of each sequence"
+    if seen.description.causal:
+        return "the next step"
+    kind = "class" if isinstance(output, Classes) else "bits" if isinstance(output, Bits) else "value"
+    return f"the {kind}{step}"
+
+
+def _odd(seen: Seen) -> Iterator[str]:
+    """What was inferred, and what whoever reads the answer must know."""
+    yield from (str(note) for key, note in seen.data.notes.items() if key.startswith("note_"))
+    test = len(seen.data.splits["test"])
+    if isinstance(seen.description.output, Horizon):
+        return
+    if test < FEW:
+        yield f"The test set has {test} sequences: an answer can hardly be about others like them."
+    for name, rows in seen.data.leaked.items():
+        yield f"{len(rows)} sequences of {TABLE_WORDS.get(name, name)} also stand in train, step for step."
+
+
+def budget_for(configs: Sequence[DictConfig], description: Description, about: int) -> tuple[int, float]:
+    """Recurrent parameters, ``about`` so many, that all models come nearest to, and by what share they are off at most.
+
+    Raises:
+        UserError: a model has no single width that could be chosen.
+    """
+    sizes = [_sizes(cfg, description, about) for cfg in configs]
+
+    def off(budget: int) -> float:
+        return max(min(abs(size / budget - 1) for size in some) for some in sizes)
+
+    candidates = {(low + high) // 2 for some in sizes for low in some for high in sizes[0]}
+    near = sorted((b for b in candidates if about * 0.7 < b < about * 1.4), key=lambda budget: abs(budget - about))
+    budget = next((budget for budget in near if off(budget) < ENOUGH), min(near, key=off, default=about))
+    return budget, off(budget)
+
+
+def _sizes(cfg: DictConfig, description: Description, about: int) -> list[int]:
+    """Of the networks whose widths are near the one that has ``about`` so many parameters."""
+    cfg = cfg.copy()
+    OmegaConf.set_struct(cfg, False)
+    cfg.model.budget = about
+    refuse_without_width(cfg.model)
+
+    def size(width: int) -> int:
+        cfg.model = without_budget(cfg.model, hidden_size=width)
+        with torch.device("meta"):
+            return size_of(build_task(cfg, description), str(cfg.model.get("budget_of", "recurrent")))
+
+    width = nearest_width(size, about)[0]
+    return [size(w) for w in range(max(1, int(0.9 * width)), int(1.1 * width) + 2)]

@@ -1,0 +1,193 @@
+"""The pilot of an answer: which learning rates, how long a run takes, whether networks beat what knows nothing.
+
+Its runs of full length are trials of the plan that follows. A tanh network of the same size runs beside them, so that
+whoever reads the margin sees how much the gates are worth. What the pilot found is kept step by step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import ClassVar
+
+from omegaconf import DictConfig, OmegaConf
+from pydantic import ConfigDict
+
+from src.answering.clock import Clock
+from src.answering.look import Seen
+from src.answering.plan import FIRST_SEED, node_of
+from src.answering.rates import Short, range_of, try_rates
+from src.answering.workplace import Paced
+from src.runs.record import read_record
+from src.runs.result import ENDED, RunResult
+from src.runs.study_record import Settings
+from src.runs.typed_json import CONFIG, from_plain, read_json, write_json
+from src.statistics.sittings import allocation
+from src.studies.jobs import Compose, Jobs
+from src.studies.plan import Plan, read_plan
+from src.tasks.metrics import declared_by_shipped_tasks
+
+FILE = "pilot.json"
+FOLDER = ".pilot"  # of the tanh network's run
+TANH = "rnn"
+FOR_RATES = 0.04  # of the minutes, for the updates at each learning rate
+OF_TANH = 0.06  # of the minutes; where a run takes longer there is no tanh network
+LONGEST_AROUND = 10.0  # seconds that may stand around a run: more is a process that had to start
+STARTS = 1.0  # seconds that a run takes beside its updates and validations
+LIGHTNING = 1.3  # times the seconds of its updates alone that training takes
+VALIDATIONS = 4  # of a run that is capped within its first epochs
+
+
+@dataclass
+class Pilot:
+    """What ``pilot.json`` holds; None and empty where the pilot has not come so far."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = CONFIG
+
+    metric: str  # of the test
+    data: dict[str, Settings]  # of the plan: the name, and what its jobs set
+    settings: Settings  # of every job
+    table: list[tuple[str, str, str]] = field(default_factory=list)  # what the data were taken for
+    odd: list[str] = field(default_factory=list)
+    baselines: dict[str, float] = field(default_factory=dict)  # on validation
+    minutes: float = 0.0  # that it was made for
+    steps: int = 1  # of a test sequence of middle length
+    shorts: dict[str, Short] = field(default_factory=dict)  # by model
+    low: float = 0.0  # of the learning rates that are tried
+    high: float = 0.0
+    rate: float = 0.0  # of the pilot's own runs
+    whole: int = 0  # updates of a run that nothing stops early
+    updates: int = 0  # of a run at most
+    capped: bool = False  # whether that is so that enough runs fit into the minutes
+    per_epoch: int = 1  # updates of an epoch
+    run_seconds: float = 0.0  # that a run takes; measured once the pilot's runs are done
+    used: int = 0  # updates that the longest of them had
+    reached: dict[str, float] = field(default_factory=dict)  # by model, on validation
+
+    @property
+    def beaten(self) -> bool | None:
+        """Whether one of the networks did better than the best trivial predictor; None where there is none."""
+        sign = sign_of(self.metric)
+        mine = [sign * value for value in self.reached.values()]
+        if not mine or not self.baselines:
+            return None
+        return max(mine) > max(sign * value for value in self.baselines.values())
+
+
+def sign_of(metric: str) -> float:
+    """1 where a large value is good, else -1."""
+    declared = declared_by_shipped_tasks().get(metric.rpartition("/")[2])
+    return 1.0 if declared is not None and declared.direction == "max" else -1.0
+
+
+def read_pilot(directory: Path) -> Pilot | None:
+    """What is known of an earlier start's pilot; None where there is nothing.
+
+    Raises:
+        Damaged: it is not what was written.
+    """
+    path = directory / FILE
+    content = read_json(path, "the pilot.json of an answer")
+    return None if content is None else from_plain(Pilot, content, path)
+
+
+def short_runs(
+    pilot: Pilot, models: Sequence[str], seen: Seen, compose: Compose, further: Settings, clock: Clock, slots: int
+) -> None:
+    """Try learning rates, and fix the updates of a run so that enough runs fit into the minutes; noted in the pilot."""
+    plan = trial_plan("pilot", models, pilot, tanh=True)
+    jobs = Jobs(plan, compose, clock.path.parent, further)
+    (name,) = pilot.data
+    of_each = FOR_RATES * clock.seconds / len(plan.models)
+    for model in plan.models:
+        cfg = jobs.config(model, name, "main").copy()
+        OmegaConf.update(cfg, "seed", FIRST_SEED)
+        pilot.shorts[model] = try_rates(cfg, seen.data, of_each)
+    pilot.low, pilot.high, pilot.rate = range_of([pilot.shorts[model] for model in models])
+    cfg = jobs.config(next(iter(models)), name, "main")
+    per_epoch, updates = _updates(cfg, seen)
+    seconds = [_estimate(pilot.shorts[model], updates, per_epoch) for model in models]
+    pilot.per_epoch, pilot.whole, pilot.updates = per_epoch, updates, updates
+    if (cap := allocation(clock.seconds, slots, max(seconds), len(models)).cap) < 1:
+        cap_at(pilot, round(cap * updates))
+    pilot.run_seconds = max(_estimate(pilot.shorts[model], pilot.updates, per_epoch) for model in models)
+
+
+def cap_at(pilot: Pilot, updates: int) -> None:
+    """Let no run have more updates than these, and validate some times within them; noted in the pilot."""
+    pilot.capped, pilot.updates = True, max(1, updates)
+    pilot.settings["trainer.max_steps"] = pilot.updates
+    if pilot.updates < VALIDATIONS * pilot.per_epoch:
+        pilot.settings["trainer.val_check_interval"] = max(1, min(pilot.per_epoch, pilot.updates // VALIDATIONS))
+
+
+def _updates(cfg: DictConfig, seen: Seen) -> tuple[int, int]:
+    """Of an epoch, and of a run at most."""
+    per_epoch = len(seen.data.train_dataloader())
+    epochs, steps = cfg.trainer.get("max_epochs"), cfg.trainer.get("max_steps") or -1
+    caps = [epochs * per_epoch if epochs and epochs > 0 else None, steps if steps > 0 else None]
+    return per_epoch, min((cap for cap in caps if cap is not None), default=1000 * per_epoch)
+
+
+def _estimate(short: Short, updates: int, per_epoch: int) -> float:
+    """Seconds of a run that nothing stops early."""
+    validations = max(VALIDATIONS, updates / per_epoch) + 2
+    return STARTS + LIGHTNING * updates * short.update_seconds + validations * short.validation_seconds
+
+
+def full_runs(
+    pilot: Pilot, models: Sequence[str], compose: Compose, further: Settings, paced: Paced, directory: Path
+) -> None:
+    """One run of each model, and one of a tanh network where it takes little, at the pilot's rate; noted in the pilot.
+
+    Raises:
+        OutOfTime: not even these fit.
+    """
+    plan = trial_plan(directory.name, models, pilot, tanh=pilot.run_seconds < OF_TANH * paced.clock.seconds)
+    (data,) = plan.data
+    jobs = []
+    for model in plan.models:
+        of_one = Jobs(plan, compose, directory if model in models else directory / FOLDER, further)
+        jobs.append(of_one.job("trial", model, data, "main", FIRST_SEED, {"optimizer.lr": pilot.rate}))
+    places = [directory / job.id if job.model in models else directory / FOLDER / job.id for job in jobs]
+    there = [_ended(place) for place in places]
+    todo = [job for job, record in zip(jobs, there, strict=True) if record is None]
+    paced([job.overrides for job in todo if job.model in models])
+    paced([job.overrides for job in todo if job.model not in models])  # alone: what stands around a run shows here
+    records = {job.model: _ended(place) for job, place in zip(jobs, places, strict=True)}
+    metric = f"val/{pilot.metric.rpartition('/')[2]}"
+    finished = {model: record for model, record in records.items() if record is not None}
+    pilot.reached = {model: r.metrics[metric] for model, r in finished.items() if metric in r.metrics}
+    if seconds := [_seconds(record) for model, record in finished.items() if model in models]:
+        pilot.used = max(finished[model].timing.updates for model in models if model in finished)
+        last = records[todo[-1].model] if todo else None
+        around = max(0.0, paced.last - _seconds(last)) if last is not None and paced.last else STARTS / 2
+        pilot.run_seconds = median(seconds) + min(around, LONGEST_AROUND)
+
+
+def _ended(place: Path) -> RunResult | None:
+    record = read_record(place)
+    return record if record is not None and record.status in ENDED else None
+
+
+def _seconds(record: RunResult) -> float:
+    """Of a run with all around its training, that nothing interrupted; else of its training."""
+    alone = record.attempts == 1 and record.started is not None and record.ended is not None
+    return record.ended - record.started if alone else record.timing.seconds  # type: ignore[operator]
+
+
+def trial_plan(name: str, models: Sequence[str], pilot: Pilot, tanh: bool) -> Plan:
+    """A plan whose trials have the settings of those of the plan that follows, so that they are the same runs.
+
+    The tanh network that may run beside them need not meet the budget as nearly.
+    """
+    node = node_of(name, models, pilot.data, pilot.settings, pilot.metric, [pilot.rate or 1e-3])
+    node["models"] |= {TANH: {"model.budget_tolerance": 0.2}} if tanh and TANH not in models else {}
+    return read_plan(node)
+
+
+def keep(pilot: Pilot, directory: Path) -> None:
+    """Write ``pilot.json``."""
+    write_json(directory / FILE, pilot)

@@ -1,0 +1,120 @@
+"""The range of learning rates in which networks learn, from a few updates at each of some rates.
+
+The loss after so few updates says which rates are far too small and which diverge, not which is best: that is left to
+the trials, which are trained to their end.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from src.data.batches import Batch
+from src.data.module import SequenceData
+from src.rng import drawing
+from src.tasks.build import build_task
+
+RATES = (1e-4, 4e-4, 2e-3, 1e-2, 5e-2)
+FEWEST, MOST = 8, 60  # updates at each rate
+TAIL = 4  # of the updates: the loss at the end is the mean over the last so many, that at the beginning over as many
+FALLING = 0.2  # of the largest fall of the loss: with less a rate is too small to be tried
+WORSE = 1.2  # times the first loss: with more a network diverges
+LEAST_RANGE = 10.0  # from the smallest to the largest rate that is tried
+
+
+@dataclass
+class Short:
+    """What a few updates at each rate showed of one model."""
+
+    falls: dict[str, float | None] = field(default_factory=dict)  # of the loss, by rate; None: it diverged
+    update_seconds: float = 0.0
+    validation_seconds: float = 0.0  # of the whole split
+
+
+def try_rates(cfg: DictConfig, data: SequenceData, seconds: float) -> Short:
+    """Train a network for a few updates at each of :data:`RATES`, always from the same weights on the same batches.
+
+    Args:
+        cfg: of a run.
+        data: already read.
+        seconds: that it may take.
+    """
+    on_gpu = cfg.trainer.get("accelerator") in ("gpu", "cuda") and torch.cuda.is_available()
+    device = torch.device("cuda" if on_gpu else "cpu")
+    batches = [batch.to(device) for batch in itertools.islice(data.train_dataloader(), MOST)]
+    began = time.monotonic()
+    _losses(cfg, data, RATES[0], batches[:1], 2, device)  # builds and caches what is built once
+    _, of_one = _losses(cfg, data, RATES[0], batches, TAIL, device)
+    left = seconds - (time.monotonic() - began)
+    updates = max(FEWEST, min(MOST, int(left / len(RATES) / of_one)))
+    short = Short(update_seconds=of_one, validation_seconds=_validation_seconds(cfg, data, device))
+    times = []
+    for rate in RATES:
+        losses, of_one = _losses(cfg, data, rate, batches, updates, device)
+        times.append(of_one)
+        first, last = fmean(losses[:TAIL]), fmean(losses[-TAIL:])
+        diverged = not math.isfinite(last) or last > WORSE * max(first, losses[0])
+        short.falls[f"{rate:g}"] = None if diverged else first - last
+    short.update_seconds = fmean(times)
+    return short
+
+
+def _losses(
+    cfg: DictConfig, data: SequenceData, rate: float, batches: Sequence[Batch], updates: int, device: torch.device
+) -> tuple[list[float], float]:
+    """The loss before each of some updates, and the seconds of one."""
+    cfg = cfg.copy()
+    OmegaConf.update(cfg, "optimizer.lr", rate)
+    task = build_task(cfg, data.description).to(device).train()
+    optimizer = task.make_optimizer(task.parameters())
+    losses, clip = [], cfg.trainer.get("gradient_clip_val")
+    began = time.perf_counter()
+    with drawing(cfg.seed, "noise"):
+        for batch in itertools.islice(itertools.cycle(batches), updates):
+            optimizer.zero_grad()
+            loss = task.training_step(batch, 0)
+            loss.backward()
+            if clip:
+                torch.nn.utils.clip_grad_norm_(task.parameters(), clip)
+            optimizer.step()
+            losses.append(float(loss.detach()))
+            if not math.isfinite(losses[-1]):
+                break
+    return losses, (time.perf_counter() - began) / len(losses)
+
+
+@torch.no_grad()
+def _validation_seconds(cfg: DictConfig, data: SequenceData, device: torch.device) -> float:
+    """Of one pass over validation, from its longest batch."""
+    task = build_task(cfg, data.description).to(device).eval()
+    loader = data.val_dataloader()
+    batch = next(iter(loader)).to(device)
+    task.losses(batch)
+    began = time.perf_counter()
+    task.losses(batch)
+    return (time.perf_counter() - began) * len(loader)
+
+
+def range_of(shorts: Sequence[Short]) -> tuple[float, float, float]:
+    """The smallest and the largest rate to try, at which no model diverges, and one in between to begin with.
+
+    >>> range_of([Short({"0.0001": 0.01, "0.001": 0.2, "0.01": 0.9, "0.1": None})])
+    (0.001, 0.01, 0.00316)
+    """
+    rates = [float(rate) for rate in shorts[0].falls]
+    whole = [r for k, r in enumerate(rates) if all(list(short.falls.values())[k] is not None for short in shorts)]
+    high = max(whole, default=rates[0])
+    falling = [high]
+    for short in shorts:
+        falls = {float(rate): fall for rate, fall in short.falls.items() if fall is not None}
+        most = max(falls.values(), default=0.0)
+        falling += [rate for rate, fall in falls.items() if most > 0 and fall >= FALLING * most]
+    low = min(min(falling), high / LEAST_RANGE)
+    return float(f"{low:.3g}"), high, float(f"{math.sqrt(low * high):.3g}")

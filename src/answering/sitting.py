@@ -1,0 +1,198 @@
+"""A sitting: the plan's trials, its margin, and pairs in the order of their seeds up to the look of this sitting."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import stdev
+from typing import Literal
+
+import numpy as np
+
+from src.answering.pilot import sign_of
+from src.answering.workplace import OutOfTime, Paced
+from src.config.errors import UserError
+from src.runs.record import read_record
+from src.runs.result import ENDED, Phase
+from src.runs.study_record import MarginRecord
+from src.statistics.sittings import confidence_sequence, look_of, pairs_of, visible
+from src.studies.jobs import Jobs
+from src.studies.margins import fix_margins, margin_from
+from src.studies.plan import Plan
+from src.studies.run import RunsFailed, Study, fitting_models, missing, run_jobs, tune
+from src.studies.state import StudyState, current_jobs, status_of
+
+Stage = Literal["trials", "pairs", "looked", "unbeaten"]
+ARM = "main"
+
+
+@dataclass
+class Sitting:
+    """How far an answer has come.
+
+    ``stage``: ``trials`` or ``pairs`` are not complete, the sitting's look is taken, or no network beats what knows
+    nothing, so that there is nothing to compare.
+    """
+
+    number: int  # from 1
+    wanted: int  # pairs at its look
+    complete: int = 0  # pairs of the first seeds
+    stage: Stage = "trials"
+    margin: MarginRecord | None = None  # from validation; None before the trials are complete, or where one is given
+    visible: float | None = None  # the smallest difference that its look finds, as far as the repeats say
+
+
+@dataclass
+class Comparing:
+    """An answer's study at work.
+
+    Args:
+        plan: as it is written.
+        directory: of the answer.
+        jobs: of the plan.
+        paced: makes the runs.
+        say: takes a line for whoever watches.
+    """
+
+    plan: Plan
+    directory: Path
+    jobs: Jobs
+    paced: Paced
+    say: Callable[[str], None] = lambda line: None
+    study: Study = field(init=False)
+
+    def __post_init__(self) -> None:
+        state = StudyState(self.directory, self.plan, self.directory / "experiments" / f"{self.plan.name}.yaml")
+        self.study = Study(self.plan, self.jobs, state, self.paced)
+        (self.data,) = self.plan.data
+
+    def sit(self, number: int) -> Sitting:
+        """Go on until the look of a sitting is taken, or the minutes are over.
+
+        Args:
+            number: of the sitting, from 1.
+
+        Raises:
+            RunsFailed: runs are missing that it takes, after all others are done.
+        """
+        sitting = Sitting(number, pairs_of(number, self.plan.pairs_of(self.data)))
+        models = fitting_models(self.study, self.data, ARM)
+        if not set(self.plan.primary.models) <= set(models):  # type: ignore[union-attr]
+            left = {model.model: model.reason for model in self.study.state.record.left_out}
+            raise UserError(f"{next(iter(left))} cannot be compared: {next(iter(left.values()))}")
+        try:
+            self.paced.tell = lambda: self.say(phase_line(self.directory))
+            values = tune(self.study, {(self.data, ARM): models})[self.data, ARM]
+            if self.study.errors:
+                raise RunsFailed(missing(self.study))
+            sitting.margin = self._margin()
+            if sitting.margin is not None and sitting.margin.gap is not None and sitting.margin.gap <= 0:
+                sitting.stage = "unbeaten"
+                return sitting
+            sitting.stage = "pairs"
+            sitting.visible = self._visible(sitting)
+            self.study.state.register()
+            self._say_before(sitting)
+            jobs = [
+                self.jobs.job("final", model, self.data, ARM, seed, values[model])
+                for seed in range(sitting.wanted)
+                for model in models
+                if model in values
+            ]
+            self.paced.tell = lambda: self._tell(sitting)
+            run_jobs(self.study, jobs)
+            if self.study.errors:
+                raise RunsFailed(missing(self.study))
+            self.study.state.note_look(self.data, ARM, sitting.wanted)
+            sitting.stage = "looked"
+        except OutOfTime:
+            pass
+        sitting.complete = len(self.pairs())
+        return sitting
+
+    def _margin(self) -> MarginRecord | None:
+        """The margin from validation, registered unless one is given, and the gap to what knows nothing in any case."""
+        fix_margins(self.plan, self.study.state)
+        record = self.study.state.record
+        if (made := record.margins.get(self.data)) is not None:
+            return made
+        assert self.plan.primary is not None
+        chosen = record.chosen[self.data][ARM]
+        runs = {m: [self.directory / run for run in choice.candidates[0].runs] for m, choice in chosen.items()}
+        metric = f"val/{(self.plan.primary.metric_of(self.data) or '').rpartition('/')[2]}"
+        return margin_from(runs, metric, self.plan.declared(self.data))
+
+    @property
+    def margin(self) -> float | None:
+        """Of practical equivalence, as it is registered."""
+        assert self.plan.primary is not None
+        given = self.plan.primary.margin_of(self.data)
+        made = self.study.state.record.margins.get(self.data)
+        return given if given is not None else made.margin if made else None
+
+    def _visible(self, sitting: Sitting) -> float | None:
+        """From the spread between the repeats of two models with the same seeds, on validation."""
+        assert self.plan.primary is not None
+        metric = f"val/{(self.plan.primary.metric_of(self.data) or '').rpartition('/')[2]}"
+        chosen = self.study.state.record.chosen[self.data][ARM]
+        by_seed: list[dict[int, float]] = []
+        for model in self.plan.primary.models:
+            records = [read_record(self.directory / run) for run in chosen[model].candidates[0].runs]
+            by_seed.append({r.seed: r.metrics[metric] for r in records if r and metric in r.metrics})
+        differences = [by_seed[0][seed] - by_seed[1][seed] for seed in by_seed[0].keys() & by_seed[1].keys()]
+        if len(differences) < 2:
+            return None
+        return visible(stdev(differences), self.margin, look_of(sitting.number, self.plan.pairs_of(self.data)))
+
+    def pairs(self) -> list[float | None]:
+        """By how much the first model is better in each pair of the first seeds whose runs are over; None: diverged."""
+        assert self.plan.primary is not None
+        chosen = self.study.state.record.chosen.get(self.data, {}).get(ARM, {})
+        models, metric = self.plan.primary.models, self.plan.primary.metric_of(self.data) or ""
+        over: list[float | None] = []
+        if self.study.state.record.registered is None:
+            return over
+        for seed in itertools.count():
+            jobs = [self.jobs.job("final", m, self.data, ARM, seed, chosen[m].values) for m in models]
+            records = [read_record(self.directory / job.id) for job in jobs]
+            if any(record is None or record.status not in ENDED for record in records):
+                return over
+            first, second = (record.metrics.get(metric) for record in records if record)
+            known = first is not None and second is not None
+            over.append(sign_of(metric) * (first - second) if known else None)  # type: ignore[operator]
+        return over
+
+    def _say_before(self, sitting: Sitting) -> None:
+        """What is registered, before the expensive part."""
+        made, unit = sitting.margin, (self.plan.primary.metric_of(self.data) or "").removeprefix("test/")  # type: ignore[union-attr]
+        if made is not None and made.reached is not None and made.baseline is not None:
+            self.say(
+                f"Validation: {made.reached:.4g} {unit} for the better model, {made.baseline:.4g} for the best trivial."
+            )
+        margin = "none" if self.margin is None else f"{self.margin:g} {unit}"
+        sees = (
+            "" if sitting.visible is None else f"; a difference of {sitting.visible:.2g} would be found in 4 of 5 cases"
+        )
+        self.say(f"Fixed before the first final run: margin {margin}, a look at {sitting.wanted} pairs{sees}.")
+
+    def _tell(self, sitting: Sitting) -> None:
+        """Pairs done, and an interval that may be watched; what it means is said at the look."""
+        over = self.pairs()
+        interval = confidence_sequence(np.array([d for d in over if d is not None]))
+        a, b = self.plan.primary.models  # type: ignore[union-attr]
+        said = f"; {a} ahead of {b} by {interval.low:.2g} to {interval.high:.2g}" if interval else ""
+        watched = " (always-valid interval, no verdict)" if interval else ""
+        self.say(f"pairs {len(over)} of {sitting.wanted}{said}{watched}")
+
+
+def phase_line(directory: Path) -> str:
+    """How many trials and repeats are over."""
+    jobs, counts = current_jobs(directory), []
+    phases: tuple[Phase, ...] = ("trial", "repeat")
+    for phase in phases:
+        if names := [name for name, job in jobs.items() if job.phase == phase]:
+            over = sum(status_of(directory, name) in ENDED for name in names)
+            counts.append(f"{phase}s {over} of {len(names)}")
+    return ", ".join(counts)

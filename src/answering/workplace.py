@@ -1,0 +1,156 @@
+"""Where the runs of an answer are made: Hydra's launcher, a few runs at a time, none that cannot end in time."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from math import ceil
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from src.answering.clock import Clock
+from src.config.shell import THREADS, check_job, see_working_folder
+from src.config.signals import stopping
+from src.studies.run import Launch
+from src.studies.sweep import QUIET, launching
+
+SEVERAL = 16  # jobs of a cluster at a time, where the launcher does not say how many it can run
+ROUNDS = 4  # that are launched together at most: whoever watches sees something happen
+
+
+class OutOfTime(Exception):
+    """The next run would not end within the minutes given."""
+
+
+def train_one(cfg: DictConfig) -> Any:
+    """One run, as ``gatebench train`` makes it (called by Hydra's launcher, maybe in a process of its own)."""
+    from hydra.core.hydra_config import HydraConfig
+
+    see_working_folder()
+    logging.getLogger("src.data").setLevel(logging.ERROR)  # what readers say of the data was said once
+    check_job(cfg, HydraConfig.get().overrides.task)
+    os.environ |= dict.fromkeys(THREADS, str(cfg.threads))  # before torch is imported
+    from src.train import train
+
+    try:
+        return train(cfg)
+    except Exception as error:
+        if stopping():  # and something on the way took the signal for a fault of its own: no next run
+            raise SystemExit(1) from error
+        raise
+
+
+def hydra_context() -> HydraContext:
+    """What a launcher wants of Hydra, which must have been told where configs are."""
+    from hydra._internal.callbacks import Callbacks
+    from hydra.core.global_hydra import GlobalHydra
+
+    return HydraContext(GlobalHydra.instance().config_loader(), Callbacks())
+
+
+class Workplace:
+    """Composes configs of runs, and launches them.
+
+    Attributes:
+        slots: how many runs are made at a time.
+        context: Hydra's.
+
+    Args:
+        line: overrides of Hydra itself, e.g. ``hydra/launcher=gpu``; without a launcher all cores are used.
+        directory: of the answer.
+    """
+
+    def __init__(self, line: Sequence[str], directory: Path) -> None:
+        from hydra.types import RunMode
+
+        self.context = hydra_context()
+        said = [*line] if any(each.startswith("hydra/launcher=") for each in line) else [*line, *_all_cores()]
+        self._master = self.context.config_loader.load_configuration("train", said, RunMode.MULTIRUN)
+        with open_dict(self._master):
+            self._master.hydra.hydra_logging = QUIET
+            self._master.hydra.sweep.dir = str(directory)
+        launcher = self._master.hydra.launcher
+        alone = 1 if str(launcher._target_).endswith("BasicLauncher") else SEVERAL
+        self.slots = max(1, int(OmegaConf.select(launcher, "n_jobs", default=alone)))
+        if self.slots == 1 and not any(each.startswith("hydra/launcher=") for each in line):
+            self._master.hydra.launcher = self._composed("hydra/launcher=basic").hydra.launcher
+        self._launch: Launch | None = None
+
+    def _composed(self, *line: str) -> DictConfig:
+        from hydra.types import RunMode
+
+        return self.context.config_loader.load_configuration("train", [*line], RunMode.MULTIRUN)
+
+    def compose(self, overrides: list[str]) -> DictConfig:
+        """The config of a run."""
+        return self.context.config_loader.load_sweep_config(self._master, overrides)
+
+    def launch(self, batch: Sequence[Sequence[str]]) -> Sequence[str | None]:
+        """Make runs from their overrides; a sentence for each that failed."""
+        from hydra.core.plugins import Plugins
+
+        if self._launch is None:
+            launcher = Plugins.instance().instantiate_launcher(
+                hydra_context=self.context, task_function=train_one, config=self._master
+            )
+            self._launch = launching(launcher)
+        return self._launch(batch)
+
+
+def _all_cores() -> list[str]:
+    there = importlib.util.find_spec("hydra_plugins.hydra_joblib_launcher") is not None
+    return ["hydra/launcher=local"] if there else []
+
+
+class Paced:
+    """A launcher that begins no run which would not end in time, by the median of those before.
+
+    Args:
+        workplace: launches.
+        clock: says how much time is left.
+        usual: seconds of a run, as far as they are known beforehand.
+        tell: is called after every few runs.
+    """
+
+    def __init__(
+        self, workplace: Workplace, clock: Clock, usual: float, tell: Callable[[], None] = lambda: None
+    ) -> None:
+        self.workplace, self.clock, self.tell = workplace, clock, tell
+        self._usual, self._seconds = usual, list[float]()
+
+    @property
+    def usual(self) -> float:
+        """Seconds that runs side by side take."""
+        return median(self._seconds) if self._seconds else self._usual
+
+    @property
+    def last(self) -> float | None:
+        """Seconds of the last ones; None before the first."""
+        return self._seconds[-1] if self._seconds else None
+
+    def __call__(self, batch: Sequence[Sequence[str]]) -> Sequence[str | None]:
+        """Make runs from their overrides; a sentence for each that failed.
+
+        Raises:
+            OutOfTime: some are left, and the next would not end in time; those before are done.
+        """
+        errors: list[str | None] = []
+        while left := batch[len(errors) :]:
+            fitting = int(self.clock.left // self.usual)
+            if fitting < 1:
+                raise OutOfTime
+            some = left[: self.workplace.slots * max(1, min(fitting // 2, ROUNDS))]
+            began = time.monotonic()
+            errors += self.workplace.launch(some)
+            rounds = ceil(len(some) / self.workplace.slots)
+            self._seconds += [(time.monotonic() - began) / rounds] * rounds
+            self.clock.write()
+            self.tell()
+        return errors

@@ -1,0 +1,92 @@
+"""Defaults that fit the data, and rates at which networks learn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig
+
+from src.answering.look import Seen, look
+from src.answering.rates import Short, range_of, try_rates
+from src.config.errors import UserError
+from src.config.instantiate import instantiate
+from src.tasks.build import build_task
+from tests.answering.conftest import gestures, months
+
+MODELS = ["gru", "lstm"]
+
+
+@pytest.fixture
+def seen(compose: Callable[..., DictConfig]) -> Callable[..., Seen]:
+    return lambda given, choice="csv", models=MODELS: look(lambda line: compose(*line), choice, models, given)
+
+
+def test_a_series_of_144_months_has_room_where_the_defaults_are_refused(
+    seen: Callable[..., Seen], compose: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    given = {"data.path": str(months(tmp_path / "air.csv"))}
+    with pytest.raises(UserError, match="too short for one forecast"):
+        _ = instantiate(compose("data=csv", f"data.path={given['data.path']}").data).description
+    made = seen(given)
+    assert {key: made.settings[key] for key in ("data.lookback", "data.horizon")} == {
+        "data.lookback": 24,
+        "data.horizon": 7,
+    }
+    table = {what: (value, key) for what, value, key in made.rows}
+    assert table["season"] == ("12 rows", "data.season")
+    assert table["a forecast"] == ("reads 24 rows, says 7", "data.lookback, data.horizon")
+    assert made.metric == "test/mse"
+    assert set(made.baselines) == {"naive", "seasonal_naive"}
+
+
+def test_what_was_given_stays(seen: Callable[..., Seen], tmp_path: Path) -> None:
+    path = str(months(tmp_path / "air.csv", 600))
+    given = {"data.path": path, "data.horizon": 3, "data.batch_size": 17, "model.budget": 1234}
+    assert seen(given).settings == {}
+    assert not {"data.lookback", "data.horizon"} & seen({"data.path": path}).settings.keys()  # there is room
+
+
+def test_sequences(seen: Callable[..., Seen], tmp_path: Path, compose: Callable[..., DictConfig]) -> None:
+    path = str(gestures(tmp_path / "gestures.csv"))
+    given = {"data.path": path, "data.group_column": "take", "data.target": "gesture"}
+    made = seen(given)
+    assert made.metric == "test/acc"
+    assert made.settings["data.batch_size"] == 4  # 42 sequences make ten updates of an epoch
+    assert len(made.data.train_dataloader()) == 11
+    assert any("The test set has" in sentence for sentence in made.odd)
+    # Both networks have widths that meet the budget to the tolerance that goes with it.
+    settings = [f"{key}={value}" for key, value in made.settings.items()]
+    line = [*settings, "data=csv", *(f"{key}={value}" for key, value in given.items())]
+    sizes = []
+    for model in MODELS:
+        task = build_task(compose(*line, f"model={model}"), made.description)
+        sizes.append(task.count_parameters()["effective"])
+    tolerance = made.settings.get("model.budget_tolerance", 0.02)
+    assert max(sizes) - min(sizes) <= tolerance * max(sizes)
+
+
+def test_rates_that_learn_are_told_from_those_that_do_not(
+    seen: Callable[..., Seen], tmp_path: Path, compose: Callable[..., DictConfig]
+) -> None:
+    given = {
+        "data.path": str(gestures(tmp_path / "gestures.csv")),
+        "data.group_column": "take",
+        "data.target": "gesture",
+    }
+    made = seen(given)
+    line = ["data=csv", *(f"{key}={value}" for key, value in given.items()), "data.batch_size=4", "model.hidden_size=8"]
+    short = try_rates(compose(*line), made.data, seconds=600.0)  # the most updates, however slow the machine
+    falls = {float(rate): fall for rate, fall in short.falls.items()}
+    assert falls[1e-2] > 3 * abs(falls[1e-4])  # type: ignore[operator, arg-type]
+    assert short.update_seconds > 0
+    low, high, rate = range_of([short])
+    assert 1e-4 < low < rate < high
+
+
+def test_a_rate_at_which_one_model_diverges_is_tried_with_none() -> None:
+    gru = Short({"0.001": 0.1, "0.01": 0.5, "0.1": 0.6})
+    lstm = Short({"0.001": 0.1, "0.01": 0.5, "0.1": None})
+    assert range_of([gru])[1] == 0.1
+    assert range_of([gru, lstm])[:2] == (0.001, 0.01)
