@@ -135,6 +135,7 @@ COMMANDS = {
     "predict": ["run=one", "data.path=x.csv"],
     "prepare": [],
     "status": ["study=quick"],
+    "verify": ["study=quick"],
 }
 
 
