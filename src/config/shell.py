@@ -181,9 +181,15 @@ def check_job(
 
 def remove_refused(cfg: DictConfig) -> None:
     """Remove the folders of a job that was refused before anything was trained: it is no run."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.utils import get_original_cwd
+
     if os.environ.get("LOCAL_RANK", os.environ.get("SLURM_PROCID", "0")) != "0" or "paths" not in cfg:
         return  # the first of several processes does it
+    here = Path(get_original_cwd()) if HydraConfig.initialized() else Path.cwd()
     for folder in {output_directory() or run_directory(cfg), run_directory(cfg)}:
+        if here.resolve().is_relative_to(folder.resolve()):
+            continue  # of a command that writes into the folder where one stands, which is not ours
         if not folder.is_dir() or not {path.name for path in folder.iterdir()} <= {*SHELL, *REFUSED}:
             continue
         for handler in list(logging.root.handlers):

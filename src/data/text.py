@@ -130,7 +130,7 @@ class TextData(SequenceData):
 class Document:
     """A text as numbers, one byte or more for each token: its place among the text's symbols.
 
-    >>> Document.read(b"to be\nto", "word")
+    >>> Document.read(b"to be\\nto", "word")
     Document(numbers=array([0, 1, 2, 0], dtype=uint8), symbols=('to', 'be', '<eos>'))
     """
 

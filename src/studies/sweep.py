@@ -144,5 +144,5 @@ def split_overrides(arguments: Sequence[str], context: HydraContext) -> tuple[Se
 def config_file(name: str, context: HydraContext) -> Path | None:
     """The file of a study where Hydra finds it; None where it has another name."""
     folders = (str(place.path) for place in context.config_loader.get_search_path().get_path())
-    files = (Path(folder.removeprefix("file://"), "experiments", f"{name}.yaml") for folder in folders)
+    files = (Path(re.sub("^[a-z]+://", "", folder), "experiments", f"{name}.yaml") for folder in folders)
     return next((file for file in files if file.is_file()), None)

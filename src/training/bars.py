@@ -8,12 +8,12 @@ from typing import Any
 import pytorch_lightning as pl
 from tqdm import tqdm
 
+from src.config.screen import screen
+
 
 def bar() -> pl.callbacks.ProgressBar:
     """The bar that fits where the output goes."""
-    from rich.console import Console
-
-    return EpochBar() if Console().is_jupyter else Progress(refresh_rate=10)
+    return EpochBar() if screen().is_jupyter else Progress(refresh_rate=10)
 
 
 def monitored(trainer: pl.Trainer, task: Any) -> dict[str, str]:
