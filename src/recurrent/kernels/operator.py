@@ -11,6 +11,7 @@ takes longer than a short sequence does.
 
 from __future__ import annotations
 
+import itertools
 from math import prod
 from typing import Any
 
@@ -86,14 +87,14 @@ def saved_size(x: Tensor, weight_hh: Tensor, kind: str, threads: int, normalised
 
 @torch.library.impl(library, "recurrent_backward", "CPU")
 def backward(d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor, *inputs: Any) -> list[Tensor]:
-    """The gradients of x, h0, c0, the weights, biases, peepholes, gains and the mask; empty where not wanted."""
+    """The gradients of x, h0, c0, the weights, biases, peepholes, gains and the mask, as far as they are wanted."""
     *tensors, output, saved, kind, takes, reverse, threads, wanted = inputs
     if saved.data_ptr() % ALIGNED:
         saved = saved.clone()  # it was packed away meanwhile (saved_tensors_hooks) and came back somewhere else
     given = dict(zip(TENSORS, tensors, strict=True))
     gradients = gradient_shapes(d_output, d_h_n, d_c_n, *inputs)
     names = ["d_" + name for name in TENSORS if name != "lengths"]
-    written = {name: g for name, g, w in zip(names, gradients, wanted, strict=True) if w}
+    written = dict(zip(itertools.compress(names, wanted), gradients, strict=True))
     written |= {"output": output, "saved": saved, "d_output": d_output, "d_h_n": d_h_n, "d_c_n": d_c_n}
     call_kernels(True, given.pop("x"), kind, takes, reverse, threads, **given, **written)
     return gradients
@@ -101,9 +102,9 @@ def backward(d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor, *inp
 
 @torch.library.register_fake("gatebench::recurrent_backward", lib=library)
 def gradient_shapes(d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor, *inputs: Any) -> list[Tensor]:
-    """Empty gradients: for each tensor but the lengths one of its shape where it is wanted."""
+    """Empty gradients: for each tensor but the lengths one of its shape, if it is wanted."""
     x, _, *others = inputs[: len(TENSORS)]
-    return [x.new_empty(t.shape if t is not None and w else 0) for t, w in zip((x, *others), inputs[-1], strict=True)]
+    return [x.new_empty(t.shape) for t, w in zip((x, *others), inputs[-1], strict=True) if w]
 
 
 class Recurrent(torch.autograd.Function):
@@ -127,7 +128,8 @@ class Recurrent(torch.autograd.Function):
         needs = ctx.needs_input_grad
         wanted = [needs[0], *needs[2 : len(TENSORS)]]
         gradients = recurrent_backward(d_output, d_h_n, d_c_n, *ctx.saved_tensors, *ctx.options, wanted)
-        d_x, *others = (g if w else None for g, w in zip(gradients, wanted, strict=True))
+        gradient = iter(gradients)
+        d_x, *others = (next(gradient) if w else None for w in wanted)
         return d_x, None, *others, None, None, None, None, None
 
 
@@ -183,11 +185,9 @@ def loop_backward(d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor,
         leaves = [t if t.requires_grad else t.requires_grad_() for t, w in zip(seen, wanted, strict=True) if w]
         results = zip(loop(*own, *settings), (d_output, d_h_n, d_c_n), strict=False)
         outputs, d_outputs = zip(*((r, d) for r, d in results if d is not None), strict=True)
-    found = torch.autograd.grad(
-        outputs, leaves, d_outputs, create_graph=torch.is_grad_enabled(), materialize_grads=True
-    )  # fmt: skip
-    gradients = iter(found)
-    return [next(gradients) if w else own[0].new_empty(0) for w in wanted]
+    return list(
+        torch.autograd.grad(outputs, leaves, d_outputs, create_graph=torch.is_grad_enabled(), materialize_grads=True)
+    )
 
 
 @register_flop_formula(torch.ops.gatebench.recurrent)
