@@ -377,7 +377,10 @@ def test_a_group_that_is_missing_is_named(
     from src.evaluate import main
 
     monkeypatch.chdir(tmp_path)
-    for line, words in (("run=x +foo=1", "There is no key foo, and no value refers to it"), ("run=x threads=0", "threads must be")):
+    for line, words in (
+        ("run=x +foo=1", "There is no key foo, and no value refers to it"),
+        ("run=x threads=0", "threads must be"),
+    ):
         monkeypatch.setattr(sys, "argv", ["evaluate", *line.split()])
         with pytest.raises(SystemExit):
             main()
