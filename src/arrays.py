@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,22 @@ import numpy as np
 from src.config.errors import UserError
 
 DEFLATED = 1032  # times, at most, deflate makes data smaller: so much may a byte of the file become (zlib's manual)
+
+
+def in_parts(rows: np.ndarray, numbers: int) -> Iterator[np.ndarray]:
+    """An array cut along its first dimension into views of about so many numbers: what is made of each is small."""
+    many = max(1, numbers // max(1, math.prod(rows.shape[1:])))
+    for begin in range(0, len(rows), many):
+        yield rows[begin : begin + many]
+
+
+def of_tokens(kinds: int) -> type[np.generic]:
+    """The smallest type that holds so many kinds of tokens, among those that PyTorch can index with.
+
+    >>> [of_tokens(kinds).__name__ for kinds in (256, 257, 2**15 + 1)]
+    ['uint8', 'int16', 'int32']
+    """
+    return np.uint8 if kinds <= 1 << 8 else np.int16 if kinds <= 1 << 15 else np.int32
 
 
 class HoldsObjects(UserError):

@@ -124,6 +124,12 @@ def _opened(path: Path) -> tuple[BinaryIO, Path]:
         out.close()  # another process removed it before it was locked
 
 
+def from_here(path: Path) -> Path:
+    """A path as one types it here: without the folder where one stands, if it lies in that."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
 def output(path: Path, directory: Path) -> Path:
     """The same path to write to, unless a symbolic link inside ``directory`` leads it elsewhere.
 
@@ -202,6 +208,12 @@ def csv_text(head: Sequence[str], lines: Iterable[Sequence[Any]], digits: int | 
     writer.writerow([_cell(name, digits) for name in head])
     writer.writerows([_cell(value, digits) for value in line] for line in lines)
     return out.getvalue()
+
+
+def write_csv(path: Path, head: Sequence[str], lines: Iterable[Sequence[Any]], digits: int | None = None) -> None:
+    """Write :func:`csv_text`, whole or not at all."""
+    text = csv_text(head, lines, digits)
+    write_atomically(path, lambda out: out.write(text.encode()))
 
 
 def _cell(value: Any, digits: int | None) -> str:

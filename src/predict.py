@@ -30,7 +30,7 @@ def predict(cfg: DictConfig) -> Path:
     """
     import torch
 
-    from src.files import csv_text, output, write_atomically
+    from src.files import output, write_csv
     from src.runs.load import load_run
     from src.tasks.conformal import calibration_of
 
@@ -40,8 +40,7 @@ def predict(cfg: DictConfig) -> Path:
     path = Path(cfg.output or run.directory / "predictions" / f"{Path(cfg.data.path).stem}.csv")
     path = output(path, run.directory)
     table = predicted(run, cfg.data.path, cfg.steps_ahead, calibration)
-    text = csv_text(list(table), zip(*table.values(), strict=True), digits=9)
-    write_atomically(path, lambda out: out.write(text.encode()))
+    write_csv(path, list(table), zip(*table.values(), strict=True), digits=9)
     sequences, lines = len(run.data.splits["new"]), len(table["sequence"])
     print(f"{cfg.data.path}: {counted(sequences, 'sequence')}, {counted(lines, 'line')} in {path}")
     return path

@@ -13,6 +13,7 @@ from src.analysis.curves import Curve, thinned
 from src.analysis.run import Run, read_run
 from src.analysis.sequences import Sequences, sequences_of
 from src.config.errors import UserError
+from src.files import from_here
 from src.runs.metrics_file import read_metrics
 from src.runs.record import check_digests, read_record, read_sequences
 from src.runs.result import Status
@@ -180,7 +181,7 @@ def _take_study(collection: Collection, directory: Path) -> None:
         collection.planned[directory] = now
     for link in sorted(directory / name for name in planned if (directory / name).is_symlink()):
         sentence = "It is a symbolic link, which is not followed: the run's own folder must stand there."
-        collection.note("unreadable", _here(link), sentence)
+        collection.note("unreadable", str(from_here(link)), sentence)
 
 
 def _take_run(collection: Collection, directory: Path, keys: Sequence[str]) -> Run | None:
@@ -259,8 +260,4 @@ def _not_finite(run: Run) -> bool:
 
 def _near(path: Path) -> str:
     """The path as one would type it here."""
-    return _here(Path(os.path.realpath(path)))  # which takes a link to itself as it is
-
-
-def _here(path: Path) -> str:
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+    return str(from_here(Path(os.path.realpath(path))))  # which takes a link to itself as it is

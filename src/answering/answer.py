@@ -24,10 +24,11 @@ from src.answering.verdict import settled
 from src.answering.workplace import OutOfTime, Paced, Workplace, hydra_context
 from src.config.errors import UserError
 from src.config.names import OWN_FORMS, file_name
+from src.config.overrides import override
 from src.config.screen import screen
 from src.runs.study_record import Settings, read_study
 from src.statistics.sittings import LEAST_CAP
-from src.studies.jobs import Jobs, files_digest, override
+from src.studies.jobs import Jobs, files_digest
 from src.studies.sweep import split_overrides
 
 PLACE = "answers"  # below paths.runs_dir

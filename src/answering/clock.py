@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict
 
+from src.config.background import beside
 from src.runs.typed_json import CONFIG, from_plain, read_json, write_json
 
 FILE = "clock.json"
@@ -93,17 +94,13 @@ class Clock:
     @contextmanager
     def ticking(self) -> Iterator[None]:
         """Note what is spent every now and then while the block runs, and at its end."""
-        over = threading.Event()
 
-        def tick() -> None:
+        def tick(over: threading.Event) -> None:
             while not over.wait(TICK):
                 self.write()
 
-        thread = threading.Thread(target=tick, daemon=True)
-        thread.start()
         try:
-            yield
+            with beside(tick):
+                yield
         finally:
-            over.set()
-            thread.join()
             self.write()

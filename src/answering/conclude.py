@@ -19,7 +19,7 @@ from src.answering.pilot import TANH, Pilot, sign_of
 from src.answering.sitting import Sitting
 from src.answering.verdict import summary_of
 from src.config.screen import screen
-from src.files import write_atomically
+from src.files import from_here, write_atomically
 from src.runs.record import read_record
 from src.runs.study_record import read_study
 from src.statistics.rounding import span
@@ -264,7 +264,7 @@ def _commands(
         minutes = _minutes(missing, plan, pilot, slots) / (0.9 if sitting.stage == "looked" else 0.8)
         yield "go on", f"{again} minutes={max(1, math.ceil(minutes))}"
     if made.best is not None:
-        run = _near(made.best)
+        run = str(from_here(made.best))
         own = plan is not None and any("data.path" in (node or {}) for node in plan.data.values())
         if own:
             yield "predict", shlex.join(["gatebench", "predict", run]) + " NEW_FILE"
@@ -272,12 +272,7 @@ def _commands(
             yield "measure it again", shlex.join(["gatebench", "evaluate", run])
         yield "export", shlex.join(["gatebench", "export", run])
     if made.summary is not None:
-        yield "report", shlex.join(["gatebench", "compare", f"study={_near(made.directory)}"])
-
-
-def _near(path: Path) -> str:
-    """A path as one types it here."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+        yield "report", shlex.join(["gatebench", "compare", f"study={from_here(made.directory)}"])
 
 
 def show(made: Answer) -> None:
@@ -299,12 +294,12 @@ def show(made: Answer) -> None:
         console.print(f"- {sentence}", highlight=False)
     if made.best is not None:
         test = "" if made.best_test is None else f", {made.metric} {made.best_test:.4g} by itself"
-        console.print(f"Ready to be used: {_near(made.best)}{test}.", highlight=False, soft_wrap=True)
+        console.print(f"Ready to be used: {from_here(made.best)}{test}.", highlight=False, soft_wrap=True)
     if made.small_print:
         console.print(made.small_print[0], highlight=False)
     for does, line in made.commands.items():
         console.print(f"To {does}: {line}", highlight=False, soft_wrap=True)
-    console.print(f"{made.minutes:.1f} minutes. {_near(made.page)}", highlight=False, soft_wrap=True)
+    console.print(f"{made.minutes:.1f} minutes. {from_here(made.page)}", highlight=False, soft_wrap=True)
 
 
 def cells(row: Row) -> list[str]:

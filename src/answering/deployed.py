@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from src.config.errors import UserError
+from src.exporting.session import session
 
 FORSEEN = ("onnxruntime", "numpy")  # what the process that measures memory imports beforehand
 ROUNDS = 7  # the fastest counts: what else runs on the machine only makes it slower
@@ -59,20 +60,16 @@ def measured(path: Path, steps: int) -> Deployed:
     from src.measuring.clock import repeats_for, time_steps, warm_up
     from src.measuring.peak_memory import peak_mb
 
-    work, cpu = session(str(path), steps), torch.device("cpu")
+    work, cpu = reading(str(path), steps), torch.device("cpu")
     repeats = repeats_for(warm_up(work, cpu))
     seconds = min(time_steps(work, repeats, cpu).seconds for _ in range(ROUNDS))
-    memory = peak_mb(session, str(path), steps, preload=FORSEEN)
+    memory = peak_mb(reading, str(path), steps, preload=FORSEEN)
     return Deployed(str(path), path.stat().st_size, 1e3 * seconds, steps, memory)
 
 
-def session(path: str, steps: int) -> Callable[[], Any]:
+def reading(path: str, steps: int) -> Callable[[], Any]:
     """A function that runs a graph on one sequence of zeros, with one thread."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    graph = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    graph = session(path)
     first = graph.get_inputs()[0]
     features = first.shape[2:]
     x = np.zeros((1, steps, *features), dtype=np.float32 if features else np.int64)

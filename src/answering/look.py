@@ -16,12 +16,12 @@ from omegaconf import DictConfig, OmegaConf
 from src.config.errors import UserError
 from src.config.instantiate import instantiate
 from src.config.names import OWN_FORMS
+from src.config.overrides import override
 from src.data.describe import Bits, Classes, Description, Horizon, Tokens
 from src.data.module import SequenceData
 from src.data.windows import WindowSplit
 from src.recurrent import nearest_width
 from src.runs.study_record import Settings
-from src.studies.jobs import override
 from src.tasks.auto import metric_of
 from src.tasks.budget import refuse_without_width, size_of, without_budget
 from src.tasks.build import build_task

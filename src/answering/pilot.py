@@ -27,7 +27,8 @@ from src.runs.typed_json import CONFIG, from_plain, read_json, write_json
 from src.statistics.sittings import allocation
 from src.studies.jobs import Compose, Jobs
 from src.studies.plan import Plan, read_plan
-from src.tasks.metrics import declared_by_shipped_tasks
+from src.studies.progress import seconds_of
+from src.tasks.metrics import declared_by_shipped_tasks, on_validation
 
 FILE = "pilot.json"
 FOLDER = ".pilot"  # of the tanh network's run
@@ -157,25 +158,19 @@ def full_runs(
     paced([job.overrides for job in todo if job.model in models])
     paced([job.overrides for job in todo if job.model not in models])  # alone: what stands around a run shows here
     records = {job.model: _ended(place) for job, place in zip(jobs, places, strict=True)}
-    metric = f"val/{pilot.metric.rpartition('/')[2]}"
+    metric = on_validation(pilot.metric)
     finished = {model: record for model, record in records.items() if record is not None}
     pilot.reached = {model: r.metrics[metric] for model, r in finished.items() if metric in r.metrics}
-    if seconds := [_seconds(record) for model, record in finished.items() if model in models]:
+    if seconds := [seconds_of(record) for model, record in finished.items() if model in models]:
         pilot.used = max(finished[model].timing.updates for model in models if model in finished)
         last = records[todo[-1].model] if todo else None
-        around = max(0.0, paced.last - _seconds(last)) if last is not None and paced.last else STARTS / 2
+        around = max(0.0, paced.last - seconds_of(last)) if last is not None and paced.last else STARTS / 2
         pilot.run_seconds = median(seconds) + min(around, LONGEST_AROUND)
 
 
 def _ended(place: Path) -> RunResult | None:
     record = read_record(place)
     return record if record is not None and record.status in ENDED else None
-
-
-def _seconds(record: RunResult) -> float:
-    """Of a run with all around its training, that nothing interrupted; else of its training."""
-    alone = record.attempts == 1 and record.started is not None and record.ended is not None
-    return record.ended - record.started if alone else record.timing.seconds  # type: ignore[operator]
 
 
 def trial_plan(name: str, models: Sequence[str], pilot: Pilot, tanh: bool) -> Plan:

@@ -23,6 +23,7 @@ from src.studies.margins import fix_margins, margin_from
 from src.studies.plan import Plan
 from src.studies.run import RunsFailed, Study, fitting_models, missing, run_jobs, tune
 from src.studies.state import StudyState, current_jobs, status_of
+from src.tasks.metrics import on_validation
 
 Stage = Literal["trials", "pairs", "looked", "unbeaten"]
 ARM = "main"
@@ -121,7 +122,7 @@ class Comparing:
         assert self.plan.primary is not None
         chosen = record.chosen[self.data][ARM]
         runs = {m: [self.directory / run for run in choice.candidates[0].runs] for m, choice in chosen.items()}
-        metric = f"val/{(self.plan.primary.metric_of(self.data) or '').rpartition('/')[2]}"
+        metric = on_validation(self.plan.primary.metric_of(self.data) or "")
         return margin_from(runs, metric, self.plan.declared(self.data))
 
     @property
@@ -135,7 +136,7 @@ class Comparing:
     def _visible(self, sitting: Sitting) -> float | None:
         """From the spread between the repeats of two models with the same seeds, on validation."""
         assert self.plan.primary is not None
-        metric = f"val/{(self.plan.primary.metric_of(self.data) or '').rpartition('/')[2]}"
+        metric = on_validation(self.plan.primary.metric_of(self.data) or "")
         chosen = self.study.state.record.chosen[self.data][ARM]
         by_seed: list[dict[int, float]] = []
         for model in self.plan.primary.models:

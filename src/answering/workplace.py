@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import os
 import time
 from collections.abc import Callable, Sequence
 from math import ceil
@@ -16,7 +15,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from src.answering.clock import Clock
-from src.config.shell import THREADS, check_job, see_working_folder
+from src.config.shell import make_ready
 from src.config.signals import stopping
 from src.studies.run import Launch
 from src.studies.sweep import QUIET, launching
@@ -31,12 +30,8 @@ class OutOfTime(Exception):
 
 def train_one(cfg: DictConfig) -> Any:
     """One run, as ``gatebench train`` makes it (called by Hydra's launcher, maybe in a process of its own)."""
-    from hydra.core.hydra_config import HydraConfig
-
-    see_working_folder()
     logging.getLogger("src.data").setLevel(logging.ERROR)  # what readers say of the data was said once
-    check_job(cfg, HydraConfig.get().overrides.task)
-    os.environ |= dict.fromkeys(THREADS, str(cfg.threads))  # before torch is imported
+    make_ready(cfg)
     from src.train import train
 
     try:

@@ -20,6 +20,7 @@ from src.api.words import KEYWORDS, for_python
 from src.config.env_file import take_env_file
 from src.config.errors import UserError
 from src.config.in_words import in_words
+from src.config.overrides import override
 from src.config.places import CONF, register_resolvers, stamp
 from src.config.screen import Sentences
 from src.config.shell import check_job, given_keys, quoted, remove_refused, see_working_folder, wrong_line
@@ -147,26 +148,11 @@ def _data(data: Any, y: Any, runs: Path, name: str, places: list[Any]) -> list[s
 
 
 def _lines(settings: Mapping[str, Any]) -> list[str]:
-    """Settings as overrides of a command line."""
-    return [f"{key}={_grammar(value, choice='.' not in key)}" for key, value in settings.items()]
-
-
-def _grammar(value: Any, choice: bool = False) -> str:
-    """A value as Hydra's grammar has it.
-
-    >>> _grammar([0.5, "a b", None, {"k": True}])
-    "[0.5,'a b',null,{k:true}]"
-    """
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}:{_grammar(one)}" for key, one in value.items()) + "}"
-    if isinstance(value, list | tuple | set):
-        return "[" + ",".join(_grammar(one) for one in value) + "]"
-    if isinstance(value, str | Path):
-        text = str(value)
-        return text if choice else "'" + text.replace("'", "\\'") + "'"
-    return repr(value.item() if hasattr(value, "item") else value)
+    """Settings as overrides of a command line; the choice of a config is taken as it is, ``"null"`` too."""
+    return [
+        f"{key}={value}" if "." not in key and isinstance(value, str) else override(key, value)
+        for key, value in settings.items()
+    ]
 
 
 def _composed(line: list[str], model: Any) -> DictConfig:

@@ -15,6 +15,7 @@ from src.api.data import kept
 from src.api.words import for_python
 from src.config.compose import compose
 from src.config.errors import UserError
+from src.files import from_here
 from src.runs.load import Run, load_run
 from src.runs.record import read_record
 from src.runs.result import RunResult
@@ -124,8 +125,7 @@ class Fitted:
 
     @property
     def _place(self) -> str:
-        here = Path.cwd()
-        return str(self.path.relative_to(here) if self.path.is_relative_to(here) else self.path)
+        return str(from_here(self.path))
 
     def _repr_html_(self) -> str:
         """The table of metrics beside the trivial baselines, and what was inferred of the data."""

@@ -108,10 +108,7 @@ def command(
         try:
             if HydraConfig.get().job.chdir:  # places are relative to where they are typed
                 os.chdir(get_original_cwd())
-            see_working_folder()  # here as well: a launcher runs this function alone, in another process
-            check_job(cfg, HydraConfig.get().overrides.task, config_name, keys)
-            if "threads" in cfg:  # before torch is imported: jobs that take all cores each would fight over them
-                os.environ |= dict.fromkeys(THREADS, str(cfg.threads))
+            make_ready(cfg, config_name, keys)
             return task(cfg)
         except Exception as error:
             if stopping():  # and something on the way took the signal for a fault of its own: no next job
@@ -158,6 +155,20 @@ def command(
     finally:
         if not full:
             os.environ.pop("HYDRA_FULL_ERROR", None)
+
+
+def make_ready(cfg: DictConfig, config_name: str = "train", keys: Mapping[str, Key] | None = None) -> None:
+    """What comes before a job, in whichever process a launcher runs it.
+
+    Raises:
+        UserError: as :func:`check_job`.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
+    see_working_folder()
+    check_job(cfg, HydraConfig.get().overrides.task, config_name, keys)
+    if "threads" in cfg:  # before torch is imported: jobs that take all cores each would fight over them
+        os.environ |= dict.fromkeys(THREADS, str(cfg.threads))
 
 
 def check_job(

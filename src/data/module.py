@@ -17,7 +17,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from src.arrays import read_arrays
+from src.arrays import in_parts, read_arrays
 from src.config.errors import UserError
 from src.config.names import file_name
 from src.config.rules import check_arguments
@@ -297,8 +297,8 @@ def checksum(*pieces: bytes | str | np.ndarray | memoryview | Widened) -> str:
         if isinstance(piece, Widened):
             flat, dtype = piece.array.reshape(-1), np.dtype(piece.dtype)
             digest.update((flat.size * dtype.itemsize).to_bytes(8, "big"))
-            for begin in range(0, flat.size, PART):
-                digest.update(flat[begin : begin + PART].astype(dtype).data)
+            for part in in_parts(flat, PART):
+                digest.update(part.astype(dtype).data)
             continue
         if isinstance(piece, np.ndarray):
             piece = np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from src.arrays import in_parts
 from src.config.errors import UserError
 from src.data.plain import kept
 from src.data.windows import apart
@@ -103,10 +104,12 @@ class Scaling:
 
 def _parts(rows: np.ndarray, chosen: np.ndarray | None) -> Iterator[np.ndarray]:
     """Rows as float64, in parts: at once they may take twice the memory of the rows, and more in between."""
-    many = max(1, PART // max(1, math.prod(rows.shape[1:])))
-    for begin in range(0, len(rows) if chosen is None else len(chosen), many):
-        part = slice(begin, begin + many)
-        yield np.asarray(rows[part if chosen is None else chosen[part]], np.float64)
+    if chosen is None:
+        parts = in_parts(rows, PART)
+    else:
+        each = max(1, PART // max(1, math.prod(rows.shape[1:])))
+        parts = (rows[some] for some in in_parts(chosen, each))
+    yield from (np.asarray(part, np.float64) for part in parts)
 
 
 def _sum(parts: Iterator[np.ndarray]) -> np.ndarray:

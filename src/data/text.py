@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from src.arrays import in_parts, of_tokens
 from src.config.errors import UserError
 from src.data.baselines import ngrams
 from src.data.batches import FlatSplit
@@ -175,8 +176,8 @@ class Document:
     def counted(self) -> dict[str, int]:
         """How often each symbol stands in the text."""
         times = np.zeros(len(self.symbols), np.int64)
-        for begin in range(0, len(self), PART):  # counting takes eight bytes for each
-            times += np.bincount(self.numbers[begin : begin + PART], minlength=len(times))
+        for part in in_parts(self.numbers, PART):  # counting takes eight bytes for each
+            times += np.bincount(part, minlength=len(times))
         return {symbol: number for symbol, number in zip(self.symbols, times.tolist(), strict=True) if number}
 
 
@@ -223,7 +224,7 @@ def learn_vocabulary(documents: Sequence[Document | Sequence[str]], min_count: i
 
 def encode(tokens: Document | Sequence[str], vocabulary: Sequence[str]) -> np.ndarray:
     """Each token's position in the vocabulary (0: unknown), in the smallest of uint8, int16 and int32 that will do."""
-    dtype = np.uint8 if len(vocabulary) <= 256 else np.int16 if len(vocabulary) <= 2**15 else np.int32
+    dtype = of_tokens(len(vocabulary))
     index = {symbol: i for i, symbol in enumerate(vocabulary)}
     symbols = tokens.symbols if isinstance(tokens, Document) else tokens
     numbers = np.fromiter((index.get(symbol, 0) for symbol in symbols), dtype, count=len(symbols))

@@ -14,7 +14,7 @@ from src.config.screen import screen
 from src.explaining.measure import LayerView
 from src.explaining.run import Explained
 from src.figures.gradients import band
-from src.files import csv_text, write_atomically
+from src.files import write_atomically, write_csv
 
 Rows = list[dict[str, Any]]
 
@@ -60,8 +60,7 @@ def gradients(layer: LayerView) -> Rows:
 def write_table(path: Path, rows: Rows) -> Path:
     """A CSV with every column that some row has; numbers with nine digits."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = csv_text(columns, ([row.get(name) for name in columns] for row in rows), digits=9)
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_csv(path, columns, ([row.get(name) for name in columns] for row in rows), digits=9)
     return path
 
 

@@ -12,6 +12,7 @@ from src.config.errors import UserError
 from src.data.batches import Batch
 from src.data.describe import Tokens
 from src.exporting.model import carried
+from src.exporting.session import session
 from src.recurrent import select_rows
 from src.recurrent.state import State, join_layers, split_layers
 from src.rng import derive
@@ -43,17 +44,13 @@ def check(model: ModelProto, task: Task) -> float:
     Raises:
         UserError: an output has another form, or differs by more than :data:`TOLERANCE`.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
+    graph = session(model.SerializeToString())
+    names = [output.name for output in graph.get_outputs()]
     generator = torch.Generator().manual_seed(derive(0, "generation"))
     worst = 0.0
     for batch, time in FORMS:
-        given, state = random_inputs(task, batch, time, generator, state=len(session.get_inputs()) > 2)
-        outputs = dict(zip(names, session.run(names, {k: v.numpy() for k, v in given.items()}), strict=True))
+        given, state = random_inputs(task, batch, time, generator, state=len(graph.get_inputs()) > 2)
+        outputs = dict(zip(names, graph.run(names, {k: v.numpy() for k, v in given.items()}), strict=True))
         for row, length in enumerate(given["lengths"].tolist()):
             expected = alone(task, given["input"][row : row + 1, :length], select_rows(state, torch.tensor([row])))
             theirs = {name: row_of(task, name, outputs[name], row, length) for name in names}

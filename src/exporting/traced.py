@@ -16,6 +16,7 @@ from src.data.describe import Tokens
 from src.exporting.check import TOLERANCE, difference, says
 from src.exporting.graph import OPSET
 from src.exporting.model import described
+from src.exporting.session import session
 from src.rng import derive
 from src.tasks.base import Task
 from src.tasks.forecasting import Forecasting
@@ -110,19 +111,14 @@ def inputs(task: Task, batch: int, time: int, generator: torch.Generator) -> tup
 
 def worst_of(model: ModelProto, task: Task, time: int, generator: torch.Generator, fixed: int | None) -> float:
     """The largest difference between the model and the run on each sequence alone, relative to values above 1."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what goes wrong is said below
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    wanted = {given.name for given in session.get_inputs()}
-    names, worst = [output.name for output in session.get_outputs()], 0.0
+    graph = session(model.SerializeToString(), quiet=True)
+    wanted = {given.name for given in graph.get_inputs()}
+    names, worst = [output.name for output in graph.get_outputs()], 0.0
     for batch in (1, 5):
         x, lengths = inputs(task, batch, time, generator)
         given = {name: value.numpy() for name, value in (("input", x), ("lengths", lengths)) if name in wanted}
         try:
-            outputs = dict(zip(names, session.run(names, given), strict=True))
+            outputs = dict(zip(names, graph.run(names, given), strict=True))
             for row, length in enumerate(lengths.tolist()):
                 ends = torch.tensor([length])
                 one = Batch(x[row : row + 1, :length], torch.zeros(1), ends, torch.zeros(1, dtype=torch.int64))

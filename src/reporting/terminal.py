@@ -10,6 +10,7 @@ from src.analysis.summary import Summary
 from src.analysis.task import Task
 from src.config.errors import counted
 from src.config.screen import screen
+from src.files import from_here
 from src.statistics.rounding import decimals, of_interval, span
 
 MANY = 6  # files of a folder that are named one by one
@@ -95,11 +96,10 @@ def _place(summary: Summary, task: Task) -> str:
 
 def _places(files: Sequence[Path]) -> list[str]:
     """Folder by folder what was written, a folder of many files by their number."""
-    here, folders = Path.cwd(), dict[Path, list[str]]()
+    folders = dict[Path, list[str]]()
     for file in files:
         path = file.resolve()
-        folder = path.parent.relative_to(here) if path.is_relative_to(here) else path.parent
-        folders.setdefault(folder, []).append(file.name)
+        folders.setdefault(from_here(path.parent), []).append(file.name)
     named = {folder: ", ".join(names) for folder, names in folders.items() if len(names) <= MANY}
     return [f"{folder}: {named.get(folder, counted(len(names), 'file'))}" for folder, names in folders.items()]
 

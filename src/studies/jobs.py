@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
 from src.config.instantiate import plain
+from src.config.overrides import override
 from src.config.rules import check, check_values
 from src.runs.identity import planned_identity
 from src.runs.result import Phase, StudyJob
@@ -24,7 +22,6 @@ from src.tasks.metrics import declared_by_shipped_tasks
 
 Compose = Callable[[list[str]], DictConfig]
 _ABSENT = object()
-_WORDS = {"null", "true", "false", "nan", "inf"}  # that Hydra would not take for text
 
 
 @dataclass(frozen=True)
@@ -95,32 +92,6 @@ class Jobs:
                 raise UserError(f"study.primary.metric must be one of {metrics} for {data}, got {asked}.")
             self._composed[model, data, arm] = cfg, files_digest(cfg)
         return self._composed[model, data, arm]
-
-
-def override(key: str, value: Any) -> str:
-    """A Hydra override that gives ``key`` exactly this value, whatever characters are in it.
-
-    >>> override("optimizer.lr", 0.001), override("data.path", "a b=c"), override("tags", ["x", "it's"])
-    ('optimizer.lr=0.001', "data.path='a b=c'", "tags=[x,'it\\\\'s']")
-    """
-    return f"{key}={_text(value)}"
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{_text(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(_text(inner) for inner in value) + "]"
-    text = str(value)
-    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_/.-]*", text) and text.lower() not in _WORDS:
-        return text  # a config group wants its choice without quotes
-    return QuotedString(text, Quote.single).with_quotes()
 
 
 def files_digest(cfg: DictConfig) -> str:

@@ -15,7 +15,7 @@ from src.runs.study_record import MarginRecord
 from src.statistics.margin import default_margin
 from src.studies.plan import Plan
 from src.studies.state import StudyState
-from src.tasks.metrics import Metric, optimum
+from src.tasks.metrics import Metric, on_validation, optimum
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def fix_margins(plan: Plan, state: StudyState, without: Collection[str] = ()) ->
     assert plan.primary is not None
     arm = next(iter(plan.arms))
     for data in plan.only.data or plan.data:
-        metric = f"val/{(plan.primary.metric_of(data) or '').rpartition('/')[2]}"
+        metric = on_validation(plan.primary.metric_of(data) or "")
         known = state.record.margins.get(data)
         if data in without or plan.primary.margin_of(data) is not None or (known and known.metric == metric):
             continue

@@ -10,12 +10,15 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from src.config.background import beside
 from src.config.errors import UserError
 from src.config.screen import screen
+from src.files import from_here
 from src.runs.config_file import read_plain
 from src.runs.record import read_record
 from src.runs.result import RunResult
@@ -44,7 +47,7 @@ class Row:
     @property
     def seconds(self) -> list[float]:
         """Of the runs that have come to their end."""
-        return [_seconds(record) for record in self.ended]
+        return [seconds_of(record) for record in self.ended]
 
 
 @dataclass
@@ -66,7 +69,7 @@ class Progress:
         """Of the runs that are planned so far, from those that are done; None where that cannot be told."""
         if not self.ended:
             return None
-        usual = fmean(map(_seconds, self.ended.values()))
+        usual = fmean(map(seconds_of, self.ended.values()))
         rows = self.rows.values()
         work = sum((row.runs["planned"] + row.runs["running"]) * fmean(row.seconds or [usual]) for row in rows)
         return work / max(1, self.runs["running"])
@@ -127,7 +130,7 @@ class Reader:
             )
 
 
-def _seconds(record: RunResult) -> float:
+def seconds_of(record: RunResult) -> float:
     """How long a run took: its training alone where several processes worked on it, with pauses between them."""
     if record.attempts == 1 and record.started is not None and record.ended is not None:
         return record.ended - record.started
@@ -167,14 +170,10 @@ def _duration(seconds: float) -> str:
 def showing(directory: Path) -> Iterator[None]:
     """Show the study's table while the block runs: live on a terminal, else a line now and then; whole at the end."""
     reader, console = Reader(directory), screen()
-    over = threading.Event()
-    thread = threading.Thread(target=_show, args=(reader, console, over), daemon=True)
-    thread.start()
     try:
-        yield
+        with beside(partial(_show, reader, console)):
+            yield
     finally:
-        over.set()
-        thread.join()
         with suppress(UserError):  # of damaged records, which whoever comes next says; what ended the block counts
             _conclude(directory, reader.read(), console)
 
@@ -185,7 +184,7 @@ def _conclude(directory: Path, progress: Progress, console: Any) -> None:
         print(sentence)
     for name, sentence in progress.failed.items():
         print(f"failed: {directory / name}: {sentence}", file=sys.stderr)
-    place = directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory
+    place = from_here(directory)
     print(f"{place}\ngatebench compare study={place}")
 
 

@@ -57,6 +57,15 @@ OVER_SERIES = (
 _SHIPPED = (LOSS, NLL, ACC, F1, PERPLEXITY, BPC, NLL_PER_SAMPLE, FRAME_ACC, *ERRORS, PINBALL, MASE, *OVER_SERIES)
 
 
+def on_validation(metric: str) -> str:
+    """The same metric on validation, by which is chosen.
+
+    >>> on_validation("test/acc")
+    'val/acc'
+    """
+    return f"val/{metric.rpartition('/')[2]}"
+
+
 def optimum(name: str) -> float | None:
     """The value of a metric that nothing can be better than; None where the data decide that (a likelihood).
 

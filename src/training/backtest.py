@@ -16,7 +16,7 @@ from src.data.describe import Horizon
 from src.data.naive import repeated_rows
 from src.data.series import SeriesData
 from src.data.windows import WindowSplit
-from src.files import csv_text, output, write_atomically
+from src.files import output, write_csv
 from src.runs.load import Run
 from src.tasks.conformal import Calibration, bands
 from src.tasks.forecasting import Forecasting
@@ -154,8 +154,8 @@ def backtest(run: Run, split: str, number: int, calibration: Calibration | None 
     found = errors(table)
     for name, frame in (("forecasts", table), ("errors", found)):
         path = output(run.directory / FOLDER / f"{name}.csv", run.directory)
-        text = csv_text(list(frame.columns), frame.astype(object).where(frame.notna(), None).itertuples(index=False), 9)
-        write_atomically(path, lambda out, text=text: out.write(text.encode()))  # type: ignore[misc]
+        lines = frame.astype(object).where(frame.notna(), None).itertuples(index=False)
+        write_csv(path, list(frame.columns), lines, digits=9)
     cutoffs = table.groupby("origin")["cutoff"].agg(lambda of: of.iloc[0] if of.nunique() == 1 else "").to_dict()
     named = {origin: f"{origin} {cutoff}".strip() for origin, cutoff in cutoffs.items()}
     by_origin = found[found["step"] == "all"].replace({"origin": named})

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from src.files import csv_text, output, write_atomically
+from src.files import output, write_csv
 from src.tasks.metrics import OVER_SERIES, Metric
 
 FILE = "series.csv"
@@ -48,8 +48,7 @@ def by_series(
 
 def write(directory: Path, rows: Sequence[dict[str, Any]]) -> str:
     """Write the file into a run's directory; a sentence on the best and the worst series."""
-    text = csv_text(list(rows[0]), (list(row.values()) for row in rows), digits=9)
-    write_atomically(output(directory / FILE, directory), lambda out: out.write(text.encode()))
+    write_csv(output(directory / FILE, directory), list(rows[0]), (list(row.values()) for row in rows), digits=9)
     name = "mase" if all(row.get("mase") is not None for row in rows) else "mse"
     worst, best = rows[0], rows[-1]
     return (

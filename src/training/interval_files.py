@@ -11,7 +11,7 @@ from torch import Tensor
 
 from src.config.screen import screen
 from src.data.batches import Batch
-from src.files import csv_text, output, write_atomically
+from src.files import output, write_csv
 from src.runs.load import Run
 from src.tasks.conformal import Calibration, bands
 from src.tasks.forecasting import Forecasting
@@ -60,9 +60,8 @@ def measure_intervals(run: Run, split: str, calibration: Calibration | None) -> 
     if not isinstance(run.task, Forecasting) or (calibration is None and not run.task.density.coverage):
         return
     rows = interval_table(run.task, run.data.loader(split), calibration)
-    text = csv_text(list(rows[0]), (list(row.values()) for row in rows), digits=9)
     path = output(run.directory / FILE, run.directory)
-    write_atomically(path, lambda out: out.write(text.encode()))
+    write_csv(path, list(rows[0]), (list(row.values()) for row in rows), digits=9)
     how = "calibrated on validation" if calibration is not None else "of the run's own head"
     table = Table(title=f"Intervals {how}, on {split}; by row ahead in {FILE}", title_justify="left")
     columns = [name for name in rows[0] if name != "step"]

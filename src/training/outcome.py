@@ -16,6 +16,7 @@ from torch import Tensor
 
 from src.config.screen import printable, screen
 from src.data.module import SequenceData
+from src.files import from_here
 from src.runs.load import read_checkpoint
 from src.runs.metrics_file import Row, read_metrics
 from src.runs.result import Best, RunResult, StopReason, Timing
@@ -132,8 +133,7 @@ def show(result: RunResult, directory: Path) -> None:
     elif result.metrics:
         best = f", best epoch {result.best.epoch}" if result.best else ""
         print_metrics(result.metrics, result.baselines, f"{result.name}{best}{parts(result.data.notes)}")
-    here = Path.cwd()
-    print(directory.relative_to(here) if directory.is_relative_to(here) else directory)
+    print(from_here(directory))
 
 
 def parts(notes: Mapping[str, Any]) -> str:

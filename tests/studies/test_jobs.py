@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from src.studies.jobs import override
+from src.config.overrides import override
 from tests.studies.conftest import parsed
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from src.arrays import HoldsObjects, array_names, read_array, read_arrays
+from src.arrays import HoldsObjects, array_names, in_parts, of_tokens, read_array, read_arrays
 from src.config.errors import UserError, counted, nearest
 from src.data.describe import Description, Features, Horizon, Tokens
 from src.data.module import NewData, Widened, checksum, say_large
@@ -138,21 +138,21 @@ class Sequences:
     @property
     def is_roll(self) -> bool:
         """Whether x holds several features of zeros and ones, as a piano roll does."""
-        return not self.tokens and self.x.shape[1] > 1 and all(np.isin(part, (0, 1)).all() for part in self.parts())
+        return (
+            not self.tokens
+            and self.x.shape[1] > 1
+            and all(np.isin(part, (0, 1)).all() for part in in_parts(self.x, PART))
+        )
 
     @property
     def velocities(self) -> bool:
         """Whether x holds whole numbers up to 127, most of them 0, as a piano roll with velocities does."""
         if self.tokens or self.x.shape[1] == 1 or self.is_roll:
             return False
-        whole = all(part.min() >= 0 and part.max() <= 127 and (part == np.round(part)).all() for part in self.parts())
+        whole = all(
+            part.min() >= 0 and part.max() <= 127 and (part == np.round(part)).all() for part in in_parts(self.x, PART)
+        )
         return bool(whole and (self.x == 0).mean() > 0.5)
-
-    def parts(self) -> Iterator[np.ndarray]:
-        """x in parts, as what is compared with it takes as much memory again."""
-        many = max(1, PART // self.x[0].size)
-        for begin in range(0, len(self.x), many):
-            yield self.x[begin : begin + many]
 
     def take(self, rows: np.ndarray) -> Sequences:
         """Some of the sequences only, by a mask (sequences,); what is left out is noted."""
@@ -214,13 +214,15 @@ def read_sequences(path: str, split_key: str | None = None, owner_key: str | Non
         raise UserError(f"{file}: {owner_key} has shape {owners.shape}; it must be {n} entries, one for each row of x.")
     flat = table.reshape(n * time, *table.shape[2:]) if inside.all() else table[inside]
     return Sequences(
-        file, flat.astype(_smallest(flat.max())) if tokens else flat, lengths, y, per_step, split, owners, notes
+        file,
+        flat.astype(of_tokens(int(flat.max()) + 1)) if tokens else flat,
+        lengths,
+        y,
+        per_step,
+        split,
+        owners,
+        notes,
     )
-
-
-def _smallest(token: int) -> type[np.generic]:
-    """The smallest type that holds the tokens up to this one, among those that PyTorch can index with."""
-    return np.uint8 if token < 1 << 8 else np.int16 if token < 1 << 15 else np.int32
 
 
 def _load(file: Path, more: dict[str, str], notes: list[str]) -> dict[str, np.ndarray]:
