@@ -120,7 +120,7 @@ def command(
                 print(sentence if sentence not in said else "This job failed as one before it did.", file=sys.stderr)
                 said.add(sentence)
                 error.__dict__["said"] = True  # it comes back from a process of its own, too
-                if full or not plainly_swept():
+                if full or cfg.get("study_job") or not plainly_swept():
                     raise
             failed.append(error)  # and not raised: Hydra would put a line of its own before the sentence
             return None

@@ -141,11 +141,15 @@ class RunRecord:
             return
         refuse_links(self.directory)
         self._lock_file = open(self.directory / ".lock", "w")  # noqa: SIM115 - held as long as the run
-        try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock_file.close()
-            raise Busy(f"Another process is at work in {self.directory}: let it finish or stop it first.") from None
+        for wait in (0.01, 0.1, None):  # others look whether it is held, and hold it that long
+            try:
+                fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except OSError:
+                if wait is not None:
+                    time.sleep(wait)
+        self._lock_file.close()
+        raise Busy(f"Another process is at work in {self.directory}: let it finish or stop it first.")
 
     def forget(self) -> None:
         """Remove what an earlier run left in the directory, and all that its record said but the id."""
@@ -240,7 +244,7 @@ def remove_shells(runs_dir: Path) -> None:
             continue
         if {path.name for path in folder.glob("*")} <= SHELL:
             here = folder / ".lock"
-            if not (_locked(folder) if here.exists() else time.time() - folder.stat().st_mtime < STALE):
+            if not (is_held(folder) if here.exists() else time.time() - folder.stat().st_mtime < STALE):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -327,13 +331,16 @@ def _alive(directory: Path, heartbeat: float | None) -> bool:
     """Whether a run that says it is running has shown signs of life, and no process of this machine knows better."""
     if time.time() - (heartbeat or 0.0) > STALE:
         return False
-    return _locked(directory)
+    return not (directory / ".lock").exists() or is_held(directory)
 
 
-def _locked(directory: Path) -> bool:
+def is_held(directory: Path) -> bool:
+    """Whether a living process holds a run's directory, from before it has written there to its end."""
     try:
         with open(directory / ".lock") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
     except OSError:  # held by its process, or a file system on which that cannot be told
         return True
     return False

@@ -210,7 +210,8 @@ def run_jobs(study: Study, jobs: Sequence[Job]) -> None:
                     study.errors[job.id] = error
         elif "running" in status.values():
             if not waiting:
-                log.info("Waiting for %d runs that another process is at.", list(status.values()).count("running"))
+                here = counted(list(status.values()).count("running"), "run")
+                log.info("Waiting for %s held by another process.", here)
             waiting = True
             time.sleep(study.poll)
         else:

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from src.config.errors import UserError
 from src.files import refuse_link, refuse_links
-from src.runs.record import read_record
-from src.runs.result import Status
+from src.runs.record import is_held, read_record
+from src.runs.result import ENDED, Status
 from src.runs.study_record import (
     COPY,
     PLANNED,
@@ -139,7 +139,7 @@ def current_jobs(directory: Path) -> dict[str, PlannedJob]:
 
 
 def status_of(directory: Path, job_id: str) -> JobStatus:
-    """What the run's record says; ``planned`` where there is none.
+    """What the run's record says; ``planned`` where there is none, ``running`` while a process holds its directory.
 
     ``damaged`` where it cannot be read, or says that a run which tunes is finished and not which epoch was best.
     """
@@ -150,7 +150,9 @@ def status_of(directory: Path, job_id: str) -> JobStatus:
     tunes = record is not None and record.study_job is not None and record.study_job.phase != "final"
     if record is not None and tunes and record.status == "finished" and record.best is None:
         return "damaged"
-    return "planned" if record is None else record.status
+    if record is None or record.status not in ENDED:  # another process may hold it and not have written there yet
+        return "running" if is_held(directory / job_id) else "planned" if record is None else record.status
+    return record.status
 
 
 def why_unusable(run: Path) -> str | None:

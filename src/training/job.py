@@ -37,6 +37,7 @@ from src.runs.record import (
     check_digests,
     find_runs,
     holds_run,
+    is_held,
     point_latest,
     read_record,
     remove_shells,
@@ -347,7 +348,8 @@ def settled(cfg: DictConfig) -> dict[str, float] | None:
     result = read_record(directory)
     if result is not None and result.ended_for_good:
         return result.metrics
-    if result is not None and result.status == "running" and int(getattr(rank_zero_only, "rank", 0)) == 0:
+    busy = is_held(directory) or (result is not None and result.status == "running")
+    if busy and int(getattr(rank_zero_only, "rank", 0)) == 0:
         logging.getLogger(__name__).info("Another process is at work on %s; this one goes on.", directory)
         return {}
     return None

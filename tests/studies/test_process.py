@@ -1,9 +1,11 @@
 """A study as a user starts it, in processes: killed and taken up, shared, in parallel, with a broken job."""
 
 import csv
+import fcntl
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -121,6 +123,23 @@ def test_two_processes_share_a_study_and_repeat_nothing(place: Path, places: Pat
         assert "quick: 10 of 10 runs" in out
     records = [json.loads(path.read_text()) for path in place.rglob("result.json")]
     assert [record["attempts"] for record in records] == [1] * RUNS
+
+
+def test_a_run_that_another_process_has_just_taken_is_waited_for(place: Path, places: Path) -> None:
+    code, _, err = finish(start(place, places, *STUDY))
+    assert code == 0, err
+    before = results(place)
+    last = max((place / "runs" / "quick").glob("*/result.json"), key=lambda path: path.stat().st_mtime).parent
+    shutil.rmtree(last)
+    last.mkdir()
+    with open(last / ".lock", "w") as lock:  # as between taking a directory and writing the record
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = start(place, places, *STUDY)
+        line = next(line for line in process.stdout if "Waiting for 1 run held" in line)  # type: ignore[union-attr]
+    code, out, err = finish(process)
+    assert code == 0, line + err
+    assert "quick: 10 of 10 runs" in out
+    assert results(place) == before
 
 
 def test_processes_of_joblib_and_the_command_in_a_record_give_the_same_runs(
