@@ -1,4 +1,4 @@
-"""One table and one figure over all published studies, from their committed records: ``python -m benchmarks.published``.
+"""A table and a figure over all published studies, from their records: ``python -m benchmarks.published``.
 
 The verdicts are those of ``gatebench compare from=experiments/NAME``: nothing is stored that could drift from the
 records. ``experiments/README.md`` holds what this prints, and ``experiments/verdicts.svg`` what it draws.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 
@@ -138,12 +137,14 @@ def picture(studies: Sequence[Study]) -> Chart:
         margin = task.margin or 1.0
         low, high, mean = (value / margin for value in (interval.low, interval.high, comparison.mean or 0.0))
         ticks[float(at)] = f"{task.label}\n{comparison.a} vs {comparison.b}"
-        inside = [min(max(value, -BEYOND), BEYOND) for value in (mean, low, high)]
-        layers.append(Estimate(comparison.a, float(at), *inside, horizontal=True, text=f"{low:.2f} to {high:.2f} margins"))
+        words = f"{low:.2f} to {high:.2f} margins"
+        shown = [min(max(value, -BEYOND), BEYOND) for value in (mean, low, high)]
+        layers.append(Estimate(comparison.a, float(at), shown[0], shown[1], shown[2], horizontal=True, text=words))
         if max(abs(low), abs(high)) > BEYOND:
             notes.append(f"{task.label} reaches from {low:.1f} to {high:.1f} margins, beyond the axis.")
-    x = Axis("← second better   difference in margins   first better →", range=(-BEYOND, BEYOND))
-    return Chart("GRU against LSTM, study by study", x, Axis("", range=(-0.5, len(found) - 0.5), ticks=ticks), layers, notes)
+    x = Axis("← B better (in margins) A better →", range=(-BEYOND, BEYOND))
+    y = Axis("", range=(-0.5, len(found) - 0.5), ticks=ticks)
+    return Chart("GRU against LSTM, study by study", x, y, layers, notes)
 
 
 def main() -> None:
