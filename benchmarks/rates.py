@@ -1,7 +1,7 @@
 """How often what a report says is wrong: ``python -m benchmarks.rates`` simulates it and prints the tables.
 
-Every sentence is made by the functions that reports use, over data whose truth is known. ``docs/compare.md`` holds what
-this prints (``table=docs/compare.md``).
+Every sentence is made by the functions that reports use, over data whose truth is known. ``docs/error_rates.md``
+holds what this prints (``table=docs/error_rates.md``).
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ PAGES += ("experiments/README.md", "experiments/*/README.md")
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)|<(?:img|source)[^>]+src(?:set)?=\"([^\":]+)\"")
 # What a program of one's own may import; everything else may change from version to version.
 INTERFACE = {
+    "the package": "gatebench",
     "recurrent": "src.recurrent",
     "data": "src.data",
     "fitting data in memory": "src.api.fit",

@@ -77,7 +77,7 @@ def fit(
         features: the columns that are read; None: all of numbers without another part to play.
         text: the column that is read as characters or words.
         task: ``"forecasting"``, ``"classification"``, ``"regression"``, ...; None: found out.
-        splits: as ``data.splits`` in docs/own_data.md, e.g. ``[0.6, 0.2, 0.2]`` or a column.
+        splits: as ``data.splits`` in docs/file_formats.md, e.g. ``[0.6, 0.2, 0.2]`` or a column.
         split_by: the column whose values (persons, machines) stay in one split each.
         lookback: rows that a forecast reads.
         horizon: rows that are forecast.

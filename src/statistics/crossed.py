@@ -71,7 +71,7 @@ def two_way(top: np.ndarray, count: np.ndarray) -> TwoWay | None:
     repetition, MSA of the seeds, MSB of the sequences and MSE of the residual, give the variance
     V = max(MSA + MSB - MSE, MSA, MSB) / (I J), whose degrees of freedom are Satterthwaite's ("An approximate
     distribution of estimates of variance components", Biometrics Bulletin 2(6), 1946). Simulated coverage:
-    docs/compare.md.
+    docs/error_rates.md.
 
     Sequences of unequal length count for fewer than they are. For MSB and MSE a deviation is divided by the root of 1
     less the sequence's share of all predictions (the HC2 of MacKinnon and White, Journal of Econometrics 29, 1985), and

@@ -11,7 +11,7 @@ t tests of the paired differences, and the statement that is left over is the de
 
 Goeman, Solari and Stijnen ("Three-sided hypothesis testing", Statistics in Medicine 29, 2010) show that a decision made
 so is wrong with probability 5 % at most, wherever the true difference lies and without any correction, since only one
-of the three can be true. docs/compare.md says why not a Bayesian test, and what skewed differences do to the 5 %.
+of the three can be true. docs/verdict.md says why not a Bayesian test, and what skewed differences do to the 5 %.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def spending_levels(pairs: tuple[int, ...], alpha: float) -> list[float]:
     DeMets, "Discrete sequential boundaries for clinical trials", Biometrika 70(3), 1983, alpha*_1). Each level is found
     by integrating the density of the paths that no earlier look has stopped (Armitage, McPherson and Rowe, "Repeated
     significance tests on accumulating data", Journal of the Royal Statistical Society A 132(2), 1969). Applied to the p
-    of a t test they hold from three pairs on, by simulation (docs/compare.md).
+    of a t test they hold from three pairs on, by simulation (docs/error_rates.md).
     """
     from scipy import stats
 

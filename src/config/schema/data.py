@@ -61,7 +61,7 @@ DATA = {  # each data set takes some of it, and its class checks what goes with 
     "train_steps": Key(Count | None, "train on so many first steps of each stream; null: all", READING, always=True),
     "name": Key(Text, "which set of several that a class holds"),
     "val_fraction": Key(Fraction, "share of the training sequences that becomes validation"),
-    "splits": Key(Splits, "train, val and test: three fractions, or what docs/own_data.md says"),
+    "splits": Key(Splits, "train, val and test: three fractions, or what docs/file_formats.md says"),
     "split_by": Key(Text | None, "column or array whose values (persons, machines) stay in one part each"),
     "sizes": Key(Sizes, "sequences made for train, val and test"),
     "length": Key(Count, "steps of a made sequence, of copy_memory its blank ones"),

@@ -9,7 +9,7 @@ A form is a :class:`~src.data.module.SequenceData` with
 - ``fitted`` and ``new_data(path)``: what was fitted on the training file, and a new file read with that.
 
 and has a line in ``src/data/__init__.py``, a ``conf/data/NAME.yaml`` with ``path: ???`` and its options in
-docs/own_data.md. It is found by ``python -m src.prepare`` from there.
+docs/file_formats.md. It is found by ``python -m src.prepare`` from there.
 
 What holds rows or sequences in another form needs none of that: ``forms`` tells it by its content, and a function in
 ``tables`` makes a :class:`~src.data.own.cells.Table` of it (numbers, text, and hints of which column is what), whose

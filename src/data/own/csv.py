@@ -34,7 +34,7 @@ NAMES = ("nan", "null")  # so may these among words: a language and a verdict
 
 
 class CSV(OwnData):
-    """A table in any form, read as docs/own_data.md says, which has every option.
+    """A table in any form, read as docs/file_formats.md says, which has every option.
 
     Without ``group_column`` forecasting has one series, otherwise each row of the file is a sequence of one value at
     each step, a text or a sound. See :func:`~src.data.own.tables.read_table` and

@@ -25,7 +25,7 @@ UNLABELLED = -1  # the target of a step without a label, which tasks do not coun
 
 
 class OwnData(SeriesData):
-    """A file of series or sequences; ``splits`` and the other options are those of docs/own_data.md."""
+    """A file of series or sequences; ``splits`` and the other options are those of docs/file_formats.md."""
 
     form: ClassVar[str]  # data=FORM
     tasks: ClassVar[tuple[str, ...]]  # that the form can be read for

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class NPZ(OwnData):
-    """Padded arrays ``x``, ``y`` and ``lengths`` in an .npz file, read as docs/own_data.md says."""
+    """Padded arrays ``x``, ``y`` and ``lengths`` in an .npz file, read as docs/file_formats.md says."""
 
     form = "npz"
     tasks: ClassVar[tuple[str, ...]] = (
