@@ -50,7 +50,7 @@ def deployed(run: Path, steps: int) -> Deployed | str:
         write_atomically(path, lambda out: out.write(content))
         return measured(path, steps)
     except ImportError as error:
-        return f"It is not exported, as {error.name} is not installed: pip install 'gatebench[export]'."
+        return f"It is not exported, as {error.name} is not installed: pip install -e '.[export]' in GateBench's clone."
     except UserError as error:
         return str(error)
 

@@ -23,17 +23,18 @@ HELP = """{title}
 config, -m runs every combination of listed values (seed=0,1,2), --hydra-help says what Hydra can do. * changes no
 number.
 """
-PAGE = """# Every key of every command
+PAGE = """# Configuration keys
 
-Written by `python -m src.config.help > docs/config.md` from the schema in `src/config/schema/`, which every value is
-held against before a command begins. `python -m src.train --help` says the same, with the values of the choices that
-are made beside it (`data=csv --help`). Here stands the value without any choice (`???` must be given), or else which
-choices have the key. A key with a star changes no number and is no part of a run's identity; one with a plus sign is in
-no file and is added with that sign. A network, task or data set of your own takes whatever keys it likes, and other
-arguments of torch's optimizers and schedulers and of Lightning's callbacks may be added, too
-(`src/config/schema/arguments.py` has their types). A key that nothing knows or refers to is refused. A value that
-nothing reads beside the others (`model.chrono_steps` without chrono) is refused where it is typed, said where a file or
-a sweep brings it, and counted in no identity.
+All keys of all commands. `gatebench train --help` prints them with the values of the choices beside it (`data=csv --help`).
+This page is written by `python -m src.config.help > docs/config.md` from `src/config/schema/`.
+
+- **Value** is the default (`???` must be given), or the choices that have the key.
+- **A star** marks keys that change no number and are no part of a run's identity.
+- **A plus sign** marks keys that no file has; they are added with that sign.
+- Networks, tasks and data sets of your own take any keys. Other arguments of PyTorch's optimizers and schedulers and of
+  Lightning's callbacks may be added (`src/config/schema/arguments.py` has their types).
+- Unknown keys are refused. So are values that nothing uses in combination with the others (`model.chrono_steps` without
+  `initialisation=chrono`), where they are typed; from a file or a sweep they are reported, and count in no identity.
 """
 
 
@@ -75,8 +76,8 @@ def page() -> str:
             heading = name.partition(".")[0] if command == "train" and "." in name else command
             if heading not in headings:
                 headings.append(heading)
-                what = f"`python -m src.{command}`" if heading == command else keys_of()[heading].help
-                lines += ["", f"## {heading}: {what}", "", "| key | value | must be | |", "|---|---|---|---|"]
+                what = f"`gatebench {command}`" if heading == command else keys_of()[heading].help
+                lines += ["", f"## {heading}: {what}", "", "| key | value | must be | meaning |", "|---|---|---|---|"]
             value = f"`{value}`" if (value := _value(cfg, name, key)) else ", ".join(files.get(name, ()))
             star = "" if key.effect.counts else " *"
             lines.append(f"| `{'+' * key.added}{name}`{star} | {value} | {words(key.kind)} | {key.help} |")
