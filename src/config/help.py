@@ -25,7 +25,8 @@ number.
 """
 PAGE = """# Configuration keys
 
-All keys of all commands. `gatebench train --help` prints them with the values of the choices beside it (`data=csv --help`).
+All keys of all commands. `gatebench train --help` prints them, with the values of the choices beside it
+(`data=csv --help`).
 This page is written by `python -m src.config.help > docs/config.md` from `src/config/schema/`.
 
 - **Value** is the default (`???` must be given), or the choices that have the key.
