@@ -173,7 +173,7 @@ def test_without_a_login_it_says_what_to_do(ask: Compose, no_wandb_account: pyte
 def test_a_study_that_is_not_there(ask: Compose) -> None:
     cfg = ask()
     cfg.study = "other"
-    with pytest.raises(UserError, match=r"There is no study .*other; the studies there are pilot\."):
+    with pytest.raises(UserError, match=r"There is no study .*other; available studies: pilot\."):
         dashboard(cfg)
 
 

@@ -46,13 +46,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("train -c", "-c must be followed by job, hydra or all, as in -c job."),
         ("train --info foo", "--info must be followed by all, config, defaults,"),
         ("train -cd", "-cd must be followed by a folder."),
-        ("train -sc", "-sc must be followed by what is wanted, as in -sc install=bash."),
-        ("train mine", "mine is not of the form KEY=VALUE (did you mean model=mine?)."),
-        ("train minne", "minne is not of the form KEY=VALUE (did you mean model=mine?)."),
-        ("train question", "question is not of the form KEY=VALUE (did you mean -m experiments=question?)."),
-        ("train smoke", "smoke is not of the form KEY=VALUE (did you mean -m experiments=smoke?)."),
-        ("train GRU", "GRU is not of the form KEY=VALUE (did you mean model=gru?)."),
-        ("new -m study a,b data.path=load.csv", "new does one thing at a time: -m must be left out."),
+        ("train -sc", "-sc needs a value, as in -sc install=bash."),
+        ("train mine", "mine does not have the form KEY=VALUE (did you mean model=mine?)."),
+        ("train minne", "minne does not have the form KEY=VALUE (did you mean model=mine?)."),
+        ("train question", "question does not have the form KEY=VALUE (did you mean -m experiments=question?)."),
+        ("train smoke", "smoke does not have the form KEY=VALUE (did you mean -m experiments=smoke?)."),
+        ("train GRU", "GRU does not have the form KEY=VALUE (did you mean model=gru?)."),
+        ("new -m study a,b data.path=load.csv", "new cannot run as a multirun: drop -m."),
         ("train data=file data.path=objects.npz", "arr_0 is an array of Python objects, which would have to be "
          "unpickled; np.savez(FILE, x=np.concatenate(x), lengths=[len(s) for s in x], y=y) keeps"),
         ("train data=file data.path=objects.npy", "np.savez(FILE, x=np.concatenate(x), lengths="),
@@ -81,7 +81,7 @@ def test_a_multirun_says_each_of_its_faults_once_and_leaves_nothing(folder: Path
     assert done.stderr.splitlines() == [
         "This job failed: trainer.max_epochs must be a whole number of at least 1, or null, got -3.",
         "This job failed: data.path=load.cvs is not there: give the path of a file, or of a folder of files.",
-        *2 * ["This job failed as one before it did."],
+        *2 * ["This job failed with the same error as an earlier one."],
     ]
     assert not list((folder / "runs").glob("*"))
 

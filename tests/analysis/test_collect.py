@@ -172,7 +172,7 @@ def test_two_settings_for_one_seed_are_the_reason(tmp_path: Path) -> None:
     for number, model in enumerate(("gru", "lstm") * 2):
         fake_run(tmp_path / ("r" * (1 + number)), model=model, lr=0.001 * (1 + number))
     collection = collect([tmp_path], "runs")
-    with pytest.raises(UserError, match=r"Nothing can be compared: .* with different settings came to an end"):
+    with pytest.raises(UserError, match=r"Nothing can be compared: .* with different settings finished"):
         summarise(collection, asked(collection))
 
 
@@ -273,7 +273,7 @@ def test_two_margins_of_one_data_set_are_flagged(tmp_path: Path) -> None:
     collection = collect([second, first], "runs")
     (flag,) = [flag for flag in summarise(collection, asked(collection)).flags if flag.kind == "margin"]
     assert (flag.weight, flag.data) == ("serious", "jsb_chorales")
-    assert flag.sentence == "The folders hold different margins (0.04, 0.06); the newest counts."
+    assert flag.sentence == "The folders have different margins (0.04, 0.06); the newest is used."
     assert asked(collection).margin["jsb_chorales"] == 0.06
 
 
@@ -334,7 +334,7 @@ def test_a_linked_run_of_a_study_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("missing", ["nowhere", "."])
 def test_nothing_to_read_is_said_in_a_sentence(tmp_path: Path, missing: str) -> None:
-    with pytest.raises(UserError, match=r"is not a directory|There is no run"):
+    with pytest.raises(UserError, match=r"must be a directory with runs|There are no runs"):
         collect([tmp_path / missing], "runs")
 
 

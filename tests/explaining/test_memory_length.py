@@ -101,7 +101,7 @@ def test_every_share_is_a_point_with_its_interval() -> None:
 
 
 def test_what_holds_no_such_runs_is_refused(tmp_path: Path, compose: Callable[..., DictConfig]) -> None:
-    with pytest.raises(UserError, match=r"There is no study .*none; no study lies there"):
+    with pytest.raises(UserError, match=r"There is no study .*none; that folder has no studies"):
         explain(compose(f"study={tmp_path / 'none'}", config_name="explain"))
     with pytest.raises(UserError, match="holds no finished runs of data with a length"):
         explain(compose(f"study={tmp_path}", config_name="explain"))
