@@ -121,8 +121,8 @@ def test_a_mistake_is_answered_in_one_sentence(
     ("overrides", "words"),
     [
         (["trainer=gpu"], "needs a CUDA device and this machine has none: use trainer=cpu"),
-        (["trainer.strategy=ddp_spawn"], "trainer.strategy=ddp_spawn is not possible here: trainer=ddp (on GPUs)"),
-        (["trainer.devices=2"], "trainer=ddp_cpu train with several processes, trainer.devices=N of them"),
+        (["trainer.strategy=ddp_spawn"], "trainer.strategy=ddp_spawn is not supported: use trainer=ddp (GPUs)"),
+        (["trainer.devices=2"], "trainer=ddp_cpu with trainer.devices=N for several processes"),
         (["data.name=JapaneseVowel"], "did you mean JapaneseVowels?"),
         (["model._target_=their.Network"], "their.Network could not be built"),
         (["ckpt=torn.ckpt"], "cannot be read (truncated, damaged or not a checkpoint)"),

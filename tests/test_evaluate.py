@@ -144,12 +144,12 @@ def test_the_command_fails_where_the_record_says_otherwise(
     content["digests"].pop("result.json")  # a record that nothing seals: what is measured decides
     content["metrics"]["test/nll"] *= 1 + 1e-4
     (run / "result.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match=r"^test/nll is .* and .* is on record in .*result\.json: on the same machine"):
+    with pytest.raises(UserError, match=r"^test/nll is .*, but .*result\.json has .*: on the same machine"):
         evaluate(cfg)
     content["hardware"]["threads"] = 64  # where that may have come of another order of sums
     (run / "result.json").write_text(json.dumps(content))
     evaluate(cfg)
-    assert "as on record to within 0.0001 of their values (allowed on another machine" in capsys.readouterr().out
+    assert "equal to the record to within 0.0001 of their values (allowed on another machine" in capsys.readouterr().out
     content["metrics"]["test/nll"] *= 1.01
     content["hardware"]["gpu"] = "an H100"  # which the trainer of this run would not have used
     (run / "result.json").write_text(json.dumps(content))
@@ -157,7 +157,7 @@ def test_the_command_fails_where_the_record_says_otherwise(
         evaluate(cfg)
     content["data"]["checksum"] = "another"
     (run / "result.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match="The data are not those"):
+    with pytest.raises(UserError, match="The data differ from those"):
         evaluate(cfg)
 
 
@@ -168,7 +168,7 @@ def test_one_prediction_may_fall_the_other_way_elsewhere_and_no_more(
     metrics = measure(loaded.task, loaded.data, "test", loaded.config.trainer)
     number = len(loaded.data.splits["test"])
     flipped = metrics | {"test/acc": metrics["test/acc"] + 1 / number}
-    assert "as on record to within" in hold_against_record(loaded, "test", flipped)
+    assert "equal to the record to within" in hold_against_record(loaded, "test", flipped)
     with pytest.raises(UserError, match="test/acc is"):
         hold_against_record(loaded, "test", metrics | {"test/acc": metrics["test/acc"] + 4 / number})
     with pytest.raises(UserError, match="test/nll is nan"):

@@ -166,7 +166,7 @@ def test_the_budget_of_a_study_is_met_by_both_of_its_networks(inputs: int) -> No
         (["model", "config_there"], "conf/model/config_there.yaml is here already and is not overwritten"),
         (["study", "smoke", "data.path=load.csv"], "experiments=smoke is one of GateBench's own"),
         (["study", "mine"], "A study is about data, which must be given: gatebench new study mine data.path=FILE."),
-        (["study", "mine", "data.path=load.cvs"], "data.path=load.cvs is not there: give the path of a file"),
+        (["study", "mine", "data.path=load.cvs"], "data.path=load.cvs does not exist: give the path of a file"),
     ],
     ids=lambda words: "-".join(words) if isinstance(words, list) else None,
 )

@@ -232,5 +232,5 @@ def test_what_makes_no_sense_is_refused(compose, quick, tmp_path, takes):
 
 def test_a_named_set_has_no_files_of_ones_own(compose, quick, tmp_path):
     run = trained(quick)
-    with pytest.raises(UserError, match="UCR is a named data set"):
+    with pytest.raises(UserError, match="UCR is a built-in data set"):
         said(compose, run, tmp_path / "takes.csv")

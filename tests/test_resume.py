@@ -193,6 +193,6 @@ def test_a_checkpoint_of_an_earlier_version_needs_its_best_weights_beside_it(
     for state in kept["callbacks"].values():
         state.pop("file", None)
     torch.save(kept, last)
-    with pytest.raises(UserError, match=r"put the best\.ckpt that lies beside the checkpoint there"):
+    with pytest.raises(UserError, match=r"put the best\.ckpt from the checkpoint's folder there"):
         train(quick(*options, f"paths.runs_dir={tmp_path / 'c'}", f"ckpt={last}"))
     assert train(quick(*options, f"paths.runs_dir={tmp_path / 'b'}", "ckpt=auto"))

@@ -71,7 +71,7 @@ def test_in_the_middle_of_a_training(number: int, code: int, tmp_path: Path, pla
     run = tmp_path / "one"
     process = start(tmp_path, places, "-m", "src.train", *QUICK, "trainer.max_epochs=100000", f"paths.run_dir={run}")
     wait_for(lambda: (run / "metrics.csv").is_file(), process)
-    assert ended(process, number) == (code, "Interrupted: the same command with ckpt=auto goes on from here.\n")
+    assert ended(process, number) == (code, "Interrupted: run the same command with ckpt=auto to resume.\n")
     assert json.loads((run / "result.json").read_text())["status"] == "interrupted"
 
 

@@ -56,9 +56,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("train data=file data.path=objects.npz", "arr_0 is an array of Python objects, which would have to be "
          "unpickled; np.savez(FILE, x=np.concatenate(x), lengths=[len(s) for s in x], y=y) keeps"),
         ("train data=file data.path=objects.npy", "np.savez(FILE, x=np.concatenate(x), lengths="),
-        ("train data=file data.path=prose.txt", "; a plain text is read by data=text."),
-        ("train data=file data.path=poem.txt", "; a plain text is read by data=text."),
-        ("train data=file data.path=load.cvs", "data.path=load.cvs is not there: give the path of a file"),
+        ("train data=file data.path=prose.txt", "; use data=text for plain text."),
+        ("train data=file data.path=poem.txt", "; use data=text for plain text."),
+        ("train data=file data.path=load.cvs", "data.path=load.cvs does not exist: give the path of a file"),
         ("train data=file data.path=load.cvs paths.run_dir=mine", "data.path=load.cvs is not there"),
         ("evaluate run=run", "run holds no config.yaml: it must be the directory of a run"),
         ("train seed=-1", "seed must be a whole number of at least 0, got -1."),
@@ -80,7 +80,7 @@ def test_a_multirun_says_each_of_its_faults_once_and_leaves_nothing(folder: Path
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         "This job failed: trainer.max_epochs must be a whole number of at least 1, or null, got -3.",
-        "This job failed: data.path=load.cvs is not there: give the path of a file, or of a folder of files.",
+        "This job failed: data.path=load.cvs does not exist: give the path of a file, or of a folder of files.",
         *2 * ["This job failed with the same error as an earlier one."],
     ]
     assert not list((folder / "runs").glob("*"))

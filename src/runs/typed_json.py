@@ -53,7 +53,7 @@ def replaced(record: T, **changes: Any) -> T:
 
     Raises:
         TypeError: there is no such field.
-            pydantic.ValidationError: a value is not what its field holds.
+        pydantic.ValidationError: a value is not what its field holds.
     """
     return _adapter(type(record)).validate_python(vars(replace(record, **changes)))  # type: ignore[type-var]
 

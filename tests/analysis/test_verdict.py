@@ -1,4 +1,4 @@
-"""The verdict: what it says where, in which words, and that its three statements exclude each other."""
+"""The verdict: what it says where, in which words, and that its three statements contradict each other."""
 
 import numpy as np
 import pytest
@@ -91,14 +91,14 @@ def test_better_and_same_exclude_each_other() -> None:
 
 def test_below_six_pairs_there_is_no_verdict_but_what_is_known() -> None:
     """How many there are, who was better how often and by how much, and what it takes to reach six."""
-    assert verdict([], 0.05, NAMES, "jsb", "nats").sentence == "jsb: no verdict; no pair is complete, and it takes 6."
+    assert verdict([], 0.05, NAMES, "jsb", "nats").sentence == "jsb: no verdict; no pair is complete, and 6 are needed."
     one = verdict([0.3], 0.05, NAMES, "jsb", "nats")
     assert (one.outcome, one.interval_better) == ("no verdict", None)
-    assert one.sentence == "jsb: no verdict; one pair is complete, and it takes 6; gru was better in 1 of 1."
+    assert one.sentence == "jsb: no verdict; one pair is complete, and 6 are needed; gru was better in 1 of 1."
     few = verdict([0.3, 0.2, -0.1], 0.05, NAMES, "jsb", "nats", seconds=[50.0, 60.0, 70.0])
     assert few.outcome == "no verdict"
     assert few.sentence == (
-        "jsb: no verdict; 3 pairs are complete, and it takes 6; gru was better in 2 of 3, and gru is ahead of lstm by "
+        "jsb: no verdict; 3 pairs are complete, and 6 are needed; gru was better in 2 of 3, and gru is ahead of lstm by "
         "0.13 nats on average; 3 more take about 2.6 to 3.4 minutes."
     )
     assert verdict([5.0] * 5, 0.02, NAMES, "ucr", "").outcome == "no verdict"

@@ -109,7 +109,7 @@ def test_the_looks_of_a_plan_in_sittings_double_and_share_the_level() -> None:
 
 
 def test_sittings_bring_their_own_looks() -> None:
-    with pytest.raises(UserError, match=r"study\.sittings brings its own looks"):
+    with pytest.raises(UserError, match=r"study\.sittings sets its own looks"):
         read_plan(node(looks=[6]))
 
 

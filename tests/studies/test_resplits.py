@@ -47,13 +47,13 @@ def test_final_runs_go_over_splits_and_tuning_stays_on_the_first(make_study: Mak
 
 def test_data_that_are_not_split_by_chance_are_refused(make_study: Make, tmp_path: Path) -> None:
     launcher = FakeLauncher(lambda s: 1.0)
-    with pytest.raises(UserError, match=r"study\.resplits must be null for ucr: its test set is given"):
+    with pytest.raises(UserError, match=r"study\.resplits must be null for ucr: its test set is fixed"):
         run_study(make_study(launcher, resplits=5))
     times = pd.date_range("2020-01-01", periods=400, freq="h")
     load = np.random.default_rng(0).normal(size=400)
     pd.DataFrame({"time": times, "load": load}).to_csv(tmp_path / "load.csv", index=False)
     series = {"csv": {"data.path": str(tmp_path / "load.csv"), "data.lookback": 8, "data.horizon": 4}}
-    with pytest.raises(UserError, match=r"study\.resplits must be null for csv: series in time cannot be split"):
+    with pytest.raises(UserError, match=r"study\.resplits must be null for csv: time series cannot be split"):
         run_study(make_study(launcher, resplits=5, data=series, primary={**PLAN["primary"], "metric": "test/mse"}))
     assert launcher.launched == []
 

@@ -144,7 +144,7 @@ def test_origins_are_a_horizon_apart_where_there_is_room(windows, number, expect
 
 
 def test_what_cannot_be_is_refused(frame, run, compose):
-    with pytest.raises(UserError, match=r"backtest=99 needs as many windows in one series of the split, which has 1\d"):
+    with pytest.raises(UserError, match=r"backtest=99 needs a series with 99 windows, but the longest has 1\d"):
         evaluate(compose(f"run={run}", "backtest=99", config_name="evaluate"))
     with pytest.raises(UserError, match="split=val is what conformal intervals are calibrated on"):
         evaluate(compose(f"run={run}", "split=val", "conformal=[0.9]", config_name="evaluate"))

@@ -51,7 +51,7 @@ class Static:
             if known:
                 columns += [(cells == category).astype(float) for category in known]
                 if (new := ~np.isin(cells, known)).any():
-                    rows.table.note(f"{name} has the category {cells[new.argmax()]}, unknown from training.")
+                    rows.table.note(f"{name} has a category not seen in training: {cells[new.argmax()]}.")
                 continue
             if np.isnan(numbers).any():
                 word = cells[int(np.isnan(numbers).argmax())]

@@ -148,7 +148,7 @@ def refuse_twice(table: Table, times: pd.Series, groups: np.ndarray, names: Sequ
         row = int(same.argmax())
         more = "; if the file has several series, set data.group_column to the column that identifies them"
         raise UserError(
-            f"{table.where(row + 1)}, column {' and '.join(names)}: {together(table, names).iloc[row + 1]} occurs again "
+            f"{table.where(row + 1)}, column {' and '.join(names)}: {together(table, names).iloc[row + 1]} recurs "
             f"(first at {table.where(row)}){'' if grouped else more}."
         )
 

@@ -114,7 +114,7 @@ def test_a_line_ends_in_one_character_wherever_it_was_written(tmp_path, end):
 def test_the_first_broken_byte_is_named(tmp_path):
     path = tmp_path / "latin1.txt"
     path.write_bytes("ä".encode() + b"b" * 10 + "é".encode("latin-1") + b"c" * 90)
-    with pytest.raises(UserError, match=r"latin1\.txt is not UTF-8: byte 12 \(counted from 0\) is 0xe9"):
+    with pytest.raises(UserError, match=r"latin1\.txt must be UTF-8, but byte 12 \(counted from 0\) is 0xe9"):
         load(path)
 
 
