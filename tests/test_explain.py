@@ -148,8 +148,8 @@ def test_what_is_not_there_is_said(runs: list[Path], quick: Compose, compose: Co
         with pytest.raises(UserError, match=words):
             explain(compose(*overrides, config_name="explain"))
 
-    refused("sequence=1000 is not there: the test split of this run has 0 to 369", f"run={runs[0]}", "sequence=1000")
-    refused("split=exam is unknown: it must be one of train, val, test", f"run={runs[0]}", "split=exam")
+    refused("sequence must be from 0 to 369 in the test split of this run, got 1000", f"run={runs[0]}", "sequence=1000")
+    refused("split must be one of train, val, test, got exam", f"run={runs[0]}", "split=exam")
     refused("run must be given", "run=[]")
     refused(r"README\.md is a file: it must be a folder", f"run={runs[0]}", f"output={ROOT / 'README.md'}", *SMALL)
     other = trained(quick, runs[0].parent / "other", "data.name=BasicMotions", "model.hidden_size=4")

@@ -181,7 +181,7 @@ def test_a_damaged_study_json_is_refused(tmp_path: Path) -> None:
     study = fake_study(tmp_path / "planted", pairs=2, tuning=False)
     (study / "study.json").write_text('{"plan": ')
     for kind in ("study", "runs"):
-        with pytest.raises(UserError, match=r"study\.json cannot be read .* writes it anew: .*experiments=planted"):
+        with pytest.raises(UserError, match=r"study\.json must be .* To write it again, .*experiments=planted"):
             collect([tmp_path], kind)
 
 
@@ -410,7 +410,7 @@ def test_files_that_are_not_those_of_the_record_are_left_out_and_named(tmp_path:
         elif name:
             shutil.copy(fake_run(tmp_path / "other", model=model, value=9.0) / name, place / name)
     collection = collect([tmp_path / "runs"], "runs")
-    said = {(p.kind, Path(p.sentence.split(" is not what it was")[0]).name) for p in collection.problems}
+    said = {(p.kind, Path(p.sentence.split(" was damaged or changed")[0]).name) for p in collection.problems}
     assert said == {("unreadable", "config.yaml"), ("incomplete", "metrics.csv"), ("incomplete", "test.npz")}
     assert {run.model for run in collection.runs} == {"lstm", "rnn", "whole"}
     models = {run.id: run.model for run in collection.runs}

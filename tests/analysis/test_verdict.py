@@ -98,8 +98,8 @@ def test_below_six_pairs_there_is_no_verdict_but_what_is_known() -> None:
     few = verdict([0.3, 0.2, -0.1], 0.05, NAMES, "jsb", "nats", seconds=[50.0, 60.0, 70.0])
     assert few.outcome == "no verdict"
     assert few.sentence == (
-        "jsb: no verdict; 3 pairs are complete, and 6 are needed; gru was better in 2 of 3, and gru is ahead of lstm by "
-        "0.13 nats on average; 3 more take about 2.6 to 3.4 minutes."
+        "jsb: no verdict; 3 pairs are complete, and 6 are needed; gru was better in 2 of 3, and gru is ahead of lstm "
+        "by 0.13 nats on average; 3 more take about 2.6 to 3.4 minutes."
     )
     assert verdict([5.0] * 5, 0.02, NAMES, "ucr", "").outcome == "no verdict"
 
@@ -173,8 +173,8 @@ def test_sentences() -> None:
     )
     assert said(0.0, 0.2, 10) == (
         "jsb: undecided; gru and lstm are level on average (95 % interval -0.14 to 0.14, 10 pairs), which extends "
-        "beyond the margin of 0.05 nats; a new study of about 139 pairs would decide in about 4 of 5 cases at this mean "
-        "and spread; adding pairs to this one until it decides would exceed the 5 % error rate."
+        "beyond the margin of 0.05 nats; a new study of about 139 pairs would decide in about 4 of 5 cases at this "
+        "mean and spread; adding pairs to this one until it decides would exceed the 5 % error rate."
     )
     assert ": not zero, but possibly below the margin of 0.05 nats; " in said(0.07, 0.06, 10)
     assert said(0.05, 0.06, 10).endswith("deciding would take more than 1000 pairs at this mean and spread.")

@@ -165,7 +165,7 @@ def test_pgf_without_latex_is_refused_before_anything_is_read(
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     study = fake_study(tmp_path / "planted", pairs=6, tuning=False)
-    with pytest.raises(UserError, match=rf"needs one of {', '.join(LATEX)}, and none is installed: take figures=\[pdf"):
+    with pytest.raises(UserError, match=rf"needs one of {', '.join(LATEX)}, but none is installed: use figures=\[pdf"):
         compare(compose(f"study={study}", "figures=[svg,pgf]", config_name="compare"))
     assert not (study / "report").exists()
 

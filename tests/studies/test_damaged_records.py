@@ -17,8 +17,8 @@ from tests.studies.conftest import PLAN, FakeLauncher
 Make = Callable[..., Study]
 NAMES = ("study.json", "planned.json")
 WAY_BACK = {
-    "study.json": r"(?s)study\.json .*Its copy is whole: cp .*/study\.copy\.json .*/study\.json$",
-    "planned.json": r"(?s)planned\.json .*writes it anew: python -m src\.train -m experiments=tiny$",
+    "study.json": r"(?s)study\.json .*Its copy is intact: cp .*/study\.copy\.json .*/study\.json$",
+    "planned.json": r"(?s)planned\.json .*To write it again, .*: python -m src\.train -m experiments=tiny$",
 }
 
 
@@ -101,7 +101,7 @@ def test_a_missing_record_of_a_study_is_not_a_study_without_a_plan(
     make_study: Make, finished: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (finished / "study.json").unlink()
-    with pytest.raises(UserError, match=r"study\.json is missing\. Its copy is whole: cp"):
+    with pytest.raises(UserError, match=r"study\.json is missing\. Its copy is intact: cp"):
         collect([finished], "study")
     assert again(make_study).state.record.registered is not None
     assert read_study(finished) is not None

@@ -358,7 +358,7 @@ def test_a_study_json_of_something_else_is_refused(make_study: Make, tmp_path: P
     folder = tmp_path / "runs" / "tiny"
     folder.mkdir(parents=True)
     (folder / "study.json").write_text(json.dumps({"schema": 99}))
-    with pytest.raises(UserError, match=r"study\.json is not a study\.json of schema 2 or older"):
+    with pytest.raises(UserError, match=r"study\.json must be a study\.json of schema 2 or older"):
         make_study(FakeLauncher(lambda s: 1.0))
 
 

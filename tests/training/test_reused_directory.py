@@ -77,7 +77,7 @@ def test_the_same_run_is_not_trained_twice_unless_it_is_said(
     assert read(run).id != first.id
     weights = run / "checkpoints" / "best.ckpt"
     weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(UserError, match=r"best\.ckpt is not what it was when the run ended"):
+    with pytest.raises(UserError, match=r"best\.ckpt was damaged or changed after the run ended"):
         train(quick(*EPOCHS, f"paths.run_dir={run}"))
 
 
