@@ -199,7 +199,7 @@ def test_the_trace_is_there_for_who_asks(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_missing_value_is_named() -> None:
-    with pytest.raises(UserError, match=r"run must be given, e\.g\. run=VALUE"):
+    with pytest.raises(UserError, match=r"run must be given, as in run=VALUE"):
         check(OmegaConf.create({"run": "???"}))
 
 

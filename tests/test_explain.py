@@ -150,8 +150,10 @@ def test_what_is_not_there_is_said(runs: list[Path], quick: Compose, compose: Co
 
     refused("sequence must be from 0 to 369 in the test split of this run, got 1000", f"run={runs[0]}", "sequence=1000")
     refused("split must be one of train, val, test, got exam", f"run={runs[0]}", "split=exam")
-    refused("run must be given", "run=[]")
-    refused(r"README\.md is a file: it must be a folder", f"run={runs[0]}", f"output={ROOT / 'README.md'}", *SMALL)
+    refused("Give run, as in", "run=[]")
+    refused(
+        r"output must be a folder, got the file .*README\.md", f"run={runs[0]}", f"output={ROOT / 'README.md'}", *SMALL
+    )
     other = trained(quick, runs[0].parent / "other", "data.name=BasicMotions", "model.hidden_size=4")
     refused(r"the same data: .* read data\.name=JapaneseVowels, .* data\.name=Basic", f"run=[{runs[0]},{other}]")
     refused("is given twice", f"run=[{runs[0]},{runs[0]}]")

@@ -59,7 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("train data=file data.path=prose.txt", "; use data=text for plain text."),
         ("train data=file data.path=poem.txt", "; use data=text for plain text."),
         ("train data=file data.path=load.cvs", "data.path=load.cvs does not exist: give the path of a file"),
-        ("train data=file data.path=load.cvs paths.run_dir=mine", "data.path=load.cvs is not there"),
+        ("train data=file data.path=load.cvs paths.run_dir=mine", "data.path=load.cvs does not exist"),
         ("evaluate run=run", "run has no config.yaml: it must be the directory of a run"),
         ("train seed=-1", "seed must be a whole number of at least 0, got -1."),
         ("train trainer.max_epochs=-3", "trainer.max_epochs must be a whole number of at least 1, or null, got -3."),

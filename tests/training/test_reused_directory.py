@@ -71,7 +71,7 @@ def test_the_same_run_is_not_trained_twice_unless_it_is_said(
     first, before = read(run), files(run)
     capsys.readouterr()
     assert train(quick(*EPOCHS, f"paths.run_dir={run}")) == first.metrics
-    assert "This run was finished before; overwrite=true trains it again." in capsys.readouterr().out
+    assert "This run is already finished; use overwrite=true to train it again." in capsys.readouterr().out
     assert files(run) == before
     assert train(quick(*EPOCHS, f"paths.run_dir={run}", "overwrite=true")) == first.metrics
     assert read(run).id != first.id

@@ -128,7 +128,7 @@ def test_separate_files_go_on_from_each_other_by_time(tmp_path):
     for name in ("train", "val", "test"):
         assert torch.equal(apart.splits[name].starts, whole.splits[name].starts)
     assert torch.equal(apart.splits["test"].values, whole.splits["test"].values)
-    with pytest.raises(UserError, match=r"vel\.csv is not there"):
+    with pytest.raises(UserError, match=r"vel\.csv does not exist"):
         data(tmp_path, frame, splits=["vel.csv", files[1]]).setup()
 
 

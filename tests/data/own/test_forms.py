@@ -325,7 +325,7 @@ def test_sounds_are_classified_by_a_table_of_labels(tmp_path):
     assert len(again(built).new_data(str(tmp_path / "labels.csv")).names) == 24
     assert isinstance(read(tmp_path / "labels.csv", target="age").description.output, Values)
     (tmp_path / "snd" / "3.wav").unlink()
-    with pytest.raises(UserError, match=r"line 5, column file: .*3\.wav is not there"):
+    with pytest.raises(UserError, match=r"line 5, column file: .*3\.wav does not exist"):
         read(tmp_path / "labels.csv", target="kind")
 
 
@@ -335,7 +335,7 @@ def test_sounds_are_classified_by_a_table_of_labels(tmp_path):
         (lambda p: wavfile.write(p, 8000, np.zeros(99, np.int16)), "is an audio file: use data=wav_folder"),
         (lambda p: p.write_text("To be or not\nto be, that is\n"), "use data=text for plain text"),
         (lambda p: p.mkdir(), "a folder without a table"),
-        (lambda p: None, "is not there"),
+        (lambda p: None, "does not exist"),
         (lambda p: p.touch(), "is empty"),
     ],
 )

@@ -237,7 +237,7 @@ def test_arrays_of_other_names_are_not_looked_at(tmp_path, x):
 
 
 def test_a_file_that_is_none_is_refused(tmp_path, x):
-    with pytest.raises(UserError, match="is not there"):
+    with pytest.raises(UserError, match="does not exist"):
         NPZ(path=str(tmp_path / "none.npz")).setup()
     (tmp_path / "mine.npz").write_text("a,b\n")
     with pytest.raises(UserError, match=r"is not an \.npz file, or is damaged"):

@@ -125,7 +125,7 @@ def test_what_is_too_short_or_impossible_is_refused(tmp_path):
         load(path)
     with pytest.raises(UserError, match=r"data\.chunk=null"):
         Text(path=str(path))
-    with pytest.raises(UserError, match="is not there"):
+    with pytest.raises(UserError, match="does not exist"):
         load(tmp_path / "missing")
     path.write_text("abcdefgh" * 20)
     with pytest.raises(UserError, match=r"data\.min_count=1000 leaves no char of .*short\.txt known"):
