@@ -90,9 +90,9 @@ def test_a_forecast_is_shown_with_its_error_by_distance(quick: Compose, compose:
     record = read_record(run)
     assert record is not None
     for name, metric in (("mse", "test/mse"), ("mae", "test/mae")):
-        said = [float(row[name]) for row in errors if row["run"] != "naive (last row again)"]
+        said = [float(row[name]) for row in errors if row["run"] != "naive (last row repeated)"]
         assert np.mean(said) == pytest.approx(record.metrics[metric], rel=1e-5)
-        naive = [float(row[name]) for row in errors if row["run"] == "naive (last row again)"]
+        naive = [float(row[name]) for row in errors if row["run"] == "naive (last row repeated)"]
         assert np.mean(naive) == pytest.approx(record.baselines[f"naive/{name}"], rel=1e-5)
     values = {(r["run"], r["target"], int(r["step"])): float(r["value"]) for r in rows(run / "inside" / "forecast.csv")}
     data = load_run(run).data

@@ -75,7 +75,7 @@ def test_a_network_that_was_begun_is_trained_and_measured_again(gatebench: Gateb
     with (folder / "run" / "inside" / "units.csv").open() as file:
         assert next(file).strip() == "run,when,layer,unit,kept,horizon,keep_closed,keep_open"
     said = gatebench("export", "run", "trust=my_own", succeeds=False).stderr
-    assert "for one number of steps alone, as where a loop over time is unrolled: time=100 writes it for 100" in said
+    assert "for one number of steps only, as for an unrolled loop over time: use time=100" in said
     said = gatebench("export", "run", "trust=my_own", "time=8").stdout
     assert "input (batch, 8, 2)" in said
     assert "forecast (batch, 2, 2)" in said

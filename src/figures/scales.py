@@ -1,4 +1,4 @@
-"""How far an axis reaches."""
+"""The range of an axis."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from src.figures.chart import Axis
 
-LOG_FROM = 50.0  # highest over lowest value from which an axis of positive values is logarithmic
-STRETCH = 2.5  # how much further than the runs an axis may reach for a published figure, a baseline, an outlier
+LOG_FROM = 50.0  # ratio of highest to lowest value above which an axis of positive values is logarithmic
+STRETCH = 2.5  # how far beyond the runs an axis may reach for a published result, a baseline or an outlier
 
 
 def fit(label: str, core: Sequence[float], extra: Sequence[float] = ()) -> Axis:
-    """An axis that shows the core, and of the rest, nearest first, what does not press the core together.
+    """Return an axis that shows the core, and of the rest, nearest first, whatever does not compress the core.
 
     Logarithmic where the core is positive and spans more than :data:`LOG_FROM`.
     """

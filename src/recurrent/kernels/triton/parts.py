@@ -255,7 +255,7 @@ def normalise(a, b, c, d, COUNT: tl.constexpr, hidden_size, WIDTH: tl.constexpr)
 def normalise_back(
     d_a, d_b, d_c, d_d, a, b, c, d, scale, COUNT: tl.constexpr, hidden_size, WIDTH: tl.constexpr
 ):  # fmt: skip
-    """Return the gradients of what :func:`normalise` reads, from its outputs and their gradients."""
+    """Return the gradients of :func:`normalise`'s inputs, given its outputs and their gradients."""
     mean = mean_of(sum_of(d_a, d_b, d_c, d_d, COUNT), hidden_size) / COUNT
     along = mean_of(sum_of(d_a * a, d_b * b, d_c * c, d_d * d, COUNT), hidden_size) / COUNT
     return (
