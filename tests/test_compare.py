@@ -90,7 +90,7 @@ def test_output_elsewhere_and_folders_of_several_machines(wanted: Compose, study
     ("overrides", "words"),
     [
         ([], "exactly one of study=NAME, .* got none"),
-        (["study=planted", "from=x.csv"], "study and from were given"),
+        (["study=planted", "from=x.csv"], "got study and from"),
         (["study=plantd"], r"There is no study .*plantd \(did you mean planted\?\); available studies: planted"),
         (["from=nowhere.csv"], "nowhere.csv does not exist"),
         (["folders=[nowhere]"], "nowhere must be a directory with runs"),

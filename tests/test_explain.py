@@ -159,4 +159,4 @@ def test_what_is_not_there_is_said(runs: list[Path], quick: Compose, compose: Co
     refused("is given twice", f"run=[{runs[0]},{runs[0]}]")
     refused("it must be the directory of a run", f"run=[{runs[0]},{runs[0].parent}]")
     (runs[1] / "checkpoints" / "best.ckpt").unlink()
-    refused(r"best\.ckpt does not exist", f"run=[{runs[0]},{runs[1]}]")
+    refused(r"There is no checkpoint .*best\.ckpt", f"run=[{runs[0]},{runs[1]}]")

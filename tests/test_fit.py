@@ -193,7 +193,7 @@ def test_two_runs_are_compared(takes: tuple[list[np.ndarray], list[str]]) -> Non
         (lambda x, y: fit(x, y, model=lambda size: None), "model is <function"),
         (lambda x, y: fit(x, y, model=nn.Linear), "torch.nn.modules.linear.Linear has no argument input_size"),
         (lambda x, y: fit(Pairs(x, y), y), "A Dataset includes its targets, as pairs (x, y): drop y."),
-        (lambda x, y: fit(pd.DataFrame({"a": [x[0]]})), "Column a holds a ndarray in each row: give a list of arrays"),
+        (lambda x, y: fit(pd.DataFrame({"a": [x[0]]})), "Column a has a ndarray in each row: give a list of arrays"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_sentence_for_python(

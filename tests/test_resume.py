@@ -149,7 +149,7 @@ def test_a_study_begins_a_run_anew_whose_checkpoint_is_damaged(
     last.write_bytes({"truncated": content[:-500], "a bit": content, "something else": b"no"}[damage])
     with caplog.at_level("WARNING"):
         assert train(cfg) == expected
-    assert any(str(last) in line and "begins anew" in line for line in caplog.messages)
+    assert any(str(last) in line and "starts from scratch" in line for line in caplog.messages)
     assert rows_of(tmp_path / "b") == rows_of(tmp_path / "a")
 
 

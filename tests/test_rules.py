@@ -68,7 +68,7 @@ REFUSED = {
     "optimizer=sgd +optimizer.nesterov=true +optimizer.dampening=0.5": "optimizer.nesterov=true needs",
     "optimizer=sgd optimizer.momentum=0 +optimizer.dampening=0.5": "optimizer.dampening needs",
     "+scheduler.gamma=0.5": "scheduler.gamma has no effect: scheduler=none has no keys",
-    "+trainer.logger=true": "trainer.logger cannot be given: choose logger=wandb",
+    "+trainer.logger=true": "trainer.logger cannot be set: choose logger=wandb",
     "trainer.accumulate_grad_batches=0": "trainer.accumulate_grad_batches must be a whole number of at least 1, or",
     "+trainer.acumulate_grad_batches=2": "did you mean accumulate_grad_batches",
     "+callbacks.mine=3": "callbacks.mine must be a mapping with a _target_, or null, got 3",
@@ -309,7 +309,7 @@ def test_an_argument_that_a_class_does_not_have_is_said_with_the_one_that_was_me
     with pytest.raises(UserError) as caught:
         instantiate({"_target_": here, "strngth": 1})
     assert str(caught.value) == f"{here} has no argument strngth (did you mean strength?); it has strength."
-    with pytest.raises(UserError, match=r"Needs needs a value for strength: it must be given\."):
+    with pytest.raises(UserError, match=r"Needs needs a value for strength\."):
         instantiate({"_target_": f"{__name__}.Needs"})
 
 

@@ -54,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("train GRU", "GRU does not have the form KEY=VALUE (did you mean model=gru?)."),
         ("new -m study a,b data.path=load.csv", "new cannot run as a multirun: drop -m."),
         ("train data=file data.path=objects.npz", "arr_0 is an array of Python objects, which would have to be "
-         "unpickled; np.savez(FILE, x=np.concatenate(x), lengths=[len(s) for s in x], y=y) keeps"),
+         "unpickled; np.savez(FILE, x=np.concatenate(x), lengths=[len(s) for s in x], y=y) stores"),
         ("train data=file data.path=objects.npy", "np.savez(FILE, x=np.concatenate(x), lengths="),
         ("train data=file data.path=prose.txt", "; use data=text for plain text."),
         ("train data=file data.path=poem.txt", "; use data=text for plain text."),

@@ -155,7 +155,7 @@ def test_why_nothing_can_be_compared_is_said(tmp_path: Path) -> None:
         fake_run(tmp_path / str(seed), seed=seed, status="failed")
         (tmp_path / str(seed) / "metrics.csv").write_text("epoch\n0\n")
     collection = collect([tmp_path], "runs")
-    with pytest.raises(UserError, match=r"No run is finished \(2 failed\)"):
+    with pytest.raises(UserError, match=r"No run is finished yet \(2 failed\)"):
         summarise(collection, asked(collection))
 
 

@@ -143,7 +143,7 @@ def test_a_status_that_nobody_knows_is_listed(tmp_path: Path) -> None:
     text = "model,data,seed,acc,status\n" + "".join(f"{m},d,{s},0.{s},finished\n" for m in "ab" for s in range(3))
     summary = summary_of(tmp_path / "t.csv", text.replace("b,d,2,0.2,finished", "b,d,2,0.2,ok"))
     assert len(summary.runs) == 5
-    assert [p.sentence[:24] for p in summary.problems] == ["Line 7 is ignored because of its status ok"]
+    assert [p.sentence[:42] for p in summary.problems] == ["Line 7 is ignored because of its status ok"]
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def inside(key: str, **content: Any) -> Edit:
         ("checksum", "serious", inside("data", checksum="other"), "read different data: gru sum-of-jsb_c"),
         ("precision", "serious", inside("backend", precision="bf16"), "The runs differ in precision: "),
         ("results_version", "serious", put(results_version=2), "results version"),
-        ("code", "note", inside("git", commit="b" * 40), "from several commits: gru a57abe2674de (4), lstm a57abe2"),
+        ("code", "note", inside("git", commit="b" * 40), "from different commits: gru a57abe2674de (4), lstm a57abe2"),
         ("dirty", "note", inside("git", clean=False), "1 of 8 runs come from a working tree with uncommitted changes"),
         (
             "backend",
@@ -83,14 +83,14 @@ def inside(key: str, **content: Any) -> Edit:
             "differences in time are not due to the models alone: gru fused (4)",
         ),
         ("last_epoch", "note", inside("best", is_last=True), "1 of 4 runs of lstm were best in their last epoch"),
-        ("shared", "note", inside("timing", shared=True), "1 of 8 runs were timed on a machine that others used"),
-        ("leaked", "note", inside("data", notes={"test/leaked": 1}), "1 of the test sequences also stands in train."),
+        ("shared", "note", inside("timing", shared=True), "1 of 8 runs were timed on a machine that other processes were using"),
+        ("leaked", "note", inside("data", notes={"test/leaked": 1}), "1 of the test sequences is also in the training set."),
         ("measured", "serious", inside("data", notes={"test/measured": 0.5}), "1 of 8 runs used only part of the"),
         (
             "leaked",
             "serious",
             inside("data", notes={"test/leaked": 9}, sequences={"test": 77}),
-            "9 of the test sequences also stand in train.",
+            "9 of the test sequences are also in the training set.",
         ),
     ],
 )
@@ -222,7 +222,7 @@ def test_a_plan_that_changed_after_the_first_final_run(study: Path) -> None:
     change_study(study, put(changes=[{"time": 150.0, "before": "a", "after": "b", "keys": ["primary.margin"]}]))
     (flag,) = flags_of(study)
     assert (flag.kind, flag.weight) == ("plan", "serious")
-    assert flag.sentence == "The plan changed after the first final run was begun: primary.margin."
+    assert flag.sentence == "The plan changed after the first final run started: primary.margin."
     plan = summary_of(study).plan
     assert plan is not None
     assert plan.changes[0].late is True
@@ -232,7 +232,7 @@ def test_a_plan_that_changed_after_the_first_final_run(study: Path) -> None:
 
 def test_a_margin_that_is_not_the_plans_is_said(study: Path) -> None:
     assert flags_of(study, margin=0.05) == []
-    assert flags_of(study, margin=0.5)[0].sentence == "margin=0.5 comes from the command line; the plan has 0.05."
+    assert flags_of(study, margin=0.5)[0].sentence == "margin=0.5 was set on the command line; the plan has 0.05."
 
 
 def test_missing_pairs(study: Path) -> None:
@@ -247,13 +247,13 @@ def test_planned_data_and_models_without_a_run_are_missing_and_not_left_out(stud
 
     change_study(study, plan)
     sentences = [flag.sentence for flag in flags_of(study)]
-    assert "The study has no final run yet of nottingham: the answer is for the rest." in sentences
+    assert "The study has no final runs yet for nottingham; the results cover the rest." in sentences
     assert "4 of 4 pairs of gru and rnn are missing (seeds 0, 1, 2, 3)." in sentences
     change_study(
         study, put(left_out=[{"model": "rnn", "data": d, "reason": "?"} for d in ("nottingham", "jsb_chorales")])
     )
     assert [flag.sentence for flag in flags_of(study)] == [
-        "The study has no final run yet of nottingham: the answer is for the rest."
+        "The study has no final runs yet for nottingham; the results cover the rest."
     ]
 
 

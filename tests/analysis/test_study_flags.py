@@ -43,7 +43,7 @@ def test_a_choice_beside_a_stretch_that_was_not_tried_is_flagged() -> None:
     # The ten independent draws of the published study lie like this: a factor of 7 above what was chosen.
     found = flags([4e-5, 2e-4, 5e-4, 6e-4, 4.2e-3, 8e-3], 6e-4, draw)
     assert found == {
-        "gap": "Next to gru's choice of optimizer.lr = 0.0006, nothing was tried from 0.0006 to 0.0042: a gap wider "
+        "gap": "Next to gru's optimizer.lr = 0.0006, nothing was tried from 0.0006 to 0.0042: a gap wider "
         "than two strata of the draws."
     }
     assert flags([4e-5, 2e-4, 5e-4, 6e-4, 1.5e-3, 8e-3], 6e-4, draw) == {}

@@ -117,7 +117,7 @@ def test_what_is_broken_is_named(tmp_path):
     write(tmp_path / "one", {f"x/{i}.wav": noise(i, 400) for i in range(3)})
     with pytest.raises(UserError, match="have the class x: there must be at least two"):
         WavFolder(path=str(tmp_path / "one"), task="classification").setup()
-    with pytest.raises(UserError, match=r"data\.window=25 and data\.hop=10"):
+    with pytest.raises(UserError, match=r"data\.window must be a multiple of data\.hop=10, got 25"):
         WavFolder(path=str(tmp_path), window=25)
     with pytest.raises(UserError, match=r"data\.task=speech is unknown"):
         WavFolder(path=str(tmp_path), task="speech")

@@ -122,7 +122,7 @@ def test_our_kernels_say_what_they_do_not_run(backend):
         (RNN, {"nonlinearity": "relu"}, "rectified units"),
     ):
         kernels = "the fused kernels" if backend == "fused" else "the Triton kernels"
-        with pytest.raises(ValueError, match=f"backend={backend}: {kernels} have no {what}; backend=reference runs"):
+        with pytest.raises(ValueError, match=f"backend={backend}: {kernels} have no {what}; use backend=auto"):
             make(3, 4, backend=backend, **options)
         network = make(3, 4, **options)
         assert network.resolved_backend("cpu", torch.float32) == "torch"

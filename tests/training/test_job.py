@@ -107,7 +107,7 @@ def followed(cfg: DictConfig, monkeypatch: pytest.MonkeyPatch) -> str | None:
 
 def test_tasks_of_slurm_cannot_look_for_a_run(quick: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
-    with pytest.raises(UserError, match="give ckpt=PATH"):
+    with pytest.raises(UserError, match="use ckpt=PATH"):
         Job(quick("ckpt=auto"))
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
     Job(quick("ckpt=auto"))

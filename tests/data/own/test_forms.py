@@ -426,6 +426,6 @@ def test_one_column_of_words_beside_the_target_is_read_as_texts(tmp_path):
 def test_rows_that_no_split_counts_are_said(tmp_path):
     SERIES[["when", "load"]].to_csv(tmp_path / "a.csv", index=False)
     built = read(tmp_path / "a.csv", splits=[30, 10, 10], lookback=4, horizon=2)
-    assert any("10 of 60 rows lie behind" in note for note in map(str, built.notes.values()))
+    assert any("10 of 60 rows follow" in note for note in map(str, built.notes.values()))
     with pytest.raises(UserError, match="three fractions"):
         read(tmp_path / "a.csv", splits=[0.8, 0.3], lookback=4, horizon=2)

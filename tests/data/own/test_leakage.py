@@ -64,7 +64,7 @@ def test_a_split_that_tears_a_subject_apart_is_refused(tmp_path):
     fold = np.array(["train", "val", "test", "train", "test"] * 8)
     takes(fold=fold).to_csv(tmp_path / "a.csv", index=False)
     options = {"path": str(tmp_path / "a.csv"), "group_column": "take", "target": "kind", "split_by": "subject"}
-    with pytest.raises(UserError, match=r"s0 stands in train and val and test by data\.splits"):
+    with pytest.raises(UserError, match=r"data\.splits has s0 in train and val and test"):
         CSV(splits="fold", **options).setup()
     takes(fold=np.repeat(["train", "val", "test", "train"], 10)).to_csv(tmp_path / "a.csv", index=False)
     assert apart(parts(CSV(splits="fold", **options)))
@@ -75,7 +75,7 @@ def test_a_split_that_tears_a_subject_apart_is_refused(tmp_path):
     [
         ({"split_by": "subjekt"}, r"data.split_by=subjekt is not a column of .* \(did you mean subject\?\)"),
         ({"split_by": "u"}, "the group t0 has two different values of u"),
-        ({"split_by": "kind"}, "data.split_by tells 2 apart"),
+        ({"split_by": "kind"}, "data.split_by has 2 values"),
     ],
 )
 def test_what_cannot_keep_together_is_refused(tmp_path, options, words):

@@ -121,7 +121,7 @@ def test_the_first_broken_byte_is_named(tmp_path):
 def test_what_is_too_short_or_impossible_is_refused(tmp_path):
     path = tmp_path / "short.txt"
     path.write_text("abcdefgh")
-    with pytest.raises(UserError, match=r"leaves [01] chars for val: at least 2"):
+    with pytest.raises(UserError, match=r"has [01] chars, but needs at least 2"):
         load(path)
     with pytest.raises(UserError, match=r"data\.chunk=null"):
         Text(path=str(path))

@@ -189,7 +189,7 @@ def test_years_of_two_digits_are_never_ahead_of_today(tmp_path):
     source = table(tmp_path, months.dt.strftime("%b-%y").tolist())
     times = read_times(source, ["t"])
     assert (times == months).all()
-    assert "century before" in source.notes[0]
+    assert "previous century" in source.notes[0]
 
 
 def test_numbers_go_on_to_the_last_digit():
