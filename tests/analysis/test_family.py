@@ -62,7 +62,7 @@ def test_it_is_said_beside_the_single_verdicts_and_made_again() -> None:
     )
     page = render(summary, pictures(summary), {})
     assert sentence in page
-    assert "where all primary verdicts together err in 5 % (Holm)" in page
+    assert "at a joint error rate of 5 % over all primary verdicts (Holm)" in page
     assert summary.commands[-1]["command"].endswith("familywise=true")
     assert summary_of(familywise=False).beside_the_verdicts() == []
 
