@@ -120,7 +120,7 @@ def test_a_mistake_is_answered_in_one_sentence(
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["trainer=gpu"], "needs a CUDA device and this machine has none: use trainer=cpu"),
+        (["trainer=gpu"], "needs a CUDA device, but this machine has none: use trainer=cpu"),
         (["trainer.strategy=ddp_spawn"], "trainer.strategy=ddp_spawn is not supported: use trainer=ddp (GPUs)"),
         (["trainer.devices=2"], "trainer=ddp_cpu with trainer.devices=N for several processes"),
         (["data.name=JapaneseVowel"], "did you mean JapaneseVowels?"),

@@ -104,10 +104,10 @@ def labels(runs: Sequence[Run]) -> list[str]:
 
 
 def explain_run(label: str, run: Run, asked: DictConfig) -> Explained:
-    """Look into one run, at what ``asked`` says in the keys of ``conf/explain.yaml``.
+    """Measure one run as set by ``asked``, in the keys of ``conf/explain.yaml``.
 
     Raises:
-        UserError: there is no such sequence, or its network is not known.
+        UserError: the sequence does not exist, or the kind of network is unknown.
     """
     split, description = run.split(asked.split, [asked.sequence]), run.data.description
     steps = asked.shown or (40 if isinstance(description.input, Tokens) else 80)

@@ -14,7 +14,7 @@ STRETCH = 2.5  # how far beyond the runs an axis may reach for a published resul
 def fit(label: str, core: Sequence[float], extra: Sequence[float] = ()) -> Axis:
     """Return an axis that shows the core, and of the rest, nearest first, whatever does not compress the core.
 
-    Logarithmic where the core is positive and spans more than :data:`LOG_FROM`.
+    The axis is logarithmic if the core is positive and spans more than :data:`LOG_FROM`.
     """
     inner = [float(v) for v in core if math.isfinite(v)] or [0.0, 1.0]
     log = min(inner) > 0 and max(inner) / min(inner) > LOG_FROM
@@ -32,7 +32,7 @@ def fit(label: str, core: Sequence[float], extra: Sequence[float] = ()) -> Axis:
 
 
 def padded(log: bool, low: float, high: float, share: float = 0.05) -> tuple[float, float]:
-    """The range with a share of it added at both ends."""
+    """Extend the range by a fraction at both ends."""
     if log and low > 0:
         room = share * math.log10(high / low) or 0.1
         return low / 10**room, high * 10**room
@@ -41,5 +41,5 @@ def padded(log: bool, low: float, high: float, share: float = 0.05) -> tuple[flo
 
 
 def beyond(log: bool, near: float, far: float) -> float:
-    """A little further than ``far``, seen from ``near``: where runs without a value stand."""
+    """Return a position slightly beyond ``far``, seen from ``near``, for runs without a value."""
     return far * (far / near) ** 0.1 if log else far + 0.1 * (far - near)

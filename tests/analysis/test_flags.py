@@ -83,8 +83,18 @@ def inside(key: str, **content: Any) -> Edit:
             "differences in time are not due to the models alone: gru fused (4)",
         ),
         ("last_epoch", "note", inside("best", is_last=True), "1 of 4 runs of lstm were best in their last epoch"),
-        ("shared", "note", inside("timing", shared=True), "1 of 8 runs were timed on a machine that other processes were using"),
-        ("leaked", "note", inside("data", notes={"test/leaked": 1}), "1 of the test sequences is also in the training set."),
+        (
+            "shared",
+            "note",
+            inside("timing", shared=True),
+            "1 of 8 runs were timed on a machine that other processes were using",
+        ),
+        (
+            "leaked",
+            "note",
+            inside("data", notes={"test/leaked": 1}),
+            "1 of the test sequences is also in the training set.",
+        ),
         ("measured", "serious", inside("data", notes={"test/measured": 0.5}), "1 of 8 runs used only part of the"),
         (
             "leaked",

@@ -141,7 +141,9 @@ def test_the_way_back_has_what_the_command_line_added_to_the_plan(finished: Path
 
 def test_status_of_a_study_without_its_jobs_is_no_0_of_0(finished: Path, make_study: Make) -> None:
     (finished / "planned.json").unlink()
-    with pytest.raises(UserError, match=r"planned\.json is missing, although there are 22 runs\. To write it again, run the command"):
+    with pytest.raises(
+        UserError, match=r"planned\.json is missing, although there are 22 runs\. To write it again, run the command"
+    ):
         Reader(finished).read()
     other = again(make_study, name="fresh")
     assert "no run of the current plan has been planned yet" in table(Reader(other.state.directory).read())

@@ -165,7 +165,10 @@ def test_the_value_before_never_comes_from_another_series(tmp_path):
         ("a,b\n1,2,3\n4,5,6\n", "line 2"),
         ("a,a\n1,2\n", "two columns named a"),
         (b"a,\xb0\n1,2\n", "not text in the encoding utf-8-sig.*data.encoding=cp1252"),
-        ("made by a logger\na,b\n1,2\n", r"line 2 has 2 cells, but the first line, the header, has 1 \(separator ','\)"),
+        (
+            "made by a logger\na,b\n1,2\n",
+            r"line 2 has 2 cells, but the first line, the header, has 1 \(separator ','\)",
+        ),
         (b"a,b\n1,2\n3,\x004\n", "contains a zero byte"),
         (b"PK\x03\x04...", "is a spreadsheet or a zip archive: export the table as CSV"),
         (gzip.compress(PLAIN.encode(), mtime=0), r"is gzipped, so its name must end in \.gz"),
