@@ -50,7 +50,7 @@ FOUND_BY_COMPOSITION = {
     "seed=[1": "an override must be KEY=VALUE",
     "data=uce": "There is no data=uce (did you mean ucr?); the choices are",
     "model=grub": "There is no model=grub (did you mean gru?)",
-    "ckpt=nowhere.ckpt": "The checkpoint nowhere.ckpt does not exist",
+    "ckpt=nowhere.ckpt": "There is no checkpoint nowhere.ckpt",
     "model.retain_bias=0.5": "model.retain_bias has been renamed to model.keep_gate_bias.",
     "+model.retain_bias=0.5": "model.retain_bias has been renamed to model.keep_gate_bias.",
     "data.batch_size=2.5": "data.batch_size must be a whole number of at least 1, got 2.5.",
@@ -367,7 +367,7 @@ def test_a_width_beside_a_budget(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setattr(sys, "argv", ["train", "model.hidden_size=8", "model.budget=900"])
     with pytest.raises(SystemExit):
         main()
-    assert capsys.readouterr().err.startswith("model.budget sets the width, so model.hidden_size cannot be given")
+    assert capsys.readouterr().err.startswith("model.budget sets the width, so model.hidden_size cannot be set")
 
 
 @pytest.mark.usefixtures("here")

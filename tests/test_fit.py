@@ -178,7 +178,7 @@ def test_two_runs_are_compared(takes: tuple[list[np.ndarray], list[str]]) -> Non
         (lambda x, y: fit(load(), epochs=0), "epochs must be a whole number of at least 1, or null, got 0."),
         (lambda x, y: fit(load(), lr="fast"), "lr must be a number above 0, got fast."),
         (lambda x, y: fit(load(9)), "choose a shorter lookback or horizon, or change splits."),
-        (lambda x, y: fit(load(), hidden_size=3, budget=900), "budget sets the width, so hidden_size cannot be"),
+        (lambda x, y: fit(load(), hidden_size=3, budget=900), "budget sets the width, so hidden_size cannot be set"),
         (lambda x, y: fit(load(), model="gruu"), "There is no model='gruu' (did you mean gru?)"),
         (lambda x, y: fit(load(), overrides={"model.hiden": 3}), "There is no key model.hiden (did you mean hidden"),
         (lambda x, y: fit(load(), overrides=["max_epochs=3"]), "There is no key max_epochs (did you mean epochs?)."),
