@@ -1,4 +1,4 @@
-"""GRU or LSTM for your sequences, within minutes: ``python -m src.answer data.path=FILE minutes=60``."""
+"""GRU or LSTM for your sequences, within a time budget: ``python -m src.answer data.path=FILE minutes=60``."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from src.config.shell import command
 if TYPE_CHECKING:
     from src.answering.conclude import Answer
 
-BEGAN = time.monotonic()  # the minutes include what is imported
+BEGAN = time.monotonic()  # the minutes include the imports
 
 
 def answer(cfg: DictConfig) -> Answer:
-    """Look at the data, plan, run, and say what came out; an earlier start of the same question is gone on with.
+    """Inspect the data, plan, run and report; an earlier start of the same question is continued.
 
     Args:
         cfg: a config composed from ``conf/answer.yaml``.
 
     Raises:
-        UserError: in one sentence, when there is nothing to compare, or a margin comes too late.
+        UserError: there is nothing to compare, or a margin is set too late.
     """
     from hydra.core.hydra_config import HydraConfig
 
@@ -38,7 +38,7 @@ def answer(cfg: DictConfig) -> Answer:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     from src.data.own.forms import with_reader
 
     sys.argv[1:] = with_reader(sys.argv[1:])

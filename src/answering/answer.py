@@ -1,4 +1,4 @@
-"""The answer as a whole: from data and minutes to a verdict, a page and a run that can be used."""
+"""The whole of an answer: from data and a time budget to a verdict, a page and a run ready for use."""
 
 from __future__ import annotations
 
@@ -40,43 +40,43 @@ Say = Callable[[str], None]
 
 @dataclass
 class Question:
-    """What is asked, as a command line has it."""
+    """The question, as given on a command line."""
 
-    choice: str  # of data
-    data: Settings  # dotted keys of it
-    settings: Settings  # dotted keys that determine results
-    further: Settings  # and those that do not
+    choice: str  # choice of data
+    data: Settings  # dotted keys of data
+    settings: Settings  # dotted keys that affect results
+    further: Settings  # dotted keys that do not
     models: list[str]
     metric: str | None
     minutes: float
     margin: float | None
     hydra: list[str]  # overrides of Hydra itself
-    typed: list[str]  # the line without minutes and margin, to be typed again
+    typed: list[str]  # the line without minutes and margin, for repeating it
 
     @property
     def label(self) -> str:
-        """What the data are called."""
+        """The name of the data."""
         path, name = self.data.get("data.path"), self.data.get("data.name")
         return file_name(str(path)) if path and self.choice in OWN_FORMS else str(name or self.choice)
 
     @property
     def line(self) -> list[str]:
-        """Overrides of every run."""
+        """Overrides for every run."""
         of_data = {"data": self.choice, **self.data}
         return [override(key, value) for key, value in {**of_data, **self.settings, **self.further}.items()]
 
     def name(self) -> str:
-        """Of the answer: that of the data, and a hash of all that makes it another question; minutes do not."""
+        """Name of the answer: the data's name and a hash of everything in the question except the minutes."""
         said = [self.choice, self.data, self.settings, self.models, self.metric]
         files = files_digest(OmegaConf.create({"data": {"path": self.data.get("data.path")}}))
         return f"{self.label}-{hashlib.sha256(json.dumps([said, files], sort_keys=True).encode()).hexdigest()[:8]}"
 
 
 def question(line: Sequence[str], minutes: float, models: Sequence[str], margin: float | None) -> Question:
-    """What a command line asks; Hydra must know where its configs are.
+    """Parse the question from a command line; Hydra must be initialised with its config folder.
 
     Raises:
-        UserError: no data are given, or what an answer says of each run itself.
+        UserError: no data are given, or a key is given that an answer sets itself.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -84,9 +84,9 @@ def question(line: Sequence[str], minutes: float, models: Sequence[str], margin:
     given = OverridesParser.create(config_loader=context.config_loader).parse_overrides([*line])
     values = {each.get_key_element(): each.value() for each in given}
     if "data" not in values:
-        raise UserError("An answer is about data, which must be given: gatebench answer data.path=FILE minutes=60.")
+        raise UserError("answer needs data, as in gatebench answer data.path=FILE minutes=60.")
     if "model" in values:
-        raise UserError("model cannot be given to an answer, which compares several: models=[gru,lstm] names them.")
+        raise UserError("answer compares several models: use models=[gru,lstm] instead of model.")
     data = {key: value for key, value in values.items() if key.lstrip("+").startswith("data.")}
     if path := data.get("data.path"):
         data["data.path"] = str(Path(str(path)).expanduser().absolute())
@@ -114,17 +114,17 @@ def question(line: Sequence[str], minutes: float, models: Sequence[str], margin:
 
 
 def answer(asked: Question, runs_dir: Path, began: float | None = None, say: Say = print) -> Answer:
-    """Look, plan, run and conclude, as far as the minutes go; what an earlier start did is gone on with.
+    """Inspect the data, plan, run and conclude within the time budget, continuing an earlier start.
 
     Args:
         asked: the question.
-        runs_dir: the answer lies below it.
-        began: by ``time.monotonic()``, when the minutes begin; None: now.
-        say: takes a line for whoever watches.
+        runs_dir: folder below which the answer is written.
+        began: start of the time budget by ``time.monotonic()``; None: now.
+        say: receives progress lines.
 
     Raises:
-        UserError: in one sentence, when the data cannot be read, a model cannot be compared on them, a margin comes too
-            late, or runs failed.
+        UserError: the data cannot be read, a model cannot be compared on them, a margin is set too late, or runs
+            failed.
     """
     began = time.monotonic() if began is None else began
     directory = (runs_dir / PLACE / asked.name()).resolve()
@@ -140,7 +140,7 @@ def answer(asked: Question, runs_dir: Path, began: float | None = None, say: Say
         with clock.ticking():
             return _answered(asked, directory, workplace, clock, say)
     except (KeyboardInterrupt, SystemExit):
-        print("Interrupted: the same command goes on from here.", file=sys.stderr)
+        print("Interrupted: run the same command to continue.", file=sys.stderr)
         raise
 
 
@@ -152,7 +152,7 @@ def _answered(asked: Question, directory: Path, workplace: Workplace, clock: Clo
         try:
             node = _planned(asked, pilot, directory, workplace, paced, clock, say)
         except OutOfTime:
-            say("Not even one run of each model fits into what is left of the minutes.")
+            say("The remaining minutes are not enough for one run of each model.")
     plan = None
     if node is not None:
         plan = with_margin(directory, node, asked.margin, read_study(directory))
@@ -164,7 +164,7 @@ def _answered(asked: Question, directory: Path, workplace: Workplace, clock: Clo
 
 
 def _looked(asked: Question, directory: Path, workplace: Workplace, clock: Clock, say: Say) -> Pilot:
-    """The pilot with what the data are and which learning rates are tried, of an earlier start where there is one."""
+    """Return the pilot with the data's description and the learning rates to try, possibly from an earlier start."""
     pilot = piloting.read_pilot(directory)
     if pilot is None or not (pilot.reached or pilot.minutes == asked.minutes):
         settings = asked.data | asked.settings | asked.further
@@ -181,7 +181,7 @@ def _looked(asked: Question, directory: Path, workplace: Workplace, clock: Clock
             steps=int(np.median(np.asarray(seen.data.splits["test"].lengths))),
         )
         show(pilot)
-        say("Pilot: a few updates at each of some learning rates.")
+        say("Pilot: a few updates at each of several learning rates.")
         piloting.short_runs(pilot, asked.models, seen, workplace.compose, asked.further, clock, workplace.slots)
         piloting.keep(pilot, directory)
     else:
@@ -192,10 +192,10 @@ def _looked(asked: Question, directory: Path, workplace: Workplace, clock: Clock
 def _planned(
     asked: Question, pilot: Pilot, directory: Path, workplace: Workplace, paced: Paced, clock: Clock, say: Say
 ) -> dict[str, object]:
-    """The plan, from runs of full length, written and said."""
+    """Return the plan, written and announced, after runs of full length."""
     times = {model: f"{model} {1e3 * short.update_seconds:.3g} ms" for model, short in pilot.shorts.items()}
     say(f"Learning rates {pilot.low:g} to {pilot.high:g}; an update takes {', '.join(times.values())}.")
-    say(f"Pilot: one run of full length of each, at {pilot.rate:g}, of at most {pilot.updates:,} updates.")
+    say(f"Pilot: one full-length run of each model at {pilot.rate:g}, with at most {pilot.updates:,} updates.")
     piloting.full_runs(pilot, asked.models, workplace.compose, asked.further, paced, directory)
     piloting.keep(pilot, directory)
     reached = ", ".join(f"{model} {value:.4g}" for model, value in pilot.reached.items())
@@ -218,22 +218,22 @@ def _planned(
         f"{asked.margin:g}, as given" if asked.margin is not None else "from validation, before the first final run"
     )
     say(
-        f"The plan, now fixed: {number.trials} trials of each model, {number.best * number.seeds} repeats of the best, "
+        f"Plan, now fixed: {number.trials} trials of each model, {number.best * number.seeds} repeats of the best, "
         f"{number.pairs} pairs; margin {margin}. A run takes about {pilot.run_seconds:.3g} s, {workplace.slots} at a "
         "time."
     )
     if number.seconds > NEARLY * clock.left:
         say(
-            f"No verdict is planned in these minutes, as all of that takes about {number.seconds / 60:.2g}; what is "
-            "done counts later on."
+            f"No verdict is planned for this time, because all of that takes about {number.seconds / 60:.2g} minutes; "
+            "completed runs count later on."
         )
     return node
 
 
 def _numbers(pilot: Pilot, models: int, slots: int, clock: Clock) -> Numbers:
-    """Of runs; where those of the pilot took longer than expected, all are capped once more, if not too much.
+    """Return the numbers of runs; if the pilot's runs took longer than expected, limit all runs once more.
 
-    The pilot's runs are then no trials, as they had more updates.
+    The pilot's runs are then not used as trials, because they had more updates.
     """
     made = numbers(clock.left, pilot.run_seconds, slots, models, models)
     share = clock.left / (made.seconds + models * pilot.run_seconds / slots)
@@ -247,7 +247,7 @@ def _numbers(pilot: Pilot, models: int, slots: int, clock: Clock) -> Numbers:
 
 
 def show(pilot: Pilot) -> None:
-    """Print what the data were taken for."""
+    """Print how the data were interpreted."""
     from rich.table import Table
 
     (label,) = pilot.data
@@ -263,12 +263,13 @@ def show(pilot: Pilot) -> None:
 
 
 def ask(data: str | Path, minutes: float = 60, **settings: object) -> Answer:
-    """What ``gatebench answer`` does, from Python.
+    """Run ``gatebench answer`` from Python.
 
     Args:
         data: a file, or the name of a data set in ``conf/data``.
-        minutes: that it may take.
-        settings: ``models``, ``margin``, and any key of a run, dots as two underscores (``data__target="label"``).
+        minutes: the time budget.
+        settings: ``models``, ``margin``, and any key of a run, with dots as double underscores
+            (``data__target="label"``).
 
     Raises:
         UserError: as :func:`answer`.

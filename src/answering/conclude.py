@@ -1,4 +1,4 @@
-"""The end of a start: verdict, figures to decide by, page, and the run that is ready to be used."""
+"""The end of an answer: verdict, figures for the decision, page, and the run ready for use."""
 
 from __future__ import annotations
 
@@ -34,61 +34,61 @@ HEADS = ("", "95 % interval", "runs", "weights", "train s", "use ms", "use MB") 
 
 @dataclass(frozen=True)
 class Row:
-    """What stands beside a model, or what a trivial predictor reaches."""
+    """Figures of a model or of a trivial predictor."""
 
     name: str
-    test: float | None  # the metric; of models the mean over their runs
+    test: float | None  # the metric; for models the mean over their runs
     interval: str = ""  # of that mean, 95 %
     runs: int = 0
     parameters: int | None = None
-    training_seconds: float | None = None  # of a run, median
+    training_seconds: float | None = None  # median of a run
     milliseconds: float | None = None  # of the exported network for one sequence
-    memory_mb: float | None = None  # of that
+    memory_mb: float | None = None  # of the exported network
 
 
 @dataclass(repr=False)
 class Answer:
-    """What came out.
+    """The result of an answer.
 
     >>> Answer("no verdict", "Nothing was trained.", Path("x")).verdict
     'no verdict'
     """
 
     verdict: str  # ``gru better``, ``practically the same``, ``undecided`` or ``no verdict``
-    sentence: str  # how it is meant
-    directory: Path  # everything lies there
-    metric: str = ""  # of the test
+    sentence: str  # its full statement
+    directory: Path  # folder with all files
+    metric: str = ""  # test metric
     rows: list[Row] = field(default_factory=list)
-    best: Path | None = None  # the run that is ready to be used
-    best_test: float | None = None  # what that one run reached on the test set
-    remarks: list[str] = field(default_factory=list)  # what would change it, what is missing, what could be tried
+    best: Path | None = None  # the run ready for use
+    best_test: float | None = None  # test metric of that run
+    remarks: list[str] = field(default_factory=list)  # what would change the verdict, what is missing, what to try
     small_print: list[str] = field(default_factory=list)
-    commands: dict[str, str] = field(default_factory=dict)  # what each does, and the command
+    commands: dict[str, str] = field(default_factory=dict)  # by purpose
     minutes: float = 0.0  # of running time
     summary: Summary | None = None  # every number, as ``gatebench compare`` has it; None before the first final run
 
     @property
     def page(self) -> Path:
-        """The report, led by the verdict."""
+        """The report, starting with the verdict."""
         return self.directory / PAGE
 
     @property
     def table(self) -> pd.DataFrame:
-        """A row for each model and each trivial predictor."""
+        """One row for each model and each trivial predictor."""
         import pandas as pd
 
         return pd.DataFrame([asdict(row) for row in self.rows]).set_index("name")
 
     def __repr__(self) -> str:
-        """The verdict in a line."""
+        """Return the verdict in one line."""
         return f"<Answer {self.verdict}: {self.sentence}>"
 
     def _repr_html_(self) -> str:
-        """The head of the page, for notebooks."""
+        """Return the head of the page, for notebooks."""
         return lead(self)
 
     def plain(self) -> dict[str, Any]:
-        """Everything as JSON has it, without the summary, which is in ``report/summary.json``."""
+        """Return everything as plain containers, without the summary, which is in ``report/summary.json``."""
         kept = {key: value for key, value in vars(self).items() if key not in ("summary", "rows")}
         kept |= {"directory": str(self.directory), "best": self.best and str(self.best)}
         return kept | {"table": [asdict(row) for row in self.rows]}
@@ -104,7 +104,7 @@ def concluded(
     slots: int,
     clock: Clock,
 ) -> Answer:
-    """The answer so far, written and printed."""
+    """Return the answer so far, after writing and printing it."""
     from src.reporting.csv_files import write_numbers
     from src.reporting.paper import write_paper
     from src.reporting.report import write_page
@@ -143,23 +143,23 @@ def _primary(summary: Summary | None) -> tuple[Task | None, Comparison | None]:
 
 
 def _why_none(pilot: Pilot, sitting: Sitting | None) -> str:
-    """Why there is no verdict where nothing was compared."""
+    """Explain the missing verdict if nothing was compared."""
     name = pilot.metric.removeprefix("test/")
     if sitting is None:
-        return "No verdict: the minutes were over in the pilot, before there was a plan."
+        return "No verdict: time ran out in the pilot, before there was a plan."
     if sitting.stage == "unbeaten" and sitting.margin is not None:
         reached, trivial = sitting.margin.reached, sitting.margin.baseline
         return (
-            f"No verdict: no network is better than the best trivial predictor on validation ({name} {reached:.4g} "
-            f"against {trivial:.4g}), so that there is nothing to compare; the test set was not touched."
+            f"No verdict: no network beats the best trivial predictor on validation ({name} {reached:.4g} "
+            f"against {trivial:.4g}), so there is nothing to compare; the test set was not used."
         )
     if sitting.stage == "trials":
-        return "No verdict: the minutes were over while learning rates were tried."
-    return "No verdict: the minutes were over before the first pair was complete."
+        return "No verdict: time ran out while trying learning rates."
+    return "No verdict: time ran out before the first pair was complete."
 
 
 def _best(directory: Path, plan: Plan, winner: str | None) -> Path | None:
-    """Of the better model, or of the one that did better on validation, the final run that did so best of all."""
+    """Return the final run that is best on validation, of the winner or else of the model best on validation."""
     record = read_study(directory)
     (data,) = plan.data
     chosen = (record.chosen.get(data, {}).get("main", {}) if record else {}).items()
@@ -171,7 +171,7 @@ def _best(directory: Path, plan: Plan, winner: str | None) -> Path | None:
 
 
 def _runs(directory: Path, model: str, sign: int) -> Path | None:
-    """The final run of a model that is best on validation."""
+    """Return a model's final run that is best on validation."""
     best: tuple[float, Path] | None = None
     for path in sorted(directory.glob("*/result.json")):
         run = read_record(path.parent)
@@ -186,7 +186,7 @@ def _runs(directory: Path, model: str, sign: int) -> Path | None:
 def _deployed(
     directory: Path, plan: Plan | None, models: Sequence[str], pilot: Pilot, best: Path | None
 ) -> dict[str, Deployed | str]:
-    """One run of each model as an exported graph on this machine."""
+    """Export one run of each model, and measure it on this machine."""
     sign = int(sign_of(pilot.metric))
     runs = {model: _runs(directory, model, sign) for model in models}
     if best is not None and (record := read_record(best)) and record.study_job:
@@ -226,25 +226,25 @@ def _remarks(
     used: dict[str, Deployed | str],
     slots: int,
 ) -> Iterator[str]:
-    """What is missing, what would change the answer, what could be tried."""
+    """Iterate over what is missing, what would change the verdict, and what to try."""
     if sitting is not None and sitting.stage == "unbeaten":
         tried = "more data or features, another target, a longer data.lookback, a larger model.budget"
-        yield f"What could be tried: {tried}{', or more minutes, as runs were capped' if pilot.capped else ''}."
+        yield f"Things to try: {tried}{', or more minutes, because updates were limited' if pilot.capped else ''}."
     if plan is not None and sitting is not None and sitting.stage in ("pairs", "trials"):
         missing = sitting.wanted - sitting.complete
         takes = f"{_minutes(missing, plan, pilot, slots):.3g} minutes"
-        yield f"{missing} of {sitting.wanted} pairs are missing to this sitting's look, which take about {takes}."
+        yield f"{missing} of the {sitting.wanted} pairs for this sitting's look are missing, which take about {takes}."
     if comparison is not None and comparison.verdict is not None:
         if comparison.verdict.look is not None:
-            yield f"Over seeds alone, for these very test sequences: {comparison.verdict.sentence}"
+            yield f"Over seeds alone, for exactly these test sequences: {comparison.verdict.sentence}"
         yield from comparison.sensitivity
     yield from (f"{model}: {cost}" for model, cost in used.items() if isinstance(cost, str))
     if pilot.capped:
-        yield f"All runs were capped at {pilot.updates:,} updates, so that enough of them fit into the minutes."
+        yield f"All runs were limited to {pilot.updates:,} updates, so that enough of them fit into the time budget."
 
 
 def _minutes(pairs: int, plan: Plan, pilot: Pilot, slots: int) -> float:
-    """That so many pairs take, with what stands around them."""
+    """Return the minutes that a number of pairs takes, with the work around them."""
     runs = pairs * len(plan.models)
     return max(0.1, 1.25 * math.ceil(runs / slots) * pilot.run_seconds / 60)
 
@@ -252,7 +252,7 @@ def _minutes(pairs: int, plan: Plan, pilot: Pilot, slots: int) -> float:
 def _commands(
     made: Answer, typed: Sequence[str], plan: Plan | None, sitting: Sitting | None, slots: int, pilot: Pilot
 ) -> Iterator[tuple[str, str]]:
-    """What one types next."""
+    """Iterate over the next commands to type."""
     comparison = _primary(made.summary)[1]
     both = comparison.both if comparison else None
     decided = both is not None and (both.outcome in ("better", "same") or both.more_sequences)
@@ -260,7 +260,7 @@ def _commands(
     if plan is None or sitting is None:
         yield "go on", f"{again} minutes={math.ceil(4 * pilot.minutes)}"
     elif not decided and sitting.stage != "unbeaten":
-        missing = sitting.wanted - sitting.complete or sitting.wanted  # of the next sitting: as many again
+        missing = sitting.wanted - sitting.complete or sitting.wanted  # of the next sitting: the same number again
         minutes = _minutes(missing, plan, pilot, slots) / (0.9 if sitting.stage == "looked" else 0.8)
         yield "go on", f"{again} minutes={max(1, math.ceil(minutes))}"
     if made.best is not None:
@@ -294,7 +294,7 @@ def show(made: Answer) -> None:
         console.print(f"- {sentence}", highlight=False)
     if made.best is not None:
         test = "" if made.best_test is None else f", {made.metric} {made.best_test:.4g} by itself"
-        console.print(f"Ready to be used: {from_here(made.best)}{test}.", highlight=False, soft_wrap=True)
+        console.print(f"Ready for use: {from_here(made.best)}{test}.", highlight=False, soft_wrap=True)
     if made.small_print:
         console.print(made.small_print[0], highlight=False)
     for does, line in made.commands.items():
@@ -303,7 +303,7 @@ def show(made: Answer) -> None:
 
 
 def cells(row: Row) -> list[str]:
-    """A row's figures as they are shown."""
+    """Format the figures of a row."""
 
     def said(value: float | None, form: str) -> str:
         return "" if value is None else format(value, form)
@@ -320,7 +320,7 @@ def cells(row: Row) -> list[str]:
 
 
 def lead(made: Answer) -> str:
-    """The head of the page: verdict, figures, what to do next; every text in it escaped."""
+    """Return the head of the page: verdict, figures and next steps, with all text escaped."""
 
     def tag(name: str, text: str) -> str:
         return f"<{name}>{html.escape(text)}</{name}>"
@@ -336,7 +336,7 @@ def lead(made: Answer) -> str:
     if made.best is not None and made.best_test is not None:
         ready = tag(
             "p",
-            f"The run {made.best.name} is ready to be used; by itself it has {made.metric} {made.best_test:.4g}.",
+            f"The run {made.best.name} is ready for use; its own {made.metric} is {made.best_test:.4g}.",
         )
     return (
         f'<section id="verdict"><h2>{html.escape(made.verdict)}</h2>{tag("p", made.sentence)}'

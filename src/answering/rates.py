@@ -1,7 +1,7 @@
-"""The range of learning rates in which networks learn, from a few updates at each of some rates.
+"""The range of learning rates at which networks learn, from a few updates at each of several rates.
 
-The loss after so few updates says which rates are far too small and which diverge, not which is best: that is left to
-the trials, which are trained to their end.
+The loss after so few updates shows which rates are far too small and which diverge, but not which is best: that is
+left to the trials, which are trained to the end.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ from src.tasks.build import build_task
 
 RATES = (1e-4, 4e-4, 2e-3, 1e-2, 5e-2)
 FEWEST, MOST = 8, 60  # updates at each rate
-TAIL = 4  # of the updates: the loss at the end is the mean over the last so many, that at the beginning over as many
-FALLING = 0.2  # of the largest fall of the loss: with less a rate is too small to be tried
-WORSE = 1.2  # times the first loss: with more a network diverges
-LEAST_RANGE = 10.0  # from the smallest to the largest rate that is tried
+TAIL = 4  # updates over which the loss is averaged at the beginning and at the end
+FALLING = 0.2  # fraction of the largest decrease of the loss, below which a rate is too small
+WORSE = 1.2  # ratio to the first loss above which a network diverges
+LEAST_RANGE = 10.0  # smallest ratio of the largest to the smallest rate tried
 
 
 @dataclass
 class Short:
-    """What a few updates at each rate showed of one model."""
+    """Results of a few updates at each rate, for one model."""
 
-    falls: dict[str, float | None] = field(default_factory=dict)  # of the loss, by rate; None: it diverged
+    falls: dict[str, float | None] = field(default_factory=dict)  # decrease of the loss by rate; None if it diverged
     update_seconds: float = 0.0
-    validation_seconds: float = 0.0  # of the whole split
+    validation_seconds: float = 0.0  # for the whole split
 
 
 def try_rates(cfg: DictConfig, data: SequenceData, seconds: float) -> Short:
-    """Train a network for a few updates at each of :data:`RATES`, always from the same weights on the same batches.
+    """Train a network for a few updates at each of :data:`RATES`, with the same initial weights and batches.
 
     Args:
-        cfg: of a run.
-        data: already read.
-        seconds: that it may take.
+        cfg: config of a run.
+        data: the data, already read.
+        seconds: time limit.
     """
     on_gpu = cfg.trainer.get("accelerator") in ("gpu", "cuda") and torch.cuda.is_available()
     device = torch.device("cuda" if on_gpu else "cpu")
     batches = [batch.to(device) for batch in itertools.islice(data.train_dataloader(), MOST)]
     began = time.monotonic()
-    _losses(cfg, data, RATES[0], batches[:1], 2, device)  # builds and caches what is built once
+    _losses(cfg, data, RATES[0], batches[:1], 2, device)  # builds and caches everything that is built once
     _, of_one = _losses(cfg, data, RATES[0], batches, TAIL, device)
     left = seconds - (time.monotonic() - began)
     updates = max(FEWEST, min(MOST, int(left / len(RATES) / of_one)))
@@ -69,7 +69,7 @@ def try_rates(cfg: DictConfig, data: SequenceData, seconds: float) -> Short:
 def _losses(
     cfg: DictConfig, data: SequenceData, rate: float, batches: Sequence[Batch], updates: int, device: torch.device
 ) -> tuple[list[float], float]:
-    """The loss before each of some updates, and the seconds of one."""
+    """Return the loss before each of some updates, and the seconds of one update."""
     cfg = cfg.copy()
     OmegaConf.update(cfg, "optimizer.lr", rate)
     task = build_task(cfg, data.description).to(device).train()
@@ -92,7 +92,7 @@ def _losses(
 
 @torch.no_grad()
 def _validation_seconds(cfg: DictConfig, data: SequenceData, device: torch.device) -> float:
-    """Of one pass over validation, from its longest batch."""
+    """Estimate the seconds of one pass over validation from its longest batch."""
     task = build_task(cfg, data.description).to(device).eval()
     loader = data.val_dataloader()
     batch = next(iter(loader)).to(device)
@@ -103,7 +103,7 @@ def _validation_seconds(cfg: DictConfig, data: SequenceData, device: torch.devic
 
 
 def range_of(shorts: Sequence[Short]) -> tuple[float, float, float]:
-    """The smallest and the largest rate to try, at which no model diverges, and one in between to begin with.
+    """Return the smallest and largest rate to try, where no model diverges, and one in between for the pilot.
 
     >>> range_of([Short({"0.0001": 0.01, "0.001": 0.2, "0.01": 0.9, "0.1": None})])
     (0.001, 0.01, 0.00316)

@@ -1,6 +1,6 @@
-"""What a command can be told, from the schema: for ``--help`` at a terminal and for docs/config.md.
+"""List the keys of a command from the schema: for ``--help`` in a terminal and for docs/config.md.
 
-``python -m src.config.help > docs/config.md`` writes the page again.
+``python -m src.config.help > docs/config.md`` regenerates the page.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from src.config.schema.entries import PLACE, Key, shown, words
 
 HELP = """{title}
 
-{examples}KEY=VALUE sets a key, GROUP=CHOICE a group of keys: --help behind it shows those. --cfg job prints the whole
-config, -m runs every combination of listed values (seed=0,1,2), --hydra-help says what Hydra can do. * changes no
-number.
+{examples}KEY=VALUE sets a key, GROUP=CHOICE a group of keys; add --help to see those keys. --cfg job prints the whole
+config, -m runs every combination of comma-separated values (seed=0,1,2), --hydra-help lists Hydra's options. Keys
+marked with * do not affect results.
 """
 PAGE = """# Configuration keys
 
@@ -46,9 +46,9 @@ def help_text(
     folder: Path = CONF,
     keys: Mapping[str, Key] | None = None,
 ) -> str:
-    """What ``--help`` prints under a title of one line, with the choices and values that were given beside it.
+    """Return the text of ``--help``, reflecting the choices and values given on the command line.
 
-    The keys are those of the command's schema, or ``keys``; their values stand in a file of ``folder``.
+    The keys are those of the command's schema, or ``keys``; their values come from the config in ``folder``.
     """
     keys = keys or keys_of(command)
     cfg, groups = _composed(command, overrides, folder, keys)
@@ -73,7 +73,7 @@ def page() -> str:
         headings: list[str] = []
         for name, key in _listed(keys_of(command)):
             if command != "train" and keys_of().get(name) == key:
-                continue  # of paths and data, as train has them
+                continue  # paths and data are the same as for train
             heading = name.partition(".")[0] if command == "train" and "." in name else command
             if heading not in headings:
                 headings.append(heading)
@@ -88,7 +88,7 @@ def page() -> str:
 def _composed(
     command: str, overrides: Iterable[str], folder: Path, keys: Mapping[str, Key]
 ) -> tuple[DictConfig, dict[str, list[str]]]:
-    """The config of a command, and what may be chosen in the place of each choice."""
+    """Return the config of a command and the options of each config group."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
@@ -110,7 +110,7 @@ def _listed(keys: Mapping[str, Key]) -> Iterator[tuple[str, Key]]:
 
 
 def _value(cfg: DictConfig, name: str, key: Key) -> str:
-    """The value under a key, a place as the file names it; nothing where there is none."""
+    """Return the value of a key, a path as its file has it; empty if there is none."""
     above, _, last = name.rpartition(".")
     node = OmegaConf.select(cfg, above) if above else cfg
     if not isinstance(node, DictConfig) or last not in list(node):
