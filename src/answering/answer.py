@@ -22,14 +22,17 @@ from src.answering.plan import NEARLY, Numbers, node_of, numbers, rates_to_try, 
 from src.answering.sitting import Comparing
 from src.answering.verdict import settled
 from src.answering.workplace import OutOfTime, Paced, Workplace, hydra_context
-from src.config.errors import UserError
+from src.config.background import beside
+from src.config.errors import UserError, counted
 from src.config.names import OWN_FORMS, file_name
 from src.config.overrides import override
 from src.config.screen import screen
+from src.data.own.forms import reader_of
 from src.runs.study_record import Settings, read_study
 from src.statistics.sittings import LEAST_CAP
 from src.studies.jobs import Jobs, files_digest
 from src.studies.sweep import split_overrides
+from src.tasks.metrics import on_validation
 
 PLACE = "answers"  # below paths.runs_dir
 OWN = ("minutes", "models", "margin", "metric")  # keys of the command itself
@@ -98,7 +101,10 @@ def question(line: Sequence[str], minutes: float, models: Sequence[str], margin:
         if each.get_key_element() not in taken and text not in hydra
     ]
     settings, further = split_overrides(rest, context)
-    again = [text for text, each in zip(line, given, strict=True) if each.get_key_element() not in OWN[:1] + OWN[2:3]]
+    unsaid = {"minutes", "margin"}
+    if path and values["data"] == reader_of(Path(data["data.path"])):  # which needs not be typed
+        unsaid.add("data")
+    again = [text for text, each in zip(line, given, strict=True) if each.get_key_element() not in unsaid]
     return Question(
         choice=str(values["data"]),
         data=data,
@@ -158,6 +164,8 @@ def _answered(asked: Question, directory: Path, workplace: Workplace, clock: Clo
         plan = with_margin(directory, node, asked.margin, read_study(directory))
         jobs = Jobs(plan, workplace.compose, directory, asked.further)
         sitting = Comparing(plan, directory, jobs, paced, say).sit(clock.now.sitting)
+        pilot.run_seconds = paced.usual  # by now known better
+        piloting.keep(pilot, directory)
     said = concluded(directory, asked.typed, asked.models, pilot, plan, sitting, workplace.slots, clock)
     clock.end()
     return said
@@ -168,7 +176,8 @@ def _looked(asked: Question, directory: Path, workplace: Workplace, clock: Clock
     pilot = piloting.read_pilot(directory)
     if pilot is None or not (pilot.reached or pilot.minutes == asked.minutes):
         settings = asked.data | asked.settings | asked.further
-        seen = look(workplace.compose, asked.choice, asked.models, settings, asked.metric)
+        with beside(lambda over: workplace.start()):
+            seen = look(workplace.compose, asked.choice, asked.models, settings, asked.metric)
         chosen = {key: value for key, value in seen.settings.items() if key.startswith("data.")}
         pilot = Pilot(
             metric=seen.metric,
@@ -186,6 +195,7 @@ def _looked(asked: Question, directory: Path, workplace: Workplace, clock: Clock
         piloting.keep(pilot, directory)
     else:
         show(pilot)
+        workplace.start()
     return pilot
 
 
@@ -199,7 +209,7 @@ def _planned(
     piloting.full_runs(pilot, asked.models, workplace.compose, asked.further, paced, directory)
     piloting.keep(pilot, directory)
     reached = ", ".join(f"{model} {value:.4g}" for model, value in pilot.reached.items())
-    say(f"Validation after one run each: {reached or 'nothing finite'}.")
+    say(f"{on_validation(pilot.metric)} after one run each: {reached or 'nothing finite'}.")
     number = _numbers(pilot, len(asked.models), workplace.slots, clock)
     rates = rates_to_try(directory.name, pilot.low, pilot.high, number.trials, pilot.rate)
     node = node_of(
@@ -217,15 +227,15 @@ def _planned(
     margin = (
         f"{asked.margin:g}, as given" if asked.margin is not None else "from validation, before the first final run"
     )
+    repeats = counted(number.best * number.seeds, "repeat")
     say(
-        f"The plan, now fixed: {number.trials} trials of each model, {number.best * number.seeds} repeats of the best, "
-        f"{number.pairs} pairs; margin {margin}. A run takes about {pilot.run_seconds:.3g} s, {workplace.slots} at a "
-        "time."
+        f"The plan, now fixed: {number.trials} trials of each model, {repeats} of the best, {number.pairs} pairs; "
+        f"margin {margin}. A run takes about {pilot.run_seconds:.3g} s, {workplace.slots} at a time."
     )
     if number.seconds > NEARLY * clock.left:
         say(
-            f"No verdict is planned in these minutes, as all of that takes about {number.seconds / 60:.2g}; what is "
-            "done counts later on."
+            f"These minutes are too few for a verdict, as all of that takes about {number.seconds / 60:.2g} more; what "
+            "is done in them counts when there are further ones."
         )
     return node
 
@@ -277,7 +287,6 @@ def ask(data: str | Path, minutes: float = 60, **settings: object) -> Answer:
 
     from src.config.places import CONF, register_resolvers
     from src.config.shell import quoted
-    from src.data.own.forms import reader_of
 
     register_resolvers()
     models, margin = settings.pop("models", ["gru", "lstm"]), settings.pop("margin", None)
