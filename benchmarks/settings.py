@@ -48,6 +48,12 @@ COST = {
     **_MEASURED,
     **_FILES,
 }
+PUBLISHED = {
+    "records": Key(Text, "a folder with a folder of records for each study"),
+    "superseded": Key(list[Text], "studies that a later one replaces"),
+    "table": Key(Text | None, "a page that gets the table between its marks"),
+    "figure": Key(Text | None, "where the figure goes, without its ending"),
+}
 GPU = {
     "steps": Key(Annotated[list[Text], SOME], "by their names in benchmarks/gpu_parts.py"),
     "parts": Key(list[Text] | None, "of the steps, these alone"),

@@ -30,6 +30,7 @@ from src.config.places import CONF, register_resolvers
 from src.runs.result import read_result, sealed
 from src.runs.study_record import PlannedJob, read_study, write_planned, write_study
 from src.runs.typed_json import replaced, write_json
+from src.verify import Verified
 from tests.analysis.fake import fake_study
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -114,6 +115,7 @@ class Called(NamedTuple):
 RUN, LOADED = "run={home}/runs/gru", ("config.yaml", "result.json", "checkpoints/best.ckpt")
 STUDY = ("paths.runs_dir={home}/studies", "study=planted")
 NUMBERS = ("report=false", "directory={home}/report")
+SURE = ("k=99", "seed=0")
 CALLS = {
     "evaluate": Called("evaluate", (RUN,), "runs/gru", LOADED),
     "predict": Called("predict", (RUN, "data.path={home}/a.txt"), "runs/gru", LOADED),
@@ -147,6 +149,13 @@ CALLS = {
         ("from={home}/pack", *NUMBERS),
         "pack",
         ("pack.json", "study.json", "runs.jsonl", "curves.jsonl", "sequences.npz"),
+    ),
+    "verify pack": Called("verify", ("study={home}/pack", *SURE), "pack", ("pack.json", "study.json", "runs.jsonl")),
+    "verify study": Called(
+        "verify",
+        ("study={home}/studies/planted", *SURE),
+        "studies/planted",
+        ("study.json", "planned.json", "0000000000000001/config.yaml", "0000000000000001/result.json"),
     ),
     "status": Called(
         "status",
@@ -241,9 +250,12 @@ def ended(
     monkeypatch.setenv("COLUMNS", "2000")
     monkeypatch.setattr("src.explaining.pictures.draw_all", lambda *args: [])
     monkeypatch.setattr("src.explaining.forecasts.write_forecasts", lambda *args: [])
+    monkeypatch.setattr("src.verify.again", lambda run, *args: Verified(run, "equal to the bit", "all metrics"))
 
     def run(name: str) -> Ended:
         called, error = CALLS[name], None
+        if called.command == "verify":  # the planted records name no version of their results
+            monkeypatch.setattr("src.runs.identity.RESULTS_VERSION", None)
         capsys.readouterr()
         caplog.clear()
         try:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from src.answering import pilot as piloting
+from src.answering.advice import Reached
 from src.answering.clock import Clock
-from src.answering.conclude import Answer, concluded
+from src.answering.conclude import concluded
 from src.answering.look import look
 from src.answering.pilot import Pilot
 from src.answering.plan import NEARLY, Numbers, node_of, numbers, rates_to_try, read_node, with_margin, write_plan
+from src.answering.result import Answer
+from src.answering.shown import Terminal
 from src.answering.sitting import Comparing
 from src.answering.verdict import settled
 from src.answering.workplace import OutOfTime, Paced, Workplace, hydra_context
@@ -26,8 +31,9 @@ from src.config.background import beside
 from src.config.errors import UserError, counted
 from src.config.names import OWN_FORMS, file_name
 from src.config.overrides import override
-from src.config.screen import screen
 from src.data.own.forms import reader_of
+from src.reporting.page.words import duration
+from src.runs.record import RunRecord
 from src.runs.study_record import Settings, read_study
 from src.statistics.sittings import LEAST_CAP
 from src.studies.jobs import Jobs, files_digest
@@ -37,8 +43,6 @@ from src.tasks.metrics import on_validation
 PLACE = "answers"  # below paths.runs_dir
 OWN = ("minutes", "models", "margin", "metric")  # keys of the command itself
 GROUPS = ("model", "data", *OWN)
-
-Say = Callable[[str], None]
 
 
 @dataclass
@@ -119,59 +123,85 @@ def question(line: Sequence[str], minutes: float, models: Sequence[str], margin:
     )
 
 
-def answer(asked: Question, runs_dir: Path, began: float | None = None, say: Say = print) -> Answer:
+def answer(asked: Question, runs_dir: Path, began: float | None = None, watch: Terminal | None = None) -> Answer:
     """Look, plan, run and conclude, as far as the minutes go; what an earlier start did is gone on with.
 
     Args:
         asked: the question.
         runs_dir: the answer lies below it.
         began: by ``time.monotonic()``, when the minutes begin; None: now.
-        say: takes a line for whoever watches.
+        watch: whoever watches; None: the terminal.
 
     Raises:
         UserError: in one sentence, when the data cannot be read, a model cannot be compared on them, a margin comes too
-            late, or runs failed.
+            late, another process is at the same answer, or runs failed.
     """
-    began = time.monotonic() if began is None else began
+    began, watch = time.monotonic() if began is None else began, watch or Terminal()
     directory = (runs_dir / PLACE / asked.name()).resolve()
-    node, record = read_node(directory), read_study(directory)
-    if node is not None:
-        with_margin(directory, node, asked.margin, record)
-    workplace = Workplace(asked.hydra, directory)
-    clock = Clock(directory, asked.minutes, began)
-    if not clock.now.sitting:
-        taken = len(record.looks) if record is not None else 0
-        clock.now.sitting = taken if taken and settled(directory) else taken + 1
+    with _alone_in(directory):
+        node, record = read_node(directory), read_study(directory)
+        if node is not None:
+            with_margin(directory, node, asked.margin, record)
+        workplace = Workplace(asked.hydra, directory)
+        clock = Clock(directory, asked.minutes, began)
+        if not clock.now.sitting:
+            taken = len(record.looks) if record is not None else 0
+            clock.now.sitting = taken if taken and settled(directory) else taken + 1
+        watch.began(clock)
+        try:
+            with clock.ticking(watch.ticked):
+                return _answered(asked, directory, workplace, clock, watch)
+        except (KeyboardInterrupt, SystemExit):
+            print(f"Interrupted: the same {watch.again} goes on from here.", file=sys.stderr)
+            raise
+
+
+@contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """Keep other processes out of an answer's folder; where one is refused before its pilot, there is no folder.
+
+    Raises:
+        Busy: another process is at work in it.
+    """
+    new = [folder for folder in (directory, *directory.parents) if not folder.exists()]
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = RunRecord(directory)
+    lock.hold()
     try:
-        with clock.ticking():
-            return _answered(asked, directory, workplace, clock, say)
-    except (KeyboardInterrupt, SystemExit):
-        print("Interrupted: the same command goes on from here.", file=sys.stderr)
+        yield
+    except UserError:
+        if not (directory / piloting.FILE).is_file():
+            shutil.rmtree(directory, ignore_errors=True)
+            with suppress(OSError):  # others have put something there
+                for folder in new[1:]:
+                    folder.rmdir()
         raise
+    finally:
+        lock.leave()
 
 
-def _answered(asked: Question, directory: Path, workplace: Workplace, clock: Clock, say: Say) -> Answer:
-    pilot = _looked(asked, directory, workplace, clock, say)
+def _answered(asked: Question, directory: Path, workplace: Workplace, clock: Clock, watch: Terminal) -> Answer:
+    pilot = _looked(asked, directory, workplace, clock, watch)
     paced = Paced(workplace, clock, pilot.run_seconds)
-    sitting = None
+    plan, sitting = None, None
     if (node := read_node(directory)) is None:
         try:
-            node = _planned(asked, pilot, directory, workplace, paced, clock, say)
+            node = _planned(asked, pilot, directory, workplace, paced, clock, watch)
         except OutOfTime:
-            say("Not even one run of each model fits into what is left of the minutes.")
-    plan = None
+            watch.say("Not even one run of each model fits into what is left of the minutes.")
     if node is not None:
         plan = with_margin(directory, node, asked.margin, read_study(directory))
         jobs = Jobs(plan, workplace.compose, directory, asked.further)
-        sitting = Comparing(plan, directory, jobs, paced, say).sit(clock.now.sitting)
+        sitting = Comparing(plan, directory, jobs, paced, watch.say).sit(clock.now.sitting)
         pilot.run_seconds = paced.usual  # by now known better
         piloting.keep(pilot, directory)
-    said = concluded(directory, asked.typed, asked.models, pilot, plan, sitting, workplace.slots, clock)
+    made = concluded(Reached(directory, asked.typed, asked.models, workplace.slots, pilot, plan, sitting), clock)
     clock.end()
-    return said
+    watch.over(made)
+    return made
 
 
-def _looked(asked: Question, directory: Path, workplace: Workplace, clock: Clock, say: Say) -> Pilot:
+def _looked(asked: Question, directory: Path, workplace: Workplace, clock: Clock, watch: Terminal) -> Pilot:
     """The pilot with what the data are and which learning rates are tried, of an earlier start where there is one."""
     pilot = piloting.read_pilot(directory)
     if pilot is None or not (pilot.reached or pilot.minutes == asked.minutes):
@@ -189,20 +219,21 @@ def _looked(asked: Question, directory: Path, workplace: Workplace, clock: Clock
             minutes=asked.minutes,
             steps=int(np.median(np.asarray(seen.data.splits["test"].lengths))),
         )
-        show(pilot)
-        say("Pilot: a few updates at each of some learning rates.")
+        watch.looked(pilot)
+        watch.say("Pilot: a few updates at each of some learning rates.")
         piloting.short_runs(pilot, asked.models, seen, workplace.compose, asked.further, clock, workplace.slots)
         piloting.keep(pilot, directory)
     else:
-        show(pilot)
+        watch.looked(pilot)
         workplace.start()
     return pilot
 
 
 def _planned(
-    asked: Question, pilot: Pilot, directory: Path, workplace: Workplace, paced: Paced, clock: Clock, say: Say
+    asked: Question, pilot: Pilot, directory: Path, workplace: Workplace, paced: Paced, clock: Clock, watch: Terminal
 ) -> dict[str, object]:
     """The plan, from runs of full length, written and said."""
+    say = watch.say
     times = {model: f"{model} {1e3 * short.update_seconds:.3g} ms" for model, short in pilot.shorts.items()}
     say(f"Learning rates {pilot.low:g} to {pilot.high:g}; an update takes {', '.join(times.values())}.")
     say(f"Pilot: one run of full length of each, at {pilot.rate:g}, of at most {pilot.updates:,} updates.")
@@ -230,12 +261,12 @@ def _planned(
     repeats = counted(number.best * number.seeds, "repeat")
     say(
         f"The plan, now fixed: {number.trials} trials of each model, {repeats} of the best, {number.pairs} pairs; "
-        f"margin {margin}. A run takes about {pilot.run_seconds:.3g} s, {workplace.slots} at a time."
+        f"margin {margin}. A run takes about {duration(pilot.run_seconds)}, {workplace.slots} at a time."
     )
     if number.seconds > NEARLY * clock.left:
         say(
-            f"These minutes are too few for a verdict, as all of that takes about {number.seconds / 60:.2g} more; what "
-            "is done in them counts when there are further ones."
+            f"These minutes are too few for a verdict, as all of that takes about {duration(number.seconds)} more; "
+            "what is done in them counts when there are further ones."
         )
     return node
 
@@ -254,48 +285,3 @@ def _numbers(pilot: Pilot, models: int, slots: int, clock: Clock) -> Numbers:
     pilot.run_seconds *= share
     piloting.keep(pilot, clock.path.parent)
     return numbers(clock.left, pilot.run_seconds, slots, models, 0)
-
-
-def show(pilot: Pilot) -> None:
-    """Print what the data were taken for."""
-    from rich.table import Table
-
-    (label,) = pilot.data
-    table = Table(title=label, title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for head in ("", "taken as", "change it by"):
-        table.add_column(head, overflow="fold")
-    for row in pilot.table:
-        table.add_row(*row)
-    console = screen()
-    console.print(table)
-    for sentence in pilot.odd:
-        console.print(f"- {sentence}", highlight=False)
-
-
-def ask(data: str | Path, minutes: float = 60, **settings: object) -> Answer:
-    """What ``gatebench answer`` does, from Python.
-
-    Args:
-        data: a file, or the name of a data set in ``conf/data``.
-        minutes: that it may take.
-        settings: ``models``, ``margin``, and any key of a run, dots as two underscores (``data__target="label"``).
-
-    Raises:
-        UserError: as :func:`answer`.
-    """
-    from hydra import initialize_config_dir
-
-    from src.config.places import CONF, register_resolvers
-    from src.config.shell import quoted
-
-    register_resolvers()
-    models, margin = settings.pop("models", ["gru", "lstm"]), settings.pop("margin", None)
-    line = [override(key.replace("__", "."), value) for key, value in settings.items()]
-    if (CONF / "data" / f"{data}.yaml").is_file():
-        line.append(f"data={data}")
-    else:
-        line += [f"data={reader_of(Path(data))}", quoted(f"data.path={data}")]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        asked = question(line, minutes, models, margin)  # type: ignore[arg-type]
-        cfg: DictConfig = Workplace(asked.hydra, Path.cwd()).compose(asked.line)
-        return answer(asked, Path(cfg.paths.runs_dir))

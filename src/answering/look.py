@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +11,7 @@ import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from src.answering.workplace import silent
 from src.config.errors import UserError, counted
 from src.config.instantiate import instantiate
 from src.config.names import OWN_FORMS
@@ -105,7 +104,7 @@ def refuse_where_nothing_is_to_win(metric: str, trivial: dict[str, float]) -> No
 def _with_room(cfg: DictConfig, given: set[str]) -> tuple[SequenceData, Settings]:
     """The data, read; and a lookback and horizon where those of the config leave parts without room for them."""
     free = "lookback" in cfg.data and not {"data.lookback", "data.horizon"} & given
-    with _silent():
+    with silent():
         try:
             data: SequenceData = instantiate(cfg.data)
             _ = data.description
@@ -170,18 +169,6 @@ def _batch_size(sequences: int) -> int:
     return size
 
 
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Without what readers say of the data, which stands in the table."""
-    log = logging.getLogger("src.data")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
-
-
 def _rows(seen: Seen, cfg: DictConfig) -> Iterator[tuple[str, str, str]]:
     """What the data were taken for: what, its value, and the key that changes it."""
     data, output = seen.data, seen.description.output
@@ -235,9 +222,9 @@ def _odd(seen: Seen) -> Iterator[str]:
     if isinstance(seen.description.output, Horizon):
         return
     if test < FEW:
-        yield f"The test set has {test} sequences: an answer can hardly be about others like them."
+        yield f"The test set has {counted(test, 'sequence')}: an answer can hardly be about others like them."
     for name, rows in seen.data.leaked.items():
-        yield f"{len(rows)} sequences of {TABLE_WORDS.get(name, name)} also stand in train, step for step."
+        yield f"Train also has {counted(len(rows), 'sequence')} of {TABLE_WORDS.get(name, name)}, step for step."
 
 
 def budget_for(configs: Sequence[DictConfig], description: Description, about: int) -> tuple[int, float]:

@@ -6,7 +6,8 @@ import importlib
 import importlib.util
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
 from statistics import median
@@ -19,9 +20,10 @@ from src.answering.clock import Clock
 from src.config.shell import make_ready
 from src.config.signals import stopping
 from src.studies.run import Launch
-from src.studies.sweep import QUIET, launching
+from src.studies.sweep import launching
 
 SEVERAL = 16  # jobs of a cluster at a time, where the launcher does not say how many it can run
+AS_IT_IS = {"root": None}  # logging, which Hydra then leaves alone: it is the command's, or that of who called
 ROUNDS = 4  # that are launched together at most: whoever watches sees something happen
 
 
@@ -34,12 +36,12 @@ class OutOfTime(Exception):
 
 def train_one(cfg: DictConfig) -> Any:
     """One run, as ``gatebench train`` makes it (called by Hydra's launcher, maybe in a process of its own)."""
-    logging.getLogger("src.data").setLevel(logging.ERROR)  # what readers say of the data was said once
     make_ready(cfg)
     from src.train import train
 
     try:
-        return train(cfg)
+        with silent():
+            return train(cfg)
     except Exception as error:
         if stopping():  # and something on the way took the signal for a fault of its own: no next run
             raise SystemExit(1) from error
@@ -50,6 +52,18 @@ def imported() -> None:
     """Import what a run does."""
     importlib.import_module("src.train")
     importlib.import_module("src.training.trainer")
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Without what readers say of the data, which is said once, in the table."""
+    log = logging.getLogger("src.data")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def hydra_context() -> HydraContext:
@@ -79,13 +93,16 @@ class Workplace:
         said = [*line] if any(each.startswith("hydra/launcher=") for each in line) else [*line, *_all_cores()]
         self._master = self.context.config_loader.load_configuration("train", said, RunMode.MULTIRUN)
         with open_dict(self._master):
-            self._master.hydra.hydra_logging = QUIET
+            self._master.hydra.hydra_logging = AS_IT_IS
             self._master.hydra.sweep.dir = str(directory)
         launcher = self._master.hydra.launcher
         alone = 1 if str(launcher._target_).endswith("BasicLauncher") else SEVERAL
         self.slots = max(1, int(OmegaConf.select(launcher, "n_jobs", default=alone)))
         if self.slots == 1 and not any(each.startswith("hydra/launcher=") for each in line):
             self._master.hydra.launcher = self._composed("hydra/launcher=basic").hydra.launcher
+        if str(self._master.hydra.launcher._target_).endswith("BasicLauncher"):
+            with open_dict(self._master):
+                self._master.hydra.job_logging = AS_IT_IS
         self._launch: Launch | None = None
 
     def _composed(self, *line: str) -> DictConfig:
@@ -110,6 +127,8 @@ class Workplace:
         from hydra.core.plugins import Plugins
 
         if self._launch is None:
+            for name in ("hydra", "hydra_plugins"):  # their line for each run says nothing that a record does not
+                logging.getLogger(name).setLevel(logging.WARNING)
             launcher = Plugins.instance().instantiate_launcher(
                 hydra_context=self.context, task_function=train_one, config=self._master
             )

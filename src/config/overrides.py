@@ -32,6 +32,6 @@ def _text(value: Any) -> str:
     if isinstance(value, list | tuple | set):
         return "[" + ",".join(_text(inner) for inner in value) + "]"
     text = str(value)
-    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_/.-]*", text) and text.lower() not in _WORDS:
+    if re.fullmatch(r"[A-Za-z_/][A-Za-z0-9_/.-]*", text) and text.lower() not in _WORDS:
         return text  # a config group wants its choice without quotes
     return QuotedString(text, Quote.single).with_quotes()

@@ -143,16 +143,20 @@ def fitting_models(study: Study, data: str, arm: str) -> list[str]:
     from src.tasks.build import build
 
     fitting = []
+    begun = any(study.state.directory.glob("*/result.json"))
     for model in study.plan.models:
         cfg = study.jobs.config(model, data, arm)
+        solved = not begun and OmegaConf.select(cfg, "model.budget", default=None) is not None
         try:
-            if OmegaConf.select(cfg, "model.bidirectional", default=False):
+            if solved or OmegaConf.select(cfg, "model.bidirectional", default=False):
                 build(cfg)
         except LooksAhead as error:
             log.info("%s is left out of %s: %s", model, data, error)
             study.state.leave_out(model, data, str(error))
-        else:
-            fitting.append(model)
+            continue
+        except UserError as error:  # its jobs will say the same, but the first of them may start hours from now
+            log.warning("%s cannot be trained on %s: %s", model, data, error)
+        fitting.append(model)
     return fitting
 
 

@@ -96,7 +96,7 @@ def test_a_rate_at_which_one_model_diverges_is_tried_with_none() -> None:
 def test_losses_that_differ_from_batch_to_batch_are_not_taken_for_divergence(
     seen: Callable[..., Seen], tmp_path: Path, compose: Callable[..., DictConfig]
 ) -> None:
-    """Series of very different size in one scale: what a batch costs says which series it is of, not what was learnt."""
+    """Series of very different size in one scale: what a batch costs says which series it is of."""
     rng = random.Random(2)
     rows = [f"{s},{day},{rng.gauss(0, 30 if s == 5 else 1):.3f}" for s in range(12) for day in range(40)]
     path = tmp_path / "panel.csv"

@@ -175,6 +175,7 @@ def test_a_job_that_breaks_ends_neither_the_others_nor_silently(place: Path, pla
     code, out, err = finish(start(place, places, *STUDY, "study.tuning=null"))
     assert code == 1
     assert "2 runs of the study failed" in err
+    assert out.index("lstm cannot be trained on ucr: No width meets") < out.index("quick: ")  # before anything is run
     assert "No width meets model.budget=7" in err
     assert "Traceback" not in out + err
     records = {path.parent: json.loads(path.read_text()) for path in place.rglob("result.json")}

@@ -10,11 +10,12 @@ from hydra import initialize_config_dir
 from omegaconf import DictConfig
 
 from src.config.errors import UserError
-from src.config.instantiate import find_class
+from src.config.instantiate import find_class, instantiate
 from src.config.places import CONF
 from src.config.rules import check
 from src.studies.jobs import Jobs
 from src.studies.plan import combinations, read_plan, values_of
+from src.tasks.build import build_task
 
 ROOT = CONF.parent
 FILES = sorted(path for path in (ROOT / "experiments").glob("*.yaml") if path.stem != "base")
@@ -28,7 +29,7 @@ HASHES = {
     "memory_length": "3857c80dbf47c5f0",
     "variants": "397acc690e12b89e",
     "forecasting": "767e6b549b4fa675",
-    "ucr_many": "b5e782b5b46a43e0",
+    "ucr_many": "da384ea058e916ee",
 }
 
 
@@ -67,3 +68,19 @@ def test_the_first_lines_say_what_it_asks_what_it_costs_and_how(file: Path) -> N
     assert f"# Command: python -m src.train -m experiments={file.stem}" in lines
     assert "core" in "".join(lines[2:5])
     assert "GPU" in "".join(lines[2:5])
+
+
+@pytest.mark.parametrize("study", ["smoke", "ucr_many"])
+def test_the_budgets_of_a_study_on_bundled_data_are_met(
+    study: str, compose: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        plan = read_plan(hydra_compose("train", overrides=[f"experiments={study}"]).study)
+    jobs = Jobs(plan, lambda overrides: compose(*overrides), tmp_path)
+    built = 0
+    for data, arm in plan.conditions():
+        configs = [jobs.config(model, data, arm) for model in plan.models]
+        if configs[0].data._target_.endswith("UCR"):  # the archive's sets that come with sktime
+            description = instantiate(configs[0].data).description
+            built += len([build_task(cfg, description) for cfg in configs])
+    assert built >= len(plan.models)

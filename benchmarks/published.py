@@ -1,0 +1,156 @@
+"""A table and a figure over all published studies, from their records: ``python -m benchmarks.published``.
+
+The verdicts are those of ``gatebench compare from=experiments/NAME``: nothing is stored that could drift from the
+records. ``experiments/README.md`` holds what this prints, and ``experiments/verdicts.svg`` what it draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from benchmarks import CONF
+from benchmarks.settings import PUBLISHED
+from benchmarks.tables import put_into, read_page, row_of
+from src.analysis.answer import summarise
+from src.analysis.asked import asked
+from src.analysis.pack import read_pack
+from src.analysis.summary import Summary
+from src.analysis.task import Comparison, Task
+from src.config.errors import UserError
+from src.config.shell import command
+from src.figures.canvas import save
+from src.figures.chart import Axis, Chart, Estimate, Layer, Region, Rule
+from src.figures.still import draw
+from src.statistics.intervals import Interval
+from src.statistics.rounding import of_interval, span
+
+MARKS = ("<!-- published: begin -->", "<!-- published: end -->")
+HEADER = ["study", "data", "A vs B", "verdict for new seeds", "for new seeds and sequences", "A ahead by", "interval",
+          "margin", "pairs", "core-hours", "commit"]  # fmt: skip
+BEYOND = 4.0  # margins; an interval that reaches further ends in an arrow
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as it was published."""
+
+    folder: Path
+    summary: Summary
+
+    @property
+    def commits(self) -> list[str]:
+        """The commits that its final runs were trained with, short."""
+        found = {str(run.git.commit)[:7] for run in self.summary.runs if run.phase == "final" and run.git.commit}
+        return sorted(found)
+
+    def headline(self) -> Iterator[tuple[Task, Comparison]]:
+        """Its primary comparisons."""
+        yield from self.summary.headline()
+
+
+def published(cfg: DictConfig) -> list[list[str]]:
+    """Read the records, print the table, put it into its page and draw the figure.
+
+    Args:
+        cfg: a config composed from ``benchmarks/conf/published.yaml``.
+
+    Returns:
+        The rows of the table, in the order of ``HEADER``.
+
+    Raises:
+        UserError: a folder of records is damaged, there is none, or the page has no marks.
+    """
+    if cfg.table is not None:
+        read_page(Path(cfg.table), MARKS)
+    studies = list(read(Path(cfg.records), cfg.superseded))
+    rows = [row for study in studies for row in rows_of(study)]
+    text = "\n".join([row_of(HEADER), row_of(["---"] * len(HEADER)), *map(row_of, rows), ""])
+    print(text)
+    if cfg.table is not None:
+        put_into(Path(cfg.table), MARKS, text)
+    if cfg.figure is not None:
+        save(draw([picture(studies)], columns=1), Path(cfg.figure), ["svg"])
+    return rows
+
+
+def read(folder: Path, without: Sequence[str] = ()) -> Iterator[Study]:
+    """The studies whose records lie below a folder, by name, but for those that a later study superseded.
+
+    Raises:
+        UserError: there is none, or one is damaged.
+    """
+    packs = [p.parent for p in sorted(folder.glob("*/pack.json")) if p.parent.name not in without]
+    if not packs:
+        raise UserError(f"records={folder} must be a folder with records in it, such as NAME/pack.json, and has none.")
+    for pack in packs:
+        collection = read_pack(pack)
+        yield Study(pack, summarise(collection, asked(collection)))
+
+
+def rows_of(study: Study) -> Iterator[list[str]]:
+    """A row of the table for each primary comparison; cost and commit stand in the first."""
+    hours = f"{study.summary.seconds / 3600:.1f}"
+    shared = [f"[{study.folder.name}]({study.folder.name}/README.md)", hours, ", ".join(study.commits)]
+    for task, comparison in study.headline():
+        name, cost, commit = shared
+        yield [name, task.label, f"{comparison.a} vs {comparison.b}", *_answer(task, comparison), cost, commit]
+        shared = ["", "", ""]
+
+
+def _answer(task: Task, comparison: Comparison) -> list[str]:
+    answer, both = comparison.verdict, comparison.both
+    interval = interval_of(comparison)
+    unit = f" {task.unit}" if task.unit else ""
+    return [
+        answer.words if answer else "no verdict",
+        both.words if both else "one fixed test set, not known",
+        "" if comparison.mean is None else f"{comparison.mean:.{of_interval(interval)}f}{unit}",
+        f"{span(interval)} ({100 * interval.level:.3g} %)" if interval else "",
+        "none" if task.margin is None else f"{task.margin:.3g}",
+        str(comparison.n),
+    ]
+
+
+def interval_of(comparison: Comparison) -> Interval | None:
+    """The interval that the verdict over seeds was read from: that of its statement, at the level of its look."""
+    answer = comparison.verdict
+    if answer is None:
+        return comparison.t
+    return (answer.interval_same if answer.outcome == "same" else answer.interval_better) or comparison.t
+
+
+def picture(studies: Sequence[Study]) -> Chart:
+    """Every primary difference in units of its margin, so that data sets of different metrics stand side by side."""
+    found = [
+        (task, comparison, interval)
+        for study in studies
+        for task, comparison in study.headline()
+        if task.margin and (interval := interval_of(comparison)) and comparison.mean is not None
+    ]
+    layers: list[Layer] = [Region(-1.0, 1.0, "practically the same"), Rule(0.0, "", horizontal=False, dash="-")]
+    notes, ticks = [], {}
+    for at, (task, comparison, interval) in enumerate(reversed(found)):
+        margin = task.margin or 1.0
+        low, high, mean = (value / margin for value in (interval.low, interval.high, comparison.mean or 0.0))
+        ticks[float(at)] = f"{task.label}\n{comparison.a} vs {comparison.b}"
+        words = f"{low:.2f} to {high:.2f} margins"
+        shown = [min(max(value, -BEYOND), BEYOND) for value in (mean, low, high)]
+        layers.append(Estimate(comparison.a, float(at), shown[0], shown[1], shown[2], horizontal=True, text=words))
+        if max(abs(low), abs(high)) > BEYOND:
+            notes.append(f"{task.label} reaches from {low:.1f} to {high:.1f} margins, beyond the axis.")
+    x = Axis("← B better (in margins) A better →", range=(-BEYOND, BEYOND))
+    y = Axis("", range=(-0.5, len(found) - 0.5), ticks=ticks)
+    return Chart("GRU against LSTM, study by study", x, y, layers, notes)
+
+
+def main() -> None:
+    """The command line."""
+    command("published", published, CONF, PUBLISHED)
+
+
+if __name__ == "__main__":
+    main()
