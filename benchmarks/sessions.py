@@ -1,6 +1,6 @@
 """How often whole answers are wrong: ``python -m benchmarks.sessions`` plants what runs reach, and asks.
 
-A session is :func:`src.answering.answer.ask` on a file of made-up sequences, with all that it does (look, pilot, plan,
+A session is :func:`gatebench.answer` on a file of made-up sequences, with all that it does (look, pilot, plan,
 trials, choice, margin, pairs, looks, report), given minutes again until it has decided or three sittings are over. Only
 what takes long is not done: networks are not trained. A run's record has losses by test sequence that are drawn, in
 which the GRU is better by a known amount, so that verdicts can be held against the truth. ``docs/answer.md`` has the
@@ -10,7 +10,6 @@ result.
 from __future__ import annotations
 
 import contextlib
-import io
 import logging
 import math
 import multiprocessing
@@ -32,9 +31,9 @@ from omegaconf import DictConfig, OmegaConf
 from benchmarks import CONF
 from benchmarks.rates import Simulated, as_markdown
 from benchmarks.settings import SESSIONS
-from src.answering.answer import ask
 from src.answering.rates import RATES, Short
 from src.answering.workplace import Workplace
+from src.api.answer import answer
 from src.config.instantiate import plain
 from src.config.shell import command
 from src.runs.metrics_file import columns_of, format_file
@@ -176,12 +175,12 @@ def session(planted: Planted, place: Path, minutes: float = MINUTES) -> list[str
         minutes: of each sitting.
     """
     file, verdicts = planted.file(place / "planted.npz"), []
-    settings = {"hydra/launcher": "basic", "paths.runs_dir": str(place / "runs"), "metric": "test/nll"}
-    settings |= {"data.splits": [0.6, 0.2, 0.2], "model.budget": 300, "model.budget_tolerance": 0.3}
-    with planting(planted), contextlib.redirect_stdout(io.StringIO()):
+    keys = {"hydra/launcher": "basic", "data.splits": [0.6, 0.2, 0.2], "model.budget_tolerance": 0.3}
+    asked = {"metric": "test/nll", "budget": 300, "runs": place / "runs", "progress": False, "overrides": keys}
+    with planting(planted):
         for _ in range(SITTINGS):
-            said = ask(file, minutes, **settings)
-            record = read_study(said.directory)
+            said = answer(file, minutes=minutes, **asked)
+            record = read_study(said.folder)
             assert record is not None
             assert record.margins["planted"].margin == MARGIN, record.margins
             verdicts.append(said.verdict)
@@ -217,9 +216,6 @@ def planned(number: int, seed: int) -> list[Planted]:
 
 def held(some: Sequence[Planted]) -> list[list[str]]:
     """The verdicts of some sessions, one after the other in this process."""
-    from hydra.core.global_hydra import GlobalHydra
-
-    GlobalHydra.instance().clear()  # ask brings its own, as in a notebook
     logging.getLogger("src").setLevel(logging.ERROR)
     said = []
     with tempfile.TemporaryDirectory() as place:
