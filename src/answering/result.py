@@ -46,6 +46,7 @@ class Answer:
     run_test: float | None = None  # what that one run reached on the test set
     remarks: list[str] = field(default_factory=list)  # what would change it, what is missing, what could be tried
     small_print: list[str] = field(default_factory=list)
+    flags: list[str] = field(default_factory=list)  # reasons to distrust it, those that may change it first
     commands: dict[str, str] = field(default_factory=dict)  # what each does, and the command
     minutes: float = 0.0  # of running time
     summary: Summary | None = None  # every number, as ``gatebench compare`` has it; None before the first final run

@@ -55,15 +55,15 @@ def imported() -> None:
 
 
 @contextmanager
-def silent() -> Iterator[None]:
-    """Without what readers say of the data, which is said once, in the table."""
-    log = logging.getLogger("src.data")
-    level = log.level
-    log.setLevel(logging.ERROR)
+def silent(name: str = "src.data", level: int = logging.ERROR) -> Iterator[None]:
+    """Without what a part of the code logs below a level: of the readers all that the table says."""
+    log = logging.getLogger(name)
+    before = log.level
+    log.setLevel(level)
     try:
         yield
     finally:
-        log.setLevel(level)
+        log.setLevel(before)
 
 
 def hydra_context() -> HydraContext:

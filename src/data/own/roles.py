@@ -217,8 +217,17 @@ def _inferred(table: Table, target: list[str], group: str | None, timed: bool) -
     elif target and bool((groups[target].nunique() <= 1).all(axis=None)):
         kind = _kind_of_labels(table, target[0], len(target))
         why = f"{labels} is the same within every group"
+    elif not target and (label := _label_of_groups(table, group)):
+        why = f"no target was given (data.target={label}, which is the same within every group, would be classified)"
     table.note(f"data.task was taken as {kind}, since {why}; data.task=... says otherwise.")
     return kind
+
+
+def _label_of_groups(table: Table, group: str | None) -> str | None:
+    """The first column of words with one value in each group, and several in all."""
+    groups = table.frame.groupby(group, sort=False)
+    words = [name for name in table.names if not table.is_numeric(name) and name != group]
+    return next((n for n in words if table.frame[n].nunique() > 1 and (groups[n].nunique() <= 1).all()), None)
 
 
 def _kind_of_labels(table: Table, name: str, number: int) -> str:
@@ -272,7 +281,7 @@ def in_order(table: Table, roles: Roles, day_first: bool | None) -> Rows:
         if other:
             table.note(
                 f"{other} of {len(stamps)} rows do not follow at the usual distance in {' and '.join(roles.time)} "
-                f"({usual}); data.resample puts them on an even grid."
+                f"({times.distance(usual)}); data.resample puts them on an even grid."
             )
     return Rows(table, names, groups, np.bincount(groups, minlength=len(names)), stamps)
 
