@@ -27,15 +27,18 @@ from src.answering.shown import Terminal
 from src.answering.sitting import Comparing
 from src.answering.verdict import settled
 from src.answering.workplace import OutOfTime, Paced, Workplace, hydra_context
+from src.config.background import beside
 from src.config.errors import UserError, counted
 from src.config.names import OWN_FORMS, file_name
 from src.config.overrides import override
+from src.data.own.forms import reader_of
 from src.reporting.page.words import duration
 from src.runs.record import RunRecord
 from src.runs.study_record import Settings, read_study
 from src.statistics.sittings import LEAST_CAP
 from src.studies.jobs import Jobs, files_digest
 from src.studies.sweep import split_overrides
+from src.tasks.metrics import on_validation
 
 PLACE = "answers"  # below paths.runs_dir
 OWN = ("minutes", "models", "margin", "metric")  # keys of the command itself
@@ -102,7 +105,10 @@ def question(line: Sequence[str], minutes: float, models: Sequence[str], margin:
         if each.get_key_element() not in taken and text not in hydra
     ]
     settings, further = split_overrides(rest, context)
-    again = [text for text, each in zip(line, given, strict=True) if each.get_key_element() not in OWN[:1] + OWN[2:3]]
+    unsaid = {"minutes", "margin"}
+    if path and values["data"] == reader_of(Path(data["data.path"])):  # which needs not be typed
+        unsaid.add("data")
+    again = [text for text, each in zip(line, given, strict=True) if each.get_key_element() not in unsaid]
     return Question(
         choice=str(values["data"]),
         data=data,
@@ -187,6 +193,8 @@ def _answered(asked: Question, directory: Path, workplace: Workplace, clock: Clo
         plan = with_margin(directory, node, asked.margin, read_study(directory))
         jobs = Jobs(plan, workplace.compose, directory, asked.further)
         sitting = Comparing(plan, directory, jobs, paced, watch.say).sit(clock.now.sitting)
+        pilot.run_seconds = paced.usual  # by now known better
+        piloting.keep(pilot, directory)
     made = concluded(Reached(directory, asked.typed, asked.models, workplace.slots, pilot, plan, sitting), clock)
     clock.end()
     watch.over(made)
@@ -198,7 +206,8 @@ def _looked(asked: Question, directory: Path, workplace: Workplace, clock: Clock
     pilot = piloting.read_pilot(directory)
     if pilot is None or not (pilot.reached or pilot.minutes == asked.minutes):
         settings = asked.data | asked.settings | asked.further
-        seen = look(workplace.compose, asked.choice, asked.models, settings, asked.metric)
+        with beside(lambda over: workplace.start()):
+            seen = look(workplace.compose, asked.choice, asked.models, settings, asked.metric)
         chosen = {key: value for key, value in seen.settings.items() if key.startswith("data.")}
         pilot = Pilot(
             metric=seen.metric,
@@ -216,6 +225,7 @@ def _looked(asked: Question, directory: Path, workplace: Workplace, clock: Clock
         piloting.keep(pilot, directory)
     else:
         watch.looked(pilot)
+        workplace.start()
     return pilot
 
 
@@ -230,7 +240,7 @@ def _planned(
     piloting.full_runs(pilot, asked.models, workplace.compose, asked.further, paced, directory)
     piloting.keep(pilot, directory)
     reached = ", ".join(f"{model} {value:.4g}" for model, value in pilot.reached.items())
-    say(f"Validation after one run each: {reached or 'nothing finite'}.")
+    say(f"{on_validation(pilot.metric)} after one run each: {reached or 'nothing finite'}.")
     number = _numbers(pilot, len(asked.models), workplace.slots, clock)
     rates = rates_to_try(directory.name, pilot.low, pilot.high, number.trials, pilot.rate)
     node = node_of(
@@ -255,8 +265,8 @@ def _planned(
     )
     if number.seconds > NEARLY * clock.left:
         say(
-            f"No verdict is planned in these minutes, as all of that takes about {duration(number.seconds)}; what "
-            "is done counts later on."
+            f"These minutes are too few for a verdict, as all of that takes about {duration(number.seconds)} more; "
+            "what is done in them counts when there are further ones."
         )
     return node
 

@@ -24,6 +24,7 @@ from src.runs.study_record import Settings
 from src.tasks.auto import metric_of
 from src.tasks.budget import refuse_without_width, size_of, without_budget
 from src.tasks.build import build_task
+from src.tasks.metrics import optimum
 
 PARTS_OF_SPLIT = 3  # horizons that validation and test should each have room for
 UPDATES = 20, 1000  # of an epoch: with fewer a batch is made smaller, with more larger
@@ -80,9 +81,24 @@ def look(compose: Compose, choice: str, models: Sequence[str], given: Settings, 
     metric = metric or metric_of(description)
     name = metric.rpartition("/")[2]
     trivial = {k.rpartition("/")[0]: v for k, v in data.val_baselines.items() if k.rpartition("/")[2] == name}
+    refuse_where_nothing_is_to_win(name, trivial)
     seen = Seen(data, description, metric, trivial, settings)
     seen.rows, seen.odd = list(_rows(seen, cfg)), list(_odd(seen))
     return seen
+
+
+def refuse_where_nothing_is_to_win(metric: str, trivial: dict[str, float]) -> None:
+    """Refuse data on which a trivial predictor makes no error.
+
+    Raises:
+        UserError: in one sentence, before anything is trained.
+    """
+    perfect = [name for name, value in trivial.items() if value == optimum(metric)]
+    if perfect:
+        raise UserError(
+            f"No network can be better than the trivial predictor {perfect[0]}, which makes no error on validation "
+            f"({metric} {trivial[perfect[0]]:g}): there is nothing to compare, unless data.target names something else."
+        )
 
 
 def _with_room(cfg: DictConfig, given: set[str]) -> tuple[SequenceData, Settings]:
@@ -172,14 +188,14 @@ def _rows(seen: Seen, cfg: DictConfig) -> Iterator[tuple[str, str, str]]:
         yield "series", f"{output.series} of {rows:,} rows together" if output.series > 1 else f"{rows:,} rows", ""
         season = int(np.max(data.seasons))  # type: ignore[attr-defined]
         yield "season", f"{season} rows" if season else "none", "data.season"
-        yield "a forecast", f"reads {data.lookback} rows, says {data.horizon}", "data.lookback, data.horizon"  # type: ignore[attr-defined]
+        yield "a forecast", f"reads {data.lookback} rows, forecasts {data.horizon}", "data.lookback, data.horizon"  # type: ignore[attr-defined]
     else:
         lengths = np.concatenate([np.asarray(split.lengths) for split in data.splits.values()])
         said = f"{lengths.min()}" if lengths.min() == lengths.max() else f"{lengths.min()} to {lengths.max()}"
         yield "steps", said, ""
     form = seen.description.input
-    said = f"{form.vocabulary} kinds of {form.unit}" if isinstance(form, Tokens) else f"{form.size} features"
-    yield "a step", said, "data.features" if "features" in cfg.data else ""
+    kinds = f"one of {counted(form.vocabulary, form.unit)}" if isinstance(form, Tokens) else None
+    yield "a step", kinds or counted(form.size, "feature"), "data.features" if "features" in cfg.data else ""
     yield "batches of", str(settings.get("data.batch_size", data.batch_size)), "data.batch_size"
     if (budget := settings.get("model.budget", cfg.model.get("budget"))) is not None:
         yield "each network", f"about {budget:,} recurrent parameters", "model.budget"

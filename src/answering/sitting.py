@@ -20,7 +20,7 @@ from src.runs.study_record import MarginRecord
 from src.statistics.sittings import confidence_sequence, look_of, pairs_of, visible
 from src.studies.jobs import Jobs
 from src.studies.margins import fix_margins, margin_from
-from src.studies.plan import Plan
+from src.studies.plan import Plan, values_of
 from src.studies.run import RunsFailed, Study, fitting_models, missing, run_jobs, tune
 from src.studies.state import StudyState, current_jobs, status_of
 from src.tasks.metrics import on_validation
@@ -40,6 +40,7 @@ class Sitting:
     number: int  # from 1
     wanted: int  # pairs at its look
     complete: int = 0  # pairs of the first seeds
+    missing: int = 0  # runs, trials among them, before its look
     stage: Stage = "trials"
     margin: MarginRecord | None = None  # from validation; None before the trials are complete, or where one is given
     visible: float | None = None  # the smallest difference that its look finds, as far as the repeats say
@@ -111,7 +112,16 @@ class Comparing:
         except OutOfTime:
             pass
         sitting.complete = len(self.pairs())
+        sitting.missing = self._missing(sitting.wanted)
         return sitting
+
+    def _missing(self, pairs: int) -> int:
+        """Runs that a look at so many pairs still takes."""
+        tuning, models = self.plan.tuning, len(self.plan.models)
+        assert tuning is not None
+        (trials,) = {len(values) for values in values_of(tuning).values()}
+        wanted = models * (trials + tuning.repeat.best * tuning.repeat.seeds + pairs)
+        return max(0, wanted - sum(status_of(self.directory, name) in ENDED for name in current_jobs(self.directory)))
 
     def _margin(self) -> MarginRecord | None:
         """The margin from validation, registered unless one is given, and the gap to what knows nothing in any case."""

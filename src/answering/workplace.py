@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import logging
 import time
@@ -26,6 +27,9 @@ AS_IT_IS = {"root": None}  # logging, which Hydra then leaves alone: it is the c
 ROUNDS = 4  # that are launched together at most: whoever watches sees something happen
 
 
+LOCAL = "hydra_plugins.checked_launcher.Local"  # processes of joblib, which stay from one launch to the next
+
+
 class OutOfTime(Exception):
     """The next run would not end within the minutes given."""
 
@@ -42,6 +46,12 @@ def train_one(cfg: DictConfig) -> Any:
         if stopping():  # and something on the way took the signal for a fault of its own: no next run
             raise SystemExit(1) from error
         raise
+
+
+def imported() -> None:
+    """Import what a run does."""
+    importlib.import_module("src.train")
+    importlib.import_module("src.training.trainer")
 
 
 @contextmanager
@@ -103,6 +113,14 @@ class Workplace:
     def compose(self, overrides: list[str]) -> DictConfig:
         """The config of a run."""
         return self.context.config_loader.load_sweep_config(self._master, overrides)
+
+    def start(self) -> None:
+        """Start the processes in which runs are made, and import there what takes long, so that no run waits for it."""
+        launcher = self._master.hydra.launcher
+        if self.slots > 1 and str(launcher._target_) == LOCAL:
+            from joblib import Parallel, delayed
+
+            Parallel(n_jobs=self.slots, backend="loky")(delayed(imported)() for _ in range(self.slots))
 
     def launch(self, batch: Sequence[Sequence[str]]) -> Sequence[str | None]:
         """Make runs from their overrides; a sentence for each that failed."""
