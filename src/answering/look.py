@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,6 +78,8 @@ def look(compose: Compose, choice: str, models: Sequence[str], given: Settings, 
         settings["model.budget"], off = budget_for(configs, description, wanted)
         if off > ENOUGH:
             settings["model.budget_tolerance"] = math.ceil(200 * off + 1) / 100
+    if metric is not None:
+        refuse_unknown(metric, build_task(cfg, description).declared)
     metric = metric or metric_of(description)
     name = metric.rpartition("/")[2]
     trivial = {k.rpartition("/")[0]: v for k, v in data.val_baselines.items() if k.rpartition("/")[2] == name}
@@ -85,6 +87,16 @@ def look(compose: Compose, choice: str, models: Sequence[str], given: Settings, 
     seen = Seen(data, description, metric, trivial, settings)
     seen.rows, seen.odd = list(_rows(seen, cfg)), list(_odd(seen))
     return seen
+
+
+def refuse_unknown(metric: str, declared: Collection[str]) -> None:
+    """Refuse a metric that the task does not have.
+
+    Raises:
+        UserError: with those that it has.
+    """
+    if metric not in (known := [f"test/{name}" for name in declared]):
+        raise UserError(f"metric must be one of {', '.join(known)}, got {metric}.")
 
 
 def refuse_where_nothing_is_to_win(metric: str, trivial: dict[str, float]) -> None:

@@ -21,6 +21,7 @@ from src.data.module import SequenceData
 from src.rng import drawing
 from src.tasks.base import Task
 from src.tasks.build import build_task
+from src.tasks.calibrate import with_width
 
 RATES = (1e-4, 4e-4, 2e-3, 1e-2, 5e-2)
 FEWEST, MOST = 8, 60  # updates at each rate
@@ -52,6 +53,8 @@ def try_rates(cfg: DictConfig, data: SequenceData, seconds: float) -> Short:
     device = torch.device("cuda" if on_gpu else "cpu")
     batches = [batch.to(device) for batch in itertools.islice(data.train_dataloader(), MOST)]
     began = time.monotonic()
+    if (budget := build_task(cfg, data.description).budget) is not None:
+        cfg = with_width(cfg, budget.hidden_size)  # solved once
     _updated(cfg, data, RATES[0], batches[:1], 2, device)  # builds and caches what is built once
     _, _, of_one = _updated(cfg, data, RATES[0], batches, TIMED, device)
     left = seconds - (time.monotonic() - began)

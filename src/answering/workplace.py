@@ -23,7 +23,6 @@ from src.studies.run import Launch
 from src.studies.sweep import launching
 
 SEVERAL = 16  # jobs of a cluster at a time, where the launcher does not say how many it can run
-AS_IT_IS = {"root": None}  # logging, which Hydra then leaves alone: it is the command's, or that of who called
 ROUNDS = 4  # that are launched together at most: whoever watches sees something happen
 
 
@@ -87,25 +86,20 @@ class Workplace:
     """
 
     def __init__(self, line: Sequence[str], directory: Path) -> None:
-        from hydra.types import RunMode
-
         self.context = hydra_context()
-        said = [*line] if any(each.startswith("hydra/launcher=") for each in line) else [*line, *_all_cores()]
-        self._master = self.context.config_loader.load_configuration("train", said, RunMode.MULTIRUN)
-        with open_dict(self._master):
-            self._master.hydra.hydra_logging = AS_IT_IS
-            self._master.hydra.sweep.dir = str(directory)
+        chosen = any(each.startswith("hydra/launcher=") for each in line)
+        self._master = self._composed(line if chosen else [*line, *_all_cores()])
         launcher = self._master.hydra.launcher
         alone = 1 if str(launcher._target_).endswith("BasicLauncher") else SEVERAL
         self.slots = max(1, int(OmegaConf.select(launcher, "n_jobs", default=alone)))
-        if self.slots == 1 and not any(each.startswith("hydra/launcher=") for each in line):
-            self._master.hydra.launcher = self._composed("hydra/launcher=basic").hydra.launcher
-        if str(self._master.hydra.launcher._target_).endswith("BasicLauncher"):
-            with open_dict(self._master):
-                self._master.hydra.job_logging = AS_IT_IS
+        if self.slots == 1 and (not chosen or alone == 1):  # in this process, whose logging stays as it is
+            self._master = self._composed([*line, "hydra.job_logging.root=null"])
+        with open_dict(self._master):
+            self._master.hydra.hydra_logging = {"root": None}
+            self._master.hydra.sweep.dir = str(directory)
         self._launch: Launch | None = None
 
-    def _composed(self, *line: str) -> DictConfig:
+    def _composed(self, line: Sequence[str]) -> DictConfig:
         from hydra.types import RunMode
 
         return self.context.config_loader.load_configuration("train", [*line], RunMode.MULTIRUN)
