@@ -1,4 +1,4 @@
-"""What an answer says in sentences: why there is no verdict, what is missing or could be tried, what one types next."""
+"""The sentences of an answer: why there is no verdict, what is missing, what to try, and the next commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from src.studies.plan import Plan
 
 @dataclass(frozen=True)
 class Reached:
-    """How far an answer has come when its minutes are over."""
+    """How far an answer is when its time budget is used up."""
 
     folder: Path
     typed: Sequence[str]  # the line without minutes and margin
@@ -31,28 +31,28 @@ class Reached:
     sitting: Sitting | None = None  # None as the plan
 
     def seconds(self, pairs: int) -> float:
-        """That so many pairs take, with what stands around them."""
+        """Return the seconds that a number of pairs takes, with the work around them."""
         return 1.25 * math.ceil(pairs * len(self.models) / self.slots) * self.pilot.run_seconds
 
 
 def why_none(reached: Reached) -> str:
-    """Why there is no verdict where nothing was compared."""
+    """Explain the missing verdict if nothing was compared."""
     sitting, name = reached.sitting, reached.pilot.metric.removeprefix("test/")
     if sitting is None:
-        return "No verdict: the minutes were over in the pilot, before there was a plan."
+        return "No verdict: time ran out in the pilot, before there was a plan."
     if sitting.stage == "unbeaten" and sitting.margin is not None:
         return (
-            f"No verdict: no network is better than the best trivial predictor on validation ({name} "
-            f"{sitting.margin.reached:.4g} against {sitting.margin.baseline:.4g}), so that there is nothing to "
-            "compare; the test set was not touched."
+            f"No verdict: no network beats the best trivial predictor on validation ({name} "
+            f"{sitting.margin.reached:.4g} against {sitting.margin.baseline:.4g}), so there is nothing to compare; "
+            "the test set was not used."
         )
     if sitting.stage == "trials":
-        return "No verdict: the minutes were over while learning rates were tried."
-    return "No verdict: the minutes were over before the first pair was complete."
+        return "No verdict: time ran out while trying learning rates."
+    return "No verdict: time ran out before the first pair was complete."
 
 
 def remarks(reached: Reached, made: Answer, used: dict[str, Deployed | str]) -> Iterator[str]:
-    """What is missing, what would change the answer, what could be tried.
+    """Iterate over what is missing, what would change the verdict, and what to try.
 
     Args:
         reached: how far it has come.
@@ -62,7 +62,7 @@ def remarks(reached: Reached, made: Answer, used: dict[str, Deployed | str]) -> 
     pilot, sitting = reached.pilot, reached.sitting
     if sitting is not None and sitting.stage == "unbeaten":
         tried = "more data or features, another target, a longer data.lookback, a larger model.budget"
-        yield f"What could be tried: {tried}{', or more minutes, as runs were capped' if pilot.capped else ''}."
+        yield f"Things to try: {tried}{', or more minutes, because updates were limited' if pilot.capped else ''}."
     if sitting is not None and sitting.stage in ("pairs", "trials"):
         missing = sitting.wanted - sitting.complete
         yield (
@@ -72,16 +72,16 @@ def remarks(reached: Reached, made: Answer, used: dict[str, Deployed | str]) -> 
     _, comparison = made.headline
     if comparison is not None and comparison.verdict is not None:
         if comparison.verdict.look is not None:
-            yield f"Over seeds alone, for these very test sequences: {comparison.verdict.sentence}"
+            yield f"Over seeds alone, for exactly these test sequences: {comparison.verdict.sentence}"
         yield from comparison.sensitivity
     yield from (f"{model}: {cost}" for model, cost in used.items() if isinstance(cost, str))
     if pilot.capped:
         updates = counted(pilot.updates, "update")
-        yield f"All runs were capped at {updates}, so that enough of them fit into the minutes."
+        yield f"All runs were limited to {updates}, so that enough of them fit into the time budget."
 
 
 def commands(reached: Reached, made: Answer) -> Iterator[tuple[str, str]]:
-    """What one types next: what it does, and the command."""
+    """Iterate over the next commands, by purpose."""
     if (minutes := _minutes_to_go_on(reached, made)) is not None:
         yield "go on", f"{shlex.join(['gatebench', 'answer', *reached.typed])} minutes={max(1, math.ceil(minutes))}"
     if made.run is not None:
@@ -97,7 +97,7 @@ def commands(reached: Reached, made: Answer) -> Iterator[tuple[str, str]]:
 
 
 def _minutes_to_go_on(reached: Reached, made: Answer) -> float | None:
-    """Minutes that lead to the next look; None where nothing is left to be asked."""
+    """Return the minutes to the next look; None if nothing is left to decide."""
     sitting = reached.sitting
     if sitting is None:
         return 4 * reached.pilot.minutes
