@@ -1,4 +1,4 @@
-"""GateBench's public interface: the command ``gatebench``, and what a script or notebook imports.
+"""GateBench's public interface: the command ``gatebench``, and imports for scripts and notebooks.
 
 >>> import torch
 >>> from gatebench import GRU
@@ -6,9 +6,9 @@
 >>> output.shape
 torch.Size([2, 7, 5])
 
-``fit(frame, target="load")`` trains on data in memory; ``answer(frame, target="label", minutes=10)`` says which network
-is better for them; ``load_run("runs/latest")`` gives a run's config, task with weights and data;
-``compare(study="smoke")`` the numbers behind a verdict. Nothing is imported before it is used.
+``fit(frame, target="load")`` trains on data in memory; ``answer(frame, target="label", minutes=10)`` compares two
+networks on them; ``load_run("runs/latest")`` returns a run's config, task with weights and data;
+``compare(study="smoke")`` returns the numbers behind a verdict. Imports are lazy.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ __version__ = "0.1.0"
 __all__ = ["GRU", "LSTM", "RNN", "Answer", "Fitted", "Run", "StackedRNN", "Summary", "UserError"]
 __all__ += ["answer", "compare", "fit", "load_run"]
 
-USAGE = "gatebench COMMAND [KEY=VALUE ...]; gatebench COMMAND --help says what there is to set."
-COMPLETION = {"-sc", "--shell-completion"}  # how the shell asks Hydra
+USAGE = "gatebench COMMAND [KEY=VALUE ...]; gatebench COMMAND --help lists its keys."
+COMPLETION = {"-sc", "--shell-completion"}  # how the shell calls Hydra
 HOME = Path(__file__).resolve().parent  # the folder of our package src
 _HOMES = {
     **dict.fromkeys(("GRU", "LSTM", "RNN", "StackedRNN"), "src.recurrent"),
@@ -51,14 +51,14 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for."""
+    """Import a public name on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module 'gatebench' has no attribute {name!r}")
     return getattr(_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    """The public names."""
+    """List the public names."""
     return sorted([*__all__, "__version__"])
 
 
@@ -69,16 +69,16 @@ def compare(
     from_: str | Path | None = None,
     **settings: Any,
 ) -> Summary:
-    """Do what ``gatebench compare`` does, and return the numbers.
+    """Compare runs like ``gatebench compare``, and return the numbers.
 
     Args:
-        study: name or folder of a study; exactly one of the three is given.
-        folders: folders of runs, or runs that :func:`fit` returned.
-        from_: a table of results of other tools, or a folder of committed records.
+        study: name or folder of a study; give exactly one of the first three.
+        folders: folders of runs, or runs returned by :func:`fit`.
+        from_: a CSV file with results of other tools, or a folder of committed records.
         settings: further keys of ``conf/compare.yaml``: ``models``, ``metric``, ``margin``, ``directory``, ...
 
     Raises:
-        UserError: there is nothing to compare, or a setting is unknown or impossible.
+        UserError: there is nothing to compare, or a setting is unknown or invalid.
     """
     places = {"study": study, "folders": folders and list(folders), "from": from_, **settings}
     given = {key: _text(value) for key, value in places.items()}
@@ -86,14 +86,14 @@ def compare(
 
 
 def _text(value: Any) -> Any:
-    """Paths, and runs, as a config has them: text."""
+    """Return paths and runs as text, for a config."""
     if isinstance(value, list | tuple):
         return [_text(one) for one in value]
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def commands() -> dict[str, str]:
-    """What each command does, in a line: the modules of ``src`` that have a ``main``, by name."""
+    """Return the commands with a one-line description: modules of ``src`` with a ``main``, by name."""
     lines = {}
     for file in sorted((HOME / "src").glob("*.py")):
         module = ast.parse(file.read_text(encoding="utf-8"))
@@ -104,7 +104,7 @@ def commands() -> dict[str, str]:
 
 
 def main() -> None:
-    """The command line: ``gatebench NAME ...`` does what ``python -m src.NAME ...`` does, in any folder."""
+    """Run ``gatebench NAME ...`` like ``python -m src.NAME ...``, in any folder."""
     name, *rest = sys.argv[1:] or ["--help"]
     known = commands()
     if name in ("-h", "--help"):
@@ -120,19 +120,20 @@ def main() -> None:
         near = _module("src.config.errors").nearest(name, list(known))
         sys.exit(f"There is no command {name}{near}: the commands are {', '.join(known)}.")
     _tell_other_processes()
-    # With this name Hydra and the run's record see what they see of python -m; completion asks for the program's own.
+    # With this name Hydra and the run's record are the same as under python -m; completion needs the program's own
+    # name.
     sys.argv = [sys.argv[0] if COMPLETION & {*rest} else str(HOME / "src" / f"{name}.py"), *rest]
     _module(f"src.{name}").main()
 
 
 def _completed(known: Iterable[str]) -> str:
-    """The command whose arguments the shell asks for, taken out of the line that Hydra will read.
+    """Return the command for which the shell requests completions, and remove it from Hydra's command line.
 
-    Where it is the command itself that is being typed, the process ends with the names of all.
+    If the command itself is being typed, print all names and exit.
     """
     line = os.environ.get("COMP_LINE")
     if line is None:
-        return "train"  # installing the completion is the same for all
+        return "train"  # installing the completion does not depend on the command
     typed = re.match(r"(\s*\S+\s+)(\S+)\s+", line)
     if typed is None or typed[2] not in known:
         print("\n".join(known))
@@ -142,33 +143,33 @@ def _completed(known: Iterable[str]) -> str:
 
 
 def _module(name: str) -> ModuleType:
-    """A module of our package ``src``, even where the working folder holds another ``src``.
+    """Import a module of our package ``src``, even if the working folder has another ``src``.
 
     Raises:
-        ImportError: that one has been imported already.
+        ImportError: the other one is already imported.
     """
     ours = HOME / "src" / "__init__.py"
     if "src" not in sys.modules:
-        sys.path[:] = _ours_first(sys.path)  # for good: joblib gives it to its processes, which must find the same
+        sys.path[:] = _ours_first(sys.path)  # permanently: joblib passes it to its processes
         importlib.import_module("src")
     imported = getattr(sys.modules["src"], "__file__", None)
     if imported is None or Path(imported).resolve() != ours:
         raise ImportError(
-            f"GateBench's own package is called src, and another src is imported already ({sys.modules['src']}): "
-            "use gatebench in a process of its own."
+            f"GateBench's own package is called src, but another src is already imported ({sys.modules['src']}): "
+            "use gatebench in a separate process."
         )
     return importlib.import_module(name)
 
 
 def _tell_other_processes() -> None:
-    """Let ``src`` mean ours in every process that this one starts, wherever they start and whatever PYTHONPATH says."""
-    os.environ["PYTHONSAFEPATH"] = "1"  # python -m does not put the working folder first
+    """Make ``src`` mean ours in every process started from here, whatever its folder and PYTHONPATH."""
+    os.environ["PYTHONSAFEPATH"] = "1"  # keeps python -m from putting the working folder first
     if path := os.environ.get("PYTHONPATH"):
         os.environ["PYTHONPATH"] = os.pathsep.join(_ours_first(path.split(os.pathsep)))
 
 
 def _ours_first(folders: list[str]) -> list[str]:
-    """A search path with our folder before the first that holds a ``src``."""
+    """Return a search path with our folder before any other that contains a ``src``."""
     at = next((at for at, folder in enumerate(folders) if (Path(folder) / "src").is_dir()), len(folders))
     return [*folders[:at], str(HOME), *folders[at:]]
 

@@ -1,4 +1,4 @@
-"""What a training step costs beside PyTorch and other libraries, and what the framework and a gate add to it."""
+"""Benchmarks of training steps against PyTorch and other libraries, and of the framework's and gates' overhead."""
 
 from pathlib import Path
 

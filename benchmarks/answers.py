@@ -1,6 +1,6 @@
-"""How often verdicts of sittings are wrong, and found: ``python -m benchmarks.answers`` simulates it without training.
+"""Simulate error rates and power of verdicts in sittings, without training: ``python -m benchmarks.answers``.
 
-A session is what somebody does who asks, gives more minutes, and asks again: four sittings with a look in each, at 6,
+A session is a question continued with more minutes: four sittings with a look in each, at 6,
 12, 24 and 48 pairs or in the same way from 10 on. Differences by seed and sequence have known variances and a known
 mean; intervals are those of reports (:func:`~src.statistics.crossed.two_way`), levels those of
 :func:`~src.statistics.sittings.look_of`. ``docs/compare.md`` holds what this prints (``table=docs/compare.md``).
@@ -38,18 +38,18 @@ Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
 
 def normal(rng: np.random.Generator, size: tuple[int, ...]) -> np.ndarray:
-    """Of mean 0 and variance 1."""
+    """Draw from a normal distribution with mean 0 and variance 1."""
     return rng.standard_normal(size)
 
 
 def skewed(rng: np.random.Generator, size: tuple[int, ...]) -> np.ndarray:
-    """Exponential, with a long tail upward, of mean 0 and variance 1."""
+    """Draw from an exponential distribution with an upper tail, shifted to mean 0 and variance 1."""
     return rng.standard_exponential(size) - 1
 
 
 @dataclass(frozen=True)
 class Half:
-    """What a look has: mean differences of sessions, and half-widths that "better" and "same" need."""
+    """One look: mean differences of sessions, and the half-widths for "better" and "same"."""
 
     mean: np.ndarray
     better: np.ndarray
@@ -106,7 +106,7 @@ def _half(way: TwoWay, look: Look) -> Half:
 
 
 def said(look: Half, truth: float, spread: float, margin: float) -> np.ndarray:
-    """What is said of each session (:func:`~src.statistics.decision.decide_by` for many at once).
+    """Return the verdict on each session (:func:`~src.statistics.decision.decide_by` for many at once).
 
     Args:
         look: of sessions with true difference 0.
@@ -121,18 +121,18 @@ def said(look: Half, truth: float, spread: float, margin: float) -> np.ndarray:
 
 
 def in_turn(looks: list[Half], truth: float, spread: float, margin: float) -> np.ndarray:
-    """What is said at each look, (looks, sessions)."""
+    """Return the verdicts at each look, (looks, sessions)."""
     return np.array([said(look, truth, spread, margin) for look in looks])
 
 
 def first_said(turns: np.ndarray) -> np.ndarray:
-    """The first decision of each session, which somebody stops at: (looks, sessions) to (sessions,)."""
+    """Return the first decision of each session, at which one would stop: (looks, sessions) to (sessions,)."""
     decided = turns != UNDECIDED
     return np.where(decided.any(0), turns[decided.argmax(0), np.arange(turns.shape[1])], UNDECIDED)
 
 
 def wrong(turns: np.ndarray, truth: float, margin: float) -> float:
-    """How often any verdict of a session is wrong: (looks, sessions).
+    """Return how often any verdict of a session is wrong, from (looks, sessions).
 
     On the margin two of the three statements are as good as true; the wrong one is then whichever is said more often.
     """
@@ -180,7 +180,7 @@ def _turned(looks: list[Half], sign: int) -> list[Half]:
 
 
 def power_rates(rng: np.random.Generator, number: int) -> Simulated:
-    """How often the right verdict is said by the first, second and last look."""
+    """Simulate how often the right verdict is reached by the first, second and last look."""
     rows = []
     for (first, sequences), ratio in product(((6, 20), (6, 200), (10, 60)), RATIOS):
         made = sessions(rng, normal, first, sequences, ratio, number)

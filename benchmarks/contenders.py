@@ -1,4 +1,4 @@
-"""What is timed: a cell in a backend, or PyTorch's own layer, in a training step or in inference."""
+"""Timed contenders: a cell in a backend, or PyTorch's own layer, in a training step or in inference."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from src.measuring.clock import Work
 from src.recurrent import GRU, LSTM, RNN, StackedRNN
 from src.rng import derive, drawing
 
-TOLERANCE = 1e-3  # a contender farther from the readable loop, in float32, computes something else
+TOLERANCE = 1e-3  # a float32 contender that differs more from the reference loop computes something else
 
 
 class Shape(NamedTuple):
@@ -30,7 +30,7 @@ class Shape(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A network of ours and the layer of PyTorch's that it is measured against.
+    """A network of ours and the PyTorch layer it is compared with.
 
     Args:
         network: the class.
@@ -83,7 +83,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Contender:
-    """A thing to be timed.
+    """Something to time.
 
     Args:
         name: unique within its case, e.g. ``gru fused`` or ``nn.GRU``.
@@ -104,11 +104,11 @@ class Contender:
 
 
 class Refused(Exception):
-    """A contender cannot take part; the message says why."""
+    """A contender is unavailable; the message says why."""
 
 
 def baselines(cells: Sequence[str], case: Case, device: torch.device, seed: int = 0) -> list[Contender]:
-    """PyTorch's layers that the cells are measured against, each once."""
+    """Return the PyTorch layers with which the cells are compared, once each."""
     layers: dict[str, Contender] = {}
     for name in cells:
         cell = CELLS[name]
@@ -124,7 +124,7 @@ def baselines(cells: Sequence[str], case: Case, device: torch.device, seed: int 
 def contender(
     name: str, backend: str, case: Case, device: torch.device, seed: int = 0, check: bool = True
 ) -> Contender:
-    """A cell in one of our backends, held against the readable loop before anything is timed.
+    """Return a cell in one of our backends, compared with the reference loop before anything is timed.
 
     Args:
         name: a key of :data:`CELLS`.
@@ -139,7 +139,7 @@ def contender(
         RuntimeError: when it computes something else than the readable loop.
     """
     if backend == "compiled" and device.type == "cpu":
-        raise Refused("compiling the loop over time takes many minutes on a CPU; it is measured on a GPU only")
+        raise Refused("compiling the loop over time takes many minutes on a CPU, so it is measured on a GPU only")
     try:
         network = build(name, "reference" if backend == "compiled" else backend, case, device, seed)
     except ValueError as error:
@@ -155,7 +155,7 @@ def contender(
                 output = runs.eval()(x)[0]
         difference = float((output - expected).abs().max())
         if not difference <= PRECISIONS[case.precision]:
-            raise RuntimeError(f"{name} {backend} differs from the readable loop by {difference:.2g} at {case.shape}")
+            raise RuntimeError(f"{name} {backend} differs from the reference loop by {difference:.2g} at {case.shape}")
     ran = "torch.compile of reference" if backend == "compiled" else ran
     return Contender(f"{name} {backend}", name, backend, ran, work(runs, case, seed), difference)
 
@@ -185,7 +185,7 @@ def batch(case: Case, device: torch.device, seed: int) -> Tensor:
 
 
 def work(network: nn.Module, case: Case, seed: int) -> Work:
-    """One step of the case's mode, ready to be called."""
+    """Return one step in the case's mode, ready to call."""
     device = next(network.parameters()).device
     x = batch(case, device, seed)
     return training_step(network, x, case) if case.mode == "training" else inference(network, x, case)

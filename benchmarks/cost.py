@@ -1,4 +1,4 @@
-"""What a gate costs: GRU, LSTM and tanh network by width and length: ``python -m benchmarks.cost widths=[64,256]``.
+"""The cost of gates: GRU, LSTM and tanh network by width and length: ``python -m benchmarks.cost widths=[64,256]``.
 
 The command, and the table: for a page, for a terminal, and as CSV.
 """

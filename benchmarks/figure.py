@@ -1,4 +1,4 @@
-"""The picture of a result: how many times as fast as PyTorch's own layer, shape by shape."""
+"""The figure of a result: speed relative to PyTorch's own layer, by shape."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.tables import where
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's colours, which people with any kind of colour vision can tell apart, and a grey.
+# Okabe and Ito's colours, distinguishable with any kind of colour vision, and a grey.
 SAFE = ("#0072B2", "#56B4E9", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#999999", "#000000", "#F0E442")
 COLOURS = dict(zip(CELLS, SAFE, strict=True))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")

@@ -1,6 +1,6 @@
-"""What a gate costs: GRU, LSTM and tanh network at the same width, counted and timed, with what is not so.
+"""The cost of gates: GRU, LSTM and tanh network at the same width, counted and timed, with exceptions to common claims.
 
-The mission's claims are that a GRU has fewer parameters, computes less, holds less memory and is faster than an LSTM.
+The common claims are that a GRU has fewer parameters, computes less, uses less memory and is faster than an LSTM.
 One row is one implementation at one width and length; its last column names the claims that do not hold there.
 """
 
@@ -27,7 +27,7 @@ TORCH = "PyTorch"
 
 
 class Counted(NamedTuple):
-    """What is the same whenever it is measured.
+    """Counts, which do not vary between measurements.
 
     Args:
         parameters: of the layer.

@@ -1,4 +1,4 @@
-"""Everything that is measured on a GPU, in one go: ``python -m benchmarks.gpu out=DIR``.
+"""Run all GPU measurements at once: ``python -m benchmarks.gpu out=DIR``.
 
 Each part is a process with its own time limit, whose result is written at once: a crash or a hang costs that part
 alone. This process itself never touches the GPU.
@@ -36,7 +36,7 @@ KILLED = 124  # what a part that ran into its limit is said to have returned, as
 
 
 def gpu(cfg: DictConfig) -> dict[str, Any]:
-    """Measure, or take up an earlier result; write JSON, Markdown and the log of all parts.
+    """Measure, or reuse an earlier result; write JSON, Markdown and the log of all parts.
 
     Args:
         cfg: a config composed from ``benchmarks/conf/gpu.yaml``.

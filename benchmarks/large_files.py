@@ -1,7 +1,7 @@
-"""What a large file of one's own costs before the first batch: ``python -m benchmarks.large_files 60``.
+"""Time and memory for a large file before the first batch: ``python -m benchmarks.large_files 60``.
 
-Made-up files of about so many MB are read in a process of their own, with one thread: seconds to the first batch, and
-the most memory beyond what the imports take. Parquet needs pyarrow.
+Synthetic files of about this many MB are read in separate processes, with one thread: seconds to the first batch, and
+peak memory beyond that of the imports. Parquet needs pyarrow.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Data of a size that is wanted, from a generator, for measurements on machines without any."""
+"""Synthetic data of a given size, for measurements on machines without data sets."""
 
 from __future__ import annotations
 

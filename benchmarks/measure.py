@@ -1,4 +1,4 @@
-"""The whole measurement: contenders built and warmed up, rounds planned and run, everything in one plain result."""
+"""The whole measurement: build and warm up contenders, plan and run rounds, and return one plain result."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ def over_budget(costs: list[float], settings: Settings) -> list[str]:
     if least <= settings.seconds:
         return []
     return [
-        f"rounds={settings.rounds} were to take about {least / 60:.2g} minutes, more than minutes="
-        f"{settings.seconds / 60:g}: fewer shapes, cells, backends or rounds would fit."
+        f"rounds={settings.rounds} would take about {least / 60:.2g} minutes, more than minutes="
+        f"{settings.seconds / 60:g}: use fewer shapes, cells, backends or rounds."
     ]
 
 

@@ -1,4 +1,4 @@
-"""What training as shipped costs a step over a raw loop: ``python -m benchmarks.overhead model=lstm``.
+"""The overhead per step of training as shipped over a raw loop: ``python -m benchmarks.overhead model=lstm``.
 
 A ladder from a raw loop to training as shipped, one more thing on each rung. All rungs train copies of the same task
 on the same batches. They run between the epochs of the shipped training, so that a slow minute of the machine hits all
@@ -68,7 +68,7 @@ def climb(cfg: DictConfig) -> dict[str, list[float]]:
         UserError: when the task is not music, the device no CPU, or there are fewer than two epochs.
     """
     if cfg.trainer.accelerator != "cpu" or cfg.trainer.devices != 1:
-        raise UserError("overhead is measured in one process on the CPU: use trainer=cpu.")
+        raise UserError("overhead is measured in a single CPU process: use trainer=cpu.")
     if not cfg.trainer.max_epochs or cfg.trainer.max_epochs < 2:
         raise UserError(
             f"trainer.max_epochs={cfg.trainer.max_epochs} is too few: it must be 2 or more, one to warm up."
@@ -80,7 +80,7 @@ def climb(cfg: DictConfig) -> dict[str, list[float]]:
         data, task = build(cfg)
         if not isinstance(task, PolyphonicMusic):
             raise UserError(
-                "overhead's raw loop is written for music: use data=jsb_chorales or another set of piano rolls."
+                "overhead's raw loop supports music only: use data=jsb_chorales or another set of piano rolls."
             )
         job.identify(data, task)
         rungs = Rungs(task, data, cfg.trainer.gradient_clip_val)

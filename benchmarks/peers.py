@@ -42,7 +42,7 @@ def peer(name: str, cell: str, case: Case, device: torch.device, seed: int) -> C
     """
     needs, build = PEERS[name]
     if not installed(needs):
-        raise UserError(f"peers has {name}, which is not installed: run make benchmark-peers, or leave it out.")
+        raise UserError(f"peers has {name}, which is not installed: run make benchmark-peers, or drop it.")
     on_gpu = needs == "flashrnn"
     if (device.type == "cuda") != on_gpu:
         raise Refused(f"{name} is measured on {'a GPU' if on_gpu else 'the CPU'} only")
@@ -118,7 +118,7 @@ def with_jax(cell: str, case: Case, seed: int) -> Built:
     import jax.numpy as jnp
 
     if cell not in ("gru", "gru_cho", "lstm"):
-        raise Refused("the scan in jax is written out for the GRU and the LSTM")
+        raise Refused("the scan in jax supports the GRU and the LSTM only")
     hidden, sigmoid = case.shape.hidden_size, jax.nn.sigmoid
     network = reference(cell, case, torch.device("cpu"), seed)
     x = jnp.asarray(batch(case, torch.device("cpu"), seed).numpy())

@@ -1,4 +1,4 @@
-"""A measurement behind a progress bar, with what must be known of it beside its numbers."""
+"""A measurement with a progress bar, and facts about its surroundings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def with_progress(module: str, cfg: DictConfig, work: Callable[[Show], dict[str,
         work: is called with what draws the bar.
 
     Returns:
-        What `benchmarks.results.surroundings` says, and what ``work`` returns.
+        The facts from `benchmarks.results.surroundings`, and the result of ``work``.
     """
     started, threads = time.time(), torch.get_num_threads()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())

@@ -1,4 +1,4 @@
-"""How often what a report says is wrong: ``python -m benchmarks.rates`` simulates it and prints the tables.
+"""Simulate the error rates of reports, and print them as tables: ``python -m benchmarks.rates``.
 
 Every sentence is made by the functions that reports use, over data whose truth is known. ``docs/compare.md`` holds what
 this prints (``table=docs/compare.md``).

@@ -1,4 +1,4 @@
-"""A benchmark on disk: ``benchmark.json``, from which tables and picture are made again without measuring.
+"""A benchmark on disk: ``benchmark.json``, from which tables and figure can be made without measuring.
 
 ======================== ==================================================================================
 ``schema``               version of this layout, :data:`SCHEMA`
@@ -80,5 +80,5 @@ def read(path: Path) -> dict[str, Any]:
         ) from error
     schema = result.get("schema") if isinstance(result, dict) else None
     if schema != SCHEMA:
-        raise UserError(f"results={path} has schema {schema}, and this version reads schema {SCHEMA}: measure again.")
+        raise UserError(f"results={path} must have schema {SCHEMA}, got {schema}: measure again.")
     return dict(result)

@@ -1,4 +1,4 @@
-"""What is to be measured, checked: every mistake is named before a network is built."""
+"""Settings of benchmarks, checked before a network is built."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from src.config.errors import UserError, nearest
 from src.config.rules import check_values
 from src.config.schema.entries import Above0, Count, Key, Text, That, Whole
 
-SOME = That(bool, "one at least")
-FourCounts = Annotated[list[Count], That(lambda shape: len(shape) == 4, "four of them")]
+SOME = That(bool, "with at least one item")
+FourCounts = Annotated[list[Count], That(lambda shape: len(shape) == 4, "with exactly four items")]
 _FILES = {
-    "directory": Key(Text, "where the result goes"),
-    "results": Key(Text | None, "an earlier result, of which the table is made; nothing is measured"),
-    "table": Key(Text | None, "a page that gets the tables between its marks"),
+    "directory": Key(Text, "folder for the result"),
+    "results": Key(Text | None, "an earlier result to tabulate, without measuring"),
+    "table": Key(Text | None, "a page in which to put the tables between its marks"),
 }
 _MEASURED = {
-    "backends": Key(list[Text], "ours; the baseline is always there"),
+    "backends": Key(list[Text], "our backends; the baseline is always included"),
     "modes": Key(Annotated[list[Text], SOME], "training or inference"),
-    "thread_counts": Key(Annotated[list[Count], SOME], "each is a table of its own"),
-    "rounds": Key(Count, "at least so many in each case"),
-    "minutes": Key(Above0, "what is left of them goes to the cheap cases"),
+    "thread_counts": Key(Annotated[list[Count], SOME], "one table for each"),
+    "rounds": Key(Count, "smallest number in each case"),
+    "minutes": Key(Above0, "time budget; the rest of it goes to the cheap cases"),
     "device": Key(Literal["cpu", "cuda"], "what computes"),
-    "seed": Key(Whole, "of weights and input"),
+    "seed": Key(Whole, "seed of weights and input"),
 }
 STEPS = {
     "shapes": Key(Annotated[list[FourCounts], SOME], "batch, time, input_size, hidden_size"),
-    "cells": Key(Annotated[list[Text], SOME], "by their names in benchmarks/contenders.py"),
+    "cells": Key(Annotated[list[Text], SOME], "names in benchmarks/contenders.py"),
     "peers": Key(list[Text], "other libraries"),
     "precision": Key(Text, "32-true, or bf16-mixed: forward passes under autocast"),
-    "picture": Key(bool, "draw the figure too"),
+    "picture": Key(bool, "also draw the figure"),
     "memory": Key(bool, "peak memory of a step, in fresh processes"),
     **_MEASURED,
     **_FILES,
@@ -55,17 +55,17 @@ PUBLISHED = {
     "figure": Key(Text | None, "where the figure goes, without its ending"),
 }
 GPU = {
-    "steps": Key(Annotated[list[Text], SOME], "by their names in benchmarks/gpu_parts.py"),
-    "parts": Key(list[Text] | None, "of the steps, these alone"),
-    "minutes": Key(Above0, "for all of them"),
+    "steps": Key(Annotated[list[Text], SOME], "names in benchmarks/gpu_parts.py"),
+    "parts": Key(list[Text] | None, "only these parts of the steps"),
+    "minutes": Key(Above0, "time budget for all parts"),
     "device": _MEASURED["device"],
-    "commit": Key(Text | None, "of the code, where it lies without its .git"),
-    "out": Key(Text, "where the results go"),
-    "results": Key(list[Text] | None, "earlier results, of whose parts the tables are made; nothing is measured"),
+    "commit": Key(Text | None, "commit of the code, if its .git is missing"),
+    "out": Key(Text, "folder for the results"),
+    "results": Key(list[Text] | None, "earlier results to tabulate, without measuring"),
     "table": _FILES["table"],
 }
 RATES = {
-    "studies": Key(Count, "simulated for each figure"),
+    "studies": Key(Count, "number of simulated studies"),
     "seed": _MEASURED["seed"],
     "table": _FILES["table"],
 }
@@ -144,12 +144,12 @@ def names(key: str, given: Sequence[str], known: Sequence[str]) -> list[str]:
     """
     for name in given:
         if name not in known:
-            raise UserError(f"{key} has {name}{nearest(str(name), list(known))}: it may have {', '.join(known)}.")
+            raise UserError(f"{key} has {name}{nearest(str(name), list(known))}: choose from {', '.join(known)}.")
     return list(dict.fromkeys(given))
 
 
 def refuse_device(device: Any) -> None:
-    """Refuse a device that this machine has not.
+    """Refuse a device that this machine lacks.
 
     Raises:
         UserError: says which there are.
@@ -157,4 +157,4 @@ def refuse_device(device: Any) -> None:
     import torch
 
     if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("device=cuda needs a CUDA device and this machine has none: use device=cpu.")
+        raise UserError("device=cuda needs a CUDA device, but this machine has none: use device=cpu.")

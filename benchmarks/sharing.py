@@ -1,8 +1,8 @@
 """Runs per hour when several share a GPU: ``python -m benchmarks.sharing FOLDER MUSIC.npz gpu 8 40``.
 
-Each of so many processes trains a few runs one after the other, as a multirun does. What is counted lies between the
-end of the last process's first run and the end of the first process's last one: there all are at work, and starting
-Python and CUDA, which costs seconds once for a process, is over.
+Each process trains a few runs one after the other, like a multirun. Runs are counted between the
+end of the last process's first run and the end of the first process's last one, when all are busy and starting
+Python and CUDA, which takes seconds once per process, is over.
 """
 
 from __future__ import annotations

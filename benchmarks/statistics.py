@@ -1,4 +1,4 @@
-"""Medians with intervals that assume no distribution, and whether a machine was quiet enough to believe them."""
+"""Medians with distribution-free intervals, and whether a machine was quiet enough to trust them."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def spread(observations: Sequence[float]) -> float:
 def noise(
     baselines: Mapping[str, Sequence[float]], busy_cores: float | None, cores: Mapping[str, float] | None = None
 ) -> list[str]:
-    """Why the times of a case should not be believed, a sentence for each reason; empty on a quiet machine.
+    """Return reasons to distrust the times of a case, as sentences; empty on a quiet machine.
 
     Args:
         baselines: the times of each baseline, by its name.

@@ -18,7 +18,7 @@ from src.config.shell import command
 
 
 def benchmark(cfg: DictConfig) -> dict[str, Any]:
-    """Measure, or take up an earlier result; print its tables, and write JSON, Markdown and picture.
+    """Measure, or reuse an earlier result; print its tables, and write JSON, Markdown and a figure.
 
     Args:
         cfg: a config composed from ``benchmarks/conf/steps.yaml``.
@@ -56,7 +56,7 @@ def write(result: dict[str, Any], folder: Path, picture: bool) -> None:
         if picture:
             draw(result, folder / "benchmark.svg")
     except ImportError:
-        print("No picture: it needs matplotlib, pip install 'gatebench[report]'.")
+        print("No figure, because it needs matplotlib: pip install 'gatebench[report]'.")
     print(folder)
 
 

@@ -1,4 +1,4 @@
-"""Tables of a result, for the screen and for a page; no number in them comes from anywhere else."""
+"""Tables of a result, for the screen and for a page."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def read_page(page: Path, marks: Marks) -> str:
     begin, end = marks
     text = page.read_text() if page.is_file() else ""
     if end not in text.partition(begin)[2]:
-        raise UserError(f"table={page} has no place for the tables: it must be a page with {begin} and {end} in it.")
+        raise UserError(f"table={page} must be a page with {begin} and {end}, between which the tables go.")
     return text
 
 

@@ -1,4 +1,4 @@
-"""What Hydra must find under this name: a launcher that asks first whether its engine can do what it is asked for.
+"""A launcher that first checks whether its engine can satisfy the request; Hydra finds plugins in this package.
 
 Hydra imports this file at every start, so nothing heavy is imported here.
 """
@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 
 class CheckedLauncher(Launcher):
-    """Hands over to another plugin's launcher, the engine, once `refuse_what_cannot_be_met` is content with it.
+    """Delegates to another plugin's launcher, the engine, after `refuse_what_cannot_be_met` has accepted the request.
 
     >>> Local(n_jobs=2).settings
     {'n_jobs': 2}
@@ -30,7 +30,7 @@ class CheckedLauncher(Launcher):
         self.settings = settings
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Check, then make the engine (called by Hydra)."""
+        """Check, then create the engine (called by Hydra)."""
         from src.config.instantiate import find_class
         from src.studies.resources import refuse_what_cannot_be_met
 
@@ -44,18 +44,18 @@ class CheckedLauncher(Launcher):
 
 
 class Local(CheckedLauncher):
-    """Processes of this machine, by joblib."""
+    """Processes on this machine, through joblib."""
 
     engine = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
 
 
 class Slurm(CheckedLauncher):
-    """Jobs of a Slurm cluster, by submitit."""
+    """Jobs on a Slurm cluster, through submitit."""
 
     engine = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
 
 
 class Ray(CheckedLauncher):
-    """Tasks of Ray, on this machine or a cluster."""
+    """Ray tasks, on this machine or a cluster."""
 
     engine = "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher"

@@ -1,4 +1,4 @@
-"""What Hydra must find under this name: where configs and studies of the user lie, and a sweeper for studies.
+"""Search paths for the user's configs and studies, and a sweeper for studies; Hydra finds plugins in this package.
 
 Hydra imports this file at every start, so nothing heavy is imported here.
 """
@@ -21,11 +21,11 @@ GROUP = "experiments"
 
 
 class ExperimentsSearchPath(SearchPathPlugin):
-    """Lets ``model=NAME`` and ``experiments=NAME`` find the files of that name in the working folder."""
+    """Makes ``model=NAME`` and ``experiments=NAME`` find files in the working folder."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Append the folders of the user's configs and of studies; nothing in another project's program."""
-        # Hydra asks every plugin that is installed, in every program: src is ours only if it has been imported as ours.
+        """Append the folders of the user's configs and studies, but not in another project's program."""
+        # Hydra calls every installed plugin in every program: act only if our own src has been imported.
         if "--hydra-help" in sys.argv:  # which would list every folder below
             return
         places = sys.modules.get("src.config.places")
@@ -35,37 +35,37 @@ class ExperimentsSearchPath(SearchPathPlugin):
 
 
 class StudiesSource(FileConfigSource):
-    """The ``experiments/`` of a folder and nothing else in it: a folder called ``run`` there is no group of configs."""
+    """Only the ``experiments/`` of a folder, so that another folder such as ``run`` is not a config group."""
 
     @staticmethod
     def scheme() -> str:
-        """What stands before the folder on the search path."""
+        """Return the scheme that precedes the folder on the search path."""
         return "studies"
 
     def is_group(self, config_path: str) -> bool:
-        """Whether there is such a folder of configs (called by Hydra)."""
+        """Return whether there is such a folder of configs (called by Hydra)."""
         return config_path.strip("/") in ("", GROUP) and super().is_group(config_path)
 
     def is_config(self, config_path: str) -> bool:
-        """Whether there is such a config (called by Hydra)."""
+        """Return whether there is such a config (called by Hydra)."""
         return config_path.strip("/").startswith(f"{GROUP}/") and super().is_config(config_path)
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        """The names in a folder of configs (called by Hydra)."""
+        """Return the names in a folder of configs (called by Hydra)."""
         if config_path.strip("/") == GROUP:
             return super().list(config_path, results_filter)
         return [] if results_filter is ObjectType.CONFIG else [GROUP]
 
 
 class StudySweeper(Sweeper):
-    """Runs the study in the config's ``study`` node through whatever launcher Hydra was given."""
+    """Runs the study in the config's ``study`` node with the launcher chosen in Hydra."""
 
-    # Hydra calls setup before sweep, so what its base class declares as optional is there.
+    # Hydra calls setup before sweep, so the attributes that its base class declares optional are set.
     hydra_context: HydraContext
     config: DictConfig
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what Hydra hands over (called by Hydra)."""
+        """Store Hydra's arguments (called by Hydra)."""
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def sweep(self, arguments: list[str]) -> Any:

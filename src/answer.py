@@ -1,4 +1,4 @@
-"""GRU or LSTM for your sequences, within minutes: ``python -m src.answer data.path=FILE minutes=60``."""
+"""GRU or LSTM for your sequences, within a time budget: ``python -m src.answer data.path=FILE minutes=60``."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from src.answering.result import Answer
     from src.answering.shown import Terminal
 
-BEGAN = time.monotonic()  # the minutes include what is imported
+BEGAN = time.monotonic()  # the minutes include the imports
 
 
 def answer(cfg: DictConfig, began: float = BEGAN, watch: Terminal | None = None) -> Answer:
-    """Look at the data, plan, run, and say what came out; an earlier start of the same question is gone on with.
+    """Inspect the data, plan, run and report; an earlier start of the same question is continued.
 
     Args:
-        cfg: a config composed from ``conf/answer.yaml``, that of Hydra's job at hand.
-        began: by ``time.monotonic()``, when the minutes begin.
-        watch: whoever watches; None: the terminal.
+        cfg: a config composed from ``conf/answer.yaml``, registered with Hydra as the current job's.
+        began: start of the time budget by ``time.monotonic()``.
+        watch: receives progress; None: the terminal.
 
     Raises:
-        UserError: in one sentence, when there is nothing to compare, or a margin comes too late.
+        UserError: there is nothing to compare, or a margin is set too late.
     """
     import torch
     from hydra.core.hydra_config import HydraConfig
@@ -38,12 +38,12 @@ def answer(cfg: DictConfig, began: float = BEGAN, watch: Terminal | None = None)
     said = HydraConfig.get().overrides
     line = [*said.task, *(each for each in said.hydra if not each.startswith("hydra.mode="))]
     asked = question(line, cfg.minutes, list(cfg.models), cfg.margin)
-    torch.set_num_threads(cfg.threads)  # as in the runs, which are timed here
+    torch.set_num_threads(cfg.threads)  # as in the runs, whose updates are timed here
     return answered(asked, Path(cfg.paths.runs_dir), began, watch)
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     from src.data.own.forms import with_reader
 
     sys.argv[1:] = with_reader(sys.argv[1:])

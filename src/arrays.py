@@ -1,4 +1,4 @@
-"""Arrays from .npz files that may be damaged or made to harm: nothing is unpickled, or larger than its file."""
+"""Read arrays from .npz files that may be damaged or malicious, without unpickling and within bounds on their size."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 
 from src.config.errors import UserError
 
-DEFLATED = 1032  # times, at most, deflate makes data smaller: so much may a byte of the file become (zlib's manual)
+DEFLATED = 1032  # deflate's largest compression ratio (zlib's manual), which bounds the size of the content
 
 
 def in_parts(rows: np.ndarray, numbers: int) -> Iterator[np.ndarray]:
-    """An array cut along its first dimension into views of about so many numbers: what is made of each is small."""
+    """Split an array along its first dimension into views of about ``numbers`` numbers, to keep temporaries small."""
     many = max(1, numbers // max(1, math.prod(rows.shape[1:])))
     for begin in range(0, len(rows), many):
         yield rows[begin : begin + many]
 
 
 def of_tokens(kinds: int) -> type[np.generic]:
-    """The smallest type that holds so many kinds of tokens, among those that PyTorch can index with.
+    """Return the smallest type for this many kinds of tokens, among those with which PyTorch can index.
 
     >>> [of_tokens(kinds).__name__ for kinds in (256, 257, 2**15 + 1)]
     ['uint8', 'int16', 'int32']
@@ -34,7 +34,7 @@ class HoldsObjects(UserError):
     """An array of Python objects, which would have to be unpickled.
 
     Attributes:
-        name: of the array.
+        name: name of the array.
     """
 
     def __init__(self, path: Path, name: str) -> None:
@@ -43,24 +43,24 @@ class HoldsObjects(UserError):
 
 
 def array_names(path: Path) -> list[str]:
-    """The names of the arrays in an .npz file, in their order.
+    """Return the names of the arrays in an .npz file, in order.
 
     Raises:
-        UserError: it is none, or damaged.
+        UserError: the file is not an .npz file, or is damaged.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist()]
-    except Exception as error:  # zipfile raises whatever the damage happens to hit
+    except Exception as error:  # damaged files make zipfile raise anything
         raise _damaged(path, error) from error
 
 
 def read_arrays(path: Path, wanted: Collection[str] | None = None) -> dict[str, np.ndarray]:
-    """The wanted arrays of an .npz file, as far as it has them, or all.
+    """Return the wanted arrays that an .npz file has, or all of them.
 
     Raises:
-        HoldsObjects: one of them would have to be unpickled.
-        UserError: the file cannot be read, is no .npz file, or damaged.
+        HoldsObjects: an array would have to be unpickled.
+        UserError: the file cannot be read, is not an .npz file, or is damaged.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -70,15 +70,15 @@ def read_arrays(path: Path, wanted: Collection[str] | None = None) -> dict[str, 
             return {name: _read(archive, members[name], path, size) for name in names}
     except UserError:
         raise
-    except Exception as error:  # zipfile, zlib and numpy raise whatever the damage happens to hit
+    except Exception as error:  # damaged files make zipfile, zlib and numpy raise anything
         raise _damaged(path, error) from error
 
 
 def read_array(path: Path) -> np.ndarray:
-    """The array of an .npy file.
+    """Return the array of an .npy file.
 
     Raises:
-        HoldsObjects: it would have to be unpickled.
+        HoldsObjects: the array would have to be unpickled.
         UserError: the file cannot be read, or is damaged.
     """
     try:
@@ -93,7 +93,7 @@ def read_array(path: Path) -> np.ndarray:
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, size: int) -> np.ndarray:
-    """One array, after its header and the archive's have been held against what lies in the file."""
+    """Read one array, after checking its header and the archive's against the size of the file."""
     if info.compress_size > size or info.file_size > DEFLATED * info.compress_size + DEFLATED:
         raise ValueError(f"{info.filename} claims {info.file_size} bytes")
     with archive.open(info) as member:
@@ -106,7 +106,7 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, size: int
             raise ValueError(f"{info.filename} claims the shape {shape}")
     with archive.open(info) as member:
         array: np.ndarray = np.lib.format.read_array(member, allow_pickle=False)
-        member.read()  # to the end, where zipfile holds the content against its checksum
+        member.read()  # read to the end, where zipfile verifies the checksum
     return array
 
 

@@ -1,4 +1,4 @@
-"""GRU or LSTM, for this task? ``python -m src.compare study=NAME``."""
+"""Compare the models of a study or of any runs: ``python -m src.compare study=NAME``."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def compare(cfg: DictConfig) -> Summary:
-    """Read runs, compare their models, print the answer, write the numbers and the report.
+    """Read runs, compare their models, print the verdicts, and write numbers and report.
 
     Args:
         cfg: a config composed from ``conf/compare.yaml``.
 
     Raises:
-        UserError: in one sentence, when there is nothing to compare or a setting is out of its range.
+        UserError: there is nothing to compare, or a setting is out of range.
     """
     places, kind = where(cfg)
     from src.analysis.answer import summarise
@@ -50,7 +50,7 @@ def compare(cfg: DictConfig) -> Summary:
     beside = places[0].with_name(f"{places[0].stem}_report") if kind == "table" else places[0] / "report"
     directory = Path(cfg.directory) if cfg.directory else beside
     if directory.exists() and not directory.is_dir():
-        raise UserError(f"directory={directory} is a file: it must be a folder, which is made if it is not there.")
+        raise UserError(f"directory must be a folder, got the file {directory}.")
     for place in (directory, directory / "figures"):
         output(place, places[0])
     packed = write_pack(collection, Path(cfg.pack)) if cfg.pack else []
@@ -64,20 +64,18 @@ def compare(cfg: DictConfig) -> Summary:
 
 
 def where(cfg: DictConfig) -> tuple[list[Path], Kind]:
-    """What to read, and of which kind it is: ``study``, ``runs``, ``table`` or ``pack``.
+    """Return what to read, and its kind: ``study``, ``runs``, ``table`` or ``pack``.
 
     Raises:
-        UserError: when not exactly one of study, folders and from is given, or it is not there.
+        UserError: not exactly one of study, folders and from is given, or it does not exist.
     """
     given = [key for key in ("study", "folders", "from") if cfg[key]]
     if len(given) != 1:
-        said = f"{' and '.join(given)} were given" if given else "none was given"
-        raise UserError(
-            f"Exactly one of study=NAME, folders='[DIR,...]' and from=TABLE.csv says what to compare; {said}."
-        )
+        said = f"got {' and '.join(given)}" if given else "got none"
+        raise UserError(f"Give exactly one of study=NAME, folders='[DIR,...]' and from=TABLE.csv, {said}.")
     if cfg.pack and given[0] == "from":
         raise UserError(
-            "pack=DIR writes the records of runs: it goes with study=NAME or folders='[DIR,...]', not from."
+            "pack=DIR writes the records of runs: use it with study=NAME or folders='[DIR,...]', not with from."
         )
     if given[0] == "folders":
         listed = OmegaConf.to_object(cfg.folders) if OmegaConf.is_config(cfg.folders) else [cfg.folders]
@@ -88,13 +86,13 @@ def where(cfg: DictConfig) -> tuple[list[Path], Kind]:
     path = Path(str(cfg["from"]))
     if not path.exists():
         raise UserError(
-            f"{path} does not exist: from is a table (from=results.csv) or a folder (from=experiments/NAME)."
+            f"{path} does not exist: from must be a table (from=results.csv) or a folder (from=experiments/NAME)."
         )
     return [path], "pack" if path.is_dir() else "table"
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     command("compare", compare)
 
 

@@ -1,4 +1,4 @@
-"""A study's pages on Weights & Biases: ``python -m src.dashboard study=NAME``."""
+"""Make a wandb workspace for a study: ``python -m src.dashboard study=NAME``."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from src.files import write_atomically
 
 
 def dashboard(cfg: DictConfig) -> None:
-    """Build the wandb workspace of a study and save it there, or write it to a file.
+    """Build the wandb workspace of a study, and save it on the server or to a file.
 
     Args:
         cfg: a config composed from ``conf/dashboard.yaml``.
 
     Raises:
-        UserError: there is no such study, nobody is logged in, the server refuses, or wandb-workspaces is missing.
+        UserError: the study does not exist, there is no login, the server rejects the workspace, or wandb-workspaces
+            is missing.
     """
     from src.runs.study_record import read_study
 
     directory = study_folder(cfg)
     if (study := read_study(directory)) is None:
-        raise UserError(f"{directory} holds no study.json: study must name a folder of a study, e.g. study=smoke.")
+        raise UserError(f"{directory} has no study.json: study must name a study's folder, e.g. study=smoke.")
     plan = study.plan
     if unknown := [name for name in cfg.only or [] if name not in plan.data]:
-        raise UserError(f"{unknown[0]} is no data set of {study.name}: it has {', '.join(plan.data)}.")
+        raise UserError(f"{unknown[0]} is not a data set of {study.name}, which has {', '.join(plan.data)}.")
 
     from src.reporting.wandb_workspace import build_workspace
 
@@ -39,7 +40,7 @@ def dashboard(cfg: DictConfig) -> None:
         raise UserError(f"A dashboard needs {error.name}: install it with pip install 'gatebench[report]'.") from error
     if cfg.json:
         workspace.entity = cfg.entity or ""
-        # The package has no public way to show what it would save; its version is pinned.
+        # The package has no public way to return what it would save; its version is pinned.
         text = workspace._to_model().model_dump_json(by_alias=True, exclude_none=True, indent=1)
         write_atomically(Path(cfg.json), lambda out: out.write(f"{text}\n".encode()))
         print(cfg.json)
@@ -48,25 +49,23 @@ def dashboard(cfg: DictConfig) -> None:
 
 
 def _save(workspace: Any, entity: str | None) -> str:
-    """Save a workspace at wandb, and say where."""
+    """Save a workspace on wandb's server, and print its address."""
     import wandb
 
     from src.training.wandb_mode import logged_in
 
     if not logged_in():
-        raise UserError(
-            "Saving a dashboard needs a wandb login: run `wandb login`, or write it to a file with json=FILE."
-        )
+        raise UserError("Saving a dashboard needs a wandb login: run `wandb login`, or write to a file with json=FILE.")
     try:
         workspace.entity = entity or str(wandb.Api().default_entity or "")
         return str(workspace.save().url)
     except Exception as error:
         words = " ".join(str(error).split())
-        raise UserError(f"wandb did not take the dashboard ({words}): json=FILE writes it to a file.") from error
+        raise UserError(f"wandb rejected the dashboard ({words}): write it to a file with json=FILE.") from error
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     command("dashboard", dashboard)
 
 

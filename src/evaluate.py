@@ -1,4 +1,4 @@
-"""Measure a trained run again, from its directory alone: ``python -m src.evaluate run=DIR``; or ``backtest=4``."""
+"""Evaluate a trained run again, from its directory alone: ``python -m src.evaluate run=DIR``; or ``backtest=4``."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from src.config.shell import command
 
 
 def evaluate(cfg: DictConfig, *, shown: bool = True) -> dict[str, float]:
-    """Rebuild a run, measure one split, and hold what comes out against the run's record.
+    """Rebuild a run, evaluate one split, and compare the result with the run's record.
 
-    Returns the metrics of the split, equal to the run's record, and prints them where they are to be ``shown``; ``cfg``
-    is composed from ``conf/evaluate.yaml``. With
-    ``backtest`` they are those of forecasts from that many origins in a row. Where a forecast has intervals, calibrated
-    ones (``conformal``) or its own, what they came to is written into the run's directory.
+    Returns the metrics of the split, which equal the run's record, and prints them if ``shown``; ``cfg`` is composed
+    from ``conf/evaluate.yaml``. With ``backtest`` they are those of forecasts from that many consecutive origins. If a
+    forecast has intervals, calibrated ones (``conformal``) or its own, their scores are written into the run's
+    directory.
 
     Raises:
-        UserError: when ``run`` is not a run's directory, its checkpoint is missing or damaged, its config's
-            trainer cannot measure, or the best epoch's metrics are not those on record.
+        UserError: ``run`` is not a run's directory, its checkpoint is missing or damaged, its config's trainer cannot
+            evaluate, or the best epoch's metrics differ from the record.
     """
     import torch
 
@@ -33,7 +33,7 @@ def evaluate(cfg: DictConfig, *, shown: bool = True) -> dict[str, float]:
 
     torch.set_num_threads(cfg.threads)
     if cfg.get("conformal") and cfg.split == "val":
-        raise UserError("split=val is what conformal intervals are calibrated on: they are measured on split=test.")
+        raise UserError("Conformal intervals are calibrated on split=val, so evaluate them on split=test.")
     run = load_run(cfg.run, cfg.ckpt, trust=cfg.trust, exact=True)
     calibration = calibration_of(run.task, run.data, cfg.get("conformal"))
     if cfg.get("backtest") is not None:
@@ -42,15 +42,15 @@ def evaluate(cfg: DictConfig, *, shown: bool = True) -> dict[str, float]:
         metrics = measure(run.task, run.data, cfg.split, run.config.trainer)
     except UserError:
         raise
-    except Exception as error:  # whatever a config that is not what a training wrote makes of Lightning
+    except Exception as error:  # a modified config may make Lightning raise anything
         raise UserError(
-            f"The run cannot be measured with the trainer of {run.directory / 'config.yaml'} "
-            f"({type(error).__name__}: {one_line(str(error))}): it must be as the training wrote it."
+            f"The run cannot be evaluated with the trainer of {run.directory / 'config.yaml'} "
+            f"({type(error).__name__}: {one_line(str(error))}): restore the config that training wrote."
         ) from error
     baselines = run.record.baselines if cfg.split == "test" else run.record.val_baselines
     if shown:
         print_metrics(metrics, baselines, f"{run.record.name}, {cfg.ckpt}.ckpt{parts(run.data.notes)}")
-    if cfg.ckpt == "best":  # the record is of the best epoch
+    if cfg.ckpt == "best":  # the record is for the best epoch
         held = hold_against_record(run, cfg.split, metrics)
         if shown:
             print(held)
@@ -59,7 +59,7 @@ def evaluate(cfg: DictConfig, *, shown: bool = True) -> dict[str, float]:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     command("evaluate", evaluate)
 
 

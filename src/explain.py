@@ -12,14 +12,14 @@ from src.config.shell import command
 
 
 def explain(cfg: DictConfig) -> list[Path]:
-    """Measure and draw gates, saturation, horizons and gradients through time; forecasts where runs forecast.
+    """Measure and draw gates, saturation, horizons and gradients through time, and forecasts of forecasting runs.
 
-    With ``study`` instead of ``run``: the share of a study's runs that solve their task, against its length. Returns
-    the files; ``cfg`` is composed from ``conf/explain.yaml``.
+    With ``study`` instead of ``run``: the share of a study's runs that solve their task, by length. Returns the files;
+    ``cfg`` is composed from ``conf/explain.yaml``.
 
     Raises:
-        UserError: when a ``run`` is no run, lacks the checkpoint, or has no such sequence; when a ``study`` has no runs
-            of data with a length.
+        UserError: a ``run`` is not a run, lacks the checkpoint, or has no such sequence; or a ``study`` has no runs on
+            data with a length.
     """
     import importlib.util
 
@@ -33,7 +33,7 @@ def explain(cfg: DictConfig) -> list[Path]:
     from src.files import output
 
     if importlib.util.find_spec("matplotlib") is None:
-        raise UserError("Pictures need the package matplotlib: pip install 'gatebench[report]'.")
+        raise UserError("Figures need the package matplotlib: pip install 'gatebench[report]'.")
     torch.set_num_threads(cfg.threads)
     if cfg.study is not None:
         study = study_folder(cfg)
@@ -41,14 +41,14 @@ def explain(cfg: DictConfig) -> list[Path]:
         print(*files, sep="\n")
         return files
     if not cfg.run:
-        raise UserError("run must be given, e.g. run=runs/2026-... or 'run=[runs/A,runs/B]'; or study=memory_length.")
+        raise UserError("Give run, as in run=runs/2026-... or 'run=[runs/A,runs/B]', or study=memory_length.")
     directories = [cfg.run] if isinstance(cfg.run, str) else [str(directory) for directory in cfg.run]
     folder = Path(cfg.output or Path(directories[0]) / "inside")
     for directory in directories:
         output(folder, Path(directory))
     runs = [explain_run(label, run, cfg) for label, run in load_all(directories, cfg.ckpt, cfg.trust)]
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"output={folder} is a file: it must be a folder, which is made if it is not there.")
+        raise UserError(f"output must be a folder, got the file {folder}.")
     files = write_numbers(folder, runs) + draw_all(folder, runs, cfg.split, cfg.sequence)
     files += write_forecasts(folder, runs, cfg.split, cfg.sequence)
     print_summary(runs)
@@ -57,7 +57,7 @@ def explain(cfg: DictConfig) -> list[Path]:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     command("explain", explain)
 
 

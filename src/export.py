@@ -1,4 +1,4 @@
-"""Take a trained run away as an ONNX model: ``python -m src.export run=DIR``."""
+"""Export a trained run as an ONNX model: ``python -m src.export run=DIR``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from src.config.shell import command
 
 
 def export(cfg: DictConfig) -> Path:
-    """Rebuild a run, write its task as one ONNX graph, and compare the two in onnxruntime before that.
+    """Rebuild a run and write its task as one ONNX graph, after comparing the two in onnxruntime.
 
-    A network of the user's own goes by PyTorch's tracer. Returns the model's file; `src.exporting.model.to_onnx` says
-    what goes in and out. ``cfg`` is composed from ``conf/export.yaml``.
+    A network of the user's own is exported with PyTorch's tracer. Returns the model's file;
+    `src.exporting.model.to_onnx` describes inputs and outputs. ``cfg`` is composed from ``conf/export.yaml``.
 
     Raises:
-        UserError: when ``run`` is no run, or has what ONNX cannot express.
+        UserError: ``run`` is not a run, or uses something that ONNX cannot express.
     """
     import torch
 
@@ -40,13 +40,11 @@ def export(cfg: DictConfig) -> Path:
     facts = {"run": str(run.record.name), "id": run.record.id, "checkpoint": cfg.ckpt}
     if isinstance(run.task.network, StackedRNN):
         if cfg.time is not None:
-            raise UserError(f"time={cfg.time} is for a network of your own: the graph of {run.model} takes any number.")
+            raise UserError(f"time={cfg.time} is for networks of your own: the graph of {run.model} accepts any.")
         model = to_onnx(run.task, state=cfg.state, facts=facts)
         worst = check(model, run.task)
     elif cfg.state:
-        raise UserError(
-            f"state=true is for networks of src.recurrent, and this one is a {type(run.task.network).__name__}."
-        )
+        raise UserError(f"state=true needs a network of src.recurrent, got a {type(run.task.network).__name__}.")
     else:
         model, worst = to_onnx_by_trace(run.task, cfg.time, facts)
     write_atomically(path, lambda out: out.write(model.SerializeToString()))
@@ -56,13 +54,13 @@ def export(cfg: DictConfig) -> Path:
 
 
 def form(value: object) -> str:
-    """The dimensions of an ONNX input or output in brackets."""
+    """Format the dimensions of an ONNX input or output."""
     dimensions = value.type.tensor_type.shape.dim  # type: ignore[attr-defined]
     return f"({', '.join(d.dim_param or str(d.dim_value) for d in dimensions)})"
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     command("export", export)
 
 

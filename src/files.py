@@ -1,4 +1,4 @@
-"""What is written: whole files or none, not through a link of somebody else's, and no formula in a CSV."""
+"""Write files atomically, never through symbolic links made by others, and without formulas in CSV files."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from typing import Any, BinaryIO, Concatenate, ParamSpec
 
 from src.config.errors import UserError
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # how a cell begins that a spreadsheet may run
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # first characters of cells that a spreadsheet may evaluate
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-](inf|nan)")
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # on the disk, in a quota, for a file of any size that is allowed
-ENDING = ".part"  # of a file that is being written beside its final place
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk full, quota exceeded, file too large
+ENDING = ".part"  # suffix of a file being written next to its final path
 PART = re.compile(rf"\..+\.[0-9a-f]{{8}}{re.escape(ENDING)}")
 P = ParamSpec("P")
 
 
 class DiskFull(UserError):
-    """There is no room for a file; what was there under its name still is."""
+    """There is no room for a file; an existing file of that name is unchanged."""
 
 
 @contextmanager
 def room_for(path: Path) -> Iterator[None]:
-    """Where a file cannot be written for want of room, say so in a sentence.
+    """Report a full disk in one sentence.
 
     Raises:
-        DiskFull: for the errors of the operating system that mean that; all others go through.
+        DiskFull: for operating-system errors that mean this; all others pass through.
     """
     try:
         yield
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        raise DiskFull(f"There is no room for {path} ({os.strerror(error.errno)}): free some first.") from error
+        raise DiskFull(f"There is no room for {path} ({os.strerror(error.errno)}): free some space.") from error
 
 
 def _with_room(write: Callable[Concatenate[Path, P], None]) -> Callable[Concatenate[Path, P], None]:
@@ -57,17 +57,17 @@ def _with_room(write: Callable[Concatenate[Path, P], None]) -> Callable[Concaten
 
 @_with_room
 def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, over: bool = True) -> None:
-    """Let ``write`` fill a file; at every moment, a power cut included, the old content or the new one is there.
+    """Let ``write`` fill a file; at any moment, even a power cut, the old or the new content is complete.
 
-    What a killed process left beside it, of an earlier attempt at the same file, is removed. Without ``over`` a file
-    that another process has put there meanwhile stays.
+    Leftovers of a killed process that was writing the same file are removed. Without ``over``, a file that another
+    process has created meanwhile is kept.
 
     Raises:
         DiskFull: there is no room for the new content.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
-        raise UserError(f"{path} is a folder, and a file is written there: move it away.")
+        raise UserError(f"{path} is a folder where a file should be written: move it away.")
     remove_abandoned(path)
     out, beside = _opened(path)
     try:
@@ -75,7 +75,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, over: b
             write(out)
             out.flush()
             os.fsync(out.fileno())
-            # While it is locked: nobody takes it for abandoned.
+            # Rename while it is locked, so that it does not count as abandoned.
             if over:
                 os.replace(beside, path)
             else:
@@ -83,7 +83,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, over: b
                     os.link(beside, path)
     finally:
         beside.unlink(missing_ok=True)
-    # The new name is on the disk only when the directory is.
+    # The new name is on disk only once the directory is synced.
     directory = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(directory)
@@ -92,7 +92,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, over: b
 
 
 def remove_abandoned(path: Path) -> None:
-    """Remove unfinished writings of a file whose process is gone: a living one holds a lock on its own."""
+    """Remove partial files whose writing process is gone; a live process holds a lock on its own."""
     with os.scandir(path.parent) as entries:
         parts = [e.path for e in entries if e.name.startswith(f".{path.name}.") and e.name.endswith(ENDING)]
     for part in parts:
@@ -100,7 +100,7 @@ def remove_abandoned(path: Path) -> None:
 
 
 def remove_abandoned_below(directory: Path) -> None:
-    """Remove the unfinished writings of every file in a folder and its folders whose process is gone."""
+    """Remove partial files below a folder whose writing process is gone."""
     for part in directory.rglob(f".*{ENDING}"):
         if PART.fullmatch(part.name):
             _remove_unlocked(part)
@@ -113,11 +113,11 @@ def _remove_unlocked(part: str | Path) -> None:
 
 
 def _opened(path: Path) -> tuple[BinaryIO, Path]:
-    """A new file beside ``path``, locked, and its place."""
+    """Open a new locked file next to ``path``, and return it with its path."""
     while True:
         beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}{ENDING}")
         out = open(beside, "xb")  # noqa: SIM115 - the caller closes it
-        with suppress(OSError):  # a file system without locks
+        with suppress(OSError):  # the file system has no locks
             fcntl.flock(out, fcntl.LOCK_EX)
         if os.fstat(out.fileno()).st_nlink:
             return out, beside
@@ -125,17 +125,17 @@ def _opened(path: Path) -> tuple[BinaryIO, Path]:
 
 
 def from_here(path: Path) -> Path:
-    """A path as one types it here: without the folder where one stands, if it lies in that."""
+    """Return a path relative to the working folder if it is below that."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def output(path: Path, directory: Path) -> Path:
-    """The same path to write to, unless a symbolic link inside ``directory`` leads it elsewhere.
+    """Return the path for writing, unless a symbolic link inside ``directory`` redirects it.
 
-    :func:`write_atomically` replaces a link that has the file's own name; this is about the folders on the way too.
+    :func:`write_atomically` replaces a link with the file's own name; this function also checks the folders above it.
 
-    A directory that was received may hold such links; a path that lies outside it is the user's own affair.
+    A received directory may contain such links; paths outside it are the user's own responsibility.
 
     Raises:
         UserError: names the link.
@@ -151,7 +151,7 @@ def output(path: Path, directory: Path) -> Path:
 
 
 def refuse_links(directory: Path) -> None:
-    """Refuse a directory to be written into that holds a symbolic link; wandb makes its own, in its folder.
+    """Refuse to write into a directory with a symbolic link; wandb makes its own, in its folder.
 
     Raises:
         UserError: names the link.
@@ -163,26 +163,26 @@ def refuse_links(directory: Path) -> None:
 
 
 def refuse_link(place: Path) -> None:
-    """Refuse a place to be written to that is a symbolic link.
+    """Refuse to write to a symbolic link.
 
     Raises:
         UserError: names the link.
     """
     if place.is_symlink():
         raise UserError(
-            f"{place} is a symbolic link (to {os.readlink(place)}), and nothing is written through a link: "
-            "remove the link, or put a file or folder of its own there."
+            f"{place} is a symbolic link (to {os.readlink(place)}), through which nothing is written: remove the link, "
+            "or put a file or folder in its place."
         )
 
 
 def read_limited(path: Path, most: int) -> bytes:
-    """The content of a regular file of at most ``most`` bytes, looked at before it is opened.
+    """Return the content of a regular file of at most ``most`` bytes, checked before opening.
 
-    What was received may hold a pipe, on which a reader waits for ever, or a link to a device or a file without end.
+    Received files may include a pipe, on which a reader would wait forever, or a link to a device or an endless file.
 
     Raises:
-        OSError: it is not there or cannot be read.
-        ValueError: it is no such file.
+        OSError: the file does not exist or cannot be read.
+        ValueError: the file is not regular, or too large.
     """
     state = path.stat()
     if stat.S_ISDIR(state.st_mode):
@@ -195,10 +195,10 @@ def read_limited(path: Path, most: int) -> bytes:
 
 
 def csv_text(head: Sequence[str], lines: Iterable[Sequence[Any]], digits: int | None = None) -> str:
-    """A CSV with a header, in which no text can run as a formula where a spreadsheet opens it.
+    """Format a CSV with a header, in which no text runs as a formula when opened in a spreadsheet.
 
-    Text that begins like a formula gets an apostrophe in front, as OWASP advises (CSV injection); numbers stay numbers,
-    as text too. Floats have so many significant digits, or read back as the same floats; None is an empty cell.
+    Text that begins like a formula is prefixed with an apostrophe, as OWASP recommends (CSV injection); numbers stay
+    numbers, even as text. Floats have ``digits`` significant digits, or read back exactly; None is an empty cell.
 
     >>> csv_text(["name", "loss"], [["=1+1", -3.2], ["-1", None], ["-x", 0.1]])
     "name,loss\\n'=1+1,-3.2\\n-1,\\n'-x,0.1\\n"
@@ -211,7 +211,7 @@ def csv_text(head: Sequence[str], lines: Iterable[Sequence[Any]], digits: int | 
 
 
 def write_csv(path: Path, head: Sequence[str], lines: Iterable[Sequence[Any]], digits: int | None = None) -> None:
-    """Write :func:`csv_text`, whole or not at all."""
+    """Write :func:`csv_text` atomically."""
     text = csv_text(head, lines, digits)
     write_atomically(path, lambda out: out.write(text.encode()))
 
@@ -223,5 +223,5 @@ def _cell(value: Any, digits: int | None) -> str:
         return str(value)
     if isinstance(value, Real):
         return repr(float(value)) if digits is None else f"{float(value):.{digits}g}"
-    text = str(value).replace("\r", "\n")  # which the csv module would not quote, so that a row would begin behind it
+    text = str(value).replace("\r", "\n")  # unquoted by the csv module, so it would begin a row
     return f"'{text}" if text.startswith(FORMULA) and not NUMBER.fullmatch(text) else text

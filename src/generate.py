@@ -1,4 +1,4 @@
-"""Let a trained run go on from the start of a test sequence: ``python -m src.generate run=DIR``."""
+"""Continue the start of a test sequence with a trained run: ``python -m src.generate run=DIR``."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from src.config.shell import command
 
 
 def generate(cfg: DictConfig) -> list[Path]:
-    """Rebuild a run, read the start of a sequence and draw what follows; written as MIDI, text or WAV.
+    """Rebuild a run, read the start of a sequence and sample its continuation; written as MIDI, text or WAV.
 
     Returns the files; ``cfg`` is composed from ``conf/generate.yaml``.
 
     Raises:
-        UserError: when ``run`` is no run, its task cannot generate, or there is no such sequence.
+        UserError: ``run`` is not a run, its task cannot generate, or there is no such sequence.
     """
     import torch
 
@@ -34,7 +34,7 @@ def generate(cfg: DictConfig) -> list[Path]:
     whole = run.split("test", [cfg.sequence])[torch.tensor([cfg.sequence])]
     if cfg.prime > int(whole.lengths):
         raise UserError(
-            f"prime={cfg.prime} is more than sequence {cfg.sequence} has: it must be 1 to {int(whole.lengths)} steps."
+            f"prime must be from 1 to {int(whole.lengths)}, the steps of sequence {cfg.sequence}, got {cfg.prime}."
         )
     given = whole.x[:, : cfg.prime]
     generator = torch.Generator().manual_seed(derive(cfg.seed, "generation"))
@@ -46,7 +46,7 @@ def generate(cfg: DictConfig) -> list[Path]:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     command("generate", generate)
 
 

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 def predict(cfg: DictConfig) -> Path:
-    """Rebuild a run, read a new file with what was fitted on its training data, and write a CSV.
+    """Rebuild a run, read a new file with what was fitted on its training data, and write a CSV file.
 
     Args:
         cfg: a config composed from ``conf/predict.yaml``.
 
     Returns:
-        The CSV, of the columns of :func:`predicted`. Intervals that are calibrated (``conformal``) need the training
-        data, whose validation windows they are calibrated on.
+        The CSV file, with the columns of :func:`predicted`. Calibrated intervals (``conformal``) need the training
+        data, for calibration on their validation windows.
 
     Raises:
-        UserError: when ``run`` is no run, or the file does not fit it, or a link in the run leads the CSV elsewhere.
+        UserError: ``run`` is not a run, the file does not match it, or a link in the run redirects the CSV file.
     """
     import torch
 
@@ -49,11 +49,11 @@ def predict(cfg: DictConfig) -> Path:
 def predicted(
     run: Run, path: str, steps_ahead: int | None = None, calibration: Calibration | None = None
 ) -> dict[str, Any]:
-    """What a run says of a new file, by column: ``sequence``, ``step`` and ``time`` where there are some, and what
-    :func:`~src.tasks.predictions.predictions` has.
+    """Return predictions for a new file, by column: ``sequence``, ``step`` and ``time`` (if there are any), and those
+    of :func:`~src.tasks.predictions.predictions`.
 
     Raises:
-        UserError: the file does not fit the run.
+        UserError: the file does not match the run.
     """
     from src.tasks.predictions import Asked, as_table, predictions
 
@@ -64,7 +64,7 @@ def predicted(
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     command("predict", predict)
 
 

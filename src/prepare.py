@@ -1,4 +1,4 @@
-"""Download and verify data ahead of time: ``python -m src.prepare data=NAME``; without a name, list what there is."""
+"""Download and verify data in advance: ``python -m src.prepare data=NAME``; without a name, list all data sets."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from src.config.shell import command
 
 
 def prepare(cfg: DictConfig) -> None:
-    """Read a data set as training would, so that its files are downloaded, verified and cached; or list all of them.
+    """Read a data set as in training, so that its files are downloaded, verified and cached; or list all data sets.
 
     Args:
         cfg: a config composed from ``conf/prepare.yaml``.
 
     Raises:
-        UserError: when the data cannot be downloaded, or are not what they should be.
+        UserError: the data cannot be downloaded, or are invalid.
     """
     from pathlib import Path
 
@@ -25,16 +25,16 @@ def prepare(cfg: DictConfig) -> None:
     data_dir = Path(cfg.paths.data_dir).expanduser()
     if cfg.get("data") is None:
         screen().print(listing(data_dir))
-        print("gatebench prepare data=NAME downloads and verifies one of them.")
+        print("Download and verify one of them with gatebench prepare data=NAME.")
         print(f"Files of your own: data={' | '.join(own_sets())} with data.path=FILE, see docs/own_data.md.")
         return
     data = instantiate(cfg.data)
     data.setup()
-    print(f"Read and verified: {', '.join(f'{len(split)} {name}' for name, split in data.splits.items())} sequences.")
+    print(f"Read and verified {', '.join(f'{len(split)} {name}' for name, split in data.splits.items())} sequences.")
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     command("prepare", prepare)
 
 

@@ -1,16 +1,16 @@
-"""Named random streams: from a seed, for each use of chance, a stream of its own.
+"""Named random streams: each use of randomness has its own stream, derived from a seed.
 
-Two networks that draw different numbers of weights still see the same split, the same batches and the same order,
-because nothing is drawn from a generator that something else draws from.
+Two networks with different numbers of weights therefore see the same split, the same batches and the same order,
+because no generator is shared between uses.
 
 =================  ====================================================================================
 stream             what is drawn from it
 =================  ====================================================================================
-``split``          which sequences are for what, and synthetic data: from ``data.split_seed``, not ``seed``
-``order``          which rows make each batch: a function of seed and epoch, so a resumed run needs no state
-``initialisation`` the weights a network, encoder and head start from
-``noise``          dropout, zoneout, weight noise while training; its state is kept in the checkpoint
-``generation``     what a model that speaks draws
+``split``          assignment to splits, and synthetic data: from ``data.split_seed``, not ``seed``
+``order``          rows of each batch: a function of seed and epoch, so a resumed run needs no state
+``initialisation`` initial weights of network, encoder and head
+``noise``          dropout, zoneout, weight noise in training; its state is kept in the checkpoint
+``generation``     samples of generative models
 ``tuning``         the values that a study tries, from the study's seed
 =================  ====================================================================================
 """
@@ -26,7 +26,7 @@ Stream = Literal["split", "order", "initialisation", "noise", "generation", "tun
 
 
 def derive(seed: int, stream: Stream, *more: int) -> int:
-    """The seed of a stream: 63 bits of SHA-256 over a seed, the stream's name and more, e.g. the epoch.
+    """Return the seed of a stream: 63 bits of SHA-256 over a seed, the stream's name and more, e.g. the epoch.
 
     >>> derive(0, "order", 1) != derive(0, "order", 2) != derive(1, "order", 2)
     True
@@ -37,7 +37,7 @@ def derive(seed: int, stream: Stream, *more: int) -> int:
 
 @contextmanager
 def drawing(seed: int, stream: Stream) -> Iterator[None]:
-    """Let torch's global generator be ``stream`` inside the block, and what it was before afterwards."""
+    """Set torch's global generator to ``stream`` inside the block, and restore it afterwards."""
     import torch
 
     with torch.random.fork_rng(devices=[]):

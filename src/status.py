@@ -1,4 +1,4 @@
-"""How far a study is, from another shell: ``python -m src.status study=NAME``."""
+"""Show the progress of a study from another shell: ``python -m src.status study=NAME``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from src.config.shell import command
 
 
 def status(cfg: DictConfig) -> None:
-    """Print what of a study is done, running (with a fresh sign of life), failed and still to come.
+    """Print which runs of a study are done, running (with a recent heartbeat), failed or still to come.
 
     Raises:
-        UserError: when there is no such study.
+        UserError: the study does not exist.
     """
     from src.config.screen import printable, screen
     from src.studies.progress import Reader, table
@@ -25,7 +25,7 @@ def status(cfg: DictConfig) -> None:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     command("status", status)
 
 

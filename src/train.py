@@ -12,18 +12,18 @@ from src.config.tuned import log_origins
 
 
 def train(cfg: DictConfig, *, shown: bool = True) -> dict[str, float]:
-    """Train, choose the best epoch on validation, and measure it once.
+    """Train, choose the best epoch on validation, and evaluate it once.
 
     Args:
         cfg: a config composed from ``conf/train.yaml``.
-        shown: print where the learning rate is from, and the table of results.
+        shown: print the origin of the learning rate, and the table of results.
 
     Returns:
         ``train/``, ``val/`` and, unless ``test=false``, ``test/`` metrics of the best epoch; empty for a run that
         diverged.
 
     Raises:
-        UserError: in one sentence, when the config cannot be trained, or another run lies in its directory.
+        UserError: the config cannot be trained, or its directory already has another run.
     """
     import torch
 
@@ -45,12 +45,12 @@ def train(cfg: DictConfig, *, shown: bool = True) -> dict[str, float]:
     metrics = {}
     with Job(cfg) as job:
         data, task = build(cfg, widths=Path(cfg.paths.runs_dir) / ".widths")
-        task.to(weights_dtype(cfg.trainer))  # before a checkpoint is loaded, which would be rounded
+        task.to(weights_dtype(cfg.trainer))  # before loading a checkpoint, which would otherwise be rounded
         job.identify(data, task)
         if job.ended is not None:
             if job.main and shown:
                 show(job.ended, job.record.directory)
-                print("This run was finished before; overwrite=true trains it again.")
+                print("This run is already finished; use overwrite=true to train it again.")
             return job.ended.metrics
         if job.main and shown and not job.study_job:
             log_origins(cfg)
@@ -70,11 +70,11 @@ def train(cfg: DictConfig, *, shown: bool = True) -> dict[str, float]:
 
 
 def objective(cfg: DictConfig) -> float:
-    """Train, and give Hydra the one number that a sweeper (``hydra/sweeper=optuna``) chooses by.
+    """Train, and return the value by which a Hydra sweeper (``hydra/sweeper=optuna``) chooses.
 
     Returns:
-        ``optimized_metric`` of the best epoch, by default the metric that it was chosen by: always one of validation.
-        For a run that diverged an infinite value on the worse side of the sweeper's ``direction``.
+        ``optimized_metric`` of the best epoch, by default the metric that selected it, and always a validation metric.
+        For a diverged run, an infinite value at the worse end of the sweeper's ``direction``.
     """
     from hydra.core.hydra_config import HydraConfig
 
@@ -86,7 +86,7 @@ def objective(cfg: DictConfig) -> float:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     command("train", objective)
 
 

@@ -1,4 +1,4 @@
-"""Make some published runs of a study again and compare the numbers: ``python -m src.verify study=NAME``."""
+"""Repeat some published runs of a study and compare the numbers: ``python -m src.verify study=NAME``."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from src.runs.result import RunResult
 
 Outcome = Literal["equal to the bit", "within the tolerance", "differs", "failed", "other version"]
-SPREADS = 5  # SDs over seeds: two runs with unlike rounding are as two seeds, which differ by more in 1 of 2,500
-LEAST = 1e-3  # of the value, where seeds differ by less
-FEW = 0.05  # of the value, where fewer than three runs tell how much seeds differ
+SPREADS = 5  # SDs over seeds: runs with different rounding differ like two seeds, by more than this in 1 of 2,500
+LEAST = 1e-3  # relative to the value, if seeds differ by less
+FEW = 0.05  # relative to the value, with fewer than three runs to estimate the SD over seeds
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What came of one run."""
+    """The outcome for one run."""
 
     run: Run
     outcome: Outcome
@@ -42,16 +42,16 @@ class Verified:
 
 
 def verify(cfg: DictConfig) -> list[Verified]:
-    """Make ``k`` final runs of a study or pack again in a folder of their own, and print what came out.
+    """Repeat ``k`` final runs of a study or pack in a separate folder, and print the outcome.
 
-    On the same kind of machine (processor, threads, kernel, versions of Python, torch and numpy) a run must give the
-    same bits. Elsewhere rounding is another one, which training makes as large as another seed: metrics of validation
-    and test may differ by :data:`SPREADS` standard deviations over the seeds of that model. Nothing is written into the
-    study.
+    On the same kind of machine (processor, threads, kernel, versions of Python, torch and numpy) a run must be
+    bit-identical. Elsewhere rounding differs, which training amplifies to the size of a change of seed, so metrics of
+    validation and test may differ by :data:`SPREADS` standard deviations over the seeds of that model. Nothing is
+    written into the study.
 
     Raises:
-        UserError: there is nothing to run, or a number is not the one on record; names the first such run and the
-            commit that made it.
+        UserError: there is nothing to run, or a number differs from the record; names the first such run and the commit
+            that made it.
     """
     from rich.table import Column, Table
 
@@ -88,17 +88,17 @@ def verify(cfg: DictConfig) -> list[Verified]:
     wrong = [f"{one.run.place}: {one.said}" for one in made if one.outcome in ("differs", "failed")]
     wrong += [f"{problem.place}: {problem.sentence}" for problem in damaged]
     if wrong:
-        raise UserError(f"{counted(len(wrong), 'run')} cannot be confirmed; the first is {wrong[0]}")
+        raise UserError(f"{counted(len(wrong), 'run')} could not be confirmed; the first is {wrong[0]}")
     if not counts["equal to the bit"] + counts["within the tolerance"]:
         raise UserError(f"Nothing could be confirmed; the first is {made[0].run.place}: {made[0].said}")
     return made
 
 
 def records_of(directory: Path) -> Collection:
-    """What a study's folder or a folder of committed records holds.
+    """Read a study's folder or a folder of committed records.
 
     Raises:
-        UserError: it holds neither, or is damaged.
+        UserError: the folder is neither, or is damaged.
     """
     from src.analysis.collect import collect
     from src.analysis.pack import read_pack
@@ -107,20 +107,20 @@ def records_of(directory: Path) -> Collection:
 
 
 def published_runs(collection: Collection) -> list[Run]:
-    """Finished final runs with a test result, in the order of their ids; of runs outside a study all of these.
+    """Return finished final runs with a test result, sorted by id; outside a study, all such runs.
 
     Raises:
-        UserError: there is none.
+        UserError: there are none.
     """
     finished = [run for run in collection.runs if run.status == "finished" and run.phase in ("final", None)]
     published = [run for run in finished if any(name.startswith("test/") for name in run.metrics)]
     if not published:
-        raise UserError(f"There is no finished final run in {', '.join(collection.places)} to make again.")
+        raise UserError(f"There are no finished final runs to repeat in {', '.join(collection.places)}.")
     return sorted(published, key=lambda run: run.id)
 
 
 def spreads(run: Run, published: Iterable[Run]) -> dict[str, float]:
-    """By how much each metric of validation and test may differ on another kind of machine."""
+    """Return how much each validation and test metric may differ on another kind of machine."""
     like = (run.model, run.data_name, run.arm, run.data.split_seed)
     group = [o for o in published if (o.model, o.data_name, o.arm, o.data.split_seed) == like]
     room = {}
@@ -134,9 +134,9 @@ def spreads(run: Run, published: Iterable[Run]) -> dict[str, float]:
 def again(
     run: Run, directory: Path, room: Mapping[str, float], places: Mapping[str, str | None], trust: str | Sequence[str]
 ) -> Verified:
-    """Train a run anew in a directory and hold its record against the published one.
+    """Train a run again in a directory, and compare its record with the published one.
 
-    ``places`` are where data lie on this machine, by key; what is None is as in the run's command.
+    ``places`` are data paths on this machine, by key; None keeps the path in the run's command.
     """
     from src.config.shell import in_quotes
     from src.runs.record import read_record
@@ -168,7 +168,7 @@ def again(
 
 
 def overrides_of(run: Run, trust: str | Sequence[str]) -> list[str]:
-    """The overrides that made a run, without those that name places; none of them runs code that nobody vouches for.
+    """Return the overrides that made a run, without paths; refuse any that would run untrusted code.
 
     Raises:
         UserError: the record has no command, or names a class that is neither ours nor trusted.
@@ -182,7 +182,7 @@ def overrides_of(run: Run, trust: str | Sequence[str]) -> list[str]:
 
     words = run.command[1:] or shlex.split(run.command_line or "")[3:]
     if not words:
-        raise UserError(f"{run.place} does not say which command made it, so it cannot be made again.")
+        raise UserError(f"{run.place} has no record of its command, so it cannot be repeated.")
     kept = list[str]()
     for word in words:
         key = word.lstrip("+~").partition("=")[0]
@@ -197,13 +197,13 @@ def overrides_of(run: Run, trust: str | Sequence[str]) -> list[str]:
 
 
 def compared(old: Run, new: RunResult, room: Mapping[str, float]) -> tuple[Outcome, str]:
-    """What a run made again gave, beside what is on record of it."""
+    """Compare a repeated run with its record."""
     from src.training.recorded import same_program
 
     if new.data.checksum != old.data.checksum:
-        return "differs", "the data are not those on record: their checksum is another one"
+        return "differs", "the data have another checksum than in the record"
     if new.status != "finished":
-        return "differs", f"it {new.status}, where the record has it finished"
+        return "differs", f"it {new.status}, but the record says finished"
     backend = new.backend.name if new.backend else None
     on_gpu = "gpu" in new.hardware or "gpu" in old.hardware
     same = not on_gpu and same_program(old, new.hardware, new.versions, backend)
@@ -224,18 +224,18 @@ def _within(old: float, new: float | None, room: float) -> bool:
 
 
 def made_by(run: Run) -> str:
-    """The code that a record is of."""
+    """Describe the code behind a record."""
     changes = "" if run.git.clean is not False else " with uncommitted changes"
     return f"made by commit {run.git.commit[:10]}{changes}" if run.git.commit else "made by code without a commit"
 
 
 def checkout(run: Run) -> str:
-    """What to do for the code that a record is of."""
+    """Describe how to get the code behind a record."""
     return f"{made_by(run)}: git checkout {run.git.commit} and verify again" if run.git.commit else made_by(run)
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     command("verify", verify)
 
 

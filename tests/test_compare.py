@@ -89,17 +89,17 @@ def test_output_elsewhere_and_folders_of_several_machines(wanted: Compose, study
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        ([], "Exactly one of study=NAME, .* none was given"),
-        (["study=planted", "from=x.csv"], "study and from were given"),
-        (["study=plantd"], r"There is no study .*plantd \(did you mean planted\?\); the studies there are planted"),
+        ([], "exactly one of study=NAME, .* got none"),
+        (["study=planted", "from=x.csv"], "got study and from"),
+        (["study=plantd"], r"There is no study .*plantd \(did you mean planted\?\); available studies: planted"),
         (["from=nowhere.csv"], "nowhere.csv does not exist"),
-        (["folders=[nowhere]"], "nowhere is not a directory"),
+        (["folders=[nowhere]"], "nowhere must be a directory with runs"),
         (["study=planted", "models=[gru,gruu]"], r"There is no run of gruu \(did you mean gru\?\)"),
         (
             ["study=planted", "metric=test/bleu"],
-            "No run has test/bleu to compare .* test/loss, test/nll",
+            "No run has test/bleu .* test/loss, test/nll",
         ),
-        (["study=planted", f"directory={__file__}"], "test_compare.py is a file: it must be a folder"),
+        (["study=planted", f"directory={__file__}"], "directory must be a folder, got the file"),
         (["from=x.csv", "pack=y"], "pack=DIR writes the records of runs"),
     ],
 )
@@ -112,7 +112,7 @@ def test_a_study_without_final_runs(wanted: Compose, study: Path) -> None:
     for path in study.glob("*/result.json"):
         if json.loads(path.read_text())["study_job"]["phase"] == "final":
             path.unlink()
-    with pytest.raises(UserError, match=r"planted has no final run yet \(16 trials, 2 repeats\): let it go on."):
+    with pytest.raises(UserError, match=r"planted has no final runs yet \(16 trials, 2 repeats\): continue the study."):
         compare(wanted("study=planted"))
 
 
@@ -135,5 +135,5 @@ def test_a_mistake_from_a_shell_is_one_line(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "src.compare", "study=nothing"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == "There is no study runs/nothing; no study lies there.\n"
+    assert done.stderr == "There is no study runs/nothing; that folder has no studies.\n"
     assert list(tmp_path.iterdir()) == []

@@ -35,28 +35,28 @@ ROOT = Path(__file__).resolve().parent.parent
 
 FOUND_BY_COMPOSITION = {
     "model.hiden_size=3": "There is no key model.hiden_size (did you mean hidden_size?)",
-    "task.strategy=recursive": "There is no key task.strategy in this config: it belongs to task=forecasting",
+    "task.strategy=recursive": "There is no key task.strategy in this config: it needs task=forecasting",
     "modle=gru": "There is no key modle (did you mean model?)",  # and not compare's mode
-    "trainer.enable_checkpointing=false": "trainer.enable_checkpointing cannot be given: best.ckpt and last.ckpt are",
-    "trainer.max_time=3": "trainer.max_time must be keys with values, or days, hours, minutes and seconds, as in 00:12",
+    "trainer.enable_checkpointing=false": "trainer.enable_checkpointing cannot be set: best.ckpt and last.ckpt are",
+    "trainer.max_time=3": "trainer.max_time must be a mapping, or days, hours, minutes and seconds, as in 00:12",
     "optimizr=sgd": "There is no key optimizr (did you mean optimizer?)",
-    "model.hidden_size=0": "must be a whole number of at least 1 and at most 65536, or a list of such, got 0.",
-    "model gru": "model is not of the form KEY=VALUE, without blanks, as in model=gru.",
-    "experiments=smoke study.pair=3": "There is no key study.pair in this study: one that its file leaves out has",
-    "seed=1,2": "seed=1,2 is several values: -m in front runs each of them, as in -m seed=1,2;",
-    "model=glob(*)": "model=glob(*) is several values: -m in front runs each of them",
+    "model.hidden_size=0": "must be a whole number of at least 1 and at most 65536, or a list of these, got 0.",
+    "model gru": "model does not have the form KEY=VALUE, without spaces, as in model=gru.",
+    "experiments=smoke study.pair=3": "There is no key study.pair in this study: to add one that its file lacks,",
+    "seed=1,2": "seed=1,2 has several values: add -m to run each of them, as in -m seed=1,2;",
+    "model=glob(*)": "model=glob(*) has several values: add -m to run each of them",
     "model.dropout=1.5": "model.dropout must be a number of at least 0 and below 1, got 1.5.",
     "seed=-1": "seed must be a whole number of at least 0, got -1.",
-    "seed=[1": "an override is KEY=VALUE",
+    "seed=[1": "an override must be KEY=VALUE",
     "data=uce": "There is no data=uce (did you mean ucr?); the choices are",
     "model=grub": "There is no model=grub (did you mean gru?)",
-    "ckpt=nowhere.ckpt": "The checkpoint nowhere.ckpt does not exist",
-    "model.retain_bias=0.5": "model.retain_bias is called model.keep_gate_bias today.",
-    "+model.retain_bias=0.5": "model.retain_bias is called model.keep_gate_bias today.",
+    "ckpt=nowhere.ckpt": "There is no checkpoint nowhere.ckpt",
+    "model.retain_bias=0.5": "model.retain_bias has been renamed to model.keep_gate_bias.",
+    "+model.retain_bias=0.5": "model.retain_bias has been renamed to model.keep_gate_bias.",
     "data.batch_size=2.5": "data.batch_size must be a whole number of at least 1, got 2.5.",
     "model.backend=fast": "model.backend must be one of auto, fused, torch, triton, reference, got fast.",
-    "gru": "gru is not of the form KEY=VALUE (did you mean model=gru?).",
-    "seed": "seed is not of the form KEY=VALUE, without blanks, as in model=gru.",
+    "gru": "gru does not have the form KEY=VALUE (did you mean model=gru?).",
+    "seed": "seed does not have the form KEY=VALUE, without spaces, as in model=gru.",
     "model=GRU": "There is no model=GRU (did you mean gru?)",
     "max_epochs=3": "There is no key max_epochs (did you mean trainer.max_epochs?).",
     "+max_epochs=3": "There is no key max_epochs (did you mean trainer.max_epochs?).",
@@ -69,11 +69,11 @@ FOUND_BY_COMPOSITION = {
     "trainer.gpus=1": "There is no key trainer.gpus (did you mean trainer.devices?).",
     "+foo=1": "There is no key foo, and no value refers to it as ${foo}.",
     "logger=[wandb,csvv]": "There is no logger=csvv (did you mean csv?); the choices are csv, mlflow",
-    "data=csv data.path=a.csv data.resample=5": "data.resample must be a distance of times, as in 15min, 1h or 1D",
+    "data=csv data.path=a.csv data.resample=5": "data.resample must be a time interval such as 15min, 1h or 1D",
     "data=csv data.path=a.csv data.decimal=;": "data.decimal must be one of point, comma, ., ,, or null, got ;.",
-    "data=csv data.path=a.csv data.target=a,b": "a list stands in brackets, as in data.target=[a,b].",
-    "data=csv data.target=[a": "'[a' is not whole: an override is KEY=VALUE",
-    "foo=1": "There is no key foo; a key of your own, to which other values refer as ${foo}, is added with a plus",
+    "data=csv data.path=a.csv data.target=a,b": "a list needs brackets, as in data.target=[a,b].",
+    "data=csv data.target=[a": "'[a' is incomplete: an override must be KEY=VALUE",
+    "foo=1": "There is no key foo; to add a key of your own, to which other values refer as ${foo}, use a plus",
     "data=urc": "There is no data=urc (did you mean ucr?)",
     "trainer.profiler=fast": "trainer.profiler must be one of simple, advanced, pytorch, xla, or null, got fast.",
     "trainer.max_epochs=0": "trainer.max_epochs must be a whole number of at least 1, or null, got 0.",
@@ -81,17 +81,17 @@ FOUND_BY_COMPOSITION = {
     "optimizer.lr=nan": "optimizer.lr must be a number above 0, got NaN.",
     "task.pooling=first": "task.pooling must be one of last, mean, max, got first.",
     "test=yes": "test must be true or false, got yes.",
-    "callbacks.early_stopping=3": "callbacks.early_stopping must be keys with values, got 3.",
+    "callbacks.early_stopping=3": "callbacks.early_stopping must be a mapping, got 3.",
     "callbacks.early_stopping.patience=-1": "early_stopping.patience must be a whole number of at least 0, got -1.",
     "trainer.limit_train_batches=-1": "trainer.limit_train_batches must be a whole number of at least 1, or",
-    "data.seed=5": "data.seed must be the run's seed=0, by which runs are paired, got 5.",
+    "data.seed=5": "data.seed must equal seed=0, because runs are paired by seed, got 5.",
     "data=seq_mnist data.by=column": "data.by must be pixel or row, got column.",
     "data=shakespeare data.level=line": "data.level must be char or word, or null, got line.",
     "data=csv data.path=a.csv data.missing=drop": "data.missing must be refuse or before, got drop.",
     "data=copy_memory data.length=0": "data.length must be a whole number of at least 1, got 0.",
     "data=copy_memory data.length=2.5": "data.length must be a whole number of at least 1, got 2.5.",
     "data=adding data.length=long": "data.length must be a whole number of at least 1, got long.",
-    "data=adding data.sizes=[10,0,10]": "each a whole number of at least 1, three of them, got [10, 0, 10]",
+    "data=adding data.sizes=[10,0,10]": "each a whole number of at least 1, with exactly three items, got [10, 0, 10]",
 }
 
 
@@ -120,9 +120,9 @@ def test_a_mistake_is_answered_in_one_sentence(
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["trainer=gpu"], "needs a CUDA device and this machine has none: use trainer=cpu"),
-        (["trainer.strategy=ddp_spawn"], "trainer.strategy=ddp_spawn is not possible here: trainer=ddp (on GPUs)"),
-        (["trainer.devices=2"], "trainer=ddp_cpu train with several processes, trainer.devices=N of them"),
+        (["trainer=gpu"], "needs a CUDA device, but this machine has none: use trainer=cpu"),
+        (["trainer.strategy=ddp_spawn"], "trainer.strategy=ddp_spawn is not supported: use trainer=ddp (GPUs)"),
+        (["trainer.devices=2"], "trainer=ddp_cpu with trainer.devices=N for several processes"),
         (["data.name=JapaneseVowel"], "did you mean JapaneseVowels?"),
         (["model._target_=their.Network"], "their.Network could not be built"),
         (["ckpt=torn.ckpt"], "cannot be read (truncated, damaged or not a checkpoint)"),
@@ -147,8 +147,8 @@ def test_a_mistake_that_needs_the_machine_is_answered_in_one_sentence(
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        (["load 1.csv"], "load 1.csv is not of the form KEY=VALUE (did you mean data=file data.path=load 1.csv?)."),
-        (["data=load 1.csv"], "and load 1.csv is a file: data=file data.path=load 1.csv reads it."),
+        (["load 1.csv"], "load 1.csv does not have the form KEY=VALUE (did you mean data=file data.path=load 1.csv?)."),
+        (["data=load 1.csv"], "but load 1.csv is a file: use data=file data.path=load 1.csv."),
         (["data=csv", "data.path=load 1.csv", "data.target=b"], "is not a column of load 1.csv"),
         (["data=csv", "data.path=load 1.csv", "model.hidden_size=0"], "must be a whole number"),
         (["trainer.accelerator=cuda"], "needs a CUDA device"),
@@ -199,13 +199,13 @@ def test_the_trace_is_there_for_who_asks(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_missing_value_is_named() -> None:
-    with pytest.raises(UserError, match=r"run must be given, e\.g\. run=VALUE"):
+    with pytest.raises(UserError, match=r"run must be given, as in run=VALUE"):
         check(OmegaConf.create({"run": "???"}))
 
 
 def test_a_list_of_widths_is_a_width_for_each_layer() -> None:
     check(OmegaConf.create({"model": {"hidden_size": [4, 8]}}))
-    with pytest.raises(UserError, match="or a list of such"):
+    with pytest.raises(UserError, match="or a list of these"):
         check(OmegaConf.create({"model": {"hidden_size": [4, 0]}}))
 
 
@@ -220,7 +220,7 @@ def test_a_class_of_the_users_own_brings_whatever_keys_it_likes() -> None:
 
 def test_a_seed_of_the_data_alone_is_refused_and_the_runs_own_is_not() -> None:
     check(OmegaConf.create({"seed": 5, "data": {"seed": 5}}))
-    with pytest.raises(UserError, match=r"data\.seed must be the run's seed=0"):
+    with pytest.raises(UserError, match=r"data\.seed must equal seed=0"):
         check(OmegaConf.create({"seed": 0, "data": {"seed": 5}}))
 
 
@@ -234,7 +234,7 @@ def test_a_study_cannot_give_the_data_a_seed_either(
         | {"primary": primary}
     )
     jobs = Jobs(plan, lambda overrides: compose(*overrides), tmp_path)
-    with pytest.raises(UserError, match=r"data\.seed must be the run's seed"):
+    with pytest.raises(UserError, match=r"data\.seed must equal seed"):
         jobs.job("final", "gru", "ucr", "main", 1, {})
 
 
@@ -327,7 +327,7 @@ def test_help_is_of_the_choices_made_and_needs_no_torch() -> None:
     lines = said.stdout.splitlines()
     assert {"data.path=??? *", "data.missing=refuse", "seed=3", "model=gru", "+optimizer.fused="} <= set(lines)
     assert "data.by=pixel" not in lines
-    assert "      what becomes of a missing value: before repeats the last one: refuse or before" in lines
+    assert "      missing values: report an error, or repeat the last value before: refuse or before" in lines
 
 
 def test_the_page_of_keys_is_up_to_date() -> None:
@@ -338,17 +338,17 @@ def test_the_page_of_keys_is_up_to_date() -> None:
     ("command", "config", "words"),
     [
         ("compare", {"mode": "up"}, "mode must be min or max, or null, got up"),
-        ("compare", {"margin": {"ucr": -1}}, "margin must be a number of at least 0, or keys with values, or null"),
+        ("compare", {"margin": {"ucr": -1}}, "margin must be a number of at least 0, or a mapping, or null"),
         ("evaluate", {"split": "train"}, "split must be val or test, got train"),
         ("explain", {"split": "exam"}, "split must be one of train, val, test, got exam"),
         ("train", {"task": {"reduction": "sum"}}, "reduction must be per_step or per_sequence, got sum"),
         ("train", {"task": {"strategy": "both"}}, "strategy must be direct or recursive, got both"),
         ("train", {"task": {"mixtures": 0}}, "mixtures must be a whole number of at least 1, got 0"),
-        ("train", {"model": {"hidden_size": [4, 0]}}, r"hidden_size must be .* or a list of such, got \[4, 0\]"),
+        ("train", {"model": {"hidden_size": [4, 0]}}, r"hidden_size must be .* or a list of these, got \[4, 0\]"),
         (
             "train",
             {"tags": ["a", True]},
-            r"tags must be a list, each text, or text that is not empty, got \[\"a\", true\]",
+            r"tags must be a list, each text, or non-empty text, got \[\"a\", true\]",
         ),
     ],
 )
@@ -367,7 +367,7 @@ def test_a_width_beside_a_budget(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setattr(sys, "argv", ["train", "model.hidden_size=8", "model.budget=900"])
     with pytest.raises(SystemExit):
         main()
-    assert capsys.readouterr().err.startswith("model.budget decides the width, so model.hidden_size cannot be given")
+    assert capsys.readouterr().err.startswith("model.budget sets the width, so model.hidden_size cannot be set")
 
 
 @pytest.mark.usefixtures("here")
@@ -375,7 +375,7 @@ def test_a_width_beside_a_budget(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     ("overrides", "sentences"),
     [
         (["data=ucr"], ["optimizer.lr=0.005, tuned for data=ucr with adam."]),
-        (["optimizer=sgd"], ["optimizer.lr=0.1, the default of optimizer=sgd: none was tuned for data=ucr."]),
+        (["optimizer=sgd"], ["optimizer.lr=0.1, the default of optimizer=sgd, none was tuned for data=ucr."]),
         (["optimizer=sgd", "optimizer.lr=0.3"], ["optimizer.lr=0.3, from the command line."]),
         (
             ["data=nottingham"],
@@ -413,7 +413,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("")
     with pytest.raises(OSError, match="a/b") as caught:
         (tmp_path / "a" / "b").mkdir()
-    said = f"{tmp_path}/a/b cannot be read or written (Not a directory): another place must be given."
+    said = f"{tmp_path}/a/b cannot be read or written (Not a directory): give another path."
     assert in_words(caught.value) == said
 
 
@@ -424,7 +424,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_want_of_memory_is_said_in_words(ask: Callable[[], object]) -> None:
     with pytest.raises((RuntimeError, ValueError, MemoryError)) as caught:
         ask()
-    said = r"There is no memory for what the config asks for \(.*\): make .* smaller\."
+    said = r"Out of memory for this config \(.*\): reduce .* sizes\."
     assert re.fullmatch(said, in_words(caught.value))
 
 

@@ -164,21 +164,19 @@ def test_a_run_of_a_study_has_logged_whatever_a_panel_asks_for(
 
 
 def test_without_a_login_it_says_what_to_do(ask: Compose, no_wandb_account: pytest.MonkeyPatch) -> None:
-    with pytest.raises(
-        UserError, match=r"needs a wandb login: run `wandb login`, or write it to a file with json=FILE\."
-    ):
+    with pytest.raises(UserError, match=r"needs a wandb login: run `wandb login`, or write to a file with json=FILE\."):
         dashboard(ask())
 
 
 def test_a_study_that_is_not_there(ask: Compose) -> None:
     cfg = ask()
     cfg.study = "other"
-    with pytest.raises(UserError, match=r"There is no study .*other; the studies there are pilot\."):
+    with pytest.raises(UserError, match=r"There is no study .*other; available studies: pilot\."):
         dashboard(cfg)
 
 
 def test_a_data_set_that_the_study_has_not(ask: Compose) -> None:
-    with pytest.raises(UserError, match="shakespeare is no data set of pilot: it has ucr, adding"):
+    with pytest.raises(UserError, match="shakespeare is not a data set of pilot, which has ucr, adding"):
         dashboard(ask("only=[shakespeare]", "json=x.json"))
 
 
@@ -229,5 +227,5 @@ def test_it_is_saved_for_who_is_logged_in(
 
 def test_a_server_that_refuses_is_said_in_one_sentence(ask: Compose, views: Views) -> None:
     views.refuse = True
-    with pytest.raises(UserError, match=r"wandb did not take the dashboard \(.*\): json=FILE writes it to a file\."):
+    with pytest.raises(UserError, match=r"wandb rejected the dashboard \(.*\): write it to a file with json=FILE\."):
         dashboard(ask())

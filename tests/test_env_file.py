@@ -27,7 +27,7 @@ def test_lines_of_an_env_file_are_those_of_a_shell(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize("line", ["WANDB_API_KEY secret", "A=b secret", "'A=secret", "1A=secret", "=secret"])
 def test_a_line_that_is_none_is_named_and_not_shown(line: str, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"LR=1\n{line}\n")
-    with pytest.raises(UserError, match=r"line 2 must be NAME=VALUE") as refused:
+    with pytest.raises(UserError, match=r"line 2 must have the form NAME=VALUE") as refused:
         read_env_file(tmp_path / ".env")
     assert "secret" not in str(refused.value)
 
@@ -45,7 +45,7 @@ def test_a_number_of_the_environment_says_how_it_is_decoded_and_the_advice_works
     assert refused.returncode == 1
     assert (
         refused.stderr
-        == f"optimizer.lr must be a number above 0, got 0.25 as text (of the environment it is {advice}).\n"
+        == f"optimizer.lr must be a number above 0, got 0.25 as text (from the environment, write {advice}).\n"
     )
     followed = typed(advice.strip("'").replace("NAME", "LR"))
     assert "trainer.max_epochs" in followed.stderr, "lr has been read, and the next mistake is said"

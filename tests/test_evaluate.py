@@ -121,7 +121,7 @@ def test_what_is_not_a_run_is_refused(run: Path, tmp_path: Path) -> None:
         load_run(tmp_path)
     best = run / "checkpoints" / "best.ckpt"
     best.write_bytes(best.read_bytes()[:1000])
-    with pytest.raises(UserError, match=r"best\.ckpt is not what it was when the run ended"):
+    with pytest.raises(UserError, match=r"best\.ckpt was damaged or changed after the run ended"):
         load_run(run)
     best.unlink()
     with pytest.raises(UserError, match="does not exist"):
@@ -129,7 +129,7 @@ def test_what_is_not_a_run_is_refused(run: Path, tmp_path: Path) -> None:
 
 
 def test_a_split_that_is_none_is_refused(run: Path, compose: Callable[..., DictConfig]) -> None:
-    with pytest.raises(UserError, match="split=train is unknown: it must be val or test"):
+    with pytest.raises(UserError, match="split must be val or test, got train"):
         evaluate(compose(f"run={run}", "split=train", config_name="evaluate"))
 
 
@@ -144,12 +144,12 @@ def test_the_command_fails_where_the_record_says_otherwise(
     content["digests"].pop("result.json")  # a record that nothing seals: what is measured decides
     content["metrics"]["test/nll"] *= 1 + 1e-4
     (run / "result.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match=r"^test/nll is .* and .* is on record in .*result\.json: on the same machine"):
+    with pytest.raises(UserError, match=r"^test/nll is .*, but .*result\.json has .*: on the same machine"):
         evaluate(cfg)
     content["hardware"]["threads"] = 64  # where that may have come of another order of sums
     (run / "result.json").write_text(json.dumps(content))
     evaluate(cfg)
-    assert "as on record to within 0.0001 of their values (allowed on another machine" in capsys.readouterr().out
+    assert "equal to the record to within 0.0001 of their values (allowed on another machine" in capsys.readouterr().out
     content["metrics"]["test/nll"] *= 1.01
     content["hardware"]["gpu"] = "an H100"  # which the trainer of this run would not have used
     (run / "result.json").write_text(json.dumps(content))
@@ -157,7 +157,7 @@ def test_the_command_fails_where_the_record_says_otherwise(
         evaluate(cfg)
     content["data"]["checksum"] = "another"
     (run / "result.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match="The data are not those"):
+    with pytest.raises(UserError, match="The data differ from those"):
         evaluate(cfg)
 
 
@@ -168,7 +168,7 @@ def test_one_prediction_may_fall_the_other_way_elsewhere_and_no_more(
     metrics = measure(loaded.task, loaded.data, "test", loaded.config.trainer)
     number = len(loaded.data.splits["test"])
     flipped = metrics | {"test/acc": metrics["test/acc"] + 1 / number}
-    assert "as on record to within" in hold_against_record(loaded, "test", flipped)
+    assert "equal to the record to within" in hold_against_record(loaded, "test", flipped)
     with pytest.raises(UserError, match="test/acc is"):
         hold_against_record(loaded, "test", metrics | {"test/acc": metrics["test/acc"] + 4 / number})
     with pytest.raises(UserError, match="test/nll is nan"):
@@ -195,12 +195,12 @@ def test_a_flipped_bit_is_noticed_in_every_file(run: Path, compose: Callable[...
         # A key that is null says nothing.
         at = whole.index(b"hidden_size") if name == "config.yaml" else len(whole) // 2
         (run / name).write_bytes(flipped(whole, at))
-        with pytest.raises(UserError, match=f"{name} is not what it was when the run ended"):
+        with pytest.raises(UserError, match=f"{name} was damaged or changed after the run ended"):
             check_digests(run, record)
         reads = {"config.yaml": lambda: evaluate(cfg), "checkpoints/best.ckpt": lambda: evaluate(cfg)}
         reads["sequences/test.npz"] = lambda: read_sequences(run, "test", record)  # type: ignore[assignment,return-value]
         if name in reads:
-            with pytest.raises(UserError, match=f"{name} is not what it was when the run ended"):
+            with pytest.raises(UserError, match=f"{name} was damaged or changed after the run ended"):
                 reads[name]()
         (run / name).write_bytes(whole)
     check_digests(run, record)
@@ -209,7 +209,7 @@ def test_a_flipped_bit_is_noticed_in_every_file(run: Path, compose: Callable[...
     at = text.index(number) + 3
     other = "5" if text[at] != "5" else "6"
     (run / "result.json").write_text(text[:at] + other + text[at + 1 :])
-    with pytest.raises(UserError, match=r"result\.json is not what it was when the run ended"):
+    with pytest.raises(UserError, match=r"result\.json was damaged or changed after the run ended"):
         evaluate(cfg)
 
 
@@ -230,7 +230,7 @@ def test_the_config_may_say_where_the_data_are_now(run: Path, compose: Callable[
     assert text != (run / "config.yaml").read_text()
     evaluate(compose(f"run={run}", config_name="evaluate"))
     (run / "config.yaml").write_text(text.replace("hidden_size: 16", "hidden_size: 17", 1))
-    with pytest.raises(UserError, match=r"config\.yaml is not what it was"):
+    with pytest.raises(UserError, match=r"config\.yaml was damaged or changed"):
         evaluate(compose(f"run={run}", config_name="evaluate"))
 
 

@@ -90,9 +90,9 @@ def test_a_forecast_is_shown_with_its_error_by_distance(quick: Compose, compose:
     record = read_record(run)
     assert record is not None
     for name, metric in (("mse", "test/mse"), ("mae", "test/mae")):
-        said = [float(row[name]) for row in errors if row["run"] != "naive (last row again)"]
+        said = [float(row[name]) for row in errors if row["run"] != "naive (last row repeated)"]
         assert np.mean(said) == pytest.approx(record.metrics[metric], rel=1e-5)
-        naive = [float(row[name]) for row in errors if row["run"] == "naive (last row again)"]
+        naive = [float(row[name]) for row in errors if row["run"] == "naive (last row repeated)"]
         assert np.mean(naive) == pytest.approx(record.baselines[f"naive/{name}"], rel=1e-5)
     values = {(r["run"], r["target"], int(r["step"])): float(r["value"]) for r in rows(run / "inside" / "forecast.csv")}
     data = load_run(run).data
@@ -148,13 +148,15 @@ def test_what_is_not_there_is_said(runs: list[Path], quick: Compose, compose: Co
         with pytest.raises(UserError, match=words):
             explain(compose(*overrides, config_name="explain"))
 
-    refused("sequence=1000 is not there: the test split of this run has 0 to 369", f"run={runs[0]}", "sequence=1000")
-    refused("split=exam is unknown: it must be one of train, val, test", f"run={runs[0]}", "split=exam")
-    refused("run must be given", "run=[]")
-    refused(r"README\.md is a file: it must be a folder", f"run={runs[0]}", f"output={ROOT / 'README.md'}", *SMALL)
+    refused("sequence must be from 0 to 369 in the test split of this run, got 1000", f"run={runs[0]}", "sequence=1000")
+    refused("split must be one of train, val, test, got exam", f"run={runs[0]}", "split=exam")
+    refused("Give run, as in", "run=[]")
+    refused(
+        r"output must be a folder, got the file .*README\.md", f"run={runs[0]}", f"output={ROOT / 'README.md'}", *SMALL
+    )
     other = trained(quick, runs[0].parent / "other", "data.name=BasicMotions", "model.hidden_size=4")
     refused(r"the same data: .* read data\.name=JapaneseVowels, .* data\.name=Basic", f"run=[{runs[0]},{other}]")
     refused("is given twice", f"run=[{runs[0]},{runs[0]}]")
     refused("it must be the directory of a run", f"run=[{runs[0]},{runs[0].parent}]")
     (runs[1] / "checkpoints" / "best.ckpt").unlink()
-    refused(r"best\.ckpt does not exist", f"run=[{runs[0]},{runs[1]}]")
+    refused(r"There is no checkpoint .*best\.ckpt", f"run=[{runs[0]},{runs[1]}]")

@@ -45,8 +45,8 @@ def test_nothing_is_written_that_was_not_checked(run: Path, compose: Compose, mo
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path, run: Path, compose: Compose) -> None:
-    with pytest.raises(UserError, match=r"holds no config\.yaml"):
+    with pytest.raises(UserError, match=r"has no config\.yaml"):
         export(compose(f"run={tmp_path}", config_name="export"))
     (run / "checkpoints" / "best.ckpt").unlink()
-    with pytest.raises(UserError, match=r"best\.ckpt does not exist"):
+    with pytest.raises(UserError, match=r"There is no checkpoint .*best\.ckpt"):
         export(compose(f"run={run}", config_name="export"))

@@ -97,12 +97,12 @@ def test_a_frame_is_the_run_of_the_same_file_on_the_command_line(
 def test_a_run_is_an_object(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = fit(load(), lookback=8, horizon=3, model="lstm", epochs=1, hidden_size=4)
     said = capsys.readouterr().out
-    assert "The column time was taken for the times; times names another." in said
+    assert "The column time was read as time; set times to change that." in said
     assert run.model == "lstm"
     assert re.fullmatch(r"<lstm-data-seed0: test mse [\d.]+, test mae [\d.]+, best of 1 epochs 0; runs/\S+>", repr(run))
     page = run._repr_html_()
     assert "<td>mse</td>" in page
-    assert "task was taken as forecasting" in page
+    assert "task=&#x27;forecasting&#x27; was inferred" in page
     assert run.evaluate() == {name: value for name, value in run.metrics.items() if name.startswith("test/")}
     new = run.predict(load(40), steps_ahead=5)
     assert list(new) == ["sequence", "step", "time", "load", "wind"]
@@ -143,7 +143,7 @@ def test_the_targets_say_the_task(
     y: Callable[[list[np.ndarray]], Any], task: str, takes: tuple[list[np.ndarray], list[str]]
 ) -> None:
     run = fit(takes[0], y(takes[0]), **SMALL)
-    assert f"task was taken as {task}, since" in " ".join(run.notes)
+    assert f"task={task!r} was inferred, because" in " ".join(run.notes)
 
 
 def test_one_array_of_sequences(takes: tuple[list[np.ndarray], list[str]]) -> None:
@@ -177,23 +177,23 @@ def test_two_runs_are_compared(takes: tuple[list[np.ndarray], list[str]]) -> Non
         (lambda x, y: fit(load(), groups="site"), "groups='site' is not a column of the data"),
         (lambda x, y: fit(load(), epochs=0), "epochs must be a whole number of at least 1, or null, got 0."),
         (lambda x, y: fit(load(), lr="fast"), "lr must be a number above 0, got fast."),
-        (lambda x, y: fit(load(9)), "take a shorter lookback or horizon, or change splits."),
-        (lambda x, y: fit(load(), hidden_size=3, budget=900), "budget decides the width, so hidden_size cannot be"),
+        (lambda x, y: fit(load(9)), "choose a shorter lookback or horizon, or change splits."),
+        (lambda x, y: fit(load(), hidden_size=3, budget=900), "budget sets the width, so hidden_size cannot be set"),
         (lambda x, y: fit(load(), model="gruu"), "There is no model='gruu' (did you mean gru?)"),
         (lambda x, y: fit(load(), overrides={"model.hiden": 3}), "There is no key model.hiden (did you mean hidden"),
         (lambda x, y: fit(load(), overrides=["max_epochs=3"]), "There is no key max_epochs (did you mean epochs?)."),
-        (lambda x, y: fit(load(), overrides=["epochs"]), "epochs is not of the form KEY=VALUE"),
-        (lambda x, y: fit(load(), y), 'y is for arrays: a column of a data frame is named by target="NAME".'),
+        (lambda x, y: fit(load(), overrides=["epochs"]), "epochs does not have the form KEY=VALUE"),
+        (lambda x, y: fit(load(), y), 'y is for arrays: for a data frame, name the column with target="NAME".'),
         (lambda x, y: fit(load().head(0)), "The data frame has 0 rows and 3 columns"),
-        (lambda x, y: fit("load.cvs"), "data='load.cvs' is not there: give the path of a file"),
-        (lambda x, y: fit({"x": x}), "data is a dict, and must be a data frame, an array (sequences, time, features)"),
-        (lambda x, y: fit(x, y[:3]), "y has 3 entries and data 30 sequences: each sequence needs one."),
-        (lambda x, y: fit([*x, x[0][:, :1]], y), "A list holds arrays (time, features) or (time,), all with as many"),
-        (lambda x, y: fit(x, y, horizon=3), "horizon=3 is not read here: it is for task='forecasting'"),
+        (lambda x, y: fit("load.cvs"), "data='load.cvs' does not exist: give the path of a file"),
+        (lambda x, y: fit({"x": x}), "data must be a data frame, an array (sequences, time, features)"),
+        (lambda x, y: fit(x, y[:3]), "y must have one entry per sequence, got 3 for 30 sequences."),
+        (lambda x, y: fit([*x, x[0][:, :1]], y), "A list must contain arrays (time, features) or (time,) of equal"),
+        (lambda x, y: fit(x, y, horizon=3), "horizon=3 has no effect here: it applies to task='forecasting'"),
         (lambda x, y: fit(x, y, model=lambda size: None), "model is <function"),
         (lambda x, y: fit(x, y, model=nn.Linear), "torch.nn.modules.linear.Linear has no argument input_size"),
-        (lambda x, y: fit(Pairs(x, y), y), "A Dataset brings its targets, as pairs (x, y): y must be left out."),
-        (lambda x, y: fit(pd.DataFrame({"a": [x[0]]})), "Column a holds a ndarray in each row: give a list of arrays"),
+        (lambda x, y: fit(Pairs(x, y), y), "A Dataset includes its targets, as pairs (x, y): drop y."),
+        (lambda x, y: fit(pd.DataFrame({"a": [x[0]]})), "Column a has a ndarray in each row: give a list of arrays"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_sentence_for_python(

@@ -75,7 +75,7 @@ def test_a_network_that_was_begun_is_trained_and_measured_again(gatebench: Gateb
     with (folder / "run" / "inside" / "units.csv").open() as file:
         assert next(file).strip() == "run,when,layer,unit,kept,horizon,keep_closed,keep_open"
     said = gatebench("export", "run", "trust=my_own", succeeds=False).stderr
-    assert "for one number of steps alone, as where a loop over time is unrolled: time=100 writes it for 100" in said
+    assert "for one number of steps only, as for an unrolled loop over time: use time=100" in said
     said = gatebench("export", "run", "trust=my_own", "time=8").stdout
     assert "input (batch, 8, 2)" in said
     assert "forecast (batch, 2, 2)" in said
@@ -145,28 +145,28 @@ def test_the_budget_of_a_study_is_met_by_both_of_its_networks(inputs: int) -> No
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ([], "What is to be written must be said: gatebench new model NAME, or gatebench new study NAME data.path"),
-        (["model"], "What is to be written must be said: gatebench new model NAME, or"),
+        ([], "Say what to write: gatebench new model NAME, or gatebench new study NAME data.path"),
+        (["model"], "Say what to write: gatebench new model NAME, or"),
         (["cell", "mine"], "what must be model or study, or null, got cell."),
         (
             ["model", "../mine"],
-            "name must be a name as in Python, of letters, digits and _, a letter first, or null",
+            "name must be a valid Python name: letters, digits and _, starting with a letter, or null",
         ),
-        (["model", "/tmp/mine"], "name must be a name as in Python"),
-        (["study", "a.b", "data.path=load.csv"], "name must be a name as in Python"),
-        (["model", "__main__"], "name must be a name as in Python"),
-        (["model", "mïne"], "name must be a name as in Python"),
-        (["model", "on"], "name must be a name as in Python"),
-        (["model", "class"], "name must be a name as in Python"),
-        (["model", "gru"], "model=gru is one of GateBench's own: another name must be given."),
-        (["model", "random"], "Python has a module random already, which would hide random.py: another name must be"),
-        (["model", "src"], "Python has a module src already"),
+        (["model", "/tmp/mine"], "name must be a valid Python name"),
+        (["study", "a.b", "data.path=load.csv"], "name must be a valid Python name"),
+        (["model", "__main__"], "name must be a valid Python name"),
+        (["model", "mïne"], "name must be a valid Python name"),
+        (["model", "on"], "name must be a valid Python name"),
+        (["model", "class"], "name must be a valid Python name"),
+        (["model", "gru"], "model=gru is one of GateBench's own: choose another name."),
+        (["model", "random"], "Python already has a module random, which would hide random.py: choose another name"),
+        (["model", "src"], "Python already has a module src"),
         (["model", "linked"], "conf is a symbolic link"),
-        (["model", "there"], "there.py is here already and is not overwritten: another name must be given."),
-        (["model", "config_there"], "conf/model/config_there.yaml is here already and is not overwritten"),
+        (["model", "there"], "there.py already exists and is not overwritten: choose another name."),
+        (["model", "config_there"], "conf/model/config_there.yaml already exists and is not overwritten"),
         (["study", "smoke", "data.path=load.csv"], "experiments=smoke is one of GateBench's own"),
-        (["study", "mine"], "A study is about data, which must be given: gatebench new study mine data.path=FILE."),
-        (["study", "mine", "data.path=load.cvs"], "data.path=load.cvs is not there: give the path of a file"),
+        (["study", "mine"], "A study needs data, as in gatebench new study mine data.path=FILE."),
+        (["study", "mine", "data.path=load.cvs"], "data.path=load.cvs does not exist: give the path of a file"),
     ],
     ids=lambda words: "-".join(words) if isinstance(words, list) else None,
 )

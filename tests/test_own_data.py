@@ -129,7 +129,7 @@ def test_a_file_of_sixty_sequences_has_the_same_test_items_for_every_seed(compos
     (comparison,) = summarise(collection, asked(collection)).tasks[0].comparisons
     assert comparison.n == 4
     assert comparison.sequences is None
-    assert comparison.sequences_note.startswith("The runs were tested on unlike data")
+    assert comparison.sequences_note.startswith("The runs were tested on different data")
 
 
 def test_a_run_from_before_split_seed_is_measured_on_its_own_split(compose: Compose, tmp_path, monkeypatch):

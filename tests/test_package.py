@@ -208,7 +208,7 @@ def test_the_interface_is_imported_beside_another_src(installed: Path, folder: P
     done = ran([installed / "python", "-c", program], folder, places)
     assert done.stdout.startswith(f"{gatebench.__version__} False False\n<class 'src.recurrent.")
     program = "import sys; sys.modules['src'] = sys; import gatebench; gatebench.GRU"
-    assert "another src is imported already" in ran([installed / "python", "-c", program], folder, places, False).stderr
+    assert "another src is already imported" in ran([installed / "python", "-c", program], folder, places, False).stderr
 
 
 def test_the_first_commands_of_the_contract(wheel: Path, tmp_path: Path, places: Path) -> None:
@@ -311,5 +311,5 @@ def test_compare_is_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert json.loads(Path("results_report/summary.json").read_text())["name"] == summary.name
     with pytest.raises(gatebench.UserError, match=r"no key margn \(did you mean margin\?\)"):
         gatebench.compare(from_=table, margn=0.01)
-    with pytest.raises(gatebench.UserError, match="none was given"):
+    with pytest.raises(gatebench.UserError, match="got none"):
         gatebench.compare()

@@ -224,13 +224,13 @@ def test_recordings_are_read_with_what_was_fitted_when_the_training_ones_are_gon
 def test_what_makes_no_sense_is_refused(compose, quick, tmp_path, takes):
     more = ("data.group_column=take", "data.target=kind", "data.features=[u,v]")
     run = trained(quick, "data=csv", f"data.path={tmp_path / 'takes.csv'}", *more)
-    with pytest.raises(UserError, match="steps_ahead=3 is for forecasts"):
+    with pytest.raises(UserError, match="steps_ahead=3 needs a forecasting run"):
         said(compose, run, tmp_path / "takes.csv", "steps_ahead=3")
-    with pytest.raises(UserError, match="is not there"):
+    with pytest.raises(UserError, match="does not exist"):
         said(compose, run, tmp_path / "none.csv")
 
 
 def test_a_named_set_has_no_files_of_ones_own(compose, quick, tmp_path):
     run = trained(quick)
-    with pytest.raises(UserError, match="UCR is a named data set"):
+    with pytest.raises(UserError, match="UCR is a built-in data set"):
         said(compose, run, tmp_path / "takes.csv")

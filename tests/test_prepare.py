@@ -52,6 +52,6 @@ def test_a_set_that_is_here_is_read_and_verified(compose: Compose, capsys):
 def test_a_file_that_is_not_what_it_should_be_is_refused(compose: Compose, tmp_path):
     (tmp_path / "ett").mkdir()
     (tmp_path / "ett/ETTh1.csv").write_text("date,OT\n")
-    with pytest.raises(UserError, match="is not the file that it should be"):
+    with pytest.raises(UserError, match="is not the expected file"):
         prepare(compose("data=ett_h1", f"paths.data_dir={tmp_path}", config_name="prepare"))
     assert (tmp_path / "ett/ETTh1.csv").read_text() == "date,OT\n"

@@ -495,7 +495,7 @@ def _() -> None:
     for override, words in (
         ("model=gruu", r"There is no model=gruu \(did you mean gru\?\); the choices are "),
         ("seeed=1", r"There is no key seeed"),
-        ("tags=a=b", r"an override is KEY=VALUE"),
+        ("tags=a=b", r"an override must be KEY=VALUE"),
     ):
         with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(Exception) as caught:  # noqa: PT011
             compose("train", overrides=[override])

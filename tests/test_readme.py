@@ -76,8 +76,8 @@ def test_the_road_of_the_readme_leads_where_it_says(
         run(command, monkeypatch, epochs=3)
     said = capsys.readouterr().out
     for line in (
-        "gestures.csv: data.task was taken as classification, since gesture holds no numbers",
-        "gestures: no verdict; 3 pairs are complete, and it takes 6;",
+        "gestures.csv: data.task=classification was inferred, because gesture has no numbers",
+        "gestures: no verdict; 3 pairs are complete, and 6 are needed;",
         "parameters s to best",
         "gestures.csv: 60 sequences, 60 lines in classes.csv",
         "table.tex, sentence.txt, report.html",

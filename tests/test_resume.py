@@ -149,7 +149,7 @@ def test_a_study_begins_a_run_anew_whose_checkpoint_is_damaged(
     last.write_bytes({"truncated": content[:-500], "a bit": content, "something else": b"no"}[damage])
     with caplog.at_level("WARNING"):
         assert train(cfg) == expected
-    assert any(str(last) in line and "begins anew" in line for line in caplog.messages)
+    assert any(str(last) in line and "starts from scratch" in line for line in caplog.messages)
     assert rows_of(tmp_path / "b") == rows_of(tmp_path / "a")
 
 
@@ -193,6 +193,6 @@ def test_a_checkpoint_of_an_earlier_version_needs_its_best_weights_beside_it(
     for state in kept["callbacks"].values():
         state.pop("file", None)
     torch.save(kept, last)
-    with pytest.raises(UserError, match=r"put the best\.ckpt that lies beside the checkpoint there"):
+    with pytest.raises(UserError, match=r"put the best\.ckpt from the checkpoint's folder there"):
         train(quick(*options, f"paths.runs_dir={tmp_path / 'c'}", f"ckpt={last}"))
     assert train(quick(*options, f"paths.runs_dir={tmp_path / 'b'}", "ckpt=auto"))

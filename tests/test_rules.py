@@ -35,8 +35,8 @@ UNREAD = {
     "model=rnn model.keep_gate_bias=1.5": "cells with a gate",
     "model.budget_of=total": "a model.budget",
     "model.budget_tolerance=0.5": "a model.budget",
-    "model.dropout=0.5": "networks of several layers",
-    "model.residual=true": "networks of several layers",
+    "model.dropout=0.5": "networks with several layers",
+    "model.residual=true": "networks with several layers",
     "data.train_steps=50": r"data read in chunks \(data.chunk\)",
     "data=seq_mnist data.permutation_seed=3": "data.permute=true",
     f"{OWN} data.task=classification data.lookback=10": "data.task=forecasting",
@@ -46,7 +46,7 @@ UNREAD = {
     f"{OWN} data.task=classification data.static=size": "data.task=forecasting",
     f"{OWN} task=forecasting task.coverage=[0.9]": "a task.intervals",
     "data=npz data.path=x data.task=per_step data.lookback=10": "data.task=forecasting",
-    "data=npz data.path=x data.task=forecasting data.standardise=false": "forecasts always standardise",
+    "data=npz data.path=x data.task=forecasting data.standardise=false": "which always standardises",
     "data=wav_folder data.path=x data.task=classification data.window=30": "data.task=waveform",
     "data=wav_folder data.path=x data.task=classification data.hop=30": "data.task=waveform",
     "data=wav_folder data.path=x data.task=classification data.chunk=30": "data.task=waveform",
@@ -60,18 +60,18 @@ REFUSED = {
     "+seed_everything=true": r"There is no key seed_everything \(did you mean seed\?\)\.",
     "+model.strngth=1": r"There is no key model\.strngth\.",
     "+model.hiden_size=1": r"There is no key model\.hiden_size \(did you mean hidden_size\?\)\.",
-    "+data.by=row": "it belongs to data=seq_mnist",
-    "+model.peepholes=true": "it belongs to model=lstm or model=lstm_chung",
-    "+optimizer.alpha=0.5": "it belongs to optimizer=rmsprop",
+    "+data.by=row": "it needs data=seq_mnist",
+    "+model.peepholes=true": "it needs model=lstm or model=lstm_chung",
+    "+optimizer.alpha=0.5": "it needs optimizer=rmsprop",
     "+optimizer.nesterof=true": r"There is no key optimizer\.nesterof",
     "optimizer=sgd +optimizer.nesterof=true": r"\(did you mean nesterov\?\)",
     "optimizer=sgd +optimizer.nesterov=true +optimizer.dampening=0.5": "optimizer.nesterov=true needs",
     "optimizer=sgd optimizer.momentum=0 +optimizer.dampening=0.5": "optimizer.dampening needs",
-    "+scheduler.gamma=0.5": "scheduler.gamma is not read: scheduler=none has no keys",
-    "+trainer.logger=true": "trainer.logger cannot be given: choose logger=wandb",
+    "+scheduler.gamma=0.5": "scheduler.gamma has no effect: scheduler=none has no keys",
+    "+trainer.logger=true": "trainer.logger cannot be set: choose logger=wandb",
     "trainer.accumulate_grad_batches=0": "trainer.accumulate_grad_batches must be a whole number of at least 1, or",
     "+trainer.acumulate_grad_batches=2": "did you mean accumulate_grad_batches",
-    "+callbacks.mine=3": "callbacks.mine must be keys with values, _target_ among them, or null, got 3",
+    "+callbacks.mine=3": "callbacks.mine must be a mapping with a _target_, or null, got 3",
     "+callbacks.early_stopping.pacience=3": "did you mean patience",
     "+callbacks.lr={_target_:pytorch_lightning.callbacks.LearningRateMonitor,logging_interval:day}": "step or epoch",
     "+paths.foo=1": r"There is no key paths\.foo",
@@ -81,7 +81,7 @@ REFUSED = {
     "trainer.precision=31": "trainer.precision must be one of 32-true",
     "trainer.devices=0": "trainer.devices must be a whole number of at least 1",
     "trainer.accelerator=abacus": "trainer.accelerator must be one of cpu, gpu",
-    "trainer.max_epochs=null": "trainer.max_epochs=null trains for ever",
+    "trainer.max_epochs=null": "trainer.max_epochs=null would train forever",
     "trainer.max_steps=0": "trainer.max_steps must be -1, or a whole number of at least 1, got 0",
     "data.eval_batch_size=0": "data.eval_batch_size must be a whole number of at least 1",
     "data.pool=-3": "data.pool must be",
@@ -89,22 +89,22 @@ REFUSED = {
     "optimizer=sgd optimizer.momentum=5": "optimizer.momentum must be a number of at least 0 and below 1, got 5",
     "callbacks.early_stopping.patience=auto": "patience must be a whole number of at least 0, got auto",
     f"{OWN} data.season=-3": "data.season must be a whole number of at least 1, or null, got -3",
-    f"{OWN} data.target=[load,load]": r"none of them twice, or null, got \[\"load\", \"load\"\]",
+    f"{OWN} data.target=[load,load]": r"without repeats, or null, got \[\"load\", \"load\"\]",
     f"{OWN} data.separator=5": "data.separator must be one of comma, semicolon, tab, bar, space",
     f"{OWN} data.decimal=5": "data.decimal must be one of point, comma",
     f"{OWN} data.encoding=utf-9": "data.encoding must be an encoding",
-    f"{OWN} data.splits=[0.5]": "two or three of them",
-    "data=adding data.sizes=[1,2]": "three of them",
+    f"{OWN} data.splits=[0.5]": "with two or three items",
+    "data=adding data.sizes=[1,2]": "with exactly three items",
     "model.batch_first=false": "model.batch_first must be true, got false",
     "model._target_=3": "model._target_ must be the name of a class, got 3",
-    "ckpt=best": "The checkpoint best does not exist: ckpt must be auto or the path",
+    "ckpt=best": "There is no checkpoint best: ckpt must be auto or the path",
     f"model.hidden_size={2**62}": "model.hidden_size must be a whole number of at least 1 and at most 65536",
     "model.num_layers=10000000": "model.num_layers must be a whole number of at least 1 and at most 1000, got",
-    f"data.batch_size={10**20}": r"data\.batch_size must be a whole number of at least 1, got 1\d*, which is too much",
-    "optimizer.lr=1e300": r"optimizer\.lr must be a number above 0, got 1e\+300, which is too much",
+    f"data.batch_size={10**20}": r"data\.batch_size must be a whole number of at least 1, got 1\d*, which is too large",
+    "optimizer.lr=1e300": r"optimizer\.lr must be a number above 0, got 1e\+300, which is too large",
     "threads=9999": "threads must be a whole number of at least 1 and at most 1024, got 9999",
-    "study_job={a:1}": "study_job must be keys with values as a study gives it",
-    "paths.runs_dir=''": "paths.runs_dir must be text that is not empty",
+    "study_job={a:1}": "study_job must be a mapping as set by a study",
+    "paths.runs_dir=''": "paths.runs_dir must be non-empty text",
 }
 
 
@@ -113,7 +113,7 @@ def test_what_nothing_reads_is_refused_where_it_is_typed_and_said_elsewhere(line
     cfg = compose(*line.split())
     check(cfg)
     (found,) = unread(plain(cfg))
-    with pytest.raises(UserError, match=rf"{found.key}=.* is not read here: it is for .*{UNREAD[line]}"):
+    with pytest.raises(UserError, match=rf"{found.key}=.* has no effect here: it applies to .*{UNREAD[line]}"):
         refuse_unread([found], [found.key])
     assert refuse_unread([found], []) == [found.sentence]
     without = [override for override in line.split() if override.lstrip("+").partition("=")[0] != found.key]
@@ -125,8 +125,8 @@ def test_what_another_command_does_not_look_at_is_refused() -> None:
     both = unread({"run": "x", "study": "y", "split": "val", "solved_below": 0.5}, command="explain")
     assert [found.key for found in both] == ["run", "split"]
     (found,) = unread({"run": "x", "study": None, "solved_below": 0.5}, command="explain")
-    assert found.sentence == "solved_below=0.5 is not read here: it is for study=NAME, otherwise it must be 0.1."
-    with pytest.raises(UserError, match=r"paths\.data_dir is not read by status: it must be left out\."):
+    assert found.sentence == "solved_below=0.5 has no effect here: it applies to study=NAME; drop it or set it to 0.1."
+    with pytest.raises(UserError, match=r"paths\.data_dir has no effect on status: drop it\."):
         refuse_unread([], ["paths.data_dir"], "status")
     assert refuse_unread([], ["paths.data_dir"]) == []
 
@@ -183,9 +183,9 @@ def test_what_the_data_leave_unread_is_known_once_they_are_read(
     real = Description(Features(12), Classes(("a", "b")), per_step=False, varying_length=True, causal=False)
     caplog.set_level("INFO")
     say_unread(cfg, real)  # of a sweep, or from a file
-    assert "task.embedding_size=32 is not read here: it is for data of tokens" in caplog.text
+    assert "task.embedding_size=32 has no effect here: it applies to data of tokens" in caplog.text
     monkeypatch.setattr("src.tasks.build.typed_keys", lambda: {"task.embedding_size"})
-    with pytest.raises(UserError, match=r"task\.embedding_size=32 is not read here"):
+    with pytest.raises(UserError, match=r"task\.embedding_size=32 has no effect here"):
         say_unread(cfg, real)
     facts = {"backend": "torch", "precision": "32-true", "data_checksum": "c"}
     ids = [identity(as_read(plain(c), Facts(tokens=False, forecasts=False)), **facts) for c in (cfg, compose())]
@@ -203,7 +203,7 @@ def test_no_sign_hides_that_a_key_is_given_twice(line: str) -> None:
 
 @pytest.mark.parametrize("argument", ["--seed=3", "-model=gru", "--model", "-x"])
 def test_a_key_with_dashes_is_no_option(argument: str) -> None:
-    assert f"There is no option {argument}: a key is given without dashes" in str(wrong_line([argument, "gru"]))
+    assert f"Unknown option {argument}: keys are given without dashes" in str(wrong_line([argument, "gru"]))
 
 
 def test_the_options_are_those_of_hydra() -> None:
@@ -214,13 +214,13 @@ def test_the_options_are_those_of_hydra() -> None:
 @pytest.mark.parametrize("line", ["~seed", "~threads=1", "~model", "~logger"])
 def test_a_key_that_every_run_has_is_not_taken_away(line: str) -> None:
     key = line[1:].partition("=")[0]
-    assert wrong_line([line]) == f"~{key} takes away a key that every run has: it must have a value, {key}=VALUE."
+    assert wrong_line([line]) == f"~{key} removes a key that every run needs: give it a value instead, {key}=VALUE."
 
 
 def test_a_key_is_taken_away_from_a_class_of_the_users_own_alone(compose: Compose) -> None:
     keys = keys_of()
     for key in ("model.bias", "trainer.deterministic", "task.dropout", "data.batch_size"):
-        with pytest.raises(UserError, match=rf"~{key} takes away a key that every run has"):
+        with pytest.raises(UserError, match=rf"~{key} removes a key that every run needs"):
             refuse_taken_away(compose(f"~{key}"), [f"~{key}"], keys)
     for line in ("model._target_=their.Mean ~model.bias", "~callbacks.early_stopping"):
         refuse_taken_away(compose(*line.split()), line.split(), keys)
@@ -261,7 +261,7 @@ def test_more_threads_than_cores_are_no_fault_but_thousands_are() -> None:
         (lambda: CSV(path="x.csv", missing="drop"), "data.missing must be refuse or before, got drop"),
         (lambda: CSV(path="x.csv", day_first="maybe"), "data.day_first must be true or false, or null, got maybe"),
         (lambda: CSV(path="x.csv", eval_batch_size=0), "data.eval_batch_size must be a whole number of at least 1"),
-        (lambda: CSV(path="x.csv", target=["a", "a"]), "none of them twice"),
+        (lambda: CSV(path="x.csv", target=["a", "a"]), "without repeats"),
         (lambda: Adding(length=2.5), "data.length must be a whole number of at least 1, got 2.5"),
         (lambda: Metric("mine", "up"), "The direction of the metric mine must be min or max, got up"),  # type: ignore[arg-type]
     ],
@@ -309,7 +309,7 @@ def test_an_argument_that_a_class_does_not_have_is_said_with_the_one_that_was_me
     with pytest.raises(UserError) as caught:
         instantiate({"_target_": here, "strngth": 1})
     assert str(caught.value) == f"{here} has no argument strngth (did you mean strength?); it has strength."
-    with pytest.raises(UserError, match=r"Needs needs a value for strength: it must be given\."):
+    with pytest.raises(UserError, match=r"Needs needs a value for strength\."):
         instantiate({"_target_": f"{__name__}.Needs"})
 
 

@@ -71,7 +71,7 @@ def test_in_the_middle_of_a_training(number: int, code: int, tmp_path: Path, pla
     run = tmp_path / "one"
     process = start(tmp_path, places, "-m", "src.train", *QUICK, "trainer.max_epochs=100000", f"paths.run_dir={run}")
     wait_for(lambda: (run / "metrics.csv").is_file(), process)
-    assert ended(process, number) == (code, "Interrupted: the same command with ckpt=auto goes on from here.\n")
+    assert ended(process, number) == (code, "Interrupted: run the same command with ckpt=auto to resume.\n")
     assert json.loads((run / "result.json").read_text())["status"] == "interrupted"
 
 
@@ -107,7 +107,7 @@ def test_of_a_study_outside_its_runs(moment: str, number: int, code: int, tmp_pa
     process = start(tmp_path, places, "-c", program)
     out, err = process.communicate(timeout=90)
     assert (process.returncode, "Traceback" in out + err) == (code, False), out + err
-    assert err.endswith("Interrupted: the same command goes on from here.\n")
+    assert err.endswith("Interrupted: run the same command to continue.\n")
     assert not list(tmp_path.rglob("*.part"))
 
 
@@ -118,7 +118,7 @@ def test_in_a_run_of_a_study_no_other_is_begun(number: int, code: int, tmp_path:
     process = start(tmp_path, places, "-m", "src.train", "-m", "experiments=quick", "logger=csv")
     wait_for(lambda: list(tmp_path.glob("runs/quick/*/metrics.csv")), process)
     code_, err = ended(process, number)
-    assert (code_, err) == (code, "Interrupted: the same command goes on from here.\n")
+    assert (code_, err) == (code, "Interrupted: run the same command to continue.\n")
     (record,) = tmp_path.glob("runs/quick/*/result.json")
     assert json.loads(record.read_text())["status"] == "interrupted"
 

@@ -71,7 +71,9 @@ def test_it_names_the_run_whose_record_was_altered(
     edit(record, metrics=metrics | {"test/nll": metrics["test/nll"] - 1e-9})
     there = content(made)
     try:
-        with pytest.raises(UserError, match=r"^1 run cannot be confirmed; the first is \S*lstm: test/nll is ") as error:
+        with pytest.raises(
+            UserError, match=r"^1 run could not be confirmed; the first is \S*lstm: test/nll is "
+        ) as error:
             verify(asked(f"study={made / 'tiny'}", "k=5", "seed=3"))
         assert content(made) == there
     finally:
@@ -112,7 +114,7 @@ def test_a_record_of_another_version_names_its_commit_and_a_damaged_one_itself(
     assert "results version 1, this code has 2: made by commit 0123456789" in str(error.value)
     lstm = tmp_path / "tiny" / "lstm" / "result.json"
     lstm.write_text(lstm.read_text().replace('"seed": 0', '"seed": 1'))
-    with pytest.raises(UserError, match=r"^1 run cannot be confirmed; the first is .*lstm.*its own digest differs"):
+    with pytest.raises(UserError, match=r"^1 run could not be confirmed; the first is .*lstm.*its own digest differs"):
         verify(asked("study=tiny"))
     said = capsys.readouterr().out
     assert "tiny: 1 of 1 final run," in said
@@ -163,7 +165,7 @@ def test_a_received_command_runs_no_code(word: str) -> None:
 
 def test_a_command_leads_nowhere_but_to_its_result() -> None:
     (run,) = published(1.0)
-    with pytest.raises(UserError, match="does not say which command made it"):
+    with pytest.raises(UserError, match="has no record of its command"):
         overrides_of(run, ())
     line = (
         "python -m src.train model=gru --config-dir=/x hydra.run.dir=/x hydra/launcher=ray paths.runs_dir=/x "

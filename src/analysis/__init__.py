@@ -1,1 +1,1 @@
-"""Finished runs become an answer: read, paired, tested, put into words."""
+"""Analysis of finished runs: reading, pairing, testing, and wording the verdicts."""

@@ -1,4 +1,4 @@
-"""All data sets together: one verdict over them, beside it a posterior, ranks, normalised scores and their profiles."""
+"""All data sets together: a joint verdict, a posterior, ranks, normalised scores and their performance profiles."""
 
 from __future__ import annotations
 
@@ -33,36 +33,36 @@ class Across:
 
     a: str  # a, b: of the primary comparison
     b: str
-    # better, same, worse, undecided, none: on how many data sets the verdict says so of A; none: no verdict there
+    # better, same, worse, undecided, none: numbers of data sets by A's verdict; none: without a verdict
     better: int
     same: int
     worse: int
     undecided: int
     none: int = 0
-    note: str | None = None  # why there is no more than that, or None
-    # from six data sets up, over the mean differences in units of their margins: the three-sided t test with edges at
+    note: str | None = None  # why some statistics are missing, if they are
+    # from six data sets, over the mean differences in units of their margins: the three-sided t test with bounds at
     # +-1, its 95 % interval, and the Bayesian signed-rank posterior
     outcome: Outcome | None = None
     winner: str | None = None
     interval: Interval | None = None
     posterior: SignedRankPosterior | None = None
-    # that a run of A is better than one of B, data sets weighing the same: value, interval
+    # probability that a run of A beats one of B, with equally weighted data sets: value, interval
     improvement: dict[str, Any] = field(default_factory=dict)
     ranks: dict[str, float] = field(default_factory=dict)  # mean rank by model, 1 is best
     friedman: dict[str, float] = field(default_factory=dict)  # statistic and p
-    # groups of models that no signed-rank test over the data sets tells apart after Holm (a line in the picture)
+    # groups of models that signed-rank tests over the data sets do not distinguish after Holm (a line in the figure)
     alike: list[list[str]] = field(default_factory=list)
     # by model: interquartile mean of scores with the trivial baseline at 0 and the best mean at 1, interval
     iqm: dict[str, dict[str, Any]] = field(default_factory=dict)
-    # by model: share of the runs whose score exceeds each of ``thresholds``
+    # by model: share of runs whose score exceeds each of ``thresholds``
     profile: dict[str, list[float]] = field(default_factory=dict)
     thresholds: list[float] = field(default_factory=list)  # of the profile
 
 
 def across(tasks: Sequence[Task]) -> Across | None:
-    """Win, same and loss of the primary comparison over data sets; more from six complete data sets of one arm up.
+    """Count wins, ties and losses of the primary comparison over data sets; from six complete data sets, also infer.
 
-    None with fewer than two data sets, or where no primary comparison was named.
+    Returns None with fewer than two data sets, or without a primary comparison.
     """
     primary = [comparison for task in tasks for comparison in task.comparisons if comparison.primary]
     if len(primary) < 2:
@@ -70,7 +70,7 @@ def across(tasks: Sequence[Task]) -> Across | None:
     a, b = primary[0].a, primary[0].b
     counts = Counter(c.verdict.winner or c.verdict.outcome for c in primary if c.verdict is not None)
     counted = Across(a, b, counts[a], counts["same"], counts[b], counts["undecided"], counts["no verdict"])
-    # A look at all data sets together is one more look: it waits for the last look at each of them.
+    # Looking at all data sets together is a further look, so it waits for the last look at each of them.
     whole = [
         task
         for task in tasks
@@ -103,7 +103,7 @@ def across(tasks: Sequence[Task]) -> Across | None:
 
 
 def _decided(counted: Across, tasks: Sequence[Task]) -> Across:
-    """With the verdict over data sets; without one where a margin is missing or a model diverged somewhere."""
+    """Add the verdict over data sets, unless a margin is missing or a model diverged somewhere."""
     there: list[tuple[Task, Comparison]] = [(task, c) for task in tasks for c in task.comparisons if c.primary]
     if any(not task.margin or c.mean is None for task, c in there):
         return counted
@@ -114,12 +114,12 @@ def _decided(counted: Across, tasks: Sequence[Task]) -> Across:
 
 
 def _alike(tasks: Sequence[Task], names: Sequence[str], ranks: Sequence[float]) -> list[list[str]]:
-    """Groups of models that signed-rank tests over the data sets' means do not tell apart at 5 % after Holm.
+    """Return groups of models that signed-rank tests over the data sets' means do not distinguish at 5 % after Holm.
 
-    Data sets have units of their own, so a difference counts in margins, or where there is none in the distance between
-    the best and the worst model.
+    Data sets have different units, so differences are measured in margins, or without margins relative to the
+    distance between the best and the worst model.
 
-    Nemenyi's critical difference depends on which other models stand in the table; this does not (Benavoli, Corani and
+    Nemenyi's critical difference depends on the other models in the table; this does not (Benavoli, Corani and
     Mangili, "Should we really use post-hoc tests based on mean-ranks?", Journal of Machine Learning Research 17, 2016).
     """
     pairs = list(itertools.combinations(range(len(names)), 2))
@@ -129,7 +129,7 @@ def _alike(tasks: Sequence[Task], names: Sequence[str], ranks: Sequence[float]) 
             (-1.0 if t.mode == "min" else 1.0) * _gap(t.models[i].mean, t.models[j].mean) / (t.margin or _widest(t))
             for t in tasks
         ]
-        test = signed_rank(np.array(signed))  # rounding makes no ties between data sets
+        test = signed_rank(np.array(signed))  # values of different data sets do not tie by rounding
         p_values.append(1.0 if test is None else test[1])
     different = [[False] * len(names) for _ in names]
     for (i, j), p in zip(pairs, holm(p_values), strict=True):
@@ -147,7 +147,7 @@ def _gap(a: float | None, b: float | None) -> float:
 
 
 def _values(tasks: Sequence[Task], name: str) -> dict[str, list[float]]:
-    """By task: every run's value so that larger is better; diverged runs below all others."""
+    """Return every run's value by task, negated if lower is better; diverged runs rank below all others."""
     values: dict[str, list[float]] = {}
     for task in tasks:
         sign = 1.0 if task.mode == "max" else -1.0
@@ -158,9 +158,9 @@ def _values(tasks: Sequence[Task], name: str) -> dict[str, list[float]]:
 
 
 def _scores(tasks: Sequence[Task], name: str) -> dict[str, list[float]]:
-    """By task: every run's score, the best trivial baseline at 0 and the best model's mean at 1; diverged runs at 0.
+    """Return every run's score by task: 0 at the best trivial baseline or if diverged, 1 at the best model's mean.
 
-    Empty where a task has no baseline, or no model that beats it.
+    Empty if a task has no baseline, or no model beats it.
     """
     scores: dict[str, list[float]] = {}
     for task in tasks:

@@ -1,4 +1,4 @@
-"""From what was collected to the :class:`~src.analysis.summary.Summary` that everything shown is made of."""
+"""Build the :class:`~src.analysis.summary.Summary`, from which everything shown is made, from collected runs."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from src.analysis.tuning import Tuning, tunings
 from src.config.errors import UserError
 
 SPLITS = (
-    "the runs come from {} splits of the data (data.split_seed), which share sequences, so that their pairs are no "
+    "the runs come from {} splits of the data (data.split_seed), which share sequences, so their pairs are not "
     "independent repeats: compare the runs of one split, or plan study.resplits"
 )
 
 
 def summarise(collection: Collection, wanted: Asked) -> Summary:
-    """Every statistic of every task, with its flags.
+    """Compute every statistic of every task, with its flags.
 
     Raises:
-        UserError: when no run could be compared.
+        UserError: no run could be compared.
     """
     study, compared = collection.study, finals(collection.runs)
     tuned = tunings(collection.runs, study)
@@ -67,10 +67,10 @@ def summarise(collection: Collection, wanted: Asked) -> Summary:
     plan = plan_of(study)
     of_study = [*plan_flags(plan, compared), *wanted.flags]
     if study and len({other.plan_hash for other in collection.studies}) > 1:
-        of_study.append(Flag("plan", "serious", "The folders hold different plans of this study; the newest counts."))
+        of_study.append(Flag("plan", "serious", "The folders have different plans of this study; the newest is used."))
     of_study += unlike_margins(collection.studies) if study else []
-    if not_begun:  # a study may be done in pieces: an empty table for each would hide what there is
-        words = f"The study has no final run yet of {', '.join(not_begun)}: the answer is for the rest."
+    if not_begun:  # a study may be run in parts: empty tables would hide the results there are
+        words = f"The study has no final runs yet for {', '.join(not_begun)}; the results cover the rest."
         of_study.append(Flag("missing", "serious", words))
     counts: dict[str, Counter[str]] = {}
     for run in collection.runs:
@@ -143,14 +143,14 @@ def _task(
     comparisons.sort(key=lambda comparison: not comparison.primary)
     places = {run.id: run.place for run in runs}
     problems = [
-        Problem("incomplete", places[run_id], f"The run is finished and has no {metric} (trained with test=false?).")
+        Problem("incomplete", places[run_id], f"The run is finished but lacks {metric} (trained with test=false?).")
         for run_id in untested
     ]
     return timed(replace(task, comparisons=comparisons), runs, collection.curves), problems
 
 
 def _sizes(runs: Sequence[Run]) -> tuple[int, int]:
-    """Numbers of test sequences and of all others, of the first run."""
+    """Return the numbers of test sequences and of all other sequences, from the first run."""
     test = runs[0].data.sequences["test"]
     return test, sum(runs[0].data.sequences.values()) - test
 
@@ -168,17 +168,17 @@ def _flagged(
 
 
 def _commands(collection: Collection, compared: Sequence[Run], wanted: Asked) -> list[dict[str, str]]:
-    """What one types to make all of it again."""
+    """List the commands that reproduce the report, each with what it does."""
     lines = []
     commits = Counter(run.git.commit for run in compared if re.fullmatch("[0-9a-f]{7,40}", run.git.commit or ""))
     for commit, number in commits.most_common():
         share = "" if len(commits) == 1 else f"{number} of "
-        lines.append((f"git checkout {commit}", f"the code that made {share}the final runs"))
+        lines.append((f"git checkout {commit}", f"the code of {share}the final runs"))
     if collection.study:
-        every = "every trial and every final run; finished ones are skipped"
+        every = "run every trial and final run; finished ones are skipped"
         lines.append((shlex.join(["python", "-m", "src.train", "-m", f"experiments={collection.study.name}"]), every))
     if collection.kind in ("pack", "table"):
-        source, does = f"from={collection.places[0]}", "this report, from the records there"
+        source, does = f"from={collection.places[0]}", "this report, from those records"
     elif collection.kind == "study":
         source, does = f"study={collection.name}", "this report, from the runs"
     else:
@@ -192,7 +192,7 @@ def _commands(collection: Collection, compared: Sequence[Run], wanted: Asked) ->
 
 
 def _as_override(value: Any) -> str:
-    """A value as Hydra's command line has it.
+    """Format a value for Hydra's command line.
 
     >>> _as_override(["gru", "lstm"]), _as_override({"jsb": 0.05})
     ('[gru,lstm]', '{jsb: 0.05}')

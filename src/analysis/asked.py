@@ -1,4 +1,4 @@
-"""What is compared with what: the plan of a study, or what the command line says."""
+"""What to compare: from the plan of a study, or from the command line."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from src.statistics.looks import Look, planned_looks
 from src.statistics.sittings import look_of
 from src.tasks.metrics import Direction
 
-TOLERANCE = 0.02  # of budgets, where no plan says another
+TOLERANCE = 0.02  # of budgets, unless a plan sets another
 SITTINGS = 12  # the last one's look is at 2,048 times the first one's pairs
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The comparison that is asked for."""
+    """The comparison requested."""
 
-    models: list[str]  # all of them, in the order of the plan, A and B first
-    primary: tuple[str, str] | None  # A and B of the primary comparison; None: none was named
-    metric: dict[str, str]  # of the test, by data set
-    margin: dict[str, float | None]  # of practical equivalence, by data set; None: none was fixed
+    models: list[str]  # all models, in the order of the plan, A and B first
+    primary: tuple[str, str] | None  # A and B of the primary comparison, if there is one
+    metric: dict[str, str]  # test metric by data set
+    margin: dict[str, float | None]  # of practical equivalence, by data set; None if none was fixed
     mode: Direction | None  # None: as the metric's task declares
     data: list[str]  # data and arms in the plan's order
     arms: list[str]
-    pairs: dict[str, int]  # that were planned, by data set
-    looks: dict[str, list[Look]]  # that were planned, by data set; empty outside a study
-    resplits: int | None  # over how many splits of one file the plan goes; None: one split
-    tolerance: float  # by how much budgets may differ, as a share
+    pairs: dict[str, int]  # planned number, by data set
+    looks: dict[str, list[Look]]  # planned looks, by data set; empty outside a study
+    resplits: int | None  # number of splits of one file in the plan; None: one split
+    tolerance: float  # largest relative difference between budgets
     planned: list[str]  # the models of the plan
-    flags: list[Flag]  # where the command line says other than the plan
-    given: dict[str, Any]  # what the command line says: some of models, metric, margin, mode and familywise
-    familywise: bool = False  # whether the primary verdicts are judged as one family too
+    flags: list[Flag]  # where the command line departs from the plan
+    given: dict[str, Any]  # from the command line: some of models, metric, margin, mode and familywise
+    familywise: bool = False  # whether to judge primary verdicts as one family as well
 
 
 def asked(
@@ -51,19 +51,19 @@ def asked(
     mode: Direction | None = None,
     familywise: bool = False,
 ) -> Asked:
-    """What to compare, from the study's plan; what the arguments say wins, and is flagged where a plan says otherwise.
+    """Determine what to compare from the study's plan; arguments override it, with a flag if they contradict the plan.
 
-    Without a plan the models are those that have runs; where they are two, they are the primary comparison.
+    Without a plan, all models with runs are compared; if there are exactly two, they are the primary comparison.
 
     Args:
         collection: the runs.
         models: A and B.
-        metric, margin: one for all data sets, or by data set, beside ``default``.
-        mode: which way is better.
-        familywise: judge the primary verdicts as one family too.
+        metric, margin: one for all data sets, or by data set, with ``default`` for the others.
+        mode: which direction is better.
+        familywise: judge the primary verdicts as one family as well.
 
     Raises:
-        UserError: when a model has no run, the metric cannot be told, or a margin is none.
+        UserError: a model has no run, the metric cannot be determined, or a margin is invalid.
     """
     plan = collection.study.plan if collection.study else None
     primary = plan.primary if plan else None
@@ -101,14 +101,14 @@ def asked(
 
 
 def _looks(plan: PlanRecord, data: str) -> list[Look]:
-    """The looks of a plan; of one that is done in sittings those of as many as anybody will hold."""
+    """Return the looks of a plan; for a plan in sittings, those of more sittings than anybody will hold."""
     if plan.sittings:
         return [look_of(sitting, plan.pairs_of(data)) for sitting in range(1, SITTINGS + 1)]
     return planned_looks(plan.looks_of(data))
 
 
 def _ordered(planned: Any, of_runs: Any) -> list[str]:
-    """Names in the plan's order, then the others that runs have."""
+    """Return names in the plan's order, then further ones that runs have."""
     return list(dict.fromkeys([*planned, *sorted(set(of_runs))]))
 
 
@@ -124,22 +124,22 @@ def _pair(pair: list[str], there: list[str]) -> list[str]:
 
 
 def _departures(given: Mapping[str, Any], primary: PrimaryRecord | None) -> list[Flag]:
-    """A flag for everything in which the command line departs from the plan."""
+    """Return a flag for every departure of the command line from the plan."""
     if primary is None:
         return []
     plan = {"models": list(primary.models), "metric": primary.metric, "margin": primary.margin}
     return [
-        Flag("plan", "serious", f"{name}={given[name]} comes from the command line; the plan has {fixed}.")
+        Flag("plan", "serious", f"{name}={given[name]} was set on the command line; the plan has {fixed}.")
         for name, fixed in plan.items()
         if name in given and given[name] != fixed
     ]
 
 
 def check_margin(margin: Any, data: Sequence[str]) -> None:
-    """Refuse a margin that is none: one for all data sets, or by data set.
+    """Check a margin: one for all data sets, or by data set.
 
     Raises:
-        UserError: it is no number from 0 up, or names a data set that is not there.
+        UserError: the margin is not a number of at least 0, or names an unknown data set.
     """
     for name, value in margin.items() if isinstance(margin, Mapping) else [(None, margin)]:
         if name is not None and name not in (*data, "default"):
@@ -148,11 +148,11 @@ def check_margin(margin: Any, data: Sequence[str]) -> None:
             )
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if value is not None and not (number and math.isfinite(value) and value >= 0):
-            raise UserError(f"margin must be a number from 0 up, in the metric's unit, got {value}.")
+            raise UserError(f"margin must be a number of at least 0, in the metric's unit, got {value}.")
 
 
 def nothing(collection: Collection, metric: str) -> str:
-    """Why none of the runs has the metric that was looked for, in one sentence."""
+    """Explain in one sentence why none of the runs has the requested metric."""
     runs, problems = collection.runs, collection.problems
     if not runs:
         first = f"{problems[0].place}: {problems[0].sentence}"
@@ -162,22 +162,22 @@ def nothing(collection: Collection, metric: str) -> str:
     if not finals(runs):
         phases = Counter(run.phase for run in runs)
         there = f"{phases['trial']} trials, {phases['repeat']} repeats"
-        return f"{collection.name} has no final run yet ({there}): let it go on."
+        return f"{collection.name} has no final runs yet ({there}): continue the study."
     if not status["finished"]:
-        return f"No run is finished ({counts}): there is nothing to compare yet."
+        return f"No run is finished yet ({counts}), so there is nothing to compare."
     metrics = ", ".join(sorted({n for run in runs for n in run.metrics if n.startswith("test/")})) or "none"
-    return f"No run has {metric} to compare ({counts}; metrics of the test: {metrics})."
+    return f"No run has {metric} ({counts}; available test metrics: {metrics})."
 
 
 def _usual(collection: Collection) -> dict[str, str]:
-    """The usual metric of every data set that has runs with metrics of the test; for the others, that of the first."""
+    """Return the default metric of every data set with test metrics; the others get that of the first."""
     named = {}
     for data in sorted({run.data_name for run in collection.runs}):
         runs = [run for run in collection.runs if run.data_name == data]
         if any(name.startswith("test/") or collection.kind == "table" for run in runs for name in run.metrics):
             named[data] = usual_metric(runs)
     if not named:
-        raise UserError(nothing(collection, "a metric of the test"))
+        raise UserError(nothing(collection, "a test metric"))
     return {"default": next(iter(named.values())), **named}
 
 

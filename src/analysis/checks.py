@@ -1,4 +1,4 @@
-"""Checks of a comparison: nothing is pooled, dropped or averaged in without one of their flags."""
+"""Checks of a comparison: whatever is pooled, dropped or averaged despite differences gets one of these flags."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from src.analysis.task import Task
 from src.analysis.tuning import Tuning
 from src.runs.study_record import StudyRecord
 
-CAPS = ("max_steps", "max_epochs", "max_time")  # reasons to end that are none of the run's own
-LEAST_DRAWS = 8  # of a range
-MANY = 0.05  # of the test sequences: so many that also stand in train may change the answer
-OUTER = 0.1  # of a range, by logarithm: a choice in there may have its optimum outside
+CAPS = ("max_steps", "max_epochs", "max_time")  # limits, as opposed to reasons in the run itself
+LEAST_DRAWS = 8  # from a range
+MANY = 0.05  # share of test sequences that, if also in train, may change the verdict
+OUTER = 0.1  # of a range on the log scale: a choice in this outer part may have its optimum outside
 
 
 def task_flags(
     task: Task, runs: Sequence[Run], tolerance: float, planned: int | None, curves: Mapping[str, Curve]
 ) -> list[Flag]:
-    """Every flag of one task's final runs, which are of every status; ``planned`` is a number of pairs."""
+    """Return every flag of one task; ``finals`` have any status, and ``planned`` is a number of pairs."""
     flags = [flag for model in task.models for flag in _ends(task, model)]
     flags += [flag for model in task.models for flag in _capped(task, model, runs, curves)]
     flags += _clipping(task, runs, curves)
@@ -42,22 +42,22 @@ def task_flags(
             flags.append(_flag(task, "tuning", "serious", words, [model.model]))
         if model.last_epoch:
             words = f"{model.last_epoch} of {model.n} runs of {model.model} were best in their last epoch: they might "
-            flags.append(_flag(task, "last_epoch", "note", words + "have gone on improving.", [model.model]))
+            flags.append(_flag(task, "last_epoch", "note", words + "have improved further.", [model.model]))
     if shared := [run for run in runs if run.timing.shared is True]:
-        words = f"{len(shared)} of {len(runs)} runs were timed on a machine that others used meanwhile."
+        words = f"{len(shared)} of {len(runs)} runs were timed on a machine that other processes were using."
         flags.append(_flag(task, "shared", "note", words, runs=shared))
     if leaks := sorted({int(run.data.notes.get("test/leaked") or 0) for run in runs} - {0}):
-        words = f"{leaks[-1]} of the test sequences also {'stands' if leaks[-1] == 1 else 'stand'} in train."
+        words = f"{leaks[-1]} of the test sequences {'is' if leaks[-1] == 1 else 'are'} also in the training set."
         share = leaks[-1] / max(1, *(run.data.sequences.get("test", 0) for run in runs))
         flags.append(_flag(task, "leaked", "serious" if share > MANY else "note", words))
     if part := [run for run in runs if run.data.notes.get("test/measured") or run.data.notes.get("val/measured")]:
-        words = f"{len(part)} of {len(runs)} runs read only a part of the batches of test or validation."
+        words = f"{len(part)} of {len(runs)} runs used only part of the test or validation batches."
         flags.append(_flag(task, "measured", "serious", words, runs=part))
     return flags
 
 
 def tuning_flags(tuning: Tuning, finals: Sequence[Run]) -> list[Flag]:
-    """Unequal or little effort, seeds that trials share with final runs, a choice at an edge or in a gap."""
+    """Flag unequal or low tuning effort, seeds shared by trials and final runs, and choices at an edge or in a gap."""
 
     def flag(kind: FlagKind, words: str, models: Sequence[str] = ()) -> Flag:
         return Flag(kind, "serious", words, tuning.data, tuning.arm, list(models))
@@ -77,44 +77,44 @@ def tuning_flags(tuning: Tuning, finals: Sequence[Run]) -> list[Flag]:
     for model, values in tuning.chosen.items():
         for key, value in values.items():
             if (side := _edge(value, tuning.ranges.get(key))) is not None:
-                words = f"{model}'s choice of {key} = {value} lies at the {side} edge of what was tried."
+                words = f"{model}'s choice of {key} = {value} is at the {side} edge of the range tried."
                 flags.append(flag("edge", words, [model]))
     return flags + [flag(kind, words, models) for kind, words, models in _thin(tuning)]
 
 
 def _thin(tuning: Tuning) -> Iterable[tuple[FlagKind, str, list[str]]]:
-    """Ranges with few draws, and choices beside which a stretch of a range was not tried."""
+    """Flag ranges with few draws, and choices next to an untried part of a range."""
     for key, draw in tuning.drawn.items():
         if draw.number < LEAST_DRAWS:
-            words = f"{key} was tuned with {draw.number} draws: a search of fewer than {LEAST_DRAWS} is mostly luck."
+            words = (
+                f"{key} was tuned with {draw.number} draws: with fewer than {LEAST_DRAWS}, the result is mostly luck."
+            )
             yield "tuning", words, []
         tried = [t.values[key] for t in tuning.trials if t.phase == "trial" and t.values.get(key, 0) > 0]
         for model, values in tuning.chosen.items():
             if (step := draw.gap(tried, values[key])) is not None:
-                words = (
-                    f"Beside {model}'s choice of {key} = {values[key]} nothing was tried from {step[0]} to {step[1]}: "
-                )
-                yield "gap", words + "more than two parts of the range that its draws came from.", [model]
+                words = f"Next to {model}'s {key} = {values[key]}, nothing was tried from {step[0]} to {step[1]}: "
+                yield "gap", words + "a gap wider than two strata of the draws.", [model]
 
 
 def plan_flags(plan: Plan | None, finals: Sequence[Run]) -> list[Flag]:
-    """A plan that changed after its registration or a look, or was never registered; margins that could not be made."""
+    """Flag plans that changed after registration or a look or were never registered, and margins that do not exist."""
     if plan is None:
         return []
     flags = []
     if late := [change for change in plan.changes if change.late]:
         keys = ", ".join(dict.fromkeys(key for change in late for key in change.keys))
-        flags.append(Flag("plan", "serious", f"The plan changed after the first final run was begun: {keys}."))
+        flags.append(Flag("plan", "serious", f"The plan changed after the first final run started: {keys}."))
     for change in plan.changes:
         keys = ", ".join(key for key in change.keys if key.partition(".")[0] in ("pairs", "looks"))
         if keys and (look := change.look) is not None:
             words = (
-                f"The plan changed ({keys}) after the look at {look.pairs} pairs of {look.data} ({look.arm}): whoever "
-                "changed it could know that answer, and the rates of the looks no longer hold."
+                f"The plan changed ({keys}) after the look at {look.pairs} pairs of {look.data} ({look.arm}): it may "
+                "depend on that result, and the error rates of the looks no longer hold."
             )
             flags.append(Flag("look", "serious", words))
     flags += [
-        Flag("margin", "note", f"No margin follows from validation: {made.reason}.", data)
+        Flag("margin", "note", f"No margin could be computed from validation: {made.reason}.", data)
         for data, made in plan.margins.items()
         if made.margin is None
     ]
@@ -124,13 +124,13 @@ def plan_flags(plan: Plan | None, finals: Sequence[Run]) -> list[Flag]:
 
 
 def unlike_margins(studies: Sequence[StudyRecord]) -> list[Flag]:
-    """A flag for each data set of which the records of one study hold different margins; the newest counts."""
+    """Flag data sets for which the records of one study have different margins; the newest is used."""
     found: dict[str, set[float | None]] = {}
     for study in studies:
         for data, made in study.margins.items():
             found.setdefault(data, set()).add(made.margin)
     return [
-        Flag("margin", "serious", f"The folders hold different margins ({_listed(margins)}); the newest counts.", data)
+        Flag("margin", "serious", f"The folders have different margins ({_listed(margins)}); the newest is used.", data)
         for data, margins in found.items()
         if len(margins) > 1
     ]
@@ -145,7 +145,7 @@ def _listed(margins: Iterable[float | None]) -> str:
 
 def _ends(task: Task, model: Model) -> Iterable[Flag]:
     ends: list[tuple[FlagKind, int, tuple[PointStatus, ...], str]] = [
-        ("diverged", model.diverged, ("diverged",), "diverged; they rank worst and are in no mean"),
+        ("diverged", model.diverged, ("diverged",), "diverged; they rank worst and are excluded from means"),
         ("chance", model.chance, ("chance",), "are no better than the best trivial baseline"),
         ("failed", model.failed, ("failed",), "failed"),
         ("unfinished", model.unfinished, ("interrupted", "running"), "are not finished"),
@@ -158,24 +158,24 @@ def _ends(task: Task, model: Model) -> Iterable[Flag]:
 
 
 def _capped(task: Task, model: Model, runs: Sequence[Run], curves: Mapping[str, Curve]) -> Iterable[Flag]:
-    """Runs that a cap ended while their validation metric was still getting better."""
+    """Flag runs that hit a limit while their validation metric was still improving."""
     mine = [run for run in runs if run.model == model.model and run.status == "finished"]
     slopes = {run.id: slope for run in mine if run.stop_reason in CAPS and (slope := _still(run, curves)) is not None}
     if slopes:
         monitors = " and ".join(sorted({run.best.monitor for run in mine if run.best}))
         slope = statistics.median(slopes.values())
         words = (
-            f"{len(slopes)} of {len(mine)} runs of {model.model} ended at a cap ({_reasons(mine)}) while "
+            f"{len(slopes)} of {len(mine)} runs of {model.model} reached a limit ({_reasons(mine)}) while "
             f"{monitors} was still improving, by a median of {slope:.2g} per 1,000 updates in the last fifth: this "
-            "compares learning within that cap."
+            "compares learning within that limit."
         )
         yield _flag(task, "capped", "serious", words, [model.model], [run for run in mine if run.id in slopes])
 
 
 def _still(run: Run, curves: Mapping[str, Curve]) -> float | None:
-    """By how much the monitored metric improved per 1,000 updates in the last fifth of training; None if it did not.
+    """Return the improvement of the monitored metric per 1,000 updates in the last fifth of training; None if none.
 
-    The best value of the last fifth is held against the best before.
+    The best value of the last fifth is compared with the best value before.
     """
     curve = curves.get(run.id)
     if curve is None or run.best is None or not curve.step:
@@ -198,7 +198,7 @@ def _reasons(runs: Sequence[Run]) -> str:
 
 
 def _clipping(task: Task, runs: Sequence[Run], curves: Mapping[str, Curve]) -> Iterable[Flag]:
-    """Models of which one had its gradients clipped far more often than another."""
+    """Flag models whose gradients were clipped far more often than those of another."""
     shares: dict[str, list[float]] = {}
     for run in runs:
         clipped = [
@@ -209,7 +209,7 @@ def _clipping(task: Task, runs: Sequence[Run], curves: Mapping[str, Curve]) -> I
     means = {model: statistics.fmean(values) for model, values in shares.items()}
     if means and max(means.values()) - min(means.values()) > 0.5:
         each = ", ".join(f"{model} {share:.0%}" for model, share in means.items())
-        words = f"Gradients were clipped in unlike shares of the updates, so that learning rates are not alike: {each}."
+        words = f"Gradients were clipped in different shares of updates, so learning rates are not comparable: {each}."
         yield _flag(task, "clipping", "note", words, list(means))
 
 
@@ -230,10 +230,13 @@ def _budget(task: Task, runs: Sequence[Run], tolerance: float) -> Iterable[Flag]
     for run in runs:
         if run.budget:
             sizes.setdefault(run.model, run.budget.actual)
-        elif run.parameters and kinds in ([], ["recurrent"]):  # parameters are no measure beside time or state
+        elif run.parameters and kinds in (
+            [],
+            ["recurrent"],
+        ):  # parameters are not the measure for budgets of time or state
             sizes.setdefault(run.model, run.parameters.effective)
     if len(kinds) > 1:
-        yield _flag(task, "budget", "serious", "The models' budgets are not of the same kind.")
+        yield _flag(task, "budget", "serious", "The models have budgets of different kinds.")
     if len(sizes) > 1 and max(sizes.values()) > min(sizes.values()) * (1 + tolerance):
         each = ", ".join(f"{model} {size:,.0f}" for model, size in sizes.items())
         spread = max(sizes.values()) / min(sizes.values()) - 1
@@ -244,16 +247,25 @@ def _budget(task: Task, runs: Sequence[Run], tolerance: float) -> Iterable[Flag]
 
 def _alike(task: Task, runs: Sequence[Run]) -> Iterable[Flag]:
     aspects: list[tuple[FlagKind, Weight, str, Callable[[Run], Any]]] = [
-        ("results_version", "serious", "The runs come from unlike code (results version)", lambda r: r.results_version),
-        ("precision", "serious", "The runs differ in precision", lambda r: r.backend and r.backend.precision),
-        ("code", "note", "The runs come from several commits", lambda r: r.git.commit),
         (
-            *("backend", "note", "The runs differ in their kernels, so their times do not compare models alone"),
+            "results_version",
+            "serious",
+            "The runs come from different code (results version)",
+            lambda r: r.results_version,
+        ),
+        ("precision", "serious", "The runs differ in precision", lambda r: r.backend and r.backend.precision),
+        ("code", "note", "The runs come from different commits", lambda r: r.git.commit),
+        (
+            *(
+                "backend",
+                "note",
+                "The runs differ in their kernels, so differences in time are not due to the models alone",
+            ),
             lambda r: r.backend and r.backend.name,
         ),
     ]
     if not _same_data(runs):
-        aspects.insert(0, ("checksum", "serious", "The runs did not read the same data", lambda r: r.data.checksum))
+        aspects.insert(0, ("checksum", "serious", "The runs read different data", lambda r: r.data.checksum))
     for kind, weight, words, of in aspects:
         counts = Counter((run.model, of(run)) for run in runs if of(run) is not None)
         if len({value for _, value in counts}) > 1:
@@ -262,15 +274,15 @@ def _alike(task: Task, runs: Sequence[Run]) -> Iterable[Flag]:
             )
             yield _flag(task, kind, weight, f"{words}: {each}.")
     if dirty := [run for run in runs if run.git.clean is False]:
-        words = f"{len(dirty)} of {len(runs)} runs come from a tree with changes that were not committed."
+        words = f"{len(dirty)} of {len(runs)} runs come from a working tree with uncommitted changes."
         yield _flag(task, "dirty", "note", words, runs=dirty)
 
 
 def _same_data(runs: Sequence[Run]) -> bool:
-    """Whether all runs read the same data, or each split or seed data of its own, as where they are drawn by it."""
+    """Return whether all runs read the same data, or each split or seed its own data if drawn by it."""
     splits = len({run.data.split_seed for run in runs}) > 1
     if not splits and all(run.data.split_seed is not None for run in runs):
-        return len({run.data.checksum for run in runs}) < 2  # since there is a split's own seed
+        return len({run.data.checksum for run in runs}) < 2  # newer records have a split seed
     by_seed: dict[int | None, set[str]] = {}
     for run in runs:
         if run.data.checksum is not None:

@@ -1,4 +1,4 @@
-"""Run directories become :class:`~src.analysis.run.Run` values; what cannot be read is listed, never fatal."""
+"""Read run directories as :class:`~src.analysis.run.Run` values; unreadable ones are listed and never fatal."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from src.runs.result import Status
 from src.runs.study_record import StudyRecord, read_planned, read_study
 from src.runs.typed_json import Damaged, Unreadable
 
-CONTENTS = {"checkpoints", "sequences", "wandb", ".hydra", "report", ".pilot"}  # folders in which no run lies
-REST = ("metrics.csv", "checkpoints", "config.yaml")  # what a run leaves that never had a result.json
-# Which of two records of one run counts.
+CONTENTS = {"checkpoints", "sequences", "wandb", ".hydra", "report", ".pilot"}  # folders that contain no runs
+REST = ("metrics.csv", "checkpoints", "config.yaml")  # files of a run that never wrote a result.json
+# Which of two records of one run is used.
 ORDER: tuple[Status, ...] = ("finished", "diverged", "failed", "interrupted", "running")
 
-Kind = Literal["study", "runs", "table", "pack"]  # of places
+Kind = Literal["study", "runs", "table", "pack"]  # of the places read
 ProblemKind = Literal[
-    "unreadable",  # not JSON, or of no known schema
-    "foreign",  # JSON, but no record of a run
-    "nameless",  # a run that does not say its model, data or seed
+    "unreadable",  # not JSON, or an unknown schema
+    "foreign",  # JSON, but not the record of a run
+    "nameless",  # a run without a model, data set or seed
     "duplicate",  # the same id again
-    "incomplete",  # metrics.csv or sequences cannot be read; the run itself counts
-    "stale",  # of an earlier plan of its study
+    "incomplete",  # metrics.csv or sequences cannot be read; the run itself is used
+    "stale",  # from an earlier plan of its study
 ]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What could not be read as a run, or not be counted: the file or directory, and what is wrong."""
+    """A file or directory that could not be read as a run or was not used, and the reason."""
 
     kind: ProblemKind
     place: str
@@ -47,42 +47,42 @@ class Problem:
 
 @dataclass
 class Collection:
-    """Everything that was read from the places that were looked through."""
+    """Everything read from the places that were searched."""
 
-    name: str  # of the study, or of the place
+    name: str  # name of the study, or of the place
     kind: Kind  # of the places
     places: list[str]  # directories or files
     runs: list[Run] = field(default_factory=list)  # each id once
-    problems: list[Problem] = field(default_factory=list)  # what does not count, and why
-    studies: list[StudyRecord] = field(default_factory=list)  # the records of several machines or several studies
+    problems: list[Problem] = field(default_factory=list)  # what is not used, and why
+    studies: list[StudyRecord] = field(default_factory=list)  # records from several machines or several studies
     curves: dict[str, Curve] = field(default_factory=dict)  # by run id
-    # of the test set, by run id; of runs that were tested
+    # of the test set, by run id, for tested runs
     sequences: dict[str, Sequences] = field(default_factory=dict)
-    # by study folder, the runs that belong to its plan as it is now
+    # by study folder: ids of runs that belong to its current plan
     planned: dict[Path, set[str]] = field(default_factory=dict)
 
     @cached_property
     def study(self) -> StudyRecord | None:
-        """The study's record; None where there is none, or where several studies are compared."""
+        """The study's record; None if there is none, or if several studies are compared."""
         return merged(self.studies) if len({study.name for study in self.studies}) == 1 else None
 
     def note(self, kind: ProblemKind, place: str, sentence: str) -> None:
-        """Put a problem on the list."""
+        """Add a problem to the list."""
         self.problems.append(Problem(kind, place, sentence))
 
 
 def collect(places: Sequence[Path], kind: Kind) -> Collection:
-    """Read every run below some directories, which may come from several machines.
+    """Read every run below some directories, possibly from several machines.
 
-    The whole is called as its study or the first directory is.
+    The collection is named after its study, or else after the first directory.
 
     Raises:
-        UserError: when a directory does not exist, none holds anything that looks like a run, or the record of a study
-            is damaged.
+        UserError: a directory does not exist, none contains anything like a run, or the record of a study is
+            damaged.
     """
     for place in places:
         if not place.is_dir():
-            raise UserError(f"{place} is not a directory: it must hold runs, as in folders='[runs,other/runs]'.")
+            raise UserError(f"{place} must be a directory with runs, as in folders='[runs,other/runs]'.")
     collection = Collection(places[0].resolve().name, kind, [_near(place) for place in places])
     every = dict.fromkeys(directory for place in places for directory in directories(place.resolve()))
     for directory in every:
@@ -95,7 +95,7 @@ def collect(places: Sequence[Path], kind: Kind) -> Collection:
     for same in records.values():
         _take_best(collection, same)
     if not collection.runs and not collection.problems:
-        raise UserError(f"There is no run in {', '.join(collection.places)}: a run is a folder with a result.json.")
+        raise UserError(f"There are no runs in {', '.join(collection.places)}: a run is a folder with a result.json.")
     if len({run.study for run in collection.runs} - {None}) > 1:
         collection.runs = [replace(r, arm=f"{r.study}/{r.arm}") if r.study else r for r in collection.runs]
     _tell_files_apart(collection)
@@ -106,7 +106,7 @@ def collect(places: Sequence[Path], kind: Kind) -> Collection:
 
 
 def _tell_files_apart(collection: Collection) -> None:
-    """Give data of one name another one where their files hold something else, so that they are never compared."""
+    """Rename data sets that share a name but differ in content, so that they are never compared."""
     own = {run.id: run for run in collection.runs if run.study_job is None and run.data.notes.get("file")}
     files: dict[str, set[str]] = {}
     for run in own.values():
@@ -117,23 +117,23 @@ def _tell_files_apart(collection: Collection) -> None:
 
 
 def _trained(directory: Path) -> bool:
-    """Whether a run had begun to train: it has measured something, or kept weights."""
+    """Return whether a run had started to train: it has metrics, or checkpoints."""
     metrics, weights = directory / "metrics.csv", directory / "checkpoints"
     return (metrics.is_file() and metrics.stat().st_size > 0) or (weights.is_dir() and any(weights.iterdir()))
 
 
 def directories(place: Path) -> Iterator[Path]:
-    """The directory and all below it in which a run or a study may lie, in the order of their names."""
+    """Iterate over the directory and all below it that may contain a run or study, sorted by name."""
     for here, below, _ in os.walk(place):
         below[:] = sorted(name for name in below if name not in CONTENTS and not (Path(here) / name).is_symlink())
         yield Path(here)
 
 
 def merged(studies: Sequence[StudyRecord]) -> StudyRecord:
-    """One record of a study that several machines worked on, each with its own ``study.json``.
+    """Merge the records of a study from several machines, each with its own ``study.json``.
 
-    The newest counts; what the others drew, chose, extended, changed, left out or looked at is added, and their
-    margins. It was registered when the first of them was.
+    The newest is the basis; draws, choices, extensions, changes, omissions, looks and margins of the others are
+    added. The registration time is the earliest of all.
     """
     ordered = sorted(studies, key=lambda study: study.updated or 0)
     return replace(
@@ -150,7 +150,7 @@ def merged(studies: Sequence[StudyRecord]) -> StudyRecord:
 
 
 def _joined(by_data: Iterable[dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
-    """What is known by data set and arm, a later one in place of an earlier one."""
+    """Merge mappings by data set and arm, later ones overriding earlier ones."""
     joined: dict[str, dict[str, Any]] = {}
     for one in by_data:
         for data, by_arm in one.items():
@@ -164,23 +164,23 @@ def _distinct(items: Iterable[Any]) -> list[Any]:
 
 
 def tuned_keys(studies: Iterable[StudyRecord]) -> list[str]:
-    """The dotted keys that studies tune; the learning rate where there is no study."""
+    """Return the dotted keys that studies tune, or the learning rate if there is no study."""
     return list(dict.fromkeys(key for study in studies for key in study.plan.tuned)) or ["optimizer.lr"]
 
 
 def _take_study(collection: Collection, directory: Path) -> None:
-    """Take a study's record; without it nobody knows what was asked, so a damaged one is refused."""
+    """Add a study's record; a damaged one is an error, because it defines the question."""
     if (study := read_study(directory)) is None:
         return
     collection.studies.append(study)
     planned = read_planned(directory)
     if not planned and study.changes:
-        sentence = "There is no planned.json: runs of an earlier plan are not told apart from those of this one."
+        sentence = "There is no planned.json, so runs of earlier plans cannot be told apart from those of this one."
         collection.note("incomplete", _near(directory), sentence)
     if now := {name for name, job in planned.items() if job.plan_hash == study.plan_hash}:
         collection.planned[directory] = now
     for link in sorted(directory / name for name in planned if (directory / name).is_symlink()):
-        sentence = "It is a symbolic link, which is not followed: the run's own folder must stand there."
+        sentence = "It is a symbolic link, which is not followed: put the run's own folder there."
         collection.note("unreadable", str(from_here(link)), sentence)
 
 
@@ -188,7 +188,7 @@ def _take_run(collection: Collection, directory: Path, keys: Sequence[str]) -> R
     path = directory / "result.json"
     if not path.is_file():
         if any((directory / name).exists() for name in REST):
-            sentence = "There is no result.json: the run died before it began, or was copied in part."
+            sentence = "There is no result.json: the run died before it started, or was copied incompletely."
             collection.note("unreadable", _near(directory), sentence)
         return None
     if directory.name not in collection.planned.get(directory.parent, {directory.name}):
@@ -203,7 +203,7 @@ def _take_run(collection: Collection, directory: Path, keys: Sequence[str]) -> R
         collection.note("foreign" if foreign else "unreadable", _near(path), str(error))
         return None
     if record.study_job is None and record.status in ("failed", "interrupted") and not _trained(directory):
-        return None  # a try: a slip on the command line, a file that was refused
+        return None  # a failed attempt: a mistyped command line, or a refused file
     try:
         check_digests(directory, record, "config.yaml")
     except UserError as error:
@@ -217,7 +217,7 @@ def _take_run(collection: Collection, directory: Path, keys: Sequence[str]) -> R
 
 
 def _take_best(collection: Collection, same: list[tuple[Run, Path]]) -> None:
-    """Of several records with one id, the one that came furthest counts; curve and test losses are read of it alone."""
+    """Use the most advanced of several records with one id, and read curve and test losses of that one only."""
     same.sort(
         key=lambda pair: (ORDER.index(pair[0].status), not (pair[1] / "metrics.csv").exists(), -(pair[0].ended or 0.0))
     )
@@ -225,7 +225,7 @@ def _take_best(collection: Collection, same: list[tuple[Run, Path]]) -> None:
     for other, _ in others:
         differ = other.status == run.status == "finished" and _tests(other) != _tests(run)
         words = ", and their test metrics differ" if differ else ""
-        sentence = f"The run {run.id} ({run.status}) is also in {run.directory}, which counts{words}."
+        sentence = f"The run {run.id} ({run.status}) is also in {run.directory}, which is used instead{words}."
         collection.note("duplicate", other.place, sentence)
     try:
         check_digests(directory, run, "metrics.csv")
@@ -240,7 +240,7 @@ def _take_best(collection: Collection, same: list[tuple[Run, Path]]) -> None:
             collection.sequences[run.id] = sequences_of(read_sequences(directory, "test", run))
         except (UserError, KeyError, ValueError, IndexError) as error:
             words = _said(error, run, directory)
-            collection.note("incomplete", run.place, f"The losses by test sequence cannot be read: {words}")
+            collection.note("incomplete", run.place, f"The per-sequence test losses cannot be read: {words}")
     collection.runs.append(replace(run, status="diverged") if _not_finite(run) else run)
 
 
@@ -253,11 +253,11 @@ def _tests(run: Run) -> dict[str, float]:
 
 
 def _not_finite(run: Run) -> bool:
-    """A run that came to its end with a loss that is no number has diverged, whatever it says."""
+    """Return whether a run finished with a loss that is not finite, and so diverged whatever its status says."""
     losses = [value for name, value in run.metrics.items() if name in ("val/loss", "test/loss")]
     return run.status == "finished" and any(value != value or abs(value) == float("inf") for value in losses)
 
 
 def _near(path: Path) -> str:
-    """The path as one would type it here."""
-    return str(from_here(Path(os.path.realpath(path))))  # which takes a link to itself as it is
+    """Return the path relative to the working folder where possible."""
+    return str(from_here(Path(os.path.realpath(path))))  # which accepts a link to itself

@@ -1,4 +1,4 @@
-"""Everything about two models on one task."""
+"""Compare two models on one task."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from src.statistics.solved import SolveRates, solve_rates
 from src.statistics.trials import sigma_tune
 from src.tasks.metrics import Metric
 
-LEAST_BLOCKS = 6  # of overlapping windows, for an interval that holds for other periods too
-THIS_PERIOD = "this period only"  # what a note says where there are fewer
-NEAR = 1e-6  # relative: a metric and the ratio of its sums are the same
+LEAST_BLOCKS = 6  # fewest blocks of overlapping windows for an interval that generalises to other periods
+THIS_PERIOD = "this period only"  # what a note says with fewer blocks
+NEAR = 1e-6  # relative tolerance between a metric and the ratio of its sums
 
 
 def compare(
@@ -43,20 +43,20 @@ def compare(
     barred: str | None = None,
     planned: int = 0,
 ) -> Comparison:
-    """Compare two models; the test's p stands alone until :func:`adjusted` has seen all tests.
+    """Compare two models; p is unadjusted until :func:`adjusted` has seen all tests.
 
     Args:
-        task: its metric, mode, margin and unit.
+        task: supplies metric, mode, margin and unit.
         a: model A.
         b: model B.
-        primary: whether the plan names this comparison.
-        metric: what is declared of the task's metric: of which sums over sequences it is the ratio.
-        sequences: sums over test sequences by run id; None: the runs did not all read the same data.
-        looks: that the plan fixed; None outside a plan.
-        tuning: the trials that the settings of both were chosen from; None where there were none.
-        sizes: numbers of sequences in test and in the rest, where the pairs are of several splits of one file.
-        barred: why nothing may be concluded, whatever the pairs are.
-        planned: pairs over all splits; before they are there nothing is concluded over splits.
+        primary: whether this is the plan's primary comparison.
+        metric: the declaration of the task's metric, with the sums over sequences of which it is the ratio.
+        sequences: sums over test sequences by run id; None if the runs did not all read the same data.
+        looks: the looks fixed by the plan; None outside a plan.
+        tuning: the trials from which both models' settings were chosen; None without tuning.
+        sizes: numbers of sequences in test and in the rest, if the pairs come from several splits of one file.
+        barred: why no conclusion is allowed, whatever the pairs are.
+        planned: number of pairs over all splits, below which nothing is concluded over splits.
     """
     pairs = make_pairs(a.points, b.points, task.mode)
     if sizes is not None:
@@ -112,12 +112,12 @@ def _over_splits(
     tuning: Tuning | None,
     planned: int,
 ) -> Comparison:
-    """The comparison over splits: what takes pairs for independent is left out, as splits share sequences."""
+    """Compare over splits, omitting everything that treats pairs as independent, since splits share sequences."""
     splits = list(dict.fromkeys(pair.split for pair in pairs if pair.difference is not None))
     means = np.array([differences_of([p for p in pairs if p.split == split]).mean() for split in splits])
     wide, narrow = (over_splits(means.tolist(), *sizes, level) for level in (0.95, 0.90))
     there = sum(pair.state != "missing" for pair in pairs)
-    barred = f"{there} of {planned} pairs over the splits are there, and all of them count" if there < planned else None
+    barred = f"{there} of {planned} planned pairs are complete, and all are needed" if there < planned else None
     about = About((a.model, b.model), task.label, task.unit or f"in {task.metric}", splits=True, barred=barred)
     x = differences_of(pairs)
     return Comparison(
@@ -128,7 +128,7 @@ def _over_splits(
         n=len(x),
         mean=float(means.mean()) if len(means) else None,
         median=float(np.median(x)) if len(x) else None,
-        sequences_note="The splits share their sequences: the interval over splits stands for seeds and sequences.",
+        sequences_note="The splits share sequences: the interval over splits covers both seeds and sequences.",
         splits=wide,
         solved=_solved(a, b),
         sigma_tune=sigma_tune(tuning.costs(a.model), tuning.costs(b.model)) if tuning else None,
@@ -137,7 +137,7 @@ def _over_splits(
 
 
 def adjusted(tasks: Sequence[Task]) -> list[Task]:
-    """Wilcoxon's p after Holm over all tests of all tasks, with power and sensitivity."""
+    """Add Wilcoxon's p with Holm's correction over all tests of all tasks, power and sensitivity."""
     tests = [c.wilcoxon for task in tasks for c in task.comparisons if c.wilcoxon is not None]
     corrected = iter(holm([test.p for test in tests]))
     whole = []
@@ -162,21 +162,21 @@ def over_sequences(
     sequences: Mapping[str, Sequences] | None,
     look: Look | None = None,
 ) -> OverSequences:
-    """Intervals over seeds and test sequences at the levels of a look, where all runs were tested on the same ones."""
+    """Compute intervals over seeds and test sequences at the levels of a look, if all runs share the sequences."""
     complete = [pair for pair in pairs if pair.state == "complete"]
     if len(complete) < 2:
         return OverSequences("Fewer than two pairs are complete.")
     if sequences is None:
         return OverSequences(
-            "The runs were tested on unlike data; of re-splits of one finite file the interval over seeds is too short."
+            "The runs were tested on different data; across splits of one file the interval over seeds is too narrow."
         )
     tested = [(sequences.get(pair.run_a or ""), sequences.get(pair.run_b or "")) for pair in complete]
     known = [of for both in tested for of in both if of is not None]
     if len(known) < 2 * len(complete):
-        return OverSequences("The losses of the single test sequences are not on record for every run.")
+        return OverSequences("Not every run has a record of its losses by test sequence.")
     if len({of.rows for of in known}) > 1:
         return OverSequences("The runs were not all tested on the same sequences.")
-    sums = [made for of in known if (made := of.sums(metric)) is not None]  # A and B in turn
+    sums = [made for of in known if (made := of.sums(metric)) is not None]  # A and B alternate
     if len(sums) < len(known):
         return OverSequences(f"{task.metric} is not a ratio of sums over sequences.")
     count = sums[0][1]
@@ -184,19 +184,19 @@ def over_sequences(
         return OverSequences("The runs do not make the same number of predictions in each sequence.")
     tops = np.array([made[0] for made in sums]).reshape(len(complete), 2, -1)
     if not np.allclose(tops.sum(2) / count.sum(), values_of(pairs).T, rtol=NEAR, atol=NEAR):
-        return OverSequences("The sums over sequences do not give the metric on record.")
+        return OverSequences("The sums over sequences do not reproduce the recorded metric.")
     sign, there = -1.0 if task.mode == "min" else 1.0, count > 0
     top = (sign * (tops[:, 0] - tops[:, 1]))[:, there]
     if known[0].windows and there.sum() < LEAST_BLOCKS:
         return OverSequences(
-            f"The overlapping windows make fewer than {LEAST_BLOCKS} blocks of time ({there.sum()}): {THIS_PERIOD}."
+            f"The overlapping windows form fewer than {LEAST_BLOCKS} blocks of time ({there.sum()}): {THIS_PERIOD}."
         )
     levels = look or Look(len(complete))
     wide, narrow = (
         over_seeds_and_sequences(top, count[there], 1 - 2 * alpha) for alpha in (levels.better, levels.same)
     )
     if wide is None or narrow is None:
-        return OverSequences("There are too few test sequences: the answer is for these only.")
+        return OverSequences("There are too few test sequences to generalise beyond these.")
     of = f"{known[0].number:,} test sequences" if not known[0].windows else f"{known[0].number:,} overlapping windows"
     blocks = f", in {len(count)} blocks" if len(count) < known[0].number else ""
     note = f"over {len(complete)} seeds and {of}{blocks}"
@@ -204,7 +204,7 @@ def over_sequences(
 
 
 def _solved(a: Model, b: Model) -> SolveRates | None:
-    """Solve rates over the seeds that both have; None where no run of either solved its task."""
+    """Compute solve rates over the seeds that both models have; None if no run of either solved the task."""
     of_a, of_b = ({(p.split or 0, p.seed): p.solved for p in model.points if p.solved is not None} for model in (a, b))
     seeds = sorted(of_a.keys() & of_b.keys())
     if not any(of_a[seed] or of_b[seed] for seed in seeds):

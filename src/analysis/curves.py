@@ -1,4 +1,4 @@
-"""Learning curves short enough to be drawn and kept."""
+"""Learning curves, thinned for drawing and storing."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from dataclasses import dataclass
 from src.runs.metrics_file import Row
 
 POINTS = 60
-DIGITS = 5  # significant: more than a picture shows
+DIGITS = 5  # significant digits, more than a figure shows
 
 
 @dataclass(frozen=True)
 class Curve:
     """A learning curve, thinned."""
 
-    step: list[int]  # updates done
+    step: list[int]  # number of updates so far
     epoch: list[int | None]  # counted from 0
     seconds: list[float | None]  # of training so far
-    columns: dict[str, list[float | None]]  # by metric (``train/nll``, ``val/nll``); None where the row had no value
+    columns: dict[str, list[float | None]]  # by metric (``train/nll``, ``val/nll``); None if the row had no value
 
 
 def thinned(rows: Sequence[Row], best: int | None = None) -> Curve | None:
-    """At most :data:`POINTS` of a run's epochs, spread evenly, the first, the best and the last among them.
+    """Keep at most :data:`POINTS` of a run's epochs, evenly spread, including the first, the best and the last.
 
-    The curve has every ``train/`` and ``val/`` metric, but ``split/loss`` where the task's own name of the loss stands
-    beside it; None where no row has any.
+    The curve has every ``train/`` and ``val/`` metric, except ``split/loss`` if the same loss is present under the
+    task's own name; None if no row has any.
     """
     kept = [row for row in rows if any(name.startswith(("train/", "val/")) for name in row)]
     if not kept:
@@ -47,7 +47,7 @@ def thinned(rows: Sequence[Row], best: int | None = None) -> Curve | None:
 
 
 def rounded(value: float | None) -> float | None:
-    """To :data:`DIGITS` significant digits; None for what is not finite.
+    """Round to :data:`DIGITS` significant digits; None for values that are not finite.
 
     >>> rounded(8.123456789)
     8.1235

@@ -1,4 +1,4 @@
-"""Results of other tools: a CSV file with the columns model, data, seed and one or more metrics."""
+"""Read results of other tools: a CSV file with the columns model, data, seed and one or more metrics."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from src.tasks.metrics import Metric
 Note = Callable[[ProblemKind, str], None]
 
 IDENTIFYING = ("model", "data", "seed", "arm", "status")
-# What other tools call figures that no task here has.
+# Names of metrics in other tools that no task here has.
 THEIRS = {name: Metric(name, "min") for name in ("error", "cross_entropy", "rmse")}
 THEIRS |= {name: Metric(name, "max") for name in ("accuracy", "auc", "r2")}
 
 
 def read_table(path: Path) -> Collection:
-    """Runs from a CSV file.
+    """Read runs from a CSV file.
 
-    The columns ``model``, ``data`` and ``seed`` say which run a line is; ``arm`` and ``status`` may. Every other column
-    of numbers is a metric by its name, ``metric`` one whose name nobody gave; or the columns ``metric`` and ``value``
-    hold name and value. Commas, semicolons or tabs stand between them. A value that is empty is missing; one that is
-    not finite counts as a run that diverged; one that is no number is listed as a problem.
+    The columns ``model``, ``data`` and ``seed`` identify the run of a line, optionally with ``arm`` and ``status``.
+    Every other numeric column is a metric under its own name (``metric`` is an unnamed one), or else the columns
+    ``metric`` and ``value`` hold name and value. Separators are commas, semicolons or tabs. Empty values are missing,
+    values that are not finite mark a diverged run, and values that are not numbers are listed as problems.
 
     Raises:
-        UserError: when the file cannot be read, lacks a column, or has no column of numbers.
+        UserError: the file cannot be read, lacks a column, or has no numeric column.
     """
     frame = _frame(path)
     metrics = _metric_columns(frame, path)
@@ -63,7 +63,7 @@ def _note(collection: Collection, path: Path, line: int, kind: ProblemKind, word
 
 
 def _frame(path: Path) -> Any:
-    """The table as words, by column."""
+    """Read the table as text, by column."""
     import pandas as pd
 
     if path.is_file():
@@ -76,34 +76,34 @@ def _frame(path: Path) -> Any:
             path, dtype=str, keep_default_na=False, skipinitialspace=True, sep=between, encoding="utf-8-sig"
         )
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as a table ({error}): it must be a CSV file with a header.") from error
+        raise UserError(f"{path} must be a CSV file with a header, but could not be read ({error}).") from error
     frame.columns = [_name(str(column)) for column in frame.columns]
     if lacking := [name for name in ("model", "data", "seed") if name not in frame.columns]:
         raise UserError(
-            f"{path} lacks the column {lacking[0]}: a table has the columns model, data, seed and one for each metric."
+            f"{path} lacks the column {lacking[0]}: it must have the columns model, data, seed and one per metric."
         )
     return frame
 
 
 def _metric_columns(frame: Any, path: Path) -> list[tuple[str, str]]:
-    """The name of every metric, and the column that holds it."""
+    """Return the name and the value column of every metric."""
     if {"metric", "value"} <= set(frame.columns):
         return [(str(name), "value") for name in dict.fromkeys(frame["metric"])]
     others = [str(name) for name in frame.columns if name not in IDENTIFYING]
     if named := [(name, name) for name in others if _numbers(frame[name])]:
         return named
     seen = f" ({others[0]} begins with {frame[others[0]].iloc[0]!r})" if others and len(frame) else ""
-    raise UserError(f"{path} has no column of numbers beside model, data, seed{seen}: one for each metric is needed.")
+    raise UserError(f"{path} has no numeric column besides model, data, seed{seen}: add one for each metric.")
 
 
 def _key(row: dict[str, Any], note: Note) -> tuple[str, ...] | None:
-    """What a line says of its run: model, data, seed, arm, status; None where it says too little."""
+    """Return model, data, seed, arm and status of a line, or None if model, data or seed is missing."""
     model, data, seed, arm, status = (str(row.get(name) or "").strip() for name in IDENTIFYING)
     if not model or not data or (whole := _seed(seed)) is None:
-        note("nameless", "does not say model, data and a whole number as seed.")
+        note("nameless", "lacks a model, a data set or a whole number as seed.")
         return None
     if status and status not in ORDER:
-        note("foreign", f"has the status {status}, and so does not count: it must be {', '.join(ORDER)}.")
+        note("foreign", f"is ignored because of its status {status}, which must be one of {', '.join(ORDER)}.")
         return None
     return model, data, str(whole), arm, status
 
@@ -112,16 +112,16 @@ def _take_value(values: dict[str, float], name: str, text: str, note: Note) -> N
     try:
         value = _number(text)
     except ValueError:
-        note("unreadable", f"has {text!r} as {name}, which is no number: it counts as missing.")
+        note("unreadable", f"has {text!r} as {name}, which is not a number and is treated as missing.")
         return
     if value is not None and name in values:
-        note("duplicate", f"gives {name} a second time; the first counts.")
+        note("duplicate", f"gives {name} a second time; the first value is used.")
     elif value is not None:
         values[name] = value
 
 
 def _numbers(column: Iterable[object]) -> bool:
-    """Whether at least half of what stands in a column is numbers: one word among them does not make it a remark."""
+    """Return whether at least half of a column's values are numbers, so that a stray word does not disqualify it."""
     values = [str(value) for value in column if str(value).strip()]
     return 2 * sum(_is_number(value) for value in values) >= max(1, len(values))
 
@@ -134,13 +134,13 @@ def _is_number(text: str) -> bool:
 
 
 def _name(column: str) -> str:
-    """A column's name: ``Model`` is ``model``, and a metric keeps its capitals."""
+    """Normalise a column's name: ``Model`` becomes ``model``, while metrics keep their capitals."""
     name = column.strip()
     return name.lower() if name.lower() in (*IDENTIFYING, "metric", "value") else name
 
 
 def _seed(text: str) -> int | None:
-    """A whole number, also as a spreadsheet writes it: 3.0."""
+    """Parse a whole number, including the form 3.0 that spreadsheets write."""
     return int(float(text)) if _is_number(text) and float(text).is_integer() else None
 
 

@@ -1,4 +1,4 @@
-"""The primary verdicts of all data sets as one family, beside the single ones."""
+"""Judge the primary verdicts of all data sets as one family, in addition to one by one."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from src.statistics.looks import Look
 
 
 def familywise(tasks: Sequence[Task], looks: Mapping[str, Sequence[Look]]) -> list[Task]:
-    """The tasks, their primary verdicts with the outcome that stands where all of them together err in 5 % at most.
+    """Add to primary verdicts the outcome that holds at a joint error rate of at most 5 %.
 
-    Data sets without a verdict yet count as members: they will have one.
+    Data sets without a verdict yet count as members of the family.
 
     Args:
-        tasks: with their comparisons.
-        looks: that a plan fixed, by data set.
+        tasks: the tasks with their comparisons.
+        looks: the looks fixed by a plan, by data set.
 
     Raises:
-        UserError: no primary comparison was named.
+        UserError: there is no primary comparison.
     """
     family = [(t.data, c.verdict) for t in tasks for c in t.comparisons if c.primary and c.verdict]
     if not family:
-        raise UserError("familywise=true is about primary comparisons, and none was named: add models='[A,B]'.")
+        raise UserError("familywise=true needs a primary comparison: add models='[A,B]'.")
     stands = iter(holm_verdicts([_tested(verdict, looks.get(data)) for data, verdict in family]))
 
     def judged(c: Comparison) -> Comparison:
@@ -41,7 +41,7 @@ def familywise(tasks: Sequence[Task], looks: Mapping[str, Sequence[Look]]) -> li
 
 
 def _tested(verdict: Verdict, looks: Sequence[Look] | None) -> Finding | None:
-    """The test behind a verdict; where no difference varies, that of their signs, which needs no spread."""
+    """Return the test behind a verdict; if all differences are equal, the sign test, which needs no spread."""
     if verdict.outcome not in ("better", "same") or verdict.look is None:
         return None
     better, planned = verdict.outcome == "better", tuple(look.pairs for look in looks or [verdict.look])
@@ -50,7 +50,7 @@ def _tested(verdict: Verdict, looks: Sequence[Look] | None) -> Finding | None:
 
 
 def family_sentence(tasks: Sequence[Task]) -> str | None:
-    """What stands of all primary verdicts together; None where nobody asked."""
+    """Return the sentence about all primary verdicts together; None if it was not requested."""
     family = [
         (task, c.verdict) for task in tasks for c in task.comparisons if c.verdict and c.verdict.familywise is not None
     ]
@@ -58,7 +58,7 @@ def family_sentence(tasks: Sequence[Task]) -> str | None:
         return None
     number = {1: "The one verdict", 2: "Both verdicts"}.get(len(family), f"All {len(family)} verdicts")
     said = "; ".join(f"{task.label}: {_words(verdict)}" for task, verdict in family)
-    return f"{number} together, any of them wrong with a probability of at most 5 % (Holm): {said}."
+    return f"{number} together, with at most a 5 % probability that any is wrong (Holm): {said}."
 
 
 def _words(verdict: Verdict) -> str:

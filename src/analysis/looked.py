@@ -1,4 +1,4 @@
-"""Looks outside a plan: with how many pairs a comparison was shown so far, kept beside its runs."""
+"""Looks outside a plan: the numbers of pairs at which a comparison was shown, recorded next to its runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILE = "looks.json"
 
 @dataclass(frozen=True)
 class Seen:
-    """A number of complete pairs at which a comparison was shown, and when for the first time (Unix time)."""
+    """A number of complete pairs at which a comparison was shown, and the first time that happened (Unix time)."""
 
     pairs: int
     time: float
@@ -26,12 +26,14 @@ class Seen:
 
 @dataclass
 class Looked:
-    """One comparison, with the numbers of pairs that it was shown with, in the order of time."""
+    """One comparison, with the numbers of pairs at which it was shown, in order of time."""
 
     data: str
     arm: str
     models: list[str]  # in alphabetical order
-    metrics: list[str] = field(default_factory=list)  # that were shown: the runs are the same whatever the metric
+    metrics: list[str] = field(
+        default_factory=list
+    )  # shown so far; a look counts whatever the metric, because the runs are the same
     looks: list[Seen] = field(default_factory=list)
 
 
@@ -43,19 +45,19 @@ class Looks:
 
 
 def looked(summary: Summary, planned: Sequence[str], places: Sequence[Path], directory: Path) -> Summary:
-    """The summary with a serious flag on every comparison that is looked at again; the looks are kept beside the runs.
+    """Flag every comparison that is looked at again as serious, and record the looks next to the runs.
 
     Args:
-        summary: that is shown next.
-        planned: data sets whose looks a plan fixed: nothing is kept of them.
-        places: folders that were read or that take the records along; each keeps all looks, whatever their order.
-        directory: of the report, which keeps the looks where a place cannot be written to.
+        summary: the summary to be shown.
+        planned: data sets whose looks a plan fixed, of which nothing is recorded.
+        places: folders that were read or to which the records are written; each keeps all looks.
+        directory: the report's folder, which keeps the looks if a place is not writable.
 
     Raises:
-        UserError: a ``looks.json`` there is damaged.
+        UserError: a ``looks.json`` is damaged.
     """
     if summary.kind in ("study", "runs"):
-        # Also where the runs lie, should other folders around them be named next time.
+        # Also in the runs' own folder, in case a different parent folder is given next time.
         places = [*places, *(Path(run.directory).parent for run in summary.runs if run.directory)]
     homes = dict.fromkeys(place.resolve() if _writable(place) else directory.resolve() for place in places)
     looks = _known(dict.fromkeys([*(place.resolve() for place in places), *homes]))
@@ -72,7 +74,7 @@ def _writable(place: Path) -> bool:
 
 
 def _known(places: Iterable[Path]) -> Looks:
-    """All that the files in some places say, together."""
+    """Merge the files of all places."""
     looks = Looks()
     for place in places:
         content = read_json(place / FILE, "the looks of a comparison")
@@ -83,7 +85,7 @@ def _known(places: Iterable[Path]) -> Looks:
 
 
 def _note(looks: Looks, asked: Looked, seen: Seen) -> Looked:
-    """Put a look on record, unless that number of pairs is there, and what is on record of the comparison then."""
+    """Record a look, unless that number of pairs is already recorded, and return the comparison's record so far."""
     key = (asked.data, asked.arm, asked.models)
     known = next((one for one in looks.comparisons if (one.data, one.arm, one.models) == key), None)
     if known is None:
@@ -100,7 +102,7 @@ def _looked(task: Task, looks: Looks) -> Task:
 
 
 def _look(task: Task, c: Comparison, looks: Looks) -> Flag | None:
-    """Note what is shown, with or without a verdict, and the flag on it from the second number of pairs on."""
+    """Record what is shown, with or without a verdict, and flag it from the second number of pairs onwards."""
     if not c.n:
         return None
     asked = Looked(task.data, task.arm, sorted((c.a, c.b)), [task.metric])
@@ -110,6 +112,6 @@ def _look(task: Task, c: Comparison, looks: Looks) -> Flag | None:
         return None
     words = (
         f"This is look {len(before) + 1} at {c.a} against {c.b} (at {', '.join(before)} and now {c.n} pairs) outside a "
-        f"plan: its 5 % no longer holds; fix study.looks beforehand, or the number of pairs, and compare once."
+        f"plan, so the 5 % error rate no longer holds: fix study.looks or the number of pairs in advance."
     )
     return Flag("look", "serious", words, task.data, task.arm, [c.a, c.b])

@@ -1,4 +1,4 @@
-"""What a margin of practical equivalence means beside what was measured: it decides which verdicts are possible."""
+"""What a margin of practical equivalence means relative to the measurements: it decides which verdicts are possible."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from src.analysis.task import Task
 
 
 def beside_the_margin(task: Task) -> list[str]:
-    """Sentences that put the margin beside the difference that could be found, the models' own gaps and published ones.
+    """Compare the margin with the detectable difference, the gaps between models and published results, in sentences.
 
     Empty without a margin.
     """
@@ -20,7 +20,7 @@ def beside_the_margin(task: Task) -> list[str]:
     if decided and primary is not None and primary.power is not None and primary.power.detectable is not None:
         said.append(
             f"With {primary.n} pairs of {primary.a} and {primary.b} a true difference of {primary.power.detectable:.3g}"
-            f"{unit} would be called better with probability 0.8."
+            f"{unit} would lead to the verdict “better” with probability 0.8."
         )
     ranked = sorted((m for m in task.models if m.mean is not None), key=lambda m: m.mean or 0.0)
     if len(ranked) > 1:
@@ -37,7 +37,7 @@ def beside_the_margin(task: Task) -> list[str]:
 
 
 def margin_flags(task: Task) -> list[Flag]:
-    """A warning where the margin is so wide that even the weakest and the strongest model are called the same."""
+    """Warn if the margin is so wide that even the weakest and the strongest model are called the same."""
     if not task.margin or len(task.models) < 3:
         return []
     sign = 1.0 if task.mode == "min" else -1.0
@@ -52,6 +52,6 @@ def margin_flags(task: Task) -> list[Flag]:
     wins = c.probability.wins if strongest == c.a else c.probability.losses
     words = (
         f"Even {weakest}, the weakest model, and {strongest}, the strongest, are “practically the same” ({strongest} "
-        f"was better in {wins} of {c.n} pairs): closer than {task.margin:g}{unit}, a convention that hides their order."
+        f"was better in {wins} of {c.n} pairs): the margin of {task.margin:g}{unit} hides their order."
     )
     return [Flag("margin", "serious", words, task.data, task.arm, [strongest, weakest])]

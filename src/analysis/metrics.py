@@ -1,4 +1,4 @@
-"""Which metric runs are compared by, and what their tasks say of it."""
+"""The metric by which runs are compared, and its declaration by their tasks."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from src.analysis.run import Run
 from src.config.errors import UserError
 from src.tasks.metrics import Direction, Metric, declared_by_shipped_tasks
 
-UNLEAKED = "_unleaked"  # a metric over the test sequences that do not also stand in train
+UNLEAKED = "_unleaked"  # a metric over the test sequences that are not also in train
 
 
 def base(metric: str) -> str:
-    """The name without its split and without a remark on which sequences it leaves out.
+    """Return the name without its split and without a suffix for excluded sequences.
 
     >>> base("test/nll"), base("test/nll_unleaked")
     ('nll', 'nll')
@@ -22,9 +22,9 @@ def base(metric: str) -> str:
 
 
 def declared_metric(metric: str, runs: Iterable[Run]) -> Metric | None:
-    """What the task of some runs declares of a metric, e.g. ``test/nll``; None where nobody does.
+    """Return the declaration of a metric such as ``test/nll`` by the runs' tasks, or None if there is none.
 
-    Records that were written before tasks declared their metrics are taken to come from the tasks that are shipped.
+    Records written before tasks declared their metrics are assumed to come from the shipped tasks.
     """
     name = base(metric)
     own = next((run.declared[name] for run in runs if name in run.declared), None)
@@ -35,32 +35,32 @@ def declared_metric(metric: str, runs: Iterable[Run]) -> Metric | None:
 
 
 def mode_of(metric: str, declared: Metric | None, runs: Iterable[Run], given: Direction | None = None) -> Direction:
-    """Which way is better: as declared, as given, or as the runs that monitored the metric know.
+    """Return which direction is better: as declared, as given, or as in the runs that monitored the metric.
 
     Raises:
-        UserError: when nobody knows, or the other way is declared.
+        UserError: the direction is unknown, or contradicts the declaration.
     """
     if declared is not None:
         if given not in (None, declared.direction):
-            better = "small" if declared.direction == "min" else "large"
-            raise UserError(f"mode={given} is wrong for {metric}: a {better} one is good, so leave mode out.")
+            better = "lower" if declared.direction == "min" else "higher"
+            raise UserError(f"mode={given} is wrong for {metric}, of which {better} values are better: drop mode.")
         return declared.direction
     if given is not None:
         return given
     runs = list(runs)
     if not any(metric in run.metrics for run in runs):
-        return "min"  # there is nothing yet that could be good or bad
+        return "min"  # no values yet, so the direction does not matter
     for run in runs:
         if run.mode and run.best and base(run.best.monitor) == base(metric):
             return run.mode
-    raise UserError(f"Nothing says whether a large {metric} is good or bad: add mode=min or mode=max.")
+    raise UserError(f"The direction of {metric} is unknown: add mode=min if lower is better, or mode=max.")
 
 
 def usual_metric(runs: Iterable[Run]) -> str:
-    """The metric that runs are compared by where nobody names one: the loss on test, under its task's own name.
+    """Return the default metric for comparisons: the test loss, under its task's own name.
 
     Raises:
-        UserError: when no run has a metric of the test, or the choice is open.
+        UserError: no run has a test metric, or the choice is ambiguous.
     """
     names = {name for run in runs for name in run.metrics}
     for name in ("test/nll", "test/mse", "test/loss"):
@@ -70,5 +70,5 @@ def usual_metric(runs: Iterable[Run]) -> str:
     if len(tests) == 1:
         return tests[0]
     if not tests:
-        raise UserError("No run has a metric of the test set: compare finished runs that were trained with test=true.")
+        raise UserError("No run has a test metric: compare finished runs that were trained with test=true.")
     raise UserError(f"These runs have {len(tests)} metrics: choose one, e.g. metric={tests[0]}.")

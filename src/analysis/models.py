@@ -1,4 +1,4 @@
-"""One model on one task: its raw points, what sums them up, and what they cost."""
+"""One model on one task: its results by run, their summary statistics, and its costs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from src.statistics.datasets import interquartile_mean
 from src.statistics.intervals import Interval, t_interval, within
 from src.tasks.metrics import Direction, possible
 
-PointStatus = Literal[Status, "chance"]  # chance: finished, and no better than the best trivial baseline
+PointStatus = Literal[Status, "chance"]  # chance: finished, but no better than the best trivial baseline
 AT_END: tuple[PointStatus, ...] = ("finished", "chance", "diverged")
 COSTS = ("seconds", "seconds_to_best", "seconds_per_epoch", "epochs", "updates")
 
@@ -28,56 +28,58 @@ class Point:
     """One run's result on the task's metric."""
 
     seed: int  # of the run
-    value: float | None  # of the metric; None where the run has none (diverged, failed, unfinished)
+    value: float | None  # of the metric; None if the run has none (diverged, failed, unfinished)
     run: str  # its id
     status: PointStatus  # how it ended
-    seconds: float | None = None  # of training; None where nothing says so
-    # whether its test loss is below a tenth of the best trivial baseline's; None where there is no baseline, or it has
-    # not come to its end
+    seconds: float | None = None  # of training; None if unknown
+    # whether its test loss is below a tenth of the best trivial baseline's; None without a baseline, or for a run
+    # that has not finished
     solved: bool | None = None
-    split: int | None = None  # ``data.split_seed`` of the run where a study goes over several splits
+    split: int | None = None  # ``data.split_seed`` of the run, in studies over several splits
 
 
 @dataclass(frozen=True)
 class Model:
-    """One model on one task: every raw point, what sums them up, what they cost."""
+    """One model on one task: every result, summary statistics and costs."""
 
     model: str  # its name
     points: list[Point]  # one for each final run, by seed
-    n: int = 0  # how many have a value
-    mean: float | None = None  # mean, sd, median, iqm: over those; n - 1 in the denominator, interquartile mean
+    n: int = 0  # number of points with a value
+    mean: float | None = None  # mean, sd, median, iqm: over those; sd with n - 1, iqm is the interquartile mean
     sd: float | None = None
     median: float | None = None
     iqm: float | None = None
-    interval: Interval | None = None  # of the mean, t at 95 %, see :func:`sum_up`; None over several splits
-    diverged: int = 0  # diverged, chance, failed, unfinished: how many runs; unfinished are running or interrupted
+    interval: Interval | None = None  # 95 % t interval of the mean, see :func:`sum_up`; None over several splits
+    diverged: int = (
+        0  # diverged, chance, failed, unfinished: numbers of runs; unfinished ones are running or interrupted
+    )
     chance: int = 0
     failed: int = 0
     unfinished: int = 0
-    # share of the finished and diverged runs that solved the task (:meth:`~src.runs.result.RunResult.solved`)
+    # fraction of finished and diverged runs that solved the task (:meth:`~src.runs.result.RunResult.solved`)
     solve_rate: float | None = None
-    # median updates and seconds of training to the threshold of a solved task, runs that have not solved it counted as
-    # never (:mod:`src.analysis.solving`); None where fewer than half have, or that is not known
+    # median updates and seconds of training until a task counts as solved, with unsolved runs counted as infinite
+    # (:mod:`src.analysis.solving`); None if fewer than half have solved it, or if unknown
     updates_to_solve: int | None = None
     seconds_to_solve: float | None = None
-    values: dict[str, Any] = field(default_factory=dict)  # the tuned settings that its final runs have
+    values: dict[str, Any] = field(default_factory=dict)  # the tuned settings of its final runs
     hidden_size: int | list[int] | None = None  # its width
     parameters: dict[str, int] = field(default_factory=dict)  # of its first run: recurrent, effective, total
     # medians over its finished runs: :data:`COSTS` and ``peak_rss_mb``
     cost: dict[str, float | None] = field(default_factory=dict)
-    shared: int = 0  # how many of its timings come from a machine that others used meanwhile
-    backends: dict[str, int] = field(default_factory=dict)  # kernels that it ran on, with how many runs
-    last_epoch: int = 0  # how many runs had their best epoch last
-    stop_reasons: dict[str, int] = field(default_factory=dict)  # why its finished runs ended, where that is on record
+    shared: int = 0  # number of timings from a machine in use by other processes
+    backends: dict[str, int] = field(default_factory=dict)  # kernels used, with the number of runs
+    last_epoch: int = 0  # number of runs whose last epoch was the best
+    stop_reasons: dict[str, int] = field(default_factory=dict)  # why its finished runs ended, where recorded
 
 
 def finals(runs: Iterable[Run]) -> list[Run]:
-    """The runs that are compared: a study's final ones, and every run outside a study."""
+    """Return the runs to compare: the final ones of a study, or every run outside a study."""
     return [run for run in runs if run.phase in ("final", None)]
 
 
 def baselines_on(runs: Iterable[Run], metric: str) -> dict[str, float]:
-    """What trivial predictors reach on a metric, by their names; the mean where each seed has a test set of its own."""
+    """Return the results of trivial predictors on a metric by name, averaged if each seed has its own test set."""
     reached: dict[str, list[float]] = {}
     for run in runs:
         for name, value in run.baselines.items():
@@ -88,10 +90,10 @@ def baselines_on(runs: Iterable[Run], metric: str) -> dict[str, float]:
 
 
 def point(run: Run, metric: str, mode: Direction) -> Point | None:
-    """A run's point; None for a finished run that was not tested on this metric.
+    """Return a run's point, or None for a finished run that was not tested on this metric.
 
-    A value that is not finite counts as diverged; one that is no better than the best trivial predictor on the run's
-    own test set is ``chance``.
+    A value that is not finite counts as diverged; one that is no better than the best trivial predictor on the
+    run's test set gets the status ``chance``.
     """
     seconds, solved = run.timed.seconds if run.timed else None, run.solved()
     if run.status != "finished":
@@ -110,12 +112,12 @@ def point(run: Run, metric: str, mode: Direction) -> Point | None:
 def points_of(
     runs: Sequence[Run], metric: str, mode: Direction, splits: bool = False
 ) -> tuple[list[Point], list[Flag], list[str]]:
-    """One point for each seed of one model on one task, with a flag where two runs claim a seed.
+    """Return one point per seed for one model on one task, with a flag where two runs claim a seed.
 
     With ``splits`` there is one for each seed on each split.
 
-    The same run made twice (equal identities) counts once. Two runs with one seed and different settings that came to
-    an end do not count at all: nothing says which of them was meant.
+    Repeats of the same run (equal identities) count once. Two finished runs with the same seed but different
+    settings do not count at all, because it is unclear which was meant.
 
     Returns:
         The points by seed; flags; ids of finished runs without the metric.
@@ -142,22 +144,22 @@ def points_of(
 
 def _conflict(seed: int, every: Sequence[Run], claims: Sequence[tuple[Run, Point]]) -> Flag:
     first, ids = every[0], [run.id for run in every]
-    words = f"{first.model} on {first.data_name}, seed {seed}, was begun {len(every)} times"
+    words = f"{first.model} on {first.data_name}, seed {seed}, was started {len(every)} times"
     weight: Weight = "note"
     if claims[0][1].status in AT_END and len({run.identity or run.id for run, _ in claims}) > 1:
-        words += f", and {len(claims)} runs with different settings came to an end: none of them counts"
+        words += f", and {len(claims)} runs with different settings finished: none of them is used"
         weight = "serious"
     elif len({p.value for _, p in claims if p.value is not None}) > 1:
-        words, weight = words + ", and the same settings gave different results: the first counts", "serious"
+        words, weight = words + ", and the same settings gave different results: the first one is used", "serious"
     else:
-        words += "; one of them counts"
+        words += "; one of them is used"
     return Flag("conflict", weight, words + f" ({', '.join(ids)}).", first.data_name, first.arm, [first.model], ids)
 
 
 def sum_up(name: str, runs: Sequence[Run], points: list[Point], metric: str = "") -> Model:
-    """Mean, standard deviation and median (numpy), interquartile mean, t interval, and costs of a model on one task.
+    """Compute mean, standard deviation, median, interquartile mean, t interval and costs of a model on one task.
 
-    The interval is cut to what the ``metric`` can be, unless a value lies outside (an accuracy in percent).
+    The interval is cut to the range of the ``metric``, unless a value lies outside it (an accuracy in percent).
     """
     values = np.array([p.value for p in points if p.value is not None], dtype=float)
     status = Counter(p.status for p in points)

@@ -1,15 +1,15 @@
-"""A study as a small folder to commit: everything that a comparison needs, without weights and logs.
+"""Read and write packs: a study as a small folder to commit, with all that a comparison needs but no weights or logs.
 
 =================== ==============================================================================================
-``pack.json``        schema, name, what could not be read, digests of the next four files
+``pack.json``        schema, name, what could not be read, digests of the other files
 ``study.json``       the records of the study
-``runs.jsonl``       one line for each run (:func:`src.analysis.run.flat`), trials too
-``curves.jsonl``     one line for each run: its thinned learning curve
-``sequences.npz``    sums over test sequences, one group for each test set; arrays of numbers and ids, no pickle
-``looks.json``       how often it was looked at outside a plan, where it was (:mod:`src.analysis.looked`)
+``runs.jsonl``       one line per run (:func:`src.analysis.run.flat`), including trials
+``curves.jsonl``     one line per run: its thinned learning curve
+``sequences.npz``    sums over test sequences, one group per test set; arrays of numbers and ids, no pickle
+``looks.json``       looks taken outside a plan, if any (:mod:`src.analysis.looked`)
 =================== ==============================================================================================
 
-All but the arrays are text that a diff can show.
+All files but the arrays are text that a diff can show.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ from src.runs.study_record import parse_study
 from src.runs.typed_json import sealed
 
 SCHEMA = 1
-LARGEST = 256 << 20  # bytes of a file; the packs of the largest studies here have a few million
+LARGEST = 256 << 20  # bytes of a file; the packs of the largest studies here take a few million bytes
 T = TypeVar("T")
 BLANK = {**flat(Run(id="", seed=-1, status="finished")), "declared": {}}
 
 
 def write_pack(collection: Collection, directory: Path) -> list[Path]:
-    """Write the records of a study into a folder, usually ``experiments/NAME``, over those that lie there.
+    """Write the records of a study into a folder, usually ``experiments/NAME``, replacing earlier ones.
 
-    In the files, whose paths are returned, the study's directory is ``runs/NAME``, wherever it lay.
+    The files, whose paths are returned, give the study's directory as ``runs/NAME``, wherever it was.
     """
     directory.mkdir(parents=True, exist_ok=True)
     home = f"runs/{collection.name}"
@@ -71,17 +71,15 @@ def write_pack(collection: Collection, directory: Path) -> list[Path]:
 
 
 def read_pack(directory: Path) -> Collection:
-    """The records of a study from a folder that :func:`write_pack` wrote.
+    """Read the records of a study from a folder written by :func:`write_pack`.
 
     Raises:
-        UserError: when the folder is no such one, or a file is damaged.
+        UserError: the folder is not a pack, or a file is damaged.
     """
     if not (directory / "pack.json").is_file():
-        raise UserError(
-            f"{directory} holds no pack.json: it must be a folder written by python -m src.compare pack=..."
-        )
+        raise UserError(f"{directory} has no pack.json: it must be a folder written by python -m src.compare pack=...")
     head = _parsed(directory / "pack.json", {}, _head)
-    digests = head.get("digests", {})  # packs of earlier versions have none
+    digests = head.get("digests", {})  # missing in packs of earlier versions
 
     def parsed(name: str, parse: Callable[[bytes, Path], T]) -> T:
         return _parsed(directory / name, digests, parse)
@@ -99,43 +97,43 @@ def read_pack(directory: Path) -> Collection:
 
 
 def _parsed(path: Path, digests: Mapping[str, str], parse: Callable[[bytes, Path], T]) -> T:
-    """What a file of a pack says.
+    """Read and parse a file of a pack.
 
     Raises:
-        UserError: it is damaged.
+        UserError: the file is damaged.
     """
     try:
         content = read_limited(path, LARGEST)
         if digests.get(path.name, digest := hashlib.sha256(content).hexdigest()) != digest:
-            raise UserError(f"{path} is damaged or was changed: pack.json has another digest of it.")
+            raise UserError(f"{path} is damaged or was changed: its digest differs from the one in pack.json.")
         return parse(content, path)
     except UserError:
         raise
-    except Exception as error:  # whatever the strange content happens to hit
+    except Exception as error:  # damaged content may raise anything
         words = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {one_line(str(error))}"
         words = str(words)[:200]
-        raise UserError(f"{path} is damaged ({words}): it must be a file of python -m src.compare pack=...") from error
+        raise UserError(f"{path} is damaged ({words}): write it again with python -m src.compare pack=...") from error
 
 
 def _head(content: bytes, path: Path) -> dict[str, Any]:
     head: dict[str, Any] = json.loads(content)
     if head["schema"] > SCHEMA:
-        raise UserError(f"{path.parent} was written by a later version (schema {head['schema']}): update this one.")
+        raise UserError(f"{path.parent} was written by a later version (schema {head['schema']}): update GateBench.")
     if not isinstance(head["name"], str):
-        raise TypeError("its name is no text")
+        raise TypeError("its name is not text")
     _ = [Problem(**problem) for problem in head["problems"]]
     return head
 
 
 def _line(run: Run, home: str) -> dict[str, Any]:
-    """A run without what is at its default."""
+    """Return a run as a dict, without values at their defaults."""
     whole = {**flat(run), "directory": f"{home}/{run.id}"}
     whole["declared"] = {name: dataclasses.asdict(metric) for name, metric in run.declared.items()}
     return {name: _spelled(value) for name, value in whole.items() if value != BLANK[name]}
 
 
 def _spelled(value: Any) -> Any:
-    """JSON has no infinity: a number that is not finite is written as its name. What is None is left out."""
+    """Replace numbers that are not finite by their names, because JSON has no infinity, and drop None."""
     if isinstance(value, dict):
         return {key: _spelled(inner) for key, inner in value.items() if inner is not None}
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
@@ -150,7 +148,7 @@ def _each(content: bytes) -> list[dict[str, Any]]:
 
 
 def _arrays(sequences: dict[str, Sequences]) -> dict[str, np.ndarray]:
-    """Runs on one test set share a group: ``0/ids`` (runs,), ``0/column/loss`` (runs, sequences)."""
+    """Return arrays grouped by test set: ``0/ids`` (runs,), ``0/column/loss`` (runs, sequences)."""
     groups: dict[tuple[str, int, bool, tuple[str, ...]], list[str]] = {}
     for run_id, of in sorted(sequences.items()):
         groups.setdefault((of.rows, of.number, of.windows, tuple(sorted(of.columns))), []).append(run_id)

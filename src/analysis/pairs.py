@@ -16,21 +16,21 @@ PairState = Literal["complete", "a diverged", "b diverged", "both diverged", "mi
 
 @dataclass(frozen=True)
 class Pair:
-    """Two runs that share data, arm and seed."""
+    """Two runs with the same data, arm and seed."""
 
     seed: int  # of both
-    a: float | None  # a, b: their values; None where a run has none
+    a: float | None  # a, b: their values; None if a run has none
     b: float | None
-    difference: float | None  # by how much A is better; None unless both have a value
-    run_a: str | None  # run_a, run_b: ids; None where there is no run
+    difference: float | None  # advantage of A; None unless both have a value
+    run_a: str | None  # run_a, run_b: ids; None if there is no run
     run_b: str | None
-    state: PairState  # ``missing``: a run failed, is unfinished or was never started, or two runs claim the place
-    seconds: float | None = None  # of training, both runs one after the other; None where that is not known
-    split: int | None = None  # of both, where a study goes over several splits
+    state: PairState  # ``missing``: a run failed, is unfinished or was never started, or two runs claim its seed
+    seconds: float | None = None  # of training, for both runs together; None if unknown
+    split: int | None = None  # of both, in studies over several splits
 
 
 def make_pairs(a: Sequence[Point], b: Sequence[Point], mode: Direction) -> list[Pair]:
-    """Pairs by split and seed, one for every seed that either model has a run of, in order."""
+    """Pair runs by split and seed, with one pair for every seed of either model, in order."""
     of_a, of_b = ({(-1 if p.split is None else p.split, p.seed): p for p in points} for points in (a, b))
     return [_pair(key[1], of_a.get(key), of_b.get(key), mode) for key in sorted(of_a.keys() | of_b.keys())]
 
@@ -63,17 +63,17 @@ def _pair(seed: int, a: Point | None, b: Point | None, mode: Direction) -> Pair:
 
 
 def differences_of(pairs: Sequence[Pair]) -> np.ndarray:
-    """The differences of the complete pairs, in the order of the seeds."""
+    """Return the differences of the complete pairs, in the order of the seeds."""
     return np.array([pair.difference for pair in pairs if pair.difference is not None], dtype=float)
 
 
 def values_of(pairs: Sequence[Pair]) -> np.ndarray:
-    """The values of A and B in the complete pairs, (2, pairs)."""
+    """Return the values of A and B in the complete pairs, (2, pairs)."""
     return np.array([(pair.a, pair.b) for pair in pairs if pair.state == "complete"], dtype=float).reshape(-1, 2).T
 
 
 def lost_of(pairs: Sequence[Pair]) -> tuple[int, int]:
-    """How many runs of A and of B diverged, in pairs where the other run came to an end."""
+    """Return the numbers of diverged runs of A and B in pairs whose other run finished."""
     return (
         sum(pair.state in ("a diverged", "both diverged") for pair in pairs),
         sum(pair.state in ("b diverged", "both diverged") for pair in pairs),
@@ -81,7 +81,7 @@ def lost_of(pairs: Sequence[Pair]) -> tuple[int, int]:
 
 
 def ranked_of(pairs: Sequence[Pair]) -> np.ndarray:
-    """The differences as ranks see them: a diverged run is worse than any other, two diverged runs are level."""
+    """Return the differences for ranking: a diverged run is worse than any other, two diverged runs tie."""
     complete = differences_of(pairs)
     worst = 1.0 + 2 * float(np.abs(complete).max(initial=0.0))
     at_end: dict[PairState, float] = {"a diverged": -worst, "b diverged": worst, "both diverged": 0.0}
@@ -90,5 +90,5 @@ def ranked_of(pairs: Sequence[Pair]) -> np.ndarray:
 
 
 def largest_of(pairs: Sequence[Pair]) -> float:
-    """The size of the largest value in the pairs."""
+    """Return the largest absolute value in the pairs."""
     return max((abs(value) for pair in pairs for value in (pair.a, pair.b) if value is not None), default=0.0)

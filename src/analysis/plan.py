@@ -1,4 +1,4 @@
-"""The plan of a study as a summary shows it."""
+"""The plan of a study, as shown in a summary."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from src.runs.study_record import LeftOut, LookTaken, MarginRecord, PlanRecord, 
 
 @dataclass(frozen=True)
 class PlanChange:
-    """A change of the plan."""
+    """One change of the plan."""
 
     time: float  # Unix time
     before: str  # before, now: hashes of the plan
     now: str
-    keys: list[str]  # dotted, that changed
+    keys: list[str]  # dotted keys that changed
     late: bool  # whether it came after the registration
-    look: LookTaken | None = None  # the last one before it; None: before any look
+    look: LookTaken | None = None  # the last look before it, if any
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What was fixed beforehand, and what changed since."""
+    """What was fixed in advance, and what has changed since."""
 
     question: str | None = None  # in the study's words
-    file: str | None = None  # file, file_hash: that holds the plan, and its SHA-256
+    file: str | None = None  # file, file_hash: the file with the plan, and its SHA-256
     file_hash: str | None = None
-    plan: PlanRecord | None = None  # plan, plan_hash: as it stands on record, and its hash
+    plan: PlanRecord | None = None  # plan, plan_hash: as recorded, and its hash
     plan_hash: str | None = None
-    registered: float | None = None  # Unix time before the first final run; None: never
+    registered: float | None = None  # Unix time of registration, before the first final run; None if never
     changes: list[PlanChange] = field(default_factory=list)  # of the plan
-    left_out: list[LeftOut] = field(default_factory=list)  # models that some task does without
+    left_out: list[LeftOut] = field(default_factory=list)  # models left out of some task
     pairs: dict[str, int] = field(default_factory=dict)  # planned pairs by data set
-    looks: list[LookTaken] = field(default_factory=list)  # that were taken
+    looks: list[LookTaken] = field(default_factory=list)  # looks taken so far
     margins: dict[str, MarginRecord] = field(
         default_factory=dict
-    )  # by data set: from validation, where the plan has none
+    )  # by data set: margins from validation, if the plan fixes none
 
 
 def plan_of(study: StudyRecord | None) -> Plan | None:
-    """The plan as the report shows it; None outside a study."""
+    """Return the plan as the report shows it; None outside a study."""
     if study is None:
         return None
     registered, primary = study.registered, study.plan.primary

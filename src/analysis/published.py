@@ -1,4 +1,4 @@
-"""Published figures that stand beside ours, from ``published.yaml``."""
+"""Published results shown beside ours, from ``published.yaml``."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ FILE = Path(__file__).with_name("published.yaml")
 
 @dataclass(frozen=True)
 class Reference:
-    """A published figure to draw beside ours."""
+    """A published result to draw beside ours."""
 
     data: str  # name in ``conf/data``
-    metric: str  # ``test/nll``
+    metric: str  # e.g. ``test/nll``
     model: str  # as its authors call it, in lower case: ``gru``, ``lstm``, ``tanh``, ``tcn``
     value: float  # in the unit of the metric here
     source: str  # authors and year
-    state: Literal["confirmed", "unconfirmed"]  # whether somebody has checked it against the source
+    state: Literal["confirmed", "unconfirmed"]  # whether it was checked against the source
     note: str | None = None  # what differs from the runs here
 
 
 def references(data: str, metric: str) -> list[Reference]:
-    """What others reported on a data set and a metric.
+    """Return published results on a data set and a metric.
 
     >>> references("seq_mnist", "test/acc")[0].value
     0.872

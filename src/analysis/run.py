@@ -1,4 +1,4 @@
-"""A run as an analysis sees it: its record, with the few facts that only a comparison asks for."""
+"""A run for analysis: its record plus the few facts that comparisons need."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from src.runs.result import Phase, RunResult, Timing
 from src.runs.typed_json import from_plain
 from src.tasks.metrics import Direction
 
-# What a line of a pack or summary.json calls as a run does: what identifies it, its parts, what analysis adds.
+# Keys of a line in a pack or summary.json that match a run's: identification, parts, and additions of the analysis.
 FACTS = (
     *("id", "model", "seed", "arm", "phase", "status", "error", "directory", "study", "name", "url", "identity"),
     *("metrics", "baselines", "val_baselines", "values", "mode", "hidden_size"),
@@ -30,31 +30,31 @@ ADDED = ("model", "arm", "directory", "values", "mode", "hidden_size")
 
 @dataclass
 class Run(RunResult):
-    """The record of a run, as its directory, a pack or a table has it.
+    """The record of a run, from its directory, a pack or a table.
 
     >>> Run(id="3435e0996364", seed=0, model="gru", data_name="jsb_chorales", status="finished").arm
     'main'
     """
 
     model: str = ""  # name in ``conf/model``
-    # name in ``conf/data``; outside a study with ``data.name`` where that differs (``ucr:JapaneseVowels``)
+    # name in ``conf/data``; outside a study with ``data.name`` if that differs (``ucr:JapaneseVowels``)
     data_name: str = ""
-    # ``main`` unless the study has several; ``STUDY/ARM`` where runs of several studies are compared
+    # ``main`` unless the study has several; ``STUDY/ARM`` if several studies are compared
     arm: str = "main"
-    directory: str | None = None  # where it lies, relative to the current folder where it can be
+    directory: str | None = None  # its location, relative to the working folder where possible
     values: dict[str, Any] = field(default_factory=dict)  # tuned settings by dotted key, ``optimizer.lr``
-    mode: Direction | None = None  # which way is better on the metric that it monitored
-    hidden_size: int | list[int] | None = None  # width of the recurrent layers; a list where they differ
-    command_line: str | None = None  # that made it, without what names places of one machine
+    mode: Direction | None = None  # which direction of the monitored metric is better
+    hidden_size: int | list[int] | None = None  # width of the recurrent layers; a list if they differ
+    command_line: str | None = None  # the command that made it, without paths of one machine
 
     @property
     def phase(self) -> Phase | None:
-        """Of its study; None outside a study."""
+        """Its phase in the study; None outside a study."""
         return self.study_job.phase if self.study_job else None
 
     @property
     def study(self) -> str | None:
-        """The study that it belongs to."""
+        """The name of its study, if any."""
         return self.study_job.study if self.study_job else None
 
     @property
@@ -64,26 +64,26 @@ class Run(RunResult):
 
     @property
     def timed(self) -> Timing | None:
-        """How long its training took; None where nothing says so (a table, a run that broke off)."""
+        """Its training time; None if unknown (a table, an interrupted run)."""
         return self.timing if self.timing != Timing() else None
 
     @property
     def place(self) -> str:
-        """Where to look for it, in words."""
+        """Its location, for messages."""
         return self.directory or self.id
 
 
 def read_run(record: RunResult, directory: Path, place: str, keys: Sequence[str]) -> Run:
-    """What an analysis needs of a run.
+    """Collect what an analysis needs of a run.
 
     Args:
         record: its ``result.json``.
-        directory: where ``config.yaml`` lies beside it.
-        place: the directory in words.
-        keys: dotted keys of the settings that were tuned.
+        directory: its folder, which contains ``config.yaml``.
+        place: the directory, for messages.
+        keys: dotted keys of tuned settings.
 
     Raises:
-        UserError: when the record does not say which model and data it is of.
+        UserError: the record lacks the model or the data.
     """
     config = read_config(directory)
     model, data = record.model, record.data_name
@@ -91,7 +91,7 @@ def read_run(record: RunResult, directory: Path, place: str, keys: Sequence[str]
     if data and inner and inner != data and record.study_job is None:
         data = f"{data}:{inner}"
     if not model or not data:
-        raise UserError(f"The run in {place} does not say which model, data and seed it is.")
+        raise UserError(f"The run in {place} lacks its model, data or seed.")
     return Run(
         **vars(record),
         model=model,
@@ -106,16 +106,16 @@ def read_run(record: RunResult, directory: Path, place: str, keys: Sequence[str]
 
 
 def read_config(directory: Path) -> dict[str, Any]:
-    """A run's ``config.yaml`` as plain dicts.
+    """Read a run's ``config.yaml`` as plain dicts.
 
     Raises:
-        UserError: it is missing or damaged.
+        UserError: the file is missing or damaged.
     """
     return public_names(read_plain(directory / "config.yaml"))
 
 
 def command_line(words: Sequence[str]) -> str | None:
-    """The command that made a run, without what names places of one machine.
+    """Return the command that made a run, without paths of one machine.
 
     >>> command_line(["/home/me/src/train.py", "model=gru", "paths.runs_dir=/big"])
     'python -m src.train model=gru'
@@ -130,7 +130,7 @@ def command_line(words: Sequence[str]) -> str | None:
 
 
 def quoted(command: Any) -> str | None:
-    """A command of a pack as one command to the shell, whatever was written there; None where it is none of GateBench.
+    """Quote a command from a pack as a single harmless shell command; None if it is not a GateBench command.
 
     >>> quoted("python -m src.train 'data=[x]' seed=$(touch b); touch b")
     "python -m src.train 'data=[x]' 'seed=$(touch' 'b);' touch b"
@@ -138,14 +138,14 @@ def quoted(command: Any) -> str | None:
     """
     try:
         words = shlex.split(command) if isinstance(command, str) else []
-    except ValueError:  # a quotation that does not end
+    except ValueError:  # an unclosed quote
         return None
     known = words[:2] == ["python", "-m"] and words[2:3] and words[2].startswith("src.")
     return shlex.join(words) if known else None
 
 
 def flat(run: Run) -> dict[str, Any]:
-    """A run as ``summary.json`` and the lines of a pack have it; :func:`from_flat` reads it back."""
+    """Return a run as a line of ``summary.json`` or a pack; :func:`from_flat` reads it back."""
     parts = {name: asdict(part) if (part := getattr(run, name)) else {} for name in PARTS}
     if run.timed is None:
         parts["timing"] = {}
@@ -155,16 +155,16 @@ def flat(run: Run) -> dict[str, Any]:
 
 
 def from_flat(line: Mapping[str, Any], path: Path) -> Run:
-    """The run that :func:`flat` made a line of; keys at their defaults may be missing.
+    """Read a run from a line made by :func:`flat`; keys at their defaults may be missing.
 
     Raises:
-        UserError: when a value is not what it should be.
-        KeyError: when the line does not say which run it is.
+        UserError: a value is invalid.
+        KeyError: the line does not identify its run.
     """
     facts = dict(line.get("facts", {}))
     known = {key: facts.pop(key) for key in ("checksum", "sequences", "name", "split_seed") if key in facts}
     content = {"status": "finished", **line, "data": known | {"notes": facts}, "command": []}
-    if "best" in content:  # packs have left a value out that was not finite
+    if "best" in content:  # packs omit values that are not finite
         content["best"] = {"value": "nan"} | content["best"]
     if line.get("url"):
         content["wandb"] = {"id": line["id"], "url": line["url"]}

@@ -1,4 +1,4 @@
-"""What would change the answer to a comparison, in sentences."""
+"""What would change the verdict on a comparison, in sentences."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from src.statistics.intervals import Interval
 
 
 def sensitivity(task: Task, c: Comparison) -> list[str]:
-    """Sentences on the margin, single pairs, other tests and other test sequences; empty without a verdict."""
+    """Return sentences on the margin, single pairs, other tests and other test sequences; empty without a verdict."""
     verdict = c.verdict
     if verdict is None or verdict.look is None or verdict.interval_better is None or verdict.interval_same is None:
         return []
     if verdict.outcome == "no verdict":
         return []
     return [
-        # Where a run diverged no margin would change the answer.
+        # With a diverged run no margin would change the verdict.
         *([] if any(lost_of(c.pairs)) else _margin(task, c, verdict.interval_better, verdict.interval_same)),
         *_without_one(task, c),
         *_other_test(c),
@@ -56,11 +56,11 @@ def _without_one(task: Task, c: Comparison) -> list[str]:
     verdict = (c.verdict.outcome, c.verdict.winner)
     changed = {seed: other for seed, other in others.items() if other != verdict}
     if not changed:
-        said = "No single pair decides it: without any one of them the verdict is the same."
+        said = "No single pair decides the verdict: it is the same without any one of them."
         return [said] if c.verdict.outcome in ("better", "same") else []
     seed, (outcome, winner) = next(iter(changed.items()))
     words = {"better": f"{winner} better", "same": "practically the same"}.get(outcome, outcome)
-    return [f"{len(changed)} of {len(x)} pairs could tip it: without seed {seed} the verdict is {words}."]
+    return [f"{len(changed)} of {len(x)} pairs are decisive: without seed {seed} the verdict is {words}."]
 
 
 def _other_test(c: Comparison) -> list[str]:
@@ -69,14 +69,14 @@ def _other_test(c: Comparison) -> list[str]:
     rejects = c.wilcoxon.p_holm < ERROR_RATE
     if rejects == c.verdict.different:
         return []
-    over = f"after Holm over {c.wilcoxon.comparisons}" if c.wilcoxon.comparisons > 1 else "alone"
-    said = "does" if rejects else "does not"
+    over = f" after Holm over {c.wilcoxon.comparisons}" if c.wilcoxon.comparisons > 1 else ""
+    said = " rejects" if rejects else " does not reject"
     t = "excludes" if c.verdict.different else "does not exclude"
-    return [f"The signed-rank test {over} {said} reject equality (p = {c.wilcoxon.p_holm:.2g}); the t interval {t} 0."]
+    return [f"The signed-rank test{over}{said} equality (p = {c.wilcoxon.p_holm:.2g}); the t interval {t} 0."]
 
 
 def _other_sequences(task: Task, c: Comparison) -> list[str]:
-    """Whether what the sentence claims also holds for other test sequences: each claim at its own level."""
+    """State whether each claim of the verdict also holds for other test sequences, at its own level."""
     wide, narrow = c.sequences_better, c.sequences_same
     if wide is None or narrow is None or c.verdict is None or c.verdict.outcome == "undecided":
         return []
@@ -84,14 +84,14 @@ def _other_sequences(task: Task, c: Comparison) -> list[str]:
     if c.verdict.outcome == "better":
         holds = wide.low > edge if c.verdict.winner == c.a else wide.high < -edge
         if holds:
-            return [f"It also holds for other test sequences: over seeds and sequences the {_said(wide)}."]
-        also = " (not zero there either)" if not_zero and edge else ""
-        return [f"It holds for these test sequences only: over seeds and sequences the {_said(wide)}{also}."]
+            return [f"The verdict also holds for other test sequences: over seeds and sequences the {_said(wide)}."]
+        also = " (also not zero)" if not_zero and edge else ""
+        return [f"The verdict holds for these test sequences only: over seeds and sequences the {_said(wide)}{also}."]
     if not (-edge < narrow.low and narrow.high < edge):
-        return [f"It holds for these test sequences only: over seeds and sequences the {_said(narrow)}."]
-    said = f"It also holds for other test sequences: over seeds and sequences the {_said(narrow)}"
+        return [f"The verdict holds for these test sequences only: over seeds and sequences the {_said(narrow)}."]
+    said = f"The verdict also holds for other test sequences: over seeds and sequences the {_said(narrow)}"
     if c.verdict.different and not not_zero:
-        return [f"{said}; that the difference is not zero is shown for these sequences only (the {_said(wide)})."]
+        return [f"{said}; only for these sequences is the difference shown not to be zero (the {_said(wide)})."]
     return [f"{said}."]
 
 

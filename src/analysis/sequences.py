@@ -1,4 +1,4 @@
-"""Per-sequence sums of a run's test set, and which of them make a metric."""
+"""Per-sequence sums of a run's test set, and the metrics formed from them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from src.statistics.crossed import block_length, in_blocks
 from src.statistics.intervals import Interval
 from src.tasks.metrics import Metric
 
-BLOCKS = 512  # more test sequences than this are summed in so many blocks of equal size: what 10,000 images need
+BLOCKS = 512  # larger test sets, such as 10,000 images, are summed into this many blocks of equal size
 
 
 @dataclass(frozen=True)
@@ -25,19 +25,19 @@ class Sequences:
     1.6
     """
 
-    rows: str  # a checksum of which items they are; runs that share it, and the data's, were tested on the same
-    number: int  # how many sequences
+    rows: str  # a checksum of the items; runs that share it and the data's were tested on the same sequences
+    number: int  # number of sequences
     # ``loss`` and ``count`` and the task's further sums, (min(number, BLOCKS),) or fewer, float64 each
     columns: Mapping[str, np.ndarray]
     windows: bool = False  # they overlap, and ``columns`` are sums over blocks of neighbouring ones of a series
 
     def ratio(self, metric: Metric | None) -> float | None:
-        """The metric as a ratio of pooled sums; None where it is not one, or a sum is missing."""
+        """The metric as a ratio of pooled sums; None if it is not a ratio, or a sum is missing."""
         sums = self.sums(metric)
         return None if sums is None else float(sums[0].sum() / sums[1].sum())
 
     def sums(self, metric: Metric | None) -> tuple[np.ndarray, np.ndarray] | None:
-        """Numerator and denominator of a metric by sequence (or block); None where there are none."""
+        """Numerator and denominator of a metric by sequence (or block); None if there are none."""
         if metric is None or metric.numerator is None or metric.denominator is None:
             return None
         if not {metric.numerator, metric.denominator} <= self.columns.keys():
@@ -47,23 +47,23 @@ class Sequences:
 
 @dataclass(frozen=True)
 class OverSequences:
-    """The mean difference over seeds and test sequences, with a note on them or on why there is none."""
+    """The mean difference over seeds and test sequences, with a note about it or about why it is missing."""
 
     note: str
-    better: Interval | None = None  # at the level of the look that "better" needs, 95 % in a single one
-    same: Interval | None = None  # likewise for "practically the same", 90 %
-    floor: float | None = None  # half-width of ``better`` below which more seeds never bring it
+    better: Interval | None = None  # at the level that the look requires for "better", 95 % for a single look
+    same: Interval | None = None  # the same for "practically the same", 90 %
+    floor: float | None = None  # smallest half-width of ``better`` that more seeds can reach
 
 
 def sequences_of(arrays: Mapping[str, np.ndarray]) -> Sequences:
-    """From the arrays of ``sequences/test.npz`` (see :mod:`src.runs.record`).
+    """Build the sums from the arrays of ``sequences/test.npz`` (see :mod:`src.runs.record`).
 
-    Forecasting windows of neighbouring rows share what they read and forecast, so they are summed over blocks that are
-    long enough to be roughly independent (:func:`~src.statistics.crossed.block_length`), within each series.
+    Forecasting windows of neighbouring rows overlap, so they are summed within each series over blocks long enough to
+    be roughly independent (:func:`~src.statistics.crossed.block_length`).
 
     Raises:
-        KeyError: when row, loss or count is missing.
-        ValueError: when a column does not have one entry per sequence.
+        KeyError: row, loss or count is missing.
+        ValueError: a column does not have one entry per sequence.
     """
     row = np.asarray(arrays["row"], dtype=np.int64)
     order = np.argsort(row, kind="stable")
@@ -89,18 +89,18 @@ def sequences_of(arrays: Mapping[str, np.ndarray]) -> Sequences:
 def _in_periods(
     columns: Mapping[str, np.ndarray], series: np.ndarray, lookback: np.ndarray, horizon: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Sums over blocks of neighbouring windows within each series; all arrays are (windows,), in the order of rows."""
+    """Sum over blocks of neighbouring windows within each series; all arrays are (windows,), in the order of rows."""
     borders = np.flatnonzero(np.diff(series)) + 1
     look, ahead = int(lookback[0]), int(horizon[0])
     summed = {}
     for name, values in columns.items():
         pieces = np.split(values, borders)
-        # n windows, one for every row, forecast n - 1 + horizon rows.
+        # n windows, one starting at every row, cover n - 1 + horizon rows of forecasts.
         lengths = [block_length(look, ahead, len(piece) - 1 + ahead) for piece in pieces]
         summed[name] = np.concatenate([in_blocks(*both) for both in zip(pieces, lengths, strict=True)])
     return summed
 
 
 def _classes(prediction: np.ndarray, target: np.ndarray) -> bool:
-    """Whether they are one class for each sequence."""
+    """Return whether predictions and targets are one class per sequence."""
     return prediction.ndim == target.ndim == 1 and prediction.dtype.kind == target.dtype.kind == "i"

@@ -1,4 +1,4 @@
-"""Tasks that are solved or not: how soon, and how often, in numbers and in a sentence."""
+"""Tasks that a run either solves or not: how soon and how often, in numbers and in a sentence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from src.statistics.rounding import of_interval, span
 
 
 def timed(task: Task, runs: Sequence[Run], curves: Mapping[str, Curve]) -> Task:
-    """The task, its models with the median updates and seconds to the threshold below which it counts as solved."""
+    """Add to each model the median updates and seconds until validation first drops below the solve threshold."""
     by_id = {run.id: run for run in runs}
     return replace(task, models=[_timed(model, by_id, curves) for model in task.models])
 
@@ -26,7 +26,7 @@ def _timed(model: Model, runs: Mapping[str, Run], curves: Mapping[str, Curve]) -
         if point.solved is False:
             reached.append((math.inf, math.inf))
         elif point.solved:
-            if point.run not in curves:  # how soon is not known of every run, and so not of the model
+            if point.run not in curves:  # unknown for one run, hence for the model
                 return model
             reached.append(first_below(runs[point.run], curves[point.run]))
     if not reached:
@@ -40,10 +40,10 @@ def _timed(model: Model, runs: Mapping[str, Run], curves: Mapping[str, Curve]) -
 
 
 def first_below(run: Run, curve: Curve) -> tuple[float, float]:
-    """Updates and seconds of training to the first validation loss below the threshold; infinite where none is.
+    """Return updates and seconds until validation loss first drops below the threshold; infinite if it never does.
 
-    The threshold is a tenth of the best trivial baseline's loss on the test set, which stands for that on validation.
-    Of long runs the curve keeps every so many epochs only, and the first of those counts.
+    The threshold is a tenth of the best trivial baseline's test loss, which stands in for that on validation. Curves
+    of long runs are thinned, and the first epoch they keep below the threshold is used.
     """
     if (threshold := threshold_of(run.baselines)) is None:
         return math.inf, math.inf
@@ -55,7 +55,7 @@ def first_below(run: Run, curve: Curve) -> tuple[float, float]:
 
 
 def solve_sentence(task: Task, c: Comparison) -> str | None:
-    """How often each of two models solved a task, with the difference of the rates; None where neither ever did.
+    """State how often each of two models solved a task, and the difference of the rates; None if neither ever did.
 
     ``jsb: gru solved 9 of 10, lstm 4 of 10 (test loss below 0.1 of the trivial baseline's); difference +0.50, 95 %
     interval 0.05 to 0.80.``

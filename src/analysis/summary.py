@@ -1,6 +1,6 @@
-"""Everything a report shows, as plain values: what ``summary.json`` holds and pictures and pages are built from.
+"""Everything a report shows, as plain values: the content of ``summary.json`` and the basis of figures and pages.
 
-Numbers are plain floats in the metric's own unit; None stands where something is not known or cannot be said.
+Numbers are plain floats in the metric's own unit; None means unknown or undefined.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from src.analysis.tuning import Tuning
 from src.runs.study_record import Extension
 
 SCHEMA = 1
-# Keys of summary.json that are no names in Python, or mean something else there.
+# Keys of summary.json that are not Python names, or have another meaning in Python.
 JSON_KEYS: dict[type, dict[str, str]] = {
     Extension: {"before": "from", "after": "to"},
     PlanChange: {"before": "from", "now": "to", "late": "after"},
@@ -35,28 +35,28 @@ JSON_KEYS: dict[type, dict[str, str]] = {
 class Summary:
     """A comparison, whole."""
 
-    name: str  # of the study, or of what was compared
-    kind: Kind  # of what was read
-    places: list[str]  # that were read
+    name: str  # name of the study, or of what was compared
+    kind: Kind  # kind of the input
+    places: list[str]  # places that were read
     tasks: list[Task]  # one for each data set and arm; those of the plan first, in its order
-    runs: list[Run]  # every run there is, trials too
-    problems: list[Problem] = field(default_factory=list)  # what does not count
-    flags: list[Flag] = field(default_factory=list)  # about the whole study (those of a task stand there)
-    across: Across | None = None  # all data sets together; None where there is one only, or no primary comparison
+    runs: list[Run]  # every run, including trials
+    problems: list[Problem] = field(default_factory=list)  # what is not used
+    flags: list[Flag] = field(default_factory=list)  # about the whole study (each task has its own)
+    across: Across | None = None  # all data sets together; None with one data set or no primary comparison
     tuning: list[Tuning] = field(default_factory=list)  # one for each data set and arm that was tuned
     curves: dict[str, Curve] = field(default_factory=dict)  # by run id
     plan: Plan | None = None  # None outside a study
-    commands: list[dict[str, str]] = field(default_factory=list)  # that reproduce it, each with what it does
+    commands: list[dict[str, str]] = field(default_factory=list)  # to reproduce the report, each with what it does
     # runs by phase and status: ``{"final": {"finished": 20}}``
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
-    small_print: list[str] = field(default_factory=list)  # what all of it is about, and what it is not
+    small_print: list[str] = field(default_factory=list)  # scope and limitations of the results
     seconds: float = 0.0  # of training, all runs together
     schema: int = SCHEMA
 
     @property
     def title(self) -> str:
-        """What a page is called: a study or table by its name, other runs by what is compared, as they lie in folders
-        called by a date or ``runs``."""
+        """The title of a page: the name of a study or table, else the models and data compared, since folders of runs
+        have names such as a date or ``runs``."""
         data = list(dict.fromkeys(task.data for task in self.tasks))
         if self.plan or self.kind in ("study", "table") or not data:
             return self.name
@@ -64,19 +64,19 @@ class Summary:
         return f"{models} on {', '.join(data) if len(data) < 4 else f'{len(data)} data sets'}"
 
     def headline(self) -> list[tuple[Task, Comparison]]:
-        """The primary comparisons, in order; every comparison where no primary one was named."""
+        """The primary comparisons, in order, or every comparison if there is no primary one."""
         every = [(task, c) for task in self.tasks for c in task.comparisons]
         return [pair for pair in every if pair[1].primary] or every
 
     def answers(self) -> list[str]:
-        """The sentence of each comparison in the headline; where there is none, the one that says why."""
+        """The sentences of the headline's comparisons, or one that says why there are none."""
         if self.headline():
             return [c.verdict.sentence for _, c in self.headline() if c.verdict]
         models = ", ".join(dict.fromkeys(model.model for task in self.tasks for model in task.models))
-        return [f"There is no answer: a comparison takes two models on one data set, and there is {models}."]
+        return [f"No comparison is possible: it takes two models on one data set, and there is {models}."]
 
     def beside_the_verdicts(self) -> list[str]:
-        """Sentences beside those of the headline: what stands of all of them together, and solve rates."""
+        """Sentences shown with the headline: all verdicts as one family, and solve rates."""
         said = [family_sentence(self.tasks), *(solve_sentence(task, c) for task, c in self.headline())]
         if self.plan and self.plan.plan and self.plan.plan.sittings:
             both = [c.both.sentence for _, c in self.headline() if c.both is not None]
@@ -84,16 +84,16 @@ class Summary:
         return [sentence for sentence in said if sentence is not None]
 
     def other_verdicts(self) -> list[str]:
-        """The sentences of the comparisons that are not in the headline."""
+        """The sentences of the comparisons outside the headline."""
         shown = {id(c) for _, c in self.headline()}
         return [c.verdict.sentence for t in self.tasks for c in t.comparisons if c.verdict and id(c) not in shown]
 
     def all_flags(self) -> list[Flag]:
-        """Those of the whole study and those of its tasks."""
+        """The flags of the whole study and of its tasks."""
         return [*self.flags, *(flag for task in self.tasks for flag in task.flags)]
 
     def plain(self) -> dict[str, Any]:
-        """As plain dicts and lists; numbers that are not finite become None."""
+        """Convert to plain dicts and lists, with None for numbers that are not finite."""
         plain: dict[str, Any] = as_plain(self)
         return plain
 
@@ -103,7 +103,7 @@ class Summary:
 
 
 def as_plain(value: Any) -> Any:
-    """A value of a summary as JSON has it."""
+    """Convert a value of a summary to its form in JSON."""
     if isinstance(value, Run):
         value = flat(value)
     elif dataclasses.is_dataclass(value):

@@ -1,4 +1,4 @@
-"""How the settings of each task were chosen: every trial, the choice, the extensions."""
+"""How the settings of each task were chosen: all trials, the choice, and extensions of the ranges."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from src.tasks.metrics import Direction
 
 @dataclass(frozen=True)
 class Trial:
-    """One run of the tuning."""
+    """One tuning run."""
 
     run: str  # id
     model: str  # its name
     values: dict[str, Any]  # tuned settings by dotted key
-    value: float | None  # of the monitored metric on validation at the best epoch; None where it diverged or failed
+    value: float | None  # of the monitored metric on validation at the best epoch; None if it diverged or failed
     seed: int  # seed, phase, status: of the run
     phase: Phase
     status: Status
@@ -33,20 +33,20 @@ class Tuning:
     data: str  # data, arm: of the task
     arm: str
     keys: list[str]  # dotted keys that were tuned
-    metric: str | None  # what was compared, on validation
-    mode: Direction | None  # which way is better on it
+    metric: str | None  # validation metric that was compared
+    mode: Direction | None  # its better direction
     trials: list[Trial]  # every trial and repeat of every model
     chosen: dict[str, dict[str, Any]]  # by model: the settings of its final runs
-    counts: dict[str, int]  # by model: how many trials there were
-    # by key: lowest and highest value that a draw could take
+    counts: dict[str, int]  # by model: number of trials
+    # by key: lowest and highest value that could be drawn
     ranges: dict[str, list[float]] = field(default_factory=dict)
-    drawn: dict[str, LogUniform] = field(default_factory=dict)  # by key: the range of the plan and its draws
-    # by model: the repeated candidates with their mean
+    drawn: dict[str, LogUniform] = field(default_factory=dict)  # by key: the range in the plan and the number of draws
+    # by model: the repeated candidates with their means
     candidates: dict[str, list[Candidate]] = field(default_factory=dict)
     extensions: list[Extension] = field(default_factory=list)  # of the ranges
 
     def costs(self, model: str) -> list[float]:
-        """Validation cost of each of a model's trials, smaller is better, infinite where it did not come to its end."""
+        """Validation cost of each of a model's trials: smaller is better, infinite if the trial did not finish."""
         sign = -1.0 if self.mode == "max" else 1.0
         return [
             math.inf if trial.value is None else sign * trial.value
@@ -56,7 +56,7 @@ class Tuning:
 
 
 def tunings(runs: Sequence[Run], study: StudyRecord | None) -> list[Tuning]:
-    """One for each data set and arm that has trials, in the order of the runs, which are of every phase."""
+    """Return one entry per data set and arm with trials, in the order of ``runs``, which include all phases."""
     trials = [run for run in runs if run.phase in ("trial", "repeat")]
     return [
         _tuning(data, arm, [run for run in trials if (run.data_name, run.arm) == (data, arm)], study)
@@ -101,7 +101,7 @@ def _value(run: Run) -> float | None:
 
 
 def _limits(key: str, draw: LogUniform | list[Any], extensions: Sequence[Extension]) -> list[float] | None:
-    """Lowest and highest value that a draw could take, extensions among them; None for a list of words."""
+    """Return the lowest and highest value that could be drawn, with extensions; None for a list of words."""
     if isinstance(draw, LogUniform):
         limits = [draw.low, draw.high]
     else:

@@ -1,4 +1,4 @@
-"""The answer to one comparison, and the sentence that says it in the words of the statistics."""
+"""The verdict on one comparison, and the sentence that states it."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ from src.statistics.resplits import LEAST as LEAST_SPLITS
 from src.statistics.rounding import of_interval, span
 
 BOTH_METHOD = "interval over seeds and test sequences (Satterthwaite), against the margin"
-SPLITS_METHOD = "interval over splits corrected for what they share (Nadeau and Bengio), against the margin"
+SPLITS_METHOD = "interval over splits corrected for shared sequences (Nadeau and Bengio), against the margin"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer to one comparison."""
+    """The verdict on one comparison."""
 
     outcome: Outcome  # see :mod:`src.statistics.decision`
     winner: str | None  # the model that is better by more than the margin; None otherwise
-    sentence: str  # in the words of the statistics
-    margin: float | None  # of practical equivalence; None: none was fixed, and "practically the same" cannot be said
-    method: str  # its name
+    sentence: str  # the statement of the verdict
+    margin: float | None  # of practical equivalence; None if none was fixed, which rules out "practically the same"
+    method: str  # name of the method
     error_rate: float = ERROR_RATE  # the probability of a wrong verdict is at most this, if differences are normal
-    pairs: int = 0  # complete ones that it is of
-    look: Look | None = None  # the look that it is of, with its levels; None before the first
-    next_look: int | None = None  # pairs at which the plan looks again; None where it does not
-    # of the mean difference of these pairs, at the levels of the look: within the margins means "practically the same"
+    pairs: int = 0  # number of complete pairs it is based on
+    look: Look | None = None  # the look it is based on, with its levels; None before the first
+    next_look: int | None = None  # number of pairs at the plan's next look, if any
+    # of the mean difference, at the levels of the look: within the margins means "practically the same"
     interval_same: Interval | None = None
     interval_better: Interval | None = None  # beyond the margin means "better"
     # of the one-sided test that the leading model is better by more than the margin (compare with ``look.better``)
     p_better: float | None = None
     p_same: float | None = None  # of the two one-sided tests (compare with ``look.same``)
-    floor: float | None = None  # half-width of ``interval_better`` that is left however many pairs there are
-    # how many pairs of a new study would decide with probability 0.8, estimated from the observed mean and spread; None
-    # where it is decided, cannot be told, or is beyond the bound
+    floor: float | None = None  # half-width that ``interval_better`` keeps with any number of pairs
+    # number of pairs of a new study that would decide with probability 0.8, estimated from the observed mean and
+    # spread; None if already decided, not estimable, or beyond the bound
     new_study: int | None = None
     different: bool | None = None  # whether ``interval_better`` excludes 0
-    # what stands of it where the whole family of primary verdicts errs in 5 % at most; None where nobody asked
+    # outcome at a joint error rate of 5 % over all primary verdicts; None if not requested
     familywise: Outcome | None = None
 
     @property
     def words(self) -> str:
-        """The outcome in a few words: ``gru better``, ``practically the same``, ``undecided``, ``no verdict``."""
+        """The outcome in a few words, e.g. ``gru better``, ``practically the same``, ``undecided``, ``no verdict``."""
         if self.winner:
             return f"{self.winner} better"
         return "practically the same" if self.outcome == "same" else self.outcome
 
     @property
     def more_sequences(self) -> bool:
-        """Whether an open question takes more sequences: with ever so many pairs the interval would be too wide."""
+        """Whether deciding takes more sequences, because the interval would be too wide with any number of pairs."""
         if self.outcome != "undecided" or self.floor is None or self.interval_better is None:
             return False
         mean = (self.interval_better.low + self.interval_better.high) / 2
@@ -65,18 +65,17 @@ class Verdict:
 
 @dataclass(frozen=True)
 class About:
-    """What a verdict is about, for its sentence.
+    """The subject of a verdict, for its sentence.
 
     Args:
         names: of A and B.
         data: the data set.
         unit: of the metric; may be empty.
-        floor: half-width that the interval over seeds and test sequences keeps however many pairs there are; None where
-            that is not known.
-        seconds: that pairs took, one run after the other.
-        splits: whether it is over several splits of one file, so that each difference is the mean of one split.
-        barred: why nothing may be concluded from these pairs, whatever they are; None where it may.
-        over: what the intervals go over, where they do not go over seeds alone.
+        floor: half-width that the interval over seeds and test sequences keeps with any number of pairs, if known.
+        seconds: durations of the pairs, run one after the other.
+        splits: whether it covers several splits of one file, so that each difference is the mean of one split.
+        barred: why these pairs allow no conclusion, if they do not.
+        over: what the intervals cover, if not seeds alone.
     """
 
     names: tuple[str, str]
@@ -90,14 +89,14 @@ class About:
 
 
 def verdict(pairs: Sequence[Pair], margin: float | None, about: About, looks: Sequence[Look] | None = None) -> Verdict:
-    """The verdict with its sentence, intervals, p-values and, where undecided, what would decide.
+    """Return the verdict with its sentence, intervals, p-values and, if undecided, what would decide it.
 
     Args:
         pairs: in the order of their seeds.
-        margin: of practical equivalence, in the metric's unit; None: none was fixed.
+        margin: of practical equivalence, in the metric's unit; None if none was fixed.
         about: names, unit and costs, for the sentence.
-        looks: that a plan fixed, at its first so many seeds (0, 1, ...); the first one that decides counts, and no
-            other number of pairs is ever tested. None: one look, at all pairs that are complete.
+        looks: looks fixed by a plan, each at its first so many seeds (0, 1, ...); the first that decides counts, and
+            no other number of pairs is tested. None: one look, at all complete pairs.
     """
 
     def decides(seen: Sequence[Pair], look: Look) -> bool:
@@ -130,14 +129,14 @@ def verdict_over_both(
     looks: Sequence[Look] | None,
     intervals: Callable[[Sequence[Pair], Look], OverSequences],
 ) -> Verdict:
-    """The verdict for other seeds and other test sequences together, of the first look whose intervals decide.
+    """Return the verdict for other seeds and other test sequences, at the first look whose intervals decide.
 
     Args:
         pairs: in the order of their seeds.
-        margin: of practical equivalence, in the metric's unit; None: none was fixed.
+        margin: of practical equivalence, in the metric's unit; None if none was fixed.
         about: names and unit, for the sentence.
-        looks: that a plan fixed; None: one look, at all pairs that are complete.
-        intervals: over seeds and test sequences, of some pairs at the levels of a look.
+        looks: looks fixed by a plan; None: one look, at all complete pairs.
+        intervals: computes intervals over seeds and test sequences for some pairs at the levels of a look.
     """
 
     known: dict[Look, OverSequences] = {}
@@ -179,7 +178,7 @@ def verdict_over_splits(
     about: About,
     lost: tuple[int, int],
 ) -> Verdict:
-    """The verdict from the intervals over splits at 95 and 90 %, which are None below :data:`LEAST_SPLITS` splits.
+    """Return the verdict from 95 % and 90 % intervals over splits, which are None below :data:`LEAST_SPLITS` splits.
 
     ``means`` are the mean differences of the splits, (k,).
     """
@@ -201,7 +200,7 @@ def _silent(
     narrow: Interval | None,
     pairs: int,
 ) -> Verdict:
-    """What every verdict has, but for its sentence."""
+    """Return the parts that every verdict has, without its sentence."""
     different = None if wide is None else not wide.low <= 0 <= wide.high
     return Verdict(
         outcome,
@@ -219,14 +218,14 @@ def _silent(
 def taken(
     pairs: Sequence[Pair], looks: Sequence[Look] | None, decides: Callable[[Sequence[Pair], Look], bool]
 ) -> tuple[Sequence[Pair], Look | None, int | None]:
-    """The pairs that count, the look that they are of, and the number of pairs at which the plan looks again.
+    """Select the pairs that count and their look, and return the number of pairs at the plan's next look.
 
-    The look is the first one that decides, else the last that was reached; None before the first.
+    The look is the first one that decides, else the last one reached; None before the first.
 
     Args:
         pairs: in the order of their seeds.
-        looks: that a plan fixed, at its first so many seeds; None: one look, at all pairs that are complete.
-        decides: whether pairs decide at the levels of a look.
+        looks: looks fixed by a plan, each at its first so many seeds; None: one look, at all complete pairs.
+        decides: whether some pairs decide at the levels of a look.
     """
     if looks is None:
         return pairs, Look(len(differences_of(pairs))), None
@@ -246,13 +245,13 @@ def taken(
 
 
 def sentence(verdict: Verdict, about: About, x: np.ndarray, lost: tuple[int, int]) -> str:
-    """What was found, how surely, against which margin; for an open question what would close it.
+    """State the finding, its interval and its margin, and for an open question what would settle it.
 
     Args:
-        verdict: everything but the sentence.
-        about: what it is about.
-        x: the differences that it is of.
-        lost: how many runs of A and of B diverged in pairs that have no difference for that reason.
+        verdict: the verdict, still without its sentence.
+        about: its subject.
+        x: the differences it is based on.
+        lost: numbers of diverged runs of A and of B in pairs that have no difference for that reason.
     """
     wide, narrow, names, unit = verdict.interval_better, verdict.interval_same, about.names, about.unit
     mean, edge = float(x.mean()) if len(x) else 0.0, f"the margin of {_number(verdict.margin, unit)}"
@@ -273,9 +272,9 @@ def sentence(verdict: Verdict, about: About, x: np.ndarray, lost: tuple[int, int
         said = f"undecided; {lead}{_why_open(verdict, wide, unit)}; {_needed(verdict, about, mean, lost)}"
     if any(lost):
         counts = " and ".join(f"{number} of {name}" for number, name in zip(lost, names, strict=True) if number)
-        said += f"; diverged, and so in no mean: {counts}"
+        said += f"; diverged and therefore excluded from the mean: {counts}"
     if about.splits:
-        said += "; it is about other splits of this file"
+        said += "; the verdict is about other splits of this file"
     return f"{about.data}: {said}."
 
 
@@ -283,14 +282,14 @@ def _no_verdict(verdict: Verdict, about: About, x: np.ndarray) -> str:
     if about.barred:
         return f"no verdict; {about.barred}"
     if about.splits:
-        return f"no verdict; of {len(x)} splits there is a complete pair, and it takes {LEAST_SPLITS}"
+        return f"no verdict; {len(x)} splits have a complete pair, and {LEAST_SPLITS} are needed"
     least = verdict.next_look or LEAST
     counts = f"{len(x)} pairs are complete" if len(x) > 1 else f"{'one pair is' if len(x) else 'no pair is'} complete"
     if verdict.next_look:
-        reason = f"the plan looks at the first {least} seeds, of which some are missing or diverged"
+        reason = f"the plan looks at the first {least} seeds, some of which are missing or diverged"
         reason = reason if len(x) >= least else f"the plan looks at {least}"
     else:
-        reason = f"it takes {LEAST}"
+        reason = f"{LEAST} are needed"
     said = f"no verdict; {counts}, and {reason}"
     if len(x):
         ahead = about.names[0] if (x > 0).sum() >= (x < 0).sum() else about.names[1]
@@ -305,7 +304,7 @@ def _no_verdict(verdict: Verdict, about: About, x: np.ndarray) -> str:
 
 
 def minutes(pairs: int, seconds: Sequence[float]) -> str | None:
-    """How long so many pairs take, one run after the other, from what earlier ones took: their middle 80 %.
+    """Estimate how long a number of pairs takes, run one after the other, from the middle 80 % of earlier durations.
 
     >>> minutes(10, [60.0, 70.0, 80.0]), minutes(3, [])
     ('10 to 13 minutes', None)
@@ -324,25 +323,25 @@ def minutes(pairs: int, seconds: Sequence[float]) -> str | None:
 
 def _why_open(verdict: Verdict, wide: Interval, unit: str) -> str:
     if wide.low == wide.high:
-        return ", all pairs exactly alike"
+        return ", with identical differences in all pairs"
     if wide.low > (verdict.margin or 0.0) or wide.high < -(verdict.margin or 0.0):
-        return ", beyond the margin"  # and the side that is ahead diverged more often
+        return ", beyond the margin"  # but the leading model diverged more often
     if not verdict.margin:
         return ", which does not exclude 0; no margin was fixed" if not verdict.different else ""
     edge = f"the margin of {_number(verdict.margin, unit)}"
     if verdict.different and max(wide.high, -wide.low) > verdict.margin:
-        return f": not zero, but whether it exceeds {edge} is open"
-    return f", which reaches across {edge}" if max(wide.high, -wide.low) > verdict.margin else ""
+        return f": not zero, but possibly below {edge}"
+    return f", which extends beyond {edge}" if max(wide.high, -wide.low) > verdict.margin else ""
 
 
 def _needed(verdict: Verdict, about: About, mean: float, lost: tuple[int, int]) -> str:
     wide = verdict.interval_better
     if any(lost):
-        return "no model that diverged more often is named the winner, and with a diverged run none are called the same"
+        return "with diverged runs, no models are called the same, and none that diverged more often is called better"
     if about.splits:
-        return "it would take more sequences"
+        return "deciding would take more sequences"
     if verdict.more_sequences:
-        return "it would take more sequences, not more pairs"
+        return "deciding would take more sequences, not more pairs"
     if verdict.next_look is not None:
         return f"the plan looks again at {verdict.next_look} pairs"
     if wide is not None and wide.low == wide.high:
@@ -350,14 +349,14 @@ def _needed(verdict: Verdict, about: About, mean: float, lost: tuple[int, int]) 
     if about.over:
         return "more pairs or more sequences would narrow it"
     if about.floor is not None and about.floor > abs(abs(mean) - (verdict.margin or 0.0)):
-        return "for other test sequences too it would take more sequences, not more pairs"
+        return "deciding for other test sequences as well would take more sequences, not more pairs"
     if verdict.new_study is None:
-        return f"it would take more than {BOUND} pairs, if mean and spread stay as they are"
+        return f"deciding would take more than {BOUND} pairs at this mean and spread"
     takes = minutes(verdict.new_study, about.seconds)
-    cost = f", some {takes}," if takes else ""
+    cost = f", taking about {takes}," if takes else ""
     return (
-        f"a new study of about {verdict.new_study} pairs{cost} would decide in some 4 of 5 cases, if mean and spread "
-        "are what they seem; adding pairs to this one until it is decided would not keep the 5 %"
+        f"a new study of about {verdict.new_study} pairs{cost} would decide in about 4 of 5 cases at this mean and "
+        "spread; adding pairs to this one until it decides would exceed the 5 % error rate"
     )
 
 
@@ -369,7 +368,7 @@ def _lead(names: tuple[str, str], mean: float, interval: Interval | None, unit: 
 
 
 def _span(interval: Interval, mean: float) -> str:
-    """The interval of the advantage of the one who is ahead."""
+    """Format the interval of the leading model's advantage."""
     percent = f"{100 * interval.level:.5f}".rstrip("0").rstrip(".")
     return f"{percent if len(percent) < 6 else f'{100 * interval.level:.1f}'} % interval {span(interval, mean < 0)}"
 

@@ -1,4 +1,4 @@
-"""What an answer says in sentences: why there is no verdict, what is missing or could be tried, what one types next."""
+"""The sentences of an answer: why there is no verdict, what is missing, what to try, and the next commands."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from src.studies.plan import Plan
 
 @dataclass(frozen=True)
 class Reached:
-    """How far an answer has come when its minutes are over."""
+    """How far an answer is when its time budget is used up."""
 
     folder: Path
     typed: Sequence[str]  # the line without minutes and margin
@@ -33,31 +33,31 @@ class Reached:
 
     @property
     def seconds(self) -> float:
-        """That what is missing to the next look takes, with what stands around it."""
+        """Return the seconds that the runs missing before the next look take, with the work around them."""
         assert self.sitting is not None
-        as_many_again = self.sitting.wanted * len(self.models)  # of the next sitting
-        runs = self.sitting.missing or as_many_again
+        next_sitting = self.sitting.wanted * len(self.models)  # as many pairs again
+        runs = self.sitting.missing or next_sitting
         return 1.25 * math.ceil(runs / self.slots) * self.pilot.run_seconds
 
 
 def why_none(reached: Reached) -> str:
-    """Why there is no verdict where nothing was compared."""
+    """Explain the missing verdict if nothing was compared."""
     sitting, name = reached.sitting, reached.pilot.metric.removeprefix("test/")
     if sitting is None:
-        return "No verdict: the minutes were over in the pilot, before there was a plan."
+        return "No verdict: time ran out in the pilot, before there was a plan."
     if sitting.stage == "unbeaten" and sitting.margin is not None:
         return (
-            f"No verdict: no network is better than the best trivial predictor on validation ({name} "
-            f"{sitting.margin.reached:.4g} against {sitting.margin.baseline:.4g}), so that there is nothing to "
-            "compare; the test set was not touched."
+            f"No verdict: no network beats the best trivial predictor on validation ({name} "
+            f"{sitting.margin.reached:.4g} against {sitting.margin.baseline:.4g}), so there is nothing to compare; "
+            "the test set was not used."
         )
     if sitting.stage == "trials":
-        return "No verdict: the minutes were over while learning rates were tried."
-    return "No verdict: the minutes were over before the first pair was complete."
+        return "No verdict: time ran out while trying learning rates."
+    return "No verdict: time ran out before the first pair was complete."
 
 
 def remarks(reached: Reached, made: Answer, used: dict[str, Deployed | str]) -> Iterator[str]:
-    """What is missing, what would change the answer, what could be tried.
+    """Iterate over what is missing, what would change the verdict, and what to try.
 
     Args:
         reached: how far it has come.
@@ -67,7 +67,7 @@ def remarks(reached: Reached, made: Answer, used: dict[str, Deployed | str]) -> 
     pilot, sitting = reached.pilot, reached.sitting
     if sitting is not None and sitting.stage == "unbeaten":
         tried = "more data or features, another target, a longer data.lookback, a larger model.budget"
-        yield f"What could be tried: {tried}{', or more minutes, as runs were capped' if pilot.capped else ''}."
+        yield f"Things to try: {tried}{', or more minutes, because updates were limited' if pilot.capped else ''}."
     if sitting is not None and sitting.stage in ("pairs", "trials"):
         missing = counted(sitting.missing, "run")
         yield (
@@ -77,7 +77,7 @@ def remarks(reached: Reached, made: Answer, used: dict[str, Deployed | str]) -> 
     _, comparison = made.headline
     if comparison is not None and comparison.verdict is not None:
         if comparison.verdict.look is not None and comparison.verdict is not leading(comparison):
-            yield f"Over seeds alone, for these very test sequences: {comparison.verdict.sentence}"
+            yield f"Over seeds alone, for exactly these test sequences: {comparison.verdict.sentence}"
         yield from comparison.sensitivity
     for tuning in made.summary.flags if made.summary else ():
         if tuning.kind == "edge":
@@ -85,11 +85,11 @@ def remarks(reached: Reached, made: Answer, used: dict[str, Deployed | str]) -> 
     yield from (f"{model}: {cost}" for model, cost in used.items() if isinstance(cost, str))
     if pilot.capped:
         updates = counted(pilot.updates, "update")
-        yield f"All runs were capped at {updates}, so that enough of them fit into the minutes."
+        yield f"All runs were limited to {updates}, so that enough of them fit into the time budget."
 
 
 def commands(reached: Reached, made: Answer) -> Iterator[tuple[str, str]]:
-    """What one types next: what it does, and the command."""
+    """Iterate over the next commands, by purpose."""
     if (minutes := _minutes_to_go_on(reached, made)) is not None:
         yield "go on", f"{shlex.join(['gatebench', 'answer', *reached.typed])} minutes={max(1, math.ceil(minutes))}"
     if made.run is not None:
@@ -105,7 +105,7 @@ def commands(reached: Reached, made: Answer) -> Iterator[tuple[str, str]]:
 
 
 def _minutes_to_go_on(reached: Reached, made: Answer) -> float | None:
-    """Minutes that lead to the next look; None where nothing is left to be asked."""
+    """Return the minutes to the next look; None if nothing is left to decide."""
     sitting = reached.sitting
     if sitting is None:
         return 4 * reached.pilot.minutes

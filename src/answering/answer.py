@@ -1,4 +1,4 @@
-"""The answer as a whole: from data and minutes to a verdict, a page and a run that can be used."""
+"""The whole of an answer: from data and a time budget to a verdict, a page and a run ready for use."""
 
 from __future__ import annotations
 
@@ -47,43 +47,43 @@ GROUPS = ("model", "data", *OWN)
 
 @dataclass
 class Question:
-    """What is asked, as a command line has it."""
+    """The question, as given on a command line."""
 
-    choice: str  # of data
-    data: Settings  # dotted keys of it
-    settings: Settings  # dotted keys that determine results
-    further: Settings  # and those that do not
+    choice: str  # choice of data
+    data: Settings  # dotted keys of data
+    settings: Settings  # dotted keys that affect results
+    further: Settings  # dotted keys that do not
     models: list[str]
     metric: str | None
     minutes: float
     margin: float | None
     hydra: list[str]  # overrides of Hydra itself
-    typed: list[str]  # the line without minutes and margin, to be typed again
+    typed: list[str]  # the line without minutes and margin, for repeating it
 
     @property
     def label(self) -> str:
-        """What the data are called."""
+        """The name of the data."""
         path, name = self.data.get("data.path"), self.data.get("data.name")
         return file_name(str(path)) if path and self.choice in OWN_FORMS else str(name or self.choice)
 
     @property
     def line(self) -> list[str]:
-        """Overrides of every run."""
+        """Overrides for every run."""
         of_data = {"data": self.choice, **self.data}
         return [override(key, value) for key, value in {**of_data, **self.settings, **self.further}.items()]
 
     def name(self) -> str:
-        """Of the answer: that of the data, and a hash of all that makes it another question; minutes do not."""
+        """Name of the answer: the data's name and a hash of everything in the question except the minutes."""
         said = [self.choice, self.data, self.settings, self.models, self.metric]
         files = files_digest(OmegaConf.create({"data": {"path": self.data.get("data.path")}}))
         return f"{self.label}-{hashlib.sha256(json.dumps([said, files], sort_keys=True).encode()).hexdigest()[:8]}"
 
 
 def question(line: Sequence[str], minutes: float, models: Sequence[str], margin: float | None) -> Question:
-    """What a command line asks; Hydra must know where its configs are.
+    """Parse the question from a command line; Hydra must be initialised with its config folder.
 
     Raises:
-        UserError: no data are given, or what an answer says of each run itself.
+        UserError: no data are given, or a key is given that an answer sets itself.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -91,9 +91,9 @@ def question(line: Sequence[str], minutes: float, models: Sequence[str], margin:
     given = OverridesParser.create(config_loader=context.config_loader).parse_overrides([*line])
     values = {each.get_key_element(): each.value() for each in given}
     if "data" not in values:
-        raise UserError("An answer is about data, which must be given: gatebench answer data.path=FILE minutes=60.")
+        raise UserError("answer needs data, as in gatebench answer data.path=FILE minutes=60.")
     if "model" in values:
-        raise UserError("model cannot be given to an answer, which compares several: models=[gru,lstm] names them.")
+        raise UserError("answer compares several models: use models=[gru,lstm] instead of model.")
     data = {key: value for key, value in values.items() if key.lstrip("+").startswith("data.")}
     if path := data.get("data.path"):
         data["data.path"] = str(Path(str(path)).expanduser().absolute())
@@ -124,17 +124,17 @@ def question(line: Sequence[str], minutes: float, models: Sequence[str], margin:
 
 
 def answer(asked: Question, runs_dir: Path, began: float | None = None, watch: Terminal | None = None) -> Answer:
-    """Look, plan, run and conclude, as far as the minutes go; what an earlier start did is gone on with.
+    """Inspect the data, plan, run and conclude within the time budget, continuing an earlier start.
 
     Args:
         asked: the question.
-        runs_dir: the answer lies below it.
-        began: by ``time.monotonic()``, when the minutes begin; None: now.
-        watch: whoever watches; None: the terminal.
+        runs_dir: folder below which the answer is written.
+        began: start of the time budget by ``time.monotonic()``; None: now.
+        watch: receives progress; None: the terminal.
 
     Raises:
-        UserError: in one sentence, when the data cannot be read, a model cannot be compared on them, a margin comes too
-            late, another process is at the same answer, or runs failed.
+        UserError: the data cannot be read, a model cannot be compared on them, a margin is set too late,
+            another process is working on the same answer, or runs failed.
     """
     began, watch = time.monotonic() if began is None else began, watch or Terminal()
     directory = (runs_dir / PLACE / asked.name()).resolve()
@@ -152,13 +152,13 @@ def answer(asked: Question, runs_dir: Path, began: float | None = None, watch: T
             with clock.ticking(watch.ticked):
                 return _answered(asked, directory, workplace, clock, watch)
         except (KeyboardInterrupt, SystemExit):
-            print(f"Interrupted: the same {watch.again} goes on from here.", file=sys.stderr)
+            print(f"Interrupted: {watch.again} to continue.", file=sys.stderr)
             raise
 
 
 @contextmanager
 def _alone_in(directory: Path) -> Iterator[None]:
-    """Keep other processes out of an answer's folder; where one is refused before its pilot, there is no folder.
+    """Lock an answer's folder against other processes; remove it if the answer is refused before its pilot.
 
     Raises:
         Busy: another process is at work in it.
@@ -172,7 +172,7 @@ def _alone_in(directory: Path) -> Iterator[None]:
     except UserError:
         if not (directory / piloting.FILE).is_file():
             shutil.rmtree(directory, ignore_errors=True)
-            with suppress(OSError):  # others have put something there
+            with suppress(OSError):  # not empty
                 for folder in new[1:]:
                     folder.rmdir()
         raise
@@ -188,7 +188,7 @@ def _answered(asked: Question, directory: Path, workplace: Workplace, clock: Clo
         try:
             node = _planned(asked, pilot, directory, workplace, paced, clock, watch)
         except OutOfTime:
-            watch.say("Not even one run of each model fits into what is left of the minutes.")
+            watch.say("The remaining minutes are not enough for one run of each model.")
     if node is not None:
         plan = with_margin(directory, node, asked.margin, read_study(directory))
         jobs = Jobs(plan, workplace.compose, directory, asked.further)
@@ -202,7 +202,7 @@ def _answered(asked: Question, directory: Path, workplace: Workplace, clock: Clo
 
 
 def _looked(asked: Question, directory: Path, workplace: Workplace, clock: Clock, watch: Terminal) -> Pilot:
-    """The pilot with what the data are and which learning rates are tried, of an earlier start where there is one."""
+    """Return the pilot with the data's description and the learning rates to try, possibly from an earlier start."""
     pilot = piloting.read_pilot(directory)
     if pilot is None or not (pilot.reached or pilot.minutes == asked.minutes):
         settings = asked.data | asked.settings | asked.further
@@ -220,7 +220,7 @@ def _looked(asked: Question, directory: Path, workplace: Workplace, clock: Clock
             steps=int(np.median(np.asarray(seen.data.splits["test"].lengths))),
         )
         watch.looked(pilot)
-        watch.say("Pilot: a few updates at each of some learning rates.")
+        watch.say("Pilot: a few updates at each of several learning rates.")
         piloting.short_runs(pilot, asked.models, seen, workplace.compose, asked.further, clock, workplace.slots)
         piloting.keep(pilot, directory)
     else:
@@ -232,11 +232,11 @@ def _looked(asked: Question, directory: Path, workplace: Workplace, clock: Clock
 def _planned(
     asked: Question, pilot: Pilot, directory: Path, workplace: Workplace, paced: Paced, clock: Clock, watch: Terminal
 ) -> dict[str, object]:
-    """The plan, from runs of full length, written and said."""
+    """Return the plan, written and announced, after runs of full length."""
     say = watch.say
     times = {model: f"{model} {1e3 * short.update_seconds:.3g} ms" for model, short in pilot.shorts.items()}
     say(f"Learning rates {pilot.low:g} to {pilot.high:g}; an update takes {', '.join(times.values())}.")
-    say(f"Pilot: one run of full length of each, at {pilot.rate:g}, of at most {pilot.updates:,} updates.")
+    say(f"Pilot: one full-length run of each model at {pilot.rate:g}, with at most {pilot.updates:,} updates.")
     piloting.full_runs(pilot, asked.models, workplace.compose, asked.further, paced, directory)
     piloting.keep(pilot, directory)
     reached = ", ".join(f"{model} {value:.4g}" for model, value in pilot.reached.items())
@@ -260,21 +260,21 @@ def _planned(
     )
     repeats = counted(number.best * number.seeds, "repeat")
     say(
-        f"The plan, now fixed: {number.trials} trials of each model, {repeats} of the best, {number.pairs} pairs; "
+        f"Plan, now fixed: {number.trials} trials of each model, {repeats} of the best, {number.pairs} pairs; "
         f"margin {margin}. A run takes about {duration(pilot.run_seconds)}, {workplace.slots} at a time."
     )
     if number.seconds > NEARLY * clock.left:
         say(
-            f"These minutes are too few for a verdict, as all of that takes about {duration(number.seconds)} more; "
-            "what is done in them counts when there are further ones."
+            f"No verdict is planned for this time, because all of that takes about {duration(number.seconds)} more; "
+            "completed runs count later on."
         )
     return node
 
 
 def _numbers(pilot: Pilot, models: int, slots: int, clock: Clock) -> Numbers:
-    """Of runs; where those of the pilot took longer than expected, all are capped once more, if not too much.
+    """Return the numbers of runs; if the pilot's runs took longer than expected, limit all runs once more.
 
-    The pilot's runs are then no trials, as they had more updates.
+    The pilot's runs are then not used as trials, because they had more updates.
     """
     made = numbers(clock.left, pilot.run_seconds, slots, models, models)
     share = clock.left / (made.seconds + models * pilot.run_seconds / slots)

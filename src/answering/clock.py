@@ -1,4 +1,4 @@
-"""The minutes of an answer: running time, summed over everything that was stopped and gone on with."""
+"""The time budget of an answer: running time, summed over interruptions."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from src.config.background import beside
 from src.runs.typed_json import CONFIG, from_plain, read_json, write_json
 
 FILE = "clock.json"
-TICK = 2.0  # seconds between two notes of what was spent; a kill loses as much at most
-FOR_REPORT = 0.1  # of the minutes, for export and report
-LEAST, MOST = 8.0, 60.0  # seconds for them, whatever the minutes; and never more than a third of these
+TICK = 2.0  # seconds between two records of the time spent; a kill loses at most this much
+FOR_REPORT = 0.1  # share of the minutes for export and report
+LEAST, MOST = 8.0, 60.0  # bounds in seconds on that time, which is also at most a third of the minutes
 
 
 @dataclass
 class Granted:
-    """Minutes that somebody gave."""
+    """Minutes granted by one command."""
 
     minutes: float
     spent: float = 0.0  # seconds
-    sitting: int = 0  # that they are for, from 1; 0: not known yet
-    over: bool = False  # whether they ended in a report; otherwise the same command goes on with what is left of them
+    sitting: int = 0  # the sitting they are for, from 1; 0: not known yet
+    over: bool = False  # whether they ended in a report; otherwise the same command continues with the rest
 
 
 @dataclass
 class Grants:
-    """What ``clock.json`` holds: all minutes that were given, in their order."""
+    """The content of ``clock.json``: all minutes granted, in order."""
 
     __pydantic_config__: ClassVar[ConfigDict] = CONFIG
 
@@ -41,14 +41,14 @@ class Grants:
 
 
 class Clock:
-    """How much is left of the minutes that were given.
+    """The remaining part of the minutes granted.
 
-    Minutes that did not end in a report are gone on with, and may be more or fewer now; else these are new ones.
+    Minutes that did not end in a report are continued, possibly with another total; otherwise these are new ones.
 
     Args:
         directory: of the answer.
-        minutes: that are given now.
-        began: when this process began to work for it, by ``time.monotonic()``.
+        minutes: the minutes granted now.
+        began: when this process started working on the answer, by ``time.monotonic()``.
     """
 
     def __init__(self, directory: Path, minutes: float, began: float) -> None:
@@ -63,37 +63,37 @@ class Clock:
 
     @property
     def seconds(self) -> float:
-        """That were given."""
+        """The seconds granted."""
         return 60 * self.now.minutes
 
     @property
     def spent(self) -> float:
-        """Seconds of them that are gone."""
+        """The seconds spent."""
         return self._before + time.monotonic() - self._began
 
     @property
     def for_report(self) -> float:
-        """Seconds that are kept for export and report."""
+        """The seconds reserved for export and report."""
         return min(max(LEAST, min(MOST, FOR_REPORT * self.seconds)), self.seconds / 3)
 
     @property
     def left(self) -> float:
-        """Seconds that runs may still take."""
+        """The seconds left for runs."""
         return self.seconds - self.for_report - self.spent
 
     def write(self) -> None:
-        """Note what is spent."""
+        """Record the time spent."""
         self.now.spent = self.spent
         write_json(self.path, self.grants)
 
     def end(self) -> None:
-        """Note that the report is written: whoever gives minutes again gives new ones."""
+        """Record that the report is written, so that minutes given later are new ones."""
         self.now.over = True
         self.write()
 
     @contextmanager
     def ticking(self, tell: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Note what is spent, and tell it, every now and then while the block runs, and note it at its end."""
+        """Record the time spent at intervals while the block runs, calling ``tell`` each time, and at its end."""
 
         def tick(over: threading.Event) -> None:
             while not over.wait(TICK):

@@ -1,4 +1,4 @@
-"""The end of a start: verdict, figures to decide by, page, and the run that is ready to be used."""
+"""The end of an answer: verdict, figures for the decision, page, and the run ready for use."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from src.statistics.rounding import span
 
 
 def concluded(reached: Reached, clock: Clock) -> Answer:
-    """The answer so far, written into its folder."""
+    """Write the answer so far into its folder, and return it."""
     from src.reporting.csv_files import write_numbers
     from src.reporting.paper import write_paper
     from src.reporting.report import write_page
@@ -62,7 +62,7 @@ def concluded(reached: Reached, clock: Clock) -> Answer:
 
 
 def _best(reached: Reached, winner: str | None) -> Path | None:
-    """Of the better model, or of the one that did better on validation, the final run that did so best of all."""
+    """Return the final run that is best on validation, of the winner or else of the model best on validation."""
     record = read_study(reached.folder)
     assert reached.plan is not None
     (data,) = reached.plan.data
@@ -73,7 +73,7 @@ def _best(reached: Reached, winner: str | None) -> Path | None:
 
 
 def _run_of(folder: Path, model: str, sign: float) -> Path | None:
-    """The final run of a model that is best on validation."""
+    """Return a model's final run that is best on validation."""
     values = {}
     for path in sorted(folder.glob("*/result.json")):
         run = read_record(path.parent)
@@ -85,7 +85,7 @@ def _run_of(folder: Path, model: str, sign: float) -> Path | None:
 
 
 def _deployed(reached: Reached, best: Path | None) -> dict[str, Deployed | str]:
-    """One run of each model as an exported graph on this machine."""
+    """Export one run of each model, and measure it on this machine."""
     runs = {model: _run_of(reached.folder, model, sign_of(reached.pilot.metric)) for model in reached.models}
     if best is not None and (record := read_record(best)) and record.study_job:
         runs[record.study_job.model] = best

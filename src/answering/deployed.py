@@ -1,4 +1,4 @@
-"""What a network costs once it is used: its run as an exported graph, timed on this machine."""
+"""The cost of a network in use: its run as an exported graph, timed on this machine."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import torch
 from src.config.errors import UserError
 from src.exporting.session import session
 
-FORSEEN = ("onnxruntime", "numpy")  # what the process that measures memory imports beforehand
-ROUNDS = 7  # the fastest counts: what else runs on the machine only makes it slower
+FORSEEN = ("onnxruntime", "numpy")  # imported beforehand by the process that measures memory
+ROUNDS = 7  # the fastest counts, because other load only makes it slower
 FILE = "model.onnx"
 
 
@@ -22,19 +22,19 @@ FILE = "model.onnx"
 class Deployed:
     """An exported network on this machine, in one thread."""
 
-    path: str  # of the graph
+    path: str  # path of the graph
     bytes: int
     milliseconds: float  # for one sequence
     steps: int  # of that sequence
-    memory_mb: float | None  # beyond the runtime itself; None where the system does not tell
+    memory_mb: float | None  # beyond the runtime itself; None if the system does not report it
 
 
 def deployed(run: Path, steps: int) -> Deployed | str:
-    """Export a run's best weights beside them, and measure the graph; a sentence where that cannot be.
+    """Export a run's best weights next to them, and measure the graph; return a sentence if that is impossible.
 
     Args:
         run: its directory.
-        steps: of the sequence that is read.
+        steps: length of the input sequence.
     """
     try:
         from src.exporting.check import check
@@ -50,13 +50,13 @@ def deployed(run: Path, steps: int) -> Deployed | str:
         write_atomically(path, lambda out: out.write(content))
         return measured(path, steps)
     except ImportError as error:
-        return f"It is not exported, as {error.name} is not installed: pip install 'gatebench[export]'."
+        return f"It was not exported because {error.name} is not installed: pip install 'gatebench[export]'."
     except UserError as error:
         return str(error)
 
 
 def measured(path: Path, steps: int) -> Deployed:
-    """Time and memory of a graph that reads one sequence."""
+    """Measure time and memory of a graph on one sequence."""
     from src.measuring.clock import repeats_for, time_steps, warm_up
     from src.measuring.peak_memory import peak_mb
 
@@ -68,7 +68,7 @@ def measured(path: Path, steps: int) -> Deployed:
 
 
 def reading(path: str, steps: int) -> Callable[[], Any]:
-    """A function that runs a graph on one sequence of zeros, with one thread."""
+    """Return a function that runs a graph on one sequence of zeros, with one thread."""
     graph = session(path)
     first = graph.get_inputs()[0]
     features = first.shape[2:]

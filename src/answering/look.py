@@ -1,4 +1,4 @@
-"""A look at the data before anything is trained: what they were taken for, and settings that fit them."""
+"""Inspect the data before training: how they were interpreted, and settings that suit them."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from src.tasks.budget import refuse_without_width, size_of, without_budget
 from src.tasks.build import build_task
 from src.tasks.metrics import optimum
 
-PARTS_OF_SPLIT = 3  # horizons that validation and test should each have room for
-UPDATES = 20, 1000  # of an epoch: with fewer a batch is made smaller, with more larger
+PARTS_OF_SPLIT = 3  # horizons that validation and test should each contain
+UPDATES = 20, 1000  # per epoch: with fewer the batch size is reduced, with more increased
 BATCHES = 4, 128  # sequences in a batch, the least and the most
-BUDGET = 2_000, 20_000  # recurrent parameters, the least and the most: one for each step of the training data
-ENOUGH = 0.009  # by which a network may be off its budget: half of model.budget_tolerance, and the rounding of it
-FEW = 20  # test sequences; with fewer, an answer is hardly about other sequences
+BUDGET = 2_000, 20_000  # smallest and largest number of recurrent parameters: one per step of the training data
+ENOUGH = 0.009  # relative error of a budget: half of model.budget_tolerance, less rounding
+FEW = 20  # test sequences; with fewer, an answer hardly generalises to other sequences
 TABLE_WORDS = {"val": "validation"}
 
 Compose = Callable[[list[str]], DictConfig]
@@ -39,30 +39,30 @@ Compose = Callable[[list[str]], DictConfig]
 
 @dataclass
 class Seen:
-    """What the data are, what was set to fit them, and what is odd."""
+    """What the data are, which settings were chosen for them, and what is unusual."""
 
     data: SequenceData
     description: Description
-    metric: str  # of the test, by which models are compared
-    baselines: dict[str, float]  # of the trivial predictors on validation, by name, in that metric
-    settings: Settings = field(default_factory=dict)  # that were chosen here: dotted keys
-    rows: list[tuple[str, str, str]] = field(default_factory=list)  # of the table: what, its value, the key of it
+    metric: str  # test metric by which models are compared
+    baselines: dict[str, float]  # that metric of trivial predictors on validation, by name
+    settings: Settings = field(default_factory=dict)  # chosen here, by dotted key
+    rows: list[tuple[str, str, str]] = field(default_factory=list)  # rows of the table: what, its value, its key
     odd: list[str] = field(default_factory=list)
 
 
 def look(compose: Compose, choice: str, models: Sequence[str], given: Settings, metric: str | None = None) -> Seen:
-    """Read the data, and choose what nobody gave.
+    """Read the data, and choose settings that were not given.
 
     Args:
-        compose: from overrides to the config of a run.
-        choice: of ``data``.
-        models: that are compared.
-        given: dotted keys that were given for all runs.
-        metric: of the test; None: accuracy where there is one, else the loss.
+        compose: composes the config of a run from overrides.
+        choice: the choice of ``data``.
+        models: the models to compare.
+        given: dotted keys given for all runs.
+        metric: test metric; None: accuracy where available, else the loss.
 
     Raises:
-        UserError: the data cannot be read, are too short for a forecast of a single row, or a model has no width that
-            meets the budget.
+        UserError: the data cannot be read, are too short for a forecast of a single row, or a model has no width
+            that meets the budget.
     """
     line = [override("data", choice), *(override(key, value) for key, value in given.items())]
     cfg = compose(line)
@@ -93,7 +93,7 @@ def refuse_unknown(metric: str, declared: Collection[str]) -> None:
     """Refuse a metric that the task does not have.
 
     Raises:
-        UserError: with those that it has.
+        UserError: names the metrics it has.
     """
     if metric not in (known := [f"test/{name}" for name in declared]):
         raise UserError(f"metric must be one of {', '.join(known)}, got {metric}.")
@@ -114,7 +114,7 @@ def refuse_where_nothing_is_to_win(metric: str, trivial: dict[str, float]) -> No
 
 
 def _with_room(cfg: DictConfig, given: set[str]) -> tuple[SequenceData, Settings]:
-    """The data, read; and a lookback and horizon where those of the config leave parts without room for them."""
+    """Read the data, with a shorter lookback and horizon if the config's do not fit into a split."""
     free = "lookback" in cfg.data and not {"data.lookback", "data.horizon"} & given
     with silent():
         try:
@@ -140,7 +140,7 @@ def _with_room(cfg: DictConfig, given: set[str]) -> tuple[SequenceData, Settings
 
 
 def _rows_of_parts(data: Any) -> dict[str, int]:
-    """Rows of each part, of the series in the middle where there are several."""
+    """Return the rows of each split, those of the median series if there are several."""
     rows = {}
     for name, split in data.splits.items():
         assert isinstance(split, WindowSplit)
@@ -151,13 +151,13 @@ def _rows_of_parts(data: Any) -> dict[str, int]:
 
 
 def room_for(rows: dict[str, int], season: int, lookback: int, horizon: int) -> dict[str, int]:
-    """A horizon of which the shorter of validation and test holds three, and a lookback of two seasons.
+    """Return a horizon that fits three times into the shorter of validation and test, and a lookback of two seasons.
 
     Args:
         rows: of train, val and test.
-        season: in rows; 0: there is none.
-        lookback: the most there should be.
-        horizon: the most there should be.
+        season: in rows; 0 if there is none.
+        lookback: upper bound.
+        horizon: upper bound.
 
     >>> room_for({"train": 100, "val": 22, "test": 22}, season=12, lookback=48, horizon=24)
     {'lookback': 24, 'horizon': 7}
@@ -168,7 +168,7 @@ def room_for(rows: dict[str, int], season: int, lookback: int, horizon: int) -> 
 
 
 def _batch_size(sequences: int) -> int:
-    """A power of two that makes enough updates of an epoch, and not too many.
+    """Return a power of two that gives a suitable number of updates per epoch.
 
     >>> [_batch_size(number) for number in (60, 300, 5_000, 100_000)]
     [4, 8, 32, 128]
@@ -182,7 +182,7 @@ def _batch_size(sequences: int) -> int:
 
 
 def _rows(seen: Seen, cfg: DictConfig) -> Iterator[tuple[str, str, str]]:
-    """What the data were taken for: what, its value, and the key that changes it."""
+    """Iterate over how the data were interpreted: what, its value, and the key that changes it."""
     data, output = seen.data, seen.description.output
     settings = seen.settings
     roles = getattr(data, "roles", None)
@@ -200,7 +200,7 @@ def _rows(seen: Seen, cfg: DictConfig) -> Iterator[tuple[str, str, str]]:
         yield "series", f"{output.series} of {rows:,} rows together" if output.series > 1 else f"{rows:,} rows", ""
         season = int(np.max(data.seasons))  # type: ignore[attr-defined]
         yield "season", f"{season} rows" if season else "none", "data.season"
-        yield "a forecast", f"reads {data.lookback} rows, forecasts {data.horizon}", "data.lookback, data.horizon"  # type: ignore[attr-defined]
+        yield "a forecast", f"reads {data.lookback} rows, predicts {data.horizon}", "data.lookback, data.horizon"  # type: ignore[attr-defined]
     else:
         lengths = np.concatenate([np.asarray(split.lengths) for split in data.splits.values()])
         said = f"{lengths.min()}" if lengths.min() == lengths.max() else f"{lengths.min()} to {lengths.max()}"
@@ -228,22 +228,23 @@ def _task(seen: Seen) -> str:
 
 
 def _odd(seen: Seen) -> Iterator[str]:
-    """What was inferred, and what whoever reads the answer must know."""
+    """Iterate over inferences, and what a reader of the answer must know."""
     yield from (str(note) for key, note in seen.data.notes.items() if key.startswith("note_"))
     test = len(seen.data.splits["test"])
     if isinstance(seen.description.output, Horizon):
         return
     if test < FEW:
-        yield f"The test set has {counted(test, 'sequence')}: an answer can hardly be about others like them."
+        yield f"The test set has only {counted(test, 'sequence')}, so the answer hardly generalises to others."
     for name, rows in seen.data.leaked.items():
-        yield f"Train also has {counted(len(rows), 'sequence')} of {TABLE_WORDS.get(name, name)}, step for step."
+        alike = f"{'is' if len(rows) == 1 else 'are'} identical to a training sequence"
+        yield f"{counted(len(rows), 'sequence')} of {TABLE_WORDS.get(name, name)} {alike}."
 
 
 def budget_for(configs: Sequence[DictConfig], description: Description, about: int) -> tuple[int, float]:
-    """Recurrent parameters, ``about`` so many, that all models come nearest to, and by what share they are off at most.
+    """Return the parameter count near ``about`` that all models approximate best, and the largest relative error.
 
     Raises:
-        UserError: a model has no single width that could be chosen.
+        UserError: a model has no single width to choose.
     """
     sizes = [_sizes(cfg, description, about) for cfg in configs]
 
@@ -257,7 +258,7 @@ def budget_for(configs: Sequence[DictConfig], description: Description, about: i
 
 
 def _sizes(cfg: DictConfig, description: Description, about: int) -> list[int]:
-    """Of the networks whose widths are near the one that has ``about`` so many parameters."""
+    """Return the sizes of networks with widths near the one that has ``about`` parameters."""
     cfg = cfg.copy()
     OmegaConf.set_struct(cfg, False)
     cfg.model.budget = about

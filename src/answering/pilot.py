@@ -1,7 +1,7 @@
-"""The pilot of an answer: which learning rates, how long a run takes, whether networks beat what knows nothing.
+"""The pilot of an answer: which learning rates to try, how long a run takes, whether networks beat trivial predictors.
 
-Its runs of full length are trials of the plan that follows. A tanh network of the same size runs beside them, so that
-whoever reads the margin sees how much the gates are worth. What the pilot found is kept step by step.
+Its full-length runs become trials of the plan. A tanh network of the same size is run as well, so that readers of the
+margin see how much gates are worth. The pilot's findings are saved step by step.
 """
 
 from __future__ import annotations
@@ -32,45 +32,45 @@ from src.studies.progress import seconds_of
 from src.tasks.metrics import declared_by_shipped_tasks, on_validation
 
 FILE = "pilot.json"
-FOLDER = ".pilot"  # of the tanh network's run
+FOLDER = ".pilot"  # folder of the tanh network's run
 TANH = "rnn"
-FOR_RATES = 0.04  # of the minutes, for the updates at each learning rate
-OF_TANH = 0.06  # of the minutes; where a run takes longer there is no tanh network
-LONGEST_AROUND = 10.0  # seconds that may stand around a run: more is a process that had to start
-STARTS = 1.0  # seconds that a run takes beside its updates and validations
-LIGHTNING = 1.3  # times the seconds of its updates alone that training takes
-VALIDATIONS = 4  # of a run that is capped within its first epochs
+FOR_RATES = 0.04  # share of the minutes for the updates at all learning rates
+OF_TANH = 0.06  # share of the minutes; if a run takes longer, there is no tanh network
+LONGEST_AROUND = 10.0  # seconds of overhead per run; more means that a process had to start
+STARTS = 1.0  # seconds of a run besides updates and validations
+LIGHTNING = 1.3  # ratio of training time to the time of its updates alone
+VALIDATIONS = 4  # validations in a run that is limited to its first epochs
 
 
 @dataclass
 class Pilot:
-    """What ``pilot.json`` holds; None and empty where the pilot has not come so far."""
+    """The content of ``pilot.json``; fields that the pilot has not reached are None or empty."""
 
     __pydantic_config__: ClassVar[ConfigDict] = CONFIG
 
-    metric: str  # of the test
-    data: dict[str, Settings]  # of the plan: the name, and what its jobs set
-    settings: Settings  # of every job
-    table: list[tuple[str, str, str]] = field(default_factory=list)  # what the data were taken for
+    metric: str  # test metric
+    data: dict[str, Settings]  # data of the plan: the name, and the settings of its jobs
+    settings: Settings  # settings of every job
+    table: list[tuple[str, str, str]] = field(default_factory=list)  # how the data were interpreted
     odd: list[str] = field(default_factory=list)
     baselines: dict[str, float] = field(default_factory=dict)  # on validation
-    minutes: float = 0.0  # that it was made for
-    steps: int = 1  # of a test sequence of middle length
+    minutes: float = 0.0  # the time budget it was made for
+    steps: int = 1  # of a test sequence of median length
     shorts: dict[str, Short] = field(default_factory=dict)  # by model
-    low: float = 0.0  # of the learning rates that are tried
+    low: float = 0.0  # lower bound of the learning rates to try
     high: float = 0.0
-    rate: float = 0.0  # of the pilot's own runs
-    whole: int = 0  # updates of a run that nothing stops early
-    updates: int = 0  # of a run at most
-    capped: bool = False  # whether that is so that enough runs fit into the minutes
+    rate: float = 0.0  # learning rate of the pilot's own runs
+    whole: int = 0  # updates of a run without early stopping
+    updates: int = 0  # largest number of updates of a run
+    capped: bool = False  # whether updates are limited so that enough runs fit into the time budget
     per_epoch: int = 1  # updates of an epoch
-    run_seconds: float = 0.0  # that a run takes; measured once the pilot's runs are done
-    used: int = 0  # updates that the longest of them had
+    run_seconds: float = 0.0  # duration of a run; measured once the pilot's runs are done
+    used: int = 0  # updates of the longest of them
     reached: dict[str, float] = field(default_factory=dict)  # by model, on validation
 
     @property
     def beaten(self) -> bool | None:
-        """Whether one of the networks did better than the best trivial predictor; None where there is none."""
+        """Whether a network beats the best trivial predictor; None if there is none."""
         sign = sign_of(self.metric)
         mine = [sign * value for value in self.reached.values()]
         if not mine or not self.baselines:
@@ -79,16 +79,16 @@ class Pilot:
 
 
 def sign_of(metric: str) -> float:
-    """1 where a large value is good, else -1."""
+    """Return 1 if a higher value is better, else -1."""
     declared = declared_by_shipped_tasks().get(metric.rpartition("/")[2])
     return 1.0 if declared is not None and declared.direction == "max" else -1.0
 
 
 def read_pilot(directory: Path) -> Pilot | None:
-    """What is known of an earlier start's pilot; None where there is nothing.
+    """Read an earlier start's pilot; None if there is none.
 
     Raises:
-        Damaged: it is not what was written.
+        Damaged: the content is not what was written.
     """
     path = directory / FILE
     content = read_json(path, "the pilot.json of an answer")
@@ -98,7 +98,7 @@ def read_pilot(directory: Path) -> Pilot | None:
 def short_runs(
     pilot: Pilot, models: Sequence[str], seen: Seen, compose: Compose, further: Settings, clock: Clock, slots: int
 ) -> None:
-    """Try learning rates, and fix the updates of a run so that enough runs fit into the minutes; noted in the pilot."""
+    """Try learning rates, and choose the number of updates so that enough runs fit; saved in the pilot."""
     plan = trial_plan("pilot", models, pilot, tanh=True)
     jobs = Jobs(plan, compose, clock.path.parent, further)
     (name,) = pilot.data
@@ -118,7 +118,7 @@ def short_runs(
 
 
 def cap_at(pilot: Pilot, updates: int) -> None:
-    """Let no run have more updates than these, and validate some times within them; noted in the pilot."""
+    """Limit the updates of every run, with some validations within them; saved in the pilot."""
     pilot.capped, pilot.updates = True, max(1, updates)
     pilot.settings["trainer.max_steps"] = pilot.updates
     if pilot.updates < VALIDATIONS * pilot.per_epoch:
@@ -126,7 +126,7 @@ def cap_at(pilot: Pilot, updates: int) -> None:
 
 
 def _updates(cfg: DictConfig, seen: Seen) -> tuple[int, int]:
-    """Of an epoch, and of a run at most."""
+    """Return the updates of an epoch, and the largest number in a run."""
     per_epoch = len(seen.data.train_dataloader())
     epochs, steps = cfg.trainer.get("max_epochs"), cfg.trainer.get("max_steps") or -1
     caps = [epochs * per_epoch if epochs and epochs > 0 else None, steps if steps > 0 else None]
@@ -134,7 +134,7 @@ def _updates(cfg: DictConfig, seen: Seen) -> tuple[int, int]:
 
 
 def _estimate(short: Short, updates: int, per_epoch: int) -> float:
-    """Seconds of a run that nothing stops early."""
+    """Estimate the seconds of a run without early stopping."""
     validations = max(VALIDATIONS, updates / per_epoch) + 2
     return STARTS + LIGHTNING * updates * short.update_seconds + validations * short.validation_seconds
 
@@ -142,10 +142,10 @@ def _estimate(short: Short, updates: int, per_epoch: int) -> float:
 def full_runs(
     pilot: Pilot, models: Sequence[str], compose: Compose, further: Settings, paced: Paced, directory: Path
 ) -> None:
-    """One run of each model, and one of a tanh network where it takes little, at the pilot's rate; noted in the pilot.
+    """Run each model once, and a tanh network if it is quick, at the pilot's rate; saved in the pilot.
 
     Raises:
-        OutOfTime: not even those of the models fit.
+        OutOfTime: not even the models' runs fit.
     """
     plan = trial_plan(directory.name, models, pilot, tanh=pilot.run_seconds < OF_TANH * paced.clock.seconds)
     (data,) = plan.data
@@ -157,8 +157,8 @@ def full_runs(
     there = [_ended(place) for place in places]
     todo = [job for job, record in zip(jobs, there, strict=True) if record is None]
     paced([job.overrides for job in todo if job.model in models])
-    with suppress(OutOfTime):  # the yardstick alone does not fit
-        paced([job.overrides for job in todo if job.model not in models])  # what stands around a run shows here
+    with suppress(OutOfTime):  # only the tanh network's run does not fit
+        paced([job.overrides for job in todo if job.model not in models])  # alone, to measure the overhead of a run
     records = {job.model: _ended(place) for job, place in zip(jobs, places, strict=True)}
     metric = on_validation(pilot.metric)
     finished = {model: record for model, record in records.items() if record is not None}
@@ -176,9 +176,9 @@ def _ended(place: Path) -> RunResult | None:
 
 
 def trial_plan(name: str, models: Sequence[str], pilot: Pilot, tanh: bool) -> Plan:
-    """A plan whose trials have the settings of those of the plan that follows, so that they are the same runs.
+    """Return a plan whose trials have the same settings as those of the final plan, and so are the same runs.
 
-    The tanh network that may run beside them need not meet the budget as nearly.
+    A tanh network run along with them need not meet the budget as closely.
     """
     node = node_of(name, models, pilot.data, pilot.settings, pilot.metric, [pilot.rate or 1e-3])
     node["models"] |= {TANH: {"model.budget_tolerance": 0.2}} if tanh and TANH not in models else {}

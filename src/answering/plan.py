@@ -1,4 +1,4 @@
-"""The plan of an answer: an ordinary study, written as a file once the pilot is over, and never written again."""
+"""The plan of an answer: an ordinary study, written as a file after the pilot, and never rewritten."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from src.statistics.decision import LEAST
 from src.statistics.sittings import RUNNING, TRIALS, allocation
 from src.studies.plan import Plan, read_plan, values_of
 
-FIRST_SEED = 1000  # of the trials
-MOST_TRIALS = 12  # of each model; further ones tell little more about one learning rate
-NEARLY = 1.1  # times the seconds that are left: where a plan takes no more it is planned, as some runs end early
+FIRST_SEED = 1000  # first seed of the trials
+MOST_TRIALS = 12  # per model; more tell little about a single learning rate
+NEARLY = 1.1  # a plan may take this multiple of the remaining time, because some runs end early
 HEAD = """# @package _global_
-# Written by gatebench answer after its pilot. It is fixed: whoever changes it has another plan.
+# Written by gatebench answer after its pilot. The plan is fixed: any change makes it another plan.
 """
 
 
@@ -38,7 +38,7 @@ def node_of(
     repeat: dict[str, int] | None = None,
     margin: float | None = None,
 ) -> dict[str, Any]:
-    """The ``study`` node of an answer, as a file in ``experiments/`` has it."""
+    """Return the ``study`` node of an answer, in the format of a file in ``experiments/``."""
     (label,) = data
     draws = {"optimizer.lr": list(rates)}
     repeat = repeat or {"best": 1, "seeds": 1}
@@ -57,7 +57,7 @@ def node_of(
 
 
 def rates_to_try(name: str, low: float, high: float, number: int, known: float) -> list[float]:
-    """Learning rates of the trials: one from each of equal parts of a range, that of the pilot in its own part.
+    """Return the trials' learning rates: one from each equal part of a range, the pilot's in its own part.
 
     >>> rates_to_try("mine", 0.001, 0.016, 4, 0.005)
     [0.005, 0.001038, 0.002412, 0.01355]
@@ -70,19 +70,19 @@ def rates_to_try(name: str, low: float, high: float, number: int, known: float) 
 
 @dataclass(frozen=True)
 class Numbers:
-    """Of runs: what a plan asks for, and how long that takes."""
+    """Numbers of runs in a plan, and how long they take."""
 
     pairs: int
-    trials: int  # of each model
-    best: int  # trials that are repeated
-    seeds: int  # repeats of each of these
-    seconds: float  # that all of it takes, without what is done
+    trials: int  # per model
+    best: int  # trials to repeat
+    seeds: int  # repeats of each
+    seconds: float  # duration of all runs that are not done
 
 
 def numbers(seconds: float, run_seconds: float, slots: int, models: int, done: int) -> Numbers:
-    """What the rest of the minutes has room for, and at least what a verdict takes.
+    """Return what fits into the remaining time, but at least what a verdict needs.
 
-    At least one repeat of each model's best trial, so that the margin does not come from the trial that was lucky.
+    Each model's best trial is repeated at least once, so that the margin does not depend on a lucky trial.
 
     >>> numbers(600, 10, 2, 2, done=2)
     Numbers(pairs=40, trials=12, best=3, seeds=3, seconds=600.0)
@@ -90,11 +90,11 @@ def numbers(seconds: float, run_seconds: float, slots: int, models: int, done: i
     Numbers(pairs=6, trials=4, best=1, seeds=1, seconds=200.0)
 
     Args:
-        seconds: that are left for runs.
-        run_seconds: of one.
-        slots: how many are made at a time.
-        models: that are compared.
-        done: the pilot's runs that are trials.
+        seconds: time left for runs.
+        run_seconds: duration of one run.
+        slots: number of runs at a time.
+        models: number of models to compare.
+        done: number of the pilot's runs that are trials.
     """
     whole = (max(0.0, seconds) + done * run_seconds / slots) / RUNNING
     fitting = allocation(whole, slots, run_seconds, models)
@@ -103,22 +103,22 @@ def numbers(seconds: float, run_seconds: float, slots: int, models: int, done: i
     rest = max(1, each - trials)
     best = 1 if rest < 4 else 2 if rest < 9 else 3
     seeds = min(3, rest // best)
-    spare = max(0, each - trials - best * seeds)  # what the choice does not need
+    spare = max(0, each - trials - best * seeds)  # not needed for the choice
     pairs = max(fitting.pairs, LEAST) + spare
     runs = models * (pairs + trials + best * seeds) - done
     return Numbers(pairs, trials, best, seeds, runs * run_seconds / slots)
 
 
 def file_of(directory: Path) -> Path:
-    """Where the plan of an answer is."""
+    """Return the path of an answer's plan."""
     return directory / "experiments" / f"{directory.name}.yaml"
 
 
 def write_plan(directory: Path, node: dict[str, Any]) -> None:
-    """Write the plan, whole or not at all.
+    """Write the plan atomically.
 
     Raises:
-        UserError: it is no plan.
+        UserError: the node is not a valid plan.
     """
     read_plan(node)
     content = {"defaults": ["base", "_self_", {"override /hydra/sweeper": "study"}], "study": node}
@@ -127,7 +127,7 @@ def write_plan(directory: Path, node: dict[str, Any]) -> None:
 
 
 def read_node(directory: Path) -> dict[str, Any] | None:
-    """The ``study`` node of a plan that is written; None before that.
+    """Return the ``study`` node of the written plan; None before that.
 
     Raises:
         UserError: the file is not what was written.
@@ -141,17 +141,17 @@ def read_node(directory: Path) -> dict[str, Any] | None:
     except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError, UserError) as error:
         words = " ".join(str(error).split())
         raise UserError(
-            f"{path} is damaged ({words}): put the plan there that is in study.json beside it, or delete "
-            f"{directory} and answer anew."
+            f"{path} is damaged ({words}): restore the plan from study.json next to it, or delete {directory} and "
+            "start again."
         ) from None
     return node
 
 
 def with_margin(directory: Path, node: dict[str, Any], margin: float | None, record: StudyRecord | None) -> Plan:
-    """The plan with a margin that is given now, which it takes until the first final run.
+    """Return the plan with a margin given now, which is accepted until the first final run.
 
     Raises:
-        UserError: it comes too late.
+        UserError: it is too late for another margin.
     """
     plan = read_plan(node)
     assert plan.primary is not None
@@ -164,8 +164,8 @@ def with_margin(directory: Path, node: dict[str, Any], margin: float | None, rec
         if margin == known:
             return plan
         raise UserError(
-            f"margin={margin:g} comes too late: this answer's margin, {'none' if known is None else f'{known:g}'}, was "
-            "fixed before its first final run, and another one would be chosen with results in view; leave margin out."
+            f"margin={margin:g} is too late: this answer's margin, {'none' if known is None else f'{known:g}'}, was "
+            "fixed before its first final run, and a new one could be chosen with results in view; drop margin."
         )
     node["primary"]["margin"] = margin
     write_plan(directory, node)

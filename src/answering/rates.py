@@ -1,7 +1,7 @@
-"""The range of learning rates in which networks learn, from a few updates at each of some rates.
+"""The range of learning rates at which networks learn, from a few updates at each of several rates.
 
-The loss after so few updates says which rates are far too small and which diverge, not which is best: that is left to
-the trials, which are trained to their end.
+The loss after so few updates shows which rates are far too small and which diverge, but not which is best: that is
+left to the trials, which are trained to the end.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from src.tasks.calibrate import with_width
 
 RATES = (1e-4, 4e-4, 2e-3, 1e-2, 5e-2)
 FEWEST, MOST = 8, 60  # updates at each rate
-TIMED = 4  # updates that say how many fit
-MEASURED = 8  # batches, the same before and after the updates: losses of different ones differ by more than a fall
-FALLING = 0.2  # of the largest fall of the loss: with less a rate is too small to be tried
-WORSE = 1.2  # times the first loss: with more a network diverges
-LEAST_RANGE = 10.0  # from the smallest to the largest rate that is tried
+TIMED = 4  # updates that are timed first
+MEASURED = 8  # batches, the same ones before and after the updates, because batches differ by more than the loss falls
+FALLING = 0.2  # fraction of the largest decrease of the loss, below which a rate is too small
+WORSE = 1.2  # ratio to the first loss above which a network diverges
+LEAST_RANGE = 10.0  # smallest ratio of the largest to the smallest rate tried
 
 
 @dataclass
 class Short:
-    """What a few updates at each rate showed of one model."""
+    """Results of a few updates at each rate, for one model."""
 
-    falls: dict[str, float | None] = field(default_factory=dict)  # of the loss, by rate; None: it diverged
+    falls: dict[str, float | None] = field(default_factory=dict)  # decrease of the loss by rate; None if it diverged
     update_seconds: float = 0.0
-    validation_seconds: float = 0.0  # of the whole split
+    validation_seconds: float = 0.0  # for the whole split
 
 
 def try_rates(cfg: DictConfig, data: SequenceData, seconds: float) -> Short:
-    """Train a network for a few updates at each of :data:`RATES`, always from the same weights on the same batches.
+    """Train a network for a few updates at each of :data:`RATES`, with the same initial weights and batches.
 
     Args:
-        cfg: of a run.
-        data: already read.
-        seconds: that it may take.
+        cfg: config of a run.
+        data: the data, already read.
+        seconds: time limit.
     """
     on_gpu = cfg.trainer.get("accelerator") in ("gpu", "cuda") and torch.cuda.is_available()
     device = torch.device("cuda" if on_gpu else "cpu")
@@ -55,7 +55,7 @@ def try_rates(cfg: DictConfig, data: SequenceData, seconds: float) -> Short:
     began = time.monotonic()
     if (budget := build_task(cfg, data.description).budget) is not None:
         cfg = with_width(cfg, budget.hidden_size)  # solved once
-    _updated(cfg, data, RATES[0], batches[:1], 2, device)  # builds and caches what is built once
+    _updated(cfg, data, RATES[0], batches[:1], 2, device)  # builds and caches everything that is built once
     _, _, of_one = _updated(cfg, data, RATES[0], batches, TIMED, device)
     left = seconds - (time.monotonic() - began)
     updates = max(FEWEST, min(MOST, int(left / len(RATES) / of_one)))
@@ -73,7 +73,7 @@ def try_rates(cfg: DictConfig, data: SequenceData, seconds: float) -> Short:
 def _updated(
     cfg: DictConfig, data: SequenceData, rate: float, batches: Sequence[Batch], updates: int, device: torch.device
 ) -> tuple[float, float, float]:
-    """The loss of the first batches before and after some updates, and the seconds of one."""
+    """Return the loss of the first batches before and after some updates, and the seconds of one update."""
     cfg = cfg.copy()
     OmegaConf.update(cfg, "optimizer.lr", rate)
     task = build_task(cfg, data.description).to(device).train()
@@ -107,7 +107,7 @@ def _loss(task: Task, batches: Sequence[Batch]) -> float:
 
 @torch.no_grad()
 def _validation_seconds(cfg: DictConfig, data: SequenceData, device: torch.device) -> float:
-    """Of one pass over validation, from its longest batch."""
+    """Estimate the seconds of one pass over validation from its longest batch."""
     task = build_task(cfg, data.description).to(device).eval()
     loader = data.val_dataloader()
     batch = next(iter(loader)).to(device)
@@ -118,7 +118,7 @@ def _validation_seconds(cfg: DictConfig, data: SequenceData, device: torch.devic
 
 
 def range_of(shorts: Sequence[Short]) -> tuple[float, float, float]:
-    """The smallest and the largest rate to try, at which no model diverges, and one in between to begin with.
+    """Return the smallest and largest rate to try, where no model diverges, and one in between for the pilot.
 
     >>> range_of([Short({"0.0001": 0.01, "0.001": 0.2, "0.01": 0.9, "0.1": None})])
     (0.001, 0.01, 0.00316)

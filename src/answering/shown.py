@@ -1,4 +1,4 @@
-"""An answer as it is watched and shown: lines and tables on a terminal, and the head of its page."""
+"""How an answer is shown: progress and result on a terminal, and the head of its page."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ FORMS = (".4g", "", "", ",", ".3g", ".3g", ".3g")
 
 
 class Terminal:
-    """Whoever watches an answer: lines and tables on standard output.
+    """Progress and result on standard output.
 
     Args:
-        quiet: say nothing.
-        again: what one gives again to go on.
+        quiet: print nothing.
+        again: how to continue after an interruption, as an imperative.
     """
 
-    def __init__(self, quiet: bool = False, again: str = "command") -> None:
+    def __init__(self, quiet: bool = False, again: str = "run the same command") -> None:
         self.console, self.again = screen(quiet=quiet), again
 
     def began(self, clock: Clock) -> None:
-        """The minutes run."""
+        """Called when the time budget starts."""
 
     def looked(self, pilot: Pilot) -> None:
-        """Print what the data were taken for."""
+        """Print how the data were interpreted."""
         from rich.table import Table
 
         (label,) = pilot.data
@@ -45,11 +45,11 @@ class Terminal:
             self.console.print(f"- {sentence}", highlight=False)
 
     def say(self, line: str) -> None:
-        """Print it."""
+        """Print a line."""
         self.console.print(line, highlight=False, soft_wrap=True)
 
     def ticked(self) -> None:
-        """Some seconds are over; called from another thread."""
+        """Called every few seconds, from another thread."""
 
     def over(self, made: Answer) -> None:
         """Print the answer."""
@@ -82,7 +82,7 @@ class Terminal:
 
 
 def cells(row: Row) -> list[str]:
-    """A row's figures as they are shown, under :data:`HEADS`."""
+    """Return a row's formatted figures, in the order of :data:`HEADS`."""
     figures = (row.test, row.interval, row.runs or None, row.parameters, row.training_seconds, row.milliseconds)
     return [
         "" if value is None else format(value, form)
@@ -91,7 +91,7 @@ def cells(row: Row) -> list[str]:
 
 
 def lead(made: Answer) -> str:
-    """The head of the page: verdict, figures, what to do next; every text in it escaped."""
+    """Return the head of the page, with all text escaped: verdict, figures, next steps."""
 
     def tag(name: str, text: str) -> str:
         return f"<{name}>{html.escape(text)}</{name}>"

@@ -1,4 +1,4 @@
-"""A sitting: the plan's trials, its margin, and pairs in the order of their seeds up to the look of this sitting."""
+"""A sitting: the plan's trials, its margin, and pairs in order of their seeds up to the sitting's look."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ ARM = "main"
 
 @dataclass
 class Sitting:
-    """How far an answer has come.
+    """The state of an answer.
 
-    ``stage``: ``trials`` or ``pairs`` are not complete, the sitting's look is taken, or no network beats what knows
-    nothing, so that there is nothing to compare.
+    ``stage``: trials or pairs are incomplete (``trials``, ``pairs``), the sitting's look is taken, or no network beats
+    trivial predictors, so that there is nothing to compare.
     """
 
     number: int  # from 1
-    wanted: int  # pairs at its look
-    complete: int = 0  # pairs of the first seeds
-    missing: int = 0  # runs, trials among them, before its look
+    wanted: int  # number of pairs at its look
+    complete: int = 0  # complete pairs among the first seeds
+    missing: int = 0  # runs missing before its look, including trials
     stage: Stage = "trials"
-    margin: MarginRecord | None = None  # from validation; None before the trials are complete, or where one is given
-    visible: float | None = None  # the smallest difference that its look finds, as far as the repeats say
+    margin: MarginRecord | None = None  # from validation; None before the trials are complete, or if one is given
+    visible: float | None = None  # the smallest difference that its look detects, estimated from the repeats
 
 
 @dataclass
 class Comparing:
-    """An answer's study at work.
+    """The study of an answer in progress.
 
     Args:
-        plan: as it is written.
-        directory: of the answer.
-        jobs: of the plan.
-        paced: makes the runs.
-        say: takes a line for whoever watches.
+        plan: the written plan.
+        directory: folder of the answer.
+        jobs: jobs of the plan.
+        paced: launches the runs.
+        say: receives progress lines.
     """
 
     plan: Plan
@@ -72,13 +72,13 @@ class Comparing:
         (self.data,) = self.plan.data
 
     def sit(self, number: int) -> Sitting:
-        """Go on until the look of a sitting is taken, or the minutes are over.
+        """Continue until a sitting's look is taken, or time is up.
 
         Args:
-            number: of the sitting, from 1.
+            number: number of the sitting, from 1.
 
         Raises:
-            RunsFailed: runs are missing that it takes, after all others are done.
+            RunsFailed: required runs are missing, after all others are done.
         """
         sitting = Sitting(number, pairs_of(number, self.plan.pairs_of(self.data)))
         models = fitting_models(self.study, self.data, ARM)
@@ -126,7 +126,7 @@ class Comparing:
         return max(0, wanted - sum(status_of(self.directory, name) in ENDED for name in current_jobs(self.directory)))
 
     def _margin(self) -> MarginRecord | None:
-        """The margin from validation, registered unless one is given, and the gap to what knows nothing in any case."""
+        """Return the margin from validation, registered unless one is given, with the gap to the trivial predictor."""
         fix_margins(self.plan, self.study.state)
         record = self.study.state.record
         if (made := record.margins.get(self.data)) is not None:
@@ -139,14 +139,14 @@ class Comparing:
 
     @property
     def margin(self) -> float | None:
-        """Of practical equivalence, as it is registered."""
+        """The margin of practical equivalence, as registered."""
         assert self.plan.primary is not None
         given = self.plan.primary.margin_of(self.data)
         made = self.study.state.record.margins.get(self.data)
         return given if given is not None else made.margin if made else None
 
     def _visible(self, sitting: Sitting) -> float | None:
-        """From the spread between the repeats of two models with the same seeds, on validation."""
+        """Estimate the detectable difference from repeats of two models with the same seeds on validation."""
         assert self.plan.primary is not None
         metric = on_validation(self.plan.primary.metric_of(self.data) or "")
         chosen = self.study.state.record.chosen[self.data][ARM]
@@ -160,7 +160,7 @@ class Comparing:
         return visible(stdev(differences), self.margin, look_of(sitting.number, self.plan.pairs_of(self.data)))
 
     def pairs(self) -> list[float | None]:
-        """By how much the first model is better in each pair of the first seeds whose runs are over; None: diverged."""
+        """Return the first model's advantage in each finished pair of the first seeds; None if a run diverged."""
         assert self.plan.primary is not None
         chosen = self.study.state.record.chosen.get(self.data, {}).get(ARM, {})
         models, metric = self.plan.primary.models, self.plan.primary.metric_of(self.data) or ""
@@ -178,20 +178,18 @@ class Comparing:
         return over
 
     def _say_before(self, sitting: Sitting) -> None:
-        """What is registered, before the expensive part."""
+        """Announce what is registered, before the expensive part."""
         made, unit = sitting.margin, (self.plan.primary.metric_of(self.data) or "").removeprefix("test/")  # type: ignore[union-attr]
         if made is not None and made.reached is not None and made.baseline is not None:
             self.say(
                 f"Validation: {made.reached:.4g} {unit} for the better model, {made.baseline:.4g} for the best trivial."
             )
         margin = "none" if self.margin is None else f"{self.margin:g} {unit}"
-        sees = (
-            "" if sitting.visible is None else f"; a difference of {sitting.visible:.2g} would be found in 4 of 5 cases"
-        )
+        sees = "" if sitting.visible is None else f"; a difference of {sitting.visible:.2g} is detected in 4 of 5 cases"
         self.say(f"Fixed before the first final run: margin {margin}, a look at {sitting.wanted} pairs{sees}.")
 
     def _tell(self, sitting: Sitting) -> None:
-        """Pairs done, and an interval that may be watched; what it means is said at the look."""
+        """Report the pairs done, with an interval that is valid at any time; its meaning is stated at the look."""
         over = self.pairs()
         interval = confidence_sequence(np.array([d for d in over if d is not None]))
         a, b = self.plan.primary.models  # type: ignore[union-attr]
@@ -201,7 +199,7 @@ class Comparing:
 
 
 def phase_line(directory: Path) -> str:
-    """How many trials and repeats are over."""
+    """Return how many trials and repeats are finished."""
     jobs, counts = current_jobs(directory), []
     phases: tuple[Phase, ...] = ("trial", "repeat")
     for phase in phases:

@@ -1,4 +1,4 @@
-"""The comparison of an answer's pairs, as any study's: the numbers, and whether they have decided."""
+"""The comparison of an answer's pairs, as for any study: the numbers, and whether they have decided."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from src.analysis.verdict import Verdict
 
 
 def summary_of(directory: Path) -> Summary:
-    """Everything that a comparison of the answer's runs says.
+    """Return the complete comparison of the answer's runs.
 
     Raises:
-        UserError: there is no final run yet.
+        UserError: there are no final runs yet.
     """
     from src.analysis.answer import summarise
     from src.analysis.asked import asked
@@ -35,6 +35,6 @@ def leading(comparison: Comparison) -> Verdict | None:
 
 
 def settled(directory: Path) -> bool:
-    """Whether a look has decided, so that no further sitting is begun."""
+    """Return whether a look has decided, so that no further sitting is started."""
     verdicts = [leading(comparison) for _, comparison in summary_of(directory).headline()]
     return all(verdict is not None and verdict.outcome in ("better", "same") for verdict in verdicts)

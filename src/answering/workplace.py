@@ -1,4 +1,4 @@
-"""Where the runs of an answer are made: Hydra's launcher, a few runs at a time, none that cannot end in time."""
+"""Run the jobs of an answer with Hydra's launcher, a few at a time, and none that would not finish in time."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from src.config.signals import stopping
 from src.studies.run import Launch
 from src.studies.sweep import launching
 
-SEVERAL = 16  # jobs of a cluster at a time, where the launcher does not say how many it can run
-ROUNDS = 4  # that are launched together at most: whoever watches sees something happen
+SEVERAL = 16  # jobs of a cluster at a time, if the launcher does not state a number
+ROUNDS = 4  # largest number launched together, so that progress is visible
 
 
 LOCAL = "hydra_plugins.checked_launcher.Local"  # processes of joblib, which stay from one launch to the next
 
 
 class OutOfTime(Exception):
-    """The next run would not end within the minutes given."""
+    """The next run would not finish within the time budget."""
 
 
 def train_one(cfg: DictConfig) -> Any:
-    """One run, as ``gatebench train`` makes it (called by Hydra's launcher, maybe in a process of its own)."""
+    """Train one run like ``gatebench train`` (called by Hydra's launcher, possibly in another process)."""
     make_ready(cfg)
     from src.train import train
 
@@ -42,20 +42,20 @@ def train_one(cfg: DictConfig) -> Any:
         with silent():
             return train(cfg)
     except Exception as error:
-        if stopping():  # and something on the way took the signal for a fault of its own: no next run
+        if stopping():  # something may have turned the signal into an error of its own: start no further run
             raise SystemExit(1) from error
         raise
 
 
 def imported() -> None:
-    """Import what a run does."""
+    """Import the modules of a run."""
     importlib.import_module("src.train")
     importlib.import_module("src.training.trainer")
 
 
 @contextmanager
 def silent(name: str = "src.data", level: int = logging.ERROR) -> Iterator[None]:
-    """Without what a part of the code logs below a level: of the readers all that the table says."""
+    """Suppress what a module logs below a level; by default readers' notes on the data, which are in the table."""
     log = logging.getLogger(name)
     before = log.level
     log.setLevel(level)
@@ -66,7 +66,7 @@ def silent(name: str = "src.data", level: int = logging.ERROR) -> Iterator[None]
 
 
 def hydra_context() -> HydraContext:
-    """What a launcher wants of Hydra, which must have been told where configs are."""
+    """Return the Hydra context for a launcher; Hydra must be initialised with its config folder."""
     from hydra._internal.callbacks import Callbacks
     from hydra.core.global_hydra import GlobalHydra
 
@@ -74,15 +74,15 @@ def hydra_context() -> HydraContext:
 
 
 class Workplace:
-    """Composes configs of runs, and launches them.
+    """Composes configs of runs, and launches runs.
 
     Attributes:
-        slots: how many runs are made at a time.
-        context: Hydra's.
+        slots: number of runs at a time.
+        context: the Hydra context.
 
     Args:
-        line: overrides of Hydra itself, e.g. ``hydra/launcher=gpu``; without a launcher all cores are used.
-        directory: of the answer.
+        line: overrides of Hydra itself, e.g. ``hydra/launcher=gpu``; without a launcher, all cores are used.
+        directory: folder of the answer.
     """
 
     def __init__(self, line: Sequence[str], directory: Path) -> None:
@@ -105,7 +105,7 @@ class Workplace:
         return self.context.config_loader.load_configuration("train", [*line], RunMode.MULTIRUN)
 
     def compose(self, overrides: list[str]) -> DictConfig:
-        """The config of a run."""
+        """Compose the config of a run."""
         return self.context.config_loader.load_sweep_config(self._master, overrides)
 
     def start(self) -> None:
@@ -117,7 +117,7 @@ class Workplace:
             Parallel(n_jobs=self.slots, backend="loky")(delayed(imported)() for _ in range(self.slots))
 
     def launch(self, batch: Sequence[Sequence[str]]) -> Sequence[str | None]:
-        """Make runs from their overrides; a sentence for each that failed."""
+        """Run jobs from their overrides; return a message for each that failed."""
         from hydra.core.plugins import Plugins
 
         if self._launch is None:
@@ -136,13 +136,13 @@ def _all_cores() -> list[str]:
 
 
 class Paced:
-    """A launcher that begins no run which would not end in time, by the median of those before.
+    """A launcher that starts no run that would not finish in time, judging by the median of earlier ones.
 
     Args:
-        workplace: launches.
-        clock: says how much time is left.
-        usual: seconds of a run, as far as they are known beforehand.
-        tell: is called after every few runs.
+        workplace: launches the runs.
+        clock: knows the remaining time.
+        usual: expected seconds of a run.
+        tell: called after every few runs.
     """
 
     def __init__(
@@ -153,19 +153,19 @@ class Paced:
 
     @property
     def usual(self) -> float:
-        """Seconds that runs side by side take."""
+        """Expected seconds of runs in parallel."""
         return median(self._seconds) if self._seconds else self._usual
 
     @property
     def last(self) -> float | None:
-        """Seconds of the last ones; None before the first."""
+        """Seconds of the last runs; None before the first."""
         return self._seconds[-1] if self._seconds else None
 
     def __call__(self, batch: Sequence[Sequence[str]]) -> Sequence[str | None]:
-        """Make runs from their overrides; a sentence for each that failed.
+        """Run jobs from their overrides; return a message for each that failed.
 
         Raises:
-            OutOfTime: some are left, and the next would not end in time; those before are done.
+            OutOfTime: some runs are left, and the next one would not finish in time; earlier ones are done.
         """
         errors: list[str | None] = []
         while left := batch[len(errors) :]:

@@ -1,1 +1,1 @@
-"""What a script or notebook calls: a run from data in memory, and the run as an object."""
+"""The Python interface: train on data in memory, and use a run as an object."""

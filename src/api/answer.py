@@ -137,7 +137,9 @@ def answer(
         line = [*data_line(data, y, Path(runs), name, places), *keyword_line(given, overrides)]
         asked = {"minutes": minutes, "models": [*models], "margin": margin, "metric": metric}
         line += [override(key, value) for key, value in asked.items() if value is not None]
-        watch = Notebook() if progress and screen().is_jupyter else Terminal(quiet=not progress, again="call")
+        watch = (
+            Notebook() if progress and screen().is_jupyter else Terminal(quiet=not progress, again="make the same call")
+        )
         with as_a_command("answer", line, progress, watch.say if progress else print):
             cfg = composed("answer", line)
             with open_dict(cfg):

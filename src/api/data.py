@@ -1,4 +1,4 @@
-"""Data in memory as a file that the commands read: a data frame as CSV, arrays and data sets of PyTorch as .npz."""
+"""Store data in memory as a file for the commands: data frames as CSV, arrays and PyTorch data sets as .npz."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ import pandas as pd
 from src.config.errors import UserError
 from src.files import write_atomically
 
-DIALECT = {"data.separator": "comma", "data.decimal": "point"}  # of the CSV files that are written here
+DIALECT = {"data.separator": "comma", "data.decimal": "point"}  # of the CSV files written here
 
 
 def kept(data: Any, y: Any, folder: Path, name: str) -> Path:
-    """The file of data in memory below ``folder``, by their content: the same data are the same file.
+    """Return the file with data from memory, below ``folder``; equal data share a file.
 
     Args:
-        data: a data frame or series of pandas; an array (sequences, time[, features]); a list of arrays
-            (time[, features]), one for each sequence; or a ``torch.utils.data.Dataset`` of such, or of pairs (x, y).
-        y: targets of arrays, one for each sequence or one for each step; None: there are none, or the data bring them.
-        folder: where files of this kind lie.
-        name: of the file, without its ending.
+        data: a pandas data frame or series; an array (sequences, time[, features]); a list of arrays (time[,
+            features]), one per sequence; or a ``torch.utils.data.Dataset`` of such arrays, or of pairs (x, y).
+        y: targets for arrays, one per sequence or one per step; None if there are none, or the data include them.
+        folder: folder for such files.
+        name: name of the file, without extension.
 
     Raises:
-        UserError: these are no such data.
+        UserError: the data have another form.
     """
     frame = isinstance(data, pd.DataFrame | pd.Series)
     if frame and y is not None:
-        raise UserError('y is for arrays: a column of a data frame is named by target="NAME".')
+        raise UserError('y is for arrays: for a data frame, name the column with target="NAME".')
     content = _csv(data) if frame else _npz(data, y)
     digest = hashlib.sha256(content).hexdigest()[:16]
     path = folder / digest / f"{name}.{'csv' if frame else 'npz'}"
@@ -43,13 +43,13 @@ def kept(data: Any, y: Any, folder: Path, name: str) -> Path:
 
 
 def column(name: Any) -> str:
-    """What a column of a data frame is called in a file, where a number is no name."""
+    """Return a data-frame column's name in a file, where a number is not a valid name."""
     text = str(name)
     return f"x{text}" if text.replace(".", "", 1).replace("-", "", 1).isdigit() else text
 
 
 def _csv(data: pd.DataFrame | pd.Series) -> bytes:
-    """Whole columns: the index becomes one where it says something (times, or a name)."""
+    """Convert whole columns to CSV; an informative index (times, or named) becomes a column."""
     frame = data.to_frame(data.name or "value") if isinstance(data, pd.Series) else data
     index = frame.index
     if isinstance(index, pd.PeriodIndex):
@@ -61,15 +61,15 @@ def _csv(data: pd.DataFrame | pd.Series) -> bytes:
     frame = frame.set_axis([column(name) for name in frame.columns], axis=1)
     if not frame.shape[0] or not frame.shape[1]:
         raise UserError(
-            f"The data frame has {frame.shape[0]} rows and {frame.shape[1]} columns: there is nothing to read."
+            f"The data frame has {frame.shape[0]} rows and {frame.shape[1]} columns, but needs at least one of each."
         )
     if twice := frame.columns[frame.columns.duplicated()].tolist():
-        raise UserError(f"The data frame has two columns called {twice[0]}: each needs a name of its own.")
+        raise UserError(f"The data frame has two columns named {twice[0]}: rename one.")
     for name in frame.columns:
         if isinstance(cell := next(iter(frame[name].dropna()), None), list | tuple | np.ndarray):
             raise UserError(
-                f"Column {name} holds a {type(cell).__name__} in each row: give a list of arrays, one for each "
-                "sequence, and their targets as y, or frame.explode(...) with a column that numbers the sequences."
+                f"Column {name} has a {type(cell).__name__} in each row: give a list of arrays, one per sequence, and "
+                "their targets as y, or use frame.explode(...) with a column that numbers the sequences."
             )
         if pd.api.types.is_bool_dtype(frame[name]):
             frame[name] = frame[name].astype("Int64")
@@ -82,7 +82,7 @@ def _npz(data: Any, y: Any) -> bytes:
 
     if isinstance(data, torch.utils.data.Dataset):
         if y is not None:
-            raise UserError("A Dataset brings its targets, as pairs (x, y): y must be left out.")
+            raise UserError("A Dataset includes its targets, as pairs (x, y): drop y.")
         data, y = _items(data)
     arrays = _sequences(data)
     if y is not None:
@@ -93,11 +93,11 @@ def _npz(data: Any, y: Any) -> bytes:
 
 
 def _items(dataset: Any) -> tuple[list[Any], list[Any] | None]:
-    """The x and, where its items are pairs, the y of a data set of PyTorch."""
+    """Return the x and, if items are pairs, the y of a PyTorch data set."""
     sized = hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
     items = [dataset[k] for k in range(len(dataset))] if sized else list(dataset)
     if not items:
-        raise UserError("The Dataset has no items: there is nothing to train on.")
+        raise UserError("The Dataset is empty.")
     if not isinstance(items[0], list | tuple):
         return items, None
     if any(not isinstance(item, list | tuple) or len(item) != 2 for item in items):
@@ -113,51 +113,51 @@ def _array(value: Any, what: str) -> np.ndarray:
         array = array.astype(str)
     if array.dtype.kind not in "iufbU":
         raise UserError(
-            f"{what} is {type(value).__name__} of {array.dtype}, and must hold numbers{' or words' * (what == 'y')}."
+            f"{what} must be numbers{' or words' * (what == 'y')}, got {type(value).__name__} of {array.dtype}."
         )
     return array
 
 
 def _sequences(data: Any) -> dict[str, np.ndarray]:
-    """``x``, and ``lengths`` where sequences came one by one, laid end to end."""
+    """Return ``x``, and for separate sequences ``lengths``, with the sequences stored end to end."""
     if not isinstance(data, list | tuple):
         if not hasattr(data, "__array__"):
             raise UserError(
-                f"data is a {type(data).__name__}, and must be a data frame, an array (sequences, time, features), a "
-                "list of arrays, a Dataset of PyTorch, or the path of a file."
+                f"data must be a data frame, an array (sequences, time, features), a list of arrays, a Dataset or "
+                f"the path of a file, got {type(data).__name__}."
             )
         return {"x": _array(data, "data")}
     pieces = [_array(one, f"data[{k}]") for k, one in enumerate(data)]
     shapes = {piece.shape[1:] for piece in pieces}
     if not pieces or len(shapes) > 1 or pieces[0].ndim not in (1, 2):
         found = ", ".join(str(piece.shape) for piece in pieces[:3]) or "none"
-        raise UserError(f"A list holds arrays (time, features) or (time,), all with as many features; got {found}.")
+        raise UserError(f"A list must contain arrays (time, features) or (time,) of equal width, got {found}.")
     return {"x": np.concatenate(pieces), "lengths": np.array([len(piece) for piece in pieces])}
 
 
 def _targets(y: Any, arrays: dict[str, np.ndarray]) -> np.ndarray:
-    """One for each sequence, or, where they are as long as the sequences, one for each step, laid end to end."""
+    """Return one target per sequence, or if targets are as long as their sequences, one per step, end to end."""
     number = len(arrays.get("lengths", arrays["x"]))
     if isinstance(y, pd.Series):
         y = y.to_numpy()
     if len(y) != number:
-        raise UserError(f"y has {len(y)} entries and data {number} sequences: each sequence needs one.")
+        raise UserError(f"y must have one entry per sequence, got {len(y)} for {number} sequences.")
     if "lengths" in arrays and isinstance(y, list | tuple) and not _alone(y[0]):
         pieces = [_array(one, "y") for one in y]
         if all(len(piece) == length for piece, length in zip(pieces, arrays["lengths"], strict=True)):
             return np.concatenate(pieces)
         if len({piece.shape for piece in pieces}) > 1:
-            raise UserError("y must hold one target for each sequence, or as many as the sequence has steps.")
+            raise UserError("y must have one target per sequence, or one per step of each sequence.")
     return _array([_array(one, "y") for one in y] if isinstance(y, list | tuple) else y, "y")
 
 
 def _alone(value: Any) -> bool:
-    """Whether a target is one value, and none for each step."""
+    """Return whether a target is a single value, rather than one per step."""
     return isinstance(value, str) or np.ndim(value) == 0
 
 
 def listed(value: Any) -> Any:
-    """Names of columns as a config has them: one, or a list."""
+    """Return names of columns in their config form: one, or a list."""
     if isinstance(value, Sequence | pd.Index | np.ndarray) and not isinstance(value, str):
         return [column(name) for name in value]
     return None if value is None else column(value)

@@ -1,4 +1,4 @@
-"""A run from Python: what ``gatebench train`` does, with data in memory and keywords in place of keys."""
+"""Train from Python: ``gatebench train`` with data in memory and keywords instead of keys."""
 
 from __future__ import annotations
 
@@ -44,45 +44,45 @@ def fit(
     progress: bool = True,
     overrides: Overrides = (),
 ) -> Fitted:
-    """Train a network on data in memory, choose the best epoch on validation, and measure the test set once.
+    """Train a network on data in memory, choose the best epoch on validation, and evaluate it on the test set once.
 
-    The run is that of ``gatebench train``, with the same files in its folder and the same identity for the same data;
-    these are kept as a file in ``runs/.data``, by their content.
+    The run equals one of ``gatebench train``, with the same files in its folder and the same identity for the same
+    data, which are stored by content in ``runs/.data``.
 
     >>> fit(frame, target="load", horizon=24, model="lstm", epochs=20)  # doctest: +SKIP
 
     Args:
-        data: a data frame of pandas (a row for each step, or for each sequence); an array (sequences, time[,
-            features]); a list of arrays (time[, features]); a ``torch.utils.data.Dataset`` of such, or of pairs (x, y);
-            the path of a file; or the name of a set, ``"jsb_chorales"``.
-        y: targets of arrays, one for each sequence or for each step; None: the next step is learned.
-        target: columns of a data frame that are predicted; None: of a forecast all.
-        model: the name of a config in ``conf/model`` (GateBench's or of the working folder), or a class of your own as
-            docs/contract.md has it, with arguments by ``functools.partial(Net, depth=2)``.
-        groups: the column that tells sequences or series apart.
-        times: the column or columns of times.
-        features: the columns that are read; None: all of numbers without another part to play.
-        text: the column that is read as characters or words.
-        task: ``"forecasting"``, ``"classification"``, ``"regression"``, ...; None: found out.
+        data: a pandas data frame (one row per step, or per sequence); an array (sequences, time[, features]); a list of
+            arrays (time[, features]); a ``torch.utils.data.Dataset`` of such arrays, or of pairs (x, y); the path of a
+            file; or the name of a data set such as ``"jsb_chorales"``.
+        y: targets for arrays, one per sequence or per step; None: predict the next step.
+        target: columns of a data frame to predict; None: all, for forecasts.
+        model: the name of a config in ``conf/model`` (GateBench's or the working folder's), or a class of your own that
+            follows docs/contract.md, with arguments given by ``functools.partial(Net, depth=2)``.
+        groups: the column that identifies sequences or series.
+        times: the time column or columns.
+        features: the input columns; None: all numeric ones without another role.
+        text: the column to read as characters or words.
+        task: ``"forecasting"``, ``"classification"``, ``"regression"``, ...; None: inferred.
         splits: as ``data.splits`` in docs/own_data.md, e.g. ``[0.6, 0.2, 0.2]`` or a column.
-        split_by: the column whose values (persons, machines) stay in one split each.
+        split_by: the column whose values (persons, machines) are never divided between splits.
         lookback: rows that a forecast reads.
-        horizon: rows that are forecast.
-        batch_size: sequences in an update.
-        hidden_size: units of a layer.
+        horizon: rows to forecast.
+        batch_size: sequences per update.
+        hidden_size: units per layer.
         budget: recurrent parameters, from which the width is solved.
         lr: the learning rate; None: as tuned for data and optimizer.
-        epochs: at most; None: 60. Training ends earlier where validation gets no better.
-        seed: of order, initialisation and noise; the split does not change with it.
-        name: what the data are called in tables and in the name of the run.
+        epochs: largest number; None: 60. Early stopping ends training earlier.
+        seed: seed of order, initialisation and noise; the split does not depend on it.
+        name: the name of the data in tables and in the run's name.
         path: the run's folder; None: a new one below ``runs``.
-        runs: the folder of runs and of the data that they were given.
-        progress: show a bar, and say what was inferred of the data.
+        runs: the folder for runs and for their data.
+        progress: show a progress bar, and report inferences about the data.
         overrides: any other keys, ``{"model.num_layers": 2}`` or ``["model.num_layers=2"]``; ``optimizer="sgd"`` and
-            the like choose a config. Without ``logger`` among them nothing but the run's folder is written.
+            similar ones choose a config. Unless ``logger`` is among them, only the run's folder is written.
 
     Raises:
-        UserError: in one sentence, when data, model and settings do not go together.
+        UserError: data, model and settings do not go together.
     """
     given, places = dict(locals()), list[Any]()
     with refusing("train", places):
@@ -101,13 +101,13 @@ def fit(
                 remove_refused(cfg)
                 raise
         path = Path(cfg.paths.run_dir)
-        if not (path / "result.json").is_file():  # with ckpt=auto it went on in the folder of an earlier one
+        if not (path / "result.json").is_file():  # with ckpt=auto it resumed in the folder of an earlier run
             path = (Path(cfg.paths.runs_dir) / "latest").resolve()
         return Fitted(path, None if isinstance(model, str) else _class(model).__module__)
 
 
 def _configured(line: list[str], model: Any) -> DictConfig:
-    """The config of a run, checked, and known to Hydra as that of the job at hand."""
+    """Return the checked config of a run, and register it with Hydra as the current job's."""
     from hydra.core.hydra_config import HydraConfig
 
     own = [] if isinstance(model, str) else [each for each in line if each.lstrip("+").startswith("model.")]
@@ -126,22 +126,22 @@ def _configured(line: list[str], model: Any) -> DictConfig:
 
 
 def _class(model: Any) -> type:
-    """The class that is a model, or that a partial fills in.
+    """Return the class of a model, or the class behind a partial.
 
     Raises:
-        UserError: it is none.
+        UserError: the model is not a class.
     """
     kind = model.func if isinstance(model, partial) else model
     if not isinstance(kind, type) or "<locals>" in kind.__qualname__:
         raise UserError(
-            f"model is {kind!r}, and must be the name of a config in conf/model, or a class at the top of a module or "
-            "notebook, with its arguments by functools.partial(Net, depth=2); docs/contract.md says what it is."
+            f"model must be the name of a config in conf/model, or a class at the top of a module or notebook, with "
+            f"arguments given by functools.partial(Net, depth=2), got {kind!r}; see docs/contract.md."
         )
     return kind
 
 
 def _use_own(cfg: DictConfig, model: Any, overrides: Sequence[str]) -> None:
-    """Put a class of the user's own in the place of the network, with a budget where it is given one."""
+    """Replace the network by a class of the user's own, with a budget if one is given."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     kind = _class(model)

@@ -1,4 +1,4 @@
-"""A run as an object: what it reached, what it says of new data, what it looks like inside."""
+"""A finished run as an object: its results, its predictions, and a look inside."""
 
 from __future__ import annotations
 
@@ -27,34 +27,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Fitted:
-    """A finished run in its folder, as :func:`gatebench.fit` returns it.
+    """A finished run in its folder, as returned by :func:`gatebench.fit`.
 
     >>> Fitted(Path("runs/mine")).metrics["test/acc"]  # doctest: +SKIP
     0.973
     """
 
     path: Path  # the run's folder
-    trust: str | None = field(default=None)  # the module of the network, where it is the user's own
+    trust: str | None = field(default=None)  # the module of the network, if it is the user's own
 
     def __fspath__(self) -> str:
-        """The folder, so that whatever takes a path takes a run: ``gatebench.compare(folders=[a, b])``."""
+        """Return the folder, so that a run can be used as a path: ``gatebench.compare(folders=[a, b])``."""
         return str(self.path)
 
     @property
     def record(self) -> RunResult:
-        """All that is on record of the run, ``result.json``.
+        """The run's record, ``result.json``.
 
         Raises:
-            UserError: the folder holds none.
+            UserError: the folder has no record.
         """
         record = read_record(self.path)
         if record is None:
-            raise UserError(f"{self.path} holds no result.json: it must be the folder of a run.")
+            raise UserError(f"{self.path} has no result.json: it must be the folder of a run.")
         return record
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Metrics of the best epoch, by ``train/``, ``val/`` and ``test/NAME``; empty for a run that diverged."""
+        """Metrics of the best epoch, as ``train/``, ``val/`` and ``test/NAME``; empty for a diverged run."""
         return dict(self.record.metrics)
 
     @property
@@ -64,23 +64,23 @@ class Fitted:
 
     @property
     def notes(self) -> list[str]:
-        """What was inferred or left out when the data were read, in sentences."""
+        """What was inferred or skipped when the data were read, in sentences."""
         return [for_python(str(note)) for key, note in self.record.data.notes.items() if key.startswith("note_")]
 
     @cached_property
     def run(self) -> Run:
-        """The run in memory, ``task`` (with its ``network``) and ``data`` included."""
+        """The loaded run, including ``task`` (with its ``network``) and ``data``."""
         return load_run(self.path, trust=self.trust)
 
     def predict(self, new: Any, *, steps_ahead: int | None = None) -> pd.DataFrame:
-        """What the run says of new data of the kind that it was trained on: the columns of ``gatebench predict``.
+        """Predict new data with the layout of the training data, in the columns of ``gatebench predict``.
 
         Args:
-            new: as the data of :func:`gatebench.fit`; targets may be missing.
-            steps_ahead: rows that are forecast; None: as many as in training.
+            new: data as for :func:`gatebench.fit`; targets may be missing.
+            steps_ahead: rows to forecast; None: as many as in training.
 
         Raises:
-            UserError: the data do not fit the run.
+            UserError: the data do not match the run.
         """
         import pandas as pd
 
@@ -94,30 +94,30 @@ class Fitted:
                 raise UserError(for_python(str(error), path)) from None
 
     def evaluate(self, split: str = "test") -> dict[str, float]:
-        """The metrics of a split (``"val"``, ``"test"``), measured again and held against the record.
+        """Evaluate a split (``"val"``, ``"test"``) again, and compare the metrics with the record.
 
         Raises:
-            UserError: they differ by more than rounding.
+            UserError: the metrics differ by more than rounding.
         """
         from src.evaluate import evaluate
 
         return evaluate(compose("evaluate", {"run": str(self.path), "split": split, "trust": self.trust}), shown=False)
 
     def explain(self, **settings: Any) -> Pictures:
-        """Gates, memory and gradients through time, measured and drawn; a notebook shows the pictures.
+        """Measure and draw gates, memory and gradients through time; a notebook shows the figures.
 
         Args:
             settings: keys of ``conf/explain.yaml``, e.g. ``sequence=3``, ``sequences=8``, ``output="inside"``.
 
         Raises:
-            UserError: a setting is unknown, or nothing is known of the inside of a network of one's own.
+            UserError: a setting is unknown, or a network of your own does not expose its gates.
         """
         from src.explain import explain
 
         return Pictures(explain(compose("explain", {"run": str(self.path), "trust": self.trust, **settings})))
 
     def __repr__(self) -> str:
-        """What it is and what it reached, in a line."""
+        """Return the run and its results in one line."""
         record = self.record
         said = [f"test {name} {value:.4g}" for name, value in _of(record.metrics, "test").items()][:2]
         best = f", best of {record.timing.epochs} epochs {record.best.epoch}" if record.best and record.timing else ""
@@ -128,13 +128,13 @@ class Fitted:
         return str(from_here(self.path))
 
     def _repr_html_(self) -> str:
-        """The table of metrics beside the trivial baselines, and what was inferred of the data."""
+        """Return the table of metrics with trivial baselines, and inferences about the data."""
         record = self.record
         splits = [split for split in SPLITS if _of(record.metrics, split)]
         kinds = sorted({key.rpartition("/")[0] for key in record.baselines})
         rows = [["metric", *splits, *kinds]]
         for name in dict.fromkeys(key.partition("/")[2] for key in record.metrics):
-            if name != "loss":  # stands there under the task's own name too
+            if name != "loss":  # also present under the task's own name
                 values = [record.metrics.get(f"{split}/{name}") for split in splits]
                 values += [record.baselines.get(f"{kind}/{name}") for kind in kinds]
                 rows.append([name, *("" if value is None else f"{value:.4g}" for value in values)])
@@ -145,7 +145,7 @@ class Fitted:
 
 
 class Pictures(list[Path]):
-    """The files of :meth:`Fitted.explain`; a notebook shows those that are pictures."""
+    """The files of :meth:`Fitted.explain`; a notebook shows the images."""
 
     def _repr_html_(self) -> str:
         """The PNG files, embedded."""

@@ -19,7 +19,7 @@ class Notebook(Terminal):
     def __init__(self) -> None:
         from IPython.display import HTML, display
 
-        self.again, self._html = "call", HTML
+        self.again, self._html = "make the same call", HTML
         self._lines, self._table, self._clock = list[str](), "", None
         self._output: Any = display(HTML(""), display_id=True)
 

@@ -1,4 +1,4 @@
-"""Sentences for somebody at a Python prompt: what is to be typed there, in place of a command line."""
+"""Reword command-line messages for Python: keywords of fit instead of keys."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from src.config.schema import keys_of
 
-# The arguments of fit that stand for one key each.
+# The arguments of fit that set a single key.
 KEYWORDS = {
     **{"target": "data.target", "groups": "data.group_column", "times": "data.time_column"},
     **{"features": "data.features", "text": "data.text_column", "task": "data.task", "splits": "data.splits"},
@@ -22,7 +22,7 @@ _NAMED = re.compile(r"(?<![\w.\"'=])[a-z_]+(?:\.[A-Za-z_]+)+(?![\w=])")
 
 
 def for_python(sentence: str, *places: object) -> str:
-    """A sentence of the command line with arguments of fit in place of keys, and the data for the file they lie in.
+    """Reword a command-line message, with arguments of fit instead of keys, and "the data" instead of their file.
 
     >>> for_python("data.group_column=take is not a column of runs/.data/3f/data.csv.", "runs/.data/3f/data.csv")
     "groups='take' is not a column of the data."

@@ -1,1 +1,1 @@
-"""Composed configs: checked in words, instantiated in one place, handed to a command. Nothing here imports torch."""
+"""Composed configs: validation with readable messages, instantiation, and commands. Nothing here imports torch."""

@@ -1,4 +1,4 @@
-"""Something that goes on beside a block of code, and ends with it."""
+"""A background thread that runs for the duration of a block of code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def beside(work: Callable[[threading.Event], None]) -> Iterator[None]:
-    """Run a function in a thread while the block runs; the event that it gets says when to end, and is waited for."""
+    """Run ``work`` in a thread during the block; on exit, set the event passed to it and wait for it to return."""
     over = threading.Event()
     thread = threading.Thread(target=work, args=(over,), daemon=True)
     thread.start()

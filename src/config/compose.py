@@ -1,4 +1,4 @@
-"""Configs composed for Python code, outside a command line."""
+"""Compose configs from Python code, outside a command line."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from src.config.rules import check
 
 
 def compose(config_name: str, settings: Mapping[str, Any]) -> DictConfig:
-    """``conf/<config_name>.yaml`` with some of its keys set.
+    """Compose ``conf/<config_name>.yaml`` with some of its keys set.
 
     Raises:
-        UserError: there is no such key, or its value is out of range.
+        UserError: a key does not exist, or its value is out of range.
     """
     import hydra
 
     register_resolvers()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = hydra.compose(config_name)
-    names = [str(name) for name in cfg]  # those that have no value yet, too
+    names = [str(name) for name in cfg]  # including those without a value yet
     for key, value in settings.items():
         if key not in names:
             raise UserError(f"There is no key {key}{nearest(key, names)}; the keys are {', '.join(names)}.")

@@ -1,4 +1,4 @@
-"""A ``.env`` in the working folder: variables of the environment, as wandb's and other tools' users keep them."""
+"""Read a ``.env`` file in the working folder: environment variables, in the format used by wandb and other tools."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from src.config.errors import UserError
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """The variables of a file of lines ``NAME=VALUE``, quoted as in a shell, with ``export`` before them or without.
+    """Return the variables of a file with lines ``NAME=VALUE``, quoted as in a shell, optionally after ``export``.
 
     Raises:
-        UserError: a line is something else; its content is not said, which may be a key.
+        UserError: a line has another form; the message omits its content, which may be a secret.
     """
     found = {}
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
@@ -22,19 +22,19 @@ def read_env_file(path: Path) -> dict[str, str]:
         lexer.whitespace_split, lexer.commenters = True, ""
         try:
             words = [*takewhile(lambda word: not word.startswith("#"), lexer)]
-        except ValueError:  # a quote that does not end
+        except ValueError:  # an unclosed quote
             words = [""]
         words = words[1:] if words[:1] == ["export"] else words
         name, equals, value = words[0].partition("=") if words else ("", "", "")
         if words and (len(words) > 1 or not equals or not name.isidentifier()):
-            raise UserError(f"{path}, line {number} must be NAME=VALUE, a value with blanks in quotes.")
+            raise UserError(f"{path}, line {number} must have the form NAME=VALUE, with quotes if VALUE has spaces.")
         if words:
             found[name] = value
     return found
 
 
 def take_env_file(folder: Path) -> None:
-    """Set what the ``.env`` of a folder says and the environment does not, if there is such a file.
+    """Set the variables in the ``.env`` file of a folder, if there is one, that the environment does not have yet.
 
     Raises:
         UserError: as :func:`read_env_file`.

@@ -1,4 +1,4 @@
-"""The mistake of the person at the keyboard, and the word that was meant."""
+"""User errors, and suggestions for mistyped words."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import difflib
 
 
 class UserError(ValueError):
-    """A mistake of the person at the keyboard, said in one sentence: what is wrong and what would be right."""
+    """A user's mistake, described in one sentence: what is wrong and what would be right."""
 
 
 def close_to(word: str, options: list[str]) -> str | None:
-    """The option that is close to a word, whatever its case; None where none is."""
+    """Return the option closest to a word, ignoring case, or None if none is close."""
     lower = {option.lower(): option for option in reversed(options)}
     close = difflib.get_close_matches(word.lower(), lower, n=1)
     near = [lower[match] for match in close] or [option for option in options if option in word.split("_")]
@@ -18,13 +18,13 @@ def close_to(word: str, options: list[str]) -> str | None:
 
 
 def nearest(word: str, options: list[str]) -> str:
-    """`` (did you mean OPTION?)`` where one is close to the word, else nothing."""
+    """Return `` (did you mean OPTION?)`` if an option is close to the word, else an empty string."""
     near = close_to(word, options)
     return f" (did you mean {near}?)" if near else ""
 
 
 def counted(number: int, noun: str) -> str:
-    """So many of what a noun names.
+    """Return a number with its noun, in the plural where needed.
 
     >>> counted(1, "file"), counted(1200, "file")
     ('1 file', '1,200 files')

@@ -1,18 +1,18 @@
-"""Hydra's own options on a command line, and what is wrong with them: its parser would answer with a page."""
+"""Hydra's own command-line options, checked before Hydra's parser, which would print its whole usage page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 INFO = ("--info", "-i")
-# Options whose value is the next argument, with the values that there are, or what it must be; --info may go without.
+# Options whose value is the next argument, with its allowed values or a description; --info may stand alone.
 WORDS: dict[str, tuple[str, ...] | str] = {
     **dict.fromkeys(("--cfg", "-c"), ("job", "hydra", "all")),
     **dict.fromkeys(INFO, ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")),
     **dict.fromkeys(("--package", "-p"), "a part of the config, such as data"),
     **dict.fromkeys(("--config-path", "-cp", "--config-dir", "-cd"), "a folder"),
     **dict.fromkeys(("--config-name", "-cn"), "the name of a config"),
-    "--experimental-rerun": "a file that a run has pickled",
+    "--experimental-rerun": "a file that a run pickled",
 }
 COMPLETION = ("-sc", "--shell-completion")
 MULTIRUN = ("-m", "--multirun")
@@ -20,32 +20,32 @@ FLAGS = (
     *(*WORDS, *COMPLETION, *MULTIRUN),
     *("-h", "--help", "--hydra-help", "--version", "--resolve", "-r", "--run"),
 )
-ONCE = ("new", "compare", "status", "dashboard")  # commands that -m would only do twice
+ONCE = ("new", "compare", "status", "dashboard")  # commands for which -m makes no sense
 
 
 def takes_a_word(flag: str) -> bool:
-    """Whether the argument behind an option is its value."""
+    """Return whether the argument after an option is its value."""
     return flag in WORDS or flag in COMPLETION
 
 
 def wrong_flag(arguments: Sequence[str], config_name: str = "train") -> str | None:
-    """What is wrong with the options of a command line, in a sentence; None where nothing is.
+    """Return what is wrong with the options of a command line, in one sentence, or None if nothing is.
 
     >>> wrong_flag(["--cfg", "foo"])
     '--cfg must be followed by job, hydra or all, as in --cfg job, got foo.'
     >>> wrong_flag(["study", "-m"], "new")
-    'new does one thing at a time: -m must be left out.'
+    'new cannot run as a multirun: drop -m.'
     """
     for at, argument in enumerate(arguments):
         if not argument.startswith("-"):
             continue
         flag, equals, word = argument.partition("=")
         if flag not in FLAGS:
-            return f"There is no option {argument}: a key is given without dashes, as in seed=1 or model=lstm."
+            return f"Unknown option {argument}: keys are given without dashes, as in seed=1 or model=lstm."
         if flag in MULTIRUN and config_name in ONCE:
-            return f"{config_name} does one thing at a time: {flag} must be left out."
+            return f"{config_name} cannot run as a multirun: drop {flag}."
         if flag in COMPLETION and not any(a.startswith(("install=", "uninstall=", "query=")) for a in arguments):
-            return f"{flag} must be followed by what is wanted, as in {flag} install=bash."
+            return f"{flag} needs a value, as in {flag} install=bash."
         if flag not in WORDS:
             continue
         word = word if equals else "".join(arguments[at + 1 : at + 2])

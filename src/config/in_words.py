@@ -1,4 +1,4 @@
-"""Errors of any kind in one sentence: ours as they are, those of Hydra and OmegaConf translated."""
+"""Turn any exception into one sentence: user errors as they are, those of Hydra and OmegaConf translated."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from src.config.schema.arguments import TRAINER_HAS
 from src.config.schema.commands import COMMANDS
 from src.config.schema.entries import holds, words
 
-# What other libraries call a key of ours that no spelling leads to.
+# Names of our keys in other libraries that are spelled too differently to be suggested.
 MEANT = {
     **dict.fromkeys(("learning_rate", "lr_rate", "eta"), "optimizer.lr"),
     **dict.fromkeys(("epochs", "num_epochs", "n_epochs"), "trainer.max_epochs"),
@@ -34,7 +34,7 @@ MEANT = {
     "data_dir": "paths.data_dir",
     "monitor": "task.monitor",
 }
-# What torch and NumPy say of arrays that do not fit, or whose size is no 64-bit number.
+# Messages of torch and NumPy about arrays that do not fit into memory or whose size overflows 64 bits.
 NO_MEMORY = (
     r"an't allocate memory|ut of memory|Unable to allocate|[Ss]ize calculation overflowed|Maximum allowed size"
     r"|array is too big"
@@ -42,73 +42,73 @@ NO_MEMORY = (
 
 
 def in_words(error: BaseException, command: str | None = None) -> str:
-    """One sentence for an error: ours as they are, Hydra's and OmegaConf's translated, others by type and message.
+    """Describe an error in one sentence: user errors as they are, Hydra's and OmegaConf's translated, others with type.
 
-    A key that is not there is looked for among those of ``command``, without it among those of all.
+    An unknown key is looked up among the keys of ``command``, or among those of all commands without one.
     """
     if isinstance(error, UserError):
         return str(error)
     text = str(error)
     if isinstance(error, MemoryError) or re.search(NO_MEMORY, text):
         return (
-            f"There is no memory for what the config asks for ({one_line(text)[:200]}): make model.hidden_size, "
-            "data.batch_size or whatever else is large there smaller."
+            f"Out of memory for this config ({one_line(text)[:200]}): reduce model.hidden_size, "
+            "data.batch_size or other large sizes."
         )
     if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename} cannot be read or written ({error.strerror}): another place must be given."
+        return f"{error.filename} cannot be read or written ({error.strerror}): give another path."
     if no_choice := re.search(
         r"Could not find '([^']*)/([^'/]+)'\s*\n\s*\nAvailable options in '[^']+':\n((?:\t.*\n?)+)", text
     ):
         group, name, rest = no_choice.groups()
-        # base*.yaml are what the others differ from, not choices.
+        # base*.yaml hold shared defaults and are not choices.
         options = [o for line in rest.splitlines() if (o := line.strip()) and not o.startswith("base")]
         return f"There is no {group}={name}{nearest(name, options)}; the choices are {', '.join(options)}."
-    if no_file := re.search(r"Could not load '([^']*)/([^'/]+)'", text):  # of several beside each other
+    if no_file := re.search(r"Could not load '([^']*)/([^'/]+)'", text):  # one of several
         group, name = no_file.groups()
         options = sorted(file.stem for file in (CONF / group).glob("*.yaml") if not file.stem.startswith("base"))
         return f"There is no {group}={name}{nearest(name, options)}; the choices are {', '.join(options)}."
     if no_key := re.search(r"Could not override '([^']+)'", text):
         key = no_key.group(1)
         if (today := public_key(key)) != key:
-            return f"{key} is called {today} today."
+            return f"{key} has been renamed to {today}."
         return _not_in_the_config(key, command)
     if (there := re.search(r"An item is already at '([^']+)'", text)) is not None:
-        return f"{there[1]} is in this config already: it must be given without the plus sign, {there[1]}=VALUE."
+        return f"{there[1]} is already in this config: give it without the plus sign, as in {there[1]}=VALUE."
     if (gone := re.search(r"Could not delete from config\. (?:The value of )?'([^']+)'", text)) is not None:
-        return f"There is no key {gone[1]} with that value to take away."
+        return f"There is no key {gone[1]} with that value to remove."
     if (several := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'", text)) is not None:
         key, _, values = several[1].partition("=")
         entry = keys_of(command or "train").get(key.lstrip("+"))
         a_list = entry is not None and holds(entry.kind, yaml.safe_load(f"[{values}]"))
-        more = f"; a list stands in brackets, as in {key}=[{values}]" if a_list else ""
+        more = f"; a list needs brackets, as in {key}=[{values}]" if a_list else ""
         return (
-            f"{several[1]} is several values: -m in front runs each of them, as in -m {several[1]}; a comma in one "
-            f"value stands in quotes, as in \"name='a,b'\"{more}."
+            f"{several[1]} has several values: add -m to run each of them, as in -m {several[1]}; a single value "
+            f"that contains a comma needs quotes, as in \"name='a,b'\"{more}."
         )
     if "Config group override must be a string" in text:
-        return "A choice as in model=gru names a file in conf/: it must be a word, not null or a number."
+        return "A choice such as model=gru must name a file in conf/, not null or a number."
     if "OverrideParseException" in type(error).__name__:
         said = re.sub(r"^\w+Exception: ", "", one_line(str(error)).partition(" See http")[0])
-        said = re.sub(r" (\^|expecting .*)$", "", said)  # of the parser: every kind of token it knows
-        said = re.sub(r"^no viable alternative at input (.*)", r"\1 is not whole", said)
+        said = re.sub(r" (\^|expecting .*)$", "", said)  # drop the parser's list of all token types
+        said = re.sub(r"^no viable alternative at input (.*)", r"\1 is incomplete", said)
         return (
-            f"{said}: an override is KEY=VALUE, and a value with brackets, "
-            "commas, spaces or = in it stands in quotes, as in 'tags=[\"a\"]'."
+            f"{said}: an override must be KEY=VALUE, and a value that contains brackets, "
+            "commas, spaces or = needs quotes, as in 'tags=[\"a\"]'."
         )
     if strange := re.search(r"Error merging override \+*([\w.]+)=(.*)", text):
         key, value = strange.groups()
         kinds = [entry.kind for command in COMMANDS for name, entry in keys_of(command).items() if name == key]
-        return f"{key} must be {words(kinds[0]) if kinds else 'another kind of value'}, got {value}."
+        return f"{key} must be {words(kinds[0]) if kinds else 'of another type'}, got {value}."
     if not_there := re.search(r"Interpolation key '([^']+)' not found(?:\s+full_key: (\S+))?", text):
         name, by = not_there.groups()
-        return f"There is no key {name}, which {by or 'another key'} refers to: it must be given."
+        return f"There is no key {name}, which {by or 'another key'} refers to: add it."
     if is_hydra(error) or isinstance(error, OmegaConfBaseException):
         return one_line(text)
     return f"{type(error).__name__}: {one_line(text)}"
 
 
 def no_such_key(key: str, known: Iterable[str]) -> str:
-    """That a config has no such key, with the choices that have it or the key of ``known`` that was meant.
+    """Return the message about an unknown key, suggesting the choices that have it or a similar key of ``known``.
 
     >>> no_such_key("model.strngth", ["model.strength", "trainer.strength"])
     'There is no key model.strngth (did you mean strength?).'
@@ -119,10 +119,10 @@ def no_such_key(key: str, known: Iterable[str]) -> str:
     if above and (meant := MEANT.get(name, "")).startswith(f"{above}."):
         return f"There is no key {key} (did you mean {meant}?)."
     if choices := [choice for choice in keys_in_files().get(key, ()) if "=base" not in choice]:
-        return f"There is no key {key} in this config: it belongs to {' or '.join(choices)}."
+        return f"There is no key {key} in this config: it needs {' or '.join(choices)}."
     parts = sorted({other.rpartition(".") for other in known})
     near = close_to(name, [last for node, _, last in parts if node == above and last != name])
-    if not above:  # the key of a part of the config, without the name of the part
+    if not above:  # a key without the name of its group
         below: dict[str, str] = {}
         for node, _, last in parts:
             if node:
@@ -132,37 +132,37 @@ def no_such_key(key: str, known: Iterable[str]) -> str:
 
 
 def _not_in_the_config(key: str, command: str | None) -> str:
-    """That a key is in no file that was chosen, and how it is given where a plus sign gives it."""
+    """Return the message about a key that no chosen file has, with the plus sign where that would add it."""
     group, dot, name = key.rpartition(".")
     if key.startswith("study."):
-        return f"There is no key {key} in this study: one that its file leaves out has a plus sign, +{key}=VALUE."
+        return f"There is no key {key} in this study: to add one that its file lacks, use a plus sign, +{key}=VALUE."
     if group == "trainer" and name in TRAINER_HAS:
-        return f"trainer.{name} cannot be given: {TRAINER_HAS[name]}."
+        return f"trainer.{name} cannot be set: {TRAINER_HAS[name]}."
     if not dot and (CONF / key).is_dir():
-        return f"{key} comes with the data, and these bring none: it must be added, +{key}=NAME."
+        return f"The data set that should choose {key} does not: add it with +{key}=NAME."
     entries = [entry for command in COMMANDS for known, entry in keys_of(command).items() if known == key]
     if any(entry.added for entry in entries):
-        return f"{key} is in no file: it must be given with a plus sign, +{key}=VALUE."
+        return f"{key} is in no file: give it with a plus sign, as in +{key}=VALUE."
     commands = [command] if command in COMMANDS else [*COMMANDS]
     sentence = no_such_key(key, [known for one in commands for known in keys_of(one)])
     if keys_in_files().get(key) or "did you mean" in sentence or command not in (None, "train"):
         return sentence
     own = (
-        "an argument of a class of your own"
+        "to add an argument of a class of your own"
         if dot
-        else f"a key of your own, to which other values refer as ${{{key}}},"
+        else f"to add a key of your own, to which other values refer as ${{{key}}}"
     )
-    return f"{sentence[:-1]}; {own} is added with a plus sign, as in +{key}=VALUE."
+    return f"{sentence[:-1]}; {own}, use a plus sign, as in +{key}=VALUE."
 
 
 def one_line(text: str) -> str:
-    """The text without line breaks and indentation."""
-    text = text.partition("Exception raised from")[0]  # where torch's own stack trace begins
+    """Return the text without line breaks and indentation."""
+    text = text.partition("Exception raised from")[0]  # start of torch's own stack trace
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
 def is_hydra(error: BaseException) -> bool:
-    """Whether Hydra raised it, e.g. for a config that does not compose."""
+    """Return whether Hydra raised an exception, e.g. for a config that does not compose."""
     from hydra.errors import HydraException
 
     return isinstance(error, HydraException)
@@ -170,7 +170,7 @@ def is_hydra(error: BaseException) -> bool:
 
 @cache
 def keys_in_files() -> dict[str, list[str]]:
-    """The choices that have a key, ``group=choice``, by the keys of all files of a run's config."""
+    """Map each key in the files of a run's config to the choices that have it, as ``group=choice``."""
     choices: dict[str, list[str]] = {}
     for file in [CONF / "train.yaml", *sorted(CONF.glob("*/*.yaml"))]:
         text, group = file.read_text(), file.parent.name

@@ -1,7 +1,7 @@
-"""Public names of classes in configs, and the names that identities and runs made earlier know them by.
+"""Public names of classes in configs, and the names that identities and earlier runs use for them.
 
-A config names a class by its room alone (``src.data.UCR``), so that files may move without a run's identity changing.
-Identities were first computed over the paths of files; :data:`HASHED_AS` keeps them what they were.
+A config names a class by its package alone (``src.data.UCR``), so that files may move without changing identities.
+Identities were first computed over the paths of files; :data:`HASHED_AS` preserves them.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-# The public name, and the name that stands in its place when an identity is computed and in runs made before there
-# were public names. A class that comes later needs no entry: it is hashed under its public name.
+# Public name -> the name used when an identity is computed, and in runs made before there were public names.
+# Newer classes need no entry: they are hashed under their public name.
 HASHED_AS = {
     "src.data.Adding": "src.data.synthetic.Adding",
     "src.data.CSV": "src.data.csv.CSV",
@@ -42,16 +42,16 @@ HASHED_AS = {
     "src.training.JobDDP": "src.training.ddp.JobDDP",
     "src.training.WandbMirror": "src.training.wandb_mirror.WandbMirror",
 }
-OWN_FORMS = ("csv", "npz", "file", "text", "wav_folder")  # data=NAME of the user's own files
+OWN_FORMS = ("csv", "npz", "file", "text", "wav_folder")  # data=NAME for the user's own files
 _PUBLIC = {old: public for public, old in HASHED_AS.items()}
-# The same for keys of ``model``: today's name, and the one in identities, in runs and in studies made before.
+# The same for keys of ``model``: current name -> the name in identities and in earlier runs and studies.
 KEY_HASHED_AS = {"keep_gate_bias": "retain_bias"}
 _PUBLIC_KEY = {old: public for public, old in KEY_HASHED_AS.items()}
 _OURS = "src.recurrent."
 
 
 def file_name(path: str) -> str:
-    """What data in a file or folder of the user's own are called: its name without endings.
+    """Return the name of data in a user's own file or folder: its file name without extensions.
 
     >>> file_name("~/data/sensors.csv.gz"), file_name("my runs/2024.01/"), file_name("..") == file_name(".")
     ('sensors', '2024.01', False)
@@ -63,7 +63,7 @@ def file_name(path: str) -> str:
 
 
 def public_name(target: str) -> str:
-    """The public name of a class that a config, maybe of an older run, names.
+    """Return the public name of a class in a config, possibly one of an older run.
 
     >>> public_name("src.data.ucr.UCR"), public_name("their.module.Class")
     ('src.data.UCR', 'their.module.Class')
@@ -72,20 +72,20 @@ def public_name(target: str) -> str:
 
 
 def public_names(config: Any) -> Any:
-    """A copy of plain containers in which every ``_target_`` and every key of a network of ours has its public name."""
+    """Copy plain containers, giving every ``_target_`` and every key of a built-in network its public name."""
     return _renamed(config, public_name, _PUBLIC_KEY, everywhere=False)
 
 
 def hashed_names(config: Any) -> Any:
-    """A copy of plain containers in which all has the name that identities were first computed with.
+    """Copy plain containers, giving everything the name that identities were first computed with.
 
-    Keys also beside a class of the user's own, which a config of ours may have been handed to.
+    Keys of user-supplied classes are renamed too, because they may be options passed on to a built-in class.
     """
     return _renamed(config, lambda target: HASHED_AS.get(public_name(target), target), KEY_HASHED_AS, everywhere=True)
 
 
 def public_key(key: str) -> str:
-    """The public name of a key, dotted or as it stands in ``model``.
+    """Return the public name of a key, either dotted or a bare key of ``model``.
 
     >>> public_key("model.retain_bias"), public_key("retain_bias"), public_key("data.retain_bias")
     ('model.keep_gate_bias', 'keep_gate_bias', 'data.retain_bias')
@@ -115,9 +115,9 @@ def _renamed_key(key: Any, names: Mapping[str, str]) -> Any:
 
 
 def lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """A module's ``__getattr__`` that imports a public class only when it is asked for.
+    """Return a module ``__getattr__`` that imports a public class on first use.
 
-    ``homes`` has, by public name, the module below the package that the class stands in.
+    ``homes`` maps each public name to the module below the package that defines the class.
     """
 
     def find(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Values as overrides of Hydra's command line."""
+"""Format values as Hydra command-line overrides."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
-_WORDS = {"null", "true", "false", "nan", "inf"}  # that Hydra would not take for text
+_WORDS = {"null", "true", "false", "nan", "inf"}  # which Hydra would not parse as text
 
 
 def override(key: str, value: Any) -> str:
-    """A Hydra override that gives ``key`` exactly this value, whatever characters are in it.
+    """Return a Hydra override that gives ``key`` exactly this value, whatever characters it contains.
 
     >>> override("optimizer.lr", 0.001), override("data.path", "a b=c"), override("tags", ["x", "it's"])
     ('optimizer.lr=0.001', "data.path='a b=c'", "tags=[x,'it\\\\'s']")
@@ -20,7 +20,7 @@ def override(key: str, value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    value = value.item() if hasattr(value, "item") else value  # a number of numpy or torch
+    value = value.item() if hasattr(value, "item") else value  # a NumPy or torch scalar
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -33,5 +33,5 @@ def _text(value: Any) -> str:
         return "[" + ",".join(_text(inner) for inner in value) + "]"
     text = str(value)
     if re.fullmatch(r"[A-Za-z_/][A-Za-z0-9_/.-]*", text) and text.lower() not in _WORDS:
-        return text  # a config group wants its choice without quotes
+        return text  # the choice of a config group must not be quoted
     return QuotedString(text, Quote.single).with_quotes()

@@ -1,4 +1,4 @@
-"""What a composed config must be, checked before anything heavy is imported."""
+"""Check a composed config before anything heavy is imported."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ from src.config.schema.entries import Key, holds, shown, wrong
 from src.config.takes import OURS, kinds_of
 
 NEVER_NULL = ("model", "data", "task", "optimizer", "scheduler", "trainer", "callbacks", "paths")
-GROUPS = ("experiments", "debug")  # choices that are no keys
-# Which data sets bring.
+GROUPS = ("experiments", "debug")  # choices that are not keys
+# Keys that data sets set.
 COMPOSED_UNREAD = dict.fromkeys(("prepare", "new"), ("task", "tuned", "optimizer", "scheduler", "trainer", "callbacks"))
 
 
 def check(cfg: DictConfig, command: str = "train", keys: Mapping[str, Key] | None = None) -> None:
-    """Hold a composed config against the schema of its command, a file in ``conf/``, or against ``keys``.
+    """Check a composed config against the schema of its command, a file in ``conf/``, or against ``keys``.
 
     Raises:
-        UserError: names the key, what it must be and the value that came; also for a value that is missing, and for a
-            key that nothing reads.
+        UserError: a value is missing or not of its key's type, or nothing reads a key; the message names the key,
+            what it must be and the value it got.
     """
-    if isinstance(node := cfg.get("study"), DictConfig):  # jobs of a study are composed without it
+    if isinstance(node := cfg.get("study"), DictConfig):  # the jobs of a study are composed without it
         name = node.get("name")
         raise UserError(
-            f"experiments={name} is a whole study, and this command would train one default: start it by "
+            f"experiments={name} is a whole study, but this command would train a single run: start it with "
             f"`gatebench train -m experiments={name}`, one study at a time."
         )
     missing = sorted(OmegaConf.missing_keys(cfg))
     if missing:
-        raise UserError(f"{missing[0]} must be given, e.g. {missing[0]}=VALUE on the command line.")
+        raise UserError(f"{missing[0]} must be given, as in {missing[0]}=VALUE.")
     config = plain(cfg)
     check_values(config, command, keys)
     refuse_unknown(config, keys or keys_of(command), referred_to(cfg), COMPOSED_UNREAD.get(command, ()))
 
 
 def check_values(config: Mapping[str, Any], command: str = "train", keys: Mapping[str, Key] | None = None) -> None:
-    """The values of a config as plain containers in which nothing is missing.
+    """Check the values of a config in plain containers with nothing missing.
 
     Raises:
         UserError: as :func:`check`.
@@ -64,7 +64,7 @@ def check_values(config: Mapping[str, Any], command: str = "train", keys: Mappin
         if (ours or key.always) and not holds(kind, node[last]):
             raise _wrong(name, kind, node[last])
         if name in NEVER_NULL and node[last] is None and (command == "train" or name == "paths"):
-            raise UserError(f"{name} must be keys with values, got null.")
+            raise UserError(f"{name} must be a mapping, got null.")
     for name, node in _classes(config):
         for key_name, kind in (kinds_of(name, node) or {}).items():
             if key_name in node and not holds(kind, node[key_name]):
@@ -74,35 +74,33 @@ def check_values(config: Mapping[str, Any], command: str = "train", keys: Mappin
             raise UserError(f"{name}._target_ must be the name of a class, got {shown(target)}.")
     for name, node in (config.get("callbacks") or {}).items():
         if node is not None and not (isinstance(node, Mapping) and ("_target_" in node or name == "last")):
-            raise UserError(
-                f"callbacks.{name} must be keys with values, _target_ among them, or null, got {shown(node)}."
-            )
+            raise UserError(f"callbacks.{name} must be a mapping with a _target_, or null, got {shown(node)}.")
     model = config.get("model") or {}
     if former := set(model) - set(public_names(model)):
         old = f"model.{former.pop()}"
-        raise UserError(f"{old} is called {public_key(old)} today.")
+        raise UserError(f"{old} has been renamed to {public_key(old)}.")
     if command == "prepare" and "_target_" not in (config.get("data") or {"_target_": None}):
-        raise UserError("data must be chosen, as in data=csv, before its keys are given.")
+        raise UserError("Choose the data before setting its keys, as in data=csv.")
     if command == "train":
         _check_together(config)
 
 
 def _wrong(name: str, kind: Any, value: Any) -> UserError:
-    """What a key must be; of a number that came as text, as everything does from the environment, how it is given."""
+    """Return the error for a value; for a number given as text, such as an environment variable, with the fix."""
     as_text = ""
     with suppress(ValueError):
         if isinstance(value, str) and holds(kind, json.loads(value)):
-            as_text = f""" as text (of the environment it is '{name}="${{oc.decode:${{oc.env:NAME}}}}"')"""
+            as_text = f""" as text (from the environment, write '{name}="${{oc.decode:${{oc.env:NAME}}}}"')"""
     return UserError(f"{wrong(name, kind, value).removesuffix('.')}{as_text}.")
 
 
 def check_arguments(group: str, arguments: Mapping[str, Any], theirs: bool = False) -> None:
-    """Hold arguments given in Python against the schema of a group (data, task), as the values of a config are.
+    """Check arguments given in Python against the schema of a group (data, task), like values of a config.
 
-    ``theirs`` is for a class of the user's own, which takes what it likes but for what all have.
+    ``theirs`` is for a user-supplied class, of which only the keys that every class has are checked.
 
     Raises:
-        UserError: names the key, what it must be and the value that came.
+        UserError: names the key, what it must be and the value it got.
     """
     for name, given in arguments.items():
         key = keys_of().get(f"{group}.{name}")
@@ -115,17 +113,17 @@ def check_arguments(group: str, arguments: Mapping[str, Any], theirs: bool = Fal
 
 
 def _check_together(config: Mapping[str, Any]) -> None:
-    """What several keys of a run must be beside each other."""
+    """Check the values of a run's keys that depend on each other."""
     seed, data, ckpt = config.get("seed"), config.get("data") or {}, config.get("ckpt")
     trainer, optimizer = config.get("trainer") or {}, config.get("optimizer") or {}
     if data.get("seed", seed) != seed:
-        raise UserError(f"data.seed must be the run's seed={seed}, by which runs are paired, got {data['seed']}.")
+        raise UserError(f"data.seed must equal seed={seed}, because runs are paired by seed, got {data['seed']}.")
     if ckpt not in (None, "auto") and not Path(str(ckpt)).is_file():
-        raise UserError(f"The checkpoint {ckpt} does not exist: ckpt must be auto or the path of a run's .ckpt file.")
+        raise UserError(f"There is no checkpoint {ckpt}: ckpt must be auto or the path of a run's .ckpt file.")
     if "max_epochs" in trainer and trainer["max_epochs"] is None and trainer.get("max_steps", -1) == -1:
-        raise UserError("trainer.max_epochs=null trains for ever: it must be a number, or trainer.max_steps one.")
+        raise UserError("trainer.max_epochs=null would train forever: set it or trainer.max_steps to a number.")
     if (trainer.get("num_nodes") or 1) > 1 and not trainer.get("strategy"):
-        raise UserError("trainer.num_nodes above 1 needs processes that train together: choose trainer=ddp.")
+        raise UserError("trainer.num_nodes above 1 needs distributed training: choose trainer=ddp.")
     if optimizer.get("dampening") and not optimizer.get("momentum"):
         raise UserError("optimizer.dampening needs an optimizer.momentum above 0.")
     if optimizer.get("nesterov") and not (optimizer.get("momentum") and not optimizer.get("dampening")):
@@ -138,19 +136,19 @@ def _check_together(config: Mapping[str, Any]) -> None:
 def refuse_unknown(
     config: Mapping[str, Any], keys: Mapping[str, Key], referred: set[str], unread: tuple[str, ...] = ()
 ) -> None:
-    """Refuse a key that neither the schema, nor the class in its node, nor another key's value knows.
+    """Refuse a key that is neither in the schema, nor an argument of its node's class, nor referred to by a value.
 
-    Not in a further process of a distributed run: what its config refers to has been resolved by the first, which has
-    checked it.
+    Skipped in worker processes of a distributed run, where references are already resolved: the first process has
+    checked the config.
 
     Args:
-        config: as plain containers.
+        config: the config in plain containers.
         keys: the command's schema.
-        referred: the keys that values refer to, as :func:`referred_to` finds them.
-        unread: groups that are left alone.
+        referred: the keys that values refer to, from :func:`referred_to`.
+        unread: groups to skip.
 
     Raises:
-        UserError: names the key that was meant, or the choice that has it.
+        UserError: suggests the key that was meant, or the choice that has it.
     """
     if "LOCAL_RANK" in os.environ:
         return
@@ -172,7 +170,7 @@ def refuse_unknown(
                 continue
             if name == "_target_" or name in (kinds or {}) or f"{group}.{name}" in referred:
                 continue
-            if group == "logger" and isinstance(node[name], Mapping):  # a further one, by its name
+            if group == "logger" and isinstance(node[name], Mapping):  # a further logger, under its own name
                 continue
             _refuse(group, str(name), node, keys)
     for group, node in _classes(config):
@@ -183,15 +181,15 @@ def refuse_unknown(
 
 def _refuse(group: str, name: str, node: Mapping[str, Any], keys: Mapping[str, Key]) -> None:
     if group == "trainer" and name in TRAINER_HAS:
-        raise UserError(f"trainer.{name} cannot be given: {TRAINER_HAS[name]}.")
+        raise UserError(f"trainer.{name} cannot be set: {TRAINER_HAS[name]}.")
     if group == "scheduler" and node.get("_target_") is None:
-        raise UserError(f"scheduler.{name} is not read: scheduler=none has no keys, another scheduler must be chosen.")
+        raise UserError(f"scheduler.{name} has no effect: scheduler=none has no keys; choose another scheduler.")
     kinds = kinds_of(group, node)
     raise UserError(no_such_key(f"{group}.{name}", keys if kinds is None else [f"{group}.{kind}" for kind in kinds]))
 
 
 def referred_to(cfg: DictConfig) -> set[str]:
-    """The keys, and all above them, that interpolations in a config (and under Hydra in Hydra's own part) name."""
+    """Return the keys, and all their parents, to which interpolations refer (under Hydra, those of its config too)."""
     from hydra.core.hydra_config import HydraConfig
 
     texts = list(_texts(OmegaConf.to_container(cfg, resolve=False)))
@@ -220,7 +218,7 @@ def _texts(node: Any) -> Iterator[str]:
 
 
 def _classes(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The nodes that name a class, by dotted name."""
+    """Iterate over the nodes that name a class, by dotted name."""
     groups = [(name, config.get(name)) for name in ("model", "data", "task", "optimizer", "scheduler", "trainer")]
     callbacks = config.get("callbacks")
     if isinstance(callbacks, Mapping):
@@ -229,7 +227,7 @@ def _classes(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
 
 
 def _parent(config: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], str]:
-    """The node that a dotted key stands in, empty where there is none, and the key's last name."""
+    """Return the node that contains a dotted key (empty if there is none) and the key's last name."""
     above, _, name = key.rpartition(".")
     node = select(config, above) if above else config
     return node if isinstance(node, Mapping) else {}, name

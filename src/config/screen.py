@@ -1,4 +1,4 @@
-"""The screen: names of models, data and runs stand there as they are, and none of them gives the terminal an order."""
+"""Terminal output: names of models, data and runs are shown literally, and cannot send control codes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-# All control characters but tab and line break, those that turn the direction of a text, and halves of characters.
+# All control characters except tab and line break, bidirectional controls, and surrogates.
 UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
-    r"""A text in which what could move the cursor, change colours or write a clipboard is spelled out.
+    r"""Return a text with everything escaped that could move the cursor, change colours or write to a clipboard.
 
     >>> print(printable("a\x1b[31mred"))
     a\x1b[31mred
@@ -24,10 +24,10 @@ def printable(text: str) -> str:
 
 
 class Sentences(logging.Formatter):
-    """What is logged, printable; ``conf/hydra/job_logging`` names it."""
+    """Make log messages printable; named in ``conf/hydra/job_logging``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The message, and the stack trace where there is one."""
+        """Format a record as its message, with the stack trace if there is one."""
         return printable(super().format(record))
 
 
@@ -43,8 +43,8 @@ def _kind() -> type[Console]:
 
 
 def screen(**settings: Any) -> Console:
-    """Rich's console, on which square brackets and colons in a text are text: no markup, no emoji, no escapes.
+    """Return a Rich console that prints square brackets and colons literally: no markup, no emoji, no escapes.
 
-    ``settings`` are those of ``rich.console.Console``.
+    ``settings`` are arguments of ``rich.console.Console``.
     """
     return _kind()(markup=False, emoji=False, **settings)

@@ -1,4 +1,4 @@
-"""Commands under Hydra: a composed config in, one sentence out where something is wrong."""
+"""Run commands under Hydra: a composed config goes in, and any error comes out as one sentence."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ log = logging.getLogger(__name__)
 
 CHOICE = re.compile(r"[\w/.-]+(,[\w/.-]+)*|(glob|choice)\(.*\)")  # or several in a sweep
 SEVERAL = re.compile(r"\[\w+(,\w+)*\]")  # loggers beside each other
-TAKEN_AWAY = "~{key} takes away a key that every run has: it must have a value, {key}=VALUE."
+TAKEN_AWAY = "~{key} removes a key that every run needs: give it a value instead, {key}=VALUE."
 EXAMPLE = {"run": "runs/latest", "study": "smoke"}
 THAT_FILE = "data=file data.path={file}"
-PATHS = (  # keys whose values are paths, as they stand on a command line
+PATHS = (  # keys whose values are paths, in command-line form
     *("data.path", "data.splits", "paths.data_dir", "paths.cache_dir", "paths.runs_dir", "paths.run_dir"),
     *("run", "output", "ckpt", "folder", "directory"),
 )
@@ -47,7 +47,7 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def choices() -> dict[str, str]:
-    """Which model and data this job's config was composed from, by their names in ``conf/``; empty outside Hydra."""
+    """Return the names in ``conf/`` of this job's model and data; empty outside Hydra."""
     from hydra.core.hydra_config import HydraConfig
 
     if not HydraConfig.initialized():
@@ -57,7 +57,7 @@ def choices() -> dict[str, str]:
 
 
 def job_command() -> list[str]:
-    """The command line that starts this job alone: in a multirun the job's own overrides, otherwise what was typed."""
+    """Return the command line that starts this job alone: in a multirun with the job's overrides, else as typed."""
     if not in_multirun():
         return sys.argv
     from hydra.core.hydra_config import HydraConfig
@@ -67,7 +67,7 @@ def job_command() -> list[str]:
 
 
 def command_line() -> str:
-    """What was typed to start this process, to be typed again."""
+    """Return the command line that started this process, quoted for a shell."""
     return shlex.join(["python", "-m", f"src.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
 
 
@@ -80,15 +80,15 @@ def command(
 ) -> None:
     """Run ``task`` under Hydra with the config ``<folder>/<config_name>.yaml`` and this process's command line.
 
-    The config is held against ``keys``, without them against the schema of the command.
+    The config is checked against ``keys``, or by default against the schema of the command.
 
-    ``--help`` prints the keys of the command, and that is all. An exception ends the process with exit code 1 and one
-    sentence on standard error; the stack trace comes with HYDRA_FULL_ERROR=1 in the environment. In a multirun each
-    failed job says its own sentence when it fails. SIGTERM ends it with 143, Ctrl-C with 130.
+    ``--help`` prints the keys of the command and exits. An exception ends the process with exit code 1 and one sentence
+    on standard error; HYDRA_FULL_ERROR=1 in the environment adds the stack trace. In a multirun each failed job prints
+    its own sentence when it fails. SIGTERM ends the process with exit code 143, Ctrl-C with 130.
     """
     import hydra
 
-    # conf/hydra/launcher/ray.yaml has the name of the plugin's own choice, and means to.
+    # conf/hydra/launcher/ray.yaml deliberately replaces the plugin's choice of the same name.
     warnings.filterwarnings("ignore", r"\s*'hydra/launcher/ray' is validated against ConfigStore schema")
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     register_resolvers()
@@ -106,26 +106,27 @@ def command(
 
     def job(cfg: DictConfig) -> Any:
         try:
-            if HydraConfig.get().job.chdir:  # places are relative to where they are typed
+            if HydraConfig.get().job.chdir:  # paths are relative to the folder where the command was typed
                 os.chdir(get_original_cwd())
             make_ready(cfg, config_name, keys)
             return task(cfg)
         except Exception as error:
-            if stopping():  # and something on the way took the signal for a fault of its own: no next job
+            if stopping():  # something may have turned the signal into an error of its own: start no further job
                 raise SystemExit(1) from error
-            if isinstance(error, UserError) and not cfg.get("study_job"):  # a study reads how its jobs ended
+            if isinstance(error, UserError) and not cfg.get("study_job"):  # a study reads its jobs' outcomes
                 remove_refused(cfg)
             if in_multirun():
                 sentence = f"This job failed: {printable(in_words(error, config_name))}"
-                print(sentence if sentence not in said else "This job failed as one before it did.", file=sys.stderr)
+                again = "This job failed with the same error as an earlier one."
+                print(again if sentence in said else sentence, file=sys.stderr)
                 said.add(sentence)
-                error.__dict__["said"] = True  # it comes back from a process of its own, too
+                error.__dict__["said"] = True  # so that it survives the return from a worker process
                 if full or cfg.get("study_job") or not plainly_swept():
                     raise
-            failed.append(error)  # and not raised: Hydra would put a line of its own before the sentence
+            failed.append(error)  # not raised, because Hydra would print a line of its own first
             return None
 
-    # Hydra prints traces of its own unless it is told to let exceptions through; they are put into words here.
+    # Hydra prints its own traces unless told to let exceptions through; here they become one sentence.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         take_env_file(Path.cwd())
@@ -140,7 +141,7 @@ def command(
         hydra.main(config_path=str(folder), config_name=config_name, version_base="1.3")(job)()
         if failed:
             raise failed[0]
-    except BrokenPipeError:  # whoever reads what is printed has seen enough, as head has
+    except BrokenPipeError:  # the reader of the output, such as head, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
@@ -149,8 +150,8 @@ def command(
         if getattr(error, "said", False):
             sys.exit(1)
         print(sentence := printable(in_words(error, config_name)), file=sys.stderr)
-        if sentence.startswith(f"{type(error).__name__}:"):  # in no words of ours
-            print("HYDRA_FULL_ERROR=1 in the environment shows the stack trace.", file=sys.stderr)
+        if sentence.startswith(f"{type(error).__name__}:"):  # not translated
+            print("Set HYDRA_FULL_ERROR=1 to see the stack trace.", file=sys.stderr)
         sys.exit(1)
     finally:
         if not full:
@@ -158,7 +159,7 @@ def command(
 
 
 def make_ready(cfg: DictConfig, config_name: str = "train", keys: Mapping[str, Key] | None = None) -> None:
-    """What comes before a job, in whichever process a launcher runs it.
+    """Prepare a job, in whichever process a launcher runs it.
 
     Raises:
         UserError: as :func:`check_job`.
@@ -167,17 +168,17 @@ def make_ready(cfg: DictConfig, config_name: str = "train", keys: Mapping[str, K
 
     see_working_folder()
     check_job(cfg, HydraConfig.get().overrides.task, config_name, keys)
-    if "threads" in cfg:  # before torch is imported: jobs that take all cores each would fight over them
+    if "threads" in cfg:  # before torch is imported: otherwise each job would use all cores and they would compete
         os.environ |= dict.fromkeys(THREADS, str(cfg.threads))
 
 
 def check_job(
     cfg: DictConfig, overrides: Sequence[str], config_name: str = "train", keys: Mapping[str, Key] | None = None
 ) -> None:
-    """Hold a composed config, and the overrides that made it so, against all that is known before anything is read.
+    """Check a composed config, and the overrides that led to it, before any data are read.
 
     Raises:
-        UserError: a key is missing, taken away, out of its range, or given though nothing reads it.
+        UserError: a key is missing, removed, out of range, or given although nothing reads it.
     """
     given = given_keys(overrides)
     refuse_missing(cfg, config_name, keys)
@@ -191,16 +192,16 @@ def check_job(
 
 
 def remove_refused(cfg: DictConfig) -> None:
-    """Remove the folders of a job that was refused before anything was trained: it is no run."""
+    """Remove the folders of a job that was refused before training started, since it is not a run."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.utils import get_original_cwd
 
     if os.environ.get("LOCAL_RANK", os.environ.get("SLURM_PROCID", "0")) != "0" or "paths" not in cfg:
-        return  # the first of several processes does it
+        return  # only the first process of a distributed run removes it
     here = Path(get_original_cwd()) if HydraConfig.initialized() else Path.cwd()
     for folder in {output_directory() or run_directory(cfg), run_directory(cfg)}:
         if here.resolve().is_relative_to(folder.resolve()):
-            continue  # of a command that writes into the folder where one stands, which is not ours
+            continue  # of a command that writes into the working folder, which must stay
         if not folder.is_dir() or not {path.name for path in folder.iterdir()} <= {*SHELL, *REFUSED}:
             continue
         for handler in list(logging.root.handlers):
@@ -209,11 +210,11 @@ def remove_refused(cfg: DictConfig) -> None:
                 logging.root.removeHandler(handler)
         shutil.rmtree(folder, ignore_errors=True)
         if in_multirun() and {path.name for path in folder.parent.glob("*")} <= {"multirun.yaml"}:
-            shutil.rmtree(folder.parent, ignore_errors=True)  # a next job makes it again
+            shutil.rmtree(folder.parent, ignore_errors=True)  # the next job creates it again
 
 
 def plainly_swept() -> bool:
-    """Whether the jobs of a multirun run in this process and nobody asks what they return."""
+    """Return whether the jobs of a multirun run in this process and no sweeper uses their return values."""
     from hydra.core.hydra_config import HydraConfig
 
     hydra = HydraConfig.get()
@@ -223,7 +224,7 @@ def plainly_swept() -> bool:
 
 
 def as_overrides(arguments: Sequence[str], config_name: str) -> list[str]:
-    """A command line for Hydra: arguments without ``=`` as the keys that they stand for, ``--cfg`` without ``-m``.
+    """Return arguments as Hydra overrides: positional arguments as their keys, ``--cfg`` without ``-m``.
 
     >>> as_overrides(["runs/it's", "split=val"], "evaluate")
     ["run='runs/it\\\\'s'", 'split=val']
@@ -233,38 +234,38 @@ def as_overrides(arguments: Sequence[str], config_name: str) -> list[str]:
         key = next(names, None) if is_bare(argument, after) or _is_file(argument, config_name) else None
         out.append(f"{key}={in_quotes(argument)}" if key is not None else argument)
         after = argument
-    # Hydra prints no config of a sweep: that of its first job differs from this one in what is swept.
+    # Hydra prints no config for a sweep; the config of its first job differs only in the swept keys.
     return [a for a in out if a not in MULTIRUN] if {"--cfg", "-c"} & {*out} else out
 
 
 def see_working_folder() -> None:
-    """Let a config name classes of the working folder, which comes last since it may hold a ``src`` of its own."""
+    """Let a config name classes in the working folder, which comes last because it may contain its own ``src``."""
     if (here := os.getcwd()) not in sys.path:
         sys.path.append(here)
 
 
 def given_keys(overrides: Iterable[str]) -> set[str]:
-    """The keys that overrides set, however they do."""
+    """Return the keys that overrides set, add or remove."""
     return {str(override).lstrip("+~").partition("=")[0] for override in overrides}
 
 
 def typed_keys() -> set[str]:
-    """The keys that were given for this job alone; none in a sweep, which may cross what does not go together."""
+    """Return the keys given for this job alone; none in a sweep, which may combine values that do not go together."""
     from hydra.core.hydra_config import HydraConfig
 
     return given_keys(HydraConfig.get().overrides.task) if HydraConfig.initialized() and not in_multirun() else set()
 
 
 def refuse_missing(cfg: DictConfig, config_name: str, keys: Mapping[str, Key] | None = None) -> None:
-    """Refuse a config that lacks a key which its command reads, as after ``model=null``.
+    """Refuse a config without a key that its command reads, as after ``model=null``.
 
     Raises:
-        UserError: names the first that is not there.
+        UserError: names the first missing key.
     """
     optional = {"hydra", "tuned", *(("data",) if config_name in ("prepare", "new") else ())}
     for name in keys or keys_of(config_name):
         if "." not in name and name not in optional and name not in cfg:
-            override = f"+{name}" if name == "task" else name  # that comes with the data, where they are ours
+            override = f"+{name}" if name == "task" else name  # normally chosen by the data set
             value = (
                 f"{override}=NAME, one of {files_in(name)}"
                 if (CONF / name).is_dir()
@@ -274,12 +275,12 @@ def refuse_missing(cfg: DictConfig, config_name: str, keys: Mapping[str, Key] | 
 
 
 def files_in(group: str) -> str:
-    """The choices of a group, without those that others differ from."""
+    """List the choices of a group, without the base files that others extend."""
     return ", ".join(sorted({file.stem for file in choice_files(group)}))
 
 
 def choice_files(group: str = "*") -> list[Path]:
-    """The files that a key of a config may name, ours before those of the working folder."""
+    """Return the files that a config group may name, ours before those of the working folder."""
     theirs, plans = [folder for folder in further_folders() if folder == Path.cwd() / "conf"], further_folders()
     found = [file for folder in (CONF, *theirs) for file in sorted(folder.glob(f"{group}/*.yaml"))]
     if group in ("*", "experiments"):
@@ -288,20 +289,20 @@ def choice_files(group: str = "*") -> list[Path]:
 
 
 def meant_by(word: str) -> str:
-    """What a word without ``=`` was to be, as the end of the sentence that refuses it."""
+    """Guess what a word without ``=`` was meant to be, as the end of the message that refuses it."""
     groups = {file.stem: file.parent.name for file in reversed(choice_files())}
-    near = None if (CONF / word).is_dir() else close_to(word, [*groups])  # the group itself: model gru
+    near = None if (CONF / word).is_dir() else close_to(word, [*groups])  # the word is the group itself: model gru
     if near is None:
-        return ", without blanks, as in model=gru"
+        return ", without spaces, as in model=gru"
     multirun = "-m " if groups[near] == "experiments" else ""
     return f" (did you mean {multirun}{groups[near]}={near}?)"
 
 
 def refuse_more_than_machine(cfg: DictConfig) -> None:
-    """Refuse so many threads or processes that the system might not start them; some more than cores are no fault.
+    """Refuse more threads or processes than the system may be able to start; a few more than there are cores is fine.
 
     Raises:
-        UserError: names the key and how many there may be.
+        UserError: names the key and the maximum.
     """
     cores = os.cpu_count() or 1
     most = {"threads": max(64, 4 * cores), "data.num_workers": max(64, 4 * cores), "trainer.devices": max(8, cores)}
@@ -312,17 +313,15 @@ def refuse_more_than_machine(cfg: DictConfig) -> None:
 
 
 def refuse_width_beside_budget(cfg: DictConfig, given: set[str]) -> None:
-    """Refuse a width that is asked for beside a budget, which would decide it without a word."""
+    """Refuse a width given together with a budget, which would silently override it."""
     if "model.hidden_size" in given and OmegaConf.select(cfg, "model.budget") is not None:
-        raise UserError(
-            "model.budget decides the width, so model.hidden_size cannot be given beside it: drop one of them."
-        )
+        raise UserError("model.budget sets the width, so model.hidden_size cannot be set as well: drop one of them.")
 
 
 def quoted(argument: str) -> str:
-    """An override of a path, or of a sign between cells, in quotes where signs of it mean something to Hydra.
+    """Quote an override of a path, or of a cell separator, if it contains characters that Hydra would interpret.
 
-    A comma between paths is a sweep, unless there is a file of that name.
+    A comma between paths means a sweep, unless a file of that name exists.
 
     >>> quoted("data.path=my data~2024=new.csv"), quoted("data.path=mine.csv")
     ("data.path='my data~2024=new.csv'", 'data.path=mine.csv')
@@ -340,30 +339,30 @@ def quoted(argument: str) -> str:
 
 
 def in_quotes(value: str) -> str:
-    """A text as Hydra's grammar has it in quotes."""
+    """Quote a text according to Hydra's grammar."""
     return "'" + value.replace("'", "\\'") + "'"
 
 
 def is_bare(argument: str, before: str) -> bool:
-    """Whether an argument, behind another on a command line, is no override and no option or its value."""
+    """Return whether an argument is a positional one: no override, no option and not the value of an option."""
     return "=" not in argument and not argument.startswith(("-", "~")) and not takes_a_word(before)
 
 
 def _is_file(argument: str, config_name: str) -> bool:
-    """Whether an argument with ``=`` in it is the name of a file, and no override of a key."""
+    """Return whether an argument that contains ``=`` is the name of a file rather than an override."""
     key, equals, _ = argument.lstrip("+~").partition("=")
     ours = any(key in (name, name.partition(".")[0]) for name in keys_of(config_name))
     return bool(equals) and not ours and Path(argument).exists()
 
 
 def wrong_line(arguments: list[str], config_name: str = "train") -> str | None:
-    """What is wrong with a command line before anything is composed: a key given twice, or one taken away.
+    """Return what is wrong with a command line before composing: a key given twice or removed, and the like.
 
     >>> wrong_line(["seed=1", "++seed=2"])
-    'seed is given twice on the command line, and only one of the two would count.'
+    'seed is given twice on the command line: drop one of the two.'
     """
     if twice := given_twice(arguments):
-        return f"{twice} is given twice on the command line, and only one of the two would count."
+        return f"{twice} is given twice on the command line: drop one of the two."
     if (wrong := wrong_flag(arguments, config_name)) is not None:
         return wrong
     known = keys_of(config_name)
@@ -371,18 +370,16 @@ def wrong_line(arguments: list[str], config_name: str = "train") -> str | None:
         if is_bare(argument, before):
             theirs = config_name == "train" and Path(argument).exists()
             meant = f" (did you mean {THAT_FILE.format(file=argument)}?)" if theirs else meant_by(argument)
-            return f"{argument} is not of the form KEY=VALUE{meant}."
+            return f"{argument} does not have the form KEY=VALUE{meant}."
         choice, _, value = argument.lstrip("+").partition("=")
         if argument.startswith("hydra="):
-            return f"Hydra's own keys are given one by one, as in hydra.run.dir=DIR, got {argument}."
+            return f"Hydra's own keys must be given one by one, as in hydra.run.dir=DIR, got {argument}."
         if "=" not in argument or not choice.isidentifier() or not (CONF / choice).is_dir():
             continue
         if choice == "logger" and SEVERAL.fullmatch(value) and not argument.startswith("++"):
             continue
         if choice == "data" and Path(value).is_file() and value not in files_in(choice).split(", "):
-            return (
-                f"{argument} must name a kind of data, and {value} is a file: {THAT_FILE.format(file=value)} reads it."
-            )
+            return f"{argument} must name a data set, but {value} is a file: use {THAT_FILE.format(file=value)}."
         if argument.startswith("++") or value == "null" or not CHOICE.fullmatch(value):
             return (
                 f"{choice} must name a file in conf/{choice}, as in {choice}=NAME, got {argument}; there are "
@@ -393,9 +390,9 @@ def wrong_line(arguments: list[str], config_name: str = "train") -> str | None:
 
 
 def refuse_taken_away(cfg: DictConfig, overrides: Iterable[str], keys: Mapping[str, Key]) -> None:
-    """Refuse an override with ``~`` that takes a key away from a class of ours, which would then be built otherwise.
+    """Refuse an override with ``~`` that removes a key of a built-in class, which would silently get another value.
 
-    A class of the user's own may have no such argument, and a key that may be null may go.
+    Classes of the user's own may lack the argument, and keys that accept null may be removed.
 
     Raises:
         UserError: names the key.
@@ -408,14 +405,14 @@ def refuse_taken_away(cfg: DictConfig, overrides: Iterable[str], keys: Mapping[s
 
 
 def given_twice(arguments: list[str]) -> str | None:
-    """The first key that two overrides of a command line set (Hydra would keep the last without a word)."""
+    """Return the first key that two overrides set, of which Hydra would silently use the last."""
     given = [a for a in arguments if a.startswith("~") or ("=" in a and not a.startswith("-"))]
     keys = [a.lstrip("+~").partition("=")[0] for a in given]
     return next((key for key in keys if keys.count(key) > 1), None)
 
 
 def in_multirun() -> bool:
-    """Whether this is one job of several that ``-m`` started."""
+    """Return whether this is one of several jobs started with ``-m``."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 

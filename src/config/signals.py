@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: what is open is closed, nothing is shown but sentences, and the exit code is 143 or 130."""
+"""Handle SIGTERM and Ctrl-C: close what is open, print no stack trace, and exit with code 143 or 130."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-PATIENCE = 5.0  # seconds in which a further signal is the same one again: timeout and Slurm send it twice
+PATIENCE = 5.0  # seconds within which a second signal counts as the first: timeout and Slurm send it twice
 
-_received: list[int] = []  # the signal that ends this process
+_received: list[int] = []  # the signals received so far
 
 
 def stopping() -> bool:
-    """Whether this process has been told to end."""
+    """Return whether this process has been told to end."""
     return bool(_received)
 
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Let a signal raise ``KeyboardInterrupt`` or ``SystemExit`` in the block, and end the process with its exit code.
+    """Turn a signal into ``KeyboardInterrupt`` or ``SystemExit`` in the block, and exit with the signal's exit code.
 
-    Whatever the block makes of the exception (Lightning ends with code 1), the code is 128 and the signal's number. A
-    further signal after some seconds ends the process at once. Outside the main thread nothing is done.
+    Whatever the block does with the exception (Lightning exits with 1), the exit code is 128 plus the signal number. A
+    second signal after some seconds ends the process at once. Outside the main thread this does nothing.
     """
     since = time.monotonic()
 
@@ -44,7 +44,7 @@ def ended_by_signals() -> Iterator[None]:
 
     before = {}
     for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as for a job in the background of a script
+        if signal.getsignal(number) is not signal.SIG_IGN:  # ignored, as for a background job of a script
             try:
                 before[number] = signal.signal(number, stop)
             except ValueError:

@@ -1,4 +1,4 @@
-"""What the class in a node of a config takes: by the tables of torch's and Lightning's, or by the files of ours."""
+"""The arguments of a config node's class: from the tables for torch and Lightning, or from our config files."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from src.config.places import CONF
 from src.config.schema import keys_of
 from src.config.schema.arguments import CALLBACKS, OPTIMIZERS, SCHEDULERS
 
-OURS = ("src.", "torch.optim.", "pytorch_lightning.")  # any other class takes what it likes
+OURS = ("src.", "torch.optim.", "pytorch_lightning.")  # any other class may take any argument
 TABLES = {"optimizer": OPTIMIZERS, "scheduler": SCHEDULERS, "callbacks": CALLBACKS}
-ANY_CELL = ("src.recurrent.RNNBase", "src.recurrent.StackedRNN")  # hand on the options of whatever cell
+ANY_CELL = ("src.recurrent.RNNBase", "src.recurrent.StackedRNN")  # pass options on to any cell
 
 
 def kinds_of(group: str, node: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The type of every argument that may stand in a node of the group ``group``; None: of no class that is known.
+    """Return the types of the arguments allowed in a node of ``group``, or None for an unknown class.
 
     >>> sorted(kinds_of("scheduler", {"_target_": "torch.optim.lr_scheduler.StepLR"}))
     ['gamma', 'last_epoch', 'step_size']
@@ -44,7 +44,7 @@ def kinds_of(group: str, node: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 @cache
 def keys_in_files_by_class() -> dict[str, set[str]]:
-    """The keys that the shipped files give each of our classes, by its public name."""
+    """Return the keys that the shipped files give each of our classes, by public class name."""
     found: dict[str, set[str]] = {}
     for file in sorted(CONF.glob("*/*.yaml")):
         group = file.parent.name
@@ -57,7 +57,7 @@ def keys_in_files_by_class() -> dict[str, set[str]]:
 
 
 def _with_bases(group: str, name: str) -> dict[str, Any]:
-    """A file's node of its group, with that of the files of the same group that its defaults name."""
+    """Return a file's node of its group, merged with the files of the same group that its defaults list."""
     text = (CONF / group / f"{name}.yaml").read_text()
     content = yaml.safe_load(text) or {}
     bases = [entry for entry in content.pop("defaults", []) if isinstance(entry, str) and entry != "_self_"]

@@ -1,7 +1,7 @@
-"""Which classes the config of a run that somebody else made may name: ours, and a list of torch's and Lightning's.
+"""The classes that the config of a run from somebody else may name: ours, and a list of torch's and Lightning's.
 
-Building what a config names runs code. On one's own command line that is what one asked for; in a directory that was
-received it is not, so there only classes that are known to do no more than they say are built.
+Building what a config names runs code. On your own command line that is what you asked for; a run received from
+somebody else is different, so only classes known to be harmless are built from it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ KNOWN = frozenset(
         "pytorch_lightning.loggers.TensorBoardLogger",
     ]
 )
-# Where a config names classes; a name anywhere else would be built as an argument of another one.
+# Where a config names classes; anywhere else, the named class would be built as an argument of another.
 PLACES = (
     "model",
     "data",
@@ -41,32 +41,32 @@ PLACES = (
 
 
 def check_received(config: Mapping[str, Any], place: str, trust: str | Sequence[str] = ()) -> None:
-    """Refuse a config, as plain containers, that names a class which nobody vouches for.
+    """Refuse a config, in plain containers, that names an untrusted class.
 
     Args:
-        config: of a run that was received.
-        place: where it stands, for the sentence.
+        config: the config of a received run.
+        place: its location, for the message.
         trust: modules (or classes) of the user's own whose classes may be built, e.g. ``their.module``.
 
     Raises:
-        UserError: a class is neither known nor trusted, stands where none is expected, or a value asks Hydra or
-            OmegaConf for more than a value.
+        UserError: a class is neither known nor trusted or is somewhere unexpected, or a value asks Hydra or OmegaConf
+            to evaluate something.
     """
     trusted = [trust] if isinstance(trust, str) else list(trust)
     for path, key, value in _entries(config):
         if isinstance(value, str) and "${" in value:
-            raise UserError(f"{place}: {path} is {value}, and the config of a run holds plain values only.")
+            raise UserError(f"{place}: {path} is {value}, but the config of a run must contain plain values only.")
         if not (key.startswith("_") and key.endswith("_") and len(key) > 2) or (key == "_target_" and value is None):
             continue
         if key != "_target_" or not isinstance(value, str):
-            raise UserError(f"{place}: {path} is an order to Hydra, which the config of a run does not hold.")
+            raise UserError(f"{place}: {path} is an instruction to Hydra, which the config of a run must not contain.")
         if not _expected(path):
-            raise UserError(f"{place}: {path} names the class {value} where the config of a run has none.")
+            raise UserError(f"{place}: {path} names the class {value} where the config of a run must not name one.")
         target = public_name(value)
         if target not in KNOWN and not any(target == name or target.startswith(f"{name}.") for name in trusted):
             module = target.rpartition(".")[0]
             raise UserError(
-                f"{place} names the class {value}, which is none of GateBench's: building it would run code of "
+                f"{place} names the class {value}, which is not one of GateBench's: building it would run code from "
                 f"{module}; if you trust that module, add trust={module}."
             )
 
@@ -77,7 +77,7 @@ def _expected(path: str) -> bool:
 
 
 def _entries(node: Any, path: str = "") -> Iterator[tuple[str, str, Any]]:
-    """Every key and every item of a list below a node, with its dotted path."""
+    """Iterate over all keys and list items below a node, with their dotted paths."""
     items: Iterable[tuple[Any, Any]] = ()
     if isinstance(node, Mapping):
         items = node.items()

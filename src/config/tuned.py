@@ -1,7 +1,7 @@
-"""Where the settings of the optimizer come from: what was tuned for a data set belongs to one optimizer.
+"""Report where optimizer settings come from: settings tuned for a data set apply to one optimizer only.
 
-A data file says ``tuned: {adam: {lr: 0.005}}``, and the file of each optimizer reads its own part of that or has its
-own value: another optimizer never trains at a learning rate that was chosen for this one.
+A data file may contain ``tuned: {adam: {lr: 0.005}}``. The file of each optimizer reads its own part of that, or else
+its own default, so that no optimizer trains at a learning rate chosen for another one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def log_origins(cfg: DictConfig) -> None:
-    """Log where a job under Hydra has its learning rate from, and every other optimizer setting tuned for its data."""
+    """Log where a Hydra job got its learning rate, and every other optimizer setting tuned for its data."""
     from hydra.core.hydra_config import HydraConfig
 
     if not HydraConfig.initialized():
@@ -28,9 +28,9 @@ def log_origins(cfg: DictConfig) -> None:
         if f"optimizer.{name}" in given:
             origin = "from the command line"
         elif not OmegaConf.is_interpolation(cfg.optimizer, name):
-            origin = "as a config file of your own has it"
+            origin = "from a config file of your own"
         elif name in tuned.get(optimizer, {}):
             origin = f"tuned for data={data} with {optimizer}"
         else:
-            origin = f"the default of optimizer={optimizer}: none was tuned for data={data}"
+            origin = f"the default of optimizer={optimizer}, none was tuned for data={data}"
         log.info("optimizer.%s=%s, %s.", name, cfg.optimizer[name], origin)

@@ -1,7 +1,7 @@
-"""Values that nothing reads in the combination that they stand in, e.g. ``model.chrono_steps`` without chrono.
+"""Values that have no effect in combination with the others, e.g. ``model.chrono_steps`` without chrono.
 
-Given on a command line such a value is a mistake, and refused. Where it comes from a file, or from a sweep that crosses
-groups of which some read it, it is said; and a run's identity has the default in its place, which changes nothing.
+On a command line such a value is a mistake and is refused. If it comes from a file, or from a sweep over groups of
+which only some read it, it causes a warning. In a run's identity the default replaces it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Config = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of the data once they are read; None before that."""
+    """What is known of the data after reading them; None before that."""
 
     tokens: bool | None = None
     forecasts: bool | None = None
@@ -27,7 +27,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Unread:
-    """A key whose value nothing reads, the value that would say nothing, and what would read it."""
+    """A key whose value has no effect, its neutral value, and what would read it."""
 
     key: str
     default: Any
@@ -36,16 +36,16 @@ class Unread:
 
     @property
     def sentence(self) -> str:
-        """What is wrong, and what would be right."""
+        """Return the message: what is wrong, and what would be right."""
         return (
-            f"{self.key}={shown(self.value)} is not read here: it is for {self.needs}, otherwise it must be "
+            f"{self.key}={shown(self.value)} has no effect here: it applies to {self.needs}; drop it or set it to "
             f"{shown(self.default)}."
         )
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A key, the value that says nothing (as files have it), when it is read (None: not yet known), and so in words."""
+    """A key, its neutral value (as in files), when it is read (None: not yet known), and a description of that."""
 
     key: str
     default: Any
@@ -98,8 +98,8 @@ RUN = (
     Rule("model.initialisation", "pytorch", _can_start_so, KEEPS),
     Rule("model.budget_of", "recurrent", lambda c, _: select(c, "model.budget") is not None, "a model.budget"),
     Rule("model.budget_tolerance", 0.02, lambda c, _: select(c, "model.budget") is not None, "a model.budget"),
-    Rule("model.dropout", 0.0, _layers, "networks of several layers, between which it acts"),
-    Rule("model.residual", False, _layers, "networks of several layers"),
+    Rule("model.dropout", 0.0, _layers, "networks with several layers"),
+    Rule("model.residual", False, _layers, "networks with several layers"),
     Rule("model.keep_gate_bias", 0.0, _has_keep_gate, KEEPS),
     Rule("data.train_steps", None, lambda c, _: select(c, "data.chunk") is not None,
          "data read in chunks (data.chunk)"),
@@ -116,7 +116,7 @@ RUN = (
     Rule("data.window", 20, _is_waveform, "data.task=waveform"),
     Rule("data.hop", 10, _is_waveform, "data.task=waveform"),
     Rule("data.chunk", 500, _is_waveform, "data.task=waveform"),
-    Rule("data.standardise", True, _scales, "real values that are not forecast (forecasts always standardise)"),
+    Rule("data.standardise", True, _scales, "real-valued data outside forecasting (which always standardises)"),
     Rule("task.embedding_size", 64, lambda _, facts: facts.tokens, "data of tokens"),
     Rule("trainer.gradient_clip_algorithm", None, lambda c, _: bool(select(c, "trainer.gradient_clip_val")),
          "a trainer.gradient_clip_val"),
@@ -135,7 +135,7 @@ _OF_RUNS = {
     "jacobians": None,
     "ckpt": "best",
 }
-# Places that a command has, since it shares them, and does not look at.
+# Paths in the config of a command, shared with others, that it does not use.
 NOT_READ = {
     "prepare": ("paths.runs_dir", "paths.run_dir"),
     "verify": ("paths.run_dir",),
@@ -154,7 +154,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
 
 
 def unread(config: Config, facts: Facts | None = None, command: str = "train") -> list[Unread]:
-    """Every value that nothing reads, and that is not the one that says nothing.
+    """Return every value that has no effect and is not the neutral one.
 
     >>> [found.key for found in unread({"model": {"chrono_steps": 50, "initialisation": "pytorch"}})]
     ['model.chrono_steps']
@@ -170,13 +170,13 @@ def unread(config: Config, facts: Facts | None = None, command: str = "train") -
 
 
 def _is_ours(config: Config, key: str) -> bool:
-    """Whether a key stands in no node of a user's own class, which may read what it likes."""
+    """Return whether a key is outside every node of a user's own class, which may read any key."""
     target = select(config, f"{key.partition('.')[0]}._target_") if "." in key else None
     return target is None or str(target).startswith(("src.", "torch.", "pytorch_lightning."))
 
 
 def as_read(config: Config, facts: Facts | None = None) -> dict[str, Any]:
-    """A copy of a run's config in which what nothing reads is at its default."""
+    """Return a copy of a run's config in which values without effect are replaced by their defaults."""
     out = dict(config)
     for found in unread(config, facts):
         group, dot, name = found.key.partition(".")
@@ -185,14 +185,14 @@ def as_read(config: Config, facts: Facts | None = None) -> dict[str, Any]:
 
 
 def refuse_unread(found: Iterable[Unread], given: Iterable[str], command: str = "train") -> list[str]:
-    """Refuse what a command line gives and nothing reads; the sentences about all else.
+    """Refuse values given on a command line that have no effect; return the messages about all others.
 
     Raises:
-        UserError: for the first such key among ``given``.
+        UserError: for the first such key in ``given``.
     """
     typed, sentences = set(given), []
     if idle := typed & set(NOT_READ.get(command, ())):
-        raise UserError(f"{idle.pop()} is not read by {command}: it must be left out.")
+        raise UserError(f"{idle.pop()} has no effect on {command}: drop it.")
     for each in found:
         if each.key in typed:
             raise UserError(each.sentence)

@@ -1,7 +1,7 @@
 """Data sets as Lightning data modules that describe themselves before training.
 
-``sets/`` holds named data sets, ``own/`` the user's own files; what both share stands beside them. Configs name the
-classes by the names below.
+``sets/`` has the named data sets and ``own/`` the user's own files; shared code is here. Configs name the classes
+by the names below.
 """
 
 from src.config.names import lazily

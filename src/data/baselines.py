@@ -1,4 +1,4 @@
-"""What knows next to nothing reaches on the test set: class frequencies, pitch frequencies, symbols and pairs of them.
+"""Trivial predictors on the test set: class frequencies, pitch frequencies, symbols and pairs of them.
 
 Probabilities are relative frequencies in the training data with one half added to each count.
 """
@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-PART = 1 << 20  # tokens that are counted together
+PART = 1 << 20  # tokens counted at a time
 
 
 def majority(train: Tensor, test: Tensor, classes: int) -> dict[str, float]:
-    """Accuracy and NLL of always saying the class frequencies of ``train``, (n,) classes like ``test``."""
+    """Return accuracy and NLL of always predicting the class frequencies of ``train``, (n,) classes like ``test``."""
     counts = torch.bincount(train, minlength=classes).double() + 0.5
     log_p = (counts / counts.sum()).log()
     return {
@@ -25,10 +25,10 @@ def majority(train: Tensor, test: Tensor, classes: int) -> dict[str, float]:
 
 
 def piano_rolls(train: Sequence[np.ndarray], test: Sequence[np.ndarray]) -> dict[str, float]:
-    """What knows only how often each pitch sounds (unigram), or how often after itself and silence (Markov).
+    """Evaluate each pitch's frequency (unigram), or its frequency after itself and after silence (Markov).
 
-    Pieces are (frames, pitches) zeros and ones; ``nll`` is in nats per step over all steps of ``test`` but each
-    piece's first, ``frame_acc`` at the threshold 0.5.
+    Pieces are (frames, pitches) zeros and ones; ``nll`` is in nats per step over all steps of ``test`` except each
+    piece's first, ``frame_acc`` uses the threshold 0.5.
     """
     seen, asked = transitions(train), transitions(test)
     figures: dict[str, float] = {}
@@ -43,7 +43,7 @@ def piano_rolls(train: Sequence[np.ndarray], test: Sequence[np.ndarray]) -> dict
 
 
 def transitions(pieces: Sequence[np.ndarray]) -> np.ndarray:
-    """Whole numbers of shape (2, 2, pitches): how often pitch k went from silent (0) or sounding (1) to either."""
+    """Count how often pitch k went from silent (0) or sounding (1) to either, (2, 2, pitches) whole numbers."""
     counts = np.zeros((2, 2, pieces[0].shape[1]), dtype=np.int64)
     for piece in pieces:
         before, after = piece[:-1].astype(bool), piece[1:].astype(bool)
@@ -54,9 +54,9 @@ def transitions(pieces: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def ngrams(train: Sequence[np.ndarray], test: Sequence[np.ndarray], vocabulary: int) -> dict[str, float]:
-    """NLL in nats per token of knowing only how often each symbol stands (unigram), or stands behind the one before.
+    """Return the NLL in nats per token of symbol frequencies (unigram), and of frequencies after each symbol (bigram).
 
-    Over all tokens of ``test`` but each document's first; documents are (tokens,) whole numbers below ``vocabulary``.
+    Over all tokens of ``test`` except each document's first; documents are (tokens,) integers below ``vocabulary``.
     """
     seen = np.full(vocabulary, 0.5)
     for part in (part for document in train for part in _parts(document)):
@@ -74,13 +74,13 @@ def ngrams(train: Sequence[np.ndarray], test: Sequence[np.ndarray], vocabulary: 
 
 
 def _parts(document: np.ndarray, more: int = 0) -> Iterator[np.ndarray]:
-    """A document in parts, with so many tokens of the next: counting takes eight bytes for each at once."""
+    """Iterate over a document in parts, each with ``more`` tokens of the next; counting takes eight bytes per token."""
     for begin in range(0, len(document), PART):
         yield document[begin : begin + PART + more]
 
 
 def _counted_pairs(documents: Sequence[np.ndarray], vocabulary: int) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs of neighbouring tokens, as whole numbers, sorted, and how often each stands."""
+    """Return the pairs of neighbouring tokens as whole numbers, sorted, and the count of each."""
     few = vocabulary**2 <= PART
     pairs = np.arange(vocabulary**2 if few else 0)
     counts = np.zeros(len(pairs), np.int64)

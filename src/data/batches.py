@@ -1,4 +1,4 @@
-"""From flat arrays to padded batches, and which sequences go into which batch."""
+"""Build padded batches from flat arrays, and choose which sequences go into which batch."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from torch.utils.data import Sampler
 
 from src.config.errors import UserError
 
-SeedOfEpoch = Callable[[int], int]  # from an epoch's number to the seed of its batch order
+SeedOfEpoch = Callable[[int], int]  # maps an epoch's number to the seed of its batch order
 
 
 class Units(NamedTuple):
-    """What standardisation and scaled errors divide by, (batch, targets) each, where series have each their own."""
+    """Divisors of standardisation and scaled errors, (batch, targets) each, if each series has its own."""
 
     mean: Tensor  # a value in its own unit = target * scale + mean
     scale: Tensor
-    naive_error: Tensor  # MASE's denominator, in the unit of the targets; 0 where the target never changes
+    naive_error: Tensor  # MASE's denominator, in the unit of the targets; 0 if the target never changes
     share: Tensor  # (batch, 1) one over the number of the split's windows in the same series
 
 
-@dataclass  # and not frozen: Lightning's precisions set the fields of a copy
+@dataclass  # not frozen: Lightning's precision plugins set the fields of a copy
 class Batch:
     """A padded batch of sequences."""
 
@@ -33,16 +33,16 @@ class Batch:
     y: Tensor  # targets, (batch, ...) for one per sequence or (batch, time, ...) for one per step; 0 past a length
     lengths: Tensor  # (batch,) whole numbers of 1 or more, always on the CPU (packing needs them there)
     rows: Tensor  # (batch,) the sequences' positions in their split, always on the CPU
-    # (batch,) whether each row begins a sequence, always on the CPU. None: all do, and all are whole. Where it is False
-    # the row goes on from the same row of the batch before (truncated BPTT), and the task carries the state over.
+    # (batch,) whether each row starts a sequence, always on the CPU; None: all do, and all are whole. Where False, the
+    # row continues the same row of the previous batch (truncated BPTT), and the task carries the state over.
     starts: Tensor | None = None
-    units: Units | None = None  # of forecasts, where there are several series
-    known: Tensor | None = None  # (batch, horizon, features) of forecasts: what is known of the rows to forecast
+    units: Units | None = None  # for forecasts of several series
+    known: Tensor | None = None  # (batch, horizon, features) for forecasts: what is known in advance
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same batch with all that is computed with on ``device``; what only says which rows they are stays.
+        """Copy the tensors used in computation to ``device``; row indices stay on the CPU.
 
-        The CPU does not wait for the copy (what runs on the GPU afterwards does).
+        The CPU does not wait for the copy; later GPU work does.
         """
         ahead = torch.device(device).type != "cpu"
         x, y = (tensor.to(device, non_blocking=ahead) for tensor in (self.x, self.y))
@@ -51,7 +51,7 @@ class Batch:
         return replace(self, x=x, y=y, units=units, known=known)
 
     def pin_memory(self) -> Batch:
-        """The same batch in page-locked memory, for faster copies to a GPU."""
+        """Copy the batch to page-locked memory, for faster transfer to a GPU."""
         return replace(self, x=self.x.pin_memory(), y=self.y.pin_memory())
 
     @property
@@ -62,9 +62,9 @@ class Batch:
 
 
 class Chunk(NamedTuple):
-    """Which steps of which sequences make a batch, where sequences are read in pieces (see ``src/data/tbptt.py``)."""
+    """The steps of sequences that make a batch, if sequences are read in pieces (see ``src/data/tbptt.py``)."""
 
-    rows: Tensor  # (batch,) the stream of each row, the same in all chunks that go on from one another
+    rows: Tensor  # (batch,) the stream of each row, the same in consecutive chunks
     sequences: Tensor  # (batch,) the position of each row's sequence in its split
     offsets: Tensor  # (batch,) the first step within the sequence
     lengths: Tensor  # (batch,) steps, 1 or more
@@ -72,7 +72,7 @@ class Chunk(NamedTuple):
 
 
 class Split(Protocol):
-    """What a loader needs of a split: how many sequences, how long each, and how a batch of them is made."""
+    """The interface of a split for a loader: its number of sequences, their lengths, and batches of them."""
 
     lengths: Tensor
 
@@ -82,20 +82,20 @@ class Split(Protocol):
 
 
 class FlatSplit:
-    """Sequences laid end to end in one array, so that a batch is one indexing operation.
+    """Sequences stored end to end in one array, so that building a batch is one indexing operation.
 
     >>> split = FlatSplit(torch.arange(10.)[:, None], torch.tensor([4, 6]), torch.tensor([0, 1]))
     >>> split[torch.tensor([1, 0])].x.shape
     torch.Size([2, 6, 1])
 
     Args:
-        values: (steps in all, features) of any dtype, which become float32 (music is kept in bytes), or (steps in all,)
-            tokens, which become int64.
-        lengths: (sequences,) steps of each, in order; they add up to the number of steps in all.
+        values: (total steps, features) of any dtype, converted to float32 (music is kept in bytes), or (total steps,)
+            tokens, converted to int64.
+        lengths: (sequences,) steps of each, in order; they sum to the total number of steps.
         targets: (sequences, ...) one per sequence, or, with ``per_step``, aligned with ``values``.
         per_step: targets are aligned with the steps.
-        shift: the target of step t is ``targets[t + shift]`` of the same sequence and the last ``shift`` steps are
-            inputs no more: 1 for next-step prediction with ``targets`` being ``values`` themselves.
+        shift: the target of step t is ``targets[t + shift]`` of the same sequence, and the last ``shift`` steps are
+            not inputs: 1 for next-step prediction with ``targets`` equal to ``values``.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class FlatSplit:
 
     @classmethod
     def of_next_steps(cls, pieces: Sequence[np.ndarray]) -> FlatSplit:
-        """Each step of the pieces, (steps, features) or (steps,) tokens, but the first, from all before it."""
+        """Predict each step of the pieces, (steps, features) or (steps,) tokens, from those before it."""
         values = torch.from_numpy(pieces[0] if len(pieces) == 1 else np.concatenate(pieces))
         return cls(values, torch.tensor([len(piece) for piece in pieces]), values, per_step=True, shift=1)
 
@@ -120,7 +120,7 @@ class FlatSplit:
         return len(self.lengths)
 
     def __getitem__(self, chosen: Tensor | Chunk) -> Batch:
-        """The batch of some rows, whole, or of a chunk of them."""
+        """Return the batch of some rows, whole, or of a chunk of them."""
         if isinstance(chosen, Chunk):
             rows, sequences, offsets, lengths, starts = chosen
             begins = self.begins[sequences] + offsets
@@ -135,39 +135,39 @@ class FlatSplit:
         return Batch(x, y, lengths, rows, starts)
 
     def inputs(self, where: Tensor, inside: Tensor) -> Tensor:
-        """What the network reads at the steps ``where`` (batch, time) of ``values``, 0 where not ``inside``."""
+        """Return inputs at the steps ``where`` (batch, time) of ``values``, 0 where not ``inside``."""
         return padded(self.values[where].to(self.dtype), inside)
 
     def outputs(self, where: Tensor, inside: Tensor) -> Tensor:
-        """What is predicted, at the steps ``where`` (batch, time) of ``targets``, 0 where not ``inside``."""
+        """Return targets at the steps ``where`` (batch, time) of ``targets``, 0 where not ``inside``."""
         out = self.targets[where]
         next_tokens = self.targets is self.values and self.values.dim() == 1
         return padded(out.to(torch.int64) if next_tokens else out, inside)
 
 
 def padded(out: Tensor, inside: Tensor) -> Tensor:
-    """(batch, time, ...) with zeros where not ``inside`` (batch, time)."""
+    """Zero (batch, time, ...) where not ``inside`` (batch, time)."""
     if bool(inside.all()):
         return out
     return out * inside.view(*inside.shape, *[1] * (out.dim() - 2)).to(out.dtype)
 
 
 class BatchOrder(Sampler[Tensor]):
-    """Which rows make each batch, as a function of seed and epoch alone.
+    """The rows of each batch, as a function of seed and epoch alone.
 
     Shuffled batches are drawn from pools: a pool of ``pool * batch_size`` random sequences is sorted by length and cut
-    into batches, which are then shuffled, so that padding is small and the order still new every epoch. Without
-    shuffling the rows come sorted by length (results do not depend on it).
+    into batches, which are then shuffled, which keeps padding small and the order random. Without
+    shuffling, rows are sorted by length, on which results do not depend.
 
-    Under distributed training the processes share the batches of the shuffled order (:func:`shares`), so that all make
-    the same number of steps. In evaluation every process takes all batches: the means are the same, and none waits for
+    In distributed training the processes share the batches of the shuffled order (:func:`shares`), so that all take
+    the same number of steps. In evaluation every process reads all batches, so that the means agree and none waits for
     another.
 
     Args:
         lengths: (sequences,) steps of each.
         seed_of_epoch: the seed of an epoch's order; None: no shuffling.
-        pool: batches in a pool; 0 or 1: no sorting by length at all.
-        rows: which of the sequences are used; None: all.
+        pool: batches in a pool; 0 or 1: no sorting by length.
+        rows: the sequences to use; None: all.
     """
 
     def __init__(
@@ -183,11 +183,11 @@ class BatchOrder(Sampler[Tensor]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning at the start of every epoch."""
+        """Set the epoch (called by Lightning at the start of every epoch)."""
         self.epoch = epoch
 
     def batches(self) -> list[Tensor]:
-        """All batches of this epoch, over all processes, in order."""
+        """Return all batches of this epoch, over all processes, in order."""
         if not len(self.rows):
             return []
         if self.seed_of_epoch is None:
@@ -197,7 +197,7 @@ class BatchOrder(Sampler[Tensor]):
         if self.pool <= 1:
             return list(order.split(self.batch_size))
         batches: list[Tensor] = []
-        if bool((self.lengths == self.lengths[:1]).all()):  # sorting would change nothing, and takes long for windows
+        if bool((self.lengths == self.lengths[:1]).all()):  # sorting would change nothing but takes long for windows
             batches += order.split(self.batch_size)
         else:
             for pool in order.split(self.pool * self.batch_size):
@@ -213,11 +213,11 @@ class BatchOrder(Sampler[Tensor]):
 
 
 def shares(batches: list[Tensor], world: int) -> list[list[Tensor]]:
-    """What each of ``world`` processes reads of an epoch's batches: every item once, as many batches for each.
+    """Divide an epoch's batches among ``world`` processes: every item once, and equally many batches for each.
 
-    Process ``rank`` takes the batches ``rank, rank + world, ...``. A last round that would not reach all of them is cut
-    anew, into one part for each; where it has fewer items than there are processes, together with the round before it.
-    The items of a batch lie along its last dimension.
+    Process ``rank`` takes the batches ``rank, rank + world, ...``. An incomplete last round is divided anew into one
+    part for each process; if it has fewer items than there are processes, together with the round before it. The items
+    of a batch are along its last dimension.
 
     >>> shares([torch.tensor([4, 1]), torch.tensor([0, 3]), torch.tensor([5, 2])], world=2)
     [[tensor([4, 1]), tensor([5])], [tensor([0, 3]), tensor([2])]]
@@ -230,28 +230,28 @@ def shares(batches: list[Tensor], world: int) -> list[list[Tensor]]:
         return [batches[rank::world] for rank in range(world)]
     first, rest = batches[:whole], batches[whole:]
     if first and sum(part.shape[-1] for part in rest) < world:
-        # The one batch that is smaller than the others goes elsewhere: chance may not decide how many rounds there are.
+        # Move the one smaller batch, so that the number of rounds does not depend on chance.
         small = min(range(len(rest)), key=lambda i: rest[i].shape[-1])
         first[0], rest[small] = rest[small], first[0]
         if sum(part.shape[-1] for part in rest) < world:
             first, rest = first[:-world], first[-world:] + rest
     items = torch.cat(rest, dim=-1)
     if items.shape[-1] < world:
-        raise UserError(f"{world} processes cannot share {items.shape[-1]} training sequences: trainer=cpu takes one.")
+        raise UserError(f"{world} processes cannot share {items.shape[-1]} training sequences: use trainer=cpu.")
     parts = items.tensor_split(world, dim=-1)
     return [[*first[rank::world], parts[rank]] for rank in range(world)]
 
 
 def padding(batches: Sequence[Tensor]) -> float:
-    """The share of all steps that is padding, from 0 to 1, in batches of rows with these lengths."""
+    """Return the fraction of padding among all steps, from 0 to 1, in batches of rows with these lengths."""
     steps = sum(len(lengths) * int(lengths.max()) for lengths in batches)
     return 1 - sum(int(lengths.sum()) for lengths in batches) / steps if steps else 0.0
 
 
 def place(seed_of_epoch: SeedOfEpoch | None) -> tuple[int, int]:
-    """This process's number, and how many share the batches: (0, 1) outside distributed training.
+    """Return this process's rank and the number that share the batches: (0, 1) outside distributed training.
 
-    So it is in evaluation (no ``seed_of_epoch``), where every process reads everything.
+    The same holds in evaluation (no ``seed_of_epoch``), where every process reads everything.
     """
     if seed_of_epoch is not None and distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()

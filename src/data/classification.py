@@ -1,4 +1,4 @@
-"""Sequences with one class each: chosen by row, standardised by the training ones, with the majority as baseline."""
+"""Sequences with one class each: split by row, standardised on train, with the majority-class baseline."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from src.data.module import SequenceData
 
 
 class Classified(NamedTuple):
-    """Sequences that lie end to end, and their classes."""
+    """Sequences stored end to end, with their classes."""
 
-    values: Tensor  # (steps in all, features)
+    values: Tensor  # (total steps, features)
     lengths: Tensor  # (sequences,) steps of each
     labels: Tensor  # (sequences,) whole numbers
 
     def take(self, rows: Tensor) -> Classified:
-        """Some of the sequences only."""
+        """Select some of the sequences."""
         pieces = self.values.split(self.lengths.tolist())
         return Classified(torch.cat([pieces[i] for i in rows.tolist()]), self.lengths[rows], self.labels[rows])
 
@@ -30,9 +30,9 @@ class Classified(NamedTuple):
 def classification(
     data: SequenceData, sequences: Mapping[str, Classified], names: Sequence[str], *, standardise: bool = True
 ) -> Description:
-    """Fill a data module's splits and baselines with the sequences of each split; its items are left to the caller.
+    """Fill a data module's splits and baselines with the sequences of each split, but not its items.
 
-    ``standardise`` shifts and scales each feature by its mean and standard deviation on the training sequences.
+    ``standardise`` subtracts each feature's mean and divides by its standard deviation on the training sequences.
     """
     seen = sequences["train"].values
     mean, scale = torch.zeros(seen.shape[1]), torch.ones(seen.shape[1])

@@ -1,4 +1,4 @@
-"""What a data set is, said before training: tasks build encoder and head from this and nothing else."""
+"""The description of a data set before training, from which tasks build encoder and head."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Tokens:
     """Whole numbers below ``vocabulary``: an input of shape (batch, time), e.g. ``Tokens(65, "character")``."""
 
     vocabulary: int
-    unit: str = "token"  # what one of them stands for: character, word, ...
+    unit: str = "token"  # what a token is: character, word, ...
 
 
 @kept
@@ -34,16 +34,16 @@ class Classes:
 
 @kept
 class Bits:
-    """Several yes/no at once (the 88 keys of a piano): targets of 0 and 1, e.g. ``Bits(88)``."""
+    """Several binary targets at once (the 88 keys of a piano), 0 or 1, e.g. ``Bits(88)``."""
 
     size: int
 
 
 @kept
 class Values:
-    """Real numbers to be regressed or modelled, e.g. ``Values(2, ("load", "oil"), (4.1, 20.0), (1.2, 7.5))``.
+    """Real numbers to predict or model, e.g. ``Values(2, ("load", "oil"), (4.1, 20.0), (1.2, 7.5))``.
 
-    Where the targets are standardised, a value in its own unit = target * scale + mean; else both are ().
+    If targets are standardised, a value in its own unit = target * scale + mean; otherwise both are ().
     """
 
     size: int
@@ -57,14 +57,14 @@ class Horizon(Values):
     """The next ``steps`` rows of a series: targets of shape (batch, steps, size)."""
 
     steps: int = 1
-    columns: tuple[int, ...] = ()  # where each value stands among the input's features; () where not all are among them
-    # Of each, the mean absolute one-step error of the naive forecast on the training rows, in the unit of the targets:
+    columns: tuple[int, ...] = ()  # index of each value among the input's features; () if some are not among them
+    # By target, mean absolute one-step error of the naive forecast on the training rows, in the unit of the targets:
     # MASE's denominator (Hyndman and Koehler 2006, section 3).
-    # Of several series, which have each their own, it is the mean over them; and ``mean`` and ``scale`` are () if each
-    # is standardised by itself: batches then carry those of their series.
+    # For several series with one each, this is the mean over them, and ``mean`` and ``scale`` are () if each is
+    # standardised by itself; batches then carry those of their series.
     naive_error: tuple[float, ...] = ()
     series: int = 1
-    known: tuple[int, ...] = ()  # where the values that are known ahead stand among the input's features
+    known: tuple[int, ...] = ()  # indices among the input's features of values known in advance
 
 
 Input = Features | Tokens
@@ -73,16 +73,16 @@ Output = Classes | Bits | Values
 
 @kept
 class Description:
-    """A data set in the words that a task needs.
+    """A data set as a task sees it.
 
     >>> Description(Features(12), Classes(("a", "b")), per_step=False, varying_length=True, causal=False).input.size
     12
 
-    A bidirectional network is refused on causal data, since it would read the answer.
+    Bidirectional networks are refused on causal data, because they would read the answer.
     """
 
-    input: Input  # what the network reads at each step
-    output: Output  # what is predicted
+    input: Input  # the input at each step
+    output: Output  # the prediction target
     per_step: bool  # one prediction at every step, or one for the whole sequence
     varying_length: bool  # whether sequences differ in length, so that batches are padded
-    causal: bool  # whether the prediction at step t may not look past step t (next-step prediction)
+    causal: bool  # whether the prediction at step t must not use later steps (next-step prediction)

@@ -1,4 +1,4 @@
-"""The files of named data sets: downloaded once, verified by checksum."""
+"""Files of named data sets: downloaded once and verified by checksum."""
 
 from __future__ import annotations
 
@@ -20,43 +20,43 @@ from urllib.error import HTTPError
 from src.config.errors import UserError
 from src.files import write_atomically
 
-SILENCE, DEADLINE = 30, 1800  # seconds without a byte, and in all, after which a download is given up
+SILENCE, DEADLINE = 30, 1800  # seconds without a byte, and in all, after which a download is abandoned
 _BLOCK = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
 class File:
-    """One file of a data set, the same for whoever downloads it and whoever has it already."""
+    """One file of a data set, identical wherever it comes from."""
 
     path: str  # below ``data_dir``
     url: str
-    digest: str  # KIND:HEXADECIMAL, the kind being one of DIGESTS
+    digest: str  # KIND:HEXADECIMAL, with a kind from DIGESTS
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a named data set comes from: what ``python -m src.prepare`` lists and downloads.
+    """The origin of a named data set: what ``python -m src.prepare`` lists and downloads.
 
-    Data modules carry them in their class attribute ``sources``, by the name of the config (``data=NAME``).
+    Data modules have them in their class attribute ``sources``, by config name (``data=NAME``).
     """
 
-    task: str  # what is learned, in a few words
+    task: str  # the task, in a few words
     size: str
-    licence: str  # of the data; "none stated" where there is none
-    page: str  # where the set is described
-    files: tuple[File, ...] = ()  # none for data that are generated or come inside a package
+    licence: str  # of the data; "none stated" if there is none
+    page: str  # a page that describes the set
+    files: tuple[File, ...] = ()  # none for data that are generated or part of a package
 
 
 def fetch(file: File, data_dir: Path | str, cache_dir: Path | str | None = None) -> Path:
-    """The verified file's path below ``data_dir``: as it is where it is there, downloaded where it is not.
+    """Return the verified file's path below ``data_dir``, after downloading it if missing.
 
     Args:
-        file: which file.
-        data_dir: the folder of all data sets; only read from where it is complete.
-        cache_dir: where it is remembered that a file (by path, size and times) was verified; None: verify anew.
+        file: the file to fetch.
+        data_dir: the folder of all data sets; only read from if complete.
+        cache_dir: records which files (by path, size and times) were verified; None: verify again.
 
     Raises:
-        UserError: when the file cannot be downloaded, or is not the one it should be; a wrong file stays where it is.
+        UserError: the file cannot be downloaded, or has a wrong checksum; a wrong file is left in place.
     """
     path = Path(data_dir).expanduser() / file.path
     if path.exists():
@@ -75,17 +75,17 @@ def _verify(path: Path, file: File, cache_dir: Path | str | None) -> None:
     kind, expected = file.digest.split(":")
     if (actual := digest(path, kind)) != expected:
         raise UserError(
-            f"{path} is not the file that it should be: its {DIGESTS[kind][0]} is {actual}, expected {expected}; it "
-            f"was left where it is, so move it away to have it downloaded again from {file.url}."
+            f"{path} is not the expected file: its {DIGESTS[kind][0]} is {actual}, expected {expected}; it "
+            f"was left in place; move it away to download it again from {file.url}."
         )
     if mark is not None:
-        with suppress(OSError):  # only a later start would have been faster
+        with suppress(OSError):  # the record only saves time later
             mark.parent.mkdir(parents=True, exist_ok=True)
             mark.touch()
 
 
 def digest(path: Path, kind: str) -> str:
-    """The hexadecimal digest of a file, one of :data:`DIGESTS`; of one that is cut off, of what can still be read."""
+    """Return the hexadecimal digest of a file, one of :data:`DIGESTS`; for a truncated file, of the readable part."""
     _, algorithm, blocks = DIGESTS[kind]
     running = hashlib.new(algorithm)
     with suppress(EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError):
@@ -106,14 +106,14 @@ def _recordings(path: Path) -> Iterator[bytes]:
 
 
 def tar_members(path: Path, ending: str) -> Iterator[tuple[str, bytes]]:
-    """(file name without folders, content) of the plain files of an archive; nothing is written to the disk."""
+    """Iterate over (file name without folders, content) of an archive's regular files, without writing to disk."""
     with tarfile.open(path) as archive:
         for member in archive:
             if member.isfile() and member.name.endswith(ending) and (file := archive.extractfile(member)):
                 yield Path(member.name).name, file.read()
 
 
-# Archives are packed anew by those who serve them, so that of some files only the contents stay the same.
+# Servers repackage some archives, so those are verified by content.
 DIGESTS: dict[str, tuple[str, str, Callable[[Path], Iterator[bytes]]]] = {
     "sha256": ("sha256", "sha256", _blocks),
     "md5-uncompressed": ("md5 of the uncompressed contents", "md5", partial(_blocks, opened=gzip.open)),
@@ -135,7 +135,7 @@ def _download(path: Path, file: File) -> None:
         out.flush()
         if (actual := digest(Path(out.name), kind)) != expected:
             raise UserError(
-                f"What {file.url} serves is not the file that it should be, and was not kept: its {words} is {actual}, "
+                f"{file.url} does not serve the expected file, so it was not kept: its {words} is {actual}, "
                 f"expected {expected}."
             )
 
@@ -145,6 +145,6 @@ def _download(path: Path, file: File) -> None:
         if isinstance(error, HTTPError):
             error.close()
         raise UserError(
-            f"{path} is not there and could not be downloaded ({error}): take {file.url} from a machine with network, "
-            f"put it there, or set GATEBENCH_DATA_DIR to a folder that has it as {file.path} ({words} {expected})."
+            f"{path} is missing and could not be downloaded ({error}): download {file.url} elsewhere "
+            f"and put it there, or set GATEBENCH_DATA_DIR to a folder that has it as {file.path} ({words} {expected})."
         ) from error

@@ -1,4 +1,4 @@
-"""Spectra of sound on the mel scale: log-mel energies and cepstral coefficients."""
+"""Spectra of audio on the mel scale: log-mel energies and cepstral coefficients."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def log_mel(samples: Tensor, rate: int, bands: int = 40, window: float = 0.025, hop: float = 0.010) -> Tensor:
-    """The logarithm of the energy in mel bands, (frames, bands); silence is ln(1e-6).
+    """Return log energies in mel bands, (frames, bands); silence is ln(1e-6).
 
     Args:
         samples: (samples,) between -1 and 1, ``rate`` per second.
@@ -28,9 +28,9 @@ def log_mel(samples: Tensor, rate: int, bands: int = 40, window: float = 0.025, 
 
 
 def mfcc(samples: Tensor, rate: int, coefficients: int = 13) -> Tensor:
-    """Mel-frequency cepstral coefficients (Davis and Mermelstein 1980): the cosine transform of log-mel energies.
+    """Return mel-frequency cepstral coefficients (Davis and Mermelstein 1980): the DCT of log-mel energies.
 
-    (frames, coefficients), the first being the mean energy, from (samples,) between -1 and 1, ``rate`` per second.
+    Shape (frames, coefficients), the first being the mean energy, from (samples,) between -1 and 1 at ``rate`` Hz.
     """
     from scipy.fft import dct
 
@@ -39,7 +39,7 @@ def mfcc(samples: Tensor, rate: int, coefficients: int = 13) -> Tensor:
 
 @cache
 def mel_bands(rate: int, size: int, bands: int) -> Tensor:
-    """Triangular weights, (bands, size // 2 + 1), each rising from its left neighbour's centre to 1 and falling again.
+    """Return triangular weights, (bands, size // 2 + 1), each rising from the previous band's centre to 1 at its own.
 
     The scale is mel(f) = 2595 log10(1 + f / 700) (O'Shaughnessy 1987).
     """

@@ -1,4 +1,4 @@
-"""The data module that every data set is: it describes itself, splits, and hands out loaders."""
+"""The base class of data sets: a data module that describes itself, splits the data and provides loaders."""
 
 from __future__ import annotations
 
@@ -31,56 +31,56 @@ from src.files import write_atomically
 from src.rng import derive
 
 log = logging.getLogger(__name__)
-PART = 1 << 20  # numbers that are widened together
-LARGE = 20_000_000  # bytes of a file that takes seconds to read
+PART = 1 << 20  # numbers widened at a time
+LARGE = 20_000_000  # bytes from which reading a file takes seconds
 
 
 @dataclass(frozen=True)
 class NewData:
-    """Sequences of a new file, read with what was fitted on the training data."""
+    """Sequences of a new file, transformed with what was fitted on the training data."""
 
     split: Split
     names: list[str]  # of each sequence: a group, a file, a line
-    labelled: bool = True  # whether the file has the targets; where it has not, ``y`` holds zeros that mean nothing
-    # From a sequence's row and a number to the time stamps of as many rows after it (forecasts).
+    labelled: bool = True  # whether the file has targets; if not, ``y`` is filled with meaningless zeros
+    # Maps a sequence's row and a number to the timestamps of that many following rows (forecasts).
     following: Callable[[int, int], list[str]] | None = None
 
 
 class SequenceData(pl.LightningDataModule):
-    """A data set: subclasses implement :meth:`read`, which fills ``self.splits`` and returns the description.
+    """Base class of data sets: subclasses implement :meth:`read`, which fills ``splits`` and returns a description.
 
-    A subclass takes its own arguments and hands the rest on; a short one is :class:`~src.data.sets.synthetic.Adding`.
+    A subclass takes its own arguments and passes on the rest; an example is :class:`~src.data.sets.synthetic.Adding`.
 
-    The keywords are the keys of ``conf/data/base.yaml``, which src/config/schema/data.py explains. From
-    ``split_seed`` comes the stream ``split``, so that runs of all seeds share their data, from ``seed`` the stream
-    ``order``; results do not depend on ``eval_batch_size``. Where ``chunk`` is set (truncated BPTT, see
-    ``src/data/tbptt.py``), ``train_sequences`` counts the streams that sequences are cut into.
+    The keywords are the keys of ``conf/data/base.yaml``, documented in src/config/schema/data.py. ``split_seed``
+    seeds the stream ``split``, so that runs of all seeds share their data, and ``seed`` the stream ``order``; results
+    do not depend on ``eval_batch_size``. With ``chunk`` (truncated BPTT, see ``src/data/tbptt.py``),
+    ``train_sequences`` counts the streams into which sequences are cut.
 
     Attributes:
-        fitted: the names of the attributes that :meth:`new_data` needs and :meth:`read` sets; checkpoints keep them.
-        sources: where the class's named sets come from, by config name (``data=NAME``); known without reading them.
+        fitted: names of the attributes that :meth:`read` sets and :meth:`new_data` needs; checkpoints keep them.
+        sources: origins of the class's named sets by config name (``data=NAME``), known without reading them.
         splits: ``train``, ``val`` and ``test``, filled by :meth:`read`.
-        items: by split, (sequences,) the item of the original data that each is: its position, int64, or its name.
-        baselines: what a model that learned nothing reaches on the test set, by metric name (``majority/acc``, ...).
+        items: by split, (sequences,) the item of the original data behind each sequence: position, int64, or name.
+        baselines: test results of trivial predictors, by metric name (``majority/acc``, ...).
         val_baselines: the same on validation.
-        checksum: SHA-256 over the files read (or over the arguments of synthetic data), as :meth:`read` sets it, and
-            over the items of each split.
+        checksum: SHA-256 over the files read (or the arguments of synthetic data), set by :meth:`read`, and over the
+            items of each split.
         notes: facts about the data for the run record, e.g. the share of padding.
-        series_names: of the series, where several are forecast.
-        leaked: rows by split that also stand in the training data; the record gives the test loss without them too.
+        series_names: names of the series, for forecasts of several.
+        leaked: by split, rows that are also in the training data; the record has the test loss without them as well.
     """
 
     sources: ClassVar[dict[str, Source]] = {}
     fitted: ClassVar[tuple[str, ...]] = ()
     series_names: tuple[str, ...] = ()
-    name: str  # which of its sets a class of several holds; of the user's own files that of the file
-    same_batches = False  # whether every epoch has the batches of the first (trainer.overfit_batches)
+    name: str  # which set a class of several sets holds; for the user's own files, the file's name
+    same_batches = False  # whether every epoch repeats the batches of the first (trainer.overfit_batches)
 
     def __new__(cls, *positional: Any, **arguments: Any) -> SequenceData:
-        """Refuse what no config could give either.
+        """Check the arguments like values of a config.
 
         Raises:
-            UserError: names the argument, what it must be and the value that came.
+            UserError: names the argument, what it must be and the value it got.
         """
         check_arguments("data", arguments, theirs=not cls.__module__.startswith("src."))
         return super().__new__(cls)
@@ -114,19 +114,19 @@ class SequenceData(pl.LightningDataModule):
         self._description: Description | None = None
 
     def read(self) -> Description:
-        """Read the data, fill ``splits``, ``items``, ``checksum``, ``baselines`` and ``val_baselines``, describe them.
+        """Read the data, fill ``splits``, ``items``, ``checksum`` and the baselines, and describe the data.
 
         Raises:
-            UserError: when the data are not there or not what they should be.
+            UserError: the data are missing or invalid.
         """
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
-        """The description and what was fitted on train, for checkpoints (called by Lightning)."""
+        """Return the description and what was fitted on train, for checkpoints (called by Lightning)."""
         return {name: to_plain(getattr(self, name)) for name in ("description", *self.fitted)} if self.fitted else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take what a checkpoint kept, so that new data can be read without the training data."""
+        """Restore what a checkpoint kept, so that new data can be read without the training data."""
         if self._description is None:
             kept = {name: from_plain(value) for name, value in state_dict.items()}
             self._description = kept.pop("description")
@@ -134,24 +134,24 @@ class SequenceData(pl.LightningDataModule):
                 setattr(self, name, value)
 
     def new_data(self, path: str) -> NewData:
-        """Read a file (or folder) like the training data for ``python -m src.predict``; nothing is fitted on it.
+        """Read a file (or folder) with the layout of the training data for ``python -m src.predict``, fitting nothing.
 
         Raises:
-            UserError: when the data set has no files of that kind, or the file does not fit.
+            UserError: the data set does not come from a file, or the new file does not match.
         """
         raise UserError(
-            f"{type(self).__name__} is a named data set, to which no files of your own belong: predict needs a run "
+            f"{type(self).__name__} is a built-in data set, so there is no file layout to match: predict needs a run "
             "on data=csv, data=npz, data=text or data=wav_folder."
         )
 
     @property
     def description(self) -> Description:
-        """What the data are; reads them the first time."""
+        """The description of the data, which are read on first access."""
         if self._description is None:
             self._description = self.read()
             if path := getattr(self, "path", None):
                 self.name = file_name(str(path))
-                self.notes["file"] = self.checksum[:12]  # tells apart two files of one name
+                self.notes["file"] = self.checksum[:12]  # distinguishes two files with the same name
             self._seal()
             if self._description.varying_length:
                 for name, split in self.splits.items():
@@ -161,39 +161,39 @@ class SequenceData(pl.LightningDataModule):
         return self._description
 
     def _seal(self) -> None:
-        """Let the checksum know which items make each split."""
+        """Add the items of each split to the checksum."""
         for name in {"val", "test"} & self.splits.keys() - self.items.keys():
             self.items[name] = contents(self.splits[name])
         split = {name: items.tolist() for name, items in self.items.items()}
         self.checksum = checksum(self.checksum, json.dumps(split, sort_keys=True))
 
     def measure_baselines(self, reached_on: Callable[[str], dict[str, float]]) -> None:
-        """Set the baselines of validation and test, given what they are by the name of a split."""
+        """Set the validation and test baselines; ``reached_on`` computes them for a split's name."""
         self.val_baselines, self.baselines = reached_on("val"), reached_on("test")
 
     def find_leaked(self, pieces: Mapping[str, Sequence[np.ndarray]]) -> None:
-        """Set ``leaked`` from the sequences of each split, said and noted; ``compare`` flags it."""
+        """Set ``leaked`` to the sequences of val and test that are also in train, and note it; ``compare`` flags it."""
         self.leaked = leaked(pieces)
         for name, rows in self.leaked.items():
             self.notes[f"{name}/leaked"] = len(rows)
             log.warning(
-                "%d of %d sequences of %s also stand in train, step for step, e.g. %s: of these a network can know the "
-                "answer by heart.",
+                "%d of %d sequences of %s are identical to a training sequence, e.g. %s: a network may have "
+                "memorised their targets.",
                 *(len(rows), len(pieces[name]), name, self.items[name][rows[0]]),
             )
         if len(self.leaked.get("test", ())) == len(pieces["test"]):
-            self.leaked.pop("test", None)  # nothing would be left to measure without them
+            self.leaked.pop("test", None)  # without them nothing would be left to measure
 
     def origins(self, name: str) -> dict[str, np.ndarray]:
-        """Where the sequences of a split come from, (sequences,) each, as their record has it: ``item``."""
+        """Return the origin of a split's sequences for the record, (sequences,) each: ``item``."""
         return {"item": self.items[name]}
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the data where that has not been done (called by Lightning)."""
+        """Read the data unless already done (called by Lightning)."""
         _ = self.description
 
     def loader(self, name: str, *, shuffle: bool = False) -> DataLoader[Batch]:
-        """Batches of one split: shuffled anew every epoch, or in a fixed order (sorted by length)."""
+        """Return batches of one split: reshuffled every epoch, or in a fixed order (sorted by length)."""
         _ = self.description
         return DataLoader(
             self.splits[name],  # type: ignore[arg-type]
@@ -202,15 +202,15 @@ class SequenceData(pl.LightningDataModule):
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
-            # A generator of its own, or else every pass would draw a number from the noise stream.
+            # A separate generator, because each pass would otherwise draw a number from the noise stream.
             generator=torch.Generator().manual_seed(0),
         )
 
     def order(self, name: str, *, shuffle: bool) -> Sampler[Any]:
-        """The sampler of a split: whole sequences, or chunks of them where ``chunk`` is set.
+        """Return the sampler of a split: whole sequences, or chunks of them if ``chunk`` is set.
 
         Raises:
-            UserError: when sequences are to be cut that have one target each.
+            UserError: sequences with one target each would have to be cut.
         """
         lengths = self.splits[name].lengths
         size = self.batch_size if name == "train" else self.eval_batch_size
@@ -220,8 +220,8 @@ class SequenceData(pl.LightningDataModule):
             return BatchOrder(lengths, size, seed_of_epoch, self.pool, rows_of(len(lengths)))
         if not self.description.per_step:
             raise UserError(
-                f"data.chunk={self.chunk} cuts sequences, but this data set has one target for each whole sequence: "
-                "it must be null."
+                f"data.chunk={self.chunk} cuts sequences, but this data set has one target per whole sequence: set "
+                "data.chunk=null."
             )
         most = self.train_steps if shuffle else None
         return ChunkOrder(lengths, size, seed_of_epoch, self.chunk, self.pool, rows_of, most)
@@ -230,26 +230,26 @@ class SequenceData(pl.LightningDataModule):
         return derive(self.seed, "order", 0 if self.same_batches else epoch)
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Training batches, in an order that depends on seed and epoch only."""
+        """Return training batches, in an order that depends only on seed and epoch."""
         return self.loader("train", shuffle=True)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Validation batches, every sequence once and whole."""
+        """Return validation batches, with every sequence once and whole."""
         return self.loader("val")
 
     def test_dataloader(self) -> DataLoader[Batch]:
-        """Test batches, every sequence once and whole."""
+        """Return test batches, with every sequence once and whole."""
         return self.loader("test")
 
     def predict_dataloader(self) -> DataLoader[Batch]:
-        """The same batches, for Lightning's ``Trainer.predict``; ``batch.rows`` says which sequences they hold."""
+        """Return the test batches, for Lightning's ``Trainer.predict``; ``batch.rows`` identifies their sequences."""
         return self.loader("test")
 
 
 class FileSet(SequenceData):
-    """A named set of files: what ``data_dir`` has is verified, what it lacks is downloaded into it.
+    """A named set of files, which are verified in ``data_dir`` and downloaded into it if missing.
 
-    ``cache_dir`` remembers which files are verified, and keeps arrays that are slow to compute.
+    ``cache_dir`` records which files are verified, and caches arrays that are slow to compute.
     """
 
     def __init__(self, *, data_dir: str, cache_dir: str, **keywords: Any) -> None:
@@ -257,13 +257,13 @@ class FileSet(SequenceData):
         self.data_dir, self.cache_dir = Path(data_dir), Path(cache_dir)
 
     def fetch(self, file: File) -> Path:
-        """The path of a verified file."""
+        """Return the path of a verified file."""
         return fetch(file, self.data_dir, self.cache_dir)
 
     def cached(self, name: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """What ``compute`` returns, from ``name``.npz below ``cache_dir`` where it has been written before."""
+        """Return the result of ``compute``, cached as ``name``.npz below ``cache_dir``."""
         file = self.cache_dir / f"{name}.npz"
-        with suppress(UserError):  # not there yet, or damaged
+        with suppress(UserError):  # not cached yet, or damaged
             return read_arrays(file)
         arrays = compute()
         write_atomically(file, lambda out: np.savez(out, **arrays))  # type: ignore[arg-type]
@@ -271,27 +271,27 @@ class FileSet(SequenceData):
 
 
 def some(sequences: int, few: int | None, seed: int) -> torch.Tensor | None:
-    """Rows of ``few`` out of ``sequences``, drawn from the stream ``split``; None for all of them."""
+    """Return rows of ``few`` out of ``sequences``, drawn from the stream ``split``; None for all of them."""
     if few is None or few >= sequences:
         return None
     return torch.randperm(sequences, generator=torch.Generator().manual_seed(derive(seed, "split", few)))[:few]
 
 
 def contents(split: Split) -> np.ndarray:
-    """What stands for the items of a split that names none: (sequences,) digests of each one's inputs and targets."""
+    """Return stand-ins for items without names: (sequences,) digests of each one's inputs and targets."""
     batches = (split[torch.tensor([row])] for row in range(len(split)))
     return np.array([checksum(batch.x.numpy().tobytes(), batch.y.numpy().tobytes())[:16] for batch in batches])
 
 
 class Widened(NamedTuple):
-    """An array that counts in a checksum as one of a wider type, of which it is no copy."""
+    """An array to be hashed as if it had a wider type, without copying it."""
 
     array: np.ndarray
     dtype: type[np.generic]
 
 
 def checksum(*pieces: bytes | str | np.ndarray | memoryview | Widened) -> str:
-    """SHA-256 in hexadecimal over the pieces, each with its length in bytes before it."""
+    """Return the hexadecimal SHA-256 over the pieces, each preceded by its length in bytes."""
     digest = hashlib.sha256()
     for piece in pieces:
         if isinstance(piece, Widened):
@@ -309,14 +309,14 @@ def checksum(*pieces: bytes | str | np.ndarray | memoryview | Widened) -> str:
 
 
 def say_large(path: Path | str) -> None:
-    """Say that a file is being read where that takes more than a moment."""
+    """Log that a file is being read, if it is large enough to take more than a moment."""
     place = Path(path).expanduser()
     if place.is_file() and (size := place.stat().st_size) > LARGE:
         log.info("Reading %s, %d MB.", place.name, size // 1_000_000)
 
 
 def files_checksum(files: Iterable[Path]) -> str:
-    """What :func:`checksum` says of the contents of files, none of which is held in memory."""
+    """Return :func:`checksum` over the contents of files, without loading whole files into memory."""
     digest = hashlib.sha256()
     for path in files:
         digest.update(path.stat().st_size.to_bytes(8, "big"))

@@ -1,4 +1,4 @@
-"""What forecasts are measured by: the naive ones, which repeat the last row or season, and MASE's denominator."""
+"""Naive forecasts, which repeat the last row or season, and MASE's denominator."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from src.data.windows import WindowSplit, apart
 
 
 def naive_error(targets: np.ndarray, lengths: np.ndarray, splits: np.ndarray) -> np.ndarray:
-    """Mean absolute difference of neighbouring training rows: MASE's denominator (Hyndman and Koehler 2006, section 3).
+    """Return the mean absolute difference of neighbouring training rows: MASE's denominator (Hyndman and Koehler 2006).
 
-    Of (rows, targets) in series of (series,) lengths, where ``splits`` (rows,) are 0 for training, it is (series,
-    targets), 0 for one that never changes, or has no two neighbouring training rows.
+    For (rows, targets) in series of (series,) lengths, with ``splits`` (rows,) 0 for training, the result is (series,
+    targets), and 0 for a target that never changes or has no two neighbouring training rows.
     """
     errors = []
     for values, split_of in apart(lengths, targets, splits):
@@ -23,19 +23,19 @@ def naive_error(targets: np.ndarray, lengths: np.ndarray, splits: np.ndarray) ->
 
 
 def mase_weight(naive_error: Tensor) -> Tensor:
-    """What absolute errors (..., targets) are multiplied with for MASE: the mean over targets whose error is known.
+    """Return the weights of absolute errors (..., targets) in MASE: the mean over targets with a known naive error.
 
-    That is one over the naive error, times all targets over the known ones; 0 for a target without one.
+    That is the inverse naive error times the ratio of all targets to known ones; 0 for a target without one.
     """
     known = naive_error > 0
     return torch.where(known, known.shape[-1] / known.sum(-1, keepdim=True).clamp_min(1) / naive_error, 0.0)
 
 
 def repeated_rows(season: np.ndarray, lookback: int, horizon: int) -> dict[str, Tensor]:
-    """By naive forecast which row of a window of each series stands for each row ahead, (series, horizon).
+    """Return, by naive forecast, which row of a window is repeated for each row ahead, (series, horizon).
 
-    A series that has no season (0), or a longer one than is read, repeats its last row in the seasonal forecast too, as
-    in the M4 competition (Makridakis et al. 2020); there is none where all do.
+    A series without a season (0), or with one longer than the lookback, repeats its last row in the seasonal forecast
+    as well, as in the M4 competition (Makridakis et al. 2020). Without any season there is no seasonal forecast.
     """
     last = torch.full((len(season), horizon), lookback - 1)
     length = torch.from_numpy(season.copy())[:, None]
@@ -45,13 +45,13 @@ def repeated_rows(season: np.ndarray, lookback: int, horizon: int) -> dict[str, 
 
 
 def naive_forecasts(split: WindowSplit, error: np.ndarray, scale: np.ndarray, season: np.ndarray) -> dict[str, float]:
-    """What repeating the last row, or the last season, reaches on a split, by the metric names of forecasting.
+    """Return the results of repeating the last row or season on a split, by the metric names of forecasting.
 
     Args:
-        split: its windows, with their series.
-        error: (series, targets) the denominators of MASE; 0: there is none.
-        scale: (series, targets) a difference in its own unit = the standardised one * scale.
-        season: (series,) rows in a season, 0 where there is none.
+        split: the windows, with their series.
+        error: (series, targets) the denominators of MASE; 0 if undefined.
+        scale: (series, targets) factors from standardised differences to the original units.
+        season: (series,) rows in a season, 0 if there is none.
     """
     ahead, series = torch.arange(split.horizon), split.series.numpy()
     repeats = repeated_rows(season, split.lookback, split.horizon)
@@ -76,7 +76,7 @@ def naive_forecasts(split: WindowSplit, error: np.ndarray, scale: np.ndarray, se
 
 
 def _over_series(values: np.ndarray, series: np.ndarray) -> float:
-    """The mean over series of the mean of each one's (windows,) values, those that are NaN left out."""
+    """Return the mean over series of each one's mean (windows,) value, ignoring NaN."""
     there = ~np.isnan(values)
     sums, counts = (np.bincount(series[there], weights=w) for w in (values[there], None))
     return float((sums[counts > 0] / counts[counts > 0]).mean())

@@ -1,4 +1,4 @@
-"""What was fitted on training data as plain containers and tensors, which a checkpoint holds and nothing unpickles."""
+"""Convert what was fitted on training data to plain containers and tensors, so that checkpoints need no unpickling."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def kept(cls: _Class) -> _Class:
 
 
 def to_plain(value: Any) -> Any:
-    """Dataclasses as dicts that name their class, arrays as tensors, lists and tuples entry by entry.
+    """Convert dataclasses to dicts with their class name, arrays to tensors, lists and tuples item by item.
 
     >>> from src.data.describe import Features
     >>> to_plain(Features(12))
@@ -37,7 +37,7 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(value: Any) -> Any:
-    """The inverse of :func:`to_plain`."""
+    """Invert :func:`to_plain`."""
     if isinstance(value, dict):
         entries = {key: from_plain(entry) for key, entry in value.items() if key != KIND}
         return entries["values"].numpy() if value[KIND] == "array" else _CLASSES[value[KIND]](**entries)

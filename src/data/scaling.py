@@ -1,4 +1,4 @@
-"""Standardisation: what is learned from training rows, for all series alike or for each."""
+"""Standardisation with statistics of the training rows, for all series together or for each."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from src.config.errors import UserError
 from src.data.plain import kept
 from src.data.windows import apart
 
-PART = 1 << 18  # numbers that are read together
+PART = 1 << 18  # numbers processed at a time
 log = logging.getLogger(__name__)
 
 
 @kept
 class Scaling:
-    """Mean and standard deviation (1 where it is 0) of each feature on training rows.
+    """Mean and standard deviation (1 where it is 0) of each feature on the training rows.
 
-    (features,) for all series alike, or (series, features) where each has its own; ``names`` are those of the series,
-    where they have some.
+    Shape (features,) for all series together, or (series, features) for each; ``names`` are the names of the series,
+    if they have any.
     """
 
     mean: np.ndarray
@@ -33,12 +33,12 @@ class Scaling:
 
     @classmethod
     def fit(cls, rows: np.ndarray, chosen: np.ndarray | None = None) -> Scaling:
-        """Mean and standard deviation (divided by n) of each column of (rows, features), of any type, in float64.
+        """Compute mean and standard deviation (divided by n) of each column of (rows, features) in float64.
 
-        ``chosen`` are the numbers of the rows that count; None: all.
+        ``chosen`` are the indices of the rows to use; None: all.
 
         Raises:
-            UserError: when values are so large that their squares are no numbers.
+            UserError: values are so large that their squares overflow.
         """
         largest, n = np.zeros(rows.shape[1]), len(rows) if chosen is None else len(chosen)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -49,34 +49,34 @@ class Scaling:
         if not np.isfinite(scale).all():
             k = int(np.isfinite(scale).argmin())
             raise UserError(
-                f"Column {k + 1} of the values reaches {largest[k]:.3g}, too large to be standardised: "
-                "give it in another unit."
+                f"Column {k + 1} of the values reaches {largest[k]:.3g}, which is too large to standardise: "
+                "use another unit."
             )
         return cls(mean, np.where(scale > 1e-12 * largest, scale, 1.0))
 
     @classmethod
     def none(cls, features: int) -> Scaling:
-        """Values as they are."""
+        """Return a scaling that leaves values unchanged."""
         return cls(np.zeros(features), np.ones(features))
 
     @classmethod
     def by_series(cls, fitted: Sequence[Scaling], names: Sequence[str]) -> Scaling:
-        """Of several series, that of each."""
+        """Combine the scalings of several series."""
         return cls(np.stack([f.mean for f in fitted]), np.stack([f.scale for f in fitted]), tuple(names))
 
     @property
     def alike(self) -> bool:
-        """Whether all series have the same."""
+        """Whether all series share one scaling."""
         return self.mean.ndim == 1
 
     def of(self, series: int) -> Scaling:
-        """That of one series, by number."""
+        """Return the scaling of one series, by number."""
         return self if self.alike else Scaling(self.mean[series], self.scale[series])
 
     def apply(self, rows: np.ndarray, lengths: np.ndarray | None = None, chosen: np.ndarray | None = None) -> Tensor:
-        """(rows, features) standardised, as float32; where each series has its own, in series of (series,) lengths.
+        """Standardise (rows, features) to float32; rows are in series of (series,) lengths if each has its own scaling.
 
-        ``chosen`` are the numbers of the rows that are wanted, where all have the same scaling; None: all.
+        ``chosen`` are the indices of the rows wanted, if all series share one scaling; None: all.
         """
         if self.alike or lengths is None:
             out = torch.empty((len(rows) if chosen is None else len(chosen), *rows.shape[1:]), dtype=torch.float32)
@@ -88,9 +88,9 @@ class Scaling:
         return torch.cat([self.of(k).apply(own) for k, (own,) in enumerate(apart(lengths, rows))])
 
     def for_new(self, names: Sequence[str], rows: np.ndarray, lengths: np.ndarray) -> Scaling:
-        """The scaling of a new file's series, (rows, features) in (series,) lengths: one trained on keeps its own.
+        """Return the scaling of a new file's series, (rows, features) in (series,) lengths; known ones keep their own.
 
-        Any other is standardised by the rows it has there, which are all before its forecast.
+        New series are standardised by their rows in that file, all of which precede the forecast.
         """
         if self.alike:
             return self
@@ -98,12 +98,12 @@ class Scaling:
         own = zip(names, apart(lengths, rows), strict=True)
         scalings = [self.of(known[name]) if name in known else Scaling.fit(values) for name, (values,) in own]
         if new := [name for name in names if name not in known]:
-            log.info("%d series were not trained on, e.g. %s: each is standardised by its own rows.", len(new), new[0])
+            log.info("%d series are new, e.g. %s: each is standardised by its own rows.", len(new), new[0])
         return Scaling.by_series(scalings, names)
 
 
 def _parts(rows: np.ndarray, chosen: np.ndarray | None) -> Iterator[np.ndarray]:
-    """Rows as float64, in parts: at once they may take twice the memory of the rows, and more in between."""
+    """Iterate over rows as float64 in parts, because all at once would take twice the memory and more in between."""
     if chosen is None:
         parts = in_parts(rows, PART)
     else:
@@ -113,7 +113,7 @@ def _parts(rows: np.ndarray, chosen: np.ndarray | None) -> Iterator[np.ndarray]:
 
 
 def _sum(parts: Iterator[np.ndarray]) -> np.ndarray:
-    """The sum over the rows of all parts, to the bit as if they were one (of several columns)."""
+    """Sum over the rows of all parts, bit-identical to the sum over one array (of several columns)."""
     total = np.add.reduce(next(parts), 0)
     for part in parts:
         total = np.add.reduce(np.concatenate([total[None], part]), 0)
@@ -121,7 +121,7 @@ def _sum(parts: Iterator[np.ndarray]) -> np.ndarray:
 
 
 def unlike(rows: np.ndarray, lengths: np.ndarray, names: Sequence[str], features: Sequence[str]) -> str | None:
-    """Where series of (rows, features) differ more than tenfold in size, a clause that names two; else None."""
+    """Return a clause that names two series that differ more than tenfold in scale; None if no two do."""
     sizes = np.array([np.abs(values).mean(0) for (values,) in apart(lengths, rows)])
     for size, feature in zip(sizes.T, features, strict=True):
         small, large = int(np.where(size > 0, size, np.inf).argmin()), int(size.argmax())

@@ -1,4 +1,4 @@
-"""Series to forecast: standardised on the training rows, cut into windows, with naive forecasts beside them."""
+"""Series to forecast: standardised on the training rows, cut into windows, with naive forecasts as baselines."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ log = logging.getLogger(__name__)
 
 
 class SeriesData(SequenceData):
-    """A data set of series: ``lookback`` rows are read to forecast ``horizon`` more."""
+    """A data set of series, of which ``lookback`` rows are read to forecast ``horizon`` more."""
 
     scaling: Scaling | None
-    seasons: np.ndarray  # (series,) rows in a season, 0 where there is none
+    seasons: np.ndarray  # (series,) rows in a season, 0 if there is none
 
     def __init__(self, *, lookback: int = 48, horizon: int = 24, scale: str | None = None, **keywords: Any) -> None:
         super().__init__(**keywords)
         self.lookback, self.horizon, self.scale = lookback, horizon, scale
 
     def origins(self, name: str) -> dict[str, np.ndarray]:
-        """For a window ``item`` is its first row, beside the number of its ``series``, ``lookback`` and ``horizon``."""
+        """Return the origin of windows: ``item`` (first row), ``series`` (its number), ``lookback`` and ``horizon``."""
         origins = super().origins(name)
         if isinstance(split := self.splits[name], WindowSplit):
             here = split.series.numpy()
@@ -44,11 +44,11 @@ class SeriesData(SequenceData):
     def forecasting(self, series: Series, season: int | np.ndarray | None) -> Description:
         """Fill splits, baselines and notes with windows over series, and set the scaling.
 
-        After ``season`` rows a season repeats, for the seasonal naive forecast, by series (series,) or in all; 0 or
-        None: there is none.
+        ``season`` is the number of rows after which the seasonal naive forecast repeats, for each series (series,) or
+        all of them; 0 or None without a season.
 
         Raises:
-            UserError: when a split has no room for a single window.
+            UserError: a split is too short for a single window.
         """
         self.scaling = scaling = self._fit(series)
         self.seasons = np.broadcast_to(np.asarray(0 if season is None else season), len(series.lengths))
@@ -95,13 +95,13 @@ class SeriesData(SequenceData):
         return Description(Features(values.shape[1]), output, per_step=False, varying_length=False, causal=False)
 
     def _fit(self, series: Series) -> Scaling:
-        """The scaling that ``data.scale`` asks for, by default that of each series where there are several.
+        """Return the scaling set by ``data.scale``, by default per series if there are several.
 
         A series with fewer than two training rows is scaled by the rows that its first forecast reads.
         """
         train = series.splits == 0
         if not train.any():
-            raise UserError("No row is left to train on: data.splits must leave some rows for train.")
+            raise UserError("There are no training rows: data.splits must leave some rows for train.")
         several = len(series.lengths) > 1
         if several:
             self.series_names = tuple(series.names) or tuple(str(k) for k in range(len(series.lengths)))
@@ -110,11 +110,11 @@ class SeriesData(SequenceData):
         if not several or self.scale == "file":
             clause = unlike(series.values, series.lengths, self.series_names, series.features) if several else None
             if clause is not None:
-                self.notes["scale"] = f"{clause}, and data.scale=file standardises them alike"
-                log.warning("The %s: errors are mostly those of the large ones.", self.notes["scale"])
+                self.notes["scale"] = f"{clause}, and data.scale=file standardises them together"
+                log.warning("The %s: errors are dominated by the large ones.", self.notes["scale"])
             return Scaling.fit(series.values[train])
-        self.checksum = checksum(self.checksum, "by series")  # before there was a choice, all were scaled alike
-        self.notes["scale"] = "each series is standardised by its own training rows; data.scale=file: all alike"
+        self.checksum = checksum(self.checksum, "by series")  # older checksums imply scaling all together
+        self.notes["scale"] = "each series is standardised by its own training rows; data.scale=file: all together"
         pieces = apart(series.lengths, series.values, train)
         fitted = [Scaling.fit(own[fits] if fits.sum() > 1 else own[: self.lookback]) for own, fits in pieces]
         return Scaling.by_series(fitted, series.names)
@@ -130,11 +130,11 @@ class SeriesData(SequenceData):
         static: np.ndarray | None = None,
         ahead: np.ndarray | None = None,
     ) -> WindowSplit:
-        """What a forecast reads at the end of each of the ``chosen`` series; the targets are zeros.
+        """Return what a forecast reads at the end of each of the ``chosen`` series, with zeros as targets.
 
-        Of (rows, features) values in their own units, in series of (series,) lengths and names, beside their ``static``
-        values (series, ...). Of columns that are known ahead, ``ahead`` holds (chosen, steps, features) the rows to
-        forecast, of which nothing else is read.
+        Takes (rows, features) values in their own units, in series of (series,) lengths and names, with ``static``
+        values (series, ...). For columns known in advance, ``ahead`` (chosen, steps, features) has the rows to
+        forecast, of which no other columns are read.
         """
         assert self.scaling is not None
         scaling = self.scaling.for_new(names, values, lengths)
@@ -165,7 +165,7 @@ class SeriesData(SequenceData):
 
 
 def beside(rows: Tensor, static: np.ndarray | None, lengths: np.ndarray) -> Tensor:
-    """(rows, features) of series of (series,) lengths, with the static values (series, ...) of each beside its rows."""
+    """Append the static values (series, ...) of each series to its rows (rows, features)."""
     if static is None or not static.shape[1]:
         return rows
     return torch.cat([rows, torch.from_numpy(np.repeat(static, lengths, axis=0)).float()], 1)
@@ -176,14 +176,14 @@ def _no_room(series: Series, split: int, lookback: int, horizon: int) -> UserErr
     rows = max(int((of_rows == split).sum()) for (of_rows,) in apart(series.lengths, series.splits))
     if split and rows < horizon:
         where = " in one series" if len(series.lengths) > 1 else ""
-        fits = f"data.horizon={rows} or less fits, or " if rows else ""
+        fits = f"set data.horizon to {rows} or less, or " if rows else ""
         return UserError(
             f"The {name} split has {counted(rows, 'row')}{where}, too short for one forecast of data.horizon={horizon} "
-            f"rows: {fits}give the split more rows with data.splits."
+            f"rows: {fits}assign the split more rows with data.splits."
         )
     longest = max(int((of_rows <= split).sum()) for (of_rows,) in apart(series.lengths, series.splits))
     return UserError(
-        f"The {name} split has no room for a window: data.lookback={lookback} and data.horizon={horizon} need "
-        f"{lookback + horizon} rows in one series, but the longest has {longest} up to the end of that split; take a "
+        f"The {name} split is too short for a window: data.lookback={lookback} and data.horizon={horizon} need "
+        f"{lookback + horizon} rows in one series, but the longest has {longest} up to the end of that split; choose a "
         "shorter data.lookback or data.horizon, or change data.splits."
     )

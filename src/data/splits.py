@@ -1,4 +1,4 @@
-"""Training, validation and test: their names, and how sequences are shared out among them."""
+"""Training, validation and test: their names, and how sequences are divided among them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from src.config.errors import UserError, counted
 from src.rng import derive
 
 SPLITS = ("train", "val", "test")
-# What people call them.
+# Common names for them.
 SPLIT_OF = {"train": "train", "training": "train", "test": "test", "testing": "test"} | dict.fromkeys(
     ("val", "valid", "validation", "dev"), "val"
 )
@@ -24,27 +24,27 @@ Item = TypeVar("Item")
 
 
 def check_fractions(fractions: Any) -> None:
-    """Refuse what is not three fractions above 0 that add up to 1."""
+    """Check that three fractions are above 0 and add up to 1."""
     listed = list(fractions) if isinstance(fractions, Sequence) and not isinstance(fractions, str) else None
     numbers = listed is not None and len(listed) == 3 and all(isinstance(f, int | float) for f in listed)
     if not (numbers and all(0 < f < 1 for f in listed or ()) and abs(sum(listed or ()) - 1) < 1e-6):
         raise UserError(
-            "data.splits must be three fractions, for train, val and test, each above 0, that add up to 1, e.g. "
+            "data.splits must be three fractions above 0 (train, val, test) that add up to 1, such as "
             f"[0.9,0.05,0.05], got {fractions if listed is None else listed}."
         )
 
 
 def by_fraction(items: Sequence[Item], fractions: Sequence[float], seed: int, *more: int) -> dict[str, list[Item]]:
-    """Share items out by chance (stream ``split``): val and test get their share rounded, and at least one item each.
+    """Divide items at random (stream ``split``); val and test get their rounded shares, and at least one item each.
 
-    Further numbers for the stream follow the seed, e.g. the class.
+    Further numbers for the stream, such as a class, follow the seed.
 
     Raises:
-        UserError: when there are fewer than three items.
+        UserError: there are fewer than three items.
     """
     if len(items) < len(SPLITS):
         raise UserError(
-            f"{counted(len(items), 'file')} cannot be split into train, val and test: at least 3 are needed."
+            f"{counted(len(items), 'file')} cannot be split into train, val and test, which needs at least 3."
         )
     generator = torch.Generator().manual_seed(derive(seed, "split", *more))
     order = torch.randperm(len(items), generator=generator).tolist()
@@ -56,15 +56,15 @@ def by_fraction(items: Sequence[Item], fractions: Sequence[float], seed: int, *m
 
 
 def by_position(items: Any, fractions: Sequence[float]) -> dict[str, Any]:
-    """Cut a text, list or array into train, val and test, one after the other; borders are rounded down."""
+    """Cut a text, list or array into train, val and test, in this order; boundaries are rounded down."""
     first, second = int(len(items) * fractions[0]), int(len(items) * (fractions[0] + fractions[1]))
     return {"train": items[:first], "val": items[first:second], "test": items[second:]}
 
 
 def stratified(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """The rows that stay, and those of each class's share that is cut off by chance (stream ``split``), both sorted.
+    """Return the remaining rows, and those held out at random from each class (stream ``split``), both sorted.
 
-    ``labels`` are (n,) whole numbers; the share is rounded to the nearest row, and one row at least stays.
+    ``labels`` are (n,) whole numbers; the number held out is rounded, and at least one row of each class remains.
     """
     generator = torch.Generator().manual_seed(derive(seed, "split"))
     keep, cut = [], []
@@ -78,9 +78,9 @@ def stratified(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tens
 
 
 def leaked(pieces: Mapping[str, Sequence[np.ndarray]]) -> dict[str, list[int]]:
-    """Rows of ``val`` and ``test`` whose sequence also stands, step for step, in ``train``; no empty lists."""
+    """Return rows of ``val`` and ``test`` whose sequence is identical to one in ``train``, without empty lists."""
 
-    def digest(piece: np.ndarray) -> bytes:  # the pieces themselves would be held twice
+    def digest(piece: np.ndarray) -> bytes:  # storing the pieces themselves would double the memory
         return hashlib.blake2b(piece.tobytes(), digest_size=16).digest()
 
     seen = {digest(piece) for piece in pieces["train"]}
@@ -89,13 +89,13 @@ def leaked(pieces: Mapping[str, Sequence[np.ndarray]]) -> dict[str, list[int]]:
 
 
 def find_files(folder: Path, suffix: str) -> list[Path]:
-    """All files below a folder whose names end in ``suffix`` (in either case), sorted; hidden ones are left out.
+    """List all files below a folder with the ``suffix`` (in either case), sorted, without hidden ones.
 
     Raises:
-        UserError: when there is no such folder, or no such file in it.
+        UserError: the folder does not exist, or has no such file.
     """
     if not folder.is_dir():
-        raise UserError(f"data.path={folder} is not there: it must be a file or a folder of {suffix} files.")
+        raise UserError(f"data.path={folder} does not exist: it must be a file or a folder of {suffix} files.")
     files = [
         path
         for path in sorted(folder.rglob("*"))
@@ -104,18 +104,18 @@ def find_files(folder: Path, suffix: str) -> list[Path]:
         and not any(name.startswith(".") for name in path.relative_to(folder).parts)
     ]
     if not files:
-        raise UserError(f"data.path={folder} has no file whose name ends in {suffix}.")
+        raise UserError(f"data.path={folder} has no {suffix} files.")
     return files
 
 
 def named_splits(folder: Path, files: Sequence[Path]) -> dict[str, list[Path]] | None:
-    """The split that names state: folders ``train/ val/ test/``, or files like ``ptb.train.txt``; None: they do not.
+    """Return the splits stated by names: folders ``train/ val/ test/``, or files like ``ptb.train.txt``; else None.
 
-    What counts is the first folder below ``folder``, or, of a file directly in it, a word of its name; the words for
-    validation are val, valid, validation and dev.
+    The name is that of the first folder below ``folder``, or for a file directly in it, a word in its name; val,
+    valid, validation and dev all mean validation.
 
     Raises:
-        UserError: when there are files for train and for test, but none for val, or others that belong to no split.
+        UserError: there are files for train and test but none for val, or others that belong to no split.
     """
     files_of: dict[str | None, list[Path]] = {}
     for file in files:
@@ -126,9 +126,9 @@ def named_splits(folder: Path, files: Sequence[Path]) -> dict[str, list[Path]] |
         return None
     if None in files_of:
         raise UserError(
-            f"{files_of[None][0]} belongs to no split, while {files_of['train'][0]} is named for training: name every "
-            "file (or its folder) train, val or test, or none of them."
+            f"{files_of[None][0]} belongs to no split, although {files_of['train'][0]} is named for training: name all "
+            "files (or their folders) train, val or test, or none of them."
         )
     if "val" not in files_of:
-        raise UserError(f"{folder} has files named train and test, but none named val: it must have all three or none.")
+        raise UserError(f"{folder} has files named train and test, but none named val: name all three or none.")
     return {split: files_of[split] for split in SPLITS}

@@ -1,7 +1,7 @@
-"""Long sequences in chunks that go on from one another: the data's half of truncated back-propagation through time.
+"""Long sequences in consecutive chunks: the data side of truncated back-propagation through time.
 
-A batch then holds the next ``chunk`` steps of each of its rows, and the batch after it the steps that follow in the
-same rows, until all of them are read. ``src/tasks/tbptt_state.py`` carries the state from one to the next.
+Each batch holds the next ``chunk`` steps of each of its rows, and the following batch continues the same rows until
+they are exhausted. ``src/tasks/tbptt_state.py`` carries the state from one batch to the next.
 """
 
 from __future__ import annotations
@@ -18,29 +18,28 @@ from src.data.batches import BatchOrder, Chunk, SeedOfEpoch, place, shares
 
 
 class ChunkOrder(Sampler[Chunk]):
-    """The chunks of a split in the order in which they are read, as a function of seed and epoch alone.
+    """The chunks of a split in reading order, as a function of seed and epoch alone.
 
     >>> order = ChunkOrder(torch.tensor([10]), batch_size=2, seed_of_epoch=None, chunk=4)
     >>> [(c.rows.tolist(), c.offsets.tolist(), c.lengths.tolist(), c.starts.tolist()) for c in order]
     [([0], [0], [4], [True]), ([0], [4], [4], [False]), ([0], [8], [2], [False])]
 
-    Evaluation (no ``seed_of_epoch``) reads every sequence from its start to its end, in groups of ``batch_size`` of
-    similar length; what is measured depends neither on ``chunk`` nor on ``batch_size``.
+    Evaluation (no ``seed_of_epoch``) reads every sequence from start to end, in groups of ``batch_size`` of similar
+    length; results depend neither on ``chunk`` nor on ``batch_size``.
 
-    Training reads ``batch_size`` streams at a time in every process. Where there are fewer sequences than streams,
-    they are cut into contiguous streams of nearly equal length (see :func:`cut`): a single text into exactly
-    ``batch_size`` of them for each process. Which streams are read together is drawn once and then stays, since the
-    number of batches must not change from epoch to epoch (Lightning counts them once); what changes with the epoch is
-    the order of the groups.
+    Training reads ``batch_size`` streams at a time in every process. If there are fewer sequences than streams, they
+    are cut into contiguous streams of nearly equal length (see :func:`cut`): a single text into exactly ``batch_size``
+    streams per process. Which streams are read together is drawn once and then fixed, because the number of batches
+    must not change between epochs (Lightning counts them once); only the order of the groups changes with the epoch.
 
-    Under distributed training every process has groups of its own, of all streams, and stops after as many steps as
-    the one with the fewest; which share of an epoch's steps is not read for that reason is ``left_out``.
+    In distributed training every process has its own groups of streams, and stops after as many steps as the process
+    with the fewest; ``left_out`` is the share of an epoch's steps that are not read for that reason.
 
     Args:
-        lengths, batch_size, seed_of_epoch, pool: as in :class:`~src.data.batches.BatchOrder`, streams being sequences.
+        lengths, batch_size, seed_of_epoch, pool: as in :class:`~src.data.batches.BatchOrder`, for streams.
         chunk: steps of a batch.
-        rows_of: from the number of streams to those that are used, None being all.
-        most: steps of a training stream that are read, from its start on; None: all.
+        rows_of: maps the number of streams to those that are used, None being all.
+        most: number of first steps read from a training stream; None: all.
     """
 
     def __init__(
@@ -58,11 +57,11 @@ class ChunkOrder(Sampler[Chunk]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning at the start of every epoch."""
+        """Set the epoch (called by Lightning at the start of every epoch)."""
         self.epoch = epoch
 
     def groups(self, rank: int, world: int) -> list[Tensor]:
-        """What one process reads side by side: (4, rows) each, rows, sequences, offsets and lengths of the streams."""
+        """Return what one process reads in parallel, (4, rows) each: rows, sequences, offsets, lengths of streams."""
         whole = torch.stack([torch.arange(len(self.lengths)), torch.zeros_like(self.lengths), self.lengths])
         streams = whole if self.seed_of_epoch is None else cut(self.lengths, self.batch_size * world)
         if self.most is not None:
@@ -92,23 +91,23 @@ class ChunkOrder(Sampler[Chunk]):
         return min(sum(self._steps(group) for group in self.groups(rank, world)) for rank in range(world))
 
     def left_out(self) -> float:
-        """The share of the batches that distributed training does not read, from 0 to 1; 0 in one process."""
+        """The share of batches that distributed training does not read, from 0 to 1; 0 in one process."""
         world = place(self.seed_of_epoch)[1]
         batches = sum(self._steps(group) for rank in range(world) for group in self.groups(rank, world))
         return 1 - world * len(self) / batches
 
 
 def cut(lengths: Tensor, streams: int) -> Tensor:
-    """Cut sequences into contiguous streams, so that ``streams`` of them can be read side by side.
+    """Cut sequences into contiguous streams, so that ``streams`` of them can be read in parallel.
 
     >>> cut(torch.tensor([9, 3]), 4)  # three streams of the first, one of the second
     tensor([[0, 0, 0, 1],
             [0, 3, 6, 0],
             [3, 3, 3, 3]])
 
-    Again and again the sequence with the longest streams gets one more, while some are longer than a ``streams``-th of
-    all steps and the number is not a multiple of ``streams``. So fewer sequences than ``streams`` give exactly
-    ``streams``; many sequences of similar length stay whole; every step is in exactly one stream.
+    Repeatedly, the sequence with the longest streams gets one more, while some are longer than a ``streams``-th of
+    all steps and the number is not a multiple of ``streams``. Thus fewer sequences than ``streams`` give exactly
+    ``streams``, many sequences of similar length stay whole, and every step is in exactly one stream.
 
     Returns:
         (3, n): each stream's sequence, first step within it, and number of steps.

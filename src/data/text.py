@@ -1,4 +1,4 @@
-"""Text as characters or words, each predicted from all before it."""
+"""Text as characters or words, each predicted from all preceding ones."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from src.data.module import NewData, SequenceData, checksum, say_large
 from src.data.splits import SPLITS, by_fraction, by_position, check_fractions, find_files, named_splits
 
 UNKNOWN, END_OF_LINE = "<unk>", "<eos>"
-PART = 1 << 20  # characters that are looked at together
+PART = 1 << 20  # characters processed at a time
 LEVELS = {"char": "character", "word": "word"}
 
 
 class TextData(SequenceData):
-    """Documents as sequences of characters or words; subclasses say where they lie.
+    """Documents as sequences of characters or words; subclasses supply the files.
 
-    A file is cut by position into train, val and test. In a folder (every ``*.txt`` below it) each file is a document
-    of its own and belongs to one split as a whole: by its name, where names say train, val (valid) and test, else by
-    chance. The first token of a document is never predicted; validation and test read each from its start to its end.
+    A single file is cut by position into train, val and test. In a folder (with all ``*.txt`` below it), each file is
+    a document and belongs to one split: by its name if names say train, val (valid) and test, otherwise at random.
+    The first token of a document is never predicted; validation and test read each document from start to end.
 
-    The vocabulary is what stands in train ``min_count`` times or more; all else is ``<unk>``, which counts as one
-    symbol. Words are what lies between spaces, and the end of a line is the word ``<eos>``, as in the Penn Treebank
-    files. ``chunk`` must be given.
+    The vocabulary is every token that occurs at least ``min_count`` times in train; all others are ``<unk>``, which
+    counts as one symbol. Words are separated by spaces, and the end of a line is the word ``<eos>``, as in the Penn
+    Treebank files. ``chunk`` must be given.
     """
 
     fitted = ("vocabulary",)
     vocabulary: tuple[str, ...]
-    path: Path  # the file or folder that is read
+    path: Path  # the file or folder to read
 
     def __init__(
         self,
@@ -52,16 +52,16 @@ class TextData(SequenceData):
         super().__init__(**keywords)
         if self.chunk is None:
             raise UserError(
-                "data.chunk=null would read a whole text in one step: it must be a number of steps, e.g. 100."
+                "data.chunk=null would process a whole text at once: set it to a number of steps, e.g. 100."
             )
         check_fractions(splits)
         self.level, self.fractions, self.min_count = level or "char", splits, min_count or 1
 
     def documents(self) -> dict[str, list[Document]]:
-        """The tokens of each document, by split; sets the checksum and the items: first tokens, or files' names.
+        """Return the tokens of each document by split; sets the checksum and the items: first tokens, or file names.
 
         Raises:
-            UserError: when a document, or what a file leaves for a split, has fewer than two tokens.
+            UserError: a document, or the part of a file for a split, has fewer than two tokens.
         """
         say_large(self.path)
         if self.path.is_file():
@@ -70,7 +70,7 @@ class TextData(SequenceData):
             for split, piece in pieces.items():
                 if len(piece) < 2:
                     raise UserError(
-                        f"{self.path} leaves {len(piece)} {self.level}s for {split}: at least 2 are needed."
+                        f"The {split} split of {self.path} has {len(piece)} {self.level}s, but needs at least 2."
                     )
                 self.items[split] = np.array([begin])
                 begin += len(piece)
@@ -83,11 +83,11 @@ class TextData(SequenceData):
         return {split: [read[file][0] for file in files_of[split]] for split in SPLITS}
 
     def read(self) -> Description:
-        """Read the text, learn the vocabulary on train, count the baselines."""
+        """Read the text, build the vocabulary from train, and compute the baselines."""
         documents = self.documents()
         self.vocabulary = vocabulary = learn_vocabulary(documents["train"], self.min_count)
         if len(vocabulary) < 2:
-            raise UserError(f"data.min_count={self.min_count} leaves no {self.level} of {self.path} known: lower it.")
+            raise UserError(f"data.min_count={self.min_count} leaves the vocabulary of {self.path} empty: lower it.")
         encoded = {split: [encode(document, vocabulary) for document in documents.pop(split)] for split in SPLITS}
         for split, numbers in encoded.items():
             self.splits[split] = FlatSplit.of_next_steps(numbers)
@@ -100,7 +100,7 @@ class TextData(SequenceData):
         return Description(input, Classes(vocabulary), per_step=True, varying_length=True, causal=True)
 
     def new_data(self, path: str) -> NewData:
-        """Each file of a folder, or one file, as a document whose first token is not predicted."""
+        """Read one file, or each file of a folder, as a document whose first token is not predicted."""
         _ = self.description
         place = Path(path).expanduser()
         files = [place] if place.is_file() else find_files(place, ".txt")
@@ -109,9 +109,9 @@ class TextData(SequenceData):
         return NewData(FlatSplit.of_next_steps(documents), names)
 
     def document(self, file: Path) -> tuple[Document, str]:
-        """A file's tokens, two at least, and a checksum of its bytes (and its name, where there are several).
+        """Return a file's tokens, at least two, and a checksum of its bytes (and of its name, if one of several).
 
-        A byte order mark is no token, every end of a line is ``\\n``.
+        A byte order mark is skipped, and every line ending becomes ``\\n``.
 
         Raises:
             UserError: names the first byte that is not UTF-8.
@@ -120,16 +120,16 @@ class TextData(SequenceData):
         try:
             tokens = Document.read(raw, self.level)
         except UnicodeDecodeError:
-            raise UserError(f"{file} is not UTF-8: {_first_broken(raw)}; save the text as UTF-8.") from None
+            raise UserError(f"{file} must be UTF-8, but {_first_broken(raw)}; save the text as UTF-8.") from None
         if len(tokens) < 2:
-            raise UserError(f"{file} has {len(tokens)} {self.level}s: a document needs at least 2.")
+            raise UserError(f"{file} has {len(tokens)} {self.level}s, but a document needs at least 2.")
         inside = file != self.path and file.is_relative_to(self.path)
         return tokens, checksum(str(file.relative_to(self.path)), raw) if inside else checksum(raw)
 
 
 @dataclass(frozen=True)
 class Document:
-    """A text as numbers, one byte or more for each token: its place among the text's symbols.
+    """A text as one or more bytes per token: its index among the text's symbols.
 
     >>> Document.read(b"to be\\nto", "word")
     Document(numbers=array([0, 1, 2, 0], dtype=uint8), symbols=('to', 'be', '<eos>'))
@@ -140,10 +140,10 @@ class Document:
 
     @classmethod
     def read(cls, raw: bytes, level: str) -> Document:
-        """The characters or words of UTF-8 bytes, read in parts: the text as a string may take four times as much.
+        """Read characters or words from UTF-8 bytes in parts; the whole text as a string may be four times as large.
 
         Raises:
-            UnicodeDecodeError: they are no UTF-8.
+            UnicodeDecodeError: the bytes are not UTF-8.
         """
         index: dict[str, int] = {}
         numbers, filled = np.empty(len(raw) if level == "char" else 0, np.uint8), 0
@@ -160,7 +160,7 @@ class Document:
             wide = np.result_type(numbers, np.min_scalar_type(max(len(index) - 1, 0)))
             if wide != numbers.dtype:
                 numbers = numbers.astype(wide)
-            if filled + len(found) > len(numbers):  # words: how many there will be is not known
+            if filled + len(found) > len(numbers):  # the number of words is not known in advance
                 numbers = np.concatenate([numbers[:filled], np.empty(filled + 2 * len(found), numbers.dtype)])
             numbers[filled : filled + len(found)] = found
             filled += len(found)
@@ -170,19 +170,19 @@ class Document:
         return len(self.numbers)
 
     def __getitem__(self, part: slice) -> Document:
-        """Some of the tokens, not copied."""
+        """Return a slice of the tokens, without copying."""
         return replace(self, numbers=self.numbers[part])
 
     def counted(self) -> dict[str, int]:
-        """How often each symbol stands in the text."""
+        """Count the occurrences of each symbol."""
         times = np.zeros(len(self.symbols), np.int64)
-        for part in in_parts(self.numbers, PART):  # counting takes eight bytes for each
+        for part in in_parts(self.numbers, PART):  # counting takes eight bytes per token
             times += np.bincount(part, minlength=len(times))
         return {symbol: number for symbol, number in zip(self.symbols, times.tolist(), strict=True) if number}
 
 
 def _parts(raw: bytes, level: str) -> Iterator[str]:
-    """A text in parts, words whole, ends of lines as ``\\n``."""
+    """Iterate over a text in parts that do not cut words, with line endings as ``\\n``."""
     left, first, text = "", True, io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8", newline=None)
     while part := text.read(PART):
         part, first = left + (part.removeprefix("\ufeff") if first else part), False
@@ -195,7 +195,7 @@ def _parts(raw: bytes, level: str) -> Iterator[str]:
 
 
 def _first_broken(raw: bytes) -> str:
-    """Which byte of a text is the first that is not UTF-8, and what it is."""
+    """Describe the first byte of a text that is not UTF-8."""
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -215,7 +215,7 @@ def tokenise(text: str, level: str) -> Sequence[str]:
 
 
 def learn_vocabulary(documents: Sequence[Document | Sequence[str]], min_count: int) -> tuple[str, ...]:
-    """``<unk>``, then every symbol that stands in the documents ``min_count`` times or more, sorted."""
+    """Return ``<unk>``, then every symbol that occurs at least ``min_count`` times in the documents, sorted."""
     counts = Counter[str]()
     for document in documents:
         counts.update(document.counted() if isinstance(document, Document) else document)
@@ -223,7 +223,7 @@ def learn_vocabulary(documents: Sequence[Document | Sequence[str]], min_count: i
 
 
 def encode(tokens: Document | Sequence[str], vocabulary: Sequence[str]) -> np.ndarray:
-    """Each token's position in the vocabulary (0: unknown), in the smallest of uint8, int16 and int32 that will do."""
+    """Return each token's vocabulary index (0: unknown), in the smallest sufficient type of uint8, int16 and int32."""
     dtype = of_tokens(len(vocabulary))
     index = {symbol: i for i, symbol in enumerate(vocabulary)}
     symbols = tokens.symbols if isinstance(tokens, Document) else tokens
@@ -231,6 +231,6 @@ def encode(tokens: Document | Sequence[str], vocabulary: Sequence[str]) -> np.nd
     if not isinstance(tokens, Document):
         return numbers
     out = np.empty(len(tokens), dtype)
-    for begin in range(0, len(tokens), PART):  # numpy makes eight bytes of each index
+    for begin in range(0, len(tokens), PART):  # numpy uses eight bytes per index
         out[begin : begin + PART] = numbers[tokens.numbers[begin : begin + PART]]
     return out

@@ -1,4 +1,4 @@
-"""Sound waves, the next samples to be predicted from all before them."""
+"""Sound waves, of which each block of samples is predicted from all samples before it."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from src.data.module import NewData, SequenceData
 from src.data.splits import SPLITS, find_files
 
 log = logging.getLogger(__name__)
-FULL_SCALE = 2**15  # samples are counted in steps of 16 bits, whatever the file has
+FULL_SCALE = 2**15  # samples are in units of 16-bit steps, whatever the file's format
 
 
 class FrameSplit(FlatSplit):
-    """Recordings as blocks of ``hop`` samples: step t reads ``window`` samples from sample t*hop on, predicts the next.
+    """Recordings in blocks of ``hop`` samples: step t reads ``window`` samples from t*hop and predicts the next block.
 
     >>> split = FrameSplit([np.arange(70, dtype=np.int16)], window=20, hop=10, mean=0.0, scale=1.0)
     >>> batch = split[torch.tensor([0])]
     >>> batch.lengths.item(), batch.x[0, 1, [0, -1]].tolist(), batch.y[0, 1, [0, -1]].tolist()
     (5, [10.0, 29.0], [30.0, 39.0])
 
-    The first ``window`` samples of a recording are never predicted, nor are those after its last whole block.
+    The first ``window`` samples of a recording are never predicted, nor are samples after its last whole block.
 
     Args:
-        recordings: (samples,) each, int16 or float32; kept as they are.
-        mean, scale: what is subtracted from every sample, and what it is then divided by.
+        recordings: (samples,) each, int16 or float32, not copied.
+        mean, scale: subtracted from every sample, and then divided by.
     """
 
     def __init__(self, recordings: Sequence[np.ndarray], *, window: int, hop: int, mean: float, scale: float) -> None:
@@ -60,13 +60,13 @@ class FrameSplit(FlatSplit):
 
 
 class WaveformData(SequenceData):
-    """Recordings to be modelled sample by sample; subclasses say which in :meth:`recordings`.
+    """Recordings to be modelled sample by sample; subclasses supply them in :meth:`recordings`.
 
     Each step reads ``window`` samples, a multiple of ``hop``, and predicts the ``hop`` samples up to the next step.
 
     Attributes:
         rate: samples per second, set by :meth:`recordings`.
-        mean: of the training samples (or, classifying, of each of their spectral bands); ``scale`` likewise.
+        mean: of the training samples (for classification, of each spectral band); ``scale`` likewise.
     """
 
     fitted = ("rate", "mean", "scale")
@@ -77,23 +77,21 @@ class WaveformData(SequenceData):
     def __init__(self, *, window: int = 20, hop: int = 10, **keywords: Any) -> None:
         super().__init__(**keywords)
         if hop < 1 or window < hop or window % hop:
-            raise UserError(
-                f"data.window={window} and data.hop={hop} do not go together: the window must be a multiple of the hop."
-            )
+            raise UserError(f"data.window must be a multiple of data.hop={hop}, got {window}.")
         self.window, self.hop = window, hop
 
     def recordings(self) -> dict[str, list[np.ndarray]]:
-        """The samples of each recording, by split; sets the checksum, the items and the sampling rate."""
+        """Return the samples of each recording by split; sets the checksum, the items and the sampling rate."""
         raise NotImplementedError
 
     def read(self) -> Description:
-        """Standardise by the training samples, cut into steps, fit the baselines."""
+        """Standardise with the training samples, cut into steps, and fit the baselines."""
         recordings = self.recordings()
         train, number = recordings["train"], sum(map(len, recordings["train"]))
         mean = sum(float(samples.sum(dtype=np.float64)) for samples in train) / number
         scale = math.sqrt(sum(float(np.square(s - mean, dtype=np.float64).sum()) for s in train) / number)
         if scale == 0:
-            raise UserError("The training recordings are silent: all their samples are the same.")
+            raise UserError("The training recordings are silent: all their samples are equal.")
         self.mean, self.scale = mean, scale
         for split in SPLITS:
             self.splits[split] = self.framed(recordings[split])
@@ -103,11 +101,11 @@ class WaveformData(SequenceData):
         return Description(Features(self.window), output, per_step=True, varying_length=True, causal=True)
 
     def framed(self, recordings: Sequence[np.ndarray]) -> FrameSplit:
-        """Recordings in steps, standardised by the training samples."""
+        """Cut recordings into steps, standardised with the training samples."""
         return FrameSplit(recordings, window=self.window, hop=self.hop, mean=self.mean, scale=self.scale)
 
     def new_data(self, path: str) -> NewData:
-        """WAV files of the same sampling rate, standardised as the training recordings were."""
+        """Read WAV files with the same sampling rate, standardised like the training recordings."""
         _ = self.description
         _, recordings = read_wav_folder(Path(path).expanduser(), self.rate)
         for name, samples in recordings.items():
@@ -115,7 +113,7 @@ class WaveformData(SequenceData):
         return NewData(self.framed(list(recordings.values())), list(recordings))
 
     def check_length(self, name: str | Path, samples: np.ndarray) -> None:
-        """Refuse a recording without a single step."""
+        """Refuse a recording that is too short for a single step."""
         if len(samples) < self.window + self.hop:
             raise UserError(
                 f"{name} has {len(samples)} samples, but data.window={self.window} and data.hop={self.hop} need at "
@@ -124,11 +122,11 @@ class WaveformData(SequenceData):
 
 
 def baselines(train: FrameSplit, *others: FrameSplit) -> list[dict[str, float]]:
-    """NLL in nats per step of knowing nothing of the past (``gaussian``), or only a linear prediction (``linear``).
+    """Return the NLL in nats per step without any context (``gaussian``) and of linear prediction (``linear``).
 
-    Both are normal densities, one for each of the predicted samples, whose means and variances maximise the likelihood
-    of ``train``: constant means, or means that are linear in the samples read (least squares). The answer has one
-    entry for each of the ``others``.
+    Both are normal densities, one per predicted sample, with maximum-likelihood means and variances on ``train``:
+    constant means, or means linear in the samples read (least squares). The result has one entry for each of the
+    ``others``.
     """
     moments: Tensor | float = 0.0
     for z in _steps(train):
@@ -152,7 +150,7 @@ def baselines(train: FrameSplit, *others: FrameSplit) -> list[dict[str, float]]:
 
 
 def _steps(split: FrameSplit, at_once: int = 2**15) -> Iterator[Tensor]:
-    """All steps of a split in parts of (steps, window + 1 + hop), float64: the samples read, a one, the targets."""
+    """Iterate over all steps of a split in parts (steps, window + 1 + hop), float64: samples read, a one, targets."""
     for row, length in enumerate(split.lengths.tolist()):
         for offset in range(0, length, at_once):
             number = min(at_once, length - offset)
@@ -163,13 +161,13 @@ def _steps(split: FrameSplit, at_once: int = 2**15) -> Iterator[Tensor]:
 
 
 def read_wav(path: Path) -> tuple[int, np.ndarray]:
-    """Samples per second of a file, and its samples (samples,) in steps of 16 bits; channels become their mean.
+    """Return a file's sampling rate and its samples (samples,) in 16-bit steps, averaged over channels.
 
-    They are int16 where the file has 8 or 16 bits and one channel, else float32. Where the header gives another length
-    than the file has, as recorders write that were stopped or that stream, they are read to the end of the file.
+    They are int16 for mono files of 8 or 16 bits, else float32. If the header's length differs from the file's, as
+    written by interrupted or streaming recorders, the file is read to its end.
 
     Raises:
-        UserError: when it cannot be read, or has no samples, or samples that are not finite.
+        UserError: the file cannot be read, or has no samples, or samples that are not finite.
     """
     from scipy.io import wavfile
 
@@ -178,13 +176,13 @@ def read_wav(path: Path) -> tuple[int, np.ndarray]:
         raise UserError(f"{path} is empty (0 bytes).")
     true, claimed = with_true_length(raw)
     if claimed is not None:
-        log.warning("%s: its header speaks of %d bytes of samples; it was read to its end.", path, claimed)
+        log.warning("%s: the header announces %d bytes of samples; the file was read to its end.", path, claimed)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", wavfile.WavFileWarning)
             rate, samples = wavfile.read(io.BytesIO(true))
-            samples = samples.copy()  # what lies in the file's bytes cannot be written to
-    except UnboundLocalError as error:  # what scipy comes to where there is no format and no data
+            samples = samples.copy()  # a view of the file's bytes is read-only
+    except UnboundLocalError as error:  # raised by scipy if there is neither format nor data
         raise UserError(f"{path} cannot be read as a WAV file: it has no samples.") from error
     except (ValueError, EOFError, OSError, ArithmeticError, struct.error) as error:
         raise UserError(f"{path} cannot be read as a WAV file: {str(error).rstrip('.')}.") from error
@@ -198,17 +196,17 @@ def read_wav(path: Path) -> tuple[int, np.ndarray]:
         samples = (samples * float(FULL_SCALE)).astype(np.float32)
         if not np.isfinite(samples).all():
             first = int(np.isfinite(samples.reshape(len(samples), -1)).all(1).argmin())
-            raise UserError(f"{path} has samples that are not finite numbers, the first being number {first}.")
+            raise UserError(f"{path} has samples that are not finite, the first at index {first}.")
     elif samples.dtype != np.int16:
-        raise UserError(f"{path} has samples of type {samples.dtype}: it must be PCM of 8 to 32 bits or 32-bit float.")
+        raise UserError(f"{path} must be PCM with 8 to 32 bits or 32-bit float, got samples of type {samples.dtype}.")
     return int(rate), samples if samples.ndim == 1 else samples.mean(1, dtype=np.float32)
 
 
 def with_true_length(raw: bytes) -> tuple[bytes, int | None]:
-    """The bytes of a RIFF file whose header tells the length of its samples, and what it told where that was wrong.
+    """Return a RIFF file's bytes with a header that has the true length of the samples, and the wrong length, if any.
 
-    It is wrong where it is 0, passes the end of the file, or ends where no other chunk begins. Bytes that are no whole
-    sample are left out.
+    The length is wrong if it is 0, passes the end of the file, or ends where no other chunk begins. Bytes of an
+    incomplete last sample are dropped.
     """
     if raw[:4] != b"RIFF" or raw[8:12] != b"WAVE":
         return raw, None
@@ -232,12 +230,12 @@ def with_true_length(raw: bytes) -> tuple[bytes, int | None]:
 
 
 def read_wav_folder(path: Path, rate: int | None = None) -> tuple[int, dict[str, np.ndarray]]:
-    """Samples per second of one file, or of every .wav file below a folder, and samples by path below the folder.
+    """Return the sampling rate of one file, or of all .wav files below a folder, and the samples by relative path.
 
-    All files must have ``rate`` samples per second, or, where that is None, those of the first.
+    All files must have ``rate`` samples per second, or if that is None, the rate of the first file.
 
     Raises:
-        UserError: when a file has another rate, or cannot be read.
+        UserError: a file has another rate, or cannot be read.
     """
     files = [path] if path.is_file() else find_files(path, ".wav")
     wanted, recordings = f"but the run was trained on {rate}" if rate else "", {}
@@ -246,7 +244,7 @@ def read_wav_folder(path: Path, rate: int | None = None) -> tuple[int, dict[str,
         if rate is None:
             rate, wanted = its_rate, f"but {file} has {its_rate}"
         if its_rate != rate:
-            raise UserError(f"{file} has {its_rate} samples per second, {wanted}: all must have the same.")
+            raise UserError(f"{file} has {its_rate} samples per second, {wanted}: all files must have the same rate.")
         recordings[file.name if file == path else str(file.relative_to(path))] = samples
     assert rate is not None
     return rate, recordings

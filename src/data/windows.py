@@ -1,4 +1,4 @@
-"""Series one below the other, and the windows that are cut from them."""
+"""Stacked series, and the forecasting windows cut from them."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from src.data.batches import Batch, Units
 
 @dataclass(frozen=True)
 class Series:
-    """Series in their own units, one below the other, before anything is fitted on them."""
+    """Series in their own units, stacked along the rows, before anything is fitted on them."""
 
     values: np.ndarray  # (rows, features), float64
     lengths: np.ndarray  # (series,) rows of each
-    splits: np.ndarray  # (rows,) 0 train, 1 validation, 2 test, 3 none of them; never falling within a series
+    splits: np.ndarray  # (rows,) 0 train, 1 validation, 2 test, 3 unused; nondecreasing within a series
     features: Sequence[str]  # the names of the columns
-    targets: Sequence[str]  # the names of what is forecast, all among the features
-    names: Sequence[str] = ()  # of the series; none: they are called by their numbers
-    known: Sequence[str] = ()  # features that are known ahead, none of them a target
-    static: np.ndarray | None = None  # (series, values) standardised: what each step of a series reads beside its row
+    targets: Sequence[str]  # the names of the columns to forecast, all among the features
+    names: Sequence[str] = ()  # of the series; if empty, they are numbered
+    known: Sequence[str] = ()  # features known in advance, none of them a target
+    static: np.ndarray | None = None  # (series, values) standardised: further inputs at every step of a series
 
 
 class WindowSplit:
-    """Windows into one array of rows; each is cut out when a batch asks for it, so nothing is held twice.
+    """Windows into one array of rows, cut out on demand, so that nothing is stored twice.
 
     >>> rows = torch.arange(10.)[:, None]
     >>> split = WindowSplit(rows, rows, torch.tensor([0, 3]), lookback=4, horizon=2)
     >>> split[torch.tensor([1])].x.flatten().tolist(), split[torch.tensor([1])].y.flatten().tolist()
     ([3.0, 4.0, 5.0, 6.0], [7.0, 8.0])
 
-    Of ``values`` (rows, features) and ``targets`` (rows, targets) of all series, one below the other, the window that
+    ``values`` (rows, features) and ``targets`` (rows, targets) are those of all series, stacked. The window that
     begins at one of the ``starts`` (windows,) reads ``x = values[start : start + lookback]`` and forecasts
-    ``y = targets[start + lookback : start + lookback + horizon]``. Where there are several series, ``series``
-    (windows,) says to which each window belongs, and ``units`` holds (series, ...) what batches carry of theirs. Of the
-    ``known`` columns of ``values`` a window has the rows that it forecasts, too.
+    ``y = targets[start + lookback : start + lookback + horizon]``. With several series, ``series`` (windows,) is the
+    series of each window, and ``units`` holds (series, ...) scales for the batches. A window also has the ``known``
+    columns of ``values`` in the rows that it forecasts.
     """
 
     def __init__(
@@ -74,17 +74,17 @@ class WindowSplit:
 
 
 def window_starts(lengths: np.ndarray, splits: np.ndarray, split: int, lookback: int, horizon: int) -> np.ndarray:
-    """First rows of all windows whose forecast rows lie in one split and that stay inside one series.
+    """Return the first rows of all windows within one series whose forecast rows are all in one split.
 
-    What is read may lie in an earlier split: the first forecast of the validation rows looks back into training rows,
-    so that no validation row goes without a forecast.
+    The rows read may be in an earlier split: the first validation forecast looks back into training rows, so that
+    every validation row is forecast.
 
     Args:
         lengths: (series,) rows of each series, in order.
-        splits: (rows,) whole numbers that never fall within a series, e.g. 0 train, 1 validation, 2 test.
+        splits: (rows,) nondecreasing whole numbers within each series, e.g. 0 train, 1 validation, 2 test.
 
     Returns:
-        (windows,) whole numbers, rising.
+        (windows,) whole numbers, ascending.
     """
     ends = np.repeat(np.cumsum(lengths), lengths)
     starts = np.arange(len(splits) - lookback - horizon + 1)
@@ -94,6 +94,6 @@ def window_starts(lengths: np.ndarray, splits: np.ndarray, split: int, lookback:
 
 
 def apart(lengths: np.ndarray, *arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-    """The rows of each series, of arrays in which series of these lengths lie one below the other."""
+    """Iterate over the rows of each series, for arrays in which series of these lengths are stacked."""
     borders = np.cumsum(lengths)[:-1]
     return zip(*(np.split(array, borders) for array in arrays), strict=True)

@@ -1,4 +1,4 @@
-"""What the inside of runs shows, measured, written and drawn side by side; and while they train."""
+"""Look inside runs: measure, write and draw side by side, also during training."""
 
 from src.config.names import lazily
 

@@ -1,4 +1,4 @@
-"""A look inside while a network trains: numbers into the metrics, and at the end pictures beside them."""
+"""A look inside during training: values in the metrics, and figures at the end."""
 
 from __future__ import annotations
 
@@ -27,24 +27,23 @@ class Explain(pl.Callback):
     """Measures gates and gradients at initialisation, after 1, 2, 4, 8, ... epochs and at the end.
 
     For each layer ``inside/kept_l0``, ``inside/horizon_l0``, ``inside/shut_l0``, ``inside/open_l0`` and
-    ``inside/reach_l0`` are logged: the first and the last look in rows of their own, the others beside the validation
-    metrics (see docs/inside.md). When training is over, the run's ``inside/`` gets the gradients along training
-    (``training.npz``) and two pictures, which also go to wandb. Nothing is drawn at random, so that a run gives the
-    same results with it and without.
+    ``inside/reach_l0`` are logged: the first and last measurement in separate rows, the others with the validation
+    metrics (see docs/inside.md). At the end, the run's ``inside/`` gets the gradients during training
+    (``training.npz``) and two figures, which also go to wandb. No random numbers are drawn, so results do not depend on
+    this callback.
 
     Args:
-        sequences: of validation, by which is measured.
-        steps: how many are read of each, where they may be cut.
-        share: of the time since training began that may go into looking; an epoch that is due waits until it has been
-            earned.
+        sequences: number of validation sequences to measure.
+        steps: steps read from each where the task allows truncation.
+        share: largest share of the training time so far that may be spent on it; measurements wait until they fit.
 
-    Raises:
-        UserError: matplotlib is not installed.
+        Raises:
+            UserError: matplotlib is not installed.
     """
 
     def __init__(self, sequences: int = 8, steps: int = 50, share: float = 0.03) -> None:
         if importlib.util.find_spec("matplotlib") is None:
-            raise UserError("callbacks=explain draws with matplotlib: pip install 'gatebench[report]'.")
+            raise UserError("callbacks=explain needs matplotlib: pip install 'gatebench[report]'.")
         self.sequences, self.steps, self.share = sequences, steps, share
         self.epochs: list[int] = []
         self.curves: list[torch.Tensor] = []
@@ -52,23 +51,23 @@ class Explain(pl.Callback):
         self._due, self._began, self._last = 1, 0.0, 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """What was found, for the checkpoint to go on from."""
+        """Return the measurements so far, for the checkpoint."""
         seconds = {"spent": self.spent, "before": self.before + time.perf_counter() - self._began}
         return {"epochs": list(self.epochs), "curves": list(self.curves), "due": self._due, **seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where an earlier attempt stopped."""
+        """Continue the measurements of an earlier attempt."""
         self.epochs, self.curves, self._due = list(state_dict["epochs"]), list(state_dict["curves"]), state_dict["due"]
         self.spent, self.before = state_dict["spent"], state_dict["before"]
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Look at the network as it was drawn."""
+        """Measure the untrained network."""
         self._began = time.perf_counter()
         if not self.epochs:
             log(trainer, self._look(trainer, pl_module, 0))
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Look again where an epoch is due and the time for it has been earned."""
+        """Measure again if an epoch is due and the time budget allows it."""
         done = trainer.current_epoch + 1
         elapsed = self.before + time.perf_counter() - self._began
         if trainer.sanity_checking or trainer.state.fn != "fit" or done < self._due:
@@ -79,7 +78,7 @@ class Explain(pl.Callback):
             pl_module.log_dict(numbers(view), on_step=False, on_epoch=True, rank_zero_only=True, batch_size=1)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        """Look once more, write the curves, draw the pictures."""
+        """Measure a last time, write the curves, draw the figures."""
         if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
             return
         if self.epochs[-1] != trainer.current_epoch:
@@ -120,7 +119,7 @@ class Explain(pl.Callback):
 
 @contextmanager
 def for_a_look(task: Task) -> Iterator[None]:
-    """The task in evaluation, and in float32 where its weights are halves: NumPy has no bfloat16, and back is exact."""
+    """Put the task into evaluation mode, and in float32 if half precision (NumPy has no bfloat16)."""
     training, dtype = task.training, next(task.parameters()).dtype
     task.eval().to(torch.promote_types(dtype, torch.float32))
     try:
@@ -130,13 +129,13 @@ def for_a_look(task: Task) -> Iterator[None]:
 
 
 def log(trainer: Any, view: View) -> None:
-    """Give the figures of a look outside validation a row of their own (the last one stands beside the test's)."""
+    """Log measurements outside validation in a separate row (the last one shares the row of the test)."""
     for logger in trainer.loggers:
         logger.log_metrics({"epoch": trainer.current_epoch, **numbers(view)}, trainer.global_step)
 
 
 def numbers(view: View) -> dict[str, float]:
-    """The figures that are logged, by ``inside/NAME_lK``; for bidirectional layers ``_lK_backward`` as well."""
+    """Return the values to log, as ``inside/NAME_lK``, and ``_lK_backward`` for bidirectional layers."""
     figures = {}
     for layer in view.layers:
         end = layer.name.replace("layer", "l")

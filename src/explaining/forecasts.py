@@ -1,4 +1,4 @@
-"""What runs forecast: one window in its own unit, and the error of all windows by how far ahead."""
+"""Forecasts of runs: one window in its own unit, and the error of all windows by rows ahead."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from src.tasks.forecasting import Forecasting
 from src.tasks.intervals import percent
 from src.tasks.predictions import in_own_unit, value_names
 
-NAIVE = "naive (last row again)"
+NAIVE = "naive (last row repeated)"
 
 
 def write_forecasts(folder: Path, runs: Sequence[Explained], split: str, sequence: int) -> list[Path]:
-    """Pictures and tables of the runs that forecast; nothing where none does."""
+    """Write figures and tables of the runs that forecast, if any."""
     runs = [entry for entry in runs if isinstance(entry.run.task, Forecasting)]
     if not runs:
         return []
@@ -58,7 +58,7 @@ def write_forecasts(folder: Path, runs: Sequence[Explained], split: str, sequenc
 
 @torch.no_grad()
 def window(run: Run, split: str, sequence: int) -> Window:
-    """One window of a split with its forecast, in the targets' own units."""
+    """Return one window of a split with its forecast, in the targets' own units."""
     task: Any = run.task
     batch = run.split(split, [sequence])[torch.tensor([sequence])]
     output = task.description.output
@@ -74,9 +74,9 @@ def window(run: Run, split: str, sequence: int) -> Window:
 
 
 def whence(data: Any, split: str, sequence: int) -> tuple[tuple[str, ...], str]:
-    """The time stamps of a window's rows, () where there are none, and its series' name, "" where there is one only.
+    """Return the timestamps of a window's rows, or (), and its series' name, or "" for a single series.
 
-    Stamps are those of ``data.times``, a pandas Series of all rows, where the data keep them.
+    Timestamps come from ``data.times``, a pandas Series of all rows, if the data have it.
     """
     origins, times, name = data.origins(split), getattr(data, "times", None), ""
     if "series" in origins and data.series_names:
@@ -89,7 +89,7 @@ def whence(data: Any, split: str, sequence: int) -> tuple[tuple[str, ...], str]:
 
 @torch.no_grad()
 def errors_by_step(run: Run, split: str, naive: bool = False) -> dict[str, np.ndarray]:
-    """A run's or the naive forecast's mean errors over windows and standardised targets by rows ahead, (horizon,)."""
+    """Return the mean errors of a run or the naive forecast over windows and targets, by rows ahead, (horizon,)."""
     task: Any = run.task
     squared, absolute, windows = 0.0, 0.0, 0
     for batch in run.data.loader(split):

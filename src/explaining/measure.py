@@ -1,4 +1,4 @@
-"""Numbers from the inside of one network: gates, what they amount to, gradients and Jacobians."""
+"""Measure the inside of one network: gates and their statistics, gradients and Jacobians."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from src.inside.unrolled import unrolled_forward
 from src.recurrent import StackedRNN
 from src.tasks.base import Task
 
-VANISHED = 0.01  # a gradient below this share of the one at lag 0 counts as gone
+VANISHED = 0.01  # a gradient below this fraction of the one at lag 0 has vanished
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,17 @@ class LayerView:
     """One layer of a network in one direction."""
 
     name: str  # ``layer0``, ``layer0_backward``, ...
-    # By gate, the shares of steps in which each unit's is closed and open, (units,) each.
+    # By gate, fractions of steps in which it is closed and open in each unit, (units,) each.
     saturation: dict[str, tuple[np.ndarray, np.ndarray]]
-    kept: np.ndarray | None  # (units,) mean share of the old value that each keeps; None for tanh units
+    kept: np.ndarray | None  # (units,) mean fraction of the old value kept; None for tanh units
     horizon: np.ndarray | None  # (units,) steps, see `src.inside.gates.horizon`; None for tanh units
-    # By quantity (keys of `src.figures.gradients.QUANTITIES`), (sequences, lags); none of a network of the user's own.
+    # By quantity (keys of `src.figures.gradients.QUANTITIES`), (sequences, lags); empty for a network of the user's
+    # own.
     curves: dict[str, np.ndarray]
 
     @property
     def median(self) -> np.ndarray:
-        """(lags,) the median of the loss' gradient over sequences; NaN where fewer than half reach."""
+        """(lags,) the median over sequences of the loss gradient; NaN where fewer than half of them are long enough."""
         if not self.curves:
             return np.empty(0)
         middle = band(self.curves["loss"])[1]
@@ -42,20 +43,20 @@ class LayerView:
 
     @property
     def reach(self) -> int:
-        """Steps back to which the median of the loss' gradient stays above :data:`VANISHED` of that at lag 0."""
+        """Number of lags for which the median loss gradient stays above :data:`VANISHED` of that at lag 0."""
         return reach(self.curves["loss"]) if self.curves else 0
 
 
 @dataclass(frozen=True)
 class View:
-    """A whole network; ``difference`` is that between its own states and the recomputed ones, where some are."""
+    """A whole network; ``difference`` is that between its own states and recomputed ones, if any."""
 
     layers: list[LayerView]
     difference: float | None
 
     @property
     def by_name(self) -> dict[str, LayerView]:
-        """The layers by their names, in order."""
+        """The layers by name, in order."""
         return {layer.name: layer for layer in self.layers}
 
 
@@ -64,12 +65,12 @@ def look_inside(task: Task, batch: Batch, steps: int, jacobian_sequences: int | 
 
     Args:
         task: in evaluation mode, on the CPU.
-        batch: of `src.explaining.sample.sample`.
-        steps: lags of the Jacobians.
-        jacobian_sequences: for how many of the sequences these are computed; 0: none; None: :func:`affordable` many.
+        batch: from `src.explaining.sample.sample`.
+        steps: number of lags of the Jacobians.
+        jacobian_sequences: number of sequences for which to compute them; 0: none; None: :func:`affordable`.
 
     Raises:
-        UserError: the network is not known.
+        UserError: the kind of network is unknown.
     """
     x, lengths = network_input(task, batch)
     gates = read_gates(task.network, x, lengths)
@@ -94,31 +95,31 @@ def look_inside(task: Task, batch: Batch, steps: int, jacobian_sequences: int | 
 
 
 def _mean(entry: Gates) -> np.ndarray | None:
-    """(units,) the mean share of the old value that each keeps."""
+    """Return the mean fraction of the old value kept by each unit, (units,)."""
     share = kept(entry)
     return None if share is None else np.nanmean(share, axis=(0, 1))
 
 
 def affordable(network: StackedRNN) -> int:
-    """For how many sequences Jacobians take a minute or two: 8 up to 128 numbers in a state, 4 up to 256, 2, 1."""
+    """Return how many sequences take a minute or two: 8 up to 128 numbers in a state, 4 up to 256, 2, 1."""
     widest = max(sum(layer.state_sizes) for layer in network.layers)
     return max(1, min(8, 1024 // widest))
 
 
 def gates_of_one(task: Task, batch: Batch) -> list[Gates]:
-    """Every gate and state while a batch of one sequence is read."""
+    """Return every gate and state while reading a batch of one sequence."""
     return read_gates(task.network, *network_input(task, batch))
 
 
 def relative(norms: np.ndarray) -> np.ndarray:
-    """(sequences, lags) over the value at lag 0; NaN where that is 0."""
+    """Return (sequences, lags) relative to the value at lag 0; NaN where that is 0."""
     first = norms[:, :1]
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(first > 0, norms / first, np.nan)
 
 
 def reach(curve: np.ndarray) -> int:
-    """The first lag at which the median of (sequences, lags) is below :data:`VANISHED`, or how many lags there are."""
+    """Return the first lag at which the median of (sequences, lags) is below :data:`VANISHED`, or all lags."""
     middle = band(curve)[1]
     gone = np.flatnonzero(middle < VANISHED)
     return int(gone[0]) if len(gone) else len(middle)

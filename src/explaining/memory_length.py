@@ -1,4 +1,4 @@
-"""The memory horizon: runs of one task at several lengths, counted by whether they solved it."""
+"""The memory horizon: how many runs of one task solved it, by sequence length."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from src.runs.record import check_digests, find_runs
 
 
 class Attempt(NamedTuple):
-    """One run: what it was to solve, how long the sequences were, and whether it did."""
+    """One run: its task, its sequence length, and whether it solved the task."""
 
     task: str
     model: str
@@ -27,30 +27,30 @@ class Attempt(NamedTuple):
 
 
 def memory_horizon(folder: Path, study: Path, below: float) -> list[Path]:
-    """Picture and table, in ``folder``, of the share of solved runs.
+    """Write figure and table of the share of solved runs into ``folder``.
 
     Args:
-        study: the directory of a study, or of any runs of data with a length (copy memory, adding).
-        below: a run has solved its task where its test loss is below this share of the best trivial baseline's.
+        study: directory of a study, or of any runs on data with a length (copy memory, adding).
+        below: a run has solved its task if its test loss is below this share of the best trivial baseline's.
 
     Raises:
         UserError: there are no such runs.
     """
     tasks = shares(attempts(study, below))
     if not tasks:
-        raise UserError(f"study={study} holds no finished runs of data with a length, such as copy_memory or adding.")
+        raise UserError(f"study={study} has no finished runs on data with a length, such as copy_memory or adding.")
     rows = [
         {"task": task, "model": model, **share._asdict()}
         for task, models in tasks.items()
         for model, by_length in models.items()
         for share in by_length
     ]
-    files = save(draw_memory(tasks, f"a test loss below {below:.0%} of the trivial one's"), folder / "memory_horizon")
+    files = save(draw_memory(tasks, f"a test loss below {below:.0%} of the baseline's"), folder / "memory_horizon")
     return [*files, write_table(folder / "memory_horizon.csv", rows)]
 
 
 def attempts(study: Path, below: float) -> list[Attempt]:
-    """The runs below a directory that are over; of a study the final ones alone."""
+    """Return the finished runs below a directory; for a study only the final ones."""
     if not study.is_dir():
         raise UserError(f"study={study} does not exist: it must be the directory of a study, e.g. runs/memory_length.")
     over = []
@@ -61,14 +61,14 @@ def attempts(study: Path, below: float) -> list[Attempt]:
         config = read_config(directory)
         length = OmegaConf.select(config, "data.length")
         if isinstance(length, int):
-            # The data set's class is what the task is called at all of its lengths.
+            # The name of the data set's class names the task at all lengths.
             task, network = (str(node["_target_"]).rpartition(".")[2] for node in (config.data, config.model))
             over.append(Attempt(task, record.model or network.lower(), length, bool(record.solved(below))))
     return over
 
 
 def shares(over: Iterable[Attempt]) -> dict[str, dict[str, list[Share]]]:
-    """By task and model, the shares in the order of the length, with Wilson's intervals (1927)."""
+    """Return the shares by task and model, ordered by length, with Wilson's intervals (1927)."""
     from scipy.stats import binomtest
 
     tasks: dict[str, dict[str, list[Share]]] = {}

@@ -1,4 +1,4 @@
-"""The numbers behind the pictures: arrays as npz, tables as CSV, and a summary on the screen."""
+"""The numbers behind the figures: arrays as npz, tables as CSV, and a summary on the screen."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Rows = list[dict[str, Any]]
 
 
 def write_numbers(folder: Path, runs: Sequence[Explained]) -> list[Path]:
-    """``gates-LABEL.npz`` for each run, and ``units.csv`` and ``gradients.csv`` of all."""
+    """Write ``gates-LABEL.npz`` for each run, and ``units.csv`` and ``gradients.csv`` for all."""
     files: list[Path] = []
     by_unit: Rows = []
     by_lag: Rows = []
     for entry in runs:
         arrays = {f"{g.name}/{name}": value[0] for g in entry.gates for name, value in g.values.items()}
-        label = re.sub(r"[^\w.=+,-]", "-", entry.label)  # of a received record: it must lead to no other folder
+        label = re.sub(r"[^\w.=+,-]", "-", entry.label)  # labels of received records must not lead to another folder
         files.append(folder / f"gates-{label}.npz")
         write_atomically(files[-1], lambda out, arrays=arrays: np.savez_compressed(out, **arrays))  # type: ignore[misc]
         for when, view in entry.views.items():
@@ -34,12 +34,12 @@ def write_numbers(folder: Path, runs: Sequence[Explained]) -> list[Path]:
                 here = {"run": entry.label, "when": when, "layer": layer.name}
                 by_unit += [here | row for row in units(layer)]
                 by_lag += [here | row for row in gradients(layer)]
-    tables = {"units.csv": by_unit, "gradients.csv": by_lag if by_lag else None}  # none of networks of one's own
+    tables = {"units.csv": by_unit, "gradients.csv": by_lag if by_lag else None}  # none for networks of the user's own
     return [*files, *(write_table(folder / name, rows) for name, rows in tables.items() if rows is not None)]
 
 
 def units(layer: LayerView) -> Rows:
-    """One row for each unit: share kept, horizon, and how often each gate is closed and open."""
+    """Return one row per unit: fraction kept, horizon, and how often each gate is closed and open."""
     if layer.kept is None or layer.horizon is None:
         return []
     columns = {"kept": layer.kept, "horizon": layer.horizon}
@@ -49,7 +49,7 @@ def units(layer: LayerView) -> Rows:
 
 
 def gradients(layer: LayerView) -> Rows:
-    """One row for each quantity and lag: the 10 %, 50 % and 90 % quantiles over sequences."""
+    """Return one row per quantity and lag: the 10 %, 50 % and 90 % quantiles over sequences."""
     return [
         {"quantity": quantity, "lag": lag, "low": low, "median": middle, "high": high}
         for quantity, values in layer.curves.items()
@@ -58,14 +58,14 @@ def gradients(layer: LayerView) -> Rows:
 
 
 def write_table(path: Path, rows: Rows) -> Path:
-    """A CSV with every column that some row has; numbers with nine digits."""
+    """Write a CSV with every column that some row has, and nine digits per number."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     write_csv(path, columns, ([row.get(name) for name in columns] for row in rows), digits=9)
     return path
 
 
 def print_summary(runs: Sequence[Explained]) -> None:
-    """One row for each layer of each run: what its gates keep, how often they are saturated, how far back it learns."""
+    """Print one row per layer of each run: fraction kept, saturation of gates, and reach of the gradient."""
     table = Table(
         title="At initialisation → trained; horizon and reach in steps; gates shut and open", title_justify="left"
     )
@@ -88,19 +88,19 @@ def print_summary(runs: Sequence[Explained]) -> None:
 
 
 def reached(layer: LayerView) -> str:
-    """The lag at which the gradient is gone; ``>`` the last lag where it is not, ``-`` where there was none."""
+    """Format the lag at which the gradient has vanished; ``>`` the last lag if it has not, ``-`` if there is none."""
     lags = int(np.isfinite(layer.median).sum())
     return "-" if not lags else f">{lags - 1}" if layer.reach == lags else f"{layer.reach}"
 
 
 def share(layer: LayerView, which: int) -> str:
-    """Of all gates, units and steps of a layer, the share that is closed (0) or open (1)."""
+    """Format the fraction of all gates, units and steps of a layer that is closed (0) or open (1)."""
     shares = [by_unit[which] for by_unit in layer.saturation.values()]
     return f"{np.mean(shares):.0%}" if shares else "-"
 
 
 def pair(before: np.ndarray | None, after: np.ndarray | None, of: object) -> str:
-    """Two numbers with an arrow between them, ``-`` for units without a gate that keeps."""
+    """Format two numbers with an arrow between them, ``-`` for units without a keep gate."""
     if before is None or after is None:
         return "-"
     return " → ".join(f"{of(values):.2g}" for values in (before, after))  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""From what is known of several runs to files of pictures."""
+"""Draw the measurements of several runs, and save the figures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from src.inside.gates import HIGH, LOW, Gates, kept
 
 
 def draw_all(folder: Path, runs: Sequence[Explained], split: str, sequence: int) -> list[Path]:
-    """Every picture, as PNG and SVG: gates and gradients by layer, saturation, horizons, and along training."""
+    """Draw every figure, as PNG and SVG: gates and gradients by layer, saturation, horizons, and change in training."""
     files: list[Path] = []
     what = ", ".join(dict.fromkeys(f"{e.run.record.data_name or 'data'}/{split}" for e in runs))
     for name in dict.fromkeys(g.name for e in runs for g in e.gates):
@@ -27,11 +27,11 @@ def draw_all(folder: Path, runs: Sequence[Explained], split: str, sequence: int)
         having = [e for e in runs if name in e.views["trained"].by_name]
         curves = {e.label: {when: view.by_name[name].curves for when, view in e.views.items()} for e in having}
         curves = {label: by_when for label, by_when in curves.items() if all(by_when.values())}
-        if not curves:  # networks of the user's own, of which the gates alone are known
+        if not curves:  # networks of the user's own, of which only the gates are known
             continue
         many = max(len(c["loss"]) for by_when in curves.values() for c in by_when.values())
         few = sorted({len(c["strongest"]) for w in curves.values() for c in w.values() if "strongest" in c})
-        singular = f" (of {' to '.join(map(str, few))} the singular values)" if few else ""
+        singular = f" (singular values: {' to '.join(map(str, few))})" if few else ""
         title = f"{words(name)}, {many} sequences of {what}{singular}"
         files += save(draw_gradients(curves, title), folder / f"gradients_{name}")
     gated = {e.label: [(old, new) for old, new in e.layers if new.horizon is not None] for e in runs}
@@ -52,9 +52,9 @@ def draw_all(folder: Path, runs: Sequence[Explained], split: str, sequence: int)
 
 
 def draw_training(folder: Path, model: str, shown: Shown, gates: Gates, along: Mapping[str, np.ndarray]) -> list[Path]:
-    """The pictures of a run that has just been trained: its last layer's gates, and the gradients along training.
+    """Draw a newly trained run: its last layer's gates, and its gradients during training.
 
-    ``along`` has ``epochs`` (n,) and ``loss`` (n, lags), as the training callback has them.
+    ``along`` has ``epochs`` (n,) and ``loss`` (n, lags), from the training callback.
     """
     column = column_of(model, shown, gates)
     title = f"{words(gates.name)} while reading sequence 0 of validation, trained"
@@ -66,7 +66,7 @@ def draw_training(folder: Path, model: str, shown: Shown, gates: Gates, along: M
 
 
 def column_of(model: str, shown: Shown, gates: Gates) -> Column:
-    """One layer while it read one sequence; units by what they keep, those of a tanh network by their mean state."""
+    """Return one layer while it read one sequence, with units sorted by what they keep, or by mean state."""
     share = kept(gates)
     order = np.argsort(np.nanmean(gates.values["hidden"] if share is None else share, axis=(0, 1)), kind="stable")
     values = {gate: v[0] for gate, v in gates.values.items()}

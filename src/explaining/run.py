@@ -1,4 +1,4 @@
-"""Everything that is known of the inside of one run: at initialisation, trained, and for one sequence in detail."""
+"""Measurements of one run: at initialisation, trained, and for one sequence in detail."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from src.inside.gates import Gates
 from src.runs.load import Run, load_run
 from src.tasks.build import build_task
 
-STAMP = re.compile(r"\d{4}-\d\d-\d\d_.*_[0-9a-f]{6}$")  # a run's directory where nobody named it
+STAMP = re.compile(r"\d{4}-\d\d-\d\d_.*_[0-9a-f]{6}$")  # the default name of a run's directory
 
 
 @dataclass(frozen=True)
 class Explained:
     """One run."""
 
-    label: str  # its model's name, with what sets it apart where two runs have the same
+    label: str  # its model's name, with a distinction if two runs share it
     run: Run
-    shown: Shown  # the first steps of the sequence that is drawn
-    gates: list[Gates]  # while they are read
-    views: dict[str, View]  # the network as its seed draws it and with the checkpoint's weights, by the words of `WHEN`
-    along: dict[str, np.ndarray] | None  # the curves that the training callback left; see `src.explaining.callback`
+    shown: Shown  # the first steps of the sequence to draw
+    gates: list[Gates]  # while reading them
+    views: dict[str, View]  # the network as initialised and with the checkpoint's weights, by `WHEN`
+    along: dict[str, np.ndarray] | None  # the curves recorded by the training callback; see `src.explaining.callback`
 
     @property
     def layers(self) -> list[tuple[LayerView, LayerView]]:
@@ -48,22 +48,22 @@ class Explained:
 def load_all(
     directories: list[str], checkpoint: str, trust: str | Sequence[str] | None = None
 ) -> list[tuple[str, Run]]:
-    """Runs with a label for each, different from one another.
+    """Load runs with distinct labels.
 
     Raises:
-        UserError: one is no run or stands there twice, or they read different data.
+        UserError: one is not a run or is given twice, or they read different data.
     """
     places = [Path(directory).resolve() for directory in directories]
     for directory, place in zip(directories, places, strict=True):
         if places.count(place) > 1:
-            raise UserError(f"run={directory} is given twice: each run needs to be given once.")
+            raise UserError(f"run={directory} is given twice: drop one.")
     runs = [load_run(directory, checkpoint, trust=trust) for directory in directories]
     refuse_unlike_data(runs)
     return list(zip(labels(runs), runs, strict=True))
 
 
 def refuse_unlike_data(runs: Sequence[Run]) -> None:
-    """Refuse runs of different data, whose numbers mean nothing side by side.
+    """Refuse runs on different data, whose numbers are not comparable.
 
     Raises:
         UserError: names two of them and what they read.
@@ -76,7 +76,7 @@ def refuse_unlike_data(runs: Sequence[Run]) -> None:
             keys = keys[:1] if keys[0] == "data" else keys[:3]
             one, other = (", ".join(f"{key}={of.get(key)}" for key in keys) for of in (ours, theirs))
             raise UserError(
-                f"Runs side by side must have read the same data: {first.directory.name} read {one}, "
+                f"Runs to show side by side must have read the same data, but {first.directory.name} read {one} and "
                 f"{run.directory.name} {other}."
             )
 
@@ -88,7 +88,7 @@ def _data(run: Run) -> dict[str, Any]:
 
 
 def labels(runs: Sequence[Run]) -> list[str]:
-    """Names of runs in pictures: their models', and for runs of one model what sets them apart."""
+    """Return names of runs in figures: their models', with a distinction for runs of the same model."""
     names = []
     for run in runs:
         alike = [other for other in runs if other.model == run.model]
@@ -104,10 +104,10 @@ def labels(runs: Sequence[Run]) -> list[str]:
 
 
 def explain_run(label: str, run: Run, asked: DictConfig) -> Explained:
-    """Look into one run, at what ``asked`` says in the keys of ``conf/explain.yaml``.
+    """Measure one run as set by ``asked``, in the keys of ``conf/explain.yaml``.
 
     Raises:
-        UserError: there is no such sequence, or its network is not known.
+        UserError: the sequence does not exist, or the kind of network is unknown.
     """
     split, description = run.split(asked.split, [asked.sequence]), run.data.description
     steps = asked.shown or (40 if isinstance(description.input, Tokens) else 80)

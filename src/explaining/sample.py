@@ -1,4 +1,4 @@
-"""The sequences by which a run is looked into, and how one of them is drawn."""
+"""The sequences used to look inside a run, and how to draw one of them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from src.tasks.base import Task
 
 
 def sample(split: Split, description: Description, first: int, number: int, steps: int) -> Batch:
-    """Some sequences from one on.
+    """Return some consecutive sequences.
 
-    Where there is something to predict at every step, they are cut to their first ``steps``; where there are too few,
-    as in a text that is one sequence, the first is cut into pieces at equal distances.
+    If there is a target at every step, they are cut to their first ``steps``; if there are too few sequences, such as a
+    text that is one sequence, the first is cut into equally spaced pieces.
 
     Args:
-        split: of a data module.
-        description: of its data.
-        first: the first sequence; it must be there.
-        number: how many, where there are so many.
-        steps: how many are read of each, where they may be cut.
+        split: split of a data module.
+        description: description of its data.
+        first: index of the first sequence, which must exist.
+        number: largest number of sequences.
+        steps: steps read from each, if they may be cut.
     """
     rows = torch.arange(first, min(first + number, len(split)))
     if not (description.per_step and description.causal and isinstance(split, FlatSplit)):
@@ -42,7 +42,7 @@ def sample(split: Split, description: Description, first: int, number: int, step
 
 @torch.no_grad()
 def network_input(task: Task, batch: Batch) -> tuple[Tensor, Tensor | None]:
-    """What the recurrent network is given when the task reads a batch: features (batch, time, input_size), lengths."""
+    """Return the recurrent network's input for a batch of the task: features (batch, time, input_size), lengths."""
     given: list[tuple[Tensor, Tensor | None]] = []
 
     def note(module: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
@@ -57,7 +57,7 @@ def network_input(task: Task, batch: Batch) -> tuple[Tensor, Tensor | None]:
 
 
 def show(data: Any, x: Tensor) -> Shown:
-    """How one sequence (time, ...) of a data module is drawn."""
+    """Return how to draw one sequence (time, ...) of a data module."""
     description = data.description
     output = description.output
     if isinstance(description.input, Tokens):
@@ -70,7 +70,7 @@ def show(data: Any, x: Tensor) -> Shown:
         rate = getattr(data, "rate", None)
         length = f", {1000 * output.size / rate:g} ms" if rate else ""
         return Shown("wave", x[:, -output.size :].numpy(), f"step ({output.size} samples{length})", "sample\n(std)")
-    # A table's columns are called by their names; where each row is a sequence, they are its steps.
+    # A table's columns have names; if each row is a sequence, they are its steps.
     roles = getattr(data, "roles", None)
     columns = roles.features if roles is not None else output.names if isinstance(output, Horizon) else ()
     names = tuple(columns) if len(columns) == x.shape[1] else ()

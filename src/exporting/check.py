@@ -1,4 +1,4 @@
-"""An exported model held against the task that it came from, in onnxruntime, on batches of random form."""
+"""Compare an exported model with its task in onnxruntime, on random batches of several sizes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from src.tasks.waveform import Waveform
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-TOLERANCE = 1e-5  # of numbers up to 1; relative to those that are larger
+TOLERANCE = 1e-5  # absolute for numbers up to 1, relative for larger ones
 FORMS = ((1, 1), (1, 17), (5, 9), (12, 40), (3, 120))  # batch, time
 Arrays = dict[str, np.ndarray]
 
@@ -32,17 +32,17 @@ Arrays = dict[str, np.ndarray]
 def check(model: ModelProto, task: Task) -> float:
     """Run the model in onnxruntime on padded batches of random numbers, lengths and states.
 
-    Every output is compared with what the run says of each sequence alone, cut to its length.
+    Every output is compared with the run's own output for each sequence alone, cut to its length.
 
     Args:
-        model: as `to_onnx` made it.
-        task: where it came from, in evaluation mode.
+        model: from `to_onnx`.
+        task: its source, in evaluation mode.
 
     Returns:
         The largest difference, relative to values above 1.
 
     Raises:
-        UserError: an output has another form, or differs by more than :data:`TOLERANCE`.
+        UserError: an output has another shape, or differs by more than :data:`TOLERANCE`.
     """
     graph = session(model.SerializeToString())
     names = [output.name for output in graph.get_outputs()]
@@ -65,9 +65,9 @@ def check(model: ModelProto, task: Task) -> float:
 def random_inputs(
     task: Task, batch: int, time: int, generator: torch.Generator, *, state: bool
 ) -> tuple[dict[str, Tensor], State]:
-    """Inputs of a model by name: random lengths, standard normal features or uniform tokens, states in (-1, 1).
+    """Return inputs by name: random lengths, standard normal features or uniform tokens, states in (-1, 1).
 
-    Beside them the state before the first step: the one among the inputs, or, without ``state``, the network's own.
+    Also returns the initial state: the one among the inputs, or without ``state`` the network's own.
     """
     form, network = task.description.input, task.network
     if isinstance(form, Tokens):
@@ -86,7 +86,7 @@ def random_inputs(
 
 @torch.no_grad()
 def alone(task: Task, x: Tensor, state: State) -> Arrays:
-    """What the run says of one whole sequence (1, time, ...) from a state on, by the names of a model's outputs."""
+    """Return the run's outputs for one full sequence (1, time, ...) from a state, by output name."""
     network, last = task.network, list[State]()
     hooks = [
         network.register_forward_pre_hook(lambda _, args, keywords: ((args[0], state), keywords), with_kwargs=True),
@@ -104,7 +104,7 @@ def alone(task: Task, x: Tensor, state: State) -> Arrays:
 
 
 def says(task: Any, one: Batch) -> dict[str, Tensor]:
-    """The outputs of a task for a batch of one whole sequence, without its dimension."""
+    """Return a task's outputs for a batch of one full sequence, without the batch dimension."""
     if isinstance(task, Forecasting):
         name, steps = ("next_row", 1) if task.strategy == "recursive" else ("forecast", task.horizon)
         return {name: task.predict_future(one.x, steps)[0]}
@@ -114,7 +114,7 @@ def says(task: Any, one: Batch) -> dict[str, Tensor]:
 
 
 def row_of(task: Task, name: str, values: np.ndarray, row: int, length: int) -> np.ndarray:
-    """One sequence's part of an output: its valid steps, or the last of them where the run says no others."""
+    """Return one sequence's part of an output: its valid steps, or only the last if the run has no others."""
     if name.endswith("_last"):
         return values[:, row]
     if name == "next_row":
@@ -129,5 +129,5 @@ def difference(name: str, ours: np.ndarray, theirs: np.ndarray) -> float:
         UserError: the shapes differ.
     """
     if ours.shape != theirs.shape:
-        raise UserError(f"The exported graph gives {name} the shape {theirs.shape} and the run {ours.shape}.")
+        raise UserError(f"The exported graph's {name} has shape {theirs.shape}, but the run's has {ours.shape}.")
     return float((np.abs(ours - theirs) / np.maximum(1, np.abs(ours))).max())

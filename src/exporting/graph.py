@@ -1,4 +1,4 @@
-"""An ONNX graph being built: nodes that name what they make."""
+"""Build an ONNX graph: nodes are added one by one and return the names of their outputs."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ class Graph:
         self._number = 0
 
     def input(self, name: str, dtype: str, shape: Shape) -> str:
-        """Declare an input; a dimension with a name in place of a number is free."""
+        """Declare an input; a named dimension is free."""
         self._inputs.append(helper.make_tensor_value_info(name, TYPES[dtype], shape))
         return name
 
     def output(self, name: str, value: str, shape: Shape) -> None:
-        """Give a value out under a name, as float32."""
+        """Output a value under a name, as float32."""
         self._nodes.append(helper.make_node("Identity", [value], [name]))
         self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
     def constant(self, values: Values) -> str:
-        """A weight that several nodes read."""
+        """Add a weight shared by several nodes."""
         self._number += 1
         array = np.asarray(values)
         kind = np.int64 if array.dtype.kind in "iu" else array.dtype
@@ -51,11 +51,11 @@ class Graph:
         return name
 
     def node(self, operator: str, *inputs: str | Values, **attributes: Any) -> str:
-        """A node with one output; its name. Inputs are names or weights; an input "" is left out."""
+        """Add a node with one output, and return its name. Inputs are names or weights; "" omits an input."""
         return self.nodes(operator, 1, *inputs, **attributes)[0]
 
     def nodes(self, operator: str, outputs: int, *inputs: str | Values, **attributes: Any) -> list[str]:
-        """A node with several outputs; their names."""
+        """Add a node with several outputs, and return their names."""
         given = [value if isinstance(value, str) else self.constant(value) for value in inputs]
         self._number += 1
         names = [f"{operator.lower()}{self._number}_{k}" for k in range(outputs)]
@@ -63,11 +63,11 @@ class Graph:
         return names
 
     def size(self, value: str, dimension: int) -> str:
-        """One dimension of a value at run time, int64 (1,)."""
+        """Return one dimension of a value at run time, int64 (1,)."""
         return self.node("Shape", value, start=dimension, end=dimension + 1)
 
     def model(self, name: str, facts: dict[str, str]) -> onnx.ModelProto:
-        """The finished model, checked by onnx's own checker and shape inference; ``facts`` become its metadata."""
+        """Return the finished model, checked by onnx's checker and shape inference; ``facts`` become its metadata."""
         graph = helper.make_graph(self._nodes, name, self._inputs, self._outputs, self._weights)
         model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="gatebench"

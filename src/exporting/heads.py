@@ -1,4 +1,4 @@
-"""What stands around the recurrent network: encoder, pooling and head of each task, as ONNX nodes."""
+"""The parts around the recurrent network as ONNX nodes: encoder, pooling and head of each task."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from src.tasks.per_step import PerStepClassification
 from src.tasks.regression import SequenceRegression
 from src.tasks.waveform import Waveform
 
-Network = Callable[[str], str]  # from the value that the network reads to that of its output
+Network = Callable[[str], str]  # maps the network's input value to its output value
 Outputs = dict[str, tuple[str, Shape]]
 EACH_STEP: Shape = ("batch", "time")
 
 
 class Given(NamedTuple):
-    """What a head may use: the graph, the input as it came, its lengths int64 (batch,), and the recurrent network."""
+    """Inputs of a head: the graph, the original input, its lengths int64 (batch,), and the recurrent network."""
 
     graph: Graph
     x: str
@@ -37,12 +37,12 @@ class Given(NamedTuple):
 
 @singledispatch
 def outputs(task: Task, given: Given) -> Outputs:
-    """The outputs of a task by name, with their shapes.
+    """Return the outputs of a task by name, with their shapes.
 
     Raises:
-        UserError: no graph is known for the task.
+        UserError: there is no graph for the task.
     """
-    raise UserError(f"{type(task).__name__} is no task of src.tasks: no graph is known for its head.")
+    raise UserError(f"{type(task).__name__} cannot be exported: only tasks of src.tasks have a graph for their head.")
 
 
 @outputs.register
@@ -85,7 +85,7 @@ def _(task: Forecasting, given: Given) -> Outputs:
     output: Any = task.description.output
     if task.density.coverage or output.known:
         raise UserError(
-            "A forecast with intervals (task.intervals) or with values known ahead (data.known) has no ONNX graph: "
+            "Forecasts with intervals (task.intervals) or values known in advance (data.known) have no ONNX graph: "
             "export a run without them."
         )
     if task.strategy == "recursive":
@@ -106,22 +106,22 @@ def _(task: Forecasting, given: Given) -> Outputs:
 
 
 def encode(graph: Graph, encoder: Encoder, x: str) -> str:
-    """Tokens to their embeddings; features as they are."""
+    """Embed tokens; pass features through."""
     return x if encoder.embedding is None else graph.node("Gather", numbers(encoder.embedding.weight), x, axis=0)
 
 
 def linear(graph: Graph, head: nn.Linear, x: str) -> str:
-    """``x W' + b`` over the last dimension."""
+    """Compute ``x W' + b`` over the last dimension."""
     return graph.node("Add", graph.node("MatMul", x, numbers(head.weight).T), numbers(head.bias))
 
 
 def at_each_step(task: Any, given: Given) -> str:
-    """The head at every step: (batch, time, out)."""
+    """Apply the head at every step: (batch, time, out)."""
     return linear(given.graph, task.head, given.network(given.x))
 
 
 def pooled(task: Any, given: Given) -> str:
-    """What a head of whole sequences reads, as `src.tasks.classification.pooled` has it: (batch, output_size)."""
+    """Return the input of a head for whole sequences, as in `src.tasks.classification.pooled`: (batch, output_size)."""
     if task.pooling == "last":
         return last(task, given, given.x)
     graph, output = given.graph, given.network(given.x)
@@ -137,7 +137,7 @@ def pooled(task: Any, given: Given) -> str:
 
 
 def last(task: Any, given: Given, x: str) -> str:
-    """`src.recurrent.last_valid` of the network's output for ``x``: (batch, output_size)."""
+    """Return `src.recurrent.last_valid` of the network's output for ``x``: (batch, output_size)."""
     graph, output = given.graph, given.network(x)
     at_the_end = at_last_step(graph, output, given.lengths)
     if task.network.num_directions == 1:
@@ -150,5 +150,5 @@ def last(task: Any, given: Given, x: str) -> str:
 
 
 def at_last_step(graph: Graph, x: str, lengths: str) -> str:
-    """(batch, features) of each row's last valid step."""
+    """Return each row's last valid step, (batch, features)."""
     return graph.node("GatherND", x, graph.node("Unsqueeze", graph.node("Sub", lengths, [1]), [1]), batch_dims=1)

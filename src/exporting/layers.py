@@ -1,7 +1,7 @@
-"""A `StackedRNN` as the ONNX operators GRU, LSTM and RNN, one node for each layer.
+"""A `StackedRNN` as the ONNX operators GRU, LSTM and RNN, one node per layer.
 
-ONNX orders the rows of its weights z, r, n (GRU) and i, o, f, g (LSTM, peepholes i, o, f), keeps the old state where
-z is 1, and reads (time, batch, features); ``linear_before_reset`` is our ``reset_after``
+ONNX orders the rows of its weights z, r, n (GRU) and i, o, f, g (LSTM, peepholes i, o, f), keeps the old state if z is
+1, and reads (time, batch, features); ``linear_before_reset`` is our ``reset_after``
 (https://onnx.ai/onnx/operators/onnx__GRU.html).
 """
 
@@ -31,48 +31,48 @@ ORDER = {
 }
 PEEPHOLES = (0, 2, 1)  # ours are i, f, o
 
-States = list[tuple[str, ...]]  # for each layer the names of its states' values, (directions, batch, hidden_size)
+States = list[tuple[str, ...]]  # by layer, the names of its states' values, (directions, batch, hidden_size)
 
 
 def check_expressible(network: Any) -> None:
-    """Refuse what the operators cannot express.
+    """Refuse networks that the operators cannot express.
 
     Raises:
-        UserError: names it.
+        UserError: names the reason.
     """
     if not isinstance(network, StackedRNN):
         raise UserError(
-            f"{type(network).__name__} is no network of src.recurrent, whose equations the ONNX operators GRU, LSTM "
-            "and RNN compute: it cannot be exported."
+            f"{type(network).__name__} cannot be exported: the ONNX operators GRU, LSTM and RNN compute only "
+            "networks of src.recurrent."
         )
     for cell in (layer.cell for layer in network.layers):
         reasons = {
             "its cells normalise inside the step (model.layer_norm=true)": cell.layer_norm,
-            f"with model.zoneout={cell.zoneout} states keep that share of the old in evaluation too": cell.zoneout > 0,
+            f"with model.zoneout={cell.zoneout} states keep that fraction in evaluation, too": cell.zoneout > 0,
             f"it has {cell.kind} cells": cell.standard.kind not in OPERATORS,
             "its cells project their output (model.proj_size)": isinstance(cell, LSTMEquations) and cell.proj_size > 0,
         }
         for reason, there in reasons.items():
             if there:
                 raise UserError(
-                    f"This run cannot be exported: {reason}, which the ONNX operators GRU, LSTM and RNN do not."
+                    f"This run cannot be exported: {reason}, which the ONNX operators GRU, LSTM and RNN do not support."
                 )
 
 
 def stack(graph: Graph, network: StackedRNN, x: str, lengths: str, states: States | None) -> tuple[str, States]:
-    """The layers of a network.
+    """Add the layers of a network.
 
     Args:
-        graph: gets the nodes.
-        network: which the operators can express.
+        graph: receives the nodes.
+        network: a network that the operators can express.
         x: (batch, time, input_size).
         lengths: int64 (batch,).
-        states: the state before the first step; None: the network's own.
+        states: the initial state; None: the network's own.
 
     Returns:
         The output (batch, time, output_size), zero past a row's length, and the state after the last valid step.
     """
-    steps = graph.node("Cast", lengths, to=6)  # int32, as the operators want it
+    steps = graph.node("Cast", lengths, to=6)  # the operators need int32
     states = initial_states(graph, network, x) if states is None else states
     x, last = graph.node("Transpose", x, perm=[1, 0, 2]), []
     for k, old in enumerate(states):
@@ -87,7 +87,7 @@ def stack(graph: Graph, network: StackedRNN, x: str, lengths: str, states: State
 def layer(
     graph: Graph, network: StackedRNN, k: int, x: str, steps: str, old: tuple[str, ...]
 ) -> tuple[str, tuple[str, ...]]:
-    """Layer k in its directions: (time, batch, ...) to (time, batch, directions*hidden_size), and its new state."""
+    """Add layer k in its directions: (time, batch, ...) to (time, batch, directions*hidden_size), and its new state."""
     spec = network.layers[k]
     cell = spec.cell.standard
     tensors = weights(network, k)
@@ -105,7 +105,7 @@ def layer(
 
 
 def weights(network: StackedRNN, k: int) -> dict[str, np.ndarray]:
-    """W, R, B (both biases in a row) and P of layer k, (directions, ...), in ONNX's order and convention."""
+    """Return W, R, B (both biases concatenated) and P of layer k, (directions, ...), in ONNX's order and convention."""
     own, rows = network.layers[k].cell, []
     for parameters in network.parameters_of(k):
         cell, p = own.standard, own.standard_weights(parameters)
@@ -120,12 +120,12 @@ def weights(network: StackedRNN, k: int) -> dict[str, np.ndarray]:
 
 
 def reordered(cell: Equations, tensor: Tensor) -> np.ndarray:
-    """Rows by gate in ONNX's order."""
+    """Return rows by gate in ONNX's order."""
     return blocks(tensor, [cell.gates.index(gate) for gate in ORDER[cell.kind]])
 
 
 def blocks(tensor: Tensor, order: Sequence[int]) -> np.ndarray:
-    """Equal blocks of rows in another order."""
+    """Reorder equal blocks of rows."""
     return numbers(tensor.unflatten(0, (len(order), -1))[list(order)].flatten(0, 1))
 
 
@@ -135,7 +135,7 @@ def numbers(tensor: Tensor) -> np.ndarray:
 
 
 def initial_states(graph: Graph, network: StackedRNN, x: str) -> States:
-    """The network's own state before the first step (zeros, or what it learned), for as many rows as ``x`` has."""
+    """Return the network's own initial state (zero or learned), for as many rows as ``x`` has."""
     batch, states = graph.size(x, 0), []
     for tensors in split_layers(network.initial_state(1), network.layers):
         values = []

@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 
 def to_onnx(task: Task, *, state: bool = False, facts: dict[str, str] | None = None) -> ModelProto:
-    """The graph of a task in evaluation: batch and time are free, every length is an input.
+    """Return the graph of a task in evaluation: batch and time are free, and lengths are an input.
 
     Inputs: ``input``, (batch, time, features) float32 or (batch, time) int64 for tokens; ``lengths``, int64 (batch,),
-    each 1..time; with ``state`` also ``hidden_l0``, ``cell_l0``, ... (directions, batch, hidden_size), one for each
-    layer, and the outputs ``hidden_l0_last``, ... from which a further part of the sequences goes on. The outputs by
-    task: ``logits`` (before softmax or sigmoid), ``values``, ``forecast``, ``next_row`` (a recursive forecast's one
-    step), or ``logits``, ``mean`` and ``log_scale`` of a mixture of Gaussians. All are on the run's own scale; the
-    metadata has names, means and scales.
+    each 1..time; with ``state`` also ``hidden_l0``, ``cell_l0``, ... (directions, batch, hidden_size), one per layer,
+    and the outputs ``hidden_l0_last``, ... with which to continue the sequences. Outputs by task: ``logits`` (before
+    softmax or sigmoid), ``values``, ``forecast``, ``next_row`` (one step of a recursive forecast), or ``logits``,
+    ``mean`` and ``log_scale`` of a mixture of Gaussians. All are on the run's own scale; the metadata has names, means
+    and scales.
 
     Args:
-        task: of `src.tasks`, with a network of `src.recurrent`.
-        state: whether the state comes in and goes out.
-        facts: for the metadata.
+        task: a task of `src.tasks` with a network of `src.recurrent`.
+        state: whether the state is an input and an output.
+        facts: added to the metadata.
 
     Raises:
-        UserError: ONNX's recurrent operators cannot express the network, or no graph is known for the task.
+        UserError: ONNX's recurrent operators cannot express the network, or there is no graph for the task.
     """
     network = task.network
     check_expressible(network)
@@ -57,7 +57,7 @@ def to_onnx(task: Task, *, state: bool = False, facts: dict[str, str] | None = N
 
 
 def carried(network: Any, batch: int | str = "batch") -> list[tuple[tuple[str, ...], Any]]:
-    """For each layer the names of its states, and their shape (directions, batch, hidden_size)."""
+    """Return the names of the states of each layer, and their shape (directions, batch, hidden_size)."""
     return [
         (tuple(f"{name}_l{k}" for name in layer.cell.states), (network.num_directions, batch, layer.hidden_size))
         for k, layer in enumerate(network.layers)
@@ -65,7 +65,7 @@ def carried(network: Any, batch: int | str = "batch") -> list[tuple[tuple[str, .
 
 
 def described(task: Task) -> dict[str, str]:
-    """What a reader of the outputs must know, for the metadata: names of classes or values, means and scales."""
+    """Return metadata for users of the outputs: names of classes or values, means and scales."""
     output, facts = task.description.output, {"task": type(task).__name__}
     if isinstance(output, Classes):
         facts["classes"] = json.dumps(output.names)

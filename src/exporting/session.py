@@ -1,14 +1,14 @@
-"""An exported graph in onnxruntime."""
+"""Run an exported graph in onnxruntime."""
 
 from __future__ import annotations
 
 from typing import Any
 
-QUIET = 4  # of onnxruntime's levels: what goes wrong is said by whoever asked
+QUIET = 4  # of onnxruntime's levels; the caller reports errors
 
 
 def session(graph: str | bytes, *, quiet: bool = False) -> Any:
-    """A graph, or the file it lies in, ready to run on the CPU in one thread."""
+    """Load a graph or its file for the CPU with one thread."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -1,4 +1,4 @@
-"""A task around a network of the user's own as an ONNX model, by PyTorch's tracer, held against the run."""
+"""Export a task with a network of the user's own, using PyTorch's tracer, and compare it with the run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from src.tasks.forecasting import Forecasting
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-TIMES = (11, 4, 23)  # steps at which a graph of free time is tried, the first of them that which is traced
+TIMES = (11, 4, 23)  # numbers of steps at which a graph of free time is tested; the first one is traced
 
 
 class Whole(nn.Module):
@@ -35,7 +35,7 @@ class Whole(nn.Module):
         self.task = task
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
-        """The outputs that `src.exporting.check.says` names, for a batch of padded sequences."""
+        """Return the outputs named in `src.exporting.check.says`, for a batch of padded sequences."""
         if isinstance(self.task, Forecasting):
             return (self.task.predict_future(x, 1 if self.task.strategy == "recursive" else self.task.horizon),)
         rows = torch.zeros(len(x), dtype=torch.int64)
@@ -45,20 +45,20 @@ class Whole(nn.Module):
 
 
 def to_onnx_by_trace(task: Task, time: int | None, facts: dict[str, str]) -> tuple[ModelProto, float]:
-    """The model of a task around any network, and by how much onnxruntime differs from the run on random sequences.
+    """Return the model of a task with any network, and its largest difference from the run on random sequences.
 
-    Inputs are ``input``, (batch, time, features) float32 or (batch, time) int64 of tokens, and ``lengths``, int64
-    (batch,), where the graph reads them; a forecast reads windows that are full. The outputs are those of
+    Inputs are ``input``, (batch, time, features) float32 or (batch, time) int64 tokens, and ``lengths``, int64
+    (batch,), if the graph reads them; a forecast reads full windows. Outputs are those of
     `src.exporting.model.to_onnx`, without states.
 
     Args:
         task: in evaluation mode.
-        time: steps of every input, to which shorter sequences are padded; None: as many as there are, which a loop over
-            time in Python does not allow.
-        facts: for the metadata.
+        time: number of steps of every input, to which shorter sequences are padded; None: any number, which a Python
+            loop over time does not allow.
+        facts: added to the metadata.
 
     Raises:
-        UserError: PyTorch cannot trace it, or the graph says something else than the run.
+        UserError: PyTorch cannot trace the network, or the graph's output differs from the run's.
     """
     import onnx
 
@@ -80,16 +80,16 @@ def to_onnx_by_trace(task: Task, time: int | None, facts: dict[str, str]) -> tup
     out = BytesIO()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the tracer, whose doubts are settled below
+            warnings.simplefilter("ignore")  # from the tracer; the comparison below settles its doubts
             torch.onnx.export(
                 Whole(task), traced, out,  # type: ignore[arg-type]  # by tracing it may be a file
                 input_names=["input", "lengths"], output_names=names, dynamic_axes=axes,
                 opset_version=OPSET, dynamo=False,
             )  # fmt: skip
-    except Exception as error:  # the exporter and the network raise whatever they happen to hit
+    except Exception as error:  # the exporter and the network may raise anything
         raise UserError(
             f"{type(task.network).__name__} cannot be exported by torch.onnx.export ({one_line(str(error))[:200]}): it "
-            "must be made of operations that ONNX has."
+            "must consist of operations that ONNX supports."
         ) from error
     model = onnx.load_from_string(out.getvalue())
     onnx.helper.set_model_props(model, described(task) | facts)
@@ -98,7 +98,7 @@ def to_onnx_by_trace(task: Task, time: int | None, facts: dict[str, str]) -> tup
 
 
 def inputs(task: Task, batch: int, time: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Standard normal features or uniform tokens, and lengths of which the first is ``time``."""
+    """Return standard normal features or uniform tokens, and lengths, the first of which is ``time``."""
     form = task.description.input
     if isinstance(form, Tokens):
         x = torch.randint(form.vocabulary, (batch, time), generator=generator)
@@ -110,7 +110,7 @@ def inputs(task: Task, batch: int, time: int, generator: torch.Generator) -> tup
 
 
 def worst_of(model: ModelProto, task: Task, time: int, generator: torch.Generator, fixed: int | None) -> float:
-    """The largest difference between the model and the run on each sequence alone, relative to values above 1."""
+    """Return the largest difference between model and run on each sequence alone, relative to values above 1."""
     graph = session(model.SerializeToString(), quiet=True)
     wanted = {given.name for given in graph.get_inputs()}
     names, worst = [output.name for output in graph.get_outputs()], 0.0
@@ -128,19 +128,19 @@ def worst_of(model: ModelProto, task: Task, time: int, generator: torch.Generato
                     theirs = outputs[name][row]
                     theirs = theirs[:length] if task.description.per_step else theirs
                     worst = max(worst, difference(name, ours.numpy(), theirs))
-        except Exception:  # another shape, or one of onnxruntime's own refusals
+        except Exception:  # another shape, or an error of onnxruntime
             worst = float("inf")
     if worst <= TOLERANCE:
         return worst
     kind = type(task.network).__name__
     if fixed is None:
         raise UserError(
-            f"The graph of {kind} says what the run says for one number of steps alone, as where a loop over time is "
-            "unrolled: time=100 writes it for 100, to which shorter sequences are padded."
+            f"The graph of {kind} matches the run for one number of steps only, as for an unrolled loop over time: use "
+            "time=100 to export it for 100 steps, to which shorter sequences are padded."
         )
     by = f" by {worst:.2g}" if worst < float("inf") else ""
     raise UserError(
-        f"The graph of {kind} says something else than the run{by}, so that nothing was written: what the network does "
+        f"The graph of {kind} does not match the run{by}, so nothing was written: the network's computation "
         "must not depend on values, lengths or len(input) in Python, which torch.onnx.export does not see (it sees "
         "input.shape)."
     )

@@ -1,1 +1,1 @@
-"""Pictures: plain functions from arrays to a matplotlib figure, in one palette."""
+"""Figures: plain functions from arrays to a matplotlib figure, with one palette."""

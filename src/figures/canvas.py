@@ -1,4 +1,4 @@
-"""Matplotlib figures in the project's look, and their files; axes with numbers as they are spoken."""
+"""Matplotlib figures in the project's style, and their files; axes with plain numbers."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ AS: dict[str, dict[str, Any]] = {
     "pdf": {"metadata": {"CreationDate": None}},
     "pgf": {},
 }
-LATEX = ("xelatex", "lualatex", "pdflatex")  # by which matplotlib measures the words of a PGF
-LETTER, HANDLE, LINE = 0.068, 0.6, 0.17  # inches in a legend: of a letter, of the line before it, of a row
+LATEX = ("xelatex", "lualatex", "pdflatex")  # with which matplotlib measures the text of a PGF
+LETTER, HANDLE, LINE = 0.068, 0.6, 0.17  # inches in a legend: per letter, of the handle, of a row
 
 
 @contextmanager
 def look() -> Iterator[None]:
-    """The settings of `src.figures.palette` for figures drawn or written inside; also a decorator, ``@look()``."""
+    """Apply the settings of `src.figures.palette` to figures drawn or written inside; also a decorator, ``@look()``."""
     from matplotlib import rc_context
 
     settings: Any = SETTINGS | {"pgf.texsystem": latex() or LATEX[0]}  # matplotlib's type for them lists every key
@@ -38,7 +38,7 @@ def look() -> Iterator[None]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of ``width`` by ``height`` inches that draws without a window."""
+    """Return an empty figure of ``width`` by ``height`` inches that draws without a window."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -48,30 +48,30 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def latex() -> str | None:
-    """The first of the engines in `LATEX` that is installed."""
+    """Return the first installed engine in `LATEX`."""
     return next((engine for engine in LATEX if shutil.which(engine)), None)
 
 
 def save(figure: Figure, path: Path, formats: Sequence[str] = ("svg", "png")) -> list[Path]:
-    """Write a figure as ``path.svg``, ``path.png`` (200 dpi), .., the same bytes for the same picture.
+    """Write a figure as ``path.svg``, ``path.png`` (200 dpi), ..; the same figure gives the same bytes.
 
     Returns:
         The files, in the order of ``formats``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     files = [path.with_name(f"{path.name}.{ending}") for ending in formats]
-    for file in files:  # a symbolic link that somebody put there is not followed
+    for file in files:  # do not follow a symbolic link that somebody put there
         file.unlink(missing_ok=True)
     with look():
         figure.draw_without_rendering()
-        figure.set_layout_engine(None)  # it is laid out, and another layout before each file would take as long again
+        figure.set_layout_engine(None)  # already laid out; another layout per file would take as long again
         for file in files:
             figure.savefig(file, **AS[file.suffix[1:]])
     return files
 
 
 def plain_log(axis: Axis) -> None:
-    """Ticks at 1, 2, 5, 10, 20, ... on a logarithmic axis of few decades, written out."""
+    """Set written-out ticks at 1, 2, 5, 10, 20, ... on a logarithmic axis of few decades."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     low, high = axis.get_view_interval()
@@ -82,19 +82,19 @@ def plain_log(axis: Axis) -> None:
 
 
 def whole_steps(axes: Axes) -> None:
-    """Ticks at whole numbers along x."""
+    """Set ticks at whole numbers along x."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def say(axes: Axes, words: str) -> None:
-    """Words in the middle of axes that have nothing to show."""
+    """Write text in the middle of axes that have nothing to show."""
     axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", fontsize=8, color=LIGHT["faint"])
 
 
 def legend_below(figure: Figure, axes: Axes, title: str | None = None) -> None:
-    """The legend of some axes below the whole figure, in as many columns as fit, the figure as much higher."""
+    """Put the legend of some axes below the whole figure, in as many columns as fit, and enlarge the figure."""
     lines, labels = axes.get_legend_handles_labels()
     if not labels:
         return

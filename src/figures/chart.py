@@ -1,8 +1,8 @@
-"""What a picture shows, before anybody draws it: axes and layers of plain numbers.
+"""The content of a figure before it is drawn: axes and layers of plain numbers.
 
 `src.figures.comparison` makes charts from arrays, `src.figures.still` draws them with matplotlib for SVG and print,
-`src.figures.interactive` for plotly in a page. Both show the same numbers in the same colours. A layer whose model is
-no model's name has the colour of the ink; a label of None has no entry in the legend.
+`src.figures.interactive` for plotly in a page. Both show the same numbers in the same colours. A layer without a model
+name has the colour of the text; a label of None has no legend entry.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ class Axis:
 
     label: str  # with the unit
     log: bool = False  # base 10
-    range: tuple[float, float] | None = None  # lowest and highest value shown; None: what the layers need
-    ticks: dict[float, str] = field(default_factory=dict)  # words for values where numbers would say nothing
+    range: tuple[float, float] | None = None  # lowest and highest value shown; None: fit the layers
+    ticks: dict[float, str] = field(default_factory=dict)  # text for values where numbers would be meaningless
 
 
 @dataclass(frozen=True)
 class Dots:
-    """Single values of one model, e.g. one for each run."""
+    """Single values of one model, e.g. one per run."""
 
-    model: str  # whose colour and marker they have
+    model: str  # which sets colour and marker
     x: Sequence[float]
     y: Sequence[float]
     text: Sequence[str] = ()  # what hovering shows; lines are separated by newlines
-    hollow: Sequence[int] = ()  # indices of those drawn as rings: to be read with care
+    hollow: Sequence[int] = ()  # indices of those drawn as rings, to be interpreted with care
     symbol: str | None = None  # matplotlib's marker; None: the model's
     size: float = 5.0  # in points
     label: str | None = None
@@ -40,7 +40,7 @@ class Dots:
 class Line:
     """A line of one model, with a band where ``low`` and ``high`` are given."""
 
-    model: str  # whose colour and dash it has
+    model: str  # which sets colour and dash
     x: Sequence[float]  # ascending
     y: Sequence[float]
     low: Sequence[float] = ()
@@ -56,19 +56,19 @@ class Line:
 class Estimate:
     """A mean and its interval."""
 
-    model: str  # whose colour it has
-    at: float  # place on the axis that the interval does not run along
+    model: str  # which sets the colour
+    at: float  # position on the axis perpendicular to the interval
     value: float
     low: float
     high: float
     horizontal: bool = False  # the interval runs along x
     text: str = ""  # what hovering shows
-    thick: bool = True  # drawn heavily: the one that the answer uses
+    thick: bool = True  # drawn heavily: the one that the verdict uses
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A straight line at a value: a published figure, a trivial baseline, zero."""
+    """A straight line at a value: a published result, a trivial baseline, zero."""
 
     value: float
     label: str  # beside it; may be empty
@@ -79,7 +79,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Region:
-    """A shaded stretch of x: the margin, an extended range."""
+    """A shaded range of x: the margin, or an extended range."""
 
     low: float
     high: float
@@ -97,10 +97,10 @@ class Chart:
     x: Axis
     y: Axis
     layers: Sequence[Layer]  # from the back to the front
-    notes: list[str] = field(default_factory=list)  # sentences of what the axes leave out
+    notes: list[str] = field(default_factory=list)  # sentences about what the axes omit
 
     @property
     def models(self) -> list[str]:
-        """Names whose colours the chart needs, in the order of the layers; the empty name is nobody's."""
+        """Names whose colours the chart needs, in the order of the layers, without the empty name."""
         named = [layer.model for layer in self.layers if isinstance(layer, Dots | Line | Estimate)]
         return [name for name in dict.fromkeys(named) if name]

@@ -1,6 +1,6 @@
-"""The pictures that answer a comparison, from numbers to charts: every run, and the paired differences.
+"""Charts of a comparison, from numbers: every run, and the paired differences.
 
-Records and statistics are unknown here: everything comes as numbers and words. Learning, tuning and cost are in
+This module knows no records or statistics: everything comes as numbers and text. Learning, tuning and cost are in
 `src.figures.curves`; `src.figures.still` and `src.figures.interactive` draw the charts.
 """
 
@@ -29,19 +29,19 @@ class Published:
 
     @property
     def doubt(self) -> str:
-        """What is added to every mention of it."""
+        """The addition to every mention of it."""
         return "" if self.confirmed else " (unconfirmed)"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One pair of models, A and B, in the picture of differences."""
+    """One pair of models, A and B, in the chart of differences."""
 
     a: str
     b: str
-    pairs: Sequence[Mark]  # differences, positive where A is better; None where a run of the pair has no value
-    mean: float | None  # of them; None: too few pairs
-    intervals: Sequence[tuple[str, float, float]]  # (method, low, high), the one that the answer uses first
+    pairs: Sequence[Mark]  # differences, positive if A is better; None if a run of the pair has no value
+    mean: float | None  # of the differences; None: too few pairs
+    intervals: Sequence[tuple[str, float, float]]  # (method, low, high), the one that the verdict uses first
 
 
 def points(
@@ -53,15 +53,15 @@ def points(
     baselines: Mapping[str, float] | None = None,
     published: Sequence[Published] = (),
 ) -> Chart:
-    """Every run's value in a column for its model, the mean with its interval, published figures and baselines.
+    """Chart every run's value in a column per model, means with intervals, published results and baselines.
 
     Args:
         label: of the metric, with the unit.
         runs: by model.
         means: mean and interval by model.
-        lower_is_better: which edge runs without a value stand at.
-        baselines: of trivial predictors by name.
-        published: figures to draw beside ours, in the columns of the models they are about.
+        lower_is_better: decides at which edge runs without a value are drawn.
+        baselines: results of trivial predictors by name.
+        published: published results, in the columns of their models.
     """
     trivial = dict(baselines or {})
     column = {name: float(i) for i, name in enumerate(runs)}
@@ -94,12 +94,12 @@ def points(
 
 
 def differences(title: str, unit: str, rows: Sequence[Row], margin: float | None) -> Chart:
-    """The paired differences of every two models, the mean with its intervals, the margin of equivalence shaded.
+    """Chart paired differences of every two models, means with intervals, and the shaded margin of equivalence.
 
     Args:
         unit: of the differences.
-        rows: from the top.
-        margin: half the width of what is practically the same; None: none was fixed.
+        rows: from top to bottom.
+        margin: half the width of the range of practical equivalence; None: none was fixed.
     """
     layers: list[Layer] = []
     if margin is not None:
@@ -129,7 +129,7 @@ def differences(title: str, unit: str, rows: Sequence[Row], margin: float | None
     notes += edge_notes(0, off, "pair")
     if any(not left <= end <= right for end in ends):
         notes.append("An interval reaches beyond the axis.")
-    # Of a loss the smaller is better: a bare difference of two names would have the wrong sign.
+    # For a loss lower is better, so a plain difference of two names would have the wrong sign.
     first, second = (rows[0].a, rows[0].b) if len(rows) == 1 else ("first", "second")
     label = f"← {second} better{f' ({unit})' if unit else ''} {first} better →"
     y_axis = Axis("", range=(-0.5, len(rows) - 0.5), ticks=ticks)
@@ -144,7 +144,7 @@ def _baselines(baselines: Mapping[str, float], low: float, high: float) -> tuple
             layers.append(Rule(value, f"trivial ({name}) {short(value)}", dash="-"))
         else:
             where = "above" if value > high else "below"
-            notes.append(f"The trivial baseline ({name}, {short(value)}) lies {where} the axis.")
+            notes.append(f"The trivial baseline ({name}, {short(value)}) is {where} the axis.")
     return layers, notes
 
 

@@ -1,4 +1,4 @@
-"""The pictures beside the answer, from numbers to charts: learning, tuning, cost, and along a setting."""
+"""Charts of learning, tuning, cost, and along a setting, from numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from src.figures.chart import Axis, Chart, Dots, Estimate, Layer, Line, Region
 from src.figures.marks import Mark, at_edge, count, dots, edge_notes, short, split, usual, values_of
 from src.figures.scales import LOG_FROM, fit, padded
 
-SINGLE_LINES = 20  # thin lines of single runs for each model; the band goes over all of them
+SINGLE_LINES = 20  # thin lines of single runs per model; the band covers all runs
 POINTS = 120  # of a band at most
 
 Series = tuple[Sequence[float], Sequence[float], str]  # x ascending, y, words
@@ -24,7 +24,7 @@ def learning(
     curves: Mapping[str, Sequence[Series]],
     training: Mapping[str, Sequence[Series]] | None = None,
 ) -> Chart:
-    """The median curve of every model's runs with a band for the middle half of them, and single runs.
+    """Chart the median curve of every model's runs with a band for the middle half of them, and single runs.
 
     Args:
         x_label: epochs, or seconds of training.
@@ -53,20 +53,20 @@ def learning(
     axis = fit(y_label, late or whole, below)
     low_end, high_end = axis.range or (0.0, 1.0)
     left_out = any(not low_end <= v <= high_end for v in whole)
-    notes = ["The axis leaves out the first tenth, where the curves come from far away."] if left_out else []
+    notes = ["The axis omits the first tenth, where curves are far away."] if left_out else []
     return Chart(title, Axis(x_label, range=(0.0, 1.02 * widest)), axis, layers, notes)
 
 
 def band(curves: Sequence[tuple[Sequence[float], Sequence[float]]]) -> tuple[np.ndarray, ...]:
-    """Median and quartiles of curves whose points lie at different x.
+    """Return median and quartiles of curves with points at different x.
 
     Args:
-        curves: (x, y) of each, x ascending; a value that is not finite is left out. Between its points a curve is
-            a straight line, and after its last one it keeps that value: runs that end early must not leave the median
-            to the others.
+        curves: (x, y) of each, x ascending; values that are not finite are skipped. Between its points a curve is a
+        straight line, and after its last point it keeps that value, so that runs that end early do not leave the median
+        to the others.
 
     Returns:
-        x, median, lower quartile, upper quartile: from where all curves have begun, as far as at least half of them go.
+        x, median, lower quartile, upper quartile: from where all curves have begun to where at least half of them end.
     """
     clean = []
     for x, y in curves:
@@ -98,15 +98,15 @@ def tuning(
     extended: Sequence[tuple[float, float]] = (),
     log: bool = True,
 ) -> Chart:
-    """Validation against one tuned setting: every trial, the line through the means of the draws, the choice.
+    """Chart validation against one tuned setting: every trial, the line through the means of the draws, the choice.
 
     Args:
         x_label: the setting.
         y_label: the metric on validation.
         trials: by model, `Mark.x` the setting.
         chosen: by model: the setting of its final runs.
-        lower_is_better: which edge runs without a value stand at.
-        extended: stretches that were added to the range.
+        lower_is_better: decides at which edge runs without a value are drawn.
+        extended: intervals added to the range.
         log: the setting was drawn on a logarithmic scale.
     """
     sign = 1 if lower_is_better else -1
@@ -136,7 +136,7 @@ def tuning(
 
 
 def cost(title: str, x_label: str, y_label: str, runs: Mapping[str, Sequence[Mark]]) -> Chart:
-    """Quality of every run against what it cost, and each model's medians.
+    """Chart the quality of every run against its cost, with each model's medians.
 
     Args:
         x_label: the cost, with its unit.
@@ -176,7 +176,7 @@ def lengths(
     means: Mapping[str, Sequence[tuple[float, float, float, float]]],
     baselines: Mapping[str, Sequence[tuple[float, float]]] | None = None,
 ) -> Chart:
-    """The metric against a setting that the study varies, such as the length of the sequences.
+    """Chart the metric against a setting that the study varies, such as sequence length.
 
     Args:
         x_label: the setting.
@@ -204,7 +204,7 @@ def lengths(
 
 
 def scores(title: str, label: str, means: Mapping[str, tuple[float, float, float]]) -> Chart:
-    """One mean with its interval for each model, along x.
+    """Chart one mean with its interval per model, along x.
 
     Args:
         label: of the scores.
@@ -222,7 +222,7 @@ def scores(title: str, label: str, means: Mapping[str, tuple[float, float, float
 
 
 def profile(title: str, label: str, thresholds: Sequence[float], shares: Mapping[str, Sequence[float]]) -> Chart:
-    """The share of the runs whose score is above a threshold (Agarwal et al. 2021, a performance profile).
+    """Chart the share of runs with a score above a threshold (Agarwal et al. 2021, a performance profile).
 
     Args:
         label: of the scores.

@@ -1,4 +1,4 @@
-"""Forecasts beside what came, and how their error grows with the distance."""
+"""Forecasts with the true values, and their error by rows ahead."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from src.figures.palette import LIGHT, styles
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PANELS = 4  # targets that are drawn
-DATES = 4  # time stamps that stand beside each other under them
+PANELS = 4  # number of targets to draw
+DATES = 4  # number of timestamps below them
 
 
 @dataclass(frozen=True)
 class Window:
-    """What was seen, what came and what was forecast, each (rows, targets) in the targets' own units."""
+    """The values seen, the true values and the forecast, each (rows, targets) in the targets' own units."""
 
     seen: np.ndarray
     truth: np.ndarray
@@ -28,15 +28,15 @@ class Window:
     names: tuple[str, ...]
     times: tuple[str, ...] = ()  # of the rows seen and of those forecast, where the data have any
     series: str = ""  # its name, where there are several
-    # By coverage the lower and upper ends of prediction intervals.
+    # Lower and upper bounds of prediction intervals, by coverage.
     bands: Mapping[float, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
 
 @look()
 def draw_forecast(models: Mapping[str, Window], what: str) -> Figure:
-    """A panel for each of the first targets: seen, truth, the naive forecast (the last row again) and each model's.
+    """Draw a panel per target: values seen, true values, the naive forecast (last row repeated) and each model's.
 
-    Prediction intervals are bands around a model's forecast, the wider the lighter.
+    Prediction intervals are bands around a model's forecast, lighter for higher coverage.
 
     Args:
         models: by name, forecasts of the same window.
@@ -75,7 +75,7 @@ def draw_forecast(models: Mapping[str, Window], what: str) -> Figure:
 
 
 def shortened(name: str, most: int = 18) -> str:
-    """A name of at most so many letters, as an axis has room for.
+    """Shorten a name to the room on an axis.
 
     >>> shortened("a very long name of a sensor", 12)
     'a very lo...'
@@ -85,11 +85,11 @@ def shortened(name: str, most: int = 18) -> str:
 
 @look()
 def draw_forecast_error(models: Mapping[str, np.ndarray], naive: np.ndarray) -> Figure:
-    """The mean squared error of all windows against the rows ahead.
+    """Draw the mean squared error of all windows against the rows ahead.
 
     Args:
         models: by name, (horizon,) of standardised values.
-        naive: (horizon,), that of the last row again.
+        naive: (horizon,), that of repeating the last row.
     """
     looks = styles(models)
     figure = new_figure(5.2, 3.2)

@@ -1,4 +1,4 @@
-"""The gates and states of networks over time, below the sequence that moved them."""
+"""Gates and states of networks over time, below the sequence they read."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 UNIT = 0.0085  # inches of the height of a unit at least: 1.7 pixels at 200 dpi, so that none falls between two rows
-SEQUENTIAL = "cividis"  # from closed to open; even for people who see no red or green, and in grey
-# Rows of the figure: what stands side by side in a GRU and an LSTM, by name and words for the axis.
+SEQUENTIAL = "cividis"  # from closed to open; also for colour-blind readers, and in grey
+# Rows of the figure: corresponding gates of GRU and LSTM, by name and axis label.
 ROWS: tuple[dict[str, str], ...] = (
     {"update": "update gate", "forget": "forget gate"},
     {"reset": "reset gate", "input": "input gate"},
@@ -33,7 +33,7 @@ ROWS: tuple[dict[str, str], ...] = (
 class Column:
     """One network's part of the figure."""
 
-    model: str  # its name, which says its colour
+    model: str  # its name, which sets the colour
     shown: Shown  # what it read
     values: Mapping[str, np.ndarray]  # by the name of a gate or state, (steps, units)
     order: Sequence[int] = ()  # of the units, from the bottom; () leaves them as they are
@@ -42,7 +42,7 @@ class Column:
 
 @look()
 def draw_gates(columns: Sequence[Column], what: str) -> Figure:
-    """Heat maps side by side, one row for each gate and state.
+    """Draw heat maps side by side, one row per gate and state.
 
     Args:
         columns: one for each network.
@@ -91,10 +91,10 @@ def draw_gates(columns: Sequence[Column], what: str) -> Figure:
 
 
 def range_of(values: Sequence[np.ndarray], row: Mapping[str, str]) -> tuple[tuple[float, float], str]:
-    """The colours of a row: 0 to 1 for gates, around zero for states."""
+    """Return the colour range of a row: 0 to 1 for gates, around zero for states."""
     if any("gate" in words for words in row.values()):
         return (0.0, 1.0), SEQUENTIAL
     if "cell" in row:
-        # A cell may count far: a few such units would leave all others without a colour.
+        # A few cells that count far would leave all other units without visible colour.
         return symmetric(np.concatenate([value.ravel() for value in values]), 0.95), DIVERGING
     return (-1.0, 1.0), DIVERGING

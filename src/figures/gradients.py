@@ -1,4 +1,4 @@
-"""How far back a loss is felt: norms and singular values against the lag, with bands over sequences."""
+"""How far back a loss reaches: norms and singular values against the lag, with bands over sequences."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FLOOR = 1e-12  # where the axis ends: what is below counts as nothing
+FLOOR = 1e-12  # lower end of the axis
 QUANTILES = (0.1, 0.5, 0.9)
 WHEN = ("at initialisation", "trained")
 QUANTITIES = {
@@ -26,9 +26,9 @@ LAG = "lag $k$ (steps before the last one)"
 
 
 def band(values: np.ndarray) -> np.ndarray:
-    """The 10 %, 50 % and 90 % quantiles over sequences, (3, lags), as far as half of the sequences reach.
+    """Return the 10 %, 50 % and 90 % quantiles over sequences, (3, lags), as far as half of the sequences reach.
 
-    (3, 0) where no sequence has a single value.
+    (3, 0) if no sequence has any value.
 
     Args:
         values: (sequences, lags), NaN before a sequence's start.
@@ -39,7 +39,7 @@ def band(values: np.ndarray) -> np.ndarray:
 
 @look()
 def draw_gradients(models: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]], what: str) -> Figure:
-    """Rows: the loss' gradient, the whole way's Jacobian, one step's. Columns: at initialisation and trained.
+    """Draw rows for the loss gradient, the end-to-end Jacobian and one step's; columns for before and after training.
 
     Args:
         models: by name, then by :data:`WHEN`, then by a key of :data:`QUANTITIES`: (sequences, lags).
@@ -70,9 +70,9 @@ def draw_gradients(models: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]],
 
 
 def curve(axes: Axes, values: np.ndarray, style: Style, label: str) -> None:
-    """A median line in a band."""
+    """Draw a median line in a band."""
     low, middle, high = band(values)
-    if not len(middle):  # no gradient at all, as where a head starts at zero
+    if not len(middle):  # no gradient at all, as with a head initialised to zero
         return
     lags = np.arange(len(middle))
     axes.fill_between(lags, low, high, color=style.colour, alpha=0.15, linewidth=0)
@@ -84,7 +84,7 @@ def curve(axes: Axes, values: np.ndarray, style: Style, label: str) -> None:
 
 
 def logarithmic(axes: Axes) -> None:
-    """A logarithmic axis that ends at :data:`FLOOR`, with plain numbers where it spans few of them."""
+    """Set a logarithmic axis that ends at :data:`FLOOR`, with plain numbers if it spans few of them."""
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.set_ylim(bottom=max(low, FLOOR))
@@ -94,7 +94,7 @@ def logarithmic(axes: Axes) -> None:
 
 @look()
 def draw_along_training(models: Mapping[str, tuple[Sequence[int], Sequence[np.ndarray]]], what: str) -> Figure:
-    """The median of the loss' gradient against the lag as training goes on, from light to dark.
+    """Draw the median loss gradient against the lag during training, from light to dark.
 
     Args:
         models: by name: epochs, and for each (lags,) medians over sequences, relative to lag 0.
@@ -106,7 +106,7 @@ def draw_along_training(models: Mapping[str, tuple[Sequence[int], Sequence[np.nd
     for axes, (model, (epochs, curves)) in zip(panels, models.items(), strict=True):
         whole_steps(axes)
         for k, (epoch, values) in enumerate(zip(epochs, curves, strict=True)):
-            if not np.isfinite(values).any():  # as where a head starts at zero
+            if not np.isfinite(values).any():  # as with a head initialised to zero
                 continue
             share = 0.25 + 0.75 * (k + 1) / len(epochs)
             axes.plot(values, color=looks[model].colour, alpha=share, label=f"{epoch}")

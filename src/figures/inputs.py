@@ -1,4 +1,4 @@
-"""The sequence that a network read, above what it did: notes, characters, a sound wave, numbers."""
+"""The sequence that a network read, above its activations: notes, characters, a sound wave, numbers."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from src.figures.piano_roll import show_roll
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-VISIBLE = {" ": "\u00b7", "\n": "\u21b5", "<eos>": "\u21b5", "\t": "\u2192"}  # what has no ink of its own
+VISIBLE = {" ": "\u00b7", "\n": "\u21b5", "<eos>": "\u21b5", "\t": "\u2192"}  # replacements for invisible characters
 DIVERGING = "PuOr_r"
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A sequence to be drawn with its steps along the horizontal axis.
+    """A sequence to draw with its steps along the horizontal axis.
 
     A ``roll`` is zeros and ones of 88 keys, ``tokens`` are words in ``names``, a ``wave`` the samples that each step
     adds, ``lines`` a few numbers a step and ``heat`` many of them.
@@ -28,12 +28,12 @@ class Shown:
     kind: Literal["roll", "tokens", "wave", "lines", "heat"]
     values: np.ndarray  # (steps, ...); for tokens (steps,) of no meaning
     steps: str  # what a step is, for the axis
-    label: str  # what is read, with its unit
+    label: str  # the input, with its unit
     names: tuple[str, ...] = ()  # of the tokens, or of the numbers
 
 
 def show_input(axes: Axes, shown: Shown) -> None:
-    """Draw a sequence; step t stands at t on the horizontal axis."""
+    """Draw a sequence, with step t at t on the horizontal axis."""
     axes.grid(False)
     if shown.kind == "roll":
         show_roll(axes, shown.values, LIGHT["ink"])
@@ -64,14 +64,14 @@ def show_input(axes: Axes, shown: Shown) -> None:
 
 
 def symmetric(values: np.ndarray, share: float = 0.99) -> tuple[float, float]:
-    """A range around zero that holds this share of all values."""
+    """Return a range around zero that contains this fraction of all values."""
     finite = values[np.isfinite(values)]
     edge = float(np.quantile(np.abs(finite), share)) if finite.size else 1.0
     return -(edge or 1.0), edge or 1.0
 
 
 def heat(axes: Axes, values: np.ndarray, colours: str, between: tuple[float, float]) -> Any:
-    """Values (steps, rows) as a heat map, the first row at the bottom; matplotlib's image, for a colour bar."""
+    """Draw values (steps, rows) as a heat map with the first row at the bottom; return the image, for a colour bar."""
     axes.grid(False)
     return axes.imshow(
         values.T, cmap=colours, vmin=between[0], vmax=between[1], aspect="auto", origin="lower", interpolation="nearest"

@@ -1,4 +1,4 @@
-"""How far back networks remember: the share of runs that solve a task against the length that it asks for."""
+"""How far back networks remember: the share of runs that solve a task against its length."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Share(NamedTuple):
-    """How many of the runs of a model at one length solved the task."""
+    """How many of a model's runs at one length solved the task."""
 
     length: int  # steps
     solved: int  # runs that did
@@ -26,11 +26,11 @@ class Share(NamedTuple):
 
 @look()
 def draw_memory(tasks: Mapping[str, Mapping[str, Sequence[Share]]], criterion: str) -> Figure:
-    """A panel for each task, a line for each model, with intervals.
+    """Draw a panel per task, with a line and intervals per model.
 
     Args:
         tasks: by name, then by model: shares in the order of the length.
-        criterion: what counts as solved, for the axis.
+        criterion: the criterion for solving, for the axis.
     """
     looks = styles(model for models in tasks.values() for model in models)
     figure = new_figure(1 + 3.4 * len(tasks), 3.5)
@@ -40,7 +40,7 @@ def draw_memory(tasks: Mapping[str, Mapping[str, Sequence[Share]]], criterion: s
             style = looks[model]
             at, solved, runs, low, high = np.array(shares, float).T
             rate = solved / runs
-            beside = 1.03 ** (place - (len(models) - 1) / 2)  # so that bars do not hide one another
+            beside = 1.03 ** (place - (len(models) - 1) / 2)  # so that bars do not overlap
             axes.errorbar(
                 at * beside, rate, yerr=np.stack([rate - low, high - rate]).clip(0), label=model,
                 color=style.colour, marker=style.marker, linestyle=style.dash, capsize=2, elinewidth=0.9,

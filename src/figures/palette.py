@@ -1,9 +1,9 @@
-"""One look for every picture of the project: a colour, a marker and a dash for each model name, and type and grid.
+"""One style for all figures: a colour, a marker and a dash for each model name, and type and grid.
 
-The colour says the cell and is the same in every figure: GRU blue, LSTM vermillion, tanh RNN green, after Okabe and
-Ito (2008), whose colours people with any kind of colour vision can tell apart. Every colour has a contrast of at least
-3 to 1 with white paper and with the dark page, so that one hex value serves both. In greyscale the markers and dashes
-tell the cells apart.
+The colour stands for the cell and is the same in every figure: GRU blue, LSTM vermillion, tanh RNN green, after Okabe
+and Ito (2008), whose colours can be distinguished with any kind of colour vision. Every colour has a contrast of at
+least 3 to 1 with white paper and with the dark page, so that one hex value serves both. In greyscale, markers and
+dashes distinguish the cells.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 LIGHT = {"page": "#ffffff", "ink": "#1b1f24", "faint": "#5c6670", "grid": "#e3e7eb", "band": "#eef1f4"}
 DARK = {"page": "#14181d", "ink": "#e6e9ec", "faint": "#9aa4af", "grid": "#2c333b", "band": "#20262d"}
 
-# The first colour of a cell is the plain one; the others tell its variants apart (gru_bi, lstm_stacked, ...).
+# The first colour of a cell is the default; the others distinguish its variants (gru_bi, lstm_stacked, ...).
 COLOURS = {
     "gru": ("#0072B2", "#6C6FD1", "#2A8C9E", "#8A63A8"),
     "lstm": ("#D55E00", "#C2455A", "#A97500", "#9A5B33"),
@@ -24,7 +24,7 @@ COLOURS = {
 }
 MARKERS = {"gru": "oDhp", "lstm": "svXH", "rnn": "^<>d", "other": "P*Xd8"}
 DASHES = {"gru": "-", "lstm": "--", "rnn": ":", "other": "-."}
-# Variants that are a cell in a paper's definition keep the plain colour.
+# Variants that are a cell as defined in a paper keep the default colour.
 PLAIN = ("", "cho", "chung", "custom")
 
 SYMBOLS = {
@@ -58,14 +58,14 @@ SETTINGS: dict[str, object] = {
     "figure.facecolor": LIGHT["page"],
     "savefig.facecolor": LIGHT["page"],
     "savefig.dpi": 200,
-    "svg.fonttype": "none",  # text stays text: to be searched, and small
-    "svg.hashsalt": "gatebench",  # the same picture gives the same file
+    "svg.fonttype": "none",  # text stays text: searchable, and small
+    "svg.hashsalt": "gatebench",  # the same figure gives the same file
 }
 
 
 @dataclass(frozen=True)
 class Style:
-    """How one model looks in every picture.
+    """The style of one model in every figure.
 
     >>> style("gru")
     Style(colour='#0072B2', marker='o', dash='-')
@@ -77,7 +77,7 @@ class Style:
 
 
 def family(name: str) -> str:
-    """The cell of a model name: ``gru``, ``lstm``, ``rnn`` (also for tanh) or ``other``."""
+    """Return the cell of a model name: ``gru``, ``lstm``, ``rnn`` (also for tanh) or ``other``."""
     low = name.lower()
     if "gru" in low:
         return "gru"
@@ -87,15 +87,15 @@ def family(name: str) -> str:
 
 
 def style(name: str) -> Style:
-    """The look of a model, from its name alone, so that it is the same in every figure."""
+    """Return the style of a model, from its name alone, so that it is the same in every figure."""
     return _choices(name)[0]
 
 
 def styles(names: Iterable[str]) -> dict[str, Style]:
-    """The looks of models that stand in one figure, no two alike: each has its own unless a shorter name has it.
+    """Return distinct styles for the models of a figure: each model's own, unless a shorter name has it.
 
     Args:
-        names: model names, in any order; the answer does not depend on it.
+        names: model names; the result does not depend on their order.
     """
     taken: dict[str, Style] = {}
     for name in sorted(set(names), key=lambda n: (len(n), n)):
@@ -108,7 +108,7 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
 
 
 def _choices(name: str) -> list[Style]:
-    """Every look that a name may have, the first one its own: ``gru seed 1`` has that of ``gru``."""
+    """Return every style that a name may have, its own first: ``gru seed 1`` has that of ``gru``."""
     name = name.partition(" ")[0] or name
     cell = family(name)
     colours, markers = COLOURS[cell], MARKERS[cell]

@@ -1,4 +1,4 @@
-"""Mean ranks over data sets, with lines that join what no test tells apart (Demsar's critical-difference picture)."""
+"""Mean ranks over data sets, with lines that join models without significant differences (Demsar's diagram)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STEP = 0.3  # of a row, between two joining lines
 
 
 def ranks(title: str, means: Mapping[str, float], alike: Sequence[Sequence[str]]) -> Chart:
-    """One row for each model, the best on top, a thin line from its mean rank up to the lines that join models.
+    """Chart one row per model, best first, with a thin line from its mean rank up to the lines that join models.
 
     After Demsar ("Statistical comparisons of classifiers over multiple data sets", Journal of Machine Learning Research
     7, 2006, figure 1), but without his critical difference: which models are joined is given.
@@ -29,7 +29,7 @@ def ranks(title: str, means: Mapping[str, float], alike: Sequence[Sequence[str]]
     ]
     for i, group in enumerate(alike):
         ends = [min(means[name] for name in group), max(means[name] for name in group)]
-        words = [f"not told apart: {', '.join(group)}"]
+        words = [f"not significantly different: {', '.join(group)}"]
         layers.append(Line("", ends, [first + STEP * i] * 2, text=words, width=4, solid=True))
     layers += [Dots(name, [means[name]], [rows[name]], [f"{name}\nmean rank {short(means[name])}"]) for name in order]
     y_axis = Axis("", range=(-0.5, top), ticks={at: name for name, at in rows.items()})

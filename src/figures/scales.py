@@ -1,4 +1,4 @@
-"""How far an axis reaches."""
+"""The range of an axis."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 from src.figures.chart import Axis
 
-LOG_FROM = 50.0  # highest over lowest value from which an axis of positive values is logarithmic
-STRETCH = 2.5  # how much further than the runs an axis may reach for a published figure, a baseline, an outlier
+LOG_FROM = 50.0  # ratio of highest to lowest value above which an axis of positive values is logarithmic
+STRETCH = 2.5  # how far beyond the runs an axis may reach for a published result, a baseline or an outlier
 
 
 def fit(label: str, core: Sequence[float], extra: Sequence[float] = ()) -> Axis:
-    """An axis that shows the core, and of the rest, nearest first, what does not press the core together.
+    """Return an axis that shows the core, and of the rest, nearest first, whatever does not compress the core.
 
-    Logarithmic where the core is positive and spans more than :data:`LOG_FROM`.
+    The axis is logarithmic if the core is positive and spans more than :data:`LOG_FROM`.
     """
     inner = [float(v) for v in core if math.isfinite(v)] or [0.0, 1.0]
     log = min(inner) > 0 and max(inner) / min(inner) > LOG_FROM
@@ -32,7 +32,7 @@ def fit(label: str, core: Sequence[float], extra: Sequence[float] = ()) -> Axis:
 
 
 def padded(log: bool, low: float, high: float, share: float = 0.05) -> tuple[float, float]:
-    """The range with a share of it added at both ends."""
+    """Extend the range by a fraction at both ends."""
     if log and low > 0:
         room = share * math.log10(high / low) or 0.1
         return low / 10**room, high * 10**room
@@ -41,5 +41,5 @@ def padded(log: bool, low: float, high: float, share: float = 0.05) -> tuple[flo
 
 
 def beyond(log: bool, near: float, far: float) -> float:
-    """A little further than ``far``, seen from ``near``: where runs without a value stand."""
+    """Return a position slightly beyond ``far``, seen from ``near``, for runs without a value."""
     return far * (far / near) ** 0.1 if log else far + 0.1 * (far - near)

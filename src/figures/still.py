@@ -1,4 +1,4 @@
-"""Charts drawn with matplotlib, for SVG and print."""
+"""Draw charts with matplotlib, for SVG and print."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK = Style(LIGHT["ink"], "o", ":")
-LEGEND_CHARACTERS = 60  # that fit beside each other under a panel
+LEGEND_CHARACTERS = 60  # that fit side by side under a panel
 TICKS = 5  # intervals of an axis at most: each costs a label and a line, and a report may have hundreds of panels
 
 
 def draw(charts: Sequence[Chart], columns: int = 2, looks: Mapping[str, Style] | None = None) -> Figure:
-    """One figure with a panel for each chart.
+    """Draw one figure with a panel for each chart.
 
     Args:
         charts: from the top left.
         columns: panels side by side.
-        looks: of the models, where the figure is one of several; None: of those in the charts.
+        looks: styles of models shared by several figures; None: those of the charts' models.
     """
     looks = looks or styles(name for chart in charts for name in chart.models)
     columns = min(columns, len(charts)) or 1
@@ -51,7 +51,7 @@ def _panel(panel: Axes, chart: Chart, looks: Mapping[str, Style]) -> None:
     handles, labels = panel.get_legend_handles_labels()
     kept = {label: handle for handle, label in zip(handles, labels, strict=True)}
     columns = max(1, LEGEND_CHARACTERS // (6 + max(map(len, kept), default=0)))
-    below = 32.0 if chart.x.label else 20.0  # points under the axes that are taken
+    below = 32.0 if chart.x.label else 20.0  # points occupied below the axes
     if kept:
         panel.legend(
             list(kept.values()),

@@ -1,4 +1,4 @@
-"""What the units of a layer do on the whole: how often their gates are shut or open, how far they remember."""
+"""Statistics of a layer's units: how often their gates are closed or open, and how long they remember."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Shares = Mapping[str, tuple[np.ndarray, np.ndarray]]  # by gate: shares of steps
 
 @look()
 def draw_saturation(models: Mapping[str, Sequence[tuple[str, Shares]]], low: float, high: float) -> Figure:
-    """One panel for each gate of each model, one point for each unit, after Karpathy et al. 2015 (arXiv 1506.02078).
+    """Draw a panel per gate of each model, with one point per unit, after Karpathy et al. 2015 (arXiv 1506.02078).
 
     Args:
-        models: by name, for each layer its name and shares.
-        low: a gate below is taken for closed.
-        high: a gate above is taken for open.
+        models: by name, the name and shares of each layer.
+        low: a gate below this is closed.
+        high: a gate above this is open.
     """
     looks = styles(models)
     gates = {
@@ -60,10 +60,10 @@ def draw_saturation(models: Mapping[str, Sequence[tuple[str, Shares]]], low: flo
 
 @look()
 def draw_horizons(models: Mapping[str, Sequence[tuple[str, np.ndarray, np.ndarray]]]) -> Figure:
-    """How many units of a layer remember how far, before (thin) and after training.
+    """Draw the share of units by memory length, before (thin) and after training.
 
     Args:
-        models: by name, for each layer its name and the horizon of each unit at initialisation and trained, in steps.
+        models: by name, the name of each layer and the horizons of its units at initialisation and trained, in steps.
     """
     looks, names = styles(models), list(dict.fromkeys(name for layers in models.values() for name, *_ in layers))
     figure = new_figure(1 + 3.2 * len(names), 3.4)
@@ -90,7 +90,7 @@ def draw_horizons(models: Mapping[str, Sequence[tuple[str, np.ndarray, np.ndarra
 
 
 def words(name: str) -> str:
-    """``layer0_backward`` for readers.
+    """Format a layer's name for readers.
 
     >>> words("layer0_backward")
     'Layer 0, backward'

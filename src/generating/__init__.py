@@ -1,1 +1,1 @@
-"""Trained networks go on from the start of a sequence: music, text, sound."""
+"""Continue the start of a sequence with a trained network: music, text, sound."""

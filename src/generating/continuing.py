@@ -1,4 +1,4 @@
-"""A task that predicts its own next input goes on from a primer, step by step, with the state carried."""
+"""Continue a primer step by step with a task that predicts its own next input, carrying the state."""
 
 from __future__ import annotations
 
@@ -15,34 +15,32 @@ from src.tasks.language_model import LanguageModel
 from src.tasks.music import PolyphonicMusic
 from src.tasks.waveform import Waveform
 
-Drawn = tuple[Tensor, Tensor]  # what was drawn, and the input that reads it
+Drawn = tuple[Tensor, Tensor]  # the sample, and the input that feeds it back
 
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How it is drawn."""
+    """Sampling options."""
 
-    temperature: float = 1.0  # what logits are divided by: below 1 likelier things are drawn, above 1 less likely ones
-    top_p: float = 1.0  # text: only the likeliest tokens with this probability together
-    banned: tuple[int, ...] = ()  # text: tokens that are never drawn (what stands for unknown symbols)
+    temperature: float = 1.0  # divisor of the logits: below 1 favours more probable samples, above 1 less probable ones
+    top_p: float = 1.0  # text: only the most probable tokens with this total probability
+    banned: tuple[int, ...] = ()  # text: tokens that are never drawn (such as the unknown symbol)
 
 
 def sampling_params(task: Task, temperature: float, top_p: float) -> SamplingParams:
-    """How a task is to draw.
+    """Return the sampling options of a task.
 
     Raises:
-        UserError: the task cannot generate, or ``top_p`` is given to one that draws no tokens.
+        UserError: the task cannot generate, or ``top_p`` is given but the task does not draw tokens.
     """
     if draw_next.dispatch(type(task)) is draw_next.dispatch(object):
         raise UserError(
-            f"A run of the task {type(task).__name__} cannot generate, since it does not predict what it reads next: "
-            "music, text and waveform runs do, as those on data=jsb_chorales, shakespeare or fsdd_waveform."
+            f"A run of the task {type(task).__name__} cannot generate, because it does not predict its own next "
+            "input: use a run on music, text or waveforms, such as data=jsb_chorales, shakespeare or fsdd_waveform."
         )
     if not isinstance(task, LanguageModel):
         if top_p != 1:
-            raise UserError(
-                f"top_p={top_p} is for text, and this run is of the task {type(task).__name__}: leave it out."
-            )
+            raise UserError(f"top_p={top_p} needs a run on text, got the task {type(task).__name__}: drop it.")
         return SamplingParams(temperature)
     names = task.description.output.names  # type: ignore[union-attr]
     return SamplingParams(temperature, top_p, tuple(k for k, name in enumerate(names) if name == UNKNOWN))
@@ -50,16 +48,16 @@ def sampling_params(task: Task, temperature: float, top_p: float) -> SamplingPar
 
 @torch.no_grad()
 def generate(task: Task, x: Tensor, steps: int, sampling: SamplingParams, generator: Generator) -> Tensor:
-    """Read a primer once, then draw step after step, each from the state that the one before left.
+    """Read a primer once, then sample step by step, each from the previous state.
 
     Args:
         task: in evaluation mode; music, text or waveform.
-        x: (batch, time, ...), the primer, as the task reads it.
-        steps: how many to draw, 1 or more.
-        sampling, generator: how, and where chance comes from.
+        x: (batch, time, ...), the primer, as the task's input.
+        steps: number of steps to sample, at least 1.
+        sampling, generator: sampling options, and the source of randomness.
 
     Returns:
-        What was drawn, (batch, steps, ...): frames of keys, tokens, or the new samples of each step.
+        The samples, (batch, steps, ...): frames of keys, tokens, or the new samples of each step.
     """
     drawn = []
     output, state = task.network(task.encoder(x), None)
@@ -73,13 +71,13 @@ def generate(task: Task, x: Tensor, steps: int, sampling: SamplingParams, genera
 
 @singledispatch
 def draw_next(task: Task, output: Tensor, x: Tensor, sampling: SamplingParams, generator: Generator) -> Drawn:
-    """Draw what follows, (batch, 1, ...), and the input that reads it, (batch, 1, ...).
+    """Sample the next step, (batch, 1, ...), and return it with the input that feeds it back, (batch, 1, ...).
 
     Args:
-        task: whose head is asked.
-        output: (batch, 1, output_size) of the network after the last step.
+        task: supplies the head.
+        output: (batch, 1, output_size), the network's output after the last step.
         x: (batch, 1, ...), that step's input.
-        sampling, generator: how, and where chance comes from.
+        sampling, generator: sampling options, and the source of randomness.
     """
     raise NotImplementedError
 
@@ -105,22 +103,22 @@ def _(task: Waveform, output: Tensor, x: Tensor, sampling: SamplingParams, gener
 
 
 def draw_bits(logits: Tensor, temperature: float, generator: Generator) -> Tensor:
-    """Each of several yes/no values for itself: (..., n) logits to (..., n) zeros and ones, float.
+    """Sample several independent binary values: (..., n) logits to (..., n) zeros and ones, float.
 
-    A yes has the probability sigmoid(logit / temperature).
+    Each is 1 with probability sigmoid(logit / temperature).
     """
     p = torch.sigmoid(logits / temperature)
     return (torch.rand(p.shape, generator=generator) < p).to(logits.dtype)
 
 
 def draw_token(logits: Tensor, temperature: float, top_p: float, generator: Generator) -> Tensor:
-    """One of the tokens that :func:`nucleus` leaves: (..., vocabulary) logits to (...) int64."""
+    """Sample one of the tokens kept by :func:`nucleus`: (..., vocabulary) logits to (...) int64."""
     p = nucleus(torch.softmax(logits.double() / temperature, dim=-1), top_p)
     return torch.multinomial(p.flatten(0, -2), 1, generator=generator).view(p.shape[:-1])
 
 
 def nucleus(p: Tensor, top_p: float) -> Tensor:
-    """The fewest of the most probable tokens whose probabilities add up to ``top_p`` or more, scaled to add up to 1.
+    """Keep the fewest most probable tokens whose probabilities sum to at least ``top_p``, rescaled to sum to 1.
 
     Holtzman et al. 2020 ("The curious case of neural text degeneration", section 3.1).
 
@@ -129,7 +127,7 @@ def nucleus(p: Tensor, top_p: float) -> Tensor:
 
     Args:
         p: (..., vocabulary) probabilities.
-        top_p: above 0, at most 1, where all tokens stay.
+        top_p: above 0, at most 1, which keeps all tokens.
     """
     falling, order = p.sort(dim=-1, descending=True, stable=True)
     before = falling.cumsum(-1) - falling
@@ -138,9 +136,9 @@ def nucleus(p: Tensor, top_p: float) -> Tensor:
 
 
 def draw_samples(logits: Tensor, mean: Tensor, log_scale: Tensor, temperature: float, generator: Generator) -> Tensor:
-    """From a mixture of Gaussians, see `src.tasks.waveform`: (..., K), (..., K, D) and (..., K, D) to (..., D).
+    """Sample from a mixture of Gaussians, see `src.tasks.waveform`: (..., K), (..., K, D) and (..., K, D) to (..., D).
 
-    The component is drawn with softmax(logits / temperature), its standard deviations are multiplied by temperature.
+    The component is drawn from softmax(logits / temperature), and its standard deviations are scaled by temperature.
     """
     p = torch.softmax(logits / temperature, dim=-1)
     component = torch.multinomial(p.flatten(0, -2), 1, generator=generator).view(*p.shape[:-1], 1, 1)

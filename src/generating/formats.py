@@ -1,4 +1,4 @@
-"""What was generated, in files that can be heard, read and looked at; the primer stands at its beginning."""
+"""Write generated sequences, preceded by their primer, to files for listening, reading and viewing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mido import MidiFile
 
 LOWEST = 21  # the MIDI number of a piano's first key
-TICKS = 480  # of MIDI time in a frame
+TICKS = 480  # MIDI ticks per frame
 
 
 @singledispatch
@@ -34,10 +34,10 @@ def write(task: Task, primer: Tensor, drawn: Tensor, path: Path, facts: dict[str
     """Write a continuation.
 
     Args:
-        task: what drew it.
-        primer: (time, ...), as the task read it.
-        drawn: (steps, ...), of `src.generating.continuing.generate`.
-        path: of the files, without their endings.
+        task: the task that generated it.
+        primer: (time, ...), as the task's input.
+        drawn: (steps, ...), from `src.generating.continuing.generate`.
+        path: path of the files, without extension.
         facts: ``model`` (its name), ``frames_per_second`` (music), ``rate`` (waveform, samples per second; None:
             unknown).
 
@@ -51,7 +51,7 @@ def write(task: Task, primer: Tensor, drawn: Tensor, path: Path, facts: dict[str
 def _(task: PolyphonicMusic, primer: Tensor, drawn: Tensor, path: Path, facts: dict[str, Any]) -> list[Path]:
     roll = np.concatenate([primer.numpy(), drawn.numpy()]).astype(np.uint8)
     if roll.shape[1] != 88:
-        raise UserError(f"The data have {roll.shape[1]} keys, but a piano has 88: no MIDI file can be written of them.")
+        raise UserError(f"The data have {roll.shape[1]} keys, but a MIDI file needs the 88 of a piano.")
     if importlib.util.find_spec("matplotlib") is None:
         raise UserError("The piano roll needs the package matplotlib: pip install 'gatebench[report]'.")
     midi = to_midi(roll, facts["frames_per_second"])
@@ -76,7 +76,7 @@ def _(task: Waveform, primer: Tensor, drawn: Tensor, path: Path, facts: dict[str
     from scipy.io import wavfile
 
     if facts["rate"] is None:
-        raise UserError("The data of this run do not say how many samples a second has: no WAV file can be written.")
+        raise UserError("The data of this run have no sampling rate, which a WAV file needs.")
     hop = drawn.shape[-1]
     samples = np.concatenate([primer[0].numpy(), primer[1:, -hop:].numpy().ravel(), drawn.numpy().ravel()])
     output: Any = task.description.output
@@ -89,18 +89,18 @@ def _(task: Waveform, primer: Tensor, drawn: Tensor, path: Path, facts: dict[str
 
 
 def to_text(tokens: Sequence[str], words: bool) -> str:
-    """Characters side by side; words with spaces between them, ``<eos>`` as the end of a line."""
+    """Join characters directly, and words with spaces, with ``<eos>`` as the end of a line."""
     if not words:
         return "".join(tokens)
     return " ".join("\n" if token == "<eos>" else token for token in tokens).replace(" \n ", "\n")
 
 
 def to_midi(roll: np.ndarray, frames_per_second: float) -> MidiFile:
-    """A piano roll (frames, 88) as a MIDI file; a key that sounds in several frames on end is one long note.
+    """Convert a piano roll (frames, 88) to MIDI; a key that sounds in consecutive frames is one long note.
 
     Args:
         roll: zeros and ones; column k is MIDI note k + 21.
-        frames_per_second: how fast it is played. A frame is a quarter of the file's notation.
+        frames_per_second: playback speed. A frame is a quarter note in the file.
 
     Raises:
         UserError: mido is not installed.
@@ -111,7 +111,7 @@ def to_midi(roll: np.ndarray, frames_per_second: float) -> MidiFile:
         raise UserError("MIDI files need the package mido: pip install 'gatebench[generate]'.") from error
 
     track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=round(1e6 / frames_per_second), time=0)])
-    edges = np.diff(np.pad(roll.astype(np.int8), ((1, 1), (0, 0))), axis=0)  # 1 where a note begins, -1 where it ends
+    edges = np.diff(np.pad(roll.astype(np.int8), ((1, 1), (0, 0))), axis=0)  # 1 at the start of a note, -1 at its end
     waited = 0
     for frame in edges:
         for kind, keys in (("note_off", frame < 0), ("note_on", frame > 0)):

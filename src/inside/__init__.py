@@ -1,1 +1,1 @@
-"""What goes on in a trained network: gates, gradients through time, Jacobians; arrays out, no pictures."""
+"""Arrays from the inside of a trained network: gates, gradients through time, Jacobians."""

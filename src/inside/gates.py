@@ -1,4 +1,4 @@
-"""The gates and states of a network while it reads, and what they say: saturation, and how far a unit remembers."""
+"""Gates and states of a network while it reads, and statistics: saturation, and how long units remember."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from src.recurrent.cells.base import Equations
 from src.recurrent.convert import from_pytorch
 from src.recurrent.state import split_layers
 
-STATES = ("hidden", "cell", "candidate")  # names that are no gates, whatever their values
-LOW, HIGH = 0.05, 0.95  # a gate below is taken for closed, above for open
+STATES = ("hidden", "cell", "candidate")  # names that are not gates, whatever their values
+LOW, HIGH = 0.05, 0.95  # a gate is closed below and open above
 
 
 @dataclass(frozen=True)
 class Direction:
-    """One layer, counted from 0, in one direction: ``backward`` where it reads from the end."""
+    """One layer, counted from 0, in one direction: ``backward`` if it reads from the end."""
 
     layer: int
     backward: bool
@@ -35,7 +35,7 @@ class Direction:
 
 @dataclass(frozen=True)
 class Declared:
-    """What a network of the user's own says of its gates, in the place of a cell's equations."""
+    """What a network of the user's own declares about its gates, in place of a cell's equations."""
 
     gates: tuple[str, ...]
     keep_gate: str | None
@@ -46,10 +46,10 @@ class Declared:
 
 @dataclass(frozen=True)
 class Gates(Direction):
-    """What one layer did in one direction.
+    """The activations of one layer in one direction.
 
-    ``values`` has by the name of a gate or state (sequences, time, units), NaN past a sequence's length; backward too
-    in the order of the input.
+    ``values`` maps names of gates and states to (sequences, time, units), NaN past a sequence's length; the backward
+    direction is in input order as well.
     """
 
     cell: Equations | Declared
@@ -57,15 +57,15 @@ class Gates(Direction):
 
     @property
     def sigmoids(self) -> list[str]:
-        """The names of the gates between 0 and 1, in their order."""
+        """Names of the gates between 0 and 1, in order."""
         return [gate for gate in self.cell.gates if gate != "candidate"]
 
 
 def as_stack(network: Any) -> StackedRNN:
-    """The network itself, or one of ours with the weights of an nn.GRU, nn.LSTM or nn.RNN.
+    """Return the network itself, or one of ours with the weights of an nn.GRU, nn.LSTM or nn.RNN.
 
     Raises:
-        UserError: it is neither.
+        UserError: the network is neither.
     """
     if isinstance(network, StackedRNN):
         return network
@@ -73,20 +73,20 @@ def as_stack(network: Any) -> StackedRNN:
         return from_pytorch(network)
     raise UserError(
         f"{type(network).__name__} is neither a network of src.recurrent nor an nn.GRU, nn.LSTM or nn.RNN: its gates "
-        "are not known, unless it has a method gates(input, lengths) that says them (docs/contract.md)."
+        "are unknown unless it has a method gates(input, lengths) that returns them (docs/contract.md)."
     )
 
 
 def says_its_gates(network: Any) -> bool:
-    """Whether a network of the user's own has the method of docs/contract.md by which its gates are known."""
+    """Return whether a network of the user's own has the method ``gates`` of docs/contract.md."""
     return not isinstance(network, StackedRNN) and callable(getattr(network, "gates", None))
 
 
 def declared_gates(network: Any, x: Tensor, lengths: Tensor | None = None) -> list[Gates]:
-    """What the method ``gates`` of a network says, layer by layer, checked.
+    """Return the checked result of a network's method ``gates``, by layer.
 
     Raises:
-        UserError: it does not say what docs/contract.md has.
+        UserError: the result does not follow docs/contract.md.
     """
     said, kind = network.gates(x, lengths), type(network).__name__
     layers = said if isinstance(said, list | tuple) else [said]
@@ -99,33 +99,33 @@ def declared_gates(network: Any, x: Tensor, lengths: Tensor | None = None) -> li
                     f"{tuple(values.shape)}" if isinstance(values, Tensor) else type(values if name else layer).__name__
                 )
                 raise UserError(
-                    f"{kind}.gates must give for each layer a dict of tensors ({x.shape[0]}, {x.shape[1]}, units) by "
-                    f"the name of a gate or state, got {form}{f' for {name}' if name else ''}."
+                    f"{kind}.gates must return for each layer a dict of gates and states to tensors ({x.shape[0]}, "
+                    f"{x.shape[1]}, units), got {form}{f' for {name}' if name else ''}."
                 )
         values = {n: v.detach().cpu().masked_fill(past, float("nan")).numpy() for n, v in layer.items()}
         if "hidden" not in values:
-            raise UserError(f"{kind}.gates names no hidden, the output of a layer, in layer {k}.")
+            raise UserError(f"{kind}.gates lacks hidden, the output of a layer, in layer {k}.")
         open_or_shut = tuple(
             n for n, v in values.items() if n not in STATES and bool(((v >= 0) & (v <= 1) | np.isnan(v)).all())
         )
         keep = getattr(network, "keep_gate", None)
         if keep is not None and keep not in open_or_shut:
-            raise UserError(f"{kind}.keep_gate={keep} is none of the gates of layer {k}: {', '.join(open_or_shut)}.")
+            raise UserError(f"{kind}.keep_gate must be a gate of layer {k}, {', '.join(open_or_shut)}, got {keep}.")
         found.append(Gates(k, False, Declared(open_or_shut, keep), values))
     return found
 
 
 def ends(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """How many steps of each sequence of (sequences, time, ...) are valid; all where nothing is said."""
+    """Return the number of valid steps of each sequence of (sequences, time, ...), by default all."""
     return torch.full((len(x),), x.shape[1]) if lengths is None else lengths
 
 
 @torch.no_grad()
 def read_gates(network: Any, x: Tensor, lengths: Tensor | None = None) -> list[Gates]:
-    """Every gate and state at every step, layer by layer, forward before backward, as in evaluation.
+    """Return every gate and state at every step, by layer, forward before backward, as in evaluation.
 
     Args:
-        network: a `StackedRNN`, or an nn.GRU, nn.LSTM or nn.RNN; batch first; or one that says its gates itself.
+        network: a `StackedRNN`, or an nn.GRU, nn.LSTM or nn.RNN; batch first; or one that returns its gates itself.
         x: (sequences, time, input_size).
         lengths: valid steps of each; None: all.
     """
@@ -145,9 +145,9 @@ def read_gates(network: Any, x: Tensor, lengths: Tensor | None = None) -> list[G
 
 @torch.no_grad()
 def difference(network: Any, x: Tensor, lengths: Tensor | None, gates: list[Gates]) -> float:
-    """The largest difference between the recomputed states and those that the network itself ends with.
+    """Return the largest difference between the recomputed final states and the network's own.
 
-    Relative to values above 1: an LSTM's cell may count to hundreds.
+    Relative for values above 1, because an LSTM's cell may count to hundreds.
     """
     stack = as_stack(network)
     own = network if stack is not network else stack.eval()
@@ -165,7 +165,7 @@ def difference(network: Any, x: Tensor, lengths: Tensor | None, gates: list[Gate
 
 
 def saturation(gates: Gates) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """By gate and unit, the shares of all steps in which the gate is below :data:`LOW` and above :data:`HIGH`."""
+    """Return by gate the fractions of all steps in which each unit is below :data:`LOW` and above :data:`HIGH`."""
     shares = {}
     for name in gates.sigmoids:
         value = gates.values[name]
@@ -175,10 +175,10 @@ def saturation(gates: Gates) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def kept(gates: Gates) -> np.ndarray | None:
-    """The share of its old value that each unit keeps at each step, (sequences, time, units); None without such a gate.
+    """Return the fraction of its old value that each unit keeps at each step, (sequences, time, units), if defined.
 
-    The update gate where it keeps (h = z h' + (1-z) n), one minus it where it takes, the LSTM's forget gate; with
-    zoneout the share that it keeps beside them comes on top.
+    The update gate if it keeps (h = z h' + (1-z) n), one minus it if it takes, the LSTM's forget gate; zoneout adds the
+    fraction that it keeps in addition.
     """
     if gates.cell.keep_gate is None:
         return None
@@ -188,9 +188,9 @@ def kept(gates: Gates) -> np.ndarray | None:
 
 
 def horizon(gates: Gates) -> np.ndarray | None:
-    """Steps over which each unit remembers, 1 / (1 - mean share kept), (units,); None where `kept` is.
+    """Return each unit's memory in steps, 1 / (1 - mean fraction kept), (units,); None where `kept` is.
 
-    A unit that keeps the share z at every step weighs what came k steps ago by z^k: these weights add up to this.
+    A unit that keeps the fraction z at every step weights inputs k steps ago by z^k: these weights sum to this.
     """
     share = kept(gates)
     if share is None:

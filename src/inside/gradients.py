@@ -1,7 +1,7 @@
-"""How much of a loss reaches the states before it: the norm of d loss / d state by the lag between them.
+"""How much of a loss reaches earlier states: the norm of d loss / d state by lag.
 
 The curves of Pascanu, Mikolov and Bengio 2013 ("On the difficulty of training recurrent neural networks"). A cell's
-state is all that it hands to its next step: h, in an LSTM h and c.
+state is everything it passes to its next step: h, and in an LSTM also c.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from src.tasks.base import Task
 
 @dataclass(frozen=True)
 class Gradients(Direction):
-    """Those of one layer in one direction.
+    """Gradients of one layer in one direction.
 
-    ``norms`` has by state ("hidden", "cell", and "state" for all of them together), (sequences, lags): the norm of the
-    gradient of each sequence's loss with regard to the state ``lag`` steps before the last one read; NaN before a
+    ``norms`` maps states ("hidden", "cell", and "state" for all of them together) to (sequences, lags): the norm of the
+    gradient of each sequence's loss with respect to the state ``lag`` steps before the last one read; NaN before a
     sequence's start.
     """
 
@@ -32,22 +32,22 @@ class Gradients(Direction):
 
 
 def loss_gradients(task: Task, batch: Batch) -> list[Gradients]:
-    """The gradient of each sequence's last loss with regard to every state.
+    """Compute the gradient of each sequence's last loss with respect to every state.
 
-    The last loss is the sequence's where there is one for the whole of it, and the last step's where there is one at
-    each step: sums over all steps would mix all lags.
+    The last loss is the sequence's if there is one per sequence, and the last step's if there is one per step, because
+    sums over all steps would mix all lags.
 
     Args:
         task: in evaluation mode, with a network of ours (or PyTorch's).
-        batch: whole sequences, or the first steps of them.
+        batch: full sequences, or their first steps.
 
     Raises:
-        UserError: the network is not known.
+        UserError: the kind of network is unknown.
     """
     unrolled: list[Unrolled] = []
 
     def instead(network: Any, arguments: tuple[Any, ...], keywords: dict[str, Any], output: Any) -> Any:
-        """The first time the unrolled pass, of which the loss is then a function; the network's own when it goes on."""
+        """Return the unrolled pass on the first call, so that the loss is a function of it, then the network's own."""
         state = arguments[1] if len(arguments) > 1 else None
         if unrolled and state is not None:
             return output
@@ -77,7 +77,7 @@ def loss_gradients(task: Task, batch: Batch) -> list[Gradients]:
 
 
 def last_loss(task: Task, batch: Batch) -> Tensor:
-    """(sequences,) the loss of each sequence, or of its last step where there is one at each."""
+    """Return the loss of each sequence, or of its last step if there is one per step, (sequences,)."""
     whole = task.losses(batch).loss
     if not task.description.per_step:
         return whole
@@ -85,7 +85,7 @@ def last_loss(task: Task, batch: Batch) -> Tensor:
 
 
 def by_lag(values: Tensor, lengths: Tensor, backward: bool) -> np.ndarray:
-    """(sequences, time) in the order of the input to (sequences, lags), counted from the last step that was read."""
+    """Convert (sequences, time) in input order to (sequences, lags), counted from the last step read."""
     values, time = values.detach().cpu(), values.shape[1]
     lag = torch.arange(time)
     at = lag.expand(len(values), time) if backward else lengths[:, None] - 1 - lag

@@ -1,4 +1,4 @@
-"""The recurrence as a linear map: how a small change of the state changes the next one, and the last one."""
+"""The recurrence as a linear map: how a small change of the state affects the next and the last state."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from src.inside.unrolled import Path
 
 @dataclass(frozen=True)
 class Jacobians:
-    """One layer in one direction, its input held fixed.
+    """One layer in one direction, with fixed input.
 
     Args:
         largest: (sequences, lags), the largest singular value of d s_t / d s_(t-1), where t is ``lag`` steps before
             the last one read.
-        strongest: (sequences, lags), that of d s_T / d s_t: how much the change that is felt most is felt ``lag`` steps
-            later; 1 at lag 0.
-        typical: likewise the root mean square of all its singular values: what a change in a random direction does.
+        strongest: (sequences, lags), that of d s_T / d s_t: the effect, ``lag`` steps later, of the change with the
+            largest effect; 1 at lag 0.
+        typical: likewise the root mean square of all its singular values: the effect of a change in a random direction.
     """
 
     largest: np.ndarray
@@ -30,11 +30,11 @@ class Jacobians:
 
 @torch.no_grad()
 def jacobians(path: Path, lengths: Tensor, steps: int, backward: bool = False) -> Jacobians:
-    """Of the last ``steps`` steps of each sequence; NaN before a sequence's start.
+    """Compute Jacobians for the last ``steps`` steps of each sequence; NaN before a sequence's start.
 
     Args:
-        path, lengths: of `src.inside.unrolled.unrolled_forward`, and valid steps of each sequence.
-        steps: how many lags, 1 or more; those beyond the longest sequence are left out.
+        path, lengths: from `src.inside.unrolled.unrolled_forward`, and valid steps of each sequence.
+        steps: number of lags, at least 1; lags beyond the longest sequence are omitted.
         backward: whether the path reads from the end.
     """
     batch, steps = len(lengths), min(steps, len(path.states))
@@ -47,7 +47,7 @@ def jacobians(path: Path, lengths: Tensor, steps: int, backward: bool = False) -
     for lag in range(steps):
         strongest.append(spectral_norm(product))
         typical.append(torch.linalg.matrix_norm(product) / width**0.5)
-        # Step T - lag of each sequence; what comes of sequences that are too short is masked below.
+        # Step T - lag of each sequence; sequences that are too short are masked below.
         at = torch.full_like(lengths, lag) if backward else (lengths - 1 - lag).clamp_min(0)
         jacobian = step_jacobian(path, inputs[rows, at], tuple(tensor[rows, at] for tensor in old)).double()
         one.append(spectral_norm(jacobian))
@@ -59,7 +59,7 @@ def jacobians(path: Path, lengths: Tensor, steps: int, backward: bool = False) -
 
 
 def step_jacobian(path: Path, inputs: Tensor, state: tuple[Tensor, ...]) -> Tensor:
-    """d (new state) / d (old state), (batch, width, width), the states of an LSTM side by side."""
+    """Return d (new state) / d (old state), (batch, width, width), concatenating an LSTM's states."""
     with torch.enable_grad():
         old = tuple(tensor.detach().requires_grad_() for tensor in state)
         new = torch.cat(path.one_step(inputs, old), dim=-1)
@@ -70,5 +70,5 @@ def step_jacobian(path: Path, inputs: Tensor, state: tuple[Tensor, ...]) -> Tens
 
 
 def spectral_norm(matrices: Tensor) -> Tensor:
-    """The largest singular value of each of (..., n, n), by the largest eigenvalue of its Gram matrix."""
+    """Return the largest singular value of each of (..., n, n), from the largest eigenvalue of its Gram matrix."""
     return torch.linalg.eigvalsh(matrices.mT @ matrices)[..., -1].clamp_min(0).sqrt()

@@ -1,4 +1,4 @@
-"""A network in evaluation, step by step, with every state a point of the graph that can be asked for its gradient."""
+"""A network in evaluation, step by step, with every state as a graph node whose gradient can be computed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from src.recurrent.state import State, join_layers, split_layers
 
 
 class Path(NamedTuple):
-    """One layer in one direction: its cell, its weights by blocks, what it read and the states it went through.
+    """One layer in one direction: its cell, its weights by blocks, its inputs and its states.
 
     ``inputs`` has ``W x + b`` of each step, (batch, G*hidden_size); ``states`` the state after each step, both in the
     order of the input; ``start`` the state before the first one.
@@ -27,14 +27,14 @@ class Path(NamedTuple):
     start: CellState
 
     def one_step(self, inputs: Tensor, state: CellState) -> CellState:
-        """The state after one step in evaluation."""
+        """Return the state after one step in evaluation."""
         new, _ = self.cell.step(inputs, state[0], state, self.weight_blocks)
         zoneout = self.cell.zoneout
         return tuple(zoneout * o + (1 - zoneout) * n for o, n in zip(state, new, strict=True)) if zoneout else new
 
 
 class Unrolled(NamedTuple):
-    """What a network gives, and for each layer its paths, forward first."""
+    """A network's output, and for each layer its paths, forward first."""
 
     output: Tensor
     state: State
@@ -44,11 +44,11 @@ class Unrolled(NamedTuple):
 def unrolled_forward(
     network: StackedRNN, x: Tensor, lengths: Tensor | None = None, state: State = None
 ) -> Unrolled:  # fmt: skip
-    """Read (batch, time, input_size) by the readable equations, without noise.
+    """Read (batch, time, input_size) with the reference equations, without noise.
 
-    A state stands twice in the graph: in the cell as it was computed, and as a copy that alone the next step and the
-    output see. The gradient with regard to the copies of h and c is therefore that with regard to each of the two, the
-    other held fixed, although h is computed from c.
+    A state is in the graph twice: as computed by the cell, and as a copy that only the next step and the output use.
+    The gradient with respect to the copies of h and c is therefore that with respect to each of the two with the other
+    fixed, although h is computed from c.
     """
     initial = network.initial_state(len(x)) if state is None else state
     valid = None if lengths is None else valid_steps(lengths, x)

@@ -1,4 +1,4 @@
-"""Callables timed in turn: each once in every round, in an order that rotates, so that a slow minute hits all alike."""
+"""Time callables in rotation: each once per round, in a rotating order, so that disturbances affect all equally."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ import torch
 Work = Callable[[], Any]  # one step, ready to be called
 
 LEAST_SECONDS = 0.05
-"""Steps shorter than this are repeated and the time divided: as in training, all but the first find caches that the
-same network filled, not the contender before it (which at 3 ms a step is a twelfth of the time)."""
+"""Steps shorter than this are repeated and the time divided: as in training, all but the first then find caches filled
+by the same network rather than by the previous contender (a twelfth of the time at 3 ms per step)."""
 MOST_REPEATS = 200
-MOST_ROUNDS = 4  # times the rounds asked for, where the budget has room
+MOST_ROUNDS = 4  # largest multiple of the requested rounds, if the budget allows
 
 
 class Timing(NamedTuple):
-    """Seconds of a step, and how many cores the process used meanwhile (None on a GPU)."""
+    """Seconds per step, and cores used by the process meanwhile (None on a GPU)."""
 
     seconds: float
     cores: float | None
 
 
 def clock(device: torch.device) -> str:
-    """What measures time there."""
+    """Return what measures time on a device."""
     return "CUDA events" if device.type == "cuda" else "wall clock"
 
 
 def time_steps(work: Work, repeats: int, device: torch.device) -> Timing:
-    """The mean over `repeats` steps in a row, after everything before them is done."""
+    """Return the mean over `repeats` consecutive steps, after all earlier work is done."""
     if device.type == "cuda":
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         torch.cuda.synchronize(device)
@@ -50,20 +50,20 @@ def time_steps(work: Work, repeats: int, device: torch.device) -> Timing:
 
 
 def warm_up(work: Work, device: torch.device) -> float:
-    """Two steps, the first for what is built or cached once; seconds of the second."""
+    """Run two steps, the first of which builds and caches, and return the seconds of the second."""
     time_steps(work, 1, device)
     return time_steps(work, 1, device).seconds
 
 
 def repeats_for(seconds: float) -> int:
-    """How many steps of this length make a measurement."""
+    """Return how many steps of this length make a measurement."""
     return max(1, min(MOST_REPEATS, math.ceil(LEAST_SECONDS / max(seconds, 1e-9))))
 
 
 def plan_rounds(costs: Sequence[float], rounds: int, budget: float) -> list[int]:
-    """How many rounds each case gets.
+    """Return the number of rounds for each case.
 
-    Every case gets `rounds`, even beyond the budget; what is left of it goes to the cheapest first, up to
+    Every case gets `rounds`, even beyond the budget; the rest of the budget goes to the cheapest first, up to
     :data:`MOST_ROUNDS` times as many.
 
     >>> plan_rounds([1.0, 10.0], rounds=10, budget=130.0)
@@ -71,8 +71,8 @@ def plan_rounds(costs: Sequence[float], rounds: int, budget: float) -> list[int]
 
     Args:
         costs: seconds of one round of each case.
-        rounds: the least number.
-        budget: seconds for all.
+        rounds: the minimum.
+        budget: seconds for all cases.
     """
     planned = [rounds] * len(costs)
     left = budget - rounds * sum(costs)
@@ -90,23 +90,23 @@ def run_rounds(
     device: torch.device,
     tick: Callable[[], None] = lambda: None,
 ) -> dict[str, list[Timing]]:
-    """Time every callable once in every round; by name, one entry for each round.
+    """Time every callable once per round; return by name one entry per round.
 
     >>> timings = run_rounds({"sum": lambda: sum(range(99))}, [10], 3, torch.device("cpu"))
     >>> len(timings["sum"])
     3
 
     Args:
-        works: by name, in the order of the first round; each later round starts one further.
+        works: by name, in the order of the first round; each later round starts one further along.
         repeats: steps in a measurement of each.
-        rounds, device: how many, and where they run.
+        rounds, device: number of rounds, and the device.
         tick: called after every round.
     """
     timings: dict[str, list[Timing]] = {name: [] for name in works}
     pairs = list(zip(works.items(), repeats, strict=True))
     collecting = gc.isenabled()
     gc.collect()
-    gc.disable()  # a collection would hit one of them alone
+    gc.disable()  # a collection would affect only one of them
     try:
         for number in range(rounds):
             start = number % len(pairs)

@@ -1,8 +1,8 @@
-"""Peak memory of a callable, in a process of its own.
+"""Peak memory of a callable, in a separate process.
 
-In a process that has computed before, what an earlier callable left to the allocator would serve the next one, and the
-peak of all would be counted for each. Python's fork server imports what is needed once, computes nothing, and forks a
-fresh process for each question.
+In a process that has computed before, memory left to the allocator by an earlier callable would serve the next one, and
+the overall peak would count for each. Python's fork server imports what is needed once, computes nothing, and forks a
+new process for each measurement.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ CALLS = 2  # a training step's second call has gradients and optimizer state as 
 def peak_mb(
     prepare: Callable[..., Callable[[], Any]], *arguments: Any, preload: Sequence[str] = ("torch",)
 ) -> float | None:
-    """Resident memory at its highest while a callable runs twice, above what stood before, in MB (10^6 bytes).
+    """Return the peak resident memory of two calls of a callable above the level before, in MB (10^6 bytes).
 
     Args:
-        prepare: makes the callable, in the process that is measured; what it needs beforehand (weights, input, the
-            pages of libraries that come in with a first call) is not counted. A function of a module, by its name.
-        arguments: of ``prepare``; they are pickled.
-        preload: modules that the fork server imports; only what the first question of this process asks for counts.
+        prepare: creates the callable, in the measured process; whatever it needs beforehand (weights, input, library
+            pages loaded by a first call) is not counted. A function of a module, by name.
+        arguments: arguments of ``prepare``, which are pickled.
+        preload: modules imported by the fork server; only those of this process's first measurement count.
 
     Returns:
-        None where it cannot be told: on other systems than Linux, and where the process was killed.
+        None if unknown: on systems other than Linux, or if the process was killed.
 
     Raises:
         Exception: whatever ``prepare`` or the callable raises.
@@ -66,7 +66,7 @@ def _no_main() -> Iterator[None]:
 def _peak_here(prepare: Callable[..., Callable[[], Any]], arguments: Sequence[Any]) -> float | None:
     work = prepare(*arguments)
     gc.collect()
-    # Sets the peak to what is resident now; where that is refused it is the size at the fork, which is smaller.
+    # Resets the peak to the current size; if that is not permitted, the peak is the size at the fork, which is smaller.
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
     before = resident("VmRSS")
@@ -77,7 +77,7 @@ def _peak_here(prepare: Callable[..., Callable[[], Any]], arguments: Sequence[An
 
 
 def resident(field: str) -> int | None:
-    """``VmRSS`` (resident now) or ``VmHWM`` (at its highest) of this process, in bytes; None where it is unknown.
+    """Return ``VmRSS`` (resident now) or ``VmHWM`` (peak) of this process in bytes; None if unknown.
 
     >>> resident("VmNothing") is None
     True

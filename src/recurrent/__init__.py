@@ -1,4 +1,4 @@
-"""Recurrent networks: cells one can read, and layers that take the place of PyTorch's."""
+"""Recurrent networks: readable cells, and drop-in replacements for PyTorch's layers."""
 
 from .budget import count_multiply_adds, count_parameters, count_state, nearest_width
 from .cell_modules import GRUCell, LSTMCell, RNNCell, RNNCellBase

@@ -1,4 +1,4 @@
-"""How large a network is: parameters, carried state, work per step; and the width that gives a wanted size."""
+"""Size of a network: parameters, carried state, work per step; and the width for a given size."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 from .stack import StackedRNN
 
-WIDEST = 2**24  # units; a network that is still too small here does not grow with its width
+WIDEST = 2**24  # units; a network that is still too small at this width does not grow with it
 
 
 def count_parameters(network: StackedRNN) -> dict[str, int]:
     """Count the parameters of a recurrent network, without encoder and head.
 
     Returns:
-        "recurrent": all of them. "effective": two bias vectors that only ever add up count as one; where they do more
-        (`Equations.gates_with_two_biases`) they count as two.
+        "recurrent": all of them. "effective": counts two bias vectors that are only added as one; otherwise
+        (`Equations.gates_with_two_biases`) as two.
     """
     recurrent = sum(parameter.numel() for parameter in network.parameters())
     doubled = sum(
@@ -26,15 +26,15 @@ def count_parameters(network: StackedRNN) -> dict[str, int]:
 
 
 def count_state(network: StackedRNN) -> int:
-    """Count the numbers that a network carries from step to step, over layers and directions; an LSTM has h and c."""
+    """Count the numbers carried from step to step, over layers and directions; an LSTM has h and c."""
     return network.num_directions * sum(sum(layer.state_sizes) for layer in network.layers)
 
 
 def count_multiply_adds(network: StackedRNN) -> int:
     """Count the multiply-adds of one step of one sequence, over layers and directions.
 
-    Those of weights with inputs and states, peepholes and projections among them; what is done unit by unit behind the
-    products (biases, gates, normalisation) is left out.
+    This includes products of weights with inputs and states, peepholes and projections, but not elementwise operations
+    after the products (biases, gates, normalisation).
     """
     return sum(
         layer.cell.multiply_adds(parameters)
@@ -44,18 +44,18 @@ def count_multiply_adds(network: StackedRNN) -> int:
 
 
 def nearest_width(size: Callable[[int], int], wanted: int) -> tuple[int, int]:
-    """Find the width whose size is nearest to the wanted one.
+    """Find the width whose size is closest to a given one.
 
     >>> nearest_width(lambda width: width * width, 17), nearest_width(lambda width: width * width, 21)
     ((4, 5), (5, 4))
 
     Args:
-        size: from a width to the size, larger for a larger width.
+        size: maps a width to its size, increasing.
         wanted: the size, at least 1.
 
     Returns:
-        The nearest width, the narrower of two that are equally near, and the nearest on the other side of ``wanted``
-        (itself where it hits it or is 1).
+        The closest width, the narrower of two equally close ones, and the closest on the other side of ``wanted``
+        (itself if it is exact or 1).
 
     Raises:
         ValueError: no width is large enough.

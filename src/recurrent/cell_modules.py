@@ -1,4 +1,4 @@
-"""One step at a time: modules that take the place of nn.GRUCell, nn.LSTMCell and nn.RNNCell and show their gates."""
+"""Single-step modules that replace nn.GRUCell, nn.LSTMCell and nn.RNNCell and expose their gates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .quantisable import Quantisable
 
 
 class RNNCellBase(Quantisable):
-    """One step of any kind of cell, its parameters named like nn.GRUCell's.
+    """One step of any kind of cell, with parameters named like nn.GRUCell's.
 
     >>> cell = RNNCellBase("rnn", input_size=3, hidden_size=5)
     >>> cell(torch.zeros(2, 3)).shape
@@ -28,7 +28,7 @@ class RNNCellBase(Quantisable):
         options: the cell's own.
 
     Raises:
-        ValueError: an argument is out of its range.
+        ValueError: an argument is out of range.
     """
 
     weight_ih: nn.Parameter
@@ -56,7 +56,7 @@ class RNNCellBase(Quantisable):
         initialise(self.cell, collect(self, self.layer), initialisation, keep_gate_bias, chrono_steps)
 
     def extra_repr(self) -> str:
-        """The sizes, for ``repr``."""
+        """Return the sizes, for ``repr``."""
         return f"{self.input_size} -> {self.hidden_size}"
 
     def forward(self, input: Tensor, hx: Any = None, return_gates: bool = False) -> Any:
@@ -64,8 +64,8 @@ class RNNCellBase(Quantisable):
 
         Args:
             input: (batch, input_size) or (input_size,).
-            hx: the state: (batch, hidden_size), for an LSTM a pair (h, c) of those, h as wide as its projection; zero
-                when None.
+            hx: the state: (batch, hidden_size), for an LSTM a pair (h, c) of those, with h as wide as its projection;
+                zero if None.
             return_gates: also return the gates.
 
         Returns:
@@ -73,7 +73,7 @@ class RNNCellBase(Quantisable):
             `Equations.gates` to (batch, hidden_size).
 
         Raises:
-            ValueError: the shape, dtype or device of an argument does not fit.
+            ValueError: the shape, dtype or device of an argument does not match.
         """
         parameters = collect(self, self.layer)
         weight = parameters.weight_ih
@@ -92,7 +92,7 @@ class RNNCellBase(Quantisable):
 
 
 class GRUCell(RNNCellBase):
-    """nn.GRUCell: arguments in its order, and the options ``reset_after`` and ``update_gate`` of `src.recurrent.GRU`.
+    """nn.GRUCell with the same arguments, and the options ``reset_after`` and ``update_gate`` of `src.recurrent.GRU`.
 
     >>> h, gates = GRUCell(3, 5, reset_after=False)(torch.zeros(2, 3), return_gates=True)
     >>> h.shape, list(gates)
@@ -104,7 +104,7 @@ class GRUCell(RNNCellBase):
 
 
 class LSTMCell(RNNCellBase):
-    """nn.LSTMCell: arguments in its order, and the options ``peepholes`` and ``proj_size`` of `src.recurrent.LSTM`.
+    """nn.LSTMCell with the same arguments, and the options ``peepholes`` and ``proj_size`` of `src.recurrent.LSTM`.
 
     >>> (h, c), gates = LSTMCell(3, 5)(torch.zeros(2, 3), return_gates=True)
     >>> c.shape, list(gates)
@@ -116,7 +116,7 @@ class LSTMCell(RNNCellBase):
 
 
 class RNNCell(RNNCellBase):
-    """nn.RNNCell: arguments in its order; ``nonlinearity`` is "tanh" or "relu".
+    """nn.RNNCell with the same arguments; ``nonlinearity`` is "tanh" or "relu".
 
     >>> RNNCell(3, 5)(torch.zeros(2, 3)).shape
     torch.Size([2, 5])

@@ -1,4 +1,4 @@
-"""Arguments held against what they may be, with one sentence for each mistake."""
+"""Argument checks, with one sentence for each mistake."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ from typing import Any
 
 
 def check_size(name: str, size: Any) -> int:
-    """Refuse what is not a positive whole number."""
+    """Check that a value is a positive whole number."""
     if isinstance(size, bool) or not isinstance(size, int) or size <= 0:
         raise ValueError(f"{name}: expected a positive whole number, got {size!r}")
     return size
 
 
 def check_whole(name: str, number: Any) -> None:
-    """Refuse what is not a whole number of at least 0."""
+    """Check that a value is a whole number of at least 0."""
     if isinstance(number, bool) or not isinstance(number, int) or number < 0:
         raise ValueError(f"{name}: expected a whole number of at least 0, got {number!r}")
 
 
 def check_rate(name: str, rate: Any) -> None:
-    """Refuse what is not a number in [0, 1)."""
+    """Check that a value is a number in [0, 1)."""
     check_number(name, rate)
     if rate >= 1:
         raise ValueError(f"{name}: expected a number in [0, 1), got {rate!r}")
 
 
 def check_number(name: str, number: Any) -> None:
-    """Refuse what is not a number of at least 0."""
+    """Check that a value is a number of at least 0."""
     if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < float("inf"):
         raise ValueError(f"{name}: expected a number of at least 0, got {number!r}")
 
 
 def check_choice(name: str, given: Any, first: str, second: str) -> None:
-    """Refuse what is neither of two words."""
+    """Check that a value is one of two words."""
     if given not in (first, second):
         raise ValueError(f"{name}: expected {first!r} or {second!r}, got {given!r}")
 
 
 def check_flag(name: str, flag: Any) -> None:
-    """Refuse what is not True or False."""
+    """Check that a value is True or False."""
     if not isinstance(flag, bool):
         raise ValueError(f"{name}: expected True or False, got {flag!r}")

@@ -1,6 +1,6 @@
-"""Weights from and to nn.GRU, nn.LSTM, nn.RNN, and the papers' form of one linear map of [x, h] a gate.
+"""Convert weights from and to nn.GRU, nn.LSTM, nn.RNN, and the papers' form of one linear map of [x, h] per gate.
 
-In nn.GRU's definition a state_dict moves as it is; the functions here also translate what differs and refuse what
+With nn.GRU's definition a state_dict can be used directly; these functions also translate differences, and refuse what
 has no equivalent.
 """
 
@@ -23,15 +23,15 @@ Concatenated = dict[str, tuple[Tensor, Tensor | None]]
 
 
 def from_pytorch(theirs: nn.RNNBase, **options: Any) -> StackedRNN:
-    """Our network with the weights of an nn.GRU, nn.LSTM or nn.RNN; it computes the same.
+    """Return our network with the weights of an nn.GRU, nn.LSTM or nn.RNN, computing the same.
 
     Args:
         theirs: the network to copy.
-        options: further arguments of `GRU`, `LSTM` or `RNN` that do not change what is computed, as ``backend``; with
-            ``update_gate="takes"`` the update gate changes its sign.
+        options: further arguments of `GRU`, `LSTM` or `RNN` that do not change the function, such as ``backend``; with
+            ``update_gate="takes"`` the update gate is negated.
 
     Raises:
-        ValueError: it is none of them, or an option would change what is computed.
+        ValueError: the network is none of these, or an option would change the function.
     """
     kinds: dict[type[nn.RNNBase], type[GRU] | type[LSTM] | type[RNN]] = {nn.GRU: GRU, nn.LSTM: LSTM, nn.RNN: RNN}
     if type(theirs) not in kinds:
@@ -55,7 +55,7 @@ def from_pytorch(theirs: nn.RNNBase, **options: Any) -> StackedRNN:
 
 
 def to_pytorch(network: StackedRNN) -> nn.RNNBase:
-    """The nn.GRU, nn.LSTM or nn.RNN that computes the same in evaluation, and in training where nothing is drawn.
+    """Return the nn.GRU, nn.LSTM or nn.RNN that computes the same in evaluation and in noise-free training.
 
     Raises:
         ValueError: PyTorch has no equivalent.
@@ -71,7 +71,7 @@ def to_pytorch(network: StackedRNN) -> nn.RNNBase:
 
 
 def without_equivalent(network: StackedRNN) -> list[str]:
-    """What of a network PyTorch has no equivalent of."""
+    """Return features of a network for which PyTorch has no equivalent."""
     reasons = {
         "layers of different kinds or widths": not network.equal_layers,
         **dict.fromkeys(beyond_pytorch(network.layers[0].cell), True),
@@ -82,7 +82,7 @@ def without_equivalent(network: StackedRNN) -> list[str]:
 
 
 def to_concatenated(cell: Equations, parameters: CellParameters) -> Concatenated:
-    """The maps of [x, h], by gate: weight (hidden_size, input_size + hidden_size), bias (hidden_size,) or None.
+    """Return the maps of [x, h] by gate: weight (hidden_size, input_size + hidden_size), bias (hidden_size,) or None.
 
     The candidate's map is applied to [x, r*h] in a GRU, as in Cho et al. 2014.
 
@@ -97,7 +97,7 @@ def to_concatenated(cell: Equations, parameters: CellParameters) -> Concatenated
 
 
 def from_concatenated(cell: Equations, maps: Mapping[str, tuple[Tensor, Tensor | None]]) -> CellParameters:
-    """The parameters with a single bias from maps of [x, h], by gate; the inverse of `to_concatenated`.
+    """Return parameters with a single bias from maps of [x, h] by gate; the inverse of `to_concatenated`.
 
     Raises:
         ValueError: a gate is missing or unknown, or the cell is not linear in [x, h] before its gates.
@@ -125,15 +125,15 @@ def check_concatenated(cell: Equations) -> None:
     }
     for reason, there in reasons.items():
         if there:
-            raise ValueError(f"cell: one linear map of [x, h] a gate has no equivalent of {reason}")
+            raise ValueError(f"cell: one linear map of [x, h] per gate has no equivalent of {reason}")
 
 
 @torch.no_grad()
 def assign(module: nn.Module, parameters: CellParameters, suffix: str = "") -> None:
-    """Copy parameters into a module that stores them as `src.recurrent.parameters.register` does.
+    """Copy parameters into a module that stores them like `src.recurrent.parameters.register`.
 
     Raises:
-        ValueError: the module and the parameters do not hold the same tensors, or not of the same shapes.
+        ValueError: the tensors of module and parameters differ in presence or shape.
     """
     for name, tensor in parameters._asdict().items():
         target = getattr(module, name + suffix, None)

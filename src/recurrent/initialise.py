@@ -1,4 +1,4 @@
-"""How weights start, by name."""
+"""Weight initialisation schemes, by name."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def initialise(
     each gate Xavier-uniform, biases 0), "chung" (inputs U(-0.1, 0.1), recurrent orthogonal per gate, biases 0) or
     "chrono" (Tallec and Ollivier 2018). Gains of a layer normalisation start at 1.
 
-    ``keep_gate_bias`` is then added to ``bias_ih`` of the gate that keeps the old state, so that it is the mean of that
-    gate's bias: the LSTM's forget gate, the GRU's update gate (subtracted where the gate takes the new state). A
-    positive value keeps more. A cell without such a gate is left as it is, by chrono too.
+    ``keep_gate_bias`` is then added to ``bias_ih`` of the gate that keeps the old state, as its mean bias: the LSTM's
+    forget gate, the GRU's update gate (subtracted if the gate takes the new state). Positive values keep more. Cells
+    without such a gate are unchanged, by chrono as well.
 
     Raises:
-        ValueError: the name is unknown; chrono without ``chrono_steps`` > 2 or with a ``keep_gate_bias``; a bias is
-            asked of a layer without biases.
+        ValueError: the name is unknown; chrono without ``chrono_steps`` > 2 or with a ``keep_gate_bias``; or a bias is
+            set in a layer without biases.
     """
     if name not in INITIALISATIONS:
         raise ValueError(f"initialisation: expected one of {', '.join(INITIALISATIONS)}, got {name!r}")
@@ -58,7 +58,7 @@ def initialise(
 
 
 def pytorch(cell: Equations, parameters: CellParameters) -> None:
-    """nn.GRU's: weights, biases and peepholes U(-k, k) with k = 1/sqrt(hidden_size)."""
+    """Initialise like nn.GRU: weights, biases and peepholes U(-k, k) with k = 1/sqrt(hidden_size)."""
     k = 1 / math.sqrt(parameters.weight_hh.shape[0] // len(cell.gates))
     for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_peephole"):
         tensor = getattr(parameters, name)
@@ -67,7 +67,7 @@ def pytorch(cell: Equations, parameters: CellParameters) -> None:
 
 
 def xavier(cell: Equations, parameters: CellParameters) -> None:
-    """Glorot and Bengio 2010 on one map per gate from [x, h] to hidden_size, and on a projection; biases 0."""
+    """Initialise one map per gate from [x, h] and a projection as in Glorot and Bengio 2010; biases 0."""
     hidden_size = parameters.weight_hh.shape[0] // len(cell.gates)
     bound = math.sqrt(6 / (parameters.weight_ih.shape[1] + parameters.weight_hh.shape[1] + hidden_size))
     parameters.weight_ih.uniform_(-bound, bound)
@@ -78,9 +78,9 @@ def xavier(cell: Equations, parameters: CellParameters) -> None:
 
 
 def chung(cell: Equations, parameters: CellParameters) -> None:
-    """The authors' release for Chung et al. 2014: inputs U(-0.1, 0.1), recurrent orthogonal per gate, biases 0.
+    """Initialise like the authors' code for Chung et al. 2014: inputs U(-0.1, 0.1), recurrent orthogonal, biases 0.
 
-    The peepholes' start is not stated there; here it is 0, the LSTM without them; that of a projection is orthogonal.
+    It does not state initial peepholes, which are 0 here, i.e. the LSTM without them; a projection is orthogonal.
     """
     parameters.weight_ih.uniform_(-0.1, 0.1)
     for gate in parameters.weight_hh.chunk(len(cell.gates)):
@@ -99,7 +99,7 @@ INITIALISATIONS: dict[str, Callable[[Equations, CellParameters], None]] = {
 
 
 def zero(*tensors: Tensor | None) -> None:
-    """Fill with zeros what is there."""
+    """Fill tensors with zeros, ignoring None."""
     for tensor in tensors:
         if tensor is not None:
             tensor.zero_()

@@ -1,4 +1,4 @@
-"""The forms in which sequences come in and go out: padded, time first, unbatched, packed."""
+"""Conversion of input and output sequences: padded, time first, unbatched, packed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .state import State, map_state
 
 
 class Batch(NamedTuple):
-    """Sequences in one form: ``x`` (batch, time, features), zero past a row's length; ``lengths`` None if all whole."""
+    """Sequences in one form: ``x`` (batch, time, features), zero past a row's length; ``lengths`` or None."""
 
     x: Tensor
     lengths: Tensor | None
@@ -24,16 +24,16 @@ class Batch(NamedTuple):
 def take_in(
     given: Tensor | PackedSequence, lengths: Tensor | None, batch_first: bool, weight: Tensor, allow_empty: bool = False
 ) -> Batch:
-    """Bring the input of a network into one form; ``weight`` (rows, input_size) is the first layer's.
+    """Convert a network's input to one form; ``weight`` (rows, input_size) is the first layer's.
 
-    With ``allow_empty`` a length may be 0, and where there are lengths also the time.
+    With ``allow_empty`` a length may be 0, and with lengths so may the time.
 
     Raises:
-        ValueError: the input or the lengths do not fit, each other or the network.
+        ValueError: the input or the lengths do not match each other or the network.
     """
     if isinstance(given, PackedSequence):
         if lengths is not None:
-            raise ValueError("lengths: a PackedSequence carries its own lengths, so none may be given beside it")
+            raise ValueError("lengths: a PackedSequence has its own lengths: drop lengths=")
         check_tensor(given.data, weight)
         x, lengths = pad_packed_sequence(given, batch_first=True)
         return Batch(x, None if bool((lengths == x.shape[1]).all()) else lengths, given)
@@ -42,16 +42,16 @@ def take_in(
         raise ValueError(f"input: expected a PackedSequence or a tensor with 2 or 3 dimensions, got {came}")
     if given.is_nested:
         raise ValueError(
-            "input: is a nested tensor, expected a padded one with lengths=: torch.nested.to_padded_tensor(input, 0.0)"
+            "input: expected a padded tensor with lengths=, got a nested one: torch.nested.to_padded_tensor(input, 0.0)"
         )
     check_tensor(given, weight)
     unbatched = given.dim() == 2
     if unbatched and lengths is not None:
-        raise ValueError("lengths: an unbatched input (time, features) is one whole sequence and takes no lengths")
+        raise ValueError("lengths: an unbatched input (time, features) is one full sequence: drop lengths=")
     x = given[None] if unbatched else given if batch_first else given.transpose(0, 1)
     time = x.shape[1]
     if time == 0 and (lengths is None or not allow_empty):
-        raise ValueError("input: has 0 time steps, expected at least 1")
+        raise ValueError("input: expected at least 1 time step, got 0")
     known = lengths is not None and not capturing()
     if lengths is not None:
         lengths = check_lengths(lengths, x, known, 0 if allow_empty else 1)
@@ -61,7 +61,7 @@ def take_in(
 
 
 def give_back(output: Tensor, batch: Batch, batch_first: bool) -> Tensor | PackedSequence:
-    """The output (batch, time, features) in the form in which the input came."""
+    """Return the output (batch, time, features) in the form of the input."""
     given = batch.given
     if isinstance(given, PackedSequence):
         if given.sorted_indices is not None:
@@ -71,31 +71,31 @@ def give_back(output: Tensor, batch: Batch, batch_first: bool) -> Tensor | Packe
         return given._replace(data=packed.data)
     if given.dim() == 2:
         return output[0]
-    # As nn.GRU's it lies in its own order and is no view: people call ``view`` and ``detach_`` on it.
+    # Contiguous and not a view, like nn.GRU's, because users call ``view`` and ``detach_`` on it.
     return output if batch_first else output.transpose(0, 1).clone(memory_format=torch.contiguous_format)
 
 
 def check_tensor(given: Tensor, weight: Tensor) -> None:
-    """Refuse features, a dtype or a device that are not those of the first weight."""
+    """Refuse input whose features, dtype or device differ from those of the first weight."""
     if given.shape[-1] != weight.shape[1]:
         raise ValueError(f"input: expected {weight.shape[1]} features (input_size), got {given.shape[-1]}")
     check_kind("input", given, weight)
 
 
 def check_kind(name: str, tensor: Tensor, weight: Tensor) -> None:
-    """Refuse a dtype or a device that is not that of the weights; under autocast any floating dtype will do."""
+    """Refuse a dtype or device other than the weights'; under autocast any floating-point dtype is allowed."""
     if tensor.layout is not torch.strided:
-        raise ValueError(f"{name}: has the layout {tensor.layout}, expected a dense tensor: {name}.to_dense()")
+        raise ValueError(f"{name}: expected a dense tensor, got the layout {tensor.layout}: use {name}.to_dense()")
     if tensor.device != weight.device:
-        raise ValueError(f"{name}: is on {tensor.device}, expected {weight.device}, where the weights are")
+        raise ValueError(f"{name}: expected the device of the weights, {weight.device}, got {tensor.device}")
     if tensor.dtype == weight.dtype:
         return
     if not (tensor.is_floating_point() and torch.is_autocast_enabled(tensor.device.type)):
-        raise ValueError(f"{name}: has dtype {tensor.dtype}, expected {weight.dtype}, that of the weights")
+        raise ValueError(f"{name}: expected the dtype of the weights, {weight.dtype}, got {tensor.dtype}")
 
 
 def check_state(state: State, expected: State, weight: Tensor, unbatched: bool = False) -> None:
-    """Refuse a state whose form, dtype or device is not that of the expected one; an unbatched one has no batch."""
+    """Refuse a state whose form, dtype or device differs from the expected one; an unbatched one has no batch."""
     shapes = map_state(lambda t: (t.shape[0], t.shape[2]) if unbatched else tuple(t.shape), expected)
     try:
         came = map_state(lambda tensor: tuple(tensor.shape), state)
@@ -109,7 +109,7 @@ def check_state(state: State, expected: State, weight: Tensor, unbatched: bool =
 def check_lengths(lengths: Tensor, x: Tensor, known: bool = True, least: int = 1) -> Tensor:
     """Refuse lengths that are not int64 on the CPU, one per row, each least..time.
 
-    Where what they hold is not known, a captured graph refuses them whenever it runs: the lengths that come out do.
+    If the values are unknown, a captured graph checks the returned lengths whenever it runs.
     """
     batch, time = x.shape[:2]
     if not isinstance(lengths, Tensor) or lengths.dtype != torch.int64 or lengths.device.type != "cpu":
@@ -122,6 +122,6 @@ def check_lengths(lengths: Tensor, x: Tensor, known: bool = True, least: int = 1
         return asserted(lengths, inside, f"lengths: expected every entry in {least}..time, the steps of the input")
     low, high = (int(lengths.min()), int(lengths.max())) if batch else (1, time)
     if low < least or high > time:
-        empty = "; a network made with allow_empty=True takes 0" if low == 0 else ""
+        empty = "; a network with allow_empty=True accepts 0" if low == 0 else ""
         raise ValueError(f"lengths: expected every entry in {least}..{time}, got {low} to {high}{empty}")
     return lengths

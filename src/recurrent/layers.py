@@ -1,4 +1,4 @@
-"""Networks of equal layers, among them those that take the place of nn.GRU, nn.LSTM and nn.RNN without a change."""
+"""Networks of equal layers, including drop-in replacements for nn.GRU, nn.LSTM and nn.RNN."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from .stack import StackedRNN
 
 
 class RNNBase(StackedRNN):
-    """Layers of one kind of cell, under nn.RNNBase's arguments.
+    """Layers of one kind of cell, with the arguments of nn.RNNBase.
 
     >>> output, (h, c) = RNNBase("lstm", 8, 16, num_layers=2)(torch.zeros(5, 3, 8))
     >>> output.shape, c.shape
     (torch.Size([5, 3, 16]), torch.Size([2, 3, 16]))
 
     Args:
-        kind: of the cell: the name of one of `src.recurrent.cells`.
-        input_size: features of a step.
-        hidden_size: units; one width for each layer may be given as a list.
-        num_layers: layers on top of each other.
-        bias: True for PyTorch's two vectors, "single" for one vector a gate (as in the papers), False for none.
+        kind: name of the cell, one of `src.recurrent.cells`.
+        input_size: input features per step.
+        hidden_size: units per layer, or a list with one width per layer.
+        num_layers: number of stacked layers.
+        bias: True for PyTorch's two vectors, "single" for one vector per gate (as in the papers), False for none.
         batch_first, dropout, bidirectional, device, dtype: as in nn.GRU.
-        proj_size: features of the output and of h, fewer than units, in an LSTM whose output is projected; 0 or None:
-            it is not. The parameters ``weight_hr_l0`` (proj_size, hidden_size), ... are nn.LSTM's.
+        proj_size: projected size of the output and of h in an LSTM, below hidden_size; 0 or None: no projection. The
+            parameters ``weight_hr_l0`` (proj_size, hidden_size), ... are nn.LSTM's.
         layer_norm: normalise the input's and the state's contribution (Ba et al. 2016).
         zoneout: rate in [0, 1) at which units keep their old state (Krueger et al. 2017).
         options: the cell's own, and ``residual``, ``recurrent_dropout``, ``weight_noise``, ``learn_initial_state``,
             ``initialisation``, ``keep_gate_bias``, ``chrono_steps``, ``backend``; see `StackedRNN`.
 
     Raises:
-        ValueError: an argument is out of its range, or the backend asked for cannot run the network.
+        ValueError: an argument is out of range, or the requested backend cannot run the network.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class RNNBase(StackedRNN):
         self.hidden_size = widths if each else hidden_size
         self.bias, self.proj_size = bias, proj_size
         if dropout and num_layers == 1:
-            warnings.warn(f"dropout={dropout} acts between layers and does nothing with num_layers=1", stacklevel=3)
+            warnings.warn(f"dropout={dropout} acts between layers and has no effect with num_layers=1", stacklevel=3)
 
     @property
     def mode(self) -> str | None:
-        """nn.RNNBase's "GRU", "LSTM", "RNN_TANH" or "RNN_RELU"; None where that would not compute the same."""
+        """nn.RNNBase's "GRU", "LSTM", "RNN_TANH" or "RNN_RELU"; None if that would compute something else."""
         return mode_of(self.layers[0].cell) if is_pytorchs(self) else None
 
     @property
@@ -97,9 +97,9 @@ class RNNBase(StackedRNN):
 
     @property
     def _flat_weights(self) -> tuple[Tensor, ...]:
-        """All weights; nn.RNNBase has a list here, of which this network would not see changes.
+        """All weights; unlike nn.RNNBase's list, a tuple, because this network would not notice changes to a list.
 
-        Assigned to, they become the attributes that they are named after.
+        Assignment sets the attributes after which the weights are named.
         """
         return tuple(weight for weights in self.all_weights for weight in weights)
 
@@ -111,14 +111,14 @@ class RNNBase(StackedRNN):
 
 
 class GRU(RNNBase):
-    """Gated recurrent units: nn.GRU, with the papers' variants beside it.
+    """Gated recurrent units: nn.GRU, with the variants of the papers.
 
     >>> gru = GRU(8, 16, num_layers=2, batch_first=True)
     >>> output, state = gru(torch.zeros(3, 5, 8))
     >>> output.shape, state.shape
     (torch.Size([3, 5, 16]), torch.Size([2, 3, 16]))
 
-    With default arguments it computes and initialises exactly what nn.GRU does, under the same parameter names
+    With default arguments it computes and initialises exactly what nn.GRU does, with the same parameter names
     (``weight_ih_l0`` (3*hidden_size, input_size), ..., rows: reset, update, candidate).
 
     Args:
@@ -135,20 +135,20 @@ class GRU(RNNBase):
 
 
 class LSTM(RNNBase):
-    """Long short-term memory: nn.LSTM, with peepholes if wanted.
+    """Long short-term memory: nn.LSTM, optionally with peepholes.
 
     >>> lstm = LSTM(8, 16, batch_first=True, peepholes=True)
     >>> output, (h, c) = lstm(torch.zeros(3, 5, 8))
     >>> output.shape, c.shape
     (torch.Size([3, 5, 16]), torch.Size([1, 3, 16]))
 
-    With default arguments it computes and initialises exactly what nn.LSTM does, under the same parameter names
+    With default arguments it computes and initialises exactly what nn.LSTM does, with the same parameter names
     (``weight_ih_l0`` (4*hidden_size, input_size), ..., rows: input, forget, candidate, output).
 
     Args:
         arguments, options: as in `RNNBase` without ``kind``, which are nn.LSTM's in nn.LSTM's order.
-        peepholes: the gates see the cell (Graves 2013, Chung et al. 2014); ``weight_peephole_l0`` (3*hidden_size,)
-            holds the diagonals of the input, forget and output gate; see `src.recurrent.cells.lstm`.
+        peepholes: connections from the cell to the gates (Graves 2013, Chung et al. 2014); ``weight_peephole_l0``
+            (3*hidden_size,) has the diagonals for the input, forget and output gates; see `src.recurrent.cells.lstm`.
     """
 
     def __init__(self, *arguments: Any, peepholes: bool = False, **options: Any) -> None:
@@ -161,12 +161,12 @@ class RNN(RNNBase):
     >>> RNN(8, 16)(torch.zeros(5, 3, 8))[0].shape
     torch.Size([5, 3, 16])
 
-    With default arguments it computes and initialises exactly what nn.RNN does, under the same parameter names.
+    With default arguments it computes and initialises exactly what nn.RNN does, with the same parameter names.
 
     Args:
         input_size, hidden_size, num_layers, arguments, options: as in `RNNBase` without ``kind``, which are nn.RNN's
             in nn.RNN's order.
-        nonlinearity: "tanh" (also where None) or "relu"; see `src.recurrent.cells.rnn`.
+        nonlinearity: "tanh" (the default) or "relu"; see `src.recurrent.cells.rnn`.
     """
 
     def __init__(
@@ -184,7 +184,7 @@ class RNN(RNNBase):
 
 
 def is_recurrent(module: nn.Module) -> bool:
-    """Whether a module is a recurrent network, PyTorch's or ours: in place of ``isinstance(module, nn.RNNBase)``.
+    """Return whether a module is a recurrent network, PyTorch's or ours; replaces ``isinstance(module, nn.RNNBase)``.
 
     >>> is_recurrent(GRU(8, 16)), is_recurrent(nn.GRU(8, 16)), is_recurrent(nn.Linear(8, 16))
     (True, True, False)

@@ -1,4 +1,4 @@
-"""The layers that were asked for, and which tensors each holds: names, shapes, how a module stores and finds them."""
+"""The layers of a network and their tensors: names, shapes, registration and lookup in a module."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .checks import check_size
 
 @dataclass(frozen=True)
 class LayerSpec:
-    """One layer: its cell, its sizes, and its biases: True (PyTorch's two vectors), "single" (one a gate) or False."""
+    """One layer: its cell, sizes and biases: True (PyTorch's two vectors), "single" (one per gate) or False."""
 
     cell: Equations
     input_size: int
@@ -25,20 +25,20 @@ class LayerSpec:
 
     @cached_property
     def state_sizes(self) -> tuple[int, ...]:
-        """How many numbers each state of the cell has; of the first, the output of a step."""
+        """Return the size of each state of the cell; the first one is the output of a step."""
         return self.cell.state_sizes(self.hidden_size)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The fields of `CellParameters` that the layer has, in the order in which nn.GRU registers them."""
+        """Return the layer's fields of `CellParameters`, in the order in which nn.GRU registers them."""
         return tuple(parameter_shapes(self))
 
 
 def layer_specs(input_size: int, layers: Sequence[Mapping[str, Any]], num_directions: int) -> list[LayerSpec]:
-    """One `LayerSpec` for each mapping with ``kind``, ``hidden_size`` and, if wanted, ``bias`` and a cell's options.
+    """Return one `LayerSpec` per mapping with ``kind``, ``hidden_size``, and optionally ``bias`` and cell options.
 
     Raises:
-        ValueError: an option is unknown, out of its range, or not one of that kind of cell.
+        ValueError: an option is unknown, out of range, or not available for that kind of cell.
     """
     if not layers:
         raise ValueError("layers: expected at least one layer, got none")
@@ -47,7 +47,7 @@ def layer_specs(input_size: int, layers: Sequence[Mapping[str, Any]], num_direct
     for layer in layers:
         if set(layer) - known or "kind" not in layer or "hidden_size" not in layer:
             raise ValueError(
-                f"layers: each needs kind and hidden_size and may have {', '.join(sorted(known))}, got {dict(layer)}"
+                f"layers: expected kind, hidden_size and optionally {', '.join(sorted(known))}, got {dict(layer)}"
             )
         options = dict(layer)
         hidden_size, bias = check_size("hidden_size", options.pop("hidden_size")), options.pop("bias", True)
@@ -59,7 +59,7 @@ def layer_specs(input_size: int, layers: Sequence[Mapping[str, Any]], num_direct
 
 
 def parameter_shapes(layer: LayerSpec) -> dict[str, tuple[int, ...]]:
-    """Shapes by field of `CellParameters`, in the order in which nn.GRU registers and initialises them."""
+    """Return shapes by field of `CellParameters`, in the order in which nn.GRU registers and initialises them."""
     rows = len(layer.cell.gates) * layer.hidden_size
     width = layer.state_sizes[0]
     shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, layer.input_size), "weight_hh": (rows, width)}
@@ -83,11 +83,11 @@ def register(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> None:
-    """Give a module the layer's parameters, named like nn.GRU's: ``weight_ih`` plus, say, ``_l0_reverse``."""
+    """Register the layer's parameters in a module, named like nn.GRU's: ``weight_ih`` plus e.g. ``_l0_reverse``."""
     for name, shape in parameter_shapes(layer).items():
         module.register_parameter(name + suffix, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
 
 
 def collect(module: nn.Module, layer: LayerSpec, suffix: str = "") -> CellParameters:
-    """The parameters that `register` gave to a module, None for those that the layer does not have."""
+    """Return the parameters that `register` added to a module, with None for those that the layer does not have."""
     return CellParameters(**{name: getattr(module, name + suffix) for name in layer.names})

@@ -1,4 +1,4 @@
-"""A module that says so where quantisation passes it by; see `src.recurrent.quantise`."""
+"""A module that warns when quantisation skips it; see `src.recurrent.quantise`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 
 
 class Quantisable(nn.Module):
-    """Warns where torch.ao.quantization, which then sets ``qconfig``, leaves a module in float."""
+    """Warns if torch.ao.quantization, which sets ``qconfig``, leaves a module in float."""
 
     @property
     def qconfig(self) -> Any:
-        """How it is to be quantised; None: not at all."""
+        """Quantisation settings; None: no quantisation."""
         if "_qconfig" not in self.__dict__:
             raise AttributeError("qconfig")
         return self.__dict__["_qconfig"]
@@ -29,7 +29,7 @@ class Quantisable(nn.Module):
         elif asked is None:
             call = f"quantize_dynamic(model, {{torch.nn.Linear, {kind.__module__}.{kind.__name__}}})"
             warnings.warn(
-                f"{kind.__name__} stays in float: only where it is named is it quantised: {call}", stacklevel=3
+                f"{kind.__name__} stays in float because it is not named; to quantise it: {call}", stacklevel=3
             )
         self.__dict__["_qconfig"] = asked
 

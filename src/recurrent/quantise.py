@@ -1,8 +1,8 @@
-"""What torch.ao.quantization.quantize_dynamic makes of a network: PyTorch's own quantised one, with lengths.
+"""Dynamic quantisation (torch.ao.quantization.quantize_dynamic) with PyTorch's quantised networks and lengths.
 
-It looks modules up by their class, so ours stand in its table and must be named, as in
-``quantize_dynamic(model, {nn.Linear, GRU})``. Not named they stay in float, as does what has no quantised form, and a
-warning says so (`src.recurrent.quantisable`).
+It looks up modules by class, so ours are registered in its table and must be named, as in
+``quantize_dynamic(model, {nn.Linear, GRU})``. If not named, or without a quantised form, they stay in float with a
+warning (`src.recurrent.quantisable`).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from .state import State
 
 
 class Quantised(nn.Module):
-    """PyTorch's quantised network in the place of one of ours, which takes ``lengths`` as that does.
+    """PyTorch's quantised network in place of one of ours, accepting ``lengths`` like ours.
 
     Args:
-        network: PyTorch's, quantised.
+        network: PyTorch's quantised network.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -32,10 +32,10 @@ class Quantised(nn.Module):
 
     @classmethod
     def from_float(cls, network: Any, use_precomputed_fake_quant: bool = False) -> Quantised:
-        """What quantize_dynamic puts in a network's place.
+        """Return the replacement that quantize_dynamic uses for a network.
 
         Raises:
-            ValueError: PyTorch's quantised networks do not compute that.
+            ValueError: PyTorch's quantised networks do not support it.
         """
         from torch.ao.quantization import get_dynamic_quant_module_class
 
@@ -43,7 +43,7 @@ class Quantised(nn.Module):
         if isinstance(theirs, nn.RNN) or theirs.proj_size or not theirs.bias:
             raise ValueError(
                 f"{type(network).__name__}: PyTorch quantises GRU and LSTM networks with biases and without "
-                "projections, so this one must not be named"
+                "projections only, so do not name this one"
             )
         theirs.qconfig = network.qconfig
         return cls(get_dynamic_quant_module_class(type(theirs)).from_float(theirs))
@@ -51,7 +51,7 @@ class Quantised(nn.Module):
     def forward(
         self, input: Tensor | PackedSequence, hx: State = None, lengths: Tensor | None = None
     ) -> tuple[Any, State]:
-        """As `src.recurrent.StackedRNN.forward`, but for an unbatched input."""
+        """Like `src.recurrent.StackedRNN.forward`, except for unbatched input."""
         if lengths is None or isinstance(input, PackedSequence):
             return self.network(input, hx)
         batch_first: Any = self.network.batch_first
@@ -60,7 +60,7 @@ class Quantised(nn.Module):
         return pad_packed_sequence(output, batch_first, total_length=time)[0], state
 
 
-with suppress(ImportError):  # it is to move out of torch
+with suppress(ImportError):  # it will move out of torch
     from torch.ao.quantization.quantization_mappings import DEFAULT_DYNAMIC_QUANT_MODULE_MAPPINGS
 
     DEFAULT_DYNAMIC_QUANT_MODULE_MAPPINGS.update(dict.fromkeys((StackedRNN, RNNBase, GRU, LSTM, RNN), Quantised))

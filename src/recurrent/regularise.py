@@ -1,4 +1,4 @@
-"""Noise that acts in training alone: masks and perturbed weights, drawn here so that no backend draws anything."""
+"""Training noise: masks and perturbed weights, drawn here so that no backend draws random numbers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .cells.base import CellParameters
 
 
 def dropped(x: Tensor, rate: float, lengths: Tensor | None) -> Tensor:
-    """Dropout in training on (batch, time, features), drawn on a CPU in the order in which nn.GRU draws.
+    """Apply training dropout to (batch, time, features), drawn on a CPU in nn.GRU's order.
 
-    That is step by step, and with lengths only for the steps that a packed batch holds, unless the call is captured: a
-    graph takes other lengths. On CUDA nn.GRU draws inside cuDNN, which no generator here can follow.
+    That is step by step, and with lengths only for the steps of a packed batch, unless the call is captured, because a
+    graph accepts other lengths. On CUDA nn.GRU draws inside cuDNN, which no generator here can reproduce.
     """
     if x.is_cuda:
         return dropout(x, rate)
@@ -28,14 +28,14 @@ def dropped(x: Tensor, rate: float, lengths: Tensor | None) -> Tensor:
 
 
 def recurrent_mask(rate: float, h: Tensor) -> Tensor:
-    """One dropout mask for all steps (Gal and Ghahramani 2016, arXiv 1512.05287), shaped like h (batch, hidden)."""
+    """Draw one dropout mask for all steps, (batch, hidden) like h (Gal and Ghahramani 2016, arXiv 1512.05287)."""
     return torch.empty_like(h).bernoulli_(1 - rate).div_(1 - rate)
 
 
 def zoneout_mask(rate: float, h: Tensor, time: int, training: bool) -> Tensor:
-    """The share of the old value that each unit keeps (Krueger et al. 2017, arXiv 1606.01305): (batch, time, hidden).
+    """Return how much of its old value each unit keeps (Krueger et al. 2017, arXiv 1606.01305): (batch, time, hidden).
 
-    0 or 1 with probability ``rate`` of 1 in training, the expectation ``rate`` in evaluation.
+    In training 1 with probability ``rate`` and otherwise 0; in evaluation the expectation ``rate``.
     """
     batch, hidden_size = h.shape
     if not training:
@@ -44,7 +44,7 @@ def zoneout_mask(rate: float, h: Tensor, time: int, training: bool) -> Tensor:
 
 
 def noisy(parameters: CellParameters, std: float) -> CellParameters:
-    """The weights, not the biases and gains, plus Gaussian noise: one draw for the whole batch and all its steps.
+    """Add Gaussian noise to the weights, but not to biases and gains: one draw for the whole batch and all steps.
 
     Graves 2011 ("Practical variational inference for neural networks"); Chung et al. 2014 use std 0.075.
     """

@@ -1,4 +1,4 @@
-"""Depth, directions, residual connections and lengths, once for every kind of cell and every backend."""
+"""Depth, directions, residual connections and lengths, shared by all cells and backends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .state import LayerState, State, first_tensor, join_layers, map_state, redu
 
 
 class StackedRNN(Quantisable):
-    """Recurrent layers on top of each other, of one kind or of several.
+    """Stacked recurrent layers, of one kind or several.
 
     >>> layers = [{"kind": "gru", "hidden_size": 6}, {"kind": "rnn", "hidden_size": 4}]
     >>> network = StackedRNN(8, layers, batch_first=True)
@@ -33,34 +33,34 @@ class StackedRNN(Quantisable):
     >>> output.shape, [entry.shape for entry in state]
     (torch.Size([2, 5, 4]), [torch.Size([1, 2, 6]), torch.Size([1, 2, 4])])
 
-    Layer k in a direction holds ``weight_ih_l{k}``, ``weight_hh_l{k}``, ``bias_ih_l{k}``, ``bias_hh_l{k}``, with
-    ``_reverse`` behind it for the backward one, as nn.GRU does (`CellParameters` has shapes and further names), and
-    ``initial_hidden_l{k}``, ``initial_cell_l{k}`` (hidden_size,) where the initial state is learned.
+    In each direction, layer k has ``weight_ih_l{k}``, ``weight_hh_l{k}``, ``bias_ih_l{k}``, ``bias_hh_l{k}``, with the
+    suffix ``_reverse`` for the backward one, as in nn.GRU (`CellParameters` has shapes and further names), and
+    ``initial_hidden_l{k}``, ``initial_cell_l{k}`` (hidden_size,) if the initial state is learned.
 
     Args:
-        input_size: features of a step.
-        layers: for each layer a mapping with ``kind`` (the name of one of `src.recurrent.cells`) and ``hidden_size``;
+        input_size: input features per step.
+        layers: for each layer a mapping with ``kind`` (one of `src.recurrent.cells`) and ``hidden_size``;
             optionally ``bias`` (True, False, "single") and the options of its cell.
         batch_first: input and output are (batch, time, features) instead of (time, batch, features).
         dropout: rate in [0, 1) on the input of every layer but the first.
-        bidirectional: every layer also reads backwards; its output is both directions' side by side.
-        residual: from the second layer on, a layer's input is added to its output where their widths agree.
+        bidirectional: every layer also reads backwards, and outputs both directions concatenated.
+        residual: from the second layer on, a layer's input is added to its output if their widths are equal.
         recurrent_dropout: rate in [0, 1) on h_{t-1} in the recurrent product, one mask for all steps.
         weight_noise: standard deviation of the noise on the weights, drawn anew for every forward pass in training.
-        learn_initial_state: the state that is used when none is given is a parameter, starting at zero.
+        learn_initial_state: the default initial state is a parameter, initialised to zero.
         initialisation: "pytorch", "xavier", "chung" or "chrono"; see `initialise`.
-        keep_gate_bias: mean of the bias of the gate that keeps the old state, at the start; see `initialise`.
-        chrono_steps: the longest dependency that "chrono" expects, in steps.
+        keep_gate_bias: initial mean bias of the gate that keeps the old state; see `initialise`.
+        chrono_steps: the longest dependency assumed by "chrono", in steps.
         backend: "auto", "fused", "torch", "triton" or "reference"; see `src.recurrent.backends`.
-        allow_empty: lengths may be 0: the output of such a row is zero, and its state afterwards the one before.
+        allow_empty: lengths may be 0: such a row has zero output, and its state is unchanged.
         device, dtype: of the parameters.
 
     Attributes:
-        output_size: features of a step of the output, both directions counted.
+        output_size: output features per step, over both directions.
         num_directions: 1 or 2.
 
     Raises:
-        ValueError: an argument is out of its range, or the backend cannot run a layer.
+        ValueError: an argument is out of range, or the backend cannot run a layer.
     """
 
     weight_ih_l0: nn.Parameter
@@ -100,7 +100,7 @@ class StackedRNN(Quantisable):
         self.output_size = self.num_directions * self.layers[-1].state_sizes[0]
         self.num_layers = len(self.layers)
         self.equal_layers = len({(layer.cell, layer.hidden_size, layer.bias) for layer in self.layers}) == 1
-        # Whether layers follow each other with nothing but dropout between them, so that one call may run them all.
+        # Whether there is only dropout between layers, so that one call may run them all.
         self.plain = self.equal_layers and not (residual and self.num_layers > 1)
         self.batch_first, self.bidirectional, self.residual = batch_first, bidirectional, residual
         self.dropout, self.recurrent_dropout, self.weight_noise = dropout, recurrent_dropout, weight_noise
@@ -109,7 +109,7 @@ class StackedRNN(Quantisable):
         self.backend, self.allow_empty = backend, allow_empty
         if keep_gate_bias and not any(layer.cell.keep_gate for layer in self.layers):
             kinds = " and ".join(dict.fromkeys(layer.cell.kind for layer in self.layers))
-            raise ValueError(f"keep_gate_bias: {kinds} cells have no gate that keeps, expected 0, got {keep_gate_bias}")
+            raise ValueError(f"keep_gate_bias: expected 0 for {kinds} cells (no keep gate), got {keep_gate_bias}")
 
         for k, layer in enumerate(self.layers):
             for suffix in self.suffixes(k):
@@ -123,7 +123,7 @@ class StackedRNN(Quantisable):
         self.flatten_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw all parameters anew, layer by layer, forward before backward."""
+        """Redraw all parameters, layer by layer, forward before backward."""
         for k, layer in enumerate(self.layers):
             for parameters in self.parameters_of(k):
                 initialise(layer.cell, parameters, self.initialisation, self.keep_gate_bias, self.chrono_steps)
@@ -132,7 +132,7 @@ class StackedRNN(Quantisable):
                 nn.init.zeros_(parameter)
 
     def suffixes(self, k: int) -> list[str]:
-        """The ends of the parameter names of layer k, one for each direction."""
+        """Return the parameter name suffixes of layer k, one per direction."""
         return [f"_l{k}", f"_l{k}_reverse"][: self.num_directions]
 
     def forward(
@@ -143,20 +143,20 @@ class StackedRNN(Quantisable):
         Args:
             input: (time, batch, input_size), or (batch, time, input_size) with batch_first, or (time, input_size), or
                 a PackedSequence.
-            hx: the initial state; `initial_state` gives its form, an unbatched one lacks dimension 1.
-            lengths: valid steps of each row, int64 (batch,) on the CPU, each 1..time, in any order; with
-                ``allow_empty`` also 0.
+            hx: the initial state; in the form of `initial_state`, without dimension 1 if unbatched.
+            lengths: valid steps of each row, int64 (batch,) on the CPU, each 1..time, in any order, or with
+                ``allow_empty`` 0..time.
 
         Returns:
-            The output in the form of the input, output_size features, zero past a row's length; and the state after
+            The output in the form of the input with output_size features, zero past a row's length; and the state after
             each row's last valid step (for the backward direction, after step 0).
 
         Raises:
-            ValueError: the shape, dtype or device of an argument does not fit.
+            ValueError: the shape, dtype or device of an argument does not match.
         """
         if isinstance(input, Proxy):
             return as_leaf(self, input, hx, lengths)
-        # Read once: a parametrization computes them, or draws them, anew each time.
+        # Read only once, because a parametrization recomputes or redraws them each time.
         parameters = [self.parameters_of(k) for k in range(self.num_layers)]
         weight = parameters[0][0].weight_ih
         batch = take_in(input, lengths, self.batch_first, weight, self.allow_empty)
@@ -178,7 +178,7 @@ class StackedRNN(Quantisable):
     def _run_with_empty_rows(
         self, x: Tensor, lengths: Any, state: State, parameters: list[list[CellParameters]]
     ) -> tuple[Tensor, State]:
-        """`_run` where lengths may be 0: there backends read one step of zeros from a state of zeros, for nothing."""
+        """Call `_run` for lengths that may be 0: backends process one dummy step of zeros from a zero state."""
         time, empty = x.shape[1], (lengths == 0).to(x.device)[:, None]
         if time == 0:
             x = x.new_zeros(x.shape[0], 1, x.shape[2])
@@ -191,12 +191,12 @@ class StackedRNN(Quantisable):
     def _run(
         self, x: Tensor, lengths: Tensor | None, state: State, parameters: list[list[CellParameters]]
     ) -> tuple[Tensor, State]:
-        """Run all layers on (batch, time, input_size), padding zero; the parameters by layer and direction."""
+        """Run all layers on (batch, time, input_size) with zero padding; parameters are by layer and direction."""
         dtype = parameters[0][0].weight_ih.dtype
         choices = self.choices(x.device, dtype, inference=not (torch.is_grad_enabled() or capturing()))
         whole = getattr(choices[0].backend, "run_stack", None) if len(set(choices)) == 1 and self.plain else None
-        # Lengths mean a packed batch to PyTorch, which on a CPU is slower than padded layers, one at a time.
-        # cuDNN draws dropout between its layers from a state of its own, which no checkpoint holds.
+        # With lengths PyTorch needs a packed batch, which on a CPU is slower than padded layers, one at a time.
+        # cuDNN draws dropout between layers from its own state, which no checkpoint includes.
         theirs = x.is_cuda and self.training and self.dropout > 0 and self.num_layers > 1
         if whole is not None and (lengths is None or x.is_cuda) and not theirs:
             tensors = (state,) if isinstance(state, Tensor) else tuple(state)
@@ -221,9 +221,9 @@ class StackedRNN(Quantisable):
         self, k: int, choice: Choice, x: Tensor, lengths: Tensor | None, state: LayerState,
         parameters: list[CellParameters],
     ) -> tuple[Tensor, LayerState]:  # fmt: skip
-        """Run layer k in its directions, whose outputs stand side by side."""
+        """Run layer k in its directions, and concatenate their outputs."""
         cell, noise, outputs, states = self.layers[k].cell, self.weight_noise if self.training else 0.0, [], []
-        # Masks are drawn before the noise of the same direction: another order would change the results of a seed.
+        # Draw masks before the noise of the same direction; another order would change the results of a seed.
         for direction, weights in enumerate(parameters):
             old = tuple(tensor[direction] for tensor in state)
             options: dict[str, Any] = {"reverse": direction == 1}
@@ -236,30 +236,30 @@ class StackedRNN(Quantisable):
             outputs.append(output)
             states.append(new)
         if len(outputs) == 1:
-            # No views, which would not let themselves be detached in place, as nn.GRU's state does.
+            # No views, because unlike nn.GRU's state they could not be detached in place.
             return outputs[0], tuple(t.unsqueeze_(0) if t._base is None else torch.stack([t]) for t in states[0])
         return torch.cat(outputs, dim=-1), tuple(torch.stack(tensors) for tensors in zip(*states, strict=True))
 
     def connect(self, k: int, x: Tensor, output: Tensor) -> Tensor:
-        """What layer k passes on: its output, with a residual connection its input added."""
+        """Return the output of layer k to the next layer, with the residual connection if any."""
         return output + x if self.residual and k > 0 and output.shape == x.shape else output
 
     def parameters_of(self, k: int) -> list[CellParameters]:
-        """The parameters of layer k by direction."""
+        """Return the parameters of layer k by direction."""
         layer = self.layers[k]
         return [collect(self, layer, suffix) for suffix in self.suffixes(k)]
 
     def initial_state(self, batch_size: int) -> State:
-        """The state before the first step: zeros, or what was learned; every tensor has the batch at dimension 1.
+        """Return the initial state: zeros, or the learned one; every tensor has the batch at dimension 1.
 
-        nn.GRU's (layers*directions, batch, hidden_size), nn.LSTM's pair (h, c) of those, h as wide as its projection,
-        or, where widths or kinds differ by layer, a tuple with one such entry (directions, batch, hidden_size) per
-        layer.
+        nn.GRU's (layers*directions, batch, hidden_size), nn.LSTM's pair (h, c) of those, with h as wide as its
+        projection, or, if widths or kinds differ by layer, a tuple with one such entry (directions, batch, hidden_size)
+        per layer.
         """
         return self._initial_state(batch_size, self.weight_ih_l0)
 
     def _initial_state(self, batch_size: int, weight: Tensor) -> State:
-        """`initial_state`, zeros being like a weight."""
+        """Return `initial_state`, with zeros in the dtype and device of a weight."""
         states = []
         for k, layer in enumerate(self.layers):
             if self.learn_initial_state:
@@ -272,43 +272,43 @@ class StackedRNN(Quantisable):
         return join_layers(states, self.layers)
 
     def choices(self, device: torch.device, dtype: torch.dtype, inference: bool = False) -> list[Choice]:
-        """The backend of each layer, while training or (``inference``) where no gradient is wanted.
+        """Return the backend of each layer for training, or with ``inference`` without gradients.
 
         Raises:
-            ValueError: the backend that was asked for does not support one of them.
+            ValueError: the requested backend does not support a layer.
         """
         asked = (device, dtype, self.recurrent_dropout > 0, inference, transformation())
-        if torch.compiler.is_compiling():  # which warns of what is remembered
+        if torch.compiler.is_compiling():  # which warns about caches
             return [choose(self.backend, layer.cell, CallSpec(layer.hidden_size, *asked)) for layer in self.layers]
         return [remembered(self.backend, layer.cell, layer.hidden_size, *asked) for layer in self.layers]
 
     def extra_repr(self) -> str:
-        """What the network is, for print."""
+        """Describe the network, for print."""
         layers = " -> ".join(f"{layer.cell.kind} {layer.hidden_size}" for layer in self.layers)
         return f"{self.input_size} -> {layers}, bidirectional={self.bidirectional}, backend={self.backend}"
 
     def resolved_backend(self, device: torch.device | str, dtype: torch.dtype, inference: bool = False) -> str:
-        """The name of the backend that trains this network there, or (``inference``) runs it without gradients.
+        """Return the name of the backend that trains this network, or (``inference``) runs it without gradients.
 
-        Names are joined by "+" where the layers differ.
+        Names are joined by "+" if the layers differ.
         """
         choices = self.choices(torch.device(device), dtype, inference)
         return "+".join(dict.fromkeys(choice.name for choice in choices))
 
     def backend_reason(self, device: torch.device | str, dtype: torch.dtype) -> str | None:
-        """Why it is not the fastest backend that runs; None when it is, or when it was asked for by name."""
+        """Return why the backend is not the fastest; None if it is, or if it was requested by name."""
         reasons = (choice.reason for choice in self.choices(torch.device(device), dtype))
         return "; ".join(dict.fromkeys(reason for reason in reasons if reason)) or None
 
     def flatten_parameters(self) -> None:
-        """Lay the weights out in one block of memory as cuDNN wants them; does nothing elsewhere."""
+        """Lay out the weights in one block of memory for cuDNN; does nothing elsewhere."""
         flatten(self)
 
     def __prepare_scriptable__(self) -> nn.RNNBase:
-        """What torch.jit.script compiles in this network's place: PyTorch's, with the same parameters.
+        """Return what torch.jit.script compiles in this network's place: PyTorch's, with the same parameters.
 
         Raises:
-            ValueError: PyTorch's does not compute the same, or another backend was asked for.
+            ValueError: PyTorch's computes something else, or another backend was requested.
         """
         return scriptable(self)
 
@@ -319,4 +319,4 @@ class StackedRNN(Quantisable):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self.flatten_parameters()  # a copy's weights lie apart
+        self.flatten_parameters()  # a copy's weights are not contiguous

@@ -1,4 +1,4 @@
-"""A state is a tensor, or a tuple of states; every tensor has the batch at dimension 1. And what was read last."""
+"""Recurrent states: tensors, or tuples of states, with the batch at dimension 1; and the last valid outputs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor
 from .parameters import LayerSpec
 
 State = Any
-"""Tensor | tuple[State, ...]: nn.GRU's (layers*directions, batch, hidden_size), nn.LSTM's pair of those, or, where
-widths or kinds differ by layer, a tuple with one such entry per layer."""
+"""Tensor | tuple[State, ...]: nn.GRU's (layers*directions, batch, hidden_size), nn.LSTM's pair of those, or, if widths
+or kinds differ by layer, a tuple with one such entry per layer."""
 
 LayerState = tuple[Tensor, ...]
-"""One layer's: a tensor (directions, batch, hidden_size) for each state of its cell."""
+"""State of one layer: a tensor (directions, batch, hidden_size) for each state of its cell."""
 
 
 def map_state(function: Callable[[Tensor], Any], state: State) -> State:
@@ -26,25 +26,25 @@ def map_state(function: Callable[[Tensor], Any], state: State) -> State:
 
 
 def first_tensor(state: State) -> Tensor:
-    """The first tensor of a state."""
+    """Return the first tensor of a state."""
     return state if isinstance(state, Tensor) else first_tensor(state[0])
 
 
 def detach_state(state: State) -> State:
-    """The state without its history: where truncated back-propagation through time cuts."""
+    """Detach a state from its history, as truncated back-propagation through time requires."""
     return map_state(Tensor.detach, state)
 
 
 def select_rows(state: State, rows: Tensor) -> State:
-    """The state of some sequences of the batch: ``rows`` are indices, int64 (n,), or a bool mask (batch,)."""
+    """Select the state of some sequences: ``rows`` are indices, int64 (n,), or a bool mask (batch,)."""
     return map_state(lambda tensor: tensor[:, rows.to(tensor.device, non_blocking=True)], state)
 
 
 def reduced(output: Tensor, state: State, layers: Sequence[LayerSpec], given: torch.dtype, dense: bool) -> Any:
-    """Output and state in the dtypes in which nn.GRU, nn.LSTM and nn.RNN return them under autocast on a CPU.
+    """Return output and state in the dtypes that nn.GRU, nn.LSTM and nn.RNN return under autocast on a CPU.
 
-    ``given`` is the initial state's, or the input's where there is none, and stays; but a product with the weights
-    comes out reduced, and so does all of an LSTM that oneDNN runs, which is one without lengths in bfloat16.
+    ``given`` is the dtype of the initial state, or else of the input, and is kept; but products with the weights are
+    reduced, and so is everything in an LSTM run by oneDNN, i.e. without lengths in bfloat16.
     """
     low = torch.get_autocast_dtype("cpu")
 
@@ -65,13 +65,13 @@ def reduced(output: Tensor, state: State, layers: Sequence[LayerSpec], given: to
 
 
 def is_uniform(layers: Sequence[LayerSpec]) -> bool:
-    """Whether all layers are of one kind and their states of one width, so that one tensor holds the state of all."""
+    """Return whether all layers have the same kind and state width, so that one tensor holds all states."""
     first = layers[0]
     return all(k.state_sizes == first.state_sizes and k.cell.kind == first.cell.kind for k in layers[1:])
 
 
 def join_layers(states: Sequence[LayerState], layers: Sequence[LayerSpec]) -> State:
-    """The state of a network from those of its layers."""
+    """Join the states of the layers to that of the network."""
     uniform = is_uniform(layers)
     if uniform and len(layers) > 1:
         states = [tuple(torch.cat(tensors) for tensors in zip(*states, strict=True))]
@@ -80,7 +80,7 @@ def join_layers(states: Sequence[LayerState], layers: Sequence[LayerSpec]) -> St
 
 
 def split_layers(state: State, layers: Sequence[LayerSpec]) -> list[LayerState]:
-    """The states of the layers from that of a network: the inverse of `join_layers`."""
+    """Split the state of a network into those of its layers: the inverse of `join_layers`."""
     if not is_uniform(layers):
         return [(entry,) if isinstance(entry, Tensor) else tuple(entry) for entry in state]
     tensors = (state,) if isinstance(state, Tensor) else tuple(state)
@@ -90,7 +90,7 @@ def split_layers(state: State, layers: Sequence[LayerSpec]) -> list[LayerState]:
 
 
 def last_valid(output: Tensor, lengths: Tensor | None, num_directions: int) -> Tensor:
-    """The output of each row after its whole sequence: the last valid step, and step 0 of the backward direction.
+    """Return each row's output after its whole sequence: at the last valid step, for the backward direction at step 0.
 
     It equals the last layer's entries of nn.GRU's h_n on a packed batch.
 
@@ -99,7 +99,7 @@ def last_valid(output: Tensor, lengths: Tensor | None, num_directions: int) -> T
 
     Args:
         output: (batch, time, num_directions*hidden_size).
-        lengths: int64 (batch,), or None where every row is whole.
+        lengths: int64 (batch,), or None if all rows are full.
         num_directions: 1 or 2.
 
     Returns:

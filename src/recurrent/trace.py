@@ -1,4 +1,4 @@
-"""What every gate does while a network reads."""
+"""Record every gate while a network reads."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ Trace = dict[str, Tensor]
 def trace_gates(
     network: StackedRNN, input: Tensor | PackedSequence, state: State = None, lengths: Tensor | None = None
 ) -> list[list[Trace]]:
-    """The gates and states of every layer and direction at every step, as in evaluation (no noise, no dropout).
+    """Return the gates and states of every layer and direction at every step, as in evaluation (no noise or dropout).
 
-    The readable equations run on the network's own weights, so it also works where a faster backend computes.
+    The reference equations run on the network's own weights, so this also works for networks on faster backends.
 
     Args:
-        network, input, state, lengths: any network, and what it is given, batched.
+        network, input, state, lengths: any network and its batched inputs.
 
     Returns:
-        For each layer, for each direction (forward first), a dict from the names of the gates (`Equations.gates`, in
-        the update convention of the cell) and states ("hidden", "cell") to (batch, time, hidden_size), zero past a
-        row's length; a state is that after the step. The backward direction stands in the order of the input.
+        For each layer and direction (forward first), a dict from the names of gates (`Equations.gates`, in the cell's
+        update convention) and states ("hidden", "cell") to (batch, time, hidden_size), zero past a row's length; states
+        are those after the step. The backward direction is in input order.
 
     Raises:
-        ValueError: the input, the state or the lengths do not fit the network.
+        ValueError: input, state or lengths do not match the network.
     """
     batch = take_in(input, lengths, network.batch_first, network.weight_ih_l0, network.allow_empty)
     if batch.x.shape[1] == 0:
-        raise ValueError("input: has 0 time steps, expected at least 1")
+        raise ValueError("input: expected at least 1 time step, got 0")
     initial = network.initial_state(batch.x.shape[0])
     if state is not None:
         check_state(state, initial, network.weight_ih_l0)

@@ -1,1 +1,1 @@
-"""A summary becomes a page, a terminal table, CSV files or a wandb workspace."""
+"""Present a summary as a page, a terminal table, CSV files or a wandb workspace."""

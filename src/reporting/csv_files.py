@@ -1,4 +1,4 @@
-"""The numbers of a comparison as files: ``summary.json``, ``runs.csv``, ``pairs.csv``."""
+"""Write the numbers of a comparison to files: ``summary.json``, ``runs.csv``, ``pairs.csv``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from src.analysis.run import Run
 from src.analysis.summary import Summary
 from src.files import csv_text, write_atomically
 
-# Columns of runs.csv around those of the tuned settings, and of pairs.csv.
+# Columns of runs.csv before and after the tuned settings, and columns of pairs.csv.
 WHO: dict[str, Callable[[Run], Any]] = {
     "id": lambda run: run.id,
     "study": lambda run: run.study,
@@ -45,7 +45,7 @@ OF_PAIR = ("seed", "a", "b", "difference", "run_a", "run_b", "state")
 
 
 def write_numbers(summary: Summary, directory: Path) -> list[Path]:
-    """Write the three files, floats so that they read back as the same floats; returns their paths."""
+    """Write the three files, with floats that read back exactly, and return their paths."""
     directory.mkdir(parents=True, exist_ok=True)
     head, lines = runs_table(summary.runs)
     texts = {
@@ -59,7 +59,7 @@ def write_numbers(summary: Summary, directory: Path) -> list[Path]:
 
 
 def runs_table(runs: Sequence[Run]) -> tuple[list[str], list[list[Any]]]:
-    """Header and lines of a table of all runs: who, where, how it ended, tuned settings, size, cost, metrics."""
+    """Return header and rows of a table of all runs: identity, status, tuned settings, size, cost, metrics."""
     values = sorted({key for run in runs for key in run.values})
     metrics = sorted({key for run in runs for key in run.metrics})
     lines = [

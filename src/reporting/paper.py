@@ -1,4 +1,4 @@
-r"""A comparison for a paper: ``table.tex``, which needs ``\usepackage{booktabs}`` alone, and ``sentence.txt``."""
+r"""A comparison for a paper: ``table.tex``, which needs only ``\usepackage{booktabs}``, and ``sentence.txt``."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SIGNS = {
     **{"ß": r"\ss{}", "ø": r"\o{}", "Ø": r"\O{}", "æ": r"\ae{}", "Æ": r"\AE{}", "ł": r"\l{}", "Ł": r"\L{}"},
     **{"–": "--", "−": r"\ensuremath{-}", "“": "``", "”": "''", "[": "{[}", "]": "{]}", "*": "{*}"},
 }
-# By its combining character, the command of an accent.
+# LaTeX accent command by combining character.
 MARKS = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327"
 ACCENTS = dict(zip(MARKS, "`'^~=u.\"rHvc", strict=True))
 
 
 def write_paper(summary: Summary, directory: Path) -> list[Path]:
-    """Write ``table.tex`` and ``sentence.txt`` into a directory; returns their paths."""
+    """Write ``table.tex`` and ``sentence.txt`` into a directory, and return their paths."""
     sentences = [*summary.answers(), *summary.beside_the_verdicts()]
     texts = {"table.tex": latex_table(summary), "sentence.txt": "".join(f"{line}\n" for line in sentences)}
     for name, text in texts.items():
@@ -36,12 +36,12 @@ def write_paper(summary: Summary, directory: Path) -> list[Path]:
 
 
 def latex_table(summary: Summary) -> str:
-    """A row for each model on each data set, and below them one for each comparison of the headline."""
-    # A line break in a name would end the remark.
+    """Return a row for each model on each data set, followed by one for each comparison of the headline."""
+    # A line break in a name would end the comment.
     remarks = [f"% {' '.join(sentence.split())}" for sentence in summary.answers()]
     below = [_comparison(task, c) for task, c in summary.headline()]
     lines = [
-        *("% Needs \\usepackage{booktabs}. Differences: positive where the model named first is better.", *remarks),
+        *("% Needs \\usepackage{booktabs}. Differences are positive if the model named first is better.", *remarks),
         *(f"\\begin{{tabular}}{{{COLUMNS}}}", r"\toprule", _row(HEAD), r"\midrule"),
         *(_row(cells) for task in summary.tasks for cells in _models(task)),
         *([r"\midrule", *map(_row, below)] if below else []),
@@ -51,7 +51,7 @@ def latex_table(summary: Summary) -> str:
 
 
 def escaped(text: str) -> str:
-    r"""A name as any engine of LaTeX sets it; letters of other scripts by their code.
+    r"""Escape a name for any LaTeX engine; letters of other scripts become code points.
 
     >>> escaped("seq_mnist"), escaped("50 % für A&B"), escaped("α")
     ('seq\\_mnist', '50 \\% f\\"{u}r A\\&B', 'U+03B1')
@@ -79,7 +79,7 @@ def _models(task: Task) -> Iterator[tuple[str, ...]]:
 
 
 def _comparison(task: Task, c: Comparison) -> tuple[str, ...]:
-    """Like a model's row: the mean difference with the interval of the verdict, and pairs in place of runs."""
+    """Return a row like a model's: the mean difference with the verdict's interval, and pairs instead of runs."""
     shown = None if c.provisional else (c.verdict and c.verdict.interval_better) or c.t
     verdict = c.verdict.words if c.verdict else "no verdict"
     return (
@@ -98,7 +98,7 @@ def _number(value: float | None, interval: Interval | None, sign: str = "") -> s
 
 
 def _interval(interval: Interval | None) -> str:
-    """Its ends, and its level where that is not 95 %."""
+    """Format an interval, with its level unless that is 95 %."""
     if interval is None:
         return ""
     digits = of_interval(interval)

@@ -1,4 +1,4 @@
-"""The report of a comparison: one HTML file that asks nobody for anything, and its figures."""
+"""The report of a comparison: one self-contained HTML file that makes no network requests, and its figures."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ PAGE = Path(__file__).parent / "page"
 FILTERS = [serious_first, words.difference, words.duration, words.interval, words.moment, words.number, words.place]
 FILTERS += [words.probability, words.setting, words.settings]
 HEIGHT = 360  # pixels of a figure
-PANELS_ALONE = 40  # panels that one process draws sooner than several have started
+PANELS_ALONE = 40  # number of panels that one process draws faster than several can start
 ROW = 84  # pixels of a row in the figure of differences
 
 
 def write_report(summary: Summary, directory: Path, formats: Sequence[str] = ("svg", "png")) -> list[Path]:
-    """Write ``report.html`` and its ``figures/`` in some formats into a directory; returns the files, the page first.
+    """Write ``report.html`` and its ``figures/`` in the given formats, and return the files, the page first.
 
     Raises:
         UserError: plotly, jinja2 or matplotlib is not installed.
@@ -46,7 +46,7 @@ def write_report(summary: Summary, directory: Path, formats: Sequence[str] = ("s
 
 
 def write_page(summary: Summary | None, lead: str, page: Path) -> None:
-    """Write the page of a summary alone, with HTML before everything else; without a summary that is the whole page.
+    """Write only the page of a summary, preceded by the HTML ``lead``; without a summary that is the whole page.
 
     Raises:
         UserError: plotly or jinja2 is not installed.
@@ -63,20 +63,20 @@ def write_page(summary: Summary | None, lead: str, page: Path) -> None:
 
 
 def refuse_without_latex(formats: Sequence[str]) -> None:
-    """Refuse PGF where nothing could measure its words.
+    """Refuse PGF if no LaTeX is installed to measure its text.
 
     Raises:
-        UserError: ``formats`` has pgf and there is no LaTeX.
+        UserError: ``formats`` includes pgf and there is no LaTeX.
     """
     if "pgf" in formats and latex() is None:
         raise UserError(
-            f"figures=[pgf] needs one of {', '.join(LATEX)}, and none is installed: take figures=[pdf], or install one "
+            f"figures=[pgf] needs one of {', '.join(LATEX)}, but none is installed: use figures=[pdf], or install one "
             "(apt-get install texlive-xetex)."
         )
 
 
 def render(summary: Summary, kinds: list[Pictures], looks: dict[str, Style], lead: str = "") -> str:
-    """The page of a summary with its figures, as one string; ``lead`` is HTML that stands before everything else.
+    """Return the page of a summary with its figures as a string; the HTML ``lead`` precedes everything else.
 
     Raises:
         UserError: plotly or jinja2 is not installed.
@@ -110,7 +110,7 @@ def render(summary: Summary, kinds: list[Pictures], looks: dict[str, Style], lea
         css=(PAGE / "report.css").read_text(),
         js=(PAGE / "report.js").read_text(),
         plotly=get_plotlyjs().replace("</script", "<\\/script"),
-        # Not even a closing tag inside a run's name can end the script that holds the data.
+        # Escape, so that a closing tag in a run's name cannot end the script with the data.
         figures=json.dumps(figures, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
     )
 
@@ -156,12 +156,12 @@ def _still(kind: Pictures, looks: dict[str, Style], directory: Path, formats: Se
 
 
 def _height(chart: Chart) -> int:
-    """Of a figure, in pixels."""
+    """Return the height of a figure in pixels."""
     return 90 + ROW * len(chart.y.ticks) if chart.y.ticks else HEIGHT
 
 
 def _strip(mean: float, low: float, high: float, margin: float | None) -> dict[str, Any]:
-    """Positions in percent of the strip's width; 0 stands in the middle."""
+    """Return positions in percent of the strip's width, with 0 in the middle."""
     reach = 1.15 * max(abs(low), abs(high), abs(mean), margin or 0.0) or 1.0
 
     def at(value: float) -> float:

@@ -1,4 +1,4 @@
-"""The answer in the terminal: verdicts first, then a table, then what to distrust."""
+"""A comparison in the terminal: verdicts first, then a table, then reasons for caution."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from src.config.screen import screen
 from src.files import from_here
 from src.statistics.rounding import decimals, of_interval, span
 
-MANY = 6  # files of a folder that are named one by one
-FLAGS = 8  # lines; the report has them all
+MANY = 6  # largest number of files per folder to list by name
+FLAGS = 8  # lines; the report has all of them
 
 
 def show(summary: Summary, files: Sequence[Path], console: Any = None) -> None:
-    """Print verdicts, table, flags and where the files went, on rich's console or the terminal."""
+    """Print verdicts, table, flags and file locations on Rich's console or the terminal."""
     console = console or screen()
     for sentence in summary.answers():
         console.print(sentence, style="bold", markup=False, highlight=False)
@@ -84,7 +84,7 @@ def _table(*left: str, right: Sequence[str]) -> Any:
 
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
     for name in left:
-        table.add_column(name, overflow="fold")  # in a narrow terminal names are broken, numbers never cut
+        table.add_column(name, overflow="fold")  # in a narrow terminal names wrap, and numbers are never cut
     for name in right:
         table.add_column(name, justify="right", no_wrap=True)
     return table
@@ -95,7 +95,7 @@ def _place(summary: Summary, task: Task) -> str:
 
 
 def _places(files: Sequence[Path]) -> list[str]:
-    """Folder by folder what was written, a folder of many files by their number."""
+    """List the files written by folder, giving only their number for folders with many."""
     folders = dict[Path, list[str]]()
     for file in files:
         path = file.resolve()
@@ -111,9 +111,9 @@ def _remarks(summary: Summary) -> list[str]:
     broken = [problem for problem in summary.problems if problem.kind not in ("stale", "duplicate")]
     lines += [f"! {problem.place}: {problem.sentence}" for problem in broken[:FLAGS]]
     further = [
-        (len(serious) - FLAGS, "serious flags more"),
+        (len(serious) - FLAGS, "more serious flags"),
         (len(flags) - len(serious), "lesser flags"),
-        (len(summary.problems), "records that do not count"),
+        (len(summary.problems), "records that were not used"),
     ]
     said = ", ".join(f"{number} {words}" for number, words in further if number > 0)
-    return [*lines, *([f"And {said}: see the report."] if said else [])]
+    return [*lines, *([f"Also {said}: see the report."] if said else [])]

@@ -1,4 +1,4 @@
-"""A study as a workspace of Weights & Biases: what its pages show, as code."""
+"""A study as a wandb workspace, defined in code."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from src.figures.palette import styles
 from src.runs.study_record import LogUniform, PlanRecord
 
 PHASES = ("final", "repeat", "trial")
-RUNS = 100  # that a panel shows at most
-WIDE = 10.0  # highest over lowest value of a setting from which its axis is logarithmic
+RUNS = 100  # largest number in a panel
+WIDE = 10.0  # ratio of highest to lowest value of a setting above which its axis is logarithmic
 ALONG = (("val", "epoch", "epochs"), ("val", "seconds", "time"), ("train", "epoch", "epochs"))
 COSTS = {"parameters/effective": "effective parameters", "seconds": "seconds of training"}
 
 
 def build_workspace(plan: PlanRecord, data: Sequence[str], project: str = "gatebench") -> Any:
-    """Learning curves grouped by model, parallel coordinates over settings and size, quality against cost.
+    """Build a workspace: learning curves by model, parallel coordinates of settings and size, quality against cost.
 
     Runs of a study have the wandb group ``STUDY/DATA``, the job type ``trial``, ``repeat`` or ``final``, and the model
-    under ``study_job.model`` of their config: the workspace groups its runs in that order, so that a line in a panel is
-    the mean of one model's runs on one data set with their range. Trials have no test metric, and so no point among
-    the costs.
+    as ``study_job.model`` in their config. The workspace groups runs in that order, so that a line in a panel is the
+    mean of one model's runs on one data set with their range. Trials have no test metric, and so are missing from the
+    cost panels.
 
     Args:
-        plan: of the study.
+        plan: the study's plan.
         data: the data sets to show.
         project: wandb project.
 
     Returns:
-        A ``wandb_workspaces.workspaces.Workspace`` of nobody yet (its ``entity`` is empty), nowhere saved.
+        An unsaved ``wandb_workspaces.workspaces.Workspace`` with an empty ``entity``.
 
     Raises:
         ImportError: wandb-workspaces is not installed.
@@ -87,7 +87,7 @@ def _scatter(panels: Any, metric: str, x: Any, words: str, **more: Any) -> Any:
 
 
 def _tuning(panels: Any, name: str, tuned: Mapping[str, bool]) -> list[Any]:
-    """Parallel coordinates from the settings over the size to validation, and validation against each setting."""
+    """Return parallel coordinates from settings and size to validation, and validation against each setting."""
     column = panels.ParallelCoordinatesPlotColumn
     columns = [column(panels.Config(key), log=log) for key, log in tuned.items()]
     columns += [
@@ -101,7 +101,7 @@ def _tuning(panels: Any, name: str, tuned: Mapping[str, bool]) -> list[Any]:
 
 
 def tuned_of(plan: PlanRecord) -> dict[str, bool]:
-    """The settings that a plan tunes (the learning rate where none), and whether their scale is logarithmic."""
+    """Return the settings that a plan tunes (by default the learning rate), and whether each has a log scale."""
     return {key: _is_wide(draw) for key, draw in plan.tuned.items()} or {"optimizer.lr": True}
 
 

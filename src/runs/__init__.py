@@ -1,1 +1,1 @@
-"""What a run is: its identity, its directory on disk, and how it is read back."""
+"""Runs: their identity, their directory on disk, and reading them back."""

@@ -1,4 +1,4 @@
-"""The identity of a run: a hash of what determines its result, and of nothing else."""
+"""The identity of a run: a hash of everything that determines its result, and nothing else."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from src.config.names import hashed_names
 from src.config.schema import keys_of
 from src.config.unread import as_read
 
-# Raised by one whenever a change of our code changes the numbers that the same config gives.
+# Raised by one whenever a code change alters the results of the same config.
 RESULTS_VERSION = 2
 
-# Keys that change no number: where things lie, what they are called, how they are shown; the schema says so of each.
+# Keys that do not affect results (paths, names, display), as declared in the schema.
 IGNORED_KEYS = tuple(name for name, key in keys_of().items() if not key.effect.counts)
 
 
 def identity(config: Mapping[str, Any], *, backend: str, precision: str, data_checksum: str) -> str:
-    """16 hexadecimal digits that two runs share exactly if they must give the same result.
+    """Return 16 hexadecimal digits, which are equal for two runs if and only if they must give the same result.
 
     >>> a = identity({"seed": 0, "name": "x"}, backend="torch", precision="32-true", data_checksum="c")
     >>> a == identity({"seed": 0, "name": "y"}, backend="torch", precision="32-true", data_checksum="c")
     True
 
     Args:
-        config: the resolved config as plain dicts; what nothing reads in it is taken to be at its default.
+        config: the resolved config as plain dicts; values that have no effect are treated as defaults.
         backend: the kernel that runs the recurrence, as resolved on this machine.
-        precision: as resolved by the trainer.
-        data_checksum: of the data as read, so that a moved file is the same and an altered one is not.
+        precision: the trainer's resolved precision.
+        data_checksum: checksum of the data as read, so that a moved file is the same and an altered one is not.
     """
     return _digest(as_read(config), backend=backend, precision=precision, data=data_checksum)
 
 
 def planned_identity(config: Mapping[str, Any], files: str = "") -> str:
-    """16 hexadecimal digits of a run that has not begun: its identity as far as it is known before anything is read.
+    """Return 16 hexadecimal digits for a planned run: its identity as far as known before reading the data.
 
     A study names its runs by it, so that they are found again in milliseconds, and on machines with another backend.
-    What it leaves open, backend, precision and the checksum of the data as read, is in the run's record.
+    The rest, backend, precision and the checksum of the data, is in the run's record.
 
     Args:
         config: the resolved config as plain dicts.
-        files: a checksum of the user's own files, whose path does not count.
+        files: a checksum of the user's own files, whose paths are ignored.
     """
     return _digest(config, files=files)
 
@@ -51,26 +51,26 @@ def _digest(config: Mapping[str, Any], **more: str) -> str:
     parts = {"config": determining(config), "results_version": RESULTS_VERSION, **more}
     model = config.get("model") or {}
     if model.get("dropout") and (model.get("num_layers") or 2) > 1:
-        parts["dropout"] = "in nn.GRU's order"  # since when it is drawn so, such runs are other runs than before
+        parts["dropout"] = "in nn.GRU's order"  # runs with this drawing order differ from earlier ones
     text = json.dumps(parts, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def determining(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config without what changes no number: :data:`IGNORED_KEYS` keys, and a width that counts decide."""
+    """Return a config without :data:`IGNORED_KEYS`, and without a width that is solved from a budget of counts."""
     model = config.get("model") or {}
     idle: tuple[str, ...] = ("model.hidden_size",)
     if model.get("budget") is None:
         idle = ("model.budget", "model.budget_of")
-    elif model.get("budget_of") == "seconds":  # measured, another time it may be another width
+    elif model.get("budget_of") == "seconds":  # measured, so the width may differ between machines
         idle = ()
     return without(hashed_names(config), (*IGNORED_KEYS, *idle))
 
 
 def without(config: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
-    """A copy of a nested config without the dotted ``keys``, and without what is null.
+    """Copy a nested config without the dotted ``keys`` and without null values.
 
-    A key that is null says nothing, so that an option added later leaves the identity of earlier runs as it was.
+    Null keys are dropped so that options added later do not change the identity of earlier runs.
     """
     out: dict[str, Any] = {}
     for name, value in config.items():

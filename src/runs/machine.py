@@ -1,4 +1,4 @@
-"""Facts about code and machine for the record: versions, commit, memory, and whether others used the machine."""
+"""Facts about code and machine for the record: versions, commit, memory, and load by other processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "hydra-core", "omegaco
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that results depend on."""
+    """Return the versions of Python and of packages that affect results."""
     installed = {"python": platform.python_version()}
     for name in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
@@ -29,9 +29,9 @@ def versions() -> dict[str, str]:
 
 
 def git() -> dict[str, Any]:
-    """The commit of the code and whether the tree had no changes; empty outside a git checkout."""
+    """Return the commit of the code and whether the working tree was clean; empty outside a git checkout."""
     root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():  # an installed package may lie inside somebody else's checkout
+    if not (root / ".git").exists():  # an installed package may be inside another project's checkout
         return {}
 
     def ask(*words: str) -> str:
@@ -44,14 +44,14 @@ def git() -> dict[str, Any]:
 
 
 def hardware() -> dict[str, Any]:
-    """Processor, cores and, where there is one, GPU; which GPUs the process may see where that is limited."""
+    """Return processor, cores and GPU, if any; also the visible GPUs if they are restricted."""
     import torch
 
     facts: dict[str, Any] = {"cpu": _cpu_name(), "cores": os.cpu_count(), "threads": torch.get_num_threads()}
     if torch.cuda.is_available():
         facts["gpu"] = torch.cuda.get_device_name()
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        facts["visible_gpus"] = visible  # which of the machine's a launcher gave to this run
+        facts["visible_gpus"] = visible  # the GPUs that a launcher assigned to this run
     return facts
 
 
@@ -62,7 +62,7 @@ def _cpu_name() -> str:
 
 
 def peak_memory() -> Memory:
-    """What this process and its GPU have used at most so far."""
+    """Return the peak memory of this process and its GPU so far."""
     import torch
 
     unit = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB, macOS in bytes
@@ -71,7 +71,7 @@ def peak_memory() -> Memory:
 
 
 class MachineLoad:
-    """How many cores other processes kept busy, on average, since this object was made (Linux; None elsewhere).
+    """Measures how many cores other processes kept busy on average since its creation (Linux; None elsewhere).
 
     >>> others = MachineLoad(); isinstance(others.busy_cores(), float | None)
     True
@@ -86,12 +86,12 @@ class MachineLoad:
             fields = [int(f) for f in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
         except (OSError, ValueError):
             return None
-        busy = sum(fields[:8]) - fields[3] - fields[4]  # all but idle and waiting for disks
+        busy = sum(fields[:8]) - fields[3] - fields[4]  # all but idle and I/O wait
         own = sum(os.times()[:4])
         return time.monotonic(), busy / os.sysconf("SC_CLK_TCK"), own
 
     def busy_cores(self) -> float | None:
-        """Cores kept busy by others; None where it cannot be told."""
+        """Return the number of cores kept busy by others; None if unknown."""
         then, now = self._start, self._now()
         if then is None or now is None or now[0] - then[0] <= 0:
             return None

@@ -1,6 +1,6 @@
-"""The file metrics.csv: one line for each global step, floats written so that they read back as the same floats.
+"""Read and write metrics.csv: one line per global step, with floats that read back exactly.
 
-Whoever reads a run pays for no import of torch or Lightning here.
+This module does not import torch or Lightning, so that reading a run is quick.
 """
 
 import csv
@@ -14,21 +14,20 @@ from src.files import csv_text, read_limited
 
 Row = dict[str, int | float]
 LEADING = ("step", "epoch", "seconds")
-LARGEST = 1 << 30  # bytes, ten million rows of ten metrics or so
-TAIL = 1 << 16  # bytes, more than any row has
+LARGEST = 1 << 30  # bytes, about ten million rows of ten metrics
+TAIL = 1 << 16  # bytes, longer than any row
 
 
 def read_metrics(path: str | os.PathLike[str]) -> list[Row]:
-    """Rows of a metrics.csv in the order of the file; a value that a step does not have is absent from its row.
+    """Return the rows of a metrics.csv in file order; values missing at a step are absent from its row.
 
-    The step and the epoch are integers, `seconds` is the wall-clock time in seconds since the training began (the
-    clock stands still between a kill and the resume), every other value is what was logged: an integer stays an
-    integer, a float comes back exactly. The file may belong to a run that was killed: a last line without its newline
-    is left out. No file, no rows.
+    Step and epoch are integers, `seconds` is the wall-clock time since training began (the clock stops between a kill
+    and the resume), and every other value is as logged: integers stay integers, floats are exact. The file may belong
+    to a killed run: a last line without its newline is ignored. A missing file has no rows.
 
     Raises:
-        UserError: the file cannot be read, or is no such table: it does not begin with :data:`LEADING`, or a line that
-            is not the torn last one has not as many fields as the header, or one is not a number.
+        UserError: the file cannot be read, does not begin with :data:`LEADING`, or a complete line has another number
+            of fields than the header or a field that is not a number.
     """
     path = Path(path)
     if not path.exists() and not path.is_symlink():
@@ -48,14 +47,14 @@ def read_metrics(path: str | os.PathLike[str]) -> list[Row]:
             except ValueError:
                 raise ValueError(f"expected {len(columns)} numbers or empty fields, got {str(fields)[:200]}") from None
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): it must be the metrics.csv of a run.") from error
+        raise UserError(f"{path} must be the metrics.csv of a run, but cannot be read ({error.strerror}).") from error
     except (ValueError, csv.Error) as error:
         raise UserError(f"{path}, line {line}: {error}") from error
     return rows
 
 
 def last_row(path: str | os.PathLike[str]) -> Row:
-    """The last row of a metrics.csv, found without reading the rows before it; empty where there is none."""
+    """Return the last row of a metrics.csv without reading earlier ones; empty if there is none."""
     with open(path, "rb") as file:
         header = file.readline()
         start = max(len(header), file.seek(0, os.SEEK_END) - TAIL)
@@ -66,17 +65,17 @@ def last_row(path: str | os.PathLike[str]) -> Row:
 
 
 def columns_of(rows: Iterable[Row]) -> list[str]:
-    """Columns of the file that holds these rows: step, epoch, seconds, then the metrics by first appearance."""
+    """Return the columns for these rows: step, epoch, seconds, then the metrics by first appearance."""
     return list(dict.fromkeys([*LEADING, *(name for row in rows for name in row)]))
 
 
 def format_row(row: Row, columns: Sequence[str]) -> bytes:
-    """One line of the file, newline included; a column that the row does not have stays empty."""
+    """Format one line including its newline; missing columns stay empty."""
     return (",".join(repr(row[name]) if name in row else "" for name in columns) + "\n").encode("utf-8")
 
 
 def format_file(rows: Sequence[Row], columns: Sequence[str]) -> bytes:
-    """The whole file: header and rows."""
+    """Format the whole file: header and rows."""
     return csv_text(columns, []).encode() + b"".join(format_row(row, columns) for row in rows)
 
 

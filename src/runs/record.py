@@ -1,13 +1,14 @@
-"""A run on disk: one directory that stands alone, with ``result.json`` as its summary.
+"""A run on disk: one self-contained directory, summarised in ``result.json``.
 
 ===================== =====================================================================================
 ``config.yaml``        the resolved config; everything is rebuilt from it
-``metrics.csv``        every logged value by step, the truth that wandb mirrors
-``checkpoints/``       ``best.ckpt`` (weights) and ``last.ckpt`` (everything needed to go on)
+``metrics.csv``        every logged value by step, the original that wandb mirrors
+``checkpoints/``       ``best.ckpt`` (weights) and ``last.ckpt`` (everything needed to resume)
 ``sequences/``         ``val.npz`` and ``test.npz``: one entry per sequence (row in the split, item of the data, loss,
-                       count, further sums, prediction, target; of windows series, lookback and horizon)
-``series.csv``         of forecasts of several series, the test metrics of each
-``result.json``        status, metrics, parameters, timing, versions (:class:`RunResult`), always whole
+                                              count, further sums, prediction, target; for windows also series, lookback
+                                              and horizon)
+``series.csv``         for forecasts of several series, the test metrics of each
+``result.json``        status, metrics, parameters, timing, versions (:class:`RunResult`), written atomically
 ===================== =====================================================================================
 """
 
@@ -40,20 +41,25 @@ from src.runs.typed_json import replaced, write_json
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT = 20.0  # seconds between two signs of life
-STALE = 90.0  # seconds after which a run without a sign of life is taken for dead
-# What a run leaves in its directory beside its config and its record.
+HEARTBEAT = 20.0  # seconds between heartbeats
+STALE = 90.0  # seconds without a heartbeat after which a run is considered dead
+# Files of a run besides its config and its record.
 LEFT = (
     *("metrics.csv", "checkpoints", "sequences", "series.csv", "traceback.txt"),
     *("inside", "predictions", "generated", "model.onnx"),
 )
-DIGESTED = ("config.yaml", "metrics.csv", "checkpoints/*.ckpt", "sequences/*.npz")  # what never changes after the end
+DIGESTED = (
+    "config.yaml",
+    "metrics.csv",
+    "checkpoints/*.ckpt",
+    "sequences/*.npz",
+)  # unchanged after the end
 
-STAMP = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_[0-9a-f]{6}")  # the name of a run's folder that was not given one
+STAMP = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_[0-9a-f]{6}")  # the default name of a run's folder
 
 
 class Busy(UserError):
-    """Another process holds the directory of a run."""
+    """Another process holds the run's directory."""
 
 
 class RunRecord:
@@ -71,7 +77,7 @@ class RunRecord:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._result: RunResult | None = None
-        self._facts: dict[str, Any] = {}  # that it was begun with
+        self._facts: dict[str, Any] = {}  # facts given when it began
         self._guard = threading.RLock()
         self._over = threading.Event()
         self._lock_file: IO[str] | None = None
@@ -83,7 +89,7 @@ class RunRecord:
 
     @property
     def result(self) -> RunResult:
-        """What stands in ``result.json``; a run that has not begun has none."""
+        """The content of ``result.json``; available once the run has begun."""
         assert self._result is not None, "the run has not begun"
         return self._result
 
@@ -102,46 +108,46 @@ class RunRecord:
         anew: bool = False,
         **facts: Any,
     ) -> None:
-        """Take the directory, write the config and ``result.json`` with status ``running``, and show signs of life.
+        """Lock the directory, write the config and ``result.json`` with status ``running``, and start the heartbeat.
 
-        A run that has no id yet gets this one, or the directory's name; ``once`` refuses a run that has come to its end
-        before; ``anew`` removes the run that is there; facts are further fields of :class:`RunResult`.
+        A run without an id gets this one, or the directory's name; ``once`` refuses a run that has already finished;
+        ``anew`` removes an existing run; facts are further fields of :class:`RunResult`.
 
         Raises:
-            Busy: when another process is at work in the directory, or has just finished there.
-            UserError: a symbolic link in it would lead the writing elsewhere.
+            Busy: another process is using the directory, or has just finished there.
+            UserError: a symbolic link would redirect the writing.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         self.hold()
         assert self._lock_file is not None
-        # What an earlier attempt in this directory wrote stays, but for how it ended.
+        # Keep what an earlier attempt wrote, except how it ended.
         earlier = None if anew else read_record(self.directory)
         earlier = earlier or RunResult(id or self.directory.name, seed, started=time.time())
         if once and earlier.ended_for_good:
             self._lock_file.close()
-            raise Busy(f"Another process has just finished the run in {self.directory}: there is nothing left to do.")
+            raise Busy(f"Another process has just finished the run in {self.directory}.")
         self.write_config(config)
         self._facts = {"status": "running", "error": None, "digests": {}, "seed": seed, **facts}
         self._facts["attempts"] = earlier.attempts + 1
         self._result = replaced(earlier, **self._facts)
         if anew:
-            shutil.rmtree(self.directory / "wandb", ignore_errors=True)  # of a run with another id
+            shutil.rmtree(self.directory / "wandb", ignore_errors=True)  # from a run with another id
             self.forget()
         self.write()
         threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
 
     def hold(self) -> None:
-        """Keep other processes out of the directory, which must be there; :meth:`begin` does it where it is not done.
+        """Lock an existing directory against other processes; otherwise :meth:`begin` does it.
 
         Raises:
-            Busy: another process is at work in it.
-            UserError: a symbolic link in it would lead the writing elsewhere.
+            Busy: another process is using the directory.
+            UserError: a symbolic link would redirect the writing.
         """
         if self._lock_file is not None and not self._lock_file.closed:
             return
         refuse_links(self.directory)
         self._lock_file = open(self.directory / ".lock", "w")  # noqa: SIM115 - held as long as the run
-        for wait in (0.01, 0.1, None):  # others look whether it is held, and hold it that long
+        for wait in (0.01, 0.1, None):  # others lock it briefly to check whether it is held
             try:
                 fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
@@ -149,10 +155,10 @@ class RunRecord:
                 if wait is not None:
                     time.sleep(wait)
         self._lock_file.close()
-        raise Busy(f"Another process is at work in {self.directory}: let it finish or stop it first.")
+        raise Busy(f"Another process is using {self.directory}: wait for it or stop it first.")
 
     def forget(self) -> None:
-        """Remove what an earlier run left in the directory, and all that its record said but the id."""
+        """Remove an earlier run's files from the directory, and everything in its record but the id."""
         for path in (self.directory / name for name in LEFT):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         with self._guard:
@@ -160,12 +166,12 @@ class RunRecord:
             self.write()
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """Write ``config.yaml``, whole or not at all."""
+        """Write ``config.yaml`` atomically."""
         text = OmegaConf.to_yaml(OmegaConf.create(dict(config)))
         write_atomically(self.directory / "config.yaml", lambda out: out.write(text.encode()))
 
     def note(self, **facts: Any) -> None:
-        """Put facts into the record, by the fields of :class:`RunResult`; dicts are merged with what is there."""
+        """Add facts to the record, by field of :class:`RunResult`; dicts are merged."""
         with self._guard:
             for name, value in facts.items():
                 if isinstance(here := getattr(self.result, name), dict):
@@ -174,7 +180,7 @@ class RunRecord:
             self.write()
 
     def end(self, status: Status, error: str | None = None) -> None:
-        """Write the final status, where the run came to its end the digests of its files, and leave the directory."""
+        """Write the final status, with digests of the files if the run finished, and unlock the directory."""
         self._over.set()
         digests = digests_of(self.directory) if status in ENDED else {}
         with self._guard:
@@ -185,13 +191,13 @@ class RunRecord:
             self._lock_file.close()
 
     def leave(self) -> None:
-        """Leave the directory to others, whatever the record says."""
+        """Unlock the directory, whatever the record's status."""
         self._over.set()
         if self._lock_file is not None:
             self._lock_file.close()
 
     def write(self) -> None:
-        """Write ``result.json``, whole or not at all."""
+        """Write ``result.json`` atomically."""
         with self._guard:
             self.result.heartbeat = time.time()
             write_json(self.directory / "result.json", self.result)
@@ -206,38 +212,38 @@ class RunRecord:
         while not self._over.wait(HEARTBEAT):
             with self._guard:
                 if not self._over.is_set():
-                    with suppress(UserError):  # no room: training may need none, and says so where it does
+                    with suppress(UserError):  # disk full: training may not need space, and reports it if it does
                         self.write()
 
 
 def holds_run(directory: Path) -> bool:
-    """Whether a run, or a part of one, lies in a directory."""
+    """Return whether a directory has a run, or part of one."""
     return any((directory / name).exists() for name in ("result.json", "config.yaml", *LEFT))
 
 
 def point_latest(runs_dir: Path, directory: Path) -> None:
-    """Let ``runs_dir/latest`` be a link to the run that was last finished, so that commands can name it."""
+    """Link ``runs_dir/latest`` to the run that finished last, so that commands can name it."""
     link = runs_dir / "latest"
     if not runs_dir.is_dir() or (link.exists() and not link.is_symlink()):
         return
     remove_unfinished_latest(runs_dir)
     beside = runs_dir / f".latest.{os.getpid()}"
-    with suppress(FileNotFoundError, FileExistsError):  # another process is at the same, and its run is as new
+    with suppress(FileNotFoundError, FileExistsError):  # another process is doing the same, and its run is as recent
         beside.symlink_to(os.path.relpath(directory, runs_dir))
         os.replace(beside, link)
 
 
 def remove_unfinished_latest(runs_dir: Path) -> None:
-    """Remove what a process left that was killed in :func:`point_latest`."""
+    """Remove the leftovers of a process killed in :func:`point_latest`."""
     for left in runs_dir.glob(".latest.*"):
         if left.is_symlink():
             left.unlink(missing_ok=True)
 
 
 def remove_shells(runs_dir: Path) -> None:
-    """Remove the folders of runs, named by their time, whose process was killed before it had written a record.
+    """Remove time-stamped run folders whose process was killed before it had written a record.
 
-    A living one holds the lock of its folder, but for its first moments.
+    A live process holds the lock of its folder, except in its first moments.
     """
     for folder in runs_dir.glob("*"):
         if folder.is_symlink() or not STAMP.fullmatch(folder.name) or not folder.is_dir():
@@ -249,10 +255,10 @@ def remove_shells(runs_dir: Path) -> None:
 
 
 def read_record(directory: Path) -> RunResult | None:
-    """A run's ``result.json``; a run whose process died says ``interrupted``. None where there is none.
+    """Read a run's ``result.json``, with status ``interrupted`` if its process died; None if there is none.
 
     Raises:
-        UserError: when the file is damaged, or of a schema that this version does not know.
+        UserError: the file is damaged, or has an unknown schema.
     """
     result = read_result(directory / "result.json")
     if result is not None and result.status == "running" and not _alive(directory, result.heartbeat):
@@ -261,7 +267,7 @@ def read_record(directory: Path) -> RunResult | None:
 
 
 def find_runs(runs_dir: Path) -> Iterator[tuple[Path, RunResult]]:
-    """Every run below a directory, with its record, the newest first; one that cannot be read is left out, and said."""
+    """Iterate over every run below a directory with its record, newest first; unreadable ones are logged."""
     runs = []
     for path in runs_dir.rglob("result.json"):
         if path.parent.is_symlink():  # runs/latest
@@ -270,15 +276,15 @@ def find_runs(runs_dir: Path) -> Iterator[tuple[Path, RunResult]]:
             if (result := read_record(path.parent)) is not None:
                 runs.append((path.parent, result))
         except UserError as error:
-            log.warning("A run is left out: %s", error)
+            log.warning("Skipping a run: %s", error)
     yield from sorted(runs, key=lambda run: -(run[1].started or 0.0))
 
 
 def read_sequences(directory: Path, split: str, record: RunResult | None = None) -> dict[str, np.ndarray]:
-    """The arrays of ``sequences/<split>.npz`` (see :class:`RunRecord`), held against the run's record if it is given.
+    """Read the arrays of ``sequences/<split>.npz`` (see :class:`RunRecord`), checked against ``record`` if given.
 
     Raises:
-        UserError: the file is not there, damaged, or not the one that the record was written of.
+        UserError: the file is missing, damaged, or differs from the recorded one.
     """
     if record is not None:
         check_digests(directory, record, f"sequences/{split}.npz")
@@ -286,7 +292,7 @@ def read_sequences(directory: Path, split: str, record: RunResult | None = None)
 
 
 def digests_of(directory: Path) -> dict[str, str]:
-    """SHA-256 of a run's files that never change after its end, by path in the directory."""
+    """Return the SHA-256 of a run's files that never change after its end, by path in the directory."""
     return {name: _sha256(directory / name) for name in _digested(directory)}
 
 
@@ -295,28 +301,28 @@ def _digested(directory: Path) -> list[str]:
 
 
 def check_digests(directory: Path, record: RunResult, *names: str) -> None:
-    """Hold files of a run, or all that are there, against the digests in its record; older versions have none.
+    """Check files of a run, or all existing ones, against the digests in its record; older versions have none.
 
     Raises:
-        UserError: a file is not what it was when the run ended.
+        UserError: a file has changed since the run ended.
     """
     for name in names or _digested(directory):
         path, expected = directory / name, record.digests.get(name)
         if expected is None:
             continue
         if not path.is_file():
-            raise UserError(f"{path} is missing, which the run wrote: put a copy there, or train the run again.")
+            raise UserError(f"{path}, which the run wrote, is missing: restore a copy, or train the run again.")
         if _sha256(path) == expected:
             continue
         if name != "config.yaml" or not _is_config_of(path, record):
             raise UserError(
-                f"{path} is not what it was when the run ended (result.json has another digest of it): it was damaged "
-                "or changed; put a whole copy there, or train the run again."
+                f"{path} was damaged or changed after the run ended (its digest differs from result.json): restore "
+                "an intact copy, or train the run again."
             )
 
 
 def _is_config_of(path: Path, record: RunResult) -> bool:
-    """Whether a config is the run's in everything that counts: its places, such as data.path, may be changed."""
+    """Return whether a config is the run's own in everything except paths such as data.path, which may change."""
     try:
         config = checked(read_resolved(path), path)
     except UserError:
@@ -328,20 +334,20 @@ def _is_config_of(path: Path, record: RunResult) -> bool:
 
 
 def _alive(directory: Path, heartbeat: float | None) -> bool:
-    """Whether a run that says it is running has shown signs of life, and no process of this machine knows better."""
+    """Return whether a running run has a recent heartbeat, and no process on this machine contradicts it."""
     if time.time() - (heartbeat or 0.0) > STALE:
         return False
     return not (directory / ".lock").exists() or is_held(directory)
 
 
 def is_held(directory: Path) -> bool:
-    """Whether a living process holds a run's directory, from before it has written there to its end."""
+    """Return whether a live process holds a run's directory, from before its first write to its end."""
     try:
         with open(directory / ".lock") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
-    except OSError:  # held by its process, or a file system on which that cannot be told
+    except OSError:  # locked by its process, or a file system without locks
         return True
     return False
 

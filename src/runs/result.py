@@ -1,7 +1,7 @@
-"""The record of a run: what ``result.json`` holds, in one place for whoever writes or reads it.
+"""The record of a run: the content of ``result.json``, defined once for readers and writers.
 
-Schema 2. Files of schema 1 (the study's job under ``part``, facts about the data among the notes, no declared metrics)
-are read as if they were of schema 2.
+Schema 2. Files of schema 1 (with the study's job as ``part``, facts about the data among the notes, no declared
+metrics) are converted on reading.
 """
 
 from __future__ import annotations
@@ -26,37 +26,37 @@ Status = Literal["running", "finished", "diverged", "failed", "interrupted"]
 Phase = Literal["trial", "repeat", "final"]
 StopReason = Literal["patience", "max_steps", "max_epochs", "max_time"]
 
-ENDED: tuple[Status, ...] = ("finished", "diverged")  # nothing is left to do: a run that diverged is a result
+ENDED: tuple[Status, ...] = ("finished", "diverged")  # divergence is a result, too
 
-SOLVED_BELOW = 0.1  # of the best trivial baseline's test loss: below it a run has solved its task
+SOLVED_BELOW = 0.1  # share of the best trivial baseline's test loss below which a run has solved its task
 LOSSES = ("nll", "mse")
 
 
 @dataclass(frozen=True)
 class StudyJob:
-    """Which job of a study a run is."""
+    """The job of a study that a run is."""
 
     study: str
-    phase: Phase  # trial and repeat choose values on validation, final measures on the test set
+    phase: Phase  # trial and repeat choose values on validation, final is evaluated on the test set
     model: str  # this and the next two: names in the plan
     data: str
     arm: str = "main"
-    id: str = ""  # planned identity, which names the run's directory too
+    id: str = ""  # planned identity, which also names the run's directory
 
 
 @dataclass(frozen=True)
 class Best:
-    """The epoch that was chosen on validation."""
+    """The epoch chosen on validation."""
 
     epoch: int  # counted from 0
     value: float
-    monitor: str = "val/loss"  # the metric it was chosen by
-    is_last: bool = False  # so that training on might have improved it
+    monitor: str = "val/loss"  # the metric by which it was chosen
+    is_last: bool = False  # so that further training might have improved it
 
 
 @dataclass(frozen=True)
 class Divergence:
-    """Where a run was seen to have diverged."""
+    """Where divergence was detected."""
 
     step: int  # updates until then
     tensor: str  # a weight by its name in the task, train/loss or val/loss
@@ -65,22 +65,22 @@ class Divergence:
 
 @dataclass(frozen=True)
 class Timing:
-    """How long a training took; its rates and seconds per epoch do not count validation."""
+    """Training time; rates and seconds per epoch exclude validation."""
 
     epochs: int = 0
     updates: int = 0
-    seconds: float = 0.0  # from the first step to the last, without what a stop cost
+    seconds: float = 0.0  # from the first to the last step, without interruptions
     seconds_per_epoch: float | None = None
     steps_per_second: float | None = None
     sequences_per_second: float | None = None
-    seconds_to_best: float | None = None  # until the best epoch had ended
-    others_busy_cores: float | None = None  # that other processes kept busy meanwhile, on average
-    shared: bool | None = None  # whether that was more than a tenth of a core; None where it cannot be told
+    seconds_to_best: float | None = None  # until the end of the best epoch
+    others_busy_cores: float | None = None  # kept busy by other processes meanwhile, on average
+    shared: bool | None = None  # whether that was more than a tenth of a core; None if unknown
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """How many parameters there are; see :meth:`src.tasks.base.Task.count_parameters`."""
+    """Numbers of parameters; see :meth:`src.tasks.base.Task.count_parameters`."""
 
     recurrent: int
     effective: int
@@ -89,7 +89,7 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Budget:
-    """A budget that the width was solved for; see :class:`src.tasks.budget.Budget`."""
+    """The budget for which the width was solved; see :class:`src.tasks.budget.Budget`."""
 
     of: str
     wanted: int
@@ -110,14 +110,14 @@ class Backend:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """The data as they were read."""
+    """The data as read."""
 
-    # of the data after reading, and of which items make each split: a moved file is the same, an altered one is not
+    # of the data as read and the items of each split: a moved file is the same, an altered one is not
     checksum: str | None = None
-    sequences: dict[str, int] = field(default_factory=dict)  # how many each split has
-    name: str | None = None  # what the data set calls itself; None where the config's name says it
-    split_seed: int | None = None  # data.split_seed, which splits by chance follow; None: they followed the seed
-    notes: dict[str, Any] = field(default_factory=dict)  # what the data module found, e.g. train/padding, leaked
+    sequences: dict[str, int] = field(default_factory=dict)  # number in each split
+    name: str | None = None  # the data set's own name; None if it is the config's name
+    split_seed: int | None = None  # data.split_seed, seed of random splits; None: they followed the run's seed
+    notes: dict[str, Any] = field(default_factory=dict)  # findings of the data module, e.g. train/padding, leaked
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class WandbRun:
 
 @dataclass(frozen=True)
 class Memory:
-    """Largest size of the process, and largest allocation on the GPU, in MB (10^6 bytes)."""
+    """Peak memory of the process, and peak allocation on the GPU, in MB (10^6 bytes)."""
 
     peak_rss_mb: float | None = None
     peak_gpu_mb: float | None = None
@@ -139,7 +139,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Git:
-    """The commit of the code, and whether the tree had no changes; empty outside a git checkout."""
+    """The commit of the code, and whether the working tree was clean; empty outside a git checkout."""
 
     commit: str | None = None
     clean: bool | None = None
@@ -147,7 +147,7 @@ class Git:
 
 @dataclass
 class RunResult:
-    """Everything that a run's ``result.json`` says; times are Unix times.
+    """The content of a run's ``result.json``; times are Unix times.
 
     >>> RunResult(id="3435e0996364", seed=0).status
     'running'
@@ -155,19 +155,19 @@ class RunResult:
 
     __pydantic_config__: ClassVar[ConfigDict] = CONFIG
 
-    id: str  # its wandb id too
-    seed: Annotated[int, Strict()]  # JSON's true is no seed
+    id: str  # also its wandb id
+    seed: Annotated[int, Strict()]  # JSON's true is not a seed
     status: Status = "running"  # a running run whose process died is read as interrupted
     name: str | None = None  # shown in wandb and in tables
-    identity: str | None = None  # two runs with the same one must give the same result
-    study_job: StudyJob | None = None  # None: of no study
+    identity: str | None = None  # equal identities mean equal results
+    study_job: StudyJob | None = None  # None outside a study
     choices: dict[str, str] = field(default_factory=dict)  # model and data by their names in conf/
     metrics: dict[str, float] = field(default_factory=dict)  # split/name, of the best epoch
-    declared: dict[str, Metric] = field(default_factory=dict)  # what its task says of each, by name without the split
-    baselines: dict[str, float] = field(default_factory=dict)  # of the trivial predictors on test, e.g. unigram/nll
+    declared: dict[str, Metric] = field(default_factory=dict)  # declarations by its task, by name without the split
+    baselines: dict[str, float] = field(default_factory=dict)  # trivial predictors on test, e.g. unigram/nll
     val_baselines: dict[str, float] = field(default_factory=dict)  # the same on validation
-    best: Best | None = None  # None before there is one
-    stop_reason: StopReason | None = None  # None where that is not known
+    best: Best | None = None  # None before the first validation
+    stop_reason: StopReason | None = None  # None if unknown
     parameters: Parameters | None = None
     budget: Budget | None = None
     backend: Backend | None = None
@@ -175,43 +175,43 @@ class RunResult:
     timing: Timing = field(default_factory=Timing)
     memory: Memory = field(default_factory=Memory)
     wandb: WandbRun | None = None
-    loggers: dict[str, str] = field(default_factory=dict)  # the run's id in each further one that gives it one
-    hardware: dict[str, Any] = field(default_factory=dict)  # cpu, cores, threads, where there is one gpu
+    loggers: dict[str, str] = field(default_factory=dict)  # the run's id in each further logger that has ids
+    hardware: dict[str, Any] = field(default_factory=dict)  # cpu, cores, threads, and gpu if there is one
     git: Git = field(default_factory=Git)
-    versions: dict[str, str] = field(default_factory=dict)  # of Python and of the packages that results depend on
-    results_version: int | None = None  # of the code, raised when the same config gives other numbers
+    versions: dict[str, str] = field(default_factory=dict)  # of Python and of packages that affect results
+    results_version: int | None = None  # version of the code, raised when results of the same config change
     command: list[str] = field(default_factory=list)  # the command line that starts this run alone
-    digests: dict[str, str] = field(default_factory=dict)  # SHA-256 of the files beside it, by path in the directory
+    digests: dict[str, str] = field(default_factory=dict)  # SHA-256 of the run's other files, by path in the directory
     started: float | None = None
     ended: float | None = None
-    heartbeat: float | None = None  # the last sign of life
-    attempts: int = 0  # how many processes have worked on it
-    error: str | None = None  # how it failed, in one sentence
+    heartbeat: float | None = None  # time of the last heartbeat
+    attempts: int = 0  # number of processes that have worked on it
+    error: str | None = None  # the reason of a failure, in one sentence
     divergence: Divergence | None = None  # None unless it diverged
     schema: int = SCHEMA
 
     @property
     def ended_for_good(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether the run is complete, with a result."""
         return self.status in ENDED
 
     @property
     def model(self) -> str | None:
-        """The name of the model's config; None for a model that was given without one."""
+        """The name of the model's config; None for a model given without one."""
         return self.study_job.model if self.study_job else self.choices.get("model")
 
     @property
     def data_name(self) -> str | None:
-        """The name of the data set's config; of the user's own files that of the file."""
+        """The name of the data set's config; for the user's own files, the file's name."""
         if self.study_job:
             return self.study_job.data
         choice = self.choices.get("data")
         return self.data.name if choice in OWN_FORMS and self.data.name else choice
 
     def solved(self, below: float = SOLVED_BELOW) -> bool | None:
-        """Whether the test loss is below a share of the best trivial baseline's; a run that diverged has not solved it.
+        """Return whether the test loss is below a share of the best trivial baseline's; False for diverged runs.
 
-        None where the data have no such baseline, or the run has not come to its end.
+        None if the data have no such baseline, or the run is incomplete.
         """
         if not self.ended_for_good or (threshold := threshold_of(self.baselines, below)) is None:
             return None
@@ -220,7 +220,7 @@ class RunResult:
 
 
 def threshold_of(baselines: Mapping[str, float], below: float = SOLVED_BELOW) -> tuple[str, float] | None:
-    """The loss by its own name, and the value below which a task is solved; None without a trivial baseline of a loss.
+    """Return the loss by its own name, and the threshold for a solved task; None without a trivial baseline of a loss.
 
     >>> threshold_of({"mean/mse": 0.5, "last/mse": 0.4, "mean/mae": 0.1}, below=0.5)
     ('mse', 0.2)
@@ -232,22 +232,22 @@ def threshold_of(baselines: Mapping[str, float], below: float = SOLVED_BELOW) ->
 
 
 def read_result(path: Path) -> RunResult | None:
-    """What a ``result.json`` of whatever schema says, as it was written; None where there is no such file.
+    """Read a ``result.json`` of any known schema as it was written; None if the file does not exist.
 
     Raises:
-        UserError: when the file is not JSON, of a schema that this version does not know, or damaged.
+        UserError: the file is not JSON, has an unknown schema, or is damaged.
     """
     content = read_json(path, "the result.json of a run")
     if content is None:
         return None
     if not isinstance(content, dict) or type(content.get("schema")) is not int or content["schema"] > SCHEMA:
-        raise UserError(f"{path} is not a run's result.json of schema {SCHEMA} or older.")
+        raise UserError(f"{path} must be a run's result.json of schema {SCHEMA} or older.")
     digests = content.get("digests")
     seal = digests.pop("result.json", None) if isinstance(digests, dict) else None
     if seal is not None and seal != digest_of(content):
         raise UserError(
-            f"{path} is not what it was when the run ended (its own digest differs): it was damaged or changed; put a "
-            "whole copy there, or train the run again."
+            f"{path} was damaged or changed after the run ended (its own digest differs): restore an intact "
+            "copy, or train the run again."
         )
     if content["schema"] < 2:
         content = _from_schema_1(content, path.parent.name)
@@ -255,7 +255,7 @@ def read_result(path: Path) -> RunResult | None:
 
 
 def sealed(record: RunResult) -> RunResult:
-    """The record with a digest of itself among its digests, which :func:`read_result` holds it against."""
+    """Add a digest of the record to its digests, which :func:`read_result` verifies."""
     return replaced(record, digests={**record.digests, "result.json": digest_of(json.loads(to_json(record)))})
 
 

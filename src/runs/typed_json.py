@@ -1,7 +1,7 @@
-"""Dataclasses to JSON and back, every value held against its annotation (pydantic reads the annotations).
+"""Convert dataclasses to JSON and back, checking every value against its annotation with pydantic.
 
-A file that decides what is asked, a plan, is sealed as well: it holds a digest of its own content, so that a value that
-rotted or was edited is noticed even where it is of the right type.
+Files that define a question, such as plans, are also sealed: they contain a digest of their content, so that a damaged
+or edited value is noticed even if it has the right type.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from src.config.errors import UserError
 from src.files import read_limited, write_atomically
 
-# JSON has no infinity: a float that is not finite is written as a word and read back as the float.
+# JSON has no infinity: floats that are not finite are written as words.
 CONFIG = ConfigDict(ser_json_inf_nan="strings")
-LARGEST = 64 << 20  # bytes of a file; the largest plans and records have a few million
+LARGEST = 64 << 20  # bytes of a file; the largest plans and records take a few million bytes
 T = TypeVar("T")
 _adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 
 
 class Damaged(UserError):
-    """A file whose values are not what they should be."""
+    """A file with invalid values."""
 
 
 class Unreadable(Damaged):
-    """A file that is not even JSON."""
+    """A file that is not valid JSON."""
 
 
 def from_plain(kind: type[T], content: Any, path: Path) -> T:
-    """The dataclass that plain containers, as read from JSON, stand for; keys that it does not have are left out.
+    """Build a dataclass from plain containers read from JSON, ignoring unknown keys.
 
     Raises:
-        Damaged: names the file, the key and what is wrong with it.
+        Damaged: names the file, the key and the problem.
     """
     try:
         return _adapter(kind).validate_python(content)
@@ -49,20 +49,20 @@ def from_plain(kind: type[T], content: Any, path: Path) -> T:
 
 
 def replaced(record: T, **changes: Any) -> T:
-    """A copy of a dataclass with some fields changed, each held against its annotation; plain dicts become dataclasses.
+    """Copy a dataclass with some fields changed and checked against their annotations; dicts become dataclasses.
 
     Raises:
-        TypeError: there is no such field.
-        pydantic.ValidationError: a value is not what its field holds.
+        TypeError: a field does not exist.
+        pydantic.ValidationError: a value is invalid for its field.
     """
     return _adapter(type(record)).validate_python(vars(replace(record, **changes)))  # type: ignore[type-var]
 
 
 def read_json(path: Path, what: str) -> Any:
-    """The plain content of a JSON file; None where there is none.
+    """Return the plain content of a JSON file; None if the file does not exist.
 
     Raises:
-        Unreadable: when it cannot be read or is not JSON; ``what`` is what it must be.
+        Unreadable: the file cannot be read or is not JSON; ``what`` says what it must be.
     """
     try:
         content = json.loads(read_limited(path, LARGEST))
@@ -72,38 +72,38 @@ def read_json(path: Path, what: str) -> Any:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
-        raise Unreadable(f"{path} cannot be read ({error}): it must be {what}.") from error
+        raise Unreadable(f"{path} must be {what}, but cannot be read ({error}).") from error
 
 
 def to_json(record: Any) -> bytes:
-    """A dataclass, whose ``__pydantic_config__`` is :data:`CONFIG`, as indented JSON, its defaults too."""
+    """Convert a dataclass with ``__pydantic_config__`` = :data:`CONFIG` to indented JSON, including defaults."""
     return _adapter(type(record)).dump_json(record, indent=1) + b"\n"
 
 
 def sealed(record: Any) -> bytes:
-    """:func:`to_json` with a digest of everything that it says, which :func:`unsealed` checks."""
+    """Return :func:`to_json` with a digest of the content, which :func:`unsealed` checks."""
     content = json.loads(to_json(record))
     return json.dumps(content | {"digest": digest_of(content)}, indent=1).encode() + b"\n"
 
 
 def unsealed(content: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The content of a sealed file without its digest, which older files do not have.
+    """Return the content of a sealed file without its digest, which older files lack.
 
     Raises:
         Damaged: the content is not what was written.
     """
     rest = {key: value for key, value in content.items() if key != "digest"}
     if "digest" in content and content["digest"] != digest_of(rest):
-        raise Damaged(f"{path} is damaged: its content and its digest do not belong together.")
+        raise Damaged(f"{path} is damaged: its content does not match its digest.")
     return rest
 
 
 def digest_of(content: dict[str, Any]) -> str:
-    """SHA-256 of a record as plain containers, which hold no digest of it."""
+    """Return the SHA-256 of a record in plain containers without a digest."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def write_json(path: Path, record: Any) -> None:
-    """Write a dataclass to a file, whole or not at all."""
+    """Write a dataclass to a file atomically."""
     content = to_json(record)
     write_atomically(path, lambda out: out.write(content))

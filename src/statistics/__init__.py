@@ -1,1 +1,1 @@
-"""Arrays in, numbers out: intervals, paired tests, power and the three-sided decision, which know nothing of runs."""
+"""Statistics on plain arrays, independent of runs: intervals, paired tests, power and the three-sided decision."""

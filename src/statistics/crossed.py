@@ -1,4 +1,4 @@
-"""Intervals over seeds and test sequences together: other seeds, and other sequences of the same kind."""
+"""Intervals over seeds and test sequences together: for other seeds, and other sequences of the same population."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from src.statistics.intervals import LEVEL, Interval
 
 @dataclass(frozen=True)
 class Crossed:
-    """The interval of a mean difference over seeds and test sequences, and what more seeds cannot do for it."""
+    """The interval of a mean difference over seeds and test sequences, and the limit of what more seeds can achieve."""
 
     interval: Interval
-    floor: float  # half-width below which further seeds never bring it: the test sequences' own share
+    floor: float  # half-width that remains with any number of seeds: the contribution of the test sequences
 
 
 def over_seeds_and_sequences(top: np.ndarray, count: np.ndarray, level: float = LEVEL) -> Crossed | None:
-    """Interval of a mean paired difference that also holds for other test sequences of the same kind.
+    """Return the interval of a mean paired difference that also holds for other test sequences of the same population.
 
-    The mean of :class:`TwoWay` and its half-width on either side.
+    It is the mean of :class:`TwoWay` with its half-width on either side.
 
     Args:
-        top: by how much A's summed loss is better, (seeds, sequences).
+        top: advantage of A in summed loss, (seeds, sequences).
         count: number of predictions, (sequences,), above 0.
-        level: coverage that is aimed at.
+        level: nominal coverage.
 
     Returns:
         None below two seeds or (effectively) two sequences.
@@ -39,17 +39,17 @@ def over_seeds_and_sequences(top: np.ndarray, count: np.ndarray, level: float = 
 
 @dataclass(frozen=True)
 class TwoWay:
-    """Mean differences over seeds and sequences with their variances, of one study or of many: arrays of one shape."""
+    """Mean differences over seeds and sequences with their variances, for one study or many (arrays of one shape)."""
 
     mean: np.ndarray
-    variance: np.ndarray  # of the mean, over other seeds and other sequences
-    freedom: np.ndarray  # degrees of freedom of that
+    variance: np.ndarray  # of the mean, over other seeds and sequences
+    freedom: np.ndarray  # its degrees of freedom
     of_seeds: np.ndarray  # variance of the mean over other seeds alone
-    of_sequences: np.ndarray  # the part of the variance that more seeds do not lessen
+    of_sequences: np.ndarray  # the part of the variance that more seeds do not reduce
     seeds: int
 
     def half_width(self, level: float) -> np.ndarray:
-        """Of an interval over both, never narrower than Student's t over seeds alone."""
+        """Return the half-width of an interval over both, never narrower than Student's t over seeds alone."""
         from scipy import stats
 
         probability = (1 + level) / 2
@@ -57,29 +57,28 @@ class TwoWay:
         return np.asarray(np.maximum(both, stats.t.ppf(probability, self.seeds - 1) * np.sqrt(self.of_seeds)))
 
     def floor(self, level: float) -> np.ndarray:
-        """Half-width that is left however many seeds there are."""
+        """Return the half-width that remains with any number of seeds."""
         from scipy import stats
 
         return np.asarray(stats.norm.ppf((1 + level) / 2) * np.sqrt(self.of_sequences))
 
 
 def two_way(top: np.ndarray, count: np.ndarray) -> TwoWay | None:
-    """Mean differences and their variances where every seed was tested on the same sequences.
+    """Return mean differences and their variances, if every seed was tested on the same sequences.
 
-    Seeds and sequences are crossed factors, both of them random. With I seeds, J sequences and D the pooled ratio, each
-    cell is made linear, d_ij = D + (J / sum c) (top_ij - D c_j), and the mean squares of a two-way layout without
-    repetition, MSA of the seeds, MSB of the sequences and MSE of the residual, give the variance
-    V = max(MSA + MSB - MSE, MSA, MSB) / (I J), whose degrees of freedom are Satterthwaite's ("An approximate
-    distribution of estimates of variance components", Biometrics Bulletin 2(6), 1946). Simulated coverage:
-    docs/compare.md.
+    Seeds and sequences are crossed random factors. With I seeds, J sequences and pooled ratio D, each cell is
+    linearised, d_ij = D + (J / sum c) (top_ij - D c_j). The mean squares of a two-way layout without replication, MSA
+    for seeds, MSB for sequences and MSE for the residual, give the variance V = max(MSA + MSB - MSE, MSA, MSB) / (I J)
+    with Satterthwaite's degrees of freedom ("An approximate distribution of estimates of variance components",
+    Biometrics Bulletin 2(6), 1946). Simulated coverage: docs/compare.md.
 
-    Sequences of unequal length count for fewer than they are. For MSB and MSE a deviation is divided by the root of 1
-    less the sequence's share of all predictions (the HC2 of MacKinnon and White, Journal of Econometrics 29, 1985), and
-    degrees of freedom go by Kish's effective number (sum c)^2 / sum c^2 in place of J. Both change nothing where all
-    lengths are equal; with lengths that vary tenfold they bring a coverage of 0.90 to 0.94.
+    Sequences of unequal length count for fewer than their number. For MSB and MSE each deviation is divided by the
+    square root of 1 minus the sequence's share of all predictions (HC2 of MacKinnon and White, Journal of Econometrics
+    29, 1985), and degrees of freedom use Kish's effective number (sum c)^2 / sum c^2 instead of J. Neither changes
+    anything for equal lengths; with lengths that vary tenfold, coverage becomes 0.90 to 0.94.
 
     Args:
-        top: by how much A's summed loss is better, (..., seeds, sequences); what is in front are studies.
+        top: advantage of A in summed loss, (..., seeds, sequences); leading dimensions are studies.
         count: number of predictions, (sequences,), above 0.
 
     Returns:
@@ -110,7 +109,7 @@ def two_way(top: np.ndarray, count: np.ndarray) -> TwoWay | None:
 
 
 def in_blocks(sums: np.ndarray, length: int) -> np.ndarray:
-    """Sums over blocks of neighbouring windows, the last one of which takes the rest: (..., windows) to (..., blocks).
+    """Sum over blocks of neighbouring windows, adding the rest to the last: (..., windows) to (..., blocks).
 
     >>> in_blocks(np.arange(7), 3).tolist()
     [3, 18]
@@ -120,10 +119,10 @@ def in_blocks(sums: np.ndarray, length: int) -> np.ndarray:
 
 
 def block_length(lookback: int, horizon: int, rows: int) -> int:
-    """Rows in a block of overlapping forecasting windows: at least as long as a window, at least a tenth of the series.
+    """Return the rows in a block of overlapping forecasting windows: at least a window, and a tenth of the series.
 
-    Blocks of a window's own length leave the interval too short where errors have a memory (coverage 0.83 at a memory
-    of 24 rows, horizon 24, 2,880 rows).
+    Blocks of a single window make the interval too narrow if errors are autocorrelated (coverage 0.83 with a memory of
+    24 rows, horizon 24, 2,880 rows).
 
     >>> block_length(96, 24, 2880)
     288

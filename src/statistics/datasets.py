@@ -1,4 +1,4 @@
-"""Many data sets together: ranks, Friedman's test, normalised scores and their profiles."""
+"""Many data sets together: ranks, Friedman's test, normalised scores and performance profiles."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROUNDING = 1e-9
 def friedman(
     means: Sequence[Sequence[float | None]], modes: Sequence[str]
 ) -> tuple[list[float], float | None, float | None]:
-    """Mean ranks over tasks (1 is best; scipy.stats.rankdata) and Friedman's test (scipy.stats.friedmanchisquare).
+    """Compute mean ranks over tasks (1 is best; scipy.stats.rankdata) and Friedman's test (scipy's friedmanchisquare).
 
     Args:
         means: (tasks, models).
@@ -38,7 +38,7 @@ def friedman(
 
 @dataclass(frozen=True)
 class SignedRankPosterior:
-    """Posterior probabilities of a new data set's kind: B better, within the margins, A better. They add up to 1."""
+    """Posterior probabilities for a new data set: B better, within the margins, A better. They sum to 1."""
 
     b: float
     same: float
@@ -46,12 +46,12 @@ class SignedRankPosterior:
 
 
 def signed_rank_posterior(in_margins: Sequence[float] | np.ndarray) -> SignedRankPosterior:
-    """The Bayesian signed-rank test over data sets, with a region of practical equivalence from -1 to 1.
+    """Run the Bayesian signed-rank test over data sets, with a region of practical equivalence from -1 to 1.
 
     Benavoli, Corani, Demsar and Zaffalon ("Time for a change", Journal of Machine Learning Research 18(77), 2017,
     section 4.2): weights of the data sets, and of half a pseudo-observation in the middle of the region, are drawn from
-    a Dirichlet distribution; in each draw the weight of all pairs (i, j) with (z_i + z_j) / 2 beyond, within and below
-    the region is added up, and the draw is for the heaviest of the three.
+    a Dirichlet distribution. In each draw the weights of all pairs (i, j) with (z_i + z_j) / 2 above, within and below
+    the region are summed, and the draw counts for the largest of the three sums.
 
     Args:
         in_margins: by data set, A's mean advantage in units of that data set's margin.
@@ -66,10 +66,10 @@ def signed_rank_posterior(in_margins: Sequence[float] | np.ndarray) -> SignedRan
 
 
 def probability_of_improvement(a: Mapping[str, Sequence[float]], b: Mapping[str, Sequence[float]]) -> Interval:
-    """P(a run of A beats one of B), ties half, over tasks that weigh the same (Agarwal et al. 2021, appendix A.3).
+    """Return P(a run of A beats one of B), ties counting half, over equally weighted tasks (Agarwal et al. 2021, A.3).
 
-    The ends are those of a percentile interval, runs resampled within each task; both need the same tasks, larger is
-    better. The estimate itself lies between them: :func:`improvement`.
+    The interval is a percentile interval, resampling runs within each task. Both models need the same tasks, and larger
+    values are better. The estimate itself is :func:`improvement`.
     """
     rng = np.random.default_rng(SEED)
     replicates = np.zeros(RESAMPLES // 5)
@@ -84,7 +84,7 @@ def probability_of_improvement(a: Mapping[str, Sequence[float]], b: Mapping[str,
 
 
 def improvement(a: Mapping[str, Sequence[float]], b: Mapping[str, Sequence[float]]) -> float:
-    """The estimate that :func:`probability_of_improvement` gives an interval of.
+    """Return the estimate whose interval is :func:`probability_of_improvement`.
 
     >>> improvement({"x": [2.0, 3.0], "y": [1.0]}, {"x": [1.0, 2.0], "y": [1.0]})
     0.6875
@@ -98,7 +98,7 @@ def _wins(a: Sequence[float], b: Sequence[float]) -> np.ndarray:
 
 
 def cliques(ranks: Sequence[float], different: Sequence[Sequence[bool]]) -> list[list[int]]:
-    """The largest groups of models, neighbours by rank, no two of which differ: what a critical-difference plot joins.
+    """Return the largest groups of models, adjacent in rank, without significant differences (for a CD diagram).
 
     >>> cliques([1.2, 3.0, 2.1], [[False, True, False], [True, False, False], [False, False, False]])
     [[0, 2], [2, 1]]
@@ -119,7 +119,7 @@ def cliques(ranks: Sequence[float], different: Sequence[Sequence[bool]]) -> list
 
 
 def interquartile_mean(values: Sequence[float] | np.ndarray) -> float:
-    """The mean of the middle half (scipy.stats.trim_mean with 0.25, as in rliable's aggregate_iqm).
+    """Return the mean of the middle half (scipy.stats.trim_mean with 0.25, as in rliable's aggregate_iqm).
 
     >>> interquartile_mean([0.0, 1.0, 2.0, 9.0])
     1.5
@@ -130,10 +130,10 @@ def interquartile_mean(values: Sequence[float] | np.ndarray) -> float:
 
 
 def pooled_iqm(scores: Mapping[str, Sequence[float]]) -> float:
-    """Interquartile mean over the runs of all tasks together, tasks weighing the same (Agarwal et al. 2021).
+    """Return the interquartile mean over the runs of all tasks, weighting tasks equally (Agarwal et al. 2021).
 
-    A task with more runs than another does not count for more: each run has the weight 1 / (runs of its task), and a
-    quarter of all weight is cut off at either end.
+    A task with more runs does not count for more: each run has weight 1 / (runs of its task), and a quarter of the
+    total weight is trimmed at either end.
 
     >>> pooled_iqm({"x": [0.0, 1.0, 2.0, 9.0], "y": [0.0, 1.0, 2.0, 9.0]}) == pooled_iqm({"x": [0.0, 1.0, 2.0, 9.0]})
     True
@@ -143,7 +143,7 @@ def pooled_iqm(scores: Mapping[str, Sequence[float]]) -> float:
 
 
 def stratified(scores: Mapping[str, Sequence[float]]) -> Interval:
-    """Percentile interval of :func:`pooled_iqm`, runs resampled within each task (Agarwal et al. 2021, section 4)."""
+    """Return a percentile interval of :func:`pooled_iqm`, resampling runs within each task (Agarwal et al. 2021)."""
     rng = np.random.default_rng(SEED)
     draws = RESAMPLES // 5
     resampled = [np.asarray(v, dtype=float)[rng.integers(0, len(v), (draws, len(v)))] for v in scores.values()]
@@ -156,9 +156,9 @@ def _task_weights(scores: Mapping[str, Sequence[float]]) -> np.ndarray:
 
 
 def _weighted_iqm(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Means without the runs that lie whole in the outer quarters of all weight, row by row, (rows, values) to (rows,).
+    """Return means without runs entirely in the outer quarters of the weight, by row, (rows, values) to (rows,).
 
-    With equal weights that is scipy.stats.trim_mean, which cuts whole values too.
+    With equal weights this is scipy.stats.trim_mean, which also trims whole values.
     """
     order = np.argsort(values, axis=1)
     up_to, own = np.cumsum(weights[order], axis=1), weights[order]
@@ -167,5 +167,5 @@ def _weighted_iqm(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def profile(scores: Mapping[str, Sequence[float]], thresholds: Sequence[float]) -> list[float]:
-    """Share of runs with a score above each threshold, tasks weighing the same (Agarwal et al. 2021, equation 1)."""
+    """Return the share of runs above each threshold, weighting tasks equally (Agarwal et al. 2021, equation 1)."""
     return [float(np.mean([np.mean(np.asarray(v) > t) for v in scores.values()])) for t in thresholds]

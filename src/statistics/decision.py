@@ -1,17 +1,17 @@
 """The three-sided t test: better, practically the same, or undecided.
 
-Of the three statements *A is better by more than the margin*, *the two are practically the same* (the difference lies
-within the margins) and *B is better by more than the margin* exactly one is true. Each of the other two is refused by
-t tests of the paired differences, and the statement that is left over is the decision:
+Exactly one of three statements is true: *A is better by more than the margin*, *the two are practically the same* (the
+difference is within the margins), *B is better by more than the margin*. If t tests of the paired differences reject
+two of them, the remaining one is the decision:
 
-* practically the same: two one-sided tests at 5 % (TOST, Schuirmann 1987; Lakens 2017), which is the same as the 90 %
-  interval of the mean difference lying within the margins;
-* better: the 95 % interval of the mean difference lies beyond the margin (one side at 2.5 %);
-* undecided otherwise; below :data:`LEAST` pairs nothing is decided at all.
+* practically the same: two one-sided tests at 5 % (TOST, Schuirmann 1987; Lakens 2017), equivalent to a 90 % interval
+  of the mean difference within the margins;
+* better: the 95 % interval of the mean difference is beyond the margin (one side at 2.5 %);
+* undecided otherwise; below :data:`LEAST` pairs nothing is decided.
 
-Goeman, Solari and Stijnen ("Three-sided hypothesis testing", Statistics in Medicine 29, 2010) show that a decision made
-so is wrong with probability 5 % at most, wherever the true difference lies and without any correction, since only one
-of the three can be true. docs/compare.md says why not a Bayesian test, and what skewed differences do to the 5 %.
+Goeman, Solari and Stijnen ("Three-sided hypothesis testing", Statistics in Medicine 29, 2010) show that such a decision
+is wrong with a probability of at most 5 %, whatever the true difference and without any correction, because only one of
+the three can be true. docs/compare.md explains why the test is not Bayesian, and the effect of skewed differences.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Outcome = Literal["better", "same", "undecided", "no verdict"]
 
 METHOD = "three-sided t test (TOST and superiority by the margin)"
 ERROR_RATE = ALPHA
-LEAST = 6  # pairs: with fewer not even the signs could convince at 5 %, were they all alike (2 / 2^6 < 0.05)
+LEAST = 6  # pairs: with fewer, even equal signs in all pairs would not be significant at 5 % (2 / 2^6 < 0.05)
 
 
 def decide(
@@ -39,14 +39,14 @@ def decide(
     lost: tuple[int, int] = (0, 0),
     look: Look | None = None,
 ) -> tuple[Outcome, str | None]:
-    """The outcome and the winner, if any.
+    """Return the outcome and the winner, if any.
 
     Args:
-        differences: by how much A is better, pair by pair.
-        margin: of practical equivalence, in the same unit; None or 0: "same" cannot be said.
+        differences: advantage of A in each pair.
+        margin: of practical equivalence, in the same unit; None or 0 rules out "same".
         names: of A and B.
-        lost: how many values of A and of B are missing because they diverged. The decision never favours the side that
-            diverged more often, and "same" is not said where any did.
+        lost: numbers of values of A and of B missing because of divergence. The decision never favours the model that
+            diverged more often, and is never "same" if any diverged.
         look: the levels of the two tests; None: 2.5 % on each side for "better", 5 % for "same".
     """
     x, levels = np.asarray(differences, dtype=float), look or Look(len(differences))
@@ -61,7 +61,7 @@ def decide(
 def decide_by(
     wide: Interval, narrow: Interval, margin: float | None, names: tuple[str, str], lost: tuple[int, int] = (0, 0)
 ) -> tuple[Outcome, str | None]:
-    """The same from the intervals: ``wide`` lies beyond the margin for "better", ``narrow`` within it for "same"."""
+    """Decide from intervals: ``wide`` beyond the margin means "better", ``narrow`` within it means "same"."""
     edge = margin or 0.0
     if wide.low > edge and lost[0] <= lost[1]:
         return "better", names[0]
@@ -73,14 +73,14 @@ def decide_by(
 
 
 def pairs_to_decide(differences: Sequence[float] | np.ndarray, margin: float | None, target: float = 0.8) -> int | None:
-    """How many pairs a new study needs to decide with probability ``target``, if mean and spread are as these say.
+    """Estimate how many pairs a new study needs to decide with probability ``target``, at the observed mean and spread.
 
-    An estimate: mean and spread are themselves uncertain, the more so the fewer pairs they come from. It is for seeds
-    of their own: whoever adds pairs to those at hand until the answer is clear is wrong more often than the 5 %.
+    Mean and spread are themselves uncertain, especially with few pairs. The number is for a separate study: adding
+    pairs to the present ones until the verdict is clear would err in more than 5 % of cases.
 
     Returns:
-        At least :data:`LEAST`; None below two pairs, or where more than :data:`~src.statistics.power.BOUND` pairs would
-        be needed (the difference is then too close to the margin to tell).
+        At least :data:`LEAST`; None below two pairs, or if more than :data:`~src.statistics.power.BOUND` pairs would be
+        needed, because the difference is too close to the margin.
     """
     x = np.asarray(differences, dtype=float)
     if len(x) < 2 or alike(x):
@@ -94,10 +94,10 @@ def pairs_to_decide(differences: Sequence[float] | np.ndarray, margin: float | N
 
 
 def p_values(differences: np.ndarray, margin: float | None) -> tuple[float | None, float | None]:
-    """P that the leading side is better by more than the margin, and p that the two are practically the same.
+    """Return p of the leading model being better by more than the margin, and p of the two being practically the same.
 
     From scipy.stats.ttest_1samp (one-sided, against the margin) and statsmodels' DescrStatsW.ttost_mean; None below
-    two differences or where they do not vary, the second also without a margin.
+    two differences or if they do not vary, the second also without a margin.
     """
     from scipy import stats
     from statsmodels.stats.weightstats import DescrStatsW

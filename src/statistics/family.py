@@ -1,4 +1,4 @@
-"""Many verdicts together: which of them still stand where the whole family may err in 5 % only."""
+"""Many verdicts as one family: which of them hold at a joint error rate of 5 %."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from src.statistics.looks import Look, planned_looks
 
 @dataclass(frozen=True)
 class Finding:
-    """The test behind one verdict, at the look that the verdict is of.
+    """The test behind one verdict, at the verdict's look.
 
     Args:
-        better: whether it says "better"; False: "the same".
-        p: of its test: one-sided against the margin, or of the two one-sided tests.
-        look: place of its look among those that were planned.
-        looks: numbers of pairs of all of them.
+        better: whether the verdict is "better"; False: "the same".
+        p: p-value of its test: one-sided against the margin, or of the two one-sided tests.
+        look: index of its look among the planned ones.
+        looks: numbers of pairs at all of them.
     """
 
     better: bool
@@ -25,25 +25,25 @@ class Finding:
     looks: tuple[int, ...]
 
     def holds(self, share: int) -> bool:
-        """Whether the verdict stands where it may be wrong with a probability of 5 % / ``share`` only."""
+        """Return whether the verdict holds at an error rate of 5 % / ``share``."""
         level: Look = planned_looks(self.looks, share)[self.look]
         return self.p < (level.better if self.better else level.same)
 
 
 def holm_verdicts(tests: Sequence[Finding | None]) -> list[bool]:
-    """Which verdicts stand so that any of the whole family is wrong with probability 5 % at most.
+    """Return which verdicts hold if any in the family may be wrong with a probability of at most 5 %.
 
-    Holm's steps ("A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979)
-    over whole three-sided tests: the clearest of m verdicts must stand at 5 % / m, the next at 5 % / (m - 1), and so
-    on, until one does not. Of each three-sided test one verdict is true, so that the step-down is one with directional
-    errors; it controls them for independent tests (Shaffer, "Control of directional errors with stagewise multiple test
-    procedures", Annals of Statistics 8, 1980), here by simulation too (``python -m benchmarks.rates``).
+    Holm's procedure ("A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6,
+    1979) over whole three-sided tests: the clearest of m verdicts must hold at 5 % / m, the next at 5 % / (m - 1), and
+    so on, until one does not. One verdict of each three-sided test is true, so this is a step-down procedure with
+    directional errors, which controls them for independent tests (Shaffer, "Control of directional errors with
+    stagewise multiple test procedures", Annals of Statistics 8, 1980); simulated in ``python -m benchmarks.rates``.
 
     >>> holm_verdicts([Finding(True, 0.001, 0, (10,)), Finding(False, 0.03, 0, (10,)), None])
     [True, False, False]
 
     Args:
-        tests: of every verdict of the family; None where neither "better" nor "the same" is said.
+        tests: the test of every verdict in the family; None if neither "better" nor "the same" is claimed.
     """
     size = len(tests)
     strictest = [0 if test is None else _strictest(test, size) for test in tests]
@@ -56,5 +56,5 @@ def holm_verdicts(tests: Sequence[Finding | None]) -> list[bool]:
 
 
 def _strictest(test: Finding, size: int) -> int:
-    """The largest share, up to ``size``, at which it holds; 0 where it does at none."""
+    """Return the largest share, up to ``size``, at which the verdict holds; 0 if it holds at none."""
     return next((share for share in range(size, 0, -1) if test.holds(share)), 0)

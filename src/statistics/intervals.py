@@ -1,4 +1,4 @@
-"""Confidence intervals, each from a library's function that its docstring names."""
+"""Confidence intervals, each from a library function named in its docstring."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 
 LEVEL = 0.95
 RESAMPLES = 9999
-SEED = 0  # of every resampling, so that the same runs give the same digits
+SEED = 0  # of all resampling, so that the same runs give the same digits
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval: its ends, the coverage it is made for, and the name of its method."""
+    """A confidence interval: its bounds, its nominal coverage, and the name of its method."""
 
     low: float
     high: float
@@ -24,7 +24,7 @@ class Interval:
 
 
 def alike(values: Sequence[float] | np.ndarray) -> bool:
-    """Whether values differ by rounding at most: then they have no spread that a test could work with.
+    """Return whether values differ only by rounding, so that they have no spread for a test.
 
     >>> alike([0.1, 0.3 - 0.2]), alike([0.1, 0.2])
     (True, False)
@@ -33,7 +33,7 @@ def alike(values: Sequence[float] | np.ndarray) -> bool:
 
 
 def t_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval | None:
-    """Interval of the mean by Student's t (scipy.stats.ttest_1samp); None below two values.
+    """Return the t interval of the mean (scipy.stats.ttest_1samp); None below two values.
 
     >>> round(t_interval([1.0, 2.0, 3.0]).low, 2)
     -0.48
@@ -49,7 +49,7 @@ def t_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> In
 
 
 def within(interval: Interval | None, low: float, high: float) -> Interval | None:
-    """The part of an interval that lies in a range.
+    """Return the part of an interval within a range.
 
     >>> within(Interval(0.9, 1.1, 0.95, "t"), 0.0, 1.0).high
     1.0
@@ -60,10 +60,10 @@ def within(interval: Interval | None, low: float, high: float) -> Interval | Non
 
 
 def bca_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval | None:
-    """Interval of the mean by the bias-corrected and accelerated bootstrap (scipy.stats.bootstrap, BCa).
+    """Return the interval of the mean by the bias-corrected and accelerated bootstrap (scipy.stats.bootstrap, BCa).
 
-    Paired resampling of two samples and the mean of their differences are the same as this over the differences.
-    None below three values, or where all are equal: then there is nothing to resample.
+    Resampling pairs of two samples for the mean of their differences is the same as resampling the differences. None
+    below three values, or if all are equal.
     """
     from scipy import stats
 
@@ -85,12 +85,12 @@ def bca_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> 
 
 
 def wilson_interval(successes: float, trials: int, level: float = LEVEL) -> Interval:
-    """Interval of a probability after Wilson (1927) (statsmodels.stats.proportion.proportion_confint).
+    """Return the Wilson (1927) interval of a probability (statsmodels.stats.proportion.proportion_confint).
 
     >>> round(wilson_interval(7, 10).low, 2)
     0.4
 
-    A tie may count as half a success; at least one trial.
+    A tie may count as half a success; there must be at least one trial.
     """
     from statsmodels.stats.proportion import proportion_confint
 
@@ -99,6 +99,6 @@ def wilson_interval(successes: float, trials: int, level: float = LEVEL) -> Inte
 
 
 def percentile_interval(replicates: np.ndarray, method: str) -> Interval:
-    """Interval between quantiles of a bootstrap's replicates (numpy.quantile), at :data:`LEVEL`."""
+    """Return the interval between quantiles of bootstrap replicates (numpy.quantile), at :data:`LEVEL`."""
     low, high = np.quantile(replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(low), float(high), LEVEL, method)

@@ -1,4 +1,4 @@
-"""Planned looks at a study that is still running: the level of each, so that all together err as seldom as one."""
+"""Planned looks at a running study: the level of each, so that together they err no more often than one look."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 
 from src.statistics.power import BETTER, SAME
 
-NODES = 300  # of the quadrature between two looks
-FAR = 9.0  # standard deviations, beyond which nothing counts
+NODES = 300  # quadrature nodes between two looks
+FAR = 9.0  # standard deviations beyond which the density is neglected
 
 
 @dataclass(frozen=True)
 class Look:
-    """One look: how many pairs it needs, and the one-sided level of each of its tests."""
+    """One look: its number of pairs, and the one-sided level of each of its tests."""
 
     pairs: int
     better: float = BETTER
@@ -24,9 +24,9 @@ class Look:
 
 
 def planned_looks(pairs: Sequence[int], share: int = 1) -> list[Look]:
-    """The looks of a plan with their levels; the last one is at the number of pairs that the study ends with.
+    """Return the looks of a plan with their levels; the last one is at the study's final number of pairs.
 
-    All together err with probability 5 % / ``share`` at most.
+    Together they err with a probability of at most 5 % / ``share``.
 
     >>> [(look.pairs, round(look.better, 4)) for look in planned_looks([5, 10])]
     [(5, 0.0015), (10, 0.0245)]
@@ -37,18 +37,18 @@ def planned_looks(pairs: Sequence[int], share: int = 1) -> list[Look]:
 
 @lru_cache(maxsize=512)
 def spending_levels(pairs: tuple[int, ...], alpha: float) -> list[float]:
-    """Nominal one-sided levels of looks at growing numbers of pairs, O'Brien and Fleming's spending.
+    """Return nominal one-sided levels for looks at increasing numbers of pairs, by O'Brien-Fleming spending.
 
-    At the share tau of all pairs the looks so far may have spent 2 (1 - Phi(z(1 - alpha/2) / sqrt(tau))) (Lan and
-    DeMets, "Discrete sequential boundaries for clinical trials", Biometrika 70(3), 1983, alpha*_1). Each level is found
-    by integrating the density of the paths that no earlier look has stopped (Armitage, McPherson and Rowe, "Repeated
-    significance tests on accumulating data", Journal of the Royal Statistical Society A 132(2), 1969). Applied to the p
-    of a t test they hold from three pairs on, by simulation (docs/compare.md).
+    At a fraction tau of all pairs the looks so far may have spent 2 (1 - Phi(z(1 - alpha/2) / sqrt(tau))) (Lan and
+    DeMets, "Discrete sequential boundaries for clinical trials", Biometrika 70(3), 1983, alpha*_1). Each level follows
+    from integrating the density of paths not stopped at earlier looks (Armitage, McPherson and Rowe, "Repeated
+    significance tests on accumulating data", Journal of the Royal Statistical Society A 132(2), 1969). By simulation,
+    the levels hold for p-values of t tests from three pairs on (docs/compare.md).
     """
     from scipy import stats
 
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
-    at, mass = np.zeros(1), np.ones(1)  # where the paths that were not stopped are, and how probable it is
+    at, mass = np.zeros(1), np.ones(1)  # positions of the paths not yet stopped, and their probabilities
     levels, spent, previous = list[float](), 0.0, 0.0
     for tau in (number / pairs[-1] for number in pairs):
         allowed = 2 * float(stats.norm.sf(stats.norm.isf(alpha / 2) / np.sqrt(tau)))
@@ -63,7 +63,7 @@ def spending_levels(pairs: tuple[int, ...], alpha: float) -> list[float]:
 
 
 def _bound(share: float, at: np.ndarray, mass: np.ndarray, edge: float) -> float:
-    """The bound that a share of the paths goes beyond with the next step, whose standard deviation is the unit."""
+    """Return the bound exceeded by a share of the paths in the next step, whose standard deviation is 1."""
     from scipy import optimize, stats
 
     def excess(bound: float) -> float:

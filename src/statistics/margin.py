@@ -1,8 +1,8 @@
-"""A margin of practical equivalence by convention, from validation alone, fixed before any test figure is known.
+"""A conventional margin of practical equivalence, from validation alone, fixed before any test results are known.
 
-A twentieth of the gap that models bridge from the best trivial predictor is small beside what learning achieves; a
-fifth of what is left to a known optimum is small beside what remains to be won. Neither is taken from the spread
-between seeds, which would make "practically the same" a matter of noise.
+A twentieth of the gap between the best trivial predictor and the models is small compared with what learning achieves;
+a fifth of the distance to a known optimum is small compared with what remains to be gained. Neither uses the spread
+between seeds, which would make "practically the same" depend on noise.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ OF_DISTANCE = 5
 
 
 def default_margin(gap: float, distance: float | None = None, least: float = 0.0) -> float | None:
-    """min(gap / 20, distance / 5) to one significant digit, and at least ``least``, rounded up to one.
+    """Return min(gap / 20, distance / 5) to one significant digit, but at least ``least``, rounded up to one digit.
 
     Args:
-        gap: from the best trivial predictor to the model, positive where the model is better.
-        distance: from the model to a known optimum; None where there is no such optimum.
-        least: of a difference that can be seen at all, e.g. one item of the test set for an accuracy.
+        gap: from the best trivial predictor to the model, positive if the model is better.
+        distance: from the model to a known optimum, if there is one.
+        least: the smallest visible difference, e.g. one item of the test set for an accuracy.
 
     Returns:
-        None where the model is no better than the trivial predictor, or the margin would be 0.
+        None if the model is no better than the trivial predictor, or if the margin would be 0.
 
     >>> default_margin(2.0), default_margin(0.8, 0.02), default_margin(0.8, 0.002, least=1 / 370), default_margin(-0.1)
     (0.1, 0.004, 0.003, None)

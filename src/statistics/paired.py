@@ -1,4 +1,4 @@
-"""Two paired samples: who wins how often, the signed-rank test, Holm's correction, correlation."""
+"""Paired samples: probability of winning, the signed-rank test, Holm's correction, correlation."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import numpy as np
 from src.statistics.intervals import RESAMPLES, SEED, Interval, alike, wilson_interval
 from src.statistics.power import MEANINGFUL
 
-TIED = 1e-6  # of the largest value: differences as close to each other as this are ties
+TIED = 1e-6  # relative to the largest value: differences closer than this are ties
 
 
 @dataclass(frozen=True)
 class Probability:
-    """How probable it is that A beats B in a pair (Bouthillier et al. 2021)."""
+    """The probability that A beats B in a pair (Bouthillier et al. 2021)."""
 
     wins: int  # wins, ties, losses: of A
     ties: int
     losses: int
     estimate: float  # (wins + ties / 2) / pairs
     interval: Interval  # Wilson at 95 %
-    reading: str  # ``not significant``, or who wins more often and whether that is significant and meaningful
+    reading: str  # ``not significant``, or which model wins more often and whether that is significant and meaningful
 
 
 def probability_better(advantages: np.ndarray, names: tuple[str, str]) -> Probability | None:
-    """P(A better) with Wilson's interval, read as Bouthillier et al. 2021 ("Accounting for variance", section 4) do.
+    """Return P(A better) with Wilson's interval, interpreted as in Bouthillier et al. 2021 ("Accounting for variance").
 
-    Their reading compares the interval with 0.5 (significant) and with 0.75 (meaningful): not significant where the
-    interval holds 0.5; else meaningful where its far end is beyond 0.75. Of the advantages of A, pair by pair, only the
-    signs count. None without a pair.
+    Their section 4 compares the interval with 0.5 (significant) and 0.75 (meaningful): not significant if the interval
+    contains 0.5, else meaningful if its outer bound exceeds 0.75. Only the signs of A's advantages count. None without
+    pairs.
     """
     signs = np.sign(advantages)
     if not len(signs):
@@ -47,16 +47,16 @@ def probability_better(advantages: np.ndarray, names: tuple[str, str]) -> Probab
 
 
 def signed_rank(advantages: np.ndarray, largest: float = 0.0) -> tuple[float, float] | None:
-    """Statistic and p of the two-sided Wilcoxon signed-rank test (scipy.stats.wilcoxon, exact up to 50 pairs).
+    """Return statistic and p of the two-sided Wilcoxon signed-rank test (scipy.stats.wilcoxon, exact up to 50 pairs).
 
-    Differences closer to each other than a millionth of the values are ties: 0.93 - 0.91 is 0.95 - 0.93, whatever the
-    last digits say (metrics are added up in float32). Pairs without a difference are dropped, as Wilcoxon did. With
-    ties, whose p wilcoxon only approximates, the signs of the mid-ranks are permuted (scipy.stats.permutation_test,
-    exact up to 13 pairs). None without a pair; p is 1 where no pair differs.
+    Differences closer than a millionth of the values are ties: 0.93 - 0.91 equals 0.95 - 0.93 whatever the last digits
+    (metrics are summed in float32). Pairs without a difference are dropped, as in Wilcoxon's test. With ties, for which
+    scipy's p is only approximate, the signs of the mid-ranks are permuted (scipy.stats.permutation_test, exact up to 13
+    pairs). None without pairs; p is 1 if no pair differs.
 
     Args:
-        advantages: by how much A is better, pair by pair.
-        largest: size of the largest value that a difference was made of.
+        advantages: advantage of A in each pair.
+        largest: magnitude of the largest value used in a difference.
     """
     from scipy import stats
 
@@ -82,7 +82,7 @@ def signed_rank(advantages: np.ndarray, largest: float = 0.0) -> tuple[float, fl
 
 
 def _levels(x: np.ndarray, tolerance: float) -> np.ndarray:
-    """The signs of numbers times the place of their sizes, equal for sizes that are closer than the tolerance.
+    """Return signed ranks of numbers, equal for magnitudes closer than the tolerance.
 
     >>> _levels(np.array([0.3, -0.1, 0.1 + 1e-9, 1e-9]), 1e-6).tolist()
     [2.0, -1.0, 1.0, 0.0]
@@ -94,16 +94,16 @@ def _levels(x: np.ndarray, tolerance: float) -> np.ndarray:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values adjusted over all of them after Holm (statsmodels.stats.multitest.multipletests)."""
+    """Return p-values with Holm's correction (statsmodels.stats.multitest.multipletests)."""
     from statsmodels.stats.multitest import multipletests
 
     return [float(p) for p in multipletests(p_values, method="holm")[1]] if len(p_values) else []
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> tuple[float | None, float | None]:
-    """Pearson's correlation within pairs (scipy.stats.pearsonr), and the difference's variance over the sum of both.
+    """Return the correlation within pairs (scipy.stats.pearsonr), and the difference's variance over the sum of both.
 
-    The second is what pairing saved: unpaired runs would have 1. None below three pairs or where a sample does not
+    The second shows the benefit of pairing: unpaired runs would have 1. None below three pairs or if a sample does not
     vary.
     """
     from scipy import stats

@@ -1,4 +1,4 @@
-"""What a number of pairs can find, and how many it takes."""
+"""What a number of pairs can detect, and how many pairs are needed."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ ALPHA = 0.05
 BETTER, SAME = ALPHA / 2, ALPHA  # levels of the one-sided tests of a decision
 MEANINGFUL = 0.75  # P(A better), Bouthillier et al. 2021
 DRAWS = 20_000
-BOUND = 1000  # pairs, beyond which no number is named
+BOUND = 1000  # largest number of pairs reported
 
 
 @dataclass(frozen=True)
 class Power:
-    """What so many pairs can find."""
+    """What a number of pairs can detect."""
 
-    pairs: int  # how many are complete
-    comparisons: int  # that Holm corrects over
-    wilcoxon: float  # power of the two-sided signed-rank test where P(A better) is 0.75, simulated
-    # probability of the verdict "practically the same" if the models are exactly equal, at the observed spread; None
+    pairs: int  # number of complete pairs
+    comparisons: int  # number that Holm corrects for
+    wilcoxon: float  # power of the two-sided signed-rank test at P(A better) = 0.75, simulated
+    # probability of the verdict "practically the same" if the models are equal, at the observed spread; None
     # without a margin
     same: float | None = None
     # the true difference that would be called better with probability 0.8, at the observed spread
@@ -31,7 +31,7 @@ class Power:
 
 
 def power_of(pairs: int, comparisons: int, sd: float | None, margin: float | None) -> Power:
-    """Everything that is said of the power of so many pairs; ``sd`` is None where the differences have no spread."""
+    """Return all power statistics for a number of pairs; ``sd`` is None if the differences have no spread."""
     return Power(
         pairs=pairs,
         comparisons=comparisons,
@@ -44,18 +44,18 @@ def power_of(pairs: int, comparisons: int, sd: float | None, margin: float | Non
 
 @lru_cache(maxsize=1024)
 def power(pairs: int, comparisons: int = 1, probability: float = MEANINGFUL, draws: int = DRAWS) -> float:
-    """Power of the two-sided Wilcoxon signed-rank test at 5 %, simulated (scipy.stats.wilcoxon over normal draws).
+    """Return the power of the two-sided Wilcoxon signed-rank test at 5 %, simulated with normal differences.
 
-    With more than one comparison it is the power at Holm's first and strictest step, 5 % over their number: the test
-    is sure to be that powerful whatever the others show.
+    With several comparisons this is the power at Holm's first and strictest step, 5 % over their number: a lower bound,
+    whatever the other comparisons show.
 
     >>> power(29) > 0.9 > power(10)
     True
 
     Args:
-        pairs: how many.
-        comparisons: that Holm corrects over.
-        probability: the true P(A better); the differences are normal with that share above 0.
+        pairs: number of pairs.
+        comparisons: number that Holm corrects for.
+        probability: the true P(A better), i.e. the share of normal differences above 0.
         draws: simulated studies; the standard error is below 0.0036 with 20,000.
     """
     p = _p_values(pairs, probability, draws)
@@ -63,7 +63,7 @@ def power(pairs: int, comparisons: int = 1, probability: float = MEANINGFUL, dra
 
 
 def pairs_for(target: float, comparisons: int = 1) -> int | None:
-    """The fewest pairs with which :func:`power` reaches ``target``, by bisection; None beyond 200."""
+    """Return the fewest pairs with which :func:`power` reaches ``target``, by bisection; None beyond 200."""
     low, high = 1, 200
     if power(high, comparisons, draws=4000) < target:
         return None
@@ -85,9 +85,9 @@ def _p_values(pairs: int, probability: float, draws: int) -> np.ndarray:
 
 
 def power_better(difference: float, sd: float, margin: float, pairs: int | np.ndarray, alpha: float) -> np.ndarray:
-    """Power of the one-sided t test that a mean difference lies beyond a margin from 0 up (statsmodels ttest_power).
+    """Return the power of the one-sided t test for a mean difference beyond a margin >= 0 (statsmodels ttest_power).
 
-    ``difference`` is the true one, ``sd`` that of the paired differences, ``pairs`` at least 2.
+    ``difference`` is the true difference, ``sd`` that of the paired differences, ``pairs`` at least 2.
     """
     from statsmodels.stats.power import ttest_power
 
@@ -95,10 +95,10 @@ def power_better(difference: float, sd: float, margin: float, pairs: int | np.nd
 
 
 def power_same_at_least(difference: float, sd: float, margin: float, pairs: np.ndarray, alpha: float) -> np.ndarray:
-    """A lower bound of :func:`power_same` for many numbers of pairs at once (statsmodels ttest_power).
+    """Return a lower bound of :func:`power_same` for many numbers of pairs at once (statsmodels ttest_power).
 
-    Both one-sided tests must reject: 1 minus the sum of their chances to fail. It is exact where they cannot fail
-    together, which is wherever the power is not small.
+    Both one-sided tests must reject, so this is 1 minus the sum of their failure probabilities. It is exact if they
+    cannot fail together, which holds unless the power is small.
     """
     upper = power_better(-difference, sd, -margin, pairs, alpha)
     lower = power_better(difference, sd, -margin, pairs, alpha)
@@ -106,11 +106,11 @@ def power_same_at_least(difference: float, sd: float, margin: float, pairs: np.n
 
 
 def power_same(difference: float, sd: float, margin: float, pairs: int, alpha: float) -> float:
-    """Power of the two one-sided tests that a mean difference lies within the margins; arguments as above, margin > 0.
+    """Return the power of the two one-sided tests for a mean difference within the margins; margin > 0.
 
-    The probability that mean plus and minus t s / sqrt n lies within them: given s the mean is normal; s is averaged
-    over 2,000 quantiles of its own distribution (scipy's chi2, norm and t; Phillips, "Power of the two one-sided tests
-    procedure", Journal of Pharmacokinetics and Biopharmaceutics 18, 1990).
+    This is the probability that mean plus and minus t s / sqrt n are within the margins: the mean is normal given s,
+    and s is averaged over 2,000 quantiles of its distribution (scipy's chi2, norm and t; Phillips, "Power of the two
+    one-sided tests procedure", Journal of Pharmacokinetics and Biopharmaceutics 18, 1990).
     """
     from scipy import stats
 
@@ -123,7 +123,7 @@ def power_same(difference: float, sd: float, margin: float, pairs: int, alpha: f
 
 
 def detectable(sd: float, margin: float, pairs: int, alpha: float, target: float = 0.8) -> float | None:
-    """The true difference that would be called better with probability ``target`` (statsmodels TTestPower)."""
+    """Return the true difference that is called better with probability ``target`` (statsmodels TTestPower)."""
     from statsmodels.stats.power import TTestPower
 
     if pairs < 2 or not sd > 0:

@@ -1,4 +1,4 @@
-"""Several random splits of one finite set of sequences: they share sequences, so they are no independent repeats."""
+"""Several random splits of one finite set of sequences, which share sequences and so are not independent repeats."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ LEAST = 5  # splits
 
 
 def over_splits(differences: Sequence[float], test: int, others: int, level: float = LEVEL) -> Interval | None:
-    """Nadeau and Bengio's interval of a difference over splits: mean +- t(k - 1) sqrt((1/k + test/others) S2).
+    """Return Nadeau and Bengio's interval over splits: mean +- t(k - 1) sqrt((1/k + test/others) S2).
 
-    Training sets of different splits overlap, so their results are correlated; the second term stands for that
-    ("Inference for the generalization error", Machine Learning 52, 2003, section 3). Ordinary t over splits and seeds
-    together covers too seldom, the more so the more of them there are.
+    Training sets of different splits overlap, so their results are correlated, for which the second term accounts
+    ("Inference for the generalization error", Machine Learning 52, 2003, section 3). An ordinary t interval over splits
+    and seeds together covers too rarely, the more so the more there are.
 
     Args:
-        differences: of each split, the mean over its seeds, (k,).
+        differences: mean over seeds in each split, (k,).
         test: number of test sequences.
         others: number of training and validation sequences.
-        level: coverage that is aimed at.
+        level: nominal coverage.
 
     Returns:
         None below :data:`LEAST` splits.

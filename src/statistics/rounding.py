@@ -1,4 +1,4 @@
-"""As many digits as an interval supports, the same for all numbers that stand together."""
+"""As many digits as an interval supports, the same for all numbers shown together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from src.statistics.intervals import Interval
 
 
 def decimals(scale: float, significant: int = 2) -> int:
-    """How many decimals show ``significant`` digits of a number of that size.
+    """Return how many decimals show ``significant`` digits of a number of this magnitude.
 
     >>> decimals(0.0135), decimals(250.0), decimals(0.0)
     (3, 0, 3)
@@ -19,7 +19,7 @@ def decimals(scale: float, significant: int = 2) -> int:
 
 
 def of_interval(interval: Interval | None) -> int:
-    """Decimals for an interval and the estimate in it: two digits of its half width.
+    """Return the decimals for an interval and its estimate: two significant digits of its half-width.
 
     >>> of_interval(Interval(0.1828, 0.21, 0.95, "t"))
     3
@@ -30,7 +30,7 @@ def of_interval(interval: Interval | None) -> int:
 
 
 def span(interval: Interval | None, turned: bool = False) -> str:
-    """``LOW to HIGH``; turned: of the negative; empty for None.
+    """Format an interval as ``LOW to HIGH``; turned: of the negative; empty for None.
 
     >>> span(Interval(0.1828, 0.21, 0.95, "t")), span(Interval(0.1828, 0.21, 0.95, "t"), turned=True)
     ('0.183 to 0.210', '-0.210 to -0.183')

@@ -1,4 +1,4 @@
-"""Two paired rates, of tasks that are solved or not: the difference's interval, and a test."""
+"""Paired rates of solving a task: the interval of their difference, and a test."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from src.statistics.intervals import LEVEL, Interval, wilson_interval
 
 @dataclass(frozen=True)
 class SolveRates:
-    """How often A and B solve a task, pair by pair."""
+    """How often A and B solve a task, by pair."""
 
-    both: int  # both, only_a, only_b, neither: pairs
+    both: int  # both, only_a, only_b, neither: numbers of pairs
     only_a: int
     only_b: int
     neither: int
-    difference: float  # A's rate less B's
+    difference: float  # A's rate minus B's
     interval: Interval  # of the difference, Newcombe
     p: float  # McNemar, mid-p, two-sided
 
 
 def solve_rates(a: np.ndarray, b: np.ndarray, level: float = LEVEL) -> SolveRates | None:
-    """Compare two rates over pairs; ``a`` and ``b`` say of each pair whether the task was solved, (pairs,) bool.
+    """Compare two rates over pairs; ``a`` and ``b`` are whether the task was solved in each pair, (pairs,) bool.
 
     The interval is Newcombe's method 10 ("Improved confidence intervals for the difference between binomial proportions
-    based on paired data", Statistics in Medicine 17, 1998): Wilson's intervals of both rates, with the correlation
-    between them, less a continuity correction. The test is McNemar's with half the probability of what was seen, the
-    mid-p (Fagerland, Lydersen and Laake, BMC Medical Research Methodology 13:91, 2013). None without a pair.
+    based on paired data", Statistics in Medicine 17, 1998): Wilson's intervals of both rates, with their correlation
+    less a continuity correction. The test is McNemar's with half the probability of the observed outcome, the mid-p
+    (Fagerland, Lydersen and Laake, BMC Medical Research Methodology 13:91, 2013). None without pairs.
     """
     from scipy import stats
 

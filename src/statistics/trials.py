@@ -1,4 +1,4 @@
-"""What the luck of a search adds to a difference: the settings were chosen from so many trials and no more."""
+"""The variability that a limited search adds to a difference, because settings are the best of a few trials."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 
 def sigma_tune(a: Sequence[float], b: Sequence[float]) -> float:
-    """SD of the validation difference of two choices, had each model's trials been drawn anew from those it had.
+    """Return the SD of the validation difference of two choices under resampling of each model's trials.
 
     The best of q trials resampled with replacement is the r-th best with probability ((q - r + 1)/q)^q - ((q - r)/q)^q,
-    so nothing has to be simulated. Infinite costs (diverged trials) count as the worst finite one.
+    so no simulation is needed. Infinite costs (diverged trials) are replaced by the worst finite one.
 
     Args:
-        a: validation cost of each of A's trials, smaller is better, (q,).
+        a: validation cost of each of A's trials, lower is better, (q,).
         b: the same of B.
 
     >>> round(sigma_tune([1.0, 1.2, 1.5], [1.1, 1.1, 1.1]), 3)

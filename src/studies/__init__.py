@@ -1,1 +1,1 @@
-"""Studies: a plan becomes runs, the runs are tuned, chosen and repeated, and whatever is done is never done again."""
+"""Studies: a plan is turned into runs, which are tuned, chosen and repeated; finished runs are never repeated."""

@@ -1,4 +1,4 @@
-"""The tuning of one condition, a data set in an arm: trials that its models share, repeats, choice, extensions."""
+"""Tuning of one condition, a data set in an arm: trials shared by its models, repeats, choice, extensions."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from src.studies.state import StudyState
 
 log = logging.getLogger(__name__)
 
-NO_TRIAL = "no trial came to its end with a finite validation value"
+NO_TRIAL = "no trial finished with a finite validation value"
 
 
 def _without_dust(cost: float) -> float:
-    """A mean of equal values in another order may differ in its last digits, which is no reason to prefer a trial.
+    """Round a mean, so that different summation orders of equal values do not decide between trials.
 
     >>> _without_dust((0.1 + 0.2) / 2) == _without_dust(0.15)
     True
@@ -30,13 +30,13 @@ def _without_dust(cost: float) -> float:
 
 
 class ConditionTuning:
-    """The tuning of the models that fit a condition, as far as its runs have come; none touches another condition.
+    """The tuning of all models of a condition, as far as its runs have come, independent of other conditions.
 
-    Draws, choices and extensions are noted in the study's record.
+    Draws, choices and extensions are recorded in the study's record.
 
     Attributes:
-        trials: the values of each, those of extensions among them.
-        chosen: by model, what :meth:`choose` chose; a model without a finite trial is missing.
+        trials: the values of each trial, including extensions.
+        chosen: by model, the values that :meth:`choose` chose; a model without a finite trial is missing.
     """
 
     def __init__(
@@ -45,24 +45,24 @@ class ConditionTuning:
         self.tuning, self.jobs, self.state, self.condition, self.models = tuning, jobs, state, condition, models
         self.chosen: dict[str, Settings] = {}
         self.trials = combinations(tuning, values_of(tuning))
-        for extension in self._extensions():  # of an earlier start
+        for extension in self._extensions():  # from an earlier start
             self.trials += [trial for trial in extension.trials if trial not in self.trials]
 
     def trial_jobs(self) -> list[Job]:
-        """Every trial with every model; their values are noted."""
+        """Return every trial with every model, and record their values."""
         data, arm = self.condition
         self.state.record.draws.setdefault(data, {})[arm] = {key: self._tried(key) for key in self.tuning.draws}
         self.state.write()
         return [self._job(model, trial) for trial in self.trials for model in self.models]
 
     def repeat_jobs(self) -> list[Job]:
-        """The best trials of each model again, with further seeds."""
+        """Return repeats of each model's best trials, with further seeds."""
         return [job for model in self.models for n in self._best(model) for job in self._repeats(model, n)]
 
     def choose(self) -> None:
-        """Choose the trial of each model whose repeats are best on average (ties: by loss), and note it.
+        """Choose the trial of each model with the best mean over repeats (ties: by loss), and record it.
 
-        A model none of whose trials came to an end is left out, and said to be.
+        A model without any finished trial is left out with a warning.
         """
         data, arm = self.condition
         self.chosen = {}
@@ -76,9 +76,9 @@ class ConditionTuning:
         self.state.write()
 
     def extend(self) -> bool:
-        """Add trials for all models where the choice of one lies at the edge of a range or in a gap, and note them.
+        """Add and record trials for all models if one model's choice is at the edge of a range or in a gap.
 
-        Says whether there are new trials; there are none where ``tuning.extensions`` have been made.
+        Returns whether there are new trials; ``tuning.extensions`` limits their number.
         """
         made = self._extensions()
         if len(made) >= self.tuning.extensions:
@@ -92,13 +92,13 @@ class ConditionTuning:
                 side: Side | Literal["gap"] | None
                 if (side := edge(values, chosen[key], limits)) is not None:
                     new, before, after = self._beyond(key, side, limits, len(made) + 1)
-                    words = "%s on %s chose %s=%s, at the edge: the range is extended for all models."
+                    words = "%s on %s chose %s=%s, at the edge of its range, which is extended for all models."
                 elif isinstance(draw, LogUniform) and (step := draw.gap(values, chosen[key])) is not None:
                     assert limits is not None
                     piece, number = within(step, draw)
                     new = further_draws(self.tuning, key, piece, len(made) + 1, number)
                     side, before, after = "gap", list(limits), list(limits)
-                    words = "%s on %s chose %s=%s, in a gap: it is filled for all models."
+                    words = "%s on %s chose %s=%s, in a gap of its range, which is filled for all models."
                 else:
                     continue
                 more = [trial for trial in combinations(self.tuning, new) if trial not in self.trials]
@@ -116,7 +116,7 @@ class ConditionTuning:
     def _beyond(
         self, key: str, side: Side, limits: tuple[float, float] | None, number: int
     ) -> tuple[dict[str, list[Any]], list[Any], list[Any]]:
-        """The values of all keys in the ``number``-th extension, and the limits of ``key`` before and after it."""
+        """Return the values of all keys in the ``number``-th extension, and ``key``'s limits before and after it."""
         if limits:
             piece = extended_range(limits, side)
             new = further_draws(self.tuning, key, piece, number)
@@ -141,11 +141,11 @@ class ConditionTuning:
         return [self.jobs.job("repeat", model, *self.condition, seed, self.trials[number]) for seed in seeds]
 
     def _sign(self, model: str) -> int:
-        """Makes a cost of a value of the monitored metric: 1 where the smaller is better, else -1."""
+        """Return the factor that turns the monitored metric into a cost: 1 if lower is better, else -1."""
         return 1 if self.jobs.config(model, *self.condition).task.mode == "min" else -1
 
     def _validation_cost(self, job: Job) -> tuple[float, float]:
-        """A run's best validation value so that smaller is better, then the loss, which breaks ties.
+        """Return a run's best validation value as a cost, then its loss, which breaks ties.
 
         Infinite for a run that diverged or failed.
         """
@@ -155,7 +155,7 @@ class ConditionTuning:
         return self._sign(job.model) * record.best.value, record.metrics.get("val/loss", math.inf)
 
     def _best(self, model: str) -> list[int]:
-        """The best trials, the smaller loss first among equals, then the earlier; none whose cost is infinite."""
+        """Return the best trials, ties sorted by loss, then by time; none with an infinite cost."""
         costs = {number: self._validation_cost(self._job(model, trial)) for number, trial in enumerate(self.trials)}
         finite = [number for number in sorted(costs, key=lambda n: costs[n]) if math.isfinite(costs[number][0])]
         return finite[: self.tuning.repeat.best]

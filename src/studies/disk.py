@@ -1,4 +1,4 @@
-"""How much disk a study needs, said before its first run, and the weights of its tuning, which go after the choice."""
+"""Disk space that a study needs, reported before its first run, and removal of tuning weights after the choice."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from src.tasks.build import build_task
 log = logging.getLogger(__name__)
 
 # Bytes, measured on runs of this version, rounded up.
-RECORD = 40_000  # of a run: config, result.json, Hydra's files, the log
-EPOCH = 300  # of a row of metrics.csv
-SEQUENCE = 100  # of a line of sequences/*.npz
-CONTAINER = 25_000  # of both checkpoints, beside the tensors
-COPIES = 5  # of the weights: best.ckpt, itself in last.ckpt too, last.ckpt, and twice for the optimizer's moments
+RECORD = 40_000  # per run: config, result.json, Hydra's files, the log
+EPOCH = 300  # per row of metrics.csv
+SEQUENCE = 100  # per sequence in sequences/*.npz
+CONTAINER = 25_000  # of both checkpoints, without the tensors
+COPIES = 5  # of the weights: best.ckpt, its copy in last.ckpt, last.ckpt itself, and two for the optimizer's moments
 
 
 @dataclass(frozen=True)
 class Run:
-    """Bytes that one run of a model on a data set leaves."""
+    """Disk space in bytes for one run of a model on a data set."""
 
     weights: float  # checkpoints
     rest: float
@@ -42,22 +42,22 @@ class Run:
 
 @dataclass(frozen=True)
 class Need:
-    """What the runs of a study that are still to come will take."""
+    """The disk space needed by the remaining runs of a study."""
 
     runs: int
-    bytes: float  # at the moment when it is most
-    tuning_weights: float  # of it, bytes that go when the choice is made
+    bytes: float  # at the peak
+    tuning_weights: float  # the part of it that is removed after the choice
 
     def sentence(self, directory: Path, free: float) -> str:
-        """The need beside what is free."""
+        """Compare the need with the free space, in a sentence."""
         words = ""
         if self.tuning_weights:
-            words = f", {size(self.tuning_weights)} of it for weights of trials and repeats, which go after the choice"
+            words = f", including {size(self.tuning_weights)} of tuning weights, which are removed after the choice"
         return f"{self.runs} runs need about {size(self.bytes)} in {directory}{words}; {size(free)} are free."
 
 
 def size(number: float) -> str:
-    """Bytes as one reads them.
+    """Format bytes for display.
 
     >>> size(1234567), size(52_100_000_000)
     ('1.2 MB', '52.1 GB')
@@ -67,29 +67,29 @@ def size(number: float) -> str:
 
 
 def check_disk(plan: Plan, jobs: Jobs) -> str:
-    """What the study still needs and what is free, in a sentence; empty where it needs nothing.
+    """Return a sentence about the remaining need and the free space; empty if nothing is needed.
 
     Raises:
-        UserError: less is free.
+        UserError: there is less free space than needed.
     """
     need = needed(plan, jobs)
     free = shutil.disk_usage(jobs.directory).free
     if need.bytes > free:
         raise UserError(
-            f"{need.sentence(jobs.directory, free)} Make room, or take another disk by paths.runs_dir=FOLDER."
+            f"{need.sentence(jobs.directory, free)} Free some space, or use another disk with paths.runs_dir=FOLDER."
         )
     return need.sentence(jobs.directory, free) if need.runs else ""
 
 
 def needed(plan: Plan, jobs: Jobs) -> Need:
-    """The disk that a study's runs still need, without extensions of ranges and offline files of wandb.
+    """Estimate the disk space of a study's remaining runs, without range extensions and wandb's offline files.
 
-    Every data set is read, and every model built on it; what cannot be is left out, since its runs will say why.
+    Every data set is read and every model built on it; those that fail are skipped, since their runs will report why.
     """
     planned = current_jobs(jobs.directory).items()
     begun = [job for name, job in planned if (jobs.directory / name / "result.json").is_file()]
     there = Counter((job.data, job.arm, job.model, job.phase) for job in begun)
-    runs, weights, rest = 0, {True: 0.0, False: 0.0}, {True: 0.0, False: 0.0}  # by whether they are of the tuning
+    runs, weights, rest = 0, {True: 0.0, False: 0.0}, {True: 0.0, False: 0.0}  # by whether they belong to the tuning
     for (data, arm, model), one in _sizes(plan, jobs).items():
         for phase, number in numbers(plan, data).items():
             left = max(0, number - there[data, arm, model, phase])
@@ -103,7 +103,7 @@ def needed(plan: Plan, jobs: Jobs) -> Need:
 
 
 def numbers(plan: Plan, data: str) -> dict[Phase, int]:
-    """How many runs of each phase a model has on a data set in an arm."""
+    """Return the number of runs of each phase for one model on a data set in an arm."""
     trials = len(combinations(plan.tuning, values_of(plan.tuning))) if plan.tuning else 0
     repeats = min(plan.tuning.repeat.best, trials) * plan.tuning.repeat.seeds if plan.tuning else 0
     return {"trial": trials, "repeat": repeats, "final": plan.pairs_of(data) * (plan.resplits or 1)}
@@ -119,7 +119,7 @@ def _sizes(plan: Plan, jobs: Jobs) -> dict[tuple[str, str, str], Run]:
                 if read is None or read[0] != data:
                     read = data, instantiate(cfg.data)
                 sizes[data, arm, model] = _size(cfg, read[1])
-            except Exception as error:  # whatever a class of the user's own raises
+            except Exception as error:  # a class of the user's own may raise anything
                 log.debug("%s on %s in %s is not estimated: %s", model, data, arm, error)
     return sizes
 
@@ -136,9 +136,9 @@ def _size(cfg: DictConfig, data: SequenceData) -> Run:
 
 
 def remove_weights(directory: Path, condition: Condition) -> None:
-    """Remove the checkpoints of a condition's trials and repeats; a note in their place says so to whoever asks.
+    """Remove the checkpoints of a condition's trials and repeats, and leave a note in their place.
 
-    Their records, curves and losses stay, so that none of them is run again.
+    Their records, curves and losses remain, so that none of them is run again.
     """
     removed = 0
     for name, job in current_jobs(directory).items():
@@ -151,5 +151,5 @@ def remove_weights(directory: Path, condition: Condition) -> None:
                 path.unlink(missing_ok=True)
             removed += 1
     if removed:
-        words = "The weights of %d trials and repeats on %s in %s were removed, as the choice is made."
+        words = "The weights of %d trials and repeats on %s in %s were removed after the choice."
         log.info(words, removed, *condition)

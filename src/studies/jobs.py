@@ -1,4 +1,4 @@
-"""One job of a study: its overrides, and the identity that its directory and its wandb run are named by."""
+"""One job of a study: its overrides, and the identity that names its directory and its wandb run."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _ABSENT = object()
 
 @dataclass(frozen=True)
 class Job(PlannedJob):
-    """A run that a study needs, before it has a directory: what goes into ``planned.json``, and how it is started."""
+    """A run that a study needs, before it has a directory: its entry in ``planned.json``, and how to start it."""
 
     id: str  # its planned identity
-    overrides: tuple[str, ...]  # what Hydra's launcher is given
+    overrides: tuple[str, ...]  # overrides for Hydra's launcher
 
 
 class Jobs:
-    """Makes jobs of a plan: a config is composed once for each model, data set and arm, and varied from there.
+    """Builds the jobs of a plan: one config is composed per model, data set and arm, and then varied.
 
-    The study's directory is absolute; ``further`` overrides of every job change no number.
+    The study's directory is absolute; ``further`` overrides of every job do not affect results.
     """
 
     def __init__(self, plan: Plan, compose: Compose, directory: Path, further: Settings | None = None) -> None:
@@ -44,18 +44,18 @@ class Jobs:
         self._made: dict[str, Job] = {}
 
     def config(self, model: str, data: str, arm: str) -> DictConfig:
-        """The config of a model on a data set in an arm, before seed and tuned values.
+        """Return the config of a model on a data set in an arm, before seed and tuned values.
 
         Raises:
-            UserError: when it cannot be composed, or breaks a rule.
+            UserError: it cannot be composed, or violates a rule.
         """
         return self._base(model, data, arm)[0]
 
     def job(self, phase: Phase, model: str, data: str, arm: str, seed: int, values: Settings) -> Job:
-        """The job of one run.
+        """Return the job of one run.
 
         Raises:
-            UserError: when a tuned key is not in the config.
+            UserError: a tuned key is not in the config.
         """
         asked = json.dumps([phase, model, data, arm, seed, values], sort_keys=True)
         if asked in self._made:
@@ -65,7 +65,7 @@ class Jobs:
         varied = {**values, "seed": seed, "test": phase == "final"}
         for key, value in varied.items():
             if OmegaConf.select(cfg, key, default=_ABSENT) is _ABSENT:
-                raise UserError(f"The study tunes {key}, which the config of model={model} data={data} does not have.")
+                raise UserError(f"The study tunes {key}, but the config of model={model} data={data} has no such key.")
             OmegaConf.update(cfg, key, value)
         config = plain(cfg)
         check_values(config)
@@ -95,7 +95,7 @@ class Jobs:
 
 
 def files_digest(cfg: DictConfig) -> str:
-    """SHA-256 over the user's own files at ``data.path``; empty for a named data set, which has its own checksum."""
+    """Return the SHA-256 of the user's own files at ``data.path``; empty for a built-in data set."""
     path = OmegaConf.select(cfg, "data.path", default=None)
     if path is None or not Path(str(path)).exists():
         return ""

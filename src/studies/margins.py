@@ -1,4 +1,4 @@
-"""The margin of a data set whose plan has none: computed from validation, on record before the first final run."""
+"""Margins computed from validation for plans without one, recorded before the first final run."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ log = logging.getLogger(__name__)
 
 
 def fix_margins(plan: Plan, state: StudyState, without: Collection[str] = ()) -> None:
-    """Put on record the margins that the plan leaves to validation, each once, from the repeats in the first arm.
+    """Record the margins that the plan leaves to validation, once each, from the repeats in the first arm.
 
-    Data sets ``without`` a choice get theirs when they have one.
+    Data sets ``without`` a choice get theirs later.
 
-    A data set on which no model is better than the best trivial predictor gets none, with the reason.
+    A data set on which no model beats the best trivial predictor gets no margin but a reason.
 
     Raises:
-        UserError: this start leaves the first arm out, and no earlier one has tuned it.
+        UserError: this start excludes the first arm, and no earlier one has tuned it.
     """
     assert plan.primary is not None
     arm = next(iter(plan.arms))
@@ -40,8 +40,8 @@ def fix_margins(plan: Plan, state: StudyState, without: Collection[str] = ()) ->
         chosen = state.record.chosen.get(data, {}).get(arm, {})
         if not chosen and arm not in (plan.only.arms or [arm]):
             raise UserError(
-                f"study.only.arms leaves out {arm}, from whose repeats {data} gets its margin: run {arm} first, or "
-                "give study.primary.margin."
+                f"study.only.arms excludes {arm}, whose repeats determine the margin of {data}: run {arm} first, or "
+                "set study.primary.margin."
             )
         runs = {
             model: [state.directory / name for name in chosen[model].candidates[0].runs]
@@ -51,18 +51,18 @@ def fix_margins(plan: Plan, state: StudyState, without: Collection[str] = ()) ->
         state.record.margins[data] = made = margin_from(runs, metric, plan.declared(data))
         state.write()
         if made.margin is None:
-            log.warning("There is no margin for %s, and no “practically the same”: %s.", data, made.reason)
+            log.warning("%s has no margin, so “practically the same” is not possible: %s.", data, made.reason)
         else:
             log.info("The margin of %s is %g (%s, computed from validation).", data, made.margin, metric)
 
 
 def margin_from(runs: dict[str, list[Path]], metric: str, declared: Metric | None) -> MarginRecord:
-    """The margin that follows from repeats on validation.
+    """Compute the margin from repeats on validation.
 
     Args:
-        runs: directories of the repeats by model; the better model counts.
-        metric: of validation, e.g. ``val/acc``.
-        declared: what is known of the metric where the runs do not say it.
+        runs: directories of the repeats by model; the better model determines the margin.
+        metric: validation metric, e.g. ``val/acc``.
+        declared: the metric's declaration, used if the runs have none.
     """
     name = metric.rpartition("/")[2]
     records = {
@@ -72,26 +72,24 @@ def margin_from(runs: dict[str, list[Path]], metric: str, declared: Metric | Non
     first = next((r for found in records.values() for r in found), None)
     kind = first.declared.get(name, declared) if first else None
     if first is None or kind is None:
-        return MarginRecord(metric, None, reason=f"no repeat has a {metric} of which the direction is declared")
+        return MarginRecord(metric, None, reason=f"no repeat has {metric} with a declared direction")
     sign = 1.0 if kind.direction == "max" else -1.0
     reached = sign * max(sign * mean for mean in means.values())
     trivial = [v for key, v in first.val_baselines.items() if key.rpartition("/")[2] == name and math.isfinite(v)]
     if not trivial:
-        return MarginRecord(metric, None, reached=reached, reason=f"no trivial predictor has a {metric}")
+        return MarginRecord(metric, None, reached=reached, reason=f"no trivial predictor has {metric}")
     baseline = sign * max(sign * value for value in trivial)
     gap, best = sign * (reached - baseline), optimum(name)
     distance = None if best is None else abs(best - reached)
     margin = default_margin(gap, distance, _one_item(first, [d for paths in runs.values() for d in paths], kind))
     reason = None
     if margin is None:
-        reason = (
-            f"no model is better than the best trivial predictor on {metric}" if gap <= 0 else "nothing is left to win"
-        )
+        reason = f"no model beats the best trivial predictor on {metric}" if gap <= 0 else "no improvement is possible"
     return MarginRecord(metric, margin, gap, baseline, reached, distance, reason)
 
 
 def _one_item(record: RunResult, directories: Sequence[Path], metric: Metric) -> float:
-    """What one item of the test set is of an accuracy, were its sequences as long as those of validation; else 0."""
+    """Return the effect of one test item on an accuracy, assuming validation's sequence lengths; else 0."""
     if optimum(metric.name) != 1 or metric.denominator is None or not record.data.sequences.get("test"):
         return 0.0
     items = (

@@ -1,4 +1,4 @@
-"""What a study is: the ``study`` node of a file in ``experiments/``, checked before anything runs."""
+"""The plan of a study: the ``study`` node of a file in ``experiments/``, checked before anything runs."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from src.tasks.metrics import Metric, declared_by_shipped_tasks
 
 log = logging.getLogger(__name__)
 
-Condition = tuple[str, str]  # a data set in an arm: what is tuned, and extended, by itself
-OUTER = 0.25  # of an outermost part of a range, at the end: the draw of that part lies there
-DIGITS = 4  # of a value that is drawn: enough to tell it apart, short enough to be typed again
-OF_A_JOB = ("seed", "study_job", "ckpt", "test", "name", "paths.run_dir")  # what a study says of each run itself
+Condition = tuple[str, str]  # a data set in an arm, tuned and extended separately
+OUTER = 0.25  # the draw in an outermost stratum lies in this outer fraction of it
+DIGITS = 4  # significant digits of a drawn value: distinct, yet short enough to type
+OF_A_JOB = ("seed", "study_job", "ckpt", "test", "name", "paths.run_dir")  # what a study sets for each run
 DRAWS = "study.tuning.draws.{key} must be a list of values or low, high (0 < low < high) and number (1 or more)."
 MODELS = "study.primary.models must be two of {known}, got {models}."
 
 
 @dataclass(frozen=True)
 class Only:
-    """A piece of a study, for one start or one machine: ``'study.only.data=[jsb_chorales]'``; empty: everything."""
+    """The part of a study for one start or one machine: ``'study.only.data=[jsb_chorales]'``; empty: everything."""
 
     data: list[str] = field(default_factory=list)
     arms: list[str] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Only:
 
 @dataclass(frozen=True)
 class Plan(PlanRecord):
-    """A plan, and the piece of it that this start is for, which is no part of what is fixed.
+    """A plan, and the part of it to run now, which is not part of what is fixed.
 
     >>> plan = Plan("smoke", models={"gru": {}, "lstm": {}}, data={"ucr": {}}, only=Only(arms=["main"]))
     >>> list(plan.conditions()), len(plan.hash)
@@ -58,7 +58,7 @@ class Plan(PlanRecord):
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     only: Only = field(default_factory=Only)
-    keep_weights: bool = False  # of trials and repeats, when the choice is made; no part of what is fixed either
+    keep_weights: bool = False  # of trials and repeats after the choice; not part of what is fixed either
 
     @property
     def fixed(self) -> PlanRecord:
@@ -67,16 +67,16 @@ class Plan(PlanRecord):
 
     @property
     def hash(self) -> str:
-        """16 hexadecimal digits of everything that is fixed; null keys say nothing, so that more can be added."""
+        """16 hexadecimal digits over everything that is fixed; null keys are omitted, so that keys can be added."""
         said = {key: value for key, value in asdict(self.fixed).items() if value is not None}
         return hashlib.sha256(json.dumps(hashed_names(said), sort_keys=True).encode()).hexdigest()[:16]
 
     def conditions(self) -> Iterator[Condition]:
-        """Every data set in every arm that this start is for."""
+        """Iterate over every data set in every arm of this start."""
         yield from itertools.product(self.only.data or self.data, self.only.arms or self.arms)
 
     def settings_of(self, model: str, data: str, arm: str) -> Settings:
-        """What a job sets: an arm wins over a model, a model over a data set, the command line over all."""
+        """Return the settings of a job: the command line overrides arms, arms override models, models override data."""
         settings: Settings = {"model": model, "data": data}
         for node in (self.settings, self.data[data], self.models[model], self.arms[arm], self.overrides):
             settings |= node or {}
@@ -85,9 +85,9 @@ class Plan(PlanRecord):
         return settings
 
     def declared(self, data: str) -> Metric | None:
-        """What the shipped tasks say of a data set's primary metric, by whose twin on validation its jobs choose.
+        """Return the declaration of a data set's primary metric by the shipped tasks; jobs choose by it on validation.
 
-        None for a metric of the user's own task, which chooses by what that task monitors.
+        None for a metric of the user's own task, for which jobs choose by what the task monitors.
         """
         metric = self.primary.metric_of(data) if self.primary else None
         return declared_by_shipped_tasks().get((metric or "").rpartition("/")[2])
@@ -98,11 +98,10 @@ _KEYS = [entry.name for kind in (Plan, PrimaryRecord, TuningRecord, Repeat, Only
 
 
 def read_plan(node: DictConfig | Mapping[str, Any], overrides: Settings | None = None) -> Plan:
-    """The plan in a ``study`` node, and what the command line says for all jobs.
+    """Read the plan in a ``study`` node, and the command line's settings for all jobs.
 
     Raises:
-        UserError: for a key that a plan does not have, one that is missing, a value of the wrong type, or values that
-            contradict each other.
+        UserError: a key is unknown or missing, a value has the wrong type, or values contradict each other.
     """
     try:
         as_given = node if isinstance(node, DictConfig) else OmegaConf.create(dict(node))
@@ -120,8 +119,8 @@ def read_plan(node: DictConfig | Mapping[str, Any], overrides: Settings | None =
 
 
 def _sentence(content: Any, error: ValidationError) -> str:
-    """What is wrong with a ``study`` node, and what would be right."""
-    # A key that a study does not have says more than the one that is missed in its place.
+    """Return what is wrong with a ``study`` node, and what would be right."""
+    # An unknown key is more informative than the missing one in whose place it stands.
     first = min(error.errors(), key=lambda e: e["type"] != "unexpected_keyword_argument")
     path, value = ["study"], content
     for place in first["loc"]:
@@ -136,7 +135,7 @@ def _sentence(content: Any, error: ValidationError) -> str:
     if first["type"] == "unexpected_keyword_argument":
         return f"{key} is not a key of a study{'' if path[-1] in _KEYS else nearest(path[-1], _KEYS)}."
     if first["type"] == "missing" and isinstance(value, dict):
-        return f"{key}.{first['loc'][-1]} is missing: a study must say it."
+        return f"{key}.{first['loc'][-1]} is missing: add it to the study."
     wanted = first["msg"].removeprefix("Input should be ").partition(",")[0]
     return f"{key} must be {wanted}, got {shown(value)}."
 
@@ -145,24 +144,21 @@ def _check(plan: Plan) -> None:
     _check_names(plan)
     for key in ("question", "models", "data", "primary"):
         if not getattr(plan, key):
-            raise UserError(f"study.{key} is missing: a study must say it.")
+            raise UserError(f"study.{key} is missing: add it to the study.")
     assert plan.primary is not None
     if not set(plan.primary.models) <= set(plan.models):
         raise UserError(MODELS.format(models=list(plan.primary.models), known=", ".join(plan.models)))
     for given, there in ((plan.only.data, plan.data), (plan.only.arms, plan.arms)):
         if strange := [name for name in given if name not in there]:
             raise UserError(
-                f"study.only names {strange[0]}, which the study does not have: it must be of {', '.join(there)}."
+                f"study.only names {strange[0]}, which the study does not have: choose from {', '.join(there)}."
             )
     if plan.resplits is not None and (plan.resplits < LEAST_SPLITS or plan.looks):
         raise UserError(
-            f"study.resplits must be null or at least {LEAST_SPLITS}, and study.looks null beside it, got "
-            f"{plan.resplits}."
+            f"study.resplits must be null or at least {LEAST_SPLITS}, with study.looks=null, got {plan.resplits}."
         )
     if plan.sittings and (plan.looks or plan.resplits):
-        raise UserError(
-            "study.sittings brings its own looks, so study.looks and study.resplits must be null beside it."
-        )
+        raise UserError("study.sittings sets its own looks, so study.looks and study.resplits must be null.")
     for data in plan.data:
         pairs = plan.pairs_of(data)
         if pairs < 1:
@@ -172,19 +168,19 @@ def _check(plan: Plan) -> None:
         metric = plan.primary.metric_of(data) or ""
         if not re.fullmatch(r"test/\w+", metric) or not (margin is None or margin > 0):
             raise UserError(
-                f"study.primary must give {data} a metric, e.g. test/nll, and a margin above 0 in its unit, or null."
+                f"study.primary must have a metric for {data}, such as test/nll, and a margin above 0 or null."
             )
         if margin is None and plan.tuning is None:
             raise UserError(
                 f"study.primary.margin is missing for {data}: only a study with tuning can compute it from validation."
             )
         if plan.declared(data) is None:
-            words = "No shipped task declares %s: runs on %s are chosen by what their own task monitors."
+            words = "No shipped task declares %s: choices on %s use the metric that their own task monitors."
             log.info(words, plan.primary.metric_of(data), data)
         if plan.tuning and pairs > plan.tuning.first_seed:
             raise UserError(
-                f"study.tuning.first_seed={plan.tuning.first_seed} would let final runs use seeds of trials: it must "
-                f"be at least {pairs}."
+                f"study.tuning.first_seed={plan.tuning.first_seed} would let final runs reuse seeds of trials: set it "
+                f"to at least {pairs}."
             )
     for key, draw in plan.tuned.items():
         if isinstance(draw, LogUniform) and not (0 < draw.low < draw.high and draw.number >= 1):
@@ -192,37 +188,37 @@ def _check(plan: Plan) -> None:
 
 
 def _check_names(plan: Plan) -> None:
-    """Refuse names and settings that would put runs elsewhere than below ``paths.runs_dir``."""
+    """Refuse names and settings that would put runs outside ``paths.runs_dir``."""
     if not is_name(plan.name):
         raise UserError(
-            f"study.name={plan.name} cannot be: it names a folder under paths.runs_dir, so it must be letters, "
-            "digits, and after the first any of _ . + - as well."
+            f"study.name={plan.name} must be a folder name: letters, digits and, after the first character, "
+            "also _ . + -."
         )
     for key in ("models", "data", "arms"):
         for name in getattr(plan, key):
             if PurePath(name).is_absolute() or ".." in PurePath(name).parts or not name.isprintable():
                 raise UserError(
-                    f"study.{key} has {name!r}, which cannot be a name: it must not lead to another folder."
+                    f"study.{key} has {name!r}, which is not a valid name because it leads to another folder."
                 )
     nodes = [plan.settings, plan.overrides, *plan.data.values(), *plan.models.values(), *plan.arms.values()]
     for key in itertools.chain(*(node or {} for node in nodes), plan.tuned):
         if key in OF_A_JOB or key.partition(".")[0] == "hydra":
-            raise UserError(f"{key} cannot be set in a study, which gives each of its runs its own.")
+            raise UserError(f"{key} cannot be set in a study, which sets it for each run.")
 
 
 def _check_looks(data: str, looks: Sequence[int], pairs: int) -> None:
     growing = all(first < second for first, second in itertools.pairwise(looks))
     if not growing or looks[-1] != pairs or looks[0] < min(LEAST, pairs):
         raise UserError(
-            f"study.looks must be growing numbers of pairs for {data}, the first at least {min(LEAST, pairs)} and the "
-            f"last {pairs}, got {list(looks)}."
+            f"study.looks must be increasing numbers of pairs for {data}, from at least {min(LEAST, pairs)} to "
+            f"{pairs}, got {list(looks)}."
         )
 
 
 def values_of(tuning: TuningRecord, extension: int = 0) -> dict[str, list[Any]]:
-    """The values of each tuned key: listed, or drawn from each part of a range (a Latin hypercube over several ranges).
+    """Return the values of each tuned key: listed, or stratified draws (a Latin hypercube over several ranges).
 
-    Each key and each extension has a substream of its own, so that their draws have nothing in common.
+    Each key and each extension has its own random substream, so that their draws are independent.
 
     >>> values_of(TuningRecord({"optimizer.lr": LogUniform(0.001, 0.1, 2), "model.dropout": [0.0, 0.3]}, seed=0))
     {'optimizer.lr': [0.001474, 0.08626], 'model.dropout': [0.0, 0.3]}
@@ -239,9 +235,9 @@ def values_of(tuning: TuningRecord, extension: int = 0) -> dict[str, list[Any]]:
 
 
 def _stratified(draw: LogUniform, generator: random.Random) -> list[float]:
-    """One value in each of the equal parts of a range, by logarithm, in random order; the outermost near the ends.
+    """Draw one value in each of the equal parts of a range on the log scale, in random order; outer ones near the ends.
 
-    Neighbours lie at most two parts apart (jittered strata: McKay et al., Technometrics 21, 1979).
+    Neighbours are at most two parts apart (jittered strata: McKay et al., Technometrics 21, 1979).
     """
     places = [(part + generator.random()) / draw.number for part in range(draw.number)]
     if draw.number > 1:
@@ -253,7 +249,7 @@ def _stratified(draw: LogUniform, generator: random.Random) -> list[float]:
 
 
 def combinations(tuning: TuningRecord, values: Mapping[str, list[Any]]) -> list[Settings]:
-    """The trials: keys with ranges go together, draw by draw; each is combined with every combination of the lists.
+    """Return the trials: ranges are combined draw by draw, and each draw with every combination of the lists.
 
     >>> combinations(TuningRecord({"a": LogUniform(1, 2, 2), "b": [0, 1]}), {"a": [1.1, 1.2], "b": [0, 1]})
     [{'a': 1.1, 'b': 0}, {'a': 1.1, 'b': 1}, {'a': 1.2, 'b': 0}, {'a': 1.2, 'b': 1}]

@@ -1,4 +1,4 @@
-"""How far a study is: counted from its files alone, so that any shell can ask."""
+"""Progress of a study, determined from its files alone, so that any shell can show it."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ REFRESH = 2.0  # seconds between two looks
 class Row:
     """One model on one data set in one arm."""
 
-    runs: Counter[JobStatus] = field(default_factory=Counter)  # those that were interrupted count as planned
-    ended: list[RunResult] = field(default_factory=list)  # that have come to their end
-    mode: Direction | None = None  # which way the monitored metric is better; None where no config says it
+    runs: Counter[JobStatus] = field(default_factory=Counter)  # interrupted ones count as planned
+    ended: list[RunResult] = field(default_factory=list)  # records of finished runs
+    mode: Direction | None = None  # better direction of the monitored metric; None if no config has it
 
     @property
     def best(self) -> float | None:
-        """The best validation value so far; None before the first."""
+        """The best validation value so far, if any."""
         values = [record.best.value for record in self.ended if record.best and math.isfinite(record.best.value)]
         return None if self.mode is None else (max if self.mode == "max" else min)(values, default=None)
 
     @property
     def seconds(self) -> list[float]:
-        """Of the runs that have come to their end."""
+        """Durations of the finished runs."""
         return [seconds_of(record) for record in self.ended]
 
 
@@ -56,17 +56,17 @@ class Progress:
 
     name: str
     rows: dict[tuple[str, str, str], Row] = field(default_factory=dict)  # by data set, arm and model
-    ended: dict[str, RunResult] = field(default_factory=dict)  # by id, in the order in which they were planned
-    failed: dict[str, str] = field(default_factory=dict)  # id and sentence of each run that failed
+    ended: dict[str, RunResult] = field(default_factory=dict)  # by id, in planned order
+    failed: dict[str, str] = field(default_factory=dict)  # id and message of each failed run
 
     @property
     def runs(self) -> Counter[JobStatus]:
-        """How many runs there are of each status."""
+        """Number of runs with each status."""
         return sum((row.runs for row in self.rows.values()), Counter())
 
     @property
     def seconds_left(self) -> float | None:
-        """Of the runs that are planned so far, from those that are done; None where that cannot be told."""
+        """Estimated time for the runs planned so far, from finished ones; None if not estimable."""
         if not self.ended:
             return None
         usual = fmean(map(seconds_of, self.ended.values()))
@@ -76,7 +76,7 @@ class Progress:
 
 
 class Reader:
-    """Reads the progress of the study in a directory again and again; a run that is done is read once."""
+    """Reads the progress of a study repeatedly; finished runs are read only once."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -84,16 +84,14 @@ class Reader:
         self._modes: dict[tuple[str, str, str], Direction] = {}
 
     def read(self) -> Progress:
-        """The progress now.
+        """Return the current progress.
 
         Raises:
-            UserError: when the folder holds no study, or what it holds is damaged.
+            UserError: the folder does not contain a study, or its files are damaged.
         """
         study = read_study(self.directory)
         if study is None:
-            raise UserError(
-                f"{self.directory} holds no study.json: study must name a folder of a study, e.g. study=smoke."
-            )
+            raise UserError(f"{self.directory} has no study.json: study must name a study's folder, e.g. study=smoke.")
         progress = Progress(study.name)
         jobs = current_jobs(self.directory)
         if not jobs:
@@ -126,26 +124,26 @@ class Reader:
         runs = sum(1 for _ in self.directory.glob("*/result.json"))
         if runs and not (self.directory / PLANNED).is_file():
             raise UserError(
-                f"{self.directory / PLANNED} is missing, though there are {runs} runs. {written_anew(self.directory)}"
+                f"{self.directory / PLANNED} is missing, although there are {runs} runs. {written_anew(self.directory)}"
             )
 
 
 def seconds_of(record: RunResult) -> float:
-    """How long a run took: its training alone where several processes worked on it, with pauses between them."""
+    """Return a run's duration; for several processes with pauses between them, its training time only."""
     if record.attempts == 1 and record.started is not None and record.ended is not None:
         return record.ended - record.started
     return record.timing.seconds
 
 
 def table(progress: Progress) -> Any:
-    """A rich table of a study's progress; before the first run is planned a sentence."""
+    """Return a Rich table of a study's progress, or a sentence before the first run is planned."""
     from rich.table import Table
 
     if not progress.rows:
-        return f"{progress.name}: no run of the plan as it is now is planned yet."
+        return f"{progress.name}: no run of the current plan has been planned yet."
     runs, left = progress.runs, progress.seconds_left
     arms = len({arm for _, arm, _ in progress.rows}) > 1
-    words = "" if not left else f", {_duration(left)} left for what is planned so far"
+    words = "" if not left else f", {_duration(left)} left for the runs planned so far"
     title = f"{progress.name}: {len(progress.ended)} of {runs.total()} runs{words}"
     shown = Table(title=title, title_justify="left")
     for name in ("data", *(("arm",) if arms else ()), "model"):
@@ -168,13 +166,13 @@ def _duration(seconds: float) -> str:
 
 @contextmanager
 def showing(directory: Path) -> Iterator[None]:
-    """Show the study's table while the block runs: live on a terminal, else a line now and then; whole at the end."""
+    """Show the study's table while the block runs: live in a terminal, else as lines; the full table at the end."""
     reader, console = Reader(directory), screen()
     try:
         with beside(partial(_show, reader, console)):
             yield
     finally:
-        with suppress(UserError):  # of damaged records, which whoever comes next says; what ended the block counts
+        with suppress(UserError):  # damaged records are reported later; the block's own exception takes precedence
             _conclude(directory, reader.read(), console)
 
 
@@ -198,7 +196,7 @@ def _show(reader: Reader, console: Any, over: threading.Event) -> None:
             try:
                 progress = reader.read()
             except UserError:
-                continue  # said at the end, where it still is so
+                continue  # reported at the end if it persists
             done, planned = len(progress.ended), progress.runs.total()
             if live:
                 live.update(table(progress), refresh=True)

@@ -1,4 +1,4 @@
-"""Ranges of tuned values: whether a choice lies at the edge of what was tried, or in a gap, and what is tried then."""
+"""Ranges of tuned values: whether a choice is at the edge of the values tried or in a gap, and what to try then."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from src.runs.study_record import LogUniform, Side, TuningRecord
 from src.studies.plan import values_of
 
-OUTER = 0.1  # of a range, by logarithm: a choice in there may have its optimum outside
-STEP = 0.3  # of a range's width by which it is extended, with as large a share of its draws
+OUTER = 0.1  # of a range on the log scale: a choice in this outer part may have its optimum outside
+STEP = 0.3  # fraction of a range's width by which it is extended, with the same fraction of draws
 
 
 def edge(values: Sequence[Any], chosen: Any, limits: tuple[float, float] | None) -> Side | None:
-    """On which side of what was tried a choice lies too far out; None where it does not, or where no order is.
+    """Return at which side of the values tried a choice is too far out; None if it is not, or if values are unordered.
 
-    The limits are of the range that the values were drawn from; None for a list.
+    The limits are those of the range from which values were drawn; None for a list.
 
     >>> edge([0.001, 0.004, 0.0289], 0.0289, (0.0001, 0.03)), edge([0, 1, 2], 2, None), edge(["a", "b"], "a", None)
     ('high', 'high', None)
@@ -33,7 +33,7 @@ def edge(values: Sequence[Any], chosen: Any, limits: tuple[float, float] | None)
 
 
 def extended_range(limits: tuple[float, float], side: Side) -> tuple[float, float]:
-    """The piece that is added to a range on one side, 0.3 of its width by logarithm, to three digits.
+    """Return the piece added to a range at one side, 0.3 of its width on the log scale, to three digits.
 
     >>> extended_range((0.0001, 0.03), "high")
     (0.03, 0.166)
@@ -44,7 +44,7 @@ def extended_range(limits: tuple[float, float], side: Side) -> tuple[float, floa
 
 
 def extended_list(values: Sequence[Any], side: Side) -> list[Any]:
-    """One value more on one side, a step as large as the outermost one: by ratio where all are above 0.
+    """Return one more value at one side, as far as the outermost step: by ratio if all values are positive.
 
     >>> extended_list([16, 32, 64], "high"), extended_list([0.0, 0.2, 0.5], "high"), extended_list([0.0, 0.2], "low")
     ([128], [0.8], [])
@@ -56,14 +56,14 @@ def extended_list(values: Sequence[Any], side: Side) -> list[Any]:
     else:
         new = outer + (outer - inner)
         if new < 0 <= min(values):
-            return []  # below a value of 0 (a rate, a probability) there is nothing
+            return []  # nothing lies below 0 (a rate, a probability)
     return [round(new) if all(isinstance(v, int) for v in values) else float(f"{new:.4g}")]
 
 
 def within(step: tuple[float, float], draw: LogUniform) -> tuple[tuple[float, float], int]:
-    """The piece of a range to try further values in between two that lie too far apart, and how many values.
+    """Return the piece of a range to fill between two values too far apart, and the number of values to try.
 
-    The piece begins and ends half a part of the range from what was tried; its draws are as dense as the range's.
+    The piece ends half a stratum away from both values; its draws are as dense as those of the range.
 
     >>> within((0.002, 0.1), LogUniform(0.001, 0.1, 6))
     ((0.00294, 0.0681), 5)
@@ -76,9 +76,9 @@ def within(step: tuple[float, float], draw: LogUniform) -> tuple[tuple[float, fl
 def further_draws(
     tuning: TuningRecord, key: str, piece: tuple[float, float], extension: int, number: int | None = None
 ) -> dict[str, list[Any]]:
-    """The values of all tuned keys in the trials of an extension: ``key`` from the new piece, the others as before.
+    """Return the values of all tuned keys in the trials of an extension: ``key`` from the new piece, others as before.
 
-    The first extension of a condition has the number 1. ``number`` is of draws, by default 0.3 of the range's.
+    The first extension of a condition has number 1. ``number`` is the number of draws, by default 0.3 of the range's.
     """
     extended = tuning.draws[key]
     assert isinstance(extended, LogUniform)

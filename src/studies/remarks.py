@@ -1,4 +1,4 @@
-"""What the reader of a study's last table must know beside it: caps, divergence, other code, unlike budgets, wandb."""
+"""Notes on a study's final table: limits reached, divergence, mixed code, unequal budgets, wandb."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from src.training.wandb_folders import sync_command
 
 
 def remarks(directory: Path, ended: Mapping[str, RunResult]) -> Iterator[str]:
-    """Sentences about the study in a directory and its runs that have come to their end, most important first."""
+    """Iterate over sentences about a study and its finished runs, most important first."""
     records = list(ended.values())
     if diverged := sum(record.status == "diverged" for record in records):
         yield f"{counted(diverged, 'run')} diverged, which counts as the worst."
     if capped := sum(record.best is not None and record.best.is_last for record in records):
-        yield f"{capped} of {len(records)} runs were best in their last epoch: a longer cap on updates may change them."
+        yield f"{capped} of {len(records)} runs were best in their last epoch: a higher limit may change them."
     if study := read_study(directory):
         yield from _unlike_budgets(records, study.plan.tolerance)
     makers = Counter(((record.git.commit or "unknown")[:10], record.git.clean) for record in records)
@@ -30,12 +30,12 @@ def remarks(directory: Path, ended: Mapping[str, RunResult]) -> Iterator[str]:
         yield f"Runs were made by different code ({said}), all of results version {RESULTS_VERSION}."
     stranded = sorted({p.parent.name for p in directory.glob("*/result.json")} - set(current_jobs(directory)))
     if stranded:
-        yield f"{counted(len(stranded), 'run')} here of an earlier plan or results version: not counted."
+        yield f"{counted(len(stranded), 'run')} of an earlier plan or results version here: not counted."
     if commands := [c for name, run in ended.items() if (c := sync_command(directory / name, run.id))]:
         script = directory / "wandb_sync.sh"
         text = "".join(f"{command}\n" for command in commands)
         write_atomically(script, lambda out: out.write(text.encode()))
-        yield f"wandb: {counted(len(commands), 'run')} offline; `sh {script}` uploads."
+        yield f"wandb: {counted(len(commands), 'run')} offline; run `sh {script}` to upload."
 
 
 def _unlike_budgets(records: list[RunResult], tolerance: float) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Whether a launcher can do what it is asked for, answered before it fails late or waits for ever."""
+"""Check whether a launcher can satisfy a request, before it fails late or waits forever."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from src.config.errors import UserError, nearest
 INSTALL = {
     "hydra_joblib_launcher": "pip install 'gatebench[local]'",
     "hydra_submitit_launcher": "pip install 'gatebench[slurm]'",
-    "hydra_ray_launcher": "make setup-ray, an environment of its own in .venv-ray",
+    "hydra_ray_launcher": "run make setup-ray, which makes a separate environment in .venv-ray",
 }
 
 
 def refuse_what_cannot_be_met(launcher: DictConfig) -> None:
-    """Refuse a launcher that is not there, or a request that it could never meet.
+    """Refuse a launcher that is not installed, or a request that it could never satisfy.
 
-    Ray is started by the question, as it would be by the first job.
+    Checking Ray starts it, as the first job would.
 
     Raises:
-        UserError: its package is not installed; Slurm or the cluster does not answer, or has no such partition; no
-            node has the CPUs, memory, GPUs or minutes that one job asks for.
+        UserError: its package is not installed; Slurm or the cluster does not answer or has no such partition; or no
+            node has the CPUs, memory, GPUs or minutes that one job needs.
     """
     engine = str(launcher["_target_"])
     for package, command in INSTALL.items():
@@ -44,14 +44,14 @@ def refuse_what_cannot_be_met(launcher: DictConfig) -> None:
 
 
 def slurm_nodes() -> pd.DataFrame:
-    """What Slurm says of its nodes.
+    """Return Slurm's table of its nodes.
 
     Raises:
-        UserError: Slurm is not here or does not answer.
+        UserError: Slurm is not installed or does not answer.
     """
     if shutil.which("sbatch") is None:
         raise UserError(
-            "This machine has no sbatch: start the sweep on a login node of the Slurm cluster, or take "
+            "This machine has no sbatch: start the sweep on a login node of the Slurm cluster, or use "
             "hydra/launcher=local."
         )
     command = ["sinfo", "--noheader", "--Node", "--format=%P|%c|%m|%G|%l"]
@@ -62,7 +62,7 @@ def slurm_nodes() -> pd.DataFrame:
 
 
 def read_nodes(table: str) -> pd.DataFrame:
-    """Nodes of partitions (``default``: the cluster's) from ``sinfo --Node --format=%P|%c|%m|%G|%l``; memory in MB.
+    """Parse nodes of partitions from ``sinfo --Node --format=%P|%c|%m|%G|%l``; memory in MB.
 
     >>> read_nodes("debug*|2|1000|gpu:a100:2(S:0)|1-00:00:00").to_dict("records")
     [{'partition': 'debug', 'default': True, 'cpus': 2, 'memory': 1000, 'gpus': 2, 'minutes': 1440.0}]
@@ -75,12 +75,12 @@ def read_nodes(table: str) -> pd.DataFrame:
 
 
 def gpus_in(gres: str | None) -> int:
-    """How many GPUs a list of generic resources has: 3 for ``gpu:a100:2(S:0-1),gpu:1``, 0 for ``(null)``."""
+    """Return the number of GPUs in a list of generic resources: 3 for ``gpu:a100:2(S:0-1),gpu:1``, 0 for ``(null)``."""
     return sum(int(number) for number in re.findall(r"\bgpu(?::[^:,(]+)?:(\d+)", gres or ""))
 
 
 def minutes_in(limit: str) -> float:
-    """Minutes of a time limit: 90 for ``1:30:00``, 1440 for ``1-00:00:00``, infinity for ``infinite``."""
+    """Return the minutes of a time limit: 90 for ``1:30:00``, 1440 for ``1-00:00:00``, infinity for ``infinite``."""
     if not limit[0].isdigit():
         return float("inf")
     days, _, clock = limit.rpartition("-")
@@ -91,17 +91,17 @@ def minutes_in(limit: str) -> float:
 
 
 def refuse_on_slurm(request: Mapping[str, Any], nodes: pd.DataFrame) -> None:
-    """Refuse what no nodes of the partition that is asked for have, by the launcher's settings.
+    """Refuse a request that no nodes of its partition can satisfy, given the launcher's settings.
 
     Raises:
-        UserError: names what is asked for and what the nodes have.
+        UserError: states the request and what the nodes have.
     """
     known = sorted(set(nodes.partition))
     asked = [name.strip() for name in str(request["partition"]).split(",")] if request.get("partition") else []
     for name in asked:
         if name not in known:
             raise UserError(
-                f"hydra.launcher.partition={name} is not a partition of this cluster{nearest(name, known)}: it must be "
+                f"hydra.launcher.partition={name} is not a partition of this cluster{nearest(name, known)}: choose "
                 f"one of {', '.join(known)}."
             )
     usable = nodes[nodes.partition.isin(asked) if asked else nodes.default]
@@ -121,7 +121,7 @@ def refuse_on_slurm(request: Mapping[str, Any], nodes: pd.DataFrame) -> None:
     if fitting < (request.get("nodes") or 1):
         most = {key: usable[key].max() for key in wanted}
         raise UserError(
-            f"A job asks Slurm for {request.get('nodes') or 1} node(s) with {_said(wanted)}, and {fitting} of the "
+            f"A job asks Slurm for {request.get('nodes') or 1} node(s) with {_said(wanted)}, but {fitting} of the "
             f"{len(usable)} in partition {','.join(usable.partition.unique())} have that; their nodes have up to "
             f"{_said(most)}."
         )
@@ -133,7 +133,7 @@ def _said(sizes: Mapping[str, float]) -> str:
 
 
 def ray_nodes(init: Mapping[str, Any]) -> list[dict[str, float]]:
-    """The resources of each living node by name, of the cluster that ``ray.init`` starts or joins.
+    """Return each live node's resources by name, for the cluster that ``ray.init`` starts or joins.
 
     Raises:
         UserError: no cluster answers at the address, or Ray cannot start.
@@ -151,10 +151,10 @@ def ray_nodes(init: Mapping[str, Any]) -> list[dict[str, float]]:
 
 
 def refuse_on_ray(remote: Mapping[str, Any], nodes: Iterable[Mapping[str, float]]) -> None:
-    """Refuse what no single node has, by the arguments of ``ray.remote``; Ray would wait for such a node for ever.
+    """Refuse a request that no single node satisfies, given the arguments of ``ray.remote``; Ray would wait forever.
 
     Raises:
-        UserError: names what is asked for and what the nodes have.
+        UserError: states the request and what the nodes have.
     """
     asked = {"CPU": remote.get("num_cpus"), "GPU": remote.get("num_gpus"), "memory": remote.get("memory")}
     asked |= remote.get("resources") or {}
@@ -164,6 +164,6 @@ def refuse_on_ray(remote: Mapping[str, Any], nodes: Iterable[Mapping[str, float]
         ask = ", ".join(f"{amount:g} {name}" for name, amount in wanted.items())
         have = "; ".join(", ".join(f"{node.get(name, 0):g} {name}" for name in wanted) for node in nodes)
         raise UserError(
-            f"A job asks Ray for {ask}, and the nodes have {have}: Ray would wait for ever, so ask for less in "
+            f"A job asks Ray for {ask}, but the nodes have {have}: Ray would wait forever, so reduce "
             "hydra.launcher.ray.remote."
         )

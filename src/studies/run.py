@@ -1,4 +1,4 @@
-"""A study from its plan to its last run: which models fit, their tuning, the final runs; and how jobs are run."""
+"""Run a study from its plan to its last run: fitting models, tuning, final runs, and how jobs are run."""
 
 from __future__ import annotations
 
@@ -29,41 +29,41 @@ Launch = Callable[[Sequence[Sequence[str]]], Sequence[str | None]]
 
 
 class RunsFailed(UserError):
-    """A study that came to its end with runs that are missing."""
+    """A study that ended with runs missing."""
 
 
 @dataclass
 class Study:
-    """What the functions of this file hand on: a plan, its record, and how jobs are made and launched."""
+    """State shared by the functions of this file: a plan, its record, and how jobs are made and launched."""
 
     plan: Plan
     jobs: Jobs
     state: StudyState
-    launch: Launch  # runs jobs by their overrides, returns a sentence for each that failed; may take hours
-    poll: float = 5.0  # seconds between two looks at runs that another process is at
-    errors: dict[str, str] = field(default_factory=dict)  # by run id, why those that are missing are
+    launch: Launch  # runs jobs by their overrides and returns a message for each that failed; may take hours
+    poll: float = 5.0  # seconds between checks of runs held by another process
+    errors: dict[str, str] = field(default_factory=dict)  # by run id, why runs are missing
     untuned: set[Condition] = field(
         default_factory=set
-    )  # in which nothing is chosen, since a trial or repeat is missing
+    )  # in which nothing is chosen, because a trial or repeat is missing
 
 
 def run_study(study: Study) -> list[Job]:
-    """Do what of a study is not done yet.
+    """Do the remaining work of a study.
 
-    Nothing is chosen in a condition in which a trial or a repeat is missing, and its data set has no final runs.
+    In a condition with a missing trial or repeat nothing is chosen, and its data set gets no final runs.
 
     Returns:
-        The final runs, in the order of data set, arm, seed and model.
+        The final runs, ordered by data set, arm, seed and model.
 
     Raises:
-        RunsFailed: after everything else is done; the sentence says how many runs are missing and what completes them.
+        RunsFailed: at the very end; the message has the number of missing runs and the command that completes them.
     """
     plan = study.plan
     if plan.resplits:
         check_resplits(study)
     models = {condition: names for condition in plan.conditions() if (names := fitting_models(study, *condition))}
     values = tune(study, models) if plan.tuning else {c: {name: {} for name in names} for c, names in models.items()}
-    untuned = {data for data, _ in study.untuned}  # an arm alone would go before its margin is known
+    untuned = {data for data, _ in study.untuned}  # one arm alone would run before its margin is known
     models = {condition: names for condition, names in models.items() if condition[0] not in untuned}
     if plan.tuning:
         fix_margins(plan, study.state, without=untuned)
@@ -77,7 +77,7 @@ def run_study(study: Study) -> list[Job]:
 
 
 def missing(study: Study) -> str:
-    """What is missing at the end of a study, and the command that completes it; each run has a line in the log."""
+    """Return what is missing at the end of a study and the command to complete it; logs one line per run."""
     directory, planned = study.state.directory, current_jobs(study.state.directory)
     for name, sentence in study.errors.items():
         job = planned[name]
@@ -87,14 +87,14 @@ def missing(study: Study) -> str:
     told = f"{counted(len(study.errors), 'run')} of the study failed; the first, in {directory / name}: {sentence} "
     if study.untuned:
         where = ", ".join(f"{data} in {arm}" for data, arm in sorted(study.untuned))
-        told += f"Nothing was chosen for {where}, as a choice without them might be another. "
-    return f"{told}The same command tries them again: {command_line()}"
+        told += f"Nothing was chosen for {where}, because the missing runs might change the choice. "
+    return f"{told}Run the same command to try them again: {command_line()}"
 
 
 def final_jobs(
     study: Study, models: dict[Condition, list[str]], values: dict[Condition, dict[str, Settings]]
 ) -> dict[Condition, list[Job]]:
-    """The final runs of every condition, in the order of split, seed and model."""
+    """Return the final runs of every condition, ordered by split, seed and model."""
     splits: list[Settings] = [{"data.split_seed": split} for split in range(study.plan.resplits or 0)] or [{}]
     return {
         condition: [
@@ -109,7 +109,7 @@ def final_jobs(
 
 
 def run_looks(study: Study, final: dict[Condition, list[Job]]) -> None:
-    """Run the final jobs from look to look; a look is noted when every run that it needs has come to its end."""
+    """Run the final jobs from look to look, and record each look when every run that it needs has finished."""
     looks = {condition: study.plan.looks_of(condition[0]) for condition in final}
     for stage in range(max(map(len, looks.values()), default=0)):
         now = {condition: numbers[stage] for condition, numbers in looks.items() if stage < len(numbers)}
@@ -121,24 +121,24 @@ def run_looks(study: Study, final: dict[Condition, list[Job]]) -> None:
 
 
 def check_resplits(study: Study) -> None:
-    """Refuse re-splits of data that are not split by chance.
+    """Refuse resplits of data that are not split at random.
 
     Raises:
-        UserError: a data set is made of series in time, or its test set is given.
+        UserError: a data set consists of time series, or its test set is fixed.
     """
     for data, arm in study.plan.conditions():
         cfg = study.jobs.config(next(iter(study.plan.models)), data, arm).data
         drawn = [instantiate(cfg, split_seed=seed) for seed in (0, 1)] if "path" in cfg else []
         if any(isinstance(one.description.output, Horizon) for one in drawn):
-            raise UserError(f"study.resplits must be null for {data}: series in time cannot be split by chance.")
+            raise UserError(f"study.resplits must be null for {data}: time series cannot be split at random.")
         if len({one.checksum for one in drawn}) < 2:
             raise UserError(
-                f"study.resplits must be null for {data}: its test set is given, not drawn by data.split_seed."
+                f"study.resplits must be null for {data}: its test set is fixed, not drawn by data.split_seed."
             )
 
 
 def fitting_models(study: Study, data: str, arm: str) -> list[str]:
-    """The models that can be trained on a data set; one that may not look ahead there is put on record."""
+    """Return the models that can be trained on a data set; others, such as non-causal ones, are recorded."""
     from src.tasks.base import LooksAhead
     from src.tasks.build import build
 
@@ -161,7 +161,7 @@ def fitting_models(study: Study, data: str, arm: str) -> list[str]:
 
 
 def tune(study: Study, models: dict[Condition, list[str]]) -> dict[Condition, dict[str, Settings]]:
-    """The chosen values of every model in every condition, from trials that all models of a condition share."""
+    """Return the chosen values of every model in every condition, from trials shared by all models of a condition."""
     assert study.plan.tuning is not None
     tunings = [
         ConditionTuning(study.plan.tuning, study.jobs, study.state, condition, names)
@@ -181,17 +181,17 @@ def tune(study: Study, models: dict[Condition, list[str]]) -> dict[Condition, di
 
 
 def _completed(study: Study, jobs: dict[ConditionTuning, list[Job]]) -> list[ConditionTuning]:
-    """Run the jobs of tunings; those of which every job came to its end. The others may not choose."""
+    """Run the jobs of tunings, and return those whose jobs all finished; the others must not choose."""
     run_jobs(study, [job for of_one in jobs.values() for job in of_one])
     study.untuned |= {tuning.condition for tuning, of_one in jobs.items() if any(j.id in study.errors for j in of_one)}
     return [tuning for tuning in jobs if tuning.condition not in study.untuned]
 
 
 def run_jobs(study: Study, jobs: Sequence[Job]) -> None:
-    """Bring jobs to their end: skip what is done, launch the rest, try what failed once again, wait for others.
+    """Run jobs to their end: skip finished ones, launch the rest, retry failures once, and wait for other processes.
 
-    Each is launched twice at most, and once if it had failed before; one whose record is damaged begins anew. One whose
-    directory cannot be written into is missing.
+    Each job is launched at most twice, and only once if it had failed before; one with a damaged record starts from
+    scratch. A job whose directory is not writable counts as missing.
     """
     study.state.planned(jobs)
     unusable = {job.id: words for job in jobs if (words := why_unusable(study.state.directory / job.id))}
@@ -215,7 +215,7 @@ def run_jobs(study: Study, jobs: Sequence[Job]) -> None:
         elif "running" in status.values():
             if not waiting:
                 here = counted(list(status.values()).count("running"), "run")
-                log.info("Waiting for %s held by another process.", here)
+                log.info("Waiting for %s, held by another process.", here)
             waiting = True
             time.sleep(study.poll)
         else:
@@ -226,4 +226,4 @@ def run_jobs(study: Study, jobs: Sequence[Job]) -> None:
         else:
             record = None if status[name] == "damaged" else read_record(study.state.directory / name)
             why = (record and record.error) or study.errors.get(name)
-            study.errors[name] = why or ("It was interrupted." if record else "It left no record that can be read.")
+            study.errors[name] = why or ("It was interrupted." if record else "It left no readable record.")

@@ -1,4 +1,4 @@
-"""A study's record as it is kept: what is fixed, drawn and chosen, how the plan changed, and which runs are planned."""
+"""A study's record on disk: what is fixed, drawn and chosen, how the plan changed, and which runs are planned."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ JobStatus = Status | Literal["planned", "damaged"]
 
 
 class StudyState:
-    """The record of a study, what ``study.json`` holds, written after every change.
+    """The record of a study, the content of ``study.json``, written after every change.
 
-    A plan that differs from the one on record is noted with the keys that changed, and its file by its hash. What is
-    damaged is set aside, as ``NAME.damaged``, and restored: the record from its copy, the jobs by being planned again.
+    If the plan differs from the recorded one, the changed keys and the hash of its file are noted. Damaged files are
+    kept as ``NAME.damaged`` and restored: the record from its copy, the jobs by planning them again.
     """
 
     def __init__(self, directory: Path, plan: Plan, file: Path | None = None) -> None:
@@ -52,7 +52,7 @@ class StudyState:
         now = plan.fixed
         self.record = record = _restored(directory) or StudyRecord(plan.name, now, plan.hash)
         if record.registered is None and (begun := first_final(directory)) is not None:
-            # A record that was lost after final runs had begun: nobody knows any more what had been registered.
+            # The record was lost after final runs had started, so what had been registered is unknown.
             record.registered, record.registered_hash = begun, None
             record.changes.append(Change(time.time(), "", plan.hash, [STUDY]))
         if keys := differing(asdict(record.plan), asdict(now)):
@@ -65,39 +65,39 @@ class StudyState:
         self.write()
 
     def register(self) -> None:
-        """Fix the plan: noted once, before the first final run."""
+        """Register the plan, once, before the first final run."""
         if self.record.registered is None:
             self.record.registered, self.record.registered_hash = time.time(), self.record.plan_hash
             self.write()
 
     def note_look(self, data: str, arm: str, pairs: int) -> None:
-        """Note, once, that the pairs of a look are complete."""
+        """Record, once, that the pairs of a look are complete."""
         if (data, arm, pairs) not in {(look.data, look.arm, look.pairs) for look in self.record.looks}:
             self.record.looks.append(LookTaken(data, arm, pairs, time.time()))
             self.write()
 
     def leave_out(self, model: str, data: str, reason: str, arm: str | None = None) -> None:
-        """Note that a data set, or one arm of it, does without a model."""
+        """Record that a model is left out of a data set, or of one arm of it."""
         if (left_out := LeftOut(model, data, reason, arm)) not in self.record.left_out:
             self.record.left_out.append(left_out)
             self.write()
 
     def write(self) -> None:
-        """Write ``study.json``, whole or not at all."""
+        """Write ``study.json`` atomically."""
         self.record.updated = time.time()
         write_study(self.directory, self.record)
 
     def planned(self, jobs: Iterable[Job]) -> None:
-        """Put jobs into ``planned.json``: what is still to come, and what counts."""
+        """Write jobs to ``planned.json``: the runs to come, and the ones that count."""
         write_planned(self.directory, read_planned(self.directory) | {job.id: job for job in jobs})
 
 
 def _restored(directory: Path) -> StudyRecord | None:
-    """The record of a study that is begun or taken up, what is damaged restored; None where there is none."""
+    """Return the record of a new or resumed study, with damaged files restored; None if there is none."""
     try:
         read_planned(directory)
     except Damaged as error:
-        _set_aside(directory / PLANNED, f"{error}. It is written anew from the plan")
+        _set_aside(directory / PLANNED, f"{error}. It is written again from the plan")
     try:
         return read_study(directory)
     except Damaged as error:
@@ -105,8 +105,8 @@ def _restored(directory: Path) -> StudyRecord | None:
             record = read_one(directory / COPY)
         except Damaged:
             record = None
-            _set_aside(directory / COPY, f"{directory / COPY} is damaged too")
-        found = "begun anew from the plan, as its copy is not there" if record is None else f"restored from {COPY}"
+            _set_aside(directory / COPY, f"{directory / COPY} is damaged as well")
+        found = "created again from the plan, as its copy is missing" if record is None else f"restored from {COPY}"
         _set_aside(directory / STUDY, f"{error}. It is {found}")
         return record
 
@@ -118,11 +118,11 @@ def _set_aside(path: Path, words: str) -> None:
     except FileNotFoundError:
         log.warning("%s.", words)
     else:
-        log.warning("%s; what was there is in %s.", words, aside.name)
+        log.warning("%s; the damaged file was renamed to %s.", words, aside.name)
 
 
 def first_final(directory: Path) -> float | None:
-    """When the first final run in a study's directory was begun, Unix time; None where none was."""
+    """Return the Unix time when the first final run in a study's directory started; None if none has."""
     begun = []
     for path in directory.glob("*/result.json"):
         with suppress(UserError):
@@ -133,15 +133,15 @@ def first_final(directory: Path) -> float | None:
 
 
 def current_jobs(directory: Path) -> dict[str, PlannedJob]:
-    """The jobs that a study has planned so far, by their ids, in their order; not those of an earlier plan."""
+    """Return the jobs that the current plan has planned so far, by id, in order."""
     study = read_study(directory)
     return {name: job for name, job in read_planned(directory).items() if study and job.plan_hash == study.plan_hash}
 
 
 def status_of(directory: Path, job_id: str) -> JobStatus:
-    """What the run's record says; ``planned`` where there is none, ``running`` while a process holds its directory.
+    """Return the status in a run's record; ``planned`` without one, ``running`` while a process holds the directory.
 
-    ``damaged`` where it cannot be read, or says that a run which tunes is finished and not which epoch was best.
+    ``damaged`` if it is unreadable, or if a finished tuning run does not state its best epoch.
     """
     try:
         record = read_record(directory / job_id)
@@ -150,30 +150,30 @@ def status_of(directory: Path, job_id: str) -> JobStatus:
     tunes = record is not None and record.study_job is not None and record.study_job.phase != "final"
     if record is not None and tunes and record.status == "finished" and record.best is None:
         return "damaged"
-    if record is None or record.status not in ENDED:  # another process may hold it and not have written there yet
+    if record is None or record.status not in ENDED:  # another process may hold it without having written yet
         return "running" if is_held(directory / job_id) else "planned" if record is None else record.status
     return record.status
 
 
 def why_unusable(run: Path) -> str | None:
-    """Why nothing can be written into a run's directory, in a sentence: a link, or a file in its place."""
+    """Return why a run's directory is not writable, in a sentence: a link, or a file in its place."""
     try:
         refuse_link(run)
         refuse_links(run)
     except UserError as error:
         return str(error)
     if run.exists() and not run.is_dir():
-        return f"{run} is a file, and the run's folder belongs there: move it away."
+        return f"{run} is a file where the run's folder should be: move it away."
     return None
 
 
 def begin_anew(run: Path) -> None:
-    """Set a run's damaged record aside, so that the run begins anew."""
-    _set_aside(run / "result.json", f"{run / 'result.json'} is damaged: the run begins anew")
+    """Set a run's damaged record aside, so that the run starts from scratch."""
+    _set_aside(run / "result.json", f"{run / 'result.json'} is damaged, so the run starts from scratch")
 
 
 def differing(before: Any, now: Any, prefix: str = "") -> list[str]:
-    """The dotted keys in which two nested dicts differ.
+    """Return the dotted keys in which two nested dicts differ.
 
     >>> differing({"a": 1, "b": {"c": 2}}, {"a": 1, "b": {"c": 3}, "d": 4})
     ['b.c', 'd']

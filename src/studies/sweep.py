@@ -1,4 +1,4 @@
-"""Between Hydra and a study: the plan from a composed config, jobs through Hydra's launcher, the table at the end."""
+"""The connection between Hydra and studies: the plan from a config, jobs through Hydra's launcher, the final table."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ QUIET = {
 
 
 def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig, arguments: Sequence[str]) -> Any:
-    """Run the study in a master config's ``study`` node, each job by ``task_function`` (called by the sweeper plugin).
+    """Run the study in a master config's ``study`` node, each job with ``task_function`` (called by the sweeper).
 
     Raises:
-        UserError: for a plan that is no plan, a launcher that cannot do what it is asked for, or failed runs.
+        UserError: the plan is invalid, the launcher cannot satisfy the request, or runs failed.
     """
     determining, further = split_overrides(arguments, context)
     plan = read_plan(config.study, determining)
     refuse_beside_study(config, context, arguments)
     directory = (Path(str(config.paths.runs_dir)) / plan.name).resolve()
     with open_dict(config):
-        # Jobs tell what happens to them by their records; Hydra's line for each would tear the table.
+        # Jobs report through their records; Hydra's line for each would break up the table.
         config.hydra.hydra_logging = QUIET
         config.hydra.sweep.dir = str(directory)
     launcher = Plugins.instance().instantiate_launcher(
@@ -63,7 +63,7 @@ def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig
         return context.config_loader.load_sweep_config(config, overrides)
 
     for place in directory.glob("*"):
-        if not re.fullmatch("[0-9a-f]{16}", place.name):  # a link in a run is that run's failure alone
+        if not re.fullmatch("[0-9a-f]{16}", place.name):  # a link in a run's folder is that run's failure alone
             refuse_link(place)
             refuse_links(place)
     try:
@@ -74,12 +74,12 @@ def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig
         with showing(directory):
             return run_study(Study(plan, jobs, state, launching(launcher)))
     except (KeyboardInterrupt, SystemExit):
-        print("Interrupted: the same command goes on from here.", file=sys.stderr)
+        print("Interrupted: run the same command to continue.", file=sys.stderr)
         raise
 
 
 def launching(launcher: Launcher) -> Launch:
-    """A function that runs jobs by a launcher of Hydra's; it numbers them through, and says how each failed."""
+    """Return a function that runs jobs with one of Hydra's launchers, numbers them, and reports how each failed."""
     launched = 0
 
     def launch(batch: Sequence[Sequence[str]]) -> list[str | None]:
@@ -87,21 +87,21 @@ def launching(launcher: Launcher) -> Launch:
         first, launched = launched, launched + len(batch)
         try:
             returned = launcher.launch(batch, initial_job_idx=first)
-        except Exception as error:  # a launcher's own: a worker that was killed, a queue that refused
+        except Exception as error:  # raised by the launcher: a killed worker, a rejected submission
             log.warning("The launcher stopped: %s", in_words(error))
             return [None] * len(batch)
-        # The public return_value of a failed job raises its error, and prints a line before.
+        # The public return_value of a failed job prints a line before raising its error.
         return [in_words(job._return_value) if job.status == JobStatus.FAILED else None for job in returned]
 
     return launch
 
 
 def refuse_beside_study(config: DictConfig, context: HydraContext, arguments: Sequence[str]) -> None:
-    """Refuse a plan's file that sets what none of its runs would read: they are composed from its ``study`` node.
+    """Refuse a plan's file with settings outside its ``study`` node, which none of its runs would read.
 
     Args:
-        config: the master config, of the file and ``arguments``.
-        context: Hydra's.
+        config: the master config, from the file and ``arguments``.
+        context: Hydra's context.
         arguments: the command line's overrides, checked by :func:`split_overrides`.
 
     Raises:
@@ -116,33 +116,33 @@ def refuse_beside_study(config: DictConfig, context: HydraContext, arguments: Se
         if not same and key not in ("study", "hydra"):
             name = OmegaConf.select(config, "study.name")
             raise UserError(
-                f"The file of study.name={name} sets {key} beside its study, where no run reads it: what "
-                "holds for all runs stands under study.settings, or on the command line."
+                f"The file of study.name={name} sets {key} outside its study node, where no run reads it: move "
+                "settings of all runs to study.settings or to the command line."
             )
 
 
 def split_overrides(arguments: Sequence[str], context: HydraContext) -> tuple[Settings, Settings]:
-    """The command line's overrides for all jobs: those that determine results, and those that do not.
+    """Split the command line's overrides for all jobs into those that affect results and those that do not.
 
     Raises:
-        UserError: for lists of values, and for what the study says itself.
+        UserError: an override is a list of values, or something that the study sets itself.
     """
     determining: Settings = {}
     further: Settings = {}
     for given in OverridesParser.create(config_loader=context.config_loader).parse_overrides(list(arguments)):
         key = given.get_key_element()
         if key == "experiments" or key.lstrip("+~").split(".")[0] == "study":
-            continue  # they are in the study node already
+            continue  # already in the study node
         if given.is_sweep_override() or given.is_delete():
-            raise UserError(f"{given.input_line} cannot be given to a study: what varies, and how, stands in its file.")
+            raise UserError(f"{given.input_line} cannot be given to a study: its file defines what varies.")
         if key in ("model", "data", "overwrite", *OF_A_JOB):
-            raise UserError(f"{given.input_line} cannot be given to a study: its file says which of them there are.")
+            raise UserError(f"{given.input_line} cannot be given to a study: its file lists them.")
         (determining if effect_of(key).counts else further)[key] = given.value()
     return determining, further
 
 
 def config_file(name: str, context: HydraContext) -> Path | None:
-    """The file of a study where Hydra finds it; None where it has another name."""
+    """Return the file of a study where Hydra finds it; None if it has another name."""
     folders = (str(place.path) for place in context.config_loader.get_search_path().get_path())
     files = (Path(re.sub("^[a-z]+://", "", folder), "experiments", f"{name}.yaml") for folder in folders)
     return next((file for file in files if file.is_file()), None)

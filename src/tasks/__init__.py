@@ -1,4 +1,4 @@
-"""Lightning modules that join a data set to a recurrent network and own the loss and the metrics."""
+"""Lightning modules that connect a data set with a recurrent network, and define loss and metrics."""
 
 from src.config.names import lazily
 

@@ -1,4 +1,4 @@
-"""The task that a data set calls for: how ``data=csv data.task=classification`` finds its Lightning module."""
+"""The default task for a data set, with which e.g. ``data=csv data.task=classification`` finds its Lightning module."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from src.tasks.base import Task
 
 
 def for_data(*, description: Description, **keywords: Any) -> Task:
-    """The task that the description calls for, with its default settings but for the keywords.
+    """Build the task that suits the description, with default settings except for the keywords.
 
-    A data set that can be several things (``data=csv``, ``data=npz``, ...) takes ``task=auto``; whoever wants settings
-    of one task names it, as in ``data=csv task=classification task.pooling=mean``.
+    Data sets that support several tasks (``data=csv``, ``data=npz``, ...) use ``task=auto``; to change settings of a
+    task, name it, as in ``data=csv task=classification task.pooling=mean``.
     """
     return find_class(f"src.tasks.{called_for(description)}")(description=description, **keywords)
 
 
 def called_for(description: Description) -> str:
-    """The name of the task for a description.
+    """Return the name of the task for a description.
 
     >>> called_for(Description(Tokens(65), Classes(("a", "b")), per_step=True, varying_length=True, causal=True))
     'LanguageModel'
 
     Raises:
-        UserError: when no task of ours does that.
+        UserError: no built-in task suits the description.
     """
     output, per_step = description.output, description.per_step
     if isinstance(output, Horizon):
@@ -39,14 +39,14 @@ def called_for(description: Description) -> str:
         return "PolyphonicMusic"
     if isinstance(output, Values):
         return "Waveform" if per_step and description.causal else "SequenceRegression"
-    raise UserError(f"task=auto knows no task for {type(output).__name__}: name it, as in task=classification.")
+    raise UserError(f"task=auto has no task for {type(output).__name__}: name one, as in task=classification.")
 
 
 def metric_of(description: Description) -> str:
-    """The metric of the test that models on such data are compared by: accuracy where there is one, else the loss.
+    """Return the test metric for comparing models on such data: accuracy where available, else the loss.
 
     Raises:
-        UserError: when no task of ours does that.
+        UserError: no built-in task suits the description.
     """
     names = [metric.name for metric in find_class(f"src.tasks.{called_for(description)}").metrics_declared]
     return f"test/{'acc' if 'acc' in names else names[0]}"

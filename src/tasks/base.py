@@ -1,4 +1,4 @@
-"""What all tasks share: encoder, network and head, the training loop's hooks, and the metrics of each split."""
+"""Shared by all tasks: encoder, network and head, training hooks, and the metrics of each split."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from src.tasks.metrics import LOSS, Direction, Metric
 from src.tasks.tbptt_state import TBPTTState
 
 SPLITS = ("train", "val", "test")
-State = Any  # a tensor or nested tuples of tensors; the network knows
+State = Any  # a tensor or nested tuples of tensors, defined by the network
 
 
 class LooksAhead(UserError):
-    """A bidirectional network where the prediction at a step may not look past it."""
+    """A bidirectional network where the prediction at a step must not use later steps."""
 
 
 class Encoder(nn.Module):
-    """An embedding of so many features for tokens; features go through as they are.
+    """Embeds tokens; real-valued features pass through unchanged.
 
     Attributes:
-        output_size: features per step that come out.
+        output_size: output features per step.
     """
 
     def __init__(self, description: Description, embedding_size: int) -> None:
@@ -45,38 +45,39 @@ class Encoder(nn.Module):
         self.output_size = embedding_size if tokens else description.input.size  # type: ignore[union-attr]
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, time) tokens or (batch, time, size) features to (batch, time, output_size)."""
+        """Map (batch, time) tokens or (batch, time, size) features to (batch, time, output_size)."""
         return x if self.embedding is None else self.embedding(x)
 
 
 class Task(pl.LightningModule):
     """Encoder -> recurrent network -> head, with the loss of one kind of task.
 
-    A subclass takes these arguments beside its own, sets ``self.head`` in ``__init__``, implements :meth:`losses` and
-    declares its metrics. ``split/loss``, the mean over all predictions of a split, is always there, and again under the
-    task's own name for it, which is the first metric that it declares. A metric that is a plain ratio of sums over
-    sequences only needs to be declared, and its sums to be given by :meth:`losses`; they are kept for every sequence
-    too. Any other is made from the sums in :meth:`summary`, or by torchmetrics that :meth:`make_metrics` gives.
+    A subclass takes these arguments in addition to its own, sets ``self.head`` in ``__init__``, implements
+    :meth:`losses` and declares its metrics. ``split/loss``, the mean over all predictions of a split, is always
+    present, and again under the task's own name for it, which is the first metric it declares. A metric that is a plain
+    ratio of sums over sequences only needs to be declared, with its sums returned by :meth:`losses`; they are also kept
+    for every sequence. Other metrics are computed from the sums in :meth:`summary`, or by torchmetrics returned by
+    :meth:`make_metrics`.
 
     Args:
         description: the data set's description.
-        network: from the number of input features to a recurrent network (``model`` in the config); see
-            docs/contract.md for what a network must do.
-        optimizer: from parameters to an optimizer.
-        scheduler: from an optimizer to a learning-rate scheduler, or None.
-        embedding_size: features of a token's embedding.
-        dropout: on what the head reads.
-        monitor: the metric by which the best epoch is chosen, e.g. ``val/nll``.
+        network: maps the number of input features to a recurrent network (``model`` in the config); docs/contract.md
+            describes its interface.
+        optimizer: maps parameters to an optimizer.
+        scheduler: maps an optimizer to a learning-rate scheduler, or None.
+        embedding_size: dimension of token embeddings.
+        dropout: dropout on the input of the head.
+        monitor: metric that selects the best epoch, e.g. ``val/nll``.
         mode: ``min`` or ``max``.
 
     Attributes:
-        metrics_declared: what the task logs of each split beside ``loss``; where the data decide, it is narrowed in
-            ``__init__``.
-        neutral: by name the sums of further ratios, which are logged and good neither small nor large.
-        tables: by split, one line for each sequence of the last validation or test.
+        metrics_declared: metrics logged for each split in addition to ``loss``; narrowed in ``__init__`` if they depend
+            on the data.
+        neutral: sums of further logged ratios by name, for which neither direction is better.
+        tables: by split, one row for each sequence of the last validation or test.
 
     Raises:
-        UserError: when the network looks ahead and the data forbid it, or the data are not of the task's kind.
+        UserError: the network is not causal but the data require it, or the data do not suit the task.
     """
 
     metrics_declared: tuple[Metric, ...] = ()
@@ -84,10 +85,10 @@ class Task(pl.LightningModule):
     head: Any
 
     def __new__(cls, *positional: Any, **arguments: Any) -> Task:
-        """Refuse what no config could give either.
+        """Check the arguments like values of a config.
 
         Raises:
-            UserError: names the argument, what it must be and the value that came.
+            UserError: names the argument, what it must be and the value it got.
         """
         check_arguments("task", arguments, theirs=not cls.__module__.startswith("src."))
         return super().__new__(cls)
@@ -109,36 +110,36 @@ class Task(pl.LightningModule):
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.monitor, self.mode = monitor, mode
         self.encoder = Encoder(description, embedding_size)
-        self.network: Any = network(input_size=self.encoder.output_size)  # any network that keeps to the contract
+        self.network: Any = network(input_size=self.encoder.output_size)  # see docs/contract.md
         if description.causal and getattr(self.network, "num_directions", 1) > 1:
             raise LooksAhead(
-                "A bidirectional network cannot be trained on this data set: the prediction at step t may not look "
-                "past step t, and its backward direction would read the answer; take the one-directional model "
-                "instead (e.g. model=gru for model=gru_bi)."
+                "A bidirectional network cannot be trained on this data set: the prediction at step t must not use "
+                "later steps, which its backward direction reads; use a unidirectional model (e.g. model=gru for "
+                "model=gru_bi)."
             )
         self.check_monitor("task", monitor, mode)
         self.dropout = nn.Dropout(dropout)
         self.metrics = nn.ModuleDict({f"{split}_": nn.ModuleDict(self.make_metrics()) for split in SPLITS})
         self.sums = {split: PooledSums(self.metrics_declared, self.neutral.values()) for split in SPLITS}
         self.tables: dict[str, SequenceTable] = {}
-        self._said: dict[str, list[tuple[Tensor, Tensor]]] = {split: [] for split in SPLITS}  # for the torchmetrics
+        self._said: dict[str, list[tuple[Tensor, Tensor]]] = {split: [] for split in SPLITS}  # for torchmetrics
         self.tbptt_states = {training: TBPTTState() for training in (True, False)}
-        self._clipped: list[Tensor] = []  # one bool for each update, where gradients are clipped
+        self._clipped: list[Tensor] = []  # one bool per update, if gradients are clipped
         self._validated = False  # in this epoch
-        self.budget: Any = None  # of src/tasks/budget.py, where the network's width was solved by one
+        self.budget: Any = None  # see src/tasks/budget.py, if the width was solved from a budget
 
     # ------------------------------------------------------------------------------------------- for subclasses
 
     @property
     def declared(self) -> dict[str, Metric]:
-        """What is logged of each split, by name: ``loss``, the task's own name for it, its other metrics."""
+        """The metrics logged for each split, by name: ``loss``, the task's own name for it, and others."""
         return {metric.name: metric for metric in (LOSS, *self.metrics_declared)}
 
     def check_monitor(self, group: str, monitor: str, mode: str) -> None:
-        """Refuse a metric that this task does not have, or one whose better side is the other; ``group`` asks for it.
+        """Check that the metric required by ``group`` exists in this task, with the right direction.
 
         Raises:
-            UserError: says which metrics there are, or what the mode must be.
+            UserError: lists the metrics, or states the right mode.
         """
         name = monitor.partition("/")[2]
         metric = self.declared.get(name)
@@ -154,25 +155,25 @@ class Task(pl.LightningModule):
         return (*self.metrics_declared, LOSS)[0].name
 
     def losses(self, batch: Batch) -> Losses:
-        """The loss of every sequence of a batch."""
+        """Return the loss of every sequence in a batch."""
         raise NotImplementedError
 
     def make_metrics(self) -> dict[str, nn.Module]:
-        """Torchmetrics by name, made once for each split; they are fed each sequence's prediction and target."""
+        """Return torchmetrics by name, created once per split; they receive each sequence's prediction and target."""
         return {}
 
     def summary(self, sums: PooledSums) -> dict[str, float]:
-        """Metrics of a split made from its sums otherwise than as a plain ratio, by name (perplexity, ...)."""
+        """Return metrics computed from a split's sums other than as a plain ratio, by name (perplexity, ...)."""
         return {}
 
     def reduce(self, losses: Losses) -> Tensor:
-        """The training loss: per prediction, over the batch."""
+        """Return the training loss: the mean per prediction over the batch."""
         return losses.loss.sum() / losses.count.sum()
 
     def run(self, batch: Batch, state: State = None) -> tuple[Tensor, State]:
-        """(output of the network (batch, time, output_size), final state) for a batch.
+        """Return the network's output (batch, time, output_size) and final state for a batch.
 
-        Rows that go on from the last batch start from its state, unless one is given.
+        Rows that continue from the last batch start from its state, unless one is given.
         """
         tbptt = self.tbptt_states[self.training] if batch.starts is not None and state is None else None
         if tbptt is not None:
@@ -183,7 +184,7 @@ class Task(pl.LightningModule):
         return output, state
 
     def forward(self, batch: Batch) -> Any:
-        """What the head says at every step, (batch, time, ...)."""
+        """Return the head's output at every step, (batch, time, ...)."""
         output, _ = self.run(batch)
         return self.head(self.dropout(output))
 
@@ -191,14 +192,14 @@ class Task(pl.LightningModule):
 
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: Any, *arguments: Any, **keywords: Any) -> NoReturn:
-        """Not possible: a checkpoint holds weights, and the run's directory says what network they are of.
+        """Raise an error: a checkpoint has only weights, and the network is defined by the run's directory.
 
         Raises:
-            UserError: names what does it.
+            UserError: names the right function.
         """
         directory = Path(str(checkpoint_path)).parent.parent
         raise UserError(
-            f"A task is rebuilt from the directory of its run, which knows network and data: "
+            f"A task must be rebuilt from its run's directory, which defines network and data: "
             f'gatebench.load_run("{directory}").task has the weights of its best.ckpt.'
         )
 
@@ -208,32 +209,34 @@ class Task(pl.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip as the trainer says, and note whether there was something to clip: ``train/clipped`` is the share."""
+        """Clip gradients as configured, and record whether they were clipped: ``train/clipped`` is the fraction."""
         if gradient_clip_val:
             gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
             norm = nn.utils.get_total_norm(gradients, 2.0 if gradient_clip_algorithm in (None, "norm") else math.inf)
-            self._clipped.append(norm > gradient_clip_val)  # stays on its device, so that a GPU need not wait
+            self._clipped.append(norm > gradient_clip_val)  # stays on its device, to avoid synchronising a GPU
         super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """One batch's training loss; logged as ``train/loss``."""
+        """Return the training loss of a batch, logged as ``train/loss``."""
         losses = self.losses(batch)
         loss = self.reduce(losses)
         self._note("train", batch, losses)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Count a batch in the metrics of ``val``."""
+        """Add a batch to the metrics of ``val``."""
         self._note("val", batch, self.losses(batch))
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Count a batch in the metrics of ``test``."""
+        """Add a batch to the metrics of ``test``."""
         self._note("test", batch, self.losses(batch))
 
     def _note(self, split: str, batch: Batch, losses: Losses) -> None:
         self.sums[split].add(losses)
         if self.metrics[split + "_"] and losses.prediction is not None and losses.target is not None:
-            self._said[split].append((losses.prediction.detach(), losses.target))  # counted at the end: counting waits
+            self._said[split].append(
+                (losses.prediction.detach(), losses.target)
+            )  # counted at the end: counting synchronises
         if split != "train":
             self.tables.setdefault(split, SequenceTable()).add(batch.rows, losses)
 
@@ -258,31 +261,31 @@ class Task(pl.LightningModule):
         if split == "test" and leaked:
             values[f"test/{self.loss_name}_unleaked"] = self.tables["test"].mean_without(leaked)
         sums.reset()
-        # float64 all the way: Lightning would round plain floats to float32.
+        # Keep float64: Lightning would round plain floats to float32.
         exact = {name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()}
         self.log_dict(exact, on_step=False, on_epoch=True, batch_size=1)
 
     def on_train_epoch_start(self) -> None:
-        """Forget what the last epoch has trained since it was last validated."""
+        """Reset what was trained since the last validation."""
         self.sums["train"].reset()
         self._said["train"], self._clipped, self._validated = [], [], False
 
     def on_train_epoch_end(self) -> None:
-        """Step a plateau scheduler: Lightning would do it after the epoch's checkpoint is written."""
+        """Step a plateau scheduler, which Lightning would do after writing the epoch's checkpoint."""
         for config in self.trainer.lr_scheduler_configs if self._validated else ():
             if config.reduce_on_plateau:
                 config.scheduler.step(self.trainer.callback_metrics[self.monitor])  # type: ignore[arg-type]
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the sequences of the last validation."""
+        """Reset the sequences of the last validation."""
         self.tables.pop("val", None)
 
     def on_validation_epoch_end(self) -> None:
-        """Log ``train/`` (the mean over the epoch's predictions, each under the weights of its time) and ``val/``.
+        """Log ``train/`` (the mean over the epoch's predictions, each with the weights at that time) and ``val/``.
 
-        Both here, at the end of the epoch's validation, so that they share a row and are in the file before the epoch's
-        checkpoint is; where an epoch has several, ``train/`` is of what was trained since the one before. A validation
-        after training has no epoch, whatever an unfinished one left.
+        Both are logged at the end of the epoch's validation, so that they share a row and are in the file before the
+        epoch's checkpoint is. If an epoch has several validations, ``train/`` covers what was trained since the
+        previous one. A validation after training belongs to no epoch, even after an unfinished one.
         """
         if self.trainer.state.fn == "fit":
             self._validated = not self.trainer.sanity_checking
@@ -290,7 +293,7 @@ class Task(pl.LightningModule):
         self._log_split("val")
 
     def on_test_epoch_start(self) -> None:
-        """Forget the sequences of the last test."""
+        """Reset the sequences of the last test."""
         self.tables.pop("test", None)
 
     def on_test_epoch_end(self) -> None:
@@ -298,11 +301,11 @@ class Task(pl.LightningModule):
         self._log_split("test")
 
     def count_parameters(self) -> dict[str, int]:
-        """How many parameters there are, by what they are for.
+        """Count parameters by purpose.
 
         Returns:
-            ``recurrent`` (the network without encoder and head), ``effective`` (the same, two bias vectors that only
-            ever add up counted as one), ``total`` (everything that is trained).
+            ``recurrent`` (the network without encoder and head), ``effective`` (the same, counting two bias vectors
+            that are only ever added as one), ``total`` (all trained parameters).
         """
         recurrent = sum(p.numel() for p in self.network.parameters())
         counts = {"recurrent": recurrent, "effective": recurrent}
@@ -311,12 +314,12 @@ class Task(pl.LightningModule):
         return counts | {"total": sum(p.numel() for p in self.parameters())}
 
     def configure_optimizers(self) -> Any:
-        """Optimizer and scheduler as configured; a scheduler that needs a metric gets :attr:`monitor`."""
+        """Return optimizer and scheduler as configured; a scheduler that needs a metric gets :attr:`monitor`."""
         optimizer = self.make_optimizer(self.parameters())
         if self.make_scheduler is None:
             return optimizer
         scheduler = self.make_scheduler(optimizer)
         config = {"scheduler": scheduler, "monitor": self.monitor}
         if isinstance(scheduler, ReduceLROnPlateau):
-            config["frequency"] = sys.maxsize  # never by Lightning: see on_train_epoch_end
+            config["frequency"] = sys.maxsize  # never stepped by Lightning: see on_train_epoch_end
         return {"optimizer": optimizer, "lr_scheduler": config}

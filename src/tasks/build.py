@@ -1,4 +1,4 @@
-"""From a composed config to data and task: the one place where the two meet."""
+"""Build data and task from a composed config."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ CONTRACT = "docs/contract.md has both"
 def build(
     cfg: DictConfig, kept: Mapping[str, Any] | None = None, *, widths: Path | None = None
 ) -> tuple[SequenceData, Task]:
-    """Read the data and build the task with its freshly initialised network, from a composed config.
+    """Read the data and build the task with its newly initialised network, from a composed config.
 
-    Where there is a checkpoint, what it keeps of the data module is taken from there and training data are not read.
+    With a checkpoint, the data module's fitted state comes from there and training data are not read.
 
     Args:
-        cfg: of the run.
-        kept: what the checkpoint holds.
-        widths: the folder in which widths from a budget of seconds are kept, for a run that is to be trained; without
-            it the width is that of the config, as it stands on record.
+        cfg: config of the run.
+        kept: content of the checkpoint.
+        widths: folder for widths measured for budgets of seconds, for a run to be trained; without it the width is that
+            of the config, as recorded.
 
     Raises:
-        UserError: when the data are missing or broken, or model, task and data do not go together.
+        UserError: the data are missing or invalid, or model, task and data do not go together.
     """
     refuse_whole_module(cfg)
     data: SequenceData = instantiate(cfg.data)
     if not isinstance(data, SequenceData):
         raise UserError(
-            f"data._target_={cfg.data._target_} is a {type(data).__mro__[1].__name__}, and must be a SequenceData, "
-            f"which describes itself and names its sequences: {CONTRACT}."
+            f"data._target_ must be a SequenceData, which describes itself and names its sequences ({CONTRACT}), got "
+            f"{cfg.data._target_}, a {type(data).__mro__[1].__name__}."
         )
     if kept is not None and (fitted := kept.get(type(data).__qualname__)):
         data.load_state_dict(fitted)
@@ -68,33 +68,33 @@ def build(
 
 
 def refuse_whole_module(cfg: DictConfig) -> None:
-    """Refuse a LightningModule as the network: head, loss, metrics and optimizer are those of the config here.
+    """Refuse a LightningModule as the network, since head, loss, metrics and optimizer come from the config.
 
     Raises:
-        UserError: says what a network is.
+        UserError: describes what a network must be.
     """
     try:
         whole = issubclass(find_class(cfg.model._target_), pl.LightningModule)
-    except Exception:  # no class, or not to be found: whoever builds it says so
+    except Exception:  # not a class, or not found: reported when it is built
         return
     if whole:
         raise UserError(
-            f"model._target_={cfg.model._target_} is a LightningModule, and must be the recurrent network in it, an "
-            "nn.Module whose forward(input, state, lengths) returns (output, state); task and optimizer bring the "
+            f"model._target_={cfg.model._target_} is a LightningModule, but must be the recurrent network in it, an "
+            "nn.Module whose forward(input, state, lengths) returns (output, state); task and optimizer add the "
             f"rest: {CONTRACT}."
         )
 
 
 def facts_of(description: Description) -> Facts:
-    """What decides which settings are read, of data that are known."""
+    """Return facts about known data that decide which settings have an effect."""
     return Facts(isinstance(description.input, Tokens), isinstance(description.output, Horizon))
 
 
 def say_unread(cfg: DictConfig, description: Description) -> None:
-    """Log which settings these data leave unread; those that are so whatever the data have been found before.
+    """Log which settings have no effect with these data; those without effect on any data are found earlier.
 
     Raises:
-        UserError: the command line gives one of them.
+        UserError: such a setting was given on the command line.
     """
     config = plain(cfg)
     before = unread(config)
@@ -104,10 +104,10 @@ def say_unread(cfg: DictConfig, description: Description) -> None:
 
 
 def build_task(cfg: DictConfig, description: Description) -> Task:
-    """The task for data of this description, its weights drawn from the seed: always the same ones.
+    """Build the task for data of this description, with weights drawn deterministically from the seed.
 
     Raises:
-        UserError: when model and task do not go with the data.
+        UserError: model and task do not suit the data.
     """
 
     def around(model: DictConfig) -> Task:
@@ -116,7 +116,7 @@ def build_task(cfg: DictConfig, description: Description) -> Task:
         return task
 
     model, budget = solve(cfg.model, around)
-    # Weights come from a stream of their own, so a network of another size changes nothing else.
+    # Weights have their own stream, so that a network of another size changes nothing else.
     with drawing(cfg.seed, "initialisation"):
         task = around(model)
     task.budget = budget
@@ -124,10 +124,10 @@ def build_task(cfg: DictConfig, description: Description) -> Task:
 
 
 def check_monitors(cfg: DictConfig, task: Task) -> None:
-    """Hold what the callbacks watch, and what a sweeper is to get, against the metrics of the task.
+    """Check that the metrics of callbacks and sweeper exist in the task.
 
     Raises:
-        UserError: there is no such metric, or its better side is the other.
+        UserError: a metric does not exist, or has the other direction.
     """
     for name, node in (cfg.get("callbacks") or {}).items():
         if node is not None and str(node.get("monitor")).startswith(("train/", "val/")):
@@ -138,7 +138,7 @@ def check_monitors(cfg: DictConfig, task: Task) -> None:
 
 
 def factory(node: DictConfig) -> Any:
-    """A function that builds what ``node`` names from the arguments still missing; None where it names nothing."""
+    """Return a function that builds the object of ``node`` from the remaining arguments; None if it names none."""
     if node is None or node.get("_target_") is None:
         return None
     return partial(instantiate, node)

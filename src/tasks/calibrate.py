@@ -1,4 +1,4 @@
-"""The width at which a training step takes a wanted time on this machine: ``model.budget_of=seconds``."""
+"""Find the width at which a training step takes a given time on this machine: ``model.budget_of=seconds``."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from src.tasks.base import Task
 from src.tasks.budget import Budget, refuse_without_width
 
 NARROWEST, WIDEST = 4, 4096  # units
-BATCHES = 4  # of the first epoch, a step of each in turn
-ROUNDS = 5  # the fastest counts: what else runs on the machine only makes a step slower
-TOLERANCE = 0.1  # of a time; a smaller model.budget_tolerance would refuse the noise of a machine
+BATCHES = 4  # of the first epoch, with a step of each in turn
+ROUNDS = 5  # the fastest counts, because other load only makes a step slower
+TOLERANCE = 0.1  # for times; a smaller model.budget_tolerance would reject measurement noise
 
 
 def calibrated(
     cfg: DictConfig, data: SequenceData, build: Callable[[DictConfig], Task], folder: Path | None = None
 ) -> Budget:
-    """The width whose training step takes ``model.budget`` microseconds, measured once and kept in a folder.
+    """Return the width whose training step takes ``model.budget`` microseconds, measured once and cached in a folder.
 
-    A step is forward, loss, metrics, backward and optimizer, in float32, as the network is built; loading, clipping and
-    what Lightning does around it are not in it. Whoever finds the same model, data, task, optimizer, threads and
-    accelerator in the folder takes the width from there, on whatever machine, so that a study trains one width.
+    A step is forward, loss, metrics, backward and optimizer, in float32; loading, clipping and Lightning's overhead are
+    excluded. Further runs with the same model, data, task, optimizer, threads and accelerator use the cached width, on
+    any machine, so that a study trains a single width.
 
     Args:
-        cfg: of the run.
-        data: whose first batches are trained on.
-        build: from a whole config to its task.
-        folder: where widths are kept; None: nowhere.
+        cfg: config of the run.
+        data: supplies the first batches.
+        build: builds a task from a whole config.
+        folder: cache for widths; None: no cache.
 
     Raises:
-        UserError: there is no single width to find, none takes that long, or what is kept is damaged.
+        UserError: there is no single width to solve, no width takes that long, or the cached file is damaged.
     """
     refuse_without_width(cfg.model)
     path = None if folder is None else folder / f"{_key(cfg)}.json"
@@ -57,7 +57,7 @@ def calibrated(
     try:
         return Budget(**json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error}): delete it, and the width is measured again.") from error
+        raise UserError(f"{path} is damaged ({error}): delete it to measure the width again.") from error
 
 
 def _measured(cfg: DictConfig, data: SequenceData, build: Callable[[DictConfig], Task]) -> Budget:
@@ -77,17 +77,17 @@ def _measured(cfg: DictConfig, data: SequenceData, build: Callable[[DictConfig],
     if abs(error) > tolerance:
         near = ", ".join(f"hidden_size={w} takes {times[w]:,.0f}" for w in sorted(times))
         raise UserError(
-            f"No width meets model.budget={wanted} (microseconds for a training step) within {100 * tolerance:g} %: "
-            f"{near}; ask for one of these, or for a larger model.budget_tolerance."
+            f"No width meets model.budget={wanted} (microseconds per training step) within {100 * tolerance:g} %: "
+            f"{near}; use one of these as the budget, or a larger model.budget_tolerance."
         )
     measured = {str(w): round(times[w], 1) for w in sorted(times)}
     return Budget("seconds", wanted, round(times[width]), error, width, measured)
 
 
 def search(time_of: Callable[[int], float], wanted: float) -> dict[int, float]:
-    """Times by width, among them those of widths near the wanted time.
+    """Return times by width, including widths near the wanted time.
 
-    Widths are doubled until one takes longer; two more lie where a power law between their neighbours has the time.
+    Widths are doubled until one takes longer; two more follow from a power law between the neighbouring widths.
 
     >>> times = search(lambda width: 100 + width**2, 1000)
     >>> min(times, key=lambda width: abs(times[width] - 1000))
@@ -109,7 +109,7 @@ def search(time_of: Callable[[int], float], wanted: float) -> dict[int, float]:
 
 
 def step_seconds(task: Task, batches: Sequence[Batch], device: torch.device) -> float:
-    """Seconds of one training step: the fastest of a few rounds over the batches."""
+    """Return the seconds of one training step: the fastest of a few rounds over the batches."""
     task = task.to(device).train()
     optimizer = task.make_optimizer(task.parameters())
 
@@ -124,14 +124,14 @@ def step_seconds(task: Task, batches: Sequence[Batch], device: torch.device) -> 
 
 
 def with_width(cfg: DictConfig, width: int) -> DictConfig:
-    """A copy of a run's config with this width in place of a budget."""
+    """Copy a run's config with this width instead of a budget."""
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
     plain["model"] |= {"hidden_size": width, "budget": None}
     return OmegaConf.create(plain)
 
 
 def _key(cfg: DictConfig) -> str:
-    """Of everything that a step's time depends on, but the machine."""
+    """Return a key over everything that affects the time of a step, except the machine."""
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
     parts = {name: plain.get(name) for name in ("model", "data", "task", "threads")}
     parts["model"] = {name: value for name, value in parts["model"].items() if name != "hidden_size"}
@@ -141,6 +141,6 @@ def _key(cfg: DictConfig) -> str:
 
 
 def _keep(found: Budget, path: Path) -> None:
-    """Write a width whole, but not over that of a process that was done sooner."""
+    """Save a width atomically, unless another process has saved one first."""
     text = json.dumps(asdict(found), indent=1)
     write_atomically(path, lambda out: out.write(text.encode()), over=False)

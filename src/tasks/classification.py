@@ -1,4 +1,4 @@
-"""One class for each sequence."""
+"""One class per sequence."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class SequenceClassification(Task):
     """Cross-entropy of one class per sequence: ``nll`` (nats per sequence), ``acc`` and macro ``f1``.
 
     Args:
-        pooling: what the head reads: ``last`` (each direction's last valid state: the forward one at the last step,
-            the backward one at step 0), ``mean`` or ``max`` over the valid steps.
-        class_weights: one weight for each class in the training loss (None: all 1); metrics are not weighted.
+        pooling: input of the head: ``last`` (each direction's last valid state: forward at the last step, backward at
+            step 0), ``mean`` or ``max`` over the valid steps.
+        class_weights: one weight per class in the training loss (None: all 1); metrics are unweighted.
     """
 
     metrics_declared: tuple[Metric, ...] = (NLL, ACC, F1)
@@ -33,10 +33,10 @@ class SequenceClassification(Task):
     def __init__(self, *, pooling: str = "last", class_weights: list[float] | None = None, **keywords: Any) -> None:
         output = keywords["description"].output
         if not isinstance(output, Classes) or keywords["description"].per_step:
-            raise UserError("task=classification needs data with one class for each sequence; this data set has none.")
+            raise UserError("task=classification needs data with one class per sequence, which this data set lacks.")
         if class_weights is not None and len(class_weights) != output.size:
             raise UserError(
-                f"task.class_weights has {len(class_weights)} entries, but there are {output.size} classes."
+                f"task.class_weights must have one entry per class, {output.size}, got {len(class_weights)}."
             )
         self.classes = output.size
         super().__init__(**keywords)
@@ -46,25 +46,25 @@ class SequenceClassification(Task):
         self.head = nn.Linear(self.network.output_size, output.size)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Logits, (batch, classes)."""
+        """Return logits, (batch, classes)."""
         return self.head(self.dropout(pooled(self, batch)))
 
     def losses(self, batch: Batch) -> Losses:
-        """Cross-entropy per sequence."""
+        """Return the cross-entropy per sequence."""
         logits = self(batch)
         loss = F.cross_entropy(logits, batch.y, reduction="none")
         said = logits.argmax(-1)
         return Losses(loss, torch.ones_like(loss), said, batch.y, {"right": said == batch.y})
 
     def reduce(self, losses: Losses) -> Tensor:
-        """The weighted mean over the batch."""
+        """Return the weighted mean over the batch."""
         if self.class_weights is None or losses.target is None:
             return super().reduce(losses)
         weights = self.class_weights[losses.target]
         return (losses.loss * weights).sum() / weights.sum()
 
     def make_metrics(self) -> dict[str, nn.Module]:
-        """Macro F1 over classes."""
+        """Return macro F1 over classes."""
         return {"f1": MulticlassF1Score(self.classes, average="macro", validate_args=False)}
 
     def summary(self, sums: PooledSums) -> dict[str, float]:
@@ -73,7 +73,7 @@ class SequenceClassification(Task):
 
 
 def pooled(task: Any, batch: Batch) -> Tensor:
-    """What a head of whole sequences reads, (batch, output_size), as ``task.pooling`` says."""
+    """Return the input of a head for whole sequences, (batch, output_size), pooled as in ``task.pooling``."""
     output, _ = task.run(batch)
     if task.pooling == "mean":
         return (output * batch.mask[..., None]).sum(1) / batch.mask.sum(1, keepdim=True)

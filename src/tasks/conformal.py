@@ -1,4 +1,4 @@
-"""Intervals of forecasts that are calibrated on validation: split conformal prediction, for each row ahead."""
+"""Forecast intervals calibrated on validation: split conformal prediction, for each row ahead."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from src.tasks.intervals import Bands, Point
 
 @dataclass(frozen=True)
 class Calibration:
-    """By coverage what intervals are widened by on both sides, (rows ahead, targets), standardised."""
+    """By coverage, the amount by which intervals are widened on both sides, (rows ahead, targets), standardised."""
 
     margins: Mapping[float, Tensor]
 
     def bands(self, head: Point, said: Tensor) -> Bands:
-        """Intervals around what a head says (batch, rows, targets, numbers)."""
+        """Return intervals around a head's output (batch, rows, targets, numbers)."""
         found: Bands = {}
         for coverage in sorted(self.margins):
             lower, upper = around(head, said, coverage)
@@ -34,13 +34,13 @@ class Calibration:
 
 
 def around(head: Point, said: Tensor, coverage: float) -> tuple[Tensor, Tensor]:
-    """The interval that is calibrated: the head's own, or the point forecast alone."""
+    """Return the interval to be calibrated: the head's own, or the point forecast alone."""
     point = head.point(said)
     return head.bands(said)[coverage] if head.coverage else (point, point)
 
 
 def bands(task: Forecasting, batch: Batch, calibration: Calibration | None = None) -> Bands:
-    """The intervals of a forecasting task over its horizon, (batch, rows, targets): the calibrated ones, or its own."""
+    """Return a forecasting task's intervals over its horizon, (batch, rows, targets): calibrated, or its own."""
     if calibration is None and not task.density.coverage:
         return {}
     said = task.says(batch)
@@ -48,21 +48,21 @@ def bands(task: Forecasting, batch: Batch, calibration: Calibration | None = Non
 
 
 def calibrate(task: Forecasting, batches: Iterable[Batch], coverage: Sequence[float]) -> Calibration:
-    """Split conformal prediction (Lei et al. 2018) on windows that the task was not trained on, for each row ahead.
+    """Calibrate intervals by split conformal prediction (Lei et al. 2018) on held-out windows, for each row ahead.
 
-    Of n windows the margin is the ceil((n + 1) coverage)-th smallest score, which is the absolute error of a point
-    forecast and, where the head has intervals, how far a value lies outside of them (Romano et al. 2019). Then a new
-    value lies inside with at least that probability if windows are exchangeable. Those of a series overlap and follow
-    each other in time, so that it holds approximately. Scores of several series are pooled, each standardised by itself
-    where ``data.scale`` has it so.
+    With n windows the margin is the ceil((n + 1) coverage)-th smallest score: the absolute error of a point forecast
+    or, if the head has intervals, the distance of a value outside of them (Romano et al. 2019). A new value then lies
+    inside with at least that probability if windows are exchangeable. Windows of a series overlap and are ordered in
+    time, so this holds approximately. Scores of several series are pooled, each in its own units if ``data.scale``
+    standardises series separately.
 
     Raises:
-        UserError: there are too few windows for a coverage, or the head was trained for others.
+        UserError: there are too few windows for a coverage, or the head was trained for other coverages.
     """
     head = task.density
     if head.coverage and (other := [c for c in coverage if c not in head.coverage]):
         raise UserError(
-            f"conformal={other[0]} is none of the run's own intervals, which would be calibrated: it must be among "
+            f"conformal={other[0]} is not one of the run's own intervals, which are to be calibrated: it must be among "
             f"task.coverage={list(head.coverage)}."
         )
     scores: dict[float, list[Tensor]] = {c: [] for c in sorted(coverage)}
@@ -79,7 +79,7 @@ def calibrate(task: Forecasting, batches: Iterable[Batch], coverage: Sequence[fl
         if rank > len(found):
             least = math.ceil(round(c / (1 - c), 9))
             raise UserError(
-                f"conformal={c:g} needs at least {least} windows of validation, and there are {len(found)}: take a "
+                f"conformal={c:g} needs at least {least} validation windows, but there are {len(found)}: choose a "
                 "lower coverage."
             )
         margins[c] = found.sort(0).values[rank - 1]
@@ -87,13 +87,13 @@ def calibrate(task: Forecasting, batches: Iterable[Batch], coverage: Sequence[fl
 
 
 def calibration_of(task: Task, data: SequenceData, coverage: Sequence[float] | None) -> Calibration | None:
-    """Of a run's task and data, on validation; None where no coverage is asked for.
+    """Return the calibration of a run's task on its validation data; None if no coverage is requested.
 
     Raises:
-        UserError: the run makes no forecasts, or as :func:`calibrate`.
+        UserError: the run does not forecast, or as in :func:`calibrate`.
     """
     if coverage is None:
         return None
     if not isinstance(task, Forecasting):
-        raise UserError("conformal is for forecasts, which this run does not make: leave it out.")
+        raise UserError("conformal needs a forecasting run: drop it.")
     return calibrate(task.eval(), data.loader("val"), coverage)

@@ -1,4 +1,4 @@
-"""The next rows of a series from those seen: all at once, or one after the other; points or intervals."""
+"""Forecast the next rows of a series: all at once or one after the other, as points or intervals."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ from src.tasks.metrics import ERRORS, MASE, OVER_SERIES, Metric
 class Forecasting(Task):
     """Squared error of forecasts: ``mse``, ``mae``, ``mse_unit``, ``mae_unit`` and ``mase``.
 
-    All are means over windows, rows ahead and targets. ``mse`` and ``mae`` are on standardised values; those called
-    ``unit`` in the targets' own units; ``mase`` divides each target's absolute error by that of the one-step naive
-    forecast on the training rows (Hyndman and Koehler 2006), targets that never change there left out. Where there are
-    several series, each has its own denominators, and ``mse_series``, ``mae_series`` and ``mase_series`` are means over
-    series of each one's mean, as in the M competitions.
+    All are means over windows, rows ahead and targets. ``mse`` and ``mae`` refer to standardised values, the ``unit``
+    variants to the targets' own units; ``mase`` divides each target's absolute error by that of the one-step naive
+    forecast on the training rows (Hyndman and Koehler 2006), omitting targets that never change there. With several
+    series, each has its own denominators, and ``mse_series``, ``mae_series`` and ``mase_series`` are means over series
+    of each one's mean, as in the M competitions.
 
     Two strategies (Ben Taieb et al. 2012):
 
     - ``direct``: one linear map from the network's state after the window to all rows of the horizon.
-    - ``recursive``: a linear map at every step to the next row, trained on the next row of every step (``train/`` then
-      counts those one-step errors); a forecast feeds the last prediction back with the carried state. What is read and
-      what is forecast must be the same columns, and the network one-directional.
+    - ``recursive``: a linear map at every step to the next row, trained on the next row of every step (``train/``
+      metrics are those one-step errors); forecasts feed the last prediction back with the carried state. Inputs and
+      targets must be the same columns, and the network unidirectional.
 
-    Columns whose values are known ahead (``data.known``) are read by the head of the direct strategy as well, over the
-    whole horizon: they act on the forecast in one linear map, beside the state.
+    The head of the direct strategy also reads columns known in advance (``data.known``) over the whole horizon, through
+    one linear map together with the state.
 
-    Where ``intervals`` are asked for, the loss is ``nll`` (in nats per standardised value) of a normal density, or
-    ``pinball``, the mean pinball loss of the quantiles, and the point forecast is the mean or the median. Beside them
-    stand for each coverage ``msis_80`` (the interval score over MASE's denominators, as in the M4 competition, where
-    they are seasonal), ``coverage_80``, the share of values inside, and ``width_80_unit``.
+    With ``intervals`` the loss is ``nll`` (in nats per standardised value) of a normal density, or ``pinball``, the
+    mean pinball loss of the quantiles, and the point forecast is the mean or the median. Further metrics by coverage
+    are ``msis_80`` (the interval score over MASE's denominators, which in the M4 competition are seasonal),
+    ``coverage_80``, the fraction of values inside, and ``width_80_unit``.
 
     Args:
-        relative: the head's output is added to the last row read, and starts at zero, where it makes the naive
-            forecast; the direct strategy also reads each target relative to the window's last row (as NLinear does,
-            Zeng et al. 2023), which keeps a change of level between training and test out of the network.
+        relative: add the head's output, which starts at zero, to the last row read, so that training starts from the
+            naive forecast; the direct strategy also reads each target relative to the window's last row (like NLinear,
+            Zeng et al. 2023), which makes the network insensitive to level shifts between training and test.
         intervals: ``gaussian``, ``quantiles`` or None (:mod:`src.tasks.intervals`).
         coverage: of the central intervals; None: 0.8 and 0.95.
 
     Raises:
-        UserError: when the data have no horizon, or the strategy does not fit data or network.
+        UserError: the data have no horizon, or the strategy does not suit data or network.
     """
 
     metrics_declared: tuple[Metric, ...] = (*ERRORS, MASE)
@@ -73,21 +73,19 @@ class Forecasting(Task):
         description = keywords["description"]
         output = description.output
         if not isinstance(output, Horizon):
-            raise UserError(
-                "task=forecasting needs data with a horizon, as data=ett_h1 or data=csv have; this has none."
-            )
+            raise UserError("task=forecasting needs data with a horizon, such as data=ett_h1 or data=csv.")
         self.closed = output.columns == tuple(range(description.input.size))
         if strategy == "recursive" and not self.closed:
             raise UserError(
-                "task.strategy=recursive feeds forecasts back, so that what is read must be what is forecast, in the "
-                "same order: leave data.target out, or give data.features the targets only, or take "
+                "task.strategy=recursive feeds forecasts back, so inputs and targets must be the same columns in the "
+                "same order: drop data.target, or give data.features the targets only, or use "
                 "task.strategy=direct."
             )
         if relative and not output.columns:
-            raise UserError("task.relative=true needs the targets among what is read; take task.relative=false.")
+            raise UserError("task.relative=true needs the targets among the inputs: use task.relative=false.")
         for asked, which in (("task.intervals", intervals), ("data.known", output.known)):
             if which and strategy == "recursive":
-                raise UserError(f"{asked} is for forecasts made at once: take task.strategy=direct.")
+                raise UserError(f"{asked} needs forecasts made at once: use task.strategy=direct.")
         density = KINDS[intervals](coverage or COVERAGE if intervals else ())
         self.metrics_declared, self.neutral = measured_by(output, density), neutral_metrics(density)
         super().__init__(**keywords | {"description": replace(description, causal=strategy == "recursive")})
@@ -107,22 +105,22 @@ class Forecasting(Task):
     # ---------------------------------------------------------------------------------------------------- forecasts
 
     def forward(self, batch: Batch) -> Tensor:
-        """Forecasts of the horizon, (batch, steps, targets), standardised."""
+        """Return forecasts of the horizon, (batch, steps, targets), standardised."""
         return self.density.point(self.says(batch))
 
     def says(self, batch: Batch) -> Tensor:
-        """What the head says of each value of the horizon, (batch, steps, targets, numbers): see :attr:`density`."""
+        """Return the head's output for the horizon, (batch, steps, targets, numbers): see :attr:`density`."""
         return self._ahead(batch.x, self.horizon, batch.known)
 
     def predict_future(self, x: Tensor, steps_ahead: int, known: Tensor | None = None) -> Tensor:
-        """Forecast any number of rows from the last prediction and the carried state; nothing is read twice.
+        """Forecast any number of rows from the last prediction and the carried state, reading nothing twice.
 
-        From (batch, time, features) to (batch, steps_ahead, targets), both standardised. The recursive strategy makes
-        one row at a time, the direct one as many as its horizon has, for which it reads ``known`` (batch, horizon,
-        columns known ahead) where there are any.
+        Maps (batch, time, features) to (batch, steps_ahead, targets), both standardised. The recursive strategy
+        predicts one row at a time, the direct one its whole horizon at a time, for which it reads ``known`` (batch,
+        horizon, columns known in advance) if there are any.
 
         Raises:
-            UserError: when more rows are asked for than a direct forecast has and it cannot be fed back.
+            UserError: more rows are requested than a direct forecast has, and it cannot be fed back.
         """
         if steps_ahead < 1:
             raise UserError(f"steps_ahead must be a whole number of at least 1, got {steps_ahead}.")
@@ -133,12 +131,12 @@ class Forecasting(Task):
             return self._recursively(x, steps_ahead)[..., None]
         directions = getattr(self.network, "num_directions", 1)
         if steps_ahead > self.horizon:
-            more = f"{steps_ahead} rows are more than the {self.horizon} of data.horizon, and this forecast cannot be"
+            more = f"{steps_ahead} rows exceed data.horizon={self.horizon}, and this forecast cannot be"
             if not self.closed:
-                raise UserError(f"{more} fed back: other columns are read than are forecast.")
+                raise UserError(f"{more} fed back, because its inputs and targets are different columns.")
             if directions > 1:
-                raise UserError(f"{more} fed back: a bidirectional network has no state that could be carried on.")
-        # What forecasts are relative to; 0 for columns that are not forecast.
+                raise UserError(f"{more} fed back, because a bidirectional network has no state to carry over.")
+        # The level to which forecasts are relative; 0 for other columns.
         forecast = (torch.arange(x.shape[-1], device=x.device)[:, None] == self.columns).any(1)
         level = x[:, -1:].where(forecast, 0.0) if self.relative else torch.zeros_like(x[:, -1:])
         blocks: list[Tensor] = []
@@ -162,14 +160,14 @@ class Forecasting(Task):
         return torch.cat(rows, 1)
 
     def _next_rows(self, x: Tensor, output: Tensor) -> Tensor:
-        """The row after each step: (batch, time, features) from what was read and the network's output there."""
+        """Return the row after each step, (batch, time, features), from the input and the network's output."""
         change = self.head(self.dropout(output))
         return x + change if self.relative else change
 
     # ------------------------------------------------------------------------------------------------------- losses
 
     def losses(self, batch: Batch) -> Losses:
-        """The head's loss per window; in training the recursive strategy's is that of the next row at every step."""
+        """Return the head's loss per window; in training, the recursive strategy uses the next row at every step."""
         if self.training and self.strategy == "recursive":
             rows = torch.cat([batch.x, batch.y], 1)
             output, _ = self.network(rows[:, :-1])
@@ -177,7 +175,7 @@ class Forecasting(Task):
         return self._compare(self.says(batch), batch.y, batch.units)
 
     def units(self, units: Units | None) -> tuple[Tensor, Tensor]:
-        """By what errors are multiplied to be in the unit of the data, and to be scaled; by window where it differs."""
+        """Return factors from errors to the unit of the data and to scaled errors, by window if they differ."""
         return (self.scale, self.mase_weight) if units is None else (units.scale, mase_weight(units.naive_error))
 
     def _of_intervals(self, said: Tensor, true: Tensor, scale: Tensor, weight: Tensor) -> dict[str, Tensor]:
@@ -212,7 +210,7 @@ class Forecasting(Task):
 
 
 def measured_by(output: Horizon, density: Point) -> tuple[Metric, ...]:
-    """The metrics of data and head, its loss first."""
+    """Return the metrics for data and head, the loss first."""
     loss, squared = density.metric, replace(ERRORS[0], numerator="squared")
     errors = ERRORS if loss is None else (squared, *ERRORS[1:])
     mase = replace(MASE, denominator="scaled_count") if output.series > 1 else MASE

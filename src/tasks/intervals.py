@@ -1,4 +1,4 @@
-"""Prediction intervals of forecasts: what a head says of a value, and the scores of that."""
+"""Prediction intervals of forecasts: heads and their scores."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from src.tasks.losses import at_least_float32
 from src.tasks.metrics import NLL, PINBALL, Metric
 
 COVERAGE = (0.8, 0.95)
-MIN_LOG_SCALE = -7.0  # of ln(standard deviation): bounds the density where a series stands still, as in task=waveform
-Bands = dict[float, tuple[Tensor, Tensor]]  # by coverage, the lower and the upper ends
+MIN_LOG_SCALE = -7.0  # lower bound of the log standard deviation: keeps the density of a constant series finite
+Bands = dict[float, tuple[Tensor, Tensor]]  # lower and upper bounds by coverage
 
 
 def percent(coverage: float) -> str:
-    """A coverage as columns are called by it, ``load-lo-80``.
+    """Format a coverage for column names such as ``load-lo-80``.
 
     >>> percent(0.8), percent(0.995)
     ('80', '99.5')
@@ -29,7 +29,7 @@ def percent(coverage: float) -> str:
 
 
 def quantile_levels(coverage: Sequence[float]) -> tuple[float, ...]:
-    """The levels of the ends of central intervals, and of the median, rising.
+    """Return the levels of the bounds of central intervals and of the median, ascending.
 
     >>> quantile_levels((0.8, 0.5))
     (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -39,24 +39,24 @@ def quantile_levels(coverage: Sequence[float]) -> tuple[float, ...]:
 
 
 def pinball(quantiles: Tensor, true: Tensor, levels: Tensor) -> Tensor:
-    """The pinball loss of quantiles (..., levels) of ``true`` (...), a mean over levels (Koenker and Bassett 1978)."""
+    """Return the mean pinball loss of quantiles (..., levels) for ``true`` (...) (Koenker, Bassett 1978)."""
     off = true[..., None] - quantiles
     return torch.maximum(levels * off, (levels - 1) * off).mean(-1)
 
 
 def interval_score(lower: Tensor, upper: Tensor, true: Tensor, coverage: float) -> Tensor:
-    """Width, and 2 / (1 - coverage) times what ``true`` lies outside (Gneiting and Raftery 2007, section 6.2)."""
+    """Return the width plus 2 / (1 - coverage) times the distance outside (Gneiting and Raftery 2007, section 6.2)."""
     outside = (lower - true).clamp_min(0) + (true - upper).clamp_min(0)
     return upper - lower + 2 / (1 - coverage) * outside
 
 
 class Point(nn.Module):
-    """What a head says that gives one number for each value, and no interval. All shapes are (..., numbers)."""
+    """A head with one number per value and no interval. All shapes are (..., numbers)."""
 
-    size: ClassVar[int | None] = 1  # numbers that the head gives for a value
-    metric: ClassVar[Metric | None] = None  # of the training loss, where it is not the squared error
+    size: ClassVar[int | None] = 1  # numbers per value
+    metric: ClassVar[Metric | None] = None  # of the training loss, unless it is the squared error
 
-    level_values: Tensor  # where the task is, so that a GPU is not waited for
+    level_values: Tensor  # on the task's device, to avoid synchronising a GPU
     deviates: Tensor  # of the standard normal density
 
     def __init__(self, coverage: Sequence[float] = ()) -> None:
@@ -69,58 +69,58 @@ class Point(nn.Module):
         self.numbers = self.size or len(self.levels)
 
     def arrange(self, said: Tensor, level: Tensor) -> Tensor:
-        """What the head says as what it means, in values relative to ``level`` (...) made absolute."""
+        """Convert the head's output to parameters, in which values relative to ``level`` (...) become absolute."""
         return said + level[..., None]
 
     def point(self, said: Tensor) -> Tensor:
-        """The point forecast, (...)."""
+        """Return the point forecast, (...)."""
         return said[..., 0]
 
     def loss(self, said: Tensor, true: Tensor) -> Tensor:
-        """The training loss of each value, (...)."""
+        """Return the training loss of each value, (...)."""
         return (self.point(said) - true).square()
 
     def quantiles(self, said: Tensor) -> Tensor:
-        """Those of :attr:`levels`, (..., levels)."""
+        """Return the quantiles at :attr:`levels`, (..., levels)."""
         raise NotImplementedError
 
     def bands(self, said: Tensor) -> Bands:
-        """The central intervals."""
+        """Return the central intervals."""
         if not self.coverage:
             return {}
         quantiles, number = self.quantiles(said), len(self.coverage)
-        return {  # the median stands between them
+        return {  # the median is between them
             c: (quantiles[..., number - 1 - k], quantiles[..., number + 1 + k]) for k, c in enumerate(self.coverage)
         }
 
 
 class Gaussian(Point):
-    """A normal density for each value: its mean, which is the point forecast, and ln(standard deviation)."""
+    """A normal density for each value: its mean, the point forecast, and its log standard deviation."""
 
     size, metric = 2, NLL
 
     def arrange(self, said: Tensor, level: Tensor) -> Tensor:
-        """The deviation is bounded from below, smoothly."""
+        """Bound the standard deviation from below, smoothly."""
         mean, scale = at_least_float32(said).unbind(-1)
         return torch.stack([mean + level, MIN_LOG_SCALE + F.softplus(scale - MIN_LOG_SCALE)], -1)
 
     def loss(self, said: Tensor, true: Tensor) -> Tensor:
-        """The negative log-density in nats, of values as they are standardised."""
+        """Return the negative log density in nats, for standardised values."""
         mean, log_scale = said.unbind(-1)
         return 0.5 * ((true - mean) * torch.exp(-log_scale)).square() + log_scale + 0.5 * math.log(2 * math.pi)
 
     def quantiles(self, said: Tensor) -> Tensor:
-        """Of the normal density."""
+        """Return quantiles of the normal density."""
         return said[..., :1] + said[..., 1:].exp() * self.deviates
 
 
 class Quantiles(Point):
-    """The quantiles themselves, trained by the pinball loss; the median is the point forecast.
+    """Quantiles, trained with the pinball loss; the median is the point forecast.
 
-    They cannot cross, since what the head says is sorted: that never makes the pinball loss larger (Chernozhukov,
-    Fernandez-Val and Galichon 2010), and each stays a linear map of the state with gradients of its own, where sums of
-    increments through a softplus would tie the outer ones to all within. A head of zeros says those of a normal density
-    around the last row, of deviation 1.
+    They cannot cross, because outputs are sorted, which never increases the pinball loss (Chernozhukov, Fernandez-Val
+    and Galichon 2010). Each remains a linear map of the state with its own gradients, while cumulative softplus
+    increments would tie the outer quantiles to all inner ones. A head of zeros yields those of a normal density around
+    the last row with standard deviation 1.
     """
 
     size, metric = None, PINBALL
@@ -134,11 +134,11 @@ class Quantiles(Point):
         return said[..., len(self.levels) // 2]
 
     def loss(self, said: Tensor, true: Tensor) -> Tensor:
-        """A mean over levels."""
+        """Return the mean loss over levels."""
         return pinball(said, true, self.level_values)
 
     def quantiles(self, said: Tensor) -> Tensor:
-        """As they are said."""
+        """Return the output unchanged."""
         return said
 
 
@@ -146,12 +146,12 @@ KINDS: dict[str | None, type[Point]] = {None: Point, "gaussian": Gaussian, "quan
 
 
 def interval_sums(found: Bands, true: Tensor, scale: Tensor, weight: Tensor) -> dict[str, Tensor]:
-    """Sums over targets, (batch, rows), of what intervals are measured by: what is inside, width, interval score.
+    """Return sums over targets, (batch, rows), for interval metrics: coverage, width, interval score.
 
     Args:
-        found: ends of intervals, (batch, rows, targets) standardised, as ``true`` is.
-        scale: (targets,) or (batch, targets): a difference in its own unit = the standardised one * scale.
-        weight: of absolute errors in MASE, likewise.
+        found: bounds of intervals, (batch, rows, targets) standardised, like ``true``.
+        scale: (targets,) or (batch, targets) factors from standardised differences to original units.
+        weight: weights of absolute errors in MASE, likewise.
     """
     sums = {}
     scale, weight = (of if of.dim() == 1 else of[:, None] for of in (scale, weight))
@@ -164,7 +164,7 @@ def interval_sums(found: Bands, true: Tensor, scale: Tensor, weight: Tensor) -> 
 
 
 def interval_metrics(head: Point, scaled: Metric | None) -> tuple[Metric, ...]:
-    """The proper scores of a head's intervals: ``pinball`` and, where there is a MASE (``scaled``), ``msis_80``, ..."""
+    """Return the proper scores of a head's intervals: ``pinball`` and, with MASE (``scaled``), ``msis_80``, ..."""
     if not head.coverage:
         return ()
     of_levels = [(f"msis_{name}", f"interval_score_{name}") for name in map(percent, head.coverage)]
@@ -172,7 +172,7 @@ def interval_metrics(head: Point, scaled: Metric | None) -> tuple[Metric, ...]:
 
 
 def neutral_metrics(head: Point) -> dict[str, tuple[str, str]]:
-    """By name the sums whose ratio is good neither small nor large: ``coverage_80`` and ``width_80_unit``."""
+    """Return sums by name of ratios without a better direction: ``coverage_80`` and ``width_80_unit``."""
     named = [(percent(coverage), "count") for coverage in head.coverage]
     covered = {f"coverage_{name}": (f"covered_{name}", count) for name, count in named}
     return covered | {f"width_{name}_unit": (f"width_{name}", count) for name, count in named}

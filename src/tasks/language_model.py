@@ -1,4 +1,4 @@
-"""The next character or word of a text."""
+"""Prediction of the next character or word of a text."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from src.tasks.metrics import BPC, NLL, PERPLEXITY, Metric
 
 
 class LanguageModel(Task):
-    """Cross-entropy of the next token: ``nll`` in nats per token, ``perplexity``, for characters ``bpc``.
+    """Cross-entropy of the next token: ``nll`` in nats per token, ``perplexity``, and ``bpc`` for characters.
 
-    ``nll`` is the mean over all tokens of a split but the first of each document; ``bpc`` = nll / ln 2 (bits per
-    character), ``perplexity`` = exp(nll). Long texts are read in chunks with the state carried on (``data.chunk``).
+    ``nll`` is the mean over all tokens of a split except the first of each document; ``bpc`` = nll / ln 2 (bits per
+    character), ``perplexity`` = exp(nll). Long texts are read in chunks, carrying the state over (``data.chunk``).
     """
 
     metrics_declared: tuple[Metric, ...] = (NLL, PERPLEXITY, BPC)
@@ -29,7 +29,7 @@ class LanguageModel(Task):
         description = keywords["description"]
         output = description.output
         if not (isinstance(description.input, Tokens) and isinstance(output, Classes) and description.per_step):
-            raise UserError("task=language_model needs tokens with a next token at every step; this data set has none.")
+            raise UserError("task=language_model needs tokens with a next token at every step.")
         self.characters = description.input.unit == "character"
         if not self.characters:
             self.metrics_declared = self.metrics_declared[:2]
@@ -37,17 +37,17 @@ class LanguageModel(Task):
         self.head = nn.Linear(self.network.output_size, output.size)
 
     def losses(self, batch: Batch) -> Losses:
-        """Cross-entropy summed over each row's steps."""
+        """Return the cross-entropy summed over each row's steps."""
         logits, mask = self(batch), batch.mask
         per_step = F.cross_entropy(logits.flatten(0, 1), batch.y.flatten(), reduction="none")
         per_step = per_step.double().view_as(mask)
         return Losses((per_step * mask).sum(1), mask.sum(1))
 
     def reduce(self, losses: Losses) -> Tensor:
-        """The mean over the batch's tokens."""
+        """Return the mean over the batch's tokens."""
         return super().reduce(losses).float()
 
     def summary(self, sums: PooledSums) -> dict[str, float]:
-        """Perplexity, infinite where a float64 cannot hold it, and bits per character."""
+        """Return perplexity, infinite on overflow of float64, and bits per character."""
         figures = {"perplexity": math.exp(sums.mean) if sums.mean < 700 else math.inf}
         return figures | ({"bpc": sums.mean / math.log(2)} if self.characters else {})

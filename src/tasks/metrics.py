@@ -1,4 +1,4 @@
-"""What a metric is: its name, which way is better, its unit, and the per-sequence sums that it is a ratio of."""
+"""Metrics: name, better direction, unit, and the per-sequence sums of which each is the ratio."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ Direction = Literal["min", "max"]
 
 @dataclass(frozen=True)
 class Metric:
-    """One figure of a task, declared once by the task and carried by the record of every run.
+    """A metric, declared once by its task and included in the record of every run.
 
     >>> Metric("bpc", "min", "bits per character", "loss", "count", 1 / 0.6931).direction
     'min'
     """
 
     name: str  # without the split, e.g. nll
-    direction: Direction  # min where the smaller value is better
-    unit: str = ""  # empty where it has none, or where the data decide
-    # The columns of sequences/<split>.npz whose sums it is the ratio of; None where it is no such ratio (perplexity).
+    direction: Direction  # min if lower is better
+    unit: str = ""  # empty if it has none, or if it depends on the data
+    # Columns of sequences/<split>.npz whose sums form the ratio; None if it is not a ratio (perplexity).
     numerator: str | None = None
     denominator: str | None = None
-    factor: float = 1.0  # by which the ratio is multiplied
+    factor: float = 1.0  # factor of the ratio
 
     def __post_init__(self) -> None:
         if self.direction not in ("min", "max"):
             raise UserError(f"The direction of the metric {self.name} must be min or max, got {self.direction}.")
 
 
-LOSS = Metric("loss", "min", numerator="loss", denominator="count")  # of every task, beside its own name for it
+LOSS = Metric("loss", "min", numerator="loss", denominator="count")  # in every task, in addition to its own name for it
 NLL = Metric("nll", "min", "nats", "loss", "count")
 ACC = Metric("acc", "max", numerator="right", denominator="count")
-ERRORS = (  # of real values; the last two in the unit of the data, where that is another
+ERRORS = (  # for real values; the last two in the unit of the data if that differs
     Metric("mse", "min", numerator="loss", denominator="count"),
     Metric("mae", "min", numerator="absolute", denominator="count"),
     Metric("mse_unit", "min", numerator="squared_unit", denominator="count"),
@@ -46,9 +46,9 @@ PERPLEXITY = Metric("perplexity", "min")
 BPC = Metric("bpc", "min", "bits per character", "loss", "count", 1 / math.log(2))
 NLL_PER_SAMPLE = Metric("nll_per_sample", "min", "nats per sample")
 FRAME_ACC = Metric("frame_acc", "max", numerator="hits", denominator="sounding")
-PINBALL = Metric("pinball", "min", numerator="pinball", denominator="count")  # of standardised values
+PINBALL = Metric("pinball", "min", numerator="pinball", denominator="count")  # for standardised values
 MASE = Metric("mase", "min", numerator="scaled", denominator="count")
-# The mean over series of the mean of each, so that a long series counts no more than a short one.
+# Mean over series of each one's mean, so that long series count no more than short ones.
 OVER_SERIES = (
     Metric("mse_series", "min", numerator="loss_series", denominator="count_series"),
     Metric("mae_series", "min", numerator="absolute_series", denominator="count_series"),
@@ -58,7 +58,7 @@ _SHIPPED = (LOSS, NLL, ACC, F1, PERPLEXITY, BPC, NLL_PER_SAMPLE, FRAME_ACC, *ERR
 
 
 def on_validation(metric: str) -> str:
-    """The same metric on validation, by which is chosen.
+    """Return the same metric on validation, for choices.
 
     >>> on_validation("test/acc")
     'val/acc'
@@ -67,7 +67,7 @@ def on_validation(metric: str) -> str:
 
 
 def optimum(name: str) -> float | None:
-    """The value of a metric that nothing can be better than; None where the data decide that (a likelihood).
+    """Return the best possible value of a metric; None if it depends on the data (a likelihood).
 
     >>> optimum("acc"), optimum("mse"), optimum("nll")
     (1.0, 0.0, None)
@@ -79,12 +79,12 @@ def optimum(name: str) -> float | None:
 
 
 def possible(name: str) -> tuple[float, float]:
-    """The smallest and the largest value that a metric can have, infinite where it has no bound that is known.
+    """Return the smallest and largest possible value of a metric, infinite without a known bound.
 
     >>> possible("acc"), possible("mse"), possible("nll")
     ((0.0, 1.0), (0.0, inf), (-inf, inf))
     """
-    if name in (ACC.name, F1.name, FRAME_ACC.name, "accuracy"):  # the last one in tables of other tools
+    if name in (ACC.name, F1.name, FRAME_ACC.name, "accuracy"):  # the last one is in tables of other tools
         return 0.0, 1.0
     if name == PERPLEXITY.name:
         return 1.0, math.inf
@@ -92,8 +92,8 @@ def possible(name: str) -> tuple[float, float]:
 
 
 def declared_by_shipped_tasks() -> dict[str, Metric]:
-    """What the shipped tasks declare, by name: for records that do not carry the declarations of their own task.
+    """Return the metrics declared by the shipped tasks by name, for records without declarations.
 
-    Where the data decide which metrics there are, or by which factor, the general case stands here.
+    If metrics or factors depend on the data, this is the general case.
     """
     return {metric.name: metric for metric in _SHIPPED}

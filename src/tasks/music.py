@@ -17,15 +17,15 @@ from src.tasks.metrics import FRAME_ACC, NLL, Metric
 
 
 class PolyphonicMusic(Task):
-    """Which keys sound in the next frame: ``nll`` in nats per step and ``frame_acc``.
+    """Prediction of the keys in the next frame: ``nll`` in nats per step, and ``frame_acc``.
 
-    The loss of a step is the binary cross-entropy summed over the keys; ``nll`` is its mean over all steps of all
-    pieces (Chung et al. 2014). Frame accuracy is TP / (TP + FP + FN), each counted over all keys and steps, a key
-    being predicted where its probability is above one half (Bay et al. 2009; Boulanger-Lewandowski et al. 2012).
+    The loss of a step is the binary cross-entropy summed over keys; ``nll`` is its mean over all steps of all pieces
+    (Chung et al. 2014). Frame accuracy is TP / (TP + FP + FN), counted over all keys and steps, where a key is
+    predicted if its probability exceeds one half (Bay et al. 2009; Boulanger-Lewandowski et al. 2012).
 
     Args:
-        reduction: of the training loss: ``per_step``, the mean over all steps of a batch, in which long pieces weigh
-            more, or ``per_sequence``, the mean over a batch's pieces of each piece's mean. Metrics do not depend on it.
+        reduction: of the training loss: ``per_step``, the mean over all steps of a batch, in which long pieces have
+            more weight, or ``per_sequence``, the mean over pieces of each one's mean. Does not affect metrics.
     """
 
     metrics_declared: tuple[Metric, ...] = (NLL, FRAME_ACC)
@@ -33,31 +33,31 @@ class PolyphonicMusic(Task):
     def __init__(self, *, reduction: str = "per_step", **keywords: Any) -> None:
         output = keywords["description"].output
         if not isinstance(output, Bits) or not keywords["description"].per_step:
-            raise UserError("task=music needs data with several yes/no values at every step; this data set has none.")
+            raise UserError("task=music needs data with several binary values at every step.")
         super().__init__(**keywords)
         self.reduction = reduction
         self.head = nn.Linear(self.network.output_size, output.size)
 
     def losses(self, batch: Batch) -> Losses:
-        """Cross-entropy per piece, with what frame accuracy is made of."""
+        """Return the cross-entropy per piece, with the sums for frame accuracy."""
         logits, mask = self(batch), batch.mask
         y = batch.y.to(logits.dtype)
-        # Long pieces are sums over 400,000 keys: added up in float64, they do not depend on how a batch was padded.
+        # Long pieces sum over 400,000 keys: in float64 the sum does not depend on the padding of the batch.
         per_step = F.binary_cross_entropy_with_logits(logits, y, reduction="none").sum(-1).double()
         with torch.no_grad():
             # Counts as sums of products, which are fast; exact in float32 up to 2^24 keys of a piece.
-            exists = mask[..., None].float()  # autocast's bfloat16 counts to 256
+            exists = mask[..., None].float()  # autocast's bfloat16 is exact only up to 256
             says, sounds = (logits > 0) * exists, y * exists
             hits = (says * sounds).sum((1, 2))
             sums = {"hits": hits, "sounding": says.sum((1, 2)) + sounds.sum((1, 2)) - hits}
         return Losses((per_step * mask).sum(1), mask.sum(1), sums=sums)
 
     def reduce(self, losses: Losses) -> Tensor:
-        """The training loss, as ``reduction`` says."""
+        """Return the training loss with the configured ``reduction``."""
         if self.reduction == "per_sequence":
             return (losses.loss / losses.count).mean()
         return super().reduce(losses)
 
     def summary(self, sums: PooledSums) -> dict[str, float]:
-        """Frame accuracy where nothing sounds and nothing is said to: 1."""
+        """Return a frame accuracy of 1 if no key sounds and none is predicted."""
         return {} if sums.totals["sounding"] else {"frame_acc": 1.0}

@@ -1,4 +1,4 @@
-"""What a trained task says of new sequences, as columns of a table."""
+"""Predictions of a trained task for new sequences, as columns of a table."""
 
 from __future__ import annotations
 
@@ -28,39 +28,38 @@ Columns = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of a task beside its predictions."""
+    """Options for predictions."""
 
-    steps: int | None = None  # rows to forecast; None: as many as the data's horizon has
-    labelled: bool = True  # whether ``batch.y`` means something
-    calibration: Calibration | None = None  # of a forecast's intervals; None: those of its head, where it has some
+    steps: int | None = None  # rows to forecast; None: the data's horizon
+    labelled: bool = True  # whether ``batch.y`` has real targets
+    calibration: Calibration | None = None  # for forecast intervals; None: those of its head, if any
 
 
 def predictions(task: Task, batches: Iterable[Batch], asked: Asked | None = None) -> Columns:
-    """Columns of equal length, sorted by ``row`` (the sequence's position in its split) and ``step``.
+    """Return columns of equal length, sorted by ``row`` (the sequence's position in its split) and ``step``.
 
     ====================  ==================================================================================
-    task                  columns beside ``row``
+    task                  columns in addition to ``row``
     ====================  ==================================================================================
-    classification        ``class``, ``p(NAME)`` for each class; ``true`` and ``nll`` where labels are there
+    classification        ``class``, ``p(NAME)`` for each class; ``true`` and ``nll`` if there are labels
     per-step              ``step``, ``class``, ``p(NAME)``; ``true``
-    regression            each value in its own unit; ``true(NAME)``; with ``step`` where there is one at each
-    forecasting           ``step`` (1 is the row after the last one read), each value in its own unit, behind each the
-                          ends of its intervals where there are some: ``NAME-lo-80``, ``NAME-hi-80``
-    all others            ``nll`` (summed over the sequence, nats), ``predictions`` (how many), ``nll_per_prediction``
+    regression            each value in its own unit; ``true(NAME)``; with ``step`` for values at every step
+    forecasting           ``step`` (1 is the row after the last one read), each value in its own unit, followed by the
+                          bounds of its intervals if there are any: ``NAME-lo-80``, ``NAME-hi-80``
+    all others            ``nll`` (summed over the sequence, nats), ``predictions`` (number), ``nll_per_prediction``
     ====================  ==================================================================================
 
     Args:
-        task: with its weights; it is put into evaluation mode.
-        batches: every sequence once, in chunks that follow one another where the task carries its state.
-        asked: steps and intervals are of forecasts alone.
+        task: the task with its weights, which is put into evaluation mode.
+        batches: every sequence once, in consecutive chunks if the task carries its state.
+        asked: options; steps and intervals apply to forecasts only.
 
     Raises:
-        UserError: when steps are given to a task that does not forecast, or intervals are asked for more of them than
-            its horizon has.
+        UserError: steps are given to a task that does not forecast, or intervals are requested beyond its horizon.
     """
     asked = asked or Asked()
     if not isinstance(task, Forecasting) and asked.steps is not None:
-        raise UserError(f"steps_ahead={asked.steps} is for forecasts, which this run does not make: leave it out.")
+        raise UserError(f"steps_ahead={asked.steps} needs a forecasting run: drop it.")
     task.eval()
     device = next(task.parameters()).device
     with torch.inference_mode():
@@ -75,9 +74,9 @@ def predictions(task: Task, batches: Iterable[Batch], asked: Asked | None = None
 def as_table(
     columns: Columns, names: Sequence[str], following: Callable[[int, int], list[str]] | None = None
 ) -> dict[str, Any]:
-    """The columns with ``sequence`` (its name) for ``row``, and ``time`` behind ``step`` where it is known.
+    """Replace ``row`` by ``sequence`` (its name), and add ``time`` after ``step`` if known.
 
-    For ``following`` see :class:`~src.data.module.NewData`.
+    ``following`` is as in :class:`~src.data.module.NewData`.
     """
     rows = columns["row"].tolist()
     table: dict[str, Any] = {"sequence": [names[row] for row in rows]}
@@ -140,8 +139,8 @@ def _(task: Forecasting, batch: Batch, asked: Asked) -> Columns:
     steps = asked.steps or task.horizon
     if steps > task.horizon and (asked.calibration is not None or task.density.coverage):
         raise UserError(
-            f"steps_ahead={steps} goes beyond the {task.horizon} rows of data.horizon, for which there are intervals: "
-            "ask for fewer rows, or train with a longer data.horizon."
+            f"steps_ahead={steps} exceeds data.horizon={task.horizon}, beyond which there are no intervals: use fewer "
+            "rows, or train with a longer data.horizon."
         )
     found = {"": task.predict_future(batch.x, steps, batch.known)}
     for coverage, (lower, upper) in bands(task, batch, asked.calibration).items():
@@ -155,7 +154,7 @@ def _(task: Forecasting, batch: Batch, asked: Asked) -> Columns:
 
 
 def in_own_unit(task: Forecasting, batch: Batch, values: Tensor) -> Tensor:
-    """Standardised values (batch, rows, targets) of a forecasting task's windows in the unit of the data, float64."""
+    """Convert a forecasting task's standardised values (batch, rows, targets) to the unit of the data, float64."""
     output: Any = task.description.output
     units = batch.units
     if units is not None:
@@ -188,7 +187,7 @@ def _values(output: object, values: Tensor, word: str) -> Columns:
 
 
 def value_names(output: Any) -> tuple[str, ...]:
-    """Of the values of a data set, numbers where they have none."""
+    """Return the names of a data set's values, or numbers if they have none."""
     return output.names or tuple(f"value_{k}" for k in range(output.size))
 
 

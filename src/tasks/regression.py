@@ -1,4 +1,4 @@
-"""One or several real numbers for each sequence, or for each of its steps."""
+"""One or several real numbers per sequence, or per step."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from src.tasks.metrics import ERRORS, Metric
 
 
 class SequenceRegression(Task):
-    """Squared error of the values of a sequence or of its steps: ``mse`` and ``mae``, over all values of all sequences.
+    """Squared error of values per sequence or per step: ``mse`` and ``mae``, over all values of all sequences.
 
-    Where the data set has standardised its targets, ``mse_unit`` and ``mae_unit`` are the same in its own unit.
+    If the data set has standardised its targets, ``mse_unit`` and ``mae_unit`` are the same in its own unit.
 
     Args:
-        pooling: what the head reads: ``last`` (each direction's last valid state), ``mean`` or ``max`` over the steps;
-            where the data have values at every step, the head reads every step.
+        pooling: input of the head: ``last`` (each direction's last valid state), ``mean`` or ``max`` over the steps;
+            for values at every step, the head reads every step.
     """
 
     metrics_declared: tuple[Metric, ...] = ERRORS
@@ -32,7 +32,7 @@ class SequenceRegression(Task):
     def __init__(self, *, pooling: str = "last", **keywords: Any) -> None:
         output = keywords["description"].output
         if not isinstance(output, Values) or isinstance(output, Horizon) or keywords["description"].causal:
-            raise UserError("task=regression needs data with real values for each sequence or step; this set has none.")
+            raise UserError("task=regression needs data with real values per sequence or step.")
         self.scale = torch.tensor(output.scale, dtype=torch.float64)
         if not output.scale:
             self.metrics_declared = ERRORS[:2]
@@ -41,11 +41,11 @@ class SequenceRegression(Task):
         self.head = nn.Linear(self.network.output_size, output.size)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Values, (batch, values), or (batch, time, values) where there are some at every step."""
+        """Return values, (batch, values), or (batch, time, values) for values at every step."""
         return super().forward(batch) if self.description.per_step else self.head(self.dropout(pooled(self, batch)))
 
     def losses(self, batch: Batch) -> Losses:
-        """Squared error per sequence, summed over its values and steps."""
+        """Return the squared error per sequence, summed over its values and steps."""
         said = at_least_float32(self(batch))
         y = batch.y.reshape(said.shape).to(said.dtype)
         error, count = (said - y).double(), torch.full((len(y),), y.shape[-1], device=y.device)

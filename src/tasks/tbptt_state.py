@@ -1,4 +1,4 @@
-"""The state that goes on from batch to batch: the network's half of truncated back-propagation through time."""
+"""The state carried from batch to batch: the network side of truncated back-propagation through time."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from src.config.errors import UserError
 from src.data.batches import Batch
 from src.recurrent import detach_state, select_rows
 
-State = Any  # a tensor or nested tuples of tensors, the batch at dimension 1; the network knows
+State = Any  # a tensor or nested tuples of tensors, with the batch at dimension 1, defined by the network
 
 
 class TBPTTState:
-    """Each row's state at the end of the last batch, without its history, for the batch that goes on from there.
+    """Each row's detached state at the end of the last batch, for the batch that continues from there.
 
-    Nothing is remembered but the last batch's state, and rows that start forget it, so that an epoch depends on none
-    before it. Training and evaluation need a TBPTTState each.
+    Only the last batch's state is kept, and rows that start a sequence reset it, so that epochs are independent.
+    Training and evaluation need separate instances.
     """
 
     def __init__(self) -> None:
@@ -26,16 +26,16 @@ class TBPTTState:
         self.state: State = None
 
     def before(self, batch: Batch, network: Any) -> State:
-        """The state that each row of a batch starts from: the initial one, or that of the same row one batch ago.
+        """Return the initial state of each row of a batch: a fresh one, or that of the same row in the previous batch.
 
         Raises:
-            UserError: when the network also reads backwards, from steps that are not there yet.
-            RuntimeError: when a row goes on that was not in the last batch.
+            UserError: the network also reads backwards, from steps not yet available.
+            RuntimeError: a row continues that was not in the last batch.
         """
         if getattr(network, "num_directions", 1) > 1:
             raise UserError(
-                "A bidirectional network cannot be trained on sequences in chunks, since its backward direction starts "
-                "at a step that is not there yet: take the one-directional model (e.g. model=gru for model=gru_bi), or "
+                "A bidirectional network cannot be trained on sequences in chunks, as its backward direction starts "
+                "at a step that is not available yet: use a unidirectional model (e.g. model=gru for model=gru_bi), or "
                 "data.chunk=null."
             )
         initial = network.initial_state(len(batch.rows))
@@ -43,17 +43,17 @@ class TBPTTState:
             return initial
         same = batch.rows[:, None] == self.rows[None, :]
         if not bool((same.any(1) | batch.starts).all()):
-            raise RuntimeError("a batch goes on from rows that the batch before it did not have.")
+            raise RuntimeError("A batch continues rows that the previous batch did not have.")
         kept = self.state if torch.equal(batch.rows, self.rows) else select_rows(self.state, same.int().argmax(1))
         return _where(batch.starts, initial, kept) if bool(batch.starts.any()) else kept
 
     def after(self, batch: Batch, state: State) -> None:
-        """Remember the state at the end of a batch."""
+        """Store the state at the end of a batch."""
         self.rows, self.state = batch.rows, detach_state(state)
 
 
 def _where(rows: Tensor, one: State, other: State) -> State:
-    """``one`` for the rows that are True, ``other`` for the rest."""
+    """Select ``one`` for the rows that are True, ``other`` for the rest."""
     if isinstance(one, Tensor):
         return torch.where(rows.to(one.device, non_blocking=True)[None, :, None], one, other)
     return tuple(_where(rows, *pair) for pair in zip(one, other, strict=True))

@@ -1,4 +1,4 @@
-"""The next samples of a sound wave, as a density."""
+"""Density prediction of the next samples of a sound wave."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from src.tasks.metrics import NLL, NLL_PER_SAMPLE, Metric
 
 
 class Waveform(Task):
-    """Density of the next samples as a mixture of Gaussians: ``nll`` in nats per step, ``nll_per_sample``.
+    """Mixture of Gaussians over the next samples: ``nll`` in nats per step, and ``nll_per_sample``.
 
-    Chung et al. 2014: each step reads 20 samples and predicts the 10 that follow with a mixture of 20 Gaussians. Here
-    the covariances are diagonal and the samples standardised, so that densities are per standard deviation of the
-    training samples: in another unit ``nll`` differs by a constant and may well be negative.
+    In Chung et al. 2014, each step reads 20 samples and predicts the following 10 with a mixture of 20 Gaussians. Here
+    covariances are diagonal and samples standardised, so densities are per standard deviation of the training samples:
+    in another unit ``nll`` differs by a constant, and it may be negative.
 
     Args:
-        mixtures: how many Gaussians.
-        min_log_scale: lower bound of ln(standard deviation) of a component, approached smoothly. Without a bound a
-            component that sits on a value which recordings repeat (silence) would have a density without bound. The
-            default, -7, is 0.0009 standard deviations of the training samples, near the steps of 16-bit recordings.
+        mixtures: number of Gaussians.
+        min_log_scale: lower bound of a component's log standard deviation, approached smoothly. Without it, a component
+            centred on a value that recordings repeat (silence) would have unbounded density. The default, -7, is 0.0009
+            standard deviations of the training samples, close to the resolution of 16-bit recordings.
     """
 
     metrics_declared: tuple[Metric, ...] = (NLL, NLL_PER_SAMPLE)
@@ -39,7 +39,7 @@ class Waveform(Task):
         output = description.output
         series = isinstance(output, Values) and not isinstance(output, Horizon)
         if not (series and description.per_step and description.causal):
-            raise UserError("task=waveform needs data with the next samples at every step; this data set has none.")
+            raise UserError("task=waveform needs data with the next samples at every step.")
         ratio = {"numerator": "loss", "denominator": "count", "factor": 1 / output.size}
         self.metrics_declared = NLL, replace(NLL_PER_SAMPLE, **ratio)
         super().__init__(**keywords)
@@ -47,34 +47,34 @@ class Waveform(Task):
         self.head = nn.Linear(self.network.output_size, mixtures * (1 + 2 * output.size))
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits (batch, time, mixtures), means and ln(standard deviations), (batch, time, mixtures, samples)."""
+        """Return logits (batch, time, mixtures), means and log deviations (batch, time, mixtures, samples)."""
         return self.density(self.run(batch)[0])
 
     def density(self, output: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The same from the network's output, (batch, time, output_size)."""
+        """Return the same from the network's output, (batch, time, output_size)."""
         logits, rest = self.head(self.dropout(output)).split([self.mixtures, 2 * self.mixtures * self.samples], dim=-1)
         mean, scale = rest.unflatten(-1, (2, self.mixtures, self.samples)).unbind(-3)
         return logits, mean, self.min_log_scale + F.softplus(scale - self.min_log_scale)
 
     def losses(self, batch: Batch) -> Losses:
-        """Negative log-density summed over each row's steps."""
+        """Return the negative log density summed over each row's steps."""
         mask = batch.mask
         per_step = -mixture_log_density(batch.y, *self(batch)).double()
         return Losses((per_step * mask).sum(1), mask.sum(1))
 
     def reduce(self, losses: Losses) -> Tensor:
-        """The mean over the batch's steps."""
+        """Return the mean over the batch's steps."""
         return super().reduce(losses).float()
 
     def summary(self, sums: PooledSums) -> dict[str, float]:
-        """Nats per predicted sample."""
+        """Return nats per predicted sample."""
         return {"nll_per_sample": sums.mean / self.samples}
 
 
 def mixture_log_density(y: Tensor, logits: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
-    """ln sum_k pi_k prod_d N(y_d; mean_kd, exp(log_scale_kd)^2), pi = softmax(logits), by log-sum-exp.
+    """Return ln sum_k pi_k prod_d N(y_d; mean_kd, exp(log_scale_kd)^2), pi = softmax(logits), by log-sum-exp.
 
-    From y (..., D), logits (..., K), mean and log_scale (..., K, D) to nats (...).
+    Maps y (..., D), logits (..., K), mean and log_scale (..., K, D) to nats (...).
     """
     z = (y[..., None, :] - mean) * torch.exp(-log_scale)
     component = -(0.5 * z.square() + log_scale).sum(-1) - 0.5 * y.shape[-1] * math.log(2 * math.pi)

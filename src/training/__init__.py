@@ -1,4 +1,4 @@
-"""How a run is trained: loggers, callbacks, trainer."""
+"""Training a run: loggers, callbacks, trainer."""
 
 from src.config.names import lazily
 

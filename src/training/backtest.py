@@ -1,4 +1,4 @@
-"""A rolling-origin backtest: forecasts from origins in a row over a split, without refitting, beside naive ones."""
+"""A rolling-origin backtest: forecasts from consecutive origins in a split, without refitting, and naive ones."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from src.tasks.intervals import percent
 from src.tasks.predictions import in_own_unit, value_names
 
 FOLDER = "backtest"
-RUN = "forecast"  # the column of the run's own
-SHOWN = 12  # rows ahead that are printed
+RUN = "forecast"  # the column of the run's forecasts
+SHOWN = 12  # rows ahead to print
 log = logging.getLogger(__name__)
 
 
 def origins(split: WindowSplit, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """(windows,) rows of a split from which is forecast, and which of the ``number`` origins each is, 1 the earliest.
+    """Return the rows of a split from which to forecast (windows,), and each one's origin, 1 being the earliest.
 
-    In each series the last window comes last; the one before it begins a horizon earlier, or less where the split has
-    no room for that.
+    In each series the last window comes last; each previous one starts one horizon earlier, or less if the split is
+    too short.
 
     Raises:
-        UserError: no series has so many windows.
+        UserError: no series has that many windows.
     """
     rows, which, close = [], [], 0
     for series in np.unique(here := split.series.numpy()):
@@ -49,28 +49,28 @@ def origins(split: WindowSplit, number: int) -> tuple[np.ndarray, np.ndarray]:
         which.append(np.arange(number) + 1)
     if not rows:
         most = int(np.bincount(here).max())
-        raise UserError(f"backtest={number} needs as many windows in one series of the split, which has {most}.")
+        raise UserError(f"backtest={number} needs a series with {number} windows, but the longest has {most}.")
     if left := len(np.unique(here)) - len(rows):
-        log.info("%d series with fewer than %d windows were left out.", left, number)
+        log.info("%d series with fewer than %d windows were skipped.", left, number)
     if close:
-        log.info("Origins are less than a horizon apart: rows are forecast more than once.")
+        log.info("Origins are less than a horizon apart, so some rows are forecast more than once.")
     return np.concatenate(rows), np.concatenate(which)
 
 
 def forecasts(run: Run, split: str, number: int, calibration: Calibration | None = None) -> pd.DataFrame:
-    """A line for each value that was forecast, in the unit of the data.
+    """Return one row per forecast value, in the unit of the data.
 
     Returns:
-        ``series`` (where there are several), ``origin``, ``cutoff`` (the time of the last row read, or its number in
-        the data), ``step``, ``time`` where there are times, ``target``, ``y``, ``forecast``, the ends of intervals
-        (``forecast-lo-80``), ``naive``, ``seasonal_naive`` and ``mase_denominator``, NaN where there is none.
+        ``series`` (if there are several), ``origin``, ``cutoff`` (the time of the last row read, or its number in the
+        data), ``step``, ``time`` (if there are times), ``target``, ``y``, ``forecast``, interval bounds
+        (``forecast-lo-80``), ``naive``, ``seasonal_naive`` and ``mase_denominator``, NaN if undefined.
 
     Raises:
-        UserError: the run makes no forecasts, or the split has too few windows.
+        UserError: the run does not forecast, or the split has too few windows.
     """
     windows = run.split(split)
     if not isinstance(run.task, Forecasting) or not isinstance(windows, WindowSplit):
-        raise UserError("backtest is for forecasts, which this run does not make: leave it out.")
+        raise UserError("backtest needs a forecasting run: drop it.")
     rows, which = origins(windows, number)
     parts = np.array_split(np.arange(len(rows)), len(rows) // 64 + 1)
     pieces = [_lines(run, windows, rows[part], which[part], calibration) for part in parts]
@@ -107,7 +107,7 @@ def _stamps(times: pd.Series, rows: np.ndarray) -> np.ndarray:
 
 
 def denominators(task: Forecasting, batch: Batch) -> torch.Tensor:
-    """MASE's denominators in the unit of the data, (batch, targets) or (1, targets); 0: there is none."""
+    """Return MASE's denominators in the unit of the data, (batch, targets) or (1, targets); 0 if undefined."""
     if batch.units is not None:
         return batch.units.naive_error * batch.units.scale
     output = task.description.output
@@ -116,9 +116,9 @@ def denominators(task: Forecasting, batch: Batch) -> torch.Tensor:
 
 
 def errors(table: pd.DataFrame) -> pd.DataFrame:
-    """MAE, RMSE and MASE of each forecast, and the coverage of intervals: by origin and row ahead, and over each.
+    """Compute MAE, RMSE and MASE of each forecast and interval coverage: by origin and row ahead, and over each.
 
-    ``origin`` and ``step`` are "all" where the mean is over all of them; MAE and RMSE are in the unit of the data.
+    ``origin`` and ``step`` are "all" in means over all of them; MAE and RMSE are in the unit of the data.
     """
     wide: dict[tuple[str, str], pd.Series] = {}
     for model in (RUN, "naive", "seasonal_naive"):
@@ -145,7 +145,7 @@ def backtest(run: Run, split: str, number: int, calibration: Calibration | None 
     """Write ``forecasts.csv`` and ``errors.csv`` into the run's folder ``backtest``, and print the errors.
 
     Returns:
-        Those of the run over all origins and rows ahead, by name: ``backtest/mae``, ...
+        The run's errors over all origins and rows ahead, by name: ``backtest/mae``, ...
 
     Raises:
         UserError: as :func:`forecasts`.
@@ -169,7 +169,7 @@ def backtest(run: Run, split: str, number: int, calibration: Calibration | None 
 
 
 def print_errors(found: pd.DataFrame, by: str, title: str) -> None:
-    """A line for each value of the column ``by`` and each forecast."""
+    """Print one line for each value of the column ``by`` and each forecast."""
     table = Table(title=title, title_justify="left")
     figures = found.columns[3:]
     for name in (by, "model", *figures):

@@ -1,4 +1,4 @@
-"""What is seen of a training while it runs: a line for each epoch on a terminal, one line in all in a notebook."""
+"""Progress display: one line per epoch in a terminal, a single line in a notebook."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from src.config.screen import screen
 
 
 def bar() -> pl.callbacks.ProgressBar:
-    """The bar that fits where the output goes."""
+    """Return the progress bar that suits the output."""
     return EpochBar() if screen().is_jupyter else Progress(refresh_rate=10)
 
 
 def monitored(trainer: pl.Trainer, task: Any) -> dict[str, str]:
-    """The metric by which the best epoch is chosen, as it stands."""
+    """Return the current value of the metric that selects the best epoch."""
     value = trainer.callback_metrics.get(str(task.monitor))
     return {} if value is None else {str(task.monitor): f"{float(value):.4g}"}
 
 
 class Progress(pl.callbacks.RichProgressBar):
-    """Lightning's bar, with the monitored metric beside it and without the run's version number."""
+    """Lightning's progress bar with the monitored metric and without the run's version number."""
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
-        """What stands beside the bar."""
+        """Return the metrics to show next to the bar."""
         return dict(monitored(trainer, pl_module))
 
 
 class EpochBar(pl.callbacks.ProgressBar):
-    """One line of text that counts epochs, which needs no widgets."""
+    """A single line of text that counts epochs and needs no widgets."""
 
     def __init__(self) -> None:
         super().__init__()
         self._bar: tqdm[Any] | None = None
 
     def disable(self) -> None:
-        """Show nothing (Lightning asks for it in all processes but the first)."""
+        """Show nothing (called by Lightning in all processes but the first)."""
         self._shown = False
 
     def enable(self) -> None:
@@ -46,13 +46,13 @@ class EpochBar(pl.callbacks.ProgressBar):
         self._shown = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin the line, where the training goes on from."""
+        """Start the line, at the epoch from which training resumes."""
         most = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else None
         begun = {"total": most, "initial": trainer.current_epoch, "unit": "epoch", "file": sys.stdout}
         self._bar = tqdm(**begun, disable=not getattr(self, "_shown", True))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Count an epoch, validated before."""
+        """Count an epoch after its validation."""
         if self._bar is not None:
             self._bar.set_postfix(monitored(trainer, pl_module), refresh=False)
             self._bar.update()

@@ -1,4 +1,4 @@
-"""What a forecast reached on each of several series: ``series.csv`` of a run, the worst first."""
+"""Test metrics of a forecasting run by series: its ``series.csv``, worst series first."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def by_series(
     names: Sequence[str],
     neutral: Mapping[str, tuple[str, str]] = MappingProxyType({}),
 ) -> list[dict[str, Any]]:
-    """One row a series: its name, its windows, and each metric over them, None where it has none; the worst first.
+    """Return one row per series: its name, its windows and each metric (None if undefined), worst series first.
 
     Args:
-        metrics: as the task declares them; those that are means over series are left out.
-        columns: (windows,) sums of each window, and ``series``, the number of the series it belongs to.
+        metrics: as the task declares them; means over series are omitted.
+        columns: (windows,) sums of each window, and ``series``, the number of its series.
         names: of the series.
         neutral: further ratios of sums, by name.
     """
@@ -47,7 +47,7 @@ def by_series(
 
 
 def write(directory: Path, rows: Sequence[dict[str, Any]]) -> str:
-    """Write the file into a run's directory; a sentence on the best and the worst series."""
+    """Write the file into a run's directory, and return a sentence on the best and the worst series."""
     write_csv(output(directory / FILE, directory), list(rows[0]), (list(row.values()) for row in rows), digits=9)
     name = "mase" if all(row.get("mase") is not None for row in rows) else "mse"
     worst, best = rows[0], rows[-1]

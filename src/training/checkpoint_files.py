@@ -1,4 +1,4 @@
-"""How checkpoints get onto the disk: beside their place, then under their name."""
+"""Write checkpoints atomically: to a temporary name in the same folder, then rename."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from src.files import write_atomically
 
 
 class WholeFiles(TorchCheckpointIO):
-    """Writes a checkpoint in its own folder and renames it, so that a kill or a full disk leaves the earlier one whole.
+    """Writes a checkpoint in its own folder and renames it, so that a kill or full disk leaves the previous one intact.
 
-    Lightning writes it where temporary files go and moves it, which between file systems copies: a kill in the middle
-    leaves half a file under the checkpoint's name.
+    Lightning writes to the folder for temporary files and then moves the file, which is a copy between file systems: a
+    kill in the middle leaves half a file under the checkpoint's name.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write a checkpoint.
 
         Raises:
-            DiskFull: there is no room for it.
+            DiskFull: the disk has no room for it.
         """
-        # In memory first, as Lightning does: torch turns a failed write into an error that names no reason.
+        # Serialise in memory first, like Lightning, because torch's error for a failed write hides the cause.
         content = io.BytesIO()
         torch.save(checkpoint, content)
         write_atomically(Path(path), lambda out: out.write(content.getbuffer()))

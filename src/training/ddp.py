@@ -1,7 +1,7 @@
-"""Distributed training inside a Hydra job: the other processes start from the job's own saved config.
+"""Distributed training inside a Hydra job: further processes start from the job's own saved config.
 
-Lightning would start them with this process's command line, which in a multirun is the whole sweep, and where one of
-them dies it would kill this process, too, before the record can say so.
+Lightning would start them with this process's command line, which in a multirun is the whole sweep, and would kill
+this process when one of them dies, before the record can say so.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from src.config.errors import UserError
 from src.runs.record import RunRecord
 
 ENVIRONMENT = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
-# Run by its path, it finds the same package wherever it starts: the working folder may hold another src.
+# Running by path finds the same package anywhere; the working folder may have another src.
 COMMAND = Path(__file__).resolve().parents[2] / "gatebench.py"
-LINE = "GATEBENCH_LINE"  # names the file descriptor by which a further process and the first know of each other
-PATIENCE = 20.0  # seconds that the first process has to see by itself that another has died
-LOST = re.compile(r"gloo|nccl|store|connection|broken pipe|socket", re.I)  # in what is raised where another is gone
+LINE = "GATEBENCH_LINE"  # the variable with the file descriptor that connects a further process to the first
+PATIENCE = 20.0  # seconds in which the first process may notice by itself that another has died
+LOST = re.compile(r"gloo|nccl|store|connection|broken pipe|socket", re.I)  # in exceptions when another process is gone
 
 
 class OtherDied(UserError):
@@ -40,14 +40,14 @@ class OtherDied(UserError):
 
 
 class JobDDP(DDPStrategy):
-    """DDP whose further processes run ``gatebench train`` on this run's ``config.yaml``; see `together`."""
+    """DDP whose further processes run ``gatebench train`` on this run's ``config.yaml``; see :func:`together`."""
 
     job: tuple[RunRecord, str | None]
 
     def _configure_launcher(self) -> None:
         assert self.cluster_environment is not None
         if self.cluster_environment.creates_processes_externally:
-            return  # Slurm has started them, as tasks of this job
+            return  # Slurm has started them as tasks of this job
         self._launcher = _JobLauncher(self, self.cluster_environment, self.num_processes, self.num_nodes)
 
 
@@ -57,7 +57,7 @@ class _JobLauncher(_SubprocessScriptLauncher):
         self.strategy, self.others, self.over = strategy, list[_Other](), threading.Event()
 
     def launch(self, function: Any, *args: Any, trainer: pl.Trainer | None = None, **kwargs: Any) -> Any:
-        """Start the other processes, wait until they have all they need, and go on together with them."""
+        """Start the other processes, wait until all are ready, and continue together with them."""
         self.cluster_environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
         self._call_children_scripts()
         while not all([other.joins() for other in self.others]):
@@ -80,17 +80,17 @@ class _JobLauncher(_SubprocessScriptLauncher):
         self.procs = [other.process for other in self.others]
 
     def refuse_dead(self) -> None:
-        """Say how another process has died, the first whose fault it was.
+        """Report how another process died, naming the first one that failed.
 
         Raises:
-            OtherDied: in its own words, where it had any.
+            OtherDied: with that process's own message if it left one.
         """
         said = [why for other in self.others if (why := other.death()) is not None]
         if said:
             raise OtherDied(next((why for why in said if not LOST.search(why)), said[0]))
 
     def _observe(self) -> None:
-        """End this process where it waits in vain for one that is no more, and will not notice."""
+        """End this process if it waits in vain for another that no longer exists, and cannot notice."""
         while not self.over.wait(0.2):
             if all(other.death() is None for other in self.others) or self.over.wait(PATIENCE):
                 continue
@@ -105,7 +105,7 @@ class _JobLauncher(_SubprocessScriptLauncher):
             os._exit(1)
 
     def end(self, seconds: float) -> None:
-        """Give the other processes so long to end by themselves, then kill them; forget that they were started."""
+        """Give the other processes time to end by themselves, then kill them, and forget them."""
         self.over.set()
         for name in ENVIRONMENT if self.others else ():
             os.environ.pop(name, None)
@@ -120,7 +120,7 @@ class _JobLauncher(_SubprocessScriptLauncher):
 
 
 class _Other:
-    """A further process of this run: its stderr is ours, but for the last words of one that dies."""
+    """A further process of this run: its stderr is passed through, except the last words of one that dies."""
 
     def __init__(self, rank: int, processes: int, command: list[str]) -> None:
         self.name = f"Process {rank} of {processes} (counted from 0)"
@@ -128,7 +128,7 @@ class _Other:
         self.line.setblocking(False)
         self.joined, self._words = False, deque[str]()
         environment = {**os.environ, "LOCAL_RANK": str(rank), LINE: str(theirs.fileno())}
-        environment.pop("HYDRA_FULL_ERROR", None)  # it says a sentence, and leaves its trace in the run's directory
+        environment.pop("HYDRA_FULL_ERROR", None)  # it prints one sentence, and writes its trace to the run's directory
         self.process = subprocess.Popen(
             command, env=environment, pass_fds=[theirs.fileno()], stderr=subprocess.PIPE, text=True, errors="replace"
         )
@@ -137,7 +137,7 @@ class _Other:
         self._reader.start()
 
     def joins(self) -> bool:
-        """Whether it has got so far that it can train."""
+        """Return whether it has become ready to train."""
         if not self.joined:
             try:
                 self.joined = self.line.recv(1) == b"+"
@@ -146,16 +146,16 @@ class _Other:
         return self.joined
 
     def death(self) -> str | None:
-        """How it ended where it should not have; None for one that goes on, or has done its part."""
+        """Describe an abnormal end; None if it is running or has finished its work."""
         code = self.process.poll()
         if code is None or (code == 0 and self.joined):
             return None
         self._reader.join(2)
-        words = [line for line in self._words if not line.startswith("HYDRA_FULL_ERROR=1 in")]
+        words = [line for line in self._words if not line.startswith("Set HYDRA_FULL_ERROR=1")]
         if code == 1 and words:
             return f"{self.name} ended: {words[-1]}"
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        return f"{self.name} {how}" + ("." if code != -signal.SIGKILL else ": the machine may be short of memory.")
+        return f"{self.name} {how}" + ("." if code != -signal.SIGKILL else ": the machine may be out of memory.")
 
     def _read(self) -> None:
         assert self.process.stderr is not None
@@ -169,13 +169,13 @@ class _Other:
 
 
 class _Alive(pl.Callback):
-    """Notices between two batches that another process has died."""
+    """Notices between batches that another process has died."""
 
     def __init__(self, launcher: _JobLauncher) -> None:
         self.launcher = launcher
 
     def on_train_batch_start(self, *_: Any) -> None:
-        """Look, as before a batch of validation."""
+        """Check, as before each validation batch."""
         self.launcher.refuse_dead()
 
     def on_validation_batch_start(self, *_: Any) -> None:
@@ -184,12 +184,12 @@ class _Alive(pl.Callback):
 
 
 def tasks() -> int:
-    """How many processes like this one Slurm has started for this job; 1 outside Slurm."""
+    """Return the number of processes that Slurm started for this job; 1 outside Slurm."""
     return int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
 
 
 def other_process(directory: Path, checkpoint: str | None) -> list[str]:
-    """The command of a process that joins the run in ``directory``, from where this one runs."""
+    """Return the command of a process that joins the run in ``directory``, for the current folder."""
     quoted = "null" if checkpoint is None else "'" + checkpoint.replace("'", "\\'") + "'"
     directory = directory.resolve()
     return [
@@ -201,9 +201,9 @@ def other_process(directory: Path, checkpoint: str | None) -> list[str]:
 
 @contextmanager
 def together(trainer: pl.Trainer, record: RunRecord, checkpoint: str | None) -> Iterator[None]:
-    """Train in the block with the further processes of a distributed trainer; nothing special for any other.
+    """Train in the block together with the further processes of a distributed trainer; otherwise do nothing.
 
-    What a distributed fit leaves in this process is undone, so that the next job of a multirun starts clean.
+    State that a distributed fit leaves in this process is undone, so that the next job of a multirun starts clean.
 
     Raises:
         OtherDied: with its message.
@@ -218,7 +218,7 @@ def together(trainer: pl.Trainer, record: RunRecord, checkpoint: str | None) -> 
     except RuntimeError as error:
         if isinstance(launcher, _JobLauncher) and LOST.search(str(error)):
             until = time.monotonic() + PATIENCE
-            while time.monotonic() < until:  # the connection ends before the process does
+            while time.monotonic() < until:  # the connection closes before the process ends
                 launcher.refuse_dead()
                 time.sleep(0.1)
         raise
@@ -232,7 +232,7 @@ def together(trainer: pl.Trainer, record: RunRecord, checkpoint: str | None) -> 
 
 
 def _answer(line: socket.socket) -> None:
-    """Tell the first process that this one can train, and end with it."""
+    """Tell the first process that this one is ready to train, and end when it ends."""
     line.send(b"+")
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-"""When a run has diverged: numbers left float range, or it ended far worse than what knows nothing."""
+"""When a run has diverged: values left the float range, or its loss is far worse than that of a trivial predictor."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from src.config.errors import UserError
 from src.runs.metrics_file import Row
 from src.runs.result import Divergence
 
-TIMES = 10.0  # the loss of the trivial baseline that a run's best validation loss may be
-NO_BETTER = 1.1  # the loss of the network before training, and some more for chance
+TIMES = 10.0  # largest ratio of a run's best validation loss to the trivial baseline's
+NO_BETTER = 1.1  # largest ratio to the loss before training, with some room for chance
 ADVICE = "a smaller optimizer.lr may help."
 
 
 class Diverged(UserError):
-    """A training that came to nothing; a result of its own kind, not a fault of the program.
+    """A training run that diverged: a result in its own right, not a program error.
 
     Attributes:
-        found: where that was seen.
+        found: where the divergence was detected.
     """
 
     def __init__(self, sentence: str, step: int, tensor: str, value: float) -> None:
@@ -30,21 +30,21 @@ class Diverged(UserError):
 
 
 def check_loss(loss: float, module: nn.Module, step: int) -> None:
-    """Refuse to train on from a loss that is no number.
+    """Refuse to continue training from a loss that is not finite.
 
     Args:
-        loss: of the batch, before the update that it gives.
-        module: with the weights that it was computed with, which are the cause where they are no numbers themselves.
+        loss: of the batch, before its update.
+        module: the weights that produced it, which are the cause if they are not finite themselves.
         step: updates so far.
 
     Raises:
-        Diverged: names the tensor that left float range first.
+        Diverged: names the tensor that left the float range first.
     """
     if math.isfinite(loss):
         return
     check_weights(module, step)
     raise Diverged(
-        f"The training loss (train/loss) is {loss} at step {step}, and the weights are numbers still: {ADVICE}",
+        f"The training loss (train/loss) is {loss} at step {step}, while all weights are still finite: {ADVICE}",
         step,
         "train/loss",
         loss,
@@ -52,36 +52,36 @@ def check_loss(loss: float, module: nn.Module, step: int) -> None:
 
 
 def check_weights(module: nn.Module, step: int) -> None:
-    """Refuse weights that are no numbers.
+    """Refuse weights that are not finite.
 
     Raises:
-        Diverged: names the first tensor that has left float range.
+        Diverged: names the first tensor that left the float range.
     """
     weights = list(module.named_parameters())
-    # One answer for all of them, so that a GPU is waited for once.
+    # One check for all of them, so that a GPU synchronises only once.
     if not weights or bool(torch.stack([w.detach().isfinite().all() for _, w in weights]).all()):
         return
     name, weight = next((name, w.detach()) for name, w in weights if not bool(w.detach().isfinite().all()))
     value = float(weight[~weight.isfinite()][0])
-    raise Diverged(f"The weights {name} left float range by step {step} ({value}): {ADVICE}", step, name, value)
+    raise Diverged(f"The weights {name} left the float range by step {step} ({value}): {ADVICE}", step, name, value)
 
 
 def check_validation(
     rows: Iterable[Row], baselines: Mapping[str, float], loss_name: str, untrained: Callable[[], float]
 ) -> Diverged | None:
-    """Whether the best validation loss says that a run came to nothing; None where it does not.
+    """Return a divergence if the best validation loss indicates one, else None.
 
-    That is one of more than 10 times the loss of the trivial baseline (the largest, where there are several) on the
-    same data, and by more than a tenth above that of the network before training: one that starts far above a baseline
-    and comes down has not diverged, whatever the ratio (where hardly anything happens a baseline is near 0). Where no
-    baseline is above 0, as may be with a density, it is one of more than 10 times that of the network before training;
-    where that is not above 0 either, there is no such ratio, and only a loss that is no number counts.
+    A run has diverged if that loss exceeds 10 times the loss of the trivial baseline (the largest, if there are
+    several) on the same data, and exceeds that of the network before training by more than a tenth. A run that starts
+    far above a baseline and improves has not diverged, whatever the ratio (a baseline may be near 0 if hardly anything
+    happens). If no baseline is above 0, as may be with a density, the limit is 10 times the loss before training; if
+    that is not above 0 either, only a loss that is not finite counts.
 
     Args:
-        rows: of metrics.csv.
+        rows: rows of metrics.csv.
         baselines: on validation, e.g. ``majority/nll``.
         loss_name: the task's own name for its loss.
-        untrained: gives the validation loss of the network before training; asked only where it decides.
+        untrained: returns the validation loss of the network before training; called only if it decides.
     """
     losses = [(float(row["val/loss"]), int(row["step"])) for row in rows if "val/loss" in row]
     if not losses:

@@ -1,4 +1,4 @@
-"""Lightning's own loggers beside metrics.csv and wandb: TensorBoard, MLflow, or any that a config names."""
+"""Lightning's own loggers in addition to metrics.csv and wandb: TensorBoard, MLflow, or any that a config names."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from src.config.names import public_name
 from src.runs.record import RunRecord
 
 Node = dict[str, Any]
-NEEDS = {"TensorBoardLogger": "tensorboard", "MLFlowLogger": "mlflow"}  # the module, which pip installs by that name
+NEEDS = {"TensorBoardLogger": "tensorboard", "MLFlowLogger": "mlflow"}  # the module, which is also the name for pip
 
 
 def nodes_of(config: Mapping[str, Any]) -> tuple[Node | None, dict[str, Node]]:
-    """The nodes of a run's plain config that name loggers: wandb's where there is one, and the others by name.
+    """Return the nodes of a run's plain config that name loggers: wandb's if there is one, and the others by name.
 
-    wandb's keys stand in ``logger`` itself, those of others in a node of their name there.
+    wandb's keys are in ``logger`` itself, those of other loggers in a node of their name.
 
     >>> nodes_of({"logger": {"tensorboard": {"_target_": "pytorch_lightning.loggers.TensorBoardLogger"}}})
     (None, {'tensorboard': {'_target_': 'pytorch_lightning.loggers.TensorBoardLogger'}})
@@ -39,10 +39,10 @@ def nodes_of(config: Mapping[str, Any]) -> tuple[Node | None, dict[str, Node]]:
 
 
 def refuse_missing_packages(further: Mapping[str, Node]) -> None:
-    """Refuse loggers, by name, whose package is not installed.
+    """Refuse loggers, by name, whose packages are not installed.
 
     Raises:
-        UserError: names it, and how it is installed.
+        UserError: names the package and how to install it.
     """
     for name, node in further.items():
         module = NEEDS.get(str(node["_target_"]).rpartition(".")[2])
@@ -51,18 +51,18 @@ def refuse_missing_packages(further: Mapping[str, Node]) -> None:
 
 
 def open_logger(name: str, node: Node, record: RunRecord, config: Mapping[str, Any], step: int) -> Logger:
-    """One of Lightning's loggers, opened for a run; without a place of its own it writes to the run's directory.
+    """Open one of Lightning's loggers for a run; without a location of its own it writes to the run's directory.
 
-    A resumed run goes on where the logger can do that: MLflow's under its id there (which the record keeps),
-    TensorBoard's in a further file from which on ``step``, the global step that is made again, counts.
+    A resumed run continues where the logger supports it: MLflow under the recorded id, TensorBoard in a further file
+    that supersedes entries from ``step``, the first global step to be repeated.
 
     Raises:
-        UserError: the config does not suit its class, or it cannot be reached.
+        UserError: the config does not match its class, or the server cannot be reached.
     """
     takes = signature(find_class(node["_target_"]).__init__).parameters
     known = record.result.loggers.get(name)
     defaults = {"save_dir": str(record.directory), "run_name": record.result.name, "run_id": known}
-    if "tracking_uri" in takes:  # not in the config: it may hold a password, and the config goes to a file
+    if "tracking_uri" in takes:  # not in the config, which is written to a file: it may contain a password
         runs = Path(config["paths"]["runs_dir"]).resolve()
         runs.mkdir(parents=True, exist_ok=True)
         defaults["tracking_uri"] = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs / 'mlflow.db'}"
@@ -76,6 +76,6 @@ def open_logger(name: str, node: Node, record: RunRecord, config: Mapping[str, A
             logger.log_hyperparams(dict(config))
             if "run_id" in takes:
                 record.note(loggers={**record.result.loggers, name: str(logger.version)})
-    except Exception as error:  # whatever a server or a library of the user's choice says
+    except Exception as error:  # a server or third-party library may raise anything
         raise UserError(f"logger.{name} could not be opened: {in_words(error)}") from error
     return logger

@@ -1,4 +1,4 @@
-"""What prediction intervals came to on a split, by coverage and row ahead: ``intervals.csv`` of a run."""
+"""Measured prediction intervals on a split, by coverage and row ahead: a run's ``intervals.csv``."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ FILE = "intervals.csv"
 def interval_table(
     task: Forecasting, batches: Iterable[Batch], calibration: Calibration | None = None
 ) -> list[dict[str, Any]]:
-    """What a forecasting task's intervals came to on windows, a row for each coverage and row ahead, and for all rows.
+    """Evaluate a forecasting task's intervals: a row for each coverage and row ahead, and for all rows ahead.
 
-    ``step`` is ``all`` for the latter; ``measured`` is the share of values inside, ``width`` in the unit of the data,
-    ``msis`` None where no target has a naive error.
+    ``step`` is ``all`` for the latter; ``measured`` is the fraction of values inside, ``width`` is in the unit of the
+    data, ``msis`` is None if no target has a naive error.
     """
     sums: dict[str, Tensor] = {}
     count, scaled, found = 0, 0.0, Bands()
@@ -56,14 +56,14 @@ def interval_table(
 
 
 def measure_intervals(run: Run, split: str, calibration: Calibration | None) -> None:
-    """Print and write them where a run forecasts with intervals, calibrated ones or those of its head; else nothing."""
+    """Print and write the intervals, calibrated or from the run's head, if it forecasts with intervals."""
     if not isinstance(run.task, Forecasting) or (calibration is None and not run.task.density.coverage):
         return
     rows = interval_table(run.task, run.data.loader(split), calibration)
     path = output(run.directory / FILE, run.directory)
     write_csv(path, list(rows[0]), (list(row.values()) for row in rows), digits=9)
     how = "calibrated on validation" if calibration is not None else "of the run's own head"
-    table = Table(title=f"Intervals {how}, on {split}; by row ahead in {FILE}", title_justify="left")
+    table = Table(title=f"Intervals {how}, on {split}; {FILE} has them by row ahead", title_justify="left")
     columns = [name for name in rows[0] if name != "step"]
     for name in columns:
         table.add_column(name, justify="right")

@@ -1,4 +1,4 @@
-"""A run being trained: its directory and record, its loggers, and how it ends."""
+"""A training job: its directory and record, its loggers, and how it ends."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ from src.training.loggers import MetricsCSV
 
 
 class Job:
-    """The surroundings of one training: a context manager that writes the run's record however it ends.
+    """A context manager around one training run, which writes the run's record however it ends.
 
     Attributes:
         record: the run's directory and ``result.json``.
-        checkpoint: what training goes on from; None: from the start.
+        checkpoint: the checkpoint to resume from; None: start from scratch.
         loggers: metrics.csv and, where configured, wandb and others; empty in a distributed run's further processes.
-        main: whether this is the process that writes (the first of a distributed run).
-        ended: the record of the same run, where it had come to its end in this directory before.
-        study_job: which job of a study the run is; None for a run of its own.
-        machine_load: what other processes have used of the machine since the run began.
+        main: whether this process writes (the first of a distributed run).
+        ended: the record of the same run, if it had already finished in this directory.
+        study_job: the job of a study that this run is, if any.
+        machine_load: use of the machine by other processes since the run started.
     """
 
     def __init__(self, cfg: DictConfig) -> None:
@@ -70,7 +70,7 @@ class Job:
         self.main = int(getattr(rank_zero_only, "rank", 0)) == 0
         self.record = RunRecord(run_directory(cfg))
         self.checkpoint: str | None = None
-        self._named: dict[str, Any] | None = None  # what is in it, where the command line names it
+        self._named: dict[str, Any] | None = None  # its content, if the command line names it
         self.loggers: list[Logger] = []
         self._wandb, self._further = nodes_of(self.config)
         refuse_missing_packages(self._further)
@@ -80,9 +80,9 @@ class Job:
         self._mirror: Any = None
         self.machine_load = machine.MachineLoad()
         if cfg.ckpt == "auto" and not self.study_job and tasks() > 1:
-            raise UserError("ckpt=auto finds one process's run, and Slurm has started several: give ckpt=PATH instead.")
+            raise UserError("ckpt=auto works for a single process, but Slurm has started several: use ckpt=PATH.")
         if cfg.ckpt not in (None, "auto"):
-            # Refuses what cannot be read, before anything is started.
+            # Refuse an unreadable checkpoint before anything starts.
             self._named = read_checkpoint(Path(cfg.ckpt), to_go_on=True)
             self.checkpoint = str(Path(cfg.ckpt).resolve())
 
@@ -90,8 +90,8 @@ class Job:
         if self.main:
             remove_unfinished_latest(Path(self.cfg.paths.runs_dir))
             if output_directory() == self.record.directory and not self.study_job:
-                self.record.hold()  # which waits for its data: not a folder that a killed process has left
-        # Where a run lies already, or may be found, that waits until the identity is known.
+                self.record.hold()  # locked while waiting for the data, to tell it from the folder of a killed process
+        # If there may be an earlier run, this waits until the identity is known.
         if self.main and (self.study_job or not (self.cfg.ckpt == "auto" or holds_run(self.record.directory))):
             self._begin()
         return self
@@ -114,16 +114,16 @@ class Job:
         )
 
     def _called(self) -> dict[str, str]:
-        """Model and data as people call them: files of the user's own by their name."""
+        """Return the names of model and data for display: files of the user's own by file name."""
         path = str(self.cfg.data.get("path") or "")
         own = self.choices.get("data") in OWN_FORMS and path
         return self.choices | ({"data": file_name(path)} if own else {})
 
     def identify(self, data: SequenceData, task: Task) -> None:
-        """Fix the run's identity, now that data and network are known, and take up what is unfinished of it.
+        """Fix the run's identity, now that data and network are known, and take up an unfinished run with it.
 
         Raises:
-            UserError: the directory holds another run, or the checkpoint that was named another network.
+            UserError: the directory has another run, or the given checkpoint belongs to another network.
         """
         if self._named is not None:
             load_weights(task, self._named, Path(str(self.checkpoint)))
@@ -131,22 +131,22 @@ class Job:
         backend, reason = backend_of(task, self.cfg.trainer)
         precision = str(self.cfg.trainer.get("precision", "32-true"))
         if precision in ("16", "16-mixed") and not on_gpu(self.cfg.trainer):
-            precision = "bf16-mixed"  # which Lightning takes in its place
+            precision = "bf16-mixed"  # which Lightning substitutes
         if task.budget is not None:
-            # On record is the width that was built; whoever rebuilds the run solves to the same again, or takes what
-            # was measured.
+            # The record has the width that was built; rebuilding the run solves to the same width or uses the
+            # recorded measurement.
             self.config["model"]["hidden_size"] = task.budget.hidden_size
         read = as_read(self.config, facts_of(data.description))
         name = identity(read, backend=backend, precision=precision, data_checksum=data.checksum)
         if not self.main:
-            # A further process that Slurm has started looks for the checkpoint itself (ours have it in their command).
-            # The main one cannot write another before all of them have joined it.
+            # A further process started by Slurm looks for the checkpoint itself (ours get it in their command). The
+            # main process cannot write another one before all of them have joined.
             earlier = None if self.cfg.overwrite else read_record(self.record.directory)
             self.ended = earlier if earlier and earlier.identity == name and earlier.ended_for_good else None
             self._resume(earlier, name)
             return
         if self.study_job:
-            # What an earlier attempt left, whose identity is still on record, is taken up if it was the same run.
+            # An earlier attempt is resumed if its recorded identity is the same.
             if not self._resume(self.record.result, name):
                 self.record.forget()
         elif not self.record.begun:
@@ -171,31 +171,31 @@ class Job:
         )
 
     def _resume(self, earlier: RunResult | None, name: str) -> bool:
-        """Go on from the last checkpoint in the run's directory, if there is a whole one and it is of the same run."""
+        """Resume from the last checkpoint in the run's directory, if it is intact and belongs to the same run."""
         last = self.record.checkpoints / "last.ckpt"
-        if self.checkpoint is not None:  # the command line names one
+        if self.checkpoint is not None:  # given on the command line
             return True
         if earlier is None or earlier.identity != name or not last.is_file():
             return False
         try:
             read_checkpoint(last, to_go_on=True)
         except UserError:
-            logging.getLogger(__name__).warning("%s is damaged: the run begins anew.", last)
+            logging.getLogger(__name__).warning("%s is damaged, so the run starts from scratch.", last)
             return False
         self.checkpoint = str(last.resolve())
         return True
 
     def _take_place(self, name: str) -> None:
-        """Go on with the run in this directory where it is the same, or with ``overwrite=true`` begin in its place.
+        """Continue the run in this directory if it is the same, or replace it with ``overwrite=true``.
 
         Raises:
-            UserError: it is another one.
+            UserError: the directory has another run.
         """
         here = self.record.directory
         if self.cfg.overwrite:
             if self.checkpoint is not None and Path(self.checkpoint).is_relative_to(here.resolve()):
                 raise UserError(
-                    f"overwrite=true removes the run in {here}, and ckpt={self.cfg.ckpt} belongs to it: drop one."
+                    f"overwrite=true would remove the run in {here} with its ckpt={self.cfg.ckpt}: drop one of them."
                 )
             self._begin(anew=True, identity=name)
             return
@@ -212,14 +212,14 @@ class Job:
         elif self.record.checkpoints.exists() or (here / "metrics.csv").exists():
             its = f"{earlier.name}, identity {earlier.identity}" if earlier else "without a result.json"
             raise UserError(
-                f"{here} holds another run ({its}; this one would be {name}): give another paths.run_dir, or add "
-                "overwrite=true, which removes everything of the run that is there."
+                f"{here} already has another run ({its}; this one would be {name}): set another paths.run_dir, or add "
+                "overwrite=true to remove that run."
             )
-        else:  # it had failed before anything was trained
+        else:  # it failed before training started
             self._begin(anew=True, identity=name)
 
     def _take_up(self, name: str) -> None:
-        """Move to the newest unfinished run of this identity; begin a new one where there is none."""
+        """Move to the newest unfinished run with this identity, or start a new one if there is none."""
         remove_abandoned_below(Path(self.cfg.paths.runs_dir))
         remove_shells(Path(self.cfg.paths.runs_dir))
         for directory, result in find_runs(Path(self.cfg.paths.runs_dir)):
@@ -229,22 +229,22 @@ class Job:
                 self.record = RunRecord(directory)
                 if not self._resume(result, name):
                     shutil.rmtree(self.record.checkpoints, ignore_errors=True)
-                logging.getLogger(__name__).info("Going on with the unfinished run in %s", directory)
+                logging.getLogger(__name__).info("Resuming the unfinished run in %s", directory)
                 break
         else:
             self._say_lost()
-        # With the first record: a run killed right after it is found by the next start.
+        # Together with the first record, so that the next start finds a run killed right afterwards.
         self._begin(identity=name)
 
     def _say_lost(self) -> None:
-        """Name the runs that a new one may be begun in place of, since they have no record."""
+        """Report unfinished runs that cannot be resumed because their record is missing."""
         for last in sorted(Path(self.cfg.paths.runs_dir).rglob("checkpoints/last.ckpt")):
             if not (last.parents[1] / "result.json").is_file():
-                words = "%s is missing, so the run there is not gone on with: ckpt=%s would."
+                words = "%s is missing, so the run there is not resumed; use ckpt=%s to resume it."
                 logging.getLogger(__name__).warning(words, last.parents[1] / "result.json", last)
 
     def start_loggers(self) -> list[Logger]:
-        """Open metrics.csv and, where configured, the wandb run and others; a resumed run goes on without a gap."""
+        """Open metrics.csv and, if configured, wandb and other loggers; a resumed run continues without a gap."""
         if not self.main or self.cfg.trainer.get("fast_dev_run"):
             return self.loggers
         csv = MetricsCSV(self.record.directory)
@@ -259,7 +259,7 @@ class Job:
         return self.loggers
 
     def _start_wandb(self, csv: MetricsCSV) -> None:
-        """Open the wandb run. WANDB_NAME and WANDB_RUN_ID are of one run, and so not for the jobs of a sweep."""
+        """Open the wandb run. WANDB_NAME and WANDB_RUN_ID apply to a single run, so not to the jobs of a sweep."""
         result, node = self.record.result, dict(self._wandb or {})
         lists = [as_list(node.get("tags")), as_list(self.config.get("tags"))]
         if job := self.study_job:  # study / data / model / seed, so that wandb's own pages group runs usefully
@@ -283,9 +283,9 @@ class Job:
         self.loggers.append(self._mirror)
 
     def log(self, metrics: dict[str, float], epoch: int, step: int) -> None:
-        """Put the best epoch's metrics into the record and wandb's summary, those of the test into metrics.csv as well.
+        """Add the best epoch's metrics to the record and wandb's summary, and test metrics also to metrics.csv.
 
-        There they stand in the row of ``epoch`` and ``step``: how many epochs and updates there were.
+        Their row has ``epoch`` and ``step``, the numbers of epochs and updates so far.
         """
         self.record.note(metrics=metrics)
         test = {name: value for name, value in metrics.items() if name.startswith("test/")}
@@ -299,48 +299,48 @@ class Job:
         if isinstance(error, Diverged):
             status = "diverged"
         elif isinstance(error, KeyboardInterrupt | SystemExit | SIGTERMException | DiskFull) or (
-            isinstance(error, OSError) and error.errno in NO_ROOM  # of a library's own writing
+            isinstance(error, OSError) and error.errno in NO_ROOM  # raised inside a library
         ):
             status = "interrupted"
         try:
             if self._mirror is not None:
                 self._mirror.finish(0 if error is None else 1)
-            for logger in self.loggers:  # the test came after what Lightning calls the end
+            for logger in self.loggers:  # the test runs after Lightning has finalised the loggers
                 if logger is not self._mirror and not isinstance(logger, MetricsCSV):
                     logger.finalize("success" if error is None else "failed")
         finally:
             if self.main and self.record.begun:
                 facts = {"divergence": error.found} if isinstance(error, Diverged) else {}
-                with suppress(DiskFull):  # the end says the same, and that a process has died is seen without it
+                with suppress(DiskFull):  # the final record says the same, and a dead process is detected without it
                     self.record.note(memory=machine.peak_memory(), **facts)
                 try:
                     self.record.end(status, None if error is None else in_words(error))
-                except DiskFull:  # the record still says that it runs, which no process does
+                except DiskFull:  # the record still says running, although no process is
                     self.record.leave()
                     if error is None:
                         raise
                 if status == "finished":
                     point_latest(Path(self.cfg.paths.runs_dir), self.record.directory)
-                if status == "interrupted" and not self.study_job:  # a study says it once
-                    print("Interrupted: the same command with ckpt=auto goes on from here.", file=sys.stderr)
+                if status == "interrupted" and not self.study_job:  # a study reports it once
+                    print("Interrupted: run the same command with ckpt=auto to resume.", file=sys.stderr)
             else:
                 self.record.leave()
             if status == "failed" and (self.record.begun or not self.main) and not isinstance(error, OtherDied):
                 trace_back = "".join(traceback.format_exception(error))
-                with suppress(OSError, UserError):  # the error itself says more than that it cannot be kept
+                with suppress(OSError, UserError):  # the original error matters more than the failure to record it
                     write_atomically(self.record.directory / "traceback.txt", lambda f: f.write(trace_back.encode()))
         return status == "diverged"
 
 
 def as_list(given: Any) -> list[str]:
-    """Words of a config, where one may stand for itself: ``tags=a`` and ``tags=[a]`` are the same."""
+    """Return a list from a config value that may be a single word: ``tags=a`` and ``tags=[a]`` are the same."""
     return [] if given is None else [str(each) for each in given] if isinstance(given, list) else [str(given)]
 
 
 def settled(cfg: DictConfig) -> dict[str, float] | None:
-    """What a study's job returns that is not to be trained here; None where it is, as is every run of its own.
+    """Return the result of a study's job that needs no training here; None if it does, as does any run of its own.
 
-    The metrics of a run that has come to its end, nothing for one that another process is training.
+    The result is the metrics of a finished run, or empty for one that another process is training.
     """
     if not cfg.get("study_job"):
         return None
@@ -350,13 +350,13 @@ def settled(cfg: DictConfig) -> dict[str, float] | None:
         return result.metrics
     busy = is_held(directory) or (result is not None and result.status == "running")
     if busy and int(getattr(rank_zero_only, "rank", 0)) == 0:
-        logging.getLogger(__name__).info("Another process is at work on %s; this one goes on.", directory)
+        logging.getLogger(__name__).info("Another process is training %s; skipping it.", directory)
         return {}
     return None
 
 
 def weights_dtype(trainer: Mapping[str, Any]) -> torch.dtype:
-    """In what a trainer's precision keeps the weights: the mixed ones in float32.
+    """Return the dtype in which a trainer's precision stores weights: float32 for the mixed ones.
 
     >>> weights_dtype({"precision": "64-true"}), weights_dtype({"precision": "bf16-mixed"})
     (torch.float64, torch.float32)
@@ -366,13 +366,13 @@ def weights_dtype(trainer: Mapping[str, Any]) -> torch.dtype:
 
 
 def on_gpu(trainer: Mapping[str, Any]) -> bool:
-    """Whether a trainer computes on a GPU."""
+    """Return whether a trainer computes on a GPU."""
     accelerator = trainer.get("accelerator", "cpu")
     return accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
 
 
 def backend_of(task: Task, trainer: Mapping[str, Any]) -> tuple[str, str | None]:
-    """What runs the recurrence there, and why it is not the first choice; a user's own network goes by its class."""
+    """Return what runs the recurrence, and why it is not the first choice; a user's own network returns its class."""
     network, dtype = task.network, weights_dtype(trainer)
     if not hasattr(network, "resolved_backend"):
         return type(network).__name__, None
@@ -381,7 +381,7 @@ def backend_of(task: Task, trainer: Mapping[str, Any]) -> tuple[str, str | None]
 
 
 def _discard(directory: Path) -> None:
-    """Remove the directory that Hydra has just made for a job which goes on in another one."""
+    """Remove the directory that Hydra has just created for a job that continues in another one."""
     if output_directory() != directory or (directory / "result.json").exists():
         return
     for handler in list(logging.getLogger().handlers):

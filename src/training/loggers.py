@@ -1,4 +1,4 @@
-"""The logger that always runs: metrics.csv in the run directory."""
+"""The logger that is always active: metrics.csv in the run directory."""
 
 import os
 import time
@@ -17,11 +17,11 @@ from src.config.errors import UserError
 from src.files import FORMULA, room_for, write_atomically
 from src.runs.metrics_file import Row, columns_of, format_file, format_row, read_metrics
 
-SYNC_INTERVAL = 1.0  # seconds between two calls of fsync while rows come in
+SYNC_INTERVAL = 1.0  # seconds between two calls of fsync while rows are being written
 
 
 class MetricsCSV(Logger):
-    """Writes `<directory>/metrics.csv`, one row for each global step, as the truth about a run.
+    """Writes `<directory>/metrics.csv`, one row per global step: the authoritative record of a run's metrics.
 
     >>> import tempfile
     >>> csv = MetricsCSV(tempfile.mkdtemp())
@@ -30,29 +30,29 @@ class MetricsCSV(Logger):
     >>> [{name: row[name] for name in ("step", "train/loss", "val/acc")} for row in csv.rows]
     [{'step': 9, 'train/loss': 0.5, 'val/acc': 0.25}]
 
-    Calls with the same step share a row. The step is Lightning's: batches that stepped before this one, so the first
-    batch is step 0, the last batch of an epoch and that epoch's validation have the same step, and a test after n
-    batches is step n. `seconds` is the wall-clock time at which the row's last value came, counted from the start of
-    the training; on a resumed run it goes on from the last row that was kept.
+    Calls with the same step share a row. The step is Lightning's: the number of batches before this one. The first
+    batch is step 0, the last batch of an epoch and that epoch's validation share a step, and a test after n batches is
+    step n. `seconds` is the wall-clock time of the row's last value since the start of training; in a resumed run it
+    continues from the last row kept.
 
-    Every call writes to the file at once, so a killed process loses nothing that was logged. Rows before the last are
-    never touched, except where a new column appears or a run is resumed: then the file is replaced atomically. What a
-    power cut can lose is what came after the last fsync: there is one when a checkpoint has been saved, at the end of
-    a fit or test, and otherwise at most every second.
+    Every call writes to the file at once, so a killed process loses nothing that was logged. Earlier rows never
+    change, except when a new column appears or a run is resumed: then the file is replaced atomically. A power cut can
+    lose what came after the last fsync, which happens after each checkpoint, at the end of a fit or test, and otherwise
+    at most every second.
 
     Args:
-        directory: the run directory; made if missing. A metrics.csv that is there is continued.
+        directory: the run directory; created if missing. An existing metrics.csv is continued.
     """
 
-    name = version = ""  # Lightning would make folders of these names inside the run directory
+    name = version = ""  # Lightning would create folders with these names in the run directory
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         super().__init__()
         self.path = Path(directory) / "metrics.csv"
-        self._state: tuple[int, int] | None = None  # inode and size of the file as this object left it
+        self._state: tuple[int, int] | None = None  # inode and size of the file after this object's last write
         self._columns: list[str] = []
-        self._last: Row = {}  # the row of the latest step, which may still grow
-        self._last_at = 0  # the byte at which that row begins
+        self._last: Row = {}  # the row of the latest step, which may still get values
+        self._last_at = 0  # the byte offset of that row
         self._clock: float | None = None  # the monotonic time at which `seconds` was zero
         self._synced = 0.0
 
@@ -63,9 +63,9 @@ class MetricsCSV(Logger):
 
     @rank_zero_only
     def resume(self, step: int, content: bytes | None = None) -> None:
-        """Drops the rows that a run resumed at this global step, which is the first to be logged, will make again.
+        """Drop the rows that a run resumed at this global step, the first to be logged, will produce again.
 
-        ``content`` is the file as the checkpoint has it, which counts in place of what lies in this directory.
+        ``content`` is the file as stored in the checkpoint, which replaces the one in this directory.
         """
         if content is not None:
             write_atomically(self.path, lambda out: out.write(content))
@@ -73,19 +73,19 @@ class MetricsCSV(Logger):
 
     @rank_zero_only
     def start(self) -> None:
-        """Starts the clock of the column `seconds`, if it does not run yet."""
+        """Start the clock of the column `seconds`, unless it is running."""
         if self._clock is None:
             self._refresh()
             self._clock = time.monotonic() - self._last.get("seconds", 0.0)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Adds values, the current `epoch` among them, to the row of a step; None is that of the last row.
+        """Add values, including the current `epoch`, to the row of a step; None is the step of the last row.
 
         A name logged twice keeps its last value.
 
         Raises:
-            UserError: the step lies before the last row's, or a metric is called `step`, `seconds` or like a formula.
+            UserError: the step precedes the last row's, or a metric is named `step`, `seconds` or like a formula.
         """
         self.start()
         self._refresh()
@@ -93,13 +93,13 @@ class MetricsCSV(Logger):
         step = last if step is None else int(step)
         if step < last:
             raise UserError(
-                f"rows are logged in the order of the global step: step {step} came after step {last} "
+                f"rows must be logged in order of the global step, but step {step} came after step {last} "
                 f"(with {', '.join(metrics)}); log validation values with on_epoch=True, on_step=False"
             )
         if reserved := {"step", "seconds"} & set(metrics):
-            raise UserError(f"a metric cannot be called {reserved.pop()!r}: that is a column of metrics.csv")
+            raise UserError(f"a metric must not be named {reserved.pop()!r}, which is a column of metrics.csv")
         if formulas := [name for name in metrics if name.startswith(FORMULA)]:
-            raise UserError(f"a metric cannot be called {formulas[0]!r}: a spreadsheet would take it for a formula")
+            raise UserError(f"a metric must not be named {formulas[0]!r}, which a spreadsheet would treat as a formula")
         now = round(time.monotonic() - (self._clock or 0.0), 6)
         values = {name: int(v) if isinstance(v, Integral) else float(v) for name, v in metrics.items()}
         same = self._last.get("step") == step
@@ -111,24 +111,24 @@ class MetricsCSV(Logger):
             self._write(row, at=self._last_at if same else self.path.stat().st_size)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """Does nothing: the resolved config of the run directory holds every hyperparameter."""
+        """Do nothing: the resolved config in the run directory has every hyperparameter."""
 
     def log_graph(self, model: Module, input_array: Any = None) -> None:
-        """Starts the clock: Lightning calls this when a fit begins."""
+        """Start the clock: Lightning calls this when a fit begins."""
         self.start()
 
     @rank_zero_only
     def save(self) -> None:
-        """Sends what was written to the disk itself, at most once in a second (Lightning saves after every row)."""
+        """Flush to disk, at most once per second (Lightning calls this after every row)."""
         if time.monotonic() - self._synced >= SYNC_INTERVAL:
             self._sync()
 
     def after_save_checkpoint(self, checkpoint_callback: Checkpoint) -> None:
-        """Called by Lightning when a checkpoint has been written: the rows that led to it follow it to the disk."""
+        """Flush the rows that led to a checkpoint after it was written (called by Lightning)."""
         self._sync()
 
     def finalize(self, status: str) -> None:
-        """Called by Lightning at the end of a fit or test."""
+        """Flush at the end of a fit or test (called by Lightning)."""
         self._sync()
 
     @property
@@ -137,7 +137,7 @@ class MetricsCSV(Logger):
         return str(self.path.parent)
 
     def _refresh(self) -> None:
-        """Takes up the file as it is, where another process (the first rank of a forked fit) has written to it."""
+        """Reload the file if another process (the first rank of a forked fit) has written to it."""
         if not self.path.exists() or self._stat() != self._state:
             self._replace(self.rows)
 

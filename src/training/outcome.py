@@ -1,4 +1,4 @@
-"""What a training came to: the best epoch, its metrics, and the table at the end."""
+"""The outcome of training: the best epoch, its metrics, and the final table."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ log = logging.getLogger(__name__)
 
 
 def note_training(trainer: pl.Trainer, job: Job, task: Task, untrained: Callable[[], float]) -> None:
-    """Put on record why training ended, which epoch was best and how long everything took.
+    """Record why training ended, which epoch was best and how long everything took.
 
     Raises:
-        Diverged: its best validation loss is far above what knows nothing (:mod:`src.training.divergence`).
+        Diverged: the best validation loss is far above that of trivial predictors (:mod:`src.training.divergence`).
     """
     callbacks = trainer.callbacks  # type: ignore[attr-defined]
     watch = next(callback for callback in callbacks if isinstance(callback, Watch)).measured
@@ -45,7 +45,7 @@ def note_training(trainer: pl.Trainer, job: Job, task: Task, untrained: Callable
     if not diverged and keeper is not None and keeper.best_model_score is not None:
         epoch = int(read_checkpoint(job.record.checkpoints / "best.ckpt")["epoch"])
         best = Best(epoch, float(keeper.best_model_score), task.monitor)
-        # A run that was best when it was last validated might have gone on improving.
+        # A run whose last validation was the best might have improved further.
         last = next((row for row in reversed(rows) if task.monitor in row), None)
         best = replace(best, is_last=last is None or last is row_of(best, rows))
     busy = job.machine_load.busy_cores()
@@ -68,22 +68,22 @@ def note_training(trainer: pl.Trainer, job: Job, task: Task, untrained: Callable
 
 
 def row_of(best: Best, rows: Sequence[Row]) -> Row:
-    """The row of the validation that was best: one of several in its epoch, where ``val_check_interval`` is given."""
+    """Return the row of the best validation, one of several in its epoch if ``val_check_interval`` is set."""
     found = [row for row in rows if row.get("epoch") == best.epoch and best.monitor in row]
     same = [row for row in found if row[best.monitor] == best.value]
     return min(same or found, key=lambda row: row.get("val/loss", math.inf), default={})
 
 
 def loss_with(weights: dict[str, Tensor], cfg: DictConfig, task: Task, data: SequenceData) -> float:
-    """The validation loss of a task with other weights, which it keeps."""
+    """Return a task's validation loss with other weights, and restore its own."""
     task.load_state_dict(weights)
     return measure(task, data, "val", cfg.trainer)["val/loss"]
 
 
 def stop_reason(trainer: pl.Trainer) -> StopReason | None:
-    """Why a training that has ended did not go on; None where something else than these asked it to stop.
+    """Return why training ended; None if it was for another reason than these.
 
-    Where patience and a cap ran out in the same epoch it is ``patience``: no higher cap would have let it go on.
+    If patience and a limit ran out in the same epoch it is ``patience``: no higher limit would have continued it.
     """
     if any(callback.wait_count >= max(callback.patience, 1) for callback in trainer.early_stopping_callbacks):
         return "patience"
@@ -97,9 +97,9 @@ def stop_reason(trainer: pl.Trainer) -> StopReason | None:
 
 
 def final_metrics(cfg: DictConfig, job: Job, task: Task, data: SequenceData) -> dict[str, float]:
-    """Metrics of the best epoch: ``train/`` as logged in it, ``val/`` and ``test/`` measured with its weights.
+    """Return metrics of the best epoch: ``train/`` as logged in it, ``val/`` and ``test/`` measured with its weights.
 
-    The sequences' losses and predictions go to ``sequences/``.
+    Losses and predictions by sequence are written to ``sequences/``.
     """
     metrics: dict[str, float] = {}
     weights, best = job.record.checkpoints / "best.ckpt", job.record.result.best
@@ -121,13 +121,13 @@ def final_metrics(cfg: DictConfig, job: Job, task: Task, data: SequenceData) -> 
 
 
 def note_data(job: Job, notes: dict[str, Any]) -> None:
-    """Add to what is on record of the data."""
+    """Add notes to the record of the data."""
     facts = job.record.result.data
     job.record.note(data=replace(facts, notes=facts.notes | notes))
 
 
 def show(result: RunResult, directory: Path) -> None:
-    """Print the table of results and, last, where they lie."""
+    """Print the table of results and, last, their location."""
     if result.status == "diverged":
         print(printable(f"Diverged. {result.error}"))
     elif result.metrics:
@@ -137,7 +137,7 @@ def show(result: RunResult, directory: Path) -> None:
 
 
 def parts(notes: Mapping[str, Any]) -> str:
-    """What a table's title adds where the batches of a split were limited.
+    """Return the addition to a table's title if the batches of a split were limited.
 
     >>> parts({"test/measured": 0.25})
     ', on 25% of the batches of test'
@@ -147,7 +147,7 @@ def parts(notes: Mapping[str, Any]) -> str:
 
 
 def print_metrics(metrics: dict[str, float], baselines: dict[str, float], title: str) -> None:
-    """A table of metrics by name and split, trivial baselines beside them."""
+    """Print metrics by name and split, with trivial baselines."""
     from rich.table import Table
 
     splits = [s for s in SPLITS if any(k.startswith(f"{s}/") for k in metrics)]
@@ -159,7 +159,7 @@ def print_metrics(metrics: dict[str, float], baselines: dict[str, float], title:
     for kind in kinds:
         table.add_column(kind, justify="right", style="dim")
     for name in dict.fromkeys(key.partition("/")[2] for key in metrics):
-        if name == "loss":  # stands there under the task's own name too
+        if name == "loss":  # also present under the task's own name
             continue
         values = [metrics.get(f"{split}/{name}") for split in splits]
         values += [baselines.get(f"{kind}/{name}") for kind in kinds]

@@ -1,4 +1,4 @@
-"""What a run gives when it is measured again, held against what is on record of it."""
+"""Compare the metrics of a run that is measured again with its record."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from src.training.job import backend_of
 
 @dataclass(frozen=True)
 class Tolerance:
-    """By how much a measured loss may differ from the recorded one, as a share of it, and where that holds."""
+    """The allowed relative difference between a measured and the recorded loss, and where it applies."""
 
     share: float
     where: str
 
 
-# The same program adds up the same numbers in the same order. Elsewhere the rounding of float32 (6e-8) is another one,
-# which grows along a sequence and in a small squared error.
+# The same program sums the same numbers in the same order. Elsewhere float32 rounding (6e-8) differs, which is
+# amplified along a sequence and in small squared errors.
 SAME = Tolerance(1e-6, "on the same machine with as many threads")
 OTHER = Tolerance(1e-3, "on another machine, or with other threads, backend or versions")
 ROUGH = Tolerance(1e-2, "on a GPU or in reduced precision")
-FLOOR = 1e-3  # the share is of this much at least: a loss near 0 is rounding
+FLOOR = 1e-3  # differences are relative to at least this value, since a loss near 0 is all rounding
 
 
 def hold_against_record(run: Run, split: str, metrics: dict[str, float]) -> str:
-    """A sentence that says how near the metrics of a split, just measured, are to the run's record.
+    """Return a sentence on how close newly measured metrics of a split are to the run's record.
 
-    A loss may differ by :func:`tolerance`. A metric that counts (accuracy, F1, the coverage of intervals) may also
-    differ by what two of the split's predictions make, which fall the other way where two classes are all but equal.
+    A loss may differ by :func:`tolerance`. A metric based on counts (accuracy, F1, interval coverage) may also differ
+    by the effect of two predictions, which may flip between nearly equal classes.
 
     Raises:
-        UserError: the data are other ones, or a metric differs by more.
+        UserError: the data differ, or a metric differs by more.
     """
     recorded, data = run.record.metrics, run.record.data
     if data.checksum is not None and data.checksum != run.data.checksum:
         raise UserError(
-            f"The data are not those that the run in {run.directory} was trained and tested on (their checksum differs "
-            "from the one on record), so its metrics cannot be compared with its record."
+            f"The data differ from those of the run in {run.directory} (by their checksum), so its "
+            "metrics cannot be compared with its record."
         )
     both = [name for name in metrics if name in recorded]
     if not both:
-        return f"There are no {split} metrics on record to compare with."
+        return f"The record has no {split} metrics to compare with."
     allowed, worst = tolerance(run), 0.0
     for name in both:
         new, old = metrics[name], recorded[name]
@@ -60,16 +60,16 @@ def hold_against_record(run: Run, split: str, metrics: dict[str, float]) -> str:
             room = max(room, 2 / run.task.tables[split].columns()["count"].sum())
         if not abs(new - old) <= room:
             raise UserError(
-                f"{name} is {new:.9g} and {old:.9g} is on record in {run.directory / 'result.json'}: {allowed.where} "
-                f"they may differ by {room:.1g}, so the weights, the data or the code are not those of the record."
+                f"{name} is {new:.9g}, but {run.directory / 'result.json'} has {old:.9g}: {allowed.where} they may "
+                f"differ by {room:.1g}, so the weights, the data or the code are not those of the record."
             )
         worst = max(worst, abs(new - old) / max(abs(old), FLOOR))
-    near = f"as on record to within {worst:.1g} of their values" if worst else "equal to the record"
+    near = f"equal to the record to within {worst:.1g} of their values" if worst else "equal to the record"
     return f"The {split} metrics are {near} (allowed {allowed.where}: {allowed.share:g})."
 
 
 def tolerance(run: Run) -> Tolerance:
-    """What holds for a run on this machine."""
+    """Return the tolerance for a run on this machine."""
     record, trainer = run.record, run.config.trainer
     accelerator, precision = trainer.get("accelerator", "cpu"), str(trainer.get("precision", "32-true"))
     here = machine.hardware()
@@ -83,9 +83,9 @@ def tolerance(run: Run) -> Tolerance:
 def same_program(
     record: RunResult, hardware: Mapping[str, Any], versions: Mapping[str, str], backend: str | None
 ) -> bool:
-    """Whether a record is of this kind of processor, as many threads, this kernel and these versions of libraries.
+    """Return whether a record has this kind of processor, number of threads, kernel and library versions.
 
-    Then the same numbers are added up in the same order.
+    Then the same numbers are summed in the same order.
     """
     libraries = {name: record.versions.get(name) for name in ("python", "torch", "numpy")}
     return (

@@ -1,8 +1,7 @@
-"""Settings of Lightning's trainer, and callbacks of its own, with which a record would not say what was trained.
+"""Trainer settings and callbacks of Lightning's that would make a run's record wrong.
 
-What a record holds is the validation that was best, measured again with its weights: so what is validated is what the
-checkpoint has. All other arguments and callbacks are left to whoever gives them; ``tests/training/test_lightning.py``
-tries each.
+A record holds the best validation, measured again with its weights, so what is validated must be what the checkpoint
+has. All other arguments and callbacks are allowed; ``tests/training/test_lightning.py`` tries each.
 """
 
 from __future__ import annotations
@@ -19,42 +18,42 @@ from src.config.errors import UserError
 from src.config.schema.arguments import TRAINER_HAS
 from src.config.schema.training import PRECISION_NAMES
 
-EPOCHS_LOST = "it keeps other weights than those that were validated and recorded"
+EPOCHS_LOST = "it keeps weights other than those validated and recorded"
 CALLBACKS: dict[type[pl.Callback], str] = {
-    lightning.StochasticWeightAveraging: "the record is of the best epoch, and the average would never be measured",
+    lightning.StochasticWeightAveraging: "the record is of the best epoch, so the average would never be measured",
     lightning.WeightAveraging: EPOCHS_LOST,
     lightning.ModelPruning: EPOCHS_LOST,
-    lightning.BaseFinetuning: "no parts of a network here are trained one after the other",
-    lightning.BatchSizeFinder: "the record would name another batch size than was used; use data.batch_size=N",
-    lightning.LearningRateFinder: "the record would name another learning rate than was used; use optimizer.lr=VALUE",
-    lightning.BasePredictionWriter: "training predicts nothing; use gatebench predict",
+    lightning.BaseFinetuning: "it trains parts of a network one after another, which no task here supports",
+    lightning.BatchSizeFinder: "the record would not have the batch size used; set data.batch_size=N",
+    lightning.LearningRateFinder: "the record would not have the learning rate used; set optimizer.lr=VALUE",
+    lightning.BasePredictionWriter: "training makes no predictions; use gatebench predict",
 }
 
 
 def refuse_arguments(trainer: Mapping[str, Any]) -> None:
-    """Refuse arguments of the trainer with which a record would not say what was trained.
+    """Refuse trainer arguments that would make a run's record wrong.
 
     Raises:
         UserError: names the argument and what to do instead.
     """
     for name, instead in TRAINER_HAS.items():
         if trainer.get(name) is not None:
-            raise UserError(f"trainer.{name}={trainer[name]} is not possible here: {instead}.")
+            raise UserError(f"trainer.{name}={trainer[name]} is not supported: {instead}.")
     for name in ("limit_train_batches", "limit_val_batches"):
         if trainer.get(name) == 0:
-            raise UserError(f"trainer.{name}=0 leaves nothing to choose the best epoch by: it must be above 0.")
+            raise UserError(f"trainer.{name}=0 leaves no metric to choose the best epoch by: it must be above 0.")
     if trainer.get("use_distributed_sampler"):
-        raise UserError("trainer.use_distributed_sampler must be false: the batches share themselves out.")
+        raise UserError("trainer.use_distributed_sampler must be false, because GateBench shards batches itself.")
     precision = str(trainer.get("precision") or "32-true")
     if precision not in PRECISION_NAMES:
         raise UserError(f"trainer.precision must be one of {', '.join(PRECISION_NAMES)}, got {precision}.")
     strategy = trainer.get("strategy") or "auto"
-    # Of several devices Lightning would start this command line again.
+    # With several devices Lightning would run this command line again.
     wrong = f"devices={trainer['devices']}" if strategy == "auto" and _several_devices(trainer) else None
     if wrong or (isinstance(strategy, str) and strategy != "auto"):
         raise UserError(
-            f"trainer.{wrong or f'strategy={strategy}'} is not possible here: trainer=ddp (on GPUs) and "
-            "trainer=ddp_cpu train with several processes, trainer.devices=N of them."
+            f"trainer.{wrong or f'strategy={strategy}'} is not supported: use trainer=ddp (GPUs) or trainer=ddp_cpu "
+            "with trainer.devices=N for several processes."
         )
 
 
@@ -66,12 +65,12 @@ def _several_devices(trainer: Mapping[str, Any]) -> bool:
 
 
 def refuse_callbacks(callbacks: Mapping[str, pl.Callback], checkpoints: Path) -> None:
-    """Refuse callbacks with which a record would not say what was trained, and settle where others keep their files.
+    """Refuse callbacks that would make a run's record wrong, and set where others keep their files.
 
-    A ``ModelCheckpoint`` writes to a folder of its name below the run's checkpoints unless it says where.
+    A ``ModelCheckpoint`` without a folder writes to one of its own name below the run's checkpoints.
 
     Args:
-        callbacks: of the user's own, by their names in the config.
+        callbacks: the user's own callbacks, by name in the config.
         checkpoints: the folder of best.ckpt and last.ckpt.
 
     Raises:
@@ -80,15 +79,15 @@ def refuse_callbacks(callbacks: Mapping[str, pl.Callback], checkpoints: Path) ->
     for name, callback in callbacks.items():
         for kind, why in CALLBACKS.items():
             if isinstance(callback, kind):
-                raise UserError(f"callbacks.{name} is a {type(callback).__name__}, which is not possible here: {why}.")
+                raise UserError(f"callbacks.{name} is a {type(callback).__name__}, which is not supported: {why}.")
         if isinstance(callback, lightning.ModelCheckpoint):
             if callback.dirpath is None:
                 callback.dirpath = str(checkpoints.resolve() / name)
             elif Path(callback.dirpath).resolve() == checkpoints.resolve():
                 raise UserError(
-                    f"callbacks.{name}.dirpath={callback.dirpath} is where the run's own checkpoints lie: it must be "
-                    "another folder, or left out."
+                    f"callbacks.{name}.dirpath={callback.dirpath} is the run's checkpoint folder: choose another "
+                    "one, or drop it."
                 )
         if isinstance(callback, lightning.EarlyStopping):
-            # At the end of a validation, and so not at the end of an epoch that max_steps ends before it is validated.
+            # At the end of validation, hence not after an epoch that max_steps ends before its validation.
             callback._check_on_train_epoch_end = False

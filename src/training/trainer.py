@@ -1,4 +1,4 @@
-"""Lightning's trainer as composed, with the callbacks and loggers that every run has."""
+"""Lightning's trainer as configured, with the callbacks and loggers of every run."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from src.training.refused import refuse_callbacks
 
 
 def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[Logger]) -> pl.Trainer:
-    """The trainer of a run: checkpoints go to the directory of ``record``, the best by the metric that ``task`` names.
+    """Build a run's trainer: checkpoints go to the directory of ``record``, the best by the metric that ``task`` names.
 
     Raises:
-        UserError: when this machine has not what the trainer asks for.
+        UserError: this machine lacks what the trainer needs.
     """
     quiet_lightning()
     full_float32()
@@ -54,10 +54,10 @@ def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[
             save_weights_only=True,
             auto_insert_metric_name=False,
             enable_version_counter=False,
-            save_on_train_epoch_end=False,  # at the end of validation: the very weights that were validated
+            save_on_train_epoch_end=False,  # at the end of validation, so that exactly the validated weights are saved
         )
         callbacks += [best, LastCheckpoint(record.checkpoints / "last.ckpt", **settings)]
-    # Lightning takes any process of a Slurm job for one of several tasks; one that stands alone is told so.
+    # Lightning assumes that any process in a Slurm job is one of several tasks; tell a single one that it is not.
     alone = [LightningEnvironment()] if "SLURM_JOB_ID" in os.environ and tasks() == 1 else []
     try:
         trainer: pl.Trainer = instantiate(
@@ -69,8 +69,8 @@ def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[
             default_root_dir=str(record.directory),
             plugins=[WholeFiles(), *alone],
         )
-    except (MisconfigurationException, RuntimeError) as error:  # what does not go together
-        raise UserError(f"Lightning refuses to train so: {one_line(str(error))}") from error
+    except (MisconfigurationException, RuntimeError) as error:  # incompatible settings
+        raise UserError(f"Lightning cannot train with these settings: {one_line(str(error))}") from error
     trainer.fit_loop.__class__ = WholeEpochs
     if type(trainer) is pl.Trainer:
         trainer.__class__ = ShowsLogger
@@ -78,32 +78,32 @@ def build_trainer(cfg: DictConfig, record: RunRecord, task: Task, loggers: list[
 
 
 def fit(trainer: pl.Trainer, task: Task, data: SequenceData, checkpoint: str | None) -> None:
-    """Train, going on from a checkpoint where there is one.
+    """Train, resuming from a checkpoint if there is one.
 
     Raises:
-        UserError: in Lightning's words, when trainer, callbacks and data do not go together.
+        UserError: with Lightning's message, if trainer, callbacks and data are incompatible.
     """
-    # Lightning would take the samplers away, which shuffle; these draw the same batches again instead.
+    # Lightning would replace the shuffling samplers; ours repeat the same batches instead.
     data.same_batches, trainer.overfit_batches = bool(trainer.overfit_batches), 0  # type: ignore[attr-defined]
     try:
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except (MisconfigurationException, ModuleNotFoundError) as error:
-        raise UserError(f"Lightning refuses to train so: {one_line(str(error))}") from error
+        raise UserError(f"Lightning cannot train with these settings: {one_line(str(error))}") from error
     except ValueError as error:
         if not str(error).strip().startswith("`val_check_interval`"):
             raise
-        raise UserError(f"Lightning refuses to train so: {one_line(str(error))}") from error
+        raise UserError(f"Lightning cannot train with these settings: {one_line(str(error))}") from error
 
 
 class ShowsLogger(pl.Trainer):
-    """Lightning's trainer whose ``logger`` is wandb's, or another that was chosen; metrics.csv is written first.
+    """Lightning's trainer whose ``logger`` is wandb's or another chosen one; metrics.csv is written first.
 
-    So ``trainer.logger.experiment`` in a callback or network is what users of wandb and TensorBoard expect.
+    Thus ``trainer.logger.experiment`` in a callback or network is what users of wandb and TensorBoard expect.
     """
 
     @property
     def logger(self) -> Logger | None:
-        """The first of ``loggers`` that was chosen; that of metrics.csv without one."""
+        """The first of ``loggers`` that was chosen, or else that of metrics.csv."""
         return next((each for each in self.loggers if not isinstance(each, MetricsCSV)), None) or super().logger
 
     @logger.setter
@@ -112,47 +112,47 @@ class ShowsLogger(pl.Trainer):
 
 
 class WholeEpochs(_FitLoop):
-    """Lightning's loop over epochs, going on from the end of one, as `LastCheckpoint` leaves it."""
+    """Lightning's epoch loop, resuming at the end of an epoch, where `LastCheckpoint` writes."""
 
     def _iteration_based_training(self) -> bool:
-        """No, with ``max_steps`` either: Lightning would take the checkpoint for one from an epoch's middle then, and
-        on resuming end that epoch again, without metrics.
+        """Always False, even with ``max_steps``: Lightning would otherwise assume a checkpoint from the middle
+        of an epoch, and end that epoch again on resuming, without metrics.
         """
         return False
 
     @property
     def skip(self) -> bool:
-        """Not for want of anything to train: a kill may have come before what callbacks do when training ends."""
+        """Never skip: a kill may have come before what callbacks do when training ends."""
         return self.max_batches == 0
 
 
 def refuse_what_is_not_here(trainer: DictConfig) -> None:
-    """Refuse a trainer that this machine cannot serve.
+    """Refuse a trainer that needs hardware this machine lacks.
 
     Raises:
-        UserError: a GPU is asked for where there is none.
+        UserError: the trainer needs a GPU and there is none.
     """
     if trainer.get("accelerator") in ("gpu", "cuda") and not torch.cuda.is_available():
         raise UserError(
-            "This trainer needs a CUDA device and this machine has none: use trainer=cpu (or trainer=ddp_cpu for two "
+            "This trainer needs a CUDA device, but this machine has none: use trainer=cpu (or trainer=ddp_cpu for two "
             "processes)."
         )
 
 
 def full_float32() -> None:
-    """Have cuDNN compute in the float32 that it is given, as all backends do; its own default is TF32, with 10 bits."""
+    """Make cuDNN compute in full float32, like all other backends, instead of TF32 (10 bits of mantissa)."""
     torch.backends.cudnn.allow_tf32 = False
 
 
 def quiet_lightning() -> None:
-    """Keep Lightning's tips and reminders from the screen; errors and warnings that matter stay."""
+    """Hide Lightning's tips and reminders; errors and important warnings remain."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)
     for message in (
         r".*isinstance\(treespec, LeafSpec\).*",
         r".*does not have many workers.*",
-        r".*sync_dist=True.*",  # the values are the same in all processes: see PooledLoss.gather
+        r".*sync_dist=True.*",  # the values agree in all processes: see PooledLoss.gather
         r".*number of training batches.*is smaller than the logging interval.*",
         r"The `srun` command is available on your system but is not used.*",
         r".*Checkpoint directory .* exists and is not empty.*",
@@ -161,10 +161,10 @@ def quiet_lightning() -> None:
 
 
 class NoProfiler(PassThroughProfiler):
-    """No profiling, at no cost: Lightning enters some fifty profiled blocks a step, each a new generator by default."""
+    """No profiling, at no cost; Lightning's default enters some fifty profiled blocks per step."""
 
     def profile(self, action_name: str) -> Any:
-        """One block that does nothing, for all."""
+        """Return one shared context manager that does nothing."""
         return _NOTHING
 
 
@@ -172,14 +172,14 @@ _NOTHING = nullcontext()
 
 
 def measure(task: Task, data: SequenceData, split: str, trainer: DictConfig) -> dict[str, float]:
-    """Metrics of ``val`` or ``test`` by name, as ``split/name``; the task keeps the sequences in ``task.tables``.
+    """Return metrics of ``val`` or ``test`` as ``split/name``; the task keeps the sequences in ``task.tables``.
 
-    In one process that counts every sequence once, on the same kind of device and in the same precision as in training;
-    a run from a GPU where there is none is measured on the CPU in float32. Where the trainer limits the batches,
-    ``data.notes`` says what share of them was read, as ``split/measured``.
+    A single process evaluates every sequence once, on the same kind of device and in the same precision as in training;
+    a GPU run without a GPU is evaluated on the CPU in float32. If the trainer limits the batches,
+    ``data.notes`` has the share that was read, as ``split/measured``.
 
     Raises:
-        UserError: for another split.
+        UserError: unknown split.
     """
     quiet_lightning()
     full_float32()
@@ -187,7 +187,7 @@ def measure(task: Task, data: SequenceData, split: str, trainer: DictConfig) -> 
     few = trainer.get("overfit_batches") or None
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         logging.getLogger(__name__).info(
-            "This run is from a GPU, and there is none here: it is measured on the CPU, where last digits may differ."
+            "This run was trained on a GPU, but there is none here: it is evaluated on the CPU; last digits may differ."
         )
         accelerator, precision = "cpu", "32-true"
     measuring = pl.Trainer(
@@ -199,7 +199,7 @@ def measure(task: Task, data: SequenceData, split: str, trainer: DictConfig) -> 
         limit_val_batches=few or trainer.get("limit_val_batches"),
         limit_test_batches=trainer.get("limit_test_batches"),
         fast_dev_run=trainer.get("fast_dev_run") or False,
-        plugins=[LightningEnvironment()],  # alone, whatever processes the training had
+        plugins=[LightningEnvironment()],  # a single process, regardless of training
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -208,7 +208,7 @@ def measure(task: Task, data: SequenceData, split: str, trainer: DictConfig) -> 
     )
     runs = {"val": measuring.validate, "test": measuring.test}
     if split not in runs:
-        raise UserError(f"split={split} is unknown: it must be val or test.")
+        raise UserError(f"split must be val or test, got {split}.")
     (metrics,) = runs[split](task, datamodule=data, verbose=False)
     read = sum(measuring.num_val_batches if split == "val" else measuring.num_test_batches)
     if (share := read / len(data.loader(split))) < 1:

@@ -1,7 +1,7 @@
-"""Offline folders of wandb inside a run directory, and which of them are to be synced.
+"""wandb's offline folders in a run directory, and which of them need syncing.
 
-A killed attempt leaves a folder whose file is torn (it reaches the disk in blocks), and `wandb sync` stops at
-it without an error. Each attempt therefore writes the whole run anew, and the folders before it are marked.
+A killed attempt leaves a folder with a truncated file (written in blocks), where `wandb sync` stops without an error.
+Each attempt therefore writes the whole run again, and earlier folders are marked.
 """
 
 import os
@@ -14,9 +14,9 @@ MARKER = "superseded-by"
 
 
 def offline_folders(directory: str | os.PathLike[str], run_id: str | None = None) -> list[Path]:
-    """All offline folders of a run directory, oldest first; of one run alone where its id is given.
+    """List the offline folders of a run directory, oldest first; with an id, those of that run only.
 
-    That run's may also lie in ``WANDB_DIR``, which runs share.
+    Folders of that run may also be in ``WANDB_DIR``, which runs share.
     """
     shared = {Path(place)} if run_id and (place := os.environ.get("WANDB_DIR")) else set()
     places = {Path(directory), *shared}
@@ -25,10 +25,10 @@ def offline_folders(directory: str | os.PathLike[str], run_id: str | None = None
 
 
 def supersede(directory: str | os.PathLike[str], run_id: str, by: Path) -> None:
-    """Marks the run's offline folders before this one, so that nobody uploads a step twice. Deletes nothing.
+    """Mark the run's earlier offline folders, so that no step is uploaded twice. Deletes nothing.
 
-    Each gets a file `superseded-by` with the name of the newer folder, and wandb's own mark of a synced run,
-    so that a bare `wandb sync` passes it by as well. `by` is the folder of the attempt that holds every step.
+    Each gets a file `superseded-by` with the name of the newer folder, and wandb's own mark of a synced run, so that a
+    plain `wandb sync` skips it as well. `by` is the folder of the attempt with every step.
     """
     for folder in offline_folders(directory, run_id):
         if folder.name != by.name and not (folder / MARKER).exists():
@@ -37,12 +37,12 @@ def supersede(directory: str | os.PathLike[str], run_id: str, by: Path) -> None:
 
 
 def sync_folders(directory: str | os.PathLike[str], run_id: str | None = None) -> list[Path]:
-    """Offline folders that wait to be synced: neither superseded nor synced already."""
+    """List offline folders that still need syncing: neither superseded nor synced."""
     waiting = offline_folders(directory, run_id)
     return [f for f in waiting if not (f / MARKER).exists() and not any(f.glob("run-*.wandb.synced"))]
 
 
 def sync_command(directory: str | os.PathLike[str], run_id: str | None = None) -> str | None:
-    """The command that uploads a run directory's offline folders, or None where nothing waits."""
+    """Return the command that uploads a run directory's offline folders, or None if there is nothing to upload."""
     folders = sync_folders(directory, run_id)
     return shlex.join(["wandb", "sync", *map(str, folders)]) if folders else None

@@ -1,4 +1,4 @@
-"""The logger that shows metrics.csv on Weights & Biases."""
+"""The logger that mirrors metrics.csv to Weights & Biases."""
 
 import os
 from argparse import Namespace
@@ -17,48 +17,48 @@ from src.training.wandb_folders import supersede, sync_command
 from src.training.wandb_mode import choose_mode, require_login
 
 INIT_TIMEOUT = 30.0  # seconds for the server to accept a run
-UPLOAD_TIMEOUT = 120.0  # seconds for the upload after the last step, before the run is left to an offline folder
+UPLOAD_TIMEOUT = 120.0  # seconds for the upload after the last step, before the run goes to an offline folder
 MODES = ("auto", "online", "offline", "disabled")
 
 
 class WandbMirror(WandbLogger):
-    """Shows every row of metrics.csv once on Weights & Biases, at the row's own step.
+    """Mirrors every row of metrics.csv once to Weights & Biases, at the row's own step.
 
     >>> import tempfile
     >>> mirror = WandbMirror(tempfile.mkdtemp(), "gatebench", "run1", mode="disabled")
     >>> mirror.name, mirror.version
     ('gatebench', 'run1')
 
-    It stands after `MetricsCSV` in the list of loggers and sends what the file holds, each row when the next
-    one begins and the last one at the end, because wandb cannot add to a step that it has. Images, audio and
-    other media logged through it (`log_image`, ...) go with the row of their step.
+    It follows `MetricsCSV` in the list of loggers and sends rows of the file, each when the next one begins and the
+    last one at the end, because wandb cannot add to an existing step. Images, audio and other media logged through it
+    (`log_image`, ...) are sent with the row of their step.
 
-    A resumed run ends with every step on the server once, whichever way the attempts were logged:
+    A resumed run ends with every step once on the server, in any combination of modes:
 
-    - offline, then offline: the rows that are kept are written again into a fresh offline folder under the
-      same run id, and the older folders are marked as superseded (see `wandb_folders`). Media are not in
-      metrics.csv: those of earlier attempts stay in the older folders.
-    - online, then online: the server's run goes on; only rows after its last step are sent. Steps that were
-      made again after a checkpoint keep the values that the server had first.
+    - offline, then offline: the rows kept are written again into a new offline folder under the same run id, and the
+      older folders are marked as superseded (see `wandb_folders`). Media are not in metrics.csv, so those of earlier
+      attempts stay in the older folders.
+    - online, then online: the server's run continues; only rows after its last step are sent. Steps repeated after a
+      checkpoint keep the server's first values.
     - offline, then online: the server has nothing of the run and gets every row; the offline folders are marked.
-    - online, then offline: the fresh folder holds every row; its sync replaces what the server has, line by
-      line from the first.
+    - online, then offline: the new folder has every row; syncing it replaces the server's rows line by line from the
+      first.
 
     Args:
         directory: the run directory; wandb writes to `wandb/` in it.
         project: wandb project; None: ``WANDB_PROJECT``, else ``gatebench``.
-        run_id: wandb id of the run, the same in every attempt; ``id``, as the config may name it, counts before it.
-        name, group, job_type, tags, entity, config, notes, save_code: as `wandb.init` has them, in plain containers;
-            where one of them is None or empty, the variable of its name counts (``WANDB_TAGS``, ...).
-        log_model: as `WandbLogger` has it: whether the best checkpoint goes up as an artifact, also of an offline run.
+        run_id: wandb id of the run, the same in every attempt; ``id`` from the config takes precedence.
+        name, group, job_type, tags, entity, config, notes, save_code: as in `wandb.init`, in plain containers; if one
+            is None or empty, its environment variable applies (``WANDB_TAGS``, ...).
+        log_model: as in `WandbLogger`: whether to upload the best checkpoint as an artifact, also for an offline run.
         offline: the same as mode `offline`.
         mode: `auto` (see `choose_mode`), `online`, `offline` or `disabled`.
-        timeout: seconds that the server has to answer in mode `auto`.
-        resume: whether an earlier attempt may be on the server; then its run goes on.
-        announce: whether mode and sync command are printed.
+        timeout: seconds to wait for the server in mode `auto`.
+        resume: whether an earlier attempt may be on the server, to be continued.
+        announce: whether to print mode and sync command.
 
     Raises:
-        UserError: an unknown mode, or another one beside ``offline``.
+        UserError: the mode is unknown, or contradicts ``offline``.
     """
 
     def __init__(
@@ -83,9 +83,9 @@ class WandbMirror(WandbLogger):
         offline: bool = False,
     ) -> None:
         if mode not in MODES:
-            raise UserError(f"mode of the wandb logger: {mode!r}; expected one of {', '.join(MODES)}")
+            raise UserError(f"the mode of the wandb logger must be one of {', '.join(MODES)}, got {mode!r}")
         if offline and mode not in ("auto", "offline"):
-            raise UserError(f"logger.offline=true and logger.mode={mode} exclude each other: drop one of them.")
+            raise UserError(f"logger.offline=true and logger.mode={mode} contradict each other: drop one of them.")
         shown: dict[str, Any] = {"entity": entity, "group": group, "job_type": job_type, "notes": notes}
         shown |= {"tags": list(tags) or None, "config": dict(config or {}), "save_code": save_code or None}
         project = project or os.environ.get("WANDB_PROJECT") or "gatebench"
@@ -99,17 +99,17 @@ class WandbMirror(WandbLogger):
         self._resume = resume
         self._is_open = False
         self._announce = announce
-        self._sent = -1  # the last step that wandb has
-        self._held: Row = {}  # the row that may still grow
+        self._sent = -1  # the last step sent to wandb
+        self._held: Row = {}  # the row that may still get values
         self._media: dict[int, dict[str, Any]] = {}  # by step, until a row of that step or a later one is sent
         self._summary: dict[str, Any] = {}
 
     @rank_zero_only
     def begin(self, rows: Iterable[Row]) -> None:
-        """Opens the wandb run, says in one line how and where, and sends the rows of metrics.csv that wandb lacks.
+        """Open the wandb run, print in one line how and where, and send the rows of metrics.csv that wandb lacks.
 
         Raises:
-            UserError: mode `online` without a login, or the server refuses the run.
+            UserError: mode `online` without a login, or the server rejects the run.
         """
         import wandb
 
@@ -121,9 +121,9 @@ class WandbMirror(WandbLogger):
             self._open(mode, reason)
         except wandb.Error as error:
             if self.mode != "auto":
-                raise UserError(f"wandb could not open the run: {error}; logger.mode=offline needs no server") from None
+                raise UserError(f"wandb could not open the run ({error}): use logger.mode=offline") from None
             wandb.teardown()  # its service still holds the id of the run that failed
-            self._open("offline", f"the server refused the run: {error}")
+            self._open("offline", f"the server rejected the run: {error}")
         self._send(rows)
 
     @property
@@ -131,21 +131,21 @@ class WandbMirror(WandbLogger):
     def experiment(self) -> Any:
         """The wandb run, opened if `begin` was not called."""
         if hasattr(self, "_attach_id"):
-            return super().experiment  # in a process that a distributed fit started
+            return super().experiment  # in a process started by a distributed fit
         if self._experiment is None:
             self.begin(read_metrics(self.directory / "metrics.csv"))
         return self._experiment
 
     @property
     def url(self) -> str | None:
-        """Address of the run, where it is online."""
+        """Address of the run, if it is online."""
         return self._experiment.url if self._experiment is not None and self.mode == "online" else None
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Takes over the row of this step from metrics.csv, where `MetricsCSV` has just written it.
+        """Take over the row of this step from metrics.csv, where `MetricsCSV` has just written it.
 
-        Media go with the row of their step; None is that of the latest row.
+        Media are sent with the row of their step; None is the step of the latest row.
 
         Raises:
             UserError: metrics.csv has no row for the step.
@@ -166,21 +166,20 @@ class WandbMirror(WandbLogger):
         self._held = row
 
     def log_hyperparams(self, params: Mapping[str, Any] | Namespace) -> None:
-        """Does nothing: the resolved config went to wandb when the run began."""
+        """Do nothing: the resolved config was sent to wandb when the run began."""
 
     @rank_zero_only
     def summary(self, values: Mapping[str, Any]) -> None:
-        """Sets plain values of the run's summary by name; they win over the last values of the rows."""
+        """Set values of the run's summary by name, overriding the last values of the rows."""
         self.experiment.summary.update(dict(values))
         self._summary.update(values)
 
     @rank_zero_only
     def finish(self, exit_code: int = 0) -> None:
-        """Sends what is left and closes the run, so that the next one in this process is a run of its own.
+        """Send remaining rows and close the run, so that the next one in this process is separate.
 
-        Prints the sync command of an offline run. Where the server has gone away, so that the upload is not done
-        within `UPLOAD_TIMEOUT`, the whole run is written to an offline folder instead. An `exit_code` other than 0 says
-        that the run failed.
+        Prints the sync command of an offline run. If the upload is not done within `UPLOAD_TIMEOUT`, because the server
+        is gone, the whole run is written to an offline folder instead. A nonzero `exit_code` marks the run as failed.
         """
         if not self._is_open:
             return
@@ -218,7 +217,7 @@ class WandbMirror(WandbLogger):
         try:
             self._experiment.finish(exit_code=exit_code)
         except TimeoutError:
-            self._open("offline", f"the upload was not done after {UPLOAD_TIMEOUT:g} s")
+            self._open("offline", f"the upload was not finished after {UPLOAD_TIMEOUT:g} s")
             self._close(exit_code)
 
     def _send(self, rows: Iterable[Row]) -> None:

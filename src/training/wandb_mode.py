@@ -1,4 +1,4 @@
-"""Whether a run can be logged online: decided without a prompt and within a bounded time."""
+"""Decide whether a run can be logged online, without a prompt and within a bounded time."""
 
 import threading
 import urllib.error
@@ -8,18 +8,17 @@ from src.config.errors import UserError
 
 
 def choose_mode(timeout: float = 2.0) -> tuple[str, str]:
-    """Mode of wandb, `online`, `offline` or `disabled`, and the reason in a few words.
+    """Return wandb's mode, `online`, `offline` or `disabled`, and the reason in a few words.
 
-    A mode that the user has set (WANDB_MODE, `wandb offline`) is taken as it is. Otherwise `online` where
-    there is a key for the server (WANDB_API_KEY, netrc or wandb's settings) and the server answers an HTTP
-    request, whatever the answer; else `offline`. The server is WANDB_BASE_URL, that of `wandb login --host`,
-    or wandb's default.
+    A mode set by the user (WANDB_MODE, `wandb offline`) is used as it is. Otherwise the mode is `online` if there is a
+    key for the server (WANDB_API_KEY, netrc or wandb's settings) and the server answers an HTTP request in any way,
+    else `offline`. The server is WANDB_BASE_URL, that of `wandb login --host`, or wandb's default.
 
     Args:
-        timeout: seconds that the server has to answer, name resolution included.
+        timeout: seconds to wait for the server, including name resolution.
 
     Raises:
-        UserError: the user set WANDB_MODE=online and is not logged in.
+        UserError: WANDB_MODE=online is set, but wandb is not logged in.
     """
     import wandb
 
@@ -27,16 +26,16 @@ def choose_mode(timeout: float = 2.0) -> tuple[str, str]:
     if "mode" in settings.model_fields_set:
         if settings.mode == "online":
             require_login()
-        return {"dryrun": "offline"}.get(settings.mode, settings.mode), "WANDB_MODE or wandb's settings say so"
+        return {"dryrun": "offline"}.get(settings.mode, settings.mode), "set by WANDB_MODE or wandb's settings"
     if not logged_in():
-        return "offline", "not logged in: `wandb login` or WANDB_API_KEY"
+        return "offline", "not logged in: run `wandb login` or set WANDB_API_KEY"
     if not answers(settings.base_url, timeout):
         return "offline", f"{settings.base_url} did not answer within {timeout:g} s"
     return "online", "logged in"
 
 
 def logged_in() -> bool:
-    """Whether wandb knows a well-formed key for its server. Asks nobody, and never shows the key."""
+    """Return whether wandb has a well-formed key for its server, without a request and without revealing the key."""
     import wandb
     from wandb.errors import AuthenticationError
     from wandb.sdk.lib import wbauth
@@ -49,22 +48,22 @@ def logged_in() -> bool:
 
 
 def require_login() -> None:
-    """Refuses, in the place of wandb's prompt, to log online without a key.
+    """Refuse to log online without a key, instead of wandb's prompt.
 
     Raises:
         UserError: no well-formed key is known for the server.
     """
     if not logged_in():
         raise UserError(
-            "wandb cannot log online without a login: run `wandb login`, set WANDB_API_KEY, or let "
-            "logger.mode=auto (and WANDB_MODE unset) choose"
+            "wandb cannot log online without a login: run `wandb login`, set WANDB_API_KEY, or use "
+            "logger.mode=auto without WANDB_MODE"
         )
 
 
 def answers(url: str, timeout: float) -> bool:
-    """Whether an HTTP server answers at this address within so many seconds, be it with an error.
+    """Return whether an HTTP server answers at this address within a number of seconds, even with an error.
 
-    The thread that waits may outlive them: a name that does not resolve cannot be interrupted.
+    The waiting thread may outlive the timeout, because name resolution cannot be interrupted.
     """
     answered = threading.Event()
 

@@ -38,11 +38,11 @@ def compared(differences: list[float], margin: float = 0.05) -> Comparison:
 
 def test_without_which_pair_the_verdict_would_be_another() -> None:
     firm = compared([0.20, 0.21, 0.19, 0.22, 0.18, 0.20, 0.21])
-    assert "No single pair decides it: without any one of them the verdict is the same." in firm.sensitivity
+    assert "No single pair decides the verdict: it is the same without any one of them." in firm.sensitivity
     tipped = compared([0.20, 0.21, 0.19, 0.22, -0.6, 0.20, 0.21])
     assert tipped.verdict is not None
     assert tipped.verdict.outcome == "undecided"
-    assert "1 of 7 pairs could tip it: without seed 4 the verdict is gru better." in tipped.sensitivity
+    assert "1 of 7 pairs are decisive: without seed 4 the verdict is gru better." in tipped.sensitivity
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_test_that_disagrees_is_named() -> None:
     """One large difference the other way: its rank says more than its size."""
     comparison = compared([0.20, 0.21, 0.19, 0.22, 0.2, -0.0001], margin=0.01)
     assert (
-        "The signed-rank test alone does not reject equality (p = 0.062); the t interval excludes 0."
+        "The signed-rank test does not reject equality (p = 0.062); the t interval excludes 0."
         in comparison.sensitivity
     )
 
@@ -74,7 +74,7 @@ def test_a_verdict_that_holds_for_these_test_sequences_only(tmp_path: Path) -> N
     """The fake studies' test sequences favour nobody, so there it holds; here half of them favour B strongly."""
     collection = collect([fake_study(tmp_path / "planted", pairs=8, tuning=False)], "study")
     first = summarise(collection, asked(collection)).tasks[0].comparisons[0]
-    assert any(s.startswith("It also holds for other test sequences") for s in first.sensitivity)
+    assert any(s.startswith("The verdict also holds for other test sequences") for s in first.sensitivity)
     for run in collection.runs:
         if run.model == "lstm":
             of = collection.sequences[run.id]
@@ -84,7 +84,7 @@ def test_a_verdict_that_holds_for_these_test_sequences_only(tmp_path: Path) -> N
     second = summarise(collection, asked(collection)).tasks[0].comparisons[0]
     assert second.verdict is not None
     assert second.verdict.winner == "gru"
-    assert any(s.startswith("It holds for these test sequences only") for s in second.sensitivity)
+    assert any(s.startswith("The verdict holds for these test sequences only") for s in second.sensitivity)
 
 
 def at_first_look(tmp_path: Path, swing: float, **facts: Any) -> Comparison:
@@ -115,7 +115,9 @@ def test_other_test_sequences_are_judged_at_the_look_of_the_verdict(tmp_path: Pa
     assert c.sequences_same is not None
     assert c.sequences_better.level == pytest.approx(level)
     assert c.sequences_same.level == pytest.approx(1 - 2 * c.verdict.look.same)
-    words = f"It holds for these test sequences only: over seeds and sequences the {100 * level:.4g} % interval is"
+    words = (
+        f"The verdict holds for these test sequences only: over seeds and sequences the {100 * level:.4g} % interval is"
+    )
     assert any(s.startswith(words) for s in c.sensitivity), c.sensitivity
 
 
@@ -126,7 +128,7 @@ def test_the_same_over_test_sequences_at_its_look(tmp_path: Path) -> None:
     assert (c.verdict.outcome, c.verdict.look.pairs) == ("same", 6)
     percent = f"{100 * (1 - 2 * c.verdict.look.same):.4g}"
     assert percent != "90"
-    words = f"It also holds for other test sequences: over seeds and sequences the {percent} % interval is"
+    words = f"The verdict also holds for other test sequences: over seeds and sequences the {percent} % interval is"
     assert any(s.startswith(words) for s in c.sensitivity), c.sensitivity
 
 
@@ -280,5 +282,5 @@ def test_where_a_run_diverged_no_margin_is_said_to_change_the_answer() -> None:
     task = Task("jsb", "main", "test/nll", "nats", "min", 0.05, [a, b], [])
     c = adjusted([replace(task, comparisons=[compare(task, a, b, primary=True, sequences={})])])[0].comparisons[0]
     assert c.verdict is not None
-    assert "is open" not in c.verdict.sentence
+    assert "possibly below" not in c.verdict.sentence
     assert not any("margin" in sentence for sentence in c.sensitivity)

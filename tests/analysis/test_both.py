@@ -46,7 +46,7 @@ def test_what_holds_for_these_sequences_need_not_hold_for_others() -> None:
     assert (c.verdict.outcome, c.both.outcome) == ("better", "undecided")
     assert c.both.more_sequences
     assert "over 8 seeds and 10 test sequences)" in c.both.sentence
-    assert c.both.sentence.endswith("; it would take more sequences, not more pairs.")
+    assert c.both.sentence.endswith("; deciding would take more sequences, not more pairs.")
     wide = compared(layout(1.5, 0.1, 3.0, 8, 400))  # as unlike, and far more of them
     assert wide.both is not None
     assert (wide.both.outcome, wide.both.winner, wide.both.more_sequences) == ("better", "gru", False)
@@ -94,7 +94,7 @@ def test_no_verdict_below_six_pairs_before_the_look_or_without_the_sequences() -
     unknown, single = compared(layout(9.0, 0.1, 0.1, 8, 20), known=False), compared(np.full((8, 1), 9.0))
     assert unknown.both is not None
     assert single.both is not None
-    assert unknown.both.sentence.startswith("jsb: no verdict; the runs were tested on unlike data")
-    assert single.both.sentence == "jsb: no verdict; there are too few test sequences: the answer is for these only."
+    assert unknown.both.sentence.startswith("jsb: no verdict; the runs were tested on different data")
+    assert single.both.sentence == "jsb: no verdict; there are too few test sequences to generalise beyond these."
     assert unknown.verdict is not None
     assert unknown.verdict.outcome == "better"

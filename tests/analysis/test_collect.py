@@ -155,7 +155,7 @@ def test_why_nothing_can_be_compared_is_said(tmp_path: Path) -> None:
         fake_run(tmp_path / str(seed), seed=seed, status="failed")
         (tmp_path / str(seed) / "metrics.csv").write_text("epoch\n0\n")
     collection = collect([tmp_path], "runs")
-    with pytest.raises(UserError, match=r"No run is finished \(2 failed\)"):
+    with pytest.raises(UserError, match=r"No run is finished yet \(2 failed\)"):
         summarise(collection, asked(collection))
 
 
@@ -172,7 +172,7 @@ def test_two_settings_for_one_seed_are_the_reason(tmp_path: Path) -> None:
     for number, model in enumerate(("gru", "lstm") * 2):
         fake_run(tmp_path / ("r" * (1 + number)), model=model, lr=0.001 * (1 + number))
     collection = collect([tmp_path], "runs")
-    with pytest.raises(UserError, match=r"Nothing can be compared: .* with different settings came to an end"):
+    with pytest.raises(UserError, match=r"Nothing can be compared: .* with different settings finished"):
         summarise(collection, asked(collection))
 
 
@@ -181,7 +181,7 @@ def test_a_damaged_study_json_is_refused(tmp_path: Path) -> None:
     study = fake_study(tmp_path / "planted", pairs=2, tuning=False)
     (study / "study.json").write_text('{"plan": ')
     for kind in ("study", "runs"):
-        with pytest.raises(UserError, match=r"study\.json cannot be read .* writes it anew: .*experiments=planted"):
+        with pytest.raises(UserError, match=r"study\.json must be .* To write it again, .*experiments=planted"):
             collect([tmp_path], kind)
 
 
@@ -273,7 +273,7 @@ def test_two_margins_of_one_data_set_are_flagged(tmp_path: Path) -> None:
     collection = collect([second, first], "runs")
     (flag,) = [flag for flag in summarise(collection, asked(collection)).flags if flag.kind == "margin"]
     assert (flag.weight, flag.data) == ("serious", "jsb_chorales")
-    assert flag.sentence == "The folders hold different margins (0.04, 0.06); the newest counts."
+    assert flag.sentence == "The folders have different margins (0.04, 0.06); the newest is used."
     assert asked(collection).margin["jsb_chorales"] == 0.06
 
 
@@ -334,7 +334,7 @@ def test_a_linked_run_of_a_study_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("missing", ["nowhere", "."])
 def test_nothing_to_read_is_said_in_a_sentence(tmp_path: Path, missing: str) -> None:
-    with pytest.raises(UserError, match=r"is not a directory|There is no run"):
+    with pytest.raises(UserError, match=r"must be a directory with runs|There are no runs"):
         collect([tmp_path / missing], "runs")
 
 
@@ -410,7 +410,7 @@ def test_files_that_are_not_those_of_the_record_are_left_out_and_named(tmp_path:
         elif name:
             shutil.copy(fake_run(tmp_path / "other", model=model, value=9.0) / name, place / name)
     collection = collect([tmp_path / "runs"], "runs")
-    said = {(p.kind, Path(p.sentence.split(" is not what it was")[0]).name) for p in collection.problems}
+    said = {(p.kind, Path(p.sentence.split(" was damaged or changed")[0]).name) for p in collection.problems}
     assert said == {("unreadable", "config.yaml"), ("incomplete", "metrics.csv"), ("incomplete", "test.npz")}
     assert {run.model for run in collection.runs} == {"lstm", "rnn", "whole"}
     models = {run.id: run.model for run in collection.runs}

@@ -44,7 +44,7 @@ def test_what_is_missing_and_what_is_not_finite(tmp_path: Path) -> None:
 
 def test_a_column_called_metric_holds_values(tmp_path: Path) -> None:
     text = "model,data,seed,metric\n" + "".join(f"{m},d,{s},{s + (m == 'b')}\n" for m in "ab" for s in range(3))
-    with pytest.raises(UserError, match="add mode=min or mode=max"):
+    with pytest.raises(UserError, match="add mode=min if lower is better"):
         summary_of(tmp_path / "t.csv", text)
     (_, comparison), *_ = summary_of(tmp_path / "t.csv", text, mode="min").headline()
     assert comparison.mean == 1.0
@@ -52,10 +52,10 @@ def test_a_column_called_metric_holds_values(tmp_path: Path) -> None:
     assert comparison.mean == -1.0
 
 
-@pytest.mark.parametrize(("metric", "mode", "better"), [("test/acc", "min", "large"), ("test/nll", "max", "small")])
+@pytest.mark.parametrize(("metric", "mode", "better"), [("test/acc", "min", "higher"), ("test/nll", "max", "lower")])
 def test_the_way_of_a_known_metric_cannot_be_turned_round(tmp_path: Path, metric: str, mode: str, better: str) -> None:
     text = f"model,data,seed,{metric}\n" + "".join(f"{m},d,{s},{s / 9}\n" for m in "ab" for s in range(3))
-    with pytest.raises(UserError, match=f"mode={mode} is wrong for {metric}: a {better} one is good"):
+    with pytest.raises(UserError, match=f"mode={mode} is wrong for {metric}, of which {better} values are"):
         summary_of(tmp_path / "t.csv", text, mode=mode)
 
 
@@ -80,8 +80,8 @@ def test_lines_that_name_no_run_or_come_twice_are_listed(tmp_path: Path) -> None
     ("text", "words"),
     [
         ("model,seed,metric\ngru,0,1\n", "lacks the column data"),
-        ("model,data,seed,note\ngru,d,0,good\n", "has no column of numbers"),
-        ("", "cannot be read as a table"),
+        ("model,data,seed,note\ngru,d,0,good\n", "has no numeric column"),
+        ("", "must be a CSV file with a header"),
     ],
 )
 def test_a_table_that_is_none_is_said_in_a_sentence(tmp_path: Path, text: str, words: str) -> None:
@@ -116,7 +116,7 @@ def test_one_cell_that_is_no_number_does_not_change_the_metric(tmp_path: Path) -
     assert task.metric == "test/acc"
     assert [pair.state for pair in comparison.pairs] == ["complete", "missing", "complete", "complete"]
     assert [(p.place, p.sentence) for p in summary.problems if p.kind == "unreadable"] == [
-        (f"{tmp_path / 't.csv'}:3", "Line 3 has 'n/a' as test/acc, which is no number: it counts as missing.")
+        (f"{tmp_path / 't.csv'}:3", "Line 3 has 'n/a' as test/acc, which is not a number and is treated as missing.")
     ]
 
 
@@ -143,15 +143,15 @@ def test_a_status_that_nobody_knows_is_listed(tmp_path: Path) -> None:
     text = "model,data,seed,acc,status\n" + "".join(f"{m},d,{s},0.{s},finished\n" for m in "ab" for s in range(3))
     summary = summary_of(tmp_path / "t.csv", text.replace("b,d,2,0.2,finished", "b,d,2,0.2,ok"))
     assert len(summary.runs) == 5
-    assert [p.sentence[:24] for p in summary.problems] == ["Line 7 has the status ok"]
+    assert [p.sentence[:42] for p in summary.problems] == ["Line 7 is ignored because of its status ok"]
 
 
 @pytest.mark.parametrize(
     ("margin", "words"),
     [
-        (-5, "margin must be a number from 0 up, .* got -5"),
-        (float("inf"), "margin must be a number from 0 up, .* got inf"),
-        ("abc", "margin must be a number from 0 up, .* got abc"),
+        (-5, "margin must be a number of at least 0, .* got -5"),
+        (float("inf"), "margin must be a number of at least 0, .* got inf"),
+        ("abc", "margin must be a number of at least 0, .* got abc"),
         ({"dd": 0.1}, r"margin names dd \(did you mean d\?\): the data sets are d\."),
     ],
 )

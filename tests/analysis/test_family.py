@@ -57,12 +57,12 @@ def test_it_is_said_beside_the_single_verdicts_and_made_again() -> None:
     summary = summary_of()
     (sentence,) = summary.beside_the_verdicts()
     assert sentence == (
-        "All 4 verdicts together, any of them wrong with a probability of at most 5 % (Holm): barely: undecided; clear:"
+        "All 4 verdicts together, with at most a 5 % probability that any is wrong (Holm): barely: undecided; clear:"
         " gru better; close: practically the same; open: undecided."
     )
     page = render(summary, pictures(summary), {})
     assert sentence in page
-    assert "where all primary verdicts together err in 5 % (Holm)" in page
+    assert "at a joint error rate of 5 % over all primary verdicts (Holm)" in page
     assert summary.commands[-1]["command"].endswith("familywise=true")
     assert summary_of(familywise=False).beside_the_verdicts() == []
 
@@ -95,7 +95,7 @@ def test_no_spread_no_p_but_ten_signs() -> None:
 
 
 def test_a_family_needs_a_primary_comparison() -> None:
-    with pytest.raises(UserError, match=r"none was named: add models='\[A,B\]'"):
+    with pytest.raises(UserError, match=r"needs a primary comparison: add models='\[A,B\]'"):
         summary_of(("gru", "lstm", "rnn"))
 
 

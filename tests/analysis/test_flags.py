@@ -71,21 +71,36 @@ def inside(key: str, **content: Any) -> Edit:
         ("unfinished", "serious", put(status="interrupted", metrics={}), "1 of 4 runs of lstm are not finished."),
         ("diverged", "serious", put(status="diverged", metrics={}), "1 of 4 runs of lstm diverged; they rank worst"),
         ("chance", "serious", inside("metrics", **{"test/nll": 10.6}), "1 of 4 runs of lstm are no better than"),
-        ("checksum", "serious", inside("data", checksum="other"), "did not read the same data: gru sum-of-jsb_c"),
+        ("checksum", "serious", inside("data", checksum="other"), "read different data: gru sum-of-jsb_c"),
         ("precision", "serious", inside("backend", precision="bf16"), "The runs differ in precision: "),
         ("results_version", "serious", put(results_version=2), "results version"),
-        ("code", "note", inside("git", commit="b" * 40), "from several commits: gru a57abe2674de (4), lstm a57abe2"),
-        ("dirty", "note", inside("git", clean=False), "1 of 8 runs come from a tree with changes"),
-        ("backend", "note", inside("backend", name="torch"), "their times do not compare models alone: gru fused (4)"),
+        ("code", "note", inside("git", commit="b" * 40), "from different commits: gru a57abe2674de (4), lstm a57abe2"),
+        ("dirty", "note", inside("git", clean=False), "1 of 8 runs come from a working tree with uncommitted changes"),
+        (
+            "backend",
+            "note",
+            inside("backend", name="torch"),
+            "differences in time are not due to the models alone: gru fused (4)",
+        ),
         ("last_epoch", "note", inside("best", is_last=True), "1 of 4 runs of lstm were best in their last epoch"),
-        ("shared", "note", inside("timing", shared=True), "1 of 8 runs were timed on a machine that others used"),
-        ("leaked", "note", inside("data", notes={"test/leaked": 1}), "1 of the test sequences also stands in train."),
-        ("measured", "serious", inside("data", notes={"test/measured": 0.5}), "1 of 8 runs read only a part of the"),
+        (
+            "shared",
+            "note",
+            inside("timing", shared=True),
+            "1 of 8 runs were timed on a machine that other processes were using",
+        ),
+        (
+            "leaked",
+            "note",
+            inside("data", notes={"test/leaked": 1}),
+            "1 of the test sequences is also in the training set.",
+        ),
+        ("measured", "serious", inside("data", notes={"test/measured": 0.5}), "1 of 8 runs used only part of the"),
         (
             "leaked",
             "serious",
             inside("data", notes={"test/leaked": 9}, sequences={"test": 77}),
-            "9 of the test sequences also stand in train.",
+            "9 of the test sequences are also in the training set.",
         ),
     ],
 )
@@ -127,7 +142,7 @@ def test_a_diverged_run_is_ranked_and_counted_and_in_no_mean(study: Path) -> Non
     assert comparison.probability is not None
     assert comparison.probability.wins == 4
     assert comparison.verdict is not None
-    assert comparison.verdict.sentence.endswith("diverged, and so in no mean: 1 of lstm.")
+    assert comparison.verdict.sentence.endswith("diverged and therefore excluded from the mean: 1 of lstm.")
 
 
 def test_budgets_beyond_the_tolerance(study: Path) -> None:
@@ -190,7 +205,7 @@ def test_a_choice_at_the_edge(study: Path, value: float, side: str | None) -> No
     change_study(study, choose)
     sentences = [flag.sentence for flag in flags_of(study) if flag.kind == "edge"]
     assert sentences == (
-        [] if side is None else [f"gru's choice of optimizer.lr = {value} lies at the {side} edge of what was tried."]
+        [] if side is None else [f"gru's choice of optimizer.lr = {value} is at the {side} edge of the range tried."]
     )
     extension = extended("jsb_chorales", "main", [1e-6, 10.0])
     change_study(study, put(extensions=[extension]))
@@ -208,7 +223,7 @@ def test_an_extension_in_one_arm_leaves_the_range_of_another(tmp_path: Path) -> 
     ranges = {tuning.arm: tuning.ranges["optimizer.lr"] for tuning in summary_of(study).tuning}
     assert ranges == {"main": [1e-4, 3e-2], "adam": [1e-4, 10.0]}
     edges = [(flag.arm, flag.sentence) for flag in flags_of(study) if flag.kind == "edge"]
-    assert edges == [("main", "gru's choice of optimizer.lr = 0.028 lies at the high edge of what was tried.")]
+    assert edges == [("main", "gru's choice of optimizer.lr = 0.028 is at the high edge of the range tried.")]
 
 
 def test_a_plan_that_changed_after_the_first_final_run(study: Path) -> None:
@@ -217,7 +232,7 @@ def test_a_plan_that_changed_after_the_first_final_run(study: Path) -> None:
     change_study(study, put(changes=[{"time": 150.0, "before": "a", "after": "b", "keys": ["primary.margin"]}]))
     (flag,) = flags_of(study)
     assert (flag.kind, flag.weight) == ("plan", "serious")
-    assert flag.sentence == "The plan changed after the first final run was begun: primary.margin."
+    assert flag.sentence == "The plan changed after the first final run started: primary.margin."
     plan = summary_of(study).plan
     assert plan is not None
     assert plan.changes[0].late is True
@@ -227,7 +242,7 @@ def test_a_plan_that_changed_after_the_first_final_run(study: Path) -> None:
 
 def test_a_margin_that_is_not_the_plans_is_said(study: Path) -> None:
     assert flags_of(study, margin=0.05) == []
-    assert flags_of(study, margin=0.5)[0].sentence == "margin=0.5 comes from the command line; the plan has 0.05."
+    assert flags_of(study, margin=0.5)[0].sentence == "margin=0.5 was set on the command line; the plan has 0.05."
 
 
 def test_missing_pairs(study: Path) -> None:
@@ -242,13 +257,13 @@ def test_planned_data_and_models_without_a_run_are_missing_and_not_left_out(stud
 
     change_study(study, plan)
     sentences = [flag.sentence for flag in flags_of(study)]
-    assert "The study has no final run yet of nottingham: the answer is for the rest." in sentences
+    assert "The study has no final runs yet for nottingham; the results cover the rest." in sentences
     assert "4 of 4 pairs of gru and rnn are missing (seeds 0, 1, 2, 3)." in sentences
     change_study(
         study, put(left_out=[{"model": "rnn", "data": d, "reason": "?"} for d in ("nottingham", "jsb_chorales")])
     )
     assert [flag.sentence for flag in flags_of(study)] == [
-        "The study has no final run yet of nottingham: the answer is for the rest."
+        "The study has no final runs yet for nottingham; the results cover the rest."
     ]
 
 
@@ -260,7 +275,7 @@ def test_two_runs_that_claim_one_seed(tmp_path: Path) -> None:
     summary = summary_of(tmp_path)
     (flag,) = [flag for flag in summary.tasks[0].flags if flag.kind == "conflict"]
     assert flag.weight == "serious"
-    assert "2 runs with different settings came to an end: none of them counts" in flag.sentence
+    assert "2 runs with different settings finished: none of them is used" in flag.sentence
     assert [pair.state for pair in summary.tasks[0].comparisons[0].pairs] == ["complete", "missing", "complete"]
 
 
@@ -281,6 +296,6 @@ def test_runs_without_a_test_do_not_count_and_are_listed(study: Path) -> None:
     edit(study, put(metrics={"val/nll": 8.0}), model="gru", seed=0)
     summary = summary_of(study)
     assert [p.sentence for p in summary.problems] == [
-        "The run is finished and has no test/nll (trained with test=false?)."
+        "The run is finished but lacks test/nll (trained with test=false?)."
     ]
     assert [flag.kind for flag in summary.tasks[0].flags] == ["missing"]

@@ -42,7 +42,7 @@ def test_another_number_of_pairs_is_another_look(tmp_path: Path) -> None:
     path = tmp_path / "theirs.csv"
     assert flags(path, 6) == flags(path, 6) == []
     (second,) = flags(path, 9)
-    assert second.sentence.startswith("This is look 2 at a against b (at 6 and now 9 pairs) outside a plan: its 5 % no")
+    assert second.sentence.startswith("This is look 2 at a against b (at 6 and now 9 pairs) outside a plan, so")
     assert second.weight == "serious"
     (third,) = flags(path, 12)
     assert "look 3 at a against b (at 6, 9 and now 12 pairs)" in third.sentence

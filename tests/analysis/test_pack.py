@@ -105,7 +105,7 @@ PACKED = ("pack.json", "study.json", "runs.jsonl", "curves.jsonl", "sequences.np
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda d: (d / "pack.json").unlink(), "holds no pack.json"),
+        (lambda d: (d / "pack.json").unlink(), "has no pack.json"),
         (lambda d: (d / "pack.json").write_text('{"schema": 9}'), "written by a later version"),
         (lambda d: (d / "runs.jsonl").write_text('{"id": '), "damaged"),
         (lambda d: (d / "runs.jsonl").write_text('{"strange": 1}\n'), "damaged"),

@@ -111,9 +111,9 @@ def test_below_six_blocks_the_answer_is_for_this_period_only() -> None:
         about = [sentence for sentence in said if "this period only" in sentence]
         assert len(about) == (blocks < 6)
         if blocks < 6:
-            note = f"The overlapping windows make fewer than 6 blocks of time ({blocks}): this period only."
+            note = f"The overlapping windows form fewer than 6 blocks of time ({blocks}): this period only."
             assert comparison.sequences_note == note
-            assert about[0].startswith("The answer for ett_h1 is about this period only: forecasting windows overlap")
+            assert about[0].startswith("Verdicts for ett_h1 are about this period only: forecasting windows overlap")
 
 
 def test_a_pack_keeps_that_they_are_windows(tmp_path: Path) -> None:

@@ -238,10 +238,12 @@ def test_intervals_over_sequences_need_the_same_sequences_and_the_metric_on_reco
     other = {**of, "b3": sequences_like(np.ones(30), counts, rows="y")}
     assert over_sequences(TASK, pairs, NLL, other).note == "The runs were not all tested on the same sequences."
     wrong = {**of, "b3": sequences_like(np.ones(30), counts)}
-    assert over_sequences(TASK, pairs, NLL, wrong).note == "The sums over sequences do not give the metric on record."
+    assert (
+        over_sequences(TASK, pairs, NLL, wrong).note == "The sums over sequences do not reproduce the recorded metric."
+    )
     del other["b3"]
-    assert "not on record" in over_sequences(TASK, pairs, NLL, other).note
-    assert over_sequences(TASK, pairs, NLL, None).note.startswith("The runs were tested on unlike data")
+    assert "record of its losses" in over_sequences(TASK, pairs, NLL, other).note
+    assert over_sequences(TASK, pairs, NLL, None).note.startswith("The runs were tested on different data")
 
 
 # ------------------------------------------------------------------------------------------------- across the tasks

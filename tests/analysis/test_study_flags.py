@@ -43,15 +43,15 @@ def test_a_choice_beside_a_stretch_that_was_not_tried_is_flagged() -> None:
     # The ten independent draws of the published study lie like this: a factor of 7 above what was chosen.
     found = flags([4e-5, 2e-4, 5e-4, 6e-4, 4.2e-3, 8e-3], 6e-4, draw)
     assert found == {
-        "gap": "Beside gru's choice of optimizer.lr = 0.0006 nothing was tried from 0.0006 to 0.0042: more than two "
-        "parts of the range that its draws came from."
+        "gap": "Next to gru's optimizer.lr = 0.0006, nothing was tried from 0.0006 to 0.0042: a gap wider "
+        "than two strata of the draws."
     }
     assert flags([4e-5, 2e-4, 5e-4, 6e-4, 1.5e-3, 8e-3], 6e-4, draw) == {}
 
 
 def test_a_range_with_fewer_than_eight_draws_is_flagged() -> None:
     found = flags([2e-4, 6e-4, 1.5e-3], 6e-4, LogUniform(1e-4, 3e-3, 3))
-    assert found == {"tuning": "optimizer.lr was tuned with 3 draws: a search of fewer than 8 is mostly luck."}
+    assert found == {"tuning": "optimizer.lr was tuned with 3 draws: with fewer than 8, the result is mostly luck."}
 
 
 @pytest.mark.parametrize(("planned", "margin"), [(None, 0.07), (0.3, 0.3)])

@@ -1,4 +1,4 @@
-"""The verdict: what it says where, in which words, and that its three statements exclude each other."""
+"""The verdict: what it says where, in which words, and that its three statements contradict each other."""
 
 import numpy as np
 import pytest
@@ -91,15 +91,15 @@ def test_better_and_same_exclude_each_other() -> None:
 
 def test_below_six_pairs_there_is_no_verdict_but_what_is_known() -> None:
     """How many there are, who was better how often and by how much, and what it takes to reach six."""
-    assert verdict([], 0.05, NAMES, "jsb", "nats").sentence == "jsb: no verdict; no pair is complete, and it takes 6."
+    assert verdict([], 0.05, NAMES, "jsb", "nats").sentence == "jsb: no verdict; no pair is complete, and 6 are needed."
     one = verdict([0.3], 0.05, NAMES, "jsb", "nats")
     assert (one.outcome, one.interval_better) == ("no verdict", None)
-    assert one.sentence == "jsb: no verdict; one pair is complete, and it takes 6; gru was better in 1 of 1."
+    assert one.sentence == "jsb: no verdict; one pair is complete, and 6 are needed; gru was better in 1 of 1."
     few = verdict([0.3, 0.2, -0.1], 0.05, NAMES, "jsb", "nats", seconds=[50.0, 60.0, 70.0])
     assert few.outcome == "no verdict"
     assert few.sentence == (
-        "jsb: no verdict; 3 pairs are complete, and it takes 6; gru was better in 2 of 3, and gru is ahead of lstm by "
-        "0.13 nats on average; 3 more take about 2.6 to 3.4 minutes."
+        "jsb: no verdict; 3 pairs are complete, and 6 are needed; gru was better in 2 of 3, and gru is ahead of lstm "
+        "by 0.13 nats on average; 3 more take about 2.6 to 3.4 minutes."
     )
     assert verdict([5.0] * 5, 0.02, NAMES, "ucr", "").outcome == "no verdict"
     level = verdict([0.0], 0.05, NAMES, "jsb", "nats")
@@ -130,7 +130,9 @@ def test_only_planned_numbers_of_pairs_are_ever_tested() -> None:
 
 def test_where_the_test_sequences_are_the_limit_it_says_so() -> None:
     wide = verdict(spread(0.06, 0.1, 10), 0.05, NAMES, "jsb", "nats", floor=0.2)
-    assert wide.sentence.endswith("for other test sequences too it would take more sequences, not more pairs.")
+    assert wide.sentence.endswith(
+        "deciding for other test sequences as well would take more sequences, not more pairs."
+    )
 
 
 def test_minutes_are_a_range() -> None:
@@ -149,8 +151,8 @@ def test_a_verdict_never_favours_the_side_that_diverged_more() -> None:
     answer = verdict(ahead, 0.05, NAMES, "jsb", "nats", lost=(1, 0))
     assert answer.new_study is None
     assert answer.sentence.endswith(
-        ", beyond the margin; no model that diverged more often is named the winner, and with a diverged run none are "
-        "called the same; diverged, and so in no mean: 1 of gru."
+        ", beyond the margin; with diverged runs, no models are called the same, and none that diverged more often is "
+        "called better; diverged and therefore excluded from the mean: 1 of gru."
     )
 
 
@@ -172,12 +174,12 @@ def test_sentences() -> None:
         "to 0.0295, 29 pairs): within the margin of 0.05 nats; the difference is not zero, but too small to matter."
     )
     assert said(0.0, 0.2, 10) == (
-        "jsb: undecided; gru and lstm are level on average (95 % interval -0.14 to 0.14, 10 pairs), which reaches "
-        "across the margin of 0.05 nats; a new study of about 139 pairs would decide in some 4 of 5 cases, if mean and "
-        "spread are what they seem; adding pairs to this one until it is decided would not keep the 5 %."
+        "jsb: undecided; gru and lstm are level on average (95 % interval -0.14 to 0.14, 10 pairs), which extends "
+        "beyond the margin of 0.05 nats; a new study of about 139 pairs would decide in about 4 of 5 cases at this "
+        "mean and spread; adding pairs to this one until it decides would exceed the 5 % error rate."
     )
-    assert ": not zero, but whether it exceeds the margin of 0.05 nats is open; " in said(0.07, 0.06, 10)
-    assert said(0.05, 0.06, 10).endswith("it would take more than 1000 pairs, if mean and spread stay as they are.")
+    assert ": not zero, but possibly below the margin of 0.05 nats; " in said(0.07, 0.06, 10)
+    assert said(0.05, 0.06, 10).endswith("deciding would take more than 1000 pairs at this mean and spread.")
     assert said(0.01, 0.06, 10, None).startswith("jsb: undecided")
     assert "no margin was fixed" in said(0.01, 0.06, 10, None)
     assert said(0.3, 0.06, 10, None).endswith("beyond 0, and no margin was fixed.")

@@ -58,6 +58,8 @@ def test_trials_that_are_missing_count_as_much_as_pairs() -> None:
 
 def test_a_choice_at_the_edge_of_the_range_is_said() -> None:
     words = "lstm's choice of optimizer.lr = 0.05 lies at the high edge of what was tried."
-    summary = Summary("x", "study", [], [], [], flags=[Flag("edge", "serious", words), Flag("gap", "serious", "A gap.")])
+    summary = Summary(
+        "x", "study", [], [], [], flags=[Flag("edge", "serious", words), Flag("gap", "serious", "A gap.")]
+    )
     made = Answer("no verdict", "", Path("x"), summary=summary)
     assert [*remarks(reached(Sitting(1, wanted=6, stage="looked")), made, {})] == [words]

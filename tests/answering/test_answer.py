@@ -58,9 +58,7 @@ def test_a_verdict_a_page_and_a_run_and_the_next_sitting(answered: Callable[...,
 
     # A margin is refused once a final run has begun, in one sentence; the registered one is no other margin.
     registered = study.margins["gestures"].margin
-    with pytest.raises(
-        UserError, match=rf"^margin=0\.3 comes too late: this answer's margin, {registered:g}, was fixed"
-    ):
+    with pytest.raises(UserError, match=rf"^margin=0\.3 is too late: this answer's margin, {registered:g}, was fixed"):
         answered(file, 1, margin=0.3, **SEQUENCES)
     before = weights(first.folder)
     answered(file, 0.5, margin=registered, **SEQUENCES)  # of the next sitting, which may stay open
@@ -84,9 +82,9 @@ def test_nothing_is_compared_where_no_network_beats_what_knows_nothing(
     short = {"trainer.max_steps": 1, "trainer.val_check_interval": 1, "metric": "test/nll"}
     said = answered(noise, 2, **SEQUENCES, **short)
     assert said.verdict == "no verdict"
-    assert said.sentence.startswith("No verdict: no network is better than the best trivial predictor on validation")
+    assert said.sentence.startswith("No verdict: no network beats the best trivial predictor on validation")
     assert {run.study_job.phase for run in _records(said.folder)} == {"trial", "repeat"}
-    assert any(remark.startswith("What could be tried") for remark in said.remarks)
+    assert any(remark.startswith("Things to try") for remark in said.remarks)
     assert said.sentence in said.page.read_text()
     assert (said.summary, said.run, "go on" in said.commands) == (None, None, False)
 

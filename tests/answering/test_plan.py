@@ -82,9 +82,7 @@ def test_a_margin_is_taken_before_the_first_final_run_and_refused_after(tmp_path
     assert read_node(directory)["primary"]["margin"] == 0.05  # type: ignore[index]
     late = StudyRecord("mine-1", plan.fixed, "0" * 16, registered=1.0)
     assert with_margin(directory, read_node(directory), 0.05, late) == plan  # type: ignore[arg-type]
-    with pytest.raises(
-        UserError, match=r"^margin=0\.1 comes too late: this answer's margin, 0\.05, was fixed before its"
-    ):
+    with pytest.raises(UserError, match=r"^margin=0\.1 is too late: this answer's margin, 0\.05, was fixed before its"):
         with_margin(directory, read_node(directory), 0.1, late)  # type: ignore[arg-type]
 
 
@@ -109,7 +107,7 @@ def test_the_looks_of_a_plan_in_sittings_double_and_share_the_level() -> None:
 
 
 def test_sittings_bring_their_own_looks() -> None:
-    with pytest.raises(UserError, match=r"study\.sittings brings its own looks"):
+    with pytest.raises(UserError, match=r"study\.sittings sets its own looks"):
         read_plan(node(looks=[6]))
 
 

@@ -124,7 +124,7 @@ def test_the_same_call_goes_on_and_leaves_python_as_it_was(
     before = surroundings()
     first = gatebench.answer(frame, minutes=TINY, **SAID)
     assert first.verdict == "no verdict"
-    assert first.sentence == "No verdict: the minutes were over in the pilot, before there was a plan."
+    assert first.sentence == "No verdict: time ran out in the pilot, before there was a plan."
     pilot = (first.folder / "pilot.json").read_bytes()
     second = gatebench.answer(frame.copy(), minutes=TINY, **SAID)
     assert (second.folder, (first.folder / "pilot.json").read_bytes()) == (first.folder, pilot)
@@ -202,14 +202,14 @@ def test_an_interrupted_call_loses_nothing(
     with pytest.raises(KeyboardInterrupt):  # no exit, as Lightning has it
         gatebench.answer(frame, minutes=60, **SAID)
     assert surroundings() == before
-    assert "Interrupted: the same call goes on from here." in capsys.readouterr().err
+    assert "Interrupted: make the same call to continue." in capsys.readouterr().err
     (folder,) = Path("runs", PLACE).glob("data-*")
     first = {path.parent: read_record(path.parent) for path in folder.glob("*/result.json")}
     assert sorted(record.status for record in first.values() if record) == ["finished", "interrupted"]
     bytes_of = {path: (path / "result.json").read_bytes() for path, r in first.items() if r and r.status == "finished"}
 
     def planned(watch: Any, line: str) -> None:
-        if line.startswith("The plan"):
+        if line.startswith("Plan, now fixed"):
             raise KeyboardInterrupt
 
     monkeypatch.setattr("src.answering.shown.Terminal.say", planned)

@@ -40,10 +40,10 @@ def test_a_small_measurement_from_end_to_end(tiny: Compose, tmp_path: Path, caps
 
 
 @pytest.mark.parametrize(("override", "words"), [
-    ("widths=[0]", r"widths must be a list, each a whole number of at least 1, one at least, got \[0\]"),
-    ("lengths=[]", r"lengths must be .*, one at least, got \[\]"),
+    ("widths=[0]", r"widths must be a list, each a whole number of at least 1, with at least one item, got \[0\]"),
+    ("lengths=[]", r"lengths must be .*, with at least one item, got \[\]"),
     ("backends=[cuda]", "backends has cuda"),
-    ("table=nowhere.md", "has no place for the table"),
+    ("table=nowhere.md", "must be a page with"),
 ])  # fmt: skip
 def test_what_makes_no_sense_is_refused_before_anything_is_timed(tiny: Compose, override: str, words: str) -> None:
     with pytest.raises(UserError, match=words):

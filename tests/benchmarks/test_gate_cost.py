@@ -86,6 +86,6 @@ def test_ratios_are_taken_round_by_round():
 def test_a_page_without_marks_is_refused(tmp_path):
     page = tmp_path / "page.md"
     page.write_text(MARKS[0])
-    with pytest.raises(UserError, match="has no place for the table"):
+    with pytest.raises(UserError, match="must be a page with"):
         put_into(page, MARKS, "table")
     assert MARKS[1] not in page.read_text()

@@ -65,8 +65,8 @@ def test_what_is_shown_is_the_median_of_differences():
 @needs(JSB)
 @pytest.mark.parametrize(
     ("override", "words"),
-    [("trainer.max_epochs=1", "is too few"), ("trainer=ddp_cpu", "in one process on the CPU"),
-     ("data=adding", "is written for music")],
+    [("trainer.max_epochs=1", "is too few"), ("trainer=ddp_cpu", "in a single CPU process"),
+     ("data=adding", "supports music only")],
 )  # fmt: skip
 def test_what_it_cannot_measure_is_one_sentence(override: str, words: str, small: Compose):
     with pytest.raises(UserError, match=words):

@@ -82,7 +82,7 @@ def test_the_tables_go_between_the_marks_of_a_page(result: dict[str, Any], tmp_p
             expected[n] = f"{place[0]}\n{markdown(result)}{place[1]}"
             assert page.read_text() == "\nBetween.\n".join(["Before.", *expected, "After.\n"])
     page.write_text("nothing")
-    with pytest.raises(UserError, match="has no place for the tables"):
+    with pytest.raises(UserError, match="must be a page with"):
         put_into(page, marks([]), markdown(result))
     assert page.read_text() == "nothing"
 
@@ -116,7 +116,7 @@ def test_a_result_is_read_back_as_it_was(result: dict[str, Any], tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(None, "does not exist"), ("{", "is not JSON"), ("[]", "has schema None"), ('{"schema": 99}', "has schema 99")],
+    [(None, "does not exist"), ("{", "is not JSON"), ("[]", "got None"), ('{"schema": 99}', "got 99")],
 )
 def test_what_is_no_result_is_refused(content: str | None, words: str, tmp_path: Path):
     path = tmp_path / "benchmark.json"

@@ -26,9 +26,9 @@ def test_files_are_found_below_a_folder_and_hidden_ones_left_out(tmp_path):
 
 
 def test_a_folder_that_is_not_there_or_empty_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"nowhere is not there"):
+    with pytest.raises(UserError, match=r"nowhere does not exist"):
         find_files(tmp_path / "nowhere", ".txt")
-    with pytest.raises(UserError, match=r"no file whose name ends in \.wav"):
+    with pytest.raises(UserError, match=r"has no \.wav files"):
         find_files(tmp_path, ".wav")
 
 

@@ -183,7 +183,7 @@ def test_a_split_without_room_is_refused_with_the_numbers(values):
         SeriesData(lookback=14, horizon=2).forecasting(series, None)
     split_of = np.concatenate([np.repeat([0, 1, 2], [26, 2, 2]), np.repeat([0, 1, 2], [21, 2, 2])])
     series = Series(values, LENGTHS, split_of, ["a", "b", "c"], ["a"])
-    with pytest.raises(UserError, match=r"val split has 2 rows in one series, .*: data\.horizon=2 or less fits"):
+    with pytest.raises(UserError, match=r"val split has 2 rows in one series, .*: set data\.horizon to 2 or less"):
         SeriesData(lookback=5, horizon=5).forecasting(series, None)
-    with pytest.raises(UserError, match="No row is left to train on"):
+    with pytest.raises(UserError, match="There are no training rows"):
         SeriesData(lookback=5, horizon=2).forecasting(Series(values, LENGTHS, SPLIT_OF * 0 + 2, "abc", "a"), 3)

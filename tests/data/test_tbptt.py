@@ -175,5 +175,5 @@ class OneLabelEach(SequenceData):
 
 
 def test_sequences_with_one_target_are_not_cut():
-    with pytest.raises(UserError, match=r"data\.chunk=3 cuts sequences.*must be null"):
+    with pytest.raises(UserError, match=r"data\.chunk=3 cuts sequences.*set data\.chunk=null"):
         OneLabelEach(chunk=3).train_dataloader()

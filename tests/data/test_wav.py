@@ -73,7 +73,7 @@ def test_a_header_that_tells_another_length_is_read_to_the_end_and_it_is_said(tm
         raw[:4] + struct.pack("<I", riff) + raw[8:at] + struct.pack("<I", claimed) + raw[at + 4 :]
     )
     np.testing.assert_array_equal(read_wav(tmp_path / "x.wav")[1], SAMPLES)
-    assert f"its header speaks of {claimed} bytes of samples" in caplog.text
+    assert f"the header announces {claimed} bytes of samples" in caplog.text
 
 
 @pytest.mark.parametrize("missing", [3, 10])
@@ -81,7 +81,7 @@ def test_a_file_that_is_cut_off_is_read_as_far_as_it_goes(tmp_path, caplog, miss
     wavfile.write(tmp_path / "x.wav", 8000, SAMPLES)
     (tmp_path / "x.wav").write_bytes((tmp_path / "x.wav").read_bytes()[:-missing])
     np.testing.assert_array_equal(read_wav(tmp_path / "x.wav")[1], SAMPLES[: (16 - missing) // 2])
-    assert "its header speaks of 16 bytes" in caplog.text
+    assert "the header announces 16 bytes" in caplog.text
 
 
 def test_no_samples_and_samples_that_are_no_numbers_are_refused(tmp_path):
@@ -92,7 +92,7 @@ def test_no_samples_and_samples_that_are_no_numbers_are_refused(tmp_path):
     with pytest.raises(UserError, match="no samples"):
         read_wav(tmp_path / "empty.wav")
     wavfile.write(tmp_path / "nan.wav", 8000, np.array([0, 1, np.nan, np.inf], dtype=np.float32))
-    with pytest.raises(UserError, match="the first being number 2"):
+    with pytest.raises(UserError, match="the first at index 2"):
         read_wav(tmp_path / "nan.wav")
 
 

@@ -89,7 +89,7 @@ def test_every_share_is_a_point_with_its_interval() -> None:
     tasks = {
         "Adding": {"gru": [Share(10, 3, 4, 0.3, 0.95), Share(40, 0, 4, 0, 0.5)], "lstm": [Share(10, 4, 4, 0.5, 1)]}
     }
-    figure = draw_memory(tasks, "a test loss below 10 % of the trivial one's")
+    figure = draw_memory(tasks, "a test loss below 10 % of the baseline's")
     (axes,) = figure.axes
     gru = axes.containers[0]
     assert gru.lines[0].get_ydata().tolist() == [0.75, 0]
@@ -101,9 +101,9 @@ def test_every_share_is_a_point_with_its_interval() -> None:
 
 
 def test_what_holds_no_such_runs_is_refused(tmp_path: Path, compose: Callable[..., DictConfig]) -> None:
-    with pytest.raises(UserError, match=r"There is no study .*none; no study lies there"):
+    with pytest.raises(UserError, match=r"There is no study .*none; that folder has no studies"):
         explain(compose(f"study={tmp_path / 'none'}", config_name="explain"))
-    with pytest.raises(UserError, match="holds no finished runs of data with a length"):
+    with pytest.raises(UserError, match="has no finished runs on data with a length"):
         explain(compose(f"study={tmp_path}", config_name="explain"))
-    with pytest.raises(UserError, match="run must be given"):
+    with pytest.raises(UserError, match="Give run, as in"):
         explain(compose(config_name="explain"))

@@ -145,12 +145,12 @@ def test_a_forecast_with_intervals_or_values_known_ahead_is_refused(options, kno
         description=replace(description, output=replace(description.output, known=known)),
         network=partial(GRU, hidden_size=2, batch_first=True), optimizer=None, monitor="val/loss", **options,
     )  # fmt: skip
-    with pytest.raises(UserError, match="has no ONNX graph: export a run without them"):
+    with pytest.raises(UserError, match="have no ONNX graph: export a run without them"):
         to_onnx(task.eval())
 
 
 def test_networks_and_tasks_of_others_are_refused():
-    with pytest.raises(UserError, match=r"Mean is no network of src\.recurrent"):
+    with pytest.raises(UserError, match=r"Mean cannot be exported"):
         to_onnx(make("last", Mean))
 
     from src.tasks.base import Task
@@ -164,5 +164,5 @@ def test_networks_and_tasks_of_others_are_refused():
         optimizer=None,
         monitor="val/loss",
     )
-    with pytest.raises(UserError, match=r"Mine is no task of src\.tasks"):
+    with pytest.raises(UserError, match=r"Mine cannot be exported"):
         to_onnx(task.eval())

@@ -104,12 +104,12 @@ def test_a_network_of_operators_takes_any_number_of_steps(
 @pytest.mark.parametrize("time", [None, 6])
 def test_what_a_graph_cannot_know_is_refused(time: int | None, quick: Compose, files: Path) -> None:
     task = task_of(Doubtful, quick, "data=npz", f"data.path={files / 'sums'}.npz")
-    words = "says what the run says for one number of steps" if time is None else "says something else than the run by"
+    words = "matches the run for one number of steps" if time is None else "does not match the run by"
     with pytest.raises(UserError, match=f"The graph of Doubtful {words}"):
         to_onnx_by_trace(task, time, {})
 
 
 def test_what_onnx_has_not_is_refused(quick: Compose, files: Path) -> None:
     task = task_of(Strange, quick, "data=npz", f"data.path={files / 'sums'}.npz")
-    with pytest.raises(UserError, match=r"Strange cannot be exported by torch\.onnx\.export .*must be made of"):
+    with pytest.raises(UserError, match=r"Strange cannot be exported by torch\.onnx\.export .*must consist of"):
         to_onnx_by_trace(task, None, {})

@@ -193,14 +193,14 @@ def test_a_heavy_line_joins_the_models_that_no_test_tells_apart() -> None:
     assert {d.model: (d.x[0], d.y[0]) for d in of(chart, Dots)} == {"gru": (1.2, 2), "lstm": (1.9, 1), "rnn": (2.9, 0)}
     joins = [line for line in of(chart, Line) if not line.model]
     assert [(line.x, line.text) for line in joins] == [
-        ([1.2, 1.9], ["not told apart: gru, lstm"]),
-        ([1.9, 2.9], ["not told apart: lstm, rnn"]),
+        ([1.2, 1.9], ["not significantly different: gru, lstm"]),
+        ([1.9, 2.9], ["not significantly different: lstm, rnn"]),
     ]
     stems = [line for line in of(chart, Line) if line.model]
     heights = {line.y[0] for line in joins}
     assert len(heights) == 2
     assert all(2 < height < stem.y[1] for height in heights for stem in stems), "above the rows, and crossed by stems"
-    joined = [t for t in specification(chart, {})["data"] if t.get("text") == "not told apart: gru, lstm"]
+    joined = [t for t in specification(chart, {})["data"] if t.get("text") == "not significantly different: gru, lstm"]
     assert [(t["x"], t["line"]["width"], t["line"]["dash"]) for t in joined] == [([1.2, 1.9], 4, "solid")]
     drawn = draw([chart]).axes[0].lines
     assert sum(line.get_linewidth() == 4 for line in drawn) == 2

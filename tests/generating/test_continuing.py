@@ -85,7 +85,7 @@ def test_a_banned_token_is_never_drawn():
 
 def test_tasks_that_do_not_predict_what_they_read_are_refused():
     for name in ("last", "per step", "forecast", "recursive forecast"):
-        with pytest.raises(UserError, match="cannot generate, since it does not predict what it reads next"):
+        with pytest.raises(UserError, match="cannot generate, because it does not predict its own next"):
             sampling_params(make(name), 1.0, 1.0)
-    with pytest.raises(UserError, match=r"top_p=0\.9 is for text"):
+    with pytest.raises(UserError, match=r"top_p=0\.9 needs a run on text"):
         sampling_params(make("music"), 1.0, 0.9)

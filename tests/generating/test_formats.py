@@ -62,7 +62,7 @@ def test_a_waveform_is_written_in_its_own_unit_sample_by_sample(tmp_path, monkey
     rate, found = wavfile.read(file)
     assert (rate, found.dtype) == (8000, np.int16)
     np.testing.assert_array_equal(found, np.rint(samples.numpy() * 100 + 10))
-    with pytest.raises(UserError, match="how many samples a second"):
+    with pytest.raises(UserError, match="no sampling rate"):
         write(make("recording"), primer, samples[8:].view(3, 2), tmp_path / "it", {"rate": None})
 
 

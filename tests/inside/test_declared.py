@@ -42,11 +42,11 @@ def test_without_a_gate_that_keeps_there_is_no_horizon() -> None:
 @pytest.mark.parametrize(
     ("said", "keep", "words"),
     [
-        ([HALF], None, r"Says\.gates must give for each layer a dict of tensors \(2, 4, units\) .*, got Tensor"),
+        ([HALF], None, r"Says\.gates must return for each layer a dict .* \(2, 4, units\), got Tensor"),
         ([{"keep": HALF[:, :3], "hidden": STATE}], None, r"got \(2, 3, 5\) for keep\."),
         ([{"keep": [0.5], "hidden": STATE}], None, r"got list for keep\."),
-        ([{"keep": HALF}], None, r"names no hidden, the output of a layer, in layer 0\."),
-        ([{"keep": 3 * HALF, "hidden": STATE}], "keep", r"Says\.keep_gate=keep is none of the gates of layer 0"),
+        ([{"keep": HALF}], None, r"lacks hidden, the output of a layer, in layer 0\."),
+        ([{"keep": 3 * HALF, "hidden": STATE}], "keep", r"Says\.keep_gate must be a gate of layer 0"),
     ],
 )
 def test_what_it_says_wrongly_is_one_sentence(said: object, keep: str | None, words: str) -> None:
@@ -55,5 +55,5 @@ def test_what_it_says_wrongly_is_one_sentence(said: object, keep: str | None, wo
 
 
 def test_a_network_that_says_nothing_is_told_how() -> None:
-    with pytest.raises(UserError, match=r"unless it has a method gates\(input, lengths\) that says them"):
+    with pytest.raises(UserError, match=r"unless it has a method gates\(input, lengths\) that returns them"):
         read_gates(nn.Linear(3, 3), X)

@@ -112,7 +112,10 @@ def test_takes_runs_on_pytorchs_kernels_too():
     [
         ((torch.zeros(2, 4), None), r"input: expected 3 features"),
         ((torch.zeros(2, 3), torch.zeros(2, 4)), r"hx: expected a state of shape \(2, 5\), got \(2, 4\)"),
-        ((torch.zeros(2, 3, dtype=torch.float64), None), r"input: has dtype torch.float64, expected torch.float32"),
+        (
+            (torch.zeros(2, 3, dtype=torch.float64), None),
+            r"input: expected the dtype of the weights, torch.float32, got torch.float64",
+        ),
     ],
 )
 def test_mistakes_are_named(arguments, message):

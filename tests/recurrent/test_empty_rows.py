@@ -115,15 +115,15 @@ def test_the_trace_takes_them() -> None:
     network = LSTM(3, 4, batch_first=True, allow_empty=True)
     ((trace,),) = trace_gates(network, torch.randn(4, 5, 3), lengths=LENGTHS)
     assert not trace["hidden"][LENGTHS == 0].any()
-    with pytest.raises(ValueError, match="input: has 0 time steps"):
+    with pytest.raises(ValueError, match="input: expected at least 1 time step"):
         trace_gates(network, torch.randn(4, 0, 3), lengths=torch.zeros(4, dtype=torch.int64))
 
 
 def test_nobody_gets_them_who_has_not_asked() -> None:
-    x, words = torch.randn(4, 5, 3), r"every entry in 1\.\.5, got 0 to 5; a network made with allow_empty=True takes 0"
+    x, words = torch.randn(4, 5, 3), r"every entry in 1\.\.5, got 0 to 5; a network with allow_empty=True accepts 0"
     with pytest.raises(ValueError, match=words):
         GRU(3, 4, batch_first=True)(x, None, LENGTHS)
     with pytest.raises(ValueError, match=r"every entry in 0\.\.5, got -1 to 5$"):
         GRU(3, 4, batch_first=True, allow_empty=True)(x, None, LENGTHS - (LENGTHS == 0).long())
-    with pytest.raises(ValueError, match="input: has 0 time steps"):
+    with pytest.raises(ValueError, match="input: expected at least 1 time step"):
         GRU(3, 4, batch_first=True, allow_empty=True)(x[:, :0])

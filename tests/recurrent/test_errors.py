@@ -49,11 +49,11 @@ def test_impossible_arguments(make, options, message):
     ("layers", "message"),
     [
         ([], "layers: expected at least one"),
-        ([{"kind": "gru"}], "layers: each needs kind and hidden_size"),
-        ([{"kind": "gru", "hidden_size": 4, "size": 3}], "layers: each needs kind"),
+        ([{"kind": "gru"}], "layers: expected kind, hidden_size"),
+        ([{"kind": "gru", "hidden_size": 4, "size": 3}], "layers: expected kind"),
         ([{"kind": "elman", "hidden_size": 4}], "kind: expected one of gru, lstm, lstm_coupled, rnn, got 'elman'"),
-        ([{"kind": "gru", "hidden_size": 4, "peepholes": True}], "peepholes: is an option of lstm alone"),
-        ([{"kind": "lstm", "hidden_size": 4, "reset_after": False}], "reset_after: is an option of gru alone"),
+        ([{"kind": "gru", "hidden_size": 4, "peepholes": True}], "peepholes: an option of lstm only"),
+        ([{"kind": "lstm", "hidden_size": 4, "reset_after": False}], "reset_after: an option of gru only"),
         ([{"kind": "gru", "hidden_size": 4, "update_gate": "drops"}], "update_gate: expected 'keeps' or 'takes'"),
     ],
 )
@@ -67,22 +67,22 @@ def test_impossible_layers(layers, message):
     ("arguments", "message"),
     [
         ((torch.zeros(4, 6, 2),), r"input: expected 3 features \(input_size\), got 2"),
-        ((torch.zeros(4, 0, 3),), "input: has 0 time steps, expected at least 1"),
+        ((torch.zeros(4, 0, 3),), "input: expected at least 1 time step, got 0"),
         ((torch.zeros(4, 6, 3, 1),), "input: expected a PackedSequence or a tensor with 2 or 3 dimensions"),
         (([1, 2],), "input: expected a PackedSequence or a tensor .* got list"),
-        ((X.double(),), "input: has dtype torch.float64, expected torch.float32"),
-        ((X.long(),), "input: has dtype torch.int64, expected torch.float32"),
-        ((X.to("meta"),), "input: is on meta, expected cpu"),
+        ((X.double(),), "input: expected the dtype of the weights, torch.float32, got torch.float64"),
+        ((X.long(),), "input: expected the dtype of the weights, torch.float32, got torch.int64"),
+        ((X.to("meta"),), "input: expected the device of the weights, cpu, got meta"),
         ((X, torch.zeros(1, 3, 4)), r"hx: expected a state of shape \(1, 4, 4\), got \(1, 3, 4\)"),
         ((X, (torch.zeros(1, 4, 4),) * 2), r"hx: expected a state of shape \(1, 4, 4\), got \(\(1, 4, 4\)"),
         ((X, 0), r"hx: expected a state of shape \(1, 4, 4\), got int"),
-        ((X, torch.zeros(1, 4, 4).double()), "hx: has dtype torch.float64, expected torch.float32"),
-        ((X, torch.zeros(1, 4, 4, device="meta")), "hx: is on meta, expected cpu"),
+        ((X, torch.zeros(1, 4, 4).double()), "hx: expected the dtype of the weights, torch.float32, got torch.float64"),
+        ((X, torch.zeros(1, 4, 4, device="meta")), "hx: expected the device of the weights, cpu, got meta"),
         ((X[0], torch.zeros(1, 2, 4)), r"hx: expected a state of shape \(1, 4\), got \(1, 2, 4\)"),
         ((X[0], torch.zeros(1, 1, 4)), r"hx: expected a state of shape \(1, 4\), got \(1, 1, 4\)"),
         ((X, torch.zeros(1, 4)), r"hx: expected a state of shape \(1, 4, 4\), got \(1, 4\)"),
-        ((X.to_sparse(),), r"input: has the layout torch.sparse_coo, expected a dense tensor: input.to_dense\(\)"),
-        ((X, torch.zeros(1, 4, 4).to_sparse()), r"hx: has the layout torch.sparse_coo, .* hx.to_dense\(\)"),
+        ((X.to_sparse(),), r"input: expected a dense tensor, got the layout torch.sparse_coo: use input.to_dense\(\)"),
+        ((X, torch.zeros(1, 4, 4).to_sparse()), r"hx: expected a dense tensor, .* hx.to_dense\(\)"),
         ((X, None, torch.tensor([6, 6, 6])), r"lengths: expected shape \(4,\), one per row of the batch, got \(3,\)"),
         ((X, None, torch.tensor([6, 0, 6, 6])), r"lengths: expected every entry in 1..6, got 0 to 6"),
         ((X, None, torch.tensor([6, 7, 6, 6])), r"lengths: expected every entry in 1..6, got 6 to 7"),
@@ -91,7 +91,7 @@ def test_impossible_layers(layers, message):
         ((X[0], None, torch.tensor([6])), "lengths: an unbatched input"),
         (
             (pack_padded_sequence(X, torch.tensor([6, 6, 6, 6]), True), None, torch.tensor([6] * 4)),
-            "lengths: a PackedSequence carries its own",
+            "lengths: a PackedSequence has its own",
         ),
     ],
 )
@@ -111,7 +111,7 @@ def test_projections_are_the_lstms_and_narrower_than_its_units():
     for wrong in (-1, True, 2.0):
         with pytest.raises(ValueError, match=f"proj_size: expected a whole number of at least 0, got {wrong}"):
             LSTM(3, 4, proj_size=wrong)
-    with pytest.raises(ValueError, match="proj_size: is an option of lstm alone, got 2 for gru"):
+    with pytest.raises(ValueError, match="proj_size: an option of lstm only, got 2 for gru"):
         GRU(3, 4, proj_size=2)
 
 
@@ -122,7 +122,7 @@ def test_our_kernels_say_what_they_do_not_run(backend):
         (RNN, {"nonlinearity": "relu"}, "rectified units"),
     ):
         kernels = "the fused kernels" if backend == "fused" else "the Triton kernels"
-        with pytest.raises(ValueError, match=f"backend={backend}: {kernels} have no {what}; backend=reference runs"):
+        with pytest.raises(ValueError, match=f"backend={backend}: {kernels} have no {what}; use backend=auto"):
             make(3, 4, backend=backend, **options)
         network = make(3, 4, **options)
         assert network.resolved_backend("cpu", torch.float32) == "torch"

@@ -110,5 +110,5 @@ def test_mistakes_are_named(options, message):
 
 
 def test_a_tanh_network_has_no_keep_gate_bias():
-    with pytest.raises(ValueError, match="keep_gate_bias: rnn cells have no gate that keeps"):
+    with pytest.raises(ValueError, match="keep_gate_bias: expected 0 for rnn cells"):
         RNN(3, 4, keep_gate_bias=1.0)

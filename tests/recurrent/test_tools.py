@@ -124,7 +124,7 @@ def test_jit_script_refuses_what_is_computed() -> None:
     parametrize.register_parametrization(model.recurrent, "weight_hh_l0", Asked())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with pytest.raises(ValueError, match="compiles parameters alone, and weight_hh_l0 is computed from one"):
+        with pytest.raises(ValueError, match="needs plain parameters, but weight_hh_l0 is computed from one"):
             torch.jit.script(model)
 
 
@@ -183,8 +183,8 @@ def test_what_stays_in_float_is_said() -> None:
         pass
 
     for module, asked, words in (
-        (GRU(3, 4), None, r"GRU stays in float: only where it is named is it quantised: quantize_dynamic\(model, {"),
-        (GRU(3, 4), {nn.Linear}, "GRU stays in float: only where it is named"),
+        (GRU(3, 4), None, r"GRU stays in float because it is not named; to quantise it: quantize_dynamic\(model, {"),
+        (GRU(3, 4), {nn.Linear}, "GRU stays in float because it is not named"),
         (GRUCell(3, 4), {GRUCell}, "GRUCell stays in float: it has no quantised form"),
         (Mine(3, 4), {Mine}, "Mine stays in float: it has no quantised form"),
     ):

@@ -335,14 +335,14 @@ def test_nested_tensors_are_refused_with_the_way_around() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             nested = torch.nested.nested_tensor(rows, layout=layout)
-        with pytest.raises(ValueError, match="input: is a nested tensor, expected a padded one with lengths="):
+        with pytest.raises(ValueError, match="input: expected a padded tensor with lengths="):
             GRU(3, 4, batch_first=True)(nested)
     padded = torch.nested.to_padded_tensor(nested, 0.0)
     assert GRU(3, 4, batch_first=True)(padded, None, torch.tensor([5, 2]))[0].shape == (2, 5, 4)
 
 
 def test_a_network_alone_is_no_graph_of_fx() -> None:
-    with pytest.raises(ValueError, match="trace the module that calls it, not itself"):
+    with pytest.raises(ValueError, match="trace the module that calls it instead"):
         torch.fx.symbolic_trace(GRU(3, 4))
 
 

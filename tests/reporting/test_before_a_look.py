@@ -22,7 +22,12 @@ pytest.importorskip("plotly")
 FINAL = (
     *("95 % interval by t", "95 % interval by BCa", "95 % over seeds and test sequences", "95 % interval of it"),
     *("p, better by more than the margin", "Wilcoxon signed-rank, p", "p after Holm", "power of Wilcoxon"),
-    *("interval of the answer", "Bouthillier", "would be called better with probability 0.8", "signed-rank test alone"),
+    *(
+        "interval of the verdict",
+        "Bouthillier",
+        "would be called better with probability 0.8",
+        "signed-rank test alone",
+    ),
 )
 
 

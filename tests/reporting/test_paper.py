@@ -124,7 +124,7 @@ def test_any_document_with_booktabs_takes_it(summary: Summary, tmp_path: Path) -
 def test_a_summary_with_nothing_to_compare(summary: Summary) -> None:
     tasks = [dataclasses.replace(task, comparisons=[], models=task.models[:1]) for task in summary.tasks]
     assert len(rows_of(latex_table(dataclasses.replace(summary, tasks=tasks)))) == 3
-    assert dataclasses.replace(summary, tasks=tasks).answers()[0].startswith("There is no answer")
+    assert dataclasses.replace(summary, tasks=tasks).answers()[0].startswith("No comparison is possible")
 
 
 def test_the_interval_of_an_accuracy_stays_below_1(compose: Callable[..., DictConfig], tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_pgf_without_latex_is_refused_before_anything_is_read(
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     study = fake_study(tmp_path / "planted", pairs=6, tuning=False)
-    with pytest.raises(UserError, match=rf"needs one of {', '.join(LATEX)}, and none is installed: take figures=\[pdf"):
+    with pytest.raises(UserError, match=rf"needs one of {', '.join(LATEX)}, but none is installed: use figures=\[pdf"):
         compare(compose(f"study={study}", "figures=[svg,pgf]", config_name="compare"))
     assert not (study / "report").exists()
 

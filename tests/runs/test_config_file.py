@@ -17,12 +17,12 @@ BOMB = "a: &a [1, 1]\n" + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in zip("a
         (BOMB, "refers to itself"),
         ("a: " + "[" * 100_000, "nested"),
         ("a: " + "{b: " * 100_000, "nested"),
-        ("- " * 100_000, "holds no keys"),
+        ("- " * 100_000, "has no keys"),
         ("a:\n" + "- " * 100_000, "nested"),
         ("a: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
         ("? {b: 2}\n: 3", "unhashable"),
         ("", "empty"),
-        ("3", "holds no keys"),
+        ("3", "has no keys"),
         ("a: \tb: c: d", "mapping values"),
     ],
 )
@@ -43,7 +43,7 @@ def test_a_date_that_is_none_is_said(tmp_path: Path) -> None:
 def test_nodes_have_keys(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("model: gru\n")
-    with pytest.raises(UserError, match="model is 'gru', and it must hold keys"):
+    with pytest.raises(UserError, match="model is 'gru', but must be a mapping"):
         read_plain(path)
     path.write_text("seed: 1\noptimizer: {lr: 1e-3}\n")
     assert read_resolved(path) == {"seed": 1, "optimizer": {"lr": 0.001}}

@@ -47,7 +47,7 @@ def test_a_run_from_begin_to_end(tmp_path: Path) -> None:
 
 def test_two_processes_cannot_work_in_one_directory(tmp_path: Path) -> None:
     record = begun(tmp_path)
-    with pytest.raises(UserError, match="Another process is at work"):
+    with pytest.raises(UserError, match="Another process is using"):
         begun(tmp_path)
     record.end("finished")
     again = begun(tmp_path)

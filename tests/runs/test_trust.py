@@ -76,10 +76,10 @@ def test_no_vector_runs_as_a_value(run: Path) -> None:
     for place in ("model.dropout", "data.pool", "task.class_weights", "optimizer.lr"):
         for target in ("shutil.copy", "torch.optim.SGD"):
             node = {"_target_": target, "src": "config.yaml", "dst": "OWNED"}
-            refused(run, place, node, "where the config of a run has none")
-            refused(run, place, [{"deep": node}], "where the config of a run has none")
+            refused(run, place, node, "where the config of a run must not name one")
+            refused(run, place, [{"deep": node}], "where the config of a run must not name one")
     for key in ("_args_", "_partial_", "_convert_", "_recursive_"):
-        refused(run, f"model.{key}", True, "an order to Hydra")
+        refused(run, f"model.{key}", True, "an instruction to Hydra")
     refused(run, "name", "${oc.env:HOME}", "plain values only")
     refused(run, "data", "${oc.env:HOME}", "plain values only")
     load_run(run)
@@ -93,7 +93,7 @@ def test_every_command_refuses_in_one_sentence(run: Path) -> None:
             [sys.executable, "-m", f"src.{command}", *words], cwd=CONF.parent, capture_output=True, text=True
         )
         assert done.returncode == 1
-        assert "names the class shutil.copy, which is none of GateBench's" in done.stderr
+        assert "names the class shutil.copy, which is not one of GateBench's" in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
         assert not (run / "OWNED").exists()
 

@@ -67,9 +67,7 @@ def test_pairs_trials_and_cap_are_those_of_the_reference() -> None:
     assert (short.runs, short.pairs, short.trials, short.cap, short.planned) == (20, 6, 4, 0.75, True)
     none = allocation(1 * 10 / 0.8, 1, 10, 2)
     assert (none.runs, none.pairs, none.trials, none.cap, none.planned) == (4, 0, 2, LEAST_CAP, False)
-    assert (
-        none.reason == "4 runs fit, each with 25% of its updates, and it takes 20: 6 pairs and 4 trials of each model"
-    )
+    assert none.reason == "4 runs fit, each with 25% of its updates, but 20 are needed: 6 pairs and 4 trials per model"
 
 
 def test_the_watched_interval_seldom_ever_misses_where_t_often_does() -> None:

@@ -102,7 +102,7 @@ def test_no_margin_where_no_model_beats_the_trivial_predictor_and_the_study_says
     run_study(study)
     made = study.state.record.margins["ucr"]
     assert made.margin is None
-    assert "There is no margin for ucr" in caplog.text
+    assert "ucr has no margin" in caplog.text
     assert "no model is better than the best trivial predictor on val/acc" in caplog.text
     (flag,) = (f for f in plan_flags(plan_of(study.state.record), []) if f.kind == "margin")
     assert made.reason is not None
@@ -111,7 +111,7 @@ def test_no_margin_where_no_model_beats_the_trivial_predictor_and_the_study_says
 
 def test_the_first_arm_gives_the_margin_and_must_have_been_run(make_study: Make) -> None:
     arms = {"main": {}, "sgd": {"optimizer": "sgd"}}
-    with pytest.raises(UserError, match=r"leaves out main, from whose repeats ucr gets its margin: run main first"):
+    with pytest.raises(UserError, match=r"excludes main, whose repeats determine the margin of ucr: run main first"):
         run_study(make_study(launcher({"gru": 0.5, "lstm": 0.8}), **OPEN, arms=arms, only={"arms": ["sgd"]}))
     run_study(make_study(launcher({"gru": 0.5, "lstm": 0.8}), **OPEN, arms=arms, only={"arms": ["main"]}))
     study = make_study(launcher({"gru": 0.5, "lstm": 0.8}), **OPEN, arms=arms, only={"arms": ["sgd"]})

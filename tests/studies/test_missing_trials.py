@@ -63,7 +63,7 @@ def test_no_choice_without_a_trial_or_repeat_and_the_others_go_on(
         run_study(study)
     words = str(caught.value)
     assert "Nothing was chosen for ucr in main" in words
-    assert "The same command tries them again: python -m " in words
+    assert "Run the same command to try them again: python -m " in words
     victims = {s["study_job"]["id"] for s in dying.launched if is_victim(s, phase)}
     assert victims == set(study.errors)
     lines = [r.getMessage() for r in caplog.records if r.getMessage().startswith("missing: ")]
@@ -119,7 +119,9 @@ def test_a_run_whose_folder_cannot_be_written_into_is_missing_and_the_others_go_
         place.mkdir()
         (place / "train.log").symlink_to(mine / "train.log")
     again = make_study(FakeLauncher(good), tuning=TUNING, data=DATA, pairs=2)
-    with pytest.raises(RunsFailed, match=r"Nothing was chosen for .*The same command tries them again: python -m "):
+    with pytest.raises(
+        RunsFailed, match=r"Nothing was chosen for .*Run the same command to try them again: python -m "
+    ):
         run_study(again)
     (line,) = (words for words in caplog.messages if words.startswith("missing: "))
     assert str(place) in line

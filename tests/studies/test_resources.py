@@ -161,7 +161,7 @@ def test_what_a_ray_node_can_hold_passes(remote: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("remote", "words"),
     [
-        ({"num_cpus": 60, "num_gpus": 1}, "for 60 CPU, 1 GPU, and the nodes have 8 CPU, 2 GPU; 64 CPU, 0 GPU: Ray"),
+        ({"num_cpus": 60, "num_gpus": 1}, "for 60 CPU, 1 GPU, but the nodes have 8 CPU, 2 GPU; 64 CPU, 0 GPU: Ray"),
         ({"num_gpus": 2.5}, "2.5 GPU"),
         ({"resources": {"tpu": 1}}, "1 tpu"),
         ({"memory": 2e9}, "2e.09 memory"),

@@ -47,13 +47,13 @@ def test_final_runs_go_over_splits_and_tuning_stays_on_the_first(make_study: Mak
 
 def test_data_that_are_not_split_by_chance_are_refused(make_study: Make, tmp_path: Path) -> None:
     launcher = FakeLauncher(lambda s: 1.0)
-    with pytest.raises(UserError, match=r"study\.resplits must be null for ucr: its test set is given"):
+    with pytest.raises(UserError, match=r"study\.resplits must be null for ucr: its test set is fixed"):
         run_study(make_study(launcher, resplits=5))
     times = pd.date_range("2020-01-01", periods=400, freq="h")
     load = np.random.default_rng(0).normal(size=400)
     pd.DataFrame({"time": times, "load": load}).to_csv(tmp_path / "load.csv", index=False)
     series = {"csv": {"data.path": str(tmp_path / "load.csv"), "data.lookback": 8, "data.horizon": 4}}
-    with pytest.raises(UserError, match=r"study\.resplits must be null for csv: series in time cannot be split"):
+    with pytest.raises(UserError, match=r"study\.resplits must be null for csv: time series cannot be split"):
         run_study(make_study(launcher, resplits=5, data=series, primary={**PLAN["primary"], "metric": "test/mse"}))
     assert launcher.launched == []
 
@@ -106,7 +106,7 @@ def test_splits_are_compared_by_the_corrected_interval_and_never_as_independent_
     assert decide(differences_of(c.pairs), 0.02, ("gru", "lstm"))[0] == "better"  # were they independent
     assert c.verdict.interval_better == c.splits
     assert "6 splits of this file" in c.verdict.sentence
-    assert c.verdict.sentence.endswith("it is about other splits of this file.")
+    assert c.verdict.sentence.endswith("the verdict is about other splits of this file.")
     assert all(model.interval is None for model in task.models)
     kinds = {flag.kind for flag in task_flags(task, runs, 0.02, 24, {})}
     assert not kinds & {"checksum", "missing", "conflict"}
@@ -125,7 +125,7 @@ def test_fewer_than_five_splits_give_no_verdict() -> None:
     _, c = compared(runs_of(splits=4, seeds=10, gap=0.5), 0.1)
     assert c.verdict is not None
     assert (c.verdict.outcome, c.splits) == ("no verdict", None)
-    assert "of 4 splits there is a complete pair, and it takes 5" in c.verdict.sentence
+    assert "4 splits have a complete pair, and 5 are needed" in c.verdict.sentence
 
 
 def test_nothing_is_concluded_before_all_pairs_of_all_splits_are_there() -> None:
@@ -141,7 +141,7 @@ def test_nothing_is_concluded_before_all_pairs_of_all_splits_are_there() -> None
         for planned in (24, 40)
     ]
     assert [verdict.outcome for verdict in said if verdict] == ["better", "no verdict"]
-    assert "24 of 40 pairs over the splits are there" in said[1].sentence  # type: ignore[union-attr]
+    assert "24 of 40 planned pairs are complete" in said[1].sentence  # type: ignore[union-attr]
 
 
 def test_runs_on_unlike_data_within_one_split_are_flagged() -> None:

@@ -103,7 +103,7 @@ def test_a_failed_run_is_tried_once_more_and_then_listed(make_study: Make) -> No
     good = bowl({"gru": 3e-3, "lstm": 1e-2})
     broken = lambda s: None if (s["model"], s["seed"]) == ("lstm", 1) else good(s)  # noqa: E731
     launcher = FakeLauncher(broken)
-    with pytest.raises(RunsFailed, match=r"1 run of the study failed.*it broke.*tries them again") as caught:
+    with pytest.raises(RunsFailed, match=r"1 run of the study failed.*it broke.*try them again") as caught:
         run_study(make_study(launcher))
     failed = [s["study_job"]["id"] for s in launcher.launched if (s["model"], s["seed"]) == ("lstm", 1)]
     assert len(failed) == 2
@@ -288,7 +288,7 @@ def test_runs_of_an_earlier_plan_are_not_counted_and_said_to_be_there(make_study
     assert len(launcher.launched) == 12
     progress = Reader(study.state.directory).read()
     assert len(progress.ended) == sum(len(row.ended) for row in progress.rows.values()) == 6
-    assert "6 runs here of an earlier plan" in " ".join(remarks(study.state.directory, progress.ended))
+    assert "6 runs of an earlier plan" in " ".join(remarks(study.state.directory, progress.ended))
 
 
 def test_the_best_so_far_is_the_largest_where_the_monitored_metric_is_to_be_large(make_study: Make) -> None:
@@ -358,7 +358,7 @@ def test_a_study_json_of_something_else_is_refused(make_study: Make, tmp_path: P
     folder = tmp_path / "runs" / "tiny"
     folder.mkdir(parents=True)
     (folder / "study.json").write_text(json.dumps({"schema": 99}))
-    with pytest.raises(UserError, match=r"study\.json is not a study\.json of schema 2 or older"):
+    with pytest.raises(UserError, match=r"study\.json must be a study\.json of schema 2 or older"):
         make_study(FakeLauncher(lambda s: 1.0))
 
 

@@ -141,7 +141,7 @@ def refused(compose: Compose, *options: str, description: Description = DIGITS) 
 def test_too_coarse_a_width_is_refused_with_the_nearest_two(compose: Compose) -> None:
     assert refused(compose, "model=rnn", "model.budget=25") == (
         "No width meets model.budget=25 (recurrent) within 1 %, half of model.budget_tolerance: hidden_size=4 has 24 "
-        "and hidden_size=5 has 35; ask for one of these, or for a larger model.budget_tolerance."
+        "and hidden_size=5 has 35; use one of these as the budget, or a larger model.budget_tolerance."
     )
     assert "hidden_size=1 has 3;" in refused(compose, "model=rnn", "model.budget=1")
     assert "within 25 %" in refused(compose, "model=rnn", "model.budget=1", "model.budget_tolerance=0.5")
@@ -198,7 +198,7 @@ def test_a_network_of_the_users_own() -> None:
     assert (budget.hidden_size, budget.actual) == (10, 890)
     with pytest.raises(UserError, match="budget_of=state cannot be counted for Theirs"):
         solved(SequenceClassification, MUSIC_CLASSES, theirs(budget_of="state"))
-    with pytest.raises(UserError, match=r"model\.budget=200 is out of reach of .*even a width of"):
+    with pytest.raises(UserError, match=r"model\.budget=200 cannot be reached with .*even a width of"):
         solved(SequenceClassification, MUSIC_CLASSES, theirs(fixed=True))
 
 
@@ -221,9 +221,13 @@ def test_a_network_of_the_users_own_may_say_what_it_has() -> None:
     assert (of("state", budget=60).hidden_size, of("state", budget=60).actual) == (20, 60)
     assert (of("recurrent", budget=800).hidden_size, of("recurrent", budget=800).actual) == (10, 800)
     assert of("total", budget=822).actual == 80 * 10 + 2 * (10 + 1)
-    with pytest.raises(UserError, match=r"flops cannot be counted for Counted, .* budget_counts\(\) must say flops"):
+    with pytest.raises(
+        UserError, match=r"flops cannot be counted for Counted, .* return flops from its method budget_counts\(\)"
+    ):
         of("flops", budget=60)
-    with pytest.raises(UserError, match=r"budget_counts\(\) of Counted gives state: -1; it must give whole numbers"):
+    with pytest.raises(
+        UserError, match=r"budget_counts\(\) of Counted must return positive whole numbers .* got state: -1"
+    ):
         of("state", budget=60, wrong=True)
 
 

@@ -70,7 +70,7 @@ def test_a_damaged_width_is_named(quick: Compose, tmp_path: Path, timed: list[in
     build(quick(*ASKED), widths=tmp_path)
     (kept,) = tmp_path.glob("*.json")
     kept.write_text("{")
-    with pytest.raises(UserError, match=r"json is damaged .*: delete it, and the width is measured again"):
+    with pytest.raises(UserError, match=r"json is damaged .*: delete it to measure the width again"):
         build(quick(*ASKED), widths=tmp_path)
 
 

@@ -86,7 +86,7 @@ def test_class_weights_weigh_the_training_loss_only() -> None:
 
 def test_a_bidirectional_network_is_refused_where_it_would_read_the_answer() -> None:
     causal = Description(Features(3), Classes(("a", "b", "c")), per_step=False, varying_length=True, causal=True)
-    with pytest.raises(UserError, match="its backward direction would read the answer"):
+    with pytest.raises(UserError, match="which its backward direction reads"):
         classifier(causal, bidirectional=True)
     assert classifier(causal)
 
@@ -94,7 +94,7 @@ def test_a_bidirectional_network_is_refused_where_it_would_read_the_answer() -> 
 @pytest.mark.parametrize(
     ("keywords", "words"),
     [
-        ({"class_weights": [1.0]}, "task.class_weights has 1 entries, but there are 3 classes"),
+        ({"class_weights": [1.0]}, "task.class_weights must have one entry per class, 3, got 1"),
     ],
 )
 def test_impossible_options_are_refused(keywords: dict[str, Any], words: str) -> None:
@@ -106,7 +106,7 @@ def test_data_without_classes_are_refused() -> None:
     from src.data.describe import Bits
 
     music = Description(Features(3), Bits(3), per_step=True, varying_length=True, causal=True)
-    with pytest.raises(UserError, match="one class for each sequence"):
+    with pytest.raises(UserError, match="one class per sequence"):
         classifier(music)
 
 

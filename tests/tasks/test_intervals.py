@@ -280,15 +280,15 @@ def test_intervals_of_a_head_are_widened_or_narrowed_by_how_far_values_lie_outsi
 def test_what_cannot_be_is_refused():
     data = Walk(eval_batch_size=4)
     module = task(Forecasting, data.description)
-    with pytest.raises(UserError, match=r"conformal=0\.99 needs at least 99 windows of validation, and there are 13"):
+    with pytest.raises(UserError, match=r"conformal=0\.99 needs at least 99 validation windows, but there are 13"):
         calibrate(module, data.loader("val"), [0.99])
     head = task(Forecasting, data.description, intervals="gaussian", coverage=[0.8])
-    with pytest.raises(UserError, match=r"conformal=0\.9 is none of the run's own .* task\.coverage=\[0\.8\]"):
+    with pytest.raises(UserError, match=r"conformal=0\.9 is not one of the run's own .* task\.coverage=\[0\.8\]"):
         calibrate(head, data.loader("val"), [0.9])
-    with pytest.raises(UserError, match=r"task\.intervals is for forecasts made at once: take task\.strategy=direct"):
+    with pytest.raises(UserError, match=r"task\.intervals needs forecasts made at once: use task\.strategy=direct"):
         task(Forecasting, data.description, intervals="gaussian", strategy="recursive")
     output = replace(data.description.output, known=(1,))
-    with pytest.raises(UserError, match=r"data\.known is for forecasts made at once"):
+    with pytest.raises(UserError, match=r"data\.known needs forecasts made at once"):
         task(Forecasting, replace(data.description, output=output), strategy="recursive")
 
 

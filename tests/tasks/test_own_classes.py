@@ -86,7 +86,7 @@ def test_modules_of_lightnings_own_kind_are_refused_with_the_contract(own: Compo
     cfg = own()
     cfg.model = OmegaConf.create({"_target_": "their_classes.Module"})
     with pytest.raises(
-        UserError, match=r"Module is a LightningModule, and must be the recurrent network.*contract\.md"
+        UserError, match=r"Module is a LightningModule, but must be the recurrent network.*contract\.md"
     ):
         train(cfg)
 
@@ -94,5 +94,5 @@ def test_modules_of_lightnings_own_kind_are_refused_with_the_contract(own: Compo
 def test_a_best_checkpoint_says_where_training_goes_on_from(own: Compose, tmp_path: Path) -> None:
     train(own("trainer.max_epochs=1"))
     ((directory, _),) = find_runs(tmp_path / "runs")
-    with pytest.raises(UserError, match=rf"goes on from ckpt={directory}/checkpoints/last\.ckpt, beside it"):
+    with pytest.raises(UserError, match=rf"resume training from ckpt={directory}/checkpoints/last\.ckpt"):
         train(own(f"ckpt={directory / 'checkpoints' / 'best.ckpt'}"))

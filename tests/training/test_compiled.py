@@ -122,5 +122,5 @@ def test_a_run_is_on_record_as_compiled_and_loads_without_it(
 def test_what_cannot_be_is_refused(quick: Callable[..., DictConfig]) -> None:
     with pytest.raises(UserError, match="compile must be true, or null, got false"):
         check(quick("compile=false"))
-    with pytest.raises(UserError, match="compile=true is for GPUs"):
+    with pytest.raises(UserError, match="compile=true needs a GPU"):
         train(quick("compile=true"))

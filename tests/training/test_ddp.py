@@ -49,7 +49,7 @@ class Die(pl.Callback):
 """
 WORDS = {
     "raise": "Process 1 of 2 (counted from 0) ended: ValueError: these are my last words",
-    "kill": "Process 1 of 2 (counted from 0) was killed by SIGKILL: the machine may be short of memory.",
+    "kill": "Process 1 of 2 (counted from 0) was killed by SIGKILL: the machine may be out of memory.",
     "exit": "Process 1 of 2 (counted from 0) ended with exit code 3.",
 }
 Compose = Callable[..., DictConfig]

@@ -70,7 +70,7 @@ def test_weights_that_are_no_numbers_are_named(
     assert record.divergence is not None
     assert (record.divergence.step, record.divergence.tensor) == (5, "head.bias")
     assert record.divergence.value == math.inf
-    assert "head.bias left float range by step 5 (inf)" in record.error
+    assert "head.bias left the float range by step 5 (inf)" in record.error
     assert not list(tmp_path.rglob("*.ckpt"))  # nothing of it is kept
 
 
@@ -81,7 +81,7 @@ def test_the_first_tensor_that_left_float_range_is_named() -> None:
         check_loss(math.nan, network, 3)
     assert (told.value.found.step, told.value.found.tensor) == (3, "train/loss")
     network.bias.data.fill_(math.nan)
-    with pytest.raises(Diverged, match="weights bias left float range by step 3"):
+    with pytest.raises(Diverged, match="weights bias left the float range by step 3"):
         check_loss(math.nan, network, 3)
     with pytest.raises(Diverged, match="bias"):
         check_weights(network, 3)

@@ -196,7 +196,7 @@ def test_the_config_counts_before_the_variables(tiny: Compose, tmp_path: Path, m
 
 
 def test_offline_and_another_mode_exclude_each_other(tiny: Compose) -> None:
-    with pytest.raises(UserError, match=r"logger\.offline=true and logger\.mode=online exclude each other"):
+    with pytest.raises(UserError, match=r"logger\.offline=true and logger\.mode=online contradict each other"):
         train(tiny("logger=wandb", "logger.offline=true", "logger.mode=online"))
 
 

@@ -42,7 +42,7 @@ def test_a_job_that_is_done_or_under_way_is_left_alone(
     record = RunRecord(tmp_path / "run")
     record.begin({"seed": 0}, seed=0)
     assert settled(cfg) == {}
-    assert caplog.messages.pop() == f"Another process is at work on {tmp_path / 'run'}; this one goes on."
+    assert caplog.messages.pop() == f"Another process is training {tmp_path / 'run'}; skipping it."
     assert train(cfg) == {}
     with monkeypatch.context() as patched:  # a further process of the run that is at work joins it
         patched.setattr(rank_zero_only, "rank", 1, raising=False)
@@ -107,7 +107,7 @@ def followed(cfg: DictConfig, monkeypatch: pytest.MonkeyPatch) -> str | None:
 
 def test_tasks_of_slurm_cannot_look_for_a_run(quick: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
-    with pytest.raises(UserError, match="give ckpt=PATH"):
+    with pytest.raises(UserError, match="use ckpt=PATH"):
         Job(quick("ckpt=auto"))
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
     Job(quick("ckpt=auto"))
@@ -132,7 +132,7 @@ def test_what_several_processes_leave_out_is_said(
     record = read_record(tmp_path / "run")
     assert record is not None
     assert record.data.notes["train/left_out"] == 0.25
-    assert any("25% of the batches of an epoch are not read" in message for message in caplog.messages)
+    assert any("25% of an epoch's batches are not read" in message for message in caplog.messages)
 
 
 def test_an_unfinished_link_to_the_latest_run_goes_with_the_next_start(quick: Compose, tmp_path: Path) -> None:

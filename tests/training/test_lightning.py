@@ -241,7 +241,7 @@ def test_a_checkpoint_of_ones_own_in_the_place_of_ours_is_refused(compose: Compo
     cfg = compose(*TINY, f"paths.runs_dir={tmp_path / 'runs'}", f"paths.run_dir={run}")
     with open_dict(cfg):
         cfg.callbacks.mine = node("ModelCheckpoint", {"dirpath": str(run / "checkpoints"), "filename": "best"})
-    with pytest.raises(UserError, match=r"callbacks\.mine\.dirpath=.* must be another folder, or left out"):
+    with pytest.raises(UserError, match=r"callbacks\.mine\.dirpath=.* is the run's checkpoint folder: choose another"):
         train(cfg)
 
 
@@ -268,7 +268,7 @@ def test_a_class_of_the_users_own_is_what_it_derives_from(tmp_path: Path) -> Non
     assert mine.dirpath == str(tmp_path.resolve() / "mine")
     assert stop._check_on_train_epoch_end is False
     kind = type("Mine", (pl.callbacks.WeightAveraging,), {})
-    with pytest.raises(UserError, match="is a Mine, which is not possible here"):
+    with pytest.raises(UserError, match="is a Mine, which is not supported"):
         refuse_callbacks({"mine": kind()}, tmp_path)
 
 

@@ -44,7 +44,7 @@ def run(quick: Compose, tmp_path: Path) -> Path:
 def test_another_run_is_refused_and_the_first_stays_as_it_was(run: Path, quick: Compose) -> None:
     before = files(run)
     for options in (["model=lstm"], ["seed=1"], ["model=lstm", "ckpt=auto"], ["test=false"]):
-        with pytest.raises(UserError, match=r"holds another run \(seed0, identity .*add overwrite=true"):
+        with pytest.raises(UserError, match=r"already has another run \(seed0, identity .*add overwrite=true"):
             train(quick(*EPOCHS, *options, f"paths.run_dir={run}"))
         assert files(run) == before
 
@@ -71,13 +71,13 @@ def test_the_same_run_is_not_trained_twice_unless_it_is_said(
     first, before = read(run), files(run)
     capsys.readouterr()
     assert train(quick(*EPOCHS, f"paths.run_dir={run}")) == first.metrics
-    assert "This run was finished before; overwrite=true trains it again." in capsys.readouterr().out
+    assert "This run is already finished; use overwrite=true to train it again." in capsys.readouterr().out
     assert files(run) == before
     assert train(quick(*EPOCHS, f"paths.run_dir={run}", "overwrite=true")) == first.metrics
     assert read(run).id != first.id
     weights = run / "checkpoints" / "best.ckpt"
     weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(UserError, match=r"best\.ckpt is not what it was when the run ended"):
+    with pytest.raises(UserError, match=r"best\.ckpt was damaged or changed after the run ended"):
         train(quick(*EPOCHS, f"paths.run_dir={run}"))
 
 
@@ -107,14 +107,14 @@ def test_a_record_that_cannot_be_read_is_kept_unless_it_is_overwritten(run: Path
     with pytest.raises(UserError, match=r"result\.json cannot be read"):
         train(quick(*EPOCHS, f"paths.run_dir={run}"))
     (run / "result.json").unlink()
-    with pytest.raises(UserError, match=r"holds another run \(without a result\.json"):
+    with pytest.raises(UserError, match=r"already has another run \(without a result\.json"):
         train(quick(*EPOCHS, f"paths.run_dir={run}"))
     assert train(quick(*EPOCHS, f"paths.run_dir={run}", "overwrite=true"))
 
 
 def test_the_checkpoint_that_is_gone_on_from_is_not_removed(run: Path, quick: Compose) -> None:
     last = run / "checkpoints" / "last.ckpt"
-    with pytest.raises(UserError, match="belongs to it: drop one"):
+    with pytest.raises(UserError, match=": drop one"):
         train(quick(*EPOCHS, "seed=1", f"paths.run_dir={run}", "overwrite=true", f"ckpt={last}"))
     assert read_checkpoint(last)
 

@@ -43,7 +43,7 @@ def test_a_job_returns_the_monitored_value_of_validation_or_the_one_that_is_name
 def test_a_value_of_the_test_set_is_no_choice(compose) -> None:
     from src.config.rules import check
 
-    with pytest.raises(UserError, match=r"optimized_metric must be a metric of validation, as in val/acc, or null"):
+    with pytest.raises(UserError, match=r"optimized_metric must be a validation metric such as val/acc, or null"):
         check(compose(*TINY, "optimized_metric=test/mse"))
 
 

@@ -195,7 +195,7 @@ def test_a_server_that_refuses_the_run_leaves_it_offline(tmp_path: Path, server:
     job = Job(tmp_path).train(0, 1)
     job.finish()
     assert job.mirror.mode == "offline"
-    assert "the server refused the run" in capfd.readouterr().out
+    assert "the server rejected the run" in capfd.readouterr().out
     assert read_offline(sync_folders(tmp_path)[0]) == of_csv(job.csv.rows)
 
 
@@ -208,7 +208,7 @@ def test_a_server_that_goes_away_costs_no_row(
     job.train(2, 3, 4)
     job.finish()
     said = capfd.readouterr().out
-    assert "wandb: offline (the upload was not done after 1 s)" in said
+    assert "wandb: offline (the upload was not finished after 1 s)" in said
     assert sync_command(tmp_path) in said
     server.away = False
     sync(tmp_path)

@@ -28,7 +28,7 @@ def test_a_key_in_netrc_counts_where_it_is_one(
 def test_without_a_key_offline_and_no_prompt(server: WandbServer, no_wandb_account: pytest.MonkeyPatch) -> None:
     no_wandb_account.delenv("WANDB_API_KEY")
     no_wandb_account.setattr("sys.stdin", None)  # a prompt would fail
-    assert choose_mode() == ("offline", "not logged in: `wandb login` or WANDB_API_KEY")
+    assert choose_mode() == ("offline", "not logged in: run `wandb login` or set WANDB_API_KEY")
     with pytest.raises(UserError, match="without a login"):
         require_login()
 

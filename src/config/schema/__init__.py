@@ -1,6 +1,6 @@
-"""The one schema of all configs: what a key may be, what help says of it, and whether a run's identity holds it.
+"""The schema of all configs: what values a key accepts, its line of help, and whether it is part of a run's identity.
 
-A key of a shipped yaml file needs an entry here, and an entry a file that has the key (tests/test_configs.py).
+A key of a shipped YAML file needs an entry here, and every entry needs a file with that key (tests/test_configs.py).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from src.config.schema.entries import RESULT, Effect, Key, flatten
 
 @cache
 def keys_of(command: str = "train") -> dict[str, Key]:
-    """What is said of a command's keys, by dotted name; a command without a schema of its own has that of train."""
+    """Return the keys of a command by dotted name; a command without a schema of its own has the keys of train."""
     return dict(flatten(COMMANDS.get(command, COMMANDS["train"])))
 
 
 def effect_of(key: str) -> Effect:
-    """What a key of a run's config has an effect on; a key that is not known has one on the result.
+    """Return what a key of a run's config affects; an unknown key counts as affecting the result.
 
     >>> effect_of("paths.runs_dir").name, effect_of("logger.mine").name, effect_of("model.mine").name
     ('PLACE', 'PLACE', 'RESULT')

@@ -1,7 +1,7 @@
-"""What the classes of torch and Lightning take that a config may name, beside the keys that the schema explains.
+"""Arguments of those torch and Lightning classes that a config may name, beyond the keys that the schema documents.
 
-Each argument has the type that the class's signature gives it, with the bounds that it has in words;
-tests/test_arguments.py holds the tables against the signatures.
+Each argument has the type from the class's signature, with bounds where the documentation states them;
+tests/test_arguments.py checks the tables against the signatures.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from annotated_types import Ge, Le
 
 from src.config.schema.entries import Above0, Count, Duration, Fraction, From0, Monitor, Rate, Share, Text, That, Whole
 
-Pair = Annotated[list[From0], That(lambda pair: len(pair) == 2, "two of them")]
-Betas = Annotated[list[Rate], That(lambda pair: len(pair) == 2, "two of them")]
+Pair = Annotated[list[From0], That(lambda pair: len(pair) == 2, "with exactly two items")]
+Betas = Annotated[list[Rate], That(lambda pair: len(pair) == 2, "with exactly two items")]
 
 
 def _table(kinds: Mapping[str, Any], classes: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """By class, the types of the arguments that it has; those of one name and several types have the class before it.
+    """Return the argument types of each class; ``CLASS.NAME`` in ``kinds`` overrides ``NAME`` for that class.
 
     >>> _table({"lr": float, "B.lr": int}, {"A": "lr", "B": "lr"})
     {'A': {'lr': <class 'float'>}, 'B': {'lr': <class 'int'>}}
@@ -60,7 +60,7 @@ OPTIMIZERS = _table(  # torch.optim
         "foreach": bool | None,
         "capturable": bool,
         "differentiable": bool,
-        "maximize": Literal[False],  # of a loss, never
+        "maximize": Literal[False],  # the loss is always minimised
     },
     {
         "ASGD": "lr lambd alpha t0 weight_decay foreach maximize differentiable capturable",
@@ -86,7 +86,7 @@ SCHEDULERS = _table(  # torch.optim.lr_scheduler; those whose arguments are numb
         "factor": Fraction,
         "ConstantLR.factor": Share,
         "total_iters": Count,
-        "last_epoch": Literal[-1],  # a resumed run has its epoch from the checkpoint
+        "last_epoch": Literal[-1],  # a resumed run takes its epoch from the checkpoint
         "T_max": Count,
         "eta_min": From0,
         "T_0": Count,
@@ -98,7 +98,7 @@ SCHEDULERS = _table(  # torch.optim.lr_scheduler; those whose arguments are numb
         "mode": Literal["min", "max"],
         "CyclicLR.mode": Literal["triangular", "triangular2", "exp_range"],
         "gamma": Above0,
-        "scale_fn": None,  # a function, which a config cannot give
+        "scale_fn": None,  # a function, which a config cannot express
         "scale_mode": Literal["cycle", "iterations"],
         "cycle_momentum": bool,
         "base_momentum": Rate | list[Rate],
@@ -155,7 +155,7 @@ CALLBACKS = _table(  # pytorch_lightning.callbacks
         "divergence_threshold": float | None,
         "check_on_train_epoch_end": bool | None,
         "log_rank_zero_only": bool,
-        "scheduling": dict[Any, Count],  # by the epoch that it begins with
+        "scheduling": dict[Any, Count],  # keyed by the first epoch it applies to
         "logging_interval": Literal["step", "epoch"] | None,
         "log_momentum": bool,
         "log_weight_decay": bool,
@@ -167,7 +167,7 @@ CALLBACKS = _table(  # pytorch_lightning.callbacks
         "save_weights_only": bool,
         "auto_insert_metric_name": bool,
         "every_n_train_steps": Whole | None,
-        "train_time_interval": None,  # a timedelta, which a config cannot give
+        "train_time_interval": None,  # a timedelta, which a config cannot express
         "every_n_epochs": Whole | None,
         "save_on_train_epoch_end": bool | None,
         "enable_version_counter": bool,
@@ -176,7 +176,7 @@ CALLBACKS = _table(  # pytorch_lightning.callbacks
         "swa_epoch_start": Count | Share,
         "annealing_epochs": Count,
         "annealing_strategy": Literal["cos", "linear"],
-        "avg_fn": None,  # a function, as is the next
+        "avg_fn": None,  # a function, like the next one
         "batch_size_fn": None,
         "length_fn": None,
         "window_size": Count,
@@ -202,13 +202,13 @@ CALLBACKS = _table(  # pytorch_lightning.callbacks
     },
 )
 
-TRAINER_HAS = {  # what Lightning's trainer gets from elsewhere, or nothing would read, and what to say in its place
+TRAINER_HAS = {  # trainer arguments that are set elsewhere or have no effect, and what to use instead
     "logger": "choose logger=wandb or logger=csv",
     "callbacks": "name them under callbacks, as in +callbacks.NAME._target_=CLASS",
     "plugins": "they follow from trainer.precision and from where the run is started",
-    "enable_checkpointing": "best.ckpt and last.ckpt are always written, but for trainer.fast_dev_run",
-    "default_root_dir": "paths.run_dir=DIR says where the run lies",
-    "barebones": "a run has its checkpoints; logger=csv trainer.enable_progress_bar=false leaves out the rest",
+    "enable_checkpointing": "best.ckpt and last.ckpt are always written, except with trainer.fast_dev_run",
+    "default_root_dir": "set the run's directory with paths.run_dir=DIR",
+    "barebones": "runs always write checkpoints; logger=csv trainer.enable_progress_bar=false drops the rest",
     "limit_predict_batches": "gatebench predict reads the whole file",
     "model_registry": "a run's directory holds its model",
 }

@@ -14,10 +14,10 @@ from src.config.schema.model import MODEL
 from src.config.schema.training import CALLBACKS, LOGGER, OPTIMIZER, PATHS, SCHEDULER, TRAINER, Tags
 
 PLACES = Key(PATHS, "where files live", PLACE)
-STUDY = Key(Text, "name of a study under paths.runs_dir, or its folder anywhere")
+STUDY = Key(Text, "name of a study under paths.runs_dir, or the path of its folder")
 Module = Annotated[
     str,
-    That(lambda name: all(part.isidentifier() for part in str(name).split(".")), "a module, as in their.module"),
+    That(lambda name: all(part.isidentifier() for part in str(name).split(".")), "a module name such as their.module"),
 ]
 Name = Annotated[
     str,
@@ -27,32 +27,34 @@ Name = Annotated[
             and not iskeyword(str(name))
             and str(name).lower() not in {"null", "true", "false", "yes", "no", "on", "off", "inf", "nan"}  # of yaml
         ),
-        "a name as in Python, of letters, digits and _, a letter first",
+        "a valid Python name: letters, digits and _, starting with a letter",
     ),
 ]
-Models = Annotated[list[Text], That(lambda two: len(two) == 2 and two[0] != two[1], "two of them")]
-Several = Annotated[list[Text], That(lambda some: len({*some}) == len(some) > 1, "two or more, none of them twice")]
-Some = Annotated[list[Text], That(bool, "one at least")]
-Formats = Annotated[list[Literal["svg", "png", "pdf", "pgf"]], That(bool, "one at least")]
+Models = Annotated[list[Text], That(lambda two: len(two) == 2 and two[0] != two[1], "with exactly two different items")]
+Several = Annotated[
+    list[Text], That(lambda some: len({*some}) == len(some) > 1, "with at least two items and no repeats")
+]
+Some = Annotated[list[Text], That(bool, "with at least one item")]
+Formats = Annotated[list[Literal["svg", "png", "pdf", "pgf"]], That(bool, "with at least one item")]
 OfValidation = Annotated[
-    str, That(lambda name: re.fullmatch(r"val/\w+", str(name)) is not None, "a metric of validation, as in val/acc")
+    str, That(lambda name: re.fullmatch(r"val/\w+", str(name)) is not None, "a validation metric such as val/acc")
 ]
 Tuned = dict[str, dict[str, Any]]
 Threads = Annotated[int, Ge(1), Le(1024)]
 Job = Annotated[
     dict[str, Any],
-    That(lambda job: not job or {"study", "phase", "model", "data"} <= job.keys(), "as a study gives it"),
+    That(lambda job: not job or {"study", "phase", "model", "data"} <= job.keys(), "as set by a study"),
 ]
 OF_RUN = {
     "run": Key(Text, "the run's directory"),
     "ckpt": Key(Literal["best", "last"], "which of a run's checkpoints"),
-    "threads": Key(Threads, "of the CPU; as in training, or the last digit may differ"),
+    "threads": Key(Threads, "CPU threads; use the training value, or the last digit may differ"),
     "trust": Key(Module | list[Module] | None, "modules of your own whose classes the run's config may name"),
 }
 
-CONFORMAL = Key(Coverage | None, "intervals of these coverages, calibrated on the run's validation windows")
+CONFORMAL = Key(Coverage | None, "coverages of conformal intervals, calibrated on the run's validation windows")
 
-# What an argument without = is, in the order of such arguments: gatebench predict runs/latest new.csv.
+# The keys that positional arguments set, in order: gatebench predict runs/latest new.csv.
 POSITIONAL: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("evaluate", "explain", "export", "generate"), ("run",)),
     "predict": ("run", "data.path"),
@@ -65,7 +67,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "data=csv data.path=load.csv data.target=load data.horizon=24",
         "-m model=gru,lstm seed=0,1,2",
         "-m experiments=smoke",
-        "ckpt=auto    (goes on with an interrupted run)",
+        "ckpt=auto    (resumes an interrupted run)",
     ),
     "answer": (
         "data.path=load.csv minutes=60",
@@ -92,95 +94,105 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 
 COMMANDS: dict[str, dict[str, Key]] = {
     "train": {
-        "seed": Key(Whole, "order, initialisation and noise follow from it; the data from data.split_seed"),
-        "threads": Key(Threads, "of the CPU; small networks are fastest on one"),
-        "test": Key(bool, "measure the best epoch on the test set"),
-        "compile": Key(Literal[True] | None, "on a GPU: head and loss by torch.compile"),  # not false: see `without`
-        "ckpt": Key(Text | None, "auto resumes the newest unfinished run like this one; or a file", NOTHING),
-        "overwrite": Key(bool, "begin anew where paths.run_dir holds a run, which is removed", NOTHING),
+        "seed": Key(Whole, "seeds data order, initialisation and noise; the data follow data.split_seed"),
+        "threads": Key(Threads, "CPU threads; small networks are fastest with one"),
+        "test": Key(bool, "evaluate the best epoch on the test set"),
+        "compile": Key(
+            Literal[True] | None, "GPU: compile head and loss with torch.compile"
+        ),  # not false: see `without`
+        "ckpt": Key(Text | None, "auto: resume the newest unfinished run with this config; or a .ckpt file", NOTHING),
+        "overwrite": Key(bool, "replace the run in paths.run_dir, if there is one", NOTHING),
         "name": Key(Text | None, "the run's name in wandb; null: model-data-seed", NOTHING),
-        "tags": Key(Tags, "words to find it by in wandb, or one", NOTHING),
-        "optimized_metric": Key(
-            OfValidation | None, "what a sweeper of Hydra's gets as a run's value; null: task.monitor", NOTHING
-        ),
+        "tags": Key(Tags, "wandb tags, or a single one", NOTHING),
+        "optimized_metric": Key(OfValidation | None, "metric returned to a Hydra sweeper; null: task.monitor", NOTHING),
         "study_job": Key(Job | None, "set by a study: which of its runs this is", NOTHING),
-        "tuned": Key(Tuned, "set by a data set: its values by optimizer; what is taken counts", NOTHING),
+        "tuned": Key(Tuned, "set by a data set: values tuned per optimizer; only the values used count", NOTHING),
         "model": Key(MODEL, "the recurrent network"),
-        "data": Key(DATA, "what is learned; brings its task and settings"),
+        "data": Key(DATA, "the data set; sets its task and training settings"),
         "task": Key(TASK, "head, loss and metrics"),
-        "optimizer": Key(OPTIMIZER, "how weights are changed"),
-        "scheduler": Key(SCHEDULER, "how the learning rate moves"),
-        "trainer": Key(TRAINER, "how long, and on which machine"),
-        "callbacks": Key(CALLBACKS, "when to stop, what to keep"),
-        "logger": Key(LOGGER, "where results go besides metrics.csv", PLACE),
+        "optimizer": Key(OPTIMIZER, "the optimizer"),
+        "scheduler": Key(SCHEDULER, "the learning-rate schedule"),
+        "trainer": Key(TRAINER, "training length and hardware"),
+        "callbacks": Key(CALLBACKS, "early stopping, checkpoints and other callbacks"),
+        "logger": Key(LOGGER, "loggers besides metrics.csv", PLACE),
         "paths": PLACES,
         "hydra": Key(dict[str, Any], "Hydra's own settings", PLACE),
     },
     "evaluate": {
         **OF_RUN,
         "split": Key(Literal["val", "test"], "which sequences"),
-        "backtest": Key(Count | None, "origins in a row over the split from which is forecast, without refitting"),
+        "backtest": Key(Count | None, "number of consecutive forecast origins in the split, without refitting"),
         "conformal": CONFORMAL,
     },
     "predict": {
         **OF_RUN,
-        "data": Key({"path": Key(Text, "a file like the one that the run was trained on")}, "what is read"),
+        "data": Key({"path": Key(Text, "a file with the same layout as the run's training data")}, "the data to read"),
         "steps_ahead": Key(Count | None, "rows to forecast; null: the run's data.horizon"),
         "conformal": CONFORMAL,
         "output": Key(Text | None, "a CSV file; null: predictions/ in the run's directory"),
     },
     "compare": {
-        "study": Key(Text | None, "every run of a study: its name under paths.runs_dir, or its folder anywhere"),
-        "folders": Key(Text | list[Text] | None, "any folders of runs, of several machines too"),
-        "from": Key(Text | None, "a table of other tools, or a folder of committed records"),
-        "models": Key(Models | None, "the primary comparison, two models; null: as the plan says"),
-        "metric": Key(Text | dict[str, Text] | None, "of the test; null: as the plan says, or the loss"),
-        "margin": Key(From0 | dict[str, From0] | None, "what a difference must exceed to matter, in the metric's unit"),
-        "familywise": Key(bool, "beside each verdict: what stands where all together are wrong in 5 % (Holm)"),
-        "mode": Key(Literal["min", "max"] | None, "whether a small or a large value of an unknown metric is good"),
-        "pack": Key(Text | None, "a small folder for the records, to commit"),
-        "directory": Key(Text | None, "of numbers and report; null: the folder report beside what was read"),
-        "figures": Key(Formats, "formats of the figures; pgf needs a LaTeX installed"),
-        "report": Key(bool, "a page and figures, not only the numbers"),
+        "study": Key(Text | None, "a study to compare: its name under paths.runs_dir, or the path of its folder"),
+        "folders": Key(Text | list[Text] | None, "folders with runs, possibly from several machines"),
+        "from": Key(Text | None, "a CSV file with results of other tools, or a folder of committed records"),
+        "models": Key(Models | None, "the two models of the primary comparison; null: as in the study plan"),
+        "metric": Key(Text | dict[str, Text] | None, "test metric; null: as in the study plan, or else the loss"),
+        "margin": Key(From0 | dict[str, From0] | None, "smallest difference that matters, in the metric's unit"),
+        "familywise": Key(bool, "also show verdicts at a joint error rate of 5 % (Holm)"),
+        "mode": Key(Literal["min", "max"] | None, "direction of an undeclared metric: min if lower is better"),
+        "pack": Key(Text | None, "a folder for the compact records, small enough to commit"),
+        "directory": Key(Text | None, "output folder for numbers and report; null: report/ beside the input"),
+        "figures": Key(Formats, "figure formats; pgf needs LaTeX"),
+        "report": Key(bool, "also write the HTML page and figures, not only the numbers"),
         "paths": PLACES,
     },
     "explain": {
         **OF_RUN,
-        "run": Key(Text | list[Text] | None, "one run's directory, or several side by side"),
-        "study": Key(Text | None, "in place of run: the share of a study's runs that solve their task, by length"),
-        "solved_below": Key(Share, "of the trivial baseline's test loss; below it a task is solved"),
+        "run": Key(Text | list[Text] | None, "one run's directory, or a list of several to show side by side"),
+        "study": Key(
+            Text | None, "instead of run: a study; shows the share of its runs that solve the task, by length"
+        ),
+        "solved_below": Key(Share, "a task counts as solved below this share of the trivial baseline's test loss"),
         "split": Key(Literal["train", "val", "test"], "which sequences"),
-        "sequence": Key(Whole, "the one that is drawn, and the first that is measured"),
-        "shown": Key(Count | None, "steps of it that are drawn; null: 80, of tokens 40"),
-        "sequences": Key(Count, "how many are measured"),
-        "steps": Key(Count, "how many of each are read where they may be cut; lags"),
-        "jacobians": Key(Whole | None, "sequences with Jacobians; null: 8, of wide networks fewer"),
-        "output": Key(Text | None, "a folder; null: inside/ in the first run's directory, or the study's"),
+        "sequence": Key(Whole, "index of the sequence to draw, which is also the first one measured"),
+        "shown": Key(Count | None, "number of its steps to draw; null: 80, for tokens 40"),
+        "sequences": Key(Count, "number of sequences to measure"),
+        "steps": Key(Count, "number of steps read from each sequence where the task allows truncation; also the lags"),
+        "jacobians": Key(Whole | None, "number of sequences with Jacobians; null: 8, fewer for wide networks"),
+        "output": Key(Text | None, "a folder; null: inside/ in the directory of the first run or of the study"),
         "paths": PLACES,
     },
     "export": {
         **OF_RUN,
-        "state": Key(bool, "the state comes in and goes out, to go on in pieces"),
-        "time": Key(Count | None, "steps of every input, where a network of your own loops over them; null: any"),
+        "state": Key(bool, "make the recurrent state an input and an output, to process a sequence in pieces"),
+        "time": Key(
+            Count | None, "fixed number of time steps, for a network of your own that loops over them; null: any"
+        ),
         "output": Key(Text | None, "an ONNX file; null: model.onnx in the run's directory"),
     },
     "generate": {
         **OF_RUN,
-        "sequence": Key(Whole, "the test sequence that is gone on from"),
-        "prime": Key(Count, "steps of it that are given"),
-        "steps": Key(Count, "steps that are drawn: frames, tokens, blocks of samples"),
-        "temperature": Key(Above0, "below 1: likelier things"),
-        "top_p": Key(Share, "text: only the likeliest tokens that have this probability together"),
-        "seed": Key(Whole, "another seed is another continuation"),
-        "frames_per_second": Key(Above0, "music: how fast it is played"),
-        "output": Key(Text | None, "files' name without ending; null: generated/ in the run's directory"),
+        "sequence": Key(Whole, "index of the test sequence to continue"),
+        "prime": Key(Count, "number of its steps to read first"),
+        "steps": Key(Count, "number of steps to generate: frames, tokens or blocks of samples"),
+        "temperature": Key(Above0, "below 1: more probable samples"),
+        "top_p": Key(Share, "text: sample only from the most probable tokens with this total probability"),
+        "seed": Key(Whole, "seed of the sampling"),
+        "frames_per_second": Key(Above0, "music: playback speed"),
+        "output": Key(
+            Text | None, "path of the output files without extension; null: generated/ in the run's directory"
+        ),
     },
     "status": {"study": STUDY, "paths": PLACES},
     "verify": {
-        "study": Key(Text, "name of a study under paths.runs_dir, its folder anywhere, or one of committed records"),
-        "k": Key(Count, "final runs that are made again"),
-        "seed": Key(Whole | None, "which ones; null: chance decides"),
-        "data": Key({"path": Key(Text | None, "a file in place of the one that the runs read")}, "what is read"),
+        "study": Key(
+            Text, "name of a study under paths.runs_dir, the path of its folder, or a folder of committed records"
+        ),
+        "k": Key(Count, "number of final runs to repeat"),
+        "seed": Key(Whole | None, "seed for choosing the runs; null: a random one"),
+        "data": Key(
+            {"path": Key(Text | None, "a file to use instead of the one that the runs read")}, "the data to read"
+        ),
         "trust": OF_RUN["trust"],
         "paths": PLACES,
     },
@@ -188,33 +200,31 @@ COMMANDS: dict[str, dict[str, Key]] = {
         "study": STUDY,
         "paths": PLACES,
         "only": Key(
-            Annotated[list[Text], That(bool, "one at least")] | None, "data sets of the study; null: every one"
+            Annotated[list[Text], That(bool, "with at least one item")] | None, "data sets of the study; null: all"
         ),
-        "project": Key(Text, "where its runs are in wandb, as logger.project"),
-        "entity": Key(Text | None, "team; null: your own"),
-        "json": Key(Text | None, "a file in place of the server: needs no login and no network"),
+        "project": Key(Text, "wandb project of its runs, as in logger.project"),
+        "entity": Key(Text | None, "wandb team; null: your own"),
+        "json": Key(Text | None, "write to this file instead of the server; needs no login and no network"),
     },
     "prepare": {
-        "data": Key(DATA, "which data set; none: a list of all"),
+        "data": Key(DATA, "the data set to prepare; without one, lists all"),
         "seed": Key(Whole, "as in training"),
         "paths": PLACES,
     },
     "new": {
-        "what": Key(Literal["model", "study"] | None, "a network of your own, or a study of your own file"),
-        "name": Key(Name | None, "of what is written; null: nothing is"),
-        "data": Key(DATA, "what a study is about; without a choice its reader is found out"),
+        "what": Key(Literal["model", "study"] | None, "model: a network of your own; study: a study of your own data"),
+        "name": Key(Name | None, "name of the files to write; null: writes nothing"),
+        "data": Key(DATA, "the data of the study; without a choice, the reader is inferred from the file"),
         "seed": Key(Whole, "as in training"),
         "paths": PLACES,
     },
 }
 COMMANDS["answer"] = {
-    "minutes": Key(Above0, "that it may take; given again, it goes on", NOTHING),
-    "models": Key(Several, "names in conf/model; the first two are what the verdict is about", NOTHING),
+    "minutes": Key(Above0, "time budget; run the command again with more minutes to continue", NOTHING),
+    "models": Key(Several, "names of files in conf/model; the verdict compares the first two", NOTHING),
     "margin": Key(
-        Above0 | None, "below which a difference does not matter, in the metric's unit; null: from validation", NOTHING
+        Above0 | None, "smallest difference that matters, in the metric's unit; null: from validation", NOTHING
     ),
-    "metric": Key(
-        Text | None, "of the test, as in test/mae; null: accuracy where there is one, else the loss", NOTHING
-    ),
+    "metric": Key(Text | None, "test metric such as test/mae; null: accuracy where available, else the loss", NOTHING),
     **COMMANDS["train"],
 }

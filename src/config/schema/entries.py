@@ -1,4 +1,4 @@
-"""What the schema says of a key: its type with bounds, one line of help, what its value has an effect on.
+"""Entries of the schema: the type and bounds of a key, one line of help, and what its value affects.
 
 >>> key = Key(Rate, "probability that a unit keeps its old state in a step of training")
 >>> holds(key.kind, 0.1), holds(key.kind, 1.0), words(key.kind)
@@ -22,7 +22,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 @dataclass(frozen=True)
 class That:
-    """A further condition on a value, and the same in words: of text all that is said of it."""
+    """A condition on a value with its wording; for text, the wording describes the whole type."""
 
     holds: Callable[[Any], bool]
     words: str
@@ -36,11 +36,11 @@ Rate = Annotated[float, Ge(0), Lt(1)]
 Fraction = Annotated[float, Gt(0), Lt(1)]
 Share = Annotated[float, Gt(0), Le(1)]
 Coverage = Annotated[
-    list[Fraction], That(lambda given: 0 < len(given) == len({*given}), "one at least and none of them twice")
+    list[Fraction], That(lambda given: 0 < len(given) == len({*given}), "with at least one item and no repeats")
 ]
-Text = Annotated[str, That(lambda text: str(text).strip() != "", "text that is not empty")]
+Text = Annotated[str, That(lambda text: str(text).strip() != "", "non-empty text")]
 Monitor = Annotated[
-    str, That(lambda name: re.fullmatch(r"(train|val|inside)/\w+", str(name)) is not None, "a metric, as in val/loss")
+    str, That(lambda name: re.fullmatch(r"(train|val|inside)/\w+", str(name)) is not None, "a metric such as val/loss")
 ]
 Duration = (
     dict[str, Whole]
@@ -48,29 +48,29 @@ Duration = (
         str, That(lambda text: str(text).count(":") == 3, "days, hours, minutes and seconds, as in 00:12:00:00")
     ]
 )
-Names = str | Annotated[list[str], That(lambda names: len({*names}) == len(names), "none of them twice")]
+Names = str | Annotated[list[str], That(lambda names: len({*names}) == len(names), "without repeats")]
 BOUNDS = {
     Ge: (operator.ge, "of at least"), Gt: (operator.gt, "above"),
     Le: (operator.le, "at most"), Lt: (operator.lt, "below"),
 }  # fmt: skip
-# The largest whole number that JSON keeps, and the largest number that there is in float32.
+# The largest integer that JSON represents exactly, and the largest finite float32.
 LARGEST = {bool: 1, int: 2**53, float: 3.4e38}
-LONGEST = 200  # characters of a value in a sentence
+LONGEST = 200  # characters of a value shown in a message
 PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Any: "anything"}
 
 
 class Effect(Enum):
-    """What a key has an effect on."""
+    """What the value of a key affects."""
 
-    RESULT = "what a run computes"
-    READING = "how training reads the data, not what they are"
+    RESULT = "the result of a run"
+    READING = "how training reads the data, not the data themselves"
     NOTHING = "no number"
-    PLACE = "no number: it names a place of one machine"
-    FILE = "no number: the content of the file counts, not its place"
+    PLACE = "no number: a path on one machine"
+    FILE = "no number: the file's content counts, not its path"
 
     @property
     def counts(self) -> bool:
-        """Whether a run's identity holds a key with this effect."""
+        """Whether keys with this effect are part of a run's identity."""
         return self in (Effect.RESULT, Effect.READING)
 
 
@@ -79,17 +79,17 @@ RESULT, READING, NOTHING, PLACE, FILE = Effect
 
 @dataclass(frozen=True)
 class Key:
-    """What is said of one key."""
+    """The schema of one key."""
 
-    kind: Any  # the type of its value; a dict of keys for a group of them, which may also be null
+    kind: Any  # the type of its value; a dict of keys for a group, which may also be null
     help: str  # one line
     effect: Effect = RESULT
-    added: bool = False  # no shipped file has it: it is added with a plus sign
-    always: bool = False  # it is checked in the node of a user's own class, too
+    added: bool = False  # in no shipped file: set with a plus sign, +KEY=VALUE
+    always: bool = False  # also checked for a class of the user's own
 
 
 def flatten(group: Mapping[str, Key], prefix: str = "", outer: Effect = RESULT) -> Iterator[tuple[str, Key]]:
-    """Every key of a group and of those in it by its dotted name; an effect holds for all that stands below."""
+    """Iterate over the keys of a group, nested ones included, by dotted name; an effect applies to everything below."""
     for name, key in group.items():
         effect = outer if key.effect is RESULT else key.effect
         yield f"{prefix}{name}", replace(key, effect=effect)
@@ -98,7 +98,7 @@ def flatten(group: Mapping[str, Key], prefix: str = "", outer: Effect = RESULT) 
 
 
 def holds(kind: Any, value: Any) -> bool:
-    """Whether a plain value is of a type and within its bounds."""
+    """Return whether a plain value has a type and lies within its bounds."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
         return holds(arguments[0], value) and all(
@@ -119,15 +119,15 @@ def holds(kind: Any, value: Any) -> bool:
         return False
     if isinstance(value, int | float) and not abs(value) <= LARGEST[type(value)]:
         return kind is Any
-    # YAML reads a name of digits as a number, and a number may be a whole one.
+    # YAML parses a name made of digits as a number, and an integer is a valid float.
     return kind is Any or isinstance(value, {str: str | int | float, float: int | float}.get(kind, kind))
 
 
 def words(kind: Any) -> str:
-    """A type in words.
+    """Describe a type in words.
 
     >>> words(Count | list[Count] | None), words(Rate)
-    ('a whole number of at least 1, or a list of such, or null', 'a number of at least 0 and below 1')
+    ('a whole number of at least 1, or a list of these, or null', 'a number of at least 0 and below 1')
     """
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
@@ -140,28 +140,28 @@ def words(kind: Any) -> str:
         return f"{words(arguments[0])}{', ' if get_origin(arguments[0]) is list else ' '}{' and '.join(bounds)}"
     if origin in (Union, UnionType):
         options = [words(option) for option in arguments if option is not NoneType]
-        options = [option.replace(f"a list, each {options[0]}", "a list of such") for option in options]
+        options = [option.replace(f"a list, each {options[0]}", "a list of these") for option in options]
         return ", or ".join([*options, *(["null"] if NoneType in arguments else [])])
     if origin is Literal:
         choices = [shown(choice) for choice in arguments]
         return " or ".join(choices) if len(choices) < 3 else f"one of {', '.join(choices)}"
     if origin is list:
         return f"a list, each {words(arguments[0])}"
-    return PLAIN[kind] if isinstance(kind, type) and kind in PLAIN else "keys with values"
+    return PLAIN[kind] if isinstance(kind, type) and kind in PLAIN else "a mapping"
 
 
 def shown(value: Any) -> str:
-    """A value as a yaml file has it."""
+    """Format a value as in a YAML file."""
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def wrong(name: str, kind: Any, value: Any) -> str:
-    """The sentence about a value that is not of its key's type.
+    """Return the message for a value that does not have the type of its key.
 
     >>> wrong("seed", Whole, -1), wrong("data.length", Count, 10**18)[-22:]
-    ('seed must be a whole number of at least 0, got -1.', '00, which is too much.')
+    ('seed must be a whole number of at least 0, got -1.', '0..., which is too large.')
     """
     number = isinstance(value, int | float) and not isinstance(value, bool)
     much = number and abs(value) > LARGEST[type(value)] and not math.isinf(value)
     said = text if len(text := shown(value)) <= LONGEST else f"{text[:LONGEST]}..."
-    return f"{name} must be {words(kind)}, got {said}{', which is too much' if much else ''}."
+    return f"{name} must be {words(kind)}, got {said}{', which is too large' if much else ''}."

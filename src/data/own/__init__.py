@@ -1,19 +1,19 @@
-"""The user's own files: ``file`` (any with rows or arrays) of ``csv`` (tables) and ``npz``; ``text``, ``wav_folder``.
+"""The user's own files: ``file`` (rows or arrays) as ``csv`` (tables) or ``npz``; ``text``; ``wav_folder``.
 
-A form is a :class:`~src.data.module.SequenceData` with
+A format is a :class:`~src.data.module.SequenceData` with
 
-- ``__init__(*, path, ..., **keywords)``: the form's options; keywords go on to ``SequenceData``. What can be refused
-  without reading is refused here.
-- ``read()``: reads the file, fills ``splits``, ``items``, both baselines and ``notes``, sets ``checksum``, returns the
-  description. What is broken raises one ``UserError`` that names file and place; what was inferred goes to ``notes``.
-- ``fitted`` and ``new_data(path)``: what was fitted on the training file, and a new file read with that.
+- ``__init__(*, path, ..., **keywords)``: the options of the format; keywords are passed on to ``SequenceData``.
+  Whatever can be rejected without reading the file is rejected here.
+- ``read()``: reads the file, fills ``splits``, ``items``, both baselines and ``notes``, sets ``checksum`` and returns
+  the description. Invalid data raise one ``UserError`` that names file and place; inferences go to ``notes``.
+- ``fitted`` and ``new_data(path)``: what was fitted on the training file, and reading a new file with it.
 
-and has a line in ``src/data/__init__.py``, a ``conf/data/NAME.yaml`` with ``path: ???`` and its options in
-docs/own_data.md. It is found by ``python -m src.prepare`` from there.
+It also needs a line in ``src/data/__init__.py``, a ``conf/data/NAME.yaml`` with ``path: ???``, and its options in
+docs/own_data.md. ``python -m src.prepare`` then lists it.
 
-What holds rows or sequences in another form needs none of that: ``forms`` tells it by its content, and a function in
-``tables`` makes a :class:`~src.data.own.cells.Table` of it (numbers, text, and hints of which column is what), whose
-columns and rows ``roles``, ``times``, ``notation`` and ``cell_sequences`` sort out; ``row_splits`` and ``splits`` say
-which rows or files are for what; ``labelled.OwnData`` fills in sequences with targets, ``series`` forecasts, ``text``
+Other formats of rows or sequences need none of that: ``forms`` recognises them by content, and a function in
+``tables`` converts them to a :class:`~src.data.own.cells.Table` (numbers, text, and hints about columns). ``roles``,
+``times``, ``notation`` and ``cell_sequences`` interpret its columns and rows, and ``row_splits`` and ``splits`` assign
+rows or files to splits. ``labelled.OwnData`` then builds sequences with targets, ``series`` forecasts, ``text``
 documents, ``waveform`` recordings.
 """

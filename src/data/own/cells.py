@@ -1,4 +1,4 @@
-"""A table's cells as text, with the place that each row came from: numbers are read, what is broken is named."""
+"""The cells of a table as text with each row's origin; reads numbers, and reports invalid cells by place."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Hints:
-    """What a form says of its columns, where the user does not."""
+    """What a file format implies about columns, used where the user gives nothing."""
 
     group: str | None = None
     target: list[str] = field(default_factory=list)
-    text: str | None = None  # the column that is read as characters or words
+    text: str | None = None  # the column to read as characters or words
 
 
 @dataclass
@@ -33,14 +33,14 @@ class Table:
     frame: pd.DataFrame  # columns of text, stripped, of numbers or of times; the index counts rows from 0
     files: list[Path]
     file: np.ndarray  # (rows,) which of the files each row came from
-    line: np.ndarray  # (rows,) its line there, the first line being 1
-    word: str = "line"  # what a line is called
-    part: np.ndarray | None = None  # (rows,) 0 train, 1 validation, 2 test, where files say it
+    line: np.ndarray  # (rows,) its line there, from 1
+    word: str = "line"  # the word for a line in messages
+    part: np.ndarray | None = None  # (rows,) 0 train, 1 validation, 2 test, if stated by files
     hints: Hints = field(default_factory=Hints)
-    decimal: str = ""  # what stands before fractions by the user's word; "": found out
+    decimal: str = ""  # decimal sign given by the user; "": inferred
     separator: str = ""  # between its cells
     notes: list[str] = field(default_factory=list)  # what was inferred or left out, in sentences
-    # What stood before the fractions of a column in the training file, and how each column writes its numbers.
+    # Each column's decimal sign in the training file, and its number format.
     trained: dict[str, str] = field(default_factory=dict)
     notations: dict[str, Notation] = field(default_factory=dict)
 
@@ -50,17 +50,17 @@ class Table:
         return list(self.frame.columns)
 
     def note(self, sentence: str) -> None:
-        """Say something about the data once, and keep it for the record."""
+        """Log a sentence about the data once, and keep it for the record."""
         if sentence not in self.notes:
             self.notes.append(sentence)
             log.info("%s: %s", self.files[0].name, sentence)
 
     def where(self, row: int) -> str:
-        """The place of a row, for a sentence."""
+        """Return the place of a row, for messages."""
         return f"{self.files[self.file[row]]}, {self.word} {self.line[row]}"
 
     def need(self, names: Sequence[str], option: str) -> None:
-        """Refuse names that are no columns.
+        """Refuse names that are not columns.
 
         Raises:
             UserError: names the option, the column and the nearest one.
@@ -73,10 +73,10 @@ class Table:
                 )
 
     def refuse(self, bad: np.ndarray | pd.Series, name: str, words: str) -> None:
-        """Refuse the first of the rows (rows,) that are ``bad``, by file, line and column.
+        """Refuse the first ``bad`` row (rows,), naming file, line and column.
 
         Raises:
-            UserError: with ``words``, in which ``{cell}`` stands for what the column holds there.
+            UserError: with ``words``, in which ``{cell}`` is replaced by the cell's content.
         """
         if bad.any():
             row = int(np.asarray(bad).argmax())
@@ -84,22 +84,22 @@ class Table:
             raise UserError(f"{self.where(row)}, column {name}: {words.replace('{cell}', cell)}.")
 
     def take(self, rows: np.ndarray) -> Table:
-        """The table with some rows only, or in another order."""
+        """Return the table with some rows only, or reordered."""
         frame = self.frame.iloc[rows].reset_index(drop=True)
         part = None if self.part is None else self.part[rows]
         return replace(self, frame=frame, file=self.file[rows], line=self.line[rows], part=part)
 
     def where_not_empty(self, name: str) -> Table:
-        """The rows in which a column of text holds something."""
+        """Return the rows in which a text column is not empty."""
         return self.take(np.flatnonzero(self.frame[name] != ""))
 
     def text(self, name: str) -> pd.Series:
-        """The cells of a column as text; a missing number or time is empty."""
+        """Return the cells of a column as text; missing numbers or times are empty."""
         return self.as_text(self.frame[name])
 
     @staticmethod
     def as_text(cells: pd.Series) -> pd.Series:
-        """Cells of any kind as text."""
+        """Convert cells of any type to text."""
         if pd.api.types.is_datetime64_any_dtype(cells):
             return cells.astype("str").mask(cells.isna(), "")
         if not pd.api.types.is_numeric_dtype(cells):
@@ -110,7 +110,7 @@ class Table:
         return cells.astype("str").mask(cells.isna(), "")
 
     def notation(self, name: str) -> Notation:
-        """How a column of text writes its numbers; all columns decide together where one leaves it open."""
+        """Return how a text column writes numbers; all columns together decide where one is ambiguous."""
         if name not in self.notations:
             found = {n: evidence(cells.drop_duplicates().tolist()) for n, cells in self._written_numbers().items()}
             sure = {
@@ -126,24 +126,24 @@ class Table:
         return self.notations.setdefault(name, Notation())
 
     def _written_numbers(self) -> dict[str, pd.Series]:
-        """The columns of text, some of whose first 1,000 cells look like numbers, with ASCII signs."""
+        """Return the text columns with numbers among their first 1,000 cells, with ASCII signs."""
         kinds = (pd.api.types.is_numeric_dtype, pd.api.types.is_datetime64_any_dtype)
         text = [name for name in self.names if not any(kind(self.frame[name]) for kind in kinds)]
         some = {name: plain(self.frame[name].head(1000)).str.fullmatch(LOOKS).any() for name in text}
         return {name: plain(self.frame[name]) for name in text if some[name]}
 
     def say_notations(self, names: Sequence[str]) -> None:
-        """Note how those columns write their numbers, where that is not as Python does."""
+        """Note how those columns write numbers, if unlike Python."""
         told = {name: self.notations[name] for name in names if name in self.notations}
         if any(notation.decimal == "," for notation in told.values()):
             self.note("Numbers were read with a decimal comma.")
         for name, notation in told.items():
             if cell := notation.grouped:
                 number = ungrouped(plain(pd.Series([cell])), notation.decimal)[0]
-                self.note(f"{name} has signs between thousands: {cell} was read as {number}.")
+                self.note(f"{name} has thousands separators: {cell} was read as {number}.")
 
     def parsed(self, name: str, first: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Of the ``first`` cells of a column (None: all): float64, NaN where one is no number; which are missing."""
+        """Return the ``first`` cells of a column (None: all) as float64, NaN if not a number, and which are missing."""
         text = self.frame[name].head(len(self.frame) if first is None else first)
         if pd.api.types.is_numeric_dtype(text):
             numbers = text.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
@@ -157,33 +157,33 @@ class Table:
         if np.isnan(numbers[~missing]).any() or (numbers[~missing] % 1 != 0).any():
             text = ungrouped(plain(text), self.notation(name).decimal)
             numbers = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64, copy=True)
-        # pandas says which cells are numbers but may miss the last digit of one.
+        # pandas recognises numbers but may get the last digit wrong.
         known = ~np.isnan(numbers)
         numbers[known] = text_array(text[known]).astype(np.float64)
         return numbers, missing
 
     def is_numeric(self, name: str) -> bool:
-        """Whether most of a column's first 1,000 cells are numbers, so that one that is not is a fault and no word."""
+        """Return whether most of a column's first 1,000 cells are numbers, so that another cell there is an error."""
         numbers, missing = self.parsed(name, 1000)
         there = ~missing
         return bool(there.any()) and bool((~np.isnan(numbers[there])).mean() > 0.5)
 
     def numbers(self, names: Sequence[str], missing: str = "refuse", groups: np.ndarray | None = None) -> np.ndarray:
-        """The columns as (rows, columns) float64, finite where nothing is missing.
+        """Return the columns as (rows, columns) float64, finite where nothing is missing.
 
-        A missing value is refused (``refuse``, or ``never``, which offers nothing), is NaN (``leave``) or becomes the
-        one ``before``; where there is none, the first one there is. It is never taken from another series by ``groups``
+        A missing value is an error (``refuse``, or ``never``, which suggests no alternative), NaN (``leave``), or
+        filled with the value ``before`` it, or else the first one after it, never across series given by ``groups``
         (rows,).
 
         Raises:
-            UserError: names the first cell, by line, that is no finite number.
+            UserError: names the first cell, by line, that is not a finite number.
         """
         columns: list[np.ndarray] = []
         broken: list[tuple[int, str, bool]] = []
         for name in names:
             numbers, empty = self.parsed(name)
             if name in self.notations and (cell := self.notations[name].doubtful):
-                self.refuse(plain(self.frame[name]) == cell, name, f"{{cell}} may be {readings(cell)}; say which")
+                self.refuse(plain(self.frame[name]) == cell, name, f"{{cell}} may be {readings(cell)}; choose one")
             if missing == "before" and empty.any():
                 numbers = self._filled(name, numbers, empty, groups)
             if (bad := ~(np.isfinite(numbers) | (empty & (missing == "leave")))).any():
@@ -199,19 +199,19 @@ class Table:
         keys = np.zeros(len(numbers), int) if groups is None else groups
         filled = pd.Series(numbers).groupby(keys).ffill()
         if first := int(filled.isna().sum()):
-            self.note(f"{first} missing values of {name}, with none before them, took the first one after them.")
+            self.note(f"{first} missing values of {name} at the start were filled with the first value after them.")
             filled = filled.groupby(keys).bfill()
-        self.note(f"{int(empty.sum()) - first} missing values of {name} took the value before them.")
+        self.note(f"{int(empty.sum()) - first} missing values of {name} were filled with the value before them.")
         return np.where(empty, filled.to_numpy(), numbers)
 
     def _broken_cell(self, row: int, name: str, empty: bool, missing: str) -> UserError:
         cell, more = self.text(name).iloc[row], ""
         place = f"{self.where(row)}, column {name}"
         if empty and missing == "before":
-            return UserError(f"{place}: the value is missing and there is none in its series to take instead.")
+            return UserError(f"{place}: the value is missing, and its series has no other value to fill it with.")
         if empty:
             if missing != "never":
-                more = "; fill it in, or let the value before it stand there with data.missing=before"
+                more = "; fill it in, or set data.missing=before to repeat the value before it"
             return UserError(f"{place}: the value is missing ({cell!r}){more}.")
         if "," in cell and self.decimal == ".":
             more = ", given data.decimal=point"
@@ -219,7 +219,7 @@ class Table:
 
 
 def has_units(frame: pd.DataFrame) -> bool:
-    """Whether the first row of a table says what its numbers are in (``°C,hPa``): words where all below are numbers.
+    """Return whether a table's first row has units (``°C,hPa``): words where all cells below are numbers.
 
     >>> has_units(pd.DataFrame({"time": ["", "2024-01-01"], "load": ["kW", "3.5"]}))
     True
@@ -238,7 +238,7 @@ def has_units(frame: pd.DataFrame) -> bool:
 
 
 def as_cells(column: pd.Series) -> pd.Series:
-    """A column of a data frame as a table has it: numbers and times as they are, all else as text, "" for nothing."""
+    """Return a data frame's column as table cells: numbers and times unchanged, all else as text, "" if missing."""
     if pd.api.types.is_bool_dtype(column):
         return column.astype("float64")
     if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
@@ -249,7 +249,7 @@ def as_cells(column: pd.Series) -> pd.Series:
 
 
 def text_array(cells: pd.Series) -> np.ndarray:
-    """Cells as an array of text; by way of objects, since pandas with pyarrow cuts all to the length of a missing one.
+    """Convert cells to a text array via objects, because pandas with pyarrow truncates to a missing value's length.
 
     >>> text_array(pd.Series(["long", None], dtype="str")).tolist()
     ['long', 'nan']
@@ -258,12 +258,12 @@ def text_array(cells: pd.Series) -> np.ndarray:
 
 
 def join(tables: Sequence[Table], parts: Sequence[int] | None = None) -> Table:
-    """One or several files with the same columns as one table, in the order given.
+    """Stack one or several files with the same columns into one table, in the given order.
 
-    ``parts`` say of each file whether it is for train (0), validation (1) or test (2).
+    ``parts`` say for each file whether it is for train (0), validation (1) or test (2).
 
     Raises:
-        UserError: when one lacks a column of the first.
+        UserError: a file lacks a column of the first.
     """
     first, *rest = tables
     for table in rest:

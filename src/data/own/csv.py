@@ -1,4 +1,4 @@
-"""The user's own table: series to forecast, or sequences with a class or values for each."""
+"""The user's own table: series to forecast, or sequences with a class or values each."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from src.data.splits import SPLITS
 from src.data.text import encode, learn_vocabulary
 from src.data.windows import Series
 
-NO_CLASS = ("", "nan", "n/a", "#n/a", "<na>", "nat", "null")  # "none", "na" and signs may be names of classes
-# What a column of persons or machines is called, whose sequences are alike.
+NO_CLASS = ("", "nan", "n/a", "#n/a", "<na>", "nat", "null")  # "none", "na" and symbols may be class names
+# Names of columns of persons or machines, whose sequences are similar.
 OWNERS = (
     *("subject", "subject_id", "person", "speaker", "patient", "patient_id", "user", "user_id", "participant"),
     *("machine", "machine_id", "device", "device_id", "unit"),
 )
-NAMES = ("nan", "null")  # so may these among words: a language and a verdict
+NAMES = ("nan", "null")  # among words, these may be class names as well
 
 
 class CSV(OwnData):
-    """A table in any form, read as docs/own_data.md says, which has every option.
+    """A table in any format; docs/own_data.md describes all options.
 
-    Without ``group_column`` forecasting has one series, otherwise each row of the file is a sequence of one value at
-    each step, a text or a sound. See :func:`~src.data.own.tables.read_table` and
+    Without ``group_column``, forecasting has one series; otherwise each row of the file is a sequence with one value
+    per step, a text or an audio file. See :func:`~src.data.own.tables.read_table` and
     :func:`~src.data.own.times.read_times` for how cells and times are read.
     """
 
@@ -47,8 +47,8 @@ class CSV(OwnData):
     roles: Roles
     vocabulary: tuple[str, ...] = ()  # of texts
     rate: int | None = None  # samples per second of sounds
-    static: Static | None = None  # what each step reads of its series
-    decimals: tuple[tuple[str, str], ...] = ()  # what stands before the fractions of a column, where its cells say it
+    static: Static | None = None  # per-series inputs of each step
+    decimals: tuple[tuple[str, str], ...] = ()  # decimal signs of columns whose cells show it
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class CSV(OwnData):
         }  # fmt: skip
 
     def read(self) -> Description:
-        """Read the file, find out what its columns are for, split, fit and scale."""
+        """Read the file, infer the roles of its columns, split, fit and scale."""
         further = row_splits.files_of(self.splits_wanted)
         say_large(self.path)
         table = to_train_on(self.path, **self.dialect)
@@ -104,31 +104,31 @@ class CSV(OwnData):
         return description
 
     def _split_of(self, rows: Rows) -> np.ndarray | None:
-        """(rows,) the split of each row where something states it, those of one owner in one part."""
+        """Return the split of each row (rows,) if stated, or None; rows of one owner share a split."""
         split_of = row_splits.stated(self.splits_wanted, rows)
         return split_of if self.split_by is None else self._by_owner(rows, split_of)
 
     def _by_owner(self, rows: Rows, split_of: np.ndarray | None) -> np.ndarray:
-        """(rows,) the split of each row, those of one person, machine, ... in one part."""
+        """Return the split of each row (rows,), with all rows of one person, machine, ... in the same split."""
         assert self.split_by is not None
         owners = text_array(rows.table.text(self.split_by))
-        rows.table.refuse(owners == "", self.split_by, "it says nobody, and data.split_by goes by it")
+        rows.table.refuse(owners == "", self.split_by, "the value is missing, but data.split_by needs it")
         refuse_two(rows, owners, f"values of {self.split_by}")
         of_groups = self.kept_together(owners[rows.first], None if split_of is None else split_of[rows.first])
         assert of_groups is not None
         return of_groups[rows.groups] if split_of is None else split_of
 
     def _numbers(self, rows: Rows, names: Sequence[str]) -> tuple[Rows, np.ndarray]:
-        """The rows and their values, (rows, names), at an even distance where ``data.resample`` asks for one."""
+        """Return the rows and their values (rows, names), resampled if ``data.resample`` is set."""
         table = rows.table
         if self.resample is None:
             return rows, table.numbers(names, self.missing, rows.groups)
         if rows.times is None:
-            raise UserError(f"data.resample={self.resample} needs a column of times: name it with data.time_column.")
+            raise UserError(f"data.resample={self.resample} needs a time column: name it with data.time_column.")
         if len(table.files) > 1 or self.splits_wanted in table.names:
             raise UserError(
-                f"data.resample={self.resample} makes new rows, of which data.splits={self.splits_wanted} does not say "
-                "where they belong: give fractions, or the two times at which validation and test begin."
+                f"data.resample={self.resample} makes new rows, whose splits data.splits={self.splits_wanted} does not "
+                "state: give fractions, or the two times at which validation and test begin."
             )
         stamps, groups, values = times.resampled(
             rows.times, rows.groups, table.numbers(names, "leave"), self.resample, self.resample_by
@@ -139,19 +139,21 @@ class CSV(OwnData):
             if self.missing == "refuse":
                 raise UserError(
                     f"{table.files[0]}: {int(empty.any(1).sum())} of the {len(values)} intervals of data.resample="
-                    f"{self.resample} have no value, the first at {stamps[row]} in {rows.names[groups[row]]}; take a "
-                    "longer one, or let the value before stand there with data.missing=before."
+                    f"{self.resample} have no value, the first at {stamps[row]} in {rows.names[groups[row]]}; choose a "
+                    "longer interval, or set data.missing=before to repeat the value before."
                 )
             values = pd.DataFrame(values).groupby(groups).ffill().groupby(groups).bfill().to_numpy()
-            table.note(f"{int(empty.sum())} values of intervals without any took the value before them.")
-        table.note(f"{len(rows.groups)} rows became {len(values)}, one for each {self.resample} ({self.resample_by}).")
+            table.note(f"{int(empty.sum())} empty intervals were filled with the value before them.")
+        table.note(
+            f"{len(rows.groups)} rows were resampled to {len(values)}, one per {self.resample} ({self.resample_by})."
+        )
         return replace(rows, groups=groups, lengths=lengths, times=stamps), values
 
     def _cut(self, rows: Rows) -> tuple[Rows, Rows | None]:
-        """The rows up to the last value of each series and, where columns are known ahead, those after it.
+        """Return the rows up to each series' last value and, if columns are known in advance, the rows after it.
 
         Raises:
-            UserError: a series has no value at all.
+            UserError: a series has no values at all.
         """
         if not self.roles.known:
             return rows, None
@@ -160,29 +162,29 @@ class CSV(OwnData):
         history = rows.where(~after)
         if not history.lengths.all():
             name = rows.names[int(history.lengths.argmin())]
-            raise UserError(f"{rows.table.files[0]}: {name} has no value of {' or '.join(self.roles.targets)}.")
+            raise UserError(f"{rows.table.files[0]}: {name} has no values of {' or '.join(self.roles.targets)}.")
         return history, rows.where(after)
 
     def _forecasting(self, rows: Rows) -> Description:
         rows, after = self._cut(rows)
         if after is not None and len(after.groups):
-            rows.table.note(f"{len(after.groups)} rows after the last values were left out: predict forecasts them.")
+            rows.table.note(f"{len(after.groups)} rows after the last values were skipped; predict forecasts them.")
         given, (rows, values) = rows, self._numbers(rows, self.roles.features)
         split_of = self._split_of(rows if self.split_by is None else given)
         if split_of is not None and self.split_by is not None:
-            split_of = split_of[given.first][rows.groups]  # data.resample makes other rows, of the same series
+            split_of = split_of[given.first][rows.groups]  # data.resample makes other rows of the same series
         if split_of is None:
             split_of = row_splits.by_order(self.splits_wanted, rows.lengths)
             if unused := int((split_of > 2).sum()):
                 many = f"{unused} of {len(split_of)} rows"
                 rows.table.note(
-                    f"{many} lie behind those that data.splits={list(self.splits_wanted)} counts: left out."
+                    f"{many} follow those counted by data.splits={list(self.splits_wanted)} and were skipped."
                 )
         if (back := (np.diff(split_of) < 0) & (np.diff(rows.groups) == 0)).any():
             row = int(back.argmax()) + 1
             raise UserError(
-                f"{rows.table.where(row)}: a row for {SPLITS[split_of[row]]} comes after a later split of its series; "
-                "within a series train comes first, then val, then test."
+                f"{rows.table.where(row)}: a {SPLITS[split_of[row]]} row follows a row of a later split in its series; "
+                "within a series, train must come first, then val, then test."
             )
         short = [n for n, k in zip(rows.names, rows.lengths, strict=True) if k < self.lookback + self.horizon]
         if 0 < len(short) < len(rows.names):
@@ -191,8 +193,8 @@ class CSV(OwnData):
         if season is None and rows.times is not None:
             season = times.seasons(rows.times, rows.groups)
             if len(found := np.unique(season[season > 0])):
-                many = f"{' or '.join(str(k) for k in found)} rows{', by series' if len(found) > 1 else ''},"
-                rows.table.note(f"The season was taken as {many} from the time stamps; data.season=... says otherwise.")
+                many = f"{' or '.join(str(k) for k in found)} rows{' (by series)' if len(found) > 1 else ''}"
+                rows.table.note(f"A season of {many} was inferred from the timestamps; set data.season to change it.")
         self.times = rows.times
         static = None
         if self.roles.static:
@@ -223,26 +225,26 @@ class CSV(OwnData):
         return description
 
     def _say_shared(self, rows: Rows, row_of: dict[Any, int]) -> None:
-        """Name a column of persons or machines whose sequences stand in several parts."""
+        """Note a column of persons or machines whose sequences are in several splits."""
         for name in rows.table.names:
             if name.lower() in OWNERS and name not in (self.split_by, self.roles.group, *self.roles.targets):
                 owner = rows.table.text(name).tolist()
                 in_parts = [{owner[row_of[item]] for item in self.items[split].tolist()} for split in SPLITS]
                 if sum(map(len, in_parts)) > len(set.union(*in_parts)) and len(set(owner)) > 1:
                     rows.table.note(
-                        f"sequences of one {name} stand in several parts; data.split_by={name} keeps them in one."
+                        f"sequences of the same {name} are in several splits; data.split_by={name} keeps them together."
                     )
 
     def _values(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
-        """(steps in all, features) and (sequences,) lengths; without groups each row is a sequence of one feature.
+        """Return (total steps, features) and lengths (sequences,); without groups each row is a one-feature sequence.
 
-        Of texts (steps in all,) tokens, of sounds their spectra.
+        Texts become (total steps,) tokens, audio files become spectra.
         """
         if self.roles.text is not None:
             return self._of_cells(rows, self.roles.text)
         if self.roles.group is not None:
             return rows.table.numbers(self.roles.features, self.missing, rows.groups), rows.lengths
-        # Sequences of different length leave cells at the end of their row empty.
+        # Sequences of different length have empty cells at the end of their row.
         empty = np.stack([rows.table.parsed(name)[1] for name in self.roles.features], 1)
         lengths = empty.shape[1] - empty[:, ::-1].cumprod(1).sum(1)
         steps = np.arange(empty.shape[1])
@@ -261,7 +263,7 @@ class CSV(OwnData):
         return np.concatenate(pieces), np.array([len(piece) for piece in pieces])
 
     def _targets(self, rows: Rows) -> np.ndarray:
-        """(sequences,) classes as text, or (sequences, values) float64, the same within every group."""
+        """Return (sequences,) classes as text, or (sequences, values) float64, constant within every group."""
         names = self.roles.targets
         if self.roles.kind == "regression":
             values = rows.table.numbers(names, "never")
@@ -269,13 +271,13 @@ class CSV(OwnData):
                 refuse_two(rows, values[:, k], f"values of {name}")
             return values[rows.first]
         if len(names) > 1:
-            raise UserError(f"data.target names {len(names)} columns ({', '.join(names)}): a class is one column.")
+            raise UserError(f"data.target must be one column for classification, got {', '.join(names)}.")
         labels = text_array(rows.table.text(names[0]))
         missing = np.isin(np.char.lower(labels), NO_CLASS)
         numbers = rows.table.parsed(names[0])[0][~missing]
         if not np.isfinite(numbers).all():
             for word in sorted({*NAMES} & {*labels.tolist()}):
-                more = f"data.missing_values=[{word}] says that it stands where none is known"
+                more = f"data.missing_values=[{word}] treats it as missing"
                 rows.table.note(f"{names[0]} has a class called {word}; {more}.")
             missing &= ~np.isin(labels, NAMES)
         rows.table.refuse(missing, names[0], "the class is missing")
@@ -283,7 +285,7 @@ class CSV(OwnData):
         return labels[rows.first]
 
     def new_data(self, path: str) -> NewData:
-        """The sequences of a new file, scaled as the training file was; its targets where it has them."""
+        """Read the sequences of a new file, scaled like the training file, with targets if the file has them."""
         description, roles = self.description, self.roles
         table = read_table(path, **self.dialect)
         table.trained = dict(self.decimals)
@@ -321,15 +323,15 @@ class CSV(OwnData):
         return NewData(split, [rows.names[k] for k in long], labelled=False, following=following)
 
     def _known_ahead(self, read: Rows, after: Rows, chosen: np.ndarray, steps: int) -> np.ndarray:
-        """(chosen, steps, features) of the rows after those read of each chosen series, 0 in what is not known.
+        """Return the rows after those read of each chosen series, (chosen, steps, features), 0 where unknown.
 
         Raises:
-            UserError: there are too few.
+            UserError: there are too few rows.
         """
         known, features = self.roles.known, self.roles.features
         if len(after.groups):
             after, numbers = self._numbers(after, known)
-            if self.resample is not None:  # the interval in which the last value lies is read, and not forecast
+            if self.resample is not None:  # the interval with the last value is read, not forecast
                 assert read.times is not None
                 assert after.times is not None
                 last = read.times.groupby(read.groups).last()

@@ -1,4 +1,4 @@
-"""A large CSV file without surprises, read by pandas (with Arrow where it is installed) rather than cell by cell."""
+"""Read large regular CSV files with pandas (with Arrow if installed) rather than cell by cell."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pandas as pd
 
 from src.data.own.cells import MISSING, Table, as_cells
 
-LARGE = 4_000_000  # bytes from which it is worth it
-HEAD = 1 << 16  # bytes that show whether a file is plain
+LARGE = 4_000_000  # bytes from which this is faster
+HEAD = 1 << 16  # bytes inspected to tell whether a file is regular
 PLAIN_NAME = re.compile(r"[^\W\d][\w .()/%°-]*")
 MISSING_AS_WRITTEN = sorted(
     {form for word in MISSING for form in (word, word.upper(), word.title(), word.capitalize())}
@@ -22,10 +22,10 @@ MISSING_AS_WRITTEN += ["NaN", "NaT", "N/a"]
 
 
 def read_plain(path: Path, separators: str, separator: str | None, encoding: str) -> Table | None:
-    """The table of a file whose cells stand in no quotes, with a name above each column; None: it is not so plain.
+    """Read a file with a header and no quoted cells; return None if it is less regular than that.
 
-    Every row is a line of the file, and numbers are read to the last digit, so that nothing is read otherwise than by
-    :func:`src.data.own.csv_table.read_table`; what is doubtful (signs between thousands, ragged rows) is left to that.
+    Every row is a line of the file, and numbers are exact to the last digit, so the result is the same as that of
+    :func:`src.data.own.csv_table.read_table`, which handles ambiguous cases (thousands separators, ragged rows).
     """
     if encoding.lower() not in ("utf-8-sig", "utf-8", "utf8") or path.suffix == ".gz":
         return None
@@ -42,7 +42,7 @@ def read_plain(path: Path, separators: str, separator: str | None, encoding: str
         return None
     try:
         frame = _parsed(path, separator, encoding)
-    except (ValueError, UnicodeDecodeError):  # pandas' errors are ValueErrors; it is said by who reads cell by cell
+    except (ValueError, UnicodeDecodeError):  # pandas raises ValueError; the cell-by-cell reader reports the problem
         return None
     if len(frame) != _lines(path) - 1 or list(frame.columns.str.strip()) != names or frame.isna().all(axis=1).any():
         return None
@@ -66,7 +66,7 @@ def _parsed(path: Path, separator: str, encoding: str) -> pd.DataFrame:
 
 
 def _lines(path: Path) -> int:
-    """Lines of a file, the last of which may have no end."""
+    """Count the lines of a file, the last of which may lack a line ending."""
     number, last = 0, b"\n"
     with path.open("rb") as file:
         while piece := file.read(1 << 22):
@@ -75,7 +75,7 @@ def _lines(path: Path) -> int:
 
 
 def _doubtful(column: pd.Series) -> bool:
-    """Whether a column of numbers may have points between thousands: three digits behind each, beside whole numbers."""
+    """Return whether a numeric column may have thousands separators: some whole numbers, else three decimals."""
     if not pd.api.types.is_float_dtype(column):
         return False
     values = column.to_numpy()[:10_000]
@@ -86,7 +86,7 @@ def _doubtful(column: pd.Series) -> bool:
 
 
 def without(table: Table, codes: Sequence[str | float]) -> Table:
-    """The table with missing values where its numbers are one of ``codes``, or its cells."""
+    """Mark numbers or cells that equal one of ``codes`` as missing."""
     if codes:
         numbers = [float(code) for code in codes if not isinstance(code, str)]
         words = [str(code) for code in codes]

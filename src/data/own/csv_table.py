@@ -1,4 +1,4 @@
-"""A CSV file as somebody has it: its dialect is inferred, its cells become a table."""
+"""Read a CSV file into a table, inferring its dialect."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from src.data.own.forms import is_prose
 
 # Names that need no quoting on a command line.
 SIGNS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "space": " ", "point": "."}
-SEPARATORS = ",;\t|"  # that are found out
+SEPARATORS = ",;\t|"  # that can be inferred
 REMARK = "#"
 DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}.*")
 NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
-TAB = re.compile(r'"[^"]*"|\t')  # or what stands in quotation marks, in which tabs stay
-END = "\0"  # stands in no text that is read
+TAB = re.compile(r'"[^"]*"|\t')  # or quoted text, in which tabs are kept
+END = "\0"  # occurs in no valid text
 
 
 def read_table(
@@ -41,21 +41,21 @@ def read_table(
     encoding: str = "utf-8-sig",
     missing_values: Sequence[str | float] = (),
 ) -> Table:
-    """Read a CSV file as text cells; remarks above it, empty lines and nameless index columns are left out.
+    """Read a CSV file as text cells, skipping comments above the table, empty lines and unnamed index columns.
 
-    So are the names of rows where these have one cell more than the line of names, as R writes it.
+    Row names are skipped if rows have one cell more than the header, as in files from R.
 
     Args:
         path: the file, also gzipped (``.gz``).
-        separator: between cells, the character or its name in :data:`SIGNS`; None: the one of ``, ; TAB |`` that stands
-            most often in the first line. ``space`` is any number of blanks.
-        decimal: ``point`` or ``comma``; None: found out for each column (:mod:`src.data.own.notation`).
+        separator: between cells, a character or its name in :data:`SIGNS`; None: the most frequent of ``, ; TAB |``
+            in the first line. ``space`` is any number of spaces.
+        decimal: ``point`` or ``comma``; None: inferred for each column (:mod:`src.data.own.notation`).
         encoding: of the text; the default reads UTF-8 with and without a byte-order mark.
-        missing_values: what stands where a value is missing, beside :data:`~src.data.own.cells.MISSING`: words, or
-            numbers however written.
+        missing_values: markers of a missing value in addition to :data:`~src.data.own.cells.MISSING`: words, or
+            numbers in any format.
 
     Raises:
-        UserError: when there is no such file, or it is not a table.
+        UserError: the file does not exist, or is not a table.
     """
     check_arguments("data", {"separator": separator, "decimal": decimal, "encoding": encoding})
     path = Path(path).expanduser()
@@ -68,7 +68,7 @@ def read_table(
     lines = _lines(path, encoding)
     remarks = _remarks(lines)
     if not "".join(lines[remarks : remarks + 1]).strip("\r\n"):
-        raise UserError(f"{path} is empty: it must be a table with a line of names and one row for each step.")
+        raise UserError(f"{path} is empty: it must be a table with a header and one row per step.")
     separator = SIGNS.get(separator or "", separator) or max(SEPARATORS, key=lines[remarks].count)
     decimal = SIGNS.get(decimal or "", decimal)
     notes: list[str] = []
@@ -77,9 +77,9 @@ def read_table(
     if missing_values:
         body = body.apply(lambda column: column.mask(_stands_for_none(column, missing_values), ""))
     if not len(body):
-        raise UserError(f"{path} has a line of names but no rows.")
+        raise UserError(f"{path} has a header but no rows.")
     if remarks:
-        notes.append(f"{remarks} line{'s' if remarks > 1 else ''} of remarks above the table were left out.")
+        notes.append(f"{remarks} line{'s' if remarks > 1 else ''} of comments above the table were skipped.")
     table = Table(body.reset_index(drop=True), [path], np.zeros(len(body), int), begins[body.index])
     table.decimal, table.separator = decimal or "", separator
     for sentence in notes:
@@ -88,33 +88,33 @@ def read_table(
 
 
 def _lines(path: Path, encoding: str) -> list[str]:
-    """The lines of a file that is text in this encoding, gzipped where its name ends in ``.gz``, with their ends."""
+    """Return the lines of a text file with their line endings, decompressed if its name ends in ``.gz``."""
     opened: Any = gzip.open if path.suffix == ".gz" else open
     with open(path, "rb") as raw:
         kind = raw.read(4)
     if kind == b"PK\x03\x04":
         raise UserError(f"{path} is a spreadsheet or a zip archive: export the table as CSV.")
     if kind[:2] == b"\x1f\x8b" and path.suffix != ".gz":
-        raise UserError(f"{path} is gzipped: its name must end in .gz.")
+        raise UserError(f"{path} is gzipped, so its name must end in .gz.")
     try:
         refuse_long_lines(path)
         with opened(path, "rt", encoding=encoding, newline="") as file:
             text = file.read()
     except (UnicodeDecodeError, LookupError) as error:
         raise UserError(
-            f"{path} is not text in the encoding {encoding} ({error}): name its own, e.g. data.encoding=cp1252."
+            f"{path} is not text in the encoding {encoding} ({error}): set its encoding, e.g. data.encoding=cp1252."
         ) from error
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path} cannot be read: {error}.") from error
     if END in text:
-        raise UserError(f"{path} holds a zero byte, so it is damaged, or not text in the encoding {encoding}.")
+        raise UserError(f"{path} contains a zero byte: it is damaged, or not text in the encoding {encoding}.")
     return StringIO(text if text.endswith("\n") else text + "\n", newline="").readlines()
 
 
 def _remarks(lines: Sequence[str]) -> int:
-    """How many lines of remarks stand above the table: those that begin with ``#``.
+    """Return the number of comment lines, which begin with ``#``, above the table.
 
-    The last of them names the columns where it has as many cells as the line behind it, which holds numbers.
+    The last one is the header if it has as many cells as the following line, which has numbers.
     """
     number = next((k for k, line in enumerate(lines) if not line.startswith(REMARK)), len(lines))
     if 0 < number < len(lines):
@@ -129,7 +129,7 @@ def _remarks(lines: Sequence[str]) -> int:
 def _cells(
     path: Path, lines: list[str], separator: str, remarks: int, notes: list[str]
 ) -> tuple[list[list[str]], np.ndarray]:
-    """All cells, stripped, as many in each row, and the line on which each row begins; the names are the first."""
+    """Return all cells, stripped, equally many per row, header first, and the line where each row begins."""
     if separator == " ":
         lines = [TAB.sub(lambda found: " " if found[0] == "\t" else found[0], line.strip()) + "\n" for line in lines]
     wrong = f"{path} is not a table with the separator {separator!r}"
@@ -144,20 +144,20 @@ def _cells(
     except csv.Error as error:
         raise UserError(f"{wrong}: {error}.") from error
     if rows.pop() != [END]:
-        raise UserError(f"{wrong}: the quotation mark that opens on line {begins[-1]} or below is never closed.")
+        raise UserError(f"{wrong}: a quotation mark opened on line {begins[-1]} or later is never closed.")
     width = max(len(rows[0]), 1)
     if len(rows) > 1 and all(len(row) == width + 1 and not row[-1] for row in rows[1:] if row):
-        rows[1:] = [row[:-1] for row in rows[1:]]  # a separator at the end of each row, but of the line of names
+        rows[1:] = [row[:-1] for row in rows[1:]]  # a separator at the end of each row, but not of the header
     if _have_names(rows[1:], width):
         rows[1:] = [row[1:] for row in rows[1:]]
-        notes.append("The first cell of each row, for which there is no name of a column, was left out.")
+        notes.append("The first cell of each row, which has no column name, was skipped.")
     for number, row in zip(begins, rows, strict=False):
         if len(row) > width:
             names = f"line {remarks + 1}" if remarks else "the first line"
-            more = "; a plain text is read by data=text" if width == 1 or is_prose(path) else ""
+            more = "; use data=text for plain text" if width == 1 or is_prose(path) else ""
             raise UserError(
-                f"{path}, line {number}: there are {len(row)} cells, but {names}, which names the columns, has {width} "
-                f"(separator {separator!r}){more}."
+                f"{path}, line {number} has {len(row)} cells, but {names}, the header, has {width} (separator "
+                f"{separator!r}){more}."
             )
     cells = [[cell.strip() for cell in row] + [""] * (width - len(row)) for row in rows]
     if cells[0][0].startswith(REMARK):
@@ -166,7 +166,7 @@ def _cells(
 
 
 def _have_names(rows: Sequence[Sequence[str]], width: int) -> bool:
-    """Whether rows have one cell more than there are names of columns, the first being their own name or number."""
+    """Return whether rows have one cell more than the header, the first being the row's name or number."""
     if width < 2 or not rows or len(rows[0]) != width + 1 or max(map(len, rows)) > width + 1:
         return False
     names = [row[0] for row in rows if row]
@@ -175,37 +175,37 @@ def _have_names(rows: Sequence[Sequence[str]], width: int) -> bool:
 
 
 def _named(path: Path, cells: list[list[str]], notes: list[str]) -> pd.DataFrame:
-    """The rows under the columns' names, without what is empty; the index is that of ``cells``."""
+    """Return the rows under the column names, without empty ones; the index is that of ``cells``."""
     nameless = _nameless(cells)
     heads = [f"column_{k + 1}" if nameless else name for k, name in enumerate(cells[0])]
     body = pd.DataFrame(cells, dtype=str).iloc[0 if nameless else 1 :]
     empty = (body == "").all(axis=1).to_numpy()
-    # In a table of one column an empty line is a missing value, but for those at the end.
+    # In a one-column table an empty line is a missing value, except at the end.
     last = len(body) - int(empty[::-1].cumprod().sum())
     gone = empty & ((np.arange(len(body)) >= last) | (body.shape[1] > 1))
     if inner := int(gone[:last].sum()):
-        notes.append(f"{inner} empty lines were left out.")
+        notes.append(f"{inner} empty lines were skipped.")
     body = body[~gone]
     names: dict[int, str] = {}
     for k, head in enumerate(heads):
         if not head and counts(list(body[k])):
-            notes.append(f"Column {k + 1}, which has no name and counts the rows, was left out.")
+            notes.append(f"Column {k + 1}, which has no name and counts the rows, was skipped.")
         elif head or not (body[k] == "").all():
             names[k] = head or f"column_{k + 1}"
     times = Counter(names.values())
     for name in times:
         if times[name] > 1:
-            raise UserError(f"{path} has two columns of the name {name}: rename one.")
+            raise UserError(f"{path} has two columns named {name}: rename one.")
     if nameless:
         some = ", ".join(list(names.values())[:3])
-        notes.append(f"The first line holds no names but numbers, so the columns are called {some}, ...")
+        notes.append(f"The first line has numbers instead of names, so the columns are named {some}, ...")
     return body[list(names)].set_axis(list(names.values()), axis=1)
 
 
 def _nameless(cells: Sequence[Sequence[str]]) -> bool:
-    """Whether the first line is a row of data: numbers, or what the second line holds too, numbers or a date with it.
+    """Return whether the first line is a data row: numbers, or dates and numbers like the second line.
 
-    Names may be numbers where they count the columns, or rise behind a word (``country,2000,2001``).
+    Names may be numbers if they count the columns, or if they rise after a word (``country,2000,2001``).
     """
     head, *second = [*islice(filter(any, cells), 2)] or [[]]
     if not head or counts(head):
@@ -224,7 +224,7 @@ def _kind(cell: str) -> str:
 
 
 def counts(cells: Sequence[str]) -> bool:
-    """Whether the cells are 0, 1, 2, ... or 1, 2, 3, ..."""
+    """Return whether the cells are 0, 1, 2, ... or 1, 2, 3, ..."""
     return any(list(cells) == [str(k + start) for k in range(len(cells))] for start in (0, 1))
 
 

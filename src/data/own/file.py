@@ -1,4 +1,4 @@
-"""Any file of the user's own with rows or arrays, by what it holds."""
+"""Any file of the user's own with rows or arrays, recognised by its content."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from src.data.own.roles import Roles
 
 
 class File(CSV, NPZ):
-    """A table (:class:`CSV`) or arrays (:class:`NPZ`), whichever the file holds; the options of both."""
+    """A table (:class:`CSV`) or arrays (:class:`NPZ`), depending on the file; has the options of both."""
 
     form, tasks = "file", NPZ.tasks
     roles: Roles | None = None  # type: ignore[assignment]  # of a table
@@ -27,14 +27,14 @@ class File(CSV, NPZ):
         super().__init__(**keywords)
 
     def read(self) -> Description:
-        """Read the file as what it is."""
+        """Read the file according to its content."""
         reader = self._reader(self.path)
         if reader is NPZ and (columns := self.given.known + self.given.static):
-            raise UserError(f"{self.path} holds arrays, and {columns[0]} (data.known, data.static) must be a column.")
+            raise UserError(f"{self.path} has arrays, but {columns[0]} (data.known, data.static) needs a table.")
         return reader.read(self)
 
     def new_data(self, path: str) -> NewData:
-        """A new file of the same kind."""
+        """Read a new file of the same kind."""
         return self._reader(path).new_data(self, path)
 
     @staticmethod

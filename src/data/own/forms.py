@@ -1,4 +1,4 @@
-"""Which form a file has, by what it holds and not by its name."""
+"""Recognise the format of a file by its content, not its name."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from numpy.lib.format import MAGIC_PREFIX
 from src.config.errors import UserError
 
 Form = Literal[
-    "folder", "csv", "parquet", "feather", "xlsx", "json", "arff", "ts", "ucr", "trec",  # become a table
-    "npz", "npy",  # become sequences
+    "folder", "csv", "parquet", "feather", "xlsx", "json", "arff", "ts", "ucr", "trec",  # read as a table
+    "npz", "npy",  # read as sequences
     "wav", "zip",
 ]  # fmt: skip
 SEQUENCES = ("npz", "npy")
-TABLES = (".csv", ".tsv", ".parquet", ".feather", ".xlsx", ".jsonl")  # what is looked for in a folder
+TABLES = (".csv", ".tsv", ".parquet", ".feather", ".xlsx", ".jsonl")  # searched for in a folder
 QUOTES = "'\""
-HEAD = 1 << 16  # bytes that are looked at
+HEAD = 1 << 16  # bytes inspected
 NUMBERS = re.compile(r"\s*[+-]?\d+(\.0*)?(e[+-]?\d+)?(\t[^\t\n]*){8,}", re.IGNORECASE)
 ONLY_NUMBERS = re.compile(r"[\s\d.,;eE+-]+")
 TREC = re.compile(r"[A-Z]{2,}:[a-z]+ \S")
 
 
 def form_of(path: Path) -> Form:
-    """The form of a file or folder.
+    """Return the format of a file or folder.
 
     Raises:
-        UserError: there is nothing of that name, or nothing in it.
+        UserError: the path does not exist, or is empty.
     """
     if path.is_dir():
         return "folder"
     if not path.is_file():
-        raise UserError(f"data.path={path} is not there: give the path of a file, or of a folder of files.")
+        raise UserError(f"data.path={path} does not exist: give the path of a file, or of a folder of files.")
     with path.open("rb") as file:
         head = file.read(HEAD)
     if not head:
@@ -59,15 +59,15 @@ def form_of(path: Path) -> Form:
 
 
 def reader_of(path: Path) -> Literal["file", "text", "wav_folder"]:
-    """The choice of ``data`` for a file or folder: ``text`` for prose, ``wav_folder`` for sounds, else ``file``."""
+    """Return the ``data`` choice for a file or folder: ``text`` for prose, ``wav_folder`` for audio, else ``file``."""
     if path.is_dir():
         held = {file.suffix.lower() for file in path.rglob("*")}
         return "wav_folder" if ".wav" in held and not held & {*TABLES} else "file"
-    return "text" if is_prose(path) else "file"  # which says what is missing, too
+    return "text" if is_prose(path) else "file"  # which also reports what is missing
 
 
 def with_reader(arguments: Sequence[str]) -> list[str]:
-    """A command line with the choice of data that reads its ``data.path``.
+    """Add the choice of data that reads ``data.path`` to a command line.
 
     >>> with_reader(["study", "mine", "data.path=load.csv"])
     ['study', 'mine', 'data.path=load.csv', 'data=file']
@@ -79,7 +79,7 @@ def with_reader(arguments: Sequence[str]) -> list[str]:
 
 
 def is_prose(path: Path) -> bool:
-    """Whether a file is text that runs on: no table, whose lines have equally many cells, and no numbers."""
+    """Return whether a file is running text: not a table, whose lines have equally many cells, and not numbers."""
     with suppress(UserError):
         if form_of(path) == "csv":
             with path.open("rb") as file:
@@ -89,7 +89,7 @@ def is_prose(path: Path) -> bool:
 
 def _runs_on(text: str) -> bool:
     lines = [line for line in text.splitlines() if line.strip()]
-    lines = (lines[:-1] or lines)[:100]  # the last one may be cut
+    lines = (lines[:-1] or lines)[:100]  # the last one may be truncated
     counts = ({line.count(sign) for line in lines} for sign in ",;\t|")
     if len(lines) > 1 and any(len(number) == 1 and number != {0} for number in counts):
         return False
@@ -115,7 +115,7 @@ def _of_text(text: str) -> Form:
         return "ts"
     if first.startswith("{") or (first.startswith("[") and re.match(r"\[\s*\{", text.lstrip())):
         return "json"
-    whole = lines[:-1] or lines  # the last one may be cut
+    whole = lines[:-1] or lines  # the last one may be truncated
     if whole and all(NUMBERS.match(line) for line in whole):
         return "ucr"
     if len(lines) > 1 and all(TREC.match(line) for line in whole):

@@ -1,4 +1,4 @@
-"""What tables and arrays share: sequences with targets are split, encoded, and given a trivial baseline."""
+"""Shared by tables and arrays: split and encode sequences with targets, with a trivial baseline."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from src.data.scaling import Scaling
 from src.data.series import SeriesData
 from src.data.splits import SPLITS
 
-NEXT = ("language_model", "music")  # what is predicted is what is read next
-WHOLE = ("classification", "regression")  # one prediction for each sequence
-UNLABELLED = -1  # the target of a step without a label, which tasks do not count
+NEXT = ("language_model", "music")  # the prediction target is the next input
+WHOLE = ("classification", "regression")  # one prediction per sequence
+UNLABELLED = -1  # the target of unlabelled steps, which tasks ignore
 
 
 class OwnData(SeriesData):
-    """A file of series or sequences; ``splits`` and the other options are those of docs/own_data.md."""
+    """A file of series or sequences; docs/own_data.md describes ``splits`` and the other options."""
 
     form: ClassVar[str]  # data=FORM
-    tasks: ClassVar[tuple[str, ...]]  # that the form can be read for
+    tasks: ClassVar[tuple[str, ...]]  # tasks that the format supports
 
     def __init__(
         self,
@@ -41,16 +41,14 @@ class OwnData(SeriesData):
     ) -> None:
         super().__init__(**keywords)
         if task is not None and task not in self.tasks:
-            raise UserError(
-                f"data.task={task} is unknown to data={self.form}: it must be one of {', '.join(self.tasks)}."
-            )
+            raise UserError(f"data.task must be one of {', '.join(self.tasks)} with data={self.form}, got {task}.")
         self.path, self.task, self.splits_wanted, self.split_by = path, task, splits, split_by
 
     def kept_together(self, owners: np.ndarray | None, split_of: np.ndarray | None) -> np.ndarray | None:
-        """The split of each item (items,) where that is stated, or each owner's items are to stay together.
+        """Return each item's split (items,) if it is stated, or if each owner's items must stay together; else None.
 
         Raises:
-            UserError: a stated split tears them apart.
+            UserError: a stated split separates an owner's items.
         """
         if owners is None:
             return split_of
@@ -60,10 +58,10 @@ class OwnData(SeriesData):
         return split_of
 
     def shared_out(self, kind: str, number: int, y: np.ndarray | None, split_of: np.ndarray | None) -> np.ndarray:
-        """(sequences,) the split of each as stated, else by chance, classes shared out alike; some are for validation.
+        """Return each sequence's split (sequences,) as stated, else random and stratified; some is for validation.
 
         Raises:
-            UserError: the fractions are none, or leave a split empty.
+            UserError: the fractions are invalid, or leave a split empty.
         """
         keys = np.zeros(number, int)
         if kind == "classification" and y is not None:
@@ -73,7 +71,7 @@ class OwnData(SeriesData):
         return with_validation(split_of, keys, self.splits_wanted, self.split_seed)
 
     def note(self, sentences: Sequence[str]) -> None:
-        """Keep what was inferred for the run's record."""
+        """Keep inferences for the run's record."""
         self.notes |= {f"note_{k + 1}": sentence for k, sentence in enumerate(sentences)}
 
     def fill(
@@ -91,25 +89,25 @@ class OwnData(SeriesData):
         """Fill splits, baselines and notes with sequences, and set the scaling.
 
         Args:
-            kind: one of ``tasks``, but for ``forecasting``.
-            x: (steps in all, features) of any type, sequences end to end, or (steps in all,) tokens.
+            kind: one of ``tasks``, except ``forecasting``.
+            x: (total steps, features) of any type, sequences end to end, or (total steps,) tokens.
             lengths: (sequences,) steps of each.
-            y: (sequences,) or, per step, (steps in all,) text for classes ("": it has none); (..., values) float64 for
+            y: (sequences,) or, per step, (total steps,) text for classes ("": none); (..., values) float64 for
                 regression; None for a language model and for music. Real values are standardised on the training
                 sequences.
-            split_of: (sequences,) 0 train, 1 validation, 2 test; None: by chance, classes shared out alike.
+            split_of: (sequences,) 0 train, 1 validation, 2 test; None: random, stratified by class.
             items: (sequences,) the position of each in the file, or its name.
-            standardise: shift and scale each feature of x by its mean and standard deviation on the training sequences.
+            standardise: standardise each feature of x on the training sequences.
             names: of the values.
 
         Raises:
-            UserError: when a split is empty, a class is missing from train, or there is one class alone.
+            UserError: a split is empty, a class is missing from train, or there is only one class.
         """
         split_of = self.shared_out(kind, len(lengths), y, split_of)
         for number, name in enumerate(SPLITS):
             if not (split_of == number).any():
                 raise UserError(
-                    f"No sequence is for {name}: data.splits must leave some for each of {', '.join(SPLITS)}."
+                    f"There are no {name} sequences: data.splits must leave some for each of {', '.join(SPLITS)}."
                 )
         of_steps = np.repeat(split_of, lengths)
         of_targets = split_of if kind in WHOLE else of_steps
@@ -144,9 +142,9 @@ class OwnData(SeriesData):
         return Description(input, output, kind not in WHOLE, varying, causal=kind in NEXT)
 
     def inputs(self, kind: str, x: np.ndarray, chosen: np.ndarray | None = None) -> Tensor:
-        """What the network reads: tokens as they are, a piano roll as bytes, all else standardised as float32.
+        """Return the network's input: tokens unchanged, a piano roll as bytes, all else standardised as float32.
 
-        ``chosen`` are the numbers of the steps that are wanted; None: all.
+        ``chosen`` are the indices of the steps wanted; None: all.
         """
         if self.scaling is not None:
             return self.scaling.apply(x, chosen=chosen)
@@ -154,7 +152,7 @@ class OwnData(SeriesData):
         return torch.from_numpy(x.astype(np.uint8) if kind == "music" else x)
 
     def new_split(self, kind: str, x: np.ndarray, lengths: np.ndarray, y: np.ndarray | None, where: str) -> FlatSplit:
-        """The sequences of a new file, ``where``, as :meth:`fill` has them; targets are zeros where it has none."""
+        """Return the sequences of a new file, ``where``, in the form of :meth:`fill`; missing targets are zeros."""
         read, output = self.inputs(kind, x), self.description.output
         if y is not None:
             targets = _encode(output, y, where)
@@ -167,12 +165,12 @@ class OwnData(SeriesData):
 
 
 def _encode(output: Output, y: np.ndarray, where: str) -> Tensor:
-    """Targets as a task compares them: the class's number, or standardised values as float32."""
+    """Encode targets for a task: class numbers, or standardised float32 values."""
     if isinstance(output, Classes):
         number = {name: k for k, name in enumerate(output.names)} | {"": UNLABELLED}
         for label in np.unique(y).tolist():
             if label not in number:
-                raise UserError(f"{where} has the class {label}; the known ones are {', '.join(output.names)}.")
+                raise UserError(f"{where} has the unknown class {label}; known are {', '.join(output.names)}.")
         return torch.tensor([number[label] for label in y.tolist()], dtype=torch.int64)
     assert isinstance(output, Values)
     if y.shape[1] != output.size:
@@ -187,16 +185,16 @@ def _output(kind: str, input: Input, y: np.ndarray | None, split_of: np.ndarray,
         scaling = Scaling.fit(y[split_of == 0])
         return Values(y.shape[1], tuple(names), tuple(scaling.mean.tolist()), tuple(scaling.scale.tolist()))
     known = tuple(np.unique(y[y != ""]).tolist())
-    with suppress(ValueError):  # numbers come in the order of numbers
+    with suppress(ValueError):  # sort numbers numerically
         known = tuple(sorted(known, key=float))
     if not known:
-        raise UserError("No step has a label: all of them are marked as unlabelled.")
+        raise UserError("No step has a label: all are marked as unlabelled.")
     if len(known) < 2:
-        raise UserError(f"There is one class alone, {known[0]}: nothing is left to tell apart.")
+        raise UserError(f"There is only one class, {known[0]}: classification needs at least two.")
     if missing := [name for name in known if name not in set(y[split_of == 0].tolist())]:
         raise UserError(
-            f"The class {missing[0]} is missing from train: it stands {int((y == missing[0]).sum())} times in the "
-            "data, never for training; change data.splits, or leave the class out."
+            f"The class {missing[0]} is missing from train: it occurs {int((y == missing[0]).sum())} times in the "
+            "data, never in train; change data.splits, or remove the class."
         )
     return Classes(known)
 
@@ -207,7 +205,7 @@ def _split(kind: str, x: Tensor, lengths: np.ndarray, y: Tensor) -> FlatSplit:
         return FlatSplit(x, number, y, per_step=kind not in WHOLE)
     if int(number.min()) < 2:
         row = int(number.argmin())
-        raise UserError(f"Sequence {row} has {int(number[row])} step: to predict the next one takes at least 2.")
+        raise UserError(f"Sequence {row} has {int(number[row])} step, but next-step prediction needs at least 2.")
     return FlatSplit(x, number, x, per_step=True, shift=1)
 
 
@@ -215,7 +213,7 @@ def _baselines(output: Output, train: Tensor, test: Tensor) -> dict[str, float]:
     if isinstance(output, Classes):
         return majority(train[train >= 0], test[test >= 0], output.size)
     assert isinstance(output, Values)
-    # Standardised on train, the training mean is 0.
+    # After standardisation, the training mean is 0.
     off, scale = test.double(), torch.tensor(output.scale, dtype=torch.float64)
     return {
         "mean/mse": float(off.square().mean()),

@@ -1,4 +1,4 @@
-"""How a column of a table writes its numbers: what stands before fractions and between thousands, for all its cells."""
+"""How a column writes its numbers: decimal sign and thousands separator, inferred from all its cells."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 SIGNS = {".": "point", ",": "comma"}
 OTHER = {".": ",", ",": "."}
-# What some programs and typesetters write for the ASCII signs; a bracketed number is a negative one (accounting).
+# Variants of ASCII signs in some programs and typesetting; a bracketed number is negative (accounting).
 PLAIN = str.maketrans({"−": "-", "﹣": "-", "－": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "’": "'"})
 BRACKETED = re.compile(r"\(\s*[+]?([^()]*\d[^()]*)\)")
 LOOKS = re.compile(r"[+-]?[\d.,' ]*\d[\d.,' ]*([eE][+-]?\d+)?")
@@ -19,22 +19,22 @@ GROUPS = r"[+-]?\d{{1,3}}(?:{group}\d{{3}})+"
 
 @dataclass(frozen=True)
 class Notation:
-    """How a column writes its numbers."""
+    """A column's number format."""
 
-    decimal: str = ""  # before fractions; "": no cell shows it
-    doubtful: str = ""  # a cell that has two readings, between which nothing decides
-    grouped: str = ""  # a cell with signs between its thousands, for a sentence
+    decimal: str = ""  # decimal sign; "": no cell shows one
+    doubtful: str = ""  # a cell with two possible readings, if nothing decides
+    grouped: str = ""  # a cell with thousands separators, for a message
 
 
 def plain(cells: pd.Series) -> pd.Series:
-    """Cells with ASCII signs, a bracketed number with a minus."""
+    """Return cells with ASCII signs, and bracketed numbers with a minus."""
     ascii_signs = cells.str.translate(PLAIN)
     bracketed = ascii_signs.str.startswith("(")
     return ascii_signs.mask(bracketed, ascii_signs.str.replace(BRACKETED, r"-\1", regex=True))
 
 
 def ungrouped(cells: pd.Series, decimal: str) -> pd.Series:
-    """Cells as Python writes numbers, given what stands before fractions; all else than that is between thousands."""
+    """Return cells in Python's number format, given the decimal sign; all other signs separate thousands."""
     groups = f"[' {OTHER[decimal or '.']}]"
     whole = cells.str.fullmatch(GROUPS.format(group=groups) + rf"(?:\{decimal or '.'}\d*)?(?:[eE][+-]?\d+)?")
     cells = cells.mask(whole, cells.str.replace(groups, "", regex=True))
@@ -43,17 +43,17 @@ def ungrouped(cells: pd.Series, decimal: str) -> pd.Series:
 
 @dataclass
 class Evidence:
-    """What the cells of a column say of its notation, as numbers of cells."""
+    """What a column's cells show about its number format, as numbers of cells."""
 
-    decimal: dict[str, int]  # that can only be read with this sign before fractions
-    group: dict[str, int]  # that can only be read with this sign between thousands
-    either: dict[str, str]  # a cell in which it may be one or the other, ``1.299``
-    small: bool  # whether there are whole numbers below 1,000 without any sign
-    grouped: str  # a cell with signs between thousands
+    decimal: dict[str, int]  # cells in which this sign can only be the decimal sign
+    group: dict[str, int]  # cells in which this sign can only separate thousands
+    either: dict[str, str]  # a cell in which it may be either, ``1.299``
+    small: bool  # whether there are whole numbers below 1,000 without signs
+    grouped: str  # a cell with thousands separators
 
 
 def evidence(cells: Iterable[str]) -> Evidence:
-    """Look at cells (:func:`plain`) with signs in them, and those without.
+    """Inspect cells (:func:`plain`), with and without signs.
 
     >>> evidence(["1.299,5", "987"]).decimal
     {'.': 0, ',': 1}
@@ -85,13 +85,13 @@ def evidence(cells: Iterable[str]) -> Evidence:
 
 
 def of_column(found: Evidence, known: str, separator: str, given: str = "") -> Notation:
-    """The notation of a column.
+    """Infer a column's number format.
 
     Args:
-        found: what its cells say.
-        known: what stands before fractions in the training file, or in the file's other columns; "": neither says it.
-        separator: between the cells of the file; "": it has none.
-        given: what stands before fractions by the user's word, against which cells say nothing.
+        found: evidence from its cells.
+        known: decimal sign in the training file, or in the file's other columns; "": unknown.
+        separator: cell separator of the file; "": none.
+        given: decimal sign set by the user, which overrides the evidence.
     """
     votes = found.decimal
     if given:
@@ -102,7 +102,7 @@ def of_column(found: Evidence, known: str, separator: str, given: str = "") -> N
         decimal = "," if found.group["."] > found.group[","] else "."
     else:
         decimal = known
-    # Programs that write three decimals write them in every cell, with the sign that goes with the separator.
+    # Programs that write three decimals do so in every cell, with the decimal sign usual for the separator.
     usual = separator not in ("", ";") if "." in found.either else separator not in ("", ",")
     if found.either and not decimal:
         sign = next(iter(found.either))
@@ -114,5 +114,5 @@ def of_column(found: Evidence, known: str, separator: str, given: str = "") -> N
 
 
 def readings(cell: str) -> str:
-    """The two numbers that a doubtful cell may be, with the option that decides."""
+    """Return the two readings of an ambiguous cell, with the option that selects each."""
     return " or ".join(f"{ungrouped(pd.Series([cell]), sign)[0]} (data.decimal={word})" for sign, word in SIGNS.items())

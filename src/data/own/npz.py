@@ -1,4 +1,4 @@
-"""The user's own arrays: x, y and lengths from an .npz file, for any task."""
+"""The user's own arrays: x, y and lengths in an .npz file, for any task."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from src.data.scaling import PART
 from src.data.windows import Series
 
 KEYS = ("x", "y", "lengths", "offsets")
-SINGLE = re.compile(r"(x|arr)_\d+", re.IGNORECASE)  # arrays of one sequence each
+SINGLE = re.compile(r"(x|arr)_\d+", re.IGNORECASE)  # arrays with one sequence each
 IGNORED = "-100"  # the label of a step that PyTorch's losses ignore
 ROLLS = (88, 128)  # features of a piano roll: the keys of a piano, or all of MIDI
-VOCABULARY = 1 << 20  # tokens at most: each has an embedding and an output of its own, so a few more would fill memory
+VOCABULARY = 1 << 20  # tokens at most: each has its own embedding and output, so a few more would fill memory
 log = logging.getLogger(__name__)
 
 
 class NPZ(OwnData):
-    """Padded arrays ``x``, ``y`` and ``lengths`` in an .npz file, read as docs/own_data.md says."""
+    """Padded arrays ``x``, ``y`` and ``lengths`` in an .npz file; docs/own_data.md describes the options."""
 
     form = "npz"
     tasks: ClassVar[tuple[str, ...]] = (
@@ -73,18 +73,18 @@ class NPZ(OwnData):
         return self.forecasting(Series(x.astype(np.float64), lengths, of_rows, names, names), season=None)
 
     def new_data(self, path: str) -> NewData:
-        """The sequences of a new file, scaled as the training file was; its targets where it has them."""
+        """Read the sequences of a new file, scaled like the training file, with targets if the file has them."""
         description = self.description
         new = read_sequences(path)
         if new.tokens != isinstance(description.input, Tokens):
             raise UserError(
-                f"{path}: x holds {'tokens' if new.tokens else 'real numbers'}, and the run was trained on the other."
+                f"{path}: x has {'tokens' if new.tokens else 'real numbers'}, but the run was trained on the other."
             )
         if isinstance(description.input, Features) and new.x.shape[1] != description.input.size:
             raise UserError(f"{path}: x has {new.x.shape[1]} features, but the run reads {description.input.size}.")
         if isinstance(description.input, Tokens) and new.x.max() >= description.input.vocabulary:
             raise UserError(
-                f"{path}: x holds the token {int(new.x.max())}, but the run knows those below "
+                f"{path}: x has the token {int(new.x.max())}, but the run knows only those below "
                 f"{description.input.vocabulary}."
             )
         names = [str(k) for k in range(len(new.lengths))]
@@ -100,44 +100,44 @@ class NPZ(OwnData):
         return NewData(self.new_split(self.kind, new.x, new.lengths, y, str(path)), names, there)
 
     def _as_needed(self, sequences: Sequences) -> tuple[Sequences, np.ndarray | None]:
-        """The sequences and their targets as the task needs them; steps whose label says so have none."""
+        """Return sequences and targets in the form that the task needs; unlabelled steps have no target."""
         if self.kind == "music" and sequences.velocities:
             sequences.notes.append(
-                f"x holds whole numbers up to {int(sequences.x.max())}, as velocities: each above 0 was taken as a "
-                "note that sounds."
+                f"x has whole numbers up to {int(sequences.x.max())}, read as velocities: each above 0 is a "
+                "sounding note."
             )
             sequences = replace(sequences, x=np.sign(sequences.x))
         y = as_targets(self.kind, sequences)
         if y is not None and self.kind == "per_step" and (gone := np.isin(y, list(self.unlabelled))).any():
             labels = " and ".join(np.unique(y[gone]))
-            sequences.notes.append(f"{int(gone.sum())} steps with the label {labels} count neither in loss nor metric.")
+            sequences.notes.append(f"{int(gone.sum())} steps with the label {labels} are ignored in loss and metrics.")
             y = np.where(gone, "", y)
         if y is not None and self.kind == "per_step" and "-1" in y:
-            sequences.notes.append("-1 is a class; data.unlabelled=-1 says that it marks steps without one.")
+            sequences.notes.append("-1 was read as a class; set data.unlabelled=-1 if it marks unlabelled steps.")
         return sequences, y
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """What a file holds, checked, sequences end to end."""
+    """The checked content of a file, with sequences end to end."""
 
     path: Path
-    x: np.ndarray  # (steps in all, features) of any type of number, or (steps in all,) whole numbers (tokens)
+    x: np.ndarray  # (total steps, features) of any numeric type, or (total steps,) whole numbers (tokens)
     lengths: np.ndarray  # (sequences,) steps of each
-    y: np.ndarray | None  # (sequences, values), or (steps in all, values) where per_step; None: the file has none
+    y: np.ndarray | None  # (sequences, values), or (total steps, values) if per_step; None if the file has none
     per_step: bool
     split: np.ndarray | None  # (sequences,) 0 train, 1 validation, 2 test; None: not stated
-    owners: np.ndarray | None  # (sequences,) whose each is, by data.split_by; None: not asked
+    owners: np.ndarray | None  # (sequences,) the owner of each, by data.split_by; None if not set
     notes: list[str]  # what was inferred, in sentences
 
     @property
     def tokens(self) -> bool:
-        """Whether x holds tokens rather than features."""
+        """Whether x has tokens rather than features."""
         return self.x.ndim == 1
 
     @property
     def is_roll(self) -> bool:
-        """Whether x holds several features of zeros and ones, as a piano roll does."""
+        """Whether x has several features of zeros and ones, like a piano roll."""
         return (
             not self.tokens
             and self.x.shape[1] > 1
@@ -146,7 +146,7 @@ class Sequences:
 
     @property
     def velocities(self) -> bool:
-        """Whether x holds whole numbers up to 127, most of them 0, as a piano roll with velocities does."""
+        """Whether x has whole numbers up to 127, mostly 0, like a piano roll with velocities."""
         if self.tokens or self.x.shape[1] == 1 or self.is_roll:
             return False
         whole = all(
@@ -155,11 +155,11 @@ class Sequences:
         return bool(whole and (self.x == 0).mean() > 0.5)
 
     def take(self, rows: np.ndarray) -> Sequences:
-        """Some of the sequences only, by a mask (sequences,); what is left out is noted."""
+        """Select sequences by a mask (sequences,), and note the others as dropped."""
         if rows.all():
             return self
         steps = np.repeat(rows, self.lengths)
-        self.notes.append(f"{int((~rows).sum())} sequences without a single label were left out.")
+        self.notes.append(f"{int((~rows).sum())} sequences without any label were dropped.")
         return replace(
             self,
             x=self.x[steps],
@@ -171,10 +171,10 @@ class Sequences:
 
 
 def read_sequences(path: str, split_key: str | None = None, owner_key: str | None = None) -> Sequences:
-    """Read an .npz or .npy file and check all that it holds; the keys are those of arrays that say split and owner.
+    """Read and check an .npz or .npy file; the keys name the arrays with splits and owners.
 
     Raises:
-        UserError: names the array, and the row and step of the first entry that is broken.
+        UserError: names the array, and the row and step of the first invalid entry.
     """
     file = Path(path).expanduser()
     notes: list[str] = []
@@ -182,15 +182,15 @@ def read_sequences(path: str, split_key: str | None = None, owner_key: str | Non
     arrays = _load(file, {option: key for option, key in keys.items() if key is not None}, notes)
     x, y, lengths = arrays["x"], arrays.get("y"), arrays.get("lengths")
     if (ends := _ends(file, x, lengths, arrays.get("offsets"))) is not None:
-        # Sequences end to end become rows of one length, as all others are checked.
-        notes.append(f"The {len(ends)} sequences lie end to end in x.")
+        # Pad end-to-end sequences to rows of one length, so that all are checked alike.
+        notes.append(f"x has {len(ends)} sequences, stored end to end.")
         per_step = y is not None and len(y) == len(x) and len(ends) != len(x)
         x, lengths = _padded(x, ends), np.diff(ends, prepend=0)
         y = _padded(y, ends) if per_step and y is not None else y
     if x.ndim not in (2, 3) or 0 in x.shape or x.dtype.kind not in "iufb":
         raise UserError(
-            f"{file}: x has shape {x.shape} and type {x.dtype}; it must be (n, time, features) or (n, time), of "
-            "numbers."
+            f"{file}: x must have shape (n, time, features) or (n, time) and hold numbers, got shape {x.shape} of "
+            f"type {x.dtype}."
         )
     tokens = x.ndim == 2 and x.dtype.kind in "iu"
     n, time = x.shape[:2]
@@ -200,8 +200,8 @@ def read_sequences(path: str, split_key: str | None = None, owner_key: str | Non
     if tokens and (outside := inside & ((table < 0) | (table >= VOCABULARY))).any():
         row, step = np.argwhere(outside)[0]
         raise UserError(
-            f"{file}: x[{row}, {step}] is {table[row, step]}, but a token is a whole number of at least 0 and below "
-            f"{VOCABULARY:,}: number them from 0 on, or save features as real numbers."
+            f"{file}: x[{row}, {step}] is {table[row, step]}, but tokens must be whole numbers of at least 0 and below "
+            f"{VOCABULARY:,}: number them from 0, or save features as real numbers."
         )
     if not tokens:
         _refuse_not_finite(file, "x", table, inside)
@@ -211,7 +211,7 @@ def read_sequences(path: str, split_key: str | None = None, owner_key: str | Non
     split = _splits(file, arrays[split_key], split_key, n) if split_key is not None else None
     owners = arrays[owner_key] if owner_key is not None else None
     if owners is not None and owners.shape != (n,):
-        raise UserError(f"{file}: {owner_key} has shape {owners.shape}; it must be {n} entries, one for each row of x.")
+        raise UserError(f"{file}: {owner_key} must have {n} entries, one per row of x, got shape {owners.shape}.")
     flat = table.reshape(n * time, *table.shape[2:]) if inside.all() else table[inside]
     return Sequences(
         file,
@@ -226,13 +226,13 @@ def read_sequences(path: str, split_key: str | None = None, owner_key: str | Non
 
 
 def _load(file: Path, more: dict[str, str], notes: list[str]) -> dict[str, np.ndarray]:
-    """The arrays of a file, and ``more`` by option, all there; others are named in the notes and not looked at.
+    """Return the arrays of a file, including ``more`` by option; others are noted and ignored.
 
-    Sequences in arrays of their own (``np.savez(FILE, *sequences)``) are laid end to end.
+    Sequences in separate arrays (``np.savez(FILE, *sequences)``) are stored end to end.
     """
     form = form_of(file)
     if form not in SEQUENCES:
-        raise UserError(f"{file} is not an .npz file, or is damaged; data=file reads tables, texts and sounds as well.")
+        raise UserError(f"{file} is not an .npz file, or is damaged; use data=file for tables, texts and audio.")
     if form == "npy":
         try:
             return {"x": read_array(file)}
@@ -247,7 +247,7 @@ def _load(file: Path, more: dict[str, str], notes: list[str]) -> dict[str, np.nd
     if called["x"] not in names and not single:
         raise UserError(f"{file} has no array x; it has {', '.join(names[:10]) or 'none at all'}.")
     if other := [name for name in names if name not in {*called.values(), *single}]:
-        notes.append(f"Arrays that were not read: {', '.join(other)}; those that are read are x, y and lengths.")
+        notes.append(f"Ignored arrays: {', '.join(other)}; only x, y and lengths are read.")
     try:
         arrays = read_arrays(file, {*called.values(), *single})
     except HoldsObjects as error:
@@ -257,7 +257,7 @@ def _load(file: Path, more: dict[str, str], notes: list[str]) -> dict[str, np.nd
             try:
                 arrays[name] = np.char.decode(array, "utf-8")
             except UnicodeDecodeError as error:
-                raise UserError(f"{file}: {name} holds bytes that are no UTF-8: save it as text.") from error
+                raise UserError(f"{file}: {name} has bytes that are not UTF-8: save it as text.") from error
     for option, key in more.items():
         if key not in names:
             near = nearest(key, names)
@@ -266,21 +266,21 @@ def _load(file: Path, more: dict[str, str], notes: list[str]) -> dict[str, np.nd
     if single:
         pieces = [arrays[name] for name in single]
         if len({(piece.ndim, *piece.shape[1:]) for piece in pieces}) > 1 or pieces[0].ndim not in (1, 2):
-            raise UserError(f"{file}: {single[0]}, ... must be sequences, (time,) or (time, features) each.")
+            raise UserError(f"{file}: {single[0]}, ... must each be a sequence of shape (time,) or (time, features).")
         found |= {"x": np.concatenate(pieces), "lengths": np.array([len(piece) for piece in pieces])}
     return found
 
 
 def _with_advice(error: HoldsObjects, sequences: set[str]) -> UserError:
-    """The refusal of an array of objects, with the line that saves it otherwise; ``sequences`` are names of such."""
+    """Add to the error about an object array a line that saves it properly; ``sequences`` names arrays of sequences."""
     one = "[len(s) for s in x]"
-    way = f"np.savez(FILE, x=np.concatenate(x), lengths={one}, y=y) keeps sequences of different length"
+    way = f"np.savez(FILE, x=np.concatenate(x), lengths={one}, y=y) stores sequences of different length"
     way = way if error.name in sequences else f"save {error.name}.astype(str)"
     return UserError(f"{str(error).removesuffix('.')}; {way}.")
 
 
 def _ends(file: Path, x: np.ndarray, lengths: np.ndarray | None, offsets: np.ndarray | None) -> np.ndarray | None:
-    """(sequences,) the step behind the last of each, where sequences lie end to end; None: x has a row for each."""
+    """Return the end of each sequence (sequences,) if they are stored end to end; None if x has a row for each."""
     given = lengths if offsets is None else offsets
     if given is None or given.ndim != 1 or given.dtype.kind not in "iu" or x.ndim not in (1, 2) or not len(given):
         return None
@@ -293,18 +293,18 @@ def _ends(file: Path, x: np.ndarray, lengths: np.ndarray | None, offsets: np.nda
         ends = np.cumsum(given)
     if ends[-1] != len(x):
         raise UserError(
-            f"{file}: lengths has {len(given)} entries that add up to {ends[-1]}, but x has {len(x)} rows: it must be "
-            f"{len(x)} whole numbers, one for each row, or add up to that, where sequences lie end to end."
+            f"{file}: lengths must be {len(x)} whole numbers, one per row of x, or add up to {len(x)} if sequences are "
+            f"stored end to end, got {len(given)} numbers that add up to {ends[-1]}."
         )
     if (short := np.diff(ends, prepend=0) < 1).any():
         raise UserError(
-            f"{file}: sequence {int(short.argmax())} has no step by {'lengths' if offsets is None else 'offsets'}."
+            f"{file}: sequence {int(short.argmax())} is empty by {'lengths' if offsets is None else 'offsets'}."
         )
     return ends.astype(np.int64)
 
 
 def _padded(flat: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """(steps in all, ...) as (sequences, time, ...), zeros behind the end of each."""
+    """Convert (total steps, ...) to (sequences, time, ...), with zeros after the end of each."""
     lengths = np.diff(ends, prepend=0)
     inside = np.arange(lengths.max())[None, :] < lengths[:, None]
     out = np.zeros((*inside.shape, *flat.shape[1:]), flat.dtype)
@@ -321,19 +321,19 @@ def _lengths(file: Path, given: np.ndarray | None, table: np.ndarray, notes: lis
         gone = np.isnan(table).all(2)[:, ::-1].cumprod(1).sum(1)
         if gone.any():
             number = counted(int((gone > 0).sum()), "sequence")
-            notes.append(f"NaN at the end of {number} was taken for padding.")
+            notes.append(f"NaN at the end of {number} was read as padding.")
         lengths = time - gone
     elif lengths.shape != (n,) or lengths.dtype.kind not in "iuf" or (lengths != np.floor(lengths)).any():
         raise UserError(
-            f"{file}: lengths has shape {lengths.shape} and type {lengths.dtype}; it must be {n} whole numbers, one "
-            "for each row of x."
+            f"{file}: lengths must be {n} whole numbers, one per row of x, got shape {lengths.shape} of type "
+            f"{lengths.dtype}."
         )
     if (wrong := (lengths < 1) | (lengths > time)).any():
         row = int(wrong.argmax())
         if given is None:
-            raise UserError(f"{file}: x[{row}] holds NaN alone, so no step is left of it; leave the sequence out.")
+            raise UserError(f"{file}: x[{row}] is all NaN: remove the sequence.")
         raise UserError(
-            f"{file}: lengths[{row}] is {lengths[row]}, but x has {counted(time, 'step')}; it must be between 1 and "
+            f"{file}: lengths[{row}] is {lengths[row]}, but x has {counted(time, 'step')}: it must be between 1 and "
             f"{time}."
         )
     return lengths.astype(np.int64)
@@ -342,14 +342,11 @@ def _lengths(file: Path, given: np.ndarray | None, table: np.ndarray, notes: lis
 def _targets(file: Path, y: np.ndarray, n: int, time: int, inside: np.ndarray) -> tuple[np.ndarray, bool]:
     if y.ndim < 1 or y.ndim > 3 or len(y) != n or y.dtype.kind not in "iufbUS" or 0 in y.shape:
         raise UserError(
-            f"{file}: y has shape {y.shape} and type {y.dtype}; it must begin with {n}, one for each row of x, and "
-            "hold numbers or text."
+            f"{file}: y must hold {n} numbers or texts, one per row of x, got shape {y.shape} of type {y.dtype}."
         )
     per_step = y.ndim >= 2 and y.shape[1] == time and not (y.ndim == 2 and time == 1)
     if y.ndim == 3 and not per_step:
-        raise UserError(
-            f"{file}: y has shape {y.shape}; with one target at each step it must be ({n}, {time}, values)."
-        )
+        raise UserError(f"{file}: y with one target per step must have shape ({n}, {time}, values), got {y.shape}.")
     shaped = y.reshape(n, time if per_step else 1, -1)
     there = inside if per_step else np.ones((n, 1), bool)
     if y.dtype.kind == "f":
@@ -359,11 +356,11 @@ def _targets(file: Path, y: np.ndarray, n: int, time: int, inside: np.ndarray) -
 
 def _splits(file: Path, words: np.ndarray, key: str, n: int) -> np.ndarray:
     if words.shape != (n,):
-        raise UserError(f"{file}: {key} has shape {words.shape}; it must be {n} entries that say train, val or test.")
+        raise UserError(f"{file}: {key} must have {n} entries train, val or test, got shape {words.shape}.")
     numbers = [NUMBER_OF.get(word.lower()) for word in words.astype(str).tolist()]
     if None in numbers:
         row = numbers.index(None)
-        raise UserError(f"{file}: {key}[{row}] is {str(words[row])!r}, which must be train, val or test.")
+        raise UserError(f"{file}: {key}[{row}] must be train, val or test, got {str(words[row])!r}.")
     return np.array(numbers)
 
 
@@ -372,23 +369,23 @@ def _refuse_not_finite(file: Path, name: str, table: np.ndarray, inside: np.ndar
     if bad.any():
         row, step, feature = np.argwhere(bad)[0]
         raise UserError(
-            f"{file}: {name}[{row}, {step}, {feature}] is {table[row, step, feature]}, which no network here can "
-            "read; fill it, or end the sequence before it with lengths."
+            f"{file}: {name}[{row}, {step}, {feature}] is {table[row, step, feature]}, but must be finite: fill it, or "
+            "end the sequence before it with lengths."
         )
 
 
 def joined(files: Sequence[Sequences]) -> Sequences:
-    """The files of train, validation and test as one.
+    """Merge the files of train, validation and test.
 
     Raises:
-        UserError: when they do not hold the same kinds of arrays.
+        UserError: the files do not have the same kinds of arrays.
     """
     first = files[0]
     for other in files[1:]:
         same = other.x.shape[1:] == first.x.shape[1:] and other.tokens == first.tokens
         both = (other.y is None) == (first.y is None) and other.per_step == first.per_step
         if not same or not both or (first.y is not None and other.y.shape[1:] != first.y.shape[1:]):  # type: ignore[union-attr]
-            raise UserError(f"{other.path} does not hold arrays of the same kind as {first.path}.")
+            raise UserError(f"{other.path} must have the same kinds of arrays as {first.path}.")
     return replace(
         first,
         x=np.concatenate([each.x for each in files]),
@@ -400,33 +397,31 @@ def joined(files: Sequence[Sequences]) -> Sequences:
 
 
 def find_task(sequences: Sequences) -> str:
-    """The task that the arrays call for; why is noted."""
+    """Infer the task from the arrays, and note the reason."""
     y, per_step = sequences.y, sequences.per_step
     if y is None:
         kind, holds = ("language_model", "tokens") if sequences.tokens else ("forecasting", "real numbers")
         kind, holds = ("music", "zeros and ones") if sequences.is_roll else (kind, holds)
         if sequences.velocities and sequences.x.shape[1] in ROLLS:
             kind, holds = "music", "the velocities of a piano roll"
-        why = f"there is no y, and x holds {holds}"
+        why = f"there is no y and x has {holds}"
     elif y.dtype.kind == "f":
-        kind, why = ("per_step_regression" if per_step else "regression"), "y holds real numbers"
+        kind, why = ("per_step_regression" if per_step else "regression"), "y has real numbers"
         if (y == np.round(y)).all() and len(np.unique(y)) <= 20:
-            why += ", though all of them are whole: where they are classes, give data.task"
+            why += ", all of them whole: if they are classes, set data.task"
     else:
         kind, why = ("per_step" if per_step else "classification"), "y holds classes"
-    sequences.notes.append(f"data.task was taken as {kind}, since {why}.")
+    sequences.notes.append(f"data.task={kind} was inferred, because {why}.")
     if sequences.tokens:
-        sequences.notes.append(
-            "x holds whole numbers, (n, time), and was taken for tokens; save features as real numbers."
-        )
+        sequences.notes.append("x has whole numbers of shape (n, time), read as tokens; save features as real numbers.")
     return kind
 
 
 def as_targets(kind: str, sequences: Sequences) -> np.ndarray | None:
-    """The targets as a task needs them: (targets,) text for classes, (targets, values) float64 for regression.
+    """Return targets as a task needs them: (targets,) text for classes, (targets, values) float64 for regression.
 
     Raises:
-        UserError: when the file does not hold what the task needs.
+        UserError: the file lacks what the task needs.
     """
     y, per_step = sequences.y, sequences.per_step
     values = 0 if y is None else y.shape[1]
@@ -440,7 +435,7 @@ def as_targets(kind: str, sequences: Sequences) -> np.ndarray | None:
         "forecasting": (not sequences.tokens, "x of real numbers"),
     }[kind]
     if not holds:
-        shape = f" (its rows of y hold {values} values)" if values > 1 else ""
+        shape = f" (its y has {values} values per row)" if values > 1 else ""
         raise UserError(f"data.task={kind} needs {words}, which {sequences.path} does not have{shape}.")
     if y is None or kind in ("language_model", "music", "forecasting"):
         return None

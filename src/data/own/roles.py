@@ -1,4 +1,4 @@
-"""What the columns of a user's table are for, as given or else inferred and noted, and its rows in their order."""
+"""The roles of a table's columns, given or inferred and noted, and its rows in order."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from src.data.own.csv_table import counts
 from src.data.own.forms import is_prose
 from src.data.plain import kept
 
-NO_GROUP = "none"  # data.group_column=none: there are none
-# What a column is called that tells series apart, and what one that tells sequences, persons or machines apart.
+NO_GROUP = "none"  # data.group_column=none: no groups
+# Usual names of columns that identify series, and of those that identify sequences, persons or machines.
 SERIES = ("unique_id", "series_id", "series", "ts_id", "item_id", "sequence_id", "recording_id")
 ITEMS: tuple[str, ...] = (
     "sequence",
@@ -41,31 +41,31 @@ ITEMS += (
     "device_id",
     "user_id",
 )
-WIDE = 8  # columns from which rows without times and groups are sequences, where the target holds few whole numbers
+WIDE = 8  # with this many columns and a target of few whole numbers, rows without times and groups are sequences
 
 
 @kept
 class Roles:
-    """What each column is for: fixed on the training file, the same for new ones."""
+    """The role of each column, fixed by the training file."""
 
     kind: str  # forecasting, classification or regression
-    features: list[str]  # columns that are read
-    targets: list[str]  # columns that are predicted
-    time: list[str]  # of time stamps: none, one, one of dates and one of clocks, or year, month, day, ...
-    group: str | None  # says which series or sequence a row belongs to
-    text: str | None = None  # holds a sequence in each cell: a text, or the name of a sound
-    sounds: bool = False  # it holds names of sounds
-    known: list[str] = field(default_factory=list)  # features that are known ahead
-    static: list[str] = field(default_factory=list)  # hold one value a series
+    features: list[str]  # input columns
+    targets: list[str]  # columns to predict
+    time: list[str]  # timestamp columns: none, one, a date and a clock, or year, month, day, ...
+    group: str | None  # the series or sequence of a row
+    text: str | None = None  # has a sequence in each cell: a text, or the name of an audio file
+    sounds: bool = False  # it has names of audio files
+    known: list[str] = field(default_factory=list)  # features known in advance
+    static: list[str] = field(default_factory=list)  # have one value per series
 
 
 def find_roles(table: Table, given: Roles, splits: set[str | None]) -> Roles:
-    """What each column is for, where ``given`` leaves it open ("", [] or None) by what the columns hold.
+    """Determine each column's role: as ``given``, or if open ("", [] or None), inferred from its content.
 
-    Columns that state the ``splits`` are for nothing else, but that a group may be.
+    Columns that state ``splits`` have no other role, except as groups.
 
     Raises:
-        UserError: when a column is not there, has two parts to play, or none is left to read.
+        UserError: a column does not exist or has two roles, or no input column is left.
     """
     features, target, time, group = given.features, given.targets, given.time, given.group
     target, group, text = target or table.hints.target, group or table.hints.group, given.text or table.hints.text
@@ -88,52 +88,52 @@ def find_roles(table: Table, given: Roles, splits: set[str | None]) -> Roles:
         time = [name for name in times.time_columns(table, group) if name not in played]
         if time:
             named = f"The columns {', '.join(time)} were" if len(time) > 2 else f"The column {' and '.join(time)} was"
-            table.note(f"{named} taken for the times; data.time_column names another.")
+            table.note(f"{named} read as time; set data.time_column to change that.")
     ahead = given.known + given.static
     kind = given.kind or ("forecasting" if ahead else _inferred(table, target, group, bool(time)))
     if ahead and kind != "forecasting":
-        raise UserError(f"data.known and data.static are for forecasts: leave {' and '.join(ahead)} to data.features.")
+        raise UserError(f"data.known and data.static are for forecasting: use data.features for {' and '.join(ahead)}.")
     if kind != "forecasting" and not target:
-        raise UserError(f"data.target must be given for data.task={kind}: the column that holds what is predicted.")
+        raise UserError(f"data.task={kind} needs data.target, the column to predict.")
     taken = {*time, group, *splits, *given.static} | (set(target) if kind != "forecasting" else set())
     for option, names, others in (
         ("known", given.known, {*time, group, *target}),
         ("static", given.static, {*time, group, *target, *given.known}),
     ):
         if both := [name for name in names if name in others]:
-            raise UserError(f"data.{option}={both[0]} already has another part to play (target, time, group or known).")
+            raise UserError(f"data.{option}={both[0]} already has another role (target, time, group or known).")
     if not features:
         features = _columns_of_numbers(table, [*target, *given.known], taken)
     if both := [name for name in features if name in taken]:
-        raise UserError(f"data.features={both[0]} already has another part to play (target, time, group or split).")
+        raise UserError(f"data.features={both[0]} already has another role (target, time, group or split).")
     if kind == "forecasting":
         features = features + [name for name in (*target, *given.known) if name not in features]
         target = target or [name for name in features if name not in given.known]
     if not features or not target:
         cell = table.text(table.names[-1]).iloc[0]
-        more = "; data.separator=space tells columns apart by blanks" if len(table.names) == 1 and " " in cell else ""
-        more = "; a plain text is read by data=text" if is_prose(table.files[0]) else more
+        more = "; use data.separator=space if spaces separate columns" if len(table.names) == 1 and " " in cell else ""
+        more = "; use data=text for plain text" if is_prose(table.files[0]) else more
         if not more and len(table.names) > 1 and not any(sign.isdigit() for sign in cell):
             words = [name for name in table.names if name not in (*target, *time)]
-            more = f"; data.text_column={(words or table.names)[0]} data.target=COLUMN reads texts and their classes"
+            more = f"; use data.text_column={(words or table.names)[0]} data.target=COLUMN for texts and their classes"
         raise UserError(
-            f"{table.files[0]} has no column of numbers left to read; its columns are {', '.join(table.names)}, and "
-            f"{table.where(0)}, column {table.names[-1]}, holds {cell!r}{more}."
+            f"{table.files[0]} has no numeric column left as input; its columns are {', '.join(table.names)}, and "
+            f"{table.where(0)}, column {table.names[-1]}, is {cell!r}{more}."
         )
     return replace(given, kind=kind, features=features, targets=target, time=time, group=group, text=None)
 
 
 def _only_words(table: Table, taken: set[str | None]) -> str | None:
-    """The one column beside the target where it holds words, and no times: texts to tell apart."""
+    """Return the one column besides the target, if it has words and no times: texts to classify."""
     left = [name for name in table.names if name not in taken]
     return left[0] if len(left) == 1 and not table.is_numeric(left[0]) and not times.time_columns(table, None) else None
 
 
 def _guessed_group(table: Table, time: list[str], taken: set[str | None]) -> str | None:
-    """A column that tells series or sequences apart, noted: by its name and that values repeat, or by its blocks.
+    """Infer the column that identifies series or sequences, by its name and repeated values or by its blocks; note it.
 
-    Where each time stands once in the file, all of it may be one series, and only a name that can mean nothing else
-    counts. Blocks count where they are of words: numbers in blocks may be values.
+    If all times in the file differ, it may be a single series, so only unambiguous names count. Blocks count if they
+    are of words, because numbers in blocks may be values.
     """
     times_alone = time or times.time_columns(table, None)
     one_series = bool(times_alone) and not times.stands_twice(table, times_alone)
@@ -141,24 +141,22 @@ def _guessed_group(table: Table, time: list[str], taken: set[str | None]) -> str
     called = {name.lower(): name for name in reversed(left)}
     for word in (*SERIES, *(() if one_series else ITEMS)):
         if word in called and _repeats(table, called[word]):
-            return _said(table, called[word], "it is called so and its values repeat")
+            return _said(table, called[word], "of its name and its repeated values")
     if one_series:
         return None
     for name in left:
         if name not in times_alone and not table.is_numeric(name) and _repeats(table, name) and _in_blocks(table, name):
-            return _said(table, name, "its values stand in blocks")
+            return _said(table, name, "its values are in blocks")
     return None
 
 
 def _said(table: Table, name: str, why: str) -> str:
-    table.note(
-        f"The column {name} was taken for the groups, since {why}; data.group_column names another, or {NO_GROUP}."
-    )
+    table.note(f"The column {name} was read as groups, because {why}; data.group_column sets another, or {NO_GROUP}.")
     return name
 
 
 def _repeats(table: Table, name: str) -> bool:
-    """Whether a column holds two values or more, words or whole numbers, most of which stand in several rows."""
+    """Return whether a column has at least two distinct words or whole numbers, most of them in several rows."""
     cells = table.frame[name]
     if table.is_numeric(name) and (table.parsed(name)[0] % 1 != 0).any():
         return False
@@ -171,12 +169,12 @@ def _in_blocks(table: Table, name: str) -> bool:
 
 
 def _of_whole_cells(table: Table, given: Roles, target: list[str], name: str, sounds: bool) -> Roles:
-    """The roles where each row is a sequence: a text, or a sound of which the column holds the name."""
+    """Return the roles if each row is a sequence: a text, or the name of an audio file."""
     if not target:
-        raise UserError(f"data.target must be given beside the texts in {name}: the column of what is predicted.")
+        raise UserError(f"The texts in {name} need data.target, the column to predict.")
     if given.kind == "forecasting":
-        raise UserError(f"data.task=forecasting needs series of numbers, and {name} holds a text in each row.")
-    what = "names of sounds, which are classified by their log-mel energies" if sounds else "texts"
+        raise UserError(f"data.task=forecasting needs series of numbers, but {name} has a text in each row.")
+    what = "names of audio files, which are classified by their log-mel energies" if sounds else "texts"
     table.note(f"The column {name} was read as {what}.")
     kind = given.kind or _kind_of_labels(table, target[0], len(target))
     return Roles(kind, [name], target, [], None, name, sounds)
@@ -186,16 +184,16 @@ def _columns_of_numbers(table: Table, target: list[str], taken: set[str | None])
     left = [name for name in table.names if name not in taken]
     features = [name for name in left if table.is_numeric(name) or name in target]
     if ignored := [name for name in left if name not in features]:
-        table.note(f"Columns without numbers were left out: {', '.join(ignored)}.")
+        table.note(f"Columns without numbers were ignored: {', '.join(ignored)}.")
     counting = [name for name in features if name not in target and _counts(table, name)]
     if counting and len(counting) < len(features):
         features = [name for name in features if name not in counting]
-        table.note(f"Columns that count the rows were left out: {', '.join(counting)}; data.features names them.")
+        table.note(f"Columns that count the rows were ignored: {', '.join(counting)}; data.features adds them.")
     return features
 
 
 def _counts(table: Table, name: str) -> bool:
-    """Whether a column's cells are 0, 1, 2, ... or 1, 2, 3, ..."""
+    """Return whether a column's cells are 0, 1, 2, ... or 1, 2, 3, ..."""
     cells = table.frame[name]
     if not pd.api.types.is_numeric_dtype(cells):
         return cells.iloc[0] in ("0", "1") and counts(cells.tolist())
@@ -206,20 +204,20 @@ def _counts(table: Table, name: str) -> bool:
 def _inferred(table: Table, target: list[str], group: str | None, timed: bool) -> str:
     groups = table.frame.groupby(group, sort=False) if group is not None else None
     labels = ", ".join(target)
-    kind, why = "forecasting", "there is no target that is the same within every group"
+    kind, why = "forecasting", "no target is constant within every group"
     wide = groups is None and not timed and len(target) == 1 and len(table.names) > WIDE
     if target and not table.is_numeric(target[0]):
-        kind, why = "classification", f"{labels} holds no numbers"
+        kind, why = "classification", f"{labels} has no numbers"
     elif wide and _kind_of_labels(table, target[0], 1) == "classification":
-        kind, why = "classification", f"there are no times, and {labels} holds few whole numbers"
+        kind, why = "classification", f"there are no times, and {labels} has few whole numbers"
     elif groups is None:
-        why = "there is no column of groups"
+        why = "there is no group column"
     elif target and bool((groups[target].nunique() <= 1).all(axis=None)):
         kind = _kind_of_labels(table, target[0], len(target))
-        why = f"{labels} is the same within every group"
+        why = f"{labels} is constant within every group"
     elif not target and (label := _label_of_groups(table, group)):
-        why = f"no target was given (data.target={label}, which is the same within every group, would be classified)"
-    table.note(f"data.task was taken as {kind}, since {why}; data.task=... says otherwise.")
+        why = f"data.target was not given (data.target={label}, constant within every group, would be classified)"
+    table.note(f"data.task={kind} was inferred, because {why}; set data.task to change it.")
     return kind
 
 
@@ -240,21 +238,21 @@ def _kind_of_labels(table: Table, name: str, number: int) -> str:
 
 @dataclass(frozen=True)
 class Rows:
-    """A table in order: by group as they come in the file, by time within each."""
+    """The rows of a table, with groups in file order and each sorted by time."""
 
     table: Table
     names: list[str]  # of the groups
-    groups: np.ndarray  # (rows,) which of them each row belongs to
+    groups: np.ndarray  # (rows,) the group of each row
     lengths: np.ndarray  # (groups,) rows of each
-    times: pd.Series | None  # (rows,) time stamps or numbers; None: there are none
+    times: pd.Series | None  # (rows,) timestamps or numbers, if there are any
 
     @property
     def first(self) -> np.ndarray:
-        """(groups,) the first row of each group."""
+        """The first row of each group, (groups,)."""
         return np.cumsum(self.lengths) - self.lengths
 
     def where(self, chosen: np.ndarray) -> Rows:
-        """Those rows (rows,) that are chosen; a group may be left without any."""
+        """Select rows by a mask (rows,); a group may become empty."""
         groups = self.groups[chosen]
         stamps = None if self.times is None else self.times[chosen].reset_index(drop=True)
         lengths = np.bincount(groups, minlength=len(self.names))
@@ -262,17 +260,17 @@ class Rows:
 
 
 def in_order(table: Table, roles: Roles, day_first: bool | None) -> Rows:
-    """The rows of a table by group, and by time within each.
+    """Sort the rows of a table by group, and by time within each group.
 
     Raises:
-        UserError: when a group or a time is missing, or a time stands twice in a group.
+        UserError: a group or a time is missing, or a time occurs twice in a group.
     """
     groups, names = _groups(table, roles)
     stamps = times.read_times(table, roles.time, day_first) if roles.time else None
     order = np.argsort(groups, kind="stable") if stamps is None else np.lexsort((stamps.to_numpy(), groups))
     if (np.diff(order)[np.diff(groups[order]) == 0] < 0).any():
-        table.note(f"The rows were not in order and have been sorted by {' and '.join(roles.time)}.")
-    if (np.diff(order) != 1).any():  # most files are in order, and need no copy
+        table.note(f"The rows were not in order and were sorted by {' and '.join(roles.time)}.")
+    if (np.diff(order) != 1).any():  # most files are in order and need no copy
         table, groups = table.take(order), groups[order]
     if stamps is not None:
         stamps = stamps.iloc[order].reset_index(drop=True)
@@ -280,18 +278,18 @@ def in_order(table: Table, roles: Roles, day_first: bool | None) -> Rows:
         usual, other = times.spacing(stamps, groups)
         if other:
             table.note(
-                f"{other} of {len(stamps)} rows do not follow at the usual distance in {' and '.join(roles.time)} "
-                f"({times.distance(usual)}); data.resample puts them on an even grid."
+                f"{other} of {len(stamps)} rows are not at the usual interval in {' and '.join(roles.time)} "
+                f"({times.distance(usual)}); data.resample makes the intervals equal."
             )
     return Rows(table, names, groups, np.bincount(groups, minlength=len(names)), stamps)
 
 
 def _groups(table: Table, roles: Roles) -> tuple[np.ndarray, list[str]]:
-    """(rows,) the group of each row, and their names; without a column of groups: one series, or each row by itself."""
+    """Return each row's group (rows,) and the groups' names; without a group column, one series or one per row."""
     if roles.group is not None:
         cells = table.text(roles.group)
         table.refuse(cells == "", roles.group, "the group is missing")
-        # A series goes on from file to file; sequences that are labelled one by one do not.
+        # A series may continue in the next file; sequences with their own labels may not.
         keys = cells if roles.kind == "forecasting" else cells + "\n" + pd.Series(table.file).astype(str)
         groups, names = pd.factorize(keys)
         return groups, [str(name).partition("\n")[0] for name in names]
@@ -303,7 +301,7 @@ def _groups(table: Table, roles: Roles) -> tuple[np.ndarray, list[str]]:
 
 
 def refuse_two(rows: Rows, values: np.ndarray, what: str) -> None:
-    """Refuse a group whose rows do not all have the same value.
+    """Refuse a group whose rows have different values.
 
     Raises:
         UserError: names the row, the group and both values.
@@ -313,5 +311,5 @@ def refuse_two(rows: Rows, values: np.ndarray, what: str) -> None:
         row = int(differs.argmax()) + 1
         raise UserError(
             f"{rows.table.where(row)}: the group {rows.names[rows.groups[row]]} has two different {what}, "
-            f"{values[row - 1]} and {values[row]}; each group must have one."
+            f"{values[row - 1]} and {values[row]}, but must have one."
         )

@@ -1,4 +1,4 @@
-"""Which rows of a table, or sequences of a file, are for training, validation and test: 0, 1 and 2."""
+"""Assign rows of a table, or sequences of a file, to training, validation and test: 0, 1 and 2."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FILES = (
 
 
 def files_of(splits: Any) -> list[str]:
-    """The files of validation and test, where ``data.splits`` names two, else none."""
+    """Return the validation and test files if ``data.splits`` names two, else an empty list."""
     if isinstance(splits, Sequence) and not isinstance(splits, str) and len(splits) == 2:
         places = [Path(str(split)).expanduser() for split in splits]
         if any(place.suffix.lower() in FILES or place.is_dir() for place in places):
@@ -33,31 +33,31 @@ def files_of(splits: Any) -> list[str]:
 
 
 def are_numbers(splits: Any) -> bool:
-    """Whether ``data.splits`` are fractions or numbers of rows."""
+    """Return whether ``data.splits`` has fractions or numbers of rows."""
     return isinstance(splits, Sequence) and not isinstance(splits, str) and all(
         isinstance(s, int | float) and not isinstance(s, bool) for s in splits
     )  # fmt: skip
 
 
 def by_order(splits: Sequence[float], lengths: np.ndarray) -> np.ndarray:
-    """(rows,) the split of each row: the first share of every series is for training, the next for validation, ...
+    """Return each row's split (rows,): the first share of every series is for training, the next for validation, ...
 
     Args:
-        splits: three fractions that add up to 1, or three whole numbers of rows (those after them belong to no split).
+        splits: three fractions that add up to 1, or three numbers of rows (further rows belong to no split).
         lengths: (series,) rows of each.
 
     Raises:
-        UserError: when they are neither.
+        UserError: ``splits`` is neither.
     """
     counts = all(isinstance(s, int) for s in splits)
     if not counts:
         check_fractions(splits)
     elif len(splits) != 3 or min(splits) < 1:
-        raise UserError(f"data.splits must be three numbers of rows, each 1 or more, got {list(splits)}.")
+        raise UserError(f"data.splits must be three numbers of rows of at least 1, got {list(splits)}.")
     pieces = []
     for length in lengths.tolist():
         if counts and sum(splits) > length:
-            raise UserError(f"data.splits={list(splits)} asks for {sum(splits)} rows, but one series has {length}.")
+            raise UserError(f"data.splits={list(splits)} needs {sum(splits)} rows, but one series has {length}.")
         borders = np.cumsum(splits) if counts else np.round(np.cumsum(splits) * length)
         pieces.append(np.searchsorted(borders, np.arange(length), side="right"))
     split_of = np.concatenate(pieces)
@@ -65,10 +65,10 @@ def by_order(splits: Sequence[float], lengths: np.ndarray) -> np.ndarray:
 
 
 def stated(splits: Any, rows: Rows) -> np.ndarray | None:
-    """(rows,) the split of each row where ``data.splits`` states it; None where they are fractions.
+    """Return each row's split (rows,) if ``data.splits`` states it, or None if it gives fractions.
 
     Raises:
-        UserError: names the first cell, line or group that states none.
+        UserError: names the first cell, line or group without a split.
     """
     table = rows.table
     if table.part is not None:
@@ -79,13 +79,13 @@ def stated(splits: Any, rows: Rows) -> np.ndarray | None:
         return _by_time(splits, rows.times)
     if splits in table.names:
         numbers = table.text(splits).str.lower().map(NUMBER_OF)
-        table.refuse(numbers.isna(), splits, "{cell} is no split; it must be train, val or test")
+        table.refuse(numbers.isna(), splits, "the split must be train, val or test, got {cell}")
         return numbers.to_numpy().astype(int)
     path = Path(splits).expanduser()
     if not path.is_file():
         raise UserError(
-            f"data.splits={splits} is neither a column of {table.files[0]}{nearest(splits, table.names)} nor a file "
-            "of names; fractions are written as [0.8,0.1,0.1]."
+            f"data.splits={splits} must be a column of {table.files[0]}{nearest(splits, table.names)} or a file of "
+            "names; fractions are written as [0.8,0.1,0.1]."
         )
     return np.array(_by_names(path, rows.names))[rows.groups]
 
@@ -101,7 +101,7 @@ def _by_time(splits: Any, times: pd.Series | None) -> np.ndarray:
             f"the files of validation and test, a column's name, or a file of names, got {splits}."
         )
     if times is None:
-        raise UserError(f"data.splits={splits} goes by time, so the column of times must be given: data.time_column.")
+        raise UserError(f"data.splits={splits} splits by time, which needs a time column: set data.time_column.")
     words = pd.Series([str(split) for split in splits])
     if pd.api.types.is_datetime64_any_dtype(times):
         borders = pd.to_datetime(words, errors="coerce", utc=True, format="mixed").dt.tz_convert(None)
@@ -115,7 +115,7 @@ def _by_time(splits: Any, times: pd.Series | None) -> np.ndarray:
 
 
 def _by_names(path: Path, names: Sequence[str]) -> list[int]:
-    """The split of each group, from a file with a line ``NAME,SPLIT`` for each."""
+    """Return the split of each group, from a file with a line ``NAME,SPLIT`` for each."""
     split_of: dict[str, int] = {}
     for number, cells in enumerate(csv.reader(path.read_text("utf-8-sig").splitlines()), start=1):
         stated = NUMBER_OF.get(cells[1].strip().lower()) if len(cells) == 2 else None
@@ -123,16 +123,16 @@ def _by_names(path: Path, names: Sequence[str]) -> list[int]:
             split_of[cells[0].strip()] = stated
         elif cells and not (number == 1 and len(cells) == 2):
             raise UserError(
-                f"{path}, line {number}: {','.join(cells)!r} must be NAME,SPLIT with train, val or test as split."
+                f"{path}, line {number}: the line must be NAME,SPLIT with train, val or test, got {','.join(cells)!r}."
             )
     for name in names:
         if name not in split_of:
-            raise UserError(f"{path} has no line for {name}{nearest(name, list(split_of))}: each group needs a split.")
+            raise UserError(f"{path} has no line for {name}{nearest(name, list(split_of))}: every group needs a split.")
     return [split_of[name] for name in names]
 
 
 def with_validation(split_of: np.ndarray, keys: np.ndarray, splits: Any, seed: int) -> np.ndarray:
-    """(items,) splits in which validation is cut from train by chance, each key's items alike, where there is none."""
+    """Return splits (items,), with validation drawn from train stratified by key if there is none."""
     if not are_numbers(splits) or (split_of == 1).any():
         return split_of
     train = np.flatnonzero(split_of == 0)
@@ -143,18 +143,18 @@ def with_validation(split_of: np.ndarray, keys: np.ndarray, splits: Any, seed: i
 
 
 def by_owner(owners: np.ndarray, splits: Any, seed: int) -> np.ndarray:
-    """(items,) the split of each, by chance and seed, all items of one of the ``owners`` (items,) in the same one.
+    """Return each item's split (items,), drawn by seed, with all items of each of the ``owners`` (items,) together.
 
-    Owners are persons, machines, ...; the fractions are of their number.
+    Owners are persons, machines, ...; the fractions refer to their number.
 
     Raises:
-        UserError: when the fractions are none, or there are fewer than three owners.
+        UserError: the fractions are invalid, or there are fewer than three owners.
     """
     check_fractions(splits)
     names, number = np.unique(owners, return_inverse=True)
     if len(names) < len(SPLITS):
         raise UserError(
-            f"data.split_by tells {len(names)} apart ({', '.join(map(str, names))}): train, val and test need one each."
+            f"data.split_by has {len(names)} values ({', '.join(map(str, names))}): train, val and test need one each."
         )
     split_of = np.zeros(len(names), int)
     for split, some in by_fraction(range(len(names)), splits, seed).items():
@@ -163,27 +163,27 @@ def by_owner(owners: np.ndarray, splits: Any, seed: int) -> np.ndarray:
 
 
 def refuse_shared(owners: np.ndarray, split_of: np.ndarray) -> None:
-    """Refuse a stated split that has items (items,) of one owner in two parts.
+    """Refuse a stated split with items (items,) of one owner in two splits.
 
     Raises:
-        UserError: names the owner and both parts.
+        UserError: names the owner and both splits.
     """
     for owner in np.unique(owners).tolist():
         parts = [SPLITS[k] for k in np.unique(split_of[owners == owner]) if k < len(SPLITS)]
         if len(parts) > 1:
-            raise UserError(f"{owner} stands in {' and '.join(parts)} by data.splits, and data.split_by forbids that.")
+            raise UserError(f"data.splits has {owner} in {' and '.join(parts)}, which data.split_by forbids.")
 
 
 def by_chance(keys: np.ndarray, splits: Any, seed: int) -> np.ndarray:
-    """(items,) the split of each, by chance and seed, each key's items shared out alike.
+    """Return each item's split (items,), drawn by seed and stratified by key.
 
-    Keys are (items,) whole numbers, e.g. classes; all equal where nothing is to be shared out alike.
+    Keys are (items,) whole numbers such as classes, all equal for no stratification.
 
     Raises:
-        UserError: when the fractions are none, or leave a split empty.
+        UserError: the fractions are invalid, or leave a split empty.
     """
     if not are_numbers(splits) or all(isinstance(s, int) for s in splits):
-        raise UserError(f"data.splits must be three fractions, e.g. [0.7,0.15,0.15], got {splits}.")
+        raise UserError(f"data.splits must be three fractions such as [0.7,0.15,0.15], got {splits}.")
     check_fractions(splits)
     kept, test = stratified(torch.from_numpy(keys), splits[2], seed)
     train, val = stratified(torch.from_numpy(keys)[kept], splits[1] / (splits[0] + splits[1]), seed)
@@ -192,9 +192,9 @@ def by_chance(keys: np.ndarray, splits: Any, seed: int) -> np.ndarray:
         if not len(rows):
             rarest = np.unique(keys, return_counts=True)[1].min()
             raise UserError(
-                f"data.splits={list(splits)} leaves no sequence for {SPLITS[number]}, of "
-                f"{counted(len(keys), 'sequence')} in all and {rarest} of the rarest class: give that split a larger "
-                "share, or the data more sequences."
+                f"data.splits={list(splits)} leaves no sequences for {SPLITS[number]} out of "
+                f"{counted(len(keys), 'sequence')}, of which {rarest} of the rarest class: give it a larger share, "
+                "or add sequences."
             )
         split_of[rows.numpy()] = number
     return split_of

@@ -1,4 +1,4 @@
-"""Columns with one value a series (its size, its kind), as numbers that each step of it reads."""
+"""Columns with one value per series (its size, its kind), as numeric inputs of every step."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from src.data.plain import kept
 
 @kept
 class Static:
-    """Columns as they were in the training part: a number by mean and deviation, a category one-hot."""
+    """Columns as fitted on the training part: numbers standardised, categories one-hot."""
 
     names: tuple[str, ...]
-    categories: tuple[tuple[str, ...], ...]  # of each, sorted; () of numbers
+    categories: tuple[tuple[str, ...], ...]  # of each column, sorted; () for numbers
     mean: tuple[float, ...]
     scale: tuple[float, ...]
 
     @classmethod
     def fit(cls, names: Sequence[str], rows: Rows, trained: np.ndarray) -> Static:
-        """Learn them from the series that are ``trained`` on, (series,).
+        """Fit on the series that are ``trained`` on, (series,).
 
         Raises:
             UserError: a series has no value, or two.
@@ -40,10 +40,10 @@ class Static:
         return cls(tuple(names), tuple(categories), mean, scale)
 
     def of(self, rows: Rows) -> np.ndarray:
-        """(series, values) of what each step reads; a category that was not trained on is none of those known.
+        """Return the inputs of each step (series, values); an unknown category becomes all zeros.
 
         Raises:
-            UserError: a series has no value, or two, or a word where numbers were trained on.
+            UserError: a series has no value or two, or a word in a column of numbers.
         """
         columns: list[np.ndarray] = []
         for name, known, mean, scale in zip(self.names, self.categories, self.mean, self.scale, strict=True):
@@ -51,30 +51,30 @@ class Static:
             if known:
                 columns += [(cells == category).astype(float) for category in known]
                 if (new := ~np.isin(cells, known)).any():
-                    rows.table.note(f"{cells[new.argmax()]} in {name} was not trained on: it is no known category.")
+                    rows.table.note(f"{name} has a category not seen in training: {cells[new.argmax()]}.")
                 continue
             if np.isnan(numbers).any():
                 word = cells[int(np.isnan(numbers).argmax())]
-                raise UserError(f"{rows.table.files[0]}: {name} holds {word!r}, but numbers were trained on.")
+                raise UserError(f"{rows.table.files[0]}: {name} has {word!r}, but must be numeric as in training.")
             columns.append((numbers - mean) / scale)
         return np.stack(columns, 1)
 
 
 def of_series(rows: Rows, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """(series,) the value of each as text, from one of its rows or all, and as a number, NaN where it is none.
+    """Return each series' value (series,) as text, from one or all of its rows, and as a number or NaN.
 
     Raises:
-        UserError: a series has none, or two different ones, by line.
+        UserError: a series has no value, or two different ones; names the line.
     """
     cells = rows.table.text(name)
     there = (cells != "").to_numpy()
     value = cells.where(there).groupby(rows.groups).transform("first")
-    rows.table.refuse(value.isna(), name, "a column of data.static has a value for each series, and {cell} is none")
+    rows.table.refuse(value.isna(), name, "a column of data.static needs a value for each series, got {cell}")
     rows.table.refuse(
         there & (cells != value).to_numpy(),
         name,
-        "{cell} is a second value in its series, and data.static is for columns that do not change: data.features "
-        "reads one that does, or data.known where it is known ahead",
+        "{cell} is a second value in its series, but columns of data.static must be constant: use data.features for "
+        "one that changes, or data.known if it is known in advance",
     )
     numbers = pd.Series(rows.table.parsed(name)[0]).where(there).groupby(rows.groups).first()
     return text_array(value)[rows.first], numbers.to_numpy()

@@ -1,4 +1,4 @@
-"""Tables in every form but CSV: what pandas and scipy read of them, and folders in which each file is a sequence."""
+"""Tables in all formats other than CSV, read with pandas and SciPy, and folders in which each file is a sequence."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from src.data.splits import SPLITS, named_splits
 
 PACKAGE = {"parquet": "pyarrow", "feather": "pyarrow", "xlsx": "openpyxl"}
 ARCHIVE = (".ts", ".tsv", ".arff", ".txt")
-UNITS = "The row below the names, words above numbers, was taken for their units and left out."
+UNITS = "The row below the header, words above numbers, was read as units and skipped."
 
 
 def read_table(path: Path | str, **dialect: Any) -> Table:
-    """Read a table in any form; ``dialect`` are the options of :func:`src.data.own.csv_table.read_table`.
+    """Read a table in any format; ``dialect`` are the options of :func:`src.data.own.csv_table.read_table`.
 
-    A row of a data frame whose cells are lists becomes a sequence of as many rows, told apart by a column ``row``. Of a
-    folder each file is a sequence, told apart by a column ``file``, and where it holds sub-folders, labelled by
-    ``folder``; of a folder of texts each line is one, labelled by its file, or each file, labelled by its folder.
+    A data-frame row with lists in its cells becomes a sequence of rows, identified by a column ``row``. Each file of a
+    folder is a sequence, identified by a column ``file`` and, with sub-folders, labelled by ``folder``. In a folder of
+    texts each line is one, labelled by its file, or each file is one, labelled by its folder.
 
     Raises:
-        UserError: it is no table, or broken, or of a form for which a package is missing.
+        UserError: the file is not a table, is damaged, or needs a package that is missing.
     """
     path = Path(path).expanduser()
     form = form_of(path)
     if form == "folder":
         return _folder(path, dialect)
     if form in SEQUENCES:
-        raise UserError(f"{path} holds arrays or sequences and no table: data=npz or data=file reads it.")
+        raise UserError(f"{path} has arrays or sequences instead of a table: use data=npz or data=file.")
     if form == "wav":
-        raise UserError(f"{path} is a sound: data=wav_folder reads it, or a table of files and labels beside it.")
+        raise UserError(f"{path} is an audio file: use data=wav_folder, or a table of files and labels next to it.")
     if form == "zip":
-        raise UserError(f"{path} is a zip archive: unpack it, and give a file or the folder.")
+        raise UserError(f"{path} is a zip archive: unpack it and give a file or folder.")
     special: dict[str, Callable[[Path, str], Table]] = {"arff": _arff, "ucr": _ucr, "trec": _trec}
     if form == "ts":
         return _of_the_archive(path, "load_from_tsfile_to_dataframe")
@@ -53,17 +53,17 @@ def read_table(path: Path | str, **dialect: Any) -> Table:
 
 
 def to_train_on(path: Path | str, **dialect: Any) -> Table:
-    """A table, with the test set beside it where it is the training set of the archive, ``NAME_TRAIN``."""
+    """Read a table; for a training set of the archive, ``NAME_TRAIN``, also read the test set next to it."""
     path = Path(path).expanduser()
     table, other = read_table(path, **dialect), path.with_name(path.name.replace("_TRAIN.", "_TEST."))
     if path.is_dir() or "_TRAIN." not in path.name or path.suffix not in ARCHIVE or not other.is_file():
         return table
     tested = read_table(other, **dialect)
-    if table.hints.group is not None:  # which counts the sequences of each file from 1
+    if table.hints.group is not None:  # which numbers the sequences of each file from 1
         tested.frame[table.hints.group] = "test " + tested.text(table.hints.group)
         table.frame[table.hints.group] = table.text(table.hints.group)
     both = join([table, tested], [0, 2])
-    both.note(f"{other.name} beside it was taken for the test set.")
+    both.note(f"{other.name} in the same folder was read as the test set.")
     return both
 
 
@@ -83,10 +83,10 @@ def _by_pandas(path: Path, form: str) -> Table:
         table.note(UNITS)
         return table
     except ImportError as error:
-        raise UserError(f"{path} is {form}, for which a package is missing: pip install {PACKAGE[form]}.") from error
+        raise UserError(f"Reading {path} ({form}) needs another package: pip install {PACKAGE[form]}.") from error
     except UserError:
         raise
-    except Exception as error:  # each library has its own
+    except Exception as error:  # each library has its own exceptions
         raise _unreadable(path, form, error) from error
 
 
@@ -95,15 +95,15 @@ def _unreadable(path: Path, form: str, error: Exception) -> UserError:
 
 
 def _lines(path: Path) -> bool:
-    """Whether JSON has an object in each line, rather than a list of them."""
+    """Return whether a JSON file has one object per line, rather than a list of them."""
     with path.open("rb") as file:
         return not file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
 
 
 def of_frame(frame: pd.DataFrame, path: Path) -> Table:
-    """A data frame as a table: numbers stay numbers, all else becomes text.
+    """Convert a data frame to a table: numbers stay numbers, all else becomes text.
 
-    Lists in cells become rows, and objects a column for each of their keys, ``sensor.temperature``.
+    Lists in cells become rows, and objects one column per key, such as ``sensor.temperature``.
     """
     if frame.index.name is not None or isinstance(frame.index, pd.DatetimeIndex | pd.MultiIndex):
         frame = frame.reset_index()
@@ -117,7 +117,7 @@ def of_frame(frame: pd.DataFrame, path: Path) -> Table:
         frame.insert(0, "row", line)
         frame = _unfolded(frame, lists, path)
         hints, line = Hints(group="row"), frame["row"].to_numpy()
-        notes.append(f"Each row is a sequence, whose steps {', '.join(lists)} list.")
+        notes.append(f"Each row is a sequence, whose steps are listed in {', '.join(lists)}.")
     if not len(frame):
         raise UserError(f"{path} has no rows.")
     table = Table(frame.apply(as_cells), [path], np.zeros(len(frame), int), line, hints=hints, word="row")
@@ -132,11 +132,11 @@ def _all_are(column: pd.Series, kind: Any) -> bool:
 
 
 def _unfolded(frame: pd.DataFrame, names: Sequence[str], path: Path) -> pd.DataFrame:
-    """Each step of lists of numbers in a row of its own; a list of lists becomes a column for each feature."""
+    """Expand lists of numbers to one row per step; a list of lists becomes one column per feature."""
     try:
         frame = frame.explode(list(names), ignore_index=True)
     except ValueError as error:
-        raise UserError(f"{path}: the lists {', '.join(names)} of a row must be of one length.") from error
+        raise UserError(f"{path}: the lists {', '.join(names)} of a row must have the same length.") from error
     for name in names:
         if isinstance(frame[name].dropna().iloc[0], list | np.ndarray):
             wide = pd.DataFrame(frame.pop(name).tolist()).rename(columns=lambda k, name=name: f"{name}_{k}")
@@ -147,7 +147,7 @@ def _unfolded(frame: pd.DataFrame, names: Sequence[str], path: Path) -> pd.DataF
 
 
 def _arff(path: Path, encoding: str) -> Table:
-    """A table whose last attribute of names, where there is one, is what is predicted, as Weka takes it."""
+    """Read an ARFF file; its last nominal attribute, if any, is the target, as in Weka."""
     from io import StringIO
 
     from scipy.io import arff
@@ -158,10 +158,10 @@ def _arff(path: Path, encoding: str) -> Table:
             return _of_the_archive(path, "load_from_arff_to_dataframe")
         records, about = arff.loadarff(StringIO(text))
         if not about.names():
-            raise ValueError("it has no attribute")
+            raise ValueError("it has no attributes")
     except UserError:
         raise
-    except Exception as error:  # scipy raises whatever the damage happens to hit
+    except Exception as error:  # damaged files make SciPy raise anything
         raise _unreadable(path, "ARFF", error) from error
     frame = pd.DataFrame(records)
     words = [name for name, kind in zip(about.names(), about.types(), strict=True) if kind == "nominal"]
@@ -173,18 +173,18 @@ def _arff(path: Path, encoding: str) -> Table:
 
 
 def _of_the_archive(path: Path, load: str) -> Table:
-    """Sequences of one or several features with a class or a value each, by sktime's reader of the archive's files."""
+    """Read sequences of one or more features with a class or a value each, using sktime's reader."""
     import sktime.datasets
 
     try:
         read = getattr(sktime.datasets, load)(str(path))
-    except Exception as error:  # sktime raises whatever the damage happens to hit
+    except Exception as error:  # damaged files make sktime raise anything
         raise _unreadable(path, "a file of the UCR/UEA archive", error) from error
     series, labels = read if isinstance(read, tuple) else (read, None)
     pieces = []
     for k, row in enumerate(series.itertuples(index=False)):
         piece = pd.DataFrame({f"x{n}": np.asarray(cell, dtype=float) for n, cell in enumerate(row)})
-        piece = piece[: len(piece) - int(piece.isna().all(axis=1)[::-1].cumprod().sum())]  # padded to one length
+        piece = piece[: len(piece) - int(piece.isna().all(axis=1)[::-1].cumprod().sum())]  # padded to equal length
         pieces.append(piece.assign(row=k + 1, **({} if labels is None else {"label": str(labels[k])})))
     table = of_frame(pd.concat(pieces, ignore_index=True), path)
     table.hints = Hints(group="row", target=[] if labels is None else ["label"])
@@ -193,17 +193,17 @@ def _of_the_archive(path: Path, load: str) -> Table:
 
 
 def _ucr(path: Path, encoding: str) -> Table:
-    """The archive's table without names: a class, then the values of a sequence, shorter ones ending in NaN."""
+    """Read the archive's table without a header: a class, then the values of a sequence, padded with NaN."""
     frame = pd.read_csv(path, sep="\t", header=None, encoding=encoding)
     frame.columns = ["label", *(f"t{k}" for k in range(frame.shape[1] - 1))]
     table = of_frame(frame, path)
     table.hints = Hints(target=["label"])
-    table.note("There are no names of columns: the first was taken for the class, the others for the steps.")
+    table.note("There are no column names: the first column was read as the class, the others as the steps.")
     return table
 
 
 def _trec(path: Path, encoding: str) -> Table:
-    """Questions behind their classes, ``DESC:manner How did ...``."""
+    """Read questions preceded by their classes, ``DESC:manner How did ...``."""
     lines = pd.Series(_text(path, encoding).splitlines()).loc[lambda some: some.str.strip() != ""]
     parts = lines.str.extract(r"(?P<label>\w+):(?P<kind>\w+) (?P<text>.*)")
     table = of_frame(parts, path)
@@ -216,7 +216,7 @@ def _text(path: Path, encoding: str) -> str:
         return path.read_text(encoding)
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{path} is not text in the encoding {encoding}: name its own, e.g. data.encoding=cp1252."
+            f"{path} is not text in the encoding {encoding}: set its encoding, e.g. data.encoding=cp1252."
         ) from error
 
 
@@ -229,7 +229,7 @@ def _folder(path: Path, dialect: dict[str, Any]) -> Table:
     texts = [f for f in files if f.suffix.lower() == ".txt"]
     if not tables and not texts:
         sounds = any(f.suffix.lower() == ".wav" for f in files)
-        more = "data=wav_folder reads the sounds in it" if sounds else f"looked for were {', '.join(TABLES)} and .txt"
+        more = "use data=wav_folder for its audio files" if sounds else f"add {', '.join(TABLES)} or .txt files"
         raise UserError(f"data.path={path} is a folder without a table: {more}.")
     read_of = {file: read_table(file, **dialect) for file in tables}
     listed = _list_of_files(path, read_of)
@@ -259,29 +259,25 @@ def _folder(path: Path, dialect: dict[str, Any]) -> Table:
     try:
         table = join(read, [of_part[file] for file in chosen] if parts else None)
     except UserError as error:
-        more = "of a folder each table is a sequence, with the same columns; data.path=FILE reads one of them"
+        more = "all tables of a folder are sequences with the same columns; use data.path=FILE for a single table"
         raise UserError(f"{str(error)[:-1]}: {more}.") from error
     table.hints = hints
     table.note(f"{len(chosen)} files of the folder were read{', each as a sequence' if tables else ''}.")
     if listed is not None:
         file, name, rows = listed
-        table.files = [*table.files, file]  # of which the data are made, too
-        left = (
-            f"; {len(tables) - 1 - len(rows)} that it does not name were left out"
-            if len(rows) < len(tables) - 1
-            else ""
-        )
-        table.note(f"What {file.name} says of the files that its column {name} names was joined to them{left}.")
+        table.files = [*table.files, file]  # which is part of the data, too
+        left = f"; {len(tables) - 1 - len(rows)} unlisted files were skipped" if len(rows) < len(tables) - 1 else ""
+        table.note(f"{file.name} was joined to the files listed in its column {name}{left}.")
     return table
 
 
 def _list_of_files(folder: Path, read: dict[Path, Table]) -> tuple[Path, str, dict[Path, dict[str, str]]] | None:
-    """The table of a folder that lists others in it: (its path, its column of their names, what it says of each).
+    """Return a folder's table that lists its other files, if any: (path, column of file names, values by file).
 
-    Files are named with or without their ending, from the folder on or alone.
+    Files may be listed with or without extension, by name or by path within the folder.
 
     Raises:
-        UserError: it names a file that is not there, or one twice.
+        UserError: a listed file does not exist, or is listed twice.
     """
     for file, table in read.items():
         called = dict[str, Path]()
@@ -292,16 +288,16 @@ def _list_of_files(folder: Path, read: dict[Path, Table]) -> tuple[Path, str, di
             cells = table.text(name)
             if cells.isin([*called]).mean() <= 0.5:
                 continue
-            table.refuse(~cells.isin([*called]), name, "{cell} is no table in the folder")
+            table.refuse(~cells.isin([*called]), name, "{cell} is not a table in the folder")
             others = cells.map(called)
-            table.refuse(others.duplicated(), name, "{cell} is named a second time")
+            table.refuse(others.duplicated(), name, "{cell} is listed twice")
             said = pd.DataFrame({other: table.text(other) for other in table.names if other != name})
             return file, name, dict(zip(others, said.to_dict("records"), strict=True))
     return None
 
 
 def _of_lines(file: Path, label: str | None, encoding: str) -> Table:
-    """The lines of a text, its name being their class; with a label the whole text."""
+    """Return the lines of a text, with its name as their class; with a label, the whole text."""
     text = _text(file, encoding)
     lines = [line.strip() for line in text.splitlines()] if label is None else [" ".join(text.split())]
     frame = pd.DataFrame({"text": lines, "label": label or file.stem}, dtype="str")

@@ -1,4 +1,4 @@
-"""Time stamps of a table: read, put in order, carried on into the future."""
+"""Timestamps of a table: reading, sorting, and continuing them into the future."""
 
 from __future__ import annotations
 
@@ -14,32 +14,31 @@ from src.data.own.cells import MISSING, Table
 
 UNIX = ("unix", "unix_time", "unix_timestamp", "unixtime")
 WORDS = ("date", "time", "datetime", "timestamp", "date_time", "ds", "step", "time_step", "year", *UNIX)
-COUNTERS = ("frame", "index", "idx", "t")  # times only where they count: T may be a temperature
+COUNTERS = ("frame", "index", "idx", "t")  # times only if they count up: T may be a temperature
 CLOCK = r"\d{1,2}(:\d\d|\.\d\d\.\d\d$)"
 YEAR_FIRST = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?$")
-CALENDAR = ("year", "month", "day", "hour", "minute", "second")  # a column each; the first three are needed
-# What a count since 1970 is called, and between which numbers it is one: the years 1980 to 2100.
+CALENDAR = ("year", "month", "day", "hour", "minute", "second")  # one column each; the first three are required
+# Names of columns that count since 1970, and the range of such counts: the years 1980 to 2100.
 SINCE_1970 = (*UNIX, "timestamp", "date", "time", "datetime", "ds")
 UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 FIRST, LAST = 315532800.0, 4102444800.0
 DAY = pd.Timedelta("1D")
-# Rows after which the day (or week, or year) comes round again, by how far rows are apart.
+# Rows in a day (or week, or year), by the interval between rows.
 SEASONS = {"15min": 96, "30min": 48, "1h": 24, "1D": 7, "7D": 52}
 
 
 def read_times(table: Table, names: Sequence[str], day_first: bool | None = None) -> pd.Series:
-    """A column as time stamps, or as numbers where all its cells are numbers (steps, years, seconds).
+    """Read a column as timestamps, or as numbers if all its cells are numbers (steps, years, seconds).
 
-    Whole numbers that count s, ms, us or ns since 1970, in a column that is called like a time, are time stamps.
+    Whole numbers that count s, ms, us or ns since 1970 are timestamps, if the column's name suggests time.
 
     Args:
         table: the table.
-        names: the column; or two, of dates and of clocks; or those of year, month, day and so on.
-        day_first: whether 01/02/2020 is in February; None: where that alone reads all cells, or leaves them in better
-            order.
+        names: the column; or a date and a clock column; or those of year, month, day and so on.
+        day_first: whether 01/02/2020 is in February; None: true if only that reads all cells, or sorts them better.
 
-    Raises:
-        UserError: names the first cell that is no time.
+        Raises:
+            UserError: names the first cell that is not a time.
     """
     if (known := _already(table, names)) is not None:
         return known
@@ -55,19 +54,19 @@ def read_times(table: Table, names: Sequence[str], day_first: bool | None = None
     if not whole:
         times = min(read.values(), key=lambda t: int(t.isna().sum()))
         row = int(times.isna().to_numpy().argmax())
-        raise UserError(f"{table.where(row)}, column {name}: {cells.iloc[row]!r} is not a time like those around it.")
+        raise UserError(f"{table.where(row)}, column {name}: {cells.iloc[row]!r} is not a time like the others.")
     whole = {first: _in_the_past(table, name, cells, times) for first, times in whole.items()}
     chosen = min(whole, key=lambda first: _disorder(whole[first]))
     if day_first is None and chosen:
-        table.note(f"{name} was read with the day before the month; data.day_first=false reads the month first.")
+        table.note(f"{name} was read with the day before the month; set data.day_first=false to read the month first.")
     if whole[chosen].dt.tz is not None:
-        table.note(f"{name} has offsets from UTC and was read as UTC.")
+        table.note(f"{name} has UTC offsets and was converted to UTC.")
         return whole[chosen].dt.tz_convert(None)
     return whole[chosen]
 
 
 def _already(table: Table, names: Sequence[str]) -> pd.Series | None:
-    """Times that a file holds as such, or that are written year first, of which there is one reading; None: others."""
+    """Return times stored as such, or unambiguous because written year first; None for others."""
     cells = table.frame[names[0]]
     if len(names) > 1 or cells.isna().any():
         return None
@@ -76,7 +75,7 @@ def _already(table: Table, names: Sequence[str]) -> pd.Series | None:
             return None
         cells = pd.to_datetime(cells, errors="coerce", format="ISO8601")
     elif cells.dt.tz is not None:
-        table.note(f"{names[0]} has offsets from UTC and was read as UTC.")
+        table.note(f"{names[0]} has UTC offsets and was converted to UTC.")
         cells = cells.dt.tz_convert(None)
     return None if cells.isna().any() else cells
 
@@ -93,7 +92,7 @@ def _from_numbers(table: Table, name: str, cells: pd.Series) -> pd.Series | None
     days = pd.to_datetime(cells, format="%Y%m%d", errors="coerce")
     if not cells.str.fullmatch(r"(19|20)\d{6}").all() or days.isna().any():
         return pd.Series(numbers)
-    table.note(f"{name} was read as days, year, month and day in eight digits.")
+    table.note(f"{name} was read as dates, with year, month and day in eight digits.")
     return days
 
 
@@ -103,24 +102,24 @@ def _from_calendar(table: Table, names: Sequence[str]) -> pd.Series:
     if (bad := times.isna().to_numpy()).any():
         row = int(bad.argmax())
         cells = together(table, names).iloc[row]
-        raise UserError(f"{table.where(row)}, columns {', '.join(names)}: {cells!r} is no day and hour of a calendar.")
+        raise UserError(f"{table.where(row)}, columns {', '.join(names)}: {cells!r} is not a valid date and time.")
     return times
 
 
 def together(table: Table, names: Sequence[str]) -> pd.Series:
-    """The cells of the columns of times, with a space between them; a clock like 18.00.00 has colons."""
+    """Join the cells of the time columns with spaces; a clock like 18.00.00 gets colons."""
     first, *rest = (table.text(name) for name in names)
     rest = [column.str.replace(r"^(\d{1,2})\.(\d\d)\.(\d\d)$", r"\1:\2:\3", regex=True) for column in rest]
     return first.str.cat(rest, sep=" ") if rest else first
 
 
 def _dates(cells: pd.Series, day_first: bool) -> pd.Series:
-    # Offsets that change within a file (summer time) can only be held as UTC.
+    # Offsets that change within a file (summer time) can only be represented in UTC.
     offset = bool(cells.str.fullmatch(r".*\d:\d\d.*([+-]\d\d:?\d\d|Z)").any())
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # pandas warns that it had to look at each cell
+        warnings.simplefilter("ignore", UserWarning)  # pandas warns that it parses cell by cell
         times = pd.to_datetime(cells, errors="coerce", dayfirst=day_first, utc=offset)
-        # Some programs leave the clock out at midnight.
+        # Some programs omit the clock at midnight.
         return times if not times.isna().any() else pd.to_datetime(cells, errors="coerce", format="ISO8601", utc=offset)
 
 
@@ -128,20 +127,18 @@ def _in_the_past(table: Table, name: str, cells: pd.Series, times: pd.Series) ->
     late = times.dt.tz_localize(None) > pd.Timestamp.now()
     if not late.any() or cells.str.contains(r"\d{4}").any():
         return times
-    table.note(
-        f"{name} has years of two digits: those that would be ahead of today were read as of the century before."
-    )
+    table.note(f"{name} has two-digit years: those in the future were read as in the previous century.")
     return times.where(~late, times - pd.DateOffset(years=100))
 
 
 def _disorder(times: pd.Series) -> tuple[bool, int, int]:
-    """How unlike a series the times look: out of order, out of step (months may be months), changing their distance."""
+    """Score how unlike a series the times look: unsorted, irregular (months are allowed), with varying intervals."""
     out_of_step = spacing(times, np.zeros(len(times), int))[1]
     return not times.is_monotonic_increasing, out_of_step, int((times.diff().diff()[2:] != pd.Timedelta(0)).sum())
 
 
 def refuse_twice(table: Table, times: pd.Series, groups: np.ndarray, names: Sequence[str], grouped: bool) -> None:
-    """Refuse two rows of one series at the same time; rows are in order.
+    """Refuse two rows of one series at the same time; rows are sorted.
 
     Raises:
         UserError: names both lines.
@@ -149,26 +146,26 @@ def refuse_twice(table: Table, times: pd.Series, groups: np.ndarray, names: Sequ
     same = (times.to_numpy()[1:] == times.to_numpy()[:-1]) & (groups[1:] == groups[:-1])
     if same.any():
         row = int(same.argmax())
-        more = "; where the file holds several series, data.group_column names the column that tells them apart"
+        more = "; if the file has several series, set data.group_column to the column that identifies them"
         raise UserError(
-            f"{table.where(row + 1)}, column {' and '.join(names)}: {together(table, names).iloc[row + 1]} stands "
-            f"there a second time (first in {table.where(row)}){'' if grouped else more}."
+            f"{table.where(row + 1)}, column {' and '.join(names)}: {together(table, names).iloc[row + 1]} recurs "
+            f"(first at {table.where(row)}){'' if grouped else more}."
         )
 
 
 def usual_steps(times: pd.Series, groups: np.ndarray) -> pd.Series:
-    """The usual distance of neighbouring rows by series: the lower median, which is one that occurs; NaT of one row."""
+    """Return each series' usual interval between rows: the lower median, which occurs in the data; NaT for one row."""
     return times.diff().where(pd.Series(groups).diff() == 0).groupby(groups).quantile(0.5, "lower")
 
 
 def spacing(times: pd.Series, groups: np.ndarray) -> tuple[pd.Timedelta | float | None, int]:
-    """(the usual distance in most series, how many neighbours are not as far apart as is usual in their series)."""
+    """Return the usual interval in most series, and how many rows differ from the usual interval of their series."""
     steps = times.diff()[1:][groups[1:] == groups[:-1]]
     if not len(steps):
         return None, 0
     of_series = usual_steps(times, groups)
     usual = of_series.reindex(groups[steps.index]).set_axis(steps.index)
-    # Months, quarters and years are not all of one length, and differences of decimal fractions not all of one value.
+    # Months, quarters and years vary in length, and differences of decimal fractions in their last bits.
     slack = usual.where(usual >= 28 * DAY, 0 * usual) if isinstance(usual.iloc[0], pd.Timedelta) else usual / 100
     return of_series.mode().iloc[0], int(((steps - usual).abs() > 0.12 * slack).sum())
 
@@ -185,7 +182,7 @@ def distance(step: pd.Timedelta | float) -> str:
 
 
 def season_of(usual: pd.Timedelta | float | None) -> int | None:
-    """Rows in a day of hours, a week of days, ...; None where rows are at another distance."""
+    """Return the number of hourly rows in a day, daily rows in a week, ...; None for other intervals."""
     if not isinstance(usual, pd.Timedelta):
         return None
     if (months := _months(usual)) is not None:
@@ -194,7 +191,7 @@ def season_of(usual: pd.Timedelta | float | None) -> int | None:
 
 
 def seasons(times: pd.Series, groups: np.ndarray) -> np.ndarray:
-    """(series,) the season of each series by the usual distance of its rows; 0 where it has none."""
+    """Return each series' season (series,), from the usual interval of its rows; 0 if it has none."""
     if not pd.api.types.is_datetime64_any_dtype(times):
         return np.zeros(groups[-1] + 1, int)
     steps = usual_steps(times, groups)
@@ -203,13 +200,13 @@ def seasons(times: pd.Series, groups: np.ndarray) -> np.ndarray:
 
 
 def _months(step: pd.Timedelta) -> int | None:
-    """How many months lie between rows that are so far apart: 1, 2, 3, 4, 6 or 12; None: no whole number of them."""
+    """Return the number of months between rows with this interval: 1, 2, 3, 4, 6 or 12; None for other intervals."""
     days = step / DAY
     return next((m for m in (1, 2, 3, 4, 6, 12) if 28 * m + (m > 1) <= days <= 31 * m - (m > 2)), None)
 
 
 def following(times: pd.Series, number: int) -> list[str]:
-    """The next time stamps after a series, as text: by its calendar where it has one, else by its usual distance."""
+    """Return the timestamps that follow a series as text: by its calendar if it has one, else by its usual interval."""
     if not len(times):
         return [""] * number
     last, step = times.iloc[-1], usual_steps(times, np.zeros(len(times), int)).iloc[0]
@@ -217,7 +214,7 @@ def following(times: pd.Series, number: int) -> list[str]:
         return [f"{float(last) + float(step or 1.0) * (k + 1):.15g}" for k in range(number)]
     step = DAY if pd.isna(step) else step
     if (months := _months(step)) is not None:
-        # From the last one on, not from one to the next: a 31st would turn into a 28th in February and stay there.
+        # Count from the last timestamp, not step by step: a 31st would become a 28th in February and stay there.
         ends = bool(times.dt.is_month_end.all())
         ahead = [last + pd.DateOffset(months=months * (k + 1)) for k in range(number)]
         ahead = [stamp + pd.offsets.MonthEnd(0) if ends else stamp for stamp in ahead]
@@ -231,28 +228,28 @@ def following(times: pd.Series, number: int) -> list[str]:
 def resampled(
     times: pd.Series, groups: np.ndarray, values: np.ndarray, every: str, by: str
 ) -> tuple[pd.Series, np.ndarray, np.ndarray]:
-    """Rows at an even distance: (times, groups, values) of every interval between a series' first and last time.
+    """Resample rows: return (times, groups, values) of every interval between a series' first and last time.
 
     Args:
-        times: (rows,) time stamps, rising within each series.
-        groups: (rows,) which series each row belongs to.
-        values: (rows, features), NaN where one is missing.
-        every: the distance, as pandas writes it: ``1h``, ``1D``, ``MS`` (months by their first day), ``ME``.
-        by: ``mean``, ``last`` or ``sum`` of the values that fall into an interval; NaN where none does.
+        times: (rows,) timestamps, increasing within each series.
+        groups: (rows,) the series of each row.
+        values: (rows, features), NaN if missing.
+        every: the interval in pandas notation: ``1h``, ``1D``, ``MS`` (months by their first day), ``ME``.
+        by: ``mean``, ``last`` or ``sum`` of the values in an interval; NaN without any.
 
     Raises:
-        UserError: when there are no time stamps, or the distance is none.
+        UserError: there are no timestamps, or the interval is invalid.
     """
     if not pd.api.types.is_datetime64_any_dtype(times):
-        raise UserError(f"data.resample={every} needs time stamps, but the times are numbers.")
+        raise UserError(f"data.resample={every} needs timestamps, but the times are numbers.")
     table = pd.DataFrame(values).assign(time=times.to_numpy(), group=groups)
     try:
         intervals = table.groupby("group").resample(every, on="time")
         means = intervals.sum(min_count=1) if by == "sum" else getattr(intervals, by)()
     except ValueError as error:
         raise UserError(
-            f"data.resample={every} is no distance of times: it must be one as 15min, 1h, 1D, W, MS (months by their "
-            "first day) or ME (by their last)."
+            f"data.resample must be a time interval such as 15min, 1h, 1D, W, MS (months by their first day) or ME (by "
+            f"their last), got {every}."
         ) from error
     index = means.index
     return (
@@ -263,9 +260,9 @@ def resampled(
 
 
 def time_columns(table: Table, group: str | None) -> list[str]:
-    """The column that is called like a time, with that of its clock where there is one; else a first one of dates.
+    """Return the time column by its name, with its clock column if there is one; else a leading column of dates.
 
-    Numbers count as times only where none stands twice in a group, since hours of the day or months are values to read.
+    Numbers are times only if unique within a group, because hours of the day or months are values to read.
     """
     called = {name.lower(): name for name in reversed(table.names)}
     of_group = [] if group is None else [group]
@@ -293,17 +290,17 @@ def time_columns(table: Table, group: str | None) -> list[str]:
 
 
 def stands_twice(table: Table, names: Sequence[str]) -> bool:
-    """Whether two rows have the same cells in these columns."""
+    """Return whether two rows have the same cells in these columns."""
     first = table.frame[names[0]]
     if len(names) == 1 and not pd.api.types.is_string_dtype(first):
         values = first.to_numpy()
-        if bool((values[1:] > values[:-1]).all()):  # most times rise from row to row, which is faster to see
+        if bool((values[1:] > values[:-1]).all()):  # most times increase from row to row, which is quicker to check
             return False
     return bool(table.frame.duplicated(list(names)).any())
 
 
 def _counts(table: Table, name: str, group: str | None) -> bool:
-    """Whether a column, none of it twice in a group, rises from row to row, or counts 0, 1, 2, ... in any order."""
+    """Return whether a column's unique values per group increase by row, or count 0, 1, 2, ... in any order."""
     numbers = pd.Series(table.parsed(name)[0])
     of_group = numbers.groupby(table.frame[group] if group is not None else np.zeros(len(numbers), int))
     rise = bool((of_group.diff().dropna() > 0).all())

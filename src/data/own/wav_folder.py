@@ -1,4 +1,4 @@
-"""The user's own WAV files: modelled sample by sample, or classified by the folder they lie in."""
+"""The user's own WAV files: modelled sample by sample, or classified by their folder."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from src.data.splits import SPLITS, by_fraction, by_position, check_fractions, n
 from src.data.waveform import FULL_SCALE, WaveformData, read_wav_folder
 
 TASKS = ("waveform", "classification")
-SILENT = 1e-4  # the standard deviation of a band, in nats, below which it says nothing
+SILENT = 1e-4  # standard deviation of a band, in nats, below which it is uninformative
 
 
 class WavFolder(WaveformData):
-    """WAV files of one's own: modelled sample by sample, or classified by the folder they lie in.
+    """The user's own WAV files: modelled sample by sample, or classified by their folder.
 
-    Each file belongs to train, val or test as a whole: by the names of folders or files, where these say so (see
-    :func:`~src.data.splits.named_splits`), else by chance; a single file is cut by position. The class of a file
-    is the name of the folder that it lies in; what is classified are whole recordings as log-mel spectra, one every
-    10 ms, whatever ``chunk`` is.
+    Each file belongs entirely to train, val or test: by the names of folders or files if they state it (see
+    :func:`~src.data.splits.named_splits`), otherwise at random; a single file is cut by position. The class of a file
+    is the name of its folder; classification reads whole recordings as log-mel spectra, one every 10 ms, whatever
+    ``chunk`` is.
     """
 
     def __init__(
@@ -43,16 +43,16 @@ class WavFolder(WaveformData):
     ) -> None:
         super().__init__(chunk=chunk if task == "waveform" else None, **keywords)
         if task not in TASKS:
-            raise UserError(f"data.task={task} is unknown: it must be one of {', '.join(TASKS)}.")
+            raise UserError(f"data.task must be one of {', '.join(TASKS)}, got {task}.")
         check_fractions(splits)
         self.path, self.task, self.fractions = Path(path).expanduser(), task, splits
 
     def read(self) -> Description:
-        """Read all files and describe what is asked for."""
+        """Read all files and describe the data for the task."""
         return super().read() if self.task == "waveform" else self._to_classify()
 
     def recordings(self) -> dict[str, list[np.ndarray]]:
-        """The samples of each file, by split; its item is its name, in a single file the first sample."""
+        """Return the samples of each file by split; the item is its name, or for a single file the first sample."""
         recordings = self._read()
         if self.path.is_file():
             (samples,) = recordings.values()
@@ -73,21 +73,21 @@ class WavFolder(WaveformData):
     def _to_classify(self) -> Description:
         if self.path.is_file():
             raise UserError(
-                f"data.path={self.path} is one file: classification needs a folder with one for each class."
+                f"data.path={self.path} is one file, but classification needs a folder with a sub-folder per class."
             )
         recordings = self._read()
         for file in recordings:
             if file.parent == self.path:
-                raise UserError(f"{file} lies in no sub-folder of data.path, whose name would be its class.")
+                raise UserError(f"{file} must be in a sub-folder of data.path named after its class.")
         names = tuple(sorted({file.parent.name for file in recordings}))
         if len(names) < 2:
-            raise UserError(f"All files of {self.path} lie in folders called {names[0]}: classes must be two or more.")
+            raise UserError(f"All files of {self.path} have the class {names[0]}: there must be at least two.")
         files_of = named_splits(self.path, list(recordings)) or self._by_class(list(recordings), names)
         self.items = self._names(files_of)
         tables = {file: self._spectra(samples) for file, samples in recordings.items()}
         seen = torch.cat([tables[file] for file in files_of["train"]])
         spread = seen.std(0, correction=0)
-        # A band in which nothing ever sounds would be divided by next to nothing.
+        # A silent band would be divided by almost zero.
         self.mean, self.scale = seen.mean(0), torch.where(spread > SILENT, spread, 1.0)
         labels = {s: torch.tensor([names.index(file.parent.name) for file in files_of[s]]) for s in SPLITS}
         for split in SPLITS:
@@ -97,7 +97,7 @@ class WavFolder(WaveformData):
         return Description(Features(len(self.mean)), Classes(names), per_step=False, varying_length=True, causal=False)
 
     def new_data(self, path: str) -> NewData:
-        """WAV files of the same sampling rate; labelled where all of them lie in folders with the names of classes."""
+        """Read WAV files with the same sampling rate; labelled if all are in folders named after classes."""
         if self.task == "waveform":
             return super().new_data(path)
         names = self.description.output.names  # type: ignore[union-attr]
@@ -121,7 +121,7 @@ class WavFolder(WaveformData):
             members = [file for file in files if file.parent.name == name]
             if len(members) < len(SPLITS):
                 raise UserError(
-                    f"Class {name} of {self.path} has {counted(len(members), 'file')}: at least 3 are needed."
+                    f"Class {name} of {self.path} has {counted(len(members), 'file')}, but needs at least 3."
                 )
             for split, some in by_fraction(members, self.fractions, self.split_seed, label).items():
                 files_of[split] += some

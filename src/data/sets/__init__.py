@@ -1,1 +1,1 @@
-"""Named data sets, one file for each family; they download what they need and verify it."""
+"""Named data sets, one file per family; they download and verify their files."""

@@ -1,4 +1,4 @@
-"""The electricity transformer data ETTh1 and ETTh2 (Zhou et al. 2021), as the literature cuts them."""
+"""The electricity transformer data ETTh1 and ETTh2 (Zhou et al. 2021), split as in the literature."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _source(name: str, sha256: str) -> Source:
     url = f"https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/{name}.csv"
     return Source(
         task="forecasting",
-        size="17,420 hourly rows of 7 values",
+        size="17,420 hourly rows of 7 variables",
         licence="CC BY-ND 4.0",
         page="https://github.com/zhouhaoyi/ETDataset",
         files=(File(f"ett/{name}.csv", url, f"sha256:{sha256}"),),
@@ -47,14 +47,14 @@ class ETT(FileSet, SeriesData):
         self.name, self.season = name, season
 
     def read(self) -> Description:
-        """Read the verified file and cut it."""
+        """Read the verified file and split it."""
         if self.name not in self.sources:
-            raise UserError(f"data.name={self.name} is no such series: it must be one of {', '.join(self.sources)}.")
+            raise UserError(f"data.name must be one of {', '.join(self.sources)}, got {self.name}.")
         path = self.fetch(self.sources[self.name].files[0])
         table = pd.read_csv(path, index_col="date", nrows=sum(self.rows), float_precision="round_trip")
         self.checksum = checksum(path.read_bytes())
         self.times = pd.Series(pd.to_datetime(table.index))
         names = table.columns.tolist()
-        values = np.ascontiguousarray(table)  # the order in memory is the order of sums
+        values = np.ascontiguousarray(table)  # the memory layout fixes the summation order
         series = Series(values, np.array([len(values)]), np.repeat(np.arange(3), self.rows), names, names)
         return self.forecasting(series, self.season)

@@ -40,10 +40,10 @@ _SOURCE = Source(
 
 
 class SequentialMNIST(FileSet):
-    """Which digit an image shows, read one pixel (784 steps) or one row (28 steps of 28) at a time.
+    """Classify handwritten digits, read one pixel (784 steps) or one row (28 steps of 28) at a time.
 
-    Pixels are shifted and scaled by their mean and standard deviation over all training images; validation is cut from
-    these class by class.
+    Pixels are standardised with their mean and standard deviation over all training images, of which a part of each
+    class is held out for validation.
     """
 
     sources: ClassVar[dict[str, Source]] = {"seq_mnist": _SOURCE, "permuted_mnist": _SOURCE}
@@ -61,7 +61,7 @@ class SequentialMNIST(FileSet):
         self.by, self.permute, self.permutation_seed, self.val_fraction = by, permute, permutation_seed, val_fraction
 
     def read(self) -> Description:
-        """Read the four files and cut validation off the training images."""
+        """Read the four files and hold out validation images from the training images."""
         arrays = {name: read_idx(self.fetch(file)) for name, file in FILES.items()}
         order = permutation(self.permutation_seed) if self.permute else np.arange(SIDE * SIDE)
         self.checksum = checksum(*(file.digest for file in FILES.values()), order.tobytes(), self.by)
@@ -84,24 +84,24 @@ class SequentialMNIST(FileSet):
 
 
 class ScaledBytes(FlatSplit):
-    """Sequences of bytes of one length that are shifted and scaled when a batch is made, and stay bytes until then."""
+    """Byte sequences of equal length that stay bytes until standardised in a batch."""
 
     def __init__(self, values: Tensor, lengths: Tensor, targets: Tensor, mean: float, scale: float) -> None:
         super().__init__(values, lengths, targets)
         self.mean, self.scale = mean, scale
 
     def inputs(self, where: Tensor, inside: Tensor) -> Tensor:
-        """The bytes at the steps ``where``, standardised."""
+        """Return the standardised bytes at the steps ``where``."""
         return (super().inputs(where, inside) - self.mean) / self.scale
 
 
 def permutation(seed: int) -> np.ndarray:
-    """The order in which the 784 pixels are read: drawn from numpy's frozen legacy generator, the same for ever."""
+    """Return the order in which the 784 pixels are read, from NumPy's legacy generator, which will never change."""
     return np.random.RandomState(seed).permutation(SIDE * SIDE)
 
 
 def read_idx(path: Any) -> np.ndarray:
-    """A gzipped file in MNIST's idx format, an array of bytes: (images, 28, 28) or (labels,)."""
+    """Read a gzipped file in MNIST's idx format as a byte array: (images, 28, 28) or (labels,)."""
     with gzip.open(path, "rb") as file:
         content = file.read()
     shape = np.frombuffer(content, ">i4", count=content[3], offset=4)

@@ -1,8 +1,8 @@
 """Polyphonic music as 88-key piano rolls: JSB Chorales, Nottingham, MuseData and Piano-midi.
 
 Boulanger-Lewandowski, Bengio, Vincent 2012 ("Modeling temporal dependencies in high-dimensional sequences"), in the
-files and splits of Bai, Kolter, Koltun 2018. Column k of a roll is MIDI note k + 21; the next frame is predicted from
-all before it, and the first frame is never predicted (Chung et al. 2014).
+files and splits of Bai, Kolter, Koltun 2018. Column k of a roll is MIDI note k + 21. Each frame is predicted from all
+before it, except the first, which is never predicted (Chung et al. 2014).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LICENCE = "repository MIT, rolls none stated"
 _PAGE = "http://www-ens.iro.umontreal.ca/~boulanni/icml2012"
 
 
-# Size and SHA-256 of the four sets by the name of their file, which in small letters is their own.
+# Size and SHA-256 of the four sets by file name; the name of the set is that in lower case.
 SETS = {
     "JSB_Chorales": ("382 pieces, 23,134 frames", "ac0e608527cc411c7e21ef7d38be47f0de7fb6b13b3ae168b8eccf1c2a9b18d4"),
     "Nottingham": ("1,037 pieces, 266,537 frames", "d154f7ca2e90799dc1dc011d8fc048f2fc6ef3f7c69d974b9cf27a471634fbea"),
@@ -48,11 +48,11 @@ class Music(FileSet):
     def __init__(self, *, name: str, **keywords: Any) -> None:
         super().__init__(**keywords)
         if name not in self.sources:
-            raise UserError(f"data.name={name} is unknown: it must be one of {', '.join(self.sources)}.")
+            raise UserError(f"data.name must be one of {', '.join(self.sources)}, got {name}.")
         self.name = name
 
     def read(self) -> Description:
-        """Read the file, find pieces that stand in two splits, count the baselines."""
+        """Read the file, find pieces in two splits, and compute the baselines."""
         (file,) = self.sources[self.name].files
         rolls = read_rolls(self.fetch(file))
         self.checksum = checksum(self.name, file.digest)
@@ -66,7 +66,7 @@ class Music(FileSet):
 
 
 def read_rolls(path: Path) -> dict[str, list[np.ndarray]]:
-    """Piano rolls by split, each of shape (frames, 88) and type uint8, from a MATLAB file."""
+    """Read piano rolls by split, each (frames, 88) uint8, from a MATLAB file."""
     from scipy.io import loadmat
 
     keys = {"train": "traindata", "val": "validdata", "test": "testdata"}

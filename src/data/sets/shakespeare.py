@@ -1,4 +1,4 @@
-"""Tiny Shakespeare: scenes from the plays, as Karpathy 2015 put them together."""
+"""Tiny Shakespeare: scenes from the plays, as compiled by Karpathy 2015."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FILE = File(
 
 
 class Shakespeare(FileSet, TextData):
-    """Scenes from Shakespeare's plays, 1,115,394 characters, 90/5/5 by position."""
+    """Scenes from Shakespeare's plays, 1,115,394 characters, split 90/5/5 by position."""
 
     sources: ClassVar[dict[str, Source]] = {
         "shakespeare": Source(

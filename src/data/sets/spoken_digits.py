@@ -1,7 +1,7 @@
 """The Free Spoken Digit Dataset: 3,000 recordings of six speakers saying 0 to 9, 8 kHz.
 
 Jackson et al., github.com/Jakobovski/free-spoken-digit-dataset, v1.0.10. Recordings 0 to 4 of each speaker and digit
-are the test set, as its authors have it, so that all speakers stand in both.
+are the test set, as defined by its authors, so that both sets have all speakers.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Recording:
 
     digit: int
     speaker: str
-    index: int  # which of the speaker's recordings of this digit, from 0
+    index: int  # number of the speaker's recording of this digit, from 0
     samples: np.ndarray  # (samples,) int16, 8,000 a second
 
     @property
@@ -55,10 +55,10 @@ class Recording:
 
 
 def recordings(archive: Path) -> list[Recording]:
-    """All recordings of the archive, by digit, speaker and index.
+    """Read all recordings of the archive, sorted by digit, speaker and index.
 
     Raises:
-        UserError: when one is not what it should be.
+        UserError: a recording has an unexpected format.
     """
     from scipy.io import wavfile
 
@@ -67,18 +67,16 @@ def recordings(archive: Path) -> list[Recording]:
         digit, speaker, index = name.removesuffix(".wav").split("_")
         rate, samples = wavfile.read(BytesIO(content))
         if rate != RATE or samples.dtype != np.int16 or samples.ndim != 1:
-            raise UserError(
-                f"{name} in {archive} has {rate} Hz and type {samples.dtype}: it must be mono, 16 bit, 8 kHz."
-            )
+            raise UserError(f"{name} in {archive} must be mono, 16 bit, 8 kHz, got {rate} Hz and type {samples.dtype}.")
         spoken.append(Recording(int(digit), speaker, int(index), samples.copy()))
     return sorted(spoken, key=lambda r: (r.digit, r.speaker, r.index))
 
 
 class SpokenDigits(FileSet):
-    """Which digit is said: a sequence of spectra, one every 10 ms, to one of ten classes.
+    """Classify spoken digits: a sequence of spectra, one every 10 ms, into ten classes.
 
-    Spectra are ``log_mel`` (logarithm of the energy in 40 mel bands) or ``mfcc`` (13 of its cosine coefficients).
-    Validation is cut from the training recordings of each digit and speaker.
+    Spectra are ``log_mel`` (log energy in 40 mel bands) or ``mfcc`` (13 of its cosine coefficients).
+    Validation is held out from the training recordings of each digit and speaker.
     """
 
     sources: ClassVar[dict[str, Source]] = {"fsdd": _source("classification")}
@@ -86,17 +84,17 @@ class SpokenDigits(FileSet):
     def __init__(self, *, features: str = "log_mel", val_fraction: float = 0.1, **keywords: Any) -> None:
         super().__init__(**keywords)
         if features not in FEATURES:
-            raise UserError(f"data.features={features} is unknown: it must be one of {', '.join(FEATURES)}.")
+            raise UserError(f"data.features must be one of {', '.join(FEATURES)}, got {features}.")
         self.features, self.val_fraction = features, val_fraction
 
     def read(self) -> Description:
-        """Compute the features, or take them from the cache, and cut validation off the training recordings."""
+        """Compute the features or read them from the cache, and hold out validation from the training recordings."""
         archive = self.fetch(FSDD)
         cached = self.cached(f"fsdd/{self.features}-{FSDD.digest[-12:]}", lambda: self._compute(archive))
         arrays = {key: torch.from_numpy(array) for key, array in cached.items()}
         self.checksum = checksum(FSDD.digest, self.features)
         rest = (~arrays["test"]).nonzero().flatten()
-        # One class for each pair of digit and speaker, so that all of them are heard in training and in validation.
+        # One class per pair of digit and speaker, so that training and validation both have all of them.
         pairs = arrays["digits"] * 1000 + arrays["speakers"]
         train, val = stratified(pairs[rest], self.val_fraction, self.split_seed)
         rows = {"train": rest[train], "val": rest[val], "test": arrays["test"].nonzero().flatten()}
@@ -118,7 +116,7 @@ class SpokenDigits(FileSet):
 
 
 class SpokenDigitsWaveform(FileSet, WaveformData):
-    """The recordings modelled sample by sample; validation is cut off as for :class:`SpokenDigits`."""
+    """The recordings modelled sample by sample; validation is held out as in :class:`SpokenDigits`."""
 
     sources: ClassVar[dict[str, Source]] = {"fsdd_waveform": _source("waveform modelling")}
 

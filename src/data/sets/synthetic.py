@@ -1,4 +1,4 @@
-"""Made-up sequences that ask for memory: the adding problem and copy memory.
+"""Synthetic sequences that require memory: the adding problem and copy memory.
 
 Hochreiter and Schmidhuber 1997; generated as in Bai, Kolter, Koltun 2018 (section 4 and their code).
 """
@@ -25,10 +25,10 @@ BLANK, DELIMITER, MEMORISED = 0, 9, 10
 
 
 class Adding(SequenceData):
-    """Two rows, numbers drawn from U(0, 1) and a marker at two of the steps: what is the sum of the marked numbers?
+    """Predict the sum of two marked numbers, from U(0, 1) values and a marker at two of the steps.
 
-    Any two different of the ``length`` steps are marked, so there must be 2. Saying 1, the mean, always has an expected
-    squared error of 1/6, the variance of the sum of two such numbers.
+    Any two of the ``length`` steps may be marked, so there must be at least 2. The constant prediction 1, the mean, has
+    an expected squared error of 1/6, the variance of the sum of two such numbers.
     """
 
     sources: ClassVar[dict[str, Source]] = {
@@ -44,7 +44,7 @@ class Adding(SequenceData):
             raise UserError(f"data.length must be a whole number of at least 2, got {length}.")
 
     def read(self) -> Description:
-        """Draw all sequences."""
+        """Generate all sequences."""
         errors = {}
         for i, (split, number) in enumerate(self.sizes.items()):
             self.items[split] = np.arange(number)
@@ -63,11 +63,11 @@ class Adding(SequenceData):
 
 
 class CopyMemory(SequenceData):
-    """Ten symbols, a long blank, a delimiter: then the ten symbols are to be said again, in order.
+    """Repeat ten symbols, in order, after a long blank and a delimiter.
 
-    ``length`` (T in the paper) counts the blank steps between the symbols and the answer, and the first delimiter. One
-    class at each of ``length`` + 20 steps: blank (0) until the last ten. Without memory nothing better can be said of
-    those than one of eight symbols, which costs 10 ln 8 / (``length`` + 20) nats per step.
+    ``length`` (T in the paper) counts the blank steps between the symbols and the answer, including the first
+    delimiter. Each of the ``length`` + 20 steps has a class: blank (0) until the last ten. Without memory the best
+    prediction of those is one of eight symbols, which costs 10 ln 8 / (``length`` + 20) nats per step.
     """
 
     sources: ClassVar[dict[str, Source]] = {
@@ -79,7 +79,7 @@ class CopyMemory(SequenceData):
         self.length, self.sizes = length, _three(sizes)
 
     def read(self) -> Description:
-        """Draw all sequences."""
+        """Generate all sequences."""
         steps = self.length + 2 * MEMORISED
         for i, (split, number) in enumerate(self.sizes.items()):
             self.items[split] = np.arange(number)
@@ -95,7 +95,7 @@ class CopyMemory(SequenceData):
 
 
 def adding(number: int, length: int, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Sequences (number, length, 2) of values and markers, and their sums (number,)."""
+    """Return sequences (number, length, 2) of values and markers, and their sums (number,)."""
     values = torch.rand(number, length, generator=generator)
     first = torch.randint(length, (number,), generator=generator)
     second = torch.randint(length - 1, (number,), generator=generator)
@@ -105,7 +105,7 @@ def adding(number: int, length: int, generator: Generator) -> tuple[Tensor, Tens
 
 
 def copy_memory(number: int, length: int, generator: Generator) -> tuple[Tensor, Tensor]:
-    """What is read and what is to be said, both (number, length + 20) bytes: 0 blank, 1 to 8 symbols, 9 delimiter."""
+    """Return inputs and targets, both (number, length + 20) bytes: 0 blank, 1 to 8 symbols, 9 delimiter."""
     symbols = torch.randint(1, 9, (number, MEMORISED), generator=generator, dtype=torch.uint8)
     x = torch.full((number, length + 2 * MEMORISED), BLANK, dtype=torch.uint8)
     y = x.clone()
@@ -117,5 +117,5 @@ def copy_memory(number: int, length: int, generator: Generator) -> tuple[Tensor,
 
 def _three(sizes: tuple[int, int, int]) -> dict[str, int]:
     if len(sizes) != 3:
-        raise UserError(f"data.sizes={list(sizes)} must be three whole numbers above 0: training, validation and test.")
+        raise UserError(f"data.sizes must be three whole numbers above 0 (train, val, test), got {list(sizes)}.")
     return dict(zip(SPLITS, sizes, strict=True))

@@ -1,7 +1,7 @@
-"""The UCR/UEA archive of time series to classify, by name, read through sktime.
+"""Time series classification from the UCR/UEA archive, by name, read through sktime.
 
 Dau et al. 2019 (UCR), Bagnall et al. 2018 (UEA). JapaneseVowels (640 utterances of 9 speakers, 12 LPC cepstra a step,
-7 to 29 steps; Kudo et al. 1999) comes inside sktime's wheel; other sets are downloaded by sktime when first asked for.
+7 to 29 steps; Kudo et al. 1999) is part of sktime's wheel; sktime downloads other sets on first use.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from src.data.splits import stratified
 
 
 class UCR(FileSet):
-    """A set of the archive with its official train/test split; validation is cut from train, class by class."""
+    """A set of the archive with its official train/test split; validation is held out from train, class by class."""
 
     sources: ClassVar[dict[str, Source]] = {
         "ucr": Source(
@@ -38,13 +38,11 @@ class UCR(FileSet):
     ) -> None:
         super().__init__(**keywords)
         if not is_name(name):
-            raise UserError(
-                f"data.name={name} is no data set of the archive: it must be a name such as JapaneseVowels."
-            )
+            raise UserError(f"data.name must be the name of a set in the archive, such as JapaneseVowels, got {name}.")
         self.name, self.val_fraction, self.standardise = name, val_fraction, standardise
 
     def read(self) -> Description:
-        """Read the set and cut validation off the training sequences."""
+        """Read the set and hold out validation from the training sequences."""
         # The archive's text files are slow to read.
         arrays = self.cached(f"ucr/{self.name}", lambda: _parse(self.name, self.data_dir / "ucr"))
         self.checksum = checksum(*(arrays[key].tobytes() for key in sorted(arrays)))
@@ -69,7 +67,7 @@ def _parse(name: str, folder: Path) -> dict[str, np.ndarray]:
     known = sorted({*tsc_dataset_names.univariate, *tsc_dataset_names.multivariate})
     if name not in bundled and name not in known:
         raise UserError(
-            f"data.name={name} is not in the UCR/UEA archive{nearest(name, known)}: it must be a name listed at "
+            f"data.name={name} is not in the UCR/UEA archive{nearest(name, known)}: use a name listed at "
             f"timeseriesclassification.com, e.g. {', '.join(bundled)}."
         )
     read: dict[str, tuple[Any, np.ndarray]] = {}
@@ -80,15 +78,15 @@ def _parse(name: str, folder: Path) -> dict[str, np.ndarray]:
         except Exception as error:
             raise UserError(
                 f"data.name={name} could not be downloaded ({type(error).__name__}): put {name}_TRAIN.ts and "
-                f"{name}_TEST.ts from timeseriesclassification.com into {folder / name}, or take a set that "
-                f"sktime brings along ({', '.join(bundled)})."
+                f"{name}_TEST.ts from timeseriesclassification.com into {folder / name}, or use a set that "
+                f"comes with sktime ({', '.join(bundled)})."
             ) from error
         read[split] = series, np.asarray(labels, dtype=str)
     names = np.unique(np.concatenate([labels for _, labels in read.values()]))
     arrays = {"names": names}
     for split, (series, labels) in read.items():
         tables = [s.to_numpy(dtype=np.float32) for s in series]
-        # Sets of unequal length come padded with NaN at the end; a NaN inside is a missing value, which we refuse.
+        # Sequences of unequal length are padded with NaN at the end; any other NaN is a missing value, which we refuse.
         tables = [t[: len(t) - int(np.isnan(t).all(1)[::-1].cumprod().sum())] for t in tables]
         for i, table in enumerate(tables):
             if np.isnan(table).any() or not len(table):
@@ -100,7 +98,7 @@ def _parse(name: str, folder: Path) -> dict[str, np.ndarray]:
 
 
 def _bundled() -> list[str]:
-    """The sets of the archive inside sktime's wheel."""
+    """List the sets of the archive in sktime's wheel."""
     import sktime.datasets
 
     folder = Path(sktime.datasets.__file__).parent / "data"

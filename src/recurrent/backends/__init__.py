@@ -1,1 +1,1 @@
-"""Ways to run a layer; `spec` says what one is given, `choose` which one runs."""
+"""Implementations that run a layer; `spec` describes their interface, `choose` selects one."""

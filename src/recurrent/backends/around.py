@@ -1,4 +1,4 @@
-"""What surrounds a call: PyTorch's transformations, which see into operators, and its captures, which keep them."""
+"""The surroundings of a call: transformations, which trace into operators, and graph captures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VECTORISED = "vectorised forward-mode differentiation"
 
 
 def transformation() -> str | None:
-    """What now differentiates or vectorises operators one by one, and so must see into them; None in a plain call."""
+    """Return what is differentiating or vectorising operators one by one, and so must trace into them; else None."""
     if torch._C._are_functorch_transforms_active():
         return "the transformations of torch.func"
     if forward_ad._current_level < 0:
@@ -26,17 +26,17 @@ def transformation() -> str | None:
 
 
 def capturing() -> bool:
-    """Whether the call is being written down (torch.compile, export, jit.trace, make_fx), to be run later on others.
+    """Return whether the call is being captured (torch.compile, export, jit.trace, make_fx) for later use.
 
-    Then nothing may hang on what a tensor holds or on whether a gradient is wanted: both may be different later.
+    Then nothing may depend on the values of tensors or on whether gradients are needed: both may differ later.
     """
     return torch.compiler.is_compiling() or torch.jit.is_tracing() or get_proxy_mode() is not None
 
 
 def asserted(tensor: Tensor, holds: Tensor, sentence: str) -> Tensor:
-    """A tensor without gradient, past a check that a captured graph makes whenever it runs; ONNX has none.
+    """Return a tensor without gradient after a check that a captured graph repeats whenever it runs; ONNX has none.
 
-    What comes out must be used: torch.jit drops a check whose result nothing reads.
+    The result must be used: torch.jit drops a check whose result is unused.
     """
     if torch.onnx.is_in_onnx_export():
         return tensor
@@ -47,14 +47,14 @@ def asserted(tensor: Tensor, holds: Tensor, sentence: str) -> Tensor:
 
 
 def as_leaf(network: nn.Module, *arguments: Any) -> Proxy:
-    """The call of a network in a graph of torch.fx, as one node: so PyTorch's own recurrent networks appear there.
+    """Record the call of a network as one node of a torch.fx graph, like PyTorch's own recurrent networks.
 
     Raises:
-        ValueError: there is no module around the network whose graph it could be a node of.
+        ValueError: no module around the network owns the graph.
     """
     tracer: Any = next(a for a in arguments if isinstance(a, Proxy)).tracer
     if getattr(tracer, "root", None) is network:
         raise ValueError(
-            "torch.fx.symbolic_trace keeps a recurrent network as one node: trace the module that calls it, not itself"
+            "torch.fx.symbolic_trace keeps a recurrent network as one node: trace the module that calls it instead"
         )
     return tracer.create_proxy("call_module", tracer.path_of_module(network), arguments, {})

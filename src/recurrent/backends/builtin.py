@@ -1,4 +1,4 @@
-"""PyTorch's own kernels (ATen, oneDNN, cuDNN), for the cells that they define: those of nn.GRU, nn.LSTM, nn.RNN."""
+"""PyTorch's own kernels (ATen, oneDNN, cuDNN), for the cells of nn.GRU, nn.LSTM and nn.RNN."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ NETWORKS: dict[str, type[nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": 
 
 
 def unsupported(cell: Equations, call: CallSpec) -> str | None:
-    """What of a cell PyTorch's kernels do not support; None when they do."""
-    if call.transformation == VECTORISED:  # they fail, or give wrong numbers with batch_first, in nn.RNN, too
+    """Return what PyTorch's kernels do not support of a cell; None if they support it."""
+    if call.transformation == VECTORISED:  # they fail, or are wrong with batch_first, even in nn.RNN
         return f"PyTorch's kernels do not run under {VECTORISED}"
     missing = beyond_pytorch(cell) + ["recurrent_dropout"] * call.recurrent_dropout
     return f"PyTorch's kernels have no {' and no '.join(missing)}" if missing else None
 
 
 def beyond_pytorch(cell: Equations) -> list[str]:
-    """What of a cell nn.GRU, nn.LSTM and nn.RNN do not compute."""
+    """Return what nn.GRU, nn.LSTM and nn.RNN do not compute of a cell."""
     cell = cell.standard
     if cell.kind not in NETWORKS:
         return [f"{cell.kind} cells"]
@@ -47,7 +47,7 @@ def beyond_pytorch(cell: Equations) -> list[str]:
 
 
 def mode_of(cell: Equations) -> str:
-    """What PyTorch calls the network of a cell that it has: a key of `KERNELS`."""
+    """Return PyTorch's name for the network of a standard cell: a key of `KERNELS`."""
     return f"RNN_{cell.nonlinearity.upper()}" if isinstance(cell, RNNEquations) else cell.kind.upper()
 
 
@@ -61,7 +61,7 @@ def run(
     reverse: bool = False,
     recurrent_mask: Tensor | None = None,
 ) -> tuple[Tensor, CellState]:
-    """Run one layer in one direction; shapes and meaning in `src.recurrent.backends.spec`."""
+    """Run one layer in one direction; `src.recurrent.backends.spec` describes arguments and shapes."""
     cell, parameters = cell.standard, cell.standard_weights(parameters)
     if reverse:
         x = flip(x, lengths)
@@ -75,17 +75,17 @@ def run(
 
 
 def mostly_real(lengths: Tensor, x: Tensor) -> bool:
-    """Whether at least half of the steps are real, or nobody knows because the call is captured for other lengths."""
+    """Return whether at least half of the steps are valid, or unknown because the call is being captured."""
     return capturing() or 2 * int(lengths.sum()) >= x.shape[0] * x.shape[1]
 
 
 def run_padded(
     cell: Equations, x: Tensor, lengths: Tensor, state: CellState, parameters: CellParameters
 ) -> tuple[Tensor, CellState]:
-    """Run over the padding too and drop what comes of it: on a CPU the faster way while half of the steps are real.
+    """Run over the padding and discard its results, which is faster on a CPU if at least half of the steps are valid.
 
-    The final h stands in the output. The LSTM's c does not, so a further feature of the input marks the padding and
-    holds it there: it closes the input gate and opens the forget gate, whose sigmoids are then 0 and 1, gradients too.
+    The final h is in the output. The LSTM's c is not, so a further input feature marks the padding and holds c there:
+    it closes the input gate and opens the forget gate, whose sigmoids are then exactly 0 and 1, with zero gradients.
     """
     valid = valid_steps(lengths, x)
     if cell.kind == "lstm":
@@ -118,11 +118,11 @@ def run_stack(
     cell = cell.standard
     has_biases = parameters[0].bias_ih is not None
     num_layers = len(parameters) // (2 if bidirectional else 1)
-    # cuDNN keeps what backward needs only "in training", which a gradient in evaluation needs as well (saliency, say).
+    # cuDNN saves what backward needs only "in training", but gradients in evaluation need it as well (e.g. saliency).
     dropout = dropout if training else 0.0
     saving = training or (x.is_cuda and torch.is_grad_enabled())
     settings = (weights, has_biases, num_layers, dropout, saving, bidirectional)
-    state = tuple(s.contiguous() for s in state)  # a learned one is expanded, which cuDNN refuses
+    state = tuple(s.contiguous() for s in state)  # a learned one is expanded, which cuDNN does not accept
     hx = state if len(state) > 1 else state[0]
     if lengths is None:
         output, *new = call(cell, x.contiguous(), hx, *settings, True)
@@ -137,14 +137,14 @@ def run_stack(
 
 
 def packing(lengths: Tensor, time: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """How rows of these lengths are packed, all on the CPU (torch's own function would have a GPU waited for).
+    """Return how rows of these lengths are packed, on the CPU (torch's own function would synchronise a GPU).
 
     >>> packing(torch.tensor([1, 3]), 3)
     (tensor([2, 1, 1]), tensor([3, 0, 4, 5]), tensor([1, 0]), tensor([1, 0]))
 
     Returns:
-        The rows of each step, (longest,); of each packed step its place in (batch*time); the rows from the longest to
-        the shortest, and where each row then stands, (batch,).
+        The rows of each step, (longest,); the position of each packed step in (batch*time); the rows from longest to
+        shortest, and the position of each row in that order, (batch,).
     """
     ordered, order = torch.sort(lengths, descending=True)
     steps = torch.arange(int(ordered[0]))[:, None]
@@ -153,7 +153,7 @@ def packing(lengths: Tensor, time: int) -> tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 def call(cell: Equations, x: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
-    """PyTorch's kernel; on a GPU without the warning that weights changed by noise are not one block of memory."""
+    """Call PyTorch's kernel, without its warning on a GPU that weights changed by noise are not contiguous."""
     if not x.is_cuda or in_one_block(next(a for a in arguments if isinstance(a, list))):
         return KERNELS[mode_of(cell)](x, *arguments)
     with warnings.catch_warnings():
@@ -162,26 +162,26 @@ def call(cell: Equations, x: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
 
 
 def in_one_block(weights: Sequence[Tensor]) -> bool:
-    """Whether `flatten` has laid the weights out for cuDNN; only then a call need not copy them, and does not warn."""
+    """Return whether `flatten` has laid out the weights for cuDNN, so that calls neither copy them nor warn."""
     block = weights[0].untyped_storage().data_ptr()
     return all(w.untyped_storage().data_ptr() == block for w in weights)
 
 
 def flat_weights(parameters: CellParameters) -> list[Tensor]:
-    """The tensors of a standard cell in the order of nn.LSTM; see `with_two_biases`."""
+    """Return the tensors of a standard cell in nn.LSTM's order; see `with_two_biases`."""
     w_ih, w_hh, b_ih, b_hh, _, _, _, w_hr = with_two_biases(parameters)
     return [tensor for tensor in (w_ih, w_hh, b_ih, b_hh, w_hr) if tensor is not None]
 
 
 def with_two_biases(parameters: CellParameters) -> CellParameters:
-    """As PyTorch has them: no bias or two, the second zero where there is but one."""
+    """Convert biases to PyTorch's form: none or two, with a zero second one if there is only one."""
     if parameters.bias_ih is None or parameters.bias_hh is not None:
         return parameters
     return parameters._replace(bias_hh=torch.zeros_like(parameters.bias_ih))
 
 
 def flip(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Reverse the valid steps of every row of (batch, time, features); padding stays where it is."""
+    """Reverse the valid steps of every row of (batch, time, features), leaving padding in place."""
     if lengths is None:
         return x.flip(1)
     time = torch.arange(x.shape[1], device=x.device)
@@ -190,27 +190,27 @@ def flip(x: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 def flatten(network: Any) -> None:
-    """Lay a plain stack's weights out in one block, by lending them to PyTorch's network; only where cuDNN runs it."""
+    """Lay out a plain stack's weights in one block by lending them to PyTorch's network, if cuDNN runs it."""
     if network.weight_ih_l0.is_cuda and is_pytorchs(network) and not computed(network):
         lend(network).flatten_parameters()
 
 
 def is_pytorchs(network: Any) -> bool:
-    """Whether PyTorch has a network with these very parameters that computes the same where nothing is drawn."""
+    """Return whether PyTorch has a network with the same parameters that computes the same without random numbers."""
     layer = network.layers[0]
     own = not beyond_pytorch(layer.cell) and layer.cell.standard == layer.cell
     return own and layer.bias != "single" and network.plain
 
 
 def computed(network: Any) -> list[str]:
-    """The weights that are no parameters but functions of some: parametrized, pruned, dropped out."""
+    """Return the weights that are not parameters but computed from some: parametrized, pruned, dropped out."""
     own = {name for name, _ in network.named_parameters(recurse=False)}
     names = (n + s for k, layer in enumerate(network.layers) for n in layer.names for s in network.suffixes(k))
     return [name for name in names if name not in own]
 
 
 def same_sizes(network: Any, **where: Any) -> nn.RNNBase:
-    """PyTorch's network of the same arguments, its weights drawn anew; ``where``: device, dtype."""
+    """Return PyTorch's network with the same arguments and new weights; ``where``: device, dtype."""
     layer = network.layers[0]
     cell = layer.cell.standard
     own: dict[str, Any] = {"proj_size": cell.proj_size} if isinstance(cell, LSTMEquations) else {}
@@ -223,7 +223,7 @@ def same_sizes(network: Any, **where: Any) -> nn.RNNBase:
 
 
 def lend(network: Any) -> nn.RNNBase:
-    """PyTorch's network with the same parameters: not copies, they are trained together."""
+    """Return PyTorch's network with the same parameters: not copies, so they are trained together."""
     lent = same_sizes(network, device="meta")
     for name, _ in list(lent.named_parameters()):
         setattr(lent, name, getattr(network, name))
@@ -231,18 +231,18 @@ def lend(network: Any) -> nn.RNNBase:
 
 
 def scriptable(network: Any) -> nn.RNNBase:
-    """What torch.jit.script compiles in a network's place: PyTorch's with the same parameters.
+    """Return what torch.jit.script compiles in a network's place: PyTorch's, with the same parameters.
 
     Raises:
-        ValueError: PyTorch's does not compute the same, or another backend was asked for.
+        ValueError: PyTorch's computes something else, or another backend was requested.
     """
     if names := computed(network):
-        raise ValueError(f"torch.jit.script compiles parameters alone, and {names[0]} is computed from one")
+        raise ValueError(f"torch.jit.script needs plain parameters, but {names[0]} is computed from one")
     drawn = (network.recurrent_dropout, network.weight_noise, network.learn_initial_state)
     if not is_pytorchs(network) or any(drawn):
         raise ValueError("torch.jit.script compiles only what nn.GRU, nn.LSTM and nn.RNN compute: use torch.export")
     if network.backend not in ("auto", "torch"):
         raise ValueError(
-            f"backend={network.backend} cannot be compiled by torch.jit.script, backend=torch and backend=auto can"
+            f"backend={network.backend} cannot be compiled by torch.jit.script: use backend=torch or backend=auto"
         )
     return lend(network)

@@ -1,4 +1,4 @@
-"""Which backend runs a layer."""
+"""The choice of the backend that runs a layer."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ..cells.base import Equations
 from . import builtin, fused, reference, triton
 from .spec import CallSpec
 
-# The fastest first: the order in which "auto" asks them.
+# Fastest first: the order in which "auto" tries them.
 BACKENDS: dict[str, ModuleType] = {"fused": fused, "torch": builtin, "triton": triton, "reference": reference}
-ONEDNN_WINS = 144  # hidden size from which oneDNN, behind nn.LSTM, is as fast in inference or faster, at 16 rows and up
+ONEDNN_WINS = 144  # hidden size from which oneDNN (nn.LSTM) is at least as fast in inference, with 16 rows or more
 
 
 class Choice(NamedTuple):
-    """A backend, its name, and why the ones before it were passed over (None when it is the first choice)."""
+    """A backend, its name, and why earlier ones were skipped (None for the first choice)."""
 
     name: str
     backend: ModuleType
@@ -24,7 +24,7 @@ class Choice(NamedTuple):
 
 
 def choose(requested: str, cell: Equations, call: CallSpec) -> Choice:
-    """The first backend that can run the cell, or the one requested by name.
+    """Return the first backend that can run the cell, or the one requested by name.
 
     Raises:
         ValueError: the name is unknown, or the requested backend does not support the cell.
@@ -42,20 +42,20 @@ def choose(requested: str, cell: Equations, call: CallSpec) -> Choice:
         raise ValueError(f"backend: expected one of {', '.join(['auto', *BACKENDS])}, got {requested!r}")
     reason = BACKENDS[requested].unsupported(cell, call)
     if reason is not None:
-        raise ValueError(f"backend={requested}: {reason}; backend=reference runs every cell, backend=auto chooses")
+        raise ValueError(f"backend={requested}: {reason}; use backend=auto, or backend=reference for any cell")
     return Choice(requested, BACKENDS[requested], None)
 
 
 @cache
 def remembered(requested: str, cell: Equations, *call: Any) -> Choice:
-    """`choose` for a `CallSpec` of these fields, remembered: it is asked in every call of a network."""
+    """Call `choose` for a `CallSpec` of these fields, cached because every call of a network needs it."""
     return choose(requested, cell, CallSpec(*call))
 
 
 def slower(name: str, cell: Equations, call: CallSpec) -> str | None:
-    """Why a backend is passed over although it could run; None where it is the fastest of those that follow."""
+    """Return why a backend that could run is skipped; None if it is the fastest of the remaining ones."""
     if name == "triton" and call.device.type != "cuda":
-        return "Triton interprets its kernels here, which is for tests"
+        return "Triton interprets its kernels here, which is meant for tests"
     if name == "torch" and call.transformation:
         return f"PyTorch's kernels do not run under all of {call.transformation}"
     torchs = name == "fused" and cell.standard.kind == "lstm" and builtin.unsupported(cell, call) is None

@@ -1,9 +1,9 @@
-"""Our own kernels on the CPU: a layer in one direction is one call of C++, forward and one backward.
+"""Our own CPU kernels: one layer in one direction is one C++ call forward and one backward.
 
-Batch rows are independent, so each thread walks its rows through time without waiting for another. The input
-projection of many steps is one product; forward leaves the gates' activations; backward walks time for the gradients
-of the pre-activations alone, and the gradients of the weights are one product over many steps afterwards. Everything
-behind `run` stands in `src/recurrent/kernels`: the C++, its build, and the torch operator with its derivative.
+Batch rows are independent, so each thread processes its rows without waiting for others. The input projection of many
+steps is one product; forward saves the gates' activations; backward goes through time only for the gradients of the
+pre-activations, and then computes the gradients of the weights as one product over many steps. The implementation of
+`run` is in `src/recurrent/kernels`: the C++ code, its build, and the torch operator with its derivative.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from ..kernels.operator import recurrent
 from .spec import CallSpec, beyond_kernels
 
 KINDS = ("gru", "lstm", "rnn")
-NORMALISED = "lstm_coupled"  # with layer normalisation, which makes it a cell of its own and its own `standard`
+NORMALISED = "lstm_coupled"  # with layer normalisation it is a separate cell and its own `standard`
 
 
 def unsupported(cell: Equations, call: CallSpec) -> str | None:
-    """Why the kernels cannot run this cell here; None when they can. The first question may build them (seconds)."""
+    """Return why the kernels cannot run this cell here; None if they can. The first call may build them (seconds)."""
     if cell.kind not in KINDS and cell.standard.kind not in (*KINDS, NORMALISED):
         return f"the fused kernels have no {cell.kind} cells"
     if missing_option := beyond_kernels(cell):
@@ -40,13 +40,13 @@ def unsupported(cell: Equations, call: CallSpec) -> str | None:
 
 @torch.compiler.assume_constant_result
 def threads() -> int:
-    """As many as PyTorch uses; a captured graph keeps the number."""
+    """Return the number of threads that PyTorch uses; a captured graph keeps it."""
     return torch.get_num_threads()
 
 
 @torch.compiler.assume_constant_result
 def missing(normalised: bool) -> str | None:
-    """Why there are no kernels here; None where there are."""
+    """Return why there are no kernels here; None if there are."""
     loaded = library(normalised=normalised)
     return f"the fused kernels are missing: {loaded}" if isinstance(loaded, Unavailable) else None
 
@@ -61,13 +61,13 @@ def run(
     reverse: bool = False,
     recurrent_mask: Tensor | None = None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Run one layer in one direction; shapes and meaning in `src.recurrent.backends.spec`.
+    """Run one layer in one direction; `src.recurrent.backends.spec` describes arguments and shapes.
 
-    It uses `torch.get_num_threads()` threads, at most one for a row of the batch, and at a fixed number of threads
-    gives the same bits from run to run.
+    It uses `torch.get_num_threads()` threads, at most one per row of the batch; with a fixed number of threads, results
+    are bit-identical between runs.
 
     Raises:
-        ValueError: the kernels cannot be had here, a length is outside 1..time, or shapes or dtypes do not fit.
+        ValueError: the kernels are unavailable, a length is outside 1..time, or shapes or dtypes do not match.
     """
     if cell.kind not in KINDS:
         cell, parameters = cell.standard, cell.standard_weights(parameters)

@@ -1,4 +1,4 @@
-"""The readable backend: a loop over time around the equations. It runs every cell, everywhere."""
+"""The reference backend: a readable loop over the equations. It runs every cell on every device."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run(
     reverse: bool = False,
     **masks: Any,
 ) -> tuple[Tensor, CellState]:
-    """Run one layer in one direction; shapes and meaning in `src.recurrent.backends.spec`."""
+    """Run one layer in one direction; `src.recurrent.backends.spec` describes arguments and shapes."""
     if torch.jit.is_tracing():
         x = of_these_steps(x)
     outputs = []
@@ -38,16 +38,16 @@ def run(
     if reverse:
         outputs.reverse()
     output = torch.stack(outputs, dim=1)
-    state = tuple(tensor.clone() for tensor in state)  # may be changed in place: it is not what backward reads
+    state = tuple(tensor.clone() for tensor in state)  # may be modified in place, because backward does not read it
     return output if lengths is None else output * valid_steps(lengths, x)[:, :, None], state
 
 
 def of_these_steps(x: Tensor) -> Tensor:
-    """``x``, of which torch.jit.trace writes down every step: its graph refuses another number of them."""
+    """Return ``x`` with a check of its time steps under torch.jit.trace, which records each step separately."""
     time = int(x.shape[1])
     sentence = (
-        f"input: was traced with {time} time steps through backend=reference, whose graph takes no other number: "
-        "backend=fused, backend=torch and torch.jit.script take any"
+        f"input: was traced with {time} time steps through backend=reference, whose graph is fixed to that number: use "
+        "backend=fused, backend=torch or torch.jit.script for any number"
     )
     return x * asserted(x.new_ones(()), torch._shape_as_tensor(x)[1] == time, sentence)
 
@@ -63,10 +63,10 @@ def steps(
     recurrent_mask: Tensor | None = None,
     zoneout_masks: tuple[Tensor, ...] | None = None,
 ) -> Iterator[tuple[int, CellState, Gates]]:
-    """Take the steps in the order of the direction; yields the step's index, the state after it and its gates.
+    """Iterate in the order of the direction over the step's index, the state after it and its gates.
 
-    A row that is past its length keeps its state: in reverse it waits with its initial state until its last valid step
-    comes, forward it holds its final one.
+    A row past its length keeps its state: in reverse its initial state until its last valid step, forward its final
+    one.
     """
     blocks = cell.weight_blocks(parameters)
     inputs = from_input(x, blocks).unbind(1)
@@ -85,5 +85,5 @@ def steps(
 
 
 def valid_steps(lengths: Tensor, x: Tensor) -> Tensor:
-    """Which steps of a padded batch (batch, time, ...) are real: bool (batch, time) on its device."""
+    """Return which steps of a padded batch (batch, time, ...) are valid: bool (batch, time) on its device."""
     return torch.arange(x.shape[1], device=x.device) < lengths.to(x.device, non_blocking=True)[:, None]

@@ -1,7 +1,7 @@
-"""Our kernels for CUDA devices: a layer in one direction is one launch forward and one backward.
+"""Our kernels for CUDA devices: one layer in one direction is one launch forward and one backward.
 
-Batch rows are independent, so each program walks its row through time without waiting for another. The input
-projection of all steps and the gradient of the weights are library products. Everything behind `run` stands in
+Batch rows are independent, so each program processes its row without waiting for others. The input projection of all
+steps and the gradient of the weights are library products. The implementation of `run` is in
 `src/recurrent/kernels/triton`.
 """
 
@@ -25,17 +25,17 @@ WIDEST = 1024
 
 @cache
 def installed() -> bool:
-    """Whether Triton is here; its import takes a second, so it waits until a kernel is wanted."""
+    """Return whether Triton is installed; importing it takes a second, so that waits until a kernel is needed."""
     return importlib.util.find_spec("triton") is not None
 
 
 def interpreted() -> bool:
-    """Whether Triton was told to interpret kernels on the CPU: slow, exact enough to test them."""
+    """Return whether Triton is set to interpret kernels on the CPU: slow, but exact enough for tests."""
     return os.environ.get("TRITON_INTERPRET") == "1"
 
 
 def unsupported(cell: Equations, call: CallSpec) -> str | None:
-    """Why the kernels cannot run this cell here; None when they can."""
+    """Return why the kernels cannot run this cell here; None if they can."""
     if cell.kind not in KINDS:
         return f"the Triton kernels have no {cell.kind} cells"
     if missing := beyond_kernels(cell):
@@ -62,9 +62,9 @@ def run(
     recurrent_mask: Tensor | None = None,
     zoneout_masks: tuple[Tensor, ...] = (),
 ) -> tuple[Tensor, CellState]:
-    """Run one layer in one direction; shapes and meaning in `src.recurrent.backends.spec`.
+    """Run one layer in one direction; `src.recurrent.backends.spec` describes arguments and shapes.
 
-    It computes in float32, in float64 where the state is that, and gives the same bits from run to run.
+    It computes in float32, or in float64 for a float64 state, and results are bit-identical between runs.
     """
     from ..kernels.triton.operator import run as walk
 
@@ -73,5 +73,5 @@ def run(
 
 
 def keeping(cell: Any, parameters: CellParameters) -> tuple[Equations, CellParameters]:
-    """A GRU whose update gate keeps, in place of one whose update gate takes; every other cell as it is."""
+    """Convert a GRU whose update gate takes to one whose update gate keeps; other cells are unchanged."""
     return (cell.standard, cell.standard_weights(parameters)) if cell.kind == "gru" else (cell, parameters)

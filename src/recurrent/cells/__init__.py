@@ -1,4 +1,4 @@
-"""The cells, one file each: a file that is put here is imported, and its cell can be asked for by its kind."""
+"""The cells, one file each: every file in this folder is imported, and its cell is available by its kind."""
 
 from importlib import import_module
 from pkgutil import iter_modules

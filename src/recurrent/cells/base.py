@@ -1,4 +1,4 @@
-"""What a cell is: its equations, and everything that follows from them. Each cell is a file beside this one."""
+"""The interface of cells: equations, and everything derived from them. Each cell is a file in this folder."""
 
 from __future__ import annotations
 
@@ -40,26 +40,27 @@ WeightBlocks = tuple[CellParameters, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Equations:
-    """A cell without its sizes and weights: one step, its options, and what initialisation, counts and traces ask.
+    """A cell without sizes and weights: one step, its options, and what initialisation, counts and traces need.
 
-    A new cell is a subclass in a file of its own: `kind`, `gates` and `step` are needed, the rest has defaults. Its
-    fields are its options, checked in `__post_init__`.
+    A new cell is a subclass in its own file: `kind`, `gates` and `step` are required, the rest has defaults. Its fields
+    are its options, checked in `__post_init__`.
 
     Class attributes:
-        kind: the name by which configs ask for it.
-        gates: names of the blocks of hidden_size rows in the weights, in their order. "candidate" is what could be
-            taken into the state; all others lie between 0 and 1.
-        states: names of the tensors (batch, hidden_size) that one step hands to the next; the first is the output. See
-            `state_sizes` for those of another width.
-        keep_gate: the gate that decides how much of the old state stays; None where there is none.
-        gates_by_block: how many gates each block of weights has that is multiplied, and normalised, together.
+        kind: its name in configs.
+        gates: names of the blocks of hidden_size rows in the weights, in order. "candidate" is the proposed new
+            content;
+        all others are between 0 and 1.
+        states: names of the tensors (batch, hidden_size) carried from step to step; the first is the output. See
+        `state_sizes` for other widths.
+        keep_gate: the gate that decides how much of the old state is kept; None if there is none.
+        gates_by_block: number of gates in each block of weights that is multiplied, and normalised, together.
 
     Args:
         layer_norm: the input's and the state's contribution are normalised (Ba et al. 2016).
         zoneout: rate in [0, 1) at which a unit keeps its old state (Krueger et al. 2017).
 
     Raises:
-        ValueError: an option is out of its range.
+        ValueError: an option is out of range.
     """
 
     kind: ClassVar[str]
@@ -73,7 +74,9 @@ class Equations:
 
     def __init_subclass__(cls) -> None:
         if cls.kind in KINDS:
-            raise ValueError(f"kind: {cls.kind!r} is {KINDS[cls.kind].__name__}, so {cls.__name__} needs another")
+            raise ValueError(
+                f"kind: {cls.kind!r} is already {KINDS[cls.kind].__name__}, so {cls.__name__} needs another"
+            )
         KINDS[cls.kind] = cls
 
     def __post_init__(self) -> None:
@@ -81,21 +84,21 @@ class Equations:
         check_rate("zoneout", self.zoneout)
 
     def step(self, inputs: Tensor, seen: Tensor, state: CellState, blocks: WeightBlocks) -> tuple[CellState, Gates]:
-        """One step.
+        """Compute one step.
 
         Args:
             inputs: ``W x + b`` (batch, G*hidden_size).
-            seen: h_{t-1} as the recurrent product sees it, (batch, hidden_size): where recurrent dropout masks it.
+            seen: h_{t-1} as used in the recurrent product, (batch, hidden_size), i.e. after recurrent dropout.
             state: the old state.
             blocks: the parameters by `weight_blocks`.
 
         Returns:
-            The new state, and the gates by their names in `gates`, each (batch, hidden_size).
+            The new state, and the gates by name in `gates`, each (batch, hidden_size).
         """
         raise NotImplementedError
 
     def weight_blocks(self, parameters: CellParameters) -> WeightBlocks:
-        """The parameters by the blocks of their rows that are multiplied, and normalised, together."""
+        """Split the parameters into blocks of rows that are multiplied, and normalised, together."""
         if not self.gates_by_block:
             return (parameters,)
         rows = [gates * parameters.weight_hh.shape[1] for gates in self.gates_by_block]
@@ -103,10 +106,10 @@ class Equations:
         return tuple(map(CellParameters, *(none if tensor is None else tensor.split(rows) for tensor in parameters)))
 
     def state_sizes(self, hidden_size: int) -> tuple[int, ...]:
-        """How many numbers each of `states` has.
+        """Return the size of each of `states`.
 
         Raises:
-            ValueError: no cell of this width has these options.
+            ValueError: these options are impossible at this width.
         """
         return (hidden_size,) * len(self.states)
 
@@ -117,41 +120,41 @@ class Equations:
 
     @property
     def keep_sign(self) -> int:
-        """1 where a unit keeps more of its old state the more `keep_gate` is open, -1 where it keeps less."""
+        """1 if a unit keeps more of its old state the more `keep_gate` is open, -1 if less."""
         return 1
 
     @property
     def convention(self) -> str:
-        """What `keep_gate` does where it is near 1, for a picture of it; empty where its name says so."""
+        """What an open `keep_gate` does, for figures; empty if its name says so."""
         return ""
 
     @property
     def gates_with_two_biases(self) -> int:
-        """How many gates have two bias vectors that do not merely add up."""
+        """Number of gates with two bias vectors that are not simply added."""
         return 0
 
     @property
     def standard(self) -> Equations:
-        """The cell of PyTorch's or ONNX's definition that computes the same from `standard_weights`; or itself."""
+        """The equivalent cell in PyTorch's or ONNX's definition, used with `standard_weights`; or itself."""
         return self
 
     def standard_weights(self, parameters: CellParameters) -> CellParameters:
-        """The parameters with which `standard` computes the same."""
+        """Return the parameters with which `standard` computes the same."""
         return parameters
 
     def multiply_adds(self, parameters: CellParameters) -> int:
-        """Multiply-adds of one step of one sequence: each weight takes part in one."""
+        """Return the multiply-adds of one step of one sequence: one per weight."""
         weights = (parameters.weight_ih, parameters.weight_hh, parameters.weight_peephole, parameters.weight_hr)
         return sum(weight.numel() for weight in weights if weight is not None)
 
     def rows(self, vector: Tensor, gate: str) -> Tensor:
-        """A gate's part of a vector (G*hidden_size,), as a view."""
+        """Return a gate's part of a vector (G*hidden_size,), as a view."""
         return vector.chunk(len(self.gates))[self.gates.index(gate)]
 
     def fill_chrono(self, bias: Tensor, steps: int) -> None:
-        """Put the biases of Tallec and Ollivier 2018 (arXiv 1804.11188) into a vector of zeros (G*hidden_size,).
+        """Write the biases of Tallec and Ollivier 2018 (arXiv 1804.11188) into a vector of zeros (G*hidden_size,).
 
-        That of the gate that keeps is log U(1, T-1), where T = ``steps`` is the longest dependency expected.
+        The keep gate gets log U(1, T-1), where T = ``steps`` is the longest dependency expected.
         """
         assert self.keep_gate is not None
         self.rows(bias, self.keep_gate).uniform_(1, steps - 1).log_().mul_(self.keep_sign)
@@ -161,13 +164,13 @@ KINDS: dict[str, type[Equations]] = {}
 
 
 def find_cell(kind: str, **options: Any) -> Equations:
-    """The cell of a kind with these options; those of other kinds may be given at their defaults.
+    """Return the cell of a kind with these options; options of other kinds may be given at their defaults.
 
     >>> find_cell("gru", reset_after=False).gates
     ('reset', 'update', 'candidate')
 
     Raises:
-        ValueError: the kind is unknown, or an option is out of its range or not one of that kind.
+        ValueError: the kind is unknown, or an option is out of range or not available for that kind.
     """
     if kind not in KINDS:
         raise ValueError(f"kind: expected one of {', '.join(sorted(KINDS))}, got {kind!r}")
@@ -176,31 +179,31 @@ def find_cell(kind: str, **options: Any) -> Equations:
         owners = {other: f.default for other, cell in KINDS.items() for f in fields(cell) if f.name == name}
         if options[name] not in owners.values():
             only = " and ".join(sorted(owners)) or "no cell"
-            raise ValueError(f"{name}: is an option of {only} alone, got {options[name]!r} for {kind}")
+            raise ValueError(f"{name}: an option of {only} only, got {options[name]!r} for {kind}")
     return KINDS[kind](**{name: value for name, value in options.items() if name in own})
 
 
 def option_names() -> set[str]:
-    """The names of the options of all cells."""
+    """Return the names of the options of all cells."""
     return {field.name for cell in KINDS.values() for field in fields(cell)}
 
 
 def from_input(x: Tensor, blocks: WeightBlocks) -> Tensor:
-    """The input's contribution ``W x + b``: (..., input_size) to (..., G*hidden_size)."""
+    """Return the input's contribution ``W x + b``: (..., input_size) to (..., G*hidden_size)."""
     return torch.cat([contribution(x, b.weight_ih, b.bias_ih, b.gain_ih) for b in blocks], dim=-1)
 
 
 def from_state(h: Tensor, block: CellParameters) -> Tensor:
-    """The state's contribution ``U h + b'`` to the rows of one block."""
+    """Return the state's contribution ``U h + b'`` to the rows of one block."""
     return contribution(h, block.weight_hh, block.bias_hh, block.gain_hh)
 
 
 def contribution(x: Tensor, weight: Tensor, bias: Tensor | None, gain: Tensor | None) -> Tensor:
-    """``W x + b``, or with a gain ``gain * normalised(W x) + b`` (Ba et al. 2016, arXiv 1607.06450, eq. 4).
+    """Return ``W x + b``, or with a gain ``gain * normalised(W x) + b`` (Ba et al. 2016, arXiv 1607.06450, eq. 4).
 
-    As in the paper's supplement the rows of all gates are normalised together in an LSTM and in a tanh network, in a
-    GRU those of its two gates and, apart, those of the candidate; epsilon is 1e-5. The paper's further normalisation
-    of the LSTM's cell is left out, so that every kind of cell gets the same treatment.
+    As in the paper's supplement, the rows of all gates are normalised together in an LSTM and in a tanh network; in a
+    GRU the two gates together, and the candidate separately; epsilon is 1e-5. The paper's further normalisation of the
+    LSTM's cell is omitted, so that all kinds of cells are treated alike.
     """
     if gain is None:
         return linear(x, weight, bias)

@@ -13,13 +13,13 @@ from .base import CellParameters, CellState, Equations, Gates, WeightBlocks, fro
 
 @dataclass(frozen=True, kw_only=True)
 class GRUEquations(Equations):
-    """The gated recurrent unit, in the definitions of PyTorch and of the papers.
+    """The gated recurrent unit, as defined by PyTorch and in the papers.
 
     With ``reset_after=False`` the candidate is that of Cho et al. 2014 (arXiv 1406.1078, v3, eq. 8) and Chung et al.
     2014 (arXiv 1412.3555, section 3.2), ``tanh(W x + U (r*h) + b)``; with ``reset_after=True`` it is that of cuDNN
-    and nn.GRU, ``tanh(W x + b + r * (U h + b'))``. Where ``update_gate`` is "keeps" the new state is
-    ``z h + (1-z) n`` (Cho, eq. 7), where it is "takes" ``(1-z) h + z n`` (Chung): one family of functions, since
-    sigmoid(-a) is 1 - sigmoid(a) and a sign of the update gate's weights turns one into the other.
+    and nn.GRU, ``tanh(W x + b + r * (U h + b'))``. With ``update_gate="keeps"`` the new state is ``z h + (1-z) n``
+    (Cho, eq. 7), with "takes" ``(1-z) h + z n`` (Chung). Both define the same family of functions, because sigmoid(-a)
+    is 1 - sigmoid(a), so that negating the update gate's weights converts one into the other.
     """
 
     kind = "gru"
@@ -36,7 +36,7 @@ class GRUEquations(Equations):
         check_choice("update_gate", self.update_gate, "keeps", "takes")
 
     def step(self, inputs: Tensor, seen: Tensor, state: CellState, blocks: WeightBlocks) -> tuple[CellState, Gates]:
-        """One step; see the class."""
+        """Compute one step; see the class."""
         (h,) = state
         gates, candidate = blocks
         to_gates, to_candidate = inputs.split([2 * h.shape[-1], h.shape[-1]], dim=-1)
@@ -48,34 +48,34 @@ class GRUEquations(Equations):
 
     @property
     def keep_sign(self) -> int:
-        """-1 where the update gate takes the new state."""
+        """-1 if the update gate takes the new state."""
         return 1 if self.update_gate == "keeps" else -1
 
     @property
     def convention(self) -> str:
-        """What the update gate does where it is near 1."""
+        """What an open update gate does."""
         return "1 keeps" if self.update_gate == "keeps" else "1 takes new"
 
     @property
     def gates_with_two_biases(self) -> int:
-        """The candidate with ``reset_after``: the reset gate multiplies its second vector alone."""
+        """The candidate with ``reset_after``, because the reset gate multiplies only its second vector."""
         return int(self.reset_after)
 
     @property
     def standard(self) -> GRUEquations:
-        """The one whose update gate keeps."""
+        """The GRU whose update gate keeps."""
         return self if self.update_gate == "keeps" else replace(self, update_gate="keeps")
 
     def standard_weights(self, parameters: CellParameters) -> CellParameters:
-        """Those whose update gate keeps."""
+        """Return the weights for an update gate that keeps."""
         return parameters if self.update_gate == "keeps" else flip_update_gate(parameters)
 
 
 def flip_update_gate(parameters: CellParameters) -> CellParameters:
-    """The GRU in the other update convention that computes the same: sigmoid(-a) = 1 - sigmoid(a).
+    """Convert a GRU to the other update convention without changing its function: sigmoid(-a) = 1 - sigmoid(a).
 
-    What is added up to the update gate's pre-activation changes its sign: its rows of the weights and biases, or of
-    the gains and biases where the product is normalised.
+    All terms of the update gate's pre-activation change sign: its rows of the weights and biases, or of the gains and
+    biases if the product is normalised.
     """
     hidden_size = parameters.weight_hh.shape[1]
     sign = torch.ones(3 * hidden_size, device=parameters.weight_hh.device, dtype=parameters.weight_hh.dtype)

@@ -16,10 +16,10 @@ from .base import CellState, Equations, Gates, WeightBlocks, from_state
 class LSTMEquations(Equations):
     """Hochreiter and Schmidhuber 1997 with the forget gate of Gers et al. 2000, as in nn.LSTM.
 
-    With ``peepholes`` the input and the forget gate see c_{t-1} and the output gate sees c_t, each through a diagonal
-    matrix (Graves 2013, arXiv 1308.0850, eq. 7-11; Chung et al. 2014, section 3.1). With ``proj_size`` the output, and
-    with it what the next step sees, is ``W_hr (o * tanh(c))``, so many features, fewer than the units (Sak et al.
-    2014, arXiv 1402.1128); 0: none.
+    With ``peepholes`` the input and forget gates see c_{t-1} and the output gate sees c_t, each through a diagonal
+    matrix (Graves 2013, arXiv 1308.0850, eq. 7-11; Chung et al. 2014, section 3.1). With ``proj_size`` the output,
+    which is also the input of the next step's recurrent product, is ``W_hr (o * tanh(c))`` with that many features,
+    fewer than the units (Sak et al. 2014, arXiv 1402.1128); 0: no projection.
     """
 
     kind = "lstm"
@@ -36,7 +36,7 @@ class LSTMEquations(Equations):
         check_whole("proj_size", self.proj_size)
 
     def state_sizes(self, hidden_size: int) -> tuple[int, ...]:
-        """As in every cell; h is as wide as its projection."""
+        """Return the state sizes; h is as wide as its projection."""
         if self.proj_size >= hidden_size:
             raise ValueError(
                 f"proj_size: expected a whole number below hidden_size={hidden_size}, got {self.proj_size}"
@@ -45,11 +45,11 @@ class LSTMEquations(Equations):
 
     @property
     def peephole_gates(self) -> tuple[str, ...]:
-        """Input, forget and output."""
+        """The input, forget and output gates."""
         return ("input", "forget", "output") if self.peepholes else ()
 
     def step(self, inputs: Tensor, seen: Tensor, state: CellState, blocks: WeightBlocks) -> tuple[CellState, Gates]:
-        """One step; see the class."""
+        """Compute one step; see the class."""
         _, c = state
         (weights,) = blocks
         i, f, g, o = (inputs + from_state(seen, weights)).chunk(4, dim=-1)
@@ -67,6 +67,6 @@ class LSTMEquations(Equations):
         return (h, c), {"input": i, "forget": f, "candidate": g, "output": o}
 
     def fill_chrono(self, bias: Tensor, steps: int) -> None:
-        """As in every cell; the bias of the input gate is minus that of the forget gate."""
+        """Set chrono biases; the bias of the input gate is minus that of the forget gate."""
         super().fill_chrono(bias, steps)
         self.rows(bias, "input").copy_(-self.rows(bias, "forget"))

@@ -28,7 +28,7 @@ class RNNEquations(Equations):
         check_choice("nonlinearity", self.nonlinearity, "tanh", "relu")
 
     def step(self, inputs: Tensor, seen: Tensor, state: CellState, blocks: WeightBlocks) -> tuple[CellState, Gates]:
-        """One step; see the class."""
+        """Compute one step; see the class."""
         activation = torch.tanh if self.nonlinearity == "tanh" else torch.relu
         h = activation(inputs + from_state(seen, blocks[0]))
         return (h,), {"candidate": h}

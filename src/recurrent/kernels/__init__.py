@@ -1,1 +1,1 @@
-"""The recurrent kernels in C++, and the way from their source to a loaded library."""
+"""The recurrent kernels in C++: build, loading and calls."""

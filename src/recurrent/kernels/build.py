@@ -1,11 +1,11 @@
-"""From the C++ source to a loaded library: built once for every kind of CPU, kept in the user's cache.
+"""Build and load the C++ library: once per kind of CPU, kept in the user's cache.
 
-One compiler call of seconds; no header of Python or torch, so that any version of either can load the result.
-The file's name holds a hash of the source, the compiler and the CPU: a cache that unlike machines share (a home
-directory on a cluster) serves each its own build and none an instruction that it does not have.
+Building is one compiler call of a few seconds, without headers of Python or torch, so any version of either can load
+the result. The file name has a hash of the source, the compiler and the CPU: in a cache shared by different machines
+(a home directory on a cluster), each uses its own build and none runs unsupported instructions.
 
-Environment: ``CXX`` names the compiler (default g++, clang++ or c++, the first found), ``GATEBENCH_CACHE_DIR`` the
-folder of the cache (default ``$XDG_CACHE_HOME/gatebench`` or ``~/.cache/gatebench``).
+Environment variables: ``CXX`` is the compiler (default: the first of g++, clang++ and c++ found),
+``GATEBENCH_CACHE_DIR`` the cache folder (default ``$XDG_CACHE_HOME/gatebench`` or ``~/.cache/gatebench``).
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ log = logging.getLogger(__name__)
 
 
 class Unavailable(Exception):
-    """The library cannot be had here; its message says why."""
+    """The library is unavailable; the message says why."""
 
 
 @functools.cache
 def library(normalised: bool = False) -> ctypes.CDLL | Unavailable:
-    """The loaded kernels, built if the cache has none for this source, compiler and CPU; or why there are none.
+    """Return the loaded kernels, built if not cached for this source, compiler and CPU; or why they are unavailable.
 
-    Those with layer normalisation are a library of their own, so that nobody waits for what he does not use.
+    Kernels with layer normalisation are a separate library, so that only their users wait for the build.
     """
     try:
         path = target(normalised)
@@ -44,16 +44,16 @@ def library(normalised: bool = False) -> ctypes.CDLL | Unavailable:
 
 
 def compiler() -> str:
-    """The C++ compiler.
+    """Return the C++ compiler.
 
     Raises:
-        Unavailable: there is none.
+        Unavailable: there is no compiler.
     """
     wanted = os.environ.get("CXX")
     for name in [wanted] if wanted else ["g++", "clang++", "c++"]:
         if path := shutil.which(name):
             return path
-    raise Unavailable(f"CXX={wanted} is no program" if wanted else "no C++ compiler (g++ or clang++) was found")
+    raise Unavailable(f"CXX={wanted} is not a program" if wanted else "no C++ compiler (g++ or clang++) was found")
 
 
 def flags(normalised: bool) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ def flags(normalised: bool) -> tuple[str, ...]:
 
 
 def target(normalised: bool = False) -> Path:
-    """Where the library for this source, compiler and CPU belongs."""
+    """Return the path of the library for this source, compiler and CPU."""
     sources = sorted([*SOURCE.parent.glob("*.cpp"), *SOURCE.parent.glob("*.h")])
     texts = [f"{path.name}\n{path.read_text()}" for path in sources]
     key = hashlib.sha256(
@@ -74,12 +74,12 @@ def target(normalised: bool = False) -> Path:
 
 
 def version(program: str) -> str:
-    """What the compiler says about itself."""
+    """Return the compiler's version."""
     return subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60, check=True).stdout
 
 
 def cpu() -> str:
-    """What tells CPUs apart for whom ``-march=native`` means different instructions."""
+    """Return what distinguishes CPUs for which ``-march=native`` means different instructions."""
     try:
         lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
     except OSError:
@@ -89,10 +89,10 @@ def cpu() -> str:
 
 
 def build(normalised: bool = False) -> Path:
-    """Compile into the cache; safe beside other processes that do the same, since the finished file is renamed.
+    """Compile into the cache; safe with concurrent processes, because the finished file is renamed.
 
     Raises:
-        Unavailable: the compiler failed, or the cache cannot be written.
+        Unavailable: the compiler failed, or the cache is not writable.
     """
     path = target(normalised)
     log.info("building the recurrent kernels for this CPU, once: %s", path)
@@ -105,9 +105,9 @@ def build(normalised: bool = False) -> Path:
             if done.returncode != 0:
                 first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:200])
                 raise Unavailable(f"the compiler could not build the kernels: {first}")
-            beside = path.with_name(f".{path.name}.{Path(folder).name}")  # which no other thread has either
-            shutil.copyfile(built, beside)  # from the system's temporary folder, which is cleaned after a kill
+            beside = path.with_name(f".{path.name}.{Path(folder).name}")  # unique among threads, too
+            shutil.copyfile(built, beside)  # built in the system's temporary folder, which is cleaned up after a kill
             os.replace(beside, path)
     except OSError as error:
-        raise Unavailable(f"the kernels cannot be built in {path.parent}: {error}") from error
+        raise Unavailable(f"the kernels could not be built in {path.parent}: {error}") from error
     return path

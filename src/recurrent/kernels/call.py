@@ -1,4 +1,4 @@
-"""One call of the C interface: the structure that it takes, and the checks that keep it within its memory."""
+"""One call of the C interface: its structure, and checks that keep it within its memory."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import Tensor
 from .build import Unavailable, library
 
 KINDS = {"gru_after": 0, "gru_before": 1, "lstm": 2, "rnn": 3, "lstm_coupled": 4}
-"""The cells by the place of the reset gate: `Kind` in call.h; the last one with layer normalisation only."""
+"""Cells by the position of the reset gate: `Kind` in call.h; the last one only with layer normalisation."""
 GATES = {"gru_after": 3, "gru_before": 3, "lstm": 4, "rnn": 1, "lstm_coupled": 3}
 SAVED = {"gru_after": 4, "gru_before": 3, "lstm": 5, "rnn": 1, "lstm_coupled": 4}
-"""Columns of hidden_size that forward leaves for backward: `kSaved` of each cell."""
+"""Columns of hidden_size that forward saves for backward: `kSaved` of each cell."""
 CHUNK_ROWS = 512
 """`kChunkRows` in plan.h."""
 NUMBERS = ("batch", "time", "input_size", "hidden_size", "kind", "takes", "reverse", "threads")
@@ -33,18 +33,18 @@ class Call(ctypes.Structure):
 def call_kernels(
     backward: bool, x: Tensor, kind: str, takes: bool, reverse: bool, threads: int, **tensors: Tensor | None
 ) -> None:
-    """Run a layer forward or backward; ``tensors`` are named as in `POINTERS`, those to be written contiguous.
+    """Run a layer forward or backward; ``tensors`` are named as in `POINTERS`, and outputs must be contiguous.
 
     Raises:
-        ValueError: the kernels cannot be had here, a tensor does not fit, or a length is outside 1..time.
-        MemoryError: no room for the workspace.
+        ValueError: the kernels are unavailable, a tensor does not match, or a length is outside 1..time.
+        MemoryError: there is no memory for the workspace.
     """
     normalised = tensors["gain_hh"] is not None
     if normalised != (tensors["gain_ih"] is not None) or (kind == "lstm_coupled" and not normalised):
-        raise ValueError("backend=fused: both gains or none, and with coupled gates both")
+        raise ValueError("backend=fused: expected both gains or none, and both with coupled gates")
     kernels = library(normalised=normalised)
     if isinstance(kernels, Unavailable):
-        raise ValueError(f"backend=fused: {kernels}; backend=torch or backend=reference runs without a compiler")
+        raise ValueError(f"backend=fused: {kernels}; use backend=torch or backend=reference, which need no compiler")
     batch, time, input_size = x.shape
     given = {name: t.contiguous() for name, t in tensors.items() if t is not None}
     hidden_size = given["weight_hh"].shape[1]
@@ -62,7 +62,7 @@ def call_kernels(
 
 
 def check(given: dict[str, Tensor], x: Tensor, batch: int, input_size: int, hidden_size: int, gates: int) -> None:
-    """Compare the inputs with the sizes that the kernels will believe.
+    """Compare the inputs with the sizes that the kernels assume.
 
     Raises:
         ValueError: a shape or a dtype differs.

@@ -1,12 +1,12 @@
-"""The kernels as a torch operator with a derivative: it composes with autograd, no_grad and torch.export.
+"""The kernels as a differentiable torch operator that works with autograd, no_grad and torch.export.
 
-Two operators, forward and backward, each with a "fake" that only knows shapes. `kind` is a key of `KINDS`; `takes` is
-the GRU's update convention; `threads` decides how rows are dealt out and so must be the same in both directions.
-Whether a derivative is wanted is decided when autograd reaches the operator, not by who calls it: a graph may be
-captured where none is wanted and trained afterwards.
+There are two operators, forward and backward, each with a "fake" that only computes shapes. `kind` is a key of
+`KINDS`; `takes` is the GRU's update convention; `threads` decides how rows are distributed and must be the same in both
+directions. Autograd, not the caller, decides whether a derivative is needed, because a graph may be captured without
+gradients and trained later.
 
-They are registered with `torch.library.Library` instead of its decorator `custom_op`, whose bookkeeping around a call
-takes longer than a short sequence does.
+They are registered with `torch.library.Library` rather than its decorator `custom_op`, whose overhead per call exceeds
+the time of a short sequence.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .workspace import Pool
 
 pool = Pool()
 ALIGNED = 64
-"""Bytes: where the kernels expect what forward saved to begin."""
+"""Alignment in bytes that the kernels expect of what forward saves."""
 MaybeTensor = Tensor | None
 Shape = tuple[int, ...]
 TENSORS = (
@@ -48,7 +48,7 @@ recurrent_backward = torch.ops.gatebench.recurrent_backward.default
 
 @torch.library.impl(library, "recurrent", "CPU")
 def forward(*inputs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Output, final state, final cell (empty without one) and, with `save`, what backward needs (else empty)."""
+    """Return output, final state, final cell (or empty) and, with `save`, what backward needs (else empty)."""
     *tensors, kind, takes, reverse, threads, save = inputs
     given = dict(zip(TENSORS, tensors, strict=True))
     x = given.pop("x")
@@ -62,7 +62,7 @@ def forward(*inputs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 @torch.library.register_fake("gatebench::recurrent", lib=library)
 def shapes(*inputs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Empty outputs of the right sizes."""
+    """Return empty outputs of the right sizes."""
     x, _, _, c0, _, weight_hh, *_, gain, _, kind, _, _, threads, save = inputs
     (batch, time, _), hidden_size = x.shape, weight_hh.shape[1]
     return (
@@ -74,10 +74,10 @@ def shapes(*inputs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def saved_size(x: Tensor, weight_hh: Tensor, kind: str, threads: int, normalised: bool) -> int:
-    """Numbers that forward may leave for backward: rows are padded to vectors, of 64 bytes at most.
+    """Return how many numbers forward may save for backward; rows are padded to vectors of at most 64 bytes.
 
-    Every chunk of `CHUNK_ROWS` rows or more, and the last one of each thread, has a row of slack. With layer
-    normalisation both products stand there, too, and up to four vectors of a row's scales: `Saved` in layer.h.
+    Every chunk of `CHUNK_ROWS` rows or more, and the last one of each thread, has one spare row. With layer
+    normalisation both products are saved too, and up to four vectors of a row's scales: `Saved` in layer.h.
     """
     steps = x.shape[0] * x.shape[1]
     columns = SAVED[kind] + (2 * GATES[kind] if normalised else 0)
@@ -87,10 +87,10 @@ def saved_size(x: Tensor, weight_hh: Tensor, kind: str, threads: int, normalised
 
 @torch.library.impl(library, "recurrent_backward", "CPU")
 def backward(d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor, *inputs: Any) -> list[Tensor]:
-    """The gradients of x, h0, c0, the weights, biases, peepholes, gains and the mask, as far as they are wanted."""
+    """Return the gradients of x, h0, c0, weights, biases, peepholes, gains and the mask, as far as needed."""
     *tensors, output, saved, kind, takes, reverse, threads, wanted = inputs
     if saved.data_ptr() % ALIGNED:
-        saved = saved.clone()  # it was packed away meanwhile (saved_tensors_hooks) and came back somewhere else
+        saved = saved.clone()  # it was packed by saved_tensors_hooks and restored at another address
     given = dict(zip(TENSORS, tensors, strict=True))
     gradients = gradient_shapes(d_output, d_h_n, d_c_n, *inputs)
     names = ["d_" + name for name in TENSORS if name != "lengths"]
@@ -102,7 +102,7 @@ def backward(d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor, *inp
 
 @torch.library.register_fake("gatebench::recurrent_backward", lib=library)
 def gradient_shapes(d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor, *inputs: Any) -> list[Tensor]:
-    """Empty gradients: for each tensor but the lengths one of its shape, if it is wanted."""
+    """Return empty gradients: one of its shape for each needed tensor except the lengths."""
     x, _, *others = inputs[: len(TENSORS)]
     return [x.new_empty(t.shape) for t, w in zip((x, *others), inputs[-1], strict=True) if w]
 
@@ -112,19 +112,19 @@ class Recurrent(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
-        """Run `recurrent` and keep for backward what it was given and what it left."""
+        """Run `recurrent`, and save its inputs and intermediate results for backward."""
         outputs = below_autograd(recurrent, inputs)
         *tensors, kind, takes, reverse, threads, _ = inputs
-        # A copy, since the output may be changed before backward, as that of nn.GRU: through NumPy and ``data``, too,
-        # which no version counter sees.
+        # A copy, because the output may be modified before backward, like nn.GRU's, even through NumPy and ``data``,
+        # which no version counter notices.
         ctx.save_for_backward(*tensors, outputs[0].clone(), outputs[3])
         ctx.options = (kind, takes, reverse, threads)
-        ctx.set_materialize_grads(False)  # zeros for `saved` would take as much memory as `saved`
+        ctx.set_materialize_grads(False)  # zeros for `saved` would need as much memory again
         return outputs
 
     @staticmethod
     def backward(ctx: Any, d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor, _: MaybeTensor) -> tuple:
-        """The gradients of the tensors; there are none of the lengths and the settings."""
+        """Return the gradients of the tensors; lengths and settings have none."""
         needs = ctx.needs_input_grad
         wanted = [needs[0], *needs[2 : len(TENSORS)]]
         gradients = recurrent_backward(d_output, d_h_n, d_c_n, *ctx.saved_tensors, *ctx.options, wanted)
@@ -134,18 +134,18 @@ class Recurrent(torch.autograd.Function):
 
 
 def below_autograd(operator: torch._ops.OpOverload, inputs: tuple) -> Any:
-    """The operator itself, without another entry into autograd."""
+    """Call the operator below autograd, without recording it again."""
     with torch._C._AutoDispatchBelowAutograd():
         return operator(*inputs)
 
 
 @torch.library.impl(library, "recurrent", "Autograd")
 def with_derivative(*inputs: Any) -> tuple[Tensor, ...]:
-    """`recurrent`, remembered by autograd where something needs a gradient, whatever `save`, its last input, says."""
+    """Call `recurrent`, recorded by autograd if something needs a gradient, regardless of `save`, its last input."""
     if transformation():
         return loop(*inputs)
     if torch.is_grad_enabled():
-        for tensor in reversed(inputs[: len(TENSORS)]):  # among the last are the weights
+        for tensor in reversed(inputs[: len(TENSORS)]):  # weights are among the last
             if tensor is not None and tensor.requires_grad:
                 return Recurrent.apply(*inputs[:-1], True)
     return below_autograd(recurrent, inputs)
@@ -153,7 +153,7 @@ def with_derivative(*inputs: Any) -> tuple[Tensor, ...]:
 
 @torch.library.impl(library, "recurrent_backward", "Autograd")
 def backward_with_derivative(*inputs: Any) -> list[Tensor]:
-    """`recurrent_backward`, by the readable loop where its own derivative may be wanted (``create_graph``)."""
+    """Call `recurrent_backward`, through the reference loop if its own derivative may be needed (``create_graph``)."""
     if torch.is_grad_enabled() or transformation():
         return loop_backward(*inputs)
     return below_autograd(recurrent_backward, inputs)
@@ -161,7 +161,7 @@ def backward_with_derivative(*inputs: Any) -> list[Tensor]:
 
 @torch.library.impl(library, "recurrent", "FuncTorchBatched")
 def loop(*inputs: Any) -> tuple[Tensor, ...]:
-    """`recurrent` by the readable loop, which every transformation of PyTorch sees into; it saves nothing."""
+    """Compute `recurrent` with the reference loop, which all PyTorch transformations can trace; saves nothing."""
     x, lengths, h0, c0, *parameters, mask = inputs[: len(TENSORS)]
     kind, takes, reverse, *_ = inputs[len(TENSORS) :]
     options = {"reset_after": kind == "gru_after", "update_gate": "takes" if takes else "keeps"}
@@ -176,10 +176,10 @@ def loop(*inputs: Any) -> tuple[Tensor, ...]:
 @torch.library.impl(library, "recurrent_backward", "Batched")
 @torch.library.impl(library, "recurrent_backward", "FuncTorchBatched")
 def loop_backward(d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor, *inputs: Any) -> list[Tensor]:
-    """`recurrent_backward` by the readable loop, with a derivative where grad mode is on."""
+    """Compute `recurrent_backward` with the reference loop, with a derivative in grad mode."""
     tensors, (_, _, *settings, wanted) = inputs[: len(TENSORS)], inputs[len(TENSORS) :]
     with torch.enable_grad():
-        # Views of their own: where one input was computed from another, that way belongs to autograd outside.
+        # Separate views: if one input was computed from another, that dependence belongs to the outer autograd graph.
         own: list[Any] = [t if t is None or t is tensors[1] else t.view_as(t) for t in tensors]
         seen = (own[0], *own[2:])
         leaves = [t if t.requires_grad else t.requires_grad_() for t, w in zip(seen, wanted, strict=True) if w]
@@ -194,13 +194,13 @@ def loop_backward(d_output: MaybeTensor, d_h_n: MaybeTensor, d_c_n: MaybeTensor,
 def forward_flops(
     x: Shape, lengths: Any, h0: Any, c0: Any, weight_ih: Shape, weight_hh: Shape, *_: Any, **__: Any
 ) -> int:
-    """What FlopCounterMode counts for the readable loop: two operations for a multiply-add of its products."""
+    """Return FlopCounterMode's count for the reference loop: two operations per multiply-add of its products."""
     return 2 * x[0] * x[1] * (prod(weight_ih) + prod(weight_hh))
 
 
 @register_flop_formula(torch.ops.gatebench.recurrent_backward)
 def backward_flops(d_output: Any, d_h_n: Any, d_c_n: Any, *inputs: Any, **_: Any) -> int:
-    """The same of backward: a product for each gradient that is wanted, and the state's in every step but the first."""
+    """Return the count for backward: one product per needed gradient, and the state's in every step but the first."""
     shapes, kind, wanted = dict(zip(TENSORS, inputs, strict=False)), inputs[len(TENSORS) + 2], inputs[-1]
     wants = dict(zip((name for name in TENSORS if name != "lengths"), wanted, strict=True))
     batch, time, _ = shapes["x"]

@@ -1,8 +1,8 @@
-"""Memory for what forward leaves to backward, taken again by the next training step.
+"""Memory that forward saves for backward, reused by the next training step.
 
-Fresh memory costs a page fault for every 4 KiB: on long sequences that took as long as the computation itself. A
-block lent here comes back when autograd lets go of the tensor, whenever that is, so graphs may be kept
-(``retain_graph``) and several layers may hold blocks at once.
+New memory costs a page fault for every 4 KiB: on long sequences that took as long as the computation itself. A block
+lent here returns when autograd frees the tensor, so graphs may be retained (``retain_graph``) and several layers may
+use blocks at once.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 SMALLEST = 1 << 20
-"""Bytes below which the C library's own allocator does as well."""
+"""Bytes below which the C library's own allocator is equally fast."""
 
 
 class Pool:
-    """Blocks that wait to be lent again; it holds no more than was lent at one time.
+    """Blocks for reuse, at most as much as was lent at one time.
 
     >>> pool = Pool()
     >>> first = pool.empty(1 << 20, torch.float32)
@@ -34,7 +34,7 @@ class Pool:
         self.most = 0
 
     def empty(self, size: int, dtype: torch.dtype) -> Tensor:
-        """A vector of `size` uninitialised numbers on the CPU."""
+        """Return a vector of `size` uninitialised numbers on the CPU."""
         wanted = size * dtype.itemsize
         if wanted < SMALLEST:
             return torch.empty(size, dtype=dtype)
@@ -46,18 +46,18 @@ class Pool:
             block = torch.empty(wanted, dtype=torch.uint8)
         self.lent += len(block)
         self.most = max(self.most, self.lent)
-        # The tensor holds the lease and nothing else does: when its storage goes, the lease goes.
+        # Only the tensor references the lease: when its storage is freed, so is the lease.
         lease = (ctypes.c_char * len(block)).from_address(block.data_ptr())
         weakref.finalize(lease, self.give_back, block).atexit = False
         return torch.frombuffer(lease, dtype=dtype, count=size)
 
     def give_back(self, block: Tensor) -> None:
-        """Take a block back whose tensor has gone."""
+        """Take back a block whose tensor was freed."""
         self.lent -= len(block)
         self.waiting.append(block)
 
     def trim(self, wanted: int) -> None:
-        """Let go of the blocks that have waited longest until `wanted` more bytes fit below the most ever lent."""
+        """Free the blocks that have waited longest until `wanted` more bytes fit below the peak."""
         held = self.lent + sum(map(len, self.waiting))
         while self.waiting and held + wanted > self.most:
             held -= len(self.waiting.pop(0))

@@ -1,1 +1,1 @@
-"""The page of the report: its templates, the charts of a summary, and the words of both."""
+"""The page of the report: its templates, the charts of a summary, and their wording."""

@@ -1,4 +1,4 @@
-"""The pictures along what a study varies: the length of the sequences, a size."""
+"""Figures along a setting that a study varies, such as sequence length or size."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from src.runs.study_record import PlanRecord
 
 @dataclass(frozen=True)
 class StudyAxis:
-    """A numeric setting that a study varies while everything else stays."""
+    """A numeric setting that a study varies while everything else is fixed."""
 
-    title: str  # of its picture
+    title: str  # title of its figure
     key: str  # the setting, dotted
     at: dict[tuple[str, str], float]  # its value for each data set and arm
 
 
 def axes_of(plan: PlanRecord) -> list[StudyAxis]:
-    """The axes of a plan: among its entries for one data set, and among its arms on every data set.
+    """Return the axes of a plan: among its entries for one data set, and among its arms on every data set.
 
-    Entries of a plan (``adding_50: {data: adding, data.length: 50}``) or arms form an axis where they differ in one
-    numeric setting only.
+    Entries of a plan (``adding_50: {data: adding, data.length: 50}``) or arms form an axis if they differ only in one
+    numeric setting.
     """
     entries = {name: dict(values or {}) for name, values in plan.data.items()}
     arms = {name: dict(values or {}) for name, values in plan.arms.items()}
@@ -47,7 +47,7 @@ def axes_of(plan: PlanRecord) -> list[StudyAxis]:
 
 
 def _one_number(settings: Mapping[str, Mapping[str, Any]]) -> tuple[str, dict[str, float]] | None:
-    """The one key in which settings differ, where all of them have a number there; None otherwise."""
+    """Return the only key in which settings differ, if all of them have a number there; else None."""
     keys = {key for values in settings.values() for key in values}
     differing = [key for key in keys if len({str(values.get(key)) for values in settings.values()}) > 1]
     if len(settings) < 2 or len(differing) != 1:
@@ -58,7 +58,7 @@ def _one_number(settings: Mapping[str, Mapping[str, Any]]) -> tuple[str, dict[st
 
 
 def along_axes(summary: Summary) -> list[Chart]:
-    """The metric along every axis of the study, and the share of runs that beat the trivial baseline."""
+    """Chart the metric along every axis of the study, and the share of runs that beat the trivial baseline."""
     charts = []
     for axis in axes_of(summary.plan.plan) if summary.plan and summary.plan.plan else []:
         tasks = [task for task in summary.tasks if (task.data, task.arm) in axis.at]

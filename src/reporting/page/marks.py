@@ -1,4 +1,4 @@
-"""One run in a picture: its place, and the words that hovering shows."""
+"""One run in a figure: its position, and its hover text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NO_BETTER = "no better than the trivial baseline"
 
 
 def hover(run: Run, value: float | None, metric: str) -> str:
-    """What hovering over a run shows: id, seed, tuned values, result."""
+    """Return a run's hover text: id, seed, tuned values, result."""
     lines = [f"{run.model}, seed {run.seed}", f"run {run.id}"]
     if run.values:
         lines.append(settings(run.values))
@@ -21,13 +21,13 @@ def hover(run: Run, value: float | None, metric: str) -> str:
 
 
 def metric_label(task: Task) -> str:
-    """The metric of a task with its unit and which way is better."""
+    """Return a task's metric with its unit and better direction."""
     better = "smaller is better" if task.mode == "min" else "larger is better"
     return f"{task.metric} ({', '.join(filter(None, [task.unit, better]))})"
 
 
 def run_mark(task: Task, model: str, point: Point, runs: dict[str, Run]) -> Mark:
-    """One point of a task; a run at chance level is hollow, and an axis need not reach it."""
+    """Return the mark of a point; a run at chance level is hollow, and may be off the axis."""
     run = runs.get(point.run)
     text = hover(run, point.value, task.metric) if run else f"{model}, seed {point.seed}\n{number(point.value)}"
     chance = point.status == "chance"

@@ -1,4 +1,4 @@
-"""A summary as charts, kind by kind; those of the answer (every run, the paired differences) are made here."""
+"""A summary as charts, by kind; this file makes those of the verdicts (every run, the paired differences)."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from src.reporting.page.words import number, place, settings
 
 @dataclass(frozen=True)
 class Pictures:
-    """Charts of one kind, one or more for each task; ``pictures.html`` has the words above them."""
+    """Charts of one kind, one or more for each task; ``pictures.html`` has the text above them."""
 
-    key: str  # the name of their file
+    key: str  # file name
     charts: list[Chart]  # in the order of the tasks
     columns: int = 2  # side by side in the file
 
 
 def pictures(summary: Summary) -> list[Pictures]:
-    """Every kind of picture that the summary has something for."""
+    """Return every kind of figure for which the summary has data."""
     runs = {run.id: run for run in summary.runs}
     tasks = summary.tasks
     arms = len({task.arm for task in tasks})
@@ -46,12 +46,12 @@ def pictures(summary: Summary) -> list[Pictures]:
 
 
 def model_names(summary: Summary) -> set[str]:
-    """Every model that stands in a picture, so that all of them share one set of looks."""
+    """Return every model in a figure, so that all figures share one set of styles."""
     return {m.model for task in summary.tasks for m in task.models} | {run.model for run in summary.runs}
 
 
 def _points(task: Task, runs: dict[str, Run]) -> Chart:
-    """Every final run of a task, its published figures and trivial baselines."""
+    """Chart every final run of a task, with published results and trivial baselines."""
     return comparison.points(
         place(task.data, task.arm),
         metric_label(task),
@@ -64,7 +64,7 @@ def _points(task: Task, runs: dict[str, Run]) -> Chart:
 
 
 def _differences(task: Task, runs: dict[str, Run]) -> Chart:
-    """The paired differences of a task, with the margin."""
+    """Chart the paired differences of a task, with the margin."""
     return comparison.differences(
         place(task.data, task.arm),
         task.unit or task.metric,

@@ -1,4 +1,4 @@
-"""The pictures of how the runs were made: learning curves, tuning, and what a run cost."""
+"""Figures of training: learning curves, tuning, and the cost of runs."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ COSTS: dict[str, Callable[[Any], float | None]] = {
 
 
 def learning_charts(task: Task, recorded: dict[str, Curve], runs: dict[str, Run]) -> list[Chart]:
-    """Learning curves of the final runs of a task, against epochs and against time.
+    """Chart the learning curves of a task's final runs, against epochs and against time.
 
-    The task's metric on validation is shown, or else what the runs monitored.
+    They show the task's metric on validation, or else the metric that the runs monitored.
     """
     name = task.metric.partition("/")[2] or task.metric
     shown = f"val/{name}"
@@ -59,7 +59,7 @@ def learning_charts(task: Task, recorded: dict[str, Curve], runs: dict[str, Run]
 
 
 def _series(pairs: list[tuple[Curve, str]], along: str, column: str) -> list[curves.Series]:
-    """A column of curves against their ``epoch`` or ``seconds``, where both are finite."""
+    """Return a column of curves against their ``epoch`` or ``seconds``, where both are finite."""
     series: list[curves.Series] = []
     for curve, words in pairs:
         both = [
@@ -73,7 +73,7 @@ def _series(pairs: list[tuple[Curve, str]], along: str, column: str) -> list[cur
 
 
 def tuning_charts(tuning: Tuning, runs: dict[str, Run], name_arm: bool) -> list[Chart]:
-    """Validation against every tuned setting; ``name_arm``: the title says which arm."""
+    """Chart validation against every tuned setting; with ``name_arm`` the title names the arm."""
     charts = []
     for key in tuning.keys:
         trials: dict[str, list[Mark]] = {}
@@ -98,7 +98,7 @@ def tuning_charts(tuning: Tuning, runs: dict[str, Run], name_arm: bool) -> list[
 
 
 def _added(extension: Extension) -> Iterable[tuple[float, float]]:
-    """What an extension added to the range."""
+    """Return the intervals that an extension added to the range."""
     before, after = extension.before, extension.after
     if after[0] < before[0]:
         yield after[0], before[0]
@@ -107,7 +107,7 @@ def _added(extension: Extension) -> Iterable[tuple[float, float]]:
 
 
 def cost_charts(task: Task, runs: dict[str, Run]) -> list[Chart]:
-    """Quality against parameters, time and memory, as far as the runs say them."""
+    """Chart quality against parameters, time and memory, where recorded."""
     charts = []
     for words, of in COSTS.items():
         marks: dict[str, list[Mark]] = {}

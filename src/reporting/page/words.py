@@ -1,4 +1,4 @@
-"""Numbers, settings and times in the words of the report; its templates have them as filters."""
+"""Format numbers, settings and times for the report; its templates use these functions as filters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOTHING = "–"
 
 
 def number(value: Any, digits: int = 4, signed: bool = False) -> str:
-    """A number with so many significant digits, thousands whole; a dash for None and what is not finite."""
+    """Format a number with this many significant digits; a dash for None and values that are not finite."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return NOTHING
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -29,7 +29,7 @@ def number(value: Any, digits: int = 4, signed: bool = False) -> str:
 
 
 def interval(ends: Interval | None, signed: bool = True) -> str:
-    """Its two ends, with as many decimals as its width supports."""
+    """Format an interval, with as many decimals as its width supports."""
     if ends is None:
         return NOTHING
     digits, sign = of_interval(ends), "+" if signed else ""
@@ -37,39 +37,39 @@ def interval(ends: Interval | None, signed: bool = True) -> str:
 
 
 def difference(mean: float, ends: Interval | None) -> str:
-    """A mean difference with its sign, and as many decimals as its interval supports."""
+    """Format a mean difference with its sign, and as many decimals as its interval supports."""
     return f"{mean:+.{of_interval(ends)}f}".replace("-", "−")
 
 
 def probability(value: float | None) -> str:
-    """A p-value or a power: two or three decimals, and never 0."""
+    """Format a p-value or a power with two or three decimals, but never as 0."""
     if value is None or not math.isfinite(value):
         return NOTHING
     return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
 def setting(key: str) -> str:
-    """A dotted key as people call it."""
+    """Return the display name of a dotted key."""
     return NAMES.get(key, key)
 
 
 def settings(values: Mapping[str, Any]) -> str:
-    """``learning rate 0.003, hidden size 46``."""
+    """Format settings, e.g. ``learning rate 0.003, hidden size 46``."""
     return ", ".join(f"{setting(key)} {number(value)}" for key, value in values.items()) or NOTHING
 
 
 def place(data: str, arm: str | None) -> str:
-    """The data set, with the arm where it is not the only one."""
+    """Return the data set, with the arm if there are several."""
     return data if arm in ("main", None) else f"{data}, {arm}"
 
 
 def moment(seconds: float | None) -> str:
-    """A Unix time in UTC."""
+    """Format a Unix time in UTC."""
     return NOTHING if seconds is None else time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds, minutes or hours."""
+    """Format a duration in seconds, minutes or hours."""
     if seconds is None or not math.isfinite(seconds):
         return NOTHING
     for size, unit in ((3600, "h"), (60, "min")):

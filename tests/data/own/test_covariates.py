@@ -84,7 +84,7 @@ def test_categories_and_moments_are_those_of_series_that_are_trained_on(tmp_path
     assert data.description.input.size == 5, "one category was trained on, mall is none that is known"
     values = data.splits["test"].values[:, 3:].numpy()
     np.testing.assert_allclose(values, np.repeat([[0, 1], [2, 0], [7, 1]], 80, axis=0))
-    assert "mall in kind was not trained on" in " ".join(map(str, data.notes.values()))
+    assert "kind has a category not seen in training: mall" in " ".join(map(str, data.notes.values()))
 
 
 @pytest.mark.parametrize("intervals", [None, "gaussian", "quantiles"])
@@ -242,23 +242,23 @@ def test_rows_after_the_last_values_are_left_out_of_training(data, tmp_path):
     shorter = frame[~ahead]
     longer = built(tmp_path / "long.csv", frame.assign(y=frame["y"].mask(ahead), heat=frame["heat"].mask(ahead)))
     assert longer.description == built(tmp_path / "short.csv", shorter).description
-    assert "18 rows after the last values were left out" in " ".join(map(str, longer.notes.values()))
+    assert "18 rows after the last values were skipped" in " ".join(map(str, longer.notes.values()))
 
 
 def test_what_makes_no_sense_is_refused(tmp_path):
     frame, place = table(), tmp_path / "sites.csv"
     for changed, options, words in (
         (frame.assign(size=frame["heat"]), {}, r"line 3, column size: .* is a second value in its series"),
-        (frame.assign(kind=""), {}, r"line 2, column kind: a column of data\.static has a value for each series"),
+        (frame.assign(kind=""), {}, r"line 2, column kind: a column of data\.static needs a value for each series"),
         (frame.assign(holiday="Easter"), {}, r"column holiday: 'Easter' is not a finite number"),
-        (frame, {"known": "y"}, r"data\.known=y already has another part to play"),
-        (frame, {"static": "site"}, r"data\.static=site already has another part to play"),
+        (frame, {"known": "y"}, r"data\.known=y already has another role"),
+        (frame, {"static": "site"}, r"data\.static=site already has another role"),
         (frame, {"known": "holidays"}, r"data\.known=holidays is not a column .* holiday\?"),
-        (frame, {"known": "holiday", "features": "holiday", "target": None}, "no column of numbers left to read"),
-        (frame, {"task": "classification", "target": "kind", "static": None}, "are for forecasts"),
+        (frame, {"known": "holiday", "features": "holiday", "target": None}, "no numeric column left as input"),
+        (frame, {"task": "classification", "target": "kind", "static": None}, "are for forecasting"),
     ):
         with pytest.raises(UserError, match=words):
             _ = built(place, changed, **options).description
     np.savez(tmp_path / "x.npz", x=np.zeros((3, 60, 2)))
-    with pytest.raises(UserError, match=r"holds arrays, and holiday \(data\.known, data\.static\) must be a column"):
+    with pytest.raises(UserError, match=r"has arrays, but holiday \(data\.known, data\.static\) needs a table"):
         _ = File(path=str(tmp_path / "x.npz"), known="holiday").description

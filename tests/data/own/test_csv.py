@@ -55,7 +55,7 @@ def test_a_plain_table_of_times_and_numbers_needs_no_option(tmp_path):
     assert description.input == Features(2)
     assert isinstance(description.output, Horizon)
     assert description.output.names == ("load", "oil")
-    for words in ("when was taken for the times", "taken as forecasting", "left out: remark", "season was taken as 24"):
+    for words in ("when was read as time", "data.task=forecasting was inferred", "ignored: remark", "A season of 24"):
         assert words in notes(built)
     assert [len(built.splits[p]) for p in ("train", "val", "test")] == [140 - 15, 30 - 3, 30 - 3]
 
@@ -85,7 +85,7 @@ def test_rows_out_of_order_are_sorted_by_time_and_it_is_said(tmp_path):
 def test_gaps_are_noted(tmp_path):
     built = data(tmp_path, hourly().drop(index=[50, 51, 90]))
     built.setup()
-    assert "2 of 197 rows do not follow at the usual distance in when (0 days 01:00:00)" in notes(built)
+    assert "2 of 197 rows are not at the usual interval in when (0 days 01:00:00)" in notes(built)
 
 
 @pytest.mark.parametrize(
@@ -110,9 +110,9 @@ def test_series_are_cut_by_a_column(tmp_path):
     built = data(tmp_path, frame, splits="part")
     assert built.description.input == Features(2)
     assert [len(built.splits[p]) for p in ("train", "val", "test")] == [105, 37, 37]
-    with pytest.raises(UserError, match="line 42, column part: 'tset' is no split"):
+    with pytest.raises(UserError, match="line 42, column part: the split must be train, val or test, got 'tset'"):
         data(tmp_path, frame.assign(part=["train"] * 40 + ["tset"] * 160), splits="part").setup()
-    with pytest.raises(UserError, match=r"line 122: a row for train comes after a later split"):
+    with pytest.raises(UserError, match=r"line 122: a train row follows a row of a later split"):
         data(tmp_path, frame.assign(part=["val"] * 120 + ["train"] * 40 + ["test"] * 40), splits="part").setup()
 
 
@@ -128,7 +128,7 @@ def test_separate_files_go_on_from_each_other_by_time(tmp_path):
     for name in ("train", "val", "test"):
         assert torch.equal(apart.splits[name].starts, whole.splits[name].starts)
     assert torch.equal(apart.splits["test"].values, whole.splits["test"].values)
-    with pytest.raises(UserError, match=r"vel\.csv is not there"):
+    with pytest.raises(UserError, match=r"vel\.csv does not exist"):
         data(tmp_path, frame, splits=["vel.csv", files[1]]).setup()
 
 
@@ -191,7 +191,7 @@ def test_groups_with_one_label_are_classified(tmp_path):
     assert description.output == Classes(("cat", "dog", "owl"))
     assert description.input == Features(2)
     assert description.varying_length
-    assert "taken as classification" in notes(built)
+    assert "data.task=classification was inferred" in notes(built)
     sizes = [len(built.splits[p]) for p in ("train", "val", "test")]
     assert sum(sizes) == 30
     for name in ("train", "val", "test"):
@@ -246,7 +246,7 @@ def test_groups_with_one_value_are_regressed_on_standardised_targets(tmp_path):
     built = data(tmp_path, takes().drop(columns="kind"), group_column="take", target="weight", time_column="step")
     output = built.description.output
     assert isinstance(output, Values)
-    assert "taken as regression" in notes(built)
+    assert "data.task=regression was inferred" in notes(built)
     train = built.splits["train"].targets.double() * output.scale[0] + output.mean[0]
     assert output.mean[0] == pytest.approx(float(train.mean()), rel=1e-5)
     test = built.splits["test"].targets.double() * output.scale[0] + output.mean[0]
@@ -262,7 +262,7 @@ def test_numbers_as_labels_are_classes_where_they_are_few_and_whole(tmp_path, va
     built = data(tmp_path, frame.assign(label=frame["take"].map(label)), group_column="take", target="label")
     built.setup()
     assert built.roles.kind == kind
-    assert f"taken as {kind}" in notes(built)
+    assert f"data.task={kind} was inferred" in notes(built)
 
 
 def test_without_groups_each_row_is_a_sequence(tmp_path):
@@ -288,26 +288,26 @@ def test_without_groups_each_row_is_a_sequence(tmp_path):
         (lambda f: f.assign(kind=f.kind.where(f["take"] != "t4", "NaN")), {}, r"column kind: the class is missing"),
         (lambda f: f.assign(weight=f.weight.astype(object).where(f["take"] != "t4", "")), {"target": "weight"},
          "column weight: the value is missing"),
-        (lambda f: f.assign(kind="cat"), {}, "one class alone, cat"),
-        (lambda f: f.assign(u=f.u * 1e200), {}, r"Column 1 of the values reaches .*e\+200, too large"),
+        (lambda f: f.assign(kind="cat"), {}, "only one class, cat"),
+        (lambda f: f.assign(u=f.u * 1e200), {}, r"Column 1 of the values reaches .*e\+200, which is too large"),
         (lambda f: f, {"splits": 0.8}, r"data\.splits must be three fractions .*, got 0\.8"),
         (lambda f: f.assign(take=["", *f["take"][1:]]), {}, "line 2, column take: the group is missing"),
         (lambda f: f, {"target": "knid"}, r"data\.target=knid is not a column of .* \(did you mean kind\?\)"),
         (lambda f: f, {"group_column": "tak"}, r"data\.group_column=tak .*did you mean take"),
-        (lambda f: f, {"features": ["u", "kind"]}, r"data\.features=kind already has another part"),
+        (lambda f: f, {"features": ["u", "kind"]}, r"data\.features=kind already has another role"),
         (lambda f: f, {"splits": [5, 2, 2]}, "three fractions"),
         (lambda f: f, {"splits": [0.5, 0.2, 0.2]}, "add up to 1"),
-        (lambda f: f, {"splits": "pert"}, "neither a column of .* nor a file of names"),
+        (lambda f: f, {"splits": "pert"}, "must be a column of .* or a file of names"),
         (lambda f: f.drop(columns="step"), {"splits": ["2020-01-01", "2020-02-01"]}, r"by time.*data\.time_column"),
-        (lambda f: f, {"target": None, "task": "classification"}, r"data\.target must be given"),
-        (lambda f: f, {"target": ["kind", "weight"], "task": "classification"}, "a class is one column"),
+        (lambda f: f, {"target": None, "task": "classification"}, r"needs data\.target"),
+        (lambda f: f, {"target": ["kind", "weight"], "task": "classification"}, "must be one column"),
         (lambda f: f, {"target": "kind", "task": "regression"}, "line 2, column kind: 'cat' is not a finite number"),
         (lambda f: f.assign(part=["test"] + ["train"] * (len(f) - 1)), {"splits": "part"},
          "the group t0 has two different splits"),
         (lambda f: f.assign(part=np.where(f.kind == "owl", "test", np.where(f["take"].isin(["t0"]), "val", "train"))),
-         {"splits": "part"}, "class owl is missing from train: it stands 10 times"),
+         {"splits": "part"}, "class owl is missing from train: it occurs 10 times"),
         (lambda f: f.assign(part=np.where(f["take"] == "t0", "test", "train")), {"splits": "part"},
-         "No sequence is for val"),
+         "There are no val sequences"),
     ],
 )  # fmt: skip
 def test_what_is_broken_is_refused_in_a_sentence(tmp_path, change, options, words):
@@ -318,10 +318,10 @@ def test_what_is_broken_is_refused_in_a_sentence(tmp_path, change, options, word
 
 @pytest.mark.parametrize("cell", ["5 kW", "40%"])
 def test_where_no_column_holds_numbers_a_cell_is_shown(tmp_path, cell):
-    with pytest.raises(UserError, match=rf"no column of numbers .*mine\.csv, line 2, column load, holds '{cell}'\."):
+    with pytest.raises(UserError, match=rf"no numeric column .*mine\.csv, line 2, column load, is '{cell}'\."):
         data(tmp_path, hourly()[["when"]].assign(load=cell)).setup()
     (tmp_path / "mine.csv").write_text("a b\n" + "1 2\n" * 40)
-    with pytest.raises(UserError, match=r"holds '1 2'; data\.separator=space"):
+    with pytest.raises(UserError, match=r"is '1 2'; use data\.separator=space"):
         CSV(path=str(tmp_path / "mine.csv")).setup()
 
 
@@ -360,7 +360,7 @@ def test_a_new_file_that_does_not_fit_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"The run's column=v is not a column of .*new\.csv"):
         built.new_data(str(tmp_path / "new.csv"))
     takes(3).assign(kind="eel").to_csv(tmp_path / "new.csv", index=False)
-    with pytest.raises(UserError, match="has the class eel; the known ones are cat, dog, owl"):
+    with pytest.raises(UserError, match="has the unknown class eel; known are cat, dog, owl"):
         built.new_data(str(tmp_path / "new.csv"))
 
 
@@ -450,7 +450,7 @@ def test_each_series_has_its_own_season_and_its_own_next_times(tmp_path):
     frame = pd.concat([months, days, years]).assign(load=np.arange(250.0) % 11)
     built = data(tmp_path, frame, group_column="site", lookback=12, horizon=2)
     built.setup()
-    assert "taken as 7 or 12 rows, by series" in " ".join(map(str, built.notes.values()))
+    assert "A season of 7 or 12 rows (by series)" in " ".join(map(str, built.notes.values()))
     frame.to_csv(tmp_path / "new.csv", index=False)
     new = built.new_data(str(tmp_path / "new.csv"))
     assert [new.following(row, 2)[1][:10] for row in range(3)] == ["2016-10-31", "2020-04-01", "1981-12-31"]
@@ -465,7 +465,7 @@ def test_rows_at_odd_times_are_put_at_an_even_distance(tmp_path, by, first):
     built.setup()
     values = built.splits["train"].values[:56, 0].double() * built.scaling.scale[0] + built.scaling.mean[0]
     np.testing.assert_allclose(values, first + np.arange(56) * (3 if by == "sum" else 1), rtol=1e-5, atol=1e-4)
-    assert "240 rows became 80" in " ".join(map(str, built.notes.values()))
+    assert "240 rows were resampled to 80" in " ".join(map(str, built.notes.values()))
     new = built.new_data(built.path)
     assert new.following(0, 1) == ["2024-01-04 08:00:00"]
     holes = frame.drop(index=range(30, 36))
@@ -480,9 +480,9 @@ def test_rows_at_odd_times_are_put_at_an_even_distance(tmp_path, by, first):
 
 
 def test_a_distance_that_is_none_or_has_no_times_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"data\.resample=often is no distance of times: it must be one as 15min"):
+    with pytest.raises(UserError, match=r"data\.resample must be a time interval such as 15min"):
         data(tmp_path, hourly(), lookback=6, horizon=2, resample="often").setup()
-    with pytest.raises(UserError, match="needs a column of times"):
+    with pytest.raises(UserError, match="needs a time column"):
         data(tmp_path, hourly()[["load"]], lookback=6, horizon=2, resample="1h").setup()
 
 
@@ -496,7 +496,7 @@ def test_words_for_nothing_are_names_of_classes_among_words_and_missing_among_nu
     frame["kind"] = frame["take"].str[1:].astype(int).map(lambda k: ["nan", "null", "yue"][k % 3])
     built = data(tmp_path, frame, group_column="take", target="kind")
     assert built.description.output == Classes(("nan", "null", "yue"))
-    assert "kind has a class called nan; data.missing_values=[nan] says" in notes(built)
+    assert "kind has a class called nan; data.missing_values=[nan] treats" in notes(built)
     with pytest.raises(UserError, match="column kind: the class is missing"):
         data(tmp_path, frame, group_column="take", target="kind", missing_values=["nan"]).setup()
     frame["kind"] = frame["kind"].map({"nan": "nan", "null": "1", "yue": "2"})

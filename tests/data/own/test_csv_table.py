@@ -101,7 +101,7 @@ def test_a_first_line_like_the_second_is_a_row(tmp_path, text, named):
     table = read_table(write(tmp_path, text))
     assert ("column_1" not in table.names) == named
     assert len(table.frame) == text.count("\n") - named
-    assert any("no names" in note for note in table.notes) != named
+    assert any("instead of names" in note for note in table.notes) != named
 
 
 def test_blanks_tell_columns_apart_where_that_is_asked(tmp_path):
@@ -151,8 +151,8 @@ def test_the_value_before_never_comes_from_another_series(tmp_path):
     assert any("3 missing values of a" in note for note in table.notes)
     later = table.numbers(["a"], "before", np.array([0, 1, 1, 1, 1, 1]))[:, 0]
     assert later.tolist() == [1, 3, 3, 3, 3, 6], "the first one of its own series"
-    assert any("with none before them, took the first one after them" in note for note in table.notes)
-    with pytest.raises(UserError, match=r"line 3, column a: .* none in its series"):
+    assert any("at the start were filled with the first value after them" in note for note in table.notes)
+    with pytest.raises(UserError, match=r"line 3, column a: .* no other value"):
         table.numbers(["a"], "before", np.array([0, 1, 2, 2, 2, 2]))
 
 
@@ -163,12 +163,15 @@ def test_the_value_before_never_comes_from_another_series(tmp_path):
         ("a,b\n", "no rows"),
         ("a,b\n1,2\n1,2,3\n", "line 3"),
         ("a,b\n1,2,3\n4,5,6\n", "line 2"),
-        ("a,a\n1,2\n", "two columns of the name a"),
+        ("a,a\n1,2\n", "two columns named a"),
         (b"a,\xb0\n1,2\n", "not text in the encoding utf-8-sig.*data.encoding=cp1252"),
-        ("made by a logger\na,b\n1,2\n", r"line 2: there are 2 cells, but the first line, .* has 1 \(separator ','\)"),
-        (b"a,b\n1,2\n3,\x004\n", "holds a zero byte"),
+        (
+            "made by a logger\na,b\n1,2\n",
+            r"line 2 has 2 cells, but the first line, the header, has 1 \(separator ','\)",
+        ),
+        (b"a,b\n1,2\n3,\x004\n", "contains a zero byte"),
         (b"PK\x03\x04...", "is a spreadsheet or a zip archive: export the table as CSV"),
-        (gzip.compress(PLAIN.encode(), mtime=0), r"is gzipped: its name must end in \.gz"),
+        (gzip.compress(PLAIN.encode(), mtime=0), r"is gzipped, so its name must end in \.gz"),
     ],
 )
 def test_what_is_no_table_is_refused(tmp_path, text, words):
@@ -203,7 +206,7 @@ def test_joined_files_keep_their_lines(tmp_path):
 def test_lines_are_counted_from_the_first_remark_on(tmp_path):
     with pytest.raises(UserError, match="line 5, column b: 'x' is not a finite number"):
         read_table(write(tmp_path, "# one\n# two, and three\na,b\n1,2\n3,x\n5,6\n7,8\n")).numbers(["a", "b"])
-    with pytest.raises(UserError, match="line 3: there are 3 cells, but line 2, which names the columns, has 2"):
+    with pytest.raises(UserError, match="line 3 has 3 cells, but line 2, the header, has 2"):
         read_table(write(tmp_path, "# one\na,b\n1,2,3\n4,5,6\n"))
 
 
@@ -228,7 +231,7 @@ def test_a_cell_may_be_as_long_as_it_likes(tmp_path: Path) -> None:
 )
 def test_an_open_quotation_mark_is_named_by_its_line(tmp_path: Path, text: str, line: int) -> None:
     (tmp_path / "open.csv").write_text(text)
-    with pytest.raises(UserError, match=f"opens on line {line} or below is never closed"):
+    with pytest.raises(UserError, match=f"opened on line {line} or later is never closed"):
         read_table(tmp_path / "open.csv")
 
 

@@ -214,9 +214,12 @@ def test_one_array_alone_is_series(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"x": np.zeros((9, 2)), "lengths": np.array([4, 4])}, "2 entries that add up to 8, but x has 9 rows"),
-        ({"x": np.zeros((9, 2)), "offsets": np.array([0, 4, 4])}, "sequence 1 has no step by offsets"),
-        ({"x_0": np.zeros((9, 2)), "x_1": np.zeros((9, 3))}, "x_0, ... must be sequences"),
+        (
+            {"x": np.zeros((9, 2)), "lengths": np.array([4, 4])},
+            "add up to 9 if sequences are stored end to end, got 2 numbers that add up to 8",
+        ),
+        ({"x": np.zeros((9, 2)), "offsets": np.array([0, 4, 4])}, "sequence 1 is empty by offsets"),
+        ({"x_0": np.zeros((9, 2)), "x_1": np.zeros((9, 3))}, "x_0, ... must each be a sequence"),
     ],
 )
 def test_lengths_that_do_not_fit_are_refused(tmp_path, content, words):
@@ -322,17 +325,17 @@ def test_sounds_are_classified_by_a_table_of_labels(tmp_path):
     assert len(again(built).new_data(str(tmp_path / "labels.csv")).names) == 24
     assert isinstance(read(tmp_path / "labels.csv", target="age").description.output, Values)
     (tmp_path / "snd" / "3.wav").unlink()
-    with pytest.raises(UserError, match=r"line 5, column file: .*3\.wav is not there"):
+    with pytest.raises(UserError, match=r"line 5, column file: .*3\.wav does not exist"):
         read(tmp_path / "labels.csv", target="kind")
 
 
 @pytest.mark.parametrize(
     ("write", "words"),
     [
-        (lambda p: wavfile.write(p, 8000, np.zeros(99, np.int16)), "is a sound: data=wav_folder"),
-        (lambda p: p.write_text("To be or not\nto be, that is\n"), "a plain text is read by data=text"),
+        (lambda p: wavfile.write(p, 8000, np.zeros(99, np.int16)), "is an audio file: use data=wav_folder"),
+        (lambda p: p.write_text("To be or not\nto be, that is\n"), "use data=text for plain text"),
         (lambda p: p.mkdir(), "a folder without a table"),
-        (lambda p: None, "is not there"),
+        (lambda p: None, "does not exist"),
         (lambda p: p.touch(), "is empty"),
     ],
 )
@@ -393,9 +396,9 @@ def test_a_table_in_a_folder_that_lists_the_others_labels_them(tmp_path, ending)
     listed.assign(kind=KINDS[::-1]).to_csv(folder / "labels.csv", index=False)
     assert read(folder).checksum != before  # the labels are of the data
     listed[1:].to_csv(folder / "labels.csv", index=False)
-    assert any("1 that it does not name" in note for note in map(str, read(folder).notes.values()))
+    assert any("1 unlisted files" in note for note in map(str, read(folder).notes.values()))
     listed.assign(name=[f"take{k + 1}{ending}" for k in range(40)]).to_csv(folder / "labels.csv", index=False)
-    with pytest.raises(UserError, match=r"labels.csv, line 41, column name: 'take40.*' is no table in the folder"):
+    with pytest.raises(UserError, match=r"labels.csv, line 41, column name: 'take40.*' is not a table in the folder"):
         read(folder)
     (folder / "labels.csv").unlink()
     new = again(built).new_data(str(folder))
@@ -406,7 +409,7 @@ def test_a_table_in_a_folder_that_lists_the_others_labels_them(tmp_path, ending)
 def test_tables_of_unlike_columns_in_a_folder_say_how_one_is_read(tmp_path):
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")
     (tmp_path / "b.csv").write_text("x,z\n1,2\n")
-    with pytest.raises(UserError, match=r"b.csv has no column y, .*data.path=FILE reads one of them\."):
+    with pytest.raises(UserError, match=r"b.csv has no column y, .*use data.path=FILE for a single table\."):
         read(tmp_path)
 
 
@@ -416,13 +419,13 @@ def test_one_column_of_words_beside_the_target_is_read_as_texts(tmp_path):
     built = read(tmp_path / "a.csv", target="language")
     assert built.roles.text == "name"
     assert isinstance(built.description.output, Classes)
-    with pytest.raises(UserError, match=r"data.text_column=name data.target=COLUMN reads texts"):
+    with pytest.raises(UserError, match=r"data.text_column=name data.target=COLUMN for texts"):
         read(tmp_path / "a.csv")
 
 
 def test_rows_that_no_split_counts_are_said(tmp_path):
     SERIES[["when", "load"]].to_csv(tmp_path / "a.csv", index=False)
     built = read(tmp_path / "a.csv", splits=[30, 10, 10], lookback=4, horizon=2)
-    assert any("10 of 60 rows lie behind" in note for note in map(str, built.notes.values()))
+    assert any("10 of 60 rows follow" in note for note in map(str, built.notes.values()))
     with pytest.raises(UserError, match="three fractions"):
         read(tmp_path / "a.csv", splits=[0.8, 0.3], lookback=4, horizon=2)

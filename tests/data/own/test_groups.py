@@ -31,7 +31,7 @@ def test_the_form_of_the_forecasting_libraries_is_known(tmp_path, times):
     built = read(tmp_path, frame)
     assert (built.roles.group, built.roles.time, built.roles.features) == ("unique_id", ["ds"], ["y"])
     assert isinstance(built.description.output, Horizon)
-    assert "The column unique_id was taken for the groups" in said(built)
+    assert "The column unique_id was read as groups" in said(built)
 
 
 @pytest.mark.parametrize("name", ["id", "recording_id", "Subject", "series"])
@@ -48,7 +48,7 @@ def test_words_in_blocks_are_taken_for_the_groups_and_can_be_refused(tmp_path):
     frame = pd.DataFrame({"place": np.repeat(["x", "y", "z"], 40), "u": RNG.normal(size=120)})
     built = read(tmp_path, frame)
     assert built.roles.group == "place"
-    assert "since its values stand in blocks; data.group_column names another, or none." in said(built)
+    assert "because its values are in blocks; data.group_column sets another, or none." in said(built)
     assert read(tmp_path, frame, group_column="none").roles.group is None
 
 

@@ -53,7 +53,7 @@ def test_a_subject_stays_in_one_part(tmp_path, seed):
 def test_a_column_of_subjects_that_stand_in_several_parts_is_named(tmp_path):
     takes().to_csv(tmp_path / "a.csv", index=False)
     options = {"path": str(tmp_path / "a.csv"), "group_column": "take", "target": "kind"}
-    words = "sequences of one subject stand in several parts; data.split_by=subject keeps them in one"
+    words = "sequences of the same subject are in several splits; data.split_by=subject keeps them together"
     for more, said in (({}, True), ({"split_by": "subject"}, False)):
         built = CSV(**options, **more)
         built.setup()
@@ -64,7 +64,7 @@ def test_a_split_that_tears_a_subject_apart_is_refused(tmp_path):
     fold = np.array(["train", "val", "test", "train", "test"] * 8)
     takes(fold=fold).to_csv(tmp_path / "a.csv", index=False)
     options = {"path": str(tmp_path / "a.csv"), "group_column": "take", "target": "kind", "split_by": "subject"}
-    with pytest.raises(UserError, match=r"s0 stands in train and val and test by data\.splits"):
+    with pytest.raises(UserError, match=r"data\.splits has s0 in train and val and test"):
         CSV(splits="fold", **options).setup()
     takes(fold=np.repeat(["train", "val", "test", "train"], 10)).to_csv(tmp_path / "a.csv", index=False)
     assert apart(parts(CSV(splits="fold", **options)))
@@ -75,7 +75,7 @@ def test_a_split_that_tears_a_subject_apart_is_refused(tmp_path):
     [
         ({"split_by": "subjekt"}, r"data.split_by=subjekt is not a column of .* \(did you mean subject\?\)"),
         ({"split_by": "u"}, "the group t0 has two different values of u"),
-        ({"split_by": "kind"}, "data.split_by tells 2 apart"),
+        ({"split_by": "kind"}, "data.split_by has 2 values"),
     ],
 )
 def test_what_cannot_keep_together_is_refused(tmp_path, options, words):
@@ -96,7 +96,7 @@ def test_sequences_in_two_parts_are_found(tmp_path, caplog):
     built.setup()
     assert built.leaked == {"test": [3, 6]}
     assert built.notes["test/leaked"] == 2
-    assert "2 of 10 sequences of test also stand in train, step for step, e.g. 33" in caplog.text
+    assert "2 of 10 sequences of test are identical to a training sequence, e.g. 33" in caplog.text
     x[30:] = x[:10]
     np.savez(tmp_path / "a.npz", x=x, y=np.arange(40) % 2, fold=fold)
     built = NPZ(path=str(tmp_path / "a.npz"), splits="fold")

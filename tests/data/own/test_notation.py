@@ -53,7 +53,7 @@ def values(built: CSV) -> np.ndarray:
 def test_signs_between_thousands_are_read_and_said(tmp_path, write, separator):
     built = read(table(tmp_path, [write(x) for x in LOAD], separator))
     np.testing.assert_allclose(values(built), LOAD, atol=1e-3)
-    assert any("signs between thousands: 1" in str(note) for note in built.notes.values())
+    assert any("thousands separators: 1" in str(note) for note in built.notes.values())
 
 
 @pytest.mark.parametrize(

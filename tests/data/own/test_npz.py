@@ -100,7 +100,7 @@ def test_nan_at_the_end_shortens_a_sequence(tmp_path, x, lengths):
     given = data(tmp_path, x=x, y=LABELS, lengths=lengths)
     given.setup()
     assert torch.equal(built.splits["test"].values, given.splits["test"].values)
-    assert "was taken for padding" in str(built.notes)
+    assert "was read as padding" in str(built.notes)
 
 
 def test_what_stands_past_a_length_is_never_looked_at(tmp_path, x, lengths):
@@ -162,7 +162,7 @@ def test_splits_can_be_stated_by_a_key_or_by_files(tmp_path, x):
         assert torch.equal(built.splits[name].targets, apart.splits[name].targets)
     with pytest.raises(UserError, match=r"data\.splits=flod is not an array of .* \(did you mean fold\?\)"):
         data(tmp_path, {"splits": "flod"}, x=x, y=LABELS, fold=fold).setup()
-    with pytest.raises(UserError, match=r"fold has shape \(39,\); it must be 40 entries that say train, val or test"):
+    with pytest.raises(UserError, match=r"fold must have 40 entries train, val or test, got shape \(39,\)"):
         data(tmp_path, {"splits": "fold"}, x=x, y=LABELS, fold=fold[:-1]).setup()
 
 
@@ -196,31 +196,31 @@ def _with(array: np.ndarray, where: Any, value: float) -> np.ndarray:
     ("change", "words"),
     [
         (lambda x: {"y": LABELS}, "has no array x; it has y"),
-        (lambda x: {"x": x[0, 0], "y": LABELS}, r"x has shape \(3,\)"),
-        (lambda x: {"x": x.astype(str), "y": LABELS}, "of numbers"),
+        (lambda x: {"x": x[0, 0], "y": LABELS}, r"got shape \(3,\)"),
+        (lambda x: {"x": x.astype(str), "y": LABELS}, "and hold numbers"),
         (lambda x: {"x": _with(x, (3, 4, 1), np.nan), "y": LABELS}, r"x\[3, 4, 1\] is nan"),
         (lambda x: {"x": _with(x, (3, 4, 1), np.inf), "y": LABELS}, r"x\[3, 4, 1\] is inf"),
-        (lambda x: {"x": x, "y": LABELS[:-1]}, r"y has shape \(39,\) .* must begin with 40"),
-        (lambda x: {"x": x, "y": np.zeros((N, 3, 2))}, r"it must be \(40, 7, values\)"),
+        (lambda x: {"x": x, "y": LABELS[:-1]}, r"y must hold 40 numbers or texts, .* got shape \(39,\)"),
+        (lambda x: {"x": x, "y": np.zeros((N, 3, 2))}, r"must have shape \(40, 7, values\)"),
         (lambda x: {"x": x, "y": _with(LABELS / 2, 5, np.nan)}, r"y\[5, 0, 0\] is nan"),
         (lambda x: {"x": x, "y": LABELS, "lengths": np.full(N, 8)}, r"lengths\[0\] is 8, but x has 7 steps"),
         (lambda x: {"x": x, "y": LABELS, "lengths": _with(np.full(N, 7), 9, 0)}, r"lengths\[9\] is 0"),
         (lambda x: {"x": x, "y": LABELS, "lengths": np.full(N, 2.5)}, "40 whole numbers"),
         (lambda x: {"x": x, "y": LABELS, "lengths": np.full(N - 1, 2)}, "40 whole numbers"),
-        (lambda x: {"x": np.full((N, TIME), -1), "y": LABELS}, r"x\[0, 0\] is -1, but a token"),
-        (lambda x: {"x": np.full((N, TIME), 2**40)}, r"x\[0, 0\] is 1099511627776, but a token .* below 1,048,576"),
-        (lambda x: {"x": np.full((N, TIME), 2**64 - 1, "u8")}, r"x\[0, 0\] is 18446744073709551615, but a token"),
+        (lambda x: {"x": np.full((N, TIME), -1), "y": LABELS}, r"x\[0, 0\] is -1, but tokens"),
+        (lambda x: {"x": np.full((N, TIME), 2**40)}, r"x\[0, 0\] is 1099511627776, but tokens .* below 1,048,576"),
+        (lambda x: {"x": np.full((N, TIME), 2**64 - 1, "u8")}, r"x\[0, 0\] is 18446744073709551615, but tokens"),
         (lambda x: {"x": x, "y": LABELS, "lengths": np.full(N, 2**64 - 1, "u8")},
          r"lengths\[0\] is 18446744073709551615"),
         (lambda x: {"x": x, "y": LABELS, "lengths": np.full(N, 1e300)}, r"lengths\[0\] is 1e\+300, but x has 7 steps"),
         (lambda x: {"x": x, "y": LABELS, "lengths": np.full(N, 3 + 0j)}, "40 whole numbers"),
-        (lambda x: {"x": x, "y": np.array([b"\xe9", b"a"] * 20)}, "y holds bytes that are no UTF-8"),
+        (lambda x: {"x": x, "y": np.array([b"\xe9", b"a"] * 20)}, "y has bytes that are not UTF-8"),
         (lambda x: {"x": x, "y": np.array([{}] * N, dtype=object)}, r"y is an array of .* save y\.astype\(str\)"),
         (lambda x: {"x": np.array([x[0], x[1, :3]], dtype=object), "y": LABELS}, "x is an array of Python .* np.savez"),
-        (lambda x: {"x": x, "y": np.eye(N, 3, dtype=int)}, r"y of shape \(n,\), .* \(its rows of y hold 3 values\)"),
-        (lambda x: {"x": x, "y": LABELS * 0}, "one class alone, 0"),
-        (lambda x: {"x": x * 1e200, "y": LABELS}, "too large to be standardised"),
-        (lambda x: {"x": x, "y": LABELS, "s": np.arange(N)}, r"s\[0\] is '0', which must be train, val or test"),
+        (lambda x: {"x": x, "y": np.eye(N, 3, dtype=int)}, r"y of shape \(n,\), .* \(its y has 3 values per row\)"),
+        (lambda x: {"x": x, "y": LABELS * 0}, "only one class, 0"),
+        (lambda x: {"x": x * 1e200, "y": LABELS}, "too large to standardise"),
+        (lambda x: {"x": x, "y": LABELS, "s": np.arange(N)}, r"s\[0\] must be train, val or test, got '0'"),
         (lambda x: {"x": x, "y": _with(LABELS, 1, 9), "s": np.array(["train", "val", "test", *["train"] * 37])},
          "class 9 is missing from train"),
     ],
@@ -237,7 +237,7 @@ def test_arrays_of_other_names_are_not_looked_at(tmp_path, x):
 
 
 def test_a_file_that_is_none_is_refused(tmp_path, x):
-    with pytest.raises(UserError, match="is not there"):
+    with pytest.raises(UserError, match="does not exist"):
         NPZ(path=str(tmp_path / "none.npz")).setup()
     (tmp_path / "mine.npz").write_text("a,b\n")
     with pytest.raises(UserError, match=r"is not an \.npz file, or is damaged"):
@@ -259,7 +259,7 @@ def test_new_files_are_read_with_what_was_fitted_and_refused_where_they_do_not_f
     np.savez(tmp_path / "new.npz", x=x[:2], y=["b", "a"])
     assert built.new_data(str(tmp_path / "new.npz")).split.targets.tolist() == [1, 0]
     for arrays, words in (
-        ({"x": x[:2], "y": ["b", "c"]}, "has the class c; the known ones are a, b"),
+        ({"x": x[:2], "y": ["b", "c"]}, "has the unknown class c; known are a, b"),
         ({"x": x[:2, :, :2]}, "x has 2 features, but the run reads 3"),
         ({"x": np.ones((2, 3), int)}, "trained on the other"),
     ):
@@ -269,7 +269,7 @@ def test_new_files_are_read_with_what_was_fitted_and_refused_where_they_do_not_f
     tokens = data(tmp_path, x=np.random.default_rng(0).integers(0, 5, (N, TIME)))
     tokens.setup()
     np.savez(tmp_path / "new.npz", x=np.full((2, 3), 5))
-    with pytest.raises(UserError, match="x holds the token 5, but the run knows those below 5"):
+    with pytest.raises(UserError, match="x has the token 5, but the run knows only those below 5"):
         tokens.new_data(str(tmp_path / "new.npz"))
 
 
@@ -300,7 +300,7 @@ def test_a_piano_roll_is_music(tmp_path):
 def test_arrays_that_are_not_read_are_named(tmp_path, x):
     built = data(tmp_path, x=x, y=LABELS, lens=np.full(N, 3))
     assert built.description.per_step is False
-    assert "Arrays that were not read: lens; those that are read are x, y and lengths." in built.notes.values()
+    assert "Ignored arrays: lens; only x, y and lengths are read." in built.notes.values()
 
 
 def test_labels_are_text_in_utf_8_where_they_are_bytes(tmp_path, x):
@@ -362,7 +362,7 @@ def test_a_label_of_minus_one_is_a_class_unless_it_is_said(tmp_path, x):
 
 def test_a_row_of_nan_alone_is_named(tmp_path, x):
     x[3] = np.nan
-    with pytest.raises(UserError, match=r"x\[3\] holds NaN alone"):
+    with pytest.raises(UserError, match=r"x\[3\] is all NaN"):
         data(tmp_path, x=x, y=LABELS).setup()
 
 

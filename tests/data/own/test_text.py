@@ -114,18 +114,18 @@ def test_a_line_ends_in_one_character_wherever_it_was_written(tmp_path, end):
 def test_the_first_broken_byte_is_named(tmp_path):
     path = tmp_path / "latin1.txt"
     path.write_bytes("ä".encode() + b"b" * 10 + "é".encode("latin-1") + b"c" * 90)
-    with pytest.raises(UserError, match=r"latin1\.txt is not UTF-8: byte 12 \(counted from 0\) is 0xe9"):
+    with pytest.raises(UserError, match=r"latin1\.txt must be UTF-8, but byte 12 \(counted from 0\) is 0xe9"):
         load(path)
 
 
 def test_what_is_too_short_or_impossible_is_refused(tmp_path):
     path = tmp_path / "short.txt"
     path.write_text("abcdefgh")
-    with pytest.raises(UserError, match=r"leaves [01] chars for val: at least 2"):
+    with pytest.raises(UserError, match=r"has [01] chars, but needs at least 2"):
         load(path)
     with pytest.raises(UserError, match=r"data\.chunk=null"):
         Text(path=str(path))
-    with pytest.raises(UserError, match="is not there"):
+    with pytest.raises(UserError, match="does not exist"):
         load(tmp_path / "missing")
     path.write_text("abcdefgh" * 20)
     with pytest.raises(UserError, match=r"data\.min_count=1000 leaves no char of .*short\.txt known"):

@@ -72,9 +72,7 @@ def test_cells_that_are_no_times_are_named(tmp_path):
 def test_the_same_time_twice_in_a_series_is_refused_with_both_lines(tmp_path):
     source = table(tmp_path, ["1", "2", "2"])
     times = read_times(source, ["t"])
-    with pytest.raises(
-        UserError, match=r"line 4, column t: 2 stands there a second time \(first in .*line 3\).*group_column"
-    ):
+    with pytest.raises(UserError, match=r"line 4, column t: 2 recurs \(first at .*line 3\).*group_column"):
         refuse_twice(source, times, one(times), ["t"], grouped=False)
     refuse_twice(source, times, np.array([0, 0, 1]), ["t"], grouped=True)
 
@@ -172,7 +170,7 @@ def test_year_month_day_and_hour_may_have_a_column_each(tmp_path):
     times = read_times(read_table(path), names)
     assert times.tolist() == [pd.Timestamp("2010-01-31 23:00"), pd.Timestamp("2010-02-01 00:00")]
     path.write_text("year,month,day,hour,a\n2010,1,31,23,5\n2010,2,30,0,6\n")
-    with pytest.raises(UserError, match=r"line 3, columns year, month, day, hour: '2010 2 30 0' is no day"):
+    with pytest.raises(UserError, match=r"line 3, columns year, month, day, hour: '2010 2 30 0' is not a valid date"):
         read_times(read_table(path), names)
     path.write_text("year,month,day,a\n2010,1,31,5\n2010,1,31,6\n")
     assert time_columns(read_table(path), None) == [], "a day that stands twice is something to read"
@@ -191,7 +189,7 @@ def test_years_of_two_digits_are_never_ahead_of_today(tmp_path):
     source = table(tmp_path, months.dt.strftime("%b-%y").tolist())
     times = read_times(source, ["t"])
     assert (times == months).all()
-    assert "century before" in source.notes[0]
+    assert "previous century" in source.notes[0]
 
 
 def test_numbers_go_on_to_the_last_digit():

@@ -446,9 +446,9 @@ def test_what_does_not_fit_is_told() -> None:
         fused.run(CELLS["gru"], x.float(), None, state, parameters)
     coupled = CELLS["lstm coupled normalised"]
     x, state, parameters, _, _ = make(coupled, (2, 4, 3, 5))
-    with pytest.raises(ValueError, match="both gains or none, and with coupled gates both"):
+    with pytest.raises(ValueError, match="expected both gains or none"):
         fused.run(coupled, x, None, state, parameters._replace(gain_ih=None))
-    with pytest.raises(ValueError, match="both gains or none, and with coupled gates both"):
+    with pytest.raises(ValueError, match="expected both gains or none"):
         fused.run(coupled, x, None, state, parameters._replace(gain_ih=None, gain_hh=None))
     with pytest.raises(ValueError, match=r"gain_hh is torch.float64 of shape \(14,\), expected .* \(15,\)"):
         fused.run(coupled, x, None, state, parameters._replace(gain_hh=parameters.gain_hh[1:]))

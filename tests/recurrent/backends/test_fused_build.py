@@ -83,7 +83,7 @@ def test_no_compiler(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_compiler_that_is_none(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
-    assert "CXX=no-such-compiler is no program" in str(build.library())
+    assert "CXX=no-such-compiler is not a program" in str(build.library())
 
 
 def test_a_source_that_does_not_compile(tiny: Path) -> None:
@@ -96,4 +96,4 @@ def test_a_source_that_does_not_compile(tiny: Path) -> None:
 
 def test_a_cache_that_cannot_be_written(tiny: Path) -> None:
     (tiny / "cache").write_text("a file where the folder should be")
-    assert "cannot be built in" in str(build.library())
+    assert "could not be built in" in str(build.library())

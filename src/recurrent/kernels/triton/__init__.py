@@ -1,1 +1,1 @@
-"""The kernels for CUDA devices, written in Triton: one program walks one sequence, forward and back."""
+"""Kernels for CUDA devices, written in Triton: one program processes one sequence, forward and backward."""

@@ -1,4 +1,4 @@
-"""The GRU, with the reset gate before or after the product; the equations: `src.recurrent.cells.gru`."""
+"""The GRU, with the reset gate before or after the product; the equations are in `src.recurrent.cells.gru`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def forward(
     REVERSE: tl.constexpr, BIAS: tl.constexpr, SAVE: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr,
     NUMBER: tl.constexpr, HELD: tl.constexpr,
 ):  # fmt: skip
-    """Walk one row through time; ``gates`` gets reset, update and candidate, ``products`` U h where backward asks."""
+    """Process one row forward in time; ``gates`` gets the gates, ``products`` U h if backward needs it."""
     row = tl.program_id(0)
     last = tl.load(lengths + row).to(tl.int32) if LENGTHS else steps
     inputs += row.to(tl.int64) * steps * 3 * hidden_size
@@ -55,7 +55,7 @@ def forward(
     _spare, x_r, x_z, x_n = load_gates(True, inputs + t * 3 * hidden_size, 0, hidden_size, WIDTH, NUMBER)
     for step in range(last):
         t = last - 1 - step if REVERSE else step
-        # What the next step reads from far away is asked for before this step's products.
+        # Prefetch what the next step reads from global memory before this step's products.
         then = inputs + (t - 1 if REVERSE else t + 1) * 3 * hidden_size
         more = step + 1 < last
         _, next_r, next_z, next_n = load_gates(more, then, 0, hidden_size, WIDTH, NUMBER)
@@ -64,7 +64,7 @@ def forward(
         seen = h * kept if MASKED else h
         place = scratch + (step % 2) * 2 * hidden_size
         publish(seen, place, hidden_size, WIDTH, HELD)
-        # With the reset gate after the product all three gates read the same vector; q is set anew where not.
+        # With the reset gate after the product all three gates read the same vector; otherwise q is recomputed.
         r, z, q, _ = multiply(
             seen, held_r, held_z, held_n, held_n, weights, place, hidden_size, pitch, 0, 3 if AFTER else 2,
             WIDTH, ROWS, HELD,
@@ -120,7 +120,7 @@ def backward(
     REVERSE: tl.constexpr, BIAS: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, NUMBER: tl.constexpr,
     HELD: tl.constexpr,
 ):  # fmt: skip
-    """Walk one row back: the gradients of the pre-activations, of the products U h where they are others, and of h0."""
+    """Process one row backward: gradients of the pre-activations, of the products U h if they differ, and of h0."""
     row = tl.program_id(0)
     last = tl.load(lengths + row).to(tl.int32) if LENGTHS else steps
     d_inputs += row.to(tl.int64) * steps * 3 * hidden_size
@@ -142,7 +142,7 @@ def backward(
         kept = load(mask + row * hidden_size, hidden_size, WIDTH, NUMBER)
     start = load(h0 + row * hidden_size, hidden_size, WIDTH, NUMBER)
     d_h = load(d_h_n + row * hidden_size, hidden_size, WIDTH, NUMBER)
-    # The values of a step are asked for one step ahead, as in forward; the first are those of the last step.
+    # Prefetch values one step ahead, as in forward, beginning with those of the last step.
     t = 0 if REVERSE else last - 1
     before = t + 1 if REVERSE else t - 1
     here = gates + t * 3 * hidden_size

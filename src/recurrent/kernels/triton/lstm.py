@@ -1,7 +1,7 @@
-"""The LSTM, with peepholes, and the one whose gates are coupled; the equations: `src.recurrent.cells.lstm`.
+"""The LSTM, with peepholes, and with coupled gates; the equations are in `src.recurrent.cells.lstm`.
 
-``G`` gates: input, forget, candidate and output, or with ``COUPLED`` all but the input gate, which is 1 - forget. The
-input gate's place is then empty, and whatever is computed for it is dropped by the compiler.
+``G`` gates: input, forget, candidate and output; with ``COUPLED`` all but the input gate, which is 1 - forget. Its slot
+is then empty, and the compiler drops whatever is computed for it.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def forward(
     ZONED: tl.constexpr, LENGTHS: tl.constexpr, REVERSE: tl.constexpr, SAVE: tl.constexpr, WIDTH: tl.constexpr,
     ROWS: tl.constexpr, NUMBER: tl.constexpr, HELD: tl.constexpr,
 ):  # fmt: skip
-    """Walk one row through time; ``gates`` gets the gates, ``cells`` the cell, ``products`` U h where normalised."""
+    """Process one row forward in time; ``gates`` gets the gates, ``cells`` the cell, ``products`` U h if normalised."""
     G: tl.constexpr = 3 if COUPLED else 4
-    F: tl.constexpr = G - 3  # where the forget gate stands; candidate and output follow it
+    F: tl.constexpr = G - 3  # index of the forget gate, followed by candidate and output
     row = tl.program_id(0)
     last = tl.load(lengths + row).to(tl.int32) if LENGTHS else steps
     first = row.to(tl.int64) * steps * hidden_size
@@ -66,7 +66,7 @@ def forward(
     x_i, x_f, x_g, x_o = load_gates(True, here, F, hidden_size, WIDTH, NUMBER)
     for step in range(last):
         t = last - 1 - step if REVERSE else step
-        # What the next step reads from far away is asked for before this step's products.
+        # Prefetch what the next step reads from global memory before this step's products.
         then = inputs + (t - 1 if REVERSE else t + 1) * G * hidden_size
         more = step + 1 < last
         next_i, next_f, next_g, next_o = load_gates(more, then, F, hidden_size, WIDTH, NUMBER)
@@ -133,7 +133,7 @@ def backward(
     LENGTHS: tl.constexpr, REVERSE: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, NUMBER: tl.constexpr,
     HELD: tl.constexpr,
 ):  # fmt: skip
-    """Walk one row back: the gradients of the pre-activations, of U h where that is normalised, of h0 and c0."""
+    """Process one row backward: gradients of the pre-activations, of U h if normalised, of h0 and c0."""
     G: tl.constexpr = 3 if COUPLED else 4
     F: tl.constexpr = G - 3
     row = tl.program_id(0)
@@ -159,7 +159,7 @@ def backward(
     start = load(c0 + row * hidden_size, hidden_size, WIDTH, NUMBER)
     d_h = load(d_h_n + row * hidden_size, hidden_size, WIDTH, NUMBER)
     d_c = load(d_c_n + row * hidden_size, hidden_size, WIDTH, NUMBER)
-    # The values of a step are asked for one step ahead, as in forward; the first are those of the last step.
+    # Prefetch values one step ahead, as in forward, beginning with those of the last step.
     t = 0 if REVERSE else last - 1
     before = t + 1 if REVERSE else t - 1
     here = gates + t * G * hidden_size

@@ -1,7 +1,7 @@
-"""One layer in one direction as an operation with a derivative, by the kernels beside this file.
+"""One layer in one direction as a differentiable operation, using the kernels in this folder.
 
-What stands before and after the recurrence are products over all steps at once, which the library computes: the
-input's contribution, and the gradient of weight_hh. The kernels walk time for the rest.
+The steps before and after the recurrence are products over all time steps, computed by PyTorch: the input's
+contribution, and the gradient of weight_hh. The kernels do the rest, step by step.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MaybeTensor = Tensor | None
 
 
 class Walk(NamedTuple):
-    """What a call of the kernels is beside its tensors."""
+    """The parameters of a kernel call other than tensors."""
 
     cell: Equations
     lengths: MaybeTensor
@@ -42,7 +42,7 @@ def run(
     mask: MaybeTensor,
     zones: tuple[Tensor, ...],
 ) -> tuple[Tensor, CellState]:
-    """Run a layer; shapes and meaning in `src.recurrent.backends.spec`."""
+    """Run a layer; `src.recurrent.backends.spec` describes arguments and shapes."""
     if lengths is not None and x.is_cuda:
         lengths = lengths.pin_memory().to(x.device, non_blocking=True)
     walk = Walk(cell, lengths, reverse, mask, zones)
@@ -53,14 +53,14 @@ def run(
 
 
 class Recurrence(torch.autograd.Function):
-    """The walk through time, with its derivative; the tensors after ``walk`` are those that may need a gradient."""
+    """The recurrence with its derivative; tensors after ``walk`` may need gradients."""
 
     @staticmethod
     def forward(
         ctx: Any, walk: Walk, inputs: Tensor, weight: Tensor, bias: MaybeTensor, peephole: MaybeTensor,
         gain: MaybeTensor, *state: Tensor,
     ) -> tuple[Tensor, ...]:  # fmt: skip
-        """Output (batch, time, hidden) and the final state."""
+        """Return output (batch, time, hidden) and final state."""
         save = any(ctx.needs_input_grad)
         state = tuple(tensor.contiguous() for tensor in state)
         call = Call(walk, inputs, weight, bias, peephole, gain, state)
@@ -72,7 +72,7 @@ class Recurrence(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *d_ends: Tensor) -> tuple:
-        """The gradients of all but ``walk``; asked for with ``create_graph`` they remember that they have none."""
+        """Return the gradients of all inputs but ``walk``; with ``create_graph`` they cannot be differentiated."""
         with torch.no_grad():
             gradients = Recurrence.gradients(ctx, d_ends)
         if torch.is_grad_enabled():
@@ -81,7 +81,7 @@ class Recurrence(torch.autograd.Function):
 
     @staticmethod
     def gradients(ctx: Any, d_ends: tuple[Tensor, ...]) -> tuple[MaybeTensor, ...]:
-        """The gradients of the tensors."""
+        """Return the gradients of the tensors."""
         walk, count = ctx.walk, len(ctx.walk.cell.states)
         inputs, weight, bias, peephole, gain, *rest = ctx.saved_tensors
         state, output, saved = tuple(rest[:count]), rest[count], tuple(rest[count + 1 :])
@@ -97,21 +97,21 @@ class Recurrence(torch.autograd.Function):
 
 
 class Underivable(torch.autograd.Function):
-    """Passes on what it is given; its own derivative is refused."""
+    """Passes tensors through, and refuses to be differentiated."""
 
     @staticmethod
     def forward(ctx: Any, *tensors: MaybeTensor) -> tuple[MaybeTensor, ...]:
-        """The same tensors."""
+        """Return the same tensors."""
         return tensors
 
     @staticmethod
     def backward(ctx: Any, *_: MaybeTensor) -> None:
         """Refuse."""
-        raise ValueError("backend=triton has no second derivative: backend=reference computes it (create_graph=True)")
+        raise ValueError("backend=triton has no second derivative: use backend=reference for create_graph=True")
 
 
 def previous(sequence: Tensor, start: Tensor, walk: Walk) -> Tensor:
-    """What stood in each step before it was taken: a sequence (batch, time, hidden), one step later."""
+    """Return the values before each step: a sequence (batch, time, hidden) shifted by one step."""
     if not walk.reverse:
         return torch.cat([start[:, None].to(sequence.dtype), sequence[:, :-1]], dim=1)
     before = torch.cat([sequence[:, 1:], start[:, None].to(sequence.dtype)], dim=1)
@@ -121,11 +121,11 @@ def previous(sequence: Tensor, start: Tensor, walk: Walk) -> Tensor:
 
 
 class Call:
-    """The tensors of one call, and the launches of its kernels.
+    """The tensors of one call, and its kernel launches.
 
     Args:
-        walk: the cell, the direction and what masks it.
-        inputs: (batch, time, G*hidden); in backward only its device and dtype count.
+        walk: the cell, the direction and the masks.
+        inputs: (batch, time, G*hidden); in backward only its device and dtype matter.
         weight: weight_hh (G*hidden, hidden).
         bias: bias_hh (G*hidden,) or None.
         peephole: (3*hidden,) or None.
@@ -144,16 +144,16 @@ class Call:
         self.batch = state[0].shape[0]
         self.number = torch.float64 if state[0].dtype == torch.float64 else torch.float32
         self.after = isinstance(self.cell, GRUEquations) and self.cell.reset_after
-        # How many vectors U h a step leaves beside its gates.
+        # Number of vectors U h that a step saves in addition to its gates.
         self.kept_products = self.gates if self.cell.layer_norm else int(self.after)
 
     def new(self, *shape: int, like: Tensor | None = None) -> Tensor:
-        """Memory for results: zeros where rows end early and kernels leave the rest of them alone."""
+        """Allocate results: zeros if rows end early, because kernels do not write past their end."""
         like = self.state[0] if like is None else like
         return like.new_zeros(shape) if self.walk.lengths is not None else like.new_empty(shape)
 
     def shared(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The arguments of forward and backward alike: tensors, and flags that a kernel is compiled for."""
+        """Return the common arguments of forward and backward: tensors, and compile-time flags."""
         walk, unused = self.walk, self.weight
         zones = walk.zones or (unused, unused)
         tensors: dict[str, Any] = {"gain": unused if self.gain is None else self.gain, "zone": zones[0]}
@@ -173,12 +173,12 @@ class Call:
         return tensors, flags
 
     def launch(self, kernel: Any, where: Plan, steps: int, backward: bool, **arguments: Any) -> None:
-        """Start a kernel, one program for each row."""
+        """Launch a kernel, one program per row."""
         size = self.hidden_size
         weight = self.weight.reshape(self.gates, size, size)  # (gate, new unit, old unit)
-        if not backward:  # the units that result side by side: forward those of the new state
+        if not backward:  # resulting units adjacent: in forward those of the new state
             weight = weight.transpose(1, 2)
-        if not where.held and size % LINE:  # rows that are read in every step begin where a line of the cache does
+        if not where.held and size % LINE:  # align rows that are read in every step to cache lines
             weight = pad(weight, (0, -size % LINE))
         scratch = self.state[0].new_empty(1 if where.held else self.batch * 8 * size, dtype=self.number)
         tensors, flags = self.shared()
@@ -189,7 +189,7 @@ class Call:
             kernel[(self.batch,)](**{n: given[n] for n in kernel.arg_names}, num_warps=where.warps, num_stages=1)
 
     def forward(self, save: bool) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:
-        """Output, final state, and for backward the gates, with an LSTM the cells, and the products that are kept."""
+        """Return output, final state, and for backward the gates, an LSTM's cells, and saved products."""
         steps, hidden_size = self.inputs.shape[1], self.hidden_size
         wide = (self.batch, steps, hidden_size)
         output = self.new(*wide)
@@ -209,7 +209,7 @@ class Call:
     def backward(
         self, output: Tensor, saved: tuple[Tensor, ...], d_ends: list[Tensor]
     ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        """The gradients of the inputs, of the products U h, and of the initial state."""
+        """Return the gradients of the inputs, of the products U h, and of the initial state."""
         d_output, *d_final = d_ends
         gates, kept = saved[:2]
         d_inputs = self.new(*gates.shape, like=self.inputs)
@@ -225,7 +225,7 @@ class Call:
         return d_inputs, d_products, d_state
 
     def d_weight(self, d_products: Tensor, before: Tensor, saved: tuple[Tensor, ...]) -> Tensor:
-        """The gradient of weight_hh: one product over all steps, or two where the candidate saw the reset state."""
+        """Return the gradient of weight_hh: one product over all steps, or two if the candidate sees the reset h."""
         seen = before if self.walk.mask is None else before * self.walk.mask[:, None]
         hidden_size = self.hidden_size
         rows = d_products.flatten(0, 1).to(seen.dtype)
@@ -236,7 +236,7 @@ class Call:
         return torch.cat(halves).to(self.weight.dtype)
 
     def d_contribution(self, d_inputs: Tensor, saved: tuple[Tensor, ...]) -> Tensor:
-        """The gradient of what the state contributes: that of the inputs but where the reset gate stands between."""
+        """Return the gradient of the state's contribution: that of the inputs, unless the reset gate is in between."""
         if not self.after:
             return d_inputs
         hidden_size = self.hidden_size
@@ -244,7 +244,7 @@ class Call:
         return torch.cat([d_inputs[..., : 2 * hidden_size], d_inputs[..., 2 * hidden_size :] * reset], dim=-1)
 
     def d_peephole(self, d_inputs: Tensor, saved: tuple[Tensor, ...]) -> Tensor:
-        """The gradient of the three diagonals."""
+        """Return the gradient of the three diagonals."""
         gates, _, cells = saved
         i, f, g, _ = gates.chunk(4, dim=-1)
         d_i, d_f, _, d_o = d_inputs.chunk(4, dim=-1)
@@ -253,7 +253,7 @@ class Call:
         return torch.cat([(d * c).sum((0, 1)) for d, c in ((d_i, before), (d_f, before), (d_o, now))])
 
     def d_gain(self, d_inputs: Tensor, saved: tuple[Tensor, ...]) -> Tensor:
-        """The gradient of the gains: what they multiply is normalised again, block by block."""
+        """Return the gradient of the gains, normalising their inputs again, block by block."""
         sizes = [count * self.hidden_size for count in self.cell.gates_by_block or (self.gates,)]
         normalised = [layer_norm(block, block.shape[-1:]) for block in saved[1].split(sizes, dim=-1)]
         return (self.d_contribution(d_inputs, saved) * torch.cat(normalised, dim=-1)).sum((0, 1))

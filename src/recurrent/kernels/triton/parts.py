@@ -1,13 +1,13 @@
-"""What the kernels of all cells are made of: vectors of one row and step, recurrent products, activations.
+"""Building blocks of all kernels: vectors of one row and step, recurrent products, activations.
 
-A program has one row of the batch. Its state is a vector of ``WIDTH`` numbers, the hidden size rounded up to a power
-of two; what stands past the hidden size is zero. The weights are ``HELD`` in registers for the whole sequence where
-they fit; else they are streamed in every step, strip by strip, from the caches.
+A program processes one row of the batch. Its state is a vector of ``WIDTH`` numbers, the hidden size rounded up to a
+power of two, zero past the hidden size. Weights stay in registers (``HELD``) for the whole sequence if they fit;
+otherwise they are streamed from the caches in every step, strip by strip.
 
-The weights lie block by block (of one gate), in a block the units that result side by side. How far apart the rows
-are is a number that the compiler does not know: it could else read four neighbours at once, and would for that give
-four results to every thread and cut the sum into as many parts as there are warps, to be added up through shared
-memory with conflicts between all banks: five times slower. So a thread has one result, and most of its sum.
+Weights are stored in blocks, one per gate, with resulting units adjacent within a block. The distance between rows is
+a value unknown to the compiler: otherwise it would read four neighbours at once, give every thread four results, and
+split the sum into as many parts as there are warps, to be added through shared memory with conflicts between all
+banks, which is five times slower. So each thread computes one result, and most of its sum.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import os
 import triton
 import triton.language as tl
 
-# Several sums in one exchange between the warps. The interpreter walks through such a reduction number by number.
+# Several sums in one exchange between warps. The interpreter runs such a reduction number by number.
 TOGETHER = tl.constexpr(os.environ.get("TRITON_INTERPRET") != "1")
-EPSILON = tl.constexpr(1e-5)  # of layer normalisation, as in torch
+EPSILON = tl.constexpr(1e-5)  # for layer normalisation, as in torch
 
 
 @triton.jit
 def strip(weights, gate: tl.constexpr, k, hidden_size, pitch, WIDTH: tl.constexpr):
-    """The rows ``k`` of the block of one gate, (len(k), WIDTH)."""
+    """Return the rows ``k`` of one gate's block, (len(k), WIDTH)."""
     n = tl.arange(0, WIDTH)[None, :]
     block = weights + gate * hidden_size * pitch
     inside = (k[:, None] < hidden_size) & (n < hidden_size)
@@ -33,7 +33,7 @@ def strip(weights, gate: tl.constexpr, k, hidden_size, pitch, WIDTH: tl.constexp
 
 @triton.jit
 def hold(weights, gate: tl.constexpr, hidden_size, pitch, WIDTH: tl.constexpr, HELD: tl.constexpr):
-    """The block of one gate, (WIDTH, WIDTH), where it is held; else nothing of use."""
+    """Return one gate's block, (WIDTH, WIDTH), if held; otherwise an unused value."""
     if HELD:
         return strip(weights, gate, tl.arange(0, WIDTH), hidden_size, pitch, WIDTH)
     else:
@@ -42,9 +42,9 @@ def hold(weights, gate: tl.constexpr, hidden_size, pitch, WIDTH: tl.constexpr, H
 
 @triton.jit
 def publish(vector, place, hidden_size, WIDTH: tl.constexpr, HELD: tl.constexpr):
-    """Put a vector where all threads of the program can read any part of it, which streaming needs.
+    """Store a vector where all threads of the program can read any part of it, as streaming requires.
 
-    Two places take turns: whoever still reads the one is past the barrier before it is written again.
+    Two locations alternate: all reads of one have passed the barrier before it is overwritten.
     """
     if not HELD:
         store(place, vector, hidden_size, WIDTH)
@@ -53,7 +53,7 @@ def publish(vector, place, hidden_size, WIDTH: tl.constexpr, HELD: tl.constexpr)
 
 @triton.jit
 def add_2(a, b, c, d):
-    """Sums of pairs, for a reduction of several tensors at once: one exchange between the warps instead of several."""
+    """Add pairs, to reduce several tensors at once: one exchange between warps instead of several."""
     return a + c, b + d
 
 
@@ -74,9 +74,9 @@ def multiply(
     vector, held_0, held_1, held_2, held_3, weights, place, hidden_size, pitch,
     FIRST: tl.constexpr, COUNT: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, HELD: tl.constexpr,
 ):  # fmt: skip
-    """One vector times the blocks of the gates FIRST, FIRST + 1, ...: four vectors, of which COUNT are meant.
+    """Multiply one vector by the blocks of gates FIRST, FIRST + 1, ...: four vectors, of which COUNT are used.
 
-    ``held_0`` is the block of FIRST, and so on; ``place`` holds the vector where blocks are streamed.
+    ``held_0`` is the block of FIRST, and so on; ``place`` has the vector if blocks are streamed.
     """
     if HELD:
         v = vector[:, None]
@@ -123,7 +123,7 @@ def total(
     v_0, v_1, v_2, v_3, held_0, held_1, held_2, held_3, weights, place, hidden_size, pitch,
     FIRST: tl.constexpr, COUNT: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, HELD: tl.constexpr,
 ):  # fmt: skip
-    """The sum of COUNT vectors, each times the block of its gate; streamed, they lie one after another in ``place``."""
+    """Sum COUNT vectors, each times the block of its gate; if streamed, they are consecutive in ``place``."""
     if HELD:
         a = held_0.to(v_0.dtype) * v_0[:, None]
         if COUNT > 1:
@@ -144,24 +144,24 @@ def total(
 
 @triton.jit
 def load(pointer, hidden_size, WIDTH: tl.constexpr, NUMBER: tl.constexpr):
-    """A vector, in the type that the kernel computes in."""
+    """Load a vector in the type of the computation."""
     n = tl.arange(0, WIDTH)
     return tl.load(pointer + n, mask=n < hidden_size, other=0.0).to(NUMBER)
 
 
 @triton.jit
 def load_if(there, pointer, hidden_size, WIDTH: tl.constexpr, NUMBER: tl.constexpr):
-    """A vector, zeros where it is not there."""
+    """Load a vector, or zeros if it does not exist."""
     n = tl.arange(0, WIDTH)
     return tl.load(pointer + n, mask=n < tl.where(there, hidden_size, 0), other=0.0).to(NUMBER)
 
 
 @triton.jit
 def load_gates(there, place, FIRST: tl.constexpr, hidden_size, WIDTH: tl.constexpr, NUMBER: tl.constexpr):
-    """The vectors of a step's gates: that at ``place``, and three one after another from the gate ``FIRST`` on.
+    """Load the vectors of a step's gates: that at ``place``, and three consecutive ones from gate ``FIRST``.
 
-    An LSTM has four (FIRST = 1); a cell of three has them from 0 on, and the one at ``place`` is the first again, whose
-    second copy the compiler drops.
+    An LSTM has four (FIRST = 1); a cell with three has them from 0 on, and the one at ``place`` repeats the first,
+    which the compiler eliminates.
     """
     return (
         load_if(there, place, hidden_size, WIDTH, NUMBER),
@@ -173,7 +173,7 @@ def load_gates(there, place, FIRST: tl.constexpr, hidden_size, WIDTH: tl.constex
 
 @triton.jit
 def store_gates(place, a, b, c, d, FIRST: tl.constexpr, hidden_size, WIDTH: tl.constexpr):
-    """Write what :func:`load_gates` reads; ``a`` where there are four."""
+    """Write what :func:`load_gates` reads; ``a`` only with four gates."""
     if FIRST > 0:
         store(place, a, hidden_size, WIDTH)
     store(place + FIRST * hidden_size, b, hidden_size, WIDTH)
@@ -183,7 +183,7 @@ def store_gates(place, a, b, c, d, FIRST: tl.constexpr, hidden_size, WIDTH: tl.c
 
 @triton.jit
 def load_apart(pointer, stride, hidden_size, WIDTH: tl.constexpr, NUMBER: tl.constexpr):
-    """A vector whose numbers lie ``stride`` apart: a mask that was expanded has 0."""
+    """Load a vector with elements ``stride`` apart; an expanded mask has stride 0."""
     n = tl.arange(0, WIDTH)
     return tl.load(pointer + n * stride, mask=n < hidden_size, other=0.0).to(NUMBER)
 
@@ -197,13 +197,13 @@ def store(pointer, vector, hidden_size, WIDTH: tl.constexpr):
 
 @triton.jit
 def sigmoid(a):
-    """1 / (1 + exp(-a)); at the ends 0 and 1."""
+    """Return 1 / (1 + exp(-a)), exactly 0 and 1 at the extremes."""
     return 1.0 / (1.0 + tl.exp(-a))
 
 
 @triton.jit
 def tanh(a):
-    """tanh without cancellation near 0: there its series, which is as exact as the quotient from 0.06 on."""
+    """Return tanh without cancellation near 0, where a series is used that is as exact as the quotient from 0.06 on."""
     e = tl.exp(-2.0 * tl.abs(a))
     far = (1.0 - e) / (1.0 + e)
     s = a * a
@@ -215,19 +215,19 @@ def tanh(a):
 
 @triton.jit
 def mean_of(vector, count):
-    """The mean over the units, whose number is ``count``."""
+    """Return the mean over ``count`` units."""
     return tl.sum(vector, axis=0) / count
 
 
 @triton.jit
 def inside(vector, hidden_size, WIDTH: tl.constexpr):
-    """The vector with zeros past the hidden size."""
+    """Return the vector with zeros past the hidden size."""
     return tl.where(tl.arange(0, WIDTH) < hidden_size, vector, 0.0)
 
 
 @triton.jit
 def sum_of(a, b, c, d, COUNT: tl.constexpr):
-    """The sum of the first COUNT of four vectors."""
+    """Return the sum of the first COUNT of four vectors."""
     s = a
     if COUNT > 1:
         s += b
@@ -240,7 +240,7 @@ def sum_of(a, b, c, d, COUNT: tl.constexpr):
 
 @triton.jit
 def normalise(a, b, c, d, COUNT: tl.constexpr, hidden_size, WIDTH: tl.constexpr):
-    """COUNT of four vectors with a common mean of 0 and variance of 1, and by what they were multiplied for that."""
+    """Normalise COUNT of four vectors to a common mean of 0 and variance of 1; also return the scale."""
     mean = mean_of(sum_of(a, b, c, d, COUNT), hidden_size) / COUNT
     a = inside(a - mean, hidden_size, WIDTH)
     b = inside(b - mean, hidden_size, WIDTH)
@@ -255,7 +255,7 @@ def normalise(a, b, c, d, COUNT: tl.constexpr, hidden_size, WIDTH: tl.constexpr)
 def normalise_back(
     d_a, d_b, d_c, d_d, a, b, c, d, scale, COUNT: tl.constexpr, hidden_size, WIDTH: tl.constexpr
 ):  # fmt: skip
-    """The gradients of what :func:`normalise` was given, from those of what it gave: ``a`` to ``d`` and ``scale``."""
+    """Return the gradients of :func:`normalise`'s inputs, given its outputs and their gradients."""
     mean = mean_of(sum_of(d_a, d_b, d_c, d_d, COUNT), hidden_size) / COUNT
     along = mean_of(sum_of(d_a * a, d_b * b, d_c * c, d_d * d, COUNT), hidden_size) / COUNT
     return (

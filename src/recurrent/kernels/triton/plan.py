@@ -1,4 +1,4 @@
-"""How a kernel is launched for a size."""
+"""Launch parameters of a kernel for a given size."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import torch
 import triton
 import triton.language as tl
 
-REGISTERS = 65536  # of 32 bits, of one multiprocessor, and so of one program at most
+REGISTERS = 65536  # 32-bit registers per multiprocessor, and so at most per program
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A launch.
+    """Launch parameters.
 
     Args:
         width: the hidden size, rounded up to a power of two.
-        warps: of a program, 32 threads each.
+        warps: per program, with 32 threads each.
         held: whether the weights stay in registers; see `parts`.
-        rows: of a strip, where they are streamed.
+        rows: per strip, if streamed.
     """
 
     width: int
@@ -30,16 +30,16 @@ class Plan:
     rows: int = 1
 
     def flags(self, number: torch.dtype) -> dict[str, Any]:
-        """What the kernels are compiled for."""
+        """Return the compile-time constants of the kernels."""
         kind = tl.float64 if number == torch.float64 else tl.float32
         return {"WIDTH": self.width, "ROWS": self.rows, "NUMBER": kind, "HELD": self.held}
 
 
 @cache
 def plan(hidden_size: int, gates: int, number: torch.dtype, *, backward: bool) -> Plan:
-    """How to walk: with the weights in registers while they fit, the few that do not being spilled to the L1 cache.
+    """Choose launch parameters: weights stay in registers if they fit, with a few spilled to the L1 cache.
 
-    The numbers of warps and of rows are those that were the fastest on an H200, of 1 to 32 and of 8 to 64.
+    The numbers of warps and rows are the fastest on an H200, out of 1 to 32 and 8 to 64.
     """
     width = max(16, triton.next_power_of_2(hidden_size))
     words = gates * width * width * (2 if number == torch.float64 else 1)

@@ -1,4 +1,4 @@
-"""Tanh units; the equation: `src.recurrent.cells.rnn`."""
+"""Tanh units; the equation is in `src.recurrent.cells.rnn`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def forward(
     REVERSE: tl.constexpr, SAVE: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, NUMBER: tl.constexpr,
     HELD: tl.constexpr,
 ):  # fmt: skip
-    """Walk one row through time; ``gates`` gets the candidate, ``products`` U h where it is normalised."""
+    """Process one row forward in time; ``gates`` gets the candidate, ``products`` U h if normalised."""
     row = tl.program_id(0)
     last = tl.load(lengths + row).to(tl.int32) if LENGTHS else steps
     first = row.to(tl.int64) * steps * hidden_size
@@ -83,7 +83,7 @@ def backward(
     NORM: tl.constexpr, MASKED: tl.constexpr, ZONED: tl.constexpr, LENGTHS: tl.constexpr, REVERSE: tl.constexpr,
     WIDTH: tl.constexpr, ROWS: tl.constexpr, NUMBER: tl.constexpr, HELD: tl.constexpr,
 ):  # fmt: skip
-    """Walk one row back: the gradients of the pre-activations, of U h where that is normalised, and of h0."""
+    """Process one row backward: gradients of the pre-activations, of U h if normalised, and of h0."""
     row = tl.program_id(0)
     last = tl.load(lengths + row).to(tl.int32) if LENGTHS else steps
     first = row.to(tl.int64) * steps * hidden_size

@@ -1,0 +1,51 @@
+"""Phrases that native readers stumble over do not come back (CONTRIBUTING.md, "Words")."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BANNED = re.compile(
+    r"is impossible: it must be|must be left out|leave it out|\bis dear\b|as one types|whatever its form\b"
+    r"|learn\w* by heart|what knows nothing|nothing is left to do|where it cannot be told|is not possible here"
+    r"|stands? beside|(?<!\w)of one's own|takes? it for granted|was taken (?:for|as)\b|goes? on with|begins? anew"
+    r"|trains? for ever|in no mean\b|says? otherwise|with a remark on|none of them twice"
+)
+PLACES = ("src", "hydra_plugins", "conf", "experiments")
+
+
+def sentences(file: Path) -> Iterator[tuple[int, str]]:
+    """Strings and comments of Python code, or all of another file, with line breaks as spaces, by line."""
+    text = file.read_text()
+    if file.suffix != ".py":
+        yield from enumerate(text.splitlines(), 1)
+        return
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, " ".join(node.value.split())
+    yield from ((n, line.partition("# ")[2]) for n, line in enumerate(text.splitlines(), 1) if "# " in line)
+
+
+def found(folder: Path) -> list[str]:
+    files = [file for file in sorted(folder.rglob("*")) if file.suffix in (".py", ".yaml", ".html")]
+    return [
+        f"{file.relative_to(folder)}:{line}: {words[0]}"
+        for file in files
+        for line, said in sentences(file)
+        if (words := BANNED.search(said))
+    ]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_no_sentence_has_a_phrase_that_readers_stumble_over(place: str) -> None:
+    assert found(ROOT / place) == []
+
+
+def test_the_phrases_are_found_in_messages_comments_and_help(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text('raise ValueError("y must be "\n    "left out.")  # which is dear\n')
+    (tmp_path / "b.yaml").write_text("seed: 0  # learns it by heart\nname: x  # of the run; null says otherwise\n")
+    (tmp_path / "c.py").write_text('"""Says what it is."""\n')
+    assert [line.partition(": ")[0] for line in found(tmp_path)] == ["a.py:1", "a.py:2", "b.yaml:2"]
