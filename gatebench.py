@@ -6,8 +6,9 @@
 >>> output.shape
 torch.Size([2, 7, 5])
 
-``fit(frame, target="load")`` trains on data in memory; ``load_run("runs/latest")`` returns a run's config, task with
-weights and data; ``compare(study="smoke")`` returns the numbers behind a verdict. Imports are lazy.
+``fit(frame, target="load")`` trains on data in memory; ``answer(frame, target="label", minutes=10)`` compares two
+networks on them; ``load_run("runs/latest")`` returns a run's config, task with weights and data;
+``compare(study="smoke")`` returns the numbers behind a verdict. Imports are lazy.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from src.analysis.summary import Summary
+    from src.api.answer import Answer, answer
     from src.api.fit import fit
     from src.api.fitted import Fitted
     from src.config.errors import UserError
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
     from src.runs.load import Run, load_run
 
 __version__ = "0.1.0"
-__all__ = ["GRU", "LSTM", "RNN", "Fitted", "Run", "StackedRNN", "Summary", "UserError", "compare", "fit", "load_run"]
+__all__ = ["GRU", "LSTM", "RNN", "Answer", "Fitted", "Run", "StackedRNN", "Summary", "UserError"]
+__all__ += ["answer", "compare", "fit", "load_run"]
 
 USAGE = "gatebench COMMAND [KEY=VALUE ...]; gatebench COMMAND --help lists its keys."
 COMPLETION = {"-sc", "--shell-completion"}  # how the shell calls Hydra
@@ -39,6 +42,7 @@ HOME = Path(__file__).resolve().parent  # the folder of our package src
 _HOMES = {
     **dict.fromkeys(("GRU", "LSTM", "RNN", "StackedRNN"), "src.recurrent"),
     **dict.fromkeys(("Run", "load_run"), "src.runs.load"),
+    **dict.fromkeys(("Answer", "answer"), "src.api.answer"),
     "fit": "src.api.fit",
     "Fitted": "src.api.fitted",
     "Summary": "src.analysis.summary",

@@ -69,6 +69,11 @@ RATES = {
     "seed": _MEASURED["seed"],
     "table": _FILES["table"],
 }
+SESSIONS = {
+    "number": Key(Count, "sessions"),
+    "seed": _MEASURED["seed"],
+    "processes": Key(Count, "that hold them side by side"),
+}
 
 
 @dataclass(frozen=True)

@@ -12,20 +12,24 @@ from omegaconf import DictConfig
 from src.config.shell import command
 
 if TYPE_CHECKING:
-    from src.answering.conclude import Answer
+    from src.answering.result import Answer
+    from src.answering.shown import Terminal
 
 BEGAN = time.monotonic()  # the minutes include the imports
 
 
-def answer(cfg: DictConfig) -> Answer:
+def answer(cfg: DictConfig, began: float = BEGAN, watch: Terminal | None = None) -> Answer:
     """Inspect the data, plan, run and report; an earlier start of the same question is continued.
 
     Args:
-        cfg: a config composed from ``conf/answer.yaml``.
+        cfg: a config composed from ``conf/answer.yaml``, registered with Hydra as the current job's.
+        began: start of the time budget by ``time.monotonic()``.
+        watch: receives progress; None: the terminal.
 
     Raises:
         UserError: there is nothing to compare, or a margin is set too late.
     """
+    import torch
     from hydra.core.hydra_config import HydraConfig
 
     from src.answering.answer import answer as answered
@@ -34,7 +38,8 @@ def answer(cfg: DictConfig) -> Answer:
     said = HydraConfig.get().overrides
     line = [*said.task, *(each for each in said.hydra if not each.startswith("hydra.mode="))]
     asked = question(line, cfg.minutes, list(cfg.models), cfg.margin)
-    return answered(asked, Path(cfg.paths.runs_dir), BEGAN)
+    torch.set_num_threads(cfg.threads)  # as in the runs, whose updates are timed here
+    return answered(asked, Path(cfg.paths.runs_dir), began, watch)
 
 
 def main() -> None:

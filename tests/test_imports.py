@@ -51,7 +51,7 @@ FLOORS: list[dict[str, str]] = [
         "files rng"
     },
     {"answer": "answering data config"},
-    {"api": "train predict evaluate explain runs tasks data config files"},
+    {"api": "train predict evaluate explain answer answering reporting runs tasks data config files"},
 ]
 ALLOWED = {room: {room, *below.split()} for floor in FLOORS for room, below in floor.items()}
 # Third-party packages that a room must not know.

@@ -4,38 +4,45 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from src.answering import pilot as piloting
+from src.answering.advice import Reached
 from src.answering.clock import Clock
-from src.answering.conclude import Answer, concluded
+from src.answering.conclude import concluded
 from src.answering.look import look
 from src.answering.pilot import Pilot
 from src.answering.plan import NEARLY, Numbers, node_of, numbers, rates_to_try, read_node, with_margin, write_plan
+from src.answering.result import Answer
+from src.answering.shown import Terminal
 from src.answering.sitting import Comparing
 from src.answering.verdict import settled
 from src.answering.workplace import OutOfTime, Paced, Workplace, hydra_context
-from src.config.errors import UserError
+from src.config.background import beside
+from src.config.errors import UserError, counted
 from src.config.names import OWN_FORMS, file_name
 from src.config.overrides import override
-from src.config.screen import screen
+from src.data.own.forms import reader_of
+from src.reporting.page.words import duration
+from src.runs.record import RunRecord
 from src.runs.study_record import Settings, read_study
 from src.statistics.sittings import LEAST_CAP
 from src.studies.jobs import Jobs, files_digest
 from src.studies.sweep import split_overrides
+from src.tasks.metrics import on_validation
 
 PLACE = "answers"  # below paths.runs_dir
 OWN = ("minutes", "models", "margin", "metric")  # keys of the command itself
 GROUPS = ("model", "data", *OWN)
-
-Say = Callable[[str], None]
 
 
 @dataclass
@@ -98,7 +105,10 @@ def question(line: Sequence[str], minutes: float, models: Sequence[str], margin:
         if each.get_key_element() not in taken and text not in hydra
     ]
     settings, further = split_overrides(rest, context)
-    again = [text for text, each in zip(line, given, strict=True) if each.get_key_element() not in OWN[:1] + OWN[2:3]]
+    unsaid = {"minutes", "margin"}
+    if path and values["data"] == reader_of(Path(data["data.path"])):  # which needs not be typed
+        unsaid.add("data")
+    again = [text for text, each in zip(line, given, strict=True) if each.get_key_element() not in unsaid]
     return Question(
         choice=str(values["data"]),
         data=data,
@@ -113,62 +123,91 @@ def question(line: Sequence[str], minutes: float, models: Sequence[str], margin:
     )
 
 
-def answer(asked: Question, runs_dir: Path, began: float | None = None, say: Say = print) -> Answer:
+def answer(asked: Question, runs_dir: Path, began: float | None = None, watch: Terminal | None = None) -> Answer:
     """Inspect the data, plan, run and conclude within the time budget, continuing an earlier start.
 
     Args:
         asked: the question.
         runs_dir: folder below which the answer is written.
         began: start of the time budget by ``time.monotonic()``; None: now.
-        say: receives progress lines.
+        watch: receives progress; None: the terminal.
 
     Raises:
-        UserError: the data cannot be read, a model cannot be compared on them, a margin is set too late, or runs
-            failed.
+        UserError: the data cannot be read, a model cannot be compared on them, a margin is set too late,
+            another process is working on the same answer, or runs failed.
     """
-    began = time.monotonic() if began is None else began
+    began, watch = time.monotonic() if began is None else began, watch or Terminal()
     directory = (runs_dir / PLACE / asked.name()).resolve()
-    node, record = read_node(directory), read_study(directory)
-    if node is not None:
-        with_margin(directory, node, asked.margin, record)
-    workplace = Workplace(asked.hydra, directory)
-    clock = Clock(directory, asked.minutes, began)
-    if not clock.now.sitting:
-        taken = len(record.looks) if record is not None else 0
-        clock.now.sitting = taken if taken and settled(directory) else taken + 1
+    with _alone_in(directory):
+        node, record = read_node(directory), read_study(directory)
+        if node is not None:
+            with_margin(directory, node, asked.margin, record)
+        workplace = Workplace(asked.hydra, directory)
+        clock = Clock(directory, asked.minutes, began)
+        if not clock.now.sitting:
+            taken = len(record.looks) if record is not None else 0
+            clock.now.sitting = taken if taken and settled(directory) else taken + 1
+        watch.began(clock)
+        try:
+            with clock.ticking(watch.ticked):
+                return _answered(asked, directory, workplace, clock, watch)
+        except (KeyboardInterrupt, SystemExit):
+            print(f"Interrupted: {watch.again} to continue.", file=sys.stderr)
+            raise
+
+
+@contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """Lock an answer's folder against other processes; remove it if the answer is refused before its pilot.
+
+    Raises:
+        Busy: another process is at work in it.
+    """
+    new = [folder for folder in (directory, *directory.parents) if not folder.exists()]
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = RunRecord(directory)
+    lock.hold()
     try:
-        with clock.ticking():
-            return _answered(asked, directory, workplace, clock, say)
-    except (KeyboardInterrupt, SystemExit):
-        print("Interrupted: run the same command to continue.", file=sys.stderr)
+        yield
+    except UserError:
+        if not (directory / piloting.FILE).is_file():
+            shutil.rmtree(directory, ignore_errors=True)
+            with suppress(OSError):  # not empty
+                for folder in new[1:]:
+                    folder.rmdir()
         raise
+    finally:
+        lock.leave()
 
 
-def _answered(asked: Question, directory: Path, workplace: Workplace, clock: Clock, say: Say) -> Answer:
-    pilot = _looked(asked, directory, workplace, clock, say)
+def _answered(asked: Question, directory: Path, workplace: Workplace, clock: Clock, watch: Terminal) -> Answer:
+    pilot = _looked(asked, directory, workplace, clock, watch)
     paced = Paced(workplace, clock, pilot.run_seconds)
-    sitting = None
+    plan, sitting = None, None
     if (node := read_node(directory)) is None:
         try:
-            node = _planned(asked, pilot, directory, workplace, paced, clock, say)
+            node = _planned(asked, pilot, directory, workplace, paced, clock, watch)
         except OutOfTime:
-            say("The remaining minutes are not enough for one run of each model.")
-    plan = None
+            watch.say("The remaining minutes are not enough for one run of each model.")
     if node is not None:
         plan = with_margin(directory, node, asked.margin, read_study(directory))
         jobs = Jobs(plan, workplace.compose, directory, asked.further)
-        sitting = Comparing(plan, directory, jobs, paced, say).sit(clock.now.sitting)
-    said = concluded(directory, asked.typed, asked.models, pilot, plan, sitting, workplace.slots, clock)
+        sitting = Comparing(plan, directory, jobs, paced, watch.say).sit(clock.now.sitting)
+        pilot.run_seconds = paced.usual  # by now known better
+        piloting.keep(pilot, directory)
+    made = concluded(Reached(directory, asked.typed, asked.models, workplace.slots, pilot, plan, sitting), clock)
     clock.end()
-    return said
+    watch.over(made)
+    return made
 
 
-def _looked(asked: Question, directory: Path, workplace: Workplace, clock: Clock, say: Say) -> Pilot:
+def _looked(asked: Question, directory: Path, workplace: Workplace, clock: Clock, watch: Terminal) -> Pilot:
     """Return the pilot with the data's description and the learning rates to try, possibly from an earlier start."""
     pilot = piloting.read_pilot(directory)
     if pilot is None or not (pilot.reached or pilot.minutes == asked.minutes):
         settings = asked.data | asked.settings | asked.further
-        seen = look(workplace.compose, asked.choice, asked.models, settings, asked.metric)
+        with beside(lambda over: workplace.start()):
+            seen = look(workplace.compose, asked.choice, asked.models, settings, asked.metric)
         chosen = {key: value for key, value in seen.settings.items() if key.startswith("data.")}
         pilot = Pilot(
             metric=seen.metric,
@@ -180,26 +219,28 @@ def _looked(asked: Question, directory: Path, workplace: Workplace, clock: Clock
             minutes=asked.minutes,
             steps=int(np.median(np.asarray(seen.data.splits["test"].lengths))),
         )
-        show(pilot)
-        say("Pilot: a few updates at each of several learning rates.")
+        watch.looked(pilot)
+        watch.say("Pilot: a few updates at each of several learning rates.")
         piloting.short_runs(pilot, asked.models, seen, workplace.compose, asked.further, clock, workplace.slots)
         piloting.keep(pilot, directory)
     else:
-        show(pilot)
+        watch.looked(pilot)
+        workplace.start()
     return pilot
 
 
 def _planned(
-    asked: Question, pilot: Pilot, directory: Path, workplace: Workplace, paced: Paced, clock: Clock, say: Say
+    asked: Question, pilot: Pilot, directory: Path, workplace: Workplace, paced: Paced, clock: Clock, watch: Terminal
 ) -> dict[str, object]:
     """Return the plan, written and announced, after runs of full length."""
+    say = watch.say
     times = {model: f"{model} {1e3 * short.update_seconds:.3g} ms" for model, short in pilot.shorts.items()}
     say(f"Learning rates {pilot.low:g} to {pilot.high:g}; an update takes {', '.join(times.values())}.")
     say(f"Pilot: one full-length run of each model at {pilot.rate:g}, with at most {pilot.updates:,} updates.")
     piloting.full_runs(pilot, asked.models, workplace.compose, asked.further, paced, directory)
     piloting.keep(pilot, directory)
     reached = ", ".join(f"{model} {value:.4g}" for model, value in pilot.reached.items())
-    say(f"Validation after one run each: {reached or 'nothing finite'}.")
+    say(f"{on_validation(pilot.metric)} after one run each: {reached or 'nothing finite'}.")
     number = _numbers(pilot, len(asked.models), workplace.slots, clock)
     rates = rates_to_try(directory.name, pilot.low, pilot.high, number.trials, pilot.rate)
     node = node_of(
@@ -217,14 +258,14 @@ def _planned(
     margin = (
         f"{asked.margin:g}, as given" if asked.margin is not None else "from validation, before the first final run"
     )
+    repeats = counted(number.best * number.seeds, "repeat")
     say(
-        f"Plan, now fixed: {number.trials} trials of each model, {number.best * number.seeds} repeats of the best, "
-        f"{number.pairs} pairs; margin {margin}. A run takes about {pilot.run_seconds:.3g} s, {workplace.slots} at a "
-        "time."
+        f"Plan, now fixed: {number.trials} trials of each model, {repeats} of the best, {number.pairs} pairs; "
+        f"margin {margin}. A run takes about {duration(pilot.run_seconds)}, {workplace.slots} at a time."
     )
     if number.seconds > NEARLY * clock.left:
         say(
-            f"No verdict is planned for this time, because all of that takes about {number.seconds / 60:.2g} minutes; "
+            f"No verdict is planned for this time, because all of that takes about {duration(number.seconds)} more; "
             "completed runs count later on."
         )
     return node
@@ -244,50 +285,3 @@ def _numbers(pilot: Pilot, models: int, slots: int, clock: Clock) -> Numbers:
     pilot.run_seconds *= share
     piloting.keep(pilot, clock.path.parent)
     return numbers(clock.left, pilot.run_seconds, slots, models, 0)
-
-
-def show(pilot: Pilot) -> None:
-    """Print how the data were interpreted."""
-    from rich.table import Table
-
-    (label,) = pilot.data
-    table = Table(title=label, title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for head in ("", "taken as", "change it by"):
-        table.add_column(head, overflow="fold")
-    for row in pilot.table:
-        table.add_row(*row)
-    console = screen()
-    console.print(table)
-    for sentence in pilot.odd:
-        console.print(f"- {sentence}", highlight=False)
-
-
-def ask(data: str | Path, minutes: float = 60, **settings: object) -> Answer:
-    """Run ``gatebench answer`` from Python.
-
-    Args:
-        data: a file, or the name of a data set in ``conf/data``.
-        minutes: the time budget.
-        settings: ``models``, ``margin``, and any key of a run, with dots as double underscores
-            (``data__target="label"``).
-
-    Raises:
-        UserError: as :func:`answer`.
-    """
-    from hydra import initialize_config_dir
-
-    from src.config.places import CONF, register_resolvers
-    from src.config.shell import quoted
-    from src.data.own.forms import reader_of
-
-    register_resolvers()
-    models, margin = settings.pop("models", ["gru", "lstm"]), settings.pop("margin", None)
-    line = [override(key.replace("__", "."), value) for key, value in settings.items()]
-    if (CONF / "data" / f"{data}.yaml").is_file():
-        line.append(f"data={data}")
-    else:
-        line += [f"data={reader_of(Path(data))}", quoted(f"data.path={data}")]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        asked = question(line, minutes, models, margin)  # type: ignore[arg-type]
-        cfg: DictConfig = Workplace(asked.hydra, Path.cwd()).compose(asked.line)
-        return answer(asked, Path(cfg.paths.runs_dir))

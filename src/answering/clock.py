@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,12 +92,13 @@ class Clock:
         self.write()
 
     @contextmanager
-    def ticking(self) -> Iterator[None]:
-        """Record the time spent at intervals while the block runs, and at its end."""
+    def ticking(self, tell: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Record the time spent at intervals while the block runs, calling ``tell`` each time, and at its end."""
 
         def tick(over: threading.Event) -> None:
             while not over.wait(TICK):
                 self.write()
+                tell()
 
         try:
             with beside(tick):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +11,8 @@ import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from src.config.errors import UserError
+from src.answering.workplace import silent
+from src.config.errors import UserError, counted
 from src.config.instantiate import instantiate
 from src.config.names import OWN_FORMS
 from src.config.overrides import override
@@ -25,6 +24,7 @@ from src.runs.study_record import Settings
 from src.tasks.auto import metric_of
 from src.tasks.budget import refuse_without_width, size_of, without_budget
 from src.tasks.build import build_task
+from src.tasks.metrics import optimum
 
 PARTS_OF_SPLIT = 3  # horizons that validation and test should each contain
 UPDATES = 20, 1000  # per epoch: with fewer the batch size is reduced, with more increased
@@ -78,18 +78,45 @@ def look(compose: Compose, choice: str, models: Sequence[str], given: Settings, 
         settings["model.budget"], off = budget_for(configs, description, wanted)
         if off > ENOUGH:
             settings["model.budget_tolerance"] = math.ceil(200 * off + 1) / 100
+    if metric is not None:
+        refuse_unknown(metric, build_task(cfg, description).declared)
     metric = metric or metric_of(description)
     name = metric.rpartition("/")[2]
     trivial = {k.rpartition("/")[0]: v for k, v in data.val_baselines.items() if k.rpartition("/")[2] == name}
+    refuse_where_nothing_is_to_win(name, trivial)
     seen = Seen(data, description, metric, trivial, settings)
     seen.rows, seen.odd = list(_rows(seen, cfg)), list(_odd(seen))
     return seen
 
 
+def refuse_unknown(metric: str, declared: Collection[str]) -> None:
+    """Refuse a metric that the task does not have.
+
+    Raises:
+        UserError: names the metrics it has.
+    """
+    if metric not in (known := [f"test/{name}" for name in declared]):
+        raise UserError(f"metric must be one of {', '.join(known)}, got {metric}.")
+
+
+def refuse_where_nothing_is_to_win(metric: str, trivial: dict[str, float]) -> None:
+    """Refuse data on which a trivial predictor makes no error.
+
+    Raises:
+        UserError: in one sentence, before anything is trained.
+    """
+    perfect = [name for name, value in trivial.items() if value == optimum(metric)]
+    if perfect:
+        raise UserError(
+            f"No network can be better than the trivial predictor {perfect[0]}, which makes no error on validation "
+            f"({metric} {trivial[perfect[0]]:g}): there is nothing to compare, unless data.target names something else."
+        )
+
+
 def _with_room(cfg: DictConfig, given: set[str]) -> tuple[SequenceData, Settings]:
     """Read the data, with a shorter lookback and horizon if the config's do not fit into a split."""
     free = "lookback" in cfg.data and not {"data.lookback", "data.horizon"} & given
-    with _silent():
+    with silent():
         try:
             data: SequenceData = instantiate(cfg.data)
             _ = data.description
@@ -154,18 +181,6 @@ def _batch_size(sequences: int) -> int:
     return size
 
 
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Suppress readers' notes on the data, which are in the table."""
-    log = logging.getLogger("src.data")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
-
-
 def _rows(seen: Seen, cfg: DictConfig) -> Iterator[tuple[str, str, str]]:
     """Iterate over how the data were interpreted: what, its value, and the key that changes it."""
     data, output = seen.data, seen.description.output
@@ -191,8 +206,8 @@ def _rows(seen: Seen, cfg: DictConfig) -> Iterator[tuple[str, str, str]]:
         said = f"{lengths.min()}" if lengths.min() == lengths.max() else f"{lengths.min()} to {lengths.max()}"
         yield "steps", said, ""
     form = seen.description.input
-    said = f"{form.vocabulary} kinds of {form.unit}" if isinstance(form, Tokens) else f"{form.size} features"
-    yield "a step", said, "data.features" if "features" in cfg.data else ""
+    kinds = f"one of {counted(form.vocabulary, form.unit)}" if isinstance(form, Tokens) else None
+    yield "a step", kinds or counted(form.size, "feature"), "data.features" if "features" in cfg.data else ""
     yield "batches of", str(settings.get("data.batch_size", data.batch_size)), "data.batch_size"
     if (budget := settings.get("model.budget", cfg.model.get("budget"))) is not None:
         yield "each network", f"about {budget:,} recurrent parameters", "model.budget"
@@ -219,9 +234,10 @@ def _odd(seen: Seen) -> Iterator[str]:
     if isinstance(seen.description.output, Horizon):
         return
     if test < FEW:
-        yield f"The test set has only {test} sequences, so the answer hardly generalises to others."
+        yield f"The test set has only {counted(test, 'sequence')}, so the answer hardly generalises to others."
     for name, rows in seen.data.leaked.items():
-        yield f"{len(rows)} sequences of {TABLE_WORDS.get(name, name)} are identical to a training sequence."
+        alike = f"{'is' if len(rows) == 1 else 'are'} identical to a training sequence"
+        yield f"{counted(len(rows), 'sequence')} of {TABLE_WORDS.get(name, name)} {alike}."
 
 
 def budget_for(configs: Sequence[DictConfig], description: Description, about: int) -> tuple[int, float]:

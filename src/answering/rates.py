@@ -19,11 +19,14 @@ from omegaconf import DictConfig, OmegaConf
 from src.data.batches import Batch
 from src.data.module import SequenceData
 from src.rng import drawing
+from src.tasks.base import Task
 from src.tasks.build import build_task
+from src.tasks.calibrate import with_width
 
 RATES = (1e-4, 4e-4, 2e-3, 1e-2, 5e-2)
 FEWEST, MOST = 8, 60  # updates at each rate
-TAIL = 4  # updates over which the loss is averaged at the beginning and at the end
+TIMED = 4  # updates that are timed first
+MEASURED = 8  # batches, the same ones before and after the updates, because batches differ by more than the loss falls
 FALLING = 0.2  # fraction of the largest decrease of the loss, below which a rate is too small
 WORSE = 1.2  # ratio to the first loss above which a network diverges
 LEAST_RANGE = 10.0  # smallest ratio of the largest to the smallest rate tried
@@ -50,31 +53,33 @@ def try_rates(cfg: DictConfig, data: SequenceData, seconds: float) -> Short:
     device = torch.device("cuda" if on_gpu else "cpu")
     batches = [batch.to(device) for batch in itertools.islice(data.train_dataloader(), MOST)]
     began = time.monotonic()
-    _losses(cfg, data, RATES[0], batches[:1], 2, device)  # builds and caches everything that is built once
-    _, of_one = _losses(cfg, data, RATES[0], batches, TAIL, device)
+    if (budget := build_task(cfg, data.description).budget) is not None:
+        cfg = with_width(cfg, budget.hidden_size)  # solved once
+    _updated(cfg, data, RATES[0], batches[:1], 2, device)  # builds and caches everything that is built once
+    _, _, of_one = _updated(cfg, data, RATES[0], batches, TIMED, device)
     left = seconds - (time.monotonic() - began)
     updates = max(FEWEST, min(MOST, int(left / len(RATES) / of_one)))
     short = Short(update_seconds=of_one, validation_seconds=_validation_seconds(cfg, data, device))
     times = []
     for rate in RATES:
-        losses, of_one = _losses(cfg, data, rate, batches, updates, device)
+        first, last, of_one = _updated(cfg, data, rate, batches, updates, device)
         times.append(of_one)
-        first, last = fmean(losses[:TAIL]), fmean(losses[-TAIL:])
-        diverged = not math.isfinite(last) or last > WORSE * max(first, losses[0])
+        diverged = not math.isfinite(last) or last > WORSE * first
         short.falls[f"{rate:g}"] = None if diverged else first - last
     short.update_seconds = fmean(times)
     return short
 
 
-def _losses(
+def _updated(
     cfg: DictConfig, data: SequenceData, rate: float, batches: Sequence[Batch], updates: int, device: torch.device
-) -> tuple[list[float], float]:
-    """Return the loss before each of some updates, and the seconds of one update."""
+) -> tuple[float, float, float]:
+    """Return the loss of the first batches before and after some updates, and the seconds of one update."""
     cfg = cfg.copy()
     OmegaConf.update(cfg, "optimizer.lr", rate)
     task = build_task(cfg, data.description).to(device).train()
     optimizer = task.make_optimizer(task.parameters())
-    losses, clip = [], cfg.trainer.get("gradient_clip_val")
+    clip, done = cfg.trainer.get("gradient_clip_val"), 0
+    first = _loss(task, batches[:MEASURED])
     began = time.perf_counter()
     with drawing(cfg.seed, "noise"):
         for batch in itertools.islice(itertools.cycle(batches), updates):
@@ -84,10 +89,20 @@ def _losses(
             if clip:
                 torch.nn.utils.clip_grad_norm_(task.parameters(), clip)
             optimizer.step()
-            losses.append(float(loss.detach()))
-            if not math.isfinite(losses[-1]):
+            done += 1
+            if not math.isfinite(float(loss.detach())):
                 break
-    return losses, (time.perf_counter() - began) / len(losses)
+    of_one = (time.perf_counter() - began) / done
+    return first, _loss(task, batches[:MEASURED]), of_one
+
+
+@torch.no_grad()
+def _loss(task: Task, batches: Sequence[Batch]) -> float:
+    """The mean over some batches, without dropout."""
+    task.eval()
+    mean = fmean(float(task.reduce(task.losses(batch))) for batch in batches)
+    task.train()
+    return mean
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from src.answering.pilot import sign_of
-from src.answering.workplace import OutOfTime, Paced
+from src.answering.workplace import OutOfTime, Paced, silent
 from src.config.errors import UserError
 from src.runs.record import read_record
 from src.runs.result import ENDED, Phase
@@ -20,7 +21,7 @@ from src.runs.study_record import MarginRecord
 from src.statistics.sittings import confidence_sequence, look_of, pairs_of, visible
 from src.studies.jobs import Jobs
 from src.studies.margins import fix_margins, margin_from
-from src.studies.plan import Plan
+from src.studies.plan import Plan, values_of
 from src.studies.run import RunsFailed, Study, fitting_models, missing, run_jobs, tune
 from src.studies.state import StudyState, current_jobs, status_of
 from src.tasks.metrics import on_validation
@@ -40,6 +41,7 @@ class Sitting:
     number: int  # from 1
     wanted: int  # number of pairs at its look
     complete: int = 0  # complete pairs among the first seeds
+    missing: int = 0  # runs missing before its look, including trials
     stage: Stage = "trials"
     margin: MarginRecord | None = None  # from validation; None before the trials are complete, or if one is given
     visible: float | None = None  # the smallest difference that its look detects, estimated from the repeats
@@ -85,10 +87,11 @@ class Comparing:
             raise UserError(f"{next(iter(left))} cannot be compared: {next(iter(left.values()))}")
         try:
             self.paced.tell = lambda: self.say(phase_line(self.directory))
-            values = tune(self.study, {(self.data, ARM): models})[self.data, ARM]
-            if self.study.errors:
-                raise RunsFailed(missing(self.study))
-            sitting.margin = self._margin()
+            with silent("src.studies", logging.WARNING):  # what is fixed is said in one line
+                values = tune(self.study, {(self.data, ARM): models})[self.data, ARM]
+                if self.study.errors:
+                    raise RunsFailed(missing(self.study))
+                sitting.margin = self._margin()
             if sitting.margin is not None and sitting.margin.gap is not None and sitting.margin.gap <= 0:
                 sitting.stage = "unbeaten"
                 return sitting
@@ -111,7 +114,16 @@ class Comparing:
         except OutOfTime:
             pass
         sitting.complete = len(self.pairs())
+        sitting.missing = self._missing(sitting.wanted)
         return sitting
+
+    def _missing(self, pairs: int) -> int:
+        """Runs that a look at so many pairs still takes."""
+        tuning, models = self.plan.tuning, len(self.plan.models)
+        assert tuning is not None
+        (trials,) = {len(values) for values in values_of(tuning).values()}
+        wanted = models * (trials + tuning.repeat.best * tuning.repeat.seeds + pairs)
+        return max(0, wanted - sum(status_of(self.directory, name) in ENDED for name in current_jobs(self.directory)))
 
     def _margin(self) -> MarginRecord | None:
         """Return the margin from validation, registered unless one is given, with the gap to the trivial predictor."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
 from statistics import median
@@ -18,10 +20,13 @@ from src.answering.clock import Clock
 from src.config.shell import make_ready
 from src.config.signals import stopping
 from src.studies.run import Launch
-from src.studies.sweep import QUIET, launching
+from src.studies.sweep import launching
 
 SEVERAL = 16  # jobs of a cluster at a time, if the launcher does not state a number
 ROUNDS = 4  # largest number launched together, so that progress is visible
+
+
+LOCAL = "hydra_plugins.checked_launcher.Local"  # processes of joblib, which stay from one launch to the next
 
 
 class OutOfTime(Exception):
@@ -30,16 +35,34 @@ class OutOfTime(Exception):
 
 def train_one(cfg: DictConfig) -> Any:
     """Train one run like ``gatebench train`` (called by Hydra's launcher, possibly in another process)."""
-    logging.getLogger("src.data").setLevel(logging.ERROR)  # readers' notes on the data were shown once
     make_ready(cfg)
     from src.train import train
 
     try:
-        return train(cfg)
+        with silent():
+            return train(cfg)
     except Exception as error:
         if stopping():  # something may have turned the signal into an error of its own: start no further run
             raise SystemExit(1) from error
         raise
+
+
+def imported() -> None:
+    """Import the modules of a run."""
+    importlib.import_module("src.train")
+    importlib.import_module("src.training.trainer")
+
+
+@contextmanager
+def silent(name: str = "src.data", level: int = logging.ERROR) -> Iterator[None]:
+    """Suppress what a module logs below a level; by default readers' notes on the data, which are in the table."""
+    log = logging.getLogger(name)
+    before = log.level
+    log.setLevel(level)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def hydra_context() -> HydraContext:
@@ -63,22 +86,20 @@ class Workplace:
     """
 
     def __init__(self, line: Sequence[str], directory: Path) -> None:
-        from hydra.types import RunMode
-
         self.context = hydra_context()
-        said = [*line] if any(each.startswith("hydra/launcher=") for each in line) else [*line, *_all_cores()]
-        self._master = self.context.config_loader.load_configuration("train", said, RunMode.MULTIRUN)
-        with open_dict(self._master):
-            self._master.hydra.hydra_logging = QUIET
-            self._master.hydra.sweep.dir = str(directory)
+        chosen = any(each.startswith("hydra/launcher=") for each in line)
+        self._master = self._composed(line if chosen else [*line, *_all_cores()])
         launcher = self._master.hydra.launcher
         alone = 1 if str(launcher._target_).endswith("BasicLauncher") else SEVERAL
         self.slots = max(1, int(OmegaConf.select(launcher, "n_jobs", default=alone)))
-        if self.slots == 1 and not any(each.startswith("hydra/launcher=") for each in line):
-            self._master.hydra.launcher = self._composed("hydra/launcher=basic").hydra.launcher
+        if self.slots == 1 and (not chosen or alone == 1):  # in this process, whose logging stays as it is
+            self._master = self._composed([*line, "hydra.job_logging.root=null"])
+        with open_dict(self._master):
+            self._master.hydra.hydra_logging = {"root": None}
+            self._master.hydra.sweep.dir = str(directory)
         self._launch: Launch | None = None
 
-    def _composed(self, *line: str) -> DictConfig:
+    def _composed(self, line: Sequence[str]) -> DictConfig:
         from hydra.types import RunMode
 
         return self.context.config_loader.load_configuration("train", [*line], RunMode.MULTIRUN)
@@ -87,11 +108,21 @@ class Workplace:
         """Compose the config of a run."""
         return self.context.config_loader.load_sweep_config(self._master, overrides)
 
+    def start(self) -> None:
+        """Start the processes in which runs are made, and import there what takes long, so that no run waits for it."""
+        launcher = self._master.hydra.launcher
+        if self.slots > 1 and str(launcher._target_) == LOCAL:
+            from joblib import Parallel, delayed
+
+            Parallel(n_jobs=self.slots, backend="loky")(delayed(imported)() for _ in range(self.slots))
+
     def launch(self, batch: Sequence[Sequence[str]]) -> Sequence[str | None]:
         """Run jobs from their overrides; return a message for each that failed."""
         from hydra.core.plugins import Plugins
 
         if self._launch is None:
+            for name in ("hydra", "hydra_plugins"):  # their line for each run says nothing that a record does not
+                logging.getLogger(name).setLevel(logging.WARNING)
             launcher = Plugins.instance().instantiate_launcher(
                 hydra_context=self.context, task_function=train_one, config=self._master
             )

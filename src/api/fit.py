@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from inspect import signature
 from pathlib import Path
@@ -14,20 +10,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from src.api.data import DIALECT, kept, listed
+from src.api.command import Overrides, as_a_command, composed, data_line, keyword_line, refusing
 from src.api.fitted import Fitted
-from src.api.words import KEYWORDS, for_python
-from src.config.env_file import take_env_file
 from src.config.errors import UserError
-from src.config.in_words import in_words
-from src.config.overrides import override
-from src.config.places import CONF, register_resolvers, stamp
-from src.config.screen import Sentences
-from src.config.shell import check_job, given_keys, quoted, remove_refused, see_working_folder, wrong_line
-from src.data.own.forms import reader_of
-
-Overrides = Mapping[str, Any] | Sequence[str]
-COLUMNS = ("target", "groups", "times", "features", "text", "split_by")  # keywords that name columns
+from src.config.places import stamp
+from src.config.shell import check_job, given_keys, remove_refused
 
 
 def fit(
@@ -97,22 +84,14 @@ def fit(
     Raises:
         UserError: data, model and settings do not go together.
     """
-    given = {key: value for key, value in locals().items() if key in KEYWORDS}
-    places: list[Any] = []
-    try:
-        see_working_folder()
-        take_env_file(Path.cwd())
-        line = [*_data(data, y, Path(runs), name, places), f"model={model if isinstance(model, str) else 'base'}"]
-        values = {key: listed(value) if key in COLUMNS else value for key, value in given.items()}
-        values = {KEYWORDS[key]: value for key, value in values.items() if value is not None}
-        line += _lines(values)
-        line += [quoted(each) for each in (_lines(overrides) if isinstance(overrides, Mapping) else overrides)]
+    given, places = dict(locals()), list[Any]()
+    with refusing("train", places):
+        line = [*data_line(data, y, Path(runs), name, places), f"model={model if isinstance(model, str) else 'base'}"]
+        line += keyword_line(given, overrides)
         line += [] if "logger" in given_keys(line) else ["logger=csv"]
         line += [f"trainer.enable_progress_bar={str(progress).lower()}"]
-        if wrong := wrong_line(line):
-            raise UserError(wrong)
-        cfg = _composed(line, model)
-        with _as_a_command(cfg, line, progress):
+        with as_a_command("train", line, progress):
+            cfg = _configured(line, model)
             from src.train import train
 
             Path(cfg.paths.run_dir).mkdir(parents=True, exist_ok=True)
@@ -125,45 +104,14 @@ def fit(
         if not (path / "result.json").is_file():  # with ckpt=auto it resumed in the folder of an earlier run
             path = (Path(cfg.paths.runs_dir) / "latest").resolve()
         return Fitted(path, None if isinstance(model, str) else _class(model).__module__)
-    except Exception as error:
-        if os.environ.get("HYDRA_FULL_ERROR") == "1":
-            raise
-        said = in_words(error, "train")
-        if said.startswith(f"{type(error).__name__}:"):  # a bug here or in the network: keep its stack trace
-            raise
-        raise UserError(for_python(said, *places)) from None
 
 
-def _data(data: Any, y: Any, runs: Path, name: str, places: list[Any]) -> list[str]:
-    """Return the overrides that choose the data, and add their location to ``places``."""
-    if isinstance(data, str) and (CONF / "data" / f"{data}.yaml").is_file() and not Path(data).exists():
-        return [f"data={data}"]
-    if isinstance(data, str | Path):
-        path = Path(data).expanduser()
-        return [f"data={reader_of(path) if path.exists() else 'file'}", *_lines({"data.path": path})]
-    path = kept(data, y, (runs / ".data").absolute(), name)
-    places.append(path)
-    dialect = DIALECT if path.suffix == ".csv" else {}
-    return [f"data={'csv' if dialect else 'npz'}", *_lines({"data.path": path, **dialect})]
-
-
-def _lines(settings: Mapping[str, Any]) -> list[str]:
-    """Return settings as command-line overrides; the choice of a config is used unchanged, even ``"null"``."""
-    return [
-        f"{key}={value}" if "." not in key and isinstance(value, str) else override(key, value)
-        for key, value in settings.items()
-    ]
-
-
-def _composed(line: list[str], model: Any) -> DictConfig:
+def _configured(line: list[str], model: Any) -> DictConfig:
     """Return the checked config of a run, and register it with Hydra as the current job's."""
-    import hydra
     from hydra.core.hydra_config import HydraConfig
 
-    register_resolvers()
     own = [] if isinstance(model, str) else [each for each in line if each.lstrip("+").startswith("model.")]
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = hydra.compose("train", [each for each in line if each not in own], return_hydra_config=True)
+    cfg = composed("train", line, own)
     if not isinstance(model, str):
         _use_own(cfg, model, own)
     with open_dict(cfg):
@@ -207,35 +155,3 @@ def _use_own(cfg: DictConfig, model: Any, overrides: Sequence[str]) -> None:
     with open_dict(cfg):
         cfg.model = {"_target_": f"{kind.__module__}.{kind.__qualname__}", **node}
         cfg.hydra.runtime.choices.model = kind.__name__
-
-
-class ForPython(Sentences):
-    """Format log messages for a Python prompt."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The message."""
-        return for_python(super().format(record))
-
-
-@contextmanager
-def _as_a_command(cfg: DictConfig, line: list[str], progress: bool) -> Iterator[None]:
-    """Emulate a command temporarily: its command line, and its log on the screen."""
-    import torch
-    from hydra.core.hydra_config import HydraConfig
-
-    argv, threads, ours = sys.argv, torch.get_num_threads(), logging.getLogger("src")
-    level, shown = ours.level, logging.StreamHandler(sys.stdout)
-    shown.setFormatter(ForPython("%(message)s"))
-    shown.setLevel(logging.INFO if progress else logging.WARNING)
-    sys.argv = ["src/train.py", *line]
-    ours.addHandler(shown)
-    ours.setLevel(logging.INFO)
-    try:
-        with torch.random.fork_rng(devices=[]):  # the caller's random numbers must not depend on a run
-            yield
-    finally:
-        sys.argv = argv
-        ours.removeHandler(shown)
-        ours.setLevel(level)
-        torch.set_num_threads(threads)
-        HydraConfig.instance().cfg = None

@@ -32,6 +32,6 @@ def _text(value: Any) -> str:
     if isinstance(value, list | tuple | set):
         return "[" + ",".join(_text(inner) for inner in value) + "]"
     text = str(value)
-    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_/.-]*", text) and text.lower() not in _WORDS:
+    if re.fullmatch(r"[A-Za-z_/][A-Za-z0-9_/.-]*", text) and text.lower() not in _WORDS:
         return text  # the choice of a config group must not be quoted
     return QuotedString(text, Quote.single).with_quotes()

@@ -11,10 +11,11 @@ import contextlib
 import gc
 import multiprocessing
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 STATUS = Path("/proc/self/status")
@@ -44,9 +45,22 @@ def peak_mb(
     context.set_forkserver_preload(list(preload))
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         try:
-            return pool.submit(_peak_here, prepare, arguments).result()
+            with _no_main():
+                asked = pool.submit(_peak_here, prepare, arguments)
+            return asked.result()
         except BrokenProcessPool:
             return None
+
+
+@contextlib.contextmanager
+def _no_main() -> Iterator[None]:
+    """Let a process that is started here not run the program of this one, which may be a script without a guard."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _peak_here(prepare: Callable[..., Callable[[], Any]], arguments: Sequence[Any]) -> float | None:

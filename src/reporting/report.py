@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -19,6 +19,9 @@ from src.figures.palette import DARK, LIGHT, Style, styles
 from src.files import write_atomically
 from src.reporting.page import words
 from src.reporting.page.pictures import Pictures, model_names, pictures
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PAGE = Path(__file__).parent / "page"
 FILTERS = [serious_first, words.difference, words.duration, words.interval, words.moment, words.number, words.place]
@@ -112,6 +115,25 @@ def render(summary: Summary, kinds: list[Pictures], looks: dict[str, Style], lea
         # Escape, so that a closing tag in a run's name cannot end the script with the data.
         figures=json.dumps(figures, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
     )
+
+
+def drawn(summary: Summary, keys: Sequence[str]) -> Figure:
+    """Some kinds of the report's pictures as one figure of matplotlib.
+
+    Args:
+        summary: of a comparison.
+        keys: of kinds, as in ``figures/``: ``points``, ``differences``, ``learning``, ``tuning``, ``cost``, ...
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
+    try:
+        from src.figures.still import draw
+
+        charts = [chart for kind in pictures(summary) if kind.key in keys for chart in kind.charts]
+        return draw(charts, looks=styles(model_names(summary)))
+    except ImportError as error:
+        raise UserError(f"A picture needs {error.name}: install it with pip install 'gatebench[report]'.") from error
 
 
 def _stills(kinds: list[Pictures], looks: dict[str, Style], directory: Path, formats: Sequence[str]) -> list[Path]:

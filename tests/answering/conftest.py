@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from src.answering.answer import ask
-from src.answering.conclude import Answer
+from src.api.answer import Answer, answer
 
 QUICK = {
     "hydra/launcher": "basic",
@@ -54,6 +53,7 @@ def answered(places: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     monkeypatch.chdir(tmp_path)
 
     def made(file: Path, minutes: float, **settings: Any) -> Answer:
-        return ask(file, minutes, **{**QUICK, **settings})
+        own = {key: settings.pop(key) for key in ("margin", "metric") if key in settings}
+        return answer(file, minutes=minutes, overrides={**QUICK, **settings}, **own)
 
     return made

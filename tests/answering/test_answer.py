@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from src.answering.conclude import Answer
+from src.api.answer import Answer
 from src.config.errors import UserError
-from src.runs.load import load_run
 from src.runs.study_record import StudyRecord, read_study
 from tests.answering.conftest import gestures, months
 
@@ -28,7 +27,7 @@ def until_a_look(answered: Callable[..., Answer], file: Path, number: int) -> tu
     """Minutes are given until so many looks are taken, on however slow a machine."""
     for _ in range(12):
         said = answered(file, 1, **SEQUENCES)
-        study = read_study(said.directory)
+        study = read_study(said.folder)
         if study is not None and len(study.looks) >= number:
             return said, study
         assert said.verdict == "no verdict" or number > 1
@@ -52,22 +51,22 @@ def test_a_verdict_a_page_and_a_run_and_the_next_sitting(answered: Callable[...,
     assert first.table.loc["gru", "milliseconds"] > 0
     assert f"<h2>{first.verdict}</h2>" in first.page.read_text()
     assert first._repr_html_() in first.page.read_text()
-    assert json.loads((first.directory / "answer.json").read_text())["verdict"] == first.verdict
-    run = load_run(first.best)  # type: ignore[arg-type]
-    assert run.record.metrics["test/acc"] == first.best_test
-    assert (first.best / "model.onnx").is_file()  # type: ignore[operator]
+    assert json.loads((first.folder / "answer.json").read_text())["verdict"] == first.verdict
+    assert first.best is not None
+    assert first.best.metrics["test/acc"] == first.run_test
+    assert (first.best.path / "model.onnx").is_file()
 
     # A margin is refused once a final run has begun, in one sentence; the registered one is no other margin.
     registered = study.margins["gestures"].margin
     with pytest.raises(UserError, match=rf"^margin=0\.3 is too late: this answer's margin, {registered:g}, was fixed"):
         answered(file, 1, margin=0.3, **SEQUENCES)
-    before = weights(first.directory)
+    before = weights(first.folder)
     answered(file, 0.5, margin=registered, **SEQUENCES)  # of the next sitting, which may stay open
     second, _ = until_a_look(answered, file, 1 if first.verdict != "undecided" else 2)
-    assert second.directory == first.directory
-    after = weights(second.directory)
+    assert second.folder == first.folder
+    after = weights(second.folder)
     assert {name: after[name] for name in before} == before
-    looks = [look.pairs for look in read_study(second.directory).looks]  # type: ignore[union-attr]
+    looks = [look.pairs for look in read_study(second.folder).looks]  # type: ignore[union-attr]
     if first.verdict == "undecided":
         assert looks == [study.plan.pairs, 2 * study.plan.pairs]
     else:  # it has decided: nothing is looked at again
@@ -84,10 +83,10 @@ def test_nothing_is_compared_where_no_network_beats_what_knows_nothing(
     said = answered(noise, 2, **SEQUENCES, **short)
     assert said.verdict == "no verdict"
     assert said.sentence.startswith("No verdict: no network beats the best trivial predictor on validation")
-    assert {run.study_job.phase for run in _records(said.directory)} == {"trial", "repeat"}
+    assert {run.study_job.phase for run in _records(said.folder)} == {"trial", "repeat"}
     assert any(remark.startswith("Things to try") for remark in said.remarks)
     assert said.sentence in said.page.read_text()
-    assert (said.summary, said.best, "go on" in said.commands) == (None, None, False)
+    assert (said.summary, said.run, "go on" in said.commands) == (None, None, False)
 
 
 def _records(directory: Path) -> list:
@@ -99,7 +98,7 @@ def _records(directory: Path) -> list:
 @pytest.mark.slow
 def test_a_series_of_144_months(answered: Callable[..., Answer], tmp_path: Path) -> None:
     said = answered(months(tmp_path / "air.csv"), 1)
-    record = read_study(said.directory)
+    record = read_study(said.folder)
     assert record is not None
     (settings,) = record.plan.data.values()
     assert (settings["data.lookback"], settings["data.horizon"]) == (24, 7)

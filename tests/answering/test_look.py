@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,3 +91,26 @@ def test_a_rate_at_which_one_model_diverges_is_tried_with_none() -> None:
     lstm = Short({"0.001": 0.1, "0.01": 0.5, "0.1": None})
     assert range_of([gru])[1] == 0.1
     assert range_of([gru, lstm])[:2] == (0.001, 0.01)
+
+
+def test_losses_that_differ_from_batch_to_batch_are_not_taken_for_divergence(
+    seen: Callable[..., Seen], tmp_path: Path, compose: Callable[..., DictConfig]
+) -> None:
+    """Series of very different size in one scale: what a batch costs says which series it is of."""
+    rng = random.Random(2)
+    rows = [f"{s},{day},{rng.gauss(0, 30 if s == 5 else 1):.3f}" for s in range(12) for day in range(40)]
+    path = tmp_path / "panel.csv"
+    path.write_text("\n".join(["id,day,value", *rows]) + "\n")
+    given = {"data.path": str(path), "data.scale": "file", "data.lookback": 4, "data.horizon": 1, "data.batch_size": 2}
+    line = ["data=csv", *(f"{key}={value}" for key, value in given.items()), "model.hidden_size=4"]
+    short = try_rates(compose(*line), seen(given).data, seconds=600.0)
+    assert all(short.falls[rate] is not None for rate in ("0.0001", "0.0004", "0.002", "0.01"))
+
+
+def test_data_on_which_a_trivial_predictor_makes_no_error_are_refused(
+    seen: Callable[..., Seen], tmp_path: Path
+) -> None:
+    path = tmp_path / "constant.csv"
+    path.write_text("\n".join(["day,value", *(f"{day},5.0" for day in range(200))]) + "\n")
+    with pytest.raises(UserError, match="than the trivial predictor naive, which makes no error on validation"):
+        seen({"data.path": str(path)})

@@ -2,14 +2,18 @@
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from src.measuring import peak_memory
 from src.measuring.peak_memory import peak_mb, resident
+
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is measured on Linux alone")
 
@@ -52,3 +56,16 @@ def test_memory_is_unknown_where_the_system_does_not_tell(monkeypatch: pytest.Mo
     assert resident("VmRSS") is None
     monkeypatch.setattr(sys, "platform", "darwin")
     assert peak_mb(squares, 1) is None
+
+
+def test_the_program_that_asks_is_not_run_again(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "print('once', flush=True)\n"
+        "from src.measuring.peak_memory import peak_mb\n"
+        "from tests.measuring.test_peak_memory import squares\n"
+        "print(peak_mb(squares, 50) is not None)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout.split(), done.stderr) == (["once", "True"], "")
