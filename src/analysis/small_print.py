@@ -45,13 +45,6 @@ def small_print(tasks: Sequence[Task], runs: Sequence[Run], tuned: Sequence[Tuni
         "A single run that is exported or used was chosen on validation: its own test figure is the one in its record, "
         "not the mean above."
     )
-    for data, made in (plan.margins if plan else {}).items():
-        if made.margin is not None:
-            said.append(
-                f"The margin on {data}, {made.margin:g}, is a convention computed from validation before the first "
-                f"final run ({made.metric}: the best trivial predictor {made.baseline:.3g}, the better model "
-                f"{made.reached:.3g})."
-            )
     if plan is not None and plan.registered is not None:
         said.append(
             "The plan was fixed before the first final run; whoever wrote it may have known earlier results on these "

@@ -62,6 +62,14 @@ class Comparison:
     sensitivity: list[str] = field(default_factory=list)  # sentences: what would change this answer
 
     @property
+    def interval(self) -> Interval | None:
+        """That of the mean difference which stands wherever there is one only; None until enough pairs are there.
+
+        At 95 %, or where a plan looks several times at what its look leaves of it.
+        """
+        return None if self.provisional else (self.verdict and self.verdict.interval_better) or self.t
+
+    @property
     def provisional(self) -> bool:
         """Whether more pairs must come: before the plan's first look, between two looks, or below six pairs.
 

@@ -7,8 +7,13 @@ no model's name has the colour of the ink; a label of None has no entry in the l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+DIRECT = 4  # lines at most that have their names at their ends, where a legend would make the eye go back and forth
+LONGEST = 18  # letters of such a name at most
+APART = 0.075  # of the height of the axes, between two such names
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,17 @@ class Region:
     label: str  # in the legend; may be empty
 
 
-Layer = Dots | Line | Estimate | Rule | Region
+@dataclass(frozen=True)
+class Words:
+    """A few words at a place, e.g. the value beside an arrow at the edge of an axis."""
+
+    x: float
+    y: float
+    text: str
+    below: bool = False  # of the place; False: above it
+
+
+Layer = Dots | Line | Estimate | Rule | Region | Words
 
 
 @dataclass(frozen=True)
@@ -104,3 +119,28 @@ class Chart:
         """Names whose colours the chart needs, in the order of the layers; the empty name is nobody's."""
         named = [layer.model for layer in self.layers if isinstance(layer, Dots | Line | Estimate)]
         return [name for name in dict.fromkeys(named) if name]
+
+    def at_ends(self) -> dict[int, float]:
+        """By the index of a layer that is a line with a label: how high its name stands beside the right edge.
+
+        As a share of the height of the axes, no two of them on each other; empty where a legend has to name the lines:
+        there are more than :data:`DIRECT`, a name is too long, or the axis has no range.
+        """
+        lines = {i: of for i, of in enumerate(self.layers) if isinstance(of, Line) and of.label and len(of.y) > 1}
+        labels = [str(line.label) for line in lines.values()]
+        crowded = len(lines) > DIRECT or max(map(len, labels), default=0) > LONGEST
+        if crowded or len(set(labels)) < len(labels) or self.y.range is None:
+            return {}
+        scale = math.log10 if self.y.log else float
+        low, high = map(scale, self.y.range)
+        ends = {i: min(1.0, max(0.0, (scale(line.y[-1]) - low) / (high - low))) for i, line in lines.items()}
+        order = sorted(ends, key=ends.__getitem__)
+        free = 0.0
+        for i in order:  # upwards, and then down from the top
+            ends[i] = max(ends[i], free)
+            free = ends[i] + APART
+        free = 1.0
+        for i in reversed(order):
+            ends[i] = min(ends[i], free)
+            free = ends[i] - APART
+        return ends

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from src.tasks.losses import at_least_float32
-from src.tasks.metrics import NLL, PINBALL, Metric
+from src.tasks.metrics import NLL_PER_VALUE, PINBALL, Metric
 
 COVERAGE = (0.8, 0.95)
 MIN_LOG_SCALE = -7.0  # of ln(standard deviation): bounds the density where a series stands still, as in task=waveform
@@ -97,7 +97,7 @@ class Point(nn.Module):
 class Gaussian(Point):
     """A normal density for each value: its mean, which is the point forecast, and ln(standard deviation)."""
 
-    size, metric = 2, NLL
+    size, metric = 2, NLL_PER_VALUE
 
     def arrange(self, said: Tensor, level: Tensor) -> Tensor:
         """The deviation is bounded from below, smoothly."""

@@ -141,7 +141,9 @@ COMMANDS: dict[str, dict[str, Key]] = {
         "pack": Key(Text | None, "a small folder for the records, to commit"),
         "directory": Key(Text | None, "of numbers and report; null: the folder report beside what was read"),
         "figures": Key(Formats, "formats of the figures; pgf needs a LaTeX installed"),
-        "report": Key(bool, "a page and figures, not only the numbers"),
+        "report": Key(
+            bool | Literal["static"], "a page and figures; static: a small page, without scripts to hover and zoom"
+        ),
         "paths": PLACES,
     },
     "explain": {
