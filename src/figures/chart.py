@@ -8,11 +8,13 @@ no model's name has the colour of the ink; a label of None has no entry in the l
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 DIRECT = 4  # lines at most that have their names at their ends, where a legend would make the eye go back and forth
 LONGEST = 18  # letters of such a name at most
+K = TypeVar("K")  # what names are told apart by
 APART = 0.075  # of the height of the axes, between two such names
 
 
@@ -134,13 +136,22 @@ class Chart:
         scale = math.log10 if self.y.log else float
         low, high = map(scale, self.y.range)
         ends = {i: min(1.0, max(0.0, (scale(line.y[-1]) - low) / (high - low))) for i, line in lines.items()}
-        order = sorted(ends, key=ends.__getitem__)
-        free = 0.0
-        for i in order:  # upwards, and then down from the top
-            ends[i] = max(ends[i], free)
-            free = ends[i] + APART
-        free = 1.0
-        for i in reversed(order):
-            ends[i] = min(ends[i], free)
-            free = ends[i] - APART
-        return ends
+        return set_apart(ends)
+
+
+def set_apart(ends: Mapping[K, float]) -> dict[K, float]:
+    """Heights of names beside the right edge, as shares of the axes, moved so that none stands on another.
+
+    >>> set_apart({"gru": 0.5, "lstm": 0.5})
+    {'gru': 0.5, 'lstm': 0.575}
+    """
+    heights, order = dict(ends), sorted(ends, key=ends.__getitem__)
+    free = 0.0
+    for name in order:  # upwards, and then down from the top
+        heights[name] = max(heights[name], free)
+        free = heights[name] + APART
+    free = 1.0
+    for name in reversed(order):
+        heights[name] = min(heights[name], free)
+        free = heights[name] - APART
+    return heights
