@@ -453,7 +453,8 @@ def test_every_figure_is_drawn_and_nothing_leaves(
 
 CUT = """(() => {
   const page = document.documentElement.clientWidth;
-  const shown = [...document.querySelectorAll(".still svg, table, pre, .answer")].filter((e) => e.getClientRects().length);
+  const all = [...document.querySelectorAll(".still svg, table, pre, .answer")];
+  const shown = all.filter((e) => e.getClientRects().length);
   return shown.map((e) => [e.tagName, e.getBoundingClientRect(), e.scrollWidth])
     .filter(([, box, needs]) => box.left < -1 || box.right > page + 1 || needs > Math.ceil(box.width) + 1)
     .map(([name, box, needs]) => `${name} ${box.left} ${box.right} ${needs}`);
