@@ -58,7 +58,7 @@ def compare(cfg: DictConfig) -> Summary:
     summary = looked(summary, list(wanted.looks), keepers, directory)
     files = write_numbers(summary, directory) + write_paper(summary, directory) + packed
     if cfg.report:
-        files += write_report(summary, directory, cfg.figures)
+        files += write_report(summary, directory, cfg.figures, cfg.report == "static")
     show(summary, files)
     return summary
 

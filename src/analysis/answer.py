@@ -61,7 +61,14 @@ def summarise(collection: Collection, wanted: Asked) -> Summary:
         if conflicts := [flag.sentence for task in tasks for flag in task.flags if flag.kind == "conflict"]:
             raise UserError(f"Nothing can be compared: {conflicts[0]}")
         raise UserError(nothing(collection, ", ".join(dict.fromkeys(wanted.metric.values()))))
-    tasks = [_flagged(task, compared, tuned, wanted, collection.curves) for task in adjusted(tasks)]
+    margins = study.margins if study else {}
+    tasks = [
+        replace(
+            _flagged(task, compared, tuned, wanted, collection.curves),
+            about_margin=beside_the_margin(task, margins.get(task.data), given="margin" in wanted.given),
+        )
+        for task in adjusted(tasks)
+    ]
     if wanted.familywise:
         tasks = familywise(tasks, wanted.looks)
     plan = plan_of(study)
@@ -164,7 +171,7 @@ def _flagged(
     for tuning in tuned:
         if (tuning.data, tuning.arm) == (task.data, task.arm):
             flags += tuning_flags(tuning, runs)
-    return replace(task, flags=serious_first(flags), about_margin=beside_the_margin(task))
+    return replace(task, flags=serious_first(flags))
 
 
 def _commands(collection: Collection, compared: Sequence[Run], wanted: Asked) -> list[dict[str, str]]:

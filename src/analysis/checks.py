@@ -13,6 +13,7 @@ from src.analysis.flags import Flag, FlagKind, Weight
 from src.analysis.margin import margin_flags
 from src.analysis.models import Model, PointStatus
 from src.analysis.plan import Plan
+from src.analysis.published import published_name
 from src.analysis.run import Run
 from src.analysis.task import Task
 from src.analysis.tuning import Tuning
@@ -32,6 +33,7 @@ def task_flags(
     flags += [flag for model in task.models for flag in _capped(task, model, runs, curves)]
     flags += _clipping(task, runs, curves)
     flags += margin_flags(task)
+    flags += _short_of_published(task)
     flags += _missing(task, planned)
     flags += _budget(task, runs, tolerance)
     flags += _alike(task, runs)
@@ -195,6 +197,25 @@ def _still(run: Run, curves: Mapping[str, Curve]) -> float | None:
 def _reasons(runs: Sequence[Run]) -> str:
     counts = Counter(str(run.stop_reason) for run in runs if run.stop_reason in CAPS)
     return ", ".join(f"{reason}: {number}" for reason, number in counts.items())
+
+
+def _short_of_published(task: Task) -> Iterable[Flag]:
+    """Models whose mean is worse than a published figure of their cell by more than the margin."""
+    sign = 1.0 if task.mode == "min" else -1.0
+    for model in task.models:
+        there = [r for r in task.references if r.model == published_name(model.model)]
+        if model.mean is None or not task.margin or not there:
+            continue
+        best = min(there, key=lambda reference: sign * reference.value)
+        short = sign * (model.mean - best.value)
+        if short > task.margin:
+            doubt = "" if best.state == "confirmed" else ", unconfirmed"
+            words = (
+                f"{model.model} reaches {model.mean:.4g} on average, short of the published {best.value:g} ("
+                f"{best.source}{doubt}) by {short:.2g}{' ' + task.unit if task.unit else ''}, more than the margin of "
+                f"{task.margin:g}: what is compared here may not be the best that it can do."
+            )
+            yield _flag(task, "published", "serious", words, [model.model])
 
 
 def _clipping(task: Task, runs: Sequence[Run], curves: Mapping[str, Curve]) -> Iterable[Flag]:

@@ -13,7 +13,7 @@ FlagKind = Literal[
     "budget", "tuning", "seeds", "edge", "gap", "plan", "margin", "look",  # how the comparison was set up
     "capped", "clipping",  # how runs were trained
     "checksum", "leaked", "measured", "results_version", "precision", "code", "dirty", "backend", "shared",
-    "last_epoch",
+    "last_epoch", "published",
 ]  # fmt: skip
 
 

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from src.analysis.flags import Flag
+from src.analysis.published import published_name
 from src.analysis.task import Task
+from src.runs.study_record import MarginRecord
 
 
-def beside_the_margin(task: Task) -> list[str]:
-    """Compare the margin with the detectable difference, the gaps between models and published results, in sentences.
+def beside_the_margin(task: Task, made: MarginRecord | None = None, given: bool = False) -> list[str]:
+    """Sentences that put the margin beside the difference that could be found, the models' own gaps and published ones.
 
     Empty without a margin.
+
+    Args:
+        task: with its margin.
+        made: how a margin of its study was computed; None: it was not.
+        given: whether the command line said it.
     """
     if not task.margin:
         return []
     unit = f" {task.unit}" if task.unit else ""
-    said = [f"The margin on {task.label} is {task.margin:g}{unit}."]
+    reason = "given to this command" if given else "fixed in the plan"
+    if made is not None and made.margin == task.margin and not given:
+        reason = (
+            f"a convention computed from validation before the first final run ({made.metric}: the best trivial "
+            f"predictor {made.baseline:.3g}, the better model {made.reached:.3g}; at most a "
+            "twentieth of what lies between)"
+        )
+    said = [f"The margin on {task.label} is {task.margin:g}{unit}, {reason}."]
     primary = next((c for c in task.comparisons if c.primary), None)
     decided = primary is not None and primary.verdict is not None and primary.verdict.outcome != "no verdict"
     if decided and primary is not None and primary.power is not None and primary.power.detectable is not None:
@@ -27,7 +41,7 @@ def beside_the_margin(task: Task) -> list[str]:
         low, high = ranked[0], ranked[-1]
         gap = (high.mean or 0.0) - (low.mean or 0.0)
         said.append(f"{low.model} and {high.model} are furthest apart, by {gap:.3g}{unit}.")
-    compared = {model.model.split("_")[0].replace("rnn", "tanh") for model in task.models}
+    compared = {published_name(model.model) for model in task.models}
     for source in dict.fromkeys(reference.source for reference in task.references):
         values = {r.model: r.value for r in task.references if r.source == source and r.model in compared}
         if len(values) > 1:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from src.analysis.run import Run
 from src.config.errors import UserError
 from src.tasks.metrics import Direction, Metric, declared_by_shipped_tasks
 
-UNLEAKED = "_unleaked"  # a metric over the test sequences that are not also in train
+# What an nll is per, by a metric that only one kind of task has.
+BESIDE = {"f1": "sequence", "perplexity": "token", "mase": "value"}
+UNLEAKED = "_unleaked"  # a metric over the test sequences that do not also stand in train
 
 
 def base(metric: str) -> str:
@@ -21,14 +23,19 @@ def base(metric: str) -> str:
     return metric.rpartition("/")[2].removesuffix(UNLEAKED)
 
 
-def declared_metric(metric: str, runs: Iterable[Run]) -> Metric | None:
-    """Return the declaration of a metric such as ``test/nll`` by the runs' tasks, or None if there is none.
+def declared_metric(metric: str, runs: Sequence[Run]) -> Metric | None:
+    """What the task of some runs declares of a metric, e.g. ``test/nll``; None where nobody does.
 
     Records written before tasks declared their metrics are assumed to come from the shipped tasks.
     """
     name = base(metric)
     own = next((run.declared[name] for run in runs if name in run.declared), None)
     declared = own or declared_by_shipped_tasks().get(name)
+    if declared is not None and name == "nll" and (own is None or own.unit == "nats"):
+        # Older records do not say what the nats are per: what else they have does.
+        beside = {base(key) for run in runs for key in run.metrics}
+        of = next((unit for metric, unit in BESIDE.items() if metric in beside), "step")
+        declared = replace(declared, unit=f"nats per {of}")
     if declared is not None and metric.endswith(UNLEAKED):
         return replace(declared, numerator=None, denominator=None)
     return declared

@@ -25,6 +25,15 @@ class Reference:
     note: str | None = None  # what differs from the runs here
 
 
+def published_name(model: str) -> str:
+    """What published tables call the cell of a model here.
+
+    >>> published_name("lstm_chung"), published_name("rnn")
+    ('lstm', 'tanh')
+    """
+    return model.split("_")[0].replace("rnn", "tanh")
+
+
 def references(data: str, metric: str) -> list[Reference]:
     """Return published results on a data set and a metric.
 

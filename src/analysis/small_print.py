@@ -51,13 +51,6 @@ def small_print(tasks: Sequence[Task], runs: Sequence[Run], tuned: Sequence[Tuni
         "A single run to export or use was chosen on validation: its own test result is the one in its record, "
         "not the mean above."
     )
-    for data, made in (plan.margins if plan else {}).items():
-        if made.margin is not None:
-            said.append(
-                f"The margin on {data}, {made.margin:g}, is a convention computed from validation before the first "
-                f"final run ({made.metric}: best trivial predictor {made.baseline:.3g}, better model "
-                f"{made.reached:.3g})."
-            )
     if plan is not None and plan.registered is not None:
         said.append(
             "The plan was fixed before the first final run; its author may have known earlier results on these data."

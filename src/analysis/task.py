@@ -62,6 +62,14 @@ class Comparison:
     sensitivity: list[str] = field(default_factory=list)  # sentences about what would change this verdict
 
     @property
+    def interval(self) -> Interval | None:
+        """That of the mean difference which stands wherever there is one only; None until enough pairs are there.
+
+        At 95 %, or where a plan looks several times at what its look leaves of it.
+        """
+        return None if self.provisional else (self.verdict and self.verdict.interval_better) or self.t
+
+    @property
     def provisional(self) -> bool:
         """Whether more pairs are due: before the plan's first look, between two looks, or with fewer than six pairs.
 

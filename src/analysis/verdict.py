@@ -264,9 +264,12 @@ def sentence(verdict: Verdict, about: About, x: np.ndarray, lost: tuple[int, int
         by = f"by {_value(abs(mean), wide, unit)} on average ({_span(wide, mean)}, {number})"
         said = f"{verdict.winner} better than {loser}, {by}: beyond {beyond}"
     elif verdict.outcome == "same":
-        lead = f"{_lead(names, mean, narrow, unit)} ({_span(narrow, mean)}, {number})"
+        lead = f"{_lead(names, mean, wide, unit)} ({_span(wide, mean)}, {number})"
         small = "; the difference is not zero, but too small to matter" if verdict.different else ""
-        said = f"{names[0]} and {names[1]} practically the same; {lead}: within {edge}{small}"
+        # Two tests at 5 % each take the interval at 90 %: where the one that is shown reaches further, that is said.
+        inside = max(wide.high, -wide.low) < (verdict.margin or 0.0)
+        by = "" if inside else f" by two one-sided tests at {100 * (1 - narrow.level) / 2:.3g} %"
+        said = f"{names[0]} and {names[1]} practically the same; {lead}: within {edge}{by}{small}"
     else:
         lead = f"{_lead(names, mean, wide, unit)} ({_span(wide, mean)}, {number})"
         said = f"undecided; {lead}{_why_open(verdict, wide, unit)}; {_needed(verdict, about, mean, lost)}"

@@ -7,8 +7,15 @@ name has the colour of the text; a label of None has no legend entry.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+DIRECT = 4  # lines at most that have their names at their ends, where a legend would make the eye go back and forth
+LONGEST = 18  # letters of such a name at most
+K = TypeVar("K")  # what names are told apart by
+APART = 0.075  # of the height of the axes, between two such names
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,17 @@ class Region:
     label: str  # in the legend; may be empty
 
 
-Layer = Dots | Line | Estimate | Rule | Region
+@dataclass(frozen=True)
+class Words:
+    """A few words at a place, e.g. the value beside an arrow at the edge of an axis."""
+
+    x: float
+    y: float
+    text: str
+    below: bool = False  # of the place; False: above it
+
+
+Layer = Dots | Line | Estimate | Rule | Region | Words
 
 
 @dataclass(frozen=True)
@@ -104,3 +121,37 @@ class Chart:
         """Names whose colours the chart needs, in the order of the layers, without the empty name."""
         named = [layer.model for layer in self.layers if isinstance(layer, Dots | Line | Estimate)]
         return [name for name in dict.fromkeys(named) if name]
+
+    def at_ends(self) -> dict[int, float]:
+        """By the index of a layer that is a line with a label: how high its name stands beside the right edge.
+
+        As a share of the height of the axes, no two of them on each other; empty where a legend has to name the lines:
+        there are more than :data:`DIRECT`, a name is too long, or the axis has no range.
+        """
+        lines = {i: of for i, of in enumerate(self.layers) if isinstance(of, Line) and of.label and len(of.y) > 1}
+        labels = [str(line.label) for line in lines.values()]
+        crowded = len(lines) > DIRECT or max(map(len, labels), default=0) > LONGEST
+        if crowded or len(set(labels)) < len(labels) or self.y.range is None:
+            return {}
+        scale = math.log10 if self.y.log else float
+        low, high = map(scale, self.y.range)
+        ends = {i: min(1.0, max(0.0, (scale(line.y[-1]) - low) / (high - low))) for i, line in lines.items()}
+        return set_apart(ends)
+
+
+def set_apart(ends: Mapping[K, float]) -> dict[K, float]:
+    """Heights of names beside the right edge, as shares of the axes, moved so that none stands on another.
+
+    >>> set_apart({"gru": 0.5, "lstm": 0.5})
+    {'gru': 0.5, 'lstm': 0.575}
+    """
+    heights, order = dict(ends), sorted(ends, key=ends.__getitem__)
+    free = 0.0
+    for name in order:  # upwards, and then down from the top
+        heights[name] = max(heights[name], free)
+        free = heights[name] + APART
+    free = 1.0
+    for name in reversed(order):
+        heights[name] = min(heights[name], free)
+        free = heights[name] - APART
+    return heights

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from src.figures.chart import Axis, Chart, Dots, Estimate, Layer, Region, Rule
+from src.figures.chart import Axis, Chart, Dots, Estimate, Layer, Region, Rule, Words
 from src.figures.marks import Mark, are, at_edge, count, dots, edge_notes, short, split, spread, usual, values_of
 from src.figures.palette import family
 from src.figures.scales import beyond, fit, padded
@@ -73,9 +73,16 @@ def points(
     layers, notes = _baselines(trivial, low, high)
     layers += _published(published, column, low, high, notes)
     splits = {name: split(marks, low, high) for name, marks in runs.items()}
+    inner = low, high
     if any(outside or none for _, outside, none in splits.values()):
         edge = beyond(axis.log, low, high) if lower_is_better else beyond(axis.log, high, low)
         low, high = min(low, edge), max(high, edge)
+    # Arrows stand further out than any run: between them and the runs is room for their values.
+    if any(p.value > inner[1] for p in published):
+        high = beyond(axis.log, low, high)
+    if any(p.value < inner[0] for p in published):
+        low = beyond(axis.log, high, low)
+    layers += _arrows(published, column, inner, (low, high))
     worst = high if lower_is_better else low
     for name, (inside, outside, none) in splits.items():
         layers.append(dots(name, inside, (column[name] + spread(len(inside))).tolist()))
@@ -159,8 +166,7 @@ def _published(
         if not low <= p.value <= high:
             continue
         dash = "--" if p.confirmed else ":"
-        cell = family(p.model)
-        cells = [x for name, x in column.items() if name == p.model or family(name) == cell != "other"]
+        cells = _columns(p, column)
         if not cells:
             layers.append(Rule(p.value, f"{p.model}, {p.source}: {short(p.value)}{p.doubt}", dash=dash))
         for x in cells:
@@ -170,13 +176,34 @@ def _published(
             layers.append(Rule(p.value, "", dash=dash, extent=(x - 0.38, x + 0.38)))
             symbol, hollow = ">d<*"[sources.index(p.source) % 4], [] if p.confirmed else [0]
             layers.append(Dots("", [x - 0.38], [p.value], [words], hollow, symbol, 6, legend))
-    off: dict[str, list[str]] = {}
-    for p in published:
-        if not low <= p.value <= high:
-            off.setdefault(p.source + p.doubt, []).append(f"{p.model} {short(p.value)}")
-    if off:
-        words = "; ".join(f"{source}: {', '.join(values)}" for source, values in off.items())
-        notes.append(f"Beyond the axis: {words}.")
     if said := list(dict.fromkeys(f"{p.source}: {p.note}" for p in published if p.note)):
         notes.append(f"Published figures. {'. '.join(said)}.")
+    return layers
+
+
+def _columns(p: Published, column: Mapping[str, float]) -> list[float]:
+    """Where the models stand that a published figure is about."""
+    cell = family(p.model)
+    return [x for name, x in column.items() if name == p.model or family(name) == cell != "other"]
+
+
+def _arrows(
+    published: Sequence[Published], column: Mapping[str, float], inner: tuple[float, float], outer: tuple[float, float]
+) -> list[Layer]:
+    """An arrow with values and sources at the edge of each column that has figures off the axis.
+
+    Those of models that have no column stand at the right end.
+    """
+    layers: list[Layer] = []
+    for above in (True, False):
+        off = [p for p in published if (p.value > inner[1] if above else p.value < inner[0])]
+        at: dict[float, list[str]] = {}
+        for p in off:
+            said = f"{short(p.value)} {p.source.split()[0]}"
+            for x in _columns(p, column) or [len(column) - 0.5]:
+                at.setdefault(x, []).append(said if _columns(p, column) else f"{p.model} {said}")
+        edge, symbol = (outer[1], "^") if above else (outer[0], "v")
+        for x, words in at.items():
+            layers.append(Dots("", [x], [edge], [f"beyond the axis: {', '.join(words)}"], symbol=symbol, size=6))
+            layers.append(Words(x, edge, "\n".join(words), below=above))
     return layers

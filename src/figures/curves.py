@@ -30,7 +30,7 @@ def learning(
         x_label: epochs, or seconds of training.
         y_label: of the metric on validation.
         curves: by model, one for each run.
-        training: the same on the training data; a thin median without a band.
+        training: the same on the training data; a thin median without a band, with one entry in the legend.
     """
     layers: list[Layer] = []
     bands = {name: band([(x, y) for x, y, _ in runs]) for name, runs in curves.items() if runs}
@@ -39,22 +39,36 @@ def learning(
         for x, y, words in runs[:SINGLE_LINES]:
             layers.append(Line(name, list(x), list(y), text=[words], width=0.7, opacity=0.25, solid=True))
     below: list[float] = []
+    taught = False
     for name, runs in (training or {}).items():
         at, middle, _, _ = band([(x, y) for x, y, _ in runs])
         if len(at):
             words = f"{name}, training data"
             layers.append(Line(name, at.tolist(), middle.tolist(), text=[words], width=0.9, opacity=0.8))
+            taught = True
             below += middle[at >= 0.5 * at[-1]].tolist()
     for name, (at, middle, low, high) in bands.items():
-        runs_of = f"{name} ({count(len(curves[name]), 'run').lower()})"
-        layers.append(Line(name, at.tolist(), middle.tolist(), low.tolist(), high.tolist(), label=runs_of))
+        layers.append(Line(name, at.tolist(), middle.tolist(), low.tolist(), high.tolist(), label=name))
+    if taught:
+        layers.append(Line("", [], [], width=0.9, solid=True, label="thin: on training data"))
     late = [v for x, _, low, high in bands.values() for v in (*low[x >= 0.1 * widest], *high[x >= 0.1 * widest])]
     whole = [v for _, _, low, high in bands.values() for v in (*low, *high)]
     axis = fit(y_label, late or whole, below)
     low_end, high_end = axis.range or (0.0, 1.0)
     left_out = any(not low_end <= v <= high_end for v in whole)
-    notes = ["The axis omits the first tenth, where curves are far away."] if left_out else []
+    runs = {name: len(of) for name, of in curves.items() if of}
+    same = len(set(runs.values())) == 1
+    notes = (
+        [f"{count(next(iter(runs.values())), 'run')} of each model." if same else f"Runs: {_each(runs)}."]
+        if runs
+        else []
+    )
+    notes += ["The axis leaves out the first tenth, where the curves come from far away."] if left_out else []
     return Chart(title, Axis(x_label, range=(0.0, 1.02 * widest)), axis, layers, notes)
+
+
+def _each(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in numbers.items())
 
 
 def band(curves: Sequence[tuple[Sequence[float], Sequence[float]]]) -> tuple[np.ndarray, ...]:

@@ -63,8 +63,9 @@ def draw_forecast(models: Mapping[str, Window], what: str) -> Figure:
                     rows, lower[:, k], upper[:, k], color=looks[model].colour, alpha=0.18, linewidth=0, label=label
                 )
         axes.axvline(0.5, color=LIGHT["faint"], linewidth=0.6)
-        axes.set_ylabel(f"{shortened(one.names[k])}\n(own unit)")
-    panels[-1].set_xlabel("time" if one.times else "rows from the start of the forecast")
+        axes.set_ylabel(f"{shortened(one.names[k])}\n(in its own unit)")
+    spans = f"time ({one.times[0]} to {one.times[-1]})" if one.times else "rows from the start of the forecast"
+    panels[-1].set_xlabel(spans)
     if one.times:
         chosen = np.unique(np.linspace(0, len(one.times) - 1, min(DATES, len(one.times))).round().astype(int))
         panels[-1].set_xticks(chosen + past[0], [one.times[row] for row in chosen])

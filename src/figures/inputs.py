@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 VISIBLE = {" ": "\u00b7", "\n": "\u21b5", "<eos>": "\u21b5", "\t": "\u2192"}  # replacements for invisible characters
 DIVERGING = "PuOr_r"
+FEATURES = 24  # that have their names beside the axis
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,15 @@ def show_input(axes: Axes, shown: Shown) -> None:
             label = shown.names[k] if shown.names else None
             axes.plot(line, color=LIGHT["ink"], linestyle=styles[k % 3], linewidth=0.9, label=label)
         if shown.names and shown.values.shape[1] > 1:
-            axes.legend(loc="upper right", ncol=3, fontsize=6, borderaxespad=0.1)
+            axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncol=3, fontsize=6, borderaxespad=0.1)
     else:
-        heat(axes, shown.values, DIVERGING, symmetric(shown.values))
-        if shown.names and len(shown.names) <= 12:
-            axes.set_yticks(range(len(shown.names)), shown.names, fontsize=6)
+        image = heat(axes, shown.values, DIVERGING, symmetric(shown.values))
+        bar = axes.figure.colorbar(image, ax=axes, aspect=9, pad=0.01, fraction=0.03, extend="both")
+        bar.set_label("value (std)", fontsize=7)
+        bar.ax.tick_params(labelsize=6)
+        if shown.names:
+            every = -(-len(shown.names) // FEATURES)
+            axes.set_yticks(range(0, len(shown.names), every), shown.names[::every], fontsize=6)
     axes.set_ylabel(shown.label)
 
 

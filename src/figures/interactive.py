@@ -8,9 +8,10 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from src.figures.chart import Axis, Chart, Dots, Estimate, Line, Region, Rule
+from src.figures.chart import Axis, Chart, Dots, Estimate, Line, Region, Rule, Words
 from src.figures.palette import PLOTLY_DASHES, SYMBOLS, Style
 
 INK = Style("@ink", "o", ":")
@@ -25,19 +26,26 @@ def specification(chart: Chart, looks: Mapping[str, Style]) -> dict[str, Any]:
     """
     layout: dict[str, Any] = {"xaxis": _axis(chart.x), "yaxis": _axis(chart.y), "shapes": [], "annotations": []}
     data: list[dict[str, Any]] = []
-    for layer in chart.layers:
+    ends = chart.at_ends()
+    for i, layer in enumerate(chart.layers):
         style = looks.get(getattr(layer, "model", ""), INK)
         match layer:
             case Dots():
                 data.append(_dots(layer, style))
             case Line():
-                data += _line(layer, style)
+                data += _line(replace(layer, label=None) if i in ends else layer, style)
+                if i in ends:
+                    layout["annotations"].append(_beside(layer, ends[i], style))
+                    # Pixels beside the axes that the names take: plotly leaves no room for annotations by itself.
+                    layout["meta"] = {"right": max(layout.get("meta", {}).get("right", 0), 7 * len(layer.label or ""))}
             case Estimate():
                 data.append(_estimate(layer, style))
             case Rule():
                 _rule(layer, layout, chart.y.log if layer.horizontal else chart.x.log)
             case Region():
                 _region(layer, layout, data)
+            case Words():
+                layout["annotations"].append(_words(layer, chart.y.log))
     legend = any(trace.get("showlegend") for trace in data)
     return {"data": data, "layout": layout | {"hovermode": "closest", "showlegend": legend}}
 
@@ -128,6 +136,19 @@ def _rule(rule: Rule, layout: dict[str, Any], log: bool) -> None:
         place = {"xref": "x domain", "x": 1, "xanchor": "right", "yref": "y", "y": at, "yanchor": "bottom"}
         words = {"text": html.escape(rule.label), "showarrow": False, "font": {"size": 11, "color": "@faint"}}
         layout["annotations"].append(place | words)
+
+
+def _beside(line: Line, height: float, style: Style) -> dict[str, Any]:
+    place = {"xref": "x domain", "x": 1, "xanchor": "left", "yref": "y domain", "y": round(height, 3)}
+    font = {"size": 12, "color": style.colour}
+    return place | {"yanchor": "middle", "text": html.escape(line.label or ""), "showarrow": False, "font": font}
+
+
+def _words(words: Words, log: bool) -> dict[str, Any]:
+    at = _round(math.log10(words.y) if log else words.y)
+    place = {"xref": "x", "x": words.x, "yref": "y", "y": at, "yshift": -8 if words.below else 8}
+    place |= {"yanchor": "top" if words.below else "bottom"}
+    return place | {"text": _marked(words.text), "showarrow": False, "font": {"size": 11, "color": "@faint"}}
 
 
 def _region(region: Region, layout: dict[str, Any], data: list[dict[str, Any]]) -> None:

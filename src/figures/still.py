@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from src.figures.canvas import look, new_figure
-from src.figures.chart import Axis, Chart, Dots, Estimate, Line, Region, Rule
+from src.figures.chart import Axis, Chart, Dots, Estimate, Line, Region, Rule, Words
 from src.figures.palette import LIGHT, Style, styles
 
 if TYPE_CHECKING:
@@ -15,7 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK = Style(LIGHT["ink"], "o", ":")
-LEGEND_CHARACTERS = 60  # that fit side by side under a panel
+WIDTH = 5.4  # inches of a figure in a page, which are stretched to its column
+LEGEND_CHARACTERS = 60  # that fit beside each other under a panel
 TICKS = 5  # intervals of an axis at most: each costs a label and a line, and a report may have hundreds of panels
 
 
@@ -40,11 +44,52 @@ def draw(charts: Sequence[Chart], columns: int = 2, looks: Mapping[str, Style] |
     return figure
 
 
+def inline(chart: Chart, looks: Mapping[str, Style], name: str, height: float) -> str:
+    """A chart as an SVG element of a page that has title, label of y and notes itself; as wide as its place.
+
+    Ink, grid and page are the page's own (``var(--ink)``), so that it is dark where the page is.
+
+    Args:
+        chart: what to show.
+        looks: of the models.
+        name: no other figure of the page has it.
+        height: in inches.
+    """
+    # What stands above the figure is the label of y, or without one that of x.
+    label = chart.x.label if chart.y.label else ""
+    bare = replace(chart, title="", notes=[], y=replace(chart.y, label=""), x=replace(chart.x, label=label))
+    file = io.StringIO()
+    with look():
+        figure = new_figure(WIDTH, height)
+        _panel(figure.subplots(), bare, looks)
+        figure.savefig(file, format="svg", metadata={"Date": None}, transparent=True)
+    svg = file.getvalue()
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], count=1, flags=re.DOTALL)
+    svg = re.sub(r'(<svg )(?:width|height)="[^"]*" ?', r"\1", re.sub(r' (?:width|height)="[\d.]+pt"', "", svg))
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
+    for key, colour in LIGHT.items():
+        svg = re.sub(rf"{colour}\b", f"var(--{key})", svg, flags=re.IGNORECASE)
+    return svg.replace("<svg ", f'<svg role="img" aria-labelledby="{name}-t" ', 1)
+
+
 def _panel(panel: Axes, chart: Chart, looks: Mapping[str, Style]) -> None:
     from matplotlib.transforms import ScaledTranslation
 
-    for layer in chart.layers:
-        _LAYERS[type(layer)](panel, layer, looks.get(getattr(layer, "model", ""), INK))
+    ends = chart.at_ends()
+    for i, layer in enumerate(chart.layers):
+        style = looks.get(getattr(layer, "model", ""), INK)
+        _LAYERS[type(layer)](panel, replace(layer, label=None) if i in ends else layer, style)
+        if i in ends and isinstance(layer, Line):
+            panel.annotate(
+                layer.label or "",
+                (1, ends[i]),
+                xycoords="axes fraction",
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8,
+                color=style.colour,
+            )
     panel.set_title(chart.title)
     _axis(panel, chart.x, "x")
     _axis(panel, chart.y, "y")
@@ -152,4 +197,19 @@ def _region(panel: Axes, region: Region, _: Style) -> None:
     panel.axvspan(region.low, region.high, color=LIGHT["ink"], alpha=0.09, linewidth=0, label=label)
 
 
-_LAYERS: dict[type, Any] = {Dots: _dots, Line: _line, Estimate: _estimate, Rule: _rule, Region: _region}
+def _words(panel: Axes, words: Words, _: Style) -> None:
+    panel.annotate(
+        words.text,
+        (words.x, words.y),
+        xytext=(0, -7 if words.below else 7),
+        textcoords="offset points",
+        ha="center",
+        va="top" if words.below else "bottom",
+        fontsize=7,
+        color=LIGHT["faint"],
+    )
+
+
+_LAYERS: dict[type, Any] = {
+    **{Dots: _dots, Line: _line, Estimate: _estimate, Rule: _rule, Region: _region, Words: _words}
+}

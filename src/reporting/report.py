@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from src.figures.canvas import LATEX, latex
 from src.figures.chart import Chart
 from src.figures.interactive import specification
 from src.figures.palette import DARK, LIGHT, Style, styles
+from src.figures.still import inline
 from src.files import write_atomically
 from src.reporting.page import words
 from src.reporting.page.pictures import Pictures, model_names, pictures
@@ -31,16 +33,24 @@ PANELS_ALONE = 40  # number of panels that one process draws faster than several
 ROW = 84  # pixels of a row in the figure of differences
 
 
-def write_report(summary: Summary, directory: Path, formats: Sequence[str] = ("svg", "png")) -> list[Path]:
-    """Write ``report.html`` and its ``figures/`` in the given formats, and return the files, the page first.
+def write_report(
+    summary: Summary, directory: Path, formats: Sequence[str] = ("svg", "png"), static: bool = False
+) -> list[Path]:
+    """Write ``report.html`` and its ``figures/`` in some formats into a directory; returns the files, the page first.
+
+    Args:
+        summary: what to show.
+        directory: where to.
+        formats: of the figures beside the page.
+        static: the page has its figures as SVG alone and no script library, so that it is small enough to be committed.
 
     Raises:
-        UserError: plotly, jinja2 or matplotlib is not installed.
+        UserError: jinja2 or matplotlib is not installed, or plotly, which a static page does without.
     """
     kinds = pictures(summary)
     looks = styles(model_names(summary))
     page = directory / "report.html"
-    text = render(summary, kinds, looks)
+    text = render(summary, kinds, looks, static=static)
     write_atomically(page, lambda out: out.write(text.encode()))
     return [page, *_stills(kinds, looks, directory / "figures", formats)]
 
@@ -75,15 +85,22 @@ def refuse_without_latex(formats: Sequence[str]) -> None:
         )
 
 
-def render(summary: Summary, kinds: list[Pictures], looks: dict[str, Style], lead: str = "") -> str:
-    """Return the page of a summary with its figures as a string; the HTML ``lead`` precedes everything else.
+def render(
+    summary: Summary, kinds: list[Pictures], looks: dict[str, Style], lead: str = "", static: bool = False
+) -> str:
+    """The page of a summary with its figures, as one string; ``lead`` is HTML that stands before everything else.
+
+    Every figure is in it as SVG, which is what is printed; unless ``static``, scripts draw it again on the screen.
 
     Raises:
-        UserError: plotly or jinja2 is not installed.
+        UserError: jinja2 or matplotlib is not installed, or plotly, which a static page does without.
     """
     try:
+        import matplotlib.figure  # noqa: F401
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
-        from plotly.offline import get_plotlyjs
+
+        if not static:
+            from plotly.offline import get_plotlyjs
     except ImportError as error:
         raise UserError(
             f"The report needs {error.name}: install it with pip install -e '.[report]' in GateBench's clone."
@@ -98,10 +115,13 @@ def render(summary: Summary, kinds: list[Pictures], looks: dict[str, Style], lea
     )
     environment.filters |= {of.__name__: of for of in FILTERS}
     plan = summary.plan.plan if summary.plan else None
-    figures = {f"{k.key}-{i}": specification(chart, looks) for k in kinds for i, chart in enumerate(k.charts)}
+    charts = {f"{kind.key}-{i}": chart for kind in kinds for i, chart in enumerate(kind.charts)}
+    figures = {} if static else {name: specification(chart, looks) for name, chart in charts.items()}
+    drawn = _drawn([(inline, (chart, looks, name, _height(chart) / 96), {}) for name, chart in charts.items()])
     return environment.get_template("report.html").render(
         summary=summary,
         lead=lead,
+        static=static,
         kinds=kinds,
         looks=looks,
         resolved_plan=yaml.safe_dump(as_plain(plan), sort_keys=False, allow_unicode=True) if plan else None,
@@ -111,8 +131,9 @@ def render(summary: Summary, kinds: list[Pictures], looks: dict[str, Style], lea
         dark=DARK,
         css=(PAGE / "report.css").read_text(),
         js=(PAGE / "report.js").read_text(),
-        plotly=get_plotlyjs().replace("</script", "<\\/script"),
-        # Escape, so that a closing tag in a run's name cannot end the script with the data.
+        drawn=dict(zip(charts, drawn, strict=True)),
+        plotly=get_plotlyjs().replace("</script", "<\\/script") if figures else None,
+        # Not even a closing tag inside a run's name can end the script that holds the data.
         figures=json.dumps(figures, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
     )
 
@@ -133,21 +154,23 @@ def drawn(summary: Summary, keys: Sequence[str]) -> Figure:
         charts = [chart for kind in pictures(summary) if kind.key in keys for chart in kind.charts]
         return draw(charts, looks=styles(model_names(summary)))
     except ImportError as error:
-        raise UserError(f"A picture needs {error.name}: install it with pip install 'gatebench[report]'.") from error
+        needed = f"A figure needs {error.name}: install it with pip install -e '.[report]' in GateBench's clone."
+        raise UserError(needed) from error
+
+
+def _drawn(calls: Sequence[tuple[Any, ...]], panels: int | None = None) -> list[Any]:
+    """What some calls (function, arguments, keywords) draw, by several processes where starting them pays."""
+    from joblib import Parallel, cpu_count
+
+    several = (len(calls) if panels is None else panels) > PANELS_ALONE
+    return list(Parallel(n_jobs=min(cpu_count(), len(calls)) if several else 1)(calls))
 
 
 def _stills(kinds: list[Pictures], looks: dict[str, Style], directory: Path, formats: Sequence[str]) -> list[Path]:
-    try:
-        import matplotlib.figure  # noqa: F401  (missing, it is named here and not by a process of its own)
-        from joblib import Parallel, cpu_count, delayed
-    except ImportError as error:
-        raise UserError(
-            f"The figures need {error.name}: install it with pip install -e '.[report]' in GateBench's clone."
-        ) from error
-    several = sum(len(kind.charts) for kind in kinds) > PANELS_ALONE
-    parallel = Parallel(n_jobs=min(cpu_count(), len(kinds)) if several else 1, batch_size=1)
+    kinds = [kind for kind in kinds if kind.charts]
     longest_first = sorted(kinds, key=lambda kind: -len(kind.charts))
-    written = parallel(delayed(_still)(kind, looks, directory, formats) for kind in longest_first)
+    panels = sum(len(kind.charts) for kind in kinds)
+    written = _drawn([(_still, (kind, looks, directory, formats), {}) for kind in longest_first], panels)
     files = {kind.key: paths for kind, paths in zip(longest_first, written, strict=True)}
     return [path for kind in kinds for path in files[kind.key]]
 
@@ -165,11 +188,16 @@ def _height(chart: Chart) -> int:
 
 
 def _strip(mean: float, low: float, high: float, margin: float | None) -> dict[str, Any]:
-    """Return positions in percent of the strip's width, with 0 in the middle."""
+    """Positions in percent of the strip's width, and its ticks by their words; 0 stands in the middle."""
     reach = 1.15 * max(abs(low), abs(high), abs(mean), margin or 0.0) or 1.0
 
     def at(value: float) -> float:
         return round(50 + 50 * value / reach, 2)
 
     edge = None if margin is None else (at(-margin), round(at(margin) - at(-margin), 2))
-    return {"mean": at(mean), "wide": (at(low), round(at(high) - at(low), 2)), "margin": edge}
+    power = 10.0 ** math.floor(math.log10(reach))
+    step = next(s * power for s in (5, 2, 1, 0.5) if s * power <= reach)
+    ticks = {
+        f"{k * step:+.3g}".replace("-", "−") if k else "0": at(k * step) for k in range(-2, 3) if abs(k) * step <= reach
+    }
+    return {"ticks": ticks, "mean": at(mean), "wide": (at(low), round(at(high) - at(low), 2)), "margin": edge}

@@ -43,6 +43,7 @@ def show(summary: Summary, files: Sequence[Path], console: Any = None) -> None:
 
 def _models(summary: Summary) -> Any:
     table = _table("data", "model", right=("runs", "mean", "SD", "median", "parameters", "s to best"))
+    table.title = _metrics(summary)
     for task in summary.tasks:
         digits = decimals(max((model.sd or 0.0 for model in task.models), default=0.0))
         for place, model in enumerate(task.models):
@@ -59,30 +60,35 @@ def _models(summary: Summary) -> Any:
 
 
 def _comparisons(summary: Summary) -> Any:
-    table = _table(
-        "data", "A : B", right=("pairs", "A ahead", "95 % interval", "P(A>B)", "p Holm", "power", "sigma_tune")
-    )
+    table = _table("data", "A : B", right=("pairs", "A ahead", "95 % interval", "P(A>B)", "p Holm"))
+    table.title = f"{_metrics(summary)}; positive where A is better"
     for task in summary.tasks:
         for place, c in enumerate(task.comparisons):
             table.add_row(
                 "" if place else _place(summary, task),
                 f"{c.a} : {c.b}",
                 str(c.n),
-                "" if c.mean is None else f"{c.mean:.{of_interval(c.t)}f}",
-                span(None if c.provisional else c.t),
+                "" if c.mean is None else f"{c.mean:.{of_interval(c.interval or c.t)}f}",
+                span(c.interval),
                 "" if c.probability is None else f"{c.probability.estimate:.2f}",
                 "" if c.wilcoxon is None or c.provisional else f"{c.wilcoxon.p_holm:.2g}",
-                "" if c.power is None else f"{c.power.wilcoxon:.2f}",
-                "" if c.sigma_tune is None else f"{c.sigma_tune:.2g}",
                 style=None if c.primary else "dim",
             )
     return table
 
 
+def _metrics(summary: Summary) -> str:
+    """Of all tables: metric and unit, by data set where they differ."""
+    said = {task.label: f"{task.metric} ({task.unit})" if task.unit else task.metric for task in summary.tasks}
+    if len(set(said.values())) == 1:
+        return next(iter(said.values()))
+    return "; ".join(f"{label}: {metric}" for label, metric in said.items())
+
+
 def _table(*left: str, right: Sequence[str]) -> Any:
     from rich.table import Table
 
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", title_justify="left", title_style="")
     for name in left:
         table.add_column(name, overflow="fold")  # in a narrow terminal names wrap, and numbers are never cut
     for name in right:

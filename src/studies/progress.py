@@ -183,7 +183,7 @@ def _conclude(directory: Path, progress: Progress, console: Any) -> None:
     for name, sentence in progress.failed.items():
         print(f"failed: {directory / name}: {sentence}", file=sys.stderr)
     place = from_here(directory)
-    print(f"{place}\ngatebench compare study={place}")
+    print(f"{place}\nnext: gatebench compare study={place}")
 
 
 def _show(reader: Reader, console: Any, over: threading.Event) -> None:

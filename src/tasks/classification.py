@@ -15,7 +15,7 @@ from src.data.describe import Classes
 from src.recurrent import last_valid
 from src.tasks.base import Task
 from src.tasks.losses import Losses, PooledSums
-from src.tasks.metrics import ACC, F1, NLL, Metric
+from src.tasks.metrics import ACC, F1, NLL_PER_SEQUENCE, Metric
 
 
 class SequenceClassification(Task):
@@ -27,7 +27,7 @@ class SequenceClassification(Task):
         class_weights: one weight per class in the training loss (None: all 1); metrics are unweighted.
     """
 
-    metrics_declared: tuple[Metric, ...] = (NLL, ACC, F1)
+    metrics_declared: tuple[Metric, ...] = (NLL_PER_SEQUENCE, ACC, F1)
     class_weights: Tensor | None
 
     def __init__(self, *, pooling: str = "last", class_weights: list[float] | None = None, **keywords: Any) -> None:

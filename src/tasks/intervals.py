@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from src.tasks.losses import at_least_float32
-from src.tasks.metrics import NLL, PINBALL, Metric
+from src.tasks.metrics import NLL_PER_VALUE, PINBALL, Metric
 
 COVERAGE = (0.8, 0.95)
 MIN_LOG_SCALE = -7.0  # lower bound of the log standard deviation: keeps the density of a constant series finite
@@ -97,7 +97,7 @@ class Point(nn.Module):
 class Gaussian(Point):
     """A normal density for each value: its mean, the point forecast, and its log standard deviation."""
 
-    size, metric = 2, NLL
+    size, metric = 2, NLL_PER_VALUE
 
     def arrange(self, said: Tensor, level: Tensor) -> Tensor:
         """Bound the standard deviation from below, smoothly."""

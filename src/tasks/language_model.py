@@ -13,7 +13,7 @@ from src.data.batches import Batch
 from src.data.describe import Classes, Tokens
 from src.tasks.base import Task
 from src.tasks.losses import Losses, PooledSums
-from src.tasks.metrics import BPC, NLL, PERPLEXITY, Metric
+from src.tasks.metrics import BPC, NLL_PER_TOKEN, PERPLEXITY, Metric
 
 
 class LanguageModel(Task):
@@ -23,7 +23,7 @@ class LanguageModel(Task):
     character), ``perplexity`` = exp(nll). Long texts are read in chunks, carrying the state over (``data.chunk``).
     """
 
-    metrics_declared: tuple[Metric, ...] = (NLL, PERPLEXITY, BPC)
+    metrics_declared: tuple[Metric, ...] = (NLL_PER_TOKEN, PERPLEXITY, BPC)
 
     def __init__(self, **keywords: Any) -> None:
         description = keywords["description"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from src.config.errors import UserError
@@ -32,8 +32,11 @@ class Metric:
             raise UserError(f"The direction of the metric {self.name} must be min or max, got {self.direction}.")
 
 
-LOSS = Metric("loss", "min", numerator="loss", denominator="count")  # in every task, in addition to its own name for it
-NLL = Metric("nll", "min", "nats", "loss", "count")
+LOSS = Metric("loss", "min", numerator="loss", denominator="count")  # of every task, beside its own name for it
+NLL = Metric("nll", "min", "nats per step", "loss", "count")
+NLL_PER_SEQUENCE = replace(NLL, unit="nats per sequence")
+NLL_PER_TOKEN = replace(NLL, unit="nats per token")
+NLL_PER_VALUE = replace(NLL, unit="nats per value")
 ACC = Metric("acc", "max", numerator="right", denominator="count")
 ERRORS = (  # for real values; the last two in the unit of the data if that differs
     Metric("mse", "min", numerator="loss", denominator="count"),

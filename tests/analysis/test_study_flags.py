@@ -1,6 +1,7 @@
 """Flags on how a study was tuned, and the margin that was registered where the plan has none."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,11 @@ import pytest
 
 from src.analysis.answer import summarise
 from src.analysis.asked import asked
-from src.analysis.checks import tuning_flags
+from src.analysis.checks import task_flags, tuning_flags
 from src.analysis.collect import collect
+from src.analysis.models import Model
+from src.analysis.published import Reference
+from src.analysis.task import Task
 from src.analysis.tuning import Trial, Tuning
 from src.runs.study_record import LogUniform
 from tests.analysis.fake import fake_study
@@ -67,5 +71,18 @@ def test_the_registered_margin_counts_where_the_plan_has_none(
     collection = collect([study], "study")
     wanted = asked(collection)
     assert wanted.margin == {data: margin}
-    said = f"The margin on {data}, 0.07, is a convention computed from validation before the first final run (val/nll: "
-    assert any(line.startswith(said) for line in summarise(collection, wanted).small_print) == (planned is None)
+    reason = "a convention computed from validation before the first final run (val/nll: "
+    about = [line for task in summarise(collection, wanted).tasks for line in task.about_margin if reason in line]
+    assert [line.startswith(f"The margin on {data} is 0.07") for line in about] == [True] * (planned is None)
+
+
+def test_falling_short_of_a_published_figure_by_more_than_the_margin_is_serious() -> None:
+    models = [Model("gru_chung", [], n=3, mean=3.81), Model("lstm_chung", [], n=3, mean=3.25)]
+    published = [Reference("n", "test/nll", cell, 3.23, "Chung et al. 2014", "unconfirmed") for cell in ("gru", "lstm")]
+    task = Task("n", "main", "test/nll", "nats per step", "min", 0.2, models, references=published)
+    (flag,) = [flag for flag in task_flags(task, [], 0.02, None, {}) if flag.kind == "published"]
+    assert (flag.weight, flag.models) == ("serious", ["gru_chung"])
+    assert (
+        "reaches 3.81 on average, short of the published 3.23 (Chung et al. 2014, unconfirmed) by 0.58" in flag.sentence
+    )
+    assert not [f for f in task_flags(replace(task, margin=None), [], 0.02, None, {}) if f.kind == "published"]

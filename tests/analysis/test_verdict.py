@@ -170,8 +170,8 @@ def test_sentences() -> None:
         "jsb: lstm better than gru, by 0.200 nats on average (95 % interval 0.179 to 0.221"
     )
     assert said(-0.02, 0.03, 29) == (
-        "jsb: gru and lstm practically the same; lstm is ahead of gru by 0.0200 nats on average (90 % interval 0.0105 "
-        "to 0.0295, 29 pairs): within the margin of 0.05 nats; the difference is not zero, but too small to matter."
+        "jsb: gru and lstm practically the same; lstm is ahead of gru by 0.020 nats on average (95 % interval 0.009 "
+        "to 0.031, 29 pairs): within the margin of 0.05 nats; the difference is not zero, but too small to matter."
     )
     assert said(0.0, 0.2, 10) == (
         "jsb: undecided; gru and lstm are level on average (95 % interval -0.14 to 0.14, 10 pairs), which extends "

@@ -1,12 +1,13 @@
 """The charts hold every number they were given, and both renderers draw what the charts hold."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from src.figures.canvas import save
-from src.figures.chart import Axis, Chart, Dots, Estimate, Line, Region, Rule
+from src.figures.chart import Axis, Chart, Dots, Estimate, Line, Region, Rule, Words
 from src.figures.comparison import Published, Row, differences, points
 from src.figures.curves import band, cost, learning, lengths, profile, scores, tuning
 from src.figures.interactive import specification
@@ -14,7 +15,7 @@ from src.figures.marks import Mark
 from src.figures.palette import style, styles
 from src.figures.ranks import ranks
 from src.figures.scales import fit, padded
-from src.figures.still import draw
+from src.figures.still import draw, inline
 
 RUNS = {
     "gru": [Mark(8.5, "seed 0"), Mark(8.52, "seed 1"), Mark(8.47, "seed 2"), Mark(8.51, "seed 3")],
@@ -89,7 +90,19 @@ def test_published_figures_stand_in_their_columns_and_say_whether_they_are_confi
     assert [d.label for d in dots(chart, "", ">")] == ["Chung", "Chung (unconfirmed)"]
     assert "peepholes" in dots(chart, "", ">")[1].text[0]
     assert chart.notes[0] == "The trivial baseline (unigram, 11.09) lies above the axis."
-    assert "Beyond the axis: Far: gru 3.1." in chart.notes
+    (arrow,) = dots(chart, "", "v")
+    assert chart.y.range is not None
+    assert chart.y.range[0] <= arrow.y[0] < 8.46, "at the lower edge, below every run"
+    assert [(w.x, w.y, w.text, w.below) for w in of(chart, Words)] == [(0.0, arrow.y[0], "3.1 Far", False)]
+    note = next(a for a in specification(chart, {})["layout"]["annotations"] if a["text"] == "3.1 Far")
+    assert (note["x"], note["y"]) == (0.0, pytest.approx(arrow.y[0], rel=1e-5))
+
+
+def test_a_published_figure_off_the_axis_of_a_model_without_a_column_stands_at_the_right_end() -> None:
+    chart = points("jsb", "test/nll", RUNS, MEANS, True, {}, [Published("tcn", 99.0, "Bai et al.", True)])
+    assert [(w.text, w.below) for w in of(chart, Words)] == [("tcn 99 Bai", True)]
+    assert of(chart, Words)[0].x == chart.x.range[1] - 0.1
+    assert dots(chart, "", "^")[0].text == ["beyond the axis: tcn 99 Bai"]
 
 
 def test_a_baseline_within_reach_is_a_line() -> None:
@@ -153,9 +166,58 @@ def test_learning_shows_the_end_of_the_curves_not_their_first_values() -> None:
     chart = learning("jsb", "epoch", "val/nll", curves)
     assert chart.y.range is not None
     assert chart.y.range[1] < 9
-    assert chart.notes == ["The axis leaves out the first tenth, where the curves come from far away."]
+    left_out = "The axis leaves out the first tenth, where the curves come from far away."
+    assert chart.notes == ["3 runs of each model.", left_out]
     assert [line.text for line in of(chart, Line) if line.solid] == [["run 0"], ["run 1"], ["run 2"]]
-    assert [line.label for line in of(chart, Line) if len(line.low)] == ["gru (3 runs)"]
+    assert [line.label for line in of(chart, Line) if len(line.low)] == ["gru"]
+
+
+def test_the_training_loss_has_an_entry_of_its_own_in_the_legend() -> None:
+    x = np.arange(10.0)
+    curves = {name: [(x, 8 + np.exp(-x), "run")] for name in ("gru", "lstm")}
+    assert [line.label for line in of(learning("", "epoch", "val/nll", curves), Line) if line.label] == ["gru", "lstm"]
+    chart = learning("", "epoch", "val/nll and train/nll", curves, curves)
+    entries = [text.get_text() for text in draw([chart]).axes[0].get_legend().get_texts()]
+    assert entries == ["thin: on training data"], "the models are named at the ends of their lines"
+    named = [trace["name"] for trace in specification(chart, {})["data"] if trace["showlegend"]]
+    assert named == ["thin: on training data"]
+
+
+@pytest.mark.parametrize("models", [2, 4, 5])
+def test_up_to_four_lines_are_named_at_their_ends(models: int) -> None:
+    names = [f"gru_{i}" for i in range(models)]
+    chart = lengths("adding", "length", "test/mse", {n: [(1.0, 0.1, 0.1, 0.1), (9.0, 0.1, 0.1, 0.2)] for n in names})
+    panel = draw([chart]).axes[0]
+    direct = [text.get_text() for text in panel.texts]
+    if models > 4:
+        assert not chart.at_ends()
+        assert direct == []
+        assert [text.get_text() for text in panel.get_legend().get_texts()] == names
+    else:
+        assert direct == names
+        assert panel.get_legend() is None
+        heights = sorted(chart.at_ends().values())
+        assert all(0 <= height <= 1 for height in heights)
+        assert np.diff(heights).min() > 0.07, "no name on another"
+        layout = specification(chart, styles(names))["layout"]
+        assert [note["text"] for note in layout["annotations"]] == names
+        assert layout["meta"]["right"] == 7 * len(names[0])
+
+
+def test_a_figure_in_a_page_is_as_wide_as_its_place_and_has_the_colours_of_the_page() -> None:
+    chart = points("<jsb>", "test/nll", RUNS, MEANS, True)
+    svg = inline(chart, styles(chart.models), "points-0", 4.0)
+    opening = svg[: svg.index(">")]
+    assert 'viewBox="0 0 ' in opening
+    assert "width=" not in opening
+    assert "height=" not in opening
+    assert "var(--ink)" in svg
+    assert "#1b1f24" not in svg
+    ids = re.findall(r'\bid="([^"]*)"', svg)
+    assert ids
+    assert all(name.startswith("points-0-") for name in ids)
+    assert set(re.findall(r'href="#([^"]*)"', svg)) <= set(ids)
+    assert set(re.findall(r"url\(#([^)]*)\)", svg)) <= set(ids)
 
 
 def test_tuning_marks_the_choice_and_keeps_diverged_trials() -> None:

@@ -9,6 +9,7 @@ from src.figures.forecast import Window, draw_forecast, draw_forecast_error
 from src.figures.gate_maps import Column, draw_gates
 from src.figures.gradients import QUANTITIES, WHEN, band, draw_along_training, draw_gradients
 from src.figures.inputs import Shown
+from src.figures.memory_horizon import Share, draw_memory
 from src.figures.palette import style, styles
 from src.figures.piano_roll import draw_piano_roll
 from src.figures.units import draw_horizons, draw_saturation
@@ -51,7 +52,12 @@ def test_gates_stand_below_what_moved_them(shown):
         [Column("gru", shown, values[0], [3, 1, 0, 2, 4], "1 keeps"), Column("lstm", shown, values[1])], "title"
     )
     assert_named(figure)
-    labels = [axes.get_ylabel().partition("\n")[0] for axes in figure.axes if axes.get_ylabel()]
+    panels = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
+    bars = [axes for axes in figure.axes if axes.get_label() == "<colorbar>"]
+    labels = [axes.get_ylabel().partition("\n")[0] for axes in panels if axes.get_ylabel()]
+    assert len(panels) == 1 + 4 + 6, "what was read once, then every gate and state, and no empty cell"
+    assert {bar.get_ylabel() for bar in bars} <= {"opening", "value", "value (std)"}
+    assert len(bars) == 10 + (shown.kind == "heat")
     for name in ("update gate", "reset gate", "forget gate", "input gate", "output gate", "cell", "hidden state"):
         assert name in labels
     images = {axes.get_ylabel(): axes.images[0] for axes in figure.axes if "gate" in axes.get_ylabel()}
@@ -60,7 +66,30 @@ def test_gates_stand_below_what_moved_them(shown):
     assert image.get_clim() == (0, 1)
     titles = {axes.get_title(loc="left"): axes.title for axes in figure.axes}
     assert {"gru", "lstm"} <= titles.keys()
-    assert [text.get_text() for axes in figure.axes for text in axes.texts].count("no output gate") == 1
+    other = replace(shown, steps="other", values=shown.values + 1, names=tuple(f"{n}!" for n in shown.names))
+    apart = draw_gates([Column("gru", shown, values[0]), Column("lstm", other, values[1])], "title")
+    assert sum(axes.get_label() != "<colorbar>" for axes in apart.axes) == 12, "two sequences are both drawn"
+
+
+def test_features_have_their_names() -> None:
+    shown = Shown("heat", RNG.random((9, 30)), "step", "input", tuple(f"sensor {k}" for k in range(30)))
+    axes = draw_gates([Column("gru", shown, gru())], "title").axes[0]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == [f"sensor {k}" for k in range(0, 30, 2)]
+
+
+def test_memory_is_joined_and_named_at_the_ends() -> None:
+    shares = {m: [Share(n, k, 5, 0.1, 0.9) for n, k in ((30, 5), (60, 2))] for m in ("gru", "lstm")}
+    figure = draw_memory({"Adding": shares}, "a test loss below 10 %")
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.texts] == ["gru", "lstm"]
+    assert not figure.legends
+    lines = [line for line in axes.lines if len(line.get_xdata()) == 2]
+    assert [line.get_ydata().tolist() for line in lines] == [[1.0, 0.4]] * 2
+    assert all(line.get_linestyle() != "None" for line in lines)
+    assert axes.get_ylabel() == "share of runs that solve the task"
+    assert figure.get_supxlabel() == "Solved: a test loss below 10 %. Bars: 95 % interval (Wilson), 5 runs each."
+    many = draw_memory({"Adding": {f"gru_{k}": shares["gru"] for k in range(5)}}, "it")
+    assert len(many.legends) == 1
 
 
 def test_gradients_are_medians_in_the_colours_of_the_models():
@@ -145,6 +174,8 @@ def test_forecasts_stand_beside_truth_and_naive():
     dated = draw_forecast({name: replace(made, times=days, series="Ada") for name, made in windows.items()}, "title")
     assert dated.get_suptitle() == "title, series Ada"
     axes = dated.axes[1]
+    assert axes.get_xlabel() == "time (2024-01-01 to 2024-01-09)"
+    assert axes.get_ylabel() == "oil\n(in its own unit)"
     labels = [label.get_text() for label in axes.get_xticklabels()]
     assert labels == ["2024-01-01", "2024-01-04", "2024-01-06", "2024-01-09"]
     assert axes.get_xticks().tolist() == [-5, -2, 0, 3], "the last row seen stands at 0"

@@ -16,7 +16,9 @@ from src.analysis.run import Run
 from src.analysis.summary import Summary
 from src.analysis.task import Task
 from src.config.errors import UserError
-from src.figures.palette import DARK, LIGHT, styles
+from src.figures.chart import Chart
+from src.figures.palette import DARK, LIGHT, Style, styles
+from src.figures.still import inline
 from src.reporting.page.along import axes_of
 from src.reporting.page.pictures import model_names, pictures
 from src.reporting.report import _strip, render, write_report
@@ -30,8 +32,23 @@ pytest.importorskip("plotly")
 needs_browser = pytest.mark.skipif(chromium() is None, reason="no chromium on this machine (apt-get install chromium)")
 
 
-def page_of(summary: Summary) -> str:
-    return render(summary, pictures(summary), styles(model_names(summary)))
+def page_of(summary: Summary, static: bool = False) -> str:
+    return render(summary, pictures(summary), styles(model_names(summary)), static=static)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _drawn_once() -> Iterator[None]:
+    """The variants of a summary share most of their figures: each is drawn once."""
+    known: dict[str, str] = {}
+
+    def drawn(chart: Chart, looks: dict[str, Style], name: str, height: float) -> str:
+        key = f"{chart} {looks} {name} {height}"
+        known[key] = known.get(key) or inline(chart, looks, name, height)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("src.reporting.report.inline", drawn)
+        yield
 
 
 class Text(HTMLParser):
@@ -220,6 +237,56 @@ def test_what_a_table_cannot_say_is_not_spoken_of() -> None:
     assert "margin" not in read.text
 
 
+def test_a_static_page_has_its_figures_as_svg_and_no_script_library(summary: Summary, tmp_path: Path) -> None:
+    page, *figures = write_report(summary, tmp_path, ["svg"], static=True)
+    text = page.read_text()
+    charts = sum(len(kind.charts) for kind in pictures(summary))
+    assert text.count('<svg role="img"') == charts > 8
+    assert "Plotly.react" in text, "the page's own few lines are there"
+    assert "plotly.js v" not in text
+    assert 'class="plot"' not in text
+    assert page.stat().st_size + sum(file.stat().st_size for file in figures) < 1_500_000
+    assert len(set(Text(text).ids)) == len(Text(text).ids)
+    assert text.count("<svg ") == page_of(summary).count('<svg role="img"')
+
+
+def test_the_strip_has_ticks() -> None:
+    assert _strip(0.016, 0.006, 0.027, 0.09)["ticks"] == {"−0.1": 1.69, "0": 50.0, "+0.1": 98.31}
+    assert list(_strip(0.3, 0.1, 0.5, None)["ticks"]) == ["−0.5", "0", "+0.5"]
+
+
+def test_the_interval_of_a_card_is_that_of_its_sentence_and_figure(summary: Summary) -> None:
+    for task, c in summary.headline():
+        chart = next(
+            of for k in pictures(summary) if k.key == "differences" for of in k.charts if task.data in of.title
+        )
+        assert c.interval is not None
+        assert c.interval == (c.verdict.interval_better or c.t if c.verdict else c.t)
+        assert (c.interval.low, c.interval.high) in [(e.low, e.high) for e in chart.layers if hasattr(e, "thick")]
+
+
+def test_times_are_of_machines_that_were_not_shared(summary: Summary) -> None:
+    everywhere = [dataclasses.replace(r, timing=dataclasses.replace(r.timing, shared=True)) for r in summary.runs]
+    kinds = {kind.key: kind for kind in pictures(dataclasses.replace(summary, runs=everywhere))}
+    assert all("time" not in chart.title for chart in kinds["learning"].charts)
+    assert not kinds["cost"].charts
+    alone = {run.id for run in summary.runs if run.timing.shared is not True}
+    assert len(alone) < len(summary.runs), "one machine of the example was shared"
+    kinds = {kind.key: kind for kind in pictures(summary)}
+    timed = [chart for chart in kinds["learning"].charts if chart.title.endswith("time")]
+    timed += [chart for chart in kinds["cost"].charts if chart.x.label.startswith("seconds")]
+    said = [text for chart in timed for layer in chart.layers for text in getattr(layer, "text", ()) if "run " in text]
+    assert said
+    assert all(any(run in text for run in alone) for text in said if "median" not in text)
+
+
+def test_few_costs_are_a_table_and_the_process_is_no_cost_of_a_model(summary: Summary) -> None:
+    cost = next(kind for kind in pictures(summary) if kind.key == "cost")
+    assert all(chart.x.label.startswith("seconds") for chart in cost.charts)
+    assert [(table.columns[1], len(table.rows)) for table in cost.tables] == [("effective parameters", 3)] * 2
+    assert "18,630" in Text(page_of(summary)).text
+
+
 def test_files_beside_the_page(summary: Summary, tmp_path: Path) -> None:
     files = write_report(summary, tmp_path)
     kinds = ("points", "differences", "learning", "tuning", "cost")
@@ -367,12 +434,14 @@ DRAWN = """(() => {
 @needs_browser
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_every_figure_is_drawn_and_nothing_leaves(tab: Browser, file: Path, width: int, dark: bool) -> None:
+def test_every_figure_is_drawn_and_nothing_leaves(
+    tab: Browser, file: Path, summary: Summary, width: int, dark: bool
+) -> None:
     tab.open(file, width, dark=dark)
     assert tab.complaints == []
     assert tab.requests == [file.as_uri()]
     drawn = tab.value(DRAWN)
-    assert len(drawn) == 16
+    assert len(drawn) == sum(len(kind.charts) for kind in pictures(summary))
     for identity, given, shown, overlap in drawn:
         assert shown == given > 0, identity
         assert abs(overlap) <= 1, identity
@@ -380,6 +449,45 @@ def test_every_figure_is_drawn_and_nothing_leaves(tab: Browser, file: Path, widt
     theme = DARK if dark else LIGHT
     rgb = tuple(int(theme["page"][i : i + 2], 16) for i in (1, 3, 5))
     assert tab.value("getComputedStyle(document.body).backgroundColor") == f"rgb{rgb}".replace("'", "")
+
+
+CUT = """(() => {
+  const page = document.documentElement.clientWidth;
+  const all = [...document.querySelectorAll(".still svg, table, pre, .answer")];
+  const shown = all.filter((e) => e.getClientRects().length);
+  return shown.map((e) => [e.tagName, e.getBoundingClientRect(), e.scrollWidth])
+    .filter(([, box, needs]) => box.left < -1 || box.right > page + 1 || needs > Math.ceil(box.width) + 1)
+    .map(([name, box, needs]) => `${name} ${box.left} ${box.right} ${needs}`);
+})()"""
+
+
+@needs_browser
+@pytest.mark.parametrize("static", [False, True])
+def test_printing_shows_every_panel_whole(tab: Browser, summary: Summary, tmp_path: Path, static: bool) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(page_of(summary, static))
+    for width in (800, 1600):  # of the window, which must not matter
+        tab.open(path, width)
+        tab.call("Emulation.setEmulatedMedia", media="print")
+        tab.call("Emulation.setDeviceMetricsOverride", width=690, height=1000, deviceScaleFactor=1, mobile=False)
+        charts = sum(len(kind.charts) for kind in pictures(summary))
+        seen = (
+            "[...document.querySelectorAll('.still svg')].filter((e) => e.getBoundingClientRect().height > 50).length"
+        )
+        assert tab.value(seen) == charts
+        assert tab.value("[...document.querySelectorAll('.plot')].every((e) => !e.getClientRects().length)") is True
+        assert tab.value(CUT.replace("table, ", "table:not(#runs table, #statistics table, #costs table), ")) == []
+        # These have sheets of their own, laid across.
+        tab.call("Emulation.setDeviceMetricsOverride", width=1010, height=700, deviceScaleFactor=1, mobile=False)
+        assert tab.value(CUT) == []
+    tab.call("Emulation.setEmulatedMedia", media="")
+
+
+@needs_browser
+def test_a_wide_page_is_used(tab: Browser, file: Path) -> None:
+    tab.open(file, 1600)
+    used = "Math.max(...[...document.querySelectorAll('figure')].map((e) => e.getBoundingClientRect().right))"
+    assert tab.value(used) > 1450
 
 
 @needs_browser

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from src.analysis.across import Across
 from src.analysis.run import Run
@@ -15,17 +15,18 @@ from src.figures.marks import Mark
 from src.figures.ranks import ranks
 from src.reporting.page.along import along_axes
 from src.reporting.page.marks import NO_BETTER, metric_label, run_mark
-from src.reporting.page.training import cost_charts, learning_charts, tuning_charts
+from src.reporting.page.training import Table, costs, learning_charts, tuning_charts
 from src.reporting.page.words import number, place, settings
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Charts of one kind, one or more for each task; ``pictures.html`` has the text above them."""
+    """Charts and tables of one kind, one or more for each task; ``pictures.html`` has the words above them."""
 
     key: str  # file name
     charts: list[Chart]  # in the order of the tasks
     columns: int = 2  # side by side in the file
+    tables: list[Table] = field(default_factory=list)  # above the charts
 
 
 def pictures(summary: Summary) -> list[Pictures]:
@@ -33,16 +34,21 @@ def pictures(summary: Summary) -> list[Pictures]:
     runs = {run.id: run for run in summary.runs}
     tasks = summary.tasks
     arms = len({task.arm for task in tasks})
+    units = {task.data: (task.metric.rpartition("/")[2], task.unit) for task in tasks}
     charts = {
         "points": [_points(task, runs) for task in tasks if any(m.points for m in task.models)],
         "differences": [_differences(task, runs) for task in tasks if any(c.n for c in task.comparisons)],
         "learning": [chart for task in tasks for chart in learning_charts(task, summary.curves, runs)],
-        "tuning": [chart for tuning in summary.tuning for chart in tuning_charts(tuning, runs, name_arm=arms > 1)],
-        "cost": [chart for task in tasks for chart in cost_charts(task, runs)],
+        "tuning": [
+            chart for tuning in summary.tuning for chart in tuning_charts(tuning, runs, units, name_arm=arms > 1)
+        ],
         "lengths": along_axes(summary),
         "across": _together(summary.across),
     }
-    return [Pictures(key, of, columns=3 if key == "cost" else 2) for key, of in charts.items() if of]
+    kinds = [Pictures(key, of) for key, of in charts.items()]
+    cost, tables = costs(tasks, runs)
+    kinds.insert(4, Pictures("cost", cost, tables=tables))
+    return [kind for kind in kinds if kind.charts or kind.tables]
 
 
 def model_names(summary: Summary) -> set[str]:
@@ -88,8 +94,7 @@ def _row(task: Task, c: Comparison, runs: dict[str, Run]) -> Row:
         if chance:
             words.append(f"a run of the pair is {NO_BETTER}")
         marks.append(Mark(pair.difference, "\n".join(words), hollow=bool(chance), outlier=bool(chance)))
-    shown = () if c.provisional else ((c.verdict and c.verdict.interval_better) or c.t, c.sequences)
-    intervals = [i for i in shown if i]
+    intervals = [i for i in (c.interval, None if c.provisional else c.sequences) if i]
     return Row(c.a, c.b, marks, c.mean, [(i.method, i.low, i.high) for i in intervals])
 
 

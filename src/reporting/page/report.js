@@ -28,7 +28,7 @@
     // The label of y stands above the figure, where it needs no turned head; without one, that of x does.
     xaxis: axis(figure.layout.yaxis.title.text ? figure.layout.xaxis : untitled(figure.layout.xaxis), paint, width < 480),
     yaxis: axis(untitled(figure.layout.yaxis), paint, false),
-    margin: { l: 8, r: 14, t: 10, b: 8 },
+    margin: { l: 8, r: 14 + (figure.layout.meta?.right ?? 0), t: 10, b: 8 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: paint["@ink"] },
     legend: { orientation: "h", x: 0, xanchor: "left", y: -0.2, yanchor: "top", bgcolor: "rgba(0,0,0,0)", itemsizing: "constant" },

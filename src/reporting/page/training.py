@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from src.analysis.curves import Curve
@@ -14,15 +15,33 @@ from src.figures import curves
 from src.figures.chart import Chart
 from src.figures.marks import Mark
 from src.reporting.page.marks import hover, metric_label
-from src.reporting.page.words import number, place, setting
+from src.reporting.page.words import interval, number, place, setting
 from src.runs.study_record import Extension
+from src.statistics.intervals import Interval
+from src.statistics.rounding import of_interval
 
 TIME = "seconds to the best epoch"
 COSTS: dict[str, Callable[[Any], float | None]] = {
     "effective parameters": lambda run: run.parameters and run.parameters.effective,
-    TIME: lambda run: run.timing.seconds_to_best,
-    "peak memory (MB)": lambda run: run.memory.peak_rss_mb,
+    TIME: lambda run: run.timing.seconds_to_best if alone(run) else None,
+    # Of a CPU only the size of the whole process is on record, most of which is Python and PyTorch.
+    "peak memory on the GPU (MB)": lambda run: run.memory.peak_gpu_mb,
 }
+FEW = 3  # costs, at most, of which a table says more than a picture
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table in place of a picture."""
+
+    caption: str
+    columns: list[str]
+    rows: list[list[str | float | None]]
+
+
+def alone(run: Run) -> bool:
+    """Whether its times are of a machine that it did not share, as far as is known."""
+    return run.timing.shared is not True
 
 
 def learning_charts(task: Task, recorded: dict[str, Curve], runs: dict[str, Run]) -> list[Chart]:
@@ -32,7 +51,31 @@ def learning_charts(task: Task, recorded: dict[str, Curve], runs: dict[str, Run]
     """
     name = task.metric.partition("/")[2] or task.metric
     shown = f"val/{name}"
-    drawn = {
+    drawn = _drawn(task, recorded, runs)
+    if not any(shown in c.columns for pairs in drawn.values() for c, _ in pairs):
+        monitors = [r.best.monitor for r in runs.values() if r.data_name == task.data and r.best]
+        columns = [c for pairs in drawn.values() for curve, _ in pairs for c in curve.columns]
+        shown = next((c for c in [*monitors, *columns] if c in columns), "")
+    if not shown:
+        return []
+    name = shown.partition("/")[2]
+    unit = f" ({task.unit})" if task.unit and task.metric.endswith(f"/{name}") else ""
+    where, charts = place(task.data, task.arm), []
+    lines = {model: _series(pairs, "epoch", shown) for model, pairs in drawn.items()}
+    taught = {model: _series(pairs, "epoch", f"train/{name}") for model, pairs in drawn.items()}
+    if any(lines.values()):
+        label = f"{shown}{' and ' + f'train/{name}' if any(taught.values()) else ''}{unit}"
+        charts.append(curves.learning(f"{where}, against epochs", "epoch", label, lines, taught))
+    quiet = _drawn(task, recorded, {key: run for key, run in runs.items() if alone(run)})
+    timed = {model: _series(pairs, "seconds", shown) for model, pairs in quiet.items()}
+    if any(timed.values()):
+        charts.append(curves.learning(f"{where}, against time", "seconds of training", f"{shown}{unit}", timed))
+    return charts
+
+
+def _drawn(task: Task, recorded: dict[str, Curve], runs: dict[str, Run]) -> dict[str, list[tuple[Curve, str]]]:
+    """By model, the curves of those of a task's points that are among the runs, with what hovering shows."""
+    return {
         m.model: [
             (recorded[p.run], hover(runs[p.run], p.value, task.metric))
             for p in m.points
@@ -40,22 +83,6 @@ def learning_charts(task: Task, recorded: dict[str, Curve], runs: dict[str, Run]
         ]
         for m in task.models
     }
-    if not any(shown in c.columns for pairs in drawn.values() for c, _ in pairs):
-        monitors = [r.best.monitor for r in runs.values() if r.data_name == task.data and r.best]
-        columns = [c for pairs in drawn.values() for curve, _ in pairs for c in curve.columns]
-        shown = next((c for c in [*monitors, *columns] if c in columns), "")
-    if not shown:
-        return []
-    training = f"train/{shown.partition('/')[2]}"
-    unit = f" ({task.unit})" if task.unit else ""
-    charts = []
-    for along, words, against in (("epoch", "epoch", "epochs"), ("seconds", "seconds of training", "time")):
-        lines = {model: _series(pairs, along, shown) for model, pairs in drawn.items()}
-        taught = {model: _series(pairs, along, training) for model, pairs in drawn.items() if along == "epoch"}
-        if any(lines.values()):
-            title = f"{place(task.data, task.arm)}, against {against}"
-            charts.append(curves.learning(title, words, f"{shown}{unit}", lines, taught))
-    return charts
 
 
 def _series(pairs: list[tuple[Curve, str]], along: str, column: str) -> list[curves.Series]:
@@ -72,8 +99,20 @@ def _series(pairs: list[tuple[Curve, str]], along: str, column: str) -> list[cur
     return series
 
 
-def tuning_charts(tuning: Tuning, runs: dict[str, Run], name_arm: bool) -> list[Chart]:
-    """Chart validation against every tuned setting; with ``name_arm`` the title names the arm."""
+def tuning_charts(
+    tuning: Tuning, runs: dict[str, Run], units: Mapping[str, tuple[str, str]], name_arm: bool
+) -> list[Chart]:
+    """Validation against every tuned setting.
+
+    Args:
+        tuning: of one data set.
+        runs: by id.
+        units: by data set: the name of a metric, without its split, and its unit.
+        name_arm: the title says which arm.
+    """
+    name, unit = units.get(tuning.data, ("", ""))
+    metric = tuning.metric or "validation"
+    label = f"{metric} ({unit})" if unit and metric.rpartition("/")[2] == name else metric
     charts = []
     for key in tuning.keys:
         trials: dict[str, list[Mark]] = {}
@@ -92,8 +131,8 @@ def tuning_charts(tuning: Tuning, runs: dict[str, Run], name_arm: bool) -> list[
         drawn = [m.x for marks in trials.values() for m in marks]
         log = min(drawn) > 0 and max(drawn) / min(drawn) > 10
         added = [stretch for e in tuning.extensions if e.key == key for stretch in _added(e)]
-        metric, lower_is_better = tuning.metric or "validation", tuning.mode != "max"
-        charts.append(curves.tuning(title, setting(key), metric, trials, chosen, lower_is_better, added, log))
+        lower_is_better = tuning.mode != "max"
+        charts.append(curves.tuning(title, setting(key), label, trials, chosen, lower_is_better, added, log))
     return charts
 
 
@@ -106,20 +145,35 @@ def _added(extension: Extension) -> Iterable[tuple[float, float]]:
         yield before[1], after[1]
 
 
-def cost_charts(task: Task, runs: dict[str, Run]) -> list[Chart]:
-    """Chart quality against parameters, time and memory, where recorded."""
-    charts = []
-    for words, of in COSTS.items():
-        marks: dict[str, list[Mark]] = {}
-        for m in task.models:
-            for p in m.points:
-                if (run := runs.get(p.run)) is None:
-                    continue
-                if (x := of(run)) is None:
-                    continue
-                shared = bool(run.timing.shared) and words == TIME
-                text = f"{hover(run, p.value, task.metric)}\n{words}: {number(x)}{', shared machine' if shared else ''}"
-                marks.setdefault(m.model, []).append(Mark(p.value, text, shared, float(x), p.status == "chance"))
-        if any(m.value is not None for of_model in marks.values() for m in of_model):
-            charts.append(curves.cost(place(task.data, task.arm), words, metric_label(task), marks))
-    return charts
+def costs(tasks: Iterable[Task], runs: dict[str, Run]) -> tuple[list[Chart], list[Table]]:
+    """Quality against parameters, time and memory, as far as the runs say them; few different costs as a table."""
+    charts, tables = [], []
+    for task in tasks:
+        where = place(task.data, task.arm)
+        for words, of in COSTS.items():
+            marks: dict[str, list[Mark]] = {}
+            for m in task.models:
+                for p in m.points:
+                    run = runs.get(p.run)
+                    if run is None or (x := of(run)) is None:
+                        continue
+                    text = f"{hover(run, p.value, task.metric)}\n{words}: {number(x)}"
+                    marks.setdefault(m.model, []).append(Mark(p.value, text, False, float(x), p.status == "chance"))
+            if not any(m.value is not None for of_model in marks.values() for m in of_model):
+                continue
+            if len({m.x for of_model in marks.values() for m in of_model}) > FEW:
+                charts.append(curves.cost(where, words, metric_label(task), marks))
+                continue
+            each = [[name, sorted({m.x for m in of_model})] for name, of_model in marks.items()]
+            means = {m.model: (m.mean, m.interval) for m in task.models}
+            rows: list[list[str | float | None]] = [
+                [name, " or ".join(number(int(x)) for x in at), *_quality(*means[name])] for name, at in each
+            ]
+            columns = ["model", words, f"mean {metric_label(task)}", "95 % interval"]
+            tables.append(Table(f"{where}: {words} and quality.", columns, rows))
+    return charts, tables
+
+
+def _quality(mean: float | None, ends: Interval | None) -> tuple[str, str]:
+    """A mean and its interval, with the decimals that the interval supports."""
+    return "–" if mean is None else f"{mean:.{of_interval(ends)}f}", interval(ends, signed=False)
