@@ -105,7 +105,7 @@ $(RAY)/.ready: $(READY) locks/ray.txt
 TOOLS := .venv-tools
 
 .PHONY: notebook
-notebook: $(READY) ## docs/tutorial.ipynb, from the part of docs/tutorial.md between its marks
+notebook: $(READY) ## the notebooks of the documentation, from the parts of their pages between marks
 	$(RUN) docs/notebook.py
 
 .PHONY: lock

@@ -3,7 +3,8 @@
 A session is a question continued with more minutes: four sittings with a look in each, at 6,
 12, 24 and 48 pairs or in the same way from 10 on. Differences by seed and sequence have known variances and a known
 mean; intervals are those of reports (:func:`~src.statistics.crossed.two_way`), levels those of
-:func:`~src.statistics.sittings.look_of`. ``docs/compare.md`` holds what this prints (``table=docs/compare.md``).
+:func:`~src.statistics.sittings.look_of`. ``docs/error_rates.md`` holds what this prints
+(``table=docs/error_rates.md``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Simulate the error rates of reports, and print them as tables: ``python -m benchmarks.rates``.
 
-Every sentence is made by the functions that reports use, over data whose truth is known. ``docs/compare.md`` holds what
-this prints (``table=docs/compare.md``).
+Every sentence is made by the functions that reports use, over data whose truth is known. ``docs/error_rates.md``
+holds what this prints (``table=docs/error_rates.md``).
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 A session is :func:`gatebench.answer` on a file of made-up sequences, with all that it does (look, pilot, plan,
 trials, choice, margin, pairs, looks, report), given minutes again until it has decided or three sittings are over. Only
 what takes long is not done: networks are not trained. A run's record has losses by test sequence that are drawn, in
-which the GRU is better by a known amount, so that verdicts can be held against the truth. ``docs/answer.md`` has the
-result.
+which the GRU is better by a known amount, so that verdicts can be held against the truth: ``docs/error_rates.md`` has
+the result.
 """
 
 from __future__ import annotations
@@ -176,7 +176,8 @@ def session(planted: Planted, place: Path, minutes: float = MINUTES) -> list[str
     """
     file, verdicts = planted.file(place / "planted.npz"), []
     keys = {"hydra/launcher": "basic", "data.splits": [0.6, 0.2, 0.2], "model.budget_tolerance": 0.3}
-    asked = {"metric": "test/nll", "budget": 300, "runs": place / "runs", "progress": False, "overrides": keys}
+    places = {"runs": place / "runs", "progress": False, "overrides": keys}
+    asked: dict[str, Any] = {"metric": "test/nll", "budget": 300, **places}
     with planting(planted):
         for _ in range(SITTINGS):
             said = answer(file, minutes=minutes, **asked)

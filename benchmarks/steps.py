@@ -56,7 +56,7 @@ def write(result: dict[str, Any], folder: Path, picture: bool) -> None:
         if picture:
             draw(result, folder / "benchmark.svg")
     except ImportError:
-        print("No figure, because it needs matplotlib: pip install 'gatebench[report]'.")
+        print("No figure, because it needs matplotlib: pip install -e '.[report]' in GateBench's clone.")
     print(folder)
 
 

@@ -37,7 +37,9 @@ def dashboard(cfg: DictConfig) -> None:
     try:
         workspace = build_workspace(plan, list(cfg.only or plan.data), cfg.project)
     except ImportError as error:
-        raise UserError(f"A dashboard needs {error.name}: install it with pip install 'gatebench[report]'.") from error
+        raise UserError(
+            f"A dashboard needs {error.name}: install it with pip install -e '.[report]' in GateBench's clone."
+        ) from error
     if cfg.json:
         workspace.entity = cfg.entity or ""
         # The package has no public way to return what it would save; its version is pinned.

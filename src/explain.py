@@ -33,7 +33,7 @@ def explain(cfg: DictConfig) -> list[Path]:
     from src.files import output
 
     if importlib.util.find_spec("matplotlib") is None:
-        raise UserError("Figures need the package matplotlib: pip install 'gatebench[report]'.")
+        raise UserError("Figures need the package matplotlib: pip install -e '.[report]' in GateBench's clone.")
     torch.set_num_threads(cfg.threads)
     if cfg.study is not None:
         study = study_folder(cfg)

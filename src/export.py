@@ -25,7 +25,9 @@ def export(cfg: DictConfig) -> Path:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
     except ImportError as error:
-        raise UserError("Export needs the packages onnx and onnxruntime: pip install 'gatebench[export]'.") from error
+        raise UserError(
+            "Export needs the packages onnx and onnxruntime: pip install -e '.[export]' in GateBench's clone."
+        ) from error
 
     from src.exporting.check import check
     from src.exporting.model import to_onnx

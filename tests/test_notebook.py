@@ -1,4 +1,7 @@
-"""docs/tutorial.ipynb is what docs/tutorial.md says, and its cells run, in their order, in a process of their own."""
+"""Each notebook is what its page says; the cells of docs/python.ipynb run in a process of their own.
+
+Those of docs/inside_gru.ipynb are the blocks of its page, which tests/test_docs_blocks.py runs.
+"""
 
 import json
 import os
@@ -6,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from docs.notebook import notebook
+import pytest
+
+from docs.notebook import PAGES, notebook
 
 ROOT = Path(__file__).resolve().parent.parent
 # As a notebook does: each cell's last expression is shown, as HTML where it has that.
@@ -29,13 +34,14 @@ for number, cell in enumerate(json.load(open(sys.argv[1], encoding="utf-8"))["ce
 """
 
 
-def test_the_notebook_is_the_page() -> None:
-    page = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
-    assert (ROOT / "docs" / "tutorial.ipynb").read_text(encoding="utf-8") == notebook(page), "make notebook"
+@pytest.mark.parametrize("name", PAGES)
+def test_a_notebook_is_its_page(name: str) -> None:
+    page = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    assert (ROOT / "docs" / f"{name}.ipynb").read_text(encoding="utf-8") == notebook(page), "make notebook"
 
 
 def test_the_notebook_runs(tmp_path: Path) -> None:
-    file = ROOT / "docs" / "tutorial.ipynb"
+    file = ROOT / "docs" / "python.ipynb"
     code = ["".join(cell["source"]) for cell in json.loads(file.read_text(encoding="utf-8"))["cells"]]
     for part in ("gatebench.fit(frame", ".metrics", ".predict(", ".explain(", ".compare("):
         assert any(part in cell for cell in code)

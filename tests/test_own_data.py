@@ -1,11 +1,7 @@
-"""docs/own_data.md does what it says: its files are written and its commands run, one epoch each."""
+"""Files of one's own: what docs/own_data.md and docs/file_formats.md say of series, splits, seeds and names."""
 
 import json
-import re
-import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +14,6 @@ from src.analysis.answer import summarise
 from src.analysis.asked import asked
 from src.analysis.collect import collect
 from src.analysis.summary import Summary
-from src.evaluate import evaluate
 from src.predict import predict
 from src.runs.load import load_run
 from src.runs.record import read_record, read_sequences
@@ -26,33 +21,7 @@ from src.runs.result import RunResult
 from src.train import train
 
 Compose = Callable[..., DictConfig]
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "own_data.md").read_text()
 QUICK = ["trainer.max_epochs=1", "model.hidden_size=8", "logger=csv", "trainer.enable_progress_bar=false"]
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-
-
-def test_every_command_of_the_page_runs(compose: Compose, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (script,) = blocks("python")
-    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path)
-    ran = []
-    for line in "".join(blocks("bash")).splitlines():
-        program, _, command, *overrides = shlex.split(line)
-        assert program == "python"
-        if command == "src.train":
-            metrics = train(compose(*overrides, *QUICK))
-            assert metrics["test/loss"] > 0
-        elif command == "src.evaluate":
-            assert evaluate(compose(*overrides, config_name="evaluate"))
-        else:
-            path = predict(compose(*overrides, config_name="predict"))
-            assert len(path.read_text().splitlines()) > 20
-        ran.append(command)
-    assert ran[2:7] == ["src.train", "src.predict", "src.evaluate", "src.evaluate", "src.predict"]
-    assert ran[:2] + ran[7:] == ["src.train", "src.predict"] * 3
 
 
 def test_a_small_series_beside_a_large_one_is_forecast_as_well_as_alone(compose: Compose, tmp_path, monkeypatch):

@@ -14,7 +14,13 @@ from src.analysis.tuning import Tuning
 def small_print(tasks: Sequence[Task], runs: Sequence[Run], tuned: Sequence[Tuning], plan: Plan | None) -> list[str]:
     """Return the sentences for the end of a report; ``runs`` are the ones compared."""
     outcomes = {c.verdict.outcome for task in tasks for c in task.comparisons if c.verdict}
-    said = [_about(runs, bool(plan and plan.plan and plan.plan.resplits), bool(outcomes & {"better", "same"}))]
+    record = plan.plan if plan else None
+    said = [_about(runs, bool(record and record.resplits), bool(outcomes & {"better", "same"}))]
+    if record and record.sittings:
+        said[0] = (
+            "A verdict over seeds and test sequences is about new training seeds and other sequences like these; one "
+            f"over seeds alone is about new training seeds on these test sequences{_split(runs)}."
+        )
     said.append(
         "A verdict, taken by itself, is wrong with a probability of at most 5 % if differences between pairs are "
         "roughly normal; if they are skewed like an exponential, up to 17 % (python -m benchmarks.rates)."
@@ -65,7 +71,11 @@ def _about(runs: Sequence[Run], resplits: bool, decided: bool) -> str:
         return (
             f"Verdicts are about other splits of the same file and new training seeds; {len(seeds)} splits were used."
         )
-    which = f" (data.split_seed={seeds[0]})" if len(seeds) == 1 else ""
-    said = f"Verdicts are about new training seeds on these test sequences{which}"
+    said = f"Verdicts are about new training seeds on these test sequences{_split(runs)}"
     other = "the report's section “What would change the conclusion” says whether one also holds for other sequences"
     return f"{said}; {other}." if decided else f"{said}."
+
+
+def _split(runs: Sequence[Run]) -> str:
+    seeds = {run.data.split_seed for run in runs if run.data.split_seed is not None}
+    return f" (data.split_seed={seeds.pop()})" if len(seeds) == 1 else ""

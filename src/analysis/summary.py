@@ -78,6 +78,9 @@ class Summary:
     def beside_the_verdicts(self) -> list[str]:
         """Sentences shown with the headline: all verdicts as one family, and solve rates."""
         said = [family_sentence(self.tasks), *(solve_sentence(task, c) for task, c in self.headline())]
+        if self.plan and self.plan.plan and self.plan.plan.sittings:
+            both = [c.both.sentence for _, c in self.headline() if c.both is not None]
+            said += [f"Over other test sequences too, which a study in sittings is decided by: {one}" for one in both]
         return [sentence for sentence in said if sentence is not None]
 
     def other_verdicts(self) -> list[str]:

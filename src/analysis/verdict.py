@@ -296,7 +296,8 @@ def _no_verdict(verdict: Verdict, about: About, x: np.ndarray) -> str:
         wins = int(max((x > 0).sum(), (x < 0).sum()))
         mean = float(x.mean())
         by = f"{_lead(about.names, mean, t_interval(x), about.unit)}" if len(x) > 1 else ""
-        said += f"; {ahead} was better in {wins} of {len(x)}{', and ' + by if by else ''}"
+        better = f"{ahead} was better in {wins} of {len(x)}" if wins else "they were level"
+        said += f"; {better}{', and ' + by if by and wins else ''}"
     more = least - len(x)
     takes = minutes(more, about.seconds) if more > 0 else None
     return said + (f"; {more} more take about {takes}" if takes else "")

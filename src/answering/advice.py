@@ -12,6 +12,7 @@ from src.answering.deployed import Deployed
 from src.answering.pilot import Pilot
 from src.answering.result import Answer
 from src.answering.sitting import Sitting
+from src.answering.verdict import leading
 from src.config.errors import counted
 from src.files import from_here
 from src.reporting.page.words import duration
@@ -30,9 +31,13 @@ class Reached:
     plan: Plan | None = None  # None: the minutes were over in the pilot
     sitting: Sitting | None = None  # None as the plan
 
-    def seconds(self, pairs: int) -> float:
-        """Return the seconds that a number of pairs takes, with the work around them."""
-        return 1.25 * math.ceil(pairs * len(self.models) / self.slots) * self.pilot.run_seconds
+    @property
+    def seconds(self) -> float:
+        """Return the seconds that the runs missing before the next look take, with the work around them."""
+        assert self.sitting is not None
+        next_sitting = self.sitting.wanted * len(self.models)  # as many pairs again
+        runs = self.sitting.missing or next_sitting
+        return 1.25 * math.ceil(runs / self.slots) * self.pilot.run_seconds
 
 
 def why_none(reached: Reached) -> str:
@@ -64,16 +69,19 @@ def remarks(reached: Reached, made: Answer, used: dict[str, Deployed | str]) -> 
         tried = "more data or features, another target, a longer data.lookback, a larger model.budget"
         yield f"Things to try: {tried}{', or more minutes, because updates were limited' if pilot.capped else ''}."
     if sitting is not None and sitting.stage in ("pairs", "trials"):
-        missing = sitting.wanted - sitting.complete
+        missing = counted(sitting.missing, "run")
         yield (
-            f"{missing} of {counted(sitting.wanted, 'pair')} {'is' if missing == 1 else 'are'} missing to this "
-            f"sitting's look, which takes about {duration(reached.seconds(missing))}."
+            f"{missing} of the plan {'is' if sitting.missing == 1 else 'are'} missing before its look at "
+            f"{sitting.wanted} pairs, which takes about {duration(reached.seconds)}."
         )
     _, comparison = made.headline
     if comparison is not None and comparison.verdict is not None:
-        if comparison.verdict.look is not None:
+        if comparison.verdict.look is not None and comparison.verdict is not leading(comparison):
             yield f"Over seeds alone, for exactly these test sequences: {comparison.verdict.sentence}"
         yield from comparison.sensitivity
+    for tuning in made.summary.flags if made.summary else ():
+        if tuning.kind == "edge":
+            yield tuning.sentence
     yield from (f"{model}: {cost}" for model, cost in used.items() if isinstance(cost, str))
     if pilot.capped:
         updates = counted(pilot.updates, "update")
@@ -101,9 +109,8 @@ def _minutes_to_go_on(reached: Reached, made: Answer) -> float | None:
     sitting = reached.sitting
     if sitting is None:
         return 4 * reached.pilot.minutes
-    both = made.headline[1].both if made.headline[1] else None
-    decided = both is not None and (both.outcome in ("better", "same") or both.more_sequences)
+    verdict = leading(made.headline[1]) if made.headline[1] else None
+    decided = verdict is not None and (verdict.outcome in ("better", "same") or verdict.more_sequences)
     if decided or sitting.stage == "unbeaten":
         return None
-    missing = sitting.wanted - sitting.complete or sitting.wanted  # of the next sitting: as many again
-    return reached.seconds(missing) / 60 / (0.9 if sitting.stage == "looked" else 0.8)
+    return reached.seconds / 60 / (0.9 if sitting.stage == "looked" else 0.8)

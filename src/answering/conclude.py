@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from src.analysis.compare import THIS_PERIOD
+from src.analysis.flags import serious_first
 from src.analysis.task import Task
 from src.answering.advice import Reached, commands, remarks, why_none
 from src.answering.clock import Clock
@@ -13,7 +15,7 @@ from src.answering.deployed import Deployed, deployed
 from src.answering.pilot import TANH, sign_of
 from src.answering.result import NUMBERS, Answer, Row
 from src.answering.shown import lead
-from src.answering.verdict import summary_of
+from src.answering.verdict import leading, summary_of
 from src.files import write_atomically
 from src.runs.record import read_record
 from src.runs.study_record import read_study
@@ -31,9 +33,13 @@ def concluded(reached: Reached, clock: Clock) -> Answer:
     summary = summary_of(reached.folder) if compared else None
     made = Answer("no verdict", why_none(reached), reached.folder, pilot.metric, summary=summary)
     task, comparison = made.headline
-    verdict = comparison.both if comparison else None
-    if verdict is not None:
+    verdict = leading(comparison) if comparison else None
+    if comparison is not None and verdict is not None:
         made.verdict, made.sentence = verdict.words, verdict.sentence
+        if verdict is not comparison.both:
+            here = "in this period" if THIS_PERIOD in (comparison.sequences_note or "") else "on this test set"
+            made.verdict += f" {here}" if verdict.outcome in ("better", "same") else ""
+            made.sentence += f" That is about new seeds {here} and says nothing of others: {comparison.sequences_note}"
     if reached.plan is not None:
         made.run = _best(reached, verdict.winner if verdict else None)
     used = _deployed(reached, made.run) if summary else {}
@@ -42,6 +48,7 @@ def concluded(reached: Reached, clock: Clock) -> Answer:
         made.run_test = record.metrics.get(pilot.metric)
     made.remarks = list(remarks(reached, made, used))
     made.small_print = summary.small_print if summary else []
+    made.flags = [flag.sentence for flag in serious_first(summary.all_flags())] if summary else []
     made.commands = dict(commands(reached, made))
     made.minutes = clock.spent / 60
     if summary is not None:

@@ -50,7 +50,7 @@ def deployed(run: Path, steps: int) -> Deployed | str:
         write_atomically(path, lambda out: out.write(content))
         return measured(path, steps)
     except ImportError as error:
-        return f"It was not exported because {error.name} is not installed: pip install 'gatebench[export]'."
+        return f"Not exported, because {error.name} is not installed: pip install -e '.[export]' in GateBench's clone."
     except UserError as error:
         return str(error)
 

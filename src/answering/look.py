@@ -206,8 +206,10 @@ def _rows(seen: Seen, cfg: DictConfig) -> Iterator[tuple[str, str, str]]:
         said = f"{lengths.min()}" if lengths.min() == lengths.max() else f"{lengths.min()} to {lengths.max()}"
         yield "steps", said, ""
     form = seen.description.input
-    kinds = f"one of {counted(form.vocabulary, form.unit)}" if isinstance(form, Tokens) else None
-    yield "a step", kinds or counted(form.size, "feature"), "data.features" if "features" in cfg.data else ""
+    kind = (
+        f"one of {counted(form.vocabulary, form.unit)}" if isinstance(form, Tokens) else counted(form.size, "feature")
+    )
+    yield "a step", kind, "data.features" if "features" in cfg.data else ""
     yield "batches of", str(settings.get("data.batch_size", data.batch_size)), "data.batch_size"
     if (budget := settings.get("model.budget", cfg.model.get("budget"))) is not None:
         yield "each network", f"about {budget:,} recurrent parameters", "model.budget"

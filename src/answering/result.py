@@ -46,6 +46,7 @@ class Answer:
     run_test: float | None = None  # test metric of that run
     remarks: list[str] = field(default_factory=list)  # what would change the verdict, what is missing, what to try
     small_print: list[str] = field(default_factory=list)
+    flags: list[str] = field(default_factory=list)  # reasons to distrust it, serious ones first
     commands: dict[str, str] = field(default_factory=dict)  # by purpose
     minutes: float = 0.0  # of running time
     summary: Summary | None = None  # every number, as ``gatebench compare`` has it; None before the first final run

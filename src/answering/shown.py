@@ -68,7 +68,7 @@ class Terminal:
         if trained:
             self.console.print(table)
         if beside := [f"{row.name} {cells(row)[0]}" for row in made.rows if row not in trained and cells(row)[0]]:
-            self.console.print(f"{made.metric}: {'; '.join(beside)}", highlight=False)
+            self.console.print(f"{made.metric.removeprefix('test/')}: {'; '.join(beside)}", highlight=False)
         for sentence in made.remarks:
             self.console.print(f"- {sentence}", highlight=False)
         if made.run is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from src.answering.pilot import sign_of
-from src.answering.workplace import OutOfTime, Paced
+from src.answering.workplace import OutOfTime, Paced, silent
 from src.config.errors import UserError
 from src.runs.record import read_record
 from src.runs.result import ENDED, Phase
@@ -86,10 +87,11 @@ class Comparing:
             raise UserError(f"{next(iter(left))} cannot be compared: {next(iter(left.values()))}")
         try:
             self.paced.tell = lambda: self.say(phase_line(self.directory))
-            values = tune(self.study, {(self.data, ARM): models})[self.data, ARM]
-            if self.study.errors:
-                raise RunsFailed(missing(self.study))
-            sitting.margin = self._margin()
+            with silent("src.studies", logging.WARNING):  # what is fixed is said in one line
+                values = tune(self.study, {(self.data, ARM): models})[self.data, ARM]
+                if self.study.errors:
+                    raise RunsFailed(missing(self.study))
+                sitting.margin = self._margin()
             if sitting.margin is not None and sitting.margin.gap is not None and sitting.margin.gap <= 0:
                 sitting.stage = "unbeaten"
                 return sitting

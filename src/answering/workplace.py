@@ -54,15 +54,15 @@ def imported() -> None:
 
 
 @contextmanager
-def silent() -> Iterator[None]:
-    """Suppress readers' notes on the data, which are in the table."""
-    log = logging.getLogger("src.data")
-    level = log.level
-    log.setLevel(logging.ERROR)
+def silent(name: str = "src.data", level: int = logging.ERROR) -> Iterator[None]:
+    """Suppress what a module logs below a level; by default readers' notes on the data, which are in the table."""
+    log = logging.getLogger(name)
+    before = log.level
+    log.setLevel(level)
     try:
         yield
     finally:
-        log.setLevel(level)
+        log.setLevel(before)
 
 
 def hydra_context() -> HydraContext:

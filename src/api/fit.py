@@ -64,7 +64,7 @@ def fit(
         features: the input columns; None: all numeric ones without another role.
         text: the column to read as characters or words.
         task: ``"forecasting"``, ``"classification"``, ``"regression"``, ...; None: inferred.
-        splits: as ``data.splits`` in docs/own_data.md, e.g. ``[0.6, 0.2, 0.2]`` or a column.
+        splits: as ``data.splits`` in docs/file_formats.md, e.g. ``[0.6, 0.2, 0.2]`` or a column.
         split_by: the column whose values (persons, machines) are never divided between splits.
         lookback: rows that a forecast reads.
         horizon: rows to forecast.

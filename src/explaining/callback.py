@@ -43,7 +43,7 @@ class Explain(pl.Callback):
 
     def __init__(self, sequences: int = 8, steps: int = 50, share: float = 0.03) -> None:
         if importlib.util.find_spec("matplotlib") is None:
-            raise UserError("callbacks=explain needs matplotlib: pip install 'gatebench[report]'.")
+            raise UserError("callbacks=explain needs matplotlib: pip install -e '.[report]' in GateBench's clone.")
         self.sequences, self.steps, self.share = sequences, steps, share
         self.epochs: list[int] = []
         self.curves: list[torch.Tensor] = []

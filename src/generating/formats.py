@@ -53,7 +53,7 @@ def _(task: PolyphonicMusic, primer: Tensor, drawn: Tensor, path: Path, facts: d
     if roll.shape[1] != 88:
         raise UserError(f"The data have {roll.shape[1]} keys, but a MIDI file needs the 88 of a piano.")
     if importlib.util.find_spec("matplotlib") is None:
-        raise UserError("The piano roll needs the package matplotlib: pip install 'gatebench[report]'.")
+        raise UserError("The piano roll needs the package matplotlib: pip install -e '.[report]' in GateBench's clone.")
     midi = to_midi(roll, facts["frames_per_second"])
     write_atomically(path.with_name(f"{path.name}.mid"), lambda out: midi.save(file=out))
     pictures = save(draw_piano_roll(roll, len(primer), facts["model"]), path)
@@ -108,7 +108,9 @@ def to_midi(roll: np.ndarray, frames_per_second: float) -> MidiFile:
     try:
         import mido
     except ImportError as error:
-        raise UserError("MIDI files need the package mido: pip install 'gatebench[generate]'.") from error
+        raise UserError(
+            "MIDI files need the package mido: pip install -e '.[generate]' in GateBench's clone."
+        ) from error
 
     track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=round(1e6 / frames_per_second), time=0)])
     edges = np.diff(np.pad(roll.astype(np.int8), ((1, 1), (0, 0))), axis=0)  # 1 at the start of a note, -1 at its end

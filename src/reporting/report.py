@@ -85,7 +85,9 @@ def render(summary: Summary, kinds: list[Pictures], looks: dict[str, Style], lea
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
         from plotly.offline import get_plotlyjs
     except ImportError as error:
-        raise UserError(f"The report needs {error.name}: install it with pip install 'gatebench[report]'.") from error
+        raise UserError(
+            f"The report needs {error.name}: install it with pip install -e '.[report]' in GateBench's clone."
+        ) from error
     environment = Environment(
         loader=FileSystemLoader(PAGE),
         autoescape=True,
@@ -139,7 +141,9 @@ def _stills(kinds: list[Pictures], looks: dict[str, Style], directory: Path, for
         import matplotlib.figure  # noqa: F401  (missing, it is named here and not by a process of its own)
         from joblib import Parallel, cpu_count, delayed
     except ImportError as error:
-        raise UserError(f"The figures need {error.name}: install it with pip install 'gatebench[report]'.") from error
+        raise UserError(
+            f"The figures need {error.name}: install it with pip install -e '.[report]' in GateBench's clone."
+        ) from error
     several = sum(len(kind.charts) for kind in kinds) > PANELS_ALONE
     parallel = Parallel(n_jobs=min(cpu_count(), len(kinds)) if several else 1, batch_size=1)
     longest_first = sorted(kinds, key=lambda kind: -len(kind.charts))

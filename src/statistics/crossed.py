@@ -70,7 +70,7 @@ def two_way(top: np.ndarray, count: np.ndarray) -> TwoWay | None:
     linearised, d_ij = D + (J / sum c) (top_ij - D c_j). The mean squares of a two-way layout without replication, MSA
     for seeds, MSB for sequences and MSE for the residual, give the variance V = max(MSA + MSB - MSE, MSA, MSB) / (I J)
     with Satterthwaite's degrees of freedom ("An approximate distribution of estimates of variance components",
-    Biometrics Bulletin 2(6), 1946). Simulated coverage: docs/compare.md.
+    Biometrics Bulletin 2(6), 1946). Simulated coverage: docs/error_rates.md.
 
     Sequences of unequal length count for fewer than their number. For MSB and MSE each deviation is divided by the
     square root of 1 minus the sequence's share of all predictions (HC2 of MacKinnon and White, Journal of Econometrics

@@ -11,7 +11,7 @@ two of them, the remaining one is the decision:
 
 Goeman, Solari and Stijnen ("Three-sided hypothesis testing", Statistics in Medicine 29, 2010) show that such a decision
 is wrong with a probability of at most 5 %, whatever the true difference and without any correction, because only one of
-the three can be true. docs/compare.md explains why the test is not Bayesian, and the effect of skewed differences.
+the three can be true. docs/verdict.md explains why the test is not Bayesian, and the effect of skewed differences.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def spending_levels(pairs: tuple[int, ...], alpha: float) -> list[float]:
     DeMets, "Discrete sequential boundaries for clinical trials", Biometrika 70(3), 1983, alpha*_1). Each level follows
     from integrating the density of paths not stopped at earlier looks (Armitage, McPherson and Rowe, "Repeated
     significance tests on accumulating data", Journal of the Royal Statistical Society A 132(2), 1969). By simulation,
-    the levels hold for p-values of t tests from three pairs on (docs/compare.md).
+    the levels hold for p-values of t tests from three pairs on (docs/error_rates.md).
     """
     from scipy import stats
 

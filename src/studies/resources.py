@@ -15,8 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from src.config.errors import UserError, nearest
 
 INSTALL = {
-    "hydra_joblib_launcher": "pip install 'gatebench[local]'",
-    "hydra_submitit_launcher": "pip install 'gatebench[slurm]'",
+    "hydra_joblib_launcher": "pip install -e '.[local]' in GateBench's clone",
+    "hydra_submitit_launcher": "pip install -e '.[slurm]' in GateBench's clone",
     "hydra_ray_launcher": "run make setup-ray, which makes a separate environment in .venv-ray",
 }
 

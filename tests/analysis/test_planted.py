@@ -1,6 +1,6 @@
 """Simulated studies with a known truth: the verdict is wrong no more often, and right as often, as it says.
 
-Further rates, those of docs/compare.md among them: ``python -m benchmarks.rates``.
+Further rates, those of docs/error_rates.md among them: ``python -m benchmarks.rates``.
 """
 
 from collections import Counter

@@ -27,7 +27,7 @@ from src.statistics.crossed import over_seeds_and_sequences
 from src.statistics.decision import decide_by
 from src.statistics.sittings import look_of
 
-PAGE = Path(__file__).parents[2] / "docs" / "compare.md"
+PAGE = Path(__file__).parents[2] / "docs" / "error_rates.md"
 NUMBER = 2000
 
 

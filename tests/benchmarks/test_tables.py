@@ -70,7 +70,7 @@ def test_a_contender_that_took_more_cores_than_given_is_named(result: dict[str, 
 
 
 def test_the_tables_go_between_the_marks_of_a_page(result: dict[str, Any], tmp_path: Path):
-    page = tmp_path / "performance.md"
+    page = tmp_path / "benchmarks.md"
     results = [([], ["gru"]), (["jax"], ["gru"]), ([], ["gru", "lstm_layer_norm"])]  # peers and cells
     places = [f"{begin}\nold\n{end}" for begin, end in (marks(*settings) for settings in results)]
     for n, settings in enumerate(results):

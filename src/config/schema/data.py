@@ -69,7 +69,7 @@ DATA = {  # each data set takes some of these keys, and its class checks which g
     ),
     "name": Key(Text, "name of the set, for a class that reads several"),
     "val_fraction": Key(Fraction, "fraction of the training sequences held out for validation"),
-    "splits": Key(Splits, "fractions of train, val and test, or another form that docs/own_data.md describes"),
+    "splits": Key(Splits, "fractions of train, val and test, or another form that docs/file_formats.md describes"),
     "split_by": Key(Text | None, "column or array whose values (persons, machines) are never divided between splits"),
     "sizes": Key(Sizes, "number of sequences to generate for train, val and test"),
     "length": Key(Count, "steps in a generated sequence; copy_memory: number of blank steps"),

@@ -9,7 +9,7 @@ A format is a :class:`~src.data.module.SequenceData` with
 - ``fitted`` and ``new_data(path)``: what was fitted on the training file, and reading a new file with it.
 
 It also needs a line in ``src/data/__init__.py``, a ``conf/data/NAME.yaml`` with ``path: ???``, and its options in
-docs/own_data.md. ``python -m src.prepare`` then lists it.
+docs/file_formats.md. ``python -m src.prepare`` then lists it.
 
 Other formats of rows or sequences need none of that: ``forms`` recognises them by content, and a function in
 ``tables`` converts them to a :class:`~src.data.own.cells.Table` (numbers, text, and hints about columns). ``roles``,

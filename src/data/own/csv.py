@@ -34,7 +34,7 @@ NAMES = ("nan", "null")  # among words, these may be class names as well
 
 
 class CSV(OwnData):
-    """A table in any format; docs/own_data.md describes all options.
+    """A table in any format; docs/file_formats.md describes all options.
 
     Without ``group_column``, forecasting has one series; otherwise each row of the file is a sequence with one value
     per step, a text or an audio file. See :func:`~src.data.own.tables.read_table` and

@@ -25,7 +25,7 @@ UNLABELLED = -1  # the target of unlabelled steps, which tasks ignore
 
 
 class OwnData(SeriesData):
-    """A file of series or sequences; docs/own_data.md describes ``splits`` and the other options."""
+    """A file of series or sequences; docs/file_formats.md describes ``splits`` and the other options."""
 
     form: ClassVar[str]  # data=FORM
     tasks: ClassVar[tuple[str, ...]]  # tasks that the format supports

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class NPZ(OwnData):
-    """Padded arrays ``x``, ``y`` and ``lengths`` in an .npz file; docs/own_data.md describes the options."""
+    """Padded arrays ``x``, ``y`` and ``lengths`` in an .npz file; docs/file_formats.md describes the options."""
 
     form = "npz"
     tasks: ClassVar[tuple[str, ...]] = (

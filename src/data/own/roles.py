@@ -215,8 +215,17 @@ def _inferred(table: Table, target: list[str], group: str | None, timed: bool) -
     elif target and bool((groups[target].nunique() <= 1).all(axis=None)):
         kind = _kind_of_labels(table, target[0], len(target))
         why = f"{labels} is constant within every group"
+    elif not target and (label := _label_of_groups(table, group)):
+        why = f"data.target was not given (data.target={label}, constant within every group, would be classified)"
     table.note(f"data.task={kind} was inferred, because {why}; set data.task to change it.")
     return kind
+
+
+def _label_of_groups(table: Table, group: str | None) -> str | None:
+    """The first column of words with one value in each group, and several in all."""
+    groups = table.frame.groupby(group, sort=False)
+    words = [name for name in table.names if not table.is_numeric(name) and name != group]
+    return next((n for n in words if table.frame[n].nunique() > 1 and (groups[n].nunique() <= 1).all()), None)
 
 
 def _kind_of_labels(table: Table, name: str, number: int) -> str:
@@ -270,7 +279,7 @@ def in_order(table: Table, roles: Roles, day_first: bool | None) -> Rows:
         if other:
             table.note(
                 f"{other} of {len(stamps)} rows are not at the usual interval in {' and '.join(roles.time)} "
-                f"({usual}); data.resample makes the intervals equal."
+                f"({times.distance(usual)}); data.resample makes the intervals equal."
             )
     return Rows(table, names, groups, np.bincount(groups, minlength=len(names)), stamps)
 

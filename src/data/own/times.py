@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from src.config.errors import UserError
+from src.config.errors import UserError, counted
 from src.data.own.cells import MISSING, Table
 
 UNIX = ("unix", "unix_time", "unix_timestamp", "unixtime")
@@ -165,9 +165,20 @@ def spacing(times: pd.Series, groups: np.ndarray) -> tuple[pd.Timedelta | float 
         return None, 0
     of_series = usual_steps(times, groups)
     usual = of_series.reindex(groups[steps.index]).set_axis(steps.index)
-    # Months, quarters and years vary in length.
-    slack = usual.where(usual >= 28 * DAY, 0 * usual) if isinstance(usual.iloc[0], pd.Timedelta) else 0 * usual
+    # Months, quarters and years vary in length, and differences of decimal fractions in their last bits.
+    slack = usual.where(usual >= 28 * DAY, 0 * usual) if isinstance(usual.iloc[0], pd.Timedelta) else usual / 100
     return of_series.mode().iloc[0], int(((steps - usual).abs() > 0.12 * slack).sum())
+
+
+def distance(step: pd.Timedelta | float) -> str:
+    """A distance of rows in words.
+
+    >>> distance(pd.Timedelta("1D")), distance(pd.Timedelta("90min")), distance(0.050000000000000044)
+    ('1 day', '0 days 01:30:00', '0.05')
+    """
+    if not isinstance(step, pd.Timedelta):
+        return f"{step:.6g}"
+    return str(step) if step % DAY else counted(int(step / DAY), "day")
 
 
 def season_of(usual: pd.Timedelta | float | None) -> int | None:

@@ -194,3 +194,14 @@ def test_years_of_two_digits_are_never_ahead_of_today(tmp_path):
 
 def test_numbers_go_on_to_the_last_digit():
     assert following(pd.Series([1e9, 1e9 + 60]), 2) == ["1000000120", "1000000180"]
+
+
+def test_decimal_fractions_that_count_evenly_are_evenly_spaced():
+    """0.15 - 0.1 is not 0.1 - 0.05 in binary fractions."""
+    fractions = pd.Series([float(f"{0.05 * k:.2f}") for k in range(50)])
+    assert (fractions.diff()[1:].round(12) == 0.05).all()
+    assert len(set(fractions.diff()[1:])) > 1
+    assert spacing(fractions, one(fractions))[1] == 0
+    odd = fractions.copy()
+    odd[20:] += 0.01
+    assert spacing(odd, one(odd))[1] == 1
