@@ -25,6 +25,7 @@ INTERFACE = {
     "recurrent": "src.recurrent",
     "data": "src.data",
     "fitting data in memory": "src.api.fit",
+    "answers": "src.api.answer",
     "runs as objects": "src.api.fitted",
     "loading runs": "src.runs.load",
     "statistics: decisions": "src.statistics.decision",

@@ -169,7 +169,7 @@ def _alone_in(directory: Path) -> Iterator[None]:
     lock.hold()
     try:
         yield
-    except UserError:
+    except Exception:  # Hydra's own among them: a model that is not there
         if not (directory / piloting.FILE).is_file():
             shutil.rmtree(directory, ignore_errors=True)
             with suppress(OSError):  # not empty

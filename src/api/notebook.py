@@ -20,12 +20,13 @@ class Notebook(Terminal):
         from IPython.display import HTML, display
 
         self.again, self._html = "make the same call", HTML
-        self._lines, self._table, self._clock = list[str](), "", None
+        self._lines, self._table = list[str](), ""
+        self._clock: Clock | None = None
         self._output: Any = display(HTML(""), display_id=True)
 
     def began(self, clock: Clock) -> None:
         """Show the bar."""
-        self._clock: Clock | None = clock
+        self._clock = clock
         self._show()
 
     def looked(self, pilot: Pilot) -> None:

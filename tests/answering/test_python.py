@@ -152,11 +152,11 @@ def surroundings() -> list[Any]:
 MISTAKES = [
     ({"target": "gestur"}, "target='gestur' is not a column of"),
     ({"minutes": 0}, "minutes must be a number above 0, got 0."),
-    ({"models": ["gru"]}, "models must be two or more, none of them twice, got ['gru']."),
+    ({"models": ["gru"]}, "models must be a list, each non-empty text, with at least two items and no repeats, got"),
     ({"models": ["gru", "lstn"]}, "There is no model='lstn' (did you mean lstm?); the choices are gru, "),
     ({"metric": "test/mae"}, "metric must be one of test/loss, test/nll, test/acc, test/f1, got test/mae."),
     ({"overrides": ["max_epochs=3"]}, "There is no key max_epochs (did you mean epochs?)."),
-    ({"overrides": {"model": "gru"}}, "model cannot be given to an answer, which compares several"),
+    ({"overrides": {"model": "gru"}}, "answer compares several models: use models=[gru,lstm] instead of model."),
 ]
 
 
