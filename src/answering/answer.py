@@ -106,7 +106,7 @@ def question(line: Sequence[str], minutes: float, models: Sequence[str], margin:
     ]
     settings, further = split_overrides(rest, context)
     unsaid = {"minutes", "margin"}
-    if path and values["data"] == reader_of(Path(data["data.path"])):  # which needs not be typed
+    if path and values["data"] == reader_of(Path(str(data["data.path"]))):  # which needs not be typed
         unsaid.add("data")
     again = [text for text, each in zip(line, given, strict=True) if each.get_key_element() not in unsaid]
     return Question(

@@ -56,13 +56,10 @@ def learning(
     axis = fit(y_label, late or whole, below)
     low_end, high_end = axis.range or (0.0, 1.0)
     left_out = any(not low_end <= v <= high_end for v in whole)
-    runs = {name: len(of) for name, of in curves.items() if of}
-    same = len(set(runs.values())) == 1
-    notes = (
-        [f"{count(next(iter(runs.values())), 'run')} of each model." if same else f"Runs: {_each(runs)}."]
-        if runs
-        else []
-    )
+    numbers = {name: len(of) for name, of in curves.items() if of}
+    same = len(set(numbers.values())) == 1
+    notes = [f"{count(max(numbers.values(), default=0), 'run')} of each model." if same else f"Runs: {_each(numbers)}."]
+    notes = notes if numbers else []
     notes += ["The axis leaves out the first tenth, where the curves come from far away."] if left_out else []
     return Chart(title, Axis(x_label, range=(0.0, 1.02 * widest)), axis, layers, notes)
 

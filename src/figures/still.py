@@ -78,8 +78,9 @@ def _panel(panel: Axes, chart: Chart, looks: Mapping[str, Style]) -> None:
     ends = chart.at_ends()
     for i, layer in enumerate(chart.layers):
         style = looks.get(getattr(layer, "model", ""), INK)
-        _LAYERS[type(layer)](panel, replace(layer, label=None) if i in ends else layer, style)
-        if i in ends and isinstance(layer, Line):
+        named = i in ends and isinstance(layer, Line)
+        _LAYERS[type(layer)](panel, replace(layer, label=None) if named else layer, style)
+        if named:
             panel.annotate(
                 layer.label or "",
                 (1, ends[i]),

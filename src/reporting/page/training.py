@@ -164,7 +164,7 @@ def costs(tasks: Iterable[Task], runs: dict[str, Run]) -> tuple[list[Chart], lis
             if len({m.x for of_model in marks.values() for m in of_model}) > FEW:
                 charts.append(curves.cost(where, words, metric_label(task), marks))
                 continue
-            each = [[name, sorted({m.x for m in of_model})] for name, of_model in marks.items()]
+            each = [(name, sorted({m.x for m in of_model})) for name, of_model in marks.items()]
             means = {m.model: (m.mean, m.interval) for m in task.models}
             rows: list[list[str | float | None]] = [
                 [name, " or ".join(number(int(x)) for x in at), *_quality(*means[name])] for name, at in each
