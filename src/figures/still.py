@@ -78,11 +78,11 @@ def _panel(panel: Axes, chart: Chart, looks: Mapping[str, Style]) -> None:
     ends = chart.at_ends()
     for i, layer in enumerate(chart.layers):
         style = looks.get(getattr(layer, "model", ""), INK)
-        named = i in ends and isinstance(layer, Line)
-        _LAYERS[type(layer)](panel, replace(layer, label=None) if named else layer, style)
+        named = layer if i in ends and isinstance(layer, Line) else None
+        _LAYERS[type(layer)](panel, replace(named, label=None) if named else layer, style)
         if named:
             panel.annotate(
-                layer.label or "",
+                named.label or "",
                 (1, ends[i]),
                 xycoords="axes fraction",
                 xytext=(4, 0),
