@@ -184,7 +184,7 @@ def test_a_missing_package_is_said(ask: Compose, monkeypatch: pytest.MonkeyPatch
     for name in [n for n in sys.modules if n.partition(".")[0] == "wandb_workspaces"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "wandb_workspaces", None)
-    with pytest.raises(UserError, match=r"install it with pip install 'gatebench\[report\]'"):
+    with pytest.raises(UserError, match=r"install it with pip install -e '\.\[report\]' in GateBench's clone"):
         dashboard(ask("json=x.json"))
 
 

@@ -316,8 +316,8 @@ def read_study(directory: Path) -> StudyRecord | None:
     try:
         if (record := read_one(directory / STUDY)) is not None:
             return record
-        if not any((directory / name).is_file() for name in (COPY, PLANNED)):
-            return None
+        if not (directory / PLANNED).is_file():  # killed between the first writing of the copy and that of the record
+            return read_one(directory / COPY)
         raise Damaged(f"{directory / STUDY} is missing.")
     except Damaged as error:
         whole = f"Its copy is intact: cp {shlex.quote(str(directory / COPY))} {shlex.quote(str(directory / STUDY))}"

@@ -103,7 +103,7 @@ def test_below_six_pairs_there_is_no_verdict_but_what_is_known() -> None:
     )
     assert verdict([5.0] * 5, 0.02, NAMES, "ucr", "").outcome == "no verdict"
     level = verdict([0.0], 0.05, NAMES, "jsb", "nats")
-    assert level.sentence == "jsb: no verdict; one pair is complete, and it takes 6; they were level."
+    assert level.sentence == "jsb: no verdict; one pair is complete, and 6 are needed; they were level."
 
 
 def test_equal_pairs_decide_from_six_on() -> None:

@@ -37,6 +37,14 @@ def test_on_the_margin_neither_statement_is_true(truth: float) -> None:
     assert [is_wrong(verdict, 1.5 * truth * MARGIN) for verdict in said[:3]] == [truth < 0, truth > 0, True]
 
 
+def test_the_page_keeps_its_claim() -> None:
+    table = PAGE.read_text().partition("<!-- sessions: begin -->")[2].partition("<!-- sessions: end -->")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("|")][2:]
+    numbers = [[int(cell) for cell in row[1:]] for row in rows]
+    assert sum(row[0] for row in numbers) == sum(sum(row[1:-1]) for row in numbers) == 200
+    assert sum(row[-1] for row in numbers) <= 15
+
+
 def test_two_hundred_sessions_are_of_all_kinds() -> None:
     made = planned(200, 0)
     kinds = {(p.ratio, p.spread / MARGIN, p.sequences, round(p.truth / MARGIN, 1)) for p in made}

@@ -314,7 +314,7 @@ def test_a_missing_package_is_said_in_one_sentence(
     for name in [n for n in sys.modules if n.partition(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(UserError, match=r"install it with pip install 'gatebench\[report\]'"):
+    with pytest.raises(UserError, match=r"install it with pip install -e '\.\[report\]' in GateBench's clone"):
         write_report(summary, tmp_path)
 
 
