@@ -23,7 +23,7 @@ def summary_of(study: Path, **wanted: Any) -> Summary:
 
 
 def flags_of(study: Path, **wanted: Any) -> list[Flag]:
-    """All but "published": planted results fall short of published ones (tests/analysis/test_study_flags.py has those)."""
+    """All but "published": planted results fall short of published ones (see test_study_flags.py)."""
     summary = summary_of(study, **wanted)
     flags = [*summary.flags, *(flag for task in summary.tasks for flag in task.flags)]
     return [flag for flag in flags if flag.kind != "published"]

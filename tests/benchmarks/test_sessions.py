@@ -10,7 +10,7 @@ from benchmarks.sessions import MARGIN, RATIOS, SEQUENCES, SPREADS, TRUTHS, Plan
 from src.runs.record import find_runs
 from src.runs.study_record import read_study
 
-PAGE = Path(__file__).parents[2] / "docs" / "answer.md"
+PAGE = Path(__file__).parents[2] / "docs" / "error_rates.md"
 
 
 def test_a_session_goes_from_the_look_at_a_file_to_the_verdict_that_was_planted(tmp_path: Path) -> None:
