@@ -18,7 +18,7 @@ from src.statistics.decision import LEAST
 from src.statistics.sittings import RUNNING, TRIALS, allocation
 from src.studies.plan import Plan, read_plan, values_of
 
-FIRST_SEED = 1000  # first seed of the trials
+FIRST_SEED = 1_000_000  # of the trials; pairs have the seeds below it, however many there come to be
 MOST_TRIALS = 12  # per model; more tell little about a single learning rate
 NEARLY = 1.1  # a plan may take this multiple of the remaining time, because some runs end early
 HEAD = """# @package _global_

@@ -235,7 +235,7 @@ def test_two_at_once_are_refused_and_a_killed_one_leaves_no_lock(frame: pd.DataF
             time.sleep(0.1)
         process.send_signal(signal.SIGSTOP)  # so that it holds it for as long as is asked here
         said = {key: value for key, value in SAID.items() if key != "times"}
-        with pytest.raises(UserError, match=r"^Another process is at work in \S+: let it finish or stop it first\.$"):
+        with pytest.raises(UserError, match=r"^Another process is using \S+: wait for it or stop it first\.$"):
             gatebench.answer("gestures.csv", minutes=TINY, **said)
     finally:
         process.kill()

@@ -43,7 +43,7 @@ def test_every_cell_runs_and_equals_the_readable_loop(cell: str):
 
 def test_a_backend_that_computes_something_else_is_not_timed(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(contenders.PRECISIONS, CASE.precision, -1.0)
-    with pytest.raises(RuntimeError, match="gru torch differs from the readable loop by"):
+    with pytest.raises(RuntimeError, match="gru torch differs from the reference loop by"):
         contender("gru", "torch", CASE, CPU)
 
 

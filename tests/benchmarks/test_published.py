@@ -32,7 +32,7 @@ def test_a_row_is_what_a_script_makes_of_the_records(tmp_path: Path, capsys: pyt
     seeds = sorted({seed for model, seed in final if model == "gru_chung"})
     ahead = np.array([final["lstm_chung", seed] - final["gru_chung", seed] for seed in seeds])
     half = stats.t.ppf(0.95, len(ahead) - 1) * ahead.std(ddof=1) / len(ahead) ** 0.5
-    assert row["A ahead by"] == f"{ahead.mean():.4f} nats"
+    assert row["A ahead by"] == f"{ahead.mean():.4f} nats per step"
     assert row["interval"] == f"{ahead.mean() - half:.4f} to {ahead.mean() + half:.4f} (90 %)"
     assert row["pairs"] == str(len(seeds))
     assert row["core-hours"] == f"{sum(r['timing']['seconds'] for r in runs) / 3600:.1f}"

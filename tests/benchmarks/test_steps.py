@@ -78,7 +78,7 @@ def test_a_contender_that_fails_is_left_out_and_said(tiny: Compose, monkeypatch:
     assert [e["name"] for e in case["contenders"]] == ["nn.GRU", "gru reference"]
     ((cell, backend, reason),) = [(s["cell"], s["backend"], s["reason"]) for s in case["skipped"]]
     assert (cell, backend) == ("gru", "torch")
-    assert reason.startswith("gru torch differs from the readable loop by")
+    assert reason.startswith("gru torch differs from the reference loop by")
 
 
 def test_tables_are_made_again_from_the_json_without_measuring(
@@ -133,7 +133,7 @@ def test_a_page_without_a_place_is_refused_before_anything_is_measured(tiny: Com
         ("rounds=0", "rounds must be a whole number of at least 1, got 0"),
         ("minutes=0", "minutes must be a number above 0, got 0"),
         ("device=tpu", "device must be cpu or cuda, got tpu"),
-        ("precision=16", "precision has 16: it may have 32-true, bf16-mixed"),
+        ("precision=16", "precision has 16: choose from 32-true, bf16-mixed"),
         ("memory=much", "memory must be true or false, got much"),
     ],
 )

@@ -128,7 +128,7 @@ def test_what_is_too_short_or_impossible_is_refused(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         load(tmp_path / "missing")
     path.write_text("abcdefgh" * 20)
-    with pytest.raises(UserError, match=r"data\.min_count=1000 leaves no char of .*short\.txt known"):
+    with pytest.raises(UserError, match=r"data\.min_count=1000 leaves the vocabulary of .*short\.txt empty"):
         Text(path=str(path), chunk=10, min_count=1000).setup()
     for i, text in enumerate(["abc", "abc", "a"]):
         (tmp_path / "f").mkdir(exist_ok=True)
