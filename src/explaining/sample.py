@@ -73,8 +73,9 @@ def show(data: Any, x: Tensor) -> Shown:
     # A table's columns have names; if each row is a sequence, they are its steps.
     roles = getattr(data, "roles", None)
     columns = [*roles.features] if roles is not None else [*output.names] if isinstance(output, Horizon) else []
+    columns = columns if len(columns) <= x.shape[1] else []
     # Where a column has no name, as in an array, or is made of others, it is called by its number.
-    names = (*columns[: x.shape[1]], *(f"feature {k}" for k in range(len(columns), x.shape[1])))
+    names = (*columns, *(f"feature {k}" for k in range(len(columns), x.shape[1])))
     kind: Any = "lines" if x.shape[1] <= 3 else "heat"
     label = names[0] if len(names) == 1 else "input" if kind == "lines" else "input\nfeature"
     return Shown(kind, x.numpy(), "step", label, names)

@@ -119,7 +119,7 @@ def test_what_is_broken_is_named(tmp_path):
         WavFolder(path=str(tmp_path / "one"), task="classification").setup()
     with pytest.raises(UserError, match=r"data\.window must be a multiple of data\.hop=10, got 25"):
         WavFolder(path=str(tmp_path), window=25)
-    with pytest.raises(UserError, match=r"data\.task=speech is unknown"):
+    with pytest.raises(UserError, match=r"data\.task must be one of waveform, classification, got speech"):
         WavFolder(path=str(tmp_path), task="speech")
     write(tmp_path, {"top.wav": noise(0, 100)})
     with pytest.raises(UserError, match=r"top\.wav must be in a sub-folder"):

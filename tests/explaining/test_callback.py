@@ -53,7 +53,7 @@ def test_a_run_gives_the_same_results_with_it_and_without(quick: Compose, looked
 def test_it_looks_at_weights_of_any_precision_and_leaves_them_as_they_are(
     precision: str, quick: Compose, tmp_path: Path
 ) -> None:
-    kinds = (f"trainer.precision={precision}", "model.hidden_size=6")
+    kinds = (f"trainer.precision={precision}", "model.hidden_size=6", "callbacks.last.every_seconds=0")
     plain = trained(quick, tmp_path / "without", *kinds)
     looked = trained(quick, tmp_path / "with", "callbacks=explain", "callbacks.explain.sequences=3", *kinds)
     ours, theirs = (json.loads((run / "result.json").read_text()) for run in (looked, plain))

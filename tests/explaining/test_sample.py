@@ -65,7 +65,7 @@ def test_input_features_are_called_as_their_columns_are():
     data.roles.features = ["load"]
     assert show(data, torch.zeros(4, 1)).label == "load"
     data.roles.features = ["t0", "t1", "t2"]  # each row of the table is a sequence
-    assert show(data, torch.zeros(3, 1)).names == ()
+    assert show(data, torch.zeros(3, 1)).names == ("feature 0",)
 
 
 @pytest.mark.parametrize(("given", "output", "x", "kind", "steps"), [

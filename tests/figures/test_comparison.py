@@ -89,7 +89,7 @@ def test_published_figures_stand_in_their_columns_and_say_whether_they_are_confi
     assert rules[8.45].extent is None, "no column is about a TCN"
     assert [d.label for d in dots(chart, "", ">")] == ["Chung", "Chung (unconfirmed)"]
     assert "peepholes" in dots(chart, "", ">")[1].text[0]
-    assert chart.notes[0] == "The trivial baseline (unigram, 11.09) lies above the axis."
+    assert chart.notes[0] == "The trivial baseline (unigram, 11.09) is above the axis."
     (arrow,) = dots(chart, "", "v")
     assert chart.y.range is not None
     assert chart.y.range[0] <= arrow.y[0] < 8.46, "at the lower edge, below every run"

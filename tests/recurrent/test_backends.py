@@ -21,7 +21,10 @@ REFUSED = [
 
 @pytest.mark.parametrize(("make", "options", "reason"), REFUSED)
 def test_pytorch_refuses_what_it_does_not_compute(make, options, reason):
-    with pytest.raises(ValueError, match=f"backend=torch: PyTorch's kernels have no .*{reason}.*; backend=reference"):
+    with pytest.raises(
+        ValueError,
+        match=f"backend=torch: PyTorch's kernels have no .*{reason}.*; use backend=auto, or backend=reference",
+    ):
         make(3, 4, backend="torch", **options)
     chosen = make(3, 4, **options)
     assert chosen.resolved_backend("cpu", torch.float32) != "torch"

@@ -103,7 +103,7 @@ def test_no_margin_where_no_model_beats_the_trivial_predictor_and_the_study_says
     made = study.state.record.margins["ucr"]
     assert made.margin is None
     assert "ucr has no margin" in caplog.text
-    assert "no model is better than the best trivial predictor on val/acc" in caplog.text
+    assert "no model beats the best trivial predictor on val/acc" in caplog.text
     (flag,) = (f for f in plan_flags(plan_of(study.state.record), []) if f.kind == "margin")
     assert made.reason is not None
     assert made.reason in flag.sentence

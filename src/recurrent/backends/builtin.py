@@ -37,8 +37,7 @@ def beyond_pytorch(cell: Equations) -> list[str]:
     if cell.kind not in NETWORKS:
         return [f"{cell.kind} cells"]
     reasons = {
-        "the reset gate before the product (reset_after=False)": isinstance(cell, GRUEquations)
-        and not cell.reset_after,
+        "reset gate before the product (reset_after=False)": isinstance(cell, GRUEquations) and not cell.reset_after,
         "peepholes": bool(cell.peephole_gates),
         "layer_norm": cell.layer_norm,
         "zoneout": cell.zoneout > 0,

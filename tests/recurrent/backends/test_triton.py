@@ -194,5 +194,7 @@ def test_auto_never_chooses_an_interpreter(monkeypatch):
 def test_without_a_gpu_it_is_refused_in_a_sentence(monkeypatch):
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     remembered.cache_clear()
-    with pytest.raises(ValueError, match="backend=triton: the Triton kernels run on CUDA, not on cpu; backend=ref"):
+    with pytest.raises(
+        ValueError, match="backend=triton: the Triton kernels run on CUDA, not on cpu; use backend=auto, or backend=ref"
+    ):
         GRU(3, 4, backend="triton")
