@@ -9,7 +9,6 @@ import re
 import shlex
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -76,6 +75,8 @@ SHORTER = {
     "prime": "4",
     "steps": "3",
     "seed": "0",
+    "report": "false",
+    "shown": "5",
 }
 FIRST = ("docs/install.md", "docs/quickstart.md", "docs/studies.md")  # others read what these make
 SLOW = ("seed=3,4,5",)  # as the command before it: for three seeds more
@@ -162,10 +163,10 @@ def ran(page: str, kind: str, text: str, names: dict[str, Any], argv: pytest.Mon
     for part in parts:
         if not_run(part) or any(word in part for word in SLOW):
             continue
-        start = time.process_time()
         try:
             if kind == "python":
-                exec(compile(part, page, "exec"), names)
+                part = part.replace("epochs=15", "epochs=2").replace("budget=20000)", "budget=20000, epochs=1)")
+                exec(compile(part.replace('"epochs": 15', '"epochs": 2'), page, "exec"), names)
             else:
                 argv.setattr(sys, "argv", ["gatebench", *shortened(part)])
                 gatebench.main()
@@ -176,7 +177,6 @@ def ran(page: str, kind: str, text: str, names: dict[str, Any], argv: pytest.Mon
             return f"{page}: {part}\n    {type(error).__name__}: {error}"
         finally:
             plt.close("all")
-            print(f"{time.process_time() - start:.1f} s: {page}: {part.splitlines()[0]}", file=sys.__stderr__)
     return None
 
 
