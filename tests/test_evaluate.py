@@ -124,7 +124,7 @@ def test_what_is_not_a_run_is_refused(run: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"best\.ckpt was damaged or changed after the run ended"):
         load_run(run)
     best.unlink()
-    with pytest.raises(UserError, match="does not exist"):
+    with pytest.raises(UserError, match="There is no checkpoint"):
         load_run(run)
 
 

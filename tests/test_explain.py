@@ -155,7 +155,7 @@ def test_what_is_not_there_is_said(runs: list[Path], quick: Compose, compose: Co
         r"output must be a folder, got the file .*README\.md", f"run={runs[0]}", f"output={ROOT / 'README.md'}", *SMALL
     )
     other = trained(quick, runs[0].parent / "other", "data.name=BasicMotions", "model.hidden_size=4")
-    refused(r"the same data: .* read data\.name=JapaneseVowels, .* data\.name=Basic", f"run=[{runs[0]},{other}]")
+    refused(r"the same data, but .* read data\.name=JapaneseVowels and .* data\.name=Basic", f"run=[{runs[0]},{other}]")
     refused("is given twice", f"run=[{runs[0]},{runs[0]}]")
     refused("it must be the directory of a run", f"run=[{runs[0]},{runs[0].parent}]")
     (runs[1] / "checkpoints" / "best.ckpt").unlink()

@@ -190,7 +190,7 @@ def test_two_runs_are_compared(takes: tuple[list[np.ndarray], list[str]]) -> Non
         (lambda x, y: fit(x, y[:3]), "y must have one entry per sequence, got 3 for 30 sequences."),
         (lambda x, y: fit([*x, x[0][:, :1]], y), "A list must contain arrays (time, features) or (time,) of equal"),
         (lambda x, y: fit(x, y, horizon=3), "horizon=3 has no effect here: it applies to task='forecasting'"),
-        (lambda x, y: fit(x, y, model=lambda size: None), "model is <function"),
+        (lambda x, y: fit(x, y, model=lambda size: None), "model must be the name of a config in conf/model, or"),
         (lambda x, y: fit(x, y, model=nn.Linear), "torch.nn.modules.linear.Linear has no argument input_size"),
         (lambda x, y: fit(Pairs(x, y), y), "A Dataset includes its targets, as pairs (x, y): drop y."),
         (lambda x, y: fit(pd.DataFrame({"a": [x[0]]})), "Column a has a ndarray in each row: give a list of arrays"),

@@ -23,7 +23,7 @@ REFUSED = [
 def test_pytorch_refuses_what_it_does_not_compute(make, options, reason):
     with pytest.raises(
         ValueError,
-        match=f"backend=torch: PyTorch's kernels have no .*{reason}.*; use backend=auto, or backend=reference",
+        match=f"backend=torch: PyTorch's kernels have no .*{reason}.*; use backend=auto",
     ):
         make(3, 4, backend="torch", **options)
     chosen = make(3, 4, **options)

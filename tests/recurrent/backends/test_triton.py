@@ -195,6 +195,6 @@ def test_without_a_gpu_it_is_refused_in_a_sentence(monkeypatch):
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     remembered.cache_clear()
     with pytest.raises(
-        ValueError, match="backend=triton: the Triton kernels run on CUDA, not on cpu; use backend=auto, or backend=ref"
+        ValueError, match="backend=triton: the Triton kernels run on CUDA, not on cpu; use backend=auto"
     ):
         GRU(3, 4, backend="triton")
