@@ -123,7 +123,7 @@ class Chart:
         return [name for name in dict.fromkeys(named) if name]
 
     def at_ends(self) -> dict[int, float]:
-        """By the index of a layer that is a line with a label: how high its name stands beside the right edge.
+        """By the index of a layer that is a line with a label: how high its name is beside the right edge.
 
         As a share of the height of the axes, no two of them on each other; empty where a legend has to name the lines:
         there are more than :data:`DIRECT`, a name is too long, or the axis has no range.
