@@ -21,7 +21,7 @@ def test_the_page_beside_the_records_says_what_they_say(pack: Path) -> None:
     page = (pack / "README.md").read_text()
     collection = read_pack(pack)
     summary = summarise(collection, asked(collection, None, None, None, None))
-    assert f"python -m src.compare from=experiments/{pack.name}" in page
+    assert f"gatebench compare from=experiments/{pack.name}" in page
     for _, comparison in summary.headline():
         assert comparison.verdict.sentence in page
     for task in summary.tasks:

@@ -58,7 +58,7 @@ def gatebench(folder: Path, places: Path) -> Gatebench:
 @pytest.fixture(scope="module")
 def network(gatebench: Gatebench, folder: Path) -> Path:
     said = gatebench("new", "model", "my_own").stdout
-    assert said == "Written: my_own.py, conf/model/my_own.yaml. Next: gatebench train model=my_own\n"
+    assert said == "Wrote my_own.py, conf/model/my_own.yaml. Next: gatebench train model=my_own\n"
     return folder / "my_own.py"
 
 
@@ -108,7 +108,7 @@ def test_a_study_that_was_begun_is_a_plan_of_that_file(
     gatebench: Gatebench, folder: Path, compose: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = gatebench("new", "study", "mine", *TABLE, "data.target=[a]").stdout
-    assert said.splitlines()[-1] == "Written: experiments/mine.yaml. Next: gatebench train -m experiments=mine"
+    assert said.splitlines()[-1] == "Wrote experiments/mine.yaml. Next: gatebench train -m experiments=mine"
     monkeypatch.chdir(folder)
     with initialize_config_dir(str(CONF), version_base="1.3"):
         plan = read_plan(hydra_compose("train", overrides=["experiments=mine"]).study)

@@ -36,7 +36,7 @@ def test_the_list_says_what_is_here(compose: Compose, tmp_path, capsys, monkeypa
     lines = {
         cells[1].strip(): cells for line in capsys.readouterr().out.splitlines() if len(cells := line.split("│")) > 5
     }
-    assert lines["ett_h1"][5].strip() == "here"
+    assert lines["ett_h1"][5].strip() == "complete"
     assert lines["ett_h2"][5].strip() == "not here"
     assert lines["seq_mnist"][5].strip() == "1 of 4 files"
     assert lines["adding"][5].strip() == "needs no file"

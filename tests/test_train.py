@@ -58,7 +58,7 @@ def test_two_epochs_improve_on_chance_and_leave_a_whole_record(quick: Compose) -
 
 
 def test_fewer_updates_than_an_epoch_has_are_refused(quick: Compose) -> None:
-    with pytest.raises(UserError, match=r"max_steps=26 ends before the first validation.* must be 27 or more"):
+    with pytest.raises(UserError, match=r"max_steps=26 ends before the first validation.* set it to 27 or more"):
         train(quick("trainer.max_steps=26"))
 
 

@@ -86,14 +86,14 @@ def test_what_a_node_can_hold_passes(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"cpus_per_task": 3}, "with 3 CPUs, 4 GB of memory, 0 GPUs and 30 minutes, and 0 of the 1 in partition short"),
+        ({"cpus_per_task": 3}, "with 3 CPUs, 4 GB of memory, 0 GPUs and 30 minutes, but 0 of the 1 in partition short"),
         ({"gpus_per_node": 3}, "up to 2 CPUs, 18.8 GB of memory, 2 GPUs and 60 minutes"),
         ({"gres": "gpu:3"}, "3 GPUs"),
         ({"tasks_per_node": 2, "gpus_per_task": 2}, "4 GPUs"),
         ({"mem_gb": 19}, "19 GB"),
         ({"timeout_min": 61}, "61 minutes"),
         ({"nodes": 2}, "2 node"),
-        ({"partition": "long", "mem_gb": 500, "nodes": 2}, "and 1 of the 2 in partition long"),
+        ({"partition": "long", "mem_gb": 500, "nodes": 2}, "but 1 of the 2 in partition long"),
         ({"partition": "gpus"}, r"partition=gpus is not a partition .*did you mean gpu\?\): .* gpu, long, short"),
     ],
 )  # fmt: skip
@@ -132,7 +132,7 @@ def test_a_package_that_is_not_installed(name: str, package: str, monkeypatch: p
 
 def test_ray_wants_an_environment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resources, "find_spec", lambda _: None)
-    with pytest.raises(UserError, match="hydra-ray-launcher, which is not installed: make setup-ray"):
+    with pytest.raises(UserError, match="hydra-ray-launcher, which is not installed: run make setup-ray"):
         refuse_what_cannot_be_met(launcher("ray"))
 
 

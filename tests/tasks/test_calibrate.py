@@ -60,7 +60,7 @@ def test_another_model_is_measured_by_itself(quick: Compose, tmp_path: Path, tim
 
 
 def test_a_width_that_does_not_fit_is_refused_with_the_times(quick: Compose, tmp_path: Path, timed: list[int]) -> None:
-    with pytest.raises(UserError, match=r"budget=50 \(microseconds .* within 10 %: hidden_size=4 takes 116; ask"):
+    with pytest.raises(UserError, match=r"budget=50 \(microseconds .* within 10 %: hidden_size=4 takes 116; use"):
         build(quick(*ASKED, "model.budget=50"), widths=tmp_path)
     with pytest.raises(UserError, match=r"hidden_size is a list|hidden_size=\[8, 4\] is a list"):
         build(quick(*ASKED, "model=gru_stacked", "model.hidden_size=[8,4]"), widths=tmp_path)

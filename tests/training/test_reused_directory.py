@@ -104,7 +104,7 @@ def test_a_run_that_failed_before_it_was_known_leaves_the_directory_free(quick: 
 
 def test_a_record_that_cannot_be_read_is_kept_unless_it_is_overwritten(run: Path, quick: Compose) -> None:
     (run / "result.json").write_text("{")
-    with pytest.raises(UserError, match=r"result\.json cannot be read"):
+    with pytest.raises(UserError, match=r"result\.json of a run, but cannot be read"):
         train(quick(*EPOCHS, f"paths.run_dir={run}"))
     (run / "result.json").unlink()
     with pytest.raises(UserError, match=r"already has another run \(without a result\.json"):

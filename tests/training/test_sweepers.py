@@ -23,8 +23,10 @@ TINY = (
 
 def process(command: list[str], here: Path, **environment: str) -> str:
     known = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
+    # The socket of a wandb service that another test has started, and ended, is none for this process.
+    clean = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
     done = subprocess.run(
-        command, cwd=here, env={**os.environ, **known}, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=here, env={**clean, **known}, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr

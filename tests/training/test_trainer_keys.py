@@ -250,9 +250,9 @@ def test_clipping_by_value_is_not_that_by_norm(trained: Callable[..., Run]) -> N
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        ("trainer.check_val_every_n_epoch=5", "max_epochs=4 ends before the first validation.* must be 5 or more"),
-        ("trainer.max_steps=4", "max_steps=4 ends before the first validation.* must be 5 or more"),
-        ("trainer.max_steps=7 trainer.check_val_every_n_epoch=2", "max_steps=7 ends before .* must be 10 or more"),
+        ("trainer.check_val_every_n_epoch=5", "max_epochs=4 ends before the first validation.* set it to 5 or more"),
+        ("trainer.max_steps=4", "max_steps=4 ends before the first validation.* set it to 5 or more"),
+        ("trainer.max_steps=7 trainer.check_val_every_n_epoch=2", "max_steps=7 ends before .* set it to 10 or more"),
         ("trainer.val_check_interval=9", "must be less than or equal to the number of the training batches"),
         ("trainer.limit_val_batches=0.1", r"0\.1 \* 2 < 1"),
     ],
