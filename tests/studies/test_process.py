@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -135,9 +136,19 @@ def test_a_run_that_another_process_has_just_taken_is_waited_for(place: Path, pl
     with open(last / ".lock", "w") as lock:  # as between taking a directory and writing the record
         fcntl.flock(lock, fcntl.LOCK_EX)
         process = start(place, places, *STUDY)
-        line = next(line for line in process.stdout if "Waiting for 1 run held" in line)  # type: ignore[union-attr]
-    code, out, err = finish(process)
-    assert code == 0, line + err
+        said = []
+        reader = threading.Thread(target=lambda: said.extend(iter(process.stdout.readline, "")), daemon=True)  # type: ignore[union-attr]
+        reader.start()
+        until = time.monotonic() + 120
+        while not any("Waiting for 1 run" in line for line in said) and time.monotonic() < until:
+            time.sleep(0.05)
+        waited = any("Waiting for 1 run" in line for line in said)
+    with process:  # which closes its pipes
+        code = process.wait(timeout=300)
+        reader.join()
+        out, err = "".join(said), process.stderr.read()  # type: ignore[union-attr]
+    assert waited, out
+    assert code == 0, err
     assert "quick: 10 of 10 runs" in out
     assert results(place) == before
 
