@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 INK = Style(LIGHT["ink"], "o", ":")
 WIDTH = 5.4  # inches of a figure in a page, which are stretched to its column
+UPRIGHT_CHARACTERS = 32  # that fit beside a panel
 LEGEND_CHARACTERS = 60  # that fit beside each other under a panel
 TICKS = 5  # intervals of an axis at most: each costs a label and a line, and a report may have hundreds of panels
 
@@ -127,7 +128,8 @@ def _panel(panel: Axes, chart: Chart, looks: Mapping[str, Style]) -> None:
 
 
 def _axis(panel: Axes, axis: Axis, side: Literal["x", "y"]) -> None:
-    setting: dict[str, Any] = {f"{side}label": axis.label}
+    label = textwrap.fill(axis.label, UPRIGHT_CHARACTERS) if side == "y" and "\n" not in axis.label else axis.label
+    setting: dict[str, Any] = {f"{side}label": label}
     if axis.log:
         setting[f"{side}scale"] = "log"
     if axis.range is not None:

@@ -344,3 +344,14 @@ def test_logarithmic_axes_have_plotlys_units() -> None:
     assert layout["xaxis"]["range"] == [-2, 2]
     assert layout["shapes"][0]["y0"] == 100.0, "shapes are placed by value"
     assert layout["annotations"][0]["y"] == 2.0, "annotations by its logarithm"
+
+
+def test_a_long_label_stays_beside_its_panel() -> None:
+    label = "test/nll (nats per sequence, smaller is better)"
+    chart = Chart("", Axis("epoch"), Axis(label), [Line("gru", [0, 1], [1, 2])], ["A note. " * 60])
+    figure = draw([chart])
+    figure.draw_without_rendering()
+    (panel,) = [axes for axes in figure.axes if axes.axison]
+    place = panel.yaxis.label.get_window_extent()
+    assert panel.get_ylabel().replace("\n", " ") == label
+    assert 0 <= place.y0 < place.y1 <= figure.get_size_inches()[1] * figure.dpi
