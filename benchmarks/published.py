@@ -25,7 +25,6 @@ from src.config.shell import command
 from src.figures.canvas import save
 from src.figures.chart import Axis, Chart, Estimate, Layer, Region, Rule
 from src.figures.still import draw
-from src.statistics.intervals import Interval
 from src.statistics.rounding import of_interval, span
 
 MARKS = ("<!-- published: begin -->", "<!-- published: end -->")
@@ -46,10 +45,6 @@ class Study:
         """The commits that its final runs were trained with, short."""
         found = {str(run.git.commit)[:7] for run in self.summary.runs if run.phase == "final" and run.git.commit}
         return sorted(found)
-
-    def headline(self) -> Iterator[tuple[Task, Comparison]]:
-        """Its primary comparisons."""
-        yield from self.summary.headline()
 
 
 def published(cfg: DictConfig) -> list[list[str]]:
@@ -95,7 +90,7 @@ def rows_of(study: Study) -> Iterator[list[str]]:
     """A row of the table for each primary comparison; cost and commit stand in the first."""
     hours = f"{study.summary.seconds / 3600:.1f}"
     shared = [f"[{study.folder.name}]({study.folder.name}/README.md)", hours, ", ".join(study.commits)]
-    for task, comparison in study.headline():
+    for task, comparison in study.summary.headline():
         name, cost, commit = shared
         yield [name, task.label, f"{comparison.a} vs {comparison.b}", *_answer(task, comparison), cost, commit]
         shared = ["", "", ""]
@@ -103,7 +98,7 @@ def rows_of(study: Study) -> Iterator[list[str]]:
 
 def _answer(task: Task, comparison: Comparison) -> list[str]:
     answer, both = comparison.verdict, comparison.both
-    interval = interval_of(comparison)
+    interval = comparison.interval
     unit = f" {task.unit}" if task.unit else ""
     return [
         answer.words if answer else "no verdict",
@@ -115,21 +110,13 @@ def _answer(task: Task, comparison: Comparison) -> list[str]:
     ]
 
 
-def interval_of(comparison: Comparison) -> Interval | None:
-    """The interval that the verdict over seeds was read from: that of its statement, at the level of its look."""
-    answer = comparison.verdict
-    if answer is None:
-        return comparison.t
-    return (answer.interval_same if answer.outcome == "same" else answer.interval_better) or comparison.t
-
-
 def picture(studies: Sequence[Study]) -> Chart:
     """Every primary difference in units of its margin, so that data sets of different metrics stand side by side."""
     found = [
         (task, comparison, interval)
         for study in studies
-        for task, comparison in study.headline()
-        if task.margin and (interval := interval_of(comparison)) and comparison.mean is not None
+        for task, comparison in study.summary.headline()
+        if task.margin and (interval := comparison.interval) and comparison.mean is not None
     ]
     layers: list[Layer] = [Region(-1.0, 1.0, "practically the same"), Rule(0.0, "", horizontal=False, dash="-")]
     notes, ticks = [], {}

@@ -31,9 +31,9 @@ def test_a_row_is_what_a_script_makes_of_the_records(tmp_path: Path, capsys: pyt
     final = {(r["model"], r["seed"]): r["metrics"]["test/nll"] for r in runs if r["phase"] == "final"}
     seeds = sorted({seed for model, seed in final if model == "gru_chung"})
     ahead = np.array([final["lstm_chung", seed] - final["gru_chung", seed] for seed in seeds])
-    half = stats.t.ppf(0.95, len(ahead) - 1) * ahead.std(ddof=1) / len(ahead) ** 0.5
-    assert row["A ahead by"] == f"{ahead.mean():.4f} nats per step"
-    assert row["interval"] == f"{ahead.mean() - half:.4f} to {ahead.mean() + half:.4f} (90 %)"
+    half = stats.t.ppf(0.975, len(ahead) - 1) * ahead.std(ddof=1) / len(ahead) ** 0.5
+    assert row["A ahead by"] == f"{ahead.mean():.3f} nats per step"
+    assert row["interval"] == f"{ahead.mean() - half:.3f} to {ahead.mean() + half:.3f} (95 %)"
     assert row["pairs"] == str(len(seeds))
     assert row["core-hours"] == f"{sum(r['timing']['seconds'] for r in runs) / 3600:.1f}"
     assert row["commit"] in {r["git"]["commit"][:7] for r in runs}
@@ -55,7 +55,7 @@ def test_the_committed_page_and_figure_are_those_of_the_committed_records(tmp_pa
 def test_differences_are_drawn_in_margins() -> None:
     studies = list(read(EXPERIMENTS, ["chung2014_music_v1"]))
     drawn = [layer for layer in picture(studies).layers if isinstance(layer, Estimate)]
-    compared = [(task, c) for study in studies for task, c in study.headline() if task.margin]
+    compared = [(task, c) for study in studies for task, c in study.summary.headline() if task.margin]
     assert len(drawn) == len(compared)
     values = sorted((c.mean or 0.0) / (task.margin or 1.0) for task, c in compared)
     assert sorted(layer.value for layer in drawn) == pytest.approx(values)
