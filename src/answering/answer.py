@@ -27,7 +27,6 @@ from src.answering.shown import Terminal
 from src.answering.sitting import Comparing
 from src.answering.verdict import settled
 from src.answering.workplace import OutOfTime, Paced, Workplace, hydra_context
-from src.config.background import beside
 from src.config.errors import UserError, counted
 from src.config.names import OWN_FORMS, file_name
 from src.config.overrides import override
@@ -203,11 +202,10 @@ def _answered(asked: Question, directory: Path, workplace: Workplace, clock: Clo
 
 def _looked(asked: Question, directory: Path, workplace: Workplace, clock: Clock, watch: Terminal) -> Pilot:
     """Return the pilot with the data's description and the learning rates to try, possibly from an earlier start."""
-    pilot = piloting.read_pilot(directory)
+    pilot, seen = piloting.read_pilot(directory), None
     if pilot is None or not (pilot.reached or pilot.minutes == asked.minutes):
         settings = asked.data | asked.settings | asked.further
-        with beside(lambda over: workplace.start()):
-            seen = look(workplace.compose, asked.choice, asked.models, settings, asked.metric)
+        seen = look(workplace.compose, asked.choice, asked.models, settings, asked.metric)
         chosen = {key: value for key, value in seen.settings.items() if key.startswith("data.")}
         pilot = Pilot(
             metric=seen.metric,
@@ -219,13 +217,12 @@ def _looked(asked: Question, directory: Path, workplace: Workplace, clock: Clock
             minutes=asked.minutes,
             steps=int(np.median(np.asarray(seen.data.splits["test"].lengths))),
         )
-        watch.looked(pilot)
+    watch.looked(pilot)
+    workplace.start()  # once the data are fine: a refusal would wait for it
+    if seen is not None:
         watch.say("Pilot: a few updates at each of several learning rates.")
         piloting.short_runs(pilot, asked.models, seen, workplace.compose, asked.further, clock, workplace.slots)
         piloting.keep(pilot, directory)
-    else:
-        watch.looked(pilot)
-        workplace.start()
     return pilot
 
 
