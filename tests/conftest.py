@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,6 +28,18 @@ def no_handlers_stay() -> Iterator[None]:
         if type(handler) in (logging.StreamHandler, logging.FileHandler):
             logging.root.removeHandler(handler)
             handler.close()
+
+
+@pytest.fixture(autouse=True)
+def no_modules_stay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Modules that a test imported from a folder of its own go with it, as does the folder from the search path."""
+    path, modules = list(sys.path), set(sys.modules)
+    yield
+    sys.path[:] = path
+    base = str(tmp_path_factory.getbasetemp())
+    for name in set(sys.modules) - modules:
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(base):
+            del sys.modules[name]
 
 
 QUICK = ("model.hidden_size=16", "trainer.max_epochs=2", "logger=csv", "trainer.enable_progress_bar=false")

@@ -67,7 +67,7 @@ def test_what_we_cannot_do_is_refused():
         to_concatenated(find_cell("lstm", proj_size=2), LSTM(3, 4, proj_size=2).parameters_of(0)[0])
     with pytest.raises(ValueError, match=r"expected an nn\.GRU"):
         from_pytorch(nn.Linear(3, 4))
-    with pytest.raises(ValueError, match="options: the reset gate before"):
+    with pytest.raises(ValueError, match="options: reset gate before the product"):
         from_pytorch(nn.GRU(3, 4), reset_after=False)
     with pytest.raises(ValueError, match="options: the biases"):
         from_pytorch(nn.GRU(3, 4), bias="single")
