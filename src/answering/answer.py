@@ -21,7 +21,7 @@ from src.answering.clock import Clock
 from src.answering.conclude import concluded
 from src.answering.look import look
 from src.answering.pilot import Pilot
-from src.answering.plan import NEARLY, Numbers, node_of, numbers, rates_to_try, read_node, with_margin, write_plan
+from src.answering.plan import FILLED, Numbers, node_of, numbers, rates_to_try, read_node, with_margin, write_plan
 from src.answering.result import Answer
 from src.answering.shown import Terminal
 from src.answering.sitting import Comparing
@@ -260,7 +260,7 @@ def _planned(
         f"Plan, now fixed: {number.trials} trials of each model, {repeats} of the best, {number.pairs} pairs; "
         f"margin {margin}. A run takes about {duration(pilot.run_seconds)}, {workplace.slots} at a time."
     )
-    if number.seconds > NEARLY * clock.left:
+    if number.seconds > clock.left:
         say(
             f"No verdict is planned for this time, because all of that takes about {duration(number.seconds)} more; "
             "completed runs count later on."
@@ -273,12 +273,12 @@ def _numbers(pilot: Pilot, models: int, slots: int, clock: Clock) -> Numbers:
 
     The pilot's runs are then not used as trials, because they had more updates.
     """
-    made = numbers(clock.left, pilot.run_seconds, slots, models, models)
-    share = clock.left / (made.seconds + models * pilot.run_seconds / slots)
+    made = numbers(FILLED * clock.left, pilot.run_seconds, slots, models, models)
+    share = FILLED * clock.left / (made.seconds + models * pilot.run_seconds / slots)
     whole = pilot.whole if pilot.used >= pilot.updates else pilot.used  # which patience ended
-    if made.seconds <= NEARLY * clock.left or share * pilot.used < LEAST_CAP * whole:
+    if made.seconds <= clock.left or share * pilot.used < LEAST_CAP * whole:
         return made
     piloting.cap_at(pilot, round(share * pilot.used))
     pilot.run_seconds *= share
     piloting.keep(pilot, clock.path.parent)
-    return numbers(clock.left, pilot.run_seconds, slots, models, 0)
+    return numbers(FILLED * clock.left, pilot.run_seconds, slots, models, 0)

@@ -20,7 +20,7 @@ from src.studies.plan import Plan, read_plan, values_of
 
 FIRST_SEED = 1_000_000  # of the trials; pairs have the seeds below it, however many there come to be
 MOST_TRIALS = 12  # per model; more tell little about a single learning rate
-NEARLY = 1.1  # a plan may take this multiple of the remaining time, because some runs end early
+FILLED = 0.92  # share of the remaining time that a plan fills: a run may take longer than the pilot's
 HEAD = """# @package _global_
 # Written by gatebench answer after its pilot. The plan is fixed: any change makes it another plan.
 """
@@ -90,7 +90,7 @@ def numbers(seconds: float, run_seconds: float, slots: int, models: int, done: i
     Numbers(pairs=6, trials=4, best=1, seeds=1, seconds=200.0)
 
     Args:
-        seconds: time left for runs.
+        seconds: time to fill with runs.
         run_seconds: duration of one run.
         slots: number of runs at a time.
         models: number of models to compare.

@@ -12,7 +12,7 @@ import yaml
 
 from src.analysis.asked import asked
 from src.analysis.collect import Collection
-from src.answering.plan import NEARLY, node_of, numbers, rates_to_try, read_node, with_margin, write_plan
+from src.answering.plan import node_of, numbers, rates_to_try, read_node, with_margin, write_plan
 from src.config.errors import UserError
 from src.runs.study_record import LogUniform, MarginRecord, StudyRecord
 from src.statistics.sittings import look_of, share
@@ -49,7 +49,7 @@ def test_more_time_means_more_pairs_and_never_fewer_than_a_verdict_takes() -> No
     before = 0
     for seconds, enough in ((0, False), (30, False), (60, True), (120, True), (600, True), (3600, True)):
         made = numbers(seconds, 5.0, slots=2, models=2, done=2)
-        assert (made.seconds <= NEARLY * seconds) == enough
+        assert (made.seconds <= seconds) == enough
         assert made.pairs >= max(6, before)
         assert 4 <= made.trials <= 12
         assert 1 <= made.best * made.seeds <= 9
