@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).parent / "page"
 FILTERS = [serious_first, words.difference, words.duration, words.interval, words.moment, words.number, words.place]
-FILTERS += [words.probability, words.setting, words.settings]
+FILTERS += [words.probability, words.setting, words.settings, words.supported]
 HEIGHT = 360  # pixels of a figure
 PANELS_ALONE = 40  # number of panels that one process draws faster than several can start
 ROW = 84  # pixels of a row in the figure of differences
@@ -117,7 +117,7 @@ def render(
     plan = summary.plan.plan if summary.plan else None
     charts = {f"{kind.key}-{i}": chart for kind in kinds for i, chart in enumerate(kind.charts)}
     figures = {} if static else {name: specification(chart, looks) for name, chart in charts.items()}
-    drawn = _drawn([(inline, (chart, looks, name, _height(chart) / 96), {}) for name, chart in charts.items()])
+    drawn = _drawn([(inline, (chart, looks, name, _height(chart) / 107), {}) for name, chart in charts.items()])
     return environment.get_template("report.html").render(
         summary=summary,
         lead=lead,
