@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK = Style(LIGHT["ink"], "o", ":")
-WIDTH = 4.8  # inches of a figure in a page, which are stretched to its column
+WIDTH = 4.4  # inches of a figure in a page, which are stretched to its column
 UPRIGHT_CHARACTERS = 32  # that fit beside a panel
-LEGEND_CHARACTERS = 60  # that fit beside each other under a panel
+LEGEND_CHARACTERS = 54  # that fit beside each other under a panel
 TICKS = 5  # intervals of an axis at most: each costs a label and a line, and a report may have hundreds of panels
 
 
@@ -117,11 +117,11 @@ def _panel(panel: Axes, chart: Chart, looks: Mapping[str, Style]) -> None:
             borderaxespad=0,
             borderpad=0,
             ncols=columns,
-            fontsize=7,
+            fontsize=8,
             markerscale=0.8,
             columnspacing=1.2,
         )
-        below += 4 + 11 * -(-len(kept) // columns)
+        below += 4 + 12 * -(-len(kept) // columns)
     if chart.notes:
         panel.annotate(
             textwrap.fill(" ".join(chart.notes), 84),
@@ -203,7 +203,7 @@ def _rule(panel: Axes, rule: Rule, _: Style) -> None:
             xytext=(-2, 2),
             textcoords="offset points",
             ha="right",
-            fontsize=7,
+            fontsize=8,
             color=LIGHT["faint"],
         )
 
@@ -221,8 +221,9 @@ def _words(panel: Axes, words: Words, _: Style) -> None:
         textcoords="offset points",
         ha="center",
         va="top" if words.below else "bottom",
-        fontsize=7,
+        fontsize=8,
         color=LIGHT["faint"],
+        bbox={"facecolor": LIGHT["page"], "linewidth": 0, "pad": 0.5},  # a line may pass behind
     )
 
 
