@@ -25,7 +25,7 @@ from src.files import csv_text
 MARKS = ("<!-- cost: begin -->", "<!-- cost: end -->")
 HEADER = [
     "implementation", "hidden", "time", "parameters", "multiply-adds (M)", "saved for backward (MB)",
-    "training step (ms)", "inference (ms)", "GRU times as fast in training", "in inference", "not so here",
+    "training step (ms)", "inference (ms)", "GRU speed-up in training", "in inference", "claims that fail",
 ]  # fmt: skip
 
 
