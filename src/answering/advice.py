@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from src.analysis.sensitivity import by_margin, over_seeds
 from src.answering.deployed import Deployed
 from src.answering.pilot import Pilot
 from src.answering.result import Answer
@@ -74,11 +75,16 @@ def remarks(reached: Reached, made: Answer, used: dict[str, Deployed | str]) -> 
             f"{missing} of the plan {'is' if sitting.missing == 1 else 'are'} missing before its look at "
             f"{sitting.wanted} pairs, which takes about {duration(reached.seconds)}."
         )
-    _, comparison = made.headline
-    if comparison is not None and comparison.verdict is not None:
-        if comparison.verdict.look is not None and comparison.verdict is not leading(comparison):
+    task, comparison = made.headline
+    if task is not None and comparison is not None and comparison.verdict is not None:
+        leads = leading(comparison)
+        if comparison.verdict.look is None or leads is None or leads is comparison.verdict:
+            yield from comparison.sensitivity
+        else:
+            yield from by_margin(task, comparison, leads)
             yield f"Over seeds alone, for exactly these test sequences: {comparison.verdict.sentence}"
-        yield from comparison.sensitivity
+            alone = over_seeds(task, comparison)
+            yield from (f"Over seeds alone, {sentence[:1].lower()}{sentence[1:]}" for sentence in alone)
     for tuning in made.summary.flags if made.summary else ():
         if tuning.kind == "edge":
             yield tuning.sentence

@@ -89,7 +89,7 @@ def _deployed(reached: Reached, best: Path | None) -> dict[str, Deployed | str]:
     runs = {model: _run_of(reached.folder, model, sign_of(reached.pilot.metric)) for model in reached.models}
     if best is not None and (record := read_record(best)) and record.study_job:
         runs[record.study_job.model] = best
-    return {model: deployed(run, reached.pilot.steps) for model, run in runs.items() if run is not None}
+    return deployed({model: run for model, run in runs.items() if run is not None}, reached.pilot.steps)
 
 
 def _rows(task: Task | None, reached: Reached, used: dict[str, Deployed | str]) -> Iterator[Row]:
