@@ -375,7 +375,7 @@ def test_a_width_beside_a_budget(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     ("overrides", "sentences"),
     [
         (["data=ucr"], ["optimizer.lr=0.005, tuned for data=ucr with adam."]),
-        (["optimizer=sgd"], ["optimizer.lr=0.1, the default of optimizer=sgd, none was tuned for data=ucr."]),
+        (["optimizer=sgd"], ["optimizer.lr=0.1, the default of optimizer=sgd; none was tuned for data=ucr."]),
         (["optimizer=sgd", "optimizer.lr=0.3"], ["optimizer.lr=0.3, from the command line."]),
         (
             ["data=nottingham"],

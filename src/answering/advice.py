@@ -72,8 +72,8 @@ def remarks(reached: Reached, made: Answer, used: dict[str, Deployed | str]) -> 
     if sitting is not None and sitting.stage in ("pairs", "trials"):
         missing = counted(sitting.missing, "run")
         yield (
-            f"{missing} of the plan {'is' if sitting.missing == 1 else 'are'} missing before its look at "
-            f"{sitting.wanted} pairs, which takes about {duration(reached.seconds)}."
+            f"{missing} {'is' if sitting.missing == 1 else 'are'} still needed before the planned look at "
+            f"{sitting.wanted} pairs, taking about {duration(reached.seconds)}."
         )
     task, comparison = made.headline
     if task is not None and comparison is not None and comparison.verdict is not None:
@@ -97,17 +97,17 @@ def remarks(reached: Reached, made: Answer, used: dict[str, Deployed | str]) -> 
 def commands(reached: Reached, made: Answer) -> Iterator[tuple[str, str]]:
     """Iterate over the next commands, by purpose."""
     if (minutes := _minutes_to_go_on(reached, made)) is not None:
-        yield "go on", f"{shlex.join(['gatebench', 'answer', *reached.typed])} minutes={max(1, math.ceil(minutes))}"
+        yield "continue", f"{shlex.join(['gatebench', 'answer', *reached.typed])} minutes={max(1, math.ceil(minutes))}"
     if made.run is not None:
         run = str(from_here(made.run))
         own = reached.plan is not None and any("data.path" in (node or {}) for node in reached.plan.data.values())
         if own:
             yield "predict", shlex.join(["gatebench", "predict", run]) + " NEW_FILE"
         else:
-            yield "measure it again", shlex.join(["gatebench", "evaluate", run])
+            yield "evaluate it again", shlex.join(["gatebench", "evaluate", run])
         yield "export", shlex.join(["gatebench", "export", run])
     if made.summary is not None:
-        yield "report", shlex.join(["gatebench", "compare", f"study={from_here(made.folder)}"])
+        yield "write the report", shlex.join(["gatebench", "compare", f"study={from_here(made.folder)}"])
 
 
 def _minutes_to_go_on(reached: Reached, made: Answer) -> float | None:

@@ -39,7 +39,9 @@ def concluded(reached: Reached, clock: Clock) -> Answer:
         if verdict is not comparison.both:
             here = "in this period" if THIS_PERIOD in (comparison.sequences_note or "") else "on this test set"
             made.verdict += f" {here}" if verdict.outcome in ("better", "same") else ""
-            made.sentence += f" That is about new seeds {here} and says nothing of others: {comparison.sequences_note}"
+            made.sentence += (
+                f" This holds for new seeds {here} and says nothing about other data: {comparison.sequences_note}"
+            )
     if reached.plan is not None:
         made.run = _best(reached, verdict.winner if verdict else None)
     used = _deployed(reached, made.run) if summary else {}

@@ -44,7 +44,7 @@ def node_of(
     repeat = repeat or {"best": 1, "seeds": 1}
     return {
         "name": name,
-        "question": f"{models[0]} or {models[1]} on {label}, with as many recurrent parameters and equal tuning?",
+        "question": f"{models[0]} or {models[1]} on {label}, with equal recurrent parameters and equal tuning?",
         "models": {model: {} for model in models},
         "data": data,
         "settings": settings,

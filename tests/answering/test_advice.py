@@ -88,9 +88,9 @@ def test_trials_that_are_missing_count_as_much_as_pairs() -> None:
     here = reached(Sitting(1, wanted=6, missing=20))
     made = Answer("no verdict", "", Path("x"))
     assert [*remarks(here, made, {})] == [
-        "20 runs of the plan are missing before its look at 6 pairs, which takes about 75 s."
+        "20 runs are still needed before the planned look at 6 pairs, taking about 75 s."
     ]
-    assert dict(commands(here, made))["go on"] == "gatebench answer data.path=x.csv minutes=2"
+    assert dict(commands(here, made))["continue"] == "gatebench answer data.path=x.csv minutes=2"
     after = reached(Sitting(1, wanted=6, complete=6, stage="looked"))  # as many pairs again
     assert after.seconds == pytest.approx(1.25 * 6 * 6.0)
 
