@@ -327,7 +327,7 @@ def test_help_is_of_the_choices_made_and_needs_no_torch() -> None:
     lines = said.stdout.splitlines()
     assert {"data.path=??? *", "data.missing=refuse", "seed=3", "model=gru", "+optimizer.fused="} <= set(lines)
     assert "data.by=pixel" not in lines
-    assert "      missing values: report an error, or repeat the last value before: refuse or before" in lines
+    assert "      missing values: report an error, or repeat the previous value: refuse or before" in lines
 
 
 def test_the_page_of_keys_is_up_to_date() -> None:

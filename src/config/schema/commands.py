@@ -47,9 +47,9 @@ Job = Annotated[
 ]
 OF_RUN = {
     "run": Key(Text, "the run's directory"),
-    "ckpt": Key(Literal["best", "last"], "which of a run's checkpoints"),
+    "ckpt": Key(Literal["best", "last"], "which checkpoint of the run"),
     "threads": Key(Threads, "CPU threads; use the training value, or the last digit may differ"),
-    "trust": Key(Module | list[Module] | None, "modules of your own whose classes the run's config may name"),
+    "trust": Key(Module | list[Module] | None, "your own modules whose classes the run's config may name"),
 }
 
 CONFORMAL = Key(Coverage | None, "coverages of conformal intervals, calibrated on the run's validation windows")
@@ -106,7 +106,9 @@ COMMANDS: dict[str, dict[str, Key]] = {
         "tags": Key(Tags, "wandb tags, or a single one", NOTHING),
         "optimized_metric": Key(OfValidation | None, "metric returned to a Hydra sweeper; null: task.monitor", NOTHING),
         "study_job": Key(Job | None, "set by a study: which of its runs this is", NOTHING),
-        "tuned": Key(Tuned, "set by a data set: values tuned per optimizer; only the values used count", NOTHING),
+        "tuned": Key(
+            Tuned, "set by a data set: values tuned per optimizer; only those used are part of the identity", NOTHING
+        ),
         "model": Key(MODEL, "the recurrent network"),
         "data": Key(DATA, "the data set; sets its task and training settings"),
         "task": Key(TASK, "head, loss and metrics"),
@@ -120,7 +122,7 @@ COMMANDS: dict[str, dict[str, Key]] = {
     },
     "evaluate": {
         **OF_RUN,
-        "split": Key(Literal["val", "test"], "which sequences"),
+        "split": Key(Literal["val", "test"], "which split"),
         "backtest": Key(Count | None, "number of consecutive forecast origins in the split, without refitting"),
         "conformal": CONFORMAL,
     },
@@ -156,7 +158,7 @@ COMMANDS: dict[str, dict[str, Key]] = {
             Text | None, "instead of run: a study; shows the share of its runs that solve the task, by length"
         ),
         "solved_below": Key(Share, "a task counts as solved below this share of the trivial baseline's test loss"),
-        "split": Key(Literal["train", "val", "test"], "which sequences"),
+        "split": Key(Literal["train", "val", "test"], "which split"),
         "sequence": Key(Whole, "index of the sequence to draw, which is also the first one measured"),
         "shown": Key(Count | None, "number of its steps to draw; null: 80, for tokens 40"),
         "sequences": Key(Count, "number of sequences to measure"),
@@ -170,9 +172,7 @@ COMMANDS: dict[str, dict[str, Key]] = {
     "export": {
         **OF_RUN,
         "state": Key(bool, "make the recurrent state an input and an output, to process a sequence in pieces"),
-        "time": Key(
-            Count | None, "fixed number of time steps, for a network of your own that loops over them; null: any"
-        ),
+        "time": Key(Count | None, "fixed number of time steps, for your own network with a loop over time; null: any"),
         "output": Key(Text | None, "an ONNX file; null: model.onnx in the run's directory"),
     },
     "generate": {
@@ -217,7 +217,7 @@ COMMANDS: dict[str, dict[str, Key]] = {
         "paths": PLACES,
     },
     "new": {
-        "what": Key(Literal["model", "study"] | None, "model: a network of your own; study: a study of your own data"),
+        "what": Key(Literal["model", "study"] | None, "model: your own network; study: a study of your own data"),
         "name": Key(Name | None, "name of the files to write; null: writes nothing"),
         "data": Key(DATA, "the data of the study; without a choice, the reader is inferred from the file"),
         "seed": Key(Whole, "as in training"),
