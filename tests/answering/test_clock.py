@@ -56,6 +56,8 @@ class FakeWorkplace:
 
 
 class FakeClock:
+    seconds = 100.0
+
     def __init__(self, left: float) -> None:
         self.left = left
 
@@ -75,6 +77,23 @@ def test_no_run_is_begun_that_cannot_end_in_time(left: float, monkeypatch: pytes
     done = [name for batch in workplace.launched for name in batch]
     assert done == [str(k) for k in range(2 * int(left // 10))]  # in order, and as many as fit
     assert clock.left >= 0
+
+
+@pytest.mark.parametrize(("left", "over"), [(26.0, True), (24.0, False)])
+def test_the_last_runs_before_a_look_may_end_a_little_late(
+    left: float, over: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock(left)
+    workplace = FakeWorkplace(clock, 10.0)
+    monkeypatch.setattr("time.monotonic", lambda: -clock.left)
+    paced, jobs = Paced(workplace, clock, usual=10.0), [[str(k)] for k in range(5)]  # type: ignore[arg-type]
+    if over:
+        assert paced(jobs) == [None] * 5
+        assert clock.left == left - 30.0 > -0.05 * clock.seconds
+        return
+    with pytest.raises(OutOfTime):
+        paced(jobs)
+    assert clock.left == left - 20.0
 
 
 def test_all_runs_are_made_where_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
