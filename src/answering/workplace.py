@@ -40,7 +40,7 @@ def train_one(cfg: DictConfig) -> Any:
     from src.train import train
 
     try:
-        with silent():
+        with silent(), silent("src.training.by_series", logging.WARNING):  # each run's own, in its series.csv
             return train(cfg)
     except Exception as error:
         if stopping():  # something may have turned the signal into an error of its own: start no further run
