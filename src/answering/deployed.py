@@ -30,7 +30,7 @@ class Deployed:
 
 
 def deployed(runs: dict[str, Path], steps: int) -> dict[str, Deployed | str]:
-    """Export each run's best weights next to them, and measure the graphs; a sentence where that is impossible.
+    """Export each run's best weights next to them, and measure the graphs; return a sentence if that is impossible.
 
     Args:
         runs: the directory of each model's run.
