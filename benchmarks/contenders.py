@@ -35,7 +35,7 @@ class Cell(NamedTuple):
     Args:
         network: the class.
         options: its arguments beside the sizes.
-        layer: PyTorch's; where it has no such cell, the one that has as many gates.
+        layer: PyTorch's; where it has no such cell, the one with the same number of gates.
         baseline: that layer's name.
         gates: blocks of hidden_size rows in its weights.
     """

@@ -25,7 +25,7 @@ from src.files import csv_text
 MARKS = ("<!-- cost: begin -->", "<!-- cost: end -->")
 HEADER = [
     "implementation", "hidden", "time", "parameters", "multiply-adds (M)", "saved for backward (MB)",
-    "training step (ms)", "inference (ms)", "GRU times as fast in training", "in inference", "not so here",
+    "training step (ms)", "inference (ms)", "GRU speed-up in training", "in inference", "claims that fail",
 ]  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def markdown(result: dict[str, Any]) -> str:
         for line in facts(result)
         if line[0] != "("
     ]
-    lines += ["", "Three numbers are GRU / LSTM / tanh network.", ""]
+    lines += ["", "Cells with three numbers give GRU / LSTM / tanh network.", ""]
     lines += [row_of(HEADER), row_of(["---", *["---:"] * (len(HEADER) - 2), "---"])]
     return "\n".join([*lines, *(row_of(cells(row)) for row in rows(result))]) + "\n"
 

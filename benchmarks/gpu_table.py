@@ -30,7 +30,7 @@ def markdown(*results: dict[str, Any]) -> str:
 def facts(result: dict[str, Any]) -> list[str]:
     """Card, versions, command and commit."""
     versions, hardware = result["versions"], result["hardware"]
-    card = hardware.get("gpu", "no GPU: a rehearsal, whose figures say nothing") if hardware else "unknown"
+    card = hardware.get("gpu", "no GPU: a trial run, whose figures mean nothing") if hardware else "unknown"
     names = ("torch", "cuda", "cudnn", "triton", "pytorch-lightning", "python")
     told = ", ".join(f"{name} {versions[name]}" for name in names if versions.get(name))
     commit = str((result.get("git") or {}).get("commit") or "unknown")[:10]
@@ -86,11 +86,12 @@ def kernel_table(parts: dict[str, Any], mode: str) -> str:
             ]
         )  # fmt: skip
     header = [
-        "(B, T, I, H)", "cell", "precision", "cuDNN's", "ms", "auto, ms", "times as fast", "triton, ms",
-        "times as fast", "loop, ms", "auto over loop", "FlashRNN's CUDA, ms",
+        "(B, T, I, H)", "cell", "precision", "cuDNN's", "ms", "auto, ms", "speed-up", "triton, ms",
+        "speed-up", "loop, ms", "loop over auto", "FlashRNN's CUDA, ms",
         "FlashRNN's Triton, ms",
     ]  # fmt: skip
-    return table(f"{mode.capitalize()}: cuDNN's layer with as many gates, and ours", header, [blank(r) for r in rows])
+    title = f"{mode.capitalize()}: cuDNN's layer with the same number of gates, and our backends"
+    return table(title, header, [blank(row) for row in rows])
 
 
 def ms(entry: dict[str, Any] | None) -> float | None:
@@ -135,10 +136,10 @@ def sharing_table(parts: dict[str, Any]) -> str:
     header = [
         "runs at a time",
         "runs/hour",
-        "times one",
-        "steps/s of one",
-        "s of a run",
-        "s, all with start",
+        "relative to one",
+        "steps/s per run",
+        "s per run",
+        "s in total, with start",
         "MB on the GPU",
         "MPS",
     ]
@@ -168,7 +169,7 @@ def synchronisation_table(parts: dict[str, Any]) -> str:
     for name, found in ((parts.get("synchronisations") or {}).get("result") or {}).items():
         told = found.get("reason") or ", ".join(f"{place} {n}" for place, n in found["places"].items()) or "none"
         rows.append([name, str(found.get("steps", "")), str(sum(found.get("places", {}).values())), told])
-    return table("Waits of the CPU for the GPU", ["task, model", "steps", "waits", "where"], rows)
+    return table("Steps at which the CPU waited for the GPU", ["task, model", "steps", "waits", "where"], rows)
 
 
 def parts_table(parts: dict[str, Any]) -> str:

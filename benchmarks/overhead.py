@@ -188,8 +188,8 @@ def noted_loss(task: Task, batch: Batch) -> Tensor:
 
 def table(milliseconds: dict[str, list[float]]) -> Table:
     """Medians with intervals, and what each rung is above the raw loop, epoch by epoch."""
-    shown = Table("a training step", title="The way around the kernel", title_justify="left")
-    for name in ("ms", "interval", "over the raw loop, ms", "interval"):
+    shown = Table("a training step", title="The overhead around the kernel", title_justify="left")
+    for name in ("ms", "interval", "above the raw loop, ms", "interval"):
         shown.add_column(name, justify="right")
     for name, times in milliseconds.items():
         if name == OUTSIDE:

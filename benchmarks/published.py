@@ -1,7 +1,7 @@
-"""A table and a figure over all published studies, from their records: ``python -m benchmarks.published``.
+"""A table and a figure of all published studies, from their records: ``python -m benchmarks.published``.
 
-The verdicts are those of ``gatebench compare from=experiments/NAME``: nothing is stored that could drift from the
-records. ``experiments/README.md`` holds what this prints, and ``experiments/verdicts.svg`` what it draws.
+The verdicts are those of ``gatebench compare from=experiments/NAME``, so they cannot differ from the records. The table
+goes into ``experiments/README.md``, and the figure is ``experiments/verdicts.svg``.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ BEYOND = 4.0  # margins; an interval that reaches further ends in an arrow
 
 @dataclass(frozen=True)
 class Study:
-    """A study as it was published."""
+    """A published study."""
 
     folder: Path
     summary: Summary
 
     @property
     def commits(self) -> list[str]:
-        """The commits that its final runs were trained with, short."""
+        """The commits with which its final runs were trained, abbreviated."""
         found = {str(run.git.commit)[:7] for run in self.summary.runs if run.phase == "final" and run.git.commit}
         return sorted(found)
 
@@ -57,7 +57,7 @@ def published(cfg: DictConfig) -> list[list[str]]:
         The rows of the table, in the order of ``HEADER``.
 
     Raises:
-        UserError: a folder of records is damaged, there is none, or the page has no marks.
+        UserError: there are no records, some are damaged, or the page has no marks.
     """
     if cfg.table is not None:
         read_page(Path(cfg.table), MARKS)
@@ -73,21 +73,21 @@ def published(cfg: DictConfig) -> list[list[str]]:
 
 
 def read(folder: Path, without: Sequence[str] = ()) -> Iterator[Study]:
-    """The studies whose records lie below a folder, by name, but for those that a later study superseded.
+    """Iterate by name over the studies with records in a folder, except those that a later study superseded.
 
     Raises:
-        UserError: there is none, or one is damaged.
+        UserError: there are no records, or some are damaged.
     """
     packs = [p.parent for p in sorted(folder.glob("*/pack.json")) if p.parent.name not in without]
     if not packs:
-        raise UserError(f"records={folder} must be a folder with records in it, such as NAME/pack.json, and has none.")
+        raise UserError(f"records={folder} must be a folder with records, such as NAME/pack.json, but has none.")
     for pack in packs:
         collection = read_pack(pack)
         yield Study(pack, summarise(collection, asked(collection)))
 
 
 def rows_of(study: Study) -> Iterator[list[str]]:
-    """A row of the table for each primary comparison; cost and commit stand in the first."""
+    """Iterate over the table rows of a study's primary comparisons; only the first has cost and commit."""
     hours = f"{study.summary.seconds / 3600:.1f}"
     shared = [f"[{study.folder.name}]({study.folder.name}/README.md)", hours, ", ".join(study.commits)]
     for task, comparison in study.summary.headline():
@@ -102,7 +102,7 @@ def _answer(task: Task, comparison: Comparison) -> list[str]:
     unit = f" {task.unit}" if task.unit else ""
     return [
         answer.words if answer else "no verdict",
-        both.words if both else "one fixed test set, not known",
+        both.words if both else "unknown: one fixed test set",
         "" if comparison.mean is None else f"{comparison.mean:.{of_interval(interval)}f}{unit}",
         f"{span(interval)} ({100 * interval.level:.3g} %)" if interval else "",
         "none" if task.margin is None else f"{task.margin:.3g}",
@@ -111,7 +111,7 @@ def _answer(task: Task, comparison: Comparison) -> list[str]:
 
 
 def picture(studies: Sequence[Study]) -> Chart:
-    """Every primary difference in units of its margin, so that data sets of different metrics stand side by side."""
+    """Return a chart of all primary differences in units of their margins, which makes metrics comparable."""
     found = [
         (task, comparison, interval)
         for study in studies
@@ -135,7 +135,7 @@ def picture(studies: Sequence[Study]) -> Chart:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     command("published", published, CONF, PUBLISHED)
 
 

@@ -152,8 +152,9 @@ def crossed_coverage(rng: np.random.Generator, studies: int) -> Simulated:
         rows.append(cells)
     header = ["pairs", "20 sequences", "100 sequences", "500 sequences", "20, lengths vary tenfold"]
     title = (
-        "Coverage over seeds and test sequences (nominal 0.95), variance ratio of sequences to seeds 0, 0.1, 1 and 10: "
-        "worst and best (worst of t over seeds alone), mean width over that with known variances"
+        "Coverage over seeds and test sequences (nominal 0.95): lowest to highest for variance ratios of sequences to "
+        "seeds of 0, 0.1, 1 and 10 (in brackets, the lowest of t over seeds alone), and largest mean width relative to "
+        "known variances"
     )
     return Simulated(title, header, rows)
 
@@ -227,7 +228,10 @@ def block_coverage(rng: np.random.Generator, studies: int) -> Simulated:
                 assert made is not None
                 hits[place] += made.interval.low <= 0 <= made.interval.high
         rows.append([f"{memory}", f"{horizon}", f"{length:,}", *(f"{hit / (studies // 4):.3f}" for hit in hits)])
-    header = ["memory of the errors", "horizon", "rows", "single windows", "blocks of lookback + horizon", "reported"]
+    header = [
+        *("errors correlated over (rows)", "horizon", "rows"),
+        *("single windows", "blocks of lookback + horizon", "reported"),
+    ]
     return Simulated("Coverage over other periods of one series (nominal 0.95)", header, rows)
 
 
@@ -249,7 +253,7 @@ def dataset_rates(rng: np.random.Generator, studies: int) -> Simulated:
         )
     header = [
         *("data sets", "equal: called better", "on the margin: called better / the same, t"),
-        "the same by a posterior above 0.95",
+        "called better / the same by a posterior above 0.95",
     ]
     return Simulated("Over data sets (claimed: at most 0.05 wrong)", header, rows)
 
@@ -263,7 +267,7 @@ def family_rates(rng: np.random.Generator, studies: int) -> Simulated:
             ("equal, no margin: any called better", np.zeros(sets), None, ("A", "B")),
             ("on the margin: any called better", np.full(sets, MARGIN), MARGIN, ("A",)),
             ("on the margin: any called the same", np.full(sets, MARGIN), MARGIN, ("same",)),
-            ("half on it, half far beyond: any called the same", far, MARGIN, ("same",)),
+            ("half on the margin, half far beyond: any called the same", far, MARGIN, ("same",)),
         ):
             single = family = right = 0.0
             for _ in range(few := studies // 2):
@@ -273,8 +277,9 @@ def family_rates(rng: np.random.Generator, studies: int) -> Simulated:
                 right += (stands & (np.array(said) == "A"))[means > MARGIN].mean() if (means > MARGIN).any() else 0.0
             found = f"{right / few:.2f}" if (means > MARGIN).any() else ""
             rows.append([str(sets), name, f"{single / few:.3f}", f"{family / few:.3f}", found])
-    header = ["data sets", "truth", "each by itself", "as one family", "right verdicts that stand"]
-    return Simulated("Any verdict of many wrong, 10 pairs each (claimed of the family: at most 0.05)", header, rows)
+    header = ["data sets", "truth", "each by itself", "as one family", "right verdicts kept"]
+    title = "Probability that any of several verdicts is wrong, 10 pairs each (claimed for the family: at most 0.05)"
+    return Simulated(title, header, rows)
 
 
 def family_of(differences: np.ndarray, margin: float | None) -> tuple[list[str], np.ndarray]:

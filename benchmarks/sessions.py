@@ -1,10 +1,9 @@
-"""How often whole answers are wrong: ``python -m benchmarks.sessions`` plants what runs reach, and asks.
+"""How often whole answers are wrong: ``python -m benchmarks.sessions`` runs answers on simulated training results.
 
-A session is :func:`gatebench.answer` on a file of made-up sequences, with all that it does (look, pilot, plan,
-trials, choice, margin, pairs, looks, report), given minutes again until it has decided or three sittings are over. Only
-what takes long is not done: networks are not trained. A run's record has losses by test sequence that are drawn, in
-which the GRU is better by a known amount, so that verdicts can be held against the truth: ``docs/error_rates.md`` has
-the result.
+A session calls :func:`gatebench.answer` on a file of random sequences, with all its steps (inspection, pilot, plan,
+trials, choice, margin, pairs, looks, report), and adds time until there is a verdict or three sittings are over. Only
+training is replaced: the record of a run has simulated losses by test sequence, in which the GRU is better by a known
+amount, so that verdicts can be compared with the truth. The result is in ``docs/error_rates.md``.
 """
 
 from __future__ import annotations
@@ -43,28 +42,28 @@ from src.runs.study_record import read_study
 from src.tasks.metrics import declared_by_shipped_tasks
 
 SITTINGS = 3
-REACHED, TRIVIAL = 0.5, 0.7  # validation losses: the margin is a twentieth of what lies between
+REACHED, TRIVIAL = 0.5, 0.7  # validation losses: the margin is a twentieth of their difference
 MARGIN = 0.01
-TRUTHS = (0.0, 1.0, -1.0, 1.5, 0.5, -3.0)  # by how much the GRU is better, in margins: inside, on the edge, beyond
-SEQUENCES = (9, 20, 60, 200)  # of the test set
+TRUTHS = (0.0, 1.0, -1.0, 1.5, 0.5, -3.0)  # true advantage of the GRU, in margins: inside, on the margin, beyond it
+SEQUENCES = (9, 20, 60, 200)  # in the test set
 RATIOS = (0.1, 1.0, 10.0)  # variance over sequences to that over seeds, of one difference
 SPREADS = (0.25, 1.0)  # SD over seeds of a pair's difference, in margins
-RUN_SECONDS, MINUTES = 10.0, 4.5  # that a run says it took, and that are given: six or a few more pairs
+RUN_SECONDS, MINUTES = 10.0, 4.5  # recorded time of a run, and the budget: enough for six or slightly more pairs
 MOST_PAIRS = 100
-VARIED = ("seed", "test", "optimizer.lr", "study_job")  # from run to run
-COMPOSE, COMPOSED = Workplace.compose, dict[tuple[str, ...], DictConfig]()  # once, as that takes longest
+VARIED = ("seed", "test", "optimizer.lr", "study_job")  # keys that differ between runs
+COMPOSE, COMPOSED = Workplace.compose, dict[tuple[str, ...], DictConfig]()  # configs, composed once to save time
 
 
 @dataclass
 class Planted:
-    """A session's truth, and the runs that say it.
+    """The true difference of a session, and the simulated runs.
 
     Args:
         truth: by how much the GRU is better, in the metric's unit.
-        spread: SD over seeds of a pair's mean difference, of which half the variance is that of the seed itself.
-        ratio: variance over sequences to that over seeds.
-        sequences: of the test set.
-        seed: of the draws.
+        spread: SD over seeds of a pair's mean difference; half of this variance is due to the seed itself.
+        ratio: ratio of the variance over sequences to that over seeds.
+        sequences: number of test sequences.
+        seed: seed of the random numbers.
     """
 
     truth: float
@@ -81,14 +80,14 @@ class Planted:
         self.ahead = self.truth + self.spread * (of_seed + of_sequence + cells)  # (seeds, sequences)
 
     def file(self, path: Path) -> Path:
-        """Sequences of two classes, of which a fifth each are for validation and test."""
+        """Write sequences of two classes, a fifth of them each for validation and test, and return the file."""
         number = 5 * self.sequences
         x = np.random.default_rng(0).standard_normal((number, 3, 1)).astype(np.float32)
         np.savez(path, x=x, y=np.arange(number) % 2)
         return path
 
     def run(self, cfg: DictConfig, directory: Path) -> None:
-        """Leave in a directory what a training leaves, without the weights."""
+        """Write the files of a finished run, without weights."""
         job = StudyJob(**cfg.study_job)
         record, began = RunRecord(directory), time.time() - RUN_SECONDS
         metrics = {"val/loss": self._validation(cfg, job.phase)}
@@ -123,14 +122,14 @@ class Planted:
         record.end("finished")
 
     def _validation(self, cfg: DictConfig, phase: str) -> float:
-        """Of a trial by its learning rate, which has its best at 0.01; of repeats what the margin is made from."""
+        """Return a validation loss: constant for repeats, and for trials smallest at a learning rate of 0.01."""
         away = abs(math.log10(cfg.optimizer.lr / 0.01)) if phase == "trial" else 0.0
         return REACHED + 0.1 * away
 
 
 @contextlib.contextmanager
 def planting(planted: Planted) -> Iterator[None]:
-    """Let answers in this block make their runs by a :class:`Planted`."""
+    """Replace training by the simulated runs while the block runs."""
 
     def compose(work: Workplace, overrides: list[str]) -> DictConfig:
         if (key := tuple(overrides)) not in COMPOSED:
@@ -155,7 +154,7 @@ def planting(planted: Planted) -> Iterator[None]:
         patch.object(Workplace, "launch", launch),
         patch.object(Workplace, "compose", compose),
         patch("src.answering.pilot.try_rates", tried),
-        patch("src.answering.conclude.deployed", lambda run, steps: "It has no weights."),
+        patch("src.answering.conclude.deployed", lambda runs, steps: dict.fromkeys(runs, "It has no weights.")),
     ):
         yield
 
@@ -167,12 +166,12 @@ def _values(line: Sequence[str]) -> dict[str, Any]:
 
 
 def session(planted: Planted, place: Path, minutes: float = MINUTES) -> list[str]:
-    """The verdict after each sitting, until one has decided.
+    """Return the verdict after each sitting, until one decides.
 
     Args:
-        planted: what is true, and what runs say.
+        planted: the true difference and the simulated runs.
         place: an empty folder.
-        minutes: of each sitting.
+        minutes: time budget of each sitting.
     """
     file, verdicts = planted.file(place / "planted.npz"), []
     keys = {"hydra/launcher": "basic", "data.splits": [0.6, 0.2, 0.2], "model.budget_tolerance": 0.3}
@@ -191,7 +190,7 @@ def session(planted: Planted, place: Path, minutes: float = MINUTES) -> list[str
 
 
 def is_wrong(verdict: str, truth: float) -> bool:
-    """Whether what is said is not so; on the margin neither "better" nor "practically the same" is.
+    """Return whether a verdict is wrong; if the truth equals the margin, "better" and "practically the same" both are.
 
     >>> [is_wrong("gru better", truth) for truth in (MARGIN, 1.5 * MARGIN)], is_wrong("undecided", 0.0)
     ([True, False], False)
@@ -205,7 +204,7 @@ def is_wrong(verdict: str, truth: float) -> bool:
 
 
 def planned(number: int, seed: int) -> list[Planted]:
-    """Sessions of all kinds in turn."""
+    """Return sessions of all kinds in turn, in random order."""
     kinds = [*product(RATIOS, SPREADS, SEQUENCES, TRUTHS)]
     order = np.random.default_rng(seed).permutation(len(kinds))
     made = []
@@ -216,7 +215,7 @@ def planned(number: int, seed: int) -> list[Planted]:
 
 
 def held(some: Sequence[Planted]) -> list[list[str]]:
-    """The verdicts of some sessions, one after the other in this process."""
+    """Run some sessions one after another in this process, and return their verdicts."""
     logging.getLogger("src").setLevel(logging.ERROR)
     said = []
     with tempfile.TemporaryDirectory() as place:
@@ -228,7 +227,7 @@ def held(some: Sequence[Planted]) -> list[list[str]]:
 
 
 def sessions(cfg: DictConfig) -> Simulated:
-    """Hold sessions, count what they said by the truth, and print it."""
+    """Run sessions, count their verdicts by true difference, and print the table."""
     said, wrong, began = dict[float, Counter[str]](), Counter[float](), time.monotonic()
     every = planned(cfg.number, cfg.seed)
     with ProcessPoolExecutor(cfg.processes, multiprocessing.get_context("spawn")) as pool:

@@ -18,25 +18,25 @@ SOME = That(bool, "with at least one item")
 FourCounts = Annotated[list[Count], That(lambda shape: len(shape) == 4, "with exactly four items")]
 _FILES = {
     "directory": Key(Text, "folder for the result"),
-    "results": Key(Text | None, "an earlier result to tabulate, without measuring"),
-    "table": Key(Text | None, "a page in which to put the tables between its marks"),
+    "results": Key(Text | None, "an earlier result to tabulate instead of measuring"),
+    "table": Key(Text | None, "a page whose marked section the tables replace"),
 }
 _MEASURED = {
     "backends": Key(list[Text], "our backends; the baseline is always included"),
     "modes": Key(Annotated[list[Text], SOME], "training or inference"),
-    "thread_counts": Key(Annotated[list[Count], SOME], "one table for each"),
-    "rounds": Key(Count, "smallest number in each case"),
-    "minutes": Key(Above0, "time budget; the rest of it goes to the cheap cases"),
-    "device": Key(Literal["cpu", "cuda"], "what computes"),
+    "thread_counts": Key(Annotated[list[Count], SOME], "numbers of threads, with one table for each"),
+    "rounds": Key(Count, "smallest number of rounds per case"),
+    "minutes": Key(Above0, "time budget in minutes; what is left goes to the fast cases"),
+    "device": Key(Literal["cpu", "cuda"], "device that computes"),
     "seed": Key(Whole, "seed of weights and input"),
 }
 STEPS = {
-    "shapes": Key(Annotated[list[FourCounts], SOME], "batch, time, input_size, hidden_size"),
-    "cells": Key(Annotated[list[Text], SOME], "names in benchmarks/contenders.py"),
+    "shapes": Key(Annotated[list[FourCounts], SOME], "shapes (batch, time, input_size, hidden_size)"),
+    "cells": Key(Annotated[list[Text], SOME], "cells, as named in benchmarks/contenders.py"),
     "peers": Key(list[Text], "other libraries"),
     "precision": Key(Text, "32-true, or bf16-mixed: forward passes under autocast"),
     "picture": Key(bool, "also draw the figure"),
-    "memory": Key(bool, "peak memory of a step, in fresh processes"),
+    "memory": Key(bool, "also measure the peak memory of a step, in new processes"),
     **_MEASURED,
     **_FILES,
 }
@@ -51,17 +51,17 @@ COST = {
 PUBLISHED = {
     "records": Key(Text, "a folder with a folder of records for each study"),
     "superseded": Key(list[Text], "studies that a later one replaces"),
-    "table": Key(Text | None, "a page that gets the table between its marks"),
-    "figure": Key(Text | None, "where the figure goes, without its ending"),
+    "table": Key(Text | None, "a page whose marked section the table replaces"),
+    "figure": Key(Text | None, "path of the figure without extension"),
 }
 GPU = {
-    "steps": Key(Annotated[list[Text], SOME], "names in benchmarks/gpu_parts.py"),
+    "steps": Key(Annotated[list[Text], SOME], "steps, as named in benchmarks/gpu_parts.py"),
     "parts": Key(list[Text] | None, "only these parts of the steps"),
     "minutes": Key(Above0, "time budget for all parts"),
     "device": _MEASURED["device"],
     "commit": Key(Text | None, "commit of the code, if its .git is missing"),
     "out": Key(Text, "folder for the results"),
-    "results": Key(list[Text] | None, "earlier results to tabulate, without measuring"),
+    "results": Key(list[Text] | None, "earlier results to tabulate instead of measuring"),
     "table": _FILES["table"],
 }
 RATES = {
@@ -70,9 +70,9 @@ RATES = {
     "table": _FILES["table"],
 }
 SESSIONS = {
-    "number": Key(Count, "sessions"),
+    "number": Key(Count, "number of sessions"),
     "seed": _MEASURED["seed"],
-    "processes": Key(Count, "that hold them side by side"),
+    "processes": Key(Count, "number of parallel processes"),
 }
 
 

@@ -79,10 +79,10 @@ def noise(
     moved = [f"{name} by {spread(times):.0%}" for name, times in baselines.items() if spread(times) > NOISY_SPREAD]
     reasons = []
     if moved:
-        reasons.append(f"From round to round the baseline moved: {', '.join(moved)} (between quartiles).")
+        reasons.append(f"The baseline varied between rounds: {', '.join(moved)} (between quartiles).")
     waited = [f"{name} {share:.0%}" for name, share in (cores or {}).items() if share < OWN_CORE]
     if waited:
-        reasons.append(f"The process did not have its core to itself: {', '.join(waited)} of the time.")
+        reasons.append(f"The process had its core for only part of the time: {', '.join(waited)}.")
     if busy_cores is not None and busy_cores > BUSY_CORES:
         reasons.append(f"Other processes kept {busy_cores:.1f} cores busy.")
     return reasons

@@ -28,7 +28,7 @@ def tables(result: dict[str, Any]) -> list[tuple[str, list[str], Cells]]:
         cases = [c for c in result["cases"] if (c["mode"], c["threads"]) == (mode, threads)]
         what = f"{mode.capitalize()} against {baseline}, {where(threads, result)}"
         for title, show in (
-            (f"{what}: its milliseconds, and how many times as fast the others are", time_or_ratio),
+            (f"{what}: its time in ms, and the speed-ups of the others", time_or_ratio),
             (f"{what}: share of the sgemm peak", lambda e, _: f"{e['sgemm_share']:.0%}"),
             (f"{what}: peak memory of a step, MB", lambda e, _: number(e["peak_mb"])),
         ):

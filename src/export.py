@@ -42,7 +42,9 @@ def export(cfg: DictConfig) -> Path:
     facts = {"run": str(run.record.name), "id": run.record.id, "checkpoint": cfg.ckpt}
     if isinstance(run.task.network, StackedRNN):
         if cfg.time is not None:
-            raise UserError(f"time={cfg.time} is for networks of your own: the graph of {run.model} accepts any.")
+            raise UserError(
+                f"time={cfg.time} is for networks of your own: the graph of {run.model} accepts any number of steps."
+            )
         model = to_onnx(run.task, state=cfg.state, facts=facts)
         worst = check(model, run.task)
     elif cfg.state:

@@ -43,7 +43,7 @@ def room_for(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        raise DiskFull(f"There is no room for {path} ({os.strerror(error.errno)}): free some space.") from error
+        raise DiskFull(f"There is no space left for {path} ({os.strerror(error.errno)}): free some space.") from error
 
 
 def _with_room(write: Callable[Concatenate[Path, P], None]) -> Callable[Concatenate[Path, P], None]:

@@ -101,7 +101,7 @@ defaults:
 
 study:
   name: NAME
-  question: Does the GRU do better than the LSTM with as many recurrent parameters on these data?
+  question: Is the GRU better than the LSTM with the same number of recurrent parameters on these data?
   models:                      # names in conf/model, GateBench's or yours, each with its own settings
     gru: {}
     lstm: {}

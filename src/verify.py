@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from src.analysis.run import Run
     from src.runs.result import RunResult
 
-Outcome = Literal["equal to the bit", "within the tolerance", "differs", "failed", "other version"]
+Outcome = Literal["bitwise equal", "within the tolerance", "differs", "failed", "other version"]
 SPREADS = 5  # SDs over seeds: runs with different rounding differ like two seeds, by more than this in 1 of 2,500
 LEAST = 1e-3  # relative to the value, if seeds differ by less
 FEW = 0.05  # relative to the value, with fewer than three runs to estimate the SD over seeds
@@ -89,7 +89,7 @@ def verify(cfg: DictConfig) -> list[Verified]:
     wrong += [f"{problem.place}: {problem.sentence}" for problem in damaged]
     if wrong:
         raise UserError(f"{counted(len(wrong), 'run')} could not be confirmed; the first is {wrong[0]}")
-    if not counts["equal to the bit"] + counts["within the tolerance"]:
+    if not counts["bitwise equal"] + counts["within the tolerance"]:
         raise UserError(f"Nothing could be confirmed; the first is {made[0].run.place}: {made[0].said}")
     return made
 
@@ -215,7 +215,7 @@ def compared(old: Run, new: RunResult, room: Mapping[str, float]) -> tuple[Outco
         allowed = "the machine is of the same kind" if same else f"{room[shown]:.2g} allowed on another kind of machine"
         return "differs", f"{numbers} ({allowed}; {len(off)} of {counted(len(names), 'metric')})"
     if same:
-        return "equal to the bit", f"{shown} {old.metrics[shown]:.6g}, {counted(len(names), 'metric')}"
+        return "bitwise equal", f"{shown} {old.metrics[shown]:.6g}, {counted(len(names), 'metric')}"
     return "within the tolerance", f"{numbers} ({room[shown]:.2g} allowed on another kind of machine)"
 
 

@@ -327,7 +327,7 @@ def test_help_is_of_the_choices_made_and_needs_no_torch() -> None:
     lines = said.stdout.splitlines()
     assert {"data.path=??? *", "data.missing=refuse", "seed=3", "model=gru", "+optimizer.fused="} <= set(lines)
     assert "data.by=pixel" not in lines
-    assert "      missing values: report an error, or repeat the last value before: refuse or before" in lines
+    assert "      missing values: report an error, or repeat the previous value: refuse or before" in lines
 
 
 def test_the_page_of_keys_is_up_to_date() -> None:
@@ -375,7 +375,7 @@ def test_a_width_beside_a_budget(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     ("overrides", "sentences"),
     [
         (["data=ucr"], ["optimizer.lr=0.005, tuned for data=ucr with adam."]),
-        (["optimizer=sgd"], ["optimizer.lr=0.1, the default of optimizer=sgd, none was tuned for data=ucr."]),
+        (["optimizer=sgd"], ["optimizer.lr=0.1, the default of optimizer=sgd; none was tuned for data=ucr."]),
         (["optimizer=sgd", "optimizer.lr=0.3"], ["optimizer.lr=0.3, from the command line."]),
         (
             ["data=nottingham"],

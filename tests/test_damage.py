@@ -250,7 +250,7 @@ def ended(
     monkeypatch.setenv("COLUMNS", "2000")
     monkeypatch.setattr("src.explaining.pictures.draw_all", lambda *args: [])
     monkeypatch.setattr("src.explaining.forecasts.write_forecasts", lambda *args: [])
-    monkeypatch.setattr("src.verify.again", lambda run, *args: Verified(run, "equal to the bit", "all metrics"))
+    monkeypatch.setattr("src.verify.again", lambda run, *args: Verified(run, "bitwise equal", "all metrics"))
 
     def run(name: str) -> Ended:
         called, error = CALLS[name], None

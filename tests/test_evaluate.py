@@ -138,7 +138,9 @@ def test_the_command_fails_where_the_record_says_otherwise(
 ) -> None:
     cfg = compose(f"run={run}", config_name="evaluate")
     evaluate(cfg)
-    said = "The test metrics are equal to the record (allowed on the same machine with as many threads: 1e-06)."
+    said = (
+        "The test metrics are equal to the record (allowed on the same machine with the same number of threads: 1e-06)."
+    )
     assert said in capsys.readouterr().out
     content = json.loads((run / "result.json").read_text())
     content["digests"].pop("result.json")  # a record that nothing seals: what is measured decides

@@ -81,7 +81,7 @@ def test_it_names_the_run_whose_record_was_altered(
     assert "the machine is of the same kind; 1 of" in str(error.value)
     said = capsys.readouterr().out
     assert "tiny: 2 of 2 final runs, seed=3" in said
-    assert re.search(r"gru: equal to the bit\n", said)
+    assert re.search(r"gru: bitwise equal\n", said)
     assert "1 differs" in said
 
 
@@ -89,7 +89,7 @@ def test_it_makes_the_runs_of_a_pack_again(made: Path, asked: Callable[..., Dict
     """With the place of the file on this machine, which no pack holds."""
     write_pack(collect([made / "tiny"], "study"), tmp_path / "pack")
     (one,) = verify(asked(f"study={tmp_path / 'pack'}", "k=1", f"data.path={made / 'a.txt'}"))
-    assert one.outcome == "equal to the bit"
+    assert one.outcome == "bitwise equal"
     assert one.run.model in MODELS
 
 
@@ -144,7 +144,7 @@ def test_bits_on_the_same_kind_of_machine_and_a_spread_over_seeds_elsewhere() ->
         return compared(runs[0], new, room)[0]
 
     other: dict[str, Any] = {"hardware": {"cpu": "B", "threads": 1}}
-    assert [outcome(value) for value in (1.0, 1.0 + 1e-12)] == ["equal to the bit", "differs"]
+    assert [outcome(value) for value in (1.0, 1.0 + 1e-12)] == ["bitwise equal", "differs"]
     assert [outcome(value, **other) for value in (1.0, 1.049, 1.051)] == [*["within the tolerance"] * 2, "differs"]
     assert outcome(1.01, versions={"python": "3", "torch": "3", "numpy": "2"}) == "within the tolerance"
     assert outcome(1.01, backend=Backend("torch", "32-true")) == "within the tolerance"

@@ -180,21 +180,21 @@ def _commands(collection: Collection, compared: Sequence[Run], wanted: Asked) ->
     commits = Counter(run.git.commit for run in compared if re.fullmatch("[0-9a-f]{7,40}", run.git.commit or ""))
     for commit, number in commits.most_common():
         share = "" if len(commits) == 1 else f"{number} of "
-        lines.append((f"git checkout {commit}", f"the code of {share}the final runs"))
+        lines.append((f"git checkout {commit}", f"check out the code of {share}the final runs"))
     if collection.study:
         every = "run every trial and final run; finished ones are skipped"
         lines.append((shlex.join(["python", "-m", "src.train", "-m", f"experiments={collection.study.name}"]), every))
     if collection.kind in ("pack", "table"):
-        source, does = f"from={collection.places[0]}", "this report, from those records"
+        source, does = f"from={collection.places[0]}", "write this report from those records"
     elif collection.kind == "study":
-        source, does = f"study={collection.name}", "this report, from the runs"
+        source, does = f"study={collection.name}", "write this report from the runs"
     else:
-        source, does = f"folders=[{','.join(collection.places)}]", "this report"
+        source, does = f"folders=[{','.join(collection.places)}]", "write this report"
     given = [f"{key}={_as_override(value)}" for key, value in wanted.given.items()]
     again = shlex.join(["python", "-m", "src.compare", source, *given])
     lines.append((again, does))
     if collection.kind == "study":
-        lines.append((f"{again} {shlex.quote(f'pack=experiments/{collection.name}')}", "the records to commit"))
+        lines.append((f"{again} {shlex.quote(f'pack=experiments/{collection.name}')}", "write the records to commit"))
     return [{"command": command, "does": does} for command, does in lines]
 
 

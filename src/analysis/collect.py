@@ -188,7 +188,7 @@ def _take_run(collection: Collection, directory: Path, keys: Sequence[str]) -> R
     path = directory / "result.json"
     if not path.is_file():
         if any((directory / name).exists() for name in REST):
-            sentence = "There is no result.json: the run died before it started, or was copied incompletely."
+            sentence = "There is no result.json: the run crashed before it started, or was copied incompletely."
             collection.note("unreadable", _near(directory), sentence)
         return None
     if directory.name not in collection.planned.get(directory.parent, {directory.name}):

@@ -6,40 +6,51 @@ import numpy as np
 
 from src.analysis.pairs import differences_of, lost_of
 from src.analysis.task import Comparison, Task
+from src.analysis.verdict import Verdict
 from src.statistics.decision import ERROR_RATE, LEAST, decide
 from src.statistics.intervals import Interval
 
 
 def sensitivity(task: Task, c: Comparison) -> list[str]:
     """Return sentences on the margin, single pairs, other tests and other test sequences; empty without a verdict."""
-    verdict = c.verdict
-    if verdict is None or verdict.look is None or verdict.interval_better is None or verdict.interval_same is None:
+    if c.verdict is None or not _decides(c.verdict):
         return []
-    if verdict.outcome == "no verdict":
-        return []
-    return [
-        # With a diverged run no margin would change the verdict.
-        *([] if any(lost_of(c.pairs)) else _margin(task, c, verdict.interval_better, verdict.interval_same)),
-        *_without_one(task, c),
-        *_other_test(c),
-        *_other_sequences(task, c),
-    ]
+    return [*by_margin(task, c, c.verdict), *over_seeds(task, c), *_other_sequences(task, c)]
 
 
-def _margin(task: Task, c: Comparison, wide: Interval, narrow: Interval) -> list[str]:
-    assert c.verdict is not None
+def over_seeds(task: Task, c: Comparison) -> list[str]:
+    """Return sentences on whether single pairs or another test would change the verdict over seeds alone."""
+    if c.verdict is None or not _decides(c.verdict):
+        return []
+    return [*_without_one(task, c), *_other_test(c)]
+
+
+def by_margin(task: Task, c: Comparison, verdict: Verdict) -> list[str]:
+    """Return sentences on the margins that would give one of a comparison's verdicts another outcome.
+
+    They are empty without a verdict, and with a diverged run, where no margin would change it.
+    """
+    wide, narrow = verdict.interval_better, verdict.interval_same
+    if not _decides(verdict) or wide is None or narrow is None or any(lost_of(c.pairs)):
+        return []
     same_from = max(abs(narrow.low), abs(narrow.high))
     better_to = max(wide.low, -wide.high, 0.0)
     unit = f" {task.unit}" if task.unit else ""
     ahead = c.a if (c.mean or 0.0) > 0 else c.b
     smaller = f"A margin below {better_to:.3g}{unit} would make {ahead} better."
     larger = f"A margin above {same_from:.3g}{unit} would make them practically the same."
-    if c.verdict.outcome == "better":
-        return [f"{c.verdict.winner} is better for every margin below {better_to:.3g}{unit}.", larger]
-    if c.verdict.outcome == "same":
+    if verdict.outcome == "better":
+        return [f"{verdict.winner} is better for every margin below {better_to:.3g}{unit}.", larger]
+    if verdict.outcome == "same":
         holds = f"They are practically the same for every margin above {same_from:.3g}{unit}."
         return [holds, smaller] if better_to > 0 else [holds]
     return [smaller, larger] if better_to > 0 and task.margin else [larger]
+
+
+def _decides(verdict: Verdict) -> bool:
+    """Return whether a look was taken, so that there is something to change."""
+    known = verdict.interval_better is not None and verdict.interval_same is not None
+    return verdict.look is not None and known and verdict.outcome != "no verdict"
 
 
 def _without_one(task: Task, c: Comparison) -> list[str]:

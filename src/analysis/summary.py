@@ -73,14 +73,14 @@ class Summary:
         if self.headline():
             return [c.verdict.sentence for _, c in self.headline() if c.verdict]
         models = ", ".join(dict.fromkeys(model.model for task in self.tasks for model in task.models))
-        return [f"No comparison is possible: it takes two models on one data set, and there is {models}."]
+        return [f"No comparison is possible: it needs two models on the same data set, but there is {models}."]
 
     def beside_the_verdicts(self) -> list[str]:
         """Sentences shown with the headline: all verdicts as one family, and solve rates."""
         said = [family_sentence(self.tasks), *(solve_sentence(task, c) for task, c in self.headline())]
         if self.plan and self.plan.plan and self.plan.plan.sittings:
             both = [c.both.sentence for _, c in self.headline() if c.both is not None]
-            said += [f"Over other test sequences too, which a study in sittings is decided by: {one}" for one in both]
+            said += [f"For other test sequences as well (this decides a study with sittings): {one}" for one in both]
         return [sentence for sentence in said if sentence is not None]
 
     def other_verdicts(self) -> list[str]:

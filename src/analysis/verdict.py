@@ -340,7 +340,7 @@ def _why_open(verdict: Verdict, wide: Interval, unit: str) -> str:
 def _needed(verdict: Verdict, about: About, mean: float, lost: tuple[int, int]) -> str:
     wide = verdict.interval_better
     if any(lost):
-        return "with diverged runs, no models are called the same, and none that diverged more often is called better"
+        return "if runs diverged, models are never called the same, and the one that diverged more often never better"
     if about.splits:
         return "deciding would take more sequences"
     if verdict.more_sequences:

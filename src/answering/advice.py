@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from src.analysis.sensitivity import by_margin, over_seeds
 from src.answering.deployed import Deployed
 from src.answering.pilot import Pilot
 from src.answering.result import Answer
@@ -17,6 +18,9 @@ from src.config.errors import counted
 from src.files import from_here
 from src.reporting.page.words import duration
 from src.studies.plan import Plan
+
+# Flags that a reader must see beside the verdict; the others are on the page.
+SAID = ("chance", "diverged", "failed", "edge", "capped")
 
 
 @dataclass(frozen=True)
@@ -71,17 +75,20 @@ def remarks(reached: Reached, made: Answer, used: dict[str, Deployed | str]) -> 
     if sitting is not None and sitting.stage in ("pairs", "trials"):
         missing = counted(sitting.missing, "run")
         yield (
-            f"{missing} of the plan {'is' if sitting.missing == 1 else 'are'} missing before its look at "
-            f"{sitting.wanted} pairs, which takes about {duration(reached.seconds)}."
+            f"{missing} {'is' if sitting.missing == 1 else 'are'} still needed before the planned look at "
+            f"{sitting.wanted} pairs, taking about {duration(reached.seconds)}."
         )
-    _, comparison = made.headline
-    if comparison is not None and comparison.verdict is not None:
-        if comparison.verdict.look is not None and comparison.verdict is not leading(comparison):
+    yield from (flag.sentence for flag in (made.summary.all_flags() if made.summary else ()) if flag.kind in SAID)
+    task, comparison = made.headline
+    if task is not None and comparison is not None and comparison.verdict is not None:
+        leads = leading(comparison)
+        if comparison.verdict.look is None or leads is None or leads is comparison.verdict:
+            yield from comparison.sensitivity
+        else:
+            yield from by_margin(task, comparison, leads)
             yield f"Over seeds alone, for exactly these test sequences: {comparison.verdict.sentence}"
-        yield from comparison.sensitivity
-    for tuning in made.summary.flags if made.summary else ():
-        if tuning.kind == "edge":
-            yield tuning.sentence
+            alone = over_seeds(task, comparison)
+            yield from (f"Over seeds alone, {sentence[:1].lower()}{sentence[1:]}" for sentence in alone)
     yield from (f"{model}: {cost}" for model, cost in used.items() if isinstance(cost, str))
     if pilot.capped:
         updates = counted(pilot.updates, "update")
@@ -91,17 +98,17 @@ def remarks(reached: Reached, made: Answer, used: dict[str, Deployed | str]) -> 
 def commands(reached: Reached, made: Answer) -> Iterator[tuple[str, str]]:
     """Iterate over the next commands, by purpose."""
     if (minutes := _minutes_to_go_on(reached, made)) is not None:
-        yield "go on", f"{shlex.join(['gatebench', 'answer', *reached.typed])} minutes={max(1, math.ceil(minutes))}"
+        yield "continue", f"{shlex.join(['gatebench', 'answer', *reached.typed])} minutes={max(1, math.ceil(minutes))}"
     if made.run is not None:
         run = str(from_here(made.run))
         own = reached.plan is not None and any("data.path" in (node or {}) for node in reached.plan.data.values())
         if own:
             yield "predict", shlex.join(["gatebench", "predict", run]) + " NEW_FILE"
         else:
-            yield "measure it again", shlex.join(["gatebench", "evaluate", run])
+            yield "evaluate it again", shlex.join(["gatebench", "evaluate", run])
         yield "export", shlex.join(["gatebench", "export", run])
     if made.summary is not None:
-        yield "report", shlex.join(["gatebench", "compare", f"study={from_here(made.folder)}"])
+        yield "write the report", shlex.join(["gatebench", "compare", f"study={from_here(made.folder)}"])
 
 
 def _minutes_to_go_on(reached: Reached, made: Answer) -> float | None:

@@ -232,7 +232,7 @@ def _planned(
     """Return the plan, written and announced, after runs of full length."""
     say = watch.say
     times = {model: f"{model} {1e3 * short.update_seconds:.3g} ms" for model, short in pilot.shorts.items()}
-    say(f"Learning rates {pilot.low:g} to {pilot.high:g}; an update takes {', '.join(times.values())}.")
+    say(f"Learning rates to try: {pilot.low:g} to {pilot.high:g}. Time per update: {', '.join(times.values())}.")
     say(f"Pilot: one full-length run of each model at {pilot.rate:g}, with at most {pilot.updates:,} updates.")
     piloting.full_runs(pilot, asked.models, workplace.compose, asked.further, paced, directory)
     piloting.keep(pilot, directory)
@@ -258,12 +258,12 @@ def _planned(
     repeats = counted(number.best * number.seeds, "repeat")
     say(
         f"Plan, now fixed: {number.trials} trials of each model, {repeats} of the best, {number.pairs} pairs; "
-        f"margin {margin}. A run takes about {duration(pilot.run_seconds)}, {workplace.slots} at a time."
+        f"margin {margin}. A run takes about {duration(pilot.run_seconds)}; {workplace.slots} run at a time."
     )
     if number.seconds > clock.left:
         say(
-            f"No verdict is planned for this time, because all of that takes about {duration(number.seconds)} more; "
-            "completed runs count later on."
+            f"No verdict is planned within this time, because the plan takes about {duration(number.seconds)} more; "
+            "completed runs are used when time is added."
         )
     return node
 

@@ -39,7 +39,9 @@ def concluded(reached: Reached, clock: Clock) -> Answer:
         if verdict is not comparison.both:
             here = "in this period" if THIS_PERIOD in (comparison.sequences_note or "") else "on this test set"
             made.verdict += f" {here}" if verdict.outcome in ("better", "same") else ""
-            made.sentence += f" That is about new seeds {here} and says nothing of others: {comparison.sequences_note}"
+            made.sentence += (
+                f" This holds for new seeds {here} and says nothing about other data: {comparison.sequences_note}"
+            )
     if reached.plan is not None:
         made.run = _best(reached, verdict.winner if verdict else None)
     used = _deployed(reached, made.run) if summary else {}
@@ -89,7 +91,7 @@ def _deployed(reached: Reached, best: Path | None) -> dict[str, Deployed | str]:
     runs = {model: _run_of(reached.folder, model, sign_of(reached.pilot.metric)) for model in reached.models}
     if best is not None and (record := read_record(best)) and record.study_job:
         runs[record.study_job.model] = best
-    return {model: deployed(run, reached.pilot.steps) for model, run in runs.items() if run is not None}
+    return deployed({model: run for model, run in runs.items() if run is not None}, reached.pilot.steps)
 
 
 def _rows(task: Task | None, reached: Reached, used: dict[str, Deployed | str]) -> Iterator[Row]:

@@ -13,8 +13,8 @@ import torch
 from src.config.errors import UserError
 from src.exporting.session import session
 
-FORSEEN = ("onnxruntime", "numpy")  # imported beforehand by the process that measures memory
-ROUNDS = 7  # the fastest counts, because other load only makes it slower
+FORESEEN = ("onnxruntime", "numpy")  # imported beforehand by the process that measures memory
+ROUNDS = 9  # the fastest counts, because other load only makes it slower
 FILE = "model.onnx"
 
 
@@ -29,13 +29,19 @@ class Deployed:
     memory_mb: float | None  # beyond the runtime itself; None if the system does not report it
 
 
-def deployed(run: Path, steps: int) -> Deployed | str:
-    """Export a run's best weights next to them, and measure the graph; return a sentence if that is impossible.
+def deployed(runs: dict[str, Path], steps: int) -> dict[str, Deployed | str]:
+    """Export each run's best weights next to them, and measure the graphs; return a sentence if that is impossible.
 
     Args:
-        run: its directory.
+        runs: the directory of each model's run.
         steps: length of the input sequence.
     """
+    made = {model: _exported(run) for model, run in runs.items()}
+    costs = measured({model: path for model, path in made.items() if isinstance(path, Path)}, steps)
+    return {model: costs[model] if isinstance(path, Path) else path for model, path in made.items()}
+
+
+def _exported(run: Path) -> Path | str:
     try:
         from src.exporting.check import check
         from src.exporting.model import to_onnx
@@ -48,23 +54,34 @@ def deployed(run: Path, steps: int) -> Deployed | str:
         path = output(run / FILE, run)
         content = model.SerializeToString()
         write_atomically(path, lambda out: out.write(content))
-        return measured(path, steps)
     except ImportError as error:
         return f"Not exported, because {error.name} is not installed: pip install -e '.[export]' in GateBench's clone."
     except UserError as error:
         return str(error)
+    return path
 
 
-def measured(path: Path, steps: int) -> Deployed:
-    """Measure time and memory of a graph on one sequence."""
+def measured(graphs: dict[str, Path], steps: int) -> dict[str, Deployed]:
+    """Measure time and memory of graphs on one sequence, in turns, so that other load affects all of them."""
     from src.measuring.clock import repeats_for, time_steps, warm_up
     from src.measuring.peak_memory import peak_mb
 
-    work, cpu = reading(str(path), steps), torch.device("cpu")
-    repeats = repeats_for(warm_up(work, cpu))
-    seconds = min(time_steps(work, repeats, cpu).seconds for _ in range(ROUNDS))
-    memory = peak_mb(reading, str(path), steps, preload=FORSEEN)
-    return Deployed(str(path), path.stat().st_size, 1e3 * seconds, steps, memory)
+    cpu = torch.device("cpu")
+    work = {model: reading(str(path), steps) for model, path in graphs.items()}
+    repeats = {model: repeats_for(warm_up(one, cpu)) for model, one in work.items()}
+    rounds = [
+        {model: time_steps(one, repeats[model], cpu).seconds for model, one in work.items()} for _ in range(ROUNDS)
+    ]
+    return {
+        model: Deployed(
+            str(path),
+            path.stat().st_size,
+            1e3 * min(times[model] for times in rounds),
+            steps,
+            peak_mb(reading, str(path), steps, preload=FORESEEN),
+        )
+        for model, path in graphs.items()
+    }
 
 
 def reading(path: str, steps: int) -> Callable[[], Any]:

@@ -200,7 +200,7 @@ def _rows(seen: Seen, cfg: DictConfig) -> Iterator[tuple[str, str, str]]:
         yield "series", f"{output.series} of {rows:,} rows together" if output.series > 1 else f"{rows:,} rows", ""
         season = int(np.max(data.seasons))  # type: ignore[attr-defined]
         yield "season", f"{season} rows" if season else "none", "data.season"
-        yield "a forecast", f"reads {data.lookback} rows, predicts {data.horizon}", "data.lookback, data.horizon"  # type: ignore[attr-defined]
+        yield "each forecast", f"reads {data.lookback} rows, predicts {data.horizon}", "data.lookback, data.horizon"  # type: ignore[attr-defined]
     else:
         lengths = np.concatenate([np.asarray(split.lengths) for split in data.splits.values()])
         said = f"{lengths.min()}" if lengths.min() == lengths.max() else f"{lengths.min()} to {lengths.max()}"
@@ -209,13 +209,13 @@ def _rows(seen: Seen, cfg: DictConfig) -> Iterator[tuple[str, str, str]]:
     kind = (
         f"one of {counted(form.vocabulary, form.unit)}" if isinstance(form, Tokens) else counted(form.size, "feature")
     )
-    yield "a step", kind, "data.features" if "features" in cfg.data else ""
-    yield "batches of", str(settings.get("data.batch_size", data.batch_size)), "data.batch_size"
+    yield "each step", kind, "data.features" if "features" in cfg.data else ""
+    yield "batch size", str(settings.get("data.batch_size", data.batch_size)), "data.batch_size"
     if (budget := settings.get("model.budget", cfg.model.get("budget"))) is not None:
-        yield "each network", f"about {budget:,} recurrent parameters", "model.budget"
+        yield "network size", f"about {budget:,} recurrent parameters", "model.budget"
     best = ", ".join(f"{name} {value:.4g}" for name, value in seen.baselines.items())
-    yield "compared by", seen.metric.removeprefix("test/"), "metric"
-    yield "trivial", f"{best} (validation)" if best else "none known", ""
+    yield "metric", seen.metric.removeprefix("test/"), "metric"
+    yield "trivial baseline", f"{best} (validation)" if best else "none known", ""
 
 
 def _task(seen: Seen) -> str:
@@ -236,7 +236,7 @@ def _odd(seen: Seen) -> Iterator[str]:
     if isinstance(seen.description.output, Horizon):
         return
     if test < FEW:
-        yield f"The test set has only {counted(test, 'sequence')}, so the answer hardly generalises to others."
+        yield f"The test set has only {counted(test, 'sequence')}, so the answer says little about other sequences."
     for name, rows in seen.data.leaked.items():
         alike = f"{'is' if len(rows) == 1 else 'are'} identical to a training sequence"
         yield f"{counted(len(rows), 'sequence')} of {TABLE_WORDS.get(name, name)} {alike}."

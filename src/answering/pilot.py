@@ -68,15 +68,6 @@ class Pilot:
     used: int = 0  # updates of the longest of them
     reached: dict[str, float] = field(default_factory=dict)  # by model, on validation
 
-    @property
-    def beaten(self) -> bool | None:
-        """Whether a network beats the best trivial predictor; None if there is none."""
-        sign = sign_of(self.metric)
-        mine = [sign * value for value in self.reached.values()]
-        if not mine or not self.baselines:
-            return None
-        return max(mine) > max(sign * value for value in self.baselines.values())
-
 
 def sign_of(metric: str) -> float:
     """Return 1 if a higher value is better, else -1."""

@@ -36,7 +36,7 @@ class Terminal:
 
         (label,) = pilot.data
         table = Table(title=label, title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="dim")
-        for head in ("", "taken as", "change it by"):
+        for head in ("", "value", "key to change it"):
             table.add_column(head, overflow="fold")
         for row in pilot.table:
             table.add_row(*row)
@@ -72,8 +72,8 @@ class Terminal:
         for sentence in made.remarks:
             self.console.print(f"- {sentence}", highlight=False)
         if made.run is not None:
-            test = "" if made.run_test is None else f", {made.metric} {made.run_test:.4g} by itself"
-            self.say(f"Ready to be used: {from_here(made.run)}{test}.")
+            test = "" if made.run_test is None else f" ({made.metric} {made.run_test:.4g})"
+            self.say(f"Ready for use: {from_here(made.run)}{test}.")
         if made.small_print:
             self.console.print(made.small_print[0], highlight=False)
         for does, line in made.commands.items():
@@ -112,9 +112,7 @@ def lead(made: Answer) -> str:
     )
     ready = ""
     if made.run is not None and made.run_test is not None:
-        ready = tag(
-            "p", f"The run {made.run.name} is ready to be used; by itself it has {made.metric} {made.run_test:.4g}."
-        )
+        ready = tag("p", f"The run {made.run.name} is ready for use; its own {made.metric} is {made.run_test:.4g}.")
     return (
         f'<section id="verdict"><h2>{html.escape(made.verdict)}</h2>{tag("p", made.sentence)}'
         f'<div class="scroll">{table}</div><ul>{remarks}</ul>{ready}<dl class="commands">{commands}</dl></section>'

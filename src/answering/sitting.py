@@ -182,10 +182,13 @@ class Comparing:
         made, unit = sitting.margin, (self.plan.primary.metric_of(self.data) or "").removeprefix("test/")  # type: ignore[union-attr]
         if made is not None and made.reached is not None and made.baseline is not None:
             self.say(
-                f"Validation: {made.reached:.4g} {unit} for the better model, {made.baseline:.4g} for the best trivial."
+                f"Validation: {made.reached:.4g} {unit} for the better model, {made.baseline:.4g} for the best trivial "
+                "baseline."
             )
         margin = "none" if self.margin is None else f"{self.margin:g} {unit}"
-        sees = "" if sitting.visible is None else f"; a difference of {sitting.visible:.2g} is detected in 4 of 5 cases"
+        sees = ""
+        if sitting.visible is not None:
+            sees = f"; a difference of {sitting.visible:.2g} would be detected in 4 of 5 cases"
         self.say(f"Fixed before the first final run: margin {margin}, a look at {sitting.wanted} pairs{sees}.")
 
     def _tell(self, sitting: Sitting) -> None:

@@ -24,6 +24,7 @@ from src.studies.sweep import launching
 
 SEVERAL = 16  # jobs of a cluster at a time, if the launcher does not state a number
 ROUNDS = 4  # largest number launched together, so that progress is visible
+OVER = 0.05  # share of the minutes by which the last runs before a look may end too late
 
 
 LOCAL = "hydra_plugins.checked_launcher.Local"  # processes of joblib, which stay from one launch to the next
@@ -39,7 +40,7 @@ def train_one(cfg: DictConfig) -> Any:
     from src.train import train
 
     try:
-        with silent():
+        with silent(), silent("src.training.by_series", logging.WARNING):  # each run's own, in its series.csv
             return train(cfg)
     except Exception as error:
         if stopping():  # something may have turned the signal into an error of its own: start no further run
@@ -165,11 +166,15 @@ class Paced:
         """Run jobs from their overrides; return a message for each that failed.
 
         Raises:
-            OutOfTime: some runs are left, and the next one would not finish in time; earlier ones are done.
+            OutOfTime: some runs are left, and the next one would not finish in time; earlier ones are done. All of
+                them may end too late by the share :data:`OVER` of the minutes, if none is then left.
         """
         errors: list[str | None] = []
         while left := batch[len(errors) :]:
             fitting = int(self.clock.left // self.usual)
+            rounds = ceil(len(left) / self.workplace.slots)
+            if rounds * self.usual <= self.clock.left + OVER * self.clock.seconds:
+                fitting = max(fitting, rounds)
             if fitting < 1:
                 raise OutOfTime
             some = left[: self.workplace.slots * max(1, min(fitting // 2, ROUNDS))]

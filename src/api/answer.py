@@ -1,4 +1,4 @@
-"""GRU or LSTM for sequences in memory: what ``gatebench answer`` does, called from Python."""
+"""GRU or LSTM for sequences in memory: ``gatebench answer`` from Python."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Answer(Made):
-    """What :func:`gatebench.answer` returns; a notebook shows the head of its page.
+    """The result of :func:`gatebench.answer`; a notebook displays the top of its page.
 
     >>> Answer("no verdict", "Nothing was trained.", Path("x"))
     <Answer no verdict: Nothing was trained.>
@@ -32,14 +32,14 @@ class Answer(Made):
 
     @property
     def best(self) -> Fitted | None:
-        """The run that is ready to be used, of the better model; None before the first final run.
+        """The better model's final run with the best validation metric; None before the first final run.
 
-        Its own test figure is ``run_test``.
+        Its own test metric is ``run_test``.
         """
         return None if self.run is None else Fitted(self.run)
 
     def plot(self) -> Figure:
-        """Every final run of each model, and the differences of the pairs with margin and intervals.
+        """Draw every final run of each model, and the paired differences with margin and intervals.
 
         Raises:
             UserError: no pair is complete yet, or matplotlib is not installed.
@@ -51,11 +51,11 @@ class Answer(Made):
         return drawn(self.summary, ("points", "differences"))
 
     def __repr__(self) -> str:
-        """The verdict in a line."""
+        """Return the verdict in one line."""
         return f"<Answer {self.verdict}: {self.sentence}>"
 
     def _repr_html_(self) -> str:
-        """The head of the page."""
+        """Return the top of the page."""
         return lead(self)
 
 
@@ -85,50 +85,50 @@ def answer(
     progress: bool = True,
     overrides: Overrides = (),
 ) -> Answer:
-    """Find out which of two recurrent networks is better for sequences like these, within minutes.
+    """Find out within a time budget which of two recurrent networks is better for sequences like these.
 
-    It does what ``gatebench answer`` does (docs/answer.md): it looks at the data, tries learning rates, fixes a plan,
-    runs it on all cores, and gives a verdict. The same call with the same data goes on: with what is left of the
-    minutes where it was interrupted, else with the next sitting.
+    Like ``gatebench answer`` (docs/answer.md), it inspects the data, tries learning rates, fixes a plan, runs it on all
+    cores, and returns a verdict. The same call with the same data continues: an interrupted call uses the rest of its
+    minutes, and a completed one starts the next sitting.
 
     >>> answer(frame, target="label", groups="take", minutes=10).verdict  # doctest: +SKIP
     'gru better'
 
     Args:
-        data: as :func:`gatebench.fit` has it: a data frame, arrays (sequences, time[, features]), a list of arrays
-            (time[, features]), a ``torch.utils.data.Dataset``, the path of a file, or the name of a set.
-        y: targets of arrays, one for each sequence or for each step; None: the next step is learned.
-        target: columns of a data frame that are predicted; None: of a forecast all.
-        minutes: of running time that it may take, summed over everything that was interrupted and gone on with.
+        data: as for :func:`gatebench.fit`: a data frame, an array (sequences, time[, features]), a list of arrays
+            (time[, features]), a ``torch.utils.data.Dataset``, the path of a file, or the name of a data set.
+        y: targets for arrays, one per sequence or per step; None: predict the next step.
+        target: columns of a data frame to predict; None: all, for forecasts.
+        minutes: total running time; the time between interruptions does not count.
         models: two or more names of configs in ``conf/model``; the verdict is about the first two.
-        margin: what a difference must exceed to matter, in the unit of the metric; until the first final run. None:
-            from validation.
-        metric: by which models are compared, e.g. ``"test/mae"``; None: accuracy where there is one, else the loss.
-        groups: the column that tells sequences or series apart.
-        times: the column or columns of times.
-        features: the columns that are read; None: all of numbers without another part to play.
-        text: the column that is read as characters or words.
-        task: ``"forecasting"``, ``"classification"``, ``"regression"``, ...; None: found out.
-        splits: as ``data.splits`` in docs/own_data.md, e.g. ``[0.6, 0.2, 0.2]`` or a column.
-        split_by: the column whose values (persons, machines) stay in one split each.
-        lookback: rows that a forecast reads; None: such that the data have room.
-        horizon: rows that are forecast; None: likewise.
-        batch_size: sequences in an update; None: from their number.
-        budget: recurrent parameters of each model; None: from the number of training steps.
-        epochs: of a run, at most.
-        name: what the data are called in tables, and in the name of the folder.
-        runs: the folder below which answers, and the data that they were given, are kept.
-        progress: show what is done: in a notebook one output that changes, elsewhere the lines of the command.
-        overrides: any other keys, as in :func:`gatebench.fit`; they hold for all runs.
+        margin: smallest difference that matters, in the metric's unit, accepted until the first final run; None:
+            computed from validation.
+        metric: test metric to compare, e.g. ``"test/mae"``; None: accuracy if there is one, otherwise the loss.
+        groups: the column that identifies sequences or series.
+        times: the time column or columns.
+        features: the input columns; None: all numeric ones without another role.
+        text: the column to read as characters or words.
+        task: ``"forecasting"``, ``"classification"``, ``"regression"``, ...; None: inferred.
+        splits: as ``data.splits`` in docs/file_formats.md, e.g. ``[0.6, 0.2, 0.2]`` or a column.
+        split_by: the column whose values (persons, machines) are never divided between splits.
+        lookback: rows that a forecast reads; None: chosen to fit the data.
+        horizon: rows to forecast; None: chosen to fit the data.
+        batch_size: sequences per update; None: chosen from their number.
+        budget: recurrent parameters of each model; None: chosen from the number of training steps.
+        epochs: largest number of epochs in a run; None: the default of the data set.
+        name: the name of the data in tables and in the name of the folder.
+        runs: the folder for answers and their data.
+        progress: show progress: in a notebook as one output that changes, elsewhere as lines.
+        overrides: any other keys, as in :func:`gatebench.fit`, for all runs.
 
     Returns:
         The answer: ``verdict``, ``sentence``, ``table`` (a data frame), ``plot()``, ``best`` (a :class:`Fitted`),
         ``folder``, ``page``.
 
     Raises:
-        UserError: in one sentence, when data, models and settings do not go together, a margin comes too late, another
-            process is at the same answer, or runs failed.
-        KeyboardInterrupt: as it was interrupted; what is done is kept.
+        UserError: data, models and settings do not go together, a margin is set too late, another process is working
+            on the same answer, or runs failed.
+        KeyboardInterrupt: the call was interrupted; finished runs are kept.
     """
     from hydra.core.hydra_config import HydraConfig
 

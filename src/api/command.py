@@ -1,4 +1,4 @@
-"""A command called from Python: its line from keywords, its config, its surroundings for a while, its refusals."""
+"""A command called from Python: keywords to overrides, the config, the environment, and error messages."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ COLUMNS = ("target", "groups", "times", "features", "text", "split_by")  # keywo
 
 @contextmanager
 def refusing(command: str, places: Sequence[object]) -> Iterator[None]:
-    """Put what goes wrong in the block into a sentence for Python.
+    """Turn errors raised in the block into one sentence for Python.
 
     Args:
-        command: whose keys are meant.
-        places: where data in memory lie by then.
+        command: the command whose keys appear in messages.
+        places: files in which data from memory are stored; filled while the block runs.
 
     Raises:
-        UserError: what was wrong; a fault of ours, or of the network, goes through as it is, with its trace.
-        KeyboardInterrupt: Lightning was interrupted, which makes it an exit.
+        UserError: the user made a mistake; errors in our code or in the network are raised unchanged.
+        KeyboardInterrupt: Lightning was interrupted, which it turns into an exit.
     """
     try:
         yield
@@ -51,16 +51,16 @@ def refusing(command: str, places: Sequence[object]) -> Iterator[None]:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
         said = in_words(error, command)
-        if said.startswith(f"{type(error).__name__}:"):  # in no words of ours
+        if said.startswith(f"{type(error).__name__}:"):  # not a message of ours
             raise
         raise UserError(for_python(said, *places)) from None
 
 
 def data_line(data: Any, y: Any, runs: Path, name: str, places: list[Any]) -> list[str]:
-    """The overrides that choose the data; where they lie is added to ``places``.
+    """Return the overrides that choose the data; the file of data from memory is added to ``places``.
 
     Raises:
-        UserError: they are none.
+        UserError: the data are of an unsupported type or shape.
     """
     if isinstance(data, str) and (CONF / "data" / f"{data}.yaml").is_file() and not Path(data).exists():
         return [f"data={data}"]
@@ -74,14 +74,14 @@ def data_line(data: Any, y: Any, runs: Path, name: str, places: list[Any]) -> li
 
 
 def keyword_line(given: Mapping[str, Any], overrides: Overrides) -> list[str]:
-    """The overrides that keywords stand for, by :data:`src.api.words.KEYWORDS`, but for None; and further ones."""
+    """Return the overrides for keywords that are not None (:data:`src.api.words.KEYWORDS`), and any further ones."""
     values = {key: listed(value) if key in COLUMNS else value for key, value in given.items() if key in KEYWORDS}
     line = _lines({KEYWORDS[key]: value for key, value in values.items() if value is not None})
     return line + [quoted(each) for each in (_lines(overrides) if isinstance(overrides, Mapping) else overrides)]
 
 
 def _lines(settings: Mapping[str, Any]) -> list[str]:
-    """Settings as overrides of a command line; the choice of a config is taken as it is, ``"null"`` too."""
+    """Return settings as overrides; the choice of a config is used unchanged, even ``"null"``."""
     return [
         f"{key}={value}" if "." not in key and isinstance(value, str) else override(key, value)
         for key, value in settings.items()
@@ -89,15 +89,15 @@ def _lines(settings: Mapping[str, Any]) -> list[str]:
 
 
 def composed(command: str, line: list[str], own: Sequence[str] = ()) -> DictConfig:
-    """The config of a command, the node ``hydra`` in it; inside :func:`as_a_command`.
+    """Return the config of a command, including the node ``hydra``; call it inside :func:`as_a_command`.
 
     Args:
-        command: its name.
-        line: the whole of it.
-        own: of the line, what is not for Hydra.
+        command: name of the command.
+        line: all overrides.
+        own: those among them that are not for Hydra.
 
     Raises:
-        UserError: a key is given twice, or an override is none.
+        UserError: a key is given twice, or an override does not have the form KEY=VALUE.
     """
     import hydra
 
@@ -107,7 +107,7 @@ def composed(command: str, line: list[str], own: Sequence[str] = ()) -> DictConf
 
 
 class _Said(logging.Handler):
-    """What is logged, in words for a Python prompt."""
+    """A log handler that rewords messages for Python."""
 
     def __init__(self, say: Callable[[str], None], level: int) -> None:
         super().__init__(level)
@@ -120,13 +120,13 @@ class _Said(logging.Handler):
 
 @contextmanager
 def as_a_command(command: str, line: list[str], progress: bool, say: Callable[[str], None] = print) -> Iterator[None]:
-    """The surroundings of a command for a while: its line, Hydra, and what it logs, said.
+    """Provide the environment of a command while the block runs: its command line, Hydra, and its log messages.
 
     Args:
-        command: its name.
-        line: of it.
-        progress: whether more is said than warnings.
-        say: takes what is logged.
+        command: name of the command.
+        line: its overrides.
+        progress: pass on log messages below warnings as well.
+        say: receives the log messages.
     """
     import hydra
     import torch
@@ -144,7 +144,7 @@ def as_a_command(command: str, line: list[str], progress: bool, say: Callable[[s
     take_env_file(Path.cwd())
     register_resolvers()
     try:
-        # What the caller draws afterwards does not depend on a run.
+        # The caller's random numbers must not depend on the run.
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"), torch.random.fork_rng(devices=[]):
             yield
     finally:
@@ -156,5 +156,5 @@ def as_a_command(command: str, line: list[str], progress: bool, say: Callable[[s
         for name, value in environment.items():
             os.environ.pop(name, None)
             os.environ |= {} if value is None else {name: value}
-        if main and signal.getsignal(signal.SIGINT) is not interrupt:  # Lightning hears no second Ctrl-C, for good
+        if main and signal.getsignal(signal.SIGINT) is not interrupt:  # Lightning ignores further Ctrl-C for good
             signal.signal(signal.SIGINT, interrupt)

@@ -1,4 +1,4 @@
-"""An answer while it is made, in a notebook: one output that is replaced, without widgets."""
+"""Progress of an answer in a notebook: one output that is replaced, without widgets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from src.reporting.page.words import duration
 
 
 class Notebook(Terminal):
-    """Whoever watches an answer in a notebook: the minutes as a bar, the last line, and all others below."""
+    """Progress in a notebook: a bar for the time budget, the latest line, and all earlier ones below."""
 
     def __init__(self) -> None:
         from IPython.display import HTML, display
@@ -25,12 +25,12 @@ class Notebook(Terminal):
         self._output: Any = display(HTML(""), display_id=True)
 
     def began(self, clock: Clock) -> None:
-        """Show the bar."""
+        """Show the progress bar."""
         self._clock = clock
         self._show()
 
     def looked(self, pilot: Pilot) -> None:
-        """Show what the data were taken for, with the keyword that changes it."""
+        """Show how the data were interpreted, with the keywords that change it."""
         rows = ((what, value, for_python(key)) for what, value, key in pilot.table)
         cells = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
         self._table = f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
@@ -38,16 +38,16 @@ class Notebook(Terminal):
         self._show()
 
     def say(self, line: str) -> None:
-        """Show it in place of the last one, which is kept below."""
+        """Show a line in place of the last one, which moves below."""
         self._lines.append(line)
         self._show()
 
     def ticked(self) -> None:
-        """Move the bar."""
+        """Update the bar."""
         self._show()
 
     def over(self, made: Answer) -> None:
-        """Show the verdict in place of the bar."""
+        """Replace the bar by the verdict."""
         self._clock = None
         self.say(f"{made.verdict[:1].upper()}{made.verdict[1:]}, after {duration(60 * made.minutes)}: {made.folder}")
 

@@ -25,17 +25,18 @@ marked with * do not affect results.
 """
 PAGE = """# Configuration keys
 
-All keys of all commands. `gatebench train --help` prints them, with the values of the choices beside it
-(`data=csv --help`).
+All keys of all commands. `gatebench train --help` prints them, with the values for the given choices (as in
+`data=csv --help`).
 This page is written by `python -m src.config.help > docs/config.md` from `src/config/schema/`.
 
-- **Value** is the default (`???` must be given), or the choices that have the key.
-- **A star** marks keys that change no number and are no part of a run's identity.
-- **A plus sign** marks keys that no file has; they are added with that sign.
-- Networks, tasks and data sets of your own take any keys. Other arguments of PyTorch's optimizers and schedulers and of
-  Lightning's callbacks may be added (`src/config/schema/arguments.py` has their types).
-- Unknown keys are refused. So are values that nothing uses in combination with the others (`model.chrono_steps` without
-  `initialisation=chrono`), where they are typed; from a file or a sweep they are reported, and count in no identity.
+- **Value** is the default (`???`: must be given), or the choices that have the key.
+- **A star** marks keys that do not affect results and are not part of a run's identity.
+- **A plus sign** marks keys that are in no config file; add them with that sign.
+- Your own networks, tasks and data sets can have any keys. Other arguments of PyTorch's optimizers and schedulers and
+  of Lightning's callbacks may be added (`src/config/schema/arguments.py` has their types).
+- Unknown keys are refused. So are values on the command line that have no effect in combination with the others
+  (`model.chrono_steps` without `initialisation=chrono`); in a file or a sweep they are only reported, and are not
+  part of the identity.
 """
 
 

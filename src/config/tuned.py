@@ -32,5 +32,5 @@ def log_origins(cfg: DictConfig) -> None:
         elif name in tuned.get(optimizer, {}):
             origin = f"tuned for data={data} with {optimizer}"
         else:
-            origin = f"the default of optimizer={optimizer}, none was tuned for data={data}"
+            origin = f"the default of optimizer={optimizer}; none was tuned for data={data}"
         log.info("optimizer.%s=%s, %s.", name, cfg.optimizer[name], origin)

@@ -117,7 +117,11 @@ def tar_members(path: Path, ending: str) -> Iterator[tuple[str, bytes]]:
 DIGESTS: dict[str, tuple[str, str, Callable[[Path], Iterator[bytes]]]] = {
     "sha256": ("sha256", "sha256", _blocks),
     "md5-uncompressed": ("md5 of the uncompressed contents", "md5", partial(_blocks, opened=gzip.open)),
-    "sha256-recordings": ("sha256 over names, lengths and contents of its wav files by name", "sha256", _recordings),
+    "sha256-recordings": (
+        "sha256 over names, lengths and contents of its wav files, sorted by name",
+        "sha256",
+        _recordings,
+    ),
 }
 
 

@@ -204,7 +204,7 @@ def _first_broken(raw: bytes) -> str:
 
 
 def tokenise(text: str, level: str) -> Sequence[str]:
-    """The characters of a text (the text itself), or its words.
+    """Return the characters of a text (the text itself), or its words.
 
     >>> tokenise("to be,\\nor", "word")
     ['to', 'be,', '<eos>', 'or']

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from src.data.describe import Tokens
 from src.exporting.model import carried
 from src.exporting.session import session
 from src.recurrent import select_rows
-from src.recurrent.state import State, join_layers, split_layers
+from src.recurrent.state import State, join_layers, map_state, split_layers
 from src.rng import derive
 from src.tasks.base import Task
 from src.tasks.forecasting import Forecasting
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 TOLERANCE = 1e-5  # absolute for numbers up to 1, relative for larger ones
+ROUNDING = 4  # multiple of the run's own error in float32 that a graph may differ by, where that is more
+MOST = 1e-3  # which it may never differ by
 FORMS = ((1, 1), (1, 17), (5, 9), (12, 40), (3, 120))  # batch, time
 Arrays = dict[str, np.ndarray]
 
@@ -32,7 +36,9 @@ Arrays = dict[str, np.ndarray]
 def check(model: ModelProto, task: Task) -> float:
     """Run the model in onnxruntime on padded batches of random numbers, lengths and states.
 
-    Every output is compared with the run's own output for each sequence alone, cut to its length.
+    Every output is compared with the run's own output for each sequence alone, cut to its length. Large recurrent
+    weights let errors of rounding grow from step to step: there the graph may differ from the run by as much as the run
+    does from itself in float64, times :data:`ROUNDING`, and at most by :data:`MOST`.
 
     Args:
         model: from `to_onnx`.
@@ -42,23 +48,40 @@ def check(model: ModelProto, task: Task) -> float:
         The largest difference, relative to values above 1.
 
     Raises:
-        UserError: an output has another shape, or differs by more than :data:`TOLERANCE`.
+        UserError: an output has another shape, or differs by more than :data:`TOLERANCE` and rounding.
     """
     graph = session(model.SerializeToString())
     names = [output.name for output in graph.get_outputs()]
     generator = torch.Generator().manual_seed(derive(0, "generation"))
-    worst = 0.0
+    worst, ours = 0.0, list[tuple[Tensor, State, Arrays]]()
     for batch, time in FORMS:
         given, state = random_inputs(task, batch, time, generator, state=len(graph.get_inputs()) > 2)
         outputs = dict(zip(names, graph.run(names, {k: v.numpy() for k, v in given.items()}), strict=True))
         for row, length in enumerate(given["lengths"].tolist()):
-            expected = alone(task, given["input"][row : row + 1, :length], select_rows(state, torch.tensor([row])))
+            x, start = given["input"][row : row + 1, :length], select_rows(state, torch.tensor([row]))
+            expected = alone(task, x, start)
+            ours.append((x, start, expected))
             theirs = {name: row_of(task, name, outputs[name], row, length) for name in names}
             worst = max(worst, *(difference(name, expected[name], theirs[name]) for name in names))
-    if not worst <= TOLERANCE:
+    allowed = TOLERANCE if worst <= TOLERANCE else min(MOST, max(TOLERANCE, ROUNDING * rounding(task, ours)))
+    if not worst <= allowed:
         raise UserError(
-            f"The exported graph differs from the run by {worst:.2g}, more than {TOLERANCE:g}: nothing was written."
+            f"The exported graph differs from the run by {worst:.3g}, more than {allowed:.3g}: nothing was written."
         )
+    return worst
+
+
+def rounding(task: Task, ours: Sequence[tuple[Tensor, State, Arrays]]) -> float:
+    """Return the run's largest error in float32: its difference from the same in float64, relative to values above 1.
+
+    Args:
+        task: the run, in float32.
+        ours: input, initial state and the run's outputs of several sequences.
+    """
+    exact, worst = deepcopy(task).double(), 0.0
+    for x, start, outputs in ours:
+        truth = alone(exact, x.double() if x.is_floating_point() else x, map_state(Tensor.double, start))
+        worst = max(worst, *(difference(name, truth[name], value) for name, value in outputs.items()))
     return worst
 
 

@@ -182,7 +182,7 @@ def _published(
 
 
 def _columns(p: Published, column: Mapping[str, float]) -> list[float]:
-    """Where the models stand that a published figure is about."""
+    """Return the positions of the models that a published figure is about."""
     cell = family(p.model)
     return [x for name, x in column.items() if name == p.model or family(name) == cell != "other"]
 

@@ -60,7 +60,8 @@ def learning(
     same = len(set(numbers.values())) == 1
     notes = [f"{count(max(numbers.values(), default=0), 'run')} of each model." if same else f"Runs: {_each(numbers)}."]
     notes = notes if numbers else []
-    notes += ["The axis leaves out the first tenth, where the curves come from far away."] if left_out else []
+    if left_out:
+        notes.append("The axis does not show all of the first tenth, where values are far larger or smaller.")
     return Chart(title, Axis(x_label, range=(0.0, 1.02 * widest)), axis, layers, notes)
 
 

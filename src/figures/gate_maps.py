@@ -97,7 +97,7 @@ def _same(one: Shown, other: Shown) -> bool:
 
 
 def _input_height(shown: Shown) -> float:
-    """Inches: names of long tokens stand upright, features have a row with their name each."""
+    """Return the height in inches: long token names are upright, and each feature has a row with its name."""
     if shown.kind == "tokens":
         return 0.35 + 0.05 * max(0, max(map(len, shown.names), default=0) - 2)
     return max(1.0, 0.1 * min(shown.values.shape[1], FEATURES)) if shown.kind == "heat" else 1.0

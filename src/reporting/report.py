@@ -162,7 +162,7 @@ def drawn(summary: Summary, keys: Sequence[str]) -> Figure:
 
 
 def _drawn(calls: Sequence[tuple[Any, ...]], panels: int | None = None) -> list[Any]:
-    """What some calls (function, arguments, keywords) draw, by several processes where starting them pays."""
+    """Return the figures of some calls (function, arguments, keywords), in several processes if that is faster."""
     from joblib import Parallel, cpu_count
 
     several = (len(calls) if panels is None else panels) > PANELS_ALONE

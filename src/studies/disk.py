@@ -120,7 +120,7 @@ def _sizes(plan: Plan, jobs: Jobs) -> dict[tuple[str, str, str], Run]:
                     read = data, instantiate(cfg.data)
                 sizes[data, arm, model] = _size(cfg, read[1])
             except Exception as error:  # a class of the user's own may raise anything
-                log.debug("%s on %s in %s is not estimated: %s", model, data, arm, error)
+                log.debug("the disk space of %s on %s in %s cannot be estimated: %s", model, data, arm, error)
     return sizes
 
 

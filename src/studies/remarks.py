@@ -19,7 +19,7 @@ def remarks(directory: Path, ended: Mapping[str, RunResult]) -> Iterator[str]:
     """Iterate over sentences about a study and its finished runs, most important first."""
     records = list(ended.values())
     if diverged := sum(record.status == "diverged" for record in records):
-        yield f"{counted(diverged, 'run')} diverged, which counts as the worst."
+        yield f"{counted(diverged, 'run')} diverged, which counts as the worst result."
     if capped := sum(record.best is not None and record.best.is_last for record in records):
         yield f"{capped} of {len(records)} runs were best in their last epoch: a higher limit may change them."
     if study := read_study(directory):
@@ -30,7 +30,7 @@ def remarks(directory: Path, ended: Mapping[str, RunResult]) -> Iterator[str]:
         yield f"Runs were made by different code ({said}), all of results version {RESULTS_VERSION}."
     stranded = sorted({p.parent.name for p in directory.glob("*/result.json")} - set(current_jobs(directory)))
     if stranded:
-        yield f"{counted(len(stranded), 'run')} of an earlier plan or results version here: not counted."
+        yield f"{counted(len(stranded), 'run')} from an earlier plan or results version: not counted."
     if commands := [c for name, run in ended.items() if (c := sync_command(directory / name, run.id))]:
         script = directory / "wandb_sync.sh"
         text = "".join(f"{command}\n" for command in commands)

@@ -121,8 +121,8 @@ def refuse_on_slurm(request: Mapping[str, Any], nodes: pd.DataFrame) -> None:
     if fitting < (request.get("nodes") or 1):
         most = {key: usable[key].max() for key in wanted}
         raise UserError(
-            f"A job asks Slurm for {request.get('nodes') or 1} node(s) with {_said(wanted)}, but {fitting} of the "
-            f"{len(usable)} in partition {','.join(usable.partition.unique())} have that; their nodes have up to "
+            f"A job asks Slurm for {request.get('nodes') or 1} node(s) with {_said(wanted)}, but only {fitting} of the "
+            f"{len(usable)} nodes in partition {','.join(usable.partition.unique())} have that much; they have up to "
             f"{_said(most)}."
         )
 

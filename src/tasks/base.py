@@ -145,7 +145,7 @@ class Task(pl.LightningModule):
         metric = self.declared.get(name)
         if metric is None and type(self).__module__.startswith("src.") and monitor != "train/clipped":
             some = ", ".join(f"val/{other}" for other in self.declared)
-            raise UserError(f"{group}.monitor must be one of {some}, or of train/, got {monitor}.")
+            raise UserError(f"{group}.monitor must be one of {some}, or a train/ metric, got {monitor}.")
         if metric is not None and mode != metric.direction:
             raise UserError(f"{group}.mode must be {metric.direction} for {monitor}, got {mode}.")
 

@@ -62,7 +62,7 @@ def calibrate(task: Forecasting, batches: Iterable[Batch], coverage: Sequence[fl
     head = task.density
     if head.coverage and (other := [c for c in coverage if c not in head.coverage]):
         raise UserError(
-            f"conformal={other[0]} is not one of the run's own intervals, which are to be calibrated: it must be among "
+            f"conformal={other[0]} is not a coverage of the run's own intervals: it must be one of "
             f"task.coverage={list(head.coverage)}."
         )
     scores: dict[float, list[Tensor]] = {c: [] for c in sorted(coverage)}

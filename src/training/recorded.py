@@ -24,7 +24,7 @@ class Tolerance:
 
 # The same program sums the same numbers in the same order. Elsewhere float32 rounding (6e-8) differs, which is
 # amplified along a sequence and in small squared errors.
-SAME = Tolerance(1e-6, "on the same machine with as many threads")
+SAME = Tolerance(1e-6, "on the same machine with the same number of threads")
 OTHER = Tolerance(1e-3, "on another machine, or with other threads, backend or versions")
 ROUGH = Tolerance(1e-2, "on a GPU or in reduced precision")
 FLOOR = 1e-3  # differences are relative to at least this value, since a loss near 0 is all rounding

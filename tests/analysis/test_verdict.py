@@ -151,8 +151,8 @@ def test_a_verdict_never_favours_the_side_that_diverged_more() -> None:
     answer = verdict(ahead, 0.05, NAMES, "jsb", "nats", lost=(1, 0))
     assert answer.new_study is None
     assert answer.sentence.endswith(
-        ", beyond the margin; with diverged runs, no models are called the same, and none that diverged more often is "
-        "called better; diverged and therefore excluded from the mean: 1 of gru."
+        ", beyond the margin; if runs diverged, models are never called the same, and the one that diverged more "
+        "often never better; diverged and therefore excluded from the mean: 1 of gru."
     )
 
 

@@ -31,7 +31,7 @@ def until_a_look(answered: Callable[..., Answer], file: Path, number: int) -> tu
         if study is not None and len(study.looks) >= number:
             return said, study
         assert said.verdict == "no verdict" or number > 1
-        assert "go on" in said.commands
+        assert "continue" in said.commands
     raise AssertionError("No look is taken.")
 
 
@@ -86,7 +86,7 @@ def test_nothing_is_compared_where_no_network_beats_what_knows_nothing(
     assert {run.study_job.phase for run in _records(said.folder)} == {"trial", "repeat"}
     assert any(remark.startswith("Things to try") for remark in said.remarks)
     assert said.sentence in said.page.read_text()
-    assert (said.summary, said.run, "go on" in said.commands) == (None, None, False)
+    assert (said.summary, said.run, "continue" in said.commands) == (None, None, False)
 
 
 def _records(directory: Path) -> list:

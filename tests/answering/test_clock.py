@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from omegaconf import DictConfig, OmegaConf
 
 from src.answering.clock import Clock
-from src.answering.workplace import OutOfTime, Paced
+from src.answering.workplace import OutOfTime, Paced, train_one
 
 
 def test_minutes_that_were_killed_are_gone_on_with_and_those_that_ended_are_over(tmp_path: Path) -> None:
@@ -56,6 +58,8 @@ class FakeWorkplace:
 
 
 class FakeClock:
+    seconds = 100.0
+
     def __init__(self, left: float) -> None:
         self.left = left
 
@@ -77,6 +81,23 @@ def test_no_run_is_begun_that_cannot_end_in_time(left: float, monkeypatch: pytes
     assert clock.left >= 0
 
 
+@pytest.mark.parametrize(("left", "over"), [(26.0, True), (24.0, False)])
+def test_the_last_runs_before_a_look_may_end_a_little_late(
+    left: float, over: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock(left)
+    workplace = FakeWorkplace(clock, 10.0)
+    monkeypatch.setattr("time.monotonic", lambda: -clock.left)
+    paced, jobs = Paced(workplace, clock, usual=10.0), [[str(k)] for k in range(5)]  # type: ignore[arg-type]
+    if over:
+        assert paced(jobs) == [None] * 5
+        assert clock.left == left - 30.0 > -0.05 * clock.seconds
+        return
+    with pytest.raises(OutOfTime):
+        paced(jobs)
+    assert clock.left == left - 20.0
+
+
 def test_all_runs_are_made_where_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = FakeClock(1000.0)
     workplace = FakeWorkplace(clock, 10.0)
@@ -86,3 +107,17 @@ def test_all_runs_are_made_where_there_is_time(monkeypatch: pytest.MonkeyPatch) 
     assert paced([[str(k)] for k in range(11)]) == [None] * 11
     assert paced.usual == 10.0
     assert told == list(range(1, len(workplace.launched) + 1))
+
+
+def test_what_every_run_would_repeat_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def train(cfg: DictConfig) -> None:
+        logging.getLogger("src.training.by_series").info("test/mase by series")
+        logging.getLogger("src.training.divergence").warning("diverged")
+
+    monkeypatch.setattr("src.train.train", train)
+    monkeypatch.setattr("src.answering.workplace.make_ready", lambda cfg: None)
+    with caplog.at_level(logging.INFO):
+        train_one(OmegaConf.create())
+    assert [record.message for record in caplog.records] == ["diverged"]

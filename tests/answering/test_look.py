@@ -37,7 +37,7 @@ def test_a_series_of_144_months_has_room_where_the_defaults_are_refused(
     }
     table = {what: (value, key) for what, value, key in made.rows}
     assert table["season"] == ("12 rows", "data.season")
-    assert table["a forecast"] == ("reads 24 rows, predicts 7", "data.lookback, data.horizon")
+    assert table["each forecast"] == ("reads 24 rows, predicts 7", "data.lookback, data.horizon")
     assert made.metric == "test/mse"
     assert set(made.baselines) == {"naive", "seasonal_naive"}
 

@@ -27,7 +27,7 @@ def test_a_session_goes_from_the_look_at_a_file_to_the_verdict_that_was_planted(
     page = (folder / "answer.html").read_text()
     assert "<h2>lstm better</h2>" in page
     # The two verdicts of a study in sittings stand on its own page, too.
-    assert "Over other test sequences too, which a study in sittings is decided by: planted: lstm better" in page
+    assert "For other test sequences as well (this decides a study with sittings): planted: lstm better" in page
 
 
 @pytest.mark.parametrize("truth", [1.0, -1.0])

@@ -64,4 +64,4 @@ def test_a_quiet_machine_has_no_note_and_a_noisy_one_says_why():
     assert "nn.LSTM" not in moved
     assert noise({"nn.GRU": steady}, 1.25) == ["Other processes kept 1.2 cores busy."]
     (waited,) = noise({"nn.GRU": steady}, 0.02, {"nn.GRU": 0.42, "nn.LSTM": 0.99})
-    assert waited == "The process did not have its core to itself: nn.GRU 42% of the time."
+    assert waited == "The process had its core for only part of the time: nn.GRU 42%."

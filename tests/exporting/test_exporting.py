@@ -11,7 +11,7 @@ from torch import nn
 
 from src.config.errors import UserError
 from src.exporting import layers
-from src.exporting.check import TOLERANCE, check
+from src.exporting.check import MOST, TOLERANCE, check
 from src.exporting.model import to_onnx
 from src.recurrent import GRU, LSTM, RNN, RNNBase, StackedRNN
 from src.recurrent.cells.gru import GRUEquations
@@ -43,6 +43,20 @@ NETWORKS = {
 def test_every_task(name):
     task = make(name)
     assert check(to_onnx(task), task) < TOLERANCE
+
+
+def test_rounding_that_grows_from_step_to_step_is_not_a_difference():
+    """With large recurrent weights float32 and float64 part; a wrong bias is found all the same."""
+    task = make("last", partial(GRU, hidden_size=24, batch_first=True))
+    with torch.no_grad():
+        for name, weight in task.network.named_parameters():
+            weight *= 2 if name.startswith("weight_hh") else 1
+    model = to_onnx(task)
+    assert TOLERANCE < check(model, task) < MOST
+    with torch.no_grad():
+        task.network.bias_ih_l0[0] += 0.5
+    with pytest.raises(UserError, match="differs from the run by"):
+        check(model, task)
 
 
 @pytest.mark.parametrize("name", ["last", "values per step", "relative forecast"])

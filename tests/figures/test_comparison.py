@@ -166,7 +166,7 @@ def test_learning_shows_the_end_of_the_curves_not_their_first_values() -> None:
     chart = learning("jsb", "epoch", "val/nll", curves)
     assert chart.y.range is not None
     assert chart.y.range[1] < 9
-    left_out = "The axis leaves out the first tenth, where the curves come from far away."
+    left_out = "The axis does not show all of the first tenth, where values are far larger or smaller."
     assert chart.notes == ["3 runs of each model.", left_out]
     assert [line.text for line in of(chart, Line) if line.solid] == [["run 0"], ["run 1"], ["run 2"]]
     assert [line.label for line in of(chart, Line) if len(line.low)] == ["gru"]

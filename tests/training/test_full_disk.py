@@ -118,7 +118,7 @@ def test_a_file_that_may_not_grow_any_longer_is_one_too(compose: Compose, tmp_pa
     assert in_a_process(train_with_limit, str(tmp_path / "config.yaml"), 13_000) == 7
     ((directory, record),) = find_runs(tmp_path / "b")
     assert record.status == "interrupted"
-    assert "There is no room for" in str(record.error)
+    assert "There is no space left for" in str(record.error)
     assert "last.ckpt (File too large)" in str(record.error)
     assert not (directory / "checkpoints" / "last.ckpt").exists()
     assert train(cfg)

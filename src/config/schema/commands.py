@@ -47,9 +47,9 @@ Job = Annotated[
 ]
 OF_RUN = {
     "run": Key(Text, "the run's directory"),
-    "ckpt": Key(Literal["best", "last"], "which of a run's checkpoints"),
+    "ckpt": Key(Literal["best", "last"], "which checkpoint of the run"),
     "threads": Key(Threads, "CPU threads; use the training value, or the last digit may differ"),
-    "trust": Key(Module | list[Module] | None, "modules of your own whose classes the run's config may name"),
+    "trust": Key(Module | list[Module] | None, "your own modules whose classes the run's config may name"),
 }
 
 CONFORMAL = Key(Coverage | None, "coverages of conformal intervals, calibrated on the run's validation windows")
@@ -106,7 +106,9 @@ COMMANDS: dict[str, dict[str, Key]] = {
         "tags": Key(Tags, "wandb tags, or a single one", NOTHING),
         "optimized_metric": Key(OfValidation | None, "metric returned to a Hydra sweeper; null: task.monitor", NOTHING),
         "study_job": Key(Job | None, "set by a study: which of its runs this is", NOTHING),
-        "tuned": Key(Tuned, "set by a data set: values tuned per optimizer; only the values used count", NOTHING),
+        "tuned": Key(
+            Tuned, "set by a data set: values tuned per optimizer; only those used are part of the identity", NOTHING
+        ),
         "model": Key(MODEL, "the recurrent network"),
         "data": Key(DATA, "the data set; sets its task and training settings"),
         "task": Key(TASK, "head, loss and metrics"),
@@ -120,7 +122,7 @@ COMMANDS: dict[str, dict[str, Key]] = {
     },
     "evaluate": {
         **OF_RUN,
-        "split": Key(Literal["val", "test"], "which sequences"),
+        "split": Key(Literal["val", "test"], "which split"),
         "backtest": Key(Count | None, "number of consecutive forecast origins in the split, without refitting"),
         "conformal": CONFORMAL,
     },
@@ -133,18 +135,19 @@ COMMANDS: dict[str, dict[str, Key]] = {
     },
     "compare": {
         "study": Key(Text | None, "every run of a study: its name under paths.runs_dir, or its folder anywhere"),
-        "folders": Key(Text | list[Text] | None, "any folders of runs, of several machines too"),
-        "from": Key(Text | None, "a table of other tools, or a folder of committed records"),
-        "models": Key(Models | None, "the primary comparison, two models; null: as the plan says"),
-        "metric": Key(Text | dict[str, Text] | None, "of the test; null: as the plan says, or the loss"),
-        "margin": Key(From0 | dict[str, From0] | None, "what a difference must exceed to matter, in the metric's unit"),
-        "familywise": Key(bool, "beside each verdict: what stands where all together are wrong in 5 % (Holm)"),
-        "mode": Key(Literal["min", "max"] | None, "whether a small or a large value of an unknown metric is good"),
-        "pack": Key(Text | None, "a small folder for the records, to commit"),
-        "directory": Key(Text | None, "of numbers and report; null: the folder report beside what was read"),
-        "figures": Key(Formats, "formats of the figures; pgf needs a LaTeX installed"),
+        "folders": Key(Text | list[Text] | None, "folders with runs, possibly from several machines"),
+        "from": Key(Text | None, "a CSV file with results of other tools, or a folder of committed records"),
+        "models": Key(Models | None, "the two models of the primary comparison; null: as in the study plan"),
+        "metric": Key(Text | dict[str, Text] | None, "test metric; null: as in the study plan, or else the loss"),
+        "margin": Key(From0 | dict[str, From0] | None, "smallest difference that matters, in the metric's unit"),
+        "familywise": Key(bool, "also show verdicts at a joint error rate of 5 % (Holm)"),
+        "mode": Key(Literal["min", "max"] | None, "direction of a metric that declares none: min if lower is better"),
+        "pack": Key(Text | None, "a small folder to write the compact records to, for committing"),
+        "directory": Key(Text | None, "folder for numbers and report; null: report/ next to the input"),
+        "figures": Key(Formats, "figure formats; pgf needs LaTeX"),
         "report": Key(
-            bool | Literal["static"], "a page and figures; static: a small page, without scripts to hover and zoom"
+            bool | Literal["static"],
+            "write a page and figures; static: a small page without scripts (no hovering or zooming)",
         ),
         "paths": PLACES,
     },
@@ -155,11 +158,13 @@ COMMANDS: dict[str, dict[str, Key]] = {
             Text | None, "instead of run: a study; shows the share of its runs that solve the task, by length"
         ),
         "solved_below": Key(Share, "a task counts as solved below this share of the trivial baseline's test loss"),
-        "split": Key(Literal["train", "val", "test"], "which sequences"),
+        "split": Key(Literal["train", "val", "test"], "which split"),
         "sequence": Key(Whole, "index of the sequence to draw, which is also the first one measured"),
         "shown": Key(Count | None, "number of its steps to draw; null: 80, for tokens 40"),
         "sequences": Key(Count, "number of sequences to measure"),
-        "steps": Key(Count, "number of steps read from each sequence where the task allows truncation; also the lags"),
+        "steps": Key(
+            Count, "number of steps read from each sequence if the task allows truncation; also the largest lag"
+        ),
         "jacobians": Key(Whole | None, "number of sequences with Jacobians; null: 8, fewer for wide networks"),
         "output": Key(Text | None, "a folder; null: inside/ in the directory of the first run or of the study"),
         "paths": PLACES,
@@ -167,9 +172,7 @@ COMMANDS: dict[str, dict[str, Key]] = {
     "export": {
         **OF_RUN,
         "state": Key(bool, "make the recurrent state an input and an output, to process a sequence in pieces"),
-        "time": Key(
-            Count | None, "fixed number of time steps, for a network of your own that loops over them; null: any"
-        ),
+        "time": Key(Count | None, "fixed number of time steps, for your own network with a loop over time; null: any"),
         "output": Key(Text | None, "an ONNX file; null: model.onnx in the run's directory"),
     },
     "generate": {
@@ -206,7 +209,7 @@ COMMANDS: dict[str, dict[str, Key]] = {
         ),
         "project": Key(Text, "wandb project of its runs, as in logger.project"),
         "entity": Key(Text | None, "wandb team; null: your own"),
-        "json": Key(Text | None, "write to this file instead of the server; needs no login and no network"),
+        "json": Key(Text | None, "write to this file instead of the server, without login or network"),
     },
     "prepare": {
         "data": Key(DATA, "the data set to prepare; without one, lists all"),
@@ -214,7 +217,7 @@ COMMANDS: dict[str, dict[str, Key]] = {
         "paths": PLACES,
     },
     "new": {
-        "what": Key(Literal["model", "study"] | None, "model: a network of your own; study: a study of your own data"),
+        "what": Key(Literal["model", "study"] | None, "model: your own network; study: a study of your own data"),
         "name": Key(Name | None, "name of the files to write; null: writes nothing"),
         "data": Key(DATA, "the data of the study; without a choice, the reader is inferred from the file"),
         "seed": Key(Whole, "as in training"),

@@ -63,7 +63,7 @@ class Effect(Enum):
     """What the value of a key affects."""
 
     RESULT = "the result of a run"
-    READING = "how training reads the data, not the data themselves"
+    READING = "how training reads the data, but not the data themselves"
     NOTHING = "no number"
     PLACE = "no number: a path on one machine"
     FILE = "no number: the file's content counts, not its path"

@@ -41,7 +41,7 @@ MODEL = {  # each network takes some of these keys, and its class checks which g
     "proj_size": Key(Count | None, "LSTM: output projection size, below hidden_size; null: no projection"),
     # One spelling only: with both "tanh" and null the same run would have two identities.
     "nonlinearity": Key(Literal["relu"] | None, "RNN: the activation of its units; null: tanh"),
-    "dropout": Key(Rate, "between layers"),
+    "dropout": Key(Rate, "dropout between layers"),
     "recurrent_dropout": Key(Rate, "dropout on the state, with one mask per sequence"),
     "zoneout": Key(Rate, "probability that a unit keeps its old state in a training step"),
     "weight_noise": Key(From0, "standard deviation of Gaussian noise added to the weights in training"),

@@ -34,10 +34,10 @@ Devices = Count | Literal[-1, "-1", "auto"] | Annotated[list[Whole], That(bool, 
 
 OPTIMIZER = {  # a value tuned for a data set is in the data set's file, under tuned
     "lr": Key(Above0, "learning rate"),
-    "weight_decay": Key(From0, "pull towards 0"),
+    "weight_decay": Key(From0, "strength of the decay of the weights towards 0"),
     "momentum": Key(Rate, "fraction of the last update carried into the next"),
     "alpha": Key(Rate, "RMSprop: decay rate of the mean squared gradient"),
-    "fused": Key(bool, "use one kernel for all parameters where the optimizer offers it", added=True),
+    "fused": Key(bool, "use one kernel for all parameters if the optimizer supports it", added=True),
 }
 
 SCHEDULER = {
@@ -52,27 +52,29 @@ SCHEDULER = {
 
 Limit = Count | Share | None
 TRAINER = {  # Lightning's arguments, null being its own default; refused ones are listed in arguments.py
-    "max_epochs": Key(Count | None, "most passes over the training data; null: limited by max_steps alone"),
-    "min_epochs": Key(Count | None, "fewest passes over the training data, regardless of early stopping"),
-    "max_steps": Key(Literal[-1] | Count, "most optimizer updates; -1: no limit"),
-    "min_steps": Key(Count | None, "fewest optimizer updates, regardless of early stopping"),
-    "max_time": Key(Duration | None, "longest training time"),
+    "max_epochs": Key(
+        Count | None, "largest number of passes over the training data; null: limited by max_steps alone"
+    ),
+    "min_epochs": Key(Count | None, "smallest number of passes over the training data, regardless of early stopping"),
+    "max_steps": Key(Literal[-1] | Count, "largest number of optimizer updates; -1: no limit"),
+    "min_steps": Key(Count | None, "smallest number of optimizer updates, regardless of early stopping"),
+    "max_time": Key(Duration | None, "maximum training time"),
     "gradient_clip_val": Key(From0 | None, "gradient clipping threshold; null: no clipping"),
     "gradient_clip_algorithm": Key(Literal["norm", "value"] | None, "whether to clip the global norm or each value"),
     "accumulate_grad_batches": Key(Count | None, "batches whose gradients are accumulated into one update"),
     "precision": Key(Precision, "floating-point precision; mixed: reduced for matrix products only"),
     "deterministic": Key(bool | Literal["warn"], "refuse nondeterministic operations"),
     "benchmark": Key(bool | None, "let cuDNN benchmark its algorithms and pick the fastest"),
-    "accelerator": Key(Literal["cpu", "gpu", "cuda", "mps", "tpu", "auto"], "what trains"),
+    "accelerator": Key(Literal["cpu", "gpu", "cuda", "mps", "tpu", "auto"], "type of device to train on"),
     "devices": Key(Devices, "number of devices, or their indices; -1: all"),
-    "num_nodes": Key(Count | None, "machines"),
+    "num_nodes": Key(Count | None, "number of machines"),
     "strategy": Key(dict[str, Any] | Text | None, "Lightning's strategy for training in several processes"),
     "use_distributed_sampler": Key(Literal[False], "Lightning's distributed sampler; GateBench shards batches itself"),
-    "sync_batchnorm": Key(bool | None, "synchronise BatchNorm of a network of your own across processes"),
+    "sync_batchnorm": Key(bool | None, "synchronise BatchNorm layers of your own network across processes"),
     "limit_train_batches": Key(Limit, "training batches per epoch, as a number or fraction"),
     "limit_val_batches": Key(Limit, "validation batches, as a number or fraction"),
     "limit_test_batches": Key(Limit, "test batches, as a number or fraction"),
-    "overfit_batches": Key(Limit, "train on this number or fraction of batches only, and validate on as many"),
+    "overfit_batches": Key(Limit, "train on this number or fraction of batches only, and validate on the same number"),
     "val_check_interval": Key(Limit, "batches, or fraction of an epoch, between validations"),
     "check_val_every_n_epoch": Key(Count | None, "epochs between validations"),
     "reload_dataloaders_every_n_epochs": Key(Whole | None, "epochs between rebuilds of the loaders; 0: never", NOTHING),
@@ -107,13 +109,13 @@ CALLBACKS = {  # add one of your own under another name, with a _target_
     "explain": Key(
         {
             "sequences": Key(Count, "number of validation sequences to measure"),
-            "steps": Key(Count, "steps read from each where the task allows truncation"),
+            "steps": Key(Count, "steps read from each sequence if the task allows truncation"),
             "share": Key(Share, "largest share of the training time so far that may be spent on it"),
         },
         "gates and gradients measured during training",
         NOTHING,
     ),
-    "progress": Key(dict[str, Any] | None, "a progress bar of your own", NOTHING, added=True),
+    "progress": Key(dict[str, Any] | None, "your own progress bar", NOTHING, added=True),
 }
 
 LOGGER = {

@@ -168,7 +168,9 @@ class CSV(OwnData):
     def _forecasting(self, rows: Rows) -> Description:
         rows, after = self._cut(rows)
         if after is not None and len(after.groups):
-            rows.table.note(f"{len(after.groups)} rows after the last values were skipped; predict forecasts them.")
+            rows.table.note(
+                f"{len(after.groups)} rows after the last known value were skipped; use predict to forecast them."
+            )
         given, (rows, values) = rows, self._numbers(rows, self.roles.features)
         split_of = self._split_of(rows if self.split_by is None else given)
         if split_of is not None and self.split_by is not None:

@@ -78,13 +78,14 @@ class NPZ(OwnData):
         new = read_sequences(path)
         if new.tokens != isinstance(description.input, Tokens):
             raise UserError(
-                f"{path}: x has {'tokens' if new.tokens else 'real numbers'}, but the run was trained on the other."
+                f"{path}: x has {'tokens' if new.tokens else 'real numbers'}, but the run was trained on "
+                f"{'real numbers' if new.tokens else 'tokens'}."
             )
         if isinstance(description.input, Features) and new.x.shape[1] != description.input.size:
             raise UserError(f"{path}: x has {new.x.shape[1]} features, but the run reads {description.input.size}.")
         if isinstance(description.input, Tokens) and new.x.max() >= description.input.vocabulary:
             raise UserError(
-                f"{path}: x has the token {int(new.x.max())}, but the run knows only those below "
+                f"{path}: x has the token {int(new.x.max())}, but the vocabulary of the run has only tokens below "
                 f"{description.input.vocabulary}."
             )
         names = [str(k) for k in range(len(new.lengths))]
@@ -298,7 +299,8 @@ def _ends(file: Path, x: np.ndarray, lengths: np.ndarray | None, offsets: np.nda
         )
     if (short := np.diff(ends, prepend=0) < 1).any():
         raise UserError(
-            f"{file}: sequence {int(short.argmax())} is empty by {'lengths' if offsets is None else 'offsets'}."
+            f"{file}: sequence {int(short.argmax())} is empty according to "
+            f"{'lengths' if offsets is None else 'offsets'}."
         )
     return ends.astype(np.int64)
 

@@ -209,7 +209,7 @@ def _inferred(table: Table, target: list[str], group: str | None, timed: bool) -
     if target and not table.is_numeric(target[0]):
         kind, why = "classification", f"{labels} has no numbers"
     elif wide and _kind_of_labels(table, target[0], 1) == "classification":
-        kind, why = "classification", f"there are no times, and {labels} has few whole numbers"
+        kind, why = "classification", f"there are no times, and {labels} has few different whole numbers"
     elif groups is None:
         why = "there is no group column"
     elif target and bool((groups[target].nunique() <= 1).all(axis=None)):

