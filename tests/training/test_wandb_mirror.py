@@ -120,7 +120,7 @@ def test_a_run_that_failed_says_how_to_upload_it(
     def fail(*_: Any) -> None:
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr("src.train.fit", fail)
+    monkeypatch.setattr("src.training.trainer.fit", fail)
     run = tmp_path / "runs" / "one"
     with pytest.raises(RuntimeError, match="no memory"):
         train(quick("logger=wandb", "logger.mode=offline", f"paths.run_dir={run}"))
@@ -232,6 +232,7 @@ def test_a_server_that_goes_away_costs_no_row(
     server.away = True
     job.train(2, 3, 4)
     job.finish()
+    job.mirror.say_next()
     said = capfd.readouterr().out
     assert "wandb: offline (the upload was not finished after 1 s)" in said
     assert sync_command(tmp_path) in said
