@@ -188,9 +188,10 @@ def _columns(p: Published, column: Mapping[str, float]) -> list[float]:
 
 
 def _stacked(published: Sequence[Published], column: Mapping[str, float]) -> int:
-    """Return how many published figures one column has at most."""
-    at = [x for p in published for x in _columns(p, column) or [len(column) - 0.5]]
-    return max(map(at.count, at), default=0)
+    """Return how many lines of published figures stand on each other, with what stands at the right end on top."""
+    at = [x for p in published for x in _columns(p, column)]
+    beside = sum(not _columns(p, column) for p in published)
+    return max([*map(at.count, at), beside + at.count(len(column) - 1.0) if beside else 0])
 
 
 def _arrows(
@@ -198,7 +199,7 @@ def _arrows(
 ) -> list[Layer]:
     """An arrow with values and sources at the edge of each column that has figures off the axis.
 
-    Those of models that have no column stand at the right end.
+    Those of models that have no column stand at the right end, beyond the lines of the last column.
     """
     layers: list[Layer] = []
     for above in (True, False):
@@ -211,5 +212,6 @@ def _arrows(
         edge, symbol = (outer[1], "^") if above else (outer[0], "v")
         for x, words in at.items():
             layers.append(Dots("", [x], [edge], [f"beyond the axis: {', '.join(words)}"], symbol=symbol, size=6))
-            layers.append(Words(x, edge, "\n".join(words), below=above))
+            room = [""] * (len(at.get(len(column) - 1.0, [])) if x == len(column) - 0.5 else 0)
+            layers.append(Words(x, edge, "\n".join([*room, *words] if above else [*words, *room]), below=above))
     return layers

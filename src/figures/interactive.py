@@ -154,8 +154,7 @@ def _words(words: Words, log: bool) -> dict[str, Any]:
     at = _round(math.log10(words.y) if log else words.y)
     place = {"xref": "x", "x": words.x, "yref": "y", "y": at, "yshift": -8 if words.below else 8}
     place |= {"yanchor": "top" if words.below else "bottom"}
-    place |= {"showarrow": False, "bgcolor": "@page", "font": {"size": 11, "color": "@faint"}}  # a line may pass behind
-    return place | {"text": _marked(words.text)}
+    return place | {"text": _marked(words.text), "showarrow": False, "font": {"size": 11, "color": "@faint"}}
 
 
 def _region(region: Region, layout: dict[str, Any], data: list[dict[str, Any]]) -> None:

@@ -223,7 +223,6 @@ def _words(panel: Axes, words: Words, _: Style) -> None:
         va="top" if words.below else "bottom",
         fontsize=8,
         color=LIGHT["faint"],
-        bbox={"facecolor": LIGHT["page"], "linewidth": 0, "pad": 0.5},  # a line may pass behind
     )
 
 

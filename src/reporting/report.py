@@ -187,7 +187,7 @@ def _still(kind: Pictures, looks: dict[str, Style], directory: Path, formats: Se
 
 def _height(chart: Chart) -> int:
     """Return the height of a figure in pixels."""
-    return 90 + ROW * len(chart.y.ticks) if chart.y.ticks else HEIGHT
+    return 120 + ROW * len(chart.y.ticks) if chart.y.ticks else HEIGHT
 
 
 def _strip(mean: float, low: float, high: float, margin: float | None) -> dict[str, Any]:

@@ -105,6 +105,17 @@ def test_a_published_figure_off_the_axis_of_a_model_without_a_column_stands_at_t
     assert dots(chart, "", "^")[0].text == ["beyond the axis: tcn 99 Bai"]
 
 
+def test_published_values_off_the_axis_stand_on_nothing() -> None:
+    off = [Published(name, value, "Bai", True) for name, value in (("lstm", 3.1), ("lstm", 3.2), ("tcn", 3.0))]
+    chart = points("", "test/nll", RUNS, MEANS, True, published=off)
+    texts = {words.text for words in of(chart, Words)}
+    assert texts == {"3.1 Bai\n3.2 Bai", "tcn 3 Bai\n\n"}, "the one at the right end is above those of the last column"
+    lowest = min(min(d.y) for d in of(chart, Dots) if d.symbol == "v")
+    runs = min(min(d.y) for d in of(chart, Dots) if d.symbol is None)
+    assert chart.y.range is not None
+    assert (runs - lowest) / (chart.y.range[1] - chart.y.range[0]) > 0.2, "three lines have room below the runs"
+
+
 def test_a_baseline_within_reach_is_a_line() -> None:
     chart = points("jsb", "test/nll", RUNS, MEANS, True, {"markov": 8.75})
     assert [(r.value, r.label, r.extent) for r in of(chart, Rule)] == [(8.75, "trivial (markov) 8.75", None)]

@@ -544,6 +544,21 @@ def test_the_legend_of_training_data_is_in_the_figure(tab: Browser, file: Path) 
 
 
 @needs_browser
+@pytest.mark.parametrize("width", [1600, 390])
+def test_a_legend_stands_on_no_label(tab: Browser, summary: Summary, tmp_path: Path, width: int) -> None:
+    low = [dataclasses.replace(task, comparisons=task.comparisons[:1]) for task in summary.tasks]
+    path = tmp_path / "report.html"
+    path.write_text(page_of(dataclasses.replace(summary, tasks=low)))
+    tab.open(path, width)
+    overlap = """[...document.querySelectorAll('.plot')].filter((plot) => {
+      const [legend, label] = ['.legend', '.xtitle'].map((e) => plot.querySelector(e)?.getBoundingClientRect());
+      return legend && label && legend.height && label.height && legend.top < label.bottom - 1;
+    }).map((plot) => plot.id)"""
+    assert tab.value(overlap) == []
+    assert tab.value("document.querySelectorAll('.plot:has(.legend):has(.xtitle)').length") > 2
+
+
+@needs_browser
 @pytest.mark.parametrize("dark", [False, True])
 def test_words_of_a_model_can_be_read(tab: Browser, file: Path, dark: bool) -> None:
     tab.open(file, 1280, dark=dark)

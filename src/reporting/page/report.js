@@ -27,7 +27,12 @@
     title: { ...(own.title || {}), standoff: 8 },
   });
   const untitled = (own) => ({ ...own, title: { text: "" } });
-  const layout = (figure, paint, width) => ({
+  // Below the ticks and the label of x, in shares of the height of the axes: plotly has no other unit for it.
+  const under = (figure, height) => {
+    const room = figure.layout.xaxis.title.text ? 52 : 30;
+    return -room / Math.max(60, height - room - 34);
+  };
+  const layout = (figure, paint, width, height) => ({
     ...figure.layout,
     // The label of y stands above the figure, where it needs no turned head.
     xaxis: axis(figure.layout.xaxis, paint, width < 480),
@@ -35,7 +40,7 @@
     margin: { l: 8, r: 14 + (figure.layout.meta?.right ?? 0), t: 10, b: 8 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: paint["@ink"] },
-    legend: { orientation: "h", x: 0, xanchor: "left", y: -0.2, yanchor: "top", bgcolor: "rgba(0,0,0,0)", itemsizing: "constant" },
+    legend: { orientation: "h", x: 0, xanchor: "left", y: under(figure, height), yanchor: "top", bgcolor: "rgba(0,0,0,0)", itemsizing: "constant" },
     hoverlabel: { bgcolor: paint["@band"], bordercolor: paint["@faint"], font: { color: paint["@ink"], size: 12 }, align: "left" },
     dragmode: touch ? false : "zoom",
   });
@@ -44,7 +49,7 @@
   const draw = (plot) => {
     const paint = colours();
     const figure = painted(figures[plot.id], paint);
-    return Plotly.react(plot, figure.data, layout(figure, paint, plot.clientWidth), config);
+    return Plotly.react(plot, figure.data, layout(figure, paint, plot.clientWidth, plot.clientHeight), config);
   };
   const drawAll = async () => {
     delete document.documentElement.dataset.drawn;
