@@ -196,7 +196,7 @@ def _still(run: Run, curves: Mapping[str, Curve]) -> float | None:
 
 def _reasons(runs: Sequence[Run]) -> str:
     counts = Counter(str(run.stop_reason) for run in runs if run.stop_reason in CAPS)
-    return ", ".join(f"{reason}: {number}" for reason, number in counts.items())
+    return ", ".join(reason if len(counts) == 1 else f"{number} {reason}" for reason, number in counts.items())
 
 
 def _short_of_published(task: Task) -> Iterable[Flag]:

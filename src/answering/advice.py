@@ -19,6 +19,9 @@ from src.files import from_here
 from src.reporting.page.words import duration
 from src.studies.plan import Plan
 
+# Flags that a reader must see beside the verdict; the others are on the page.
+SAID = ("chance", "diverged", "failed", "edge", "capped")
+
 
 @dataclass(frozen=True)
 class Reached:
@@ -75,6 +78,7 @@ def remarks(reached: Reached, made: Answer, used: dict[str, Deployed | str]) -> 
             f"{missing} {'is' if sitting.missing == 1 else 'are'} still needed before the planned look at "
             f"{sitting.wanted} pairs, taking about {duration(reached.seconds)}."
         )
+    yield from (flag.sentence for flag in (made.summary.all_flags() if made.summary else ()) if flag.kind in SAID)
     task, comparison = made.headline
     if task is not None and comparison is not None and comparison.verdict is not None:
         leads = leading(comparison)
@@ -85,9 +89,6 @@ def remarks(reached: Reached, made: Answer, used: dict[str, Deployed | str]) -> 
             yield f"Over seeds alone, for exactly these test sequences: {comparison.verdict.sentence}"
             alone = over_seeds(task, comparison)
             yield from (f"Over seeds alone, {sentence[:1].lower()}{sentence[1:]}" for sentence in alone)
-    for tuning in made.summary.flags if made.summary else ():
-        if tuning.kind == "edge":
-            yield tuning.sentence
     yield from (f"{model}: {cost}" for model, cost in used.items() if isinstance(cost, str))
     if pilot.capped:
         updates = counted(pilot.updates, "update")

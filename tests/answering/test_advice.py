@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from src.analysis.asked import asked
 from src.analysis.collect import collect
 from src.analysis.flags import Flag
 from src.analysis.summary import Summary
-from src.analysis.task import Comparison
+from src.analysis.task import Comparison, Task
 from src.analysis.verdict import Verdict
 from src.answering.advice import Reached, commands, remarks
 from src.answering.pilot import Pilot
@@ -102,3 +103,7 @@ def test_a_choice_at_the_edge_of_the_range_is_said() -> None:
     )
     made = Answer("no verdict", "", Path("x"), summary=summary)
     assert [*remarks(reached(Sitting(1, wanted=6, stage="looked")), made, {})] == [words]
+    no_better = "8 of 10 runs of lstm are no better than the best trivial baseline."
+    task = Task("x", "main", "test/mse", "", "min", 0.1, flags=[Flag("chance", "serious", no_better)])
+    made = Answer("", "", Path("x"), summary=replace(summary, tasks=[task]))
+    assert no_better in [*remarks(reached(Sitting(1, wanted=6, stage="looked")), made, {})]
