@@ -98,7 +98,7 @@ def _together(parts: tuple[TwoWay, ...]) -> TwoWay:
 
 
 def _alone(way: TwoWay) -> TwoWay:
-    """Over seeds alone."""
+    """Return the looks over seeds alone."""
     return replace(way, variance=way.of_seeds, freedom=np.full(len(way.mean), way.seeds - 1))
 
 
@@ -143,13 +143,13 @@ def wrong(turns: np.ndarray, truth: float, margin: float) -> float:
 
 
 def grid() -> Iterator[tuple[int, int]]:
-    """Pairs at the first look and test sequences that are simulated."""
+    """Iterate over the simulated pairs at the first look and test sequences."""
     yield from product(FIRST[:1], SEQUENCES)
     yield from product(FIRST[1:], SEQUENCES[::2])
 
 
 def error_rates(rng: np.random.Generator, number: int) -> Simulated:
-    """Wrong verdicts by truth, at the worst of all variance ratios and spreads."""
+    """Simulate wrong verdicts by true difference, at the worst of all variance ratios and spreads."""
     rows = []
     for (first, sequences), (name, draw) in product(grid(), (("normal", normal), ("skewed", skewed))):
         worst = np.zeros((len(CASES), 3))  # by case, for the looks as they are, at the whole level, over seeds alone
@@ -176,7 +176,7 @@ def error_rates(rng: np.random.Generator, number: int) -> Simulated:
 
 
 def _turned(looks: list[Half], sign: int) -> list[Half]:
-    """With the long tail on the other side."""
+    """Return the looks with the long tail on the other side."""
     return [Half(sign * look.mean, look.better, look.same) for look in looks]
 
 

@@ -18,7 +18,7 @@ TOLERANCE = 1e-3  # a float32 contender that differs more from the reference loo
 
 
 class Shape(NamedTuple):
-    """Sizes of a layer and of what it reads."""
+    """Sizes of a layer and its input."""
 
     batch: int
     time: int
@@ -77,7 +77,7 @@ class Case:
         return f"{self.shape} {self.mode}, {self.threads} thread{'s' if self.threads > 1 else ''}"
 
     def autocast(self, device: torch.device) -> torch.autocast:
-        """What forward passes run in, in this precision."""
+        """Return the autocast context of forward passes in this precision."""
         return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16-mixed")
 
 
@@ -174,12 +174,12 @@ def build(name: str, backend: str, case: Case, device: torch.device, seed: int) 
 
 
 def reference(name: str, case: Case, device: torch.device, seed: int) -> StackedRNN:
-    """The readable loop, by which the others are judged, in evaluation mode."""
+    """Return the output of the readable loop, with which others are compared, in evaluation mode."""
     return build(name, "reference", case, device, seed).eval()
 
 
 def batch(case: Case, device: torch.device, seed: int) -> Tensor:
-    """Standard normal input of the case's shape."""
+    """Draw standard normal input of the case's shape."""
     generator = torch.Generator().manual_seed(derive(seed, "split"))
     return torch.randn(case.shape[:3], generator=generator).to(device)
 
@@ -212,7 +212,7 @@ def training_step(network: nn.Module, x: Tensor, case: Case) -> Work:
 
 
 def inference(network: nn.Module, x: Tensor, case: Case) -> Work:
-    """The layer alone, without gradients."""
+    """Run the layer alone, without gradients."""
     network.eval()
 
     def step() -> Tensor:

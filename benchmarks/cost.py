@@ -76,23 +76,23 @@ def cells(row: Row) -> list[str]:
 
 
 def times(row: Row, mode: str) -> str:
-    """Milliseconds of the three cells, where they were measured."""
+    """Format the milliseconds of the three cells that were measured."""
     by_cell = row.milliseconds.get(mode)
     return three(lambda kind: number(by_cell[kind].value)) if by_cell else "-"
 
 
 def three(of: Callable[[str], str]) -> str:
-    """The three cells' numbers."""
+    """Format the numbers of the three cells."""
     return " / ".join(of(kind) for kind in KINDS)
 
 
 def interval(value: Median, noisy: bool) -> str:
-    """A ratio with its interval, marked where the machine was noisy."""
+    """Format a ratio with its interval, marked if the machine was noisy."""
     return f"{value.value:.2f} ({value.low:.2f}-{value.high:.2f})" + (f" {NOISY}" if noisy else "")
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """What was measured where, and the table; cells in the order GRU / LSTM / tanh."""
+    """Return the facts of the measurement and the table as Markdown."""
     # Which case was noisy for what reason stands in cost.json; the table marks it.
     lines = [
         f"- {line.removesuffix(':')}." if line.endswith(":") else f"- {line}"
@@ -105,12 +105,12 @@ def markdown(result: dict[str, Any]) -> str:
 
 
 def for_screen(result: dict[str, Any]) -> Table:
-    """The times and what is not so, for a terminal; all else is in the files."""
+    """Return the times and the claims that fail, for a terminal; everything else is in the files."""
     table = Table(title="Milliseconds of GRU / LSTM / tanh network", title_justify="left")
     shown = {"implementation": "", "hidden": "hidden", "time": "time", "training step (ms)": "training",
-             "inference (ms)": "inference", "not so here": "not so here"}  # fmt: skip
+             "inference (ms)": "inference", "claims that fail": "claims that fail"}  # fmt: skip
     for name, heading in shown.items():
-        table.add_column(heading, justify="left" if name in ("implementation", "not so here") else "right")
+        table.add_column(heading, justify="left" if name in ("implementation", "claims that fail") else "right")
     for row in rows(result):
         values = dict(zip(HEADER, cells(row), strict=True))
         table.add_row(*(values[name] for name in shown))
@@ -118,7 +118,7 @@ def for_screen(result: dict[str, Any]) -> Table:
 
 
 def as_csv(result: dict[str, Any]) -> str:
-    """One line for each implementation, shape, mode and cell."""
+    """Return one line for each implementation, shape, mode and cell."""
     lines = (
         [row.implementation, *row.shape, kind, *row.counted[kind], mode, *time[:3]]
         for row in rows(result)
@@ -130,7 +130,7 @@ def as_csv(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     command("cost", cost, CONF, COST)
 
 

@@ -62,7 +62,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
 
 
 def show_case(panel: Axes, case: dict[str, Any], row: int, names: list[str], backends: list[str]) -> None:
-    """The ratios of one case, one beside the other around its row."""
+    """Draw the ratios of one case next to each other around its row."""
     for entry in case["contenders"]:
         if (ratio := entry["ratio"]) is None:
             continue
@@ -81,7 +81,7 @@ def show_case(panel: Axes, case: dict[str, Any], row: int, names: list[str], bac
 
 
 def show_axis(panel: Axes) -> None:
-    """A logarithmic axis with plain numbers, and a line where both are equally fast."""
+    """Draw a logarithmic axis with plain numbers, and a line at equal speed."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     panel.axvline(1, color="black", linewidth=0.8)

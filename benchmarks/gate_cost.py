@@ -61,7 +61,7 @@ class Row(NamedTuple):
 
     @property
     def exceptions(self) -> list[str]:
-        """The claims that do not hold here, with a question mark where the machine was too noisy to tell."""
+        """Return the claims that do not hold here, with a question mark if the machine was too noisy to tell."""
         gru, lstm = self.counted["gru"], self.counted["lstm"]
         exceptions = [
             words
@@ -102,7 +102,7 @@ def measured(cfg: DictConfig, show: Show) -> dict[str, Any]:
 
 
 def as_benchmark(cfg: DictConfig) -> DictConfig:
-    """The settings of a benchmark of the three cells over widths and lengths."""
+    """Return the settings of a benchmark of the three cells over widths and lengths."""
     given: Any = OmegaConf.to_container(cfg, resolve=True)
     check_values(given, keys=COST)
     every = product(given["widths"], given["lengths"])
@@ -113,7 +113,7 @@ def as_benchmark(cfg: DictConfig) -> DictConfig:
 
 
 def count(kind: str, implementation: str, case: Case, device: torch.device) -> Counted:
-    """What one layer of an implementation counts."""
+    """Count parameters, operations and saved memory of one layer of an implementation."""
     if implementation == TORCH:
         network: Any = CELLS[kind].layer(case.shape.input_size, case.shape.hidden_size, batch_first=True, device=device)
         parameters = sum(p.numel() for p in network.parameters())
@@ -176,6 +176,6 @@ def rows(result: dict[str, Any]) -> list[Row]:
 
 
 def seconds_of(case: dict[str, Any], implementation: str) -> dict[str, Sequence[float]]:
-    """By cell, the times of a step, one for each round."""
+    """Return by cell the times of a step, one for each round."""
     names = {kind: CELLS[kind].baseline if implementation == TORCH else f"{kind} {implementation}" for kind in KINDS}
     return {kind: next(e["seconds"] for e in case["contenders"] if e["name"] == name) for kind, name in names.items()}

@@ -101,7 +101,7 @@ def measured(cfg: DictConfig, steps: list[str]) -> dict[str, Any]:
 
 
 def groups(parts: Iterable[Part]) -> list[list[Part]]:
-    """Parts that run at the same time."""
+    """Return groups of parts that run at the same time."""
     found: list[list[Part]] = []
     for part in parts:
         if part.beside and found:
@@ -112,7 +112,7 @@ def groups(parts: Iterable[Part]) -> list[list[Part]]:
 
 
 def start(part: Part, folder: Path) -> subprocess.Popen[bytes]:
-    """Begin a part in a session of its own, so that all its processes can be ended together."""
+    """Start a part in its own session, so that all its processes can be stopped together."""
     (folder / part.name).mkdir()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     with open(folder / f"{part.name}.log", "wb") as log:
@@ -130,7 +130,7 @@ def start(part: Part, folder: Path) -> subprocess.Popen[bytes]:
 def finish(
     part: Part, process: subprocess.Popen[bytes], folder: Path, began: float, left: float | None = None
 ) -> dict[str, Any]:
-    """Wait for a part until its limit, and read what it found."""
+    """Wait for a part until its time limit, and read its result."""
     limit = part.limit if left is None else min(part.limit, left)
     try:
         rc = process.wait(max(0.0, limit - (time.monotonic() - began)))
@@ -152,14 +152,14 @@ def finish(
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """End a part and everything that it has started."""
+    """Stop a part and all processes that it has started."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def write(result: dict[str, Any], out: Path, folder: Path) -> None:
-    """The three files of a result, as far as it goes."""
+    """Write the three files of a result, as far as it is complete."""
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(out / "gpu.json", lambda file: file.write(json.dumps(result, indent=1).encode()))
     (out / "gpu.md").write_text(markdown(result))
@@ -168,7 +168,7 @@ def write(result: dict[str, Any], out: Path, folder: Path) -> None:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     command("gpu", gpu, CONF, GPU)
 
 

@@ -54,7 +54,7 @@ class Part:
 
 
 def facts(commit: str | None) -> dict[str, Any]:
-    """Versions, hardware and commit, asked of a process of its own, since asking for the GPU takes some of it."""
+    """Return versions, hardware and commit, from a separate process, because querying the GPU occupies some of it."""
     program = (
         "import json, torch; from importlib import metadata; from src.runs import machine;"
         "v = machine.versions() | {'cuda': torch.version.cuda, 'cudnn': str(torch.backends.cudnn.version())};"
@@ -69,7 +69,7 @@ def facts(commit: str | None) -> dict[str, Any]:
 
 
 def parts_of(steps: Iterable[str], folder: Path, device: str) -> list[Part]:
-    """The parts of some steps, in order; what they train on is made here."""
+    """Return the parts of some steps, in order; their training data are generated here."""
     music, labelled = folder / "music.npz", folder / "labelled.npz"
     small = device == "cpu"
     made_up.piano_rolls(music, pieces=24 if small else made_up.PIECES)
@@ -87,7 +87,7 @@ def parts_of(steps: Iterable[str], folder: Path, device: str) -> list[Part]:
 
 
 def tests(folder: Path, small: bool) -> Part:
-    """``pytest -m gpu``; a rehearsal runs them on the CPU."""
+    """Return the part that runs ``pytest -m gpu``; a trial run uses the CPU."""
     xml = folder / "tests" / "tests.xml"
     options = ["-v", "-m", "gpu", "-W", "default", "-p", "no:benchmark", "--durations=15", f"--junitxml={xml}"]
     if find_spec("pytest_timeout"):
@@ -98,13 +98,13 @@ def tests(folder: Path, small: bool) -> Part:
 
 
 def train(folder: Path, data: Path, small: bool) -> Part:
-    """One run from end to end, by the command line."""
+    """Return the part that trains one whole run from the command line."""
     options = ("model=gru_bi", "trainer.max_epochs=3", *on(small), *npz(data), *QUIET)
     return Part("train", [*train_command(folder / "train"), *options], 60, runs_in, beside=True)
 
 
 def kernels(folder: Path, small: bool) -> list[Part]:
-    """Backends against cuDNN, each shape in a process of its own; beside the first parts all is compiled once."""
+    """Compare backends with cuDNN, each shape in its own process; the first parts compile everything once."""
     shapes = ("[2,6,3,5]", "[2,4,3,8]") if small else SHAPES
     two, every = f"{shapes[0]},{shapes[-1 if small else 2]}", ",".join(shapes)
     half: dict[str, Any] = {"precision": "bf16-mixed"}
@@ -136,7 +136,7 @@ def steps_of(
     folder: Path, name: str, shapes: str, cells: str, backends: str, limit: float, *, rounds: int = 7,
     peers: str = "", precision: str = "32-true", background: bool = False,
 ) -> Part:  # fmt: skip
-    """One call of ``benchmarks.steps``."""
+    """Return the part for one call of ``benchmarks.steps``."""
     name = name.replace(" ", "_").replace(",", "-").strip("]").replace("[", "")
     device = "cpu" if shapes.startswith("[2,") else "cuda"
     command = [
@@ -151,7 +151,7 @@ def steps_of(
 
 
 def sharing(folder: Path, music: Path, small: bool) -> list[Part]:
-    """Runs per hour at so many at a time; last the same machine's cores, one run each."""
+    """Measure runs per hour by the number of runs at a time; the last part uses CPU cores, one run each."""
     asked = [(n, "cpu") for n in (1, 2)] if small else [*((n, "gpu") for n in AT_ONCE), (0, "cpu")]
     parts = []
     for at_once, device in asked:
@@ -164,7 +164,7 @@ def sharing(folder: Path, music: Path, small: bool) -> list[Part]:
 
 
 def ddp(folder: Path, data: Path, small: bool) -> list[Part]:
-    """Distributed training in a world of one: a multirun beside the same runs without it; bf16 and compiled heads."""
+    """Train in a distributed world of one: a multirun, the same runs without it, and bf16 with compiled heads."""
     several = ("model=gru_bi", "seed=0,1", "trainer.max_epochs=2", *npz(data), *QUIET)
     distributed = ("trainer=ddp_cpu", "trainer.devices=1") if small else ("trainer=ddp", "trainer.devices=1")
     half = () if small else ("trainer.precision=bf16-mixed", "compile=true")
@@ -179,7 +179,7 @@ def ddp(folder: Path, data: Path, small: bool) -> list[Part]:
 
 
 def synchronisations(folder: Path, music: Path, labelled: Path, small: bool) -> Part:
-    """How often a training step waits for the GPU."""
+    """Count how often a training step waits for the GPU."""
     name = "synchronisations"
     command = [*PYTHON, f"benchmarks.{name}", str(folder / name), str(music), str(labelled), "cpu" if small else "gpu"]
     return Part(name, command, 60, partial(from_json, name), beside=True)
@@ -189,17 +189,17 @@ def synchronisations(folder: Path, music: Path, labelled: Path, small: bool) -> 
 
 
 def from_json(name: str, folder: Path) -> Any:
-    """What a part has written."""
+    """Read the JSON file that a part has written."""
     return json.loads((folder / f"{name}.json").read_text())
 
 
 def train_command(runs: Path, *flags: str) -> list[str]:
-    """``python -m src.train`` with its runs in a folder."""
+    """Return the command ``python -m src.train`` with its runs in a folder."""
     return [*PYTHON, "src.train", *flags, f"paths.runs_dir={runs}"]
 
 
 def on(small: bool) -> tuple[str, ...]:
-    """One GPU, or in a rehearsal the CPU."""
+    """Return the trainer: one GPU, or in a trial run the CPU."""
     return ("trainer=cpu",) if small else ("trainer=gpu",)
 
 
@@ -209,7 +209,7 @@ def npz(data: Path) -> tuple[str, ...]:
 
 
 def runs_in(folder: Path) -> list[dict[str, Any]]:
-    """What the runs in a folder say of themselves, in the order in which they ended."""
+    """Return the records of the runs in a folder, in the order in which they ended."""
     found = sorted((record for _, record in find_runs(folder)), key=lambda record: record.ended or 0.0)
     return [
         {
@@ -226,7 +226,7 @@ def runs_in(folder: Path) -> list[dict[str, Any]]:
 
 
 def junit(path: Path) -> dict[str, Any]:
-    """How many tests passed, failed and were skipped, and which did not pass."""
+    """Count the tests that passed, failed and were skipped, and list those that did not pass."""
     cases = list(ElementTree.parse(path).getroot().iter("testcase"))
     failed = [c for c in cases if c.find("failure") is not None or c.find("error") is not None]
     skipped = [c for c in cases if c.find("skipped") is not None]
@@ -238,6 +238,6 @@ def junit(path: Path) -> dict[str, Any]:
 
 
 def message_of(case: ElementTree.Element) -> str:
-    """Why a test did not pass, in one line."""
+    """Return in one line why a test did not pass."""
     told = next((node for name in ("failure", "error", "skipped") if (node := case.find(name)) is not None), None)
     return "" if told is None else (told.get("message") or "").splitlines()[0][:300] if told.get("message") else ""

@@ -28,7 +28,7 @@ def markdown(*results: dict[str, Any]) -> str:
 
 
 def facts(result: dict[str, Any]) -> list[str]:
-    """Card, versions, command and commit."""
+    """Return card, versions, command and commit."""
     versions, hardware = result["versions"], result["hardware"]
     card = hardware.get("gpu", "no GPU: a trial run, whose figures mean nothing") if hardware else "unknown"
     names = ("torch", "cuda", "cudnn", "triton", "pytorch-lightning", "python")
@@ -42,7 +42,7 @@ def facts(result: dict[str, Any]) -> list[str]:
 
 
 def table(title: str, header: Row, rows: list[Row]) -> str:
-    """A title and a table below it; nothing where there are no rows."""
+    """Return a title with a table below it, or an empty text if there are no rows."""
     if not rows:
         return ""
     lines = [row_of(header), row_of(["---", *["---:"] * (len(header) - 1)]), *map(row_of, rows)]
@@ -95,12 +95,12 @@ def kernel_table(parts: dict[str, Any], mode: str) -> str:
 
 
 def ms(entry: dict[str, Any] | None) -> float | None:
-    """The median of a contender."""
+    """Return the median of a contender."""
     return None if entry is None else float(entry["milliseconds"]["value"])
 
 
 def ratio(entry: dict[str, Any] | None) -> str:
-    """How many times as fast as the baseline of its rounds, with the interval."""
+    """Format the speed-up over the baseline of the same rounds, with the interval."""
     if entry is None:
         return ""
     r = entry["ratio"]
@@ -108,12 +108,12 @@ def ratio(entry: dict[str, Any] | None) -> str:
 
 
 def times(slow: float | None, fast: float | None) -> str:
-    """One time over another."""
+    """Format one time divided by another."""
     return "" if not slow or not fast else number(slow / fast)
 
 
 def blank(row: Row) -> Row:
-    """Nothing where nothing was measured."""
+    """Replace dashes by empty cells."""
     return ["" if cell == "-" else cell for cell in row]
 
 
@@ -121,7 +121,7 @@ def blank(row: Row) -> Row:
 
 
 def sharing_table(parts: dict[str, Any]) -> str:
-    """Runs per hour by how many run at a time."""
+    """Return the table of runs per hour by the number of runs at a time."""
     found = [p["result"] for name, p in parts.items() if name.startswith("sharing") and p.get("result")]
     alone = next((f["runs_per_hour"] for f in found if f["at_once"] == 1), None)
     rows = [
@@ -147,7 +147,7 @@ def sharing_table(parts: dict[str, Any]) -> str:
 
 
 def runs_table(parts: dict[str, Any]) -> str:
-    """What whole runs came to."""
+    """Return the table of whole runs."""
     rows = [
         [name, str(run["seed"]), run["status"], run["backend"] or "", number(run["steps_per_second"]),
          number(run["seconds"]), *(exact(run["metrics"].get(metric)) for metric in LOSSES)]
@@ -159,12 +159,12 @@ def runs_table(parts: dict[str, Any]) -> str:
 
 
 def exact(value: float | None) -> str:
-    """Nine digits, by which two runs are seen to be the same."""
+    """Format with nine digits, which show whether two runs are equal."""
     return "" if value is None else f"{value:.9g}"
 
 
 def synchronisation_table(parts: dict[str, Any]) -> str:
-    """How often a step waits."""
+    """Return the table of steps that wait."""
     rows = []
     for name, found in ((parts.get("synchronisations") or {}).get("result") or {}).items():
         told = found.get("reason") or ", ".join(f"{place} {n}" for place, n in found["places"].items()) or "none"
@@ -173,7 +173,7 @@ def synchronisation_table(parts: dict[str, Any]) -> str:
 
 
 def parts_table(parts: dict[str, Any]) -> str:
-    """Every part: how it ended, how long it took, and why it has no result."""
+    """Return the table of parts: how each ended, how long it took, and why it has no result."""
     rows = []
     for name, part in parts.items():
         told = part.get("reason") or part.get("unread") or ""

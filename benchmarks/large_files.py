@@ -22,7 +22,7 @@ from src.files import csv_text
 
 
 def csv(path: Path, size: int) -> None:
-    """A time and three columns of numbers."""
+    """Write a time and three columns of numbers."""
     rows, rng = size * 25_000, np.random.default_rng(0)
     times = pd.date_range("2000-01-01", periods=rows, freq="min")
     columns = (rng.normal(size=rows).round(5), rng.normal(size=rows).round(5), rng.integers(0, 999, rows))
@@ -30,7 +30,7 @@ def csv(path: Path, size: int) -> None:
 
 
 def parquet(path: Path, size: int) -> None:
-    """The same with twice the rows, which take less there."""
+    """Write the same with twice as many rows, because they take less space."""
     rows, rng = size * 35_000, np.random.default_rng(0)
     times = pd.date_range("2000-01-01", periods=rows, freq="min")
     columns = {name: rng.normal(size=rows) for name in "abc"}
@@ -44,7 +44,7 @@ def npz(path: Path, size: int) -> None:
 
 
 def txt(path: Path, size: int) -> None:
-    """Characters, drawn like those of a text."""
+    """Write characters with the frequencies of a text."""
     letters = np.frombuffer(b"etaoin shrdlu etaoin\n", dtype=np.uint8)
     path.write_bytes(np.random.default_rng(0).choice(letters, size * 1_000_000).tobytes())
 
@@ -78,13 +78,13 @@ def read(path: Path) -> None:
 
 
 def _memory() -> float:
-    """MB that this process holds."""
+    """Return the memory of this process in MB."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0]) / 1000
 
 
 def main() -> None:
-    """Make the files, read each in a process of its own, print a table."""
+    """Write the files, read each in a separate process, and print a table."""
     if sys.argv[1:2] == ["read"]:
         read(Path(sys.argv[2]))
         return

@@ -112,10 +112,10 @@ def sgemm_gflops(threads: int, device: torch.device, size: int = 512, tries: int
 
 
 def peak_memory(contender: Contender, case: Case, device: torch.device) -> float | None:
-    """Peak memory of a step in MB (10^6 bytes): gradients, Adam's state, activations and workspaces.
+    """Return the peak memory of a step in MB (10^6 bytes): gradients, Adam's state, activations and workspaces.
 
-    On a CPU resident memory of a fresh process (`src.measuring.peak_memory`), on a GPU what torch allocated at most in
-    this one. None for peers, and where it cannot be told.
+    On a CPU, this is the resident memory of a new process (`src.measuring.peak_memory`); on a GPU, the most that torch
+    allocated in this one. None for peers, and if it cannot be measured.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

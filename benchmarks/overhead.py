@@ -170,19 +170,19 @@ class Rungs(pl.Callback):
 
 
 def raw_loss(task: PolyphonicMusic, batch: Batch) -> Tensor:
-    """The training loss as one would write it down by hand: cross-entropy over the steps that exist."""
+    """Return a hand-written training loss: cross-entropy over the valid steps."""
     logits = task.head(task.network(batch.x, lengths=batch.lengths)[0])
     per_step = F.binary_cross_entropy_with_logits(logits, batch.y.to(logits.dtype), reduction="none").sum(-1)
     return (per_step * batch.mask).sum() / batch.lengths.sum()
 
 
 def task_loss(task: Task, batch: Batch) -> Tensor:
-    """The same from the task, with the sums that its metrics are made of."""
+    """Return the task's training loss, which also computes the sums for its metrics."""
     return task.reduce(task.losses(batch))
 
 
 def noted_loss(task: Task, batch: Batch) -> Tensor:
-    """The same, counted in the metrics."""
+    """Return the same, and update the metrics."""
     return task.training_step(batch, 0)
 
 
@@ -205,7 +205,7 @@ def table(milliseconds: dict[str, list[float]]) -> Table:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     command("overhead", overhead, CONF)
 
 

@@ -53,7 +53,7 @@ def peer(name: str, cell: str, case: Case, device: torch.device, seed: int) -> C
 
 
 def installed(package: str) -> bool:
-    """Whether this environment has it, under the name that pip knows."""
+    """Return whether a package is installed, by the name that pip uses."""
     try:
         version(package)
     except PackageNotFoundError:

@@ -43,12 +43,12 @@ class Simulated:
 
 
 def normal(rng: np.random.Generator, mean: float, sd: float, size: tuple[int, int]) -> np.ndarray:
-    """Normal differences, (studies, pairs)."""
+    """Draw normal differences, (studies, pairs)."""
     return rng.normal(mean, sd, size)
 
 
 def skewed(rng: np.random.Generator, mean: float, sd: float, size: tuple[int, int]) -> np.ndarray:
-    """Exponential differences with a long tail upward, (studies, pairs)."""
+    """Draw exponential differences with a long upper tail, (studies, pairs)."""
     return mean + sd * (rng.exponential(1.0, size) - 1)
 
 
@@ -71,7 +71,7 @@ def outcomes(differences: np.ndarray, margin: float | None, looks: Sequence[Look
 
 
 def verdict_rates(rng: np.random.Generator, studies: int) -> Simulated:
-    """One look: wrong verdicts at the hardest truths, and verdicts that were found at the power printed."""
+    """Simulate one look: wrong verdicts at the hardest true differences, and power compared with the power reported."""
     rows = []
     for pairs in (6, 10, 29):
         size = (studies, pairs)
@@ -100,7 +100,7 @@ def verdict_rates(rng: np.random.Generator, studies: int) -> Simulated:
 
 
 def look_rates(rng: np.random.Generator, studies: int) -> Simulated:
-    """Planned looks against looking whenever there is another pair."""
+    """Compare planned looks with looking after every pair."""
     rows = []
     for looks in ((10,), (6, 10), (6, 10, 20, 29)):
         planned, naive = planned_looks(looks), [Look(n) for n in range(6, looks[-1] + 1)]
@@ -119,7 +119,7 @@ def look_rates(rng: np.random.Generator, studies: int) -> Simulated:
 
 
 def interval_coverage(rng: np.random.Generator, studies: int) -> Simulated:
-    """Intervals over seeds alone."""
+    """Simulate intervals over seeds alone."""
     rows = []
     for pairs in (6, 10, 29):
         cells = [str(pairs)]
@@ -139,7 +139,7 @@ def interval_coverage(rng: np.random.Generator, studies: int) -> Simulated:
 
 
 def crossed_coverage(rng: np.random.Generator, studies: int) -> Simulated:
-    """Intervals over seeds and test sequences, beside t over seeds alone; lengths are equal, or vary tenfold."""
+    """Simulate intervals over seeds and test sequences and over seeds alone; lengths are equal, or vary tenfold."""
     rows = []
     for seeds in (3, 5, 10, 29):
         cells = [str(seeds)]
@@ -181,7 +181,7 @@ def _crossed_once(
 
 
 def resplit_coverage(rng: np.random.Generator, studies: int) -> Simulated:
-    """Five splits of one finite file: Nadeau and Bengio beside t over all runs."""
+    """Compare Nadeau and Bengio's interval with t over all runs, on five splits of one finite file."""
     rows = []
     for number, seeds in ((60, 2), (60, 6), (300, 2)):
         for of_seeds in (0.1, 1.0):
@@ -214,7 +214,7 @@ def resplit_coverage(rng: np.random.Generator, studies: int) -> Simulated:
 
 
 def block_coverage(rng: np.random.Generator, studies: int) -> Simulated:
-    """Overlapping forecasting windows: blocks as reports make them, beside single windows and blocks of one window."""
+    """Simulate overlapping forecasting windows: blocks as in reports, single windows, and blocks of one window."""
     rows, pairs, lookback = [], 6, 96
     for memory, horizon, length in ((1, 24, 2880), (24, 24, 2880), (24, 96, 2880), (100, 24, 8760)):
         hits = np.zeros(3)
@@ -236,7 +236,7 @@ def block_coverage(rng: np.random.Generator, studies: int) -> Simulated:
 
 
 def dataset_rates(rng: np.random.Generator, studies: int) -> Simulated:
-    """Several data sets: the three-sided t in units of the margins, and the Bayesian signed-rank posterior."""
+    """Simulate several data sets: three-sided t test in units of the margins, and Bayesian signed-rank posterior."""
     rows = []
     for sets in (6, 10, 25):
         equal, edge = rng.normal(0, 1, (studies, sets)), rng.normal(1, 0.6, (studies, sets))
@@ -259,7 +259,7 @@ def dataset_rates(rng: np.random.Generator, studies: int) -> Simulated:
 
 
 def family_rates(rng: np.random.Generator, studies: int) -> Simulated:
-    """Many data sets: how often any verdict is wrong, each by itself and as one family."""
+    """Simulate how often any verdict on many data sets is wrong, for separate verdicts and for one family."""
     rows = []
     for sets in (4, 20):
         far = np.where(np.arange(sets) % 2, 4.0, MARGIN)
@@ -300,7 +300,7 @@ def family_of(differences: np.ndarray, margin: float | None) -> tuple[list[str],
 
 
 def solve_coverage(rng: np.random.Generator, studies: int) -> Simulated:
-    """Paired solve rates: Newcombe's interval and mid-p McNemar."""
+    """Simulate paired solve rates: Newcombe's interval and mid-p McNemar."""
     rows = []
     for pairs in (6, 10, 29):
         for p, q in ((0.5, 0.5), (0.9, 0.9), (1.0, 0.6)):
@@ -348,7 +348,7 @@ def simulated(
 
 
 def as_markdown(table: Simulated) -> str:
-    """The table with its title."""
+    """Return the table with its title as Markdown."""
     lines = [row_of(table.header), row_of(["---"] * len(table.header)), *map(row_of, table.rows)]
     return f"**{table.title}**\n\n" + "\n".join(lines) + "\n"
 

@@ -65,7 +65,7 @@ def write(path: Path, result: dict[str, Any]) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read a result back.
+    """Read a result.
 
     Raises:
         UserError: the file is missing, or no result of this layout.

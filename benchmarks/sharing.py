@@ -90,12 +90,12 @@ def runs_per_second(records: list[list[RunResult]]) -> float:
 
 
 def ends(records: list[RunResult]) -> list[float]:
-    """When the runs of a process ended; the next begins then."""
+    """Return when the runs of a process ended, which is when the next ones began."""
     return [record.ended or 0.0 for record in records]
 
 
 def mean(values: Any) -> float:
-    """The arithmetic mean."""
+    """Return the arithmetic mean."""
     numbers = list(values)
     return sum(numbers) / max(len(numbers), 1)
 

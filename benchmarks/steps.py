@@ -61,7 +61,7 @@ def write(result: dict[str, Any], folder: Path, picture: bool) -> None:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     command("steps", benchmark, CONF, STEPS)
 
 

@@ -32,7 +32,7 @@ class CountSynchronisations(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Begin, or end, at the same point of a step."""
+        """Start or stop counting at the same point of a step."""
         if trainer.current_epoch or not torch.cuda.is_available():
             return
         if batch_idx == FIRST:
@@ -48,7 +48,7 @@ class CountSynchronisations(pl.Callback):
 
 
 def places(caught: list[warnings.WarningMessage]) -> dict[str, int]:
-    """How often each place of the code was warned of."""
+    """Count the warnings by place in the code."""
     counts: Counter[str] = Counter()
     for warning in caught:
         if "synchronizing CUDA operation" in str(warning.message):

@@ -51,13 +51,13 @@ def matrix(cases: list[Entry], baseline: str, show: Callable[[Entry, Entry], str
 
 
 def in_order(entries: list[Entry]) -> list[Entry]:
-    """Each baseline in front of what is measured against it."""
+    """Sort contenders so that each baseline comes before those compared with it."""
     baselines = list(dict.fromkeys(e["baseline"] for e in entries))
     return sorted(entries, key=lambda e: (baselines.index(e["baseline"]), e["name"] != e["baseline"]))
 
 
 def time_or_ratio(entry: Entry, case: Entry) -> str:
-    """A baseline's milliseconds, another contender's ratio; with the interval, and a mark where it was noisy."""
+    """Format a baseline's milliseconds or another contender's ratio, with its interval, marked if noisy."""
     ratio = entry["ratio"]
     shown = ratio or entry["milliseconds"]
     text = f"{number(shown['value'])} ({number(shown['low'])}-{number(shown['high'])})"
@@ -66,24 +66,24 @@ def time_or_ratio(entry: Entry, case: Entry) -> str:
 
 
 def number(value: float | None) -> str:
-    """Three digits; ``-`` for None."""
+    """Format with three digits; ``-`` for None."""
     if value is None:
         return "-"
     return f"{value:.0f}" if value >= 99.5 else f"{value:.3g}"
 
 
 def shape_of(case: Entry) -> str:
-    """Batch, time, input_size and hidden_size in brackets."""
+    """Format batch, time, input_size and hidden_size in brackets."""
     return f"({', '.join(map(str, case['shape']))})"
 
 
 def where(threads: int, result: dict[str, Any]) -> str:
-    """On how many threads, or on the GPU."""
+    """Format the number of threads, or the GPU."""
     return f"{threads} thread{'s' if threads > 1 else ''}" if result["device"] == "cpu" else "on the GPU"
 
 
 def facts(result: dict[str, Any]) -> list[str]:
-    """What must stand beside the tables: machine, versions, command, how it was measured, and what disturbed it."""
+    """Return the facts to report with the tables: machine, versions, command, method, and disturbances."""
     hardware, versions, cases = result["hardware"], result["versions"], result["cases"]
     place = hardware.get("gpu") if result["device"] == "cuda" else f"{hardware['cpu']}, {hardware['cores']} cores"
     rounds = [case["rounds"] for case in cases]
@@ -119,7 +119,7 @@ def facts(result: dict[str, Any]) -> list[str]:
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """Facts and tables as Markdown."""
+    """Return facts and tables as Markdown."""
     lines = [f"- {line}" for line in facts(result)]
     for title, header, rows in tables(result):
         lines += ["", f"**{title}**", "", row_of(header), row_of(["---", *["---:"] * (len(header) - 1)])]
@@ -128,7 +128,7 @@ def markdown(result: dict[str, Any]) -> str:
 
 
 def row_of(cells: list[str]) -> str:
-    """A row of a Markdown table."""
+    """Return a row of a Markdown table."""
     return f"| {' | '.join(cells)} |"
 
 
@@ -143,7 +143,7 @@ def marks(peers: Sequence[str], cells: Sequence[str] = ()) -> Marks:
 
 
 def put_into(page: Path, marks: Marks, text: str) -> None:
-    """Replace what stands between a page's marks.
+    """Replace the text between a page's marks.
 
     Raises:
         UserError: the page is missing or has no marks.

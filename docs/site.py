@@ -19,7 +19,7 @@ LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)|<(?:img|source)[^>]+src(?:set)?
 # Found last where another page has the word, too: lists, tables of measurements, and what only developers read.
 LAST = ("docs/config.md", "docs/benchmarks*.md", "docs/error_rates.md", "docs/gate_cost.md", "experiments/*/README.md")
 LAST += ("docs/private_interfaces.md", "docs/licences.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "python/*.md")
-# What a program of one's own may import; everything else may change from version to version.
+# What users' programs may import; everything else may change from version to version.
 INTERFACE = {
     "the package": "gatebench",
     "recurrent": "src.recurrent",

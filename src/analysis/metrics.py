@@ -11,7 +11,7 @@ from src.tasks.metrics import Direction, Metric, declared_by_shipped_tasks
 
 # What an nll is per, by a metric that only one kind of task has.
 BESIDE = {"f1": "sequence", "perplexity": "token", "mase": "value"}
-UNLEAKED = "_unleaked"  # a metric over the test sequences that do not also stand in train
+UNLEAKED = "_unleaked"  # a metric over the test sequences that are not in the training set
 
 
 def base(metric: str) -> str:

@@ -31,7 +31,7 @@ UPDATES = 20, 1000  # per epoch: with fewer the batch size is reduced, with more
 BATCHES = 4, 128  # sequences in a batch, the least and the most
 BUDGET = 2_000, 20_000  # smallest and largest number of recurrent parameters: one per step of the training data
 ENOUGH = 0.009  # relative error of a budget: half of model.budget_tolerance, less rounding
-FEW = 20  # test sequences; with fewer, an answer hardly generalises to other sequences
+FEW = 20  # test sequences; with fewer, an answer says little about other sequences
 TABLE_WORDS = {"val": "validation"}
 
 Compose = Callable[[list[str]], DictConfig]

@@ -18,7 +18,7 @@ from src.statistics.decision import LEAST
 from src.statistics.sittings import RUNNING, TRIALS, allocation
 from src.studies.plan import Plan, read_plan, values_of
 
-FIRST_SEED = 1_000_000  # of the trials; pairs have the seeds below it, however many there come to be
+FIRST_SEED = 1_000_000  # of the trials; pairs have the seeds below it, however many they become
 MOST_TRIALS = 12  # per model; more tell little about a single learning rate
 FILLED = 0.85  # share of the remaining time that a plan fills: a run may take longer than the pilot's
 HEAD = """# @package _global_

@@ -1,4 +1,4 @@
-"""Sequences with one class each: split by row, standardised on train, with the majority-class baseline."""
+"""Sequences with one class each: split by row, standardised with training data; with the majority-class baseline."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ class SequenceData(pl.LightningDataModule):
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the description and what was fitted on train, for checkpoints (called by Lightning)."""
+        """Return the description and what was fitted on the training data, for checkpoints (called by Lightning)."""
         return {name: to_plain(getattr(self, name)) for name in ("description", *self.fitted)} if self.fitted else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -27,7 +27,7 @@ class Window:
     forecast: np.ndarray
     names: tuple[str, ...]
     times: tuple[str, ...] = ()  # of the rows seen and of those forecast, where the data have any
-    series: str = ""  # its name, where there are several
+    series: str = ""  # its name, if there are several
     # Lower and upper bounds of prediction intervals, by coverage.
     bands: Mapping[float, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 

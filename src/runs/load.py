@@ -86,10 +86,10 @@ def load_run(
 ) -> Run:
     """Rebuild a run from its directory, which may come from a stranger: nothing in it is executed.
 
-    Without ``read_data`` the data module knows what was fitted on train, from the checkpoint (``best`` or ``last``),
-    and can read new files; a built-in data set is read in any case. ``trust`` names modules of the user's own whose
-    classes the config may name (:mod:`src.config.trust`). Weights are float32, or with ``exact`` float64 if trained in
-    float64.
+    Without ``read_data`` the data module has what was fitted on the training data, from the checkpoint (``best`` or
+    ``last``), and can read new files; a built-in data set is read in any case. ``trust`` names modules of the user's
+    own whose classes the config may name (:mod:`src.config.trust`). Weights are float32, or with ``exact`` float64 if
+    trained in float64.
 
     Raises:
         UserError: the directory is not a run's; its config or checkpoint is missing, damaged or changed since the run

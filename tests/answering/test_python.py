@@ -138,7 +138,7 @@ def test_the_same_call_goes_on_and_leaves_python_as_it_was(
         first.plot()
     assert repr(first) == f"<Answer no verdict: {first.sentence}>"
     assert first._repr_html_() in first.page.read_text()
-    assert first.table.loc["majority, trivial, validation", "test"] == 0.5
+    assert first.table.loc["majority (trivial, validation)", "test"] == 0.5
     assert first.commands["continue"].startswith("gatebench answer data=csv data.path=/")
 
 

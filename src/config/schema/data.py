@@ -73,7 +73,7 @@ DATA = {  # each data set takes some of these keys, and its class checks which g
     "split_by": Key(Text | None, "column or array whose values (persons, machines) are never divided between splits"),
     "sizes": Key(Sizes, "number of sequences to generate for train, val and test"),
     "length": Key(Count, "steps in a generated sequence; copy_memory: number of blank steps"),
-    "standardise": Key(bool, "standardise each feature with its mean and standard deviation on train"),
+    "standardise": Key(bool, "standardise each feature with the mean and standard deviation of the training data"),
     "unlabelled": Key(int | None, "label of steps without a class, in addition to -100 (one class per step)"),
     "by": Key(Literal["pixel", "row"], "what to read of an image at each step"),
     "permute": Key(bool, "reorder the pixels of all images by one random permutation"),
