@@ -40,7 +40,7 @@
     margin: { l: 8, r: 14 + (figure.layout.meta?.right ?? 0), t: 10, b: 8 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: paint["@ink"] },
-    legend: { orientation: "h", x: 0, xanchor: "left", y: under(figure, height), yanchor: "top", bgcolor: "rgba(0,0,0,0)", itemsizing: "constant" },
+    legend: { orientation: "h", x: 0, xanchor: "left", y: under(figure, height), yanchor: "top", bgcolor: "rgba(0,0,0,0)", itemsizing: "trace" },
     hoverlabel: { bgcolor: paint["@band"], bordercolor: paint["@faint"], font: { color: paint["@ink"], size: 12 }, align: "left" },
     dragmode: touch ? false : "zoom",
   });
