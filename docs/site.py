@@ -58,6 +58,7 @@ def put_together(folder: Path) -> None:
     """Write the pages and what they link to into a folder, which is emptied before."""
     shutil.rmtree(folder, ignore_errors=True)
     files = {path for page in pages() for path in linked(page)}
+    files |= {path.relative_to(ROOT) for path in ROOT.glob("docs/*.css")}
     for path in [*pages(), *sorted(files)]:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / path).is_dir():

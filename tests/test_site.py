@@ -37,6 +37,21 @@ def test_every_page_is_in_the_menu_and_every_entry_is_a_page(site: ModuleType, t
     assert all((tmp_path / "pages" / path).is_file() for path in menu)
 
 
+def test_the_site_has_its_style_and_follows_the_system(site: ModuleType, tmp_path: Path) -> None:
+    site.put_together(tmp_path / "pages")
+    read = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+    assert all((tmp_path / "pages" / path).is_file() for path in read["extra_css"])
+    palette = read["theme"]["palette"]
+    assert palette[0]["media"] == "(prefers-color-scheme)", "else the first visit decides for ever"
+    assert {one["media"]: one.get("scheme") for one in palette[1:]} == {
+        "(prefers-color-scheme: light)": "default",
+        "(prefers-color-scheme: dark)": "slate",
+    }
+    style = (tmp_path / "pages" / read["extra_css"][0]).read_text()
+    assert ".md-grid { max-width" in style, "a wide screen is used"
+    assert "break-inside: avoid" in style, "a printed block is whole"
+
+
 def test_what_a_page_links_to_comes_along_and_a_dead_link_ends_it(
     site: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

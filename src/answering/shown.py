@@ -81,6 +81,11 @@ class Terminal:
         self.say(f"{duration(60 * made.minutes)}. {from_here(made.page)}")
 
 
+def _measured(made: Answer) -> str:
+    """Return the name of the metric: of the test set, unless all there is comes from validation."""
+    return made.metric if any(row.runs for row in made.rows) else made.metric.removeprefix("test/")
+
+
 def cells(row: Row) -> list[str]:
     """Return a row's formatted figures, in the order of :data:`HEADS`."""
     figures = (row.test, row.interval, row.runs or None, row.parameters, row.training_seconds, row.milliseconds)
@@ -96,9 +101,11 @@ def lead(made: Answer) -> str:
     def tag(name: str, text: str) -> str:
         return f"<{name}>{html.escape(text)}</{name}>"
 
-    heads = ["", *(head or made.metric for head in HEADS)]
-    body = "".join(f"<tr>{tag('th', row.name)}{''.join(tag('td', c) for c in cells(row))}</tr>" for row in made.rows)
-    table = f"<table><thead><tr>{''.join(tag('th', head) for head in heads)}</tr></thead><tbody>{body}</tbody></table>"
+    rows = [(row.name, cells(row)) for row in made.rows]
+    kept = [k for k, _ in enumerate(HEADS) if k == 0 or any(shown[k] for _, shown in rows)]
+    heads = "".join(tag("th", head) for head in ("", *(HEADS[k] or _measured(made) for k in kept)))
+    body = "".join(f"<tr>{tag('th', name)}{''.join(tag('td', shown[k]) for k in kept)}</tr>" for name, shown in rows)
+    table = f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
     remarks = "".join(tag("li", sentence) for sentence in made.remarks)
     commands = "".join(
         f"{tag('dt', does)}<dd><pre>{html.escape(line)}</pre></dd>" for does, line in made.commands.items()

@@ -45,7 +45,9 @@ def memory_horizon(folder: Path, study: Path, below: float) -> list[Path]:
         for model, by_length in models.items()
         for share in by_length
     ]
-    files = save(draw_memory(tasks, f"a test loss below {below:.0%} of the baseline's"), folder / "memory_horizon")
+    files = save(
+        draw_memory(tasks, f"a test loss below {100 * below:.3g} % of the baseline's"), folder / "memory_horizon"
+    )
     return [*files, write_table(folder / "memory_horizon.csv", rows)]
 
 

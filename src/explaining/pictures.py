@@ -38,16 +38,17 @@ def draw_all(folder: Path, runs: Sequence[Explained], split: str, sequence: int)
     gated = {label: layers for label, layers in gated.items() if layers}
     if gated:
         shares = {label: [(new.name, new.saturation) for _, new in layers] for label, layers in gated.items()}
-        files += save(draw_saturation(shares, LOW, HIGH), folder / "saturation")
+        files += save(draw_saturation(shares, LOW, HIGH, what), folder / "saturation")
         horizons = {label: [(n.name, o.horizon, n.horizon) for o, n in layers] for label, layers in gated.items()}
-        files += save(draw_horizons(horizons), folder / "horizons")  # type: ignore[arg-type]
+        files += save(draw_horizons(horizons, what), folder / "horizons")  # type: ignore[arg-type]
     along = {
         e.label: (e.along["epochs"].tolist(), list(e.along["loss"]))
         for e in runs
         if e.along is not None and e.along["loss"].size
     }
     if along:
-        files += save(draw_along_training(along, "last layer, validation"), folder / "along_training")
+        data = ", ".join(dict.fromkeys(f"{e.run.record.data_name or 'data'}/val" for e in runs))
+        files += save(draw_along_training(along, f"Last layer, {data}, during training"), folder / "along_training")
     return files
 
 
@@ -62,7 +63,8 @@ def draw_training(folder: Path, model: str, shown: Shown, gates: Gates, along: M
     if not along["loss"].size:
         return files
     curves = {model: (along["epochs"].tolist(), list(along["loss"]))}
-    return files + save(draw_along_training(curves, "last layer, validation"), folder / "training_gradients")
+    title = "Last layer, validation, during training"
+    return files + save(draw_along_training(curves, title), folder / "training_gradients")
 
 
 def column_of(model: str, shown: Shown, gates: Gates) -> Column:

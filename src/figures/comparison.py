@@ -77,10 +77,10 @@ def points(
     if any(outside or none for _, outside, none in splits.values()):
         edge = beyond(axis.log, low, high) if lower_is_better else beyond(axis.log, high, low)
         low, high = min(low, edge), max(high, edge)
-    # Arrows stand further out than any run: between them and the runs is room for their values.
-    if any(p.value > inner[1] for p in published):
+    # Arrows stand further out than any run: between them and the runs is room for their values, a line for each.
+    for _ in range(_stacked([p for p in published if p.value > inner[1]], column)):
         high = beyond(axis.log, low, high)
-    if any(p.value < inner[0] for p in published):
+    for _ in range(_stacked([p for p in published if p.value < inner[0]], column)):
         low = beyond(axis.log, high, low)
     layers += _arrows(published, column, inner, (low, high))
     worst = high if lower_is_better else low
@@ -185,6 +185,12 @@ def _columns(p: Published, column: Mapping[str, float]) -> list[float]:
     """Return the positions of the models that a published figure is about."""
     cell = family(p.model)
     return [x for name, x in column.items() if name == p.model or family(name) == cell != "other"]
+
+
+def _stacked(published: Sequence[Published], column: Mapping[str, float]) -> int:
+    """Return how many published figures one column has at most."""
+    at = [x for p in published for x in _columns(p, column) or [len(column) - 0.5]]
+    return max(map(at.count, at), default=0)
 
 
 def _arrows(

@@ -144,7 +144,9 @@ def tuning(
             words = [f"{name}\nchosen: {short(chosen[name])}"]
             layers.append(Dots(name, [chosen[name]], [at], words, [0], "o", 13))
     shown = Axis(y_label, axis.log, padded(axis.log, low, high, 0.02))
-    return Chart(title, Axis(x_label, log=log), shown, layers, edge_notes(lost, outside))
+    tried = [m.x for marks in trials.values() for m in marks] + [end for ends in extended for end in ends] or [1.0]
+    x_axis = Axis(x_label, log, padded(log, min(tried), max(tried)))
+    return Chart(title, x_axis, shown, layers, edge_notes(lost, outside))
 
 
 def cost(title: str, x_label: str, y_label: str, runs: Mapping[str, Sequence[Mark]]) -> Chart:
@@ -212,7 +214,8 @@ def lengths(
     every = [v for rows in means.values() for row in rows for v in row[1:]]
     axis = fit(y_label, every, [v for pairs in (baselines or {}).values() for _, v in pairs])
     settings = sorted({row[0] for rows in means.values() for row in rows}) or [1.0]
-    return Chart(title, Axis(x_label, log=settings[0] > 0 and settings[-1] / settings[0] >= 8), axis, layers)
+    log = settings[0] > 0 and settings[-1] / settings[0] >= 8
+    return Chart(title, Axis(x_label, log, padded(log, settings[0], settings[-1])), axis, layers)
 
 
 def scores(title: str, label: str, means: Mapping[str, tuple[float, float, float]]) -> Chart:

@@ -13,6 +13,7 @@ from typing import Any
 
 from src.figures.chart import Axis, Chart, Dots, Estimate, Line, Region, Rule, Words
 from src.figures.palette import PLOTLY_DASHES, SYMBOLS, Style
+from src.figures.scales import log_ticks
 
 INK = Style("@ink", "o", ":")
 
@@ -53,9 +54,12 @@ def specification(chart: Chart, looks: Mapping[str, Style]) -> dict[str, Any]:
 def _axis(axis: Axis) -> dict[str, Any]:
     shown: dict[str, Any] = {"title": {"text": html.escape(axis.label)}}
     if axis.log:
-        shown |= {"type": "log", "exponentformat": "power", "dtick": None}
+        shown |= {"type": "log"}
     if axis.range is not None:
         shown["range"] = [_round(math.log10(v) if axis.log else v) for v in axis.range]
+    if axis.log and axis.range is not None:
+        ticks = log_ticks(*axis.range)
+        shown |= {"tickvals": list(ticks), "ticktext": list(ticks.values())}
     if axis.ticks:
         words = [_marked(text) for text in axis.ticks.values()]
         shown |= {"tickvals": list(axis.ticks), "ticktext": words, "showgrid": False}
@@ -88,7 +92,9 @@ def _line(line: Line, style: Style) -> list[dict[str, Any]]:
         edge |= {"hoverinfo": "skip", "showlegend": False, **group}
         traces.append(edge | {"y": _numbers(line.low)})
         traces.append(edge | {"y": _numbers(line.high), "fill": "tonexty", "fillcolor": _translucent(style.colour)})
-    middle = _trace(line, "lines", line.x, line.y, line.text, whole=len(line.text) == 1)
+    # Plotly has no entry in its legend for a line without any point.
+    at = (line.x, line.y) if len(line.x) else ([math.nan], [math.nan])
+    middle = _trace(line, "lines", *at, line.text, whole=len(line.text) == 1)
     stroke = {"color": style.colour, "width": line.width, "dash": dash}
     return [*traces, middle | {"line": stroke, "opacity": line.opacity, **group}]
 
@@ -140,7 +146,7 @@ def _rule(rule: Rule, layout: dict[str, Any], log: bool) -> None:
 
 def _beside(line: Line, height: float, style: Style) -> dict[str, Any]:
     place = {"xref": "x domain", "x": 1, "xanchor": "left", "yref": "y domain", "y": round(height, 3)}
-    font = {"size": 12, "color": style.colour}
+    font = {"size": 12, "color": f"@ink {style.colour}"}
     return place | {"yanchor": "middle", "text": html.escape(line.label or ""), "showarrow": False, "font": font}
 
 
@@ -148,7 +154,8 @@ def _words(words: Words, log: bool) -> dict[str, Any]:
     at = _round(math.log10(words.y) if log else words.y)
     place = {"xref": "x", "x": words.x, "yref": "y", "y": at, "yshift": -8 if words.below else 8}
     place |= {"yanchor": "top" if words.below else "bottom"}
-    return place | {"text": _marked(words.text), "showarrow": False, "font": {"size": 11, "color": "@faint"}}
+    place |= {"showarrow": False, "bgcolor": "@page", "font": {"size": 11, "color": "@faint"}}  # a line may pass behind
+    return place | {"text": _marked(words.text)}
 
 
 def _region(region: Region, layout: dict[str, Any], data: list[dict[str, Any]]) -> None:

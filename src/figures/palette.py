@@ -43,6 +43,7 @@ SETTINGS: dict[str, object] = {
     "axes.spines.right": False,
     "axes.edgecolor": LIGHT["faint"],
     "axes.labelcolor": LIGHT["ink"],
+    "text.color": LIGHT["ink"],
     "axes.grid": True,
     "axes.axisbelow": True,
     "grid.color": LIGHT["grid"],

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from src.figures.canvas import look, new_figure
 from src.figures.chart import Axis, Chart, Dots, Estimate, Line, Region, Rule, Words
 from src.figures.palette import LIGHT, Style, styles
+from src.figures.scales import log_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 INK = Style(LIGHT["ink"], "o", ":")
-WIDTH = 5.4  # inches of a figure in a page, which are stretched to its column
+WIDTH = 4.4  # inches of a figure in a page, which are stretched to its column
 UPRIGHT_CHARACTERS = 32  # that fit beside a panel
-LEGEND_CHARACTERS = 60  # that fit beside each other under a panel
+LEGEND_CHARACTERS = 54  # that fit beside each other under a panel
 TICKS = 5  # intervals of an axis at most: each costs a label and a line, and a report may have hundreds of panels
 
 
@@ -36,8 +37,9 @@ def draw(charts: Sequence[Chart], columns: int = 2, looks: Mapping[str, Style] |
     columns = min(columns, len(charts)) or 1
     rows = -(-len(charts) // columns)
     with look():
-        figure = new_figure(0.4 + 4.2 * columns, 0.3 + 3.2 * rows)
-        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+        heights = [max(map(_inches, charts[columns * i : columns * (i + 1)]), default=3.2) for i in range(rows)]
+        figure = new_figure(0.4 + 4.2 * columns, 0.3 + sum(heights))
+        panels = figure.subplots(rows, columns, squeeze=False, height_ratios=heights).ravel()
         for panel, chart in zip(panels, charts, strict=False):
             _panel(panel, chart, looks)
         for panel in panels[len(charts) :]:
@@ -56,9 +58,7 @@ def inline(chart: Chart, looks: Mapping[str, Style], name: str, height: float) -
         name: no other figure of the page has it.
         height: in inches.
     """
-    # What stands above the figure is the label of y, or without one that of x.
-    label = chart.x.label if chart.y.label else ""
-    bare = replace(chart, title="", notes=[], y=replace(chart.y, label=""), x=replace(chart.x, label=label))
+    bare = replace(chart, title="", notes=[], y=replace(chart.y, label=""))
     file = io.StringIO()
     with look():
         figure = new_figure(WIDTH, height)
@@ -68,9 +68,17 @@ def inline(chart: Chart, looks: Mapping[str, Style], name: str, height: float) -
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], count=1, flags=re.DOTALL)
     svg = re.sub(r'(<svg )(?:width|height)="[^"]*" ?', r"\1", re.sub(r' (?:width|height)="[\d.]+pt"', "", svg))
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
+    svg = re.sub(r"font-family: [^;]*; ?", "", svg)  # the page's own
     for key, colour in LIGHT.items():
         svg = re.sub(rf"{colour}\b", f"var(--{key})", svg, flags=re.IGNORECASE)
+    # Words in the colour of a model, which is bright enough for lines but not for letters.
+    svg = re.sub(r"(<text [^>]*fill: )(#\w{6})", r"\1color-mix(in srgb, \2 60%, var(--ink))", svg)
     return svg.replace("<svg ", f'<svg role="img" aria-labelledby="{name}-t" ', 1)
+
+
+def _inches(chart: Chart) -> float:
+    """Return the height of a panel: where rows have names, it grows with them."""
+    return 1.2 + 0.7 * len(chart.y.ticks) if chart.y.ticks else 3.2
 
 
 def _panel(panel: Axes, chart: Chart, looks: Mapping[str, Style]) -> None:
@@ -109,11 +117,11 @@ def _panel(panel: Axes, chart: Chart, looks: Mapping[str, Style]) -> None:
             borderaxespad=0,
             borderpad=0,
             ncols=columns,
-            fontsize=7,
+            fontsize=8,
             markerscale=0.8,
             columnspacing=1.2,
         )
-        below += 4 + 11 * -(-len(kept) // columns)
+        below += 4 + 12 * -(-len(kept) // columns)
     if chart.notes:
         panel.annotate(
             textwrap.fill(" ".join(chart.notes), 84),
@@ -128,6 +136,8 @@ def _panel(panel: Axes, chart: Chart, looks: Mapping[str, Style]) -> None:
 
 
 def _axis(panel: Axes, axis: Axis, side: Literal["x", "y"]) -> None:
+    from matplotlib.ticker import NullFormatter
+
     label = textwrap.fill(axis.label, UPRIGHT_CHARACTERS) if side == "y" and "\n" not in axis.label else axis.label
     setting: dict[str, Any] = {f"{side}label": label}
     if axis.log:
@@ -137,9 +147,12 @@ def _axis(panel: Axes, axis: Axis, side: Literal["x", "y"]) -> None:
     panel.set(**setting)
     if not axis.log:
         panel.locator_params(axis=side, nbins=TICKS)
+    ticks = log_ticks(*axis.range) if axis.log and axis.range else axis.ticks
+    if ticks:
+        (panel.set_xticks if side == "x" else panel.set_yticks)(list(ticks), list(ticks.values()))
+        (panel.xaxis if side == "x" else panel.yaxis).set_minor_formatter(NullFormatter())
     if axis.ticks:
-        (panel.set_xticks if side == "x" else panel.set_yticks)(list(axis.ticks), list(axis.ticks.values()))
-        panel.grid(visible=False, axis="x" if side == "x" else "y")
+        panel.grid(visible=False, axis=side)
 
 
 def _dots(panel: Axes, dots: Dots, style: Style) -> None:
@@ -190,7 +203,7 @@ def _rule(panel: Axes, rule: Rule, _: Style) -> None:
             xytext=(-2, 2),
             textcoords="offset points",
             ha="right",
-            fontsize=7,
+            fontsize=8,
             color=LIGHT["faint"],
         )
 
@@ -208,8 +221,9 @@ def _words(panel: Axes, words: Words, _: Style) -> None:
         textcoords="offset points",
         ha="center",
         va="top" if words.below else "bottom",
-        fontsize=7,
+        fontsize=8,
         color=LIGHT["faint"],
+        bbox={"facecolor": LIGHT["page"], "linewidth": 0, "pad": 0.5},  # a line may pass behind
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,20 +17,21 @@ Shares = Mapping[str, tuple[np.ndarray, np.ndarray]]  # by gate: shares of steps
 
 
 @look()
-def draw_saturation(models: Mapping[str, Sequence[tuple[str, Shares]]], low: float, high: float) -> Figure:
+def draw_saturation(models: Mapping[str, Sequence[tuple[str, Shares]]], low: float, high: float, what: str) -> Figure:
     """Draw a panel per gate of each model, with one point per unit, after Karpathy et al. 2015 (arXiv 1506.02078).
 
     Args:
         models: by name, the name and shares of each layer.
         low: a gate below this is closed.
         high: a gate above this is open.
+        what: which sequences, for the title.
     """
     looks = styles(models)
     gates = {
         model: list(dict.fromkeys(gate for _, shares in layers for gate in shares)) for model, layers in models.items()
     }
     wide = max(map(len, gates.values()))
-    figure = new_figure(1 + 2.3 * wide, 0.9 + 2.3 * len(models))
+    figure = new_figure(1 + 2.3 * wide, 1.1 + 2.5 * len(models))
     grid = figure.subplots(len(models), wide, sharex=True, sharey=True, squeeze=False)
     for axes in grid.flat:
         axes.set_visible(False)
@@ -48,22 +48,26 @@ def draw_saturation(models: Mapping[str, Sequence[tuple[str, Shares]]], low: flo
             axes.set_xlim(0, 1)
             axes.set_ylim(0, 1)
             axes.set_aspect("equal")
-            axes.set_title(f"{gate} gate", color=looks[model].colour)
+            axes.set_title(f"{model}, {gate} gate" if len(models) > 1 else f"{gate} gate", color=looks[model].colour)
+            axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+            axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
             axes.tick_params(labelbottom=True, labelleft=column == 0)
-        grid[row, 0].set_ylabel(f"{textwrap.fill(model, 26)}\nshare of steps above {high:g}")
+        grid[row, 0].set_ylabel(f"share of steps above {high:g}")
         if len(layers) > 1:
             grid[row, 0].legend(loc="upper right")
     for axes in grid.flat:
         axes.set_xlabel(f"share of steps below {low:g}")
+    figure.suptitle(f"{what}, a point for each unit", fontsize=9)
     return figure
 
 
 @look()
-def draw_horizons(models: Mapping[str, Sequence[tuple[str, np.ndarray, np.ndarray]]]) -> Figure:
+def draw_horizons(models: Mapping[str, Sequence[tuple[str, np.ndarray, np.ndarray]]], what: str) -> Figure:
     """Draw the share of units by memory length, before (thin) and after training.
 
     Args:
         models: by name, the name of each layer and the horizons of its units at initialisation and trained, in steps.
+        what: which sequences, for the title.
     """
     looks, names = styles(models), list(dict.fromkeys(name for layers in models.values() for name, *_ in layers))
     figure = new_figure(1 + 3.2 * len(names), 3.4)
@@ -82,10 +86,11 @@ def draw_horizons(models: Mapping[str, Sequence[tuple[str, np.ndarray, np.ndarra
         axes.set_xscale("log")
         plain_log(axes.xaxis)
         axes.set_xlabel("effective horizon 1 / (1 - share kept) (steps)")
-        axes.set_title(words(name))
+        axes.set_title(words(name) if len(names) > 1 else "")
     panels[0].set_ylabel("share of units with this horizon or more")
     panels[0].set_ylim(0, 1.02)
     legend_below(figure, panels[0])
+    figure.suptitle(what if len(names) > 1 else f"{words(names[0])}, {what}", fontsize=9)
     return figure
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).parent / "page"
 FILTERS = [serious_first, words.difference, words.duration, words.interval, words.moment, words.number, words.place]
-FILTERS += [words.probability, words.setting, words.settings]
+FILTERS += [words.probability, words.setting, words.settings, words.supported]
 HEIGHT = 360  # pixels of a figure
 PANELS_ALONE = 40  # number of panels that one process draws faster than several can start
 ROW = 84  # pixels of a row in the figure of differences
@@ -62,10 +62,13 @@ def write_page(summary: Summary | None, lead: str, page: Path) -> None:
         UserError: plotly or jinja2 is not installed.
     """
     if summary is None:
-        colours = "".join(f"--{key}: {value}; " for key, value in LIGHT.items())
-        style = f":root {{ {colours}}}\n{(PAGE / 'report.css').read_text()}"
+        light, dark = ("".join(f"--{key}: {value}; " for key, value in of.items()) for of in (LIGHT, DARK))
+        style = f":root {{ {light}}}\n@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark}}} }}\n"
         text = (
-            f'<!doctype html><html lang="en"><meta charset="utf-8"><style>{style}</style><main>{lead}</main></html>\n'
+            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Answer</title>'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f"<style>{style}{(PAGE / 'report.css').read_text()}</style></head>"
+            f'<body><main><div class="lead">{lead}</div></main></body></html>\n'
         )
     else:
         text = render(summary, pictures(summary), styles(model_names(summary)), lead)
@@ -117,7 +120,7 @@ def render(
     plan = summary.plan.plan if summary.plan else None
     charts = {f"{kind.key}-{i}": chart for kind in kinds for i, chart in enumerate(kind.charts)}
     figures = {} if static else {name: specification(chart, looks) for name, chart in charts.items()}
-    drawn = _drawn([(inline, (chart, looks, name, _height(chart) / 96), {}) for name, chart in charts.items()])
+    drawn = _drawn([(inline, (chart, looks, name, _height(chart) / 114), {}) for name, chart in charts.items()])
     return environment.get_template("report.html").render(
         summary=summary,
         lead=lead,

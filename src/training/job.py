@@ -321,6 +321,8 @@ class Job:
                         raise
                 if status == "finished":
                     point_latest(Path(self.cfg.paths.runs_dir), self.record.directory)
+                if self._mirror is not None and error is not None and status != "diverged":  # else after the results
+                    self._mirror.say_next()
                 if status == "interrupted" and not self.study_job:  # a study reports it once
                     print("Interrupted: run the same command with ckpt=auto to resume.", file=sys.stderr)
             else:

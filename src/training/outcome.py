@@ -26,6 +26,7 @@ from src.training.callbacks import BestCheckpoint, Watch
 from src.training.divergence import check_validation
 from src.training.job import Job
 from src.training.trainer import measure
+from src.training.wandb_folders import sync_command
 
 log = logging.getLogger(__name__)
 
@@ -133,6 +134,8 @@ def show(result: RunResult, directory: Path) -> None:
     elif result.metrics:
         best = f", best epoch {result.best.epoch}" if result.best else ""
         print_metrics(result.metrics, result.baselines, f"{result.name}{best}{parts(result.data.notes)}")
+    if command := sync_command(directory):
+        print(f"next: {command}")
     print(from_here(directory))
 
 

@@ -178,14 +178,16 @@ class WandbMirror(WandbLogger):
     def finish(self, exit_code: int = 0) -> None:
         """Send remaining rows and close the run, so that the next one in this process is separate.
 
-        Prints the sync command of an offline run. If the upload is not done within `UPLOAD_TIMEOUT`, because the server
-        is gone, the whole run is written to an offline folder instead. A nonzero `exit_code` marks the run as failed.
+        If the upload is not done within `UPLOAD_TIMEOUT`, because the server is gone, the whole run is written to an
+        offline folder instead. A nonzero `exit_code` marks the run as failed.
         """
-        if not self._is_open:
-            return
-        self._close(exit_code)
+        if self._is_open:
+            self._close(exit_code)
+
+    def say_next(self) -> None:
+        """Print the command that uploads an offline run, unless it was not to announce anything."""
         if self._announce and self.mode == "offline" and (command := sync_command(self.directory, self.run_id)):
-            print(f"wandb: {command}")
+            print(f"next: {command}")
 
     def _open(self, mode: str, reason: str) -> None:
         import wandb

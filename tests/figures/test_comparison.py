@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from src.figures.canvas import save
-from src.figures.chart import Axis, Chart, Dots, Estimate, Line, Region, Rule, Words
+from src.figures.chart import Axis, Chart, Dots, Estimate, Line, Region, Rule, Words, set_apart
 from src.figures.comparison import Published, Row, differences, points
 from src.figures.curves import band, cost, learning, lengths, profile, scores, tuning
 from src.figures.interactive import specification
 from src.figures.marks import Mark
 from src.figures.palette import style, styles
 from src.figures.ranks import ranks
-from src.figures.scales import fit, padded
+from src.figures.scales import fit, log_ticks, padded
 from src.figures.still import draw, inline
 
 RUNS = {
@@ -181,6 +181,8 @@ def test_the_training_loss_has_an_entry_of_its_own_in_the_legend() -> None:
     assert entries == ["thin: on training data"], "the models are named at the ends of their lines"
     named = [trace["name"] for trace in specification(chart, {})["data"] if trace["showlegend"]]
     assert named == ["thin: on training data"]
+    entry = next(trace for trace in specification(chart, {})["data"] if trace["showlegend"])
+    assert entry["x"] == [None], "plotly leaves out an entry without any point"
 
 
 @pytest.mark.parametrize("models", [2, 4, 5])
@@ -213,11 +215,60 @@ def test_a_figure_in_a_page_is_as_wide_as_its_place_and_has_the_colours_of_the_p
     assert "height=" not in opening
     assert "var(--ink)" in svg
     assert "#1b1f24" not in svg
+    assert "font-family" not in svg, "the page has its own"
     ids = re.findall(r'\bid="([^"]*)"', svg)
     assert ids
     assert all(name.startswith("points-0-") for name in ids)
     assert set(re.findall(r'href="#([^"]*)"', svg)) <= set(ids)
     assert set(re.findall(r"url\(#([^)]*)\)", svg)) <= set(ids)
+
+
+def test_every_word_of_a_figure_is_seen_on_a_dark_page() -> None:
+    for i, chart in enumerate(every_chart()):
+        svg = inline(chart, styles(chart.models), f"chart-{i}", 3.0)
+        texts = re.findall(r"<text [^>]*>", svg)
+        assert texts
+        assert all(re.search(r"fill: [^;\"]*var\(--(ink|faint)\)", text) for text in texts), "black, or a line's colour"
+        beside = specification(chart, styles(chart.models))["layout"]["annotations"]
+        assert all(str(note["font"]["color"]).startswith(("@ink", "@faint")) for note in beside)
+
+
+def test_the_label_of_x_stands_on_its_axis() -> None:
+    chart = differences("", "nats", [Row("gru", "lstm", [Mark(0.1, "")], 0.1, [])], None)
+    assert f">{chart.x.label}<" in inline(chart, styles(chart.models), "differences-0", 2.0)
+    assert specification(chart, {})["layout"]["xaxis"]["title"]["text"] == chart.x.label
+
+
+def test_a_row_needs_less_height_than_many() -> None:
+    few, many = (
+        draw([differences("", "", [Row(f"gru_{i}", "lstm", [Mark(0.1, "")], 0.1, []) for i in range(n)], None)])
+        for n in (1, 9)
+    )
+    assert few.get_figheight() < 2.5 < 6 < many.get_figheight()
+
+
+@pytest.mark.parametrize("low", [1e-7, 3e-5, 0.0013, 0.9, 40.0, 2e6])
+@pytest.mark.parametrize("ratio", [1.5, 4.0, 21.0, 500.0, 1e9])
+def test_a_logarithmic_axis_has_a_few_ticks_with_numbers(low: float, ratio: float) -> None:
+    ticks = log_ticks(low, low * ratio)
+    assert 3 <= len(ticks) <= 7
+    assert all(low <= value <= low * ratio for value in ticks)
+    assert len(set(ticks.values())) == len(ticks)
+    chart = Chart("", Axis("lr", True, (low, low * ratio)), Axis("loss"), [Line("gru", [low, low * ratio], [1, 2])])
+    axis = draw([chart]).axes[0].xaxis
+    assert [text.get_text() for text in axis.get_ticklabels(minor=True) if text.get_text()] == []
+    assert [text.get_text() for text in axis.get_ticklabels()] == list(ticks.values())
+    assert specification(chart, {})["layout"]["xaxis"]["ticktext"] == list(ticks.values())
+
+
+def test_names_move_as_little_as_keeps_them_apart() -> None:
+    at = set_apart({"gru": 0.5, "lstm": 0.52, "rnn": 0.48, "far": 0.1})
+    assert at["far"] == pytest.approx(0.1)
+    assert at["gru"] == pytest.approx(0.5)
+    assert at["lstm"] - at["gru"] == pytest.approx(at["gru"] - at["rnn"]) == pytest.approx(0.075)
+    edge = set_apart({"a": 1.0, "b": 1.0, "c": 0.99})
+    assert max(edge.values()) == pytest.approx(1.0)
+    assert sorted(edge, key=edge.__getitem__) == ["c", "a", "b"]
 
 
 def test_tuning_marks_the_choice_and_keeps_diverged_trials() -> None:
@@ -317,7 +368,7 @@ def test_every_specification_is_one_that_plotly_knows() -> None:
             return {k: painted(v) for k, v in value.items()}
         if isinstance(value, list):
             return [painted(v) for v in value]
-        return paint.get(value, value) if isinstance(value, str) else value
+        return paint.get(value, value.removeprefix("@ink ")) if isinstance(value, str) else value
 
     for chart in every_chart():
         figure = go.Figure(painted(specification(chart, styles(chart.models))))  # raises on a key it does not know

@@ -22,11 +22,15 @@ def visible(figure):
 
 
 def assert_named(figure):
-    """Every column has a name below it and every row one beside it."""
+    """Every column has a name below it and every row one beside it, and nothing is cut."""
     figure.canvas.draw()
     panels = [axes for axes in visible(figure) if axes.get_label() != "<colorbar>"]
     assert any(axes.get_xlabel() for axes in panels)
     assert any(axes.get_ylabel() for axes in panels)
+    drawn = figure.get_tightbbox()  # inches
+    assert min(drawn.x0, drawn.y0) > -0.02, "something leaves the figure"
+    assert drawn.x1 < figure.get_figwidth() + 0.02, "something leaves the figure"
+    assert drawn.y1 < figure.get_figheight() + 0.02, "something leaves the figure"
 
 
 def gru(steps=9, units=5):
@@ -116,8 +120,9 @@ def test_a_network_without_a_gradient_has_no_curve():
 
 def test_every_unit_is_a_point():
     shares = {"reset": (RNG.random(6), RNG.random(6)), "update": (RNG.random(6), RNG.random(6))}
-    figure = draw_saturation({"gru": [("layer0", shares), ("layer1", shares)]}, 0.05, 0.95)
+    figure = draw_saturation({"gru": [("layer0", shares), ("layer1", shares)]}, 0.05, 0.95, "jsb/test")
     assert_named(figure)
+    assert figure.get_suptitle() == "jsb/test, a point for each unit"
     points = figure.axes[1].lines[0]
     np.testing.assert_array_equal(points.get_xdata(), shares["update"][0])
     np.testing.assert_array_equal(points.get_ydata(), shares["update"][1])
@@ -126,8 +131,9 @@ def test_every_unit_is_a_point():
 
 def test_horizons_are_counted_from_the_longest():
     before, after = np.array([4.0, 2.0]), np.array([1.0, 8.0, 2.0, 4.0])
-    figure = draw_horizons({"gru": [("layer0", before, after)]})
+    figure = draw_horizons({"gru": [("layer0", before, after)]}, "jsb/test")
     assert_named(figure)
+    assert figure.get_suptitle() == "Layer 0, jsb/test"
     thin, thick = figure.axes[0].lines
     assert thick.get_xdata().tolist() == [8, 4, 2, 1]
     assert thick.get_ydata().tolist() == [0.25, 0.5, 0.75, 1]

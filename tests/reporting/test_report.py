@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -26,6 +27,7 @@ from src.runs.result import WandbRun
 from src.runs.study_record import PlanRecord
 from src.statistics.intervals import Interval
 from tests.analysis.rich import rich_summary
+from tests.figures.test_palette import contrast
 from tests.standin.browser import Browser, chromium
 
 pytest.importorskip("plotly")
@@ -287,6 +289,41 @@ def test_few_costs_are_a_table_and_the_process_is_no_cost_of_a_model(summary: Su
     assert "18,630" in Text(page_of(summary)).text
 
 
+def test_a_table_of_models_has_no_column_without_a_value(page: Text, summary: Summary) -> None:
+    text = page_of(summary)
+    tables = [t for t in re.findall(r"<table>.*?</table>", text, re.DOTALL) if "by model. Intervals by t" in t]
+    assert len(tables) == len(summary.tasks) == 2
+    for table, task in zip(tables, summary.tasks, strict=True):
+        heads = re.findall(r'<th scope="col">([^<]*)</th>', table)
+        cells = [
+            re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", line)
+            for line in re.findall(r"<tr>.*?</tr>", table, re.DOTALL)[1:]
+        ]
+        assert all(len(line) == len(heads) for line in cells)
+        assert all(set(column) - {"–", "0"} for column in zip(*cells, strict=True)), "a column says nothing"
+        assert ("diverged" in heads) == any(m.diverged for m in task.models)
+        at = [heads.index(name) for name in ("mean", "95 % interval", "median")]
+        for line in cells:
+            mean, ends, median = (line[i] for i in at)
+            if " to " in ends:
+                decimals = {len(value.partition(".")[2]) for value in (mean, *ends.split(" to "), median)}
+                assert len(decimals) == 1, "one rounding"
+
+
+def test_what_is_said_above_a_figure_is_in_it(summary: Summary) -> None:
+    assert "The heavy bar is" in page_of(summary)
+    early = [
+        [dataclasses.replace(c, t=None, verdict=None, sequences=None) for c in t.comparisons] for t in summary.tasks
+    ]
+    bare = [dataclasses.replace(t, comparisons=cs) for t, cs in zip(summary.tasks, early, strict=True)]
+    text = page_of(dataclasses.replace(summary, tasks=bare))
+    assert "The heavy bar is" not in text
+    assert "The thin bar is" not in text
+    quiet = [dataclasses.replace(r, timing=dataclasses.replace(r.timing, shared=True)) for r in summary.runs]
+    assert "the large one is the model's median" in page_of(summary)
+    assert "the large one is the model's median" not in page_of(dataclasses.replace(summary, runs=quiet))
+
+
 def test_files_beside_the_page(summary: Summary, tmp_path: Path) -> None:
     files = write_report(summary, tmp_path)
     kinds = ("points", "differences", "learning", "tuning", "cost")
@@ -481,6 +518,42 @@ def test_printing_shows_every_panel_whole(tab: Browser, summary: Summary, tmp_pa
         tab.call("Emulation.setDeviceMetricsOverride", width=1010, height=700, deviceScaleFactor=1, mobile=False)
         assert tab.value(CUT) == []
     tab.call("Emulation.setEmulatedMedia", media="")
+
+
+@needs_browser
+def test_a_printed_report_is_readable_and_short(tab: Browser, file: Path) -> None:
+    tab.open(file, 1280)
+    tab.call("Emulation.setEmulatedMedia", media="print")
+    size = "parseFloat(getComputedStyle(document.querySelector('{}')).fontSize)"
+    assert tab.value(size.format(".small")) < tab.value(size.format("#care > p")), "notes are no larger than the text"
+    heads = "[...document.querySelectorAll('#runs thead th')].filter((e) => e.getClientRects().length)"
+    shown = f"{heads}.map((e) => e.textContent)"
+    assert tab.value(shown)[0] == "run"
+    assert not {"directory", "command"} & set(tab.value(shown)), "long, and in runs.csv"
+    kept = "getComputedStyle(document.querySelector('{}')).breakInside"
+    assert [tab.value(kept.format(e)) for e in ("#costs table", "thead", ".how")] == ["avoid"] * 3
+    assert tab.value("getComputedStyle(document.querySelector('.how')).breakAfter") == "avoid"
+    tab.call("Emulation.setEmulatedMedia", media="")
+
+
+@needs_browser
+def test_the_legend_of_training_data_is_in_the_figure(tab: Browser, file: Path) -> None:
+    tab.open(file, 1280)
+    entries = "[...document.querySelectorAll('#learning-0 .legendtext')].map((e) => e.textContent)"
+    assert tab.value(entries) == ["thin: on training data"]
+
+
+@needs_browser
+@pytest.mark.parametrize("dark", [False, True])
+def test_words_of_a_model_can_be_read(tab: Browser, file: Path, dark: bool) -> None:
+    tab.open(file, 1280, dark=dark)
+    fills = "[...document.querySelectorAll('#learning-0 .annotation-text')].map((e) => getComputedStyle(e).fill)"
+    found = tab.value(fills)
+    assert found
+    paper = (DARK if dark else LIGHT)["page"]
+    for fill in found:
+        colour = "#" + "".join(f"{int(c):02x}" for c in re.findall(r"\d+", fill)[:3])
+        assert contrast(colour, paper) >= 4.5, "as WCAG asks of text"
 
 
 @needs_browser

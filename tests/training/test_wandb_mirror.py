@@ -103,6 +103,30 @@ def test_no_file_of_a_run_holds_the_key(
     assert [path for path in files if KEY.encode() in path.read_bytes()] == []
 
 
+def test_the_command_that_uploads_stands_below_the_results(
+    quick: Callable[..., DictConfig], tmp_path: Path, capfd: Any
+) -> None:
+    run = tmp_path / "runs" / "one"
+    train(quick("trainer.max_epochs=1", "logger=wandb", "logger.mode=offline", f"paths.run_dir={run}"))
+    lines = [line for line in capfd.readouterr().out.splitlines() if line.strip()]
+    assert lines[-2].startswith("next: wandb sync ")
+    assert Path(lines[-1]).resolve() == run.resolve()
+    assert sum("wandb sync" in line for line in lines) == 1
+
+
+def test_a_run_that_failed_says_how_to_upload_it(
+    quick: Callable[..., DictConfig], tmp_path: Path, capfd: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr("src.training.trainer.fit", fail)
+    run = tmp_path / "runs" / "one"
+    with pytest.raises(RuntimeError, match="no memory"):
+        train(quick("logger=wandb", "logger.mode=offline", f"paths.run_dir={run}"))
+    assert f"next: wandb sync {run}" in capfd.readouterr().out
+
+
 def test_offline_file_equals_the_csv_and_sync_brings_every_step_once(
     tmp_path: Path, server: WandbServer, capfd: Any
 ) -> None:
@@ -110,7 +134,8 @@ def test_offline_file_equals_the_csv_and_sync_brings_every_step_once(
     job.mirror.summary({"test/acc": 0.5})
     job.finish()
     (folder,) = sync_folders(tmp_path)
-    assert capfd.readouterr().out == f"wandb: offline (logger.mode)\nwandb: wandb sync {folder}\n"
+    job.mirror.say_next()
+    assert capfd.readouterr().out == f"wandb: offline (logger.mode)\nnext: wandb sync {folder}\n"
     assert read_offline(folder) == of_csv(job.csv.rows)
     assert server.runs == {}
     sync(tmp_path)
@@ -207,6 +232,7 @@ def test_a_server_that_goes_away_costs_no_row(
     server.away = True
     job.train(2, 3, 4)
     job.finish()
+    job.mirror.say_next()
     said = capfd.readouterr().out
     assert "wandb: offline (the upload was not finished after 1 s)" in said
     assert sync_command(tmp_path) in said

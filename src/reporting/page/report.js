@@ -5,12 +5,16 @@
   const touch = window.matchMedia("(pointer: coarse)").matches;
   const config = { responsive: true, displayModeBar: false, doubleClick: "reset", showTips: false };
 
-  // "@ink" and its like are colours of the page, which has a light and a dark half.
+  // "@ink" and its like are colours of the page, which has a light and a dark half; "@ink #0072B2" is a colour to
+  // read words in, between the two.
   const colours = () => {
     const style = getComputedStyle(document.documentElement);
     return Object.fromEntries(["page", "ink", "faint", "grid", "band"].map((k) => ["@" + k, style.getPropertyValue("--" + k).trim()]));
   };
+  const channels = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+  const between = (hex, ink) => `rgb(${channels(hex).map((c, i) => Math.round(0.6 * c + 0.4 * channels(ink)[i])).join(",")})`;
   const painted = (value, paint) => {
+    if (typeof value === "string" && value.startsWith("@ink #")) return between(value.slice(5), paint["@ink"]);
     if (typeof value === "string") return paint[value] ?? value;
     if (Array.isArray(value)) return value.map((v) => painted(v, paint));
     if (value && typeof value === "object")
@@ -25,8 +29,8 @@
   const untitled = (own) => ({ ...own, title: { text: "" } });
   const layout = (figure, paint, width) => ({
     ...figure.layout,
-    // The label of y stands above the figure, where it needs no turned head; without one, that of x does.
-    xaxis: axis(figure.layout.yaxis.title.text ? figure.layout.xaxis : untitled(figure.layout.xaxis), paint, width < 480),
+    // The label of y stands above the figure, where it needs no turned head.
+    xaxis: axis(figure.layout.xaxis, paint, width < 480),
     yaxis: axis(untitled(figure.layout.yaxis), paint, false),
     margin: { l: 8, r: 14 + (figure.layout.meta?.right ?? 0), t: 10, b: 8 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",

@@ -15,10 +15,8 @@ from src.figures import curves
 from src.figures.chart import Chart
 from src.figures.marks import Mark
 from src.reporting.page.marks import hover, metric_label
-from src.reporting.page.words import interval, number, place, setting
+from src.reporting.page.words import interval, number, place, setting, supported
 from src.runs.study_record import Extension
-from src.statistics.intervals import Interval
-from src.statistics.rounding import of_interval
 
 TIME = "seconds to the best epoch"
 COSTS: dict[str, Callable[[Any], float | None]] = {
@@ -167,13 +165,14 @@ def costs(tasks: Iterable[Task], runs: dict[str, Run]) -> tuple[list[Chart], lis
             each = [(name, sorted({m.x for m in of_model})) for name, of_model in marks.items()]
             means = {m.model: (m.mean, m.interval) for m in task.models}
             rows: list[list[str | float | None]] = [
-                [name, " or ".join(number(int(x)) for x in at), *_quality(*means[name])] for name, at in each
+                [
+                    name,
+                    " or ".join(number(int(x)) for x in at),
+                    supported(*means[name]),
+                    interval(means[name][1], signed=False),
+                ]
+                for name, at in each
             ]
-            columns = ["model", words, f"mean {metric_label(task)}", "95 % interval"]
-            tables.append(Table(f"{where}: {words} and quality.", columns, rows))
+            columns = ["model", words, "mean", "95 % interval"]
+            tables.append(Table(f"{where}: {words} and {metric_label(task)}.", columns, rows))
     return charts, tables
-
-
-def _quality(mean: float | None, ends: Interval | None) -> tuple[str, str]:
-    """A mean and its interval, with the decimals that the interval supports."""
-    return "–" if mean is None else f"{mean:.{of_interval(ends)}f}", interval(ends, signed=False)

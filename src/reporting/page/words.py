@@ -36,6 +36,11 @@ def interval(ends: Interval | None, signed: bool = True) -> str:
     return f"{ends.low:{sign}.{digits}f} to {ends.high:{sign}.{digits}f}".replace("-", "−")
 
 
+def supported(value: float | None, ends: Interval | None) -> str:
+    """Format a level with as many decimals as its interval supports, or four digits without one."""
+    return number(value) if value is None or ends is None else f"{value:.{of_interval(ends)}f}"
+
+
 def difference(mean: float, ends: Interval | None) -> str:
     """Format a mean difference with its sign, and as many decimals as its interval supports."""
     return f"{mean:+.{of_interval(ends)}f}".replace("-", "−")
