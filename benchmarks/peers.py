@@ -221,7 +221,7 @@ def with_flax(cell: str, case: Case, seed: int) -> Built:
 
     cells = {"gru": nnx.GRUCell, "lstm": nnx.LSTMCell}
     if cell not in cells:
-        raise Refused("flax has the GRU with the reset gate after the product and the LSTM")
+        raise Refused("flax has only the LSTM and the GRU with the reset gate after the product")
     x = jnp.asarray(batch(case, torch.device("cpu"), seed).numpy())
     network = nnx.RNN(cells[cell](case.shape.input_size, case.shape.hidden_size, rngs=nnx.Rngs(seed)))
     zeros = jnp.zeros((case.shape.batch, case.shape.hidden_size))

@@ -75,7 +75,7 @@ DATA = {  # each data set takes some of these keys, and its class checks which g
     "length": Key(Count, "steps in a generated sequence; copy_memory: number of blank steps"),
     "standardise": Key(bool, "standardise each feature with the mean and standard deviation of the training data"),
     "unlabelled": Key(int | None, "label of steps without a class, in addition to -100 (one class per step)"),
-    "by": Key(Literal["pixel", "row"], "what to read of an image at each step"),
+    "by": Key(Literal["pixel", "row"], "what to read from an image at each step"),
     "permute": Key(bool, "reorder the pixels of all images by one random permutation"),
     "permutation_seed": Key(Whole, "seed of that permutation, shared by all run seeds"),
     "features": Key(Names | None, "input columns (csv); log_mel or mfcc (fsdd)"),
