@@ -20,7 +20,7 @@ from src.studies.plan import Plan, read_plan, values_of
 
 FIRST_SEED = 1_000_000  # of the trials; pairs have the seeds below it, however many they become
 MOST_TRIALS = 12  # per model; more tell little about a single learning rate
-FILLED = 0.85  # share of the remaining time that a plan fills: a run may take longer than the pilot's
+FILLED = 0.8  # share of the remaining time that a plan fills: a run may take longer than the pilot's
 HEAD = """# @package _global_
 # Written by gatebench answer after its pilot. The plan is fixed: any change makes it another plan.
 """

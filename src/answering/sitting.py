@@ -16,7 +16,7 @@ from src.answering.pilot import sign_of
 from src.answering.workplace import OutOfTime, Paced, silent
 from src.config.errors import UserError
 from src.runs.record import read_record
-from src.runs.result import ENDED, Phase
+from src.runs.result import ENDED, Phase, RunResult
 from src.runs.study_record import MarginRecord
 from src.statistics.sittings import confidence_sequence, look_of, pairs_of, visible
 from src.studies.jobs import Jobs
@@ -65,6 +65,7 @@ class Comparing:
     paced: Paced
     say: Callable[[str], None] = lambda line: None
     study: Study = field(init=False)
+    _records: dict[str, RunResult] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         state = StudyState(self.directory, self.plan, self.directory / "experiments" / f"{self.plan.name}.yaml")
@@ -169,13 +170,20 @@ class Comparing:
             return over
         for seed in itertools.count():
             jobs = [self.jobs.job("final", m, self.data, ARM, seed, chosen[m].values) for m in models]
-            records = [read_record(self.directory / job.id) for job in jobs]
-            if any(record is None or record.status not in ENDED for record in records):
+            records = [self._ended(job.id) for job in jobs]
+            if None in records:
                 return over
             first, second = (record.metrics.get(metric) for record in records if record)
             known = first is not None and second is not None
             over.append(sign_of(metric) * (first - second) if known else None)  # type: ignore[operator]
         return over
+
+    def _ended(self, run: str) -> RunResult | None:
+        """Return a finished or diverged run's record, which stays as it is; None before that."""
+        record = self._records.get(run) or read_record(self.directory / run)
+        if record is None or record.status not in ENDED:
+            return None
+        return self._records.setdefault(run, record)
 
     def _say_before(self, sitting: Sitting) -> None:
         """Announce what is registered, before the expensive part."""

@@ -180,8 +180,8 @@ class Paced:
             some = left[: self.workplace.slots * max(1, min(fitting // 2, ROUNDS))]
             began = time.monotonic()
             errors += self.workplace.launch(some)
-            rounds = ceil(len(some) / self.workplace.slots)
-            self._seconds += [(time.monotonic() - began) / rounds] * rounds
             self.clock.write()
             self.tell()
+            rounds = ceil(len(some) / self.workplace.slots)
+            self._seconds += [(time.monotonic() - began) / rounds] * rounds  # with the work around the runs
         return errors
