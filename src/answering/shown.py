@@ -104,7 +104,10 @@ def lead(made: Answer) -> str:
     rows = [(row.name, cells(row)) for row in made.rows]
     kept = [k for k, _ in enumerate(HEADS) if k == 0 or any(shown[k] for _, shown in rows)]
     heads = "".join(tag("th", head) for head in ("", *(HEADS[k] or _measured(made) for k in kept)))
-    body = "".join(f"<tr>{tag('th', name)}{''.join(tag('td', shown[k]) for k in kept)}</tr>" for name, shown in rows)
+    numbers = (
+        tag("th", name) + "".join(f'<td class="n">{html.escape(shown[k])}</td>' for k in kept) for name, shown in rows
+    )
+    body = "".join(f"<tr>{row}</tr>" for row in numbers)
     table = f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
     remarks = "".join(tag("li", sentence) for sentence in made.remarks)
     commands = "".join(

@@ -171,10 +171,9 @@ class Paced:
         """
         errors: list[str | None] = []
         while left := batch[len(errors) :]:
-            fitting = int(self.clock.left // self.usual)
-            rounds = ceil(len(left) / self.workplace.slots)
-            if rounds * self.usual <= self.clock.left + OVER * self.clock.seconds:
-                fitting = max(fitting, rounds)
+            fitting, needed = int(self.clock.left // self.usual), ceil(len(left) / self.workplace.slots)
+            if needed * self.usual <= self.clock.left + OVER * self.clock.seconds:
+                fitting = max(fitting, needed)
             if fitting < 1:
                 raise OutOfTime
             some = left[: self.workplace.slots * max(1, min(fitting // 2, ROUNDS))]

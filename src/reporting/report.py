@@ -62,17 +62,22 @@ def write_page(summary: Summary | None, lead: str, page: Path) -> None:
         UserError: plotly or jinja2 is not installed.
     """
     if summary is None:
-        light, dark = ("".join(f"--{key}: {value}; " for key, value in of.items()) for of in (LIGHT, DARK))
-        style = f":root {{ {light}}}\n@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark}}} }}\n"
         text = (
             '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Answer</title>'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<style>{style}{(PAGE / 'report.css').read_text()}</style></head>"
+            f"<style>{_style()}</style></head>"
             f'<body><main><div class="lead">{lead}</div></main></body></html>\n'
         )
     else:
         text = render(summary, pictures(summary), styles(model_names(summary)), lead)
     write_atomically(page, lambda out: out.write(text.encode()))
+
+
+def _style() -> str:
+    """Return the style of a page, in the reader's choice of light or dark colours."""
+    light, dark = ("".join(f"--{key}: {value}; " for key, value in of.items()) for of in (LIGHT, DARK))
+    colours = f":root {{ {light}}}\n@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark}}} }}\n"
+    return colours + (PAGE / "report.css").read_text()
 
 
 def refuse_without_latex(formats: Sequence[str]) -> None:
@@ -130,9 +135,7 @@ def render(
         resolved_plan=yaml.safe_dump(as_plain(plan), sort_keys=False, allow_unicode=True) if plan else None,
         strip=_strip,
         height=_height,
-        light=LIGHT,
-        dark=DARK,
-        css=(PAGE / "report.css").read_text(),
+        css=_style(),
         js=(PAGE / "report.js").read_text(),
         drawn=dict(zip(charts, drawn, strict=True)),
         plotly=get_plotlyjs().replace("</script", "<\\/script") if figures else None,

@@ -20,7 +20,7 @@ def test_a_page_without_a_verdict_fits_a_phone_and_the_dark(tmp_path: Path) -> N
     assert dark
     assert f"--page: {DARK['page']};" in dark[1]
     assert re.findall(r"<th>([^<]*)</th>", text)[:2] == ["", "acc"], "nothing was measured on the test set"
-    assert "<td></td>" not in text
+    assert "></td>" not in text
 
 
 def test_columns_of_a_trained_model_are_shown(tmp_path: Path) -> None:
@@ -29,3 +29,6 @@ def test_columns_of_a_trained_model_are_shown(tmp_path: Path) -> None:
     heads = re.findall(r"<th>([^<]*)</th>", text)
     assert heads[:6] == ["", "test/acc", "95 % interval", "runs", "weights", "train s"]
     assert "use MB" not in text, "no network was exported"
+    cells = re.findall(r"<td[^>]*>", text)
+    assert cells
+    assert set(cells) == {'<td class="n">'}, "any other cell is as wide as a sentence"
