@@ -86,14 +86,14 @@ def test_what_a_node_can_hold_passes(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"cpus_per_task": 3}, "with 3 CPUs, 4 GB of memory, 0 GPUs and 30 minutes, but 0 of the 1 in partition short"),
+        ({"cpus_per_task": 3}, "with 3 CPUs, 4 GB of memory, 0 GPUs and 30 minutes, but only 0 of the 1 nodes in partition short"),
         ({"gpus_per_node": 3}, "up to 2 CPUs, 18.8 GB of memory, 2 GPUs and 60 minutes"),
         ({"gres": "gpu:3"}, "3 GPUs"),
         ({"tasks_per_node": 2, "gpus_per_task": 2}, "4 GPUs"),
         ({"mem_gb": 19}, "19 GB"),
         ({"timeout_min": 61}, "61 minutes"),
         ({"nodes": 2}, "2 node"),
-        ({"partition": "long", "mem_gb": 500, "nodes": 2}, "but 1 of the 2 in partition long"),
+        ({"partition": "long", "mem_gb": 500, "nodes": 2}, "but only 1 of the 2 nodes in partition long"),
         ({"partition": "gpus"}, r"partition=gpus is not a partition .*did you mean gpu\?\): .* gpu, long, short"),
     ],
 )  # fmt: skip

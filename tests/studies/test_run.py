@@ -288,7 +288,7 @@ def test_runs_of_an_earlier_plan_are_not_counted_and_said_to_be_there(make_study
     assert len(launcher.launched) == 12
     progress = Reader(study.state.directory).read()
     assert len(progress.ended) == sum(len(row.ended) for row in progress.rows.values()) == 6
-    assert "6 runs of an earlier plan" in " ".join(remarks(study.state.directory, progress.ended))
+    assert "6 runs from an earlier plan" in " ".join(remarks(study.state.directory, progress.ended))
 
 
 def test_the_best_so_far_is_the_largest_where_the_monitored_metric_is_to_be_large(make_study: Make) -> None:

@@ -283,7 +283,9 @@ def test_what_cannot_be_is_refused():
     with pytest.raises(UserError, match=r"conformal=0\.99 needs at least 99 validation windows, but there are 13"):
         calibrate(module, data.loader("val"), [0.99])
     head = task(Forecasting, data.description, intervals="gaussian", coverage=[0.8])
-    with pytest.raises(UserError, match=r"conformal=0\.9 is not one of the run's own .* task\.coverage=\[0\.8\]"):
+    with pytest.raises(
+        UserError, match=r"conformal=0\.9 is not a coverage of the run's own .* task\.coverage=\[0\.8\]"
+    ):
         calibrate(head, data.loader("val"), [0.9])
     with pytest.raises(UserError, match=r"task\.intervals needs forecasts made at once: use task\.strategy=direct"):
         task(Forecasting, data.description, intervals="gaussian", strategy="recursive")
