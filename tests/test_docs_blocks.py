@@ -18,6 +18,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import wandb
 import yaml
 from scipy.io import savemat
 
@@ -196,6 +197,7 @@ def test_every_block_runs(tmp_path: Path, places: Path, monkeypatch: pytest.Monk
                 wrong.append(ran(page, kind, text, names, monkeypatch))
     os.environ.clear()
     os.environ.update(before)
+    wandb.teardown()  # or it stays disabled in this process
     assert not [line for line in wrong if line], "\n".join(line for line in wrong if line)
     assert number > 60
     assert set(NOT_RUN) == USED, f"no page has {set(NOT_RUN) - USED} any more"

@@ -86,7 +86,10 @@ def test_what_a_node_can_hold_passes(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"cpus_per_task": 3}, "with 3 CPUs, 4 GB of memory, 0 GPUs and 30 minutes, but only 0 of the 1 nodes in partition short"),
+        (
+            {"cpus_per_task": 3},
+            "with 3 CPUs, 4 GB of memory, 0 GPUs and 30 minutes, but only 0 of the 1 nodes in partition short",
+        ),
         ({"gpus_per_node": 3}, "up to 2 CPUs, 18.8 GB of memory, 2 GPUs and 60 minutes"),
         ({"gres": "gpu:3"}, "3 GPUs"),
         ({"tasks_per_node": 2, "gpus_per_task": 2}, "4 GPUs"),
