@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,10 @@ from hydra import initialize_config_dir
 from omegaconf import DictConfig
 
 from src.config.places import CONF, register_resolvers
+
+# A shell ignores Ctrl-C for what it starts in the background, and some tests send it to themselves.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Triton looks at this when it is imported, whoever imports it first.
 if not torch.cuda.is_available():
