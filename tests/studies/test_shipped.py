@@ -29,7 +29,7 @@ HASHES = {
     "memory_length": "3857c80dbf47c5f0",
     "variants": "397acc690e12b89e",
     "forecasting": "767e6b549b4fa675",
-    "ucr_many": "2d53a0996bbab46f",
+    "ucr_many": "5072c0406fe73ac7",
 }
 
 
