@@ -17,6 +17,7 @@ from src.answering.verdict import leading
 from src.config.errors import counted
 from src.files import from_here
 from src.reporting.page.words import duration
+from src.statistics.rounding import three
 from src.studies.plan import Plan
 
 # Flags that a reader must see beside the verdict; the others are on the page.
@@ -52,8 +53,8 @@ def why_none(reached: Reached) -> str:
     if sitting.stage == "unbeaten" and sitting.margin is not None:
         return (
             f"No verdict: no network beats the best trivial predictor on validation ({name} "
-            f"{sitting.margin.reached:.4g} against {sitting.margin.baseline:.4g}), so there is nothing to compare; "
-            "the test set was not used."
+            f"{three(sitting.margin.reached)} against {three(sitting.margin.baseline)}), so there is nothing to "
+            "compare; the test set was not used."
         )
     if sitting.stage == "trials":
         return "No verdict: time ran out while trying learning rates."

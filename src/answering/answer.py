@@ -34,6 +34,7 @@ from src.data.own.forms import reader_of
 from src.reporting.page.words import duration
 from src.runs.record import RunRecord
 from src.runs.study_record import Settings, read_study
+from src.statistics.rounding import three
 from src.statistics.sittings import LEAST_CAP
 from src.studies.jobs import Jobs, files_digest
 from src.studies.sweep import split_overrides
@@ -236,7 +237,7 @@ def _planned(
     say(f"Pilot: one full-length run of each model at {pilot.rate:g}, with at most {pilot.updates:,} updates.")
     piloting.full_runs(pilot, asked.models, workplace.compose, asked.further, paced, directory)
     piloting.keep(pilot, directory)
-    reached = ", ".join(f"{model} {value:.4g}" for model, value in pilot.reached.items())
+    reached = ", ".join(f"{model} {three(value)}" for model, value in pilot.reached.items())
     say(f"{on_validation(pilot.metric)} after one run each: {reached or 'nothing finite'}.")
     number = _numbers(pilot, len(asked.models), workplace.slots, clock)
     rates = rates_to_try(directory.name, pilot.low, pilot.high, number.trials, pilot.rate)
@@ -258,7 +259,7 @@ def _planned(
     repeats = counted(number.best * number.seeds, "repeat")
     say(
         f"Plan, now fixed: {number.trials} trials of each model, {repeats} of the best, {number.pairs} pairs; "
-        f"margin {margin}. A run takes about {duration(pilot.run_seconds)}; {workplace.slots} run at a time."
+        f"margin {margin}. A run takes about {duration(pilot.run_seconds)}; {workplace.slots} at a time."
     )
     if number.seconds > clock.left:
         say(

@@ -21,6 +21,7 @@ from src.data.module import SequenceData
 from src.data.windows import WindowSplit
 from src.recurrent import nearest_width
 from src.runs.study_record import Settings
+from src.statistics.rounding import three
 from src.tasks.auto import metric_of
 from src.tasks.budget import refuse_without_width, size_of, without_budget
 from src.tasks.build import build_task
@@ -213,7 +214,7 @@ def _rows(seen: Seen, cfg: DictConfig) -> Iterator[tuple[str, str, str]]:
     yield "batch size", str(settings.get("data.batch_size", data.batch_size)), "data.batch_size"
     if (budget := settings.get("model.budget", cfg.model.get("budget"))) is not None:
         yield "network size", f"about {budget:,} recurrent parameters", "model.budget"
-    best = ", ".join(f"{name} {value:.4g}" for name, value in seen.baselines.items())
+    best = ", ".join(f"{name} {three(value)}" for name, value in seen.baselines.items())
     yield "metric", seen.metric.removeprefix("test/"), "metric"
     yield "trivial baseline", f"{best} (validation)" if best else "none known", ""
 

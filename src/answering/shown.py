@@ -10,10 +10,10 @@ from src.answering.result import Answer, Row
 from src.config.screen import screen
 from src.files import from_here
 from src.reporting.page.words import duration
+from src.statistics.rounding import three
 
 # Of the columns beside the name; the first is the metric.
 HEADS = ("", "95 % interval", "runs", "weights", "train s", "use ms", "use MB")
-FORMS = (".4g", "", "", ",", ".3g", ".3g", ".3g")
 
 
 class Terminal:
@@ -72,12 +72,12 @@ class Terminal:
         for sentence in made.remarks:
             self.console.print(f"- {sentence}", highlight=False)
         if made.run is not None:
-            test = "" if made.run_test is None else f" ({made.metric} {made.run_test:.4g})"
+            test = "" if made.run_test is None else f" ({made.metric} {three(made.run_test)})"
             self.say(f"Ready for use: {from_here(made.run)}{test}.")
         if made.small_print:
             self.console.print(made.small_print[0], highlight=False)
         for does, line in made.commands.items():
-            self.say(f"To {does}: {line}")
+            self.say(f"next, to {does}: {line}")
         self.say(f"{duration(60 * made.minutes)}. {from_here(made.page)}")
 
 
@@ -88,11 +88,9 @@ def _measured(made: Answer) -> str:
 
 def cells(row: Row) -> list[str]:
     """Return a row's formatted figures, in the order of :data:`HEADS`."""
-    figures = (row.test, row.interval, row.runs or None, row.parameters, row.training_seconds, row.milliseconds)
-    return [
-        "" if value is None else format(value, form)
-        for value, form in zip((*figures, row.memory_mb), FORMS, strict=True)
-    ]
+    test, *costs = map(three, (row.test, row.training_seconds, row.milliseconds, row.memory_mb))
+    weights = "" if row.parameters is None else f"{row.parameters:,}"
+    return [test, row.interval, f"{row.runs or ''}", weights, *costs]
 
 
 def lead(made: Answer) -> str:
@@ -115,7 +113,7 @@ def lead(made: Answer) -> str:
     )
     ready = ""
     if made.run is not None and made.run_test is not None:
-        ready = tag("p", f"The run {made.run.name} is ready for use; its own {made.metric} is {made.run_test:.4g}.")
+        ready = tag("p", f"The run {made.run.name} is ready for use; its own {made.metric} is {three(made.run_test)}.")
     return (
         f'<section id="verdict"><h2>{html.escape(made.verdict)}</h2>{tag("p", made.sentence)}'
         f'<div class="scroll">{table}</div><ul>{remarks}</ul>{ready}<dl class="commands">{commands}</dl></section>'

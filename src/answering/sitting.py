@@ -18,6 +18,7 @@ from src.config.errors import UserError
 from src.runs.record import read_record
 from src.runs.result import ENDED, Phase, RunResult
 from src.runs.study_record import MarginRecord
+from src.statistics.rounding import three
 from src.statistics.sittings import confidence_sequence, look_of, pairs_of, visible
 from src.studies.jobs import Jobs
 from src.studies.margins import fix_margins, margin_from
@@ -190,8 +191,8 @@ class Comparing:
         made, unit = sitting.margin, (self.plan.primary.metric_of(self.data) or "").removeprefix("test/")  # type: ignore[union-attr]
         if made is not None and made.reached is not None and made.baseline is not None:
             self.say(
-                f"Validation: {made.reached:.4g} {unit} for the better model, {made.baseline:.4g} for the best trivial "
-                "baseline."
+                f"Validation: {three(made.reached)} {unit} for the better model, {three(made.baseline)} for the best "
+                "trivial baseline."
             )
         margin = "none" if self.margin is None else f"{self.margin:g} {unit}"
         sees = ""

@@ -19,6 +19,7 @@ from src.files import from_here
 from src.runs.load import Run, load_run
 from src.runs.record import read_record
 from src.runs.result import RunResult
+from src.statistics.rounding import three
 from src.tasks.base import SPLITS
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Fitted:
     def __repr__(self) -> str:
         """Return the run and its results in one line."""
         record = self.record
-        said = [f"test {name} {value:.4g}" for name, value in _of(record.metrics, "test").items()][:2]
+        said = [f"test {name} {three(value)}" for name, value in _of(record.metrics, "test").items()][:2]
         best = f", best of {record.timing.epochs} epochs {record.best.epoch}" if record.best and record.timing else ""
         return f"<{record.name}: {', '.join(said) or record.status}{best}; {self._place}>"
 
@@ -137,7 +138,7 @@ class Fitted:
             if name != "loss":  # also present under the task's own name
                 values = [record.metrics.get(f"{split}/{name}") for split in splits]
                 values += [record.baselines.get(f"{kind}/{name}") for kind in kinds]
-                rows.append([name, *("" if value is None else f"{value:.4g}" for value in values)])
+                rows.append([name, *map(three, values)])
         cells = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
         table = "".join(f"<tr>{row}</tr>" for row in cells)
         below = "<br>".join(html.escape(text) for text in (*self.notes, self._place))

@@ -73,6 +73,7 @@ def show(data: Any, x: Tensor) -> Shown:
     # A table's columns have names; if each row is a sequence, they are its steps.
     roles = getattr(data, "roles", None)
     columns = [*roles.features] if roles is not None else [*output.names] if isinstance(output, Horizon) else []
+    columns += getattr(getattr(data, "static", None), "inputs", ())
     columns = columns if len(columns) <= x.shape[1] else []
     # Where a column has no name, as in an array, or is made of others, it is called by its number.
     names = (*columns, *(f"feature {k}" for k in range(len(columns), x.shape[1])))

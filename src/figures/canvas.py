@@ -99,6 +99,7 @@ def legend_below(figure: Figure, axes: Axes, title: str | None = None) -> None:
     if not labels:
         return
     fit = int((figure.get_figwidth() - 0.3) / (HANDLE + LETTER * max(map(len, labels))))
-    columns = max(1, min(len(labels), fit))
-    figure.set_figheight(figure.get_figheight() + LINE * (math.ceil(len(labels) / columns) - 1))
+    rows = math.ceil(len(labels) / max(1, fit))
+    columns = math.ceil(len(labels) / rows)  # rows of about equal length
+    figure.set_figheight(figure.get_figheight() + LINE * (rows - 1))
     figure.legend(lines, labels, loc="outside lower center", ncol=columns, title=title, title_fontsize=8)

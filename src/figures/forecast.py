@@ -57,15 +57,15 @@ def draw_forecast(models: Mapping[str, Window], what: str) -> Figure:
         for model, window in models.items():
             rows = np.arange(1, len(window.forecast) + 1)
             axes.plot(rows, window.forecast[:, k], color=looks[model].colour, linestyle=looks[model].dash, label=model)
-            for coverage, (lower, upper) in sorted(window.bands.items(), reverse=True):
-                label = f"{model}, {100 * coverage:g} %"
+            for darker, (coverage, (lower, upper)) in enumerate(sorted(window.bands.items(), reverse=True), 1):
+                # One colour a band, the same on the page and in the legend: the inner one lies over the outer one.
                 axes.fill_between(
-                    rows, lower[:, k], upper[:, k], color=looks[model].colour, alpha=0.18, linewidth=0, label=label
-                )
+                    rows, lower[:, k], upper[:, k], color=looks[model].colour, alpha=min(0.6, 0.16 * darker),
+                    linewidth=0, label=f"{model}, {100 * coverage:g} %",
+                )  # fmt: skip
         axes.axvline(0.5, color=LIGHT["faint"], linewidth=0.6)
         axes.set_ylabel(f"{shortened(one.names[k])}\n(in its own unit)")
-    spans = f"time ({one.times[0]} to {one.times[-1]})" if one.times else "rows from the start of the forecast"
-    panels[-1].set_xlabel(spans)
+    panels[-1].set_xlabel("time" if one.times else "rows from the start of the forecast")
     if one.times:
         chosen = np.unique(np.linspace(0, len(one.times) - 1, min(DATES, len(one.times))).round().astype(int))
         panels[-1].set_xticks(chosen + past[0], [one.times[row] for row in chosen])

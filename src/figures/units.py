@@ -31,7 +31,7 @@ def draw_saturation(models: Mapping[str, Sequence[tuple[str, Shares]]], low: flo
         model: list(dict.fromkeys(gate for _, shares in layers for gate in shares)) for model, layers in models.items()
     }
     wide = max(map(len, gates.values()))
-    figure = new_figure(1 + 2.3 * wide, 1.1 + 2.5 * len(models))
+    figure = new_figure(1 + 2.3 * wide, 0.8 + 2.5 * len(models))
     grid = figure.subplots(len(models), wide, sharex=True, sharey=True, squeeze=False)
     for axes in grid.flat:
         axes.set_visible(False)

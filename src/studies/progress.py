@@ -23,6 +23,7 @@ from src.runs.config_file import read_plain
 from src.runs.record import read_record
 from src.runs.result import RunResult
 from src.runs.study_record import PLANNED, read_study, written_anew
+from src.statistics.rounding import three
 from src.studies.remarks import remarks
 from src.studies.state import JobStatus, current_jobs
 from src.tasks.metrics import Direction
@@ -43,6 +44,11 @@ class Row:
         """The best validation value so far, if any."""
         values = [record.best.value for record in self.ended if record.best and math.isfinite(record.best.value)]
         return None if self.mode is None else (max if self.mode == "max" else min)(values, default=None)
+
+    @property
+    def monitor(self) -> str:
+        """The metric of :attr:`best`, without its split; empty before the first finished run."""
+        return next((record.best.monitor.removeprefix("val/") for record in self.ended if record.best), "")
 
     @property
     def seconds(self) -> list[float]:
@@ -154,8 +160,7 @@ def table(progress: Progress) -> Any:
         diverged = row.runs["diverged"]
         done = f"{len(row.ended)} ({diverged} diverged)" if diverged else f"{len(row.ended)}"
         others = (str(row.runs[status]) for status in ("running", "failed", "planned"))
-        best = "" if row.best is None else f"{row.best:.4g}"
-        shown.add_row(data, *((arm,) if arms else ()), model, done, *others, best)
+        shown.add_row(data, *((arm,) if arms else ()), model, done, *others, f"{three(row.best)} {row.monitor}")
     return shown
 
 

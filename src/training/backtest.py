@@ -18,6 +18,7 @@ from src.data.series import SeriesData
 from src.data.windows import WindowSplit
 from src.files import output, write_csv
 from src.runs.load import Run
+from src.statistics.rounding import three
 from src.tasks.conformal import Calibration, bands
 from src.tasks.forecasting import Forecasting
 from src.tasks.intervals import percent
@@ -178,7 +179,7 @@ def print_errors(found: pd.DataFrame, by: str, title: str) -> None:
     ordered = found.sort_values("model", key=lambda of: of.map(models.index), kind="stable")
     for _, lines in ordered.groupby(by, sort=False):
         for k, (_, line) in enumerate(lines.iterrows()):
-            values = ["" if pd.isna(line[name]) else f"{line[name]:.4g}" for name in figures]
+            values = ["" if pd.isna(line[name]) else three(line[name]) for name in figures]
             own = line["model"] == RUN
             table.add_row("" if k else str(line[by]), line["model"], *values, style="" if own else "dim")
     screen().print(table)

@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 from tqdm import tqdm
 
 from src.config.screen import screen
+from src.statistics.rounding import three
 
 
 def bar() -> pl.callbacks.ProgressBar:
@@ -19,7 +20,7 @@ def bar() -> pl.callbacks.ProgressBar:
 def monitored(trainer: pl.Trainer, task: Any) -> dict[str, str]:
     """Return the current value of the metric that selects the best epoch."""
     value = trainer.callback_metrics.get(str(task.monitor))
-    return {} if value is None else {str(task.monitor): f"{float(value):.4g}"}
+    return {} if value is None else {str(task.monitor): three(float(value))}
 
 
 class Progress(pl.callbacks.RichProgressBar):

@@ -13,6 +13,7 @@ from src.config.screen import screen
 from src.data.batches import Batch
 from src.files import output, write_csv
 from src.runs.load import Run
+from src.statistics.rounding import three
 from src.tasks.conformal import Calibration, bands
 from src.tasks.forecasting import Forecasting
 from src.tasks.intervals import Bands, interval_sums, percent
@@ -63,10 +64,11 @@ def measure_intervals(run: Run, split: str, calibration: Calibration | None) -> 
     path = output(run.directory / FILE, run.directory)
     write_csv(path, list(rows[0]), (list(row.values()) for row in rows), digits=9)
     how = "calibrated on validation" if calibration is not None else "of the run's own head"
-    table = Table(title=f"Intervals {how}, on {split}; {FILE} has them by row ahead", title_justify="left")
+    table = Table()
     columns = [name for name in rows[0] if name != "step"]
     for name in columns:
         table.add_column(name, justify="right")
     for row in (row for row in rows if row["step"] == "all"):
-        table.add_row(*("" if row[name] is None else f"{row[name]:.4g}" for name in columns))
+        table.add_row(*(three(row[name]) for name in columns))
+    screen().print(f"Intervals {how}, measured on {split}; {FILE} has them by row ahead:")  # a title would wrap
     screen().print(table)

@@ -20,6 +20,7 @@ from src.files import from_here
 from src.runs.load import read_checkpoint
 from src.runs.metrics_file import Row, read_metrics
 from src.runs.result import Best, RunResult, StopReason, Timing
+from src.statistics.rounding import three
 from src.tasks.base import SPLITS, Task
 from src.training import by_series
 from src.training.callbacks import BestCheckpoint, Watch
@@ -166,5 +167,5 @@ def print_metrics(metrics: dict[str, float], baselines: dict[str, float], title:
             continue
         values = [metrics.get(f"{split}/{name}") for split in splits]
         values += [baselines.get(f"{kind}/{name}") for kind in kinds]
-        table.add_row(name, *("" if value is None else f"{value:.4g}" for value in values))
+        table.add_row(name, *map(three, values))
     screen().print(table)

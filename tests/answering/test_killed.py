@@ -81,5 +81,5 @@ def test_killed_three_times_it_goes_on_and_what_was_finished_stays_to_the_bit(tm
     assert record is not None
     assert record.looks
     assert not record.changes
-    assert "To predict: gatebench predict runs/answers/" in out
+    assert "next, to predict: gatebench predict runs/answers/" in out
     assert kills == 3
