@@ -88,7 +88,9 @@ def across(tasks: Sequence[Task]) -> Across | None:
     values = {name: _values(whole, name) for name in (a, b)}
     return replace(
         _decided(counted, whole),
-        note=None if len(scored) == len(names) else "Scores need a trivial baseline on every data set.",
+        note=None
+        if len(scored) == len(names)
+        else "Scores need a trivial baseline, and a model better than it, on every data set.",
         improvement={
             "value": improvement(values[a], values[b]),
             "interval": probability_of_improvement(values[a], values[b]),

@@ -33,3 +33,34 @@ class Flag:
 def serious_first(flags: Iterable[Flag]) -> list[Flag]:
     """Sort serious flags before notes, keeping the given order within each."""
     return sorted(flags, key=lambda flag: flag.weight != "serious")
+
+
+def serious_by_kind(flags: Iterable[Flag]) -> list[str]:
+    """Return a line per serious flag; of three or more of one kind, the first and where the others are.
+
+    >>> capped = [Flag("capped", "serious", f"{m} reached a limit.", "jsb", models=[m]) for m in ("rnn", "gru", "lstm")]
+    >>> serious_by_kind(capped)
+    ['jsb: rnn reached a limit. Likewise: jsb (gru, lstm).']
+    """
+    kinds: dict[str, list[Flag]] = {}
+    for flag in flags:
+        if flag.weight == "serious":
+            kinds.setdefault(flag.kind, []).append(flag)
+    lines = []
+    for first, *others in kinds.values():
+        if len(others) < 2:
+            lines += [_line(flag) for flag in (first, *others)]
+            continue
+        places: dict[str, list[str]] = {}
+        for flag in others:
+            place = " ".join(part for part in (flag.data, flag.arm) if part and part != "main") or "everywhere"
+            places.setdefault(place, []).extend(flag.models)
+        likewise = (
+            f"{place} ({', '.join(dict.fromkeys(models))})" if models else place for place, models in places.items()
+        )
+        lines.append(f"{_line(first)} Likewise: {', '.join(likewise)}.")
+    return lines
+
+
+def _line(flag: Flag) -> str:
+    return f"{flag.data}: {flag.sentence}" if flag.data else flag.sentence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from src.analysis.flags import serious_first
+from src.analysis.flags import serious_by_kind, serious_first
 from src.analysis.summary import Summary, as_plain
 from src.config.errors import UserError
 from src.figures.canvas import LATEX, latex
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PAGE = Path(__file__).parent / "page"
-FILTERS = [serious_first, words.difference, words.duration, words.interval, words.moment, words.number, words.place]
-FILTERS += [words.probability, words.setting, words.settings, words.supported]
+FILTERS = [serious_by_kind, serious_first, words.difference, words.duration, words.interval, words.moment]
+FILTERS += [words.number, words.place, words.probability, words.setting, words.settings, words.supported]
 HEIGHT = 360  # pixels of a figure
 PANELS_ALONE = 40  # number of panels that one process draws faster than several can start
 ROW = 84  # pixels of a row in the figure of differences

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from src.analysis.flags import serious_by_kind
 from src.analysis.summary import Summary
 from src.analysis.task import Task
 from src.config.errors import counted
 from src.config.screen import screen
 from src.files import from_here
-from src.statistics.rounding import decimals, of_interval, span
+from src.statistics.rounding import decimals, of_interval, span, three
 
 MANY = 6  # largest number of files per folder to list by name
 FLAGS = 8  # lines; the report has all of them
@@ -54,7 +55,7 @@ def _models(summary: Summary) -> Any:
                 str(model.n),
                 *("" if v is None else f"{v:.{digits}f}" for v in (model.mean, model.sd, model.median)),
                 f"{model.parameters['effective']:,}" if "effective" in model.parameters else "",
-                "" if seconds is None else f"{seconds:.3g}",
+                three(seconds),
             )
     return table
 
@@ -112,13 +113,13 @@ def _places(files: Sequence[Path]) -> list[str]:
 
 def _remarks(summary: Summary) -> list[str]:
     flags = summary.all_flags()
-    serious = [flag for flag in flags if flag.weight == "serious"]
-    lines = [f"! {flag.data + ': ' if flag.data else ''}{flag.sentence}" for flag in serious[:FLAGS]]
+    serious = serious_by_kind(flags)
+    lines = [f"! {line}" for line in serious[:FLAGS]]
     broken = [problem for problem in summary.problems if problem.kind not in ("stale", "duplicate")]
     lines += [f"! {problem.place}: {problem.sentence}" for problem in broken[:FLAGS]]
     further = [
         (len(serious) - FLAGS, "more serious flags"),
-        (len(flags) - len(serious), "lesser flags"),
+        (sum(flag.weight != "serious" for flag in flags), "lesser flags"),
         (len(summary.problems), "records that were not used"),
     ]
     said = ", ".join(f"{number} {words}" for number, words in further if number > 0)
