@@ -54,6 +54,11 @@ PUBLISHED = {
     "table": Key(Text | None, "a page whose marked section the table replaces"),
     "figure": Key(Text | None, "path of the figure without extension"),
 }
+PLANNED = {
+    "studies": Key(Annotated[list[Text], SOME], "studies under experiments/"),
+    "seconds": Key(Above0, "seconds to measure, per data set and model"),
+    "table": Key(Text | None, "a page whose marked section the table replaces"),
+}
 GPU = {
     "steps": Key(Annotated[list[Text], SOME], "steps, as named in benchmarks/gpu_parts.py"),
     "parts": Key(list[Text] | None, "only these parts of the steps"),
