@@ -206,6 +206,8 @@ class Comparing:
         interval = confidence_sequence(np.array([d for d in over if d is not None]))
         a, b = self.plan.primary.models  # type: ignore[union-attr]
         said = f"; {a} ahead of {b} by {interval.low:.2g} to {interval.high:.2g}" if interval else ""
+        if interval and interval.low == interval.high == 0:
+            said = f"; {a} and {b} equal in all of them"
         watched = " (always-valid interval, no verdict)" if interval else ""
         self.say(f"pairs {len(over)} of {sitting.wanted}{said}{watched}")
 

@@ -69,6 +69,6 @@ def measure_intervals(run: Run, split: str, calibration: Calibration | None) -> 
     for name in columns:
         table.add_column(name, justify="right")
     for row in (row for row in rows if row["step"] == "all"):
-        table.add_row(*(three(row[name]) for name in columns))
+        table.add_row(*(f"{row[name]:g}" if name == "coverage" else three(row[name]) for name in columns))
     screen().print(f"Intervals {how}, measured on {split}; {FILE} has them by row ahead:")  # a title would wrap
     screen().print(table)
