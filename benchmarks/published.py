@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from benchmarks import CONF
 from benchmarks.settings import PUBLISHED
 from benchmarks.tables import put_into, read_page, row_of
+from src.analysis.across import Across
 from src.analysis.answer import summarise
 from src.analysis.asked import asked
 from src.analysis.pack import read_pack
@@ -25,11 +26,13 @@ from src.config.shell import command
 from src.figures.canvas import save
 from src.figures.chart import Axis, Chart, Estimate, Layer, Region, Rule
 from src.figures.still import draw
+from src.statistics.intervals import Interval
 from src.statistics.rounding import of_interval, span
 
 MARKS = ("<!-- published: begin -->", "<!-- published: end -->")
 HEADER = ["study", "data", "A vs B", "verdict for new seeds", "for new seeds and sequences", "A ahead by", "interval",
           "margin", "pairs", "core-hours", "commit"]  # fmt: skip
+_OVER_ALL = {"same": "practically the same", "undecided": "undecided"}
 BEYOND = 4.0  # margins; an interval that reaches further ends in an arrow
 
 
@@ -87,13 +90,27 @@ def read(folder: Path, without: Sequence[str] = ()) -> Iterator[Study]:
 
 
 def rows_of(study: Study) -> Iterator[list[str]]:
-    """Iterate over the table rows of a study's primary comparisons; only the first has cost and commit."""
+    """Iterate over the table rows of a study's primary comparisons, and of all data sets together, if there are enough.
+
+    Only the first has cost and commit.
+    """
     hours = f"{study.summary.seconds / 3600:.1f}"
     shared = [f"[{study.folder.name}]({study.folder.name}/README.md)", hours, ", ".join(study.commits)]
     for task, comparison in study.summary.headline():
         name, cost, commit = shared
         yield [name, task.label, f"{comparison.a} vs {comparison.b}", *_answer(task, comparison), cost, commit]
         shared = ["", "", ""]
+    if study.summary.across is not None and study.summary.across.interval is not None:
+        yield _together(study.summary.across, study.summary.across.interval)
+
+
+def _together(across: Across, interval: Interval) -> list[str]:
+    """Return the row of all data sets of a study together, whose differences count in units of their margins."""
+    words = f"{across.winner} better" if across.winner else _OVER_ALL.get(across.outcome or "", "no verdict")
+    mean = f"{(interval.low + interval.high) / 2:.{of_interval(interval)}f} margins"
+    number = across.better + across.same + across.worse + across.undecided
+    ends = f"{span(interval)} ({100 * interval.level:.3g} %)"
+    return ["", f"all {number} together", f"{across.a} vs {across.b}", words, "", mean, ends, "1", "", "", ""]
 
 
 def _answer(task: Task, comparison: Comparison) -> list[str]:
