@@ -29,7 +29,7 @@ class Published:
 
     @property
     def doubt(self) -> str:
-        """The addition to every mention of it."""
+        """What is added wherever the figure is mentioned."""
         return "" if self.confirmed else " (unconfirmed)"
 
 

@@ -203,7 +203,7 @@ class Extension:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A model left out of a data set (or of one arm of it), and the reason."""
+    """A model skipped on a data set (or in one arm of it), and the reason."""
 
     model: str
     data: str
@@ -310,7 +310,7 @@ def read_study(directory: Path) -> StudyRecord | None:
     """Read a study's ``study.json``; None if there is no study.
 
     Raises:
-        Damaged: the message says how to restore the file.
+        Damaged: the file is damaged; the message explains how to restore it.
         UserError: this version cannot read the file.
     """
     try:
@@ -346,7 +346,7 @@ def read_planned(directory: Path) -> dict[str, PlannedJob]:
     """Read every job in a study's ``planned.json``, including those of earlier plans; empty if there is none.
 
     Raises:
-        Damaged: the message says how to restore the file.
+        Damaged: the file is damaged; the message explains how to restore it.
     """
     path = directory / PLANNED
     try:

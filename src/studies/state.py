@@ -77,7 +77,7 @@ class StudyState:
             self.write()
 
     def leave_out(self, model: str, data: str, reason: str, arm: str | None = None) -> None:
-        """Record that a model is left out of a data set, or of one arm of it."""
+        """Record that a model is skipped on a data set, or in one arm of it."""
         if (left_out := LeftOut(model, data, reason, arm)) not in self.record.left_out:
             self.record.left_out.append(left_out)
             self.write()

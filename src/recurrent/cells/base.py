@@ -109,7 +109,7 @@ class Equations:
         """Return the size of each of `states`.
 
         Raises:
-            ValueError: these options are impossible at this width.
+            ValueError: the options do not fit this width.
         """
         return (hidden_size,) * len(self.states)
 
@@ -139,7 +139,7 @@ class Equations:
         return self
 
     def standard_weights(self, parameters: CellParameters) -> CellParameters:
-        """Return the parameters with which `standard` computes the same."""
+        """Return the parameters with which `standard` computes the same function."""
         return parameters
 
     def multiply_adds(self, parameters: CellParameters) -> int:
