@@ -203,7 +203,7 @@ def _reasons(runs: Sequence[Run]) -> str:
 
 
 def _short_of_published(task: Task) -> Iterable[Flag]:
-    """Models whose mean is worse than a published figure of their cell by more than the margin."""
+    """Models whose mean is worse than a published result of their cell by more than the margin."""
     sign = 1.0 if task.mode == "min" else -1.0
     for model in task.models:
         there = [r for r in task.references if r.model == published_name(model.model)]

@@ -77,7 +77,8 @@ def check_disk(plan: Plan, jobs: Jobs) -> str:
     free = shutil.disk_usage(jobs.directory).free
     if need.bytes > free:
         raise UserError(
-            f"{need.sentence(jobs.directory, free)} Free some space, or use another disk with paths.runs_dir=FOLDER."
+            f"{need.sentence(jobs.directory, free)[:-1]}: free some space, or use another disk with "
+            "paths.runs_dir=FOLDER."
         )
     return need.sentence(jobs.directory, free) if need.runs else ""
 

@@ -88,7 +88,7 @@ class StudyState:
         write_study(self.directory, self.record)
 
     def planned(self, jobs: Iterable[Job]) -> None:
-        """Write jobs to ``planned.json``: the runs to come, and the ones that count."""
+        """Add jobs to ``planned.json``, which lists the runs still to come and those that count."""
         write_planned(self.directory, read_planned(self.directory) | {job.id: job for job in jobs})
 
 

@@ -19,7 +19,7 @@ BACKEND = "inductor"
 
 
 def refuse_on_cpu(accelerator: str) -> None:
-    """Refuse compilation on a CPU, where it gains nothing (docs/benchmarks_training.md has the figures).
+    """Refuse compilation on a CPU, where it gains nothing (measured in docs/benchmarks_training.md).
 
     Raises:
         UserError: the trainer runs on a CPU.
