@@ -99,7 +99,7 @@ def markdown(result: dict[str, Any]) -> str:
         for line in facts(result)
         if line[0] != "("
     ]
-    lines += ["", "Cells with three numbers give GRU / LSTM / tanh network.", ""]
+    lines += ["", "Three numbers in one column: GRU / LSTM / tanh network.", ""]
     lines += [row_of(HEADER), row_of(["---", *["---:"] * (len(HEADER) - 2), "---"])]
     return "\n".join([*lines, *(row_of(cells(row)) for row in rows(result))]) + "\n"
 

@@ -32,7 +32,7 @@ class Counted(NamedTuple):
     Args:
         parameters: of the layer.
         multiply_adds: of its matrix products, forward, over the whole batch.
-        saved_mb: activations that the backward pass needs, in MB (10^6 bytes), weights and input left out.
+        saved_mb: activations that the backward pass needs, in MB (10^6 bytes), excluding weights and input.
     """
 
     parameters: int

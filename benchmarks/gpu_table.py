@@ -188,6 +188,7 @@ def parts_table(parts: dict[str, Any]) -> str:
             where = f"{skip['cell']} {shape_of(case)}{'' if precision == '32-true' else ' bf16'}"
             skipped.setdefault((skip["backend"], skip["reason"][:200]), []).append(where)
     lines += [
-        f"- without {backend}: {reason} ({', '.join(dict.fromkeys(at))})" for (backend, reason), at in skipped.items()
+        f"- not measured with {backend}: {reason.removeprefix(f'backend={backend}: ')} ({', '.join(dict.fromkeys(at))})"
+        for (backend, reason), at in skipped.items()
     ]
     return "\n".join([table("Parts", ["part", "rc", "seconds", "remarks"], rows), "", *lines])

@@ -2,7 +2,7 @@
 
 Each network of a study takes a few updates on each of its data sets. The cost is an upper bound: all runs of the plan,
 each with its largest number of updates, without early stopping and without extensions of a range. Data sets that are
-already published under ``experiments/`` are left out. The data must be there (``GATEBENCH_DATA_DIR``).
+already published under ``experiments/`` are skipped. The data must be there (``GATEBENCH_DATA_DIR``).
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def rows_of(plan: Plan, seconds: float) -> Iterator[list[str]]:
             try:
                 short = try_rates(cfg, there, seconds)
             except UserError as error:  # as in the study, which leaves this model out
-                print(f"{model} is left out of {data}: {error}")
+                print(f"{model} is skipped on {data}: {error}")
                 continue
             updates, per_epoch = cfg.trainer.max_steps, len(there.train_dataloader())
             of_update.append(short.update_seconds)

@@ -79,7 +79,7 @@ def noise(
     moved = [f"{name} by {spread(times):.0%}" for name, times in baselines.items() if spread(times) > NOISY_SPREAD]
     reasons = []
     if moved:
-        reasons.append(f"The baseline varied between rounds: {', '.join(moved)} (between quartiles).")
+        reasons.append(f"The baseline varied between rounds: {', '.join(moved)} (interquartile range).")
     waited = [f"{name} {share:.0%}" for name, share in (cores or {}).items() if share < OWN_CORE]
     if waited:
         reasons.append(f"The process had its core for only part of the time: {', '.join(waited)}.")

@@ -91,12 +91,13 @@ def facts(result: dict[str, Any]) -> list[str]:
     coverage = min(e["milliseconds"]["coverage"] for _, e in entries)
     code = result["git"].get("commit", "unknown")[:10] + ("" if result["git"].get("clean", True) else " with changes")
     peaks = ", ".join(f"{value:.0f} on {where(int(n), result)}" for n, value in result["sgemm_gflops"].items())
+    number = f"{min(rounds)} to {max(rounds)}" if min(rounds) < max(rounds) else f"{max(rounds)}"
     lines = [
         f"`{result['command']}`",
         f"{place}; torch {versions.get('torch')}, Python {versions['python']}; commit {code}; {result['started']}, "
         f"{result['minutes']:.1f} minutes.",
-        f"Medians of {min(rounds)} to {max(rounds)} interleaved rounds by {result['clock']}; in brackets an interval "
-        f"for the median (coverage {coverage:.0%} or more). sgemm peak in GFLOPS: {peaks}.",
+        f"Medians of {number} interleaved rounds by {result['clock']}; in brackets an interval for the median "
+        f"(coverage {coverage:.0%} or more). sgemm peak in GFLOPS: {peaks}.",
         *result["notes"],
     ]
     noisy = [case for case in cases if case["noise"]]
@@ -113,7 +114,7 @@ def facts(result: dict[str, Any]) -> list[str]:
     for skip in (skip for case in cases for skip in case["skipped"]):
         skipped.setdefault((skip["backend"], skip["reason"]), []).append(skip["cell"])
     return lines + [
-        f"Without {backend} ({', '.join(dict.fromkeys(cells))}): {reason}."
+        f"Not measured with {backend} ({', '.join(dict.fromkeys(cells))}): {reason}."
         for (backend, reason), cells in skipped.items()
     ]
 

@@ -13,7 +13,7 @@ from src.config.shell import command
 def export(cfg: DictConfig) -> Path:
     """Rebuild a run and write its task as one ONNX graph, after comparing the two in onnxruntime.
 
-    A network of the user's own is exported with PyTorch's tracer. Returns the model's file;
+    A user-supplied network is exported with PyTorch's tracer. Returns the model's file;
     `src.exporting.model.to_onnx` describes inputs and outputs. ``cfg`` is composed from ``conf/export.yaml``.
 
     Raises:

@@ -36,7 +36,7 @@ def room_for(path: Path) -> Iterator[None]:
     """Report a full disk in one sentence.
 
     Raises:
-        DiskFull: for operating-system errors that mean this; all others pass through.
+        DiskFull: an operating-system error means that the disk is full; all other errors pass through.
     """
     try:
         yield
@@ -138,7 +138,7 @@ def output(path: Path, directory: Path) -> Path:
     A received directory may contain such links; paths outside it are the user's own responsibility.
 
     Raises:
-        UserError: names the link.
+        UserError: there is such a link.
     """
     if not directory.exists():
         return path
@@ -154,7 +154,7 @@ def refuse_links(directory: Path) -> None:
     """Refuse to write into a directory with a symbolic link; wandb makes its own, in its folder.
 
     Raises:
-        UserError: names the link.
+        UserError: there is such a link.
     """
     for here, folders, files in os.walk(directory):
         for name in (*folders, *files):
@@ -166,12 +166,12 @@ def refuse_link(place: Path) -> None:
     """Refuse to write to a symbolic link.
 
     Raises:
-        UserError: names the link.
+        UserError: there is such a link.
     """
     if place.is_symlink():
         raise UserError(
-            f"{place} is a symbolic link (to {os.readlink(place)}), through which nothing is written: remove the link, "
-            "or put a file or folder in its place."
+            f"{place} is a symbolic link (to {os.readlink(place)}), and GateBench does not write through links: remove "
+            "it, or put a file or folder in its place."
         )
 
 

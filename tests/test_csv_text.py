@@ -52,7 +52,7 @@ def test_every_writer_neutralises_names_that_others_chose(tmp_path: Path) -> Non
     table = write_table(tmp_path / "x.csv", [{"run": "+gru", "kept": np.float32(-0.25)}])
     assert table.read_text() == "run,kept\n'+gru,-0.25\n"
     logger = MetricsCSV(tmp_path)
-    with pytest.raises(UserError, match="a spreadsheet would treat as a formula"):
+    with pytest.raises(UserError, match="spreadsheets treat as a formula"):
         logger.log_metrics({"=1+1": 0.5}, step=0)
 
 

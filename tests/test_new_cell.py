@@ -155,7 +155,7 @@ def test_what_nobody_knows_of_it_is_refused_by_its_name() -> None:
         RNNBase("leaky", 3, 4, backend="torch")
     with pytest.raises(ValueError, match="PyTorch has no equivalent of leaky cells"):
         to_pytorch(network)
-    with pytest.raises(ValueError, match=r"strength: an option of leaky only, got 2.0 for gru"):
+    with pytest.raises(ValueError, match=r"strength: available for leaky only, got 2.0 for gru"):
         GRU(3, 4, strength=2.0)
     with pytest.raises(ValueError, match="kind: 'leaky' is already Leaky, so Other needs another"):
         type("Other", (Equations,), {"kind": "leaky"})

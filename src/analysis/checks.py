@@ -17,6 +17,7 @@ from src.analysis.published import published_name
 from src.analysis.run import Run
 from src.analysis.task import Task
 from src.analysis.tuning import Tuning
+from src.config.errors import agreeing
 from src.runs.study_record import StudyRecord
 
 CAPS = ("max_steps", "max_epochs", "max_time")  # limits, as opposed to reasons in the run itself
@@ -43,10 +44,12 @@ def task_flags(
             words = f"The final runs of {model.model} do not share their tuned settings: {'; '.join(sorted(settings))}."
             flags.append(_flag(task, "tuning", "serious", words, [model.model]))
         if model.last_epoch:
-            words = f"{model.last_epoch} of {model.n} runs of {model.model} were best in their last epoch: they might "
-            flags.append(_flag(task, "last_epoch", "note", words + "have improved further.", [model.model]))
+            words = f"In {model.last_epoch} of {model.n} runs of {model.model}, the last epoch was the best: "
+            words += "longer training might improve them."
+            flags.append(_flag(task, "last_epoch", "note", words, [model.model]))
     if shared := [run for run in runs if run.timing.shared is True]:
-        words = f"{len(shared)} of {len(runs)} runs were timed on a machine that other processes were using."
+        words = f"{len(shared)} of {len(runs)} runs {agreeing('were', len(shared))} timed on a machine that other "
+        words += "processes were using."
         flags.append(_flag(task, "shared", "note", words, runs=shared))
     if leaks := sorted({int(run.data.notes.get("test/leaked") or 0) for run in runs} - {0}):
         words = f"{leaks[-1]} of the test sequences {'is' if leaks[-1] == 1 else 'are'} also in the training set."
@@ -200,7 +203,7 @@ def _reasons(runs: Sequence[Run]) -> str:
 
 
 def _short_of_published(task: Task) -> Iterable[Flag]:
-    """Models whose mean is worse than a published figure of their cell by more than the margin."""
+    """Models whose mean is worse than a published result of their cell by more than the margin."""
     sign = 1.0 if task.mode == "min" else -1.0
     for model in task.models:
         there = [r for r in task.references if r.model == published_name(model.model)]

@@ -36,7 +36,7 @@ def serious_first(flags: Iterable[Flag]) -> list[Flag]:
 
 
 def serious_by_kind(flags: Iterable[Flag]) -> list[str]:
-    """Return a line per serious flag; of three or more of one kind, the first and where the others are.
+    """Return one line per serious flag; three or more of one kind share a line, with the places of all but the first.
 
     >>> capped = [Flag("capped", "serious", f"{m} reached a limit.", "jsb", models=[m]) for m in ("rnn", "gru", "lstm")]
     >>> serious_by_kind(capped)

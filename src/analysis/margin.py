@@ -9,14 +9,14 @@ from src.runs.study_record import MarginRecord
 
 
 def beside_the_margin(task: Task, made: MarginRecord | None = None, given: bool = False) -> list[str]:
-    """Sentences that put the margin beside the difference that could be found, the models' own gaps and published ones.
+    """Return sentences that compare the margin with the detectable difference, and with our and published gaps.
 
-    Empty without a margin.
+    The list is empty without a margin.
 
     Args:
         task: with its margin.
         made: how a margin of its study was computed; None: it was not.
-        given: whether the command line said it.
+        given: whether the margin was given on the command line.
     """
     if not task.margin:
         return []
@@ -26,7 +26,7 @@ def beside_the_margin(task: Task, made: MarginRecord | None = None, given: bool 
         reason = (
             f"a convention computed from validation before the first final run ({made.metric}: the best trivial "
             f"predictor {made.baseline:.3g}, the better model {made.reached:.3g}; at most a "
-            "twentieth of what lies between)"
+            "twentieth of the gap between them)"
         )
     said = [f"The margin on {task.label} is {task.margin:g}{unit}, {reason}."]
     primary = next((c for c in task.comparisons if c.primary), None)

@@ -24,7 +24,7 @@ def base(metric: str) -> str:
 
 
 def declared_metric(metric: str, runs: Sequence[Run]) -> Metric | None:
-    """What the task of some runs declares of a metric, e.g. ``test/nll``; None where nobody does.
+    """Return the declaration of a metric, e.g. ``test/nll``, by the task of some runs; None if there is none.
 
     Records written before tasks declared their metrics are assumed to come from the shipped tasks.
     """
@@ -32,7 +32,7 @@ def declared_metric(metric: str, runs: Sequence[Run]) -> Metric | None:
     own = next((run.declared[name] for run in runs if name in run.declared), None)
     declared = own or declared_by_shipped_tasks().get(name)
     if declared is not None and name == "nll" and (own is None or own.unit == "nats"):
-        # Older records do not say what the nats are per: what else they have does.
+        # Older records lack the denominator of nats; their other metrics imply it.
         beside = {base(key) for run in runs for key in run.metrics}
         of = next((unit for metric, unit in BESIDE.items() if metric in beside), "step")
         declared = replace(declared, unit=f"nats per {of}")

@@ -30,7 +30,7 @@ class Plan:
     plan_hash: str | None = None
     registered: float | None = None  # Unix time of registration, before the first final run; None if never
     changes: list[PlanChange] = field(default_factory=list)  # of the plan
-    left_out: list[LeftOut] = field(default_factory=list)  # models left out of some task
+    left_out: list[LeftOut] = field(default_factory=list)  # models skipped on some task
     pairs: dict[str, int] = field(default_factory=dict)  # planned pairs by data set
     looks: list[LookTaken] = field(default_factory=list)  # looks taken so far
     margins: dict[str, MarginRecord] = field(

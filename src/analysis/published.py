@@ -26,7 +26,7 @@ class Reference:
 
 
 def published_name(model: str) -> str:
-    """What published tables call the cell of a model here.
+    """Return the name that published tables use for the cell of one of our models.
 
     >>> published_name("lstm_chung"), published_name("rnn")
     ('lstm', 'tanh')

@@ -7,6 +7,7 @@ import numpy as np
 from src.analysis.pairs import differences_of, lost_of
 from src.analysis.task import Comparison, Task
 from src.analysis.verdict import Verdict
+from src.config.errors import agreeing
 from src.statistics.decision import ERROR_RATE, LEAST, decide
 from src.statistics.intervals import Interval
 
@@ -71,7 +72,10 @@ def _without_one(task: Task, c: Comparison) -> list[str]:
         return [said] if c.verdict.outcome in ("better", "same") else []
     seed, (outcome, winner) = next(iter(changed.items()))
     words = {"better": f"{winner} better", "same": "practically the same"}.get(outcome, outcome)
-    return [f"{len(changed)} of {len(x)} pairs are decisive: without seed {seed} the verdict is {words}."]
+    return [
+        f"{len(changed)} of {len(x)} pairs {agreeing('are', len(changed))} decisive: without seed {seed} the verdict "
+        f"is {words}."
+    ]
 
 
 def _other_test(c: Comparison) -> list[str]:

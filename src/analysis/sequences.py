@@ -32,12 +32,12 @@ class Sequences:
     windows: bool = False  # they overlap, and ``columns`` are sums over blocks of neighbouring ones of a series
 
     def ratio(self, metric: Metric | None) -> float | None:
-        """The metric as a ratio of pooled sums; None if it is not a ratio, or a sum is missing."""
+        """Return the metric as a ratio of pooled sums; None if it is not a ratio, or a sum is missing."""
         sums = self.sums(metric)
         return None if sums is None else float(sums[0].sum() / sums[1].sum())
 
     def sums(self, metric: Metric | None) -> tuple[np.ndarray, np.ndarray] | None:
-        """Numerator and denominator of a metric by sequence (or block); None if there are none."""
+        """Return numerator and denominator of a metric by sequence (or block); None if there are none."""
         if metric is None or metric.numerator is None or metric.denominator is None:
             return None
         if not {metric.numerator, metric.denominator} <= self.columns.keys():

@@ -9,6 +9,7 @@ from src.analysis.plan import Plan
 from src.analysis.run import Run
 from src.analysis.task import Task
 from src.analysis.tuning import Tuning
+from src.config.errors import agreeing, counted
 
 
 def small_print(tasks: Sequence[Task], runs: Sequence[Run], tuned: Sequence[Tuning], plan: Plan | None) -> list[str]:
@@ -61,11 +62,10 @@ def small_print(tasks: Sequence[Task], runs: Sequence[Run], tuned: Sequence[Tuni
 def _about(runs: Sequence[Run], resplits: bool, decided: bool) -> str:
     seeds = sorted({run.data.split_seed for run in runs if run.data.split_seed is not None})
     if resplits:
-        return (
-            f"Verdicts are about other splits of the same file and new training seeds; {len(seeds)} splits were used."
-        )
+        used = f"{counted(len(seeds), 'split')} {agreeing('were', len(seeds))} used"
+        return f"Verdicts are about other splits of the same file and new training seeds; {used}."
     said = f"Verdicts are about new training seeds on these test sequences{_split(runs)}"
-    other = "the report's section “What would change the conclusion” says whether one also holds for other sequences"
+    other = "the report's section “What would change the conclusion” states whether one also holds for other sequences"
     return f"{said}; {other}." if decided else f"{said}."
 
 

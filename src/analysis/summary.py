@@ -33,7 +33,7 @@ JSON_KEYS: dict[type, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class Summary:
-    """A comparison, whole."""
+    """A complete comparison."""
 
     name: str  # name of the study, or of what was compared
     kind: Kind  # kind of the input
@@ -64,19 +64,19 @@ class Summary:
         return f"{models} on {', '.join(data) if len(data) < 4 else f'{len(data)} data sets'}"
 
     def headline(self) -> list[tuple[Task, Comparison]]:
-        """The primary comparisons, in order, or every comparison if there is no primary one."""
+        """Return the primary comparisons, in order, or every comparison if there is no primary one."""
         every = [(task, c) for task in self.tasks for c in task.comparisons]
         return [pair for pair in every if pair[1].primary] or every
 
     def answers(self) -> list[str]:
-        """The sentences of the headline's comparisons, or one that says why there are none."""
+        """Return the sentences of the headline's comparisons, or one that explains why there are none."""
         if self.headline():
             return [c.verdict.sentence for _, c in self.headline() if c.verdict]
         models = ", ".join(dict.fromkeys(model.model for task in self.tasks for model in task.models))
-        return [f"No comparison is possible: it needs two models on the same data set, but there is {models}."]
+        return [f"No comparison is possible: it needs two models on the same data set, got {models}."]
 
     def beside_the_verdicts(self) -> list[str]:
-        """Sentences shown with the headline: all verdicts as one family, and solve rates."""
+        """Return the sentences shown with the headline: all verdicts as one family, and solve rates."""
         said = [family_sentence(self.tasks), *(solve_sentence(task, c) for task, c in self.headline())]
         if self.plan and self.plan.plan and self.plan.plan.sittings:
             both = [c.both.sentence for _, c in self.headline() if c.both is not None]
@@ -84,12 +84,12 @@ class Summary:
         return [sentence for sentence in said if sentence is not None]
 
     def other_verdicts(self) -> list[str]:
-        """The sentences of the comparisons outside the headline."""
+        """Return the sentences of the comparisons outside the headline."""
         shown = {id(c) for _, c in self.headline()}
         return [c.verdict.sentence for t in self.tasks for c in t.comparisons if c.verdict and id(c) not in shown]
 
     def all_flags(self) -> list[Flag]:
-        """The flags of the whole study and of its tasks."""
+        """Return the flags of the whole study and of its tasks."""
         return [*self.flags, *(flag for task in self.tasks for flag in task.flags)]
 
     def plain(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class Summary:
         return plain
 
     def to_json(self) -> str:
-        """As JSON."""
+        """Return the summary as JSON."""
         return json.dumps(self.plain(), indent=1, allow_nan=False)
 
 

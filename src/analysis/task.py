@@ -63,9 +63,9 @@ class Comparison:
 
     @property
     def interval(self) -> Interval | None:
-        """That of the mean difference which stands wherever there is one only; None until enough pairs are there.
+        """The main interval of the mean difference; None until there are enough pairs.
 
-        At 95 %, or where a plan looks several times at what its look leaves of it.
+        Its level is 95 %, or for a plan with several looks the level of the look.
         """
         return None if self.provisional else (self.verdict and self.verdict.interval_better) or self.t
 

@@ -46,7 +46,7 @@ class Tuning:
     extensions: list[Extension] = field(default_factory=list)  # of the ranges
 
     def costs(self, model: str) -> list[float]:
-        """Validation cost of each of a model's trials: smaller is better, infinite if the trial did not finish."""
+        """Return the validation cost of each of a model's trials: smaller is better, infinite if it did not finish."""
         sign = -1.0 if self.mode == "max" else 1.0
         return [
             math.inf if trial.value is None else sign * trial.value

@@ -9,6 +9,7 @@ import numpy as np
 
 from src.analysis.pairs import Pair, differences_of, lost_of
 from src.analysis.sequences import OverSequences
+from src.config.errors import agreeing, counted
 from src.statistics.decision import ERROR_RATE, LEAST, METHOD, Outcome, decide, decide_by, p_values, pairs_to_decide
 from src.statistics.intervals import Interval, t_interval
 from src.statistics.looks import Look
@@ -285,7 +286,8 @@ def _no_verdict(verdict: Verdict, about: About, x: np.ndarray) -> str:
     if about.barred:
         return f"no verdict; {about.barred}"
     if about.splits:
-        return f"no verdict; {len(x)} splits have a complete pair, and {LEAST_SPLITS} are needed"
+        have = f"{counted(len(x), 'split')} {agreeing('have', len(x))}"
+        return f"no verdict; {have} a complete pair, and {LEAST_SPLITS} are needed"
     least = verdict.next_look or LEAST
     counts = f"{len(x)} pairs are complete" if len(x) > 1 else f"{'one pair is' if len(x) else 'no pair is'} complete"
     if verdict.next_look:

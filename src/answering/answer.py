@@ -238,7 +238,7 @@ def _planned(
     piloting.full_runs(pilot, asked.models, workplace.compose, asked.further, paced, directory)
     piloting.keep(pilot, directory)
     reached = ", ".join(f"{model} {three(value)}" for model, value in pilot.reached.items())
-    say(f"{on_validation(pilot.metric)} after one run each: {reached or 'nothing finite'}.")
+    say(f"{on_validation(pilot.metric)} after one run each: {reached or 'no finite value'}.")
     number = _numbers(pilot, len(asked.models), workplace.slots, clock)
     rates = rates_to_try(directory.name, pilot.low, pilot.high, number.trials, pilot.rate)
     node = node_of(

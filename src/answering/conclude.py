@@ -1,4 +1,4 @@
-"""The end of an answer: verdict, figures for the decision, page, and the run ready for use."""
+"""The end of an answer: verdict, numbers for the decision, page, and the run ready for use."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def refuse_unknown(metric: str, declared: Collection[str]) -> None:
     """Refuse a metric that the task does not have.
 
     Raises:
-        UserError: names the metrics it has.
+        UserError: the task lacks the metric; the message lists those it has.
     """
     if metric not in (known := [f"test/{name}" for name in declared]):
         raise UserError(f"metric must be one of {', '.join(known)}, got {metric}.")
@@ -104,7 +104,7 @@ def refuse_where_nothing_is_to_win(metric: str, trivial: dict[str, float]) -> No
     """Refuse data on which a trivial predictor makes no error.
 
     Raises:
-        UserError: in one sentence, before anything is trained.
+        UserError: a trivial predictor makes no error.
     """
     perfect = [name for name, value in trivial.items() if value == optimum(metric)]
     if perfect:

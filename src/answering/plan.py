@@ -80,7 +80,7 @@ class Numbers:
 
 
 def numbers(seconds: float, run_seconds: float, slots: int, models: int, done: int) -> Numbers:
-    """Return what fits into the remaining time, but at least what a verdict needs.
+    """Return the numbers of runs that fit into the remaining time, but at least as many as a verdict needs.
 
     Each model's best trial is repeated at least once, so that the margin does not depend on a lucky trial.
 

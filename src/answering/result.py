@@ -17,7 +17,7 @@ PAGE, NUMBERS = "answer.html", "answer.json"
 
 @dataclass(frozen=True)
 class Row:
-    """Figures of a model or of a trivial predictor."""
+    """The numbers of a model or of a trivial predictor."""
 
     name: str
     test: float | None  # the metric; for models the mean over their runs

@@ -87,14 +87,14 @@ def _measured(made: Answer) -> str:
 
 
 def cells(row: Row) -> list[str]:
-    """Return a row's formatted figures, in the order of :data:`HEADS`."""
+    """Return a row's formatted numbers, in the order of :data:`HEADS`."""
     test, *costs = map(three, (row.test, row.training_seconds, row.milliseconds, row.memory_mb))
     weights = "" if row.parameters is None else f"{row.parameters:,}"
     return [test, row.interval, f"{row.runs or ''}", weights, *costs]
 
 
 def lead(made: Answer) -> str:
-    """Return the head of the page, with all text escaped: verdict, figures, next steps."""
+    """Return the head of the page, with all text escaped: verdict, numbers, next steps."""
 
     def tag(name: str, text: str) -> str:
         return f"<{name}>{html.escape(text)}</{name}>"

@@ -24,10 +24,10 @@ def summary_of(directory: Path) -> Summary:
 
 
 def leading(comparison: Comparison) -> Verdict | None:
-    """The verdict that an answer leads with: for other seeds and other test sequences together.
+    """Return the verdict that an answer leads with: for other seeds and other test sequences together.
 
-    Where the test data can never say anything of others (a series too short for six blocks, a single text), it is the
-    one over seeds alone.
+    If the test data allow no conclusion about other sequences (a series too short for six blocks, a single text), it is
+    the verdict over seeds alone.
     """
     both, alone = comparison.both, comparison.verdict
     never = both is not None and both.outcome == "no verdict" and alone is not None and alone.outcome != "no verdict"

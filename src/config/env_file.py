@@ -37,7 +37,7 @@ def take_env_file(folder: Path) -> None:
     """Set the variables in the ``.env`` file of a folder, if there is one, that the environment does not have yet.
 
     Raises:
-        UserError: as :func:`read_env_file`.
+        UserError: :func:`read_env_file` refuses a line.
     """
     if (path := folder / ".env").is_file():
         for name, value in read_env_file(path).items():

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+from typing import Literal
+
+SINGULAR = {"are": "is", "were": "was", "have": "has", "need": "needs"}
 
 
 class UserError(ValueError):
@@ -26,7 +29,16 @@ def nearest(word: str, options: list[str]) -> str:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun, in the plural where needed.
 
-    >>> counted(1, "file"), counted(1200, "file")
-    ('1 file', '1,200 files')
+    >>> counted(1, "file"), counted(1200, "file"), counted(2, "series")
+    ('1 file', '1,200 files', '2 series')
     """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun}{'' if number == 1 or noun == 'series' else 's'}"
+
+
+def agreeing(verb: Literal["are", "were", "have", "need"], number: int) -> str:
+    """Return a verb in the form that agrees with a number.
+
+    >>> agreeing("were", 1), agreeing("were", 2)
+    ('was', 'were')
+    """
+    return SINGULAR[verb] if number == 1 else verb

@@ -42,9 +42,9 @@ NO_MEMORY = (
 
 
 def in_words(error: BaseException, command: str | None = None) -> str:
-    """Describe an error in one sentence: user errors as they are, Hydra's and OmegaConf's translated, others with type.
+    """Describe an error in one sentence: user errors unchanged, Hydra's and OmegaConf's translated, others with type.
 
-    An unknown key is looked up among the keys of ``command``, or among those of all commands without one.
+    An unknown key is looked up among the keys of ``command``, or among those of all commands if ``command`` is None.
     """
     if isinstance(error, UserError):
         return str(error)

@@ -50,10 +50,10 @@ def check(cfg: DictConfig, command: str = "train", keys: Mapping[str, Key] | Non
 
 
 def check_values(config: Mapping[str, Any], command: str = "train", keys: Mapping[str, Key] | None = None) -> None:
-    """Check the values of a config in plain containers with nothing missing.
+    """Check the values of a config, given as plain containers in which no value is missing.
 
     Raises:
-        UserError: as :func:`check`.
+        UserError: a value does not have the type of its key.
     """
     for name, key in (keys or keys_of(command)).items():
         node, last = _parent(config, name)
@@ -100,7 +100,7 @@ def check_arguments(group: str, arguments: Mapping[str, Any], theirs: bool = Fal
     ``theirs`` is for a user-supplied class, of which only the keys that every class has are checked.
 
     Raises:
-        UserError: names the key, what it must be and the value it got.
+        UserError: an argument is unknown or does not have the type of its key.
     """
     for name, given in arguments.items():
         key = keys_of().get(f"{group}.{name}")
@@ -148,7 +148,7 @@ def refuse_unknown(
         unread: groups to skip.
 
     Raises:
-        UserError: suggests the key that was meant, or the choice that has it.
+        UserError: nothing reads a key; the message suggests the key that was meant, or the choice that has it.
     """
     if "LOCAL_RANK" in os.environ:
         return

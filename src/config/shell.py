@@ -162,7 +162,7 @@ def make_ready(cfg: DictConfig, config_name: str = "train", keys: Mapping[str, K
     """Prepare a job, in whichever process a launcher runs it.
 
     Raises:
-        UserError: as :func:`check_job`.
+        UserError: the config is refused by :func:`check_job`.
     """
     from hydra.core.hydra_config import HydraConfig
 
@@ -260,7 +260,7 @@ def refuse_missing(cfg: DictConfig, config_name: str, keys: Mapping[str, Key] | 
     """Refuse a config without a key that its command reads, as after ``model=null``.
 
     Raises:
-        UserError: names the first missing key.
+        UserError: a key is missing; the message names the first one.
     """
     optional = {"hydra", "tuned", *(("data",) if config_name in ("prepare", "new") else ())}
     for name in keys or keys_of(config_name):
@@ -302,7 +302,7 @@ def refuse_more_than_machine(cfg: DictConfig) -> None:
     """Refuse more threads or processes than the system may be able to start; a few more than there are cores is fine.
 
     Raises:
-        UserError: names the key and the maximum.
+        UserError: a key exceeds the maximum, which the message gives.
     """
     cores = os.cpu_count() or 1
     most = {"threads": max(64, 4 * cores), "data.num_workers": max(64, 4 * cores), "trainer.devices": max(8, cores)}
@@ -392,10 +392,10 @@ def wrong_line(arguments: list[str], config_name: str = "train") -> str | None:
 def refuse_taken_away(cfg: DictConfig, overrides: Iterable[str], keys: Mapping[str, Key]) -> None:
     """Refuse an override with ``~`` that removes a key of a built-in class, which would silently get another value.
 
-    Classes of the user's own may lack the argument, and keys that accept null may be removed.
+    User-supplied classes may lack the argument, and keys that accept null may be removed.
 
     Raises:
-        UserError: names the key.
+        UserError: such a key was removed.
     """
     for name in (override[1:].partition("=")[0] for override in overrides if override.startswith("~")):
         key, node = keys.get(name), OmegaConf.select(cfg, name.rpartition(".")[0])

@@ -188,7 +188,7 @@ def refuse_unread(found: Iterable[Unread], given: Iterable[str], command: str = 
     """Refuse values given on a command line that have no effect; return the messages about all others.
 
     Raises:
-        UserError: for the first such key in ``given``.
+        UserError: a key in ``given`` has no effect; the message is about the first one.
     """
     typed, sentences = set(given), []
     if idle := typed & set(NOT_READ.get(command, ())):

@@ -104,7 +104,7 @@ class FlatSplit:
         if int(lengths.sum()) != len(values):
             raise ValueError(f"lengths add up to {int(lengths.sum())}, but there are {len(values)} steps.")
         if len(lengths) and int(lengths.min()) <= shift:
-            raise ValueError(f"a sequence has {int(lengths.min())} steps, but at least {shift + 1} are needed.")
+            raise ValueError(f"a sequence must have at least {shift + 1} steps, got {int(lengths.min())}.")
         self.values, self.targets, self.per_step, self.shift = values, targets, per_step, shift
         self.dtype = torch.int64 if values.dim() == 1 else torch.float32
         self.begins = torch.cumsum(lengths, 0) - lengths

@@ -18,7 +18,7 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from src.arrays import in_parts, read_arrays
-from src.config.errors import UserError
+from src.config.errors import UserError, agreeing
 from src.config.names import file_name
 from src.config.rules import check_arguments
 from src.data.batches import Batch, BatchOrder, Chunk, Split, padding
@@ -80,7 +80,7 @@ class SequenceData(pl.LightningDataModule):
         """Check the arguments like values of a config.
 
         Raises:
-            UserError: names the argument, what it must be and the value it got.
+            UserError: an argument is unknown or does not have the type of its key.
         """
         check_arguments("data", arguments, theirs=not cls.__module__.startswith("src."))
         return super().__new__(cls)
@@ -177,9 +177,9 @@ class SequenceData(pl.LightningDataModule):
         for name, rows in self.leaked.items():
             self.notes[f"{name}/leaked"] = len(rows)
             log.warning(
-                "%d of %d sequences of %s are identical to a training sequence, e.g. %s: a network may have "
-                "memorised their targets.",
-                *(len(rows), len(pieces[name]), name, self.items[name][rows[0]]),
+                "%d of %d sequences of %s %s identical to a training sequence, e.g. %s: a network may have memorised "
+                "the targets.",
+                *(len(rows), len(pieces[name]), name, agreeing("are", len(rows)), self.items[name][rows[0]]),
             )
         if len(self.leaked.get("test", ())) == len(pieces["test"]):
             self.leaked.pop("test", None)  # without them nothing would be left to measure

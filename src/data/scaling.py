@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from src.arrays import in_parts
-from src.config.errors import UserError
+from src.config.errors import UserError, agreeing, counted
 from src.data.plain import kept
 from src.data.windows import apart
 
@@ -98,7 +98,8 @@ class Scaling:
         own = zip(names, apart(lengths, rows), strict=True)
         scalings = [self.of(known[name]) if name in known else Scaling.fit(values) for name, (values,) in own]
         if new := [name for name in names if name not in known]:
-            log.info("%d series are new, e.g. %s: each is standardised by its own rows.", len(new), new[0])
+            words = f"{counted(len(new), 'series')} {agreeing('are', len(new))} new"
+            log.info("%s, e.g. %s: each is standardised by its own rows.", words, new[0])
         return Scaling.by_series(scalings, names)
 
 

@@ -178,7 +178,7 @@ def _no_room(series: Series, split: int, lookback: int, horizon: int) -> UserErr
         where = " in one series" if len(series.lengths) > 1 else ""
         fits = f"set data.horizon to {rows} or less, or " if rows else ""
         return UserError(
-            f"The {name} split has {counted(rows, 'row')}{where}, too short for one forecast of data.horizon={horizon} "
+            f"The {name} split has {counted(rows, 'row')}{where}, too few for one forecast of data.horizon={horizon} "
             f"rows: {fits}assign the split more rows with data.splits."
         )
     longest = max(int((of_rows <= split).sum()) for (of_rows,) in apart(series.lengths, series.splits))

@@ -91,7 +91,7 @@ class ChunkOrder(Sampler[Chunk]):
         return min(sum(self._steps(group) for group in self.groups(rank, world)) for rank in range(world))
 
     def left_out(self) -> float:
-        """The share of batches that distributed training does not read, from 0 to 1; 0 in one process."""
+        """Return the share of batches that distributed training does not read, from 0 to 1; 0 in one process."""
         world = place(self.seed_of_epoch)[1]
         batches = sum(self._steps(group) for rank in range(world) for group in self.groups(rank, world))
         return 1 - world * len(self) / batches

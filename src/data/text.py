@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from src.arrays import in_parts, of_tokens
-from src.config.errors import UserError
+from src.config.errors import UserError, counted
 from src.data.baselines import ngrams
 from src.data.batches import FlatSplit
 from src.data.describe import Classes, Description, Tokens
@@ -70,7 +70,7 @@ class TextData(SequenceData):
             for split, piece in pieces.items():
                 if len(piece) < 2:
                     raise UserError(
-                        f"The {split} split of {self.path} has {len(piece)} {self.level}s, but needs at least 2."
+                        f"The {split} split of {self.path} has {counted(len(piece), self.level)}, but needs at least 2."
                     )
                 self.items[split] = np.array([begin])
                 begin += len(piece)
@@ -114,7 +114,7 @@ class TextData(SequenceData):
         A byte order mark is skipped, and every line ending becomes ``\\n``.
 
         Raises:
-            UserError: names the first byte that is not UTF-8.
+            UserError: the text is not UTF-8, or has fewer than two tokens.
         """
         raw = file.read_bytes()
         try:
@@ -122,7 +122,7 @@ class TextData(SequenceData):
         except UnicodeDecodeError:
             raise UserError(f"{file} must be UTF-8, but {_first_broken(raw)}; save the text as UTF-8.") from None
         if len(tokens) < 2:
-            raise UserError(f"{file} has {len(tokens)} {self.level}s, but a document needs at least 2.")
+            raise UserError(f"{file} has {counted(len(tokens), self.level)}, but a document needs at least 2.")
         inside = file != self.path and file.is_relative_to(self.path)
         return tokens, checksum(str(file.relative_to(self.path)), raw) if inside else checksum(raw)
 

@@ -48,11 +48,11 @@ class FrameSplit(FlatSplit):
         super().__init__(blocks, lengths, blocks, per_step=True, shift=window // hop)
 
     def inputs(self, where: Tensor, inside: Tensor) -> Tensor:
-        """(batch, time, window) standardised samples."""
+        """Return standardised samples, (batch, time, window)."""
         return self._standardised(where[..., None] + torch.arange(self.shift), inside).flatten(2)
 
     def outputs(self, where: Tensor, inside: Tensor) -> Tensor:
-        """(batch, time, hop) standardised samples."""
+        """Return standardised samples, (batch, time, hop)."""
         return self._standardised(where, inside)
 
     def _standardised(self, where: Tensor, inside: Tensor) -> Tensor:

@@ -66,7 +66,7 @@ def refuse_unlike_data(runs: Sequence[Run]) -> None:
     """Refuse runs on different data, whose numbers are not comparable.
 
     Raises:
-        UserError: names two of them and what they read.
+        UserError: two runs read different data; the message names both.
     """
     first = runs[0]
     for run in runs[1:]:

@@ -146,7 +146,7 @@ def row_of(task: Task, name: str, values: np.ndarray, row: int, length: int) -> 
 
 
 def difference(name: str, ours: np.ndarray, theirs: np.ndarray) -> float:
-    """The largest difference, relative to values above 1.
+    """Return the largest difference, relative to values above 1.
 
     Raises:
         UserError: the shapes differ.

@@ -38,7 +38,7 @@ def check_expressible(network: Any) -> None:
     """Refuse networks that the operators cannot express.
 
     Raises:
-        UserError: names the reason.
+        UserError: the operators cannot express the network.
     """
     if not isinstance(network, StackedRNN):
         raise UserError(
@@ -130,7 +130,7 @@ def blocks(tensor: Tensor, order: Sequence[int]) -> np.ndarray:
 
 
 def numbers(tensor: Tensor) -> np.ndarray:
-    """A weight, float32."""
+    """Return a weight as a float32 array."""
     return tensor.detach().cpu().float().numpy()
 
 

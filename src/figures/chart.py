@@ -123,10 +123,10 @@ class Chart:
         return [name for name in dict.fromkeys(named) if name]
 
     def at_ends(self) -> dict[int, float]:
-        """By the index of a layer that is a line with a label: how high its name is beside the right edge.
+        """Return the height of each labelled line's name beside the right edge, by the index of its layer.
 
-        As a share of the height of the axes, no two of them on each other; empty where a legend has to name the lines:
-        there are more than :data:`DIRECT`, a name is too long, or the axis has no range.
+        Heights are shares of the height of the axes, and names do not overlap. The result is empty if a legend has to
+        name the lines: there are more than :data:`DIRECT`, a name is too long, or the axis has no range.
         """
         lines = {i: of for i, of in enumerate(self.layers) if isinstance(of, Line) and of.label and len(of.y) > 1}
         labels = [str(line.label) for line in lines.values()]
@@ -140,7 +140,7 @@ class Chart:
 
 
 def set_apart(ends: Mapping[K, float]) -> dict[K, float]:
-    """Heights of names beside the right edge, as shares of the axes, moved as little as keeps them apart.
+    """Return heights of names beside the right edge, as shares of the axes, moved just enough to keep them apart.
 
     >>> {name: round(at, 3) for name, at in set_apart({"gru": 0.5, "lstm": 0.5}).items()}
     {'gru': 0.463, 'lstm': 0.537}

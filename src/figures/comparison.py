@@ -19,7 +19,7 @@ from src.figures.scales import beyond, fit, padded
 
 @dataclass(frozen=True)
 class Published:
-    """A published figure."""
+    """A published result."""
 
     model: str  # as its authors call it
     value: float  # in the unit of the axis
@@ -29,7 +29,7 @@ class Published:
 
     @property
     def doubt(self) -> str:
-        """The addition to every mention of it."""
+        """What is added wherever the result is mentioned."""
         return "" if self.confirmed else " (unconfirmed)"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from src.figures.chart import Axis, Chart, Dots, Estimate, Layer, Line, Region
-from src.figures.marks import Mark, at_edge, count, dots, edge_notes, short, split, usual, values_of
+from src.figures.marks import Mark, are, at_edge, count, dots, edge_notes, short, split, usual, values_of
 from src.figures.scales import LOG_FROM, fit, padded
 
 SINGLE_LINES = 20  # thin lines of single runs per model; the band covers all runs
@@ -176,8 +176,8 @@ def cost(title: str, x_label: str, y_label: str, runs: Mapping[str, Sequence[Mar
         many = f"median of {count(len(inside), 'run').lower()}"
         words = f"{name}\n{many}\n{x_label}: {short(at)}\n{y_label}: {short(level)}"
         layers.append(Dots(name, [at], [level], [words], size=10, label=name))
-    notes = [f"{count(lost, 'run')} without a value or a cost left out."] if lost else []
-    notes += [f"{count(outside, 'run')} beyond the axis left out."] if outside else []
+    notes = [f"{count(lost, 'run')} without a value or a cost {are(lost)} not shown."] if lost else []
+    notes += [f"{count(outside, 'run')} beyond the axis {are(outside)} not shown."] if outside else []
     least, most = (min(costs), max(costs)) if costs else (0.0, 1.0)
     log = least > 0 and most / least > LOG_FROM
     return Chart(title, Axis(x_label, log, padded(log, least, most, 0.12)), axis, layers, notes)

@@ -41,7 +41,7 @@ class Column:
 
 @look()
 def draw_gates(columns: Sequence[Column], what: str) -> Figure:
-    """Heat maps below each other, one for each gate and state of a network, under what it read.
+    """Draw heat maps below each other, one for each gate and state of a network, under the sequence it read.
 
     A sequence that several networks read is drawn once, on top of all.
 

@@ -19,10 +19,10 @@ INK = Style("@ink", "o", ":")
 
 
 def specification(chart: Chart, looks: Mapping[str, Style]) -> dict[str, Any]:
-    """``{"data": [...], "layout": {...}}`` for plotly.js.
+    """Return a figure for plotly.js, ``{"data": [...], "layout": {...}}``.
 
     Args:
-        chart: what to show; its title is left to the page.
+        chart: what to show; the page shows its title.
         looks: of the models.
     """
     layout: dict[str, Any] = {"xaxis": _axis(chart.x), "yaxis": _axis(chart.y), "shapes": [], "annotations": []}

@@ -28,7 +28,7 @@ class Share(NamedTuple):
 
 @look()
 def draw_memory(tasks: Mapping[str, Mapping[str, Sequence[Share]]], criterion: str) -> Figure:
-    """A panel for each task, a line for each model with its name at the end (more than four: a legend), with intervals.
+    """Draw a panel for each task with a line and intervals for each model, named at its end (beyond four, in a legend).
 
     Args:
         tasks: by name, then by model: shares in the order of the length.

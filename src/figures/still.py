@@ -48,14 +48,14 @@ def draw(charts: Sequence[Chart], columns: int = 2, looks: Mapping[str, Style] |
 
 
 def inline(chart: Chart, looks: Mapping[str, Style], name: str, height: float) -> str:
-    """A chart as an SVG element of a page that has title, label of y and notes itself; as wide as its place.
+    """Return a chart as an SVG element, without title, y label and notes, which the page shows; it fills the width.
 
-    Ink, grid and page are the page's own (``var(--ink)``), so that it is dark where the page is.
+    Colours of ink, grid and background are variables of the page (``var(--ink)``), so that it is dark if the page is.
 
     Args:
         chart: what to show.
         looks: of the models.
-        name: no other figure of the page has it.
+        name: a name that no other figure of the page has.
         height: in inches.
     """
     bare = replace(chart, title="", notes=[], y=replace(chart.y, label=""))

@@ -23,7 +23,7 @@ Concatenated = dict[str, tuple[Tensor, Tensor | None]]
 
 
 def from_pytorch(theirs: nn.RNNBase, **options: Any) -> StackedRNN:
-    """Return our network with the weights of an nn.GRU, nn.LSTM or nn.RNN, computing the same.
+    """Return our network with the weights of an nn.GRU, nn.LSTM or nn.RNN, computing the same function.
 
     Args:
         theirs: the network to copy.
@@ -55,7 +55,7 @@ def from_pytorch(theirs: nn.RNNBase, **options: Any) -> StackedRNN:
 
 
 def to_pytorch(network: StackedRNN) -> nn.RNNBase:
-    """Return the nn.GRU, nn.LSTM or nn.RNN that computes the same in evaluation and in noise-free training.
+    """Return the nn.GRU, nn.LSTM or nn.RNN that computes the same function in evaluation and in noise-free training.
 
     Raises:
         ValueError: PyTorch has no equivalent.

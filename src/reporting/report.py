@@ -45,7 +45,7 @@ def write_report(
         static: the page has its figures as SVG alone and no script library, so that it is small enough to be committed.
 
     Raises:
-        UserError: jinja2 or matplotlib is not installed, or plotly, which a static page does without.
+        UserError: jinja2 or matplotlib is not installed, or plotly, which a static page does not need.
     """
     kinds = pictures(summary)
     looks = styles(model_names(summary))
@@ -96,12 +96,12 @@ def refuse_without_latex(formats: Sequence[str]) -> None:
 def render(
     summary: Summary, kinds: list[Pictures], looks: dict[str, Style], lead: str = "", static: bool = False
 ) -> str:
-    """The page of a summary with its figures, as one string; ``lead`` is HTML that stands before everything else.
+    """Return the page of a summary with its figures; ``lead`` is HTML that precedes everything else.
 
-    Every figure is in it as SVG, which is what is printed; unless ``static``, scripts draw it again on the screen.
+    Every figure is included as SVG, for printing; unless ``static``, scripts draw it again on the screen.
 
     Raises:
-        UserError: jinja2 or matplotlib is not installed, or plotly, which a static page does without.
+        UserError: jinja2 or matplotlib is not installed, or plotly, which a static page does not need.
     """
     try:
         import matplotlib.figure  # noqa: F401
@@ -145,7 +145,7 @@ def render(
 
 
 def drawn(summary: Summary, keys: Sequence[str]) -> Figure:
-    """Some kinds of the report's pictures as one figure of matplotlib.
+    """Draw some kinds of the report's pictures in one matplotlib figure.
 
     Args:
         summary: of a comparison.

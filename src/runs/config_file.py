@@ -73,7 +73,7 @@ def checked(content: dict[str, Any], path: Path) -> dict[str, Any]:
     """Check that every node from which something is built is a mapping.
 
     Raises:
-        UserError: names a node that is not a mapping.
+        UserError: a node is not a mapping.
     """
     for key in ("model", "data", "task"):
         if key in content and not isinstance(content[key], dict):

@@ -203,7 +203,7 @@ class Extension:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A model left out of a data set (or of one arm of it), and the reason."""
+    """A model skipped on a data set (or in one arm of it), and the reason."""
 
     model: str
     data: str
@@ -310,7 +310,7 @@ def read_study(directory: Path) -> StudyRecord | None:
     """Read a study's ``study.json``; None if there is no study.
 
     Raises:
-        Damaged: the message says how to restore the file.
+        Damaged: the file is damaged; the message explains how to restore it.
         UserError: this version cannot read the file.
     """
     try:
@@ -320,8 +320,9 @@ def read_study(directory: Path) -> StudyRecord | None:
             return read_one(directory / COPY)
         raise Damaged(f"{directory / STUDY} is missing.")
     except Damaged as error:
-        whole = f"Its copy is intact: cp {shlex.quote(str(directory / COPY))} {shlex.quote(str(directory / STUDY))}"
-        raise Damaged(f"{error} {whole if _whole(directory / COPY) else written_anew(directory)}") from None
+        whole = f"its copy is intact: cp {shlex.quote(str(directory / COPY))} {shlex.quote(str(directory / STUDY))}"
+        advice = whole if _whole(directory / COPY) else written_anew(directory)
+        raise Damaged(f"{str(error).rstrip('.')}; {advice}") from None
 
 
 def read_one(path: Path) -> StudyRecord | None:
@@ -346,7 +347,7 @@ def read_planned(directory: Path) -> dict[str, PlannedJob]:
     """Read every job in a study's ``planned.json``, including those of earlier plans; empty if there is none.
 
     Raises:
-        Damaged: the message says how to restore the file.
+        Damaged: the file is damaged; the message explains how to restore it.
     """
     path = directory / PLANNED
     try:
@@ -359,7 +360,7 @@ def read_planned(directory: Path) -> dict[str, PlannedJob]:
         jobs = from_plain(PlannedJobs, content, path).jobs
         _check_names(jobs, path)
     except Damaged as error:
-        raise Damaged(f"{error} {written_anew(directory)}") from None
+        raise Damaged(f"{str(error).rstrip('.')}; {written_anew(directory)}") from None
     return jobs
 
 
@@ -382,12 +383,12 @@ def _whole(path: Path) -> StudyRecord | None:
 
 
 def written_anew(directory: Path) -> str:
-    """Return a sentence with the command that rewrites a study's damaged file, including the plan's overrides."""
+    """Return a clause with the command that rewrites a study's damaged file, including the plan's overrides."""
     record = _whole(directory / COPY) or _whole(directory / STUDY)
     said = {} if record is None else record.plan.overrides
     given = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in said.items()]
     command = shlex.join(["python", "-m", "src.train", "-m", f"experiments={directory.resolve().name}", *given])
-    return f"To write it again, run the command that started the study: {command}"
+    return f"to write it again, run the command that started the study: {command}"
 
 
 def _from_schema_1(old: dict[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def from_plain(kind: type[T], content: Any, path: Path) -> T:
     """Build a dataclass from plain containers read from JSON, ignoring unknown keys.
 
     Raises:
-        Damaged: names the file, the key and the problem.
+        Damaged: a value is invalid; the message names the file and the key.
     """
     try:
         return _adapter(kind).validate_python(content)

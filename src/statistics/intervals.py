@@ -24,7 +24,7 @@ class Interval:
 
 
 def alike(values: Sequence[float] | np.ndarray) -> bool:
-    """Return whether values differ only by rounding, so that they have no spread for a test.
+    """Return whether values differ only by rounding, so that they have no variance to test with.
 
     >>> alike([0.1, 0.3 - 0.2]), alike([0.1, 0.2])
     (True, False)

@@ -62,7 +62,7 @@ class ConditionTuning:
     def choose(self) -> None:
         """Choose the trial of each model with the best mean over repeats (ties: by loss), and record it.
 
-        A model without any finished trial is left out with a warning.
+        A model without any finished trial is skipped with a warning.
         """
         data, arm = self.condition
         self.chosen = {}
@@ -71,7 +71,7 @@ class ConditionTuning:
                 self.chosen[model] = choice.values
                 self.state.record.chosen.setdefault(data, {}).setdefault(arm, {})[model] = choice
             else:
-                log.warning("%s is left out of %s: %s.", model, data, NO_TRIAL)
+                log.warning("%s is skipped on %s: %s.", model, data, NO_TRIAL)
                 self.state.leave_out(model, data, NO_TRIAL, arm)
         self.state.write()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from src.config.errors import UserError
+from src.config.errors import UserError, agreeing, counted
 from src.config.instantiate import instantiate
 from src.data.module import SequenceData
 from src.files import write_atomically
@@ -53,7 +53,8 @@ class Need:
         words = ""
         if self.tuning_weights:
             words = f", including {size(self.tuning_weights)} of tuning weights, which are removed after the choice"
-        return f"{self.runs} runs need about {size(self.bytes)} in {directory}{words}; {size(free)} are free."
+        runs = f"{counted(self.runs, 'run')} {agreeing('need', self.runs)}"
+        return f"{runs} about {size(self.bytes)} in {directory}{words}; {size(free)} are free."
 
 
 def size(number: float) -> str:
@@ -76,7 +77,8 @@ def check_disk(plan: Plan, jobs: Jobs) -> str:
     free = shutil.disk_usage(jobs.directory).free
     if need.bytes > free:
         raise UserError(
-            f"{need.sentence(jobs.directory, free)} Free some space, or use another disk with paths.runs_dir=FOLDER."
+            f"{need.sentence(jobs.directory, free)[:-1]}: free some space, or use another disk with "
+            "paths.runs_dir=FOLDER."
         )
     return need.sentence(jobs.directory, free) if need.runs else ""
 

@@ -51,7 +51,7 @@ def fix_margins(plan: Plan, state: StudyState, without: Collection[str] = ()) ->
         state.record.margins[data] = made = margin_from(runs, metric, plan.declared(data))
         state.write()
         if made.margin is None:
-            log.warning("%s has no margin, so “practically the same” is not possible: %s.", data, made.reason)
+            log.warning("%s has no margin, so its verdict cannot be “practically the same”: %s.", data, made.reason)
         else:
             log.info("The margin of %s is %g (%s, computed from validation).", data, made.margin, metric)
 

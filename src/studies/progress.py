@@ -130,7 +130,7 @@ class Reader:
         runs = sum(1 for _ in self.directory.glob("*/result.json"))
         if runs and not (self.directory / PLANNED).is_file():
             raise UserError(
-                f"{self.directory / PLANNED} is missing, although there are {runs} runs. {written_anew(self.directory)}"
+                f"{self.directory / PLANNED} is missing, although runs exist ({runs}); {written_anew(self.directory)}"
             )
 
 

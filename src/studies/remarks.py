@@ -21,7 +21,8 @@ def remarks(directory: Path, ended: Mapping[str, RunResult]) -> Iterator[str]:
     if diverged := sum(record.status == "diverged" for record in records):
         yield f"{counted(diverged, 'run')} diverged, which counts as the worst result."
     if capped := sum(record.best is not None and record.best.is_last for record in records):
-        yield f"{capped} of {len(records)} runs were best in their last epoch: a higher limit may change them."
+        runs = counted(len(records), "run")
+        yield f"In {capped} of {runs}, the last epoch was the best: a higher limit may change them."
     if study := read_study(directory):
         yield from _unlike_budgets(records, study.plan.tolerance)
     makers = Counter(((record.git.commit or "unknown")[:10], record.git.clean) for record in records)

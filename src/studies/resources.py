@@ -91,10 +91,10 @@ def minutes_in(limit: str) -> float:
 
 
 def refuse_on_slurm(request: Mapping[str, Any], nodes: pd.DataFrame) -> None:
-    """Refuse a request that no nodes of its partition can satisfy, given the launcher's settings.
+    """Refuse a request that no node of its partition can satisfy, given the launcher's settings.
 
     Raises:
-        UserError: states the request and what the nodes have.
+        UserError: no node suffices; the message states the request and what the nodes have.
     """
     known = sorted(set(nodes.partition))
     asked = [name.strip() for name in str(request["partition"]).split(",")] if request.get("partition") else []
@@ -154,7 +154,7 @@ def refuse_on_ray(remote: Mapping[str, Any], nodes: Iterable[Mapping[str, float]
     """Refuse a request that no single node satisfies, given the arguments of ``ray.remote``; Ray would wait forever.
 
     Raises:
-        UserError: states the request and what the nodes have.
+        UserError: no node suffices; the message states the request and what the nodes have.
     """
     asked = {"CPU": remote.get("num_cpus"), "GPU": remote.get("num_gpus"), "memory": remote.get("memory")}
     asked |= remote.get("resources") or {}

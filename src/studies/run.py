@@ -56,7 +56,7 @@ def run_study(study: Study) -> list[Job]:
         The final runs, ordered by data set, arm, seed and model.
 
     Raises:
-        RunsFailed: at the very end; the message has the number of missing runs and the command that completes them.
+        RunsFailed: runs are missing at the end; the message gives their number and the command that completes them.
     """
     plan = study.plan
     if plan.resplits:
@@ -151,7 +151,7 @@ def fitting_models(study: Study, data: str, arm: str) -> list[str]:
             if solved or OmegaConf.select(cfg, "model.bidirectional", default=False):
                 build(cfg)
         except LooksAhead as error:
-            log.info("%s is left out of %s: %s", model, data, error)
+            log.info("%s is skipped on %s: %s", model, data, error)
             study.state.leave_out(model, data, str(error))
             continue
         except UserError as error:  # its jobs will say the same, but the first of them may start hours from now
@@ -215,7 +215,7 @@ def run_jobs(study: Study, jobs: Sequence[Job]) -> None:
         elif "running" in status.values():
             if not waiting:
                 here = counted(list(status.values()).count("running"), "run")
-                log.info("Waiting for %s, held by another process.", here)
+                log.info("Waiting for %s, which another process is using.", here)
             waiting = True
             time.sleep(study.poll)
         else:

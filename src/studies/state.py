@@ -77,7 +77,7 @@ class StudyState:
             self.write()
 
     def leave_out(self, model: str, data: str, reason: str, arm: str | None = None) -> None:
-        """Record that a model is left out of a data set, or of one arm of it."""
+        """Record that a model is skipped on a data set, or in one arm of it."""
         if (left_out := LeftOut(model, data, reason, arm)) not in self.record.left_out:
             self.record.left_out.append(left_out)
             self.write()
@@ -88,7 +88,7 @@ class StudyState:
         write_study(self.directory, self.record)
 
     def planned(self, jobs: Iterable[Job]) -> None:
-        """Write jobs to ``planned.json``: the runs to come, and the ones that count."""
+        """Add jobs to ``planned.json``, which lists the runs still to come and those that count."""
         write_planned(self.directory, read_planned(self.directory) | {job.id: job for job in jobs})
 
 

@@ -105,7 +105,7 @@ def refuse_beside_study(config: DictConfig, context: HydraContext, arguments: Se
         arguments: the command line's overrides, checked by :func:`split_overrides`.
 
     Raises:
-        UserError: names the key.
+        UserError: the file has such a setting.
     """
     said = [argument for argument in arguments if not re.match(r"[+~]*(experiments=|study\b)", argument)]
     whole: Any = OmegaConf.to_container(config)

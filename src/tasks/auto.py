@@ -39,7 +39,7 @@ def called_for(description: Description) -> str:
         return "PolyphonicMusic"
     if isinstance(output, Values):
         return "Waveform" if per_step and description.causal else "SequenceRegression"
-    raise UserError(f"task=auto has no task for {type(output).__name__}: name one, as in task=classification.")
+    raise UserError(f"task=auto cannot infer a task from {type(output).__name__}: set one, as in task=classification.")
 
 
 def metric_of(description: Description) -> str:

@@ -88,7 +88,7 @@ class Task(pl.LightningModule):
         """Check the arguments like values of a config.
 
         Raises:
-            UserError: names the argument, what it must be and the value it got.
+            UserError: an argument is unknown or does not have the type of its key.
         """
         check_arguments("task", arguments, theirs=not cls.__module__.startswith("src."))
         return super().__new__(cls)
@@ -139,7 +139,7 @@ class Task(pl.LightningModule):
         """Check that the metric required by ``group`` exists in this task, with the right direction.
 
         Raises:
-            UserError: lists the metrics, or states the right mode.
+            UserError: the task has no such metric, or the mode is wrong.
         """
         name = monitor.partition("/")[2]
         metric = self.declared.get(name)
@@ -195,7 +195,7 @@ class Task(pl.LightningModule):
         """Raise an error: a checkpoint has only weights, and the network is defined by the run's directory.
 
         Raises:
-            UserError: names the right function.
+            UserError: always; the message names the right function.
         """
         directory = Path(str(checkpoint_path)).parent.parent
         raise UserError(
@@ -304,8 +304,8 @@ class Task(pl.LightningModule):
         """Count parameters by purpose.
 
         Returns:
-            ``recurrent`` (the network without encoder and head), ``effective`` (the same, counting two bias vectors
-            that are only ever added as one), ``total`` (all trained parameters).
+            ``recurrent`` (the network without encoder and head), ``effective`` (the same, but two bias vectors that are
+            only ever added together count as one), ``total`` (all trained parameters).
         """
         recurrent = sum(p.numel() for p in self.network.parameters())
         counts = {"recurrent": recurrent, "effective": recurrent}

@@ -71,7 +71,7 @@ def refuse_whole_module(cfg: DictConfig) -> None:
     """Refuse a LightningModule as the network, since head, loss, metrics and optimizer come from the config.
 
     Raises:
-        UserError: describes what a network must be.
+        UserError: the network is a LightningModule.
     """
     try:
         whole = issubclass(find_class(cfg.model._target_), pl.LightningModule)

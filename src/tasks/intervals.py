@@ -130,7 +130,7 @@ class Quantiles(Point):
         return super().arrange(said + self.deviates, level).sort(-1).values
 
     def point(self, said: Tensor) -> Tensor:
-        """The median."""
+        """Return the median."""
         return said[..., len(self.levels) // 2]
 
     def loss(self, said: Tensor, true: Tensor) -> Tensor:

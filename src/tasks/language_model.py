@@ -29,7 +29,7 @@ class LanguageModel(Task):
         description = keywords["description"]
         output = description.output
         if not (isinstance(description.input, Tokens) and isinstance(output, Classes) and description.per_step):
-            raise UserError("task=language_model needs tokens with a next token at every step.")
+            raise UserError("task=language_model needs sequences of tokens to continue, such as data=text.")
         self.characters = description.input.unit == "character"
         if not self.characters:
             self.metrics_declared = self.metrics_declared[:2]

@@ -33,7 +33,7 @@ class PolyphonicMusic(Task):
     def __init__(self, *, reduction: str = "per_step", **keywords: Any) -> None:
         output = keywords["description"].output
         if not isinstance(output, Bits) or not keywords["description"].per_step:
-            raise UserError("task=music needs data with several binary values at every step.")
+            raise UserError("task=music needs several binary values at every step, as in data=jsb_chorales.")
         super().__init__(**keywords)
         self.reduction = reduction
         self.head = nn.Linear(self.network.output_size, output.size)

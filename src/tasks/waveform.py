@@ -39,7 +39,7 @@ class Waveform(Task):
         output = description.output
         series = isinstance(output, Values) and not isinstance(output, Horizon)
         if not (series and description.per_step and description.causal):
-            raise UserError("task=waveform needs data with the next samples at every step.")
+            raise UserError("task=waveform needs raw sound, such as data=fsdd_waveform or data=wav_folder.")
         ratio = {"numerator": "loss", "denominator": "count", "factor": 1 / output.size}
         self.metrics_declared = NLL, replace(NLL_PER_SAMPLE, **ratio)
         super().__init__(**keywords)

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from rich.table import Table
 
-from src.config.errors import UserError
+from src.config.errors import UserError, agreeing, counted
 from src.config.screen import screen
 from src.data.batches import Batch
 from src.data.describe import Horizon
@@ -50,9 +50,11 @@ def origins(split: WindowSplit, number: int) -> tuple[np.ndarray, np.ndarray]:
         which.append(np.arange(number) + 1)
     if not rows:
         most = int(np.bincount(here).max())
-        raise UserError(f"backtest={number} needs a series with {number} windows, but the longest has {most}.")
+        raise UserError(
+            f"backtest={number} needs a series with {counted(number, 'window')}, but the longest has {most}."
+        )
     if left := len(np.unique(here)) - len(rows):
-        log.info("%d series with fewer than %d windows were skipped.", left, number)
+        log.info("%d series with fewer than %d windows %s skipped.", left, number, agreeing("were", left))
     if close:
         log.info("Origins are less than a horizon apart, so some rows are forecast more than once.")
     return np.concatenate(rows), np.concatenate(which)
@@ -149,7 +151,7 @@ def backtest(run: Run, split: str, number: int, calibration: Calibration | None 
         The run's errors over all origins and rows ahead, by name: ``backtest/mae``, ...
 
     Raises:
-        UserError: as :func:`forecasts`.
+        UserError: the run does not forecast, or the split has too few windows.
     """
     table = forecasts(run, split, number, calibration)
     found = errors(table)

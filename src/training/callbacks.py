@@ -166,7 +166,7 @@ class Watch(pl.Callback):
 
     Attributes:
         measured: seconds, steps and sequences of epochs; seconds from the start of training to each epoch's end; the
-            share of batches that several processes leave out.
+            share of batches that several processes skip.
     """
 
     def __init__(self) -> None:

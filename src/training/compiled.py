@@ -19,13 +19,13 @@ BACKEND = "inductor"
 
 
 def refuse_on_cpu(accelerator: str) -> None:
-    """Refuse compilation on a CPU, where it gains nothing (docs/benchmarks_training.md has the figures).
+    """Refuse compilation on a CPU, where it gains nothing (measured in docs/benchmarks_training.md).
 
     Raises:
         UserError: the trainer runs on a CPU.
     """
     if accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available()):
-        raise UserError("compile=true needs a GPU, as it makes no step faster on a CPU: use compile=null.")
+        raise UserError("compile=true needs a GPU, because it does not speed up training on a CPU: use compile=null.")
 
 
 def compile_head(task: Task) -> None:

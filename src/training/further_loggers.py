@@ -42,7 +42,7 @@ def refuse_missing_packages(further: Mapping[str, Node]) -> None:
     """Refuse loggers, by name, whose packages are not installed.
 
     Raises:
-        UserError: names the package and how to install it.
+        UserError: a package is missing; the message gives the command that installs it.
     """
     for name, node in further.items():
         module = NEEDS.get(str(node["_target_"]).rpartition(".")[2])

@@ -195,7 +195,8 @@ class Job:
         if self.cfg.overwrite:
             if self.checkpoint is not None and Path(self.checkpoint).is_relative_to(here.resolve()):
                 raise UserError(
-                    f"overwrite=true would remove the run in {here} with its ckpt={self.cfg.ckpt}: drop one of them."
+                    f"overwrite=true would remove the run in {here}, to which ckpt={self.cfg.ckpt} belongs: drop one "
+                    "of them."
                 )
             self._begin(anew=True, identity=name)
             return

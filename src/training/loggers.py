@@ -93,13 +93,13 @@ class MetricsCSV(Logger):
         step = last if step is None else int(step)
         if step < last:
             raise UserError(
-                f"rows must be logged in order of the global step, but step {step} came after step {last} "
-                f"(with {', '.join(metrics)}); log validation values with on_epoch=True, on_step=False"
+                f"Rows must be logged in order of the global step, but step {step} came after step {last} "
+                f"(with {', '.join(metrics)}); log validation values with on_epoch=True, on_step=False."
             )
         if reserved := {"step", "seconds"} & set(metrics):
-            raise UserError(f"a metric must not be named {reserved.pop()!r}, which is a column of metrics.csv")
+            raise UserError(f"A metric must not be named {reserved.pop()!r}, which is a column of metrics.csv.")
         if formulas := [name for name in metrics if name.startswith(FORMULA)]:
-            raise UserError(f"a metric must not be named {formulas[0]!r}, which a spreadsheet would treat as a formula")
+            raise UserError(f"A metric must not be named {formulas[0]!r}, which spreadsheets treat as a formula.")
         now = round(time.monotonic() - (self._clock or 0.0), 6)
         values = {name: int(v) if isinstance(v, Integral) else float(v) for name, v in metrics.items()}
         same = self._last.get("step") == step

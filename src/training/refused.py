@@ -34,7 +34,7 @@ def refuse_arguments(trainer: Mapping[str, Any]) -> None:
     """Refuse trainer arguments that would make a run's record wrong.
 
     Raises:
-        UserError: names the argument and what to do instead.
+        UserError: there is such an argument; the message states what to do instead.
     """
     for name, instead in TRAINER_HAS.items():
         if trainer.get(name) is not None:
@@ -74,7 +74,7 @@ def refuse_callbacks(callbacks: Mapping[str, pl.Callback], checkpoints: Path) ->
         checkpoints: the folder of best.ckpt and last.ckpt.
 
     Raises:
-        UserError: names the callback and why.
+        UserError: there is such a callback; the message states the reason.
     """
     for name, callback in callbacks.items():
         for kind, why in CALLBACKS.items():

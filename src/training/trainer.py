@@ -81,7 +81,7 @@ def fit(trainer: pl.Trainer, task: Task, data: SequenceData, checkpoint: str | N
     """Train, resuming from a checkpoint if there is one.
 
     Raises:
-        UserError: with Lightning's message, if trainer, callbacks and data are incompatible.
+        UserError: trainer, callbacks and data are incompatible; the message quotes Lightning's.
     """
     # Lightning would replace the shuffling samplers; ours repeat the same batches instead.
     data.same_batches, trainer.overfit_batches = bool(trainer.overfit_batches), 0  # type: ignore[attr-defined]

@@ -121,7 +121,7 @@ class WandbMirror(WandbLogger):
             self._open(mode, reason)
         except wandb.Error as error:
             if self.mode != "auto":
-                raise UserError(f"wandb could not open the run ({error}): use logger.mode=offline") from None
+                raise UserError(f"wandb could not open the run ({error}): use logger.mode=offline.") from None
             wandb.teardown()  # its service still holds the id of the run that failed
             self._open("offline", f"the server rejected the run: {error}")
         self._send(rows)
@@ -159,7 +159,7 @@ class WandbMirror(WandbLogger):
         if row.get("step") != step:
             raise UserError(
                 f"metrics.csv has no row for step {step}: log numbers through the trainer, with MetricsCSV before "
-                "WandbMirror in its list of loggers"
+                "WandbMirror in its list of loggers."
             )
         if self._held and self._held["step"] < row["step"]:
             self._send([self._held])

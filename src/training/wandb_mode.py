@@ -56,7 +56,7 @@ def require_login() -> None:
     if not logged_in():
         raise UserError(
             "wandb cannot log online without a login: run `wandb login`, set WANDB_API_KEY, or use "
-            "logger.mode=auto without WANDB_MODE"
+            "logger.mode=auto without WANDB_MODE."
         )
 
 

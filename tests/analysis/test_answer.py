@@ -42,7 +42,7 @@ def test_without_which_pair_the_verdict_would_be_another() -> None:
     tipped = compared([0.20, 0.21, 0.19, 0.22, -0.6, 0.20, 0.21])
     assert tipped.verdict is not None
     assert tipped.verdict.outcome == "undecided"
-    assert "1 of 7 pairs are decisive: without seed 4 the verdict is gru better." in tipped.sensitivity
+    assert "1 of 7 pairs is decisive: without seed 4 the verdict is gru better." in tipped.sensitivity
 
 
 @pytest.mark.parametrize(

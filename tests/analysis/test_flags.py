@@ -84,12 +84,12 @@ def inside(key: str, **content: Any) -> Edit:
             inside("backend", name="torch"),
             "differences in time are not due to the models alone: gru fused (4)",
         ),
-        ("last_epoch", "note", inside("best", is_last=True), "1 of 4 runs of lstm were best in their last epoch"),
+        ("last_epoch", "note", inside("best", is_last=True), "In 1 of 4 runs of lstm, the last epoch was the best"),
         (
             "shared",
             "note",
             inside("timing", shared=True),
-            "1 of 8 runs were timed on a machine that other processes were using",
+            "1 of 8 runs was timed on a machine that other processes were using",
         ),
         (
             "leaked",

@@ -28,7 +28,7 @@ def test_a_series_of_144_months_has_room_where_the_defaults_are_refused(
     seen: Callable[..., Seen], compose: Callable[..., DictConfig], tmp_path: Path
 ) -> None:
     given = {"data.path": str(months(tmp_path / "air.csv"))}
-    with pytest.raises(UserError, match="too short for one forecast"):
+    with pytest.raises(UserError, match="too few for one forecast"):
         _ = instantiate(compose("data=csv", f"data.path={given['data.path']}").data).description
     made = seen(given)
     assert {key: made.settings[key] for key in ("data.lookback", "data.horizon")} == {

@@ -146,7 +146,7 @@ def test_tables_reach_the_page_by_one_command(compose: Compose, tmp_path: Path) 
     assert "- failed: one: why" in text
     assert "| flashrnn | 124 | 30 | stopped after 30 seconds |" in text
     assert "| music | 30 | 2 | a.py:3 2 |" in text
-    assert "- without torch: backend=torch: PyTorch's kernels have no reset gate" in text
+    assert "- not measured with torch: PyTorch's kernels have no reset gate" in text
 
 
 def test_runs_per_second_counts_while_all_are_at_work() -> None:

@@ -52,7 +52,7 @@ def test_the_page_has_the_numbers_of_the_result_and_the_command(result: dict[str
     assert "| (8, 160, 88, 46) | 12.3 | - |" in page
     assert "`python -m benchmarks.steps rounds=3`" in page
     assert "A CPU, 2 cores; torch 2.13.0" in page
-    assert "Without fused (gru): no compiler." in page
+    assert "Not measured with fused (gru): no compiler." in page
     assert "noisy" not in page
 
 

@@ -308,7 +308,7 @@ def test_cost_shows_runs_and_medians() -> None:
     single, median = dots(chart, "gru")
     assert (single.x, single.y, single.hollow) == ([10.0, 30.0, 12.0], [8.5, 8.4, 8.6], [1])
     assert (median.x, median.y) == ([12.0], [8.5])
-    assert chart.notes == ["One run without a value or a cost left out."]
+    assert chart.notes == ["One run without a value or a cost is not shown."]
 
 
 def test_a_heavy_line_joins_the_models_that_no_test_tells_apart() -> None:

@@ -52,8 +52,8 @@ def test_impossible_arguments(make, options, message):
         ([{"kind": "gru"}], "layers: expected kind, hidden_size"),
         ([{"kind": "gru", "hidden_size": 4, "size": 3}], "layers: expected kind"),
         ([{"kind": "elman", "hidden_size": 4}], "kind: expected one of gru, lstm, lstm_coupled, rnn, got 'elman'"),
-        ([{"kind": "gru", "hidden_size": 4, "peepholes": True}], "peepholes: an option of lstm only"),
-        ([{"kind": "lstm", "hidden_size": 4, "reset_after": False}], "reset_after: an option of gru only"),
+        ([{"kind": "gru", "hidden_size": 4, "peepholes": True}], "peepholes: available for lstm only"),
+        ([{"kind": "lstm", "hidden_size": 4, "reset_after": False}], "reset_after: available for gru only"),
         ([{"kind": "gru", "hidden_size": 4, "update_gate": "drops"}], "update_gate: expected 'keeps' or 'takes'"),
     ],
 )
@@ -111,7 +111,7 @@ def test_projections_are_the_lstms_and_narrower_than_its_units():
     for wrong in (-1, True, 2.0):
         with pytest.raises(ValueError, match=f"proj_size: expected a whole number of at least 0, got {wrong}"):
             LSTM(3, 4, proj_size=wrong)
-    with pytest.raises(ValueError, match="proj_size: an option of lstm only, got 2 for gru"):
+    with pytest.raises(ValueError, match="proj_size: available for lstm only, got 2 for gru"):
         GRU(3, 4, proj_size=2)
 
 

@@ -17,8 +17,8 @@ from tests.studies.conftest import PLAN, FakeLauncher
 Make = Callable[..., Study]
 NAMES = ("study.json", "planned.json")
 WAY_BACK = {
-    "study.json": r"(?s)study\.json .*Its copy is intact: cp .*/study\.copy\.json .*/study\.json$",
-    "planned.json": r"(?s)planned\.json .*To write it again, .*: python -m src\.train -m experiments=tiny$",
+    "study.json": r"(?s)study\.json .*its copy is intact: cp .*/study\.copy\.json .*/study\.json$",
+    "planned.json": r"(?s)planned\.json .*to write it again, .*: python -m src\.train -m experiments=tiny$",
 }
 
 
@@ -101,7 +101,7 @@ def test_a_missing_record_of_a_study_is_not_a_study_without_a_plan(
     make_study: Make, finished: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (finished / "study.json").unlink()
-    with pytest.raises(UserError, match=r"study\.json is missing\. Its copy is intact: cp"):
+    with pytest.raises(UserError, match=r"study\.json is missing; its copy is intact: cp"):
         collect([finished], "study")
     assert again(make_study).state.record.registered is not None
     assert read_study(finished) is not None
@@ -142,7 +142,7 @@ def test_the_way_back_has_what_the_command_line_added_to_the_plan(finished: Path
 def test_status_of_a_study_without_its_jobs_is_no_0_of_0(finished: Path, make_study: Make) -> None:
     (finished / "planned.json").unlink()
     with pytest.raises(
-        UserError, match=r"planned\.json is missing, although there are 22 runs\. To write it again, run the command"
+        UserError, match=r"planned\.json is missing, although runs exist \(22\); to write it again, run the command"
     ):
         Reader(finished).read()
     other = again(make_study, name="fresh")

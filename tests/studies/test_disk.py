@@ -113,7 +113,7 @@ def test_a_study_that_does_not_fit_is_refused_before_its_first_run(
     study = make_study(FakeLauncher(lambda s: 1.0), tuning=None)
     assert "6 runs need about" in check_disk(study.plan, study.jobs)
     monkeypatch.setattr("src.studies.disk.shutil.disk_usage", lambda place: shutil._ntuple_diskusage(10**6, 0, 10**5))  # type: ignore[attr-defined]
-    with pytest.raises(UserError, match=r"6 runs need about .* MB in .*tiny; 0\.1 MB are free\. Free some space, or"):
+    with pytest.raises(UserError, match=r"6 runs need about .* MB in .*tiny; 0\.1 MB are free: free some space, or"):
         check_disk(study.plan, study.jobs)
 
 

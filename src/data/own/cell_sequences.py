@@ -19,7 +19,7 @@ def tokens_of(table: Table, name: str, level: str) -> list[Sequence[str]]:
     """Return the characters or words of each cell of a column.
 
     Raises:
-        UserError: names the first empty cell.
+        UserError: a cell is empty; the message names the first one.
     """
     read = [tokenise(cell, level) for cell in table.text(name).tolist()]
     table.refuse(np.array([len(tokens) == 0 for tokens in read]), name, "the text is missing")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from src.config.errors import UserError, nearest
+from src.config.errors import UserError, agreeing, counted, nearest
 from src.data.own.notation import LOOKS, Notation, evidence, of_column, plain, readings, ungrouped
 
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "<na>", "nat", "null", "none", "-", "?"})
@@ -39,7 +39,7 @@ class Table:
     hints: Hints = field(default_factory=Hints)
     decimal: str = ""  # decimal sign given by the user; "": inferred
     separator: str = ""  # between its cells
-    notes: list[str] = field(default_factory=list)  # what was inferred or left out, in sentences
+    notes: list[str] = field(default_factory=list)  # what was inferred or skipped, in sentences
     # Each column's decimal sign in the training file, and its number format.
     trained: dict[str, str] = field(default_factory=dict)
     notations: dict[str, Notation] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Table:
         """Refuse names that are not columns.
 
         Raises:
-            UserError: names the option, the column and the nearest one.
+            UserError: a column does not exist; the message suggests the nearest name.
         """
         for name in names:
             if name not in self.frame.columns:
@@ -76,7 +76,7 @@ class Table:
         """Refuse the first ``bad`` row (rows,), naming file, line and column.
 
         Raises:
-            UserError: with ``words``, in which ``{cell}`` is replaced by the cell's content.
+            UserError: a row is bad; the message has ``words``, with the cell's content in place of ``{cell}``.
         """
         if bad.any():
             row = int(np.asarray(bad).argmax())
@@ -176,7 +176,7 @@ class Table:
         (rows,).
 
         Raises:
-            UserError: names the first cell, by line, that is not a finite number.
+            UserError: a cell is not a finite number; the message names the first one, by line.
         """
         columns: list[np.ndarray] = []
         broken: list[tuple[int, str, bool]] = []
@@ -199,9 +199,12 @@ class Table:
         keys = np.zeros(len(numbers), int) if groups is None else groups
         filled = pd.Series(numbers).groupby(keys).ffill()
         if first := int(filled.isna().sum()):
-            self.note(f"{first} missing values of {name} at the start were filled with the first value after them.")
+            words = f"{counted(first, 'missing value')} of {name} at the start {agreeing('were', first)}"
+            self.note(f"{words} filled with the first value.")
             filled = filled.groupby(keys).bfill()
-        self.note(f"{int(empty.sum()) - first} missing values of {name} were filled with the value before them.")
+        if others := int(empty.sum()) - first:
+            words = f"{counted(others, 'missing value')} of {name} {agreeing('were', others)}"
+            self.note(f"{words} filled with the previous value.")
         return np.where(empty, filled.to_numpy(), numbers)
 
     def _broken_cell(self, row: int, name: str, empty: bool, missing: str) -> UserError:

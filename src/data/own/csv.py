@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from src.config.errors import UserError, counted
+from src.config.errors import UserError, agreeing, counted
 from src.data.describe import Description, Horizon
 from src.data.module import NewData, files_checksum, say_large
 from src.data.own import row_splits, times
@@ -127,8 +127,8 @@ class CSV(OwnData):
             raise UserError(f"data.resample={self.resample} needs a time column: name it with data.time_column.")
         if len(table.files) > 1 or self.splits_wanted in table.names:
             raise UserError(
-                f"data.resample={self.resample} makes new rows, whose splits data.splits={self.splits_wanted} does not "
-                "state: give fractions, or the two times at which validation and test begin."
+                f"data.resample={self.resample} makes new rows, to which data.splits={self.splits_wanted} does not "
+                "apply: give fractions, or the two times at which validation and test begin."
             )
         stamps, groups, values = times.resampled(
             rows.times, rows.groups, table.numbers(names, "leave"), self.resample, self.resample_by
@@ -143,9 +143,12 @@ class CSV(OwnData):
                     "longer interval, or set data.missing=before to repeat the value before."
                 )
             values = pd.DataFrame(values).groupby(groups).ffill().groupby(groups).bfill().to_numpy()
-            table.note(f"{int(empty.sum())} empty intervals were filled with the value before them.")
+            filled = int(empty.sum())
+            words = f"{counted(filled, 'empty interval')} {agreeing('were', filled)}"
+            table.note(f"{words} filled with the previous value.")
         table.note(
-            f"{len(rows.groups)} rows were resampled to {len(values)}, one per {self.resample} ({self.resample_by})."
+            f"{counted(len(rows.groups), 'row')} {agreeing('were', len(rows.groups))} resampled to {len(values):,}, "
+            f"one per {self.resample} ({self.resample_by})."
         )
         return replace(rows, groups=groups, lengths=lengths, times=stamps), values
 
@@ -169,7 +172,7 @@ class CSV(OwnData):
         rows, after = self._cut(rows)
         if after is not None and len(after.groups):
             rows.table.note(
-                f"{len(after.groups)} rows after the last known value were skipped; use predict to forecast them."
+                f"Rows after the last known value were skipped ({len(after.groups):,}); use predict to forecast them."
             )
         given, (rows, values) = rows, self._numbers(rows, self.roles.features)
         split_of = self._split_of(rows if self.split_by is None else given)
@@ -178,9 +181,9 @@ class CSV(OwnData):
         if split_of is None:
             split_of = row_splits.by_order(self.splits_wanted, rows.lengths)
             if unused := int((split_of > 2).sum()):
-                many = f"{unused} of {len(split_of)} rows"
                 rows.table.note(
-                    f"{many} follow those counted by data.splits={list(self.splits_wanted)} and were skipped."
+                    f"Rows beyond those counted by data.splits={list(self.splits_wanted)} were skipped "
+                    f"({unused:,} of {len(split_of):,})."
                 )
         if (back := (np.diff(split_of) < 0) & (np.diff(rows.groups) == 0)).any():
             row = int(back.argmax()) + 1
@@ -190,7 +193,8 @@ class CSV(OwnData):
             )
         short = [n for n, k in zip(rows.names, rows.lengths, strict=True) if k < self.lookback + self.horizon]
         if 0 < len(short) < len(rows.names):
-            rows.table.note(f"{len(short)} series are too short for a single window, e.g. {short[0]}.")
+            words = f"{counted(len(short), 'series')} {agreeing('are', len(short))}"
+            rows.table.note(f"{words} too short for a single window, e.g. {short[0]}.")
         season: int | np.ndarray | None = self.season
         if season is None and rows.times is not None:
             season = times.seasons(rows.times, rows.groups)
@@ -312,7 +316,8 @@ class CSV(OwnData):
                 f"data.lookback={self.lookback}."
             )
         if short := [name for k, name in enumerate(rows.names) if k not in long]:
-            rows.table.note(f"{len(short)} series are shorter than data.lookback={self.lookback}, e.g. {short[0]}.")
+            words = f"{counted(len(short), 'series')} {agreeing('are', len(short))}"
+            rows.table.note(f"{words} shorter than data.lookback={self.lookback}, e.g. {short[0]}.")
         static = self.static.of(given) if self.static is not None else None
         ahead = None if after is None else self._known_ahead(rows, after, long, output.steps)
         split = self.last_rows(rows.names, numbers, rows.lengths, long, output, static=static, ahead=ahead)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.config.errors import UserError
+from src.config.errors import UserError, counted
 from src.data.baselines import majority, ngrams, piano_rolls
 from src.data.batches import FlatSplit
 from src.data.describe import Bits, Classes, Description, Features, Input, Output, Tokens, Values
@@ -192,9 +192,10 @@ def _output(kind: str, input: Input, y: np.ndarray | None, split_of: np.ndarray,
     if len(known) < 2:
         raise UserError(f"There is only one class, {known[0]}: classification needs at least two.")
     if missing := [name for name in known if name not in set(y[split_of == 0].tolist())]:
+        times = counted(int((y == missing[0]).sum()), "time")
         raise UserError(
-            f"The class {missing[0]} is missing from train: it occurs {int((y == missing[0]).sum())} times in the "
-            "data, never in train; change data.splits, or remove the class."
+            f"The class {missing[0]} is missing from train: it occurs {times} in the data, never in train; change "
+            "data.splits, or remove the class."
         )
     return Classes(known)
 
@@ -205,7 +206,9 @@ def _split(kind: str, x: Tensor, lengths: np.ndarray, y: Tensor) -> FlatSplit:
         return FlatSplit(x, number, y, per_step=kind not in WHOLE)
     if int(number.min()) < 2:
         row = int(number.argmin())
-        raise UserError(f"Sequence {row} has {int(number[row])} step, but next-step prediction needs at least 2.")
+        raise UserError(
+            f"Sequence {row} has {counted(int(number[row]), 'step')}, but next-step prediction needs at least 2."
+        )
     return FlatSplit(x, number, x, per_step=True, shift=1)
 
 

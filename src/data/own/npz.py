@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from src.arrays import HoldsObjects, array_names, in_parts, of_tokens, read_array, read_arrays
-from src.config.errors import UserError, counted, nearest
+from src.config.errors import UserError, agreeing, counted, nearest
 from src.data.describe import Description, Features, Horizon, Tokens
 from src.data.module import NewData, Widened, checksum, say_large
 from src.data.own.forms import SEQUENCES, form_of
@@ -111,7 +111,9 @@ class NPZ(OwnData):
         y = as_targets(self.kind, sequences)
         if y is not None and self.kind == "per_step" and (gone := np.isin(y, list(self.unlabelled))).any():
             labels = " and ".join(np.unique(y[gone]))
-            sequences.notes.append(f"{int(gone.sum())} steps with the label {labels} are ignored in loss and metrics.")
+            steps = int(gone.sum())
+            words = f"{counted(steps, 'step')} with the label {labels} {agreeing('are', steps)}"
+            sequences.notes.append(f"{words} ignored in loss and metrics.")
             y = np.where(gone, "", y)
         if y is not None and self.kind == "per_step" and "-1" in y:
             sequences.notes.append("-1 was read as a class; set data.unlabelled=-1 if it marks unlabelled steps.")
@@ -160,7 +162,8 @@ class Sequences:
         if rows.all():
             return self
         steps = np.repeat(rows, self.lengths)
-        self.notes.append(f"{int((~rows).sum())} sequences without any label were dropped.")
+        gone = int((~rows).sum())
+        self.notes.append(f"{counted(gone, 'sequence')} without any label {agreeing('were', gone)} dropped.")
         return replace(
             self,
             x=self.x[steps],
@@ -175,7 +178,7 @@ def read_sequences(path: str, split_key: str | None = None, owner_key: str | Non
     """Read and check an .npz or .npy file; the keys name the arrays with splits and owners.
 
     Raises:
-        UserError: names the array, and the row and step of the first invalid entry.
+        UserError: an array is missing or invalid; the message gives the row and step of the first invalid entry.
     """
     file = Path(path).expanduser()
     notes: list[str] = []
@@ -184,7 +187,7 @@ def read_sequences(path: str, split_key: str | None = None, owner_key: str | Non
     x, y, lengths = arrays["x"], arrays.get("y"), arrays.get("lengths")
     if (ends := _ends(file, x, lengths, arrays.get("offsets"))) is not None:
         # Pad end-to-end sequences to rows of one length, so that all are checked alike.
-        notes.append(f"x has {len(ends)} sequences, stored end to end.")
+        notes.append(f"x has {counted(len(ends), 'sequence')}, stored end to end.")
         per_step = y is not None and len(y) == len(x) and len(ends) != len(x)
         x, lengths = _padded(x, ends), np.diff(ends, prepend=0)
         y = _padded(y, ends) if per_step and y is not None else y

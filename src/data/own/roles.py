@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from src.config.errors import UserError
+from src.config.errors import UserError, agreeing
 from src.data.own import times
 from src.data.own.cell_sequences import names_sounds
 from src.data.own.cells import Table, text_array
@@ -278,8 +278,8 @@ def in_order(table: Table, roles: Roles, day_first: bool | None) -> Rows:
         usual, other = times.spacing(stamps, groups)
         if other:
             table.note(
-                f"{other} of {len(stamps)} rows are not at the usual interval in {' and '.join(roles.time)} "
-                f"({times.distance(usual)}); data.resample makes the intervals equal."
+                f"{other} of {len(stamps)} rows {agreeing('are', other)} not at the usual interval in "
+                f"{' and '.join(roles.time)} ({times.distance(usual)}); data.resample makes the intervals equal."
             )
     return Rows(table, names, groups, np.bincount(groups, minlength=len(names)), stamps)
 
@@ -304,7 +304,7 @@ def refuse_two(rows: Rows, values: np.ndarray, what: str) -> None:
     """Refuse a group whose rows have different values.
 
     Raises:
-        UserError: names the row, the group and both values.
+        UserError: a group has two values; the message names the row and both values.
     """
     differs = (values[1:] != values[:-1]) & (rows.groups[1:] == rows.groups[:-1])
     if differs.any():

@@ -68,7 +68,7 @@ def stated(splits: Any, rows: Rows) -> np.ndarray | None:
     """Return each row's split (rows,) if ``data.splits`` states it, or None if it gives fractions.
 
     Raises:
-        UserError: names the first cell, line or group without a split.
+        UserError: a cell, line or group has no split; the message names the first one.
     """
     table = rows.table
     if table.part is not None:
@@ -166,7 +166,7 @@ def refuse_shared(owners: np.ndarray, split_of: np.ndarray) -> None:
     """Refuse a stated split with items (items,) of one owner in two splits.
 
     Raises:
-        UserError: names the owner and both splits.
+        UserError: an owner's items are in two splits; the message names both.
     """
     for owner in np.unique(owners).tolist():
         parts = [SPLITS[k] for k in np.unique(split_of[owners == owner]) if k < len(SPLITS)]

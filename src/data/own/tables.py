@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from src.config.errors import UserError
+from src.config.errors import UserError, agreeing, counted
 from src.data.own import csv_table
 from src.data.own.cells import Hints, Table, as_cells, has_units, join
 from src.data.own.forms import SEQUENCES, TABLES, form_of
@@ -262,11 +262,13 @@ def _folder(path: Path, dialect: dict[str, Any]) -> Table:
         more = "all tables of a folder are sequences with the same columns; use data.path=FILE for a single table"
         raise UserError(f"{str(error)[:-1]}: {more}.") from error
     table.hints = hints
-    table.note(f"{len(chosen)} files of the folder were read{', each as a sequence' if tables else ''}.")
+    words = f"{counted(len(chosen), 'file')} of the folder {agreeing('were', len(chosen))} read"
+    table.note(f"{words}{', each as a sequence' if tables else ''}.")
     if listed is not None:
         file, name, rows = listed
         table.files = [*table.files, file]  # which is part of the data, too
-        left = f"; {len(tables) - 1 - len(rows)} unlisted files were skipped" if len(rows) < len(tables) - 1 else ""
+        rest = len(tables) - 1 - len(rows)
+        left = f"; {counted(rest, 'unlisted file')} {agreeing('were', rest)} skipped" if rest > 0 else ""
         table.note(f"{file.name} was joined to the files listed in its column {name}{left}.")
     return table
 

@@ -38,7 +38,7 @@ def read_times(table: Table, names: Sequence[str], day_first: bool | None = None
         day_first: whether 01/02/2020 is in February; None: true if only that reads all cells, or sorts them better.
 
         Raises:
-            UserError: names the first cell that is not a time.
+            UserError: a cell is not a time; the message names the first one.
     """
     if (known := _already(table, names)) is not None:
         return known
@@ -143,7 +143,7 @@ def refuse_twice(table: Table, times: pd.Series, groups: np.ndarray, names: Sequ
     """Refuse two rows of one series at the same time; rows are sorted.
 
     Raises:
-        UserError: names both lines.
+        UserError: two rows have the same time; the message names both lines.
     """
     same = (times.to_numpy()[1:] == times.to_numpy()[:-1]) & (groups[1:] == groups[:-1])
     if same.any():
@@ -173,7 +173,7 @@ def spacing(times: pd.Series, groups: np.ndarray) -> tuple[pd.Timedelta | float 
 
 
 def distance(step: pd.Timedelta | float) -> str:
-    """A distance of rows in words.
+    """Return the distance between two rows in words.
 
     >>> distance(pd.Timedelta("1D")), distance(pd.Timedelta("90min")), distance(0.050000000000000044)
     ('1 day', '0 days 01:30:00', '0.05')

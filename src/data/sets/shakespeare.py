@@ -25,6 +25,6 @@ class Shakespeare(FileSet, TextData):
     }
 
     def documents(self) -> dict[str, list[Document]]:
-        """The tokens of the verified file, by split."""
+        """Return the tokens of the verified file, by split."""
         self.path = self.fetch(_FILE)
         return super().documents()

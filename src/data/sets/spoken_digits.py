@@ -125,7 +125,7 @@ class SpokenDigitsWaveform(FileSet, WaveformData):
         self.val_fraction = val_fraction
 
     def recordings(self) -> dict[str, list[np.ndarray]]:
-        """The samples of each recording, by split."""
+        """Return the samples of each recording, by split."""
         self.checksum, self.rate = checksum("waveform", FSDD.digest), RATE
         spoken = recordings(self.fetch(FSDD))
         speakers = sorted({r.speaker for r in spoken})

@@ -195,7 +195,7 @@ def flatten(network: Any) -> None:
 
 
 def is_pytorchs(network: Any) -> bool:
-    """Return whether PyTorch has a network with the same parameters that computes the same without random numbers."""
+    """Return whether a network of PyTorch with the same parameters computes the same, as long as nothing is random."""
     layer = network.layers[0]
     own = not beyond_pytorch(layer.cell) and layer.cell.standard == layer.cell
     return own and layer.bias != "single" and network.plain

@@ -25,7 +25,7 @@ WIDEST = 1024
 
 @cache
 def installed() -> bool:
-    """Return whether Triton is installed; importing it takes a second, so that waits until a kernel is needed."""
+    """Return whether Triton is installed; importing it takes a second, so the import waits until a kernel is needed."""
     return importlib.util.find_spec("triton") is not None
 
 

@@ -109,7 +109,7 @@ class Equations:
         """Return the size of each of `states`.
 
         Raises:
-            ValueError: these options are impossible at this width.
+            ValueError: the options do not fit this width.
         """
         return (hidden_size,) * len(self.states)
 
@@ -139,7 +139,7 @@ class Equations:
         return self
 
     def standard_weights(self, parameters: CellParameters) -> CellParameters:
-        """Return the parameters with which `standard` computes the same."""
+        """Return the parameters with which `standard` computes the same function."""
         return parameters
 
     def multiply_adds(self, parameters: CellParameters) -> int:
@@ -178,8 +178,8 @@ def find_cell(kind: str, **options: Any) -> Equations:
     for name in options.keys() - own:
         owners = {other: f.default for other, cell in KINDS.items() for f in fields(cell) if f.name == name}
         if options[name] not in owners.values():
-            only = " and ".join(sorted(owners)) or "no cell"
-            raise ValueError(f"{name}: an option of {only} only, got {options[name]!r} for {kind}")
+            where = f"available for {' and '.join(sorted(owners))} only" if owners else "not an option of any cell"
+            raise ValueError(f"{name}: {where}, got {options[name]!r} for {kind}")
     return KINDS[kind](**{name: value for name, value in options.items() if name in own})
 
 

@@ -57,7 +57,7 @@ def compiler() -> str:
 
 
 def flags(normalised: bool) -> tuple[str, ...]:
-    """The compiler's."""
+    """Return the compiler's flags."""
     return (*FLAGS, "-DNORMALISED") if normalised else FLAGS
 
 

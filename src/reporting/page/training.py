@@ -38,7 +38,7 @@ class Table:
 
 
 def alone(run: Run) -> bool:
-    """Whether its times are of a machine that it did not share, as far as is known."""
+    """Return whether the run had its machine to itself, as far as is known."""
     return run.timing.shared is not True
 
 
@@ -100,13 +100,13 @@ def _series(pairs: list[tuple[Curve, str]], along: str, column: str) -> list[cur
 def tuning_charts(
     tuning: Tuning, runs: dict[str, Run], units: Mapping[str, tuple[str, str]], name_arm: bool
 ) -> list[Chart]:
-    """Validation against every tuned setting.
+    """Chart validation against every tuned setting.
 
     Args:
         tuning: of one data set.
         runs: by id.
         units: by data set: the name of a metric, without its split, and its unit.
-        name_arm: the title says which arm.
+        name_arm: whether the title names the arm.
     """
     name, unit = units.get(tuning.data, ("", ""))
     metric = tuning.metric or "validation"
@@ -144,7 +144,7 @@ def _added(extension: Extension) -> Iterable[tuple[float, float]]:
 
 
 def costs(tasks: Iterable[Task], runs: dict[str, Run]) -> tuple[list[Chart], list[Table]]:
-    """Quality against parameters, time and memory, as far as the runs say them; few different costs as a table."""
+    """Chart quality against parameters, time and memory, as far as recorded; few different costs become a table."""
     charts, tables = [], []
     for task in tasks:
         where = place(task.data, task.arm)

@@ -242,7 +242,7 @@ def test_rows_after_the_last_values_are_left_out_of_training(data, tmp_path):
     shorter = frame[~ahead]
     longer = built(tmp_path / "long.csv", frame.assign(y=frame["y"].mask(ahead), heat=frame["heat"].mask(ahead)))
     assert longer.description == built(tmp_path / "short.csv", shorter).description
-    assert "18 rows after the last known value were skipped" in " ".join(map(str, longer.notes.values()))
+    assert "Rows after the last known value were skipped (18)" in " ".join(map(str, longer.notes.values()))
 
 
 def test_what_makes_no_sense_is_refused(tmp_path):

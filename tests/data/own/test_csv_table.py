@@ -151,7 +151,7 @@ def test_the_value_before_never_comes_from_another_series(tmp_path):
     assert any("3 missing values of a" in note for note in table.notes)
     later = table.numbers(["a"], "before", np.array([0, 1, 1, 1, 1, 1]))[:, 0]
     assert later.tolist() == [1, 3, 3, 3, 3, 6], "the first one of its own series"
-    assert any("at the start were filled with the first value after them" in note for note in table.notes)
+    assert any("at the start was filled with the first value" in note for note in table.notes)
     with pytest.raises(UserError, match=r"line 3, column a: .* no other value"):
         table.numbers(["a"], "before", np.array([0, 1, 2, 2, 2, 2]))
 

@@ -396,7 +396,7 @@ def test_a_table_in_a_folder_that_lists_the_others_labels_them(tmp_path, ending)
     listed.assign(kind=KINDS[::-1]).to_csv(folder / "labels.csv", index=False)
     assert read(folder).checksum != before  # the labels are of the data
     listed[1:].to_csv(folder / "labels.csv", index=False)
-    assert any("1 unlisted files" in note for note in map(str, read(folder).notes.values()))
+    assert any("1 unlisted file was skipped" in note for note in map(str, read(folder).notes.values()))
     listed.assign(name=[f"take{k + 1}{ending}" for k in range(40)]).to_csv(folder / "labels.csv", index=False)
     with pytest.raises(UserError, match=r"labels.csv, line 41, column name: 'take40.*' is not a table in the folder"):
         read(folder)
@@ -426,6 +426,6 @@ def test_one_column_of_words_beside_the_target_is_read_as_texts(tmp_path):
 def test_rows_that_no_split_counts_are_said(tmp_path):
     SERIES[["when", "load"]].to_csv(tmp_path / "a.csv", index=False)
     built = read(tmp_path / "a.csv", splits=[30, 10, 10], lookback=4, horizon=2)
-    assert any("10 of 60 rows follow" in note for note in map(str, built.notes.values()))
+    assert any("were skipped (10 of 60)" in note for note in map(str, built.notes.values()))
     with pytest.raises(UserError, match="three fractions"):
         read(tmp_path / "a.csv", splits=[0.8, 0.3], lookback=4, horizon=2)

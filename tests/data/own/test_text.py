@@ -133,7 +133,7 @@ def test_what_is_too_short_or_impossible_is_refused(tmp_path):
     for i, text in enumerate(["abc", "abc", "a"]):
         (tmp_path / "f").mkdir(exist_ok=True)
         (tmp_path / "f" / f"{i}.txt").write_text(text)
-    with pytest.raises(UserError, match=r"2\.txt has 1 chars"):
+    with pytest.raises(UserError, match=r"2\.txt has 1 char,"):
         load(tmp_path / "f")
 
 

@@ -59,13 +59,13 @@ def add_2(a, b, c, d):
 
 @triton.jit
 def add_3(a, b, c, d, e, f):
-    """As `add_2`."""
+    """Add triples; see `add_2`."""
     return a + d, b + e, c + f
 
 
 @triton.jit
 def add_4(a, b, c, d, e, f, g, h):
-    """As `add_2`."""
+    """Add groups of four; see `add_2`."""
     return a + e, b + f, c + g, d + h
 
 
