@@ -20,12 +20,12 @@ from benchmarks.published import read
 from benchmarks.settings import PLANNED
 from benchmarks.tables import put_into, read_page, row_of
 from src.answering.rates import try_rates
+from src.config.digits import three
 from src.config.errors import UserError
 from src.config.instantiate import instantiate
 from src.config.places import CONF
 from src.config.shell import command
 from src.data.module import SequenceData
-from src.statistics.rounding import three
 from src.studies.disk import numbers
 from src.studies.jobs import Jobs
 from src.studies.plan import Plan, read_plan

@@ -14,10 +14,10 @@ from src.answering.pilot import Pilot
 from src.answering.result import Answer
 from src.answering.sitting import Sitting
 from src.answering.verdict import leading
+from src.config.digits import three
 from src.config.errors import counted
 from src.files import from_here
 from src.reporting.page.words import duration
-from src.statistics.rounding import three
 from src.studies.plan import Plan
 
 # Flags that a reader must see beside the verdict; the others are on the page.

@@ -27,6 +27,7 @@ from src.answering.shown import Terminal
 from src.answering.sitting import Comparing
 from src.answering.verdict import settled
 from src.answering.workplace import OutOfTime, Paced, Workplace, hydra_context
+from src.config.digits import three
 from src.config.errors import UserError, counted
 from src.config.names import OWN_FORMS, file_name
 from src.config.overrides import override
@@ -34,7 +35,6 @@ from src.data.own.forms import reader_of
 from src.reporting.page.words import duration
 from src.runs.record import RunRecord
 from src.runs.study_record import Settings, read_study
-from src.statistics.rounding import three
 from src.statistics.sittings import LEAST_CAP
 from src.studies.jobs import Jobs, files_digest
 from src.studies.sweep import split_overrides

@@ -12,6 +12,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from src.answering.workplace import silent
+from src.config.digits import three
 from src.config.errors import UserError, counted
 from src.config.instantiate import instantiate
 from src.config.names import OWN_FORMS
@@ -21,7 +22,6 @@ from src.data.module import SequenceData
 from src.data.windows import WindowSplit
 from src.recurrent import nearest_width
 from src.runs.study_record import Settings
-from src.statistics.rounding import three
 from src.tasks.auto import metric_of
 from src.tasks.budget import refuse_without_width, size_of, without_budget
 from src.tasks.build import build_task

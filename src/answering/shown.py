@@ -7,10 +7,10 @@ import html
 from src.answering.clock import Clock
 from src.answering.pilot import Pilot
 from src.answering.result import Answer, Row
+from src.config.digits import three
 from src.config.screen import screen
 from src.files import from_here
 from src.reporting.page.words import duration
-from src.statistics.rounding import three
 
 # Of the columns beside the name; the first is the metric.
 HEADS = ("", "95 % interval", "runs", "weights", "train s", "use ms", "use MB")

@@ -14,11 +14,11 @@ import numpy as np
 
 from src.answering.pilot import sign_of
 from src.answering.workplace import OutOfTime, Paced, silent
+from src.config.digits import three
 from src.config.errors import UserError
 from src.runs.record import read_record
 from src.runs.result import ENDED, Phase, RunResult
 from src.runs.study_record import MarginRecord
-from src.statistics.rounding import three
 from src.statistics.sittings import confidence_sequence, look_of, pairs_of, visible
 from src.studies.jobs import Jobs
 from src.studies.margins import fix_margins, margin_from

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from src.api.data import kept
 from src.api.words import for_python
 from src.config.compose import compose
+from src.config.digits import three
 from src.config.errors import UserError
 from src.files import from_here
 from src.runs.load import Run, load_run
 from src.runs.record import read_record
 from src.runs.result import RunResult
-from src.statistics.rounding import three
 from src.tasks.base import SPLITS
 
 if TYPE_CHECKING:

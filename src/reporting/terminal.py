@@ -9,10 +9,11 @@ from typing import Any
 from src.analysis.flags import serious_by_kind
 from src.analysis.summary import Summary
 from src.analysis.task import Task
+from src.config.digits import three
 from src.config.errors import counted
 from src.config.screen import screen
 from src.files import from_here
-from src.statistics.rounding import decimals, of_interval, span, three
+from src.statistics.rounding import decimals, of_interval, span
 
 MANY = 6  # largest number of files per folder to list by name
 FLAGS = 8  # lines; the report has all of them

@@ -16,6 +16,7 @@ from statistics import fmean
 from typing import Any
 
 from src.config.background import beside
+from src.config.digits import three
 from src.config.errors import UserError
 from src.config.screen import screen
 from src.files import from_here
@@ -23,7 +24,6 @@ from src.runs.config_file import read_plain
 from src.runs.record import read_record
 from src.runs.result import RunResult
 from src.runs.study_record import PLANNED, read_study, written_anew
-from src.statistics.rounding import three
 from src.studies.remarks import remarks
 from src.studies.state import JobStatus, current_jobs
 from src.tasks.metrics import Direction

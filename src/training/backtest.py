@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from rich.table import Table
 
+from src.config.digits import three
 from src.config.errors import UserError, agreeing, counted
 from src.config.screen import screen
 from src.data.batches import Batch
@@ -18,7 +19,6 @@ from src.data.series import SeriesData
 from src.data.windows import WindowSplit
 from src.files import output, write_csv
 from src.runs.load import Run
-from src.statistics.rounding import three
 from src.tasks.conformal import Calibration, bands
 from src.tasks.forecasting import Forecasting
 from src.tasks.intervals import percent

@@ -8,8 +8,8 @@ from typing import Any
 import pytorch_lightning as pl
 from tqdm import tqdm
 
+from src.config.digits import three
 from src.config.screen import screen
-from src.statistics.rounding import three
 
 
 def bar() -> pl.callbacks.ProgressBar:

@@ -9,11 +9,11 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
+from src.config.digits import three
 from src.config.screen import screen
 from src.data.batches import Batch
 from src.files import output, write_csv
 from src.runs.load import Run
-from src.statistics.rounding import three
 from src.tasks.conformal import Calibration, bands
 from src.tasks.forecasting import Forecasting
 from src.tasks.intervals import Bands, interval_sums, percent

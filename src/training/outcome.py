@@ -14,13 +14,13 @@ from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Timer
 from torch import Tensor
 
+from src.config.digits import three
 from src.config.screen import printable, screen
 from src.data.module import SequenceData
 from src.files import from_here
 from src.runs.load import read_checkpoint
 from src.runs.metrics_file import Row, read_metrics
 from src.runs.result import Best, RunResult, StopReason, Timing
-from src.statistics.rounding import three
 from src.tasks.base import SPLITS, Task
 from src.training import by_series
 from src.training.callbacks import BestCheckpoint, Watch
