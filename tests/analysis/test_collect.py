@@ -181,7 +181,7 @@ def test_a_damaged_study_json_is_refused(tmp_path: Path) -> None:
     study = fake_study(tmp_path / "planted", pairs=2, tuning=False)
     (study / "study.json").write_text('{"plan": ')
     for kind in ("study", "runs"):
-        with pytest.raises(UserError, match=r"study\.json must be .* To write it again, .*experiments=planted"):
+        with pytest.raises(UserError, match=r"study\.json must be.* to write it again, .*experiments=planted"):
             collect([tmp_path], kind)
 
 

@@ -35,7 +35,7 @@ def test_lengths_must_cover_the_values() -> None:
 
 
 def test_a_sequence_too_short_to_predict_anything_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 2 are needed"):
+    with pytest.raises(ValueError, match="at least 2 steps"):
         FlatSplit(VALUES, torch.tensor([9, 1]), VALUES, per_step=True, shift=1)
 
 

@@ -62,7 +62,7 @@ def test_the_pooled_figures_are_those_of_a_plain_loop_whatever_the_batches(folde
 
 def test_words_have_no_bits_per_character(folder):
     data = Text(path=str(folder), level="word", chunk=5)
-    with pytest.raises(UserError, match="1 words"):
+    with pytest.raises(UserError, match="1 word, but"):
         _ = data.description
     for file in folder.glob("*.txt"):
         file.write_text("to be or not to be")
@@ -88,7 +88,7 @@ def test_padding_is_never_counted():
     [(Features(3), Classes(("a", "b")), True), (Tokens(3), Classes(("a", "b")), False)],
 )
 def test_other_data_are_refused(input, output, per_step):
-    with pytest.raises(UserError, match="needs tokens with a next token"):
+    with pytest.raises(UserError, match="needs sequences of tokens to continue"):
         make(Description(input, output, per_step, varying_length=False, causal=True))
 
 

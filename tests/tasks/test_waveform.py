@@ -120,7 +120,7 @@ def test_it_learns_a_constant():
     ],
 )
 def test_other_data_are_refused(description):
-    with pytest.raises(UserError, match="needs data with the next samples"):
+    with pytest.raises(UserError, match="needs raw sound, such as"):
         make(description)
 
 
