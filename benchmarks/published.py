@@ -33,7 +33,6 @@ MARKS = ("<!-- published: begin -->", "<!-- published: end -->")
 HEADER = ["study", "data", "A vs B", "verdict for new seeds", "for new seeds and sequences", "A ahead by", "interval",
           "margin", "pairs", "core-hours", "commit"]  # fmt: skip
 _OVER_ALL = {"same": "practically the same", "undecided": "undecided"}
-BEYOND = 4.0  # margins; an interval that reaches further ends in an arrow
 
 
 @dataclass(frozen=True)
@@ -130,25 +129,23 @@ def _answer(task: Task, comparison: Comparison) -> list[str]:
 def picture(studies: Sequence[Study]) -> Chart:
     """Return a chart of all primary differences in units of their margins, which makes metrics comparable."""
     found = [
-        (task, comparison, interval)
+        (study, task, comparison, interval)
         for study in studies
         for task, comparison in study.summary.headline()
         if task.margin and (interval := comparison.interval) and comparison.mean is not None
     ]
     layers: list[Layer] = [Region(-1.0, 1.0, "practically the same"), Rule(0.0, "", horizontal=False, dash="-")]
-    notes, ticks = [], {}
-    for at, (task, comparison, interval) in enumerate(reversed(found)):
+    ticks, ends = {}, [-1.5, 1.5]
+    for at, (study, task, comparison, interval) in enumerate(reversed(found)):
         margin = task.margin or 1.0
         low, high, mean = (value / margin for value in (interval.low, interval.high, comparison.mean or 0.0))
-        ticks[float(at)] = f"{task.label}\n{comparison.a} vs {comparison.b}"
+        ticks[float(at)] = f"{task.label}\n{study.folder.name}"
         words = f"{low:.2f} to {high:.2f} margins"
-        shown = [min(max(value, -BEYOND), BEYOND) for value in (mean, low, high)]
-        layers.append(Estimate(comparison.a, float(at), shown[0], shown[1], shown[2], horizontal=True, text=words))
-        if max(abs(low), abs(high)) > BEYOND:
-            notes.append(f"{task.label} reaches from {low:.1f} to {high:.1f} margins, beyond the axis.")
-    x = Axis("← B better (in margins) A better →", range=(-BEYOND, BEYOND))
+        layers.append(Estimate(comparison.a, float(at), mean, low, high, horizontal=True, text=words))
+        ends += [low, high]
+    x = Axis("← LSTM better (margins) GRU better →", range=(min(ends) - 0.5, max(ends) + 0.5))
     y = Axis("", range=(-0.5, len(found) - 0.5), ticks=ticks)
-    return Chart("GRU against LSTM, study by study", x, y, layers, notes)
+    return Chart("GRU against LSTM, study by study", x, y, layers)
 
 
 def main() -> None:

@@ -101,8 +101,8 @@ def _row(task: Task, c: Comparison, runs: dict[str, Run]) -> Row:
 def _together(across: Across | None) -> list[Chart]:
     charts = []
     if across and across.ranks:
-        joined = " (joined: not significantly different)" if across.alike else ""
-        charts.append(ranks(f"Mean ranks over the data sets{joined}", across.ranks, across.alike))
+        joined = "; joined: no significant difference" if across.alike else ""
+        charts.append(ranks(f"Mean ranks{joined}", across.ranks, across.alike))
     label = "score: trivial 0, best 1"
     if across and across.iqm:
         means = {n: (v["value"], v["interval"].low, v["interval"].high) for n, v in across.iqm.items()}
