@@ -16,9 +16,10 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from benchmarks import CONF as OWN
-from benchmarks.published import read
 from benchmarks.settings import PLANNED
-from benchmarks.tables import put_into, read_page, row_of
+from benchmarks.tables import put_into, read_page, row_of, rows_below
+from src.analysis.pack import read_pack
+from src.answering.pilot import most_updates
 from src.answering.rates import try_rates
 from src.config.digits import three
 from src.config.errors import UserError
@@ -58,9 +59,8 @@ def planned(cfg: DictConfig) -> list[list[str]]:
             for row in rows_of(plan, cfg.seconds):
                 print(row_of(row), flush=True)
                 rows.append(row)
-    text = "\n".join([row_of(HEADER), row_of(["---"] * len(HEADER)), *map(row_of, rows), ""])
     if cfg.table is not None:
-        put_into(Path(cfg.table), MARKS, text)
+        put_into(Path(cfg.table), MARKS, rows_below(HEADER, rows))
     return rows
 
 
@@ -84,7 +84,7 @@ def rows_of(plan: Plan, seconds: float) -> Iterator[list[str]]:
             except UserError as error:  # as in the study, which leaves this model out
                 print(f"{model} is skipped on {data}: {error}")
                 continue
-            updates, per_epoch = cfg.trainer.max_steps, len(there.train_dataloader())
+            per_epoch, updates = most_updates(cfg, there)
             of_update.append(short.update_seconds)
             run = updates * short.update_seconds + updates / per_epoch * short.validation_seconds
             total += each * run
@@ -97,8 +97,9 @@ def rows_of(plan: Plan, seconds: float) -> Iterator[list[str]]:
 
 def of_records(name: str) -> set[tuple[str, str]]:
     """Return the data sets and arms of a study that are published."""
-    published = read(CONF.parent / "experiments")
-    return {(task.data, task.arm) for study in published if study.folder.name == name for task in study.summary.tasks}
+    pack = CONF.parent / "experiments" / name
+    runs = read_pack(pack).runs if (pack / "pack.json").is_file() else []
+    return {(str(run.data), run.arm) for run in runs if run.phase == "final"}
 
 
 def main() -> None:

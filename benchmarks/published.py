@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from benchmarks import CONF
 from benchmarks.settings import PUBLISHED
-from benchmarks.tables import put_into, read_page, row_of
+from benchmarks.tables import put_into, read_page, rows_below
 from src.analysis.across import Across
 from src.analysis.answer import summarise
 from src.analysis.asked import asked
@@ -32,7 +32,6 @@ from src.statistics.rounding import of_interval, span
 MARKS = ("<!-- published: begin -->", "<!-- published: end -->")
 HEADER = ["study", "data", "A vs B", "verdict for new seeds", "for new seeds and sequences", "A ahead by", "interval",
           "margin", "pairs", "core-hours", "commit"]  # fmt: skip
-_OVER_ALL = {"same": "practically the same", "undecided": "undecided"}
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def published(cfg: DictConfig) -> list[list[str]]:
         read_page(Path(cfg.table), MARKS)
     studies = list(read(Path(cfg.records), cfg.superseded))
     rows = [row for study in studies for row in rows_of(study)]
-    text = "\n".join([row_of(HEADER), row_of(["---"] * len(HEADER)), *map(row_of, rows), ""])
+    text = rows_below(HEADER, rows)
     print(text)
     if cfg.table is not None:
         put_into(Path(cfg.table), MARKS, text)
@@ -105,11 +104,10 @@ def rows_of(study: Study) -> Iterator[list[str]]:
 
 def _together(across: Across, interval: Interval) -> list[str]:
     """Return the row of all data sets of a study together, whose differences count in units of their margins."""
-    words = f"{across.winner} better" if across.winner else _OVER_ALL.get(across.outcome or "", "no verdict")
     mean = f"{(interval.low + interval.high) / 2:.{of_interval(interval)}f} margins"
     number = across.better + across.same + across.worse + across.undecided
     ends = f"{span(interval)} ({100 * interval.level:.3g} %)"
-    return ["", f"all {number} together", f"{across.a} vs {across.b}", words, "", mean, ends, "1", "", "", ""]
+    return ["", f"all {number} together", f"{across.a} vs {across.b}", across.words, "", mean, ends, "1", "", "", ""]
 
 
 def _answer(task: Task, comparison: Comparison) -> list[str]:

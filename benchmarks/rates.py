@@ -16,7 +16,7 @@ from scipy import stats
 
 from benchmarks import CONF
 from benchmarks.settings import RATES
-from benchmarks.tables import Marks, put_into, read_page, row_of
+from benchmarks.tables import Marks, put_into, read_page, rows_below
 from src.config.shell import command
 from src.statistics.crossed import block_length, in_blocks, over_seeds_and_sequences
 from src.statistics.datasets import signed_rank_posterior
@@ -349,8 +349,7 @@ def simulated(
 
 def as_markdown(table: Simulated) -> str:
     """Return the table with its title as Markdown."""
-    lines = [row_of(table.header), row_of(["---"] * len(table.header)), *map(row_of, table.rows)]
-    return f"**{table.title}**\n\n" + "\n".join(lines) + "\n"
+    return f"**{table.title}**\n\n{rows_below(table.header, table.rows)}"
 
 
 if __name__ == "__main__":

@@ -128,6 +128,11 @@ def markdown(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def rows_below(header: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table, its columns aligned to the left."""
+    return "\n".join([row_of(header), row_of(["---"] * len(header)), *map(row_of, rows), ""])
+
+
 def row_of(cells: list[str]) -> str:
     """Return a row of a Markdown table."""
     return f"| {' | '.join(cells)} |"

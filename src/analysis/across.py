@@ -22,7 +22,7 @@ from src.statistics.datasets import (
     signed_rank_posterior,
     stratified,
 )
-from src.statistics.decision import ALPHA, LEAST, Outcome, decide
+from src.statistics.decision import ALPHA, LEAST, Outcome, decide, in_words
 from src.statistics.intervals import Interval, t_interval
 from src.statistics.paired import holm, signed_rank
 
@@ -57,6 +57,11 @@ class Across:
     # by model: share of runs whose score exceeds each of ``thresholds``
     profile: dict[str, list[float]] = field(default_factory=dict)
     thresholds: list[float] = field(default_factory=list)  # of the profile
+
+    @property
+    def words(self) -> str:
+        """The outcome over all data sets in a few words, as of a verdict."""
+        return in_words(self.outcome or "no verdict", self.winner)
 
 
 def across(tasks: Sequence[Task]) -> Across | None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from src.analysis.task import Comparison, Task
 from src.analysis.verdict import Verdict
 from src.config.errors import UserError
+from src.statistics.decision import in_words
 from src.statistics.family import Finding, holm_verdicts
 from src.statistics.looks import Look
 
@@ -52,16 +53,13 @@ def _tested(verdict: Verdict, looks: Sequence[Look] | None) -> Finding | None:
 def family_sentence(tasks: Sequence[Task]) -> str | None:
     """Return the sentence about all primary verdicts together; None if it was not requested."""
     family = [
-        (task, c.verdict) for task in tasks for c in task.comparisons if c.verdict and c.verdict.familywise is not None
+        (task.label, in_words(c.verdict.familywise, c.verdict.winner))
+        for task in tasks
+        for c in task.comparisons
+        if c.verdict and c.verdict.familywise is not None
     ]
     if not family:
         return None
     number = {1: "The one verdict", 2: "Both verdicts"}.get(len(family), f"All {len(family)} verdicts")
-    said = "; ".join(f"{task.label}: {_words(verdict)}" for task, verdict in family)
+    said = "; ".join(f"{label}: {words}" for label, words in family)
     return f"{number} together, with at most a 5 % probability that any is wrong (Holm): {said}."
-
-
-def _words(verdict: Verdict) -> str:
-    if verdict.familywise == "better":
-        return f"{verdict.winner} better"
-    return "practically the same" if verdict.familywise == "same" else str(verdict.familywise)

@@ -35,12 +35,14 @@ def serious_first(flags: Iterable[Flag]) -> list[Flag]:
     return sorted(flags, key=lambda flag: flag.weight != "serious")
 
 
-def serious_by_kind(flags: Iterable[Flag]) -> list[str]:
-    """Return one line per serious flag; three or more of one kind share a line, with the places of all but the first.
+def serious_by_kind(flags: Iterable[Flag]) -> list[tuple[str | None, str]]:
+    """Return data (None: everywhere) and sentence of serious flags; three or more of one kind share a sentence.
+
+    That one is of the first, and names the places of the others.
 
     >>> capped = [Flag("capped", "serious", f"{m} reached a limit.", "jsb", models=[m]) for m in ("rnn", "gru", "lstm")]
     >>> serious_by_kind(capped)
-    ['jsb: rnn reached a limit. Likewise: jsb (gru, lstm).']
+    [('jsb', 'rnn reached a limit. Likewise: jsb (gru, lstm).')]
     """
     kinds: dict[str, list[Flag]] = {}
     for flag in flags:
@@ -49,7 +51,7 @@ def serious_by_kind(flags: Iterable[Flag]) -> list[str]:
     lines = []
     for first, *others in kinds.values():
         if len(others) < 2:
-            lines += [_line(flag) for flag in (first, *others)]
+            lines += [(flag.data, flag.sentence) for flag in (first, *others)]
             continue
         places: dict[str, list[str]] = {}
         for flag in others:
@@ -58,9 +60,5 @@ def serious_by_kind(flags: Iterable[Flag]) -> list[str]:
         likewise = (
             f"{place} ({', '.join(dict.fromkeys(models))})" if models else place for place, models in places.items()
         )
-        lines.append(f"{_line(first)} Likewise: {', '.join(likewise)}.")
+        lines.append((first.data, f"{first.sentence} Likewise: {', '.join(likewise)}."))
     return lines
-
-
-def _line(flag: Flag) -> str:
-    return f"{flag.data}: {flag.sentence}" if flag.data else flag.sentence

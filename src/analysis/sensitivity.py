@@ -8,7 +8,7 @@ from src.analysis.pairs import differences_of, lost_of
 from src.analysis.task import Comparison, Task
 from src.analysis.verdict import Verdict
 from src.config.errors import agreeing
-from src.statistics.decision import ERROR_RATE, LEAST, decide
+from src.statistics.decision import ERROR_RATE, LEAST, decide, in_words
 from src.statistics.intervals import Interval
 
 
@@ -71,10 +71,9 @@ def _without_one(task: Task, c: Comparison) -> list[str]:
         said = "No single pair decides the verdict: it is the same without any one of them."
         return [said] if c.verdict.outcome in ("better", "same") else []
     seed, (outcome, winner) = next(iter(changed.items()))
-    words = {"better": f"{winner} better", "same": "practically the same"}.get(outcome, outcome)
     return [
         f"{len(changed)} of {len(x)} pairs {agreeing('are', len(changed))} decisive: without seed {seed} the verdict "
-        f"is {words}."
+        f"is {in_words(outcome, winner)}."
     ]
 
 

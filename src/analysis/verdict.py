@@ -10,7 +10,17 @@ import numpy as np
 from src.analysis.pairs import Pair, differences_of, lost_of
 from src.analysis.sequences import OverSequences
 from src.config.errors import agreeing, counted
-from src.statistics.decision import ERROR_RATE, LEAST, METHOD, Outcome, decide, decide_by, p_values, pairs_to_decide
+from src.statistics.decision import (
+    ERROR_RATE,
+    LEAST,
+    METHOD,
+    Outcome,
+    decide,
+    decide_by,
+    in_words,
+    p_values,
+    pairs_to_decide,
+)
 from src.statistics.intervals import Interval, t_interval
 from src.statistics.looks import Look
 from src.statistics.power import BOUND
@@ -51,9 +61,7 @@ class Verdict:
     @property
     def words(self) -> str:
         """The outcome in a few words, e.g. ``gru better``, ``practically the same``, ``undecided``, ``no verdict``."""
-        if self.winner:
-            return f"{self.winner} better"
-        return "practically the same" if self.outcome == "same" else self.outcome
+        return in_words(self.outcome, self.winner)
 
     @property
     def more_sequences(self) -> bool:

@@ -21,6 +21,7 @@ from src.answering.look import Seen
 from src.answering.plan import FIRST_SEED, node_of
 from src.answering.rates import Short, range_of, try_rates
 from src.answering.workplace import OutOfTime, Paced
+from src.data.module import SequenceData
 from src.runs.record import read_record
 from src.runs.result import ENDED, RunResult
 from src.runs.study_record import Settings
@@ -100,7 +101,7 @@ def short_runs(
         pilot.shorts[model] = try_rates(cfg, seen.data, of_each)
     pilot.low, pilot.high, pilot.rate = range_of([pilot.shorts[model] for model in models])
     cfg = jobs.config(next(iter(models)), name, "main")
-    per_epoch, updates = _updates(cfg, seen)
+    per_epoch, updates = most_updates(cfg, seen.data)
     seconds = [_estimate(pilot.shorts[model], updates, per_epoch) for model in models]
     pilot.per_epoch, pilot.whole, pilot.updates = per_epoch, updates, updates
     if (cap := allocation(clock.seconds, slots, max(seconds), len(models)).cap) < 1:
@@ -116,9 +117,9 @@ def cap_at(pilot: Pilot, updates: int) -> None:
         pilot.settings["trainer.val_check_interval"] = max(1, min(pilot.per_epoch, pilot.updates // VALIDATIONS))
 
 
-def _updates(cfg: DictConfig, seen: Seen) -> tuple[int, int]:
+def most_updates(cfg: DictConfig, data: SequenceData) -> tuple[int, int]:
     """Return the updates of an epoch, and the largest number in a run."""
-    per_epoch = len(seen.data.train_dataloader())
+    per_epoch = len(data.train_dataloader())
     epochs, steps = cfg.trainer.get("max_epochs"), cfg.trainer.get("max_steps") or -1
     caps = [epochs * per_epoch if epochs and epochs > 0 else None, steps if steps > 0 else None]
     return per_epoch, min((cap for cap in caps if cap is not None), default=1000 * per_epoch)

@@ -115,7 +115,7 @@ def _places(files: Sequence[Path]) -> list[str]:
 def _remarks(summary: Summary) -> list[str]:
     flags = summary.all_flags()
     serious = serious_by_kind(flags)
-    lines = [f"! {line}" for line in serious[:FLAGS]]
+    lines = [f"! {place + ': ' if place else ''}{sentence}" for place, sentence in serious[:FLAGS]]
     broken = [problem for problem in summary.problems if problem.kind not in ("stale", "duplicate")]
     lines += [f"! {problem.place}: {problem.sentence}" for problem in broken[:FLAGS]]
     further = [

@@ -72,6 +72,15 @@ def decide_by(
     return "undecided", None
 
 
+def in_words(outcome: Outcome, winner: str | None) -> str:
+    """Return an outcome in a few words; the winner counts only if one is better.
+
+    >>> in_words("better", "gru"), in_words("same", None), in_words("undecided", None)
+    ('gru better', 'practically the same', 'undecided')
+    """
+    return f"{winner} better" if outcome == "better" else "practically the same" if outcome == "same" else outcome
+
+
 def pairs_to_decide(differences: Sequence[float] | np.ndarray, margin: float | None, target: float = 0.8) -> int | None:
     """Estimate how many pairs a new study needs to decide with probability ``target``, at the observed mean and spread.
 
