@@ -2,7 +2,8 @@
 
 Each network of a study takes a few updates on each of its data sets. The cost is an upper bound: all runs of the plan,
 each with its largest number of updates, without early stopping and without extensions of a range. The start of a run
-and Lightning's own overhead are not included. Data sets that are already published under ``experiments/`` are skipped. The data must be there (``GATEBENCH_DATA_DIR``).
+and Lightning's own overhead are not included. Data sets that are already published under ``experiments/`` are skipped.
+The data must be there (``GATEBENCH_DATA_DIR``).
 """
 
 from __future__ import annotations
