@@ -41,10 +41,11 @@ NO_MEMORY = (
 )
 
 
-def in_words(error: BaseException, command: str | None = None) -> str:
+def in_words(error: BaseException, command: str | None = None, keys: Iterable[str] = ()) -> str:
     """Describe an error in one sentence: user errors unchanged, Hydra's and OmegaConf's translated, others with type.
 
-    An unknown key is looked up among the keys of ``command``, or among those of all commands if ``command`` is None.
+    An unknown key is looked up among ``keys``, or else among the keys of ``command``, or among those of all commands if
+    ``command`` is None.
     """
     if isinstance(error, UserError):
         return str(error)
@@ -71,7 +72,7 @@ def in_words(error: BaseException, command: str | None = None) -> str:
         key = no_key.group(1)
         if (today := public_key(key)) != key:
             return f"{key} has been renamed to {today}."
-        return _not_in_the_config(key, command)
+        return no_such_key(key, keys) if keys else _not_in_the_config(key, command)
     if (there := re.search(r"An item is already at '([^']+)'", text)) is not None:
         return f"{there[1]} is already in this config: give it without the plus sign, as in {there[1]}=VALUE."
     if (gone := re.search(r"Could not delete from config\. (?:The value of )?'([^']+)'", text)) is not None:

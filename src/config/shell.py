@@ -116,7 +116,7 @@ def command(
             if isinstance(error, UserError) and not cfg.get("study_job"):  # a study reads its jobs' outcomes
                 remove_refused(cfg)
             if in_multirun():
-                sentence = f"This job failed: {printable(in_words(error, config_name))}"
+                sentence = f"This job failed: {printable(in_words(error, config_name, keys or ()))}"
                 again = "This job failed with the same error as an earlier one."
                 print(again if sentence in said else sentence, file=sys.stderr)
                 said.add(sentence)
@@ -149,7 +149,7 @@ def command(
             raise
         if getattr(error, "said", False):
             sys.exit(1)
-        print(sentence := printable(in_words(error, config_name)), file=sys.stderr)
+        print(sentence := printable(in_words(error, config_name, keys or ())), file=sys.stderr)
         if sentence.startswith(f"{type(error).__name__}:"):  # not translated
             print("Set HYDRA_FULL_ERROR=1 to see the stack trace.", file=sys.stderr)
         sys.exit(1)

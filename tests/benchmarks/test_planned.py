@@ -7,7 +7,7 @@ import pytest
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from benchmarks.planned import HEADER, MARKS, planned
+from benchmarks.planned import HEADER, MARKS, main, planned
 from benchmarks.settings import PLANNED
 from src.config.errors import UserError
 from src.config.places import CONF
@@ -45,3 +45,13 @@ def test_what_is_not_there_is_refused(change: dict[str, object]) -> None:
 def test_the_config_is_complete(compose: Callable[..., DictConfig]) -> None:
     shipped = OmegaConf.load(CONF.parent / "benchmarks" / "conf" / "planned.yaml")
     assert shipped.keys() - {"defaults", "hydra"} == PLANNED.keys()
+
+
+def test_a_wrong_key_is_looked_up_among_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["planned", "studys=[smoke]"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err == "There is no key studys (did you mean studies?).\n"
