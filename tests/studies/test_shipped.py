@@ -27,6 +27,7 @@ HASHES = {
     "chung2014_speech": "9cdc141a5aa4b603",
     "bai2018": "ae8adf2f91b5c57f",
     "memory_length": "3857c80dbf47c5f0",
+    "gate_bias": "b0c10b025d718890",
     "variants": "82d0c4375af55f3f",
     "forecasting": "767e6b549b4fa675",
     "ucr_many": "5072c0406fe73ac7",
