@@ -19,6 +19,7 @@ def test_there_is_one() -> None:
 @pytest.mark.parametrize("pack", PACKS, ids=lambda p: p.name)
 def test_the_page_beside_the_records_says_what_they_say(pack: Path) -> None:
     page = (pack / "README.md").read_text()
+    assert (pack / "report" / "report.html").stat().st_size < 1_000_000
     collection = read_pack(pack)
     summary = summarise(collection, asked(collection, None, None, None, None))
     assert f"gatebench compare from=experiments/{pack.name}" in page

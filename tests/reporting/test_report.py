@@ -117,9 +117,7 @@ def table_only() -> Summary:
 
 def test_the_answer_comes_first_with_its_numbers(page: Text, summary: Summary) -> None:
     text = page.text
-    order = [
-        text.index(words) for words in ("The answer", "Every run", "Statistics in full", "All runs", "Make it again")
-    ]
+    order = [text.index(words) for words in ("The answer", "Every run", "Statistics in full", "Runs", "Make it again")]
     start = [page.ids.index(name) for name in ("answer", "care", "points", "statistics", "runs", "changes")]
     assert order[0] < order[1]
     assert start == sorted(start)
@@ -250,6 +248,15 @@ def test_a_static_page_has_its_figures_as_svg_and_no_script_library(summary: Sum
     assert page.stat().st_size + sum(file.stat().st_size for file in figures) < 1_500_000
     assert len(set(Text(text).ids)) == len(Text(text).ids)
     assert text.count("<svg ") == page_of(summary).count('<svg role="img"')
+    # Small enough to commit: short numbers, and no runs of tuning.
+    assert not re.search(r"\d\.\d{3,}", "".join(re.findall(r"<svg.*?</svg>", text, re.DOTALL))), (
+        "small enough to commit"
+    )
+    of_tuning = {run.id for run in summary.runs if run.phase in ("trial", "repeat")}
+    listed = {name.removeprefix("run-") for name in Text(text).ids if name.startswith("run-")}
+    assert of_tuning
+    assert listed == {run.id for run in summary.runs} - of_tuning
+    assert f"{len(listed)} of {len(summary.runs)} runs; the {len(of_tuning)} of tuning" in text
 
 
 def test_the_strip_has_ticks() -> None:
