@@ -43,10 +43,7 @@ def task_flags(
         if len(settings) > 1:
             words = f"The final runs of {model.model} do not share their tuned settings: {'; '.join(sorted(settings))}."
             flags.append(_flag(task, "tuning", "serious", words, [model.model]))
-        if model.last_epoch:
-            words = f"In {model.last_epoch} of {model.n} runs of {model.model}, the last epoch was the best: "
-            words += "longer training might improve them."
-            flags.append(_flag(task, "last_epoch", "note", words, [model.model]))
+        flags += _last_epoch(task, model, runs)
     if shared := [run for run in runs if run.timing.shared is True]:
         words = f"{len(shared)} of {len(runs)} runs {agreeing('were', len(shared))} timed on a machine that other "
         words += "processes were using."
@@ -160,6 +157,20 @@ def _ends(task: Task, model: Model) -> Iterable[Flag]:
             ids = [point.run for point in model.points if point.status in status]
             said = f"{number} of {len(model.points)} runs of {model.model} {words}."
             yield Flag(kind, "serious", said, task.data, task.arm, [model.model], ids)
+
+
+def _last_epoch(task: Task, model: Model, runs: Sequence[Run]) -> Iterable[Flag]:
+    """Flag runs that were best in their last epoch, apart from those that patience ended: no limit held them up."""
+    mine = [run for run in runs if run.model == model.model and run.status == "finished" and run.best]
+    last = [run for run in mine if run.best and run.best.is_last]
+    patient = [run for run in last if run.stop_reason == "patience"]
+    if limited := len(last) - len(patient):
+        words = f"In {limited} of {len(mine)} runs of {model.model}, the last epoch was the best: "
+        yield _flag(task, "last_epoch", "note", f"{words}longer training might improve them.", [model.model])
+    if patient:
+        words = f"In {len(patient)} of {len(mine)} runs of {model.model}, patience ran out although the last epoch was "
+        words += "the best (by its loss, or by less than min_delta): more patience might improve them."
+        yield _flag(task, "last_epoch", "note", words, [model.model])
 
 
 def _capped(task: Task, model: Model, runs: Sequence[Run], curves: Mapping[str, Curve]) -> Iterable[Flag]:

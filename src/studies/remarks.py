@@ -20,7 +20,8 @@ def remarks(directory: Path, ended: Mapping[str, RunResult]) -> Iterator[str]:
     records = list(ended.values())
     if diverged := sum(record.status == "diverged" for record in records):
         yield f"{counted(diverged, 'run')} diverged, which counts as the worst result."
-    if capped := sum(record.best is not None and record.best.is_last for record in records):
+    last = [record for record in records if record.best is not None and record.best.is_last]
+    if capped := sum(record.stop_reason != "patience" for record in last):
         runs = counted(len(records), "run")
         yield f"In {capped} of {runs}, the last epoch was the best: a higher limit may change them."
     if study := read_study(directory):

@@ -84,7 +84,18 @@ def inside(key: str, **content: Any) -> Edit:
             inside("backend", name="torch"),
             "differences in time are not due to the models alone: gru fused (4)",
         ),
-        ("last_epoch", "note", inside("best", is_last=True), "In 1 of 4 runs of lstm, the last epoch was the best"),
+        (
+            "last_epoch",
+            "note",
+            lambda record: (put(stop_reason=None)(record), inside("best", is_last=True)(record)),
+            "In 1 of 4 runs of lstm, the last epoch was the best: longer training might improve them.",
+        ),
+        (
+            "last_epoch",
+            "note",
+            lambda record: (put(stop_reason="patience")(record), inside("best", is_last=True)(record)),
+            "In 1 of 4 runs of lstm, patience ran out although the last epoch was the best",
+        ),
         (
             "shared",
             "note",
