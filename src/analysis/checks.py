@@ -161,7 +161,7 @@ def _ends(task: Task, model: Model) -> Iterable[Flag]:
 
 def _last_epoch(task: Task, model: Model, runs: Sequence[Run]) -> Iterable[Flag]:
     """Flag runs that were best in their last epoch, apart from those that patience ended: no limit held them up."""
-    mine = [run for run in runs if run.model == model.model and run.status == "finished" and run.best]
+    mine = [run for run in runs if run.model == model.model and run.status == "finished"]
     last = [run for run in mine if run.best and run.best.is_last]
     patient = [run for run in last if run.stop_reason == "patience"]
     if limited := len(last) - len(patient):

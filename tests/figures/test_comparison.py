@@ -244,6 +244,13 @@ def test_every_word_of_a_figure_is_seen_on_a_dark_page() -> None:
         assert all(str(note["font"]["color"]).startswith(("@ink", "@faint")) for note in beside)
 
 
+def test_labels_keep_their_digits_where_positions_are_rounded() -> None:
+    chart = differences("", "nats", [Row("gru", "lstm", [Mark(0.0012, ""), Mark(0.0048, "")], 0.003, [])], None)
+    svg = inline(chart, styles(chart.models), "differences-0", 2.0)
+    assert re.search(r">\+?0\.00[1-5]", svg), "the ticks of the axis"
+    assert not re.search(r"\d\.\d{3,}", "".join(re.findall(r"<[^>]+>", svg)))
+
+
 def test_the_label_of_x_stands_on_its_axis() -> None:
     chart = differences("", "nats", [Row("gru", "lstm", [Mark(0.1, "")], 0.1, [])], None)
     assert f">{chart.x.label}<" in inline(chart, styles(chart.models), "differences-0", 2.0)
