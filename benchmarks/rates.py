@@ -17,6 +17,9 @@ from scipy import stats
 from benchmarks import CONF
 from benchmarks.settings import RATES
 from benchmarks.tables import Marks, put_into, read_page, rows_below
+from src.analysis.failures import Failures
+from src.analysis.pairs import Pair, differences_of
+from src.analysis.verdict import About
 from src.config.shell import command
 from src.statistics.crossed import block_length, in_blocks, over_seeds_and_sequences
 from src.statistics.datasets import signed_rank_posterior
@@ -312,9 +315,41 @@ def solve_coverage(rng: np.random.Generator, studies: int) -> Simulated:
     return Simulated("Solve rates (nominal 0.95)", ["pairs", "true rates", "coverage", "called different"], rows)
 
 
+def failure_rates(rng: np.random.Generator, studies: int) -> Simulated:
+    """Simulate a task that every run solves, except for a share of B's runs, which learn nothing; it is the margin."""
+    rows = []
+    for share in (0.05, 0.2):
+        for pairs in (6, 10, 29, 60):
+            t = guarded = still = 0
+            for failed in rng.random((studies, pairs)) < share:
+                t += (outcome_of(failed, share, rng, None)) == "same"
+                guarded += (outcome_of(failed, share, rng, 1.0)) == "same"
+                still += (outcome_of(np.zeros(pairs, bool), share, rng, 1.0)) == "same"
+            rows.append([f"{share:g}", str(pairs), *(f"{count / studies:.3f}" for count in (t, guarded, still))])
+    header = ["failures = margin", "pairs", *("on the margin: called the same, t alone", "as reported")]
+    title = "Tasks that a run either solves or learns nothing of (claimed: at most 0.05 wrong)"
+    return Simulated(title, [*header, "neither ever fails: same, as reported"], rows)
+
+
+def outcome_of(failed: np.ndarray, margin: float, rng: np.random.Generator, cost: float | None) -> str:
+    """What is said of pairs whose losses are nearly 0, or 1 for a failed run of B, (pairs,) bool.
+
+    ``cost`` is that of a failure, as reports know it; None: they know nothing of failures.
+    """
+    a, b = rng.normal(0, 0.001 * margin, (2, len(failed)))
+    pairs = [
+        Pair(seed, x, y, y - x, f"a{seed}", f"b{seed}", "complete")
+        for seed, (x, y) in enumerate(zip(a.tolist(), (b + failed).tolist(), strict=True))
+    ]
+    solved = {pair.run_a or "": True for pair in pairs} | {f"b{i}": not f for i, f in enumerate(failed.tolist())}
+    about = About(NAMES, "adding", failures=None if cost is None else Failures(cost, solved))
+    look = Look(len(pairs))
+    return about.allowed(decide(differences_of(pairs), margin, NAMES, look=look), pairs, margin, look)[0]
+
+
 TABLES = (
     *(verdict_rates, look_rates, interval_coverage, crossed_coverage),
-    *(resplit_coverage, block_coverage, dataset_rates, family_rates, solve_coverage),
+    *(resplit_coverage, block_coverage, dataset_rates, family_rates, solve_coverage, failure_rates),
 )
 
 

@@ -16,6 +16,7 @@ from src.analysis.checks import plan_flags, task_flags, tuning_flags, unlike_mar
 from src.analysis.collect import Collection, Problem
 from src.analysis.compare import adjusted, compare
 from src.analysis.curves import Curve
+from src.analysis.failures import failures_of
 from src.analysis.family import familywise
 from src.analysis.flags import Flag, serious_first
 from src.analysis.margin import beside_the_margin
@@ -131,6 +132,9 @@ def _task(
     one_test = len({run.data.checksum for run in runs}) == 1
     splits = {run.data.split_seed for run in runs}
     barred = SPLITS.format(len(splits)) if len(splits) > 1 and not wanted.resplits else None
+    study = collection.study
+    kind = (study.plan.data.get(data) or {}).get("data", data) if study else runs[0].choices.get("data")
+    failures = failures_of(kind, models, trivial)
     comparisons = [
         compare(
             task,
@@ -144,6 +148,7 @@ def _task(
             sizes=_sizes(runs) if wanted.resplits else None,
             barred=barred,
             planned=wanted.pairs.get(data, 0) * (wanted.resplits or 1),
+            failures=failures,
         )
         for a, b in itertools.combinations(models, 2)
     ]

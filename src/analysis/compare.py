@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from src.analysis.failures import Failures
 from src.analysis.models import Model
 from src.analysis.pairs import Pair, differences_of, largest_of, lost_of, make_pairs, ranked_of, values_of
 from src.analysis.sensitivity import sensitivity
@@ -42,6 +43,7 @@ def compare(
     sizes: tuple[int, int] | None = None,
     barred: str | None = None,
     planned: int = 0,
+    failures: Failures | None = None,
 ) -> Comparison:
     """Compare two models; p is unadjusted until :func:`adjusted` has seen all tests.
 
@@ -57,6 +59,7 @@ def compare(
         sizes: numbers of sequences in test and in the rest, if the pairs come from several splits of one file.
         barred: why no conclusion is allowed, whatever the pairs are.
         planned: number of pairs over all splits, below which nothing is concluded over splits.
+        failures: of runs that learned nothing, on a task where a run may.
     """
     pairs = make_pairs(a.points, b.points, task.mode)
     if sizes is not None:
@@ -67,6 +70,7 @@ def compare(
     r, saved = correlation(*values_of(pairs))
     seconds = [pair.seconds for pair in pairs if pair.seconds is not None]
     about = About(names, task.label, task.unit or f"in {task.metric}", crossed.floor, seconds, barred=barred)
+    about = replace(about, failures=failures)
     answer = verdict(pairs, task.margin, about, looks)
     look = answer.look or Look(len(x))
     seen = pairs if looks is None else [pair for pair in pairs if pair.seed < look.pairs]

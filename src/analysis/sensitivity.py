@@ -34,7 +34,7 @@ def by_margin(task: Task, c: Comparison, verdict: Verdict) -> list[str]:
     wide, narrow = verdict.interval_better, verdict.interval_same
     if not _decides(verdict) or wide is None or narrow is None or any(lost_of(c.pairs)):
         return []
-    same_from = max(abs(narrow.low), abs(narrow.high))
+    same_from = max(abs(narrow.low), abs(narrow.high), verdict.failures or 0.0)
     better_to = max(wide.low, -wide.high, 0.0)
     unit = f" {task.unit}" if task.unit else ""
     ahead = c.a if (c.mean or 0.0) > 0 else c.b
@@ -65,6 +65,8 @@ def _without_one(task: Task, c: Comparison) -> list[str]:
     others = {
         seed: decide(np.delete(x, i), task.margin, (c.a, c.b), lost, c.verdict.look) for i, seed in enumerate(seeds)
     }
+    if (c.verdict.failures or 0.0) >= (task.margin or 0.0):  # with one pair less, even more so
+        others = {seed: ("undecided", None) if said[0] == "same" else said for seed, said in others.items()}
     verdict = (c.verdict.outcome, c.verdict.winner)
     changed = {seed: other for seed, other in others.items() if other != verdict}
     if not changed:

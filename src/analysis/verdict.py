@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from src.analysis.failures import Failures
 from src.analysis.pairs import Pair, differences_of, lost_of
 from src.analysis.sequences import OverSequences
 from src.config.errors import agreeing, counted
@@ -23,7 +24,7 @@ from src.statistics.decision import (
 )
 from src.statistics.intervals import Interval, t_interval
 from src.statistics.looks import Look
-from src.statistics.power import BOUND
+from src.statistics.power import BOUND, SAME
 from src.statistics.resplits import LEAST as LEAST_SPLITS
 from src.statistics.rounding import of_interval, span
 
@@ -49,7 +50,12 @@ class Verdict:
     interval_better: Interval | None = None  # beyond the margin means "better"
     # of the one-sided test that the leading model is better by more than the margin (compare with ``look.better``)
     p_better: float | None = None
-    p_same: float | None = None  # of the two one-sided tests (compare with ``look.same``)
+    # of the two one-sided tests, or of failures of one model being rare enough if that is larger (compare with
+    # ``look.same``)
+    p_same: float | None = None
+    # how far failures of one model that are too rare to be excluded could move the mean, at the level of ``look.same``;
+    # None if runs do not either solve the task or learn nothing
+    failures: float | None = None
     floor: float | None = None  # half-width that ``interval_better`` keeps with any number of pairs
     # number of pairs of a new study that would decide with probability 0.8, estimated from the observed mean and
     # spread; None if already decided, not estimable, or beyond the bound
@@ -85,6 +91,7 @@ class About:
         splits: whether it covers several splits of one file, so that each difference is the mean of one split.
         barred: why these pairs allow no conclusion, if they do not.
         over: what the intervals cover, if not seeds alone.
+        failures: of runs that learned nothing, on a task where a run may.
     """
 
     names: tuple[str, str]
@@ -95,6 +102,15 @@ class About:
     splits: bool = False
     barred: str | None = None
     over: str | None = None
+    failures: Failures | None = None
+
+    def allowed(
+        self, said: tuple[Outcome, str | None], seen: Sequence[Pair], margin: float | None, look: Look
+    ) -> tuple[Outcome, str | None]:
+        """Return an outcome; undecided in place of "same" if failures could move the mean beyond the margin."""
+        if said[0] == "same" and margin and self.failures and self.failures.p_same(seen, margin) >= look.same:
+            return "undecided", None
+        return said
 
 
 def verdict(pairs: Sequence[Pair], margin: float | None, about: About, looks: Sequence[Look] | None = None) -> Verdict:
@@ -108,25 +124,34 @@ def verdict(pairs: Sequence[Pair], margin: float | None, about: About, looks: Se
             no other number of pairs is tested. None: one look, at all complete pairs.
     """
 
+    def decided(seen: Sequence[Pair], look: Look) -> tuple[Outcome, str | None]:
+        said = decide(differences_of(seen), margin, about.names, lost_of(seen), look)
+        return about.allowed(said, seen, margin, look)
+
     def decides(seen: Sequence[Pair], look: Look) -> bool:
-        said = decide(differences_of(seen), margin, about.names, lost_of(seen), look)[0]
-        return said in ("better", "same")
+        return decided(seen, look)[0] in ("better", "same")
 
     seen, look, next_look = (pairs, None, None) if about.barred else taken(pairs, looks, decides)
     x, lost = differences_of(seen), lost_of(seen)
-    outcome, winner = decide(x, margin, about.names, lost, look) if look else ("no verdict", None)
+    outcome, winner = decided(seen, look) if look else ("no verdict", None)
     levels = look or Look(len(x))
     wide, narrow = t_interval(x, 1 - 2 * levels.better), t_interval(x, 1 - 2 * levels.same)
     p_better, p_same = p_values(x, margin)
+    if p_same is not None and margin and about.failures:
+        p_same = max(p_same, about.failures.p_same(seen, margin))
     if outcome == "no verdict":
         look = None
+    new_study = pairs_to_decide(x, margin) if outcome == "undecided" and not any(lost) else None
+    if new_study and margin and about.failures and abs(float(x.mean())) < margin:
+        new_study = max(new_study, about.failures.needed(margin, levels.same))
     silent = replace(
         _silent(outcome, winner, margin, METHOD, wide, narrow, len(x)),
         look=look,
         next_look=next_look,
         p_better=p_better,
         p_same=p_same,
-        new_study=pairs_to_decide(x, margin) if outcome == "undecided" and not any(lost) else None,
+        new_study=new_study,
+        failures=about.failures.reach(seen, levels.same) if about.failures else None,
     )
     return replace(silent, sentence=sentence(silent, about, x, lost))
 
@@ -159,7 +184,8 @@ def verdict_over_both(
         made = at(seen, look)
         if made.better is None or made.same is None or len(differences_of(seen)) < LEAST:
             return "no verdict", None
-        return decide_by(made.better, made.same, margin, about.names, lost_of(seen))
+        said = decide_by(made.better, made.same, margin, about.names, lost_of(seen))
+        return about.allowed(said, seen, margin, look)
 
     def decides(seen: Sequence[Pair], look: Look) -> bool:
         return decided(seen, look)[0] in ("better", "same")
@@ -175,6 +201,7 @@ def verdict_over_both(
         look=look if outcome != "no verdict" else None,
         next_look=next_look,
         floor=made.floor,
+        failures=about.failures.reach(seen, (look or Look(len(x))).same) if about.failures else None,
     )
     return replace(silent, sentence=sentence(silent, about, x, lost_of(seen)))
 
@@ -342,6 +369,9 @@ def _why_open(verdict: Verdict, wide: Interval, unit: str) -> str:
     if not verdict.margin:
         return ", which does not exclude 0; no margin was fixed" if not verdict.different else ""
     edge = f"the margin of {_number(verdict.margin, unit)}"
+    if verdict.failures is not None and _unseen(verdict):
+        by = _number(verdict.failures, unit)
+        return f", within {edge}, but failed runs too rare to appear in {verdict.pairs} pairs could change it by {by}"
     if verdict.different and max(wide.high, -wide.low) > verdict.margin:
         return f": not zero, but possibly below {edge}"
     return f", which extends beyond {edge}" if max(wide.high, -wide.low) > verdict.margin else ""
@@ -349,6 +379,9 @@ def _why_open(verdict: Verdict, wide: Interval, unit: str) -> str:
 
 def _needed(verdict: Verdict, about: About, mean: float, lost: tuple[int, int]) -> str:
     wide = verdict.interval_better
+    if about.failures and verdict.margin and _unseen(verdict):
+        least = about.failures.needed(verdict.margin, verdict.look.same if verdict.look else SAME)
+        return f"to call them the same, {least} pairs without a failed run are needed"
     if any(lost):
         return "if runs diverged, models are never called the same, and the one that diverged more often never better"
     if about.splits:
@@ -371,6 +404,13 @@ def _needed(verdict: Verdict, about: About, mean: float, lost: tuple[int, int]) 
         f"a new study of about {verdict.new_study} pairs{cost} would decide in about 4 of 5 cases at this mean and "
         "spread; adding pairs to this one until it decides would exceed the 5 % error rate"
     )
+
+
+def _unseen(verdict: Verdict) -> bool:
+    """Return whether only failures that were not seen stand between a verdict and "the same"."""
+    narrow, edge = verdict.interval_same, verdict.margin or 0.0
+    inside = narrow is not None and -edge < narrow.low and narrow.high < edge
+    return verdict.outcome == "undecided" and inside and (verdict.failures or 0.0) >= edge
 
 
 def _lead(names: tuple[str, str], mean: float, interval: Interval | None, unit: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -33,19 +34,22 @@ def alike(values: Sequence[float] | np.ndarray) -> bool:
 
 
 def t_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval | None:
-    """Return the t interval of the mean (scipy.stats.ttest_1samp); None below two values.
+    """Return the t interval of the mean (quantiles: scipy.special.stdtrit); None below two values.
+
+    The same as scipy.stats.ttest_1samp's, which takes twenty times as long.
 
     >>> round(t_interval([1.0, 2.0, 3.0]).low, 2)
     -0.48
     """
-    from scipy import stats
+    from scipy.special import stdtrit
 
     if len(values) < 2:
         return None
     if alike(values):
         return Interval(float(values[0]), float(values[0]), level, "t")
-    ends = stats.ttest_1samp(values, 0.0).confidence_interval(level)
-    return Interval(float(ends.low), float(ends.high), level, "t")
+    mean, n = float(np.mean(values)), len(values)
+    half = float(stdtrit(n - 1, (1 + level) / 2)) * float(np.std(values, ddof=1)) / math.sqrt(n)
+    return Interval(mean - half, mean + half, level, "t")
 
 
 def within(interval: Interval | None, low: float, high: float) -> Interval | None:

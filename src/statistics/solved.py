@@ -61,3 +61,29 @@ def solve_rates(a: np.ndarray, b: np.ndarray, level: float = LEVEL) -> SolveRate
         Interval(difference - low, difference + high, level, "Newcombe"),
         min(1.0, exact) if discordant else 1.0,
     )
+
+
+def p_below(count: int, number: int, rate: float) -> float:
+    """Return the p-value of an event's rate being below ``rate``, if it occurred ``count`` times in ``number``.
+
+    The exact test (scipy.stats.binomtest, ``less``).
+
+    >>> round(p_below(0, 10, 0.25), 3)
+    0.056
+    """
+    from scipy import stats
+
+    return float(stats.binomtest(count, number, min(1.0, rate), "less").pvalue) if number else 1.0
+
+
+def largest_rate(count: int, number: int, alpha: float) -> float:
+    """Return the one-sided upper limit of an event's rate (Clopper and Pearson 1934; scipy.stats.binomtest).
+
+    >>> round(largest_rate(0, 10, 0.05), 3)
+    0.259
+    """
+    from scipy import stats
+
+    if not number:
+        return 1.0
+    return float(stats.binomtest(count, number, alternative="less").proportion_ci(1 - alpha, "exact").high)
