@@ -86,16 +86,20 @@ def across(tasks: Sequence[Task]) -> Across | None:
     if len(whole) < LEAST:
         note = f"One verdict over all, ranks and profiles need {LEAST} complete data sets; there are {len(whole)}."
         return replace(counted, note=note)
-    names = [model.model for model in whole[0].models]
+    there = [{model.model for model in task.models} for task in whole]
+    names = [model.model for model in whole[0].models if all(model.model in of for of in there)]
+    whole = [replace(task, models=[model for model in task.models if model.model in names]) for task in whole]
+    partial = sorted(set().union(*there) - set(names))
+    notes = [f"Ranks and scores omit {', '.join(partial)}, not compared on every data set."] if partial else []
     scored = {name: scores for name in names if (scores := _scores(whole, name))}
+    if len(scored) < len(names):
+        notes.append("Scores need a trivial baseline, and a model better than it, on every data set.")
     thresholds = [i / 20 for i in range(21)]
     ranks, statistic, p = friedman([[m.mean for m in task.models] for task in whole], [t.mode for t in whole])
     values = {name: _values(whole, name) for name in (a, b)}
     return replace(
         _decided(counted, whole),
-        note=None
-        if len(scored) == len(names)
-        else "Scores need a trivial baseline, and a model better than it, on every data set.",
+        note=" ".join(notes) or None,
         improvement={
             "value": improvement(values[a], values[b]),
             "interval": probability_of_improvement(values[a], values[b]),

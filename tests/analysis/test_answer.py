@@ -170,6 +170,18 @@ def test_from_six_data_sets_on_there_are_ranks_and_scores() -> None:
     assert across.profile["rnn"][across.thresholds.index(0.7)] == 0.0
 
 
+def test_a_model_that_is_not_on_every_data_set_is_left_out_of_ranks_and_scores() -> None:
+    tasks = many(7).tasks
+    whole = across(tasks)
+    partly = across([*tasks[:3], replace(tasks[3], models=tasks[3].models[:2]), *tasks[4:]])
+    assert whole is not None
+    assert partly is not None
+    assert partly.ranks == {"gru": 1.0, "lstm": 2.0}
+    assert list(partly.iqm) == ["gru", "lstm"]
+    assert (partly.interval, partly.posterior) == (whole.interval, whole.posterior)
+    assert partly.note == "Ranks and scores omit rnn, not compared on every data set."
+
+
 def test_the_units_of_data_sets_do_not_decide_which_models_are_told_apart() -> None:
     """gru is best and rnn worst on each of eight sets, whose units differ a hundredfold and more: p = 0.0078 a pair."""
     assert many(8).across.alike == []  # type: ignore[union-attr]
