@@ -195,7 +195,7 @@ def lengths(
     Args:
         x_label: the setting.
         y_label: the metric.
-        means: by model: (setting, mean, low, high) of its runs.
+        means: by model: (setting, mean, low, high) of its runs; low and high equal the mean without an interval.
         baselines: by name: (setting, value).
     """
     layers: list[Layer] = []
@@ -206,7 +206,8 @@ def lengths(
     for name, rows in means.items():
         x, y, low, high = (list(column) for column in zip(*sorted(rows), strict=True))
         texts = [
-            f"{name}\n{x_label}: {short(at)}\nmean {short(mean)}\n95 % interval {short(a)} to {short(b)}"
+            f"{name}\n{x_label}: {short(at)}\nmean {short(mean)}"
+            + (f"\n95 % interval {short(a)} to {short(b)}" if a < b else "")
             for at, mean, a, b in sorted(rows)
         ]
         layers.append(Line(name, x, y, low, high, texts, label=name))

@@ -415,6 +415,8 @@ def test_a_study_along_lengths_has_their_pictures(as_arms: bool) -> None:
         line = next(layer for layer in chart.layers if getattr(layer, "label", None) == "gru")
         assert (chart.title, chart.x.label) == ("adding", "length (steps)")
         assert (line.x, line.y) == ([100.0, 200.0, 400.0], pytest.approx(expected))
+        assert all(("95 % interval" in text) == (chart is metric) for text in line.text)
+    assert share.y.label == "share of the runs with a test loss below 0.1 of the trivial baseline's"
     assert Text(page_of(study)).ids.count("lengths") == 1
 
 
