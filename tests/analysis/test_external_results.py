@@ -160,6 +160,18 @@ def test_a_margin_that_is_none(tmp_path: Path, margin: object, words: str) -> No
         summary_of(tmp_path / "t.csv", PLAIN, metric="test/acc", margin=margin)
 
 
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        ({"dd": "test/acc", "default": "test/acc"}, r"metric names dd \(did you mean d\?\): the data sets are d, e\."),
+        ({"d": "test/acc"}, r"metric has none for e: add one, or default for all others\."),
+    ],
+)
+def test_a_metric_that_is_none(tmp_path: Path, metric: object, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        summary_of(tmp_path / "t.csv", PLAIN + "gru,e,0,0.5,0.5\n", metric=metric)
+
+
 def test_the_command_makes_the_same_comparison(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     summary = summary_of(path, PLAIN, models=["lstm", "gru"], metric="test/acc", margin={"d": 0.05}, mode="max")
