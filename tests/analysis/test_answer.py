@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from src.analysis.across import across
 from src.analysis.answer import summarise
@@ -231,6 +232,14 @@ def test_what_a_stranger_recorded_is_no_command_of_its_own(tmp_path: Path) -> No
     lines = [line["command"] for line in summarise(collection, asked(collection)).commands]
     assert lines
     assert not [line for line in lines if "touch" in shlex.split(line) or "checkout" in line]
+
+
+def test_the_command_reads_folders_of_any_name(tmp_path: Path) -> None:
+    place = tmp_path / "my runs, (1)=b"
+    collection = collect([fake_study(place / "planted", pairs=2, tuning=False)], "runs")
+    collection.places = [str(place)]
+    *_, words = shlex.split(summarise(collection, asked(collection)).commands[-1]["command"])
+    assert OverridesParser.create().parse_override(words).value() == [str(place)]
 
 
 def test_a_summary_is_json_without_what_json_does_not_have(tmp_path: Path) -> None:

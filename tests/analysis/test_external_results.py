@@ -176,5 +176,5 @@ def test_the_command_makes_the_same_comparison(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     summary = summary_of(path, PLAIN, models=["lstm", "gru"], metric="test/acc", margin={"d": 0.05}, mode="max")
     (command,) = [c["command"] for c in summary.commands]
-    given = ["'models=[lstm,gru]'", "metric=test/acc", "'margin={d: 0.05}'", "mode=max"]
+    given = ["'models=[lstm,gru]'", "metric=test/acc", "'margin={d:0.05}'", "mode=max"]
     assert command == " ".join([f"python -m src.compare from={path}", *given])
