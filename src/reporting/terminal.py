@@ -13,6 +13,7 @@ from src.config.digits import three
 from src.config.errors import counted
 from src.config.screen import screen
 from src.files import from_here
+from src.statistics.intervals import Interval
 from src.statistics.rounding import decimals, of_interval, span
 
 MANY = 6  # largest number of files per folder to list by name
@@ -71,12 +72,17 @@ def _comparisons(summary: Summary) -> Any:
                 f"{c.a} : {c.b}",
                 str(c.n),
                 "" if c.mean is None else f"{c.mean:.{of_interval(c.interval or c.t)}f}",
-                span(c.interval),
+                span(c.interval) + _level(c.interval),
                 "" if c.probability is None else f"{c.probability.estimate:.2f}",
                 "" if c.wilcoxon is None or c.provisional else f"{c.wilcoxon.p_holm:.2g}",
                 style=None if c.primary else "dim",
             )
     return table
+
+
+def _level(interval: Interval | None) -> str:
+    """Return the level of an interval in brackets, unless it is the 95 % of the column's heading."""
+    return "" if interval is None or round(interval.level, 4) == 0.95 else f" ({100 * interval.level:.4g} %)"
 
 
 def _metrics(summary: Summary) -> str:
