@@ -80,6 +80,7 @@ def test_lines_that_name_no_run_or_come_twice_are_listed(tmp_path: Path) -> None
     ("text", "words"),
     [
         ("model,seed,metric\ngru,0,1\n", "lacks the column data"),
+        ("model,Model,data,seed,acc\ngru,x,d,0,0.5\n", "has the column model more than once"),
         ("model,data,seed,note\ngru,d,0,good\n", "has no numeric column"),
         ("", "must be a CSV file with a header"),
     ],
