@@ -95,7 +95,8 @@ def across(tasks: Sequence[Task]) -> Across | None:
     if len(scored) < len(names):
         notes.append("Scores need a trivial baseline, and a model better than it, on every data set.")
     thresholds = [i / 20 for i in range(21)]
-    ranks, statistic, p = friedman([[m.mean for m in task.models] for task in whole], [t.mode for t in whole])
+    means = [[model.mean or 0.0 for model in task.models] for task in whole]  # all are there
+    ranks, statistic, p = friedman(means, [task.mode for task in whole])
     values = {name: _values(whole, name) for name in (a, b)}
     return replace(
         _decided(counted, whole),
@@ -106,7 +107,7 @@ def across(tasks: Sequence[Task]) -> Across | None:
         },
         ranks=dict(zip(names, ranks, strict=True)),
         friedman={} if p is None else {"statistic": float(statistic or 0.0), "p": p},
-        alike=_alike(whole, names, ranks),
+        alike=_alike(whole, names, means, ranks),
         iqm={n: {"value": pooled_iqm(v), "interval": stratified(v)} for n, v in scored.items()},
         profile={name: profile(values, thresholds) for name, values in scored.items()},
         thresholds=thresholds,
@@ -124,7 +125,9 @@ def _decided(counted: Across, tasks: Sequence[Task]) -> Across:
     return replace(counted, outcome=outcome, winner=winner, interval=t_interval(in_margins), posterior=posterior)
 
 
-def _alike(tasks: Sequence[Task], names: Sequence[str], ranks: Sequence[float]) -> list[list[str]]:
+def _alike(
+    tasks: Sequence[Task], names: Sequence[str], means: Sequence[Sequence[float]], ranks: Sequence[float]
+) -> list[list[str]]:
     """Return groups of models that signed-rank tests over the data sets' means do not distinguish at 5 % after Holm.
 
     Data sets have different units, so differences are measured in margins, or without margins relative to the
@@ -137,8 +140,8 @@ def _alike(tasks: Sequence[Task], names: Sequence[str], ranks: Sequence[float]) 
     p_values = []
     for i, j in pairs:
         signed = [
-            (-1.0 if t.mode == "min" else 1.0) * _gap(t.models[i].mean, t.models[j].mean) / (t.margin or _widest(t))
-            for t in tasks
+            (-1.0 if task.mode == "min" else 1.0) * (of[i] - of[j]) / (task.margin or (max(of) - min(of)) or 1.0)
+            for task, of in zip(tasks, means, strict=True)
         ]
         test = signed_rank(np.array(signed))  # values of different data sets do not tie by rounding
         p_values.append(1.0 if test is None else test[1])
@@ -146,15 +149,6 @@ def _alike(tasks: Sequence[Task], names: Sequence[str], ranks: Sequence[float]) 
     for (i, j), p in zip(pairs, holm(p_values), strict=True):
         different[i][j] = different[j][i] = p < ALPHA
     return [[names[i] for i in group] for group in cliques(ranks, different)]
-
-
-def _widest(task: Task) -> float:
-    means = [model.mean or 0.0 for model in task.models]
-    return (max(means) - min(means)) or 1.0
-
-
-def _gap(a: float | None, b: float | None) -> float:
-    return (a or 0.0) - (b or 0.0)
 
 
 def _values(tasks: Sequence[Task], name: str) -> dict[str, list[float]]:
