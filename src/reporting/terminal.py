@@ -25,20 +25,14 @@ def show(summary: Summary, files: Sequence[Path], console: Any = None) -> None:
     console = console or screen()
     for sentence in summary.answers():
         console.print(sentence, style="bold", markup=False, highlight=False)
-    for task, comparison in summary.headline():
-        if comparison.primary and task.about_margin:
-            console.print(" ".join(task.about_margin), markup=False, highlight=False)
-    for sentence in summary.beside_the_verdicts():
-        console.print(sentence, markup=False, highlight=False)
-    for sentence in summary.other_verdicts():
+    margins = [" ".join(task.about_margin) for task, c in summary.headline() if c.primary and task.about_margin]
+    for sentence in [*margins, *summary.beside_the_verdicts(), *summary.other_verdicts()]:
         console.print(sentence, markup=False, highlight=False)
     console.print()
     console.print(_models(summary))
     console.print()
     console.print(_comparisons(summary))
-    if summary.small_print:
-        console.print(summary.small_print[0], markup=False, highlight=False)
-    for line in _remarks(summary):
+    for line in [*summary.small_print[:1], *_remarks(summary)]:
         console.print(line, markup=False, highlight=False)
     for line in _places(files):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
