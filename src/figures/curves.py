@@ -57,16 +57,12 @@ def learning(
     low_end, high_end = axis.range or (0.0, 1.0)
     left_out = any(not low_end <= v <= high_end for v in whole)
     numbers = {name: len(of) for name, of in curves.items() if of}
+    each = ", ".join(f"{name} {number}" for name, number in numbers.items())
     same = len(set(numbers.values())) == 1
-    notes = [f"{count(max(numbers.values(), default=0), 'run')} of each model." if same else f"Runs: {_each(numbers)}."]
-    notes = notes if numbers else []
+    notes = [f"{count(max(numbers.values()), 'run')} of each model." if same else f"Runs: {each}."] if numbers else []
     if left_out:
         notes.append("The axis does not show all of the first tenth, where values are far larger or smaller.")
     return Chart(title, Axis(x_label, range=(0.0, 1.02 * widest)), axis, layers, notes)
-
-
-def _each(numbers: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {number}" for name, number in numbers.items())
 
 
 def band(curves: Sequence[tuple[Sequence[float], Sequence[float]]]) -> tuple[np.ndarray, ...]:

@@ -25,7 +25,6 @@ class Pictures:
 
     key: str  # file name
     charts: list[Chart]  # in the order of the tasks
-    columns: int = 2  # side by side in the file
     tables: list[Table] = field(default_factory=list)  # above the charts
 
 
