@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from src.analysis.pairs import lost_of
 from src.analysis.task import Comparison, Task
 from src.statistics.datasets import (
     SignedRankPosterior,
@@ -115,12 +116,13 @@ def across(tasks: Sequence[Task]) -> Across | None:
 
 
 def _decided(counted: Across, tasks: Sequence[Task]) -> Across:
-    """Add the verdict over data sets, unless a margin is missing or a model diverged somewhere."""
+    """Add the verdict over data sets, unless a margin or a mean is missing; diverged runs count as in one data set."""
     there: list[tuple[Task, Comparison]] = [(task, c) for task in tasks for c in task.comparisons if c.primary]
     if any(not task.margin or c.mean is None for task, c in there):
         return counted
     in_margins = np.array([(c.mean or 0.0) / (task.margin or 1.0) for task, c in there])
-    outcome, winner = decide(in_margins, 1.0, (counted.a, counted.b))
+    lost_a, lost_b = (sum(lost) for lost in zip(*(lost_of(c.pairs) for _, c in there), strict=True))
+    outcome, winner = decide(in_margins, 1.0, (counted.a, counted.b), (lost_a, lost_b))
     posterior = signed_rank_posterior(in_margins)
     return replace(counted, outcome=outcome, winner=winner, interval=t_interval(in_margins), posterior=posterior)
 

@@ -296,6 +296,19 @@ def test_all_data_sets_together_wait_for_the_last_look_at_each() -> None:
         assert (counted.outcome, counted.ranks) == (None, {})
 
 
+def test_over_all_data_sets_a_model_is_not_better_that_diverged_more_often() -> None:
+    whole = many(6).tasks
+    before = across(whole)
+    assert before is not None
+    assert before.winner == "gru"
+    first = whole[0].comparisons[0]
+    for state, winner in (("a diverged", None), ("b diverged", "gru")):
+        lost = replace(first, pairs=[replace(first.pairs[0], difference=None, state=state), *first.pairs[1:]])
+        after = across([replace(whole[0], comparisons=[lost, *whole[0].comparisons[1:]]), *whole[1:]])
+        assert after is not None
+        assert (after.outcome, after.winner) == ("better" if winner else "undecided", winner)
+
+
 def test_where_a_run_diverged_no_margin_is_said_to_change_the_answer() -> None:
     points = [[Point(s, 8.0 + 0.01 * s + 0.3 * (of == "b"), f"{of}{s}", "finished") for s in range(8)] for of in "ab"]
     points[0][7] = Point(7, None, "a7", "diverged")
