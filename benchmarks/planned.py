@@ -100,7 +100,7 @@ def of_records(name: str) -> set[tuple[str, str]]:
     """Return the data sets and arms of a study that are published."""
     pack = CONF.parent / "experiments" / name
     runs = read_pack(pack).runs if (pack / "pack.json").is_file() else []
-    return {(str(run.data), run.arm) for run in runs if run.phase == "final"}
+    return {(run.data_name, run.arm) for run in runs if run.phase == "final"}
 
 
 def main() -> None:

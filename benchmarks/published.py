@@ -25,6 +25,7 @@ from src.config.errors import UserError
 from src.config.shell import command
 from src.figures.canvas import save
 from src.figures.chart import Axis, Chart, Estimate, Layer, Region, Rule
+from src.figures.palette import family
 from src.figures.still import draw
 from src.statistics.intervals import Interval
 from src.statistics.rounding import of_interval, span
@@ -125,7 +126,10 @@ def _answer(task: Task, comparison: Comparison) -> list[str]:
 
 
 def picture(studies: Sequence[Study]) -> Chart:
-    """Return a chart of all primary differences in units of their margins, which makes metrics comparable."""
+    """Return a chart of all primary differences in units of their margins, which makes metrics comparable.
+
+    The axis names the cells if all studies compare the same two; otherwise each row names its models.
+    """
     found = [
         (study, task, comparison, interval)
         for study in studies
@@ -133,17 +137,21 @@ def picture(studies: Sequence[Study]) -> Chart:
         if task.margin and (interval := comparison.interval) and comparison.mean is not None
     ]
     layers: list[Layer] = [Region(-1.0, 1.0, "practically the same"), Rule(0.0, "", horizontal=False, dash="-")]
+    cells = {(family(c.a).upper(), family(c.b).upper()) for _, _, c, _ in found}
+    alike = len(cells) == 1 and len(set(*cells)) == 2
+    first, second = next(iter(cells)) if alike else ("first", "second")
     ticks, ends = {}, [-1.5, 1.5]
     for at, (study, task, comparison, interval) in enumerate(reversed(found)):
         margin = task.margin or 1.0
         low, high, mean = (value / margin for value in (interval.low, interval.high, comparison.mean or 0.0))
-        ticks[float(at)] = f"{task.label}\n{study.folder.name}"
+        models = "" if alike else f"{comparison.a} vs {comparison.b}\n"
+        ticks[float(at)] = f"{models}{task.label}\n{study.folder.name}"
         words = f"{low:.2f} to {high:.2f} margins"
         layers.append(Estimate(comparison.a, float(at), mean, low, high, horizontal=True, text=words))
         ends += [low, high]
-    x = Axis("← LSTM better (margins) GRU better →", range=(min(ends) - 0.5, max(ends) + 0.5))
+    x = Axis(f"← {second} better (margins) {first} better →", range=(min(ends) - 0.5, max(ends) + 0.5))
     y = Axis("", range=(-0.5, len(found) - 0.5), ticks=ticks)
-    return Chart("GRU against LSTM, study by study", x, y, layers)
+    return Chart(f"{first} against {second}, study by study" if alike else "Study by study", x, y, layers)
 
 
 def main() -> None:

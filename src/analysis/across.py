@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from src.analysis.pairs import lost_of
 from src.analysis.task import Comparison, Task
 from src.statistics.datasets import (
     SignedRankPosterior,
@@ -86,23 +87,28 @@ def across(tasks: Sequence[Task]) -> Across | None:
     if len(whole) < LEAST:
         note = f"One verdict over all, ranks and profiles need {LEAST} complete data sets; there are {len(whole)}."
         return replace(counted, note=note)
-    names = [model.model for model in whole[0].models]
+    there = [{model.model for model in task.models} for task in whole]
+    names = [model.model for model in whole[0].models if all(model.model in of for of in there)]
+    whole = [replace(task, models=[model for model in task.models if model.model in names]) for task in whole]
+    partial = sorted(set().union(*there) - set(names))
+    notes = [f"Ranks and scores omit {', '.join(partial)}, not compared on every data set."] if partial else []
     scored = {name: scores for name in names if (scores := _scores(whole, name))}
+    if len(scored) < len(names):
+        notes.append("Scores need a trivial baseline, and a model better than it, on every data set.")
     thresholds = [i / 20 for i in range(21)]
-    ranks, statistic, p = friedman([[m.mean for m in task.models] for task in whole], [t.mode for t in whole])
+    means = [[model.mean or 0.0 for model in task.models] for task in whole]  # all are there
+    ranks, statistic, p = friedman(means, [task.mode for task in whole])
     values = {name: _values(whole, name) for name in (a, b)}
     return replace(
         _decided(counted, whole),
-        note=None
-        if len(scored) == len(names)
-        else "Scores need a trivial baseline, and a model better than it, on every data set.",
+        note=" ".join(notes) or None,
         improvement={
             "value": improvement(values[a], values[b]),
             "interval": probability_of_improvement(values[a], values[b]),
         },
         ranks=dict(zip(names, ranks, strict=True)),
         friedman={} if p is None else {"statistic": float(statistic or 0.0), "p": p},
-        alike=_alike(whole, names, ranks),
+        alike=_alike(whole, names, means, ranks),
         iqm={n: {"value": pooled_iqm(v), "interval": stratified(v)} for n, v in scored.items()},
         profile={name: profile(values, thresholds) for name, values in scored.items()},
         thresholds=thresholds,
@@ -110,17 +116,20 @@ def across(tasks: Sequence[Task]) -> Across | None:
 
 
 def _decided(counted: Across, tasks: Sequence[Task]) -> Across:
-    """Add the verdict over data sets, unless a margin is missing or a model diverged somewhere."""
+    """Add the verdict over data sets, unless a margin or a mean is missing; diverged runs count as in one data set."""
     there: list[tuple[Task, Comparison]] = [(task, c) for task in tasks for c in task.comparisons if c.primary]
     if any(not task.margin or c.mean is None for task, c in there):
         return counted
     in_margins = np.array([(c.mean or 0.0) / (task.margin or 1.0) for task, c in there])
-    outcome, winner = decide(in_margins, 1.0, (counted.a, counted.b))
+    lost_a, lost_b = (sum(lost) for lost in zip(*(lost_of(c.pairs) for _, c in there), strict=True))
+    outcome, winner = decide(in_margins, 1.0, (counted.a, counted.b), (lost_a, lost_b))
     posterior = signed_rank_posterior(in_margins)
     return replace(counted, outcome=outcome, winner=winner, interval=t_interval(in_margins), posterior=posterior)
 
 
-def _alike(tasks: Sequence[Task], names: Sequence[str], ranks: Sequence[float]) -> list[list[str]]:
+def _alike(
+    tasks: Sequence[Task], names: Sequence[str], means: Sequence[Sequence[float]], ranks: Sequence[float]
+) -> list[list[str]]:
     """Return groups of models that signed-rank tests over the data sets' means do not distinguish at 5 % after Holm.
 
     Data sets have different units, so differences are measured in margins, or without margins relative to the
@@ -133,8 +142,8 @@ def _alike(tasks: Sequence[Task], names: Sequence[str], ranks: Sequence[float]) 
     p_values = []
     for i, j in pairs:
         signed = [
-            (-1.0 if t.mode == "min" else 1.0) * _gap(t.models[i].mean, t.models[j].mean) / (t.margin or _widest(t))
-            for t in tasks
+            (-1.0 if task.mode == "min" else 1.0) * (of[i] - of[j]) / (task.margin or (max(of) - min(of)) or 1.0)
+            for task, of in zip(tasks, means, strict=True)
         ]
         test = signed_rank(np.array(signed))  # values of different data sets do not tie by rounding
         p_values.append(1.0 if test is None else test[1])
@@ -142,15 +151,6 @@ def _alike(tasks: Sequence[Task], names: Sequence[str], ranks: Sequence[float]) 
     for (i, j), p in zip(pairs, holm(p_values), strict=True):
         different[i][j] = different[j][i] = p < ALPHA
     return [[names[i] for i in group] for group in cliques(ranks, different)]
-
-
-def _widest(task: Task) -> float:
-    means = [model.mean or 0.0 for model in task.models]
-    return (max(means) - min(means)) or 1.0
-
-
-def _gap(a: float | None, b: float | None) -> float:
-    return (a or 0.0) - (b or 0.0)
 
 
 def _values(tasks: Sequence[Task], name: str) -> dict[str, list[float]]:

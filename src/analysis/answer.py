@@ -8,7 +8,6 @@ import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from src.analysis.across import across
 from src.analysis.asked import Asked, nothing
@@ -31,6 +30,7 @@ from src.analysis.summary import Summary
 from src.analysis.task import Task
 from src.analysis.tuning import Tuning, tunings
 from src.config.errors import UserError
+from src.config.overrides import override
 
 SPLITS = (
     "the runs come from {} splits of the data (data.split_seed), which share sequences, so their pairs are not "
@@ -190,27 +190,14 @@ def _commands(collection: Collection, compared: Sequence[Run], wanted: Asked) ->
         every = "run every trial and final run; finished ones are skipped"
         lines.append((shlex.join(["python", "-m", "src.train", "-m", f"experiments={collection.study.name}"]), every))
     if collection.kind in ("pack", "table"):
-        source, does = f"from={collection.places[0]}", "write this report from those records"
+        source, does = override("from", collection.places[0]), "write this report from those records"
     elif collection.kind == "study":
-        source, does = f"study={collection.name}", "write this report from the runs"
+        source, does = override("study", collection.name), "write this report from the runs"
     else:
-        source, does = f"folders=[{','.join(collection.places)}]", "write this report"
-    given = [f"{key}={_as_override(value)}" for key, value in wanted.given.items()]
+        source, does = override("folders", collection.places), "write this report"
+    given = [override(key, value) for key, value in wanted.given.items()]
     again = shlex.join(["python", "-m", "src.compare", source, *given])
     lines.append((again, does))
     if collection.kind == "study":
         lines.append((f"{again} {shlex.quote(f'pack=experiments/{collection.name}')}", "write the records to commit"))
     return [{"command": command, "does": does} for command, does in lines]
-
-
-def _as_override(value: Any) -> str:
-    """Format a value for Hydra's command line.
-
-    >>> _as_override(["gru", "lstm"]), _as_override({"jsb": 0.05})
-    ('[gru,lstm]', '{jsb: 0.05}')
-    """
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {item}" for key, item in value.items()) + "}"
-    if value is True:
-        return "true"
-    return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)

@@ -58,18 +58,20 @@ def asked(
     Args:
         collection: the runs.
         models: A and B.
-        metric, margin: one for all data sets, or by data set, with ``default`` for the others.
+        metric, margin: one for all data sets, or by data set, with ``default`` for the others; without it, those have
+            the metric of the plan and no margin.
         mode: which direction is better.
         familywise: judge the primary verdicts as one family as well.
 
     Raises:
-        UserError: a model has no run, the metric cannot be determined, or a margin is invalid.
+        UserError: a model has no run, the metric cannot be determined, a margin is invalid, or a data set is unknown.
     """
     plan = collection.study.plan if collection.study else None
     primary = plan.primary if plan else None
     there = _ordered(plan.models if plan else (), (run.model for run in collection.runs))
     data = _ordered(plan.data if plan else (), (run.data_name for run in collection.runs))
     pair = _pair(list(models or (primary.models if primary else there if len(there) == 2 else ())), there)
+    _refuse_unknown("metric", metric, data)
     check_margin(margin, data)
     said = {"models": list(models or []), "metric": metric, "margin": margin, "mode": mode}
     said |= {"familywise": familywise or None}
@@ -78,9 +80,13 @@ def asked(
     if margin is None and primary:  # what the plan does not know it says nothing about
         registered = {name: made.margin for name, made in collection.study.margins.items()} if collection.study else {}
         margin = {name: registered.get(name) if (m := primary.margin_of(name)) is None else m for name in planned_data}
+    of_plan = {name: primary.metric_of(name) for name in planned_data} if primary else {}
     if metric is None:
-        of_plan = {name: primary.metric_of(name) for name in planned_data} if primary else {}
         metric = of_plan if of_plan and set(data) <= set(planned_data) else _usual(collection) | of_plan
+    elif isinstance(metric, Mapping) and "default" not in metric:
+        metric = of_plan | dict(metric)
+        if lacking := [name for name in data if name not in metric]:
+            raise UserError(f"metric has none for {', '.join(lacking)}: add one, or default for all others.")
     return Asked(
         models=[*pair, *(name for name in there if name not in pair)],
         primary=(pair[0], pair[1]) if pair else None,
@@ -141,14 +147,17 @@ def check_margin(margin: Any, data: Sequence[str]) -> None:
     Raises:
         UserError: the margin is not a number of at least 0, or names an unknown data set.
     """
-    for name, value in margin.items() if isinstance(margin, Mapping) else [(None, margin)]:
-        if name is not None and name not in (*data, "default"):
-            raise UserError(
-                f"margin names {name}{nearest(str(name), list(data))}: the data sets are {', '.join(data)}."
-            )
+    _refuse_unknown("margin", margin, data)
+    for value in margin.values() if isinstance(margin, Mapping) else [margin]:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if value is not None and not (number and math.isfinite(value) and value >= 0):
             raise UserError(f"margin must be a number of at least 0, in the metric's unit, got {value}.")
+
+
+def _refuse_unknown(key: str, value: Any, data: Sequence[str]) -> None:
+    for name in value if isinstance(value, Mapping) else ():
+        if name not in (*data, "default"):
+            raise UserError(f"{key} names {name}{nearest(str(name), list(data))}: the data sets are {', '.join(data)}.")
 
 
 def nothing(collection: Collection, metric: str) -> str:

@@ -94,7 +94,7 @@ def _thin(tuning: Tuning) -> Iterable[tuple[FlagKind, str, list[str]]]:
             yield "tuning", words, []
         tried = [t.values[key] for t in tuning.trials if t.phase == "trial" and t.values.get(key, 0) > 0]
         for model, values in tuning.chosen.items():
-            if (step := draw.gap(tried, values[key])) is not None:
+            if key in values and (step := draw.gap(tried, values[key])) is not None:
                 words = f"Next to {model}'s {key} = {values[key]}, nothing was tried from {step[0]} to {step[1]}: "
                 yield "gap", words + "a gap wider than two strata of the draws.", [model]
 

@@ -61,10 +61,20 @@ def compare(
         planned: number of pairs over all splits, below which nothing is concluded over splits.
         failures: of runs that learned nothing, on a task where a run may.
     """
-    pairs = make_pairs(a.points, b.points, task.mode)
+    pairs, names = make_pairs(a.points, b.points, task.mode), (a.model, b.model)
+    x = differences_of(pairs)
+    known = Comparison(
+        *names,
+        primary=primary,
+        pairs=pairs,
+        n=len(x),
+        median=float(np.median(x)) if len(x) else None,
+        solved=_solved(a, b),
+        sigma_tune=sigma_tune(tuning.costs(a.model), tuning.costs(b.model)) if tuning else None,
+    )
     if sizes is not None:
-        return _over_splits(task, a, b, pairs, primary, sizes, tuning, planned)
-    x, ranked, names = differences_of(pairs), ranked_of(pairs), (a.model, b.model)
+        return _over_splits(task, known, sizes, planned)
+    ranked = ranked_of(pairs)
     test = signed_rank(ranked, largest_of(pairs))
     crossed = over_sequences(task, pairs, metric, sequences)
     r, saved = correlation(*values_of(pairs))
@@ -79,15 +89,10 @@ def compare(
     def over_both(some: Sequence[Pair], at: Look) -> OverSequences:
         return over_sequences(task, some, metric, sequences, at)
 
-    return Comparison(
-        a=a.model,
-        b=b.model,
-        primary=primary,
-        pairs=pairs,
-        n=len(x),
+    return replace(
+        known,
         mean=float(x.mean()) if len(x) else None,
         sd=float(x.std(ddof=1)) if len(x) > 1 else None,
-        median=float(np.median(x)) if len(x) else None,
         t=t_interval(x),
         bca=bca_interval(x),
         sequences=crossed.better,
@@ -99,44 +104,26 @@ def compare(
         saved=saved,
         probability=probability_better(ranked, names),
         wilcoxon=None if test is None else Wilcoxon(*test, p_holm=test[1], comparisons=1),
-        solved=_solved(a, b),
-        sigma_tune=sigma_tune(tuning.costs(a.model), tuning.costs(b.model)) if tuning else None,
         verdict=answer,
         both=verdict_over_both(pairs, task.margin, about, looks, over_both),
     )
 
 
-def _over_splits(
-    task: Task,
-    a: Model,
-    b: Model,
-    pairs: list[Pair],
-    primary: bool,
-    sizes: tuple[int, int],
-    tuning: Tuning | None,
-    planned: int,
-) -> Comparison:
+def _over_splits(task: Task, known: Comparison, sizes: tuple[int, int], planned: int) -> Comparison:
     """Compare over splits, omitting everything that treats pairs as independent, since splits share sequences."""
+    pairs = known.pairs
     splits = list(dict.fromkeys(pair.split for pair in pairs if pair.difference is not None))
     means = np.array([differences_of([p for p in pairs if p.split == split]).mean() for split in splits])
     wide, narrow = (over_splits(means.tolist(), *sizes, level) for level in (0.95, 0.90))
     there = sum(pair.state != "missing" for pair in pairs)
     barred = f"{there} of {planned} planned pairs are complete, and all are needed" if there < planned else None
-    about = About((a.model, b.model), task.label, task.unit or f"in {task.metric}", splits=True, barred=barred)
-    x = differences_of(pairs)
-    return Comparison(
-        a=a.model,
-        b=b.model,
-        primary=primary,
-        pairs=pairs,
-        n=len(x),
+    about = About((known.a, known.b), task.label, task.unit or f"in {task.metric}", splits=True, barred=barred)
+    return replace(
+        known,
         mean=float(means.mean()) if len(means) else None,
-        median=float(np.median(x)) if len(x) else None,
         sequences_note="The splits share sequences: the interval over splits covers both seeds and sequences.",
         splits=wide,
-        solved=_solved(a, b),
-        sigma_tune=sigma_tune(tuning.costs(a.model), tuning.costs(b.model)) if tuning else None,
-        verdict=replace(verdict_over_splits(means, wide, narrow, task.margin, about, lost_of(pairs)), pairs=len(x)),
+        verdict=replace(verdict_over_splits(means, wide, narrow, task.margin, about, lost_of(pairs)), pairs=known.n),
     )
 
 
@@ -144,19 +131,17 @@ def adjusted(tasks: Sequence[Task]) -> list[Task]:
     """Add Wilcoxon's p with Holm's correction over all tests of all tasks, power and sensitivity."""
     tests = [c.wilcoxon for task in tasks for c in task.comparisons if c.wilcoxon is not None]
     corrected = iter(holm([test.p for test in tests]))
-    whole = []
-    for task in tasks:
-        comparisons = []
-        for c in task.comparisons:
-            if c.wilcoxon is not None:
-                test = replace(c.wilcoxon, p_holm=next(corrected), comparisons=len(tests))
-                spread = c.sd if c.n > 1 and not alike(differences_of(c.pairs)) else None
-                power = None if c.provisional else power_of(c.n, len(tests), spread, task.margin)
-                c = replace(c, wilcoxon=test, power=power)
-                c = replace(c, sensitivity=sensitivity(task, c))
-            comparisons.append(c)
-        whole.append(replace(task, comparisons=comparisons))
-    return whole
+
+    def whole(task: Task, c: Comparison) -> Comparison:
+        if c.wilcoxon is None:
+            return c
+        test = replace(c.wilcoxon, p_holm=next(corrected), comparisons=len(tests))
+        spread = c.sd if c.n > 1 and not alike(differences_of(c.pairs)) else None
+        power = None if c.provisional else power_of(c.n, len(tests), spread, task.margin)
+        c = replace(c, wilcoxon=test, power=power)
+        return replace(c, sensitivity=sensitivity(task, c))
+
+    return [replace(task, comparisons=[whole(task, c) for c in task.comparisons]) for task in tasks]
 
 
 def over_sequences(

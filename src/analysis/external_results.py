@@ -30,7 +30,7 @@ def read_table(path: Path) -> Collection:
     values that are not finite mark a diverged run, and values that are not numbers are listed as problems.
 
     Raises:
-        UserError: the file cannot be read, lacks a column, or has no numeric column.
+        UserError: the file cannot be read, lacks a column or has one more than once, or has no numeric column.
     """
     frame = _frame(path)
     metrics = _metric_columns(frame, path)
@@ -78,6 +78,8 @@ def _frame(path: Path) -> Any:
     except (OSError, ValueError) as error:
         raise UserError(f"{path} must be a CSV file with a header, but could not be read ({error}).") from error
     frame.columns = [_name(str(column)) for column in frame.columns]
+    if len(twice := frame.columns[frame.columns.duplicated()]):
+        raise UserError(f"{path} has the column {twice[0]} more than once: remove or rename one.")
     if lacking := [name for name in ("model", "data", "seed") if name not in frame.columns]:
         raise UserError(
             f"{path} lacks the column {lacking[0]}: it must have the columns model, data, seed and one per metric."

@@ -47,7 +47,6 @@ def write_pack(collection: Collection, directory: Path) -> list[Path]:
 
     The files, whose paths are returned, give the study's directory as ``runs/NAME``, wherever it was.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     home = f"runs/{collection.name}"
     curves = sorted(collection.curves.items())
     arrays = io.BytesIO()

@@ -92,14 +92,9 @@ class Summary:
         """Return the flags of the whole study and of its tasks."""
         return [*self.flags, *(flag for task in self.tasks for flag in task.flags)]
 
-    def plain(self) -> dict[str, Any]:
-        """Convert to plain dicts and lists, with None for numbers that are not finite."""
-        plain: dict[str, Any] = as_plain(self)
-        return plain
-
     def to_json(self) -> str:
-        """Return the summary as JSON."""
-        return json.dumps(self.plain(), indent=1, allow_nan=False)
+        """Return the summary as JSON, with null for numbers that are not finite."""
+        return json.dumps(as_plain(self), indent=1, allow_nan=False)
 
 
 def as_plain(value: Any) -> Any:

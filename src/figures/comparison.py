@@ -41,7 +41,7 @@ class Row:
     b: str
     pairs: Sequence[Mark]  # differences, positive if A is better; None if a run of the pair has no value
     mean: float | None  # of the differences; None: too few pairs
-    intervals: Sequence[tuple[str, float, float]]  # (method, low, high), the one that the verdict uses first
+    intervals: Sequence[tuple[str, float, float]]  # (level and method, low, high), the one that the verdict uses first
 
 
 def points(
@@ -127,10 +127,10 @@ def differences(title: str, unit: str, rows: Sequence[Row], margin: float | None
         for m in outside:
             side, symbol = (right, ">") if (m.value or 0) > 0 else (left, "<")
             layers += at_edge(row.a, [m], [side], at + 0.25, symbol)
-        for j, (method, low, high) in enumerate(row.intervals):
+        for j, (what, low, high) in enumerate(row.intervals):
             if row.mean is not None:
                 lead = f"{row.a} better by {row.mean:+.4g} on average"
-                words = f"{row.a} vs {row.b}\n{lead}\n95 % by {method}: {low:+.4g} to {high:+.4g}"
+                words = f"{row.a} vs {row.b}\n{lead}\n{what}: {low:+.4g} to {high:+.4g}"
                 layers.append(Estimate(row.a, at - 0.04 - 0.17 * j, row.mean, low, high, True, words, thick=j == 0))
     notes = [f"{count(missing, 'pair')} without a value {are(missing)} not shown."] if missing else []
     notes += edge_notes(0, off, "pair")

@@ -57,16 +57,12 @@ def learning(
     low_end, high_end = axis.range or (0.0, 1.0)
     left_out = any(not low_end <= v <= high_end for v in whole)
     numbers = {name: len(of) for name, of in curves.items() if of}
+    each = ", ".join(f"{name} {number}" for name, number in numbers.items())
     same = len(set(numbers.values())) == 1
-    notes = [f"{count(max(numbers.values(), default=0), 'run')} of each model." if same else f"Runs: {_each(numbers)}."]
-    notes = notes if numbers else []
+    notes = [f"{count(max(numbers.values()), 'run')} of each model." if same else f"Runs: {each}."] if numbers else []
     if left_out:
         notes.append("The axis does not show all of the first tenth, where values are far larger or smaller.")
     return Chart(title, Axis(x_label, range=(0.0, 1.02 * widest)), axis, layers, notes)
-
-
-def _each(numbers: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {number}" for name, number in numbers.items())
 
 
 def band(curves: Sequence[tuple[Sequence[float], Sequence[float]]]) -> tuple[np.ndarray, ...]:
@@ -195,7 +191,7 @@ def lengths(
     Args:
         x_label: the setting.
         y_label: the metric.
-        means: by model: (setting, mean, low, high) of its runs.
+        means: by model: (setting, mean, low, high) of its runs; low and high equal the mean without an interval.
         baselines: by name: (setting, value).
     """
     layers: list[Layer] = []
@@ -206,7 +202,8 @@ def lengths(
     for name, rows in means.items():
         x, y, low, high = (list(column) for column in zip(*sorted(rows), strict=True))
         texts = [
-            f"{name}\n{x_label}: {short(at)}\nmean {short(mean)}\n95 % interval {short(a)} to {short(b)}"
+            f"{name}\n{x_label}: {short(at)}\nmean {short(mean)}"
+            + (f"\n95 % interval {short(a)} to {short(b)}" if a < b else "")
             for at, mean, a, b in sorted(rows)
         ]
         layers.append(Line(name, x, y, low, high, texts, label=name))

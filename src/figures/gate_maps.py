@@ -107,9 +107,7 @@ def range_of(values: Sequence[np.ndarray], row: Mapping[str, str]) -> tuple[tupl
     """Return the colour range of a row: 0 to 1 for gates, around zero for states."""
     if any("gate" in words for words in row.values()):
         return (0.0, 1.0), SEQUENTIAL
-    if not values:
-        return (-1.0, 1.0), DIVERGING
-    if "cell" in row:
+    if values and "cell" in row:
         # A few cells that count far would leave all other units without visible colour.
         return symmetric(np.concatenate([value.ravel() for value in values]), 0.95), DIVERGING
     return (-1.0, 1.0), DIVERGING

@@ -46,7 +46,6 @@ OF_PAIR = ("seed", "a", "b", "difference", "run_a", "run_b", "state")
 
 def write_numbers(summary: Summary, directory: Path) -> list[Path]:
     """Write the three files, with floats that read back exactly, and return their paths."""
-    directory.mkdir(parents=True, exist_ok=True)
     head, lines = runs_table(summary.runs)
     texts = {
         "summary.json": summary.to_json() + "\n",

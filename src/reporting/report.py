@@ -185,7 +185,7 @@ def _still(kind: Pictures, looks: dict[str, Style], directory: Path, formats: Se
     from src.figures.canvas import save
     from src.figures.still import draw
 
-    return save(draw(kind.charts, kind.columns, looks), directory / kind.key, formats)
+    return save(draw(kind.charts, looks=looks), directory / kind.key, formats)
 
 
 def _height(chart: Chart) -> int:

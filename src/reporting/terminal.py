@@ -13,6 +13,7 @@ from src.config.digits import three
 from src.config.errors import counted
 from src.config.screen import screen
 from src.files import from_here
+from src.statistics.intervals import Interval
 from src.statistics.rounding import decimals, of_interval, span
 
 MANY = 6  # largest number of files per folder to list by name
@@ -24,20 +25,14 @@ def show(summary: Summary, files: Sequence[Path], console: Any = None) -> None:
     console = console or screen()
     for sentence in summary.answers():
         console.print(sentence, style="bold", markup=False, highlight=False)
-    for task, comparison in summary.headline():
-        if comparison.primary and task.about_margin:
-            console.print(" ".join(task.about_margin), markup=False, highlight=False)
-    for sentence in summary.beside_the_verdicts():
-        console.print(sentence, markup=False, highlight=False)
-    for sentence in summary.other_verdicts():
+    margins = [" ".join(task.about_margin) for task, c in summary.headline() if c.primary and task.about_margin]
+    for sentence in [*margins, *summary.beside_the_verdicts(), *summary.other_verdicts()]:
         console.print(sentence, markup=False, highlight=False)
     console.print()
     console.print(_models(summary))
     console.print()
     console.print(_comparisons(summary))
-    if summary.small_print:
-        console.print(summary.small_print[0], markup=False, highlight=False)
-    for line in _remarks(summary):
+    for line in [*summary.small_print[:1], *_remarks(summary)]:
         console.print(line, markup=False, highlight=False)
     for line in _places(files):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -71,12 +66,17 @@ def _comparisons(summary: Summary) -> Any:
                 f"{c.a} : {c.b}",
                 str(c.n),
                 "" if c.mean is None else f"{c.mean:.{of_interval(c.interval or c.t)}f}",
-                span(c.interval),
+                span(c.interval) + _level(c.interval),
                 "" if c.probability is None else f"{c.probability.estimate:.2f}",
                 "" if c.wilcoxon is None or c.provisional else f"{c.wilcoxon.p_holm:.2g}",
                 style=None if c.primary else "dim",
             )
     return table
+
+
+def _level(interval: Interval | None) -> str:
+    """Return the level of an interval in brackets, unless it is the 95 % of the column's heading."""
+    return "" if interval is None or round(interval.level, 4) == 0.95 else f" ({100 * interval.level:.4g} %)"
 
 
 def _metrics(summary: Summary) -> str:

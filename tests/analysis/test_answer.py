@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from src.analysis.across import across
 from src.analysis.answer import summarise
@@ -170,6 +171,18 @@ def test_from_six_data_sets_on_there_are_ranks_and_scores() -> None:
     assert across.profile["rnn"][across.thresholds.index(0.7)] == 0.0
 
 
+def test_a_model_that_is_not_on_every_data_set_is_left_out_of_ranks_and_scores() -> None:
+    tasks = many(7).tasks
+    whole = across(tasks)
+    partly = across([*tasks[:3], replace(tasks[3], models=tasks[3].models[:2]), *tasks[4:]])
+    assert whole is not None
+    assert partly is not None
+    assert partly.ranks == {"gru": 1.0, "lstm": 2.0}
+    assert list(partly.iqm) == ["gru", "lstm"]
+    assert (partly.interval, partly.posterior) == (whole.interval, whole.posterior)
+    assert partly.note == "Ranks and scores omit rnn, not compared on every data set."
+
+
 def test_the_units_of_data_sets_do_not_decide_which_models_are_told_apart() -> None:
     """gru is best and rnn worst on each of eight sets, whose units differ a hundredfold and more: p = 0.0078 a pair."""
     assert many(8).across.alike == []  # type: ignore[union-attr]
@@ -219,6 +232,14 @@ def test_what_a_stranger_recorded_is_no_command_of_its_own(tmp_path: Path) -> No
     lines = [line["command"] for line in summarise(collection, asked(collection)).commands]
     assert lines
     assert not [line for line in lines if "touch" in shlex.split(line) or "checkout" in line]
+
+
+def test_the_command_reads_folders_of_any_name(tmp_path: Path) -> None:
+    place = tmp_path / "my runs, (1)=b"
+    collection = collect([fake_study(place / "planted", pairs=2, tuning=False)], "runs")
+    collection.places = [str(place)]
+    *_, words = shlex.split(summarise(collection, asked(collection)).commands[-1]["command"])
+    assert OverridesParser.create().parse_override(words).value() == [str(place)]
 
 
 def test_a_summary_is_json_without_what_json_does_not_have(tmp_path: Path) -> None:
@@ -273,6 +294,19 @@ def test_all_data_sets_together_wait_for_the_last_look_at_each() -> None:
         counted = across(tasks)
         assert counted is not None
         assert (counted.outcome, counted.ranks) == (None, {})
+
+
+def test_over_all_data_sets_a_model_is_not_better_that_diverged_more_often() -> None:
+    whole = many(6).tasks
+    before = across(whole)
+    assert before is not None
+    assert before.winner == "gru"
+    first = whole[0].comparisons[0]
+    for state, winner in (("a diverged", None), ("b diverged", "gru")):
+        lost = replace(first, pairs=[replace(first.pairs[0], difference=None, state=state), *first.pairs[1:]])
+        after = across([replace(whole[0], comparisons=[lost, *whole[0].comparisons[1:]]), *whole[1:]])
+        assert after is not None
+        assert (after.outcome, after.winner) == ("better" if winner else "undecided", winner)
 
 
 def test_where_a_run_diverged_no_margin_is_said_to_change_the_answer() -> None:

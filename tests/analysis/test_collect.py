@@ -15,6 +15,7 @@ from src.analysis.asked import asked
 from src.analysis.collect import collect
 from src.analysis.curves import POINTS, thinned
 from src.analysis.sequences import BLOCKS, sequences_of
+from src.analysis.summary import as_plain
 from src.config.errors import UserError
 from src.runs.record import digests_of, read_record
 from src.runs.result import StudyJob
@@ -64,7 +65,7 @@ def test_records_of_schema_1_say_the_same(tmp_path: Path) -> None:
     (study / "study.json").write_text(json.dumps(content | {"schema": 1, "draws": draws}))
     before = collect([study], "study")
     assert not before.problems
-    assert summarise(before, asked(before)).plain() == summarise(now, asked(now)).plain()
+    assert as_plain(summarise(before, asked(before))) == as_plain(summarise(now, asked(now)))
 
 
 def test_runs_outside_studies_go_by_their_choices(tmp_path: Path) -> None:

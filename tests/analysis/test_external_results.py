@@ -80,6 +80,7 @@ def test_lines_that_name_no_run_or_come_twice_are_listed(tmp_path: Path) -> None
     ("text", "words"),
     [
         ("model,seed,metric\ngru,0,1\n", "lacks the column data"),
+        ("model,Model,data,seed,acc\ngru,x,d,0,0.5\n", "has the column model more than once"),
         ("model,data,seed,note\ngru,d,0,good\n", "has no numeric column"),
         ("", "must be a CSV file with a header"),
     ],
@@ -160,9 +161,21 @@ def test_a_margin_that_is_none(tmp_path: Path, margin: object, words: str) -> No
         summary_of(tmp_path / "t.csv", PLAIN, metric="test/acc", margin=margin)
 
 
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        ({"dd": "test/acc", "default": "test/acc"}, r"metric names dd \(did you mean d\?\): the data sets are d, e\."),
+        ({"d": "test/acc"}, r"metric has none for e: add one, or default for all others\."),
+    ],
+)
+def test_a_metric_that_is_none(tmp_path: Path, metric: object, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        summary_of(tmp_path / "t.csv", PLAIN + "gru,e,0,0.5,0.5\n", metric=metric)
+
+
 def test_the_command_makes_the_same_comparison(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     summary = summary_of(path, PLAIN, models=["lstm", "gru"], metric="test/acc", margin={"d": 0.05}, mode="max")
     (command,) = [c["command"] for c in summary.commands]
-    given = ["'models=[lstm,gru]'", "metric=test/acc", "'margin={d: 0.05}'", "mode=max"]
+    given = ["'models=[lstm,gru]'", "metric=test/acc", "'margin={d:0.05}'", "mode=max"]
     assert command == " ".join([f"python -m src.compare from={path}", *given])

@@ -13,6 +13,7 @@ from src.analysis.answer import summarise
 from src.analysis.asked import asked
 from src.analysis.collect import collect
 from src.analysis.pack import read_pack, write_pack
+from src.analysis.summary import as_plain
 from src.config.errors import UserError
 from tests.analysis.fake import fake_study
 
@@ -41,7 +42,7 @@ def test_it_recomputes_to_the_same_digits(study: Path, tmp_path: Path) -> None:
     collection = collect([study], "study")
     write_pack(collection, tmp_path / "pack")
     again = read_pack(tmp_path / "pack")
-    before, after = (without_places(summarise(c, asked(c)).plain()) for c in (collection, again))
+    before, after = (without_places(as_plain(summarise(c, asked(c)))) for c in (collection, again))
     for key in ("problems", "commands"):
         assert len(before.pop(key)) >= len(after.pop(key)) > 0
     assert before == after

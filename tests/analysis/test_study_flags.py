@@ -58,6 +58,12 @@ def test_a_range_with_fewer_than_eight_draws_is_flagged() -> None:
     assert found == {"tuning": "optimizer.lr was tuned with 3 draws: with fewer than 8, the result is mostly luck."}
 
 
+def test_a_choice_made_before_the_plan_tuned_a_key_has_no_gap_in_it() -> None:
+    draw = LogUniform(3e-5, 1e-2, 8)
+    made = tuning([4e-5, 2e-4, 5e-4, 6e-4, 1.5e-3, 8e-3], 6e-4, draw)
+    assert tuning_flags(replace(made, drawn={**made.drawn, "model.dropout": LogUniform(0.01, 0.5, 8)}), []) == []
+
+
 @pytest.mark.parametrize(("planned", "margin"), [(None, 0.07), (0.3, 0.3)])
 def test_the_registered_margin_counts_where_the_plan_has_none(
     tmp_path: Path, planned: float | None, margin: float

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from benchmarks.planned import HEADER, MARKS, main, planned
+from benchmarks.planned import HEADER, MARKS, main, of_records, planned
 from benchmarks.settings import PLANNED
 from src.config.errors import UserError
 from src.config.places import CONF
@@ -40,6 +40,11 @@ def test_every_run_of_the_plan_is_counted(tmp_path: Path, capsys: pytest.Capture
 def test_what_is_not_there_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(UserError, match=r"nothing|nowhere"):
         planned(config(**change))
+
+
+def test_what_is_published_is_known_by_the_names_of_the_plan() -> None:
+    assert of_records("chung2014_music") == {("jsb_chorales", "main")}
+    assert of_records("smoke") == set()
 
 
 def test_the_config_is_complete(compose: Callable[..., DictConfig]) -> None:

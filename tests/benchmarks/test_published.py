@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,16 @@ def test_differences_are_drawn_in_margins() -> None:
     assert len(drawn) == len(compared)
     values = sorted((c.mean or 0.0) / (task.margin or 1.0) for task, c in compared)
     assert sorted(layer.value for layer in drawn) == pytest.approx(values)
+
+
+def test_a_study_of_other_models_is_not_drawn_as_gru_against_lstm() -> None:
+    (study, *others) = read(EXPERIMENTS, ["chung2014_music_v1"])
+    task = study.summary.tasks[0]
+    variant = replace(task.comparisons[0], b="gru_cho")
+    other = replace(study, summary=replace(study.summary, tasks=[replace(task, comparisons=[variant])]))
+    drawn = picture([other, *others])
+    assert "LSTM" not in drawn.title + drawn.x.label
+    assert f"{variant.a} vs gru_cho\n{task.label}\n{study.folder.name}" in drawn.y.ticks.values()
 
 
 @pytest.mark.parametrize("change", [{"records": "nowhere"}, {"table": "nowhere.md"}])

@@ -13,7 +13,7 @@ from src.analysis.asked import asked
 from src.analysis.collect import collect
 from src.analysis.summary import Summary
 from src.figures.palette import styles
-from src.reporting.page.pictures import _row, model_names
+from src.reporting.page.pictures import _row, model_names, pictures
 from src.reporting.report import render
 from src.reporting.terminal import show
 from tests.analysis.fake import fake_study
@@ -74,7 +74,7 @@ def test_at_the_last_look_they_are_shown(tmp_path: Path) -> None:
     summary = summary_of(tmp_path, 12, [6, 12])
     line, page = shown(summary)
     assert " to " in line
-    assert len(line.split()) == 11
+    assert len(line.split()) == 13, "the level, which is not 95 %, is two of them"
     assert [words for words in FINAL[:10] if words not in page] == []
 
 
@@ -86,6 +86,13 @@ def test_the_level_of_an_early_look_is_not_rounded_to_100(tmp_path: Path) -> Non
     assert c.verdict.outcome == "better"
     assert f"{100 * (1 - 2 * c.verdict.look.better):.4g} % interval +0." in shown(summary)[1]
     assert "100 % interval" not in shown(summary)[1]
+    level = f"{100 * (1 - 2 * c.verdict.look.better):.4g} %"
+    assert f" ({level}) " in shown(summary)[0]
+    assert _row(summary.tasks[0], c, {}).intervals[0][0] == f"{level} by t"
+    drawn = [kind for kind in pictures(summary) if kind.key == "differences"]
+    page = render(summary, drawn, styles(model_names(summary)))
+    assert "The heavy bar is the interval of the verdict." in page
+    assert "95 % t interval" not in page
 
 
 def test_undecided_is_said_once(tmp_path: Path) -> None:

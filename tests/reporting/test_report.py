@@ -22,8 +22,9 @@ from src.figures.palette import DARK, LIGHT, Style, styles
 from src.figures.still import inline
 from src.reporting.page.along import axes_of
 from src.reporting.page.pictures import model_names, pictures
+from src.reporting.page.training import costs
 from src.reporting.report import _strip, render, write_report
-from src.runs.result import WandbRun
+from src.runs.result import Timing, WandbRun
 from src.runs.study_record import PlanRecord
 from src.statistics.intervals import Interval
 from tests.analysis.rich import rich_summary
@@ -295,6 +296,13 @@ def test_few_costs_are_a_table_and_the_process_is_no_cost_of_a_model(summary: Su
     assert "18,630" in Text(page_of(summary)).text
 
 
+def test_times_below_a_second_are_not_cut_to_zero_in_the_table_of_costs(summary: Summary) -> None:
+    quick = Timing(seconds=1.0, seconds_to_best=0.4)
+    runs = {run.id: dataclasses.replace(run, timing=quick) for run in summary.runs}
+    tables = costs(summary.tasks, runs)[1]
+    assert {row[1] for t in tables if t.columns[1] == "seconds to the best epoch" for row in t.rows} == {"0.4"}
+
+
 def test_a_table_of_models_has_no_column_without_a_value(page: Text, summary: Summary) -> None:
     text = page_of(summary)
     tables = [t for t in re.findall(r"<table>.*?</table>", text, re.DOTALL) if "by model. Intervals by t" in t]
@@ -415,6 +423,8 @@ def test_a_study_along_lengths_has_their_pictures(as_arms: bool) -> None:
         line = next(layer for layer in chart.layers if getattr(layer, "label", None) == "gru")
         assert (chart.title, chart.x.label) == ("adding", "length (steps)")
         assert (line.x, line.y) == ([100.0, 200.0, 400.0], pytest.approx(expected))
+        assert all(("95 % interval" in text) == (chart is metric) for text in line.text)
+    assert share.y.label == "share of the runs with a test loss below 0.1 of the trivial baseline's"
     assert Text(page_of(study)).ids.count("lengths") == 1
 
 

@@ -11,6 +11,7 @@ from src.figures import curves
 from src.figures.chart import Chart
 from src.reporting.page.marks import metric_label
 from src.reporting.page.words import setting
+from src.runs.result import SOLVED_BELOW
 from src.runs.study_record import PlanRecord
 
 
@@ -58,7 +59,7 @@ def _one_number(settings: Mapping[str, Mapping[str, Any]]) -> tuple[str, dict[st
 
 
 def along_axes(summary: Summary) -> list[Chart]:
-    """Chart the metric along every axis of the study, and the share of runs that beat the trivial baseline."""
+    """Chart the metric along every axis of the study, and the share of runs that solved the task."""
     charts = []
     for axis in axes_of(summary.plan.plan) if summary.plan and summary.plan.plan else []:
         tasks = [task for task in summary.tasks if (task.data, task.arm) in axis.at]
@@ -80,6 +81,6 @@ def along_axes(summary: Summary) -> list[Chart]:
         if means:
             charts.append(curves.lengths(axis.title, setting(axis.key), metric_label(tasks[0]), means, baselines))
         if solved:
-            label = "share of the runs that beat the trivial baseline"
+            label = f"share of the runs with a test loss below {SOLVED_BELOW:g} of the trivial baseline's"
             charts.append(curves.lengths(axis.title, setting(axis.key), label, solved))
     return charts

@@ -167,7 +167,7 @@ def costs(tasks: Iterable[Task], runs: dict[str, Run]) -> tuple[list[Chart], lis
             rows: list[list[str | float | None]] = [
                 [
                     name,
-                    " or ".join(number(int(x)) for x in at),
+                    " or ".join(number(int(x) if x.is_integer() else x) for x in at),
                     supported(*means[name]),
                     interval(means[name][1], signed=False),
                 ]
