@@ -39,12 +39,6 @@ class Static:
         mean, scale = zip(*moments, strict=True)
         return cls(tuple(names), tuple(categories), mean, scale)
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The names of the inputs, a number's column or one category of a column, e.g. ``kind=city``."""
-        pairs = zip(self.names, self.categories, strict=True)
-        return tuple(label for name, known in pairs for label in ([f"{name}={c}" for c in known] or [name]))
-
     def of(self, rows: Rows) -> np.ndarray:
         """Return the inputs of each step (series, values); an unknown category becomes all zeros.
 

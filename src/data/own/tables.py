@@ -303,4 +303,5 @@ def _of_lines(file: Path, label: str | None, encoding: str) -> Table:
     text = _text(file, encoding)
     lines = [line.strip() for line in text.splitlines()] if label is None else [" ".join(text.split())]
     frame = pd.DataFrame({"text": lines, "label": label or file.stem}, dtype="str")
-    return Table(frame, [file], np.zeros(len(lines), int), np.arange(len(lines)) + 1).where_not_empty("text")
+    table = Table(frame, [file], np.zeros(len(lines), int), np.arange(len(lines)) + 1)
+    return table.take(np.flatnonzero(frame["text"] != ""))
