@@ -19,7 +19,7 @@ from torch import Tensor
 from src.config.errors import UserError
 from src.data.classification import Classified, classification
 from src.data.describe import Description
-from src.data.download import File, Source, tar_members
+from src.data.download import File, Source, wav_members
 from src.data.mel import log_mel, mfcc
 from src.data.module import FileSet, checksum
 from src.data.splits import stratified
@@ -63,7 +63,7 @@ def recordings(archive: Path) -> list[Recording]:
     from scipy.io import wavfile
 
     spoken = []
-    for name, content in tar_members(archive, ".wav"):
+    for name, content in wav_members(archive):
         digit, speaker, index = name.removesuffix(".wav").split("_")
         rate, samples = wavfile.read(BytesIO(content))
         if rate != RATE or samples.dtype != np.int16 or samples.ndim != 1:
