@@ -112,17 +112,16 @@ def of_frame(frame: pd.DataFrame, path: Path) -> Table:
         at, cells = frame.columns.get_loc(name), frame.pop(name)
         wide = pd.json_normalize([cell if isinstance(cell, dict) else {} for cell in cells]).add_prefix(f"{name}.")
         frame = pd.concat([frame.iloc[:, :at], wide, frame.iloc[:, at:]], axis=1)
-    line, hints, notes = np.arange(len(frame)) + 1, Hints(), list[str]()
+    line, hints = np.arange(len(frame)) + 1, Hints()
     if lists := [name for name in frame if _all_are(frame[name], list | np.ndarray)]:
         frame.insert(0, "row", line)
         frame = _unfolded(frame, lists, path)
         hints, line = Hints(group="row"), frame["row"].to_numpy()
-        notes.append(f"Each row is a sequence, whose steps are listed in {', '.join(lists)}.")
     if not len(frame):
         raise UserError(f"{path} has no rows.")
     table = Table(frame.apply(as_cells), [path], np.zeros(len(frame), int), line, hints=hints, word="row")
-    for sentence in notes:
-        table.note(sentence)
+    if lists:
+        table.note(f"Each row is a sequence, whose steps are listed in {', '.join(lists)}.")
     return table
 
 
