@@ -19,7 +19,6 @@ import pandas as pd
 
 from src.config.errors import UserError
 from src.config.own_files import refuse_long_lines
-from src.config.rules import check_arguments
 from src.data.own.cells import Table
 from src.data.own.csv_fast import read_plain, without
 from src.data.own.forms import is_prose
@@ -57,20 +56,18 @@ def read_table(
     Raises:
         UserError: the file does not exist, or is not a table.
     """
-    check_arguments("data", {"separator": separator, "decimal": decimal, "encoding": encoding})
     path = Path(path).expanduser()
     if not path.is_file():
         raise UserError(f"data.path={path} is not a file: give the path of a CSV file.")
-    sign = SIGNS.get(separator or "", separator)
-    if SIGNS.get(decimal or "", decimal) != "," and (table := read_plain(path, SEPARATORS, sign, encoding)) is not None:
-        table.decimal = SIGNS.get(decimal or "", decimal) or ""
+    separator, decimal = (SIGNS.get(given or "", given) for given in (separator, decimal))
+    if decimal != "," and (table := read_plain(path, SEPARATORS, separator, encoding)) is not None:
+        table.decimal = decimal or ""
         return without(table, missing_values)
     lines = _lines(path, encoding)
     remarks = _remarks(lines)
     if not "".join(lines[remarks : remarks + 1]).strip("\r\n"):
         raise UserError(f"{path} is empty: it must be a table with a header and one row per step.")
-    separator = SIGNS.get(separator or "", separator) or max(SEPARATORS, key=lines[remarks].count)
-    decimal = SIGNS.get(decimal or "", decimal)
+    separator = separator or max(SEPARATORS, key=lines[remarks].count)
     notes: list[str] = []
     cells, begins = _cells(path, lines[remarks:], separator, remarks, notes)
     body = _named(path, cells, notes)

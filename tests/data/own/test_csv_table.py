@@ -8,6 +8,7 @@ import pytest
 
 from src.config.errors import UserError
 from src.data.own.cells import join
+from src.data.own.csv import CSV
 from src.data.own.csv_table import read_table
 
 
@@ -75,7 +76,7 @@ def test_options_win_over_what_is_found_out(tmp_path):
         read_table(path, decimal="point").numbers(["a"])
     assert read_table(path, separator="semicolon", decimal="comma").numbers(["a"])[:, 0].tolist() == [1.5, 3.5]
     with pytest.raises(UserError, match=r"data\.separator must be one of comma, .*, got dot"):
-        read_table(path, separator="dot")
+        CSV(path=str(path), separator="dot")
     assert read_table(write(tmp_path, "grad °C\n1\n".encode("cp1252")), encoding="cp1252").names == ["grad °C"]
 
 
