@@ -83,6 +83,21 @@ def stratified(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tens
     return torch.cat(keep).sort().values, torch.cat(cut).sort().values
 
 
+def held_out(labels: Tensor, val_fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Return :func:`stratified`: the rows left for training, and those for validation.
+
+    Raises:
+        UserError: no class has a row for validation.
+    """
+    train, val = stratified(labels, val_fraction, seed)
+    if not len(val):
+        raise UserError(
+            f"data.val_fraction={val_fraction} holds out no sequence: it is rounded in each class, of which one "
+            "sequence stays for training; set a larger fraction, or use data with more sequences of each class."
+        )
+    return train, val
+
+
 def leaked(pieces: Mapping[str, Sequence[np.ndarray]]) -> dict[str, list[int]]:
     """Return rows of ``val`` and ``test`` whose sequence is identical to one in ``train``, without empty lists."""
 

@@ -54,6 +54,11 @@ def test_an_unknown_set_is_refused_with_the_nearest_name(vowels: Any) -> None:
         vowels(name="JapaneseVowel")
 
 
+def test_a_fraction_that_holds_out_nothing_is_refused(vowels: Any) -> None:
+    with pytest.raises(UserError, match=r"data\.val_fraction=0\.001 holds out no sequence"):
+        vowels(val_fraction=0.001)
+
+
 def test_another_set_of_the_wheel(vowels: Any) -> None:
     data = vowels(name="BasicMotions")
     assert not data.description.varying_length
