@@ -83,7 +83,7 @@ class SpokenDigits(FileSet):
 
     def __init__(self, *, features: str = "log_mel", val_fraction: float = 0.1, **keywords: Any) -> None:
         super().__init__(**keywords)
-        if features not in FEATURES:
+        if features not in [*FEATURES]:  # a list, which the key may also be, has no hash
             raise UserError(f"data.features must be one of {', '.join(FEATURES)}, got {features}.")
         self.features, self.val_fraction = features, val_fraction
 

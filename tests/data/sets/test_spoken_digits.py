@@ -116,8 +116,9 @@ def test_features_come_from_the_cache_the_second_time(tiny, monkeypatch):
 
 
 def test_what_cannot_be_is_refused(tiny):
-    with pytest.raises(UserError, match=r"data\.features"):
-        read(tiny, features="wav")
+    for features in ("wav", ["log_mel"]):
+        with pytest.raises(UserError, match=r"data\.features must be one of log_mel, mfcc"):
+            read(tiny, features=features)
     (tiny / "fsdd" / "v1.0.10.tar.gz").write_bytes(b"no archive")
     with pytest.raises(UserError, match="wav files"):
         read(tiny)
