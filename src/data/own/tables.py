@@ -177,14 +177,14 @@ def _of_the_archive(path: Path, load: str) -> Table:
 
     try:
         read = getattr(sktime.datasets, load)(str(path))
-    except Exception as error:  # damaged files make sktime raise anything
+        series, labels = read if isinstance(read, tuple) else (read, None)
+        pieces = []
+        for k, row in enumerate(series.itertuples(index=False)):
+            piece = pd.DataFrame({f"x{n}": np.asarray(cell, dtype=float) for n, cell in enumerate(row)})
+            piece = piece[: len(piece) - int(piece.isna().all(axis=1)[::-1].cumprod().sum())]  # padded to equal length
+            pieces.append(piece.assign(row=k + 1, **({} if labels is None else {"label": str(labels[k])})))
+    except Exception as error:  # damaged files make sktime raise anything, or have features of unequal length
         raise _unreadable(path, "a file of the UCR/UEA archive", error) from error
-    series, labels = read if isinstance(read, tuple) else (read, None)
-    pieces = []
-    for k, row in enumerate(series.itertuples(index=False)):
-        piece = pd.DataFrame({f"x{n}": np.asarray(cell, dtype=float) for n, cell in enumerate(row)})
-        piece = piece[: len(piece) - int(piece.isna().all(axis=1)[::-1].cumprod().sum())]  # padded to equal length
-        pieces.append(piece.assign(row=k + 1, **({} if labels is None else {"label": str(labels[k])})))
     table = of_frame(pd.concat(pieces, ignore_index=True), path)
     table.hints = Hints(group="row", target=[] if labels is None else ["label"])
     table.line = table.frame["row"].to_numpy()
@@ -193,7 +193,10 @@ def _of_the_archive(path: Path, load: str) -> Table:
 
 def _ucr(path: Path, encoding: str) -> Table:
     """Read the archive's table without a header: a class, then the values of a sequence, padded with NaN."""
-    frame = pd.read_csv(path, sep="\t", header=None, encoding=encoding)
+    try:
+        frame = pd.read_csv(path, sep="\t", header=None, encoding=encoding)
+    except ValueError as error:  # of which those of pandas and of decoding are kinds
+        raise _unreadable(path, "a table of the UCR archive", error) from error
     frame.columns = ["label", *(f"t{k}" for k in range(frame.shape[1] - 1))]
     table = of_frame(frame, path)
     table.hints = Hints(target=["label"])

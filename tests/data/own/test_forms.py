@@ -112,6 +112,9 @@ def test_what_is_damaged_is_a_sentence(tmp_path):
         "a.json": b'{"a": 1}\n{"a": ',
         "a.arff": b"@relation x\n@data\n1,2",
         "a.ts": b"@problemName x\n",
+        "unequal.ts": b"@problemName x\n@timeStamps false\n@univariate false\n@classLabel true a\n@data\n1,2,3:1,2:a\n",
+        "longer.tsv": (b"1" + b"\t0.5" * 9 + b"\n") * 9000 + b"1" + b"\t0.5" * 12 + b"\n",
+        "latin.tsv": (b"1" + b"\t0.5" * 9 + b"\n") * 9000 + b"\xe9" + b"\t0.5" * 9 + b"\n",
     }.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(UserError, match=rf"{name} cannot be read as"):
