@@ -109,8 +109,12 @@ def _by_time(splits: Any, times: pd.Series | None) -> np.ndarray:
 
 def _by_names(path: Path, names: Sequence[str]) -> list[int]:
     """Return the split of each group, from a file with a line ``NAME,SPLIT`` for each."""
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} must be lines NAME,SPLIT in UTF-8 ({error}).") from error
     split_of: dict[str, int] = {}
-    for number, cells in enumerate(csv.reader(path.read_text("utf-8-sig").splitlines()), start=1):
+    for number, cells in enumerate(csv.reader(lines), start=1):
         stated = NUMBER_OF.get(cells[1].strip().lower()) if len(cells) == 2 else None
         if stated is not None:
             split_of[cells[0].strip()] = stated
