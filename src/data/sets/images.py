@@ -42,8 +42,8 @@ _SOURCE = Source(
 class SequentialMNIST(FileSet):
     """Classify handwritten digits, read one pixel (784 steps) or one row (28 steps of 28) at a time.
 
-    Pixels are standardised with their mean and standard deviation over all training images, of which a part of each
-    class is held out for validation.
+    A part of each class's training images is held out for validation. Pixels are standardised with their mean and
+    standard deviation over the other training images.
     """
 
     sources: ClassVar[dict[str, Source]] = {"seq_mnist": _SOURCE, "permuted_mnist": _SOURCE}
