@@ -62,7 +62,9 @@ def read_table(
     separator, decimal = (SIGNS.get(given or "", given) for given in (separator, decimal))
     if decimal != "," and (table := read_plain(path, SEPARATORS, separator, encoding)) is not None:
         table.decimal = decimal or ""
-        return without(table, missing_values)
+        if missing_values:
+            table.frame = table.frame.apply(without, codes=missing_values)
+        return table
     lines = _lines(path, encoding)
     remarks = _remarks(lines)
     if not "".join(lines[remarks : remarks + 1]).strip("\r\n"):
@@ -72,7 +74,7 @@ def read_table(
     cells, begins = _cells(path, lines[remarks:], separator, remarks, notes)
     body = _named(path, cells, notes)
     if missing_values:
-        body = body.apply(lambda column: column.mask(_stands_for_none(column, missing_values), ""))
+        body = body.apply(without, codes=missing_values)
     if not len(body):
         raise UserError(f"{path} has a header but no rows.")
     if remarks:
@@ -223,8 +225,3 @@ def _kind(cell: str) -> str:
 def counts(cells: Sequence[str]) -> bool:
     """Return whether the cells are 0, 1, 2, ... or 1, 2, 3, ..."""
     return any(list(cells) == [str(k + start) for k in range(len(cells))] for start in (0, 1))
-
-
-def _stands_for_none(column: pd.Series, codes: Sequence[str | float]) -> pd.Series:
-    numbers = pd.to_numeric(column.str.replace(",", ".", regex=False), errors="coerce")
-    return column.isin([str(code) for code in codes]) | numbers.isin([c for c in codes if not isinstance(c, str)])
