@@ -7,6 +7,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from src.config.errors import UserError
+
 BANDS = 40  # triangular, evenly spaced on the mel scale from 0 to half the sampling rate
 WINDOW, HOP = 0.025, 0.010  # seconds of each frame (Hann), and from one to the next
 
@@ -15,13 +17,16 @@ def log_mel(samples: Tensor, rate: int) -> Tensor:
     """Return log energies in mel bands, (frames, bands), from (samples,) between -1 and 1 at ``rate`` Hz.
 
     The first frame is centred on the first sample; silence is ln(1e-6).
+
+    Raises:
+        UserError: there is less than one sample from one frame to the next.
     """
-    length = round(WINDOW * rate)
+    length, hop = round(WINDOW * rate), round(HOP * rate)
+    if hop < 1:
+        raise UserError(f"A recording has {rate} samples per second, too few for a spectrum every 10 ms.")
     size = 1 << (length - 1).bit_length()
     padded = torch.nn.functional.pad(samples, (size // 2, size // 2))
-    spectrum = torch.stft(
-        padded, size, round(HOP * rate), length, torch.hann_window(length), center=False, return_complex=True
-    )
+    spectrum = torch.stft(padded, size, hop, length, torch.hann_window(length), center=False, return_complex=True)
     power = spectrum.abs().square() / length
     return (mel_bands(rate, size, BANDS) @ power).clamp_min(1e-6).log().T.contiguous()
 

@@ -81,6 +81,11 @@ def test_a_tone_is_loudest_in_the_band_around_it():
     assert (loudest - centre).abs().max() <= 1
 
 
+def test_too_few_samples_per_second_are_refused():
+    with pytest.raises(UserError, match="40 samples per second, too few for a spectrum every 10 ms"):
+        log_mel(torch.zeros(400), 40)
+
+
 def test_mfcc_is_the_cosine_transform_of_log_mel():
     samples = torch.from_numpy(noise(1000, 1)).float() / 2**15
     logs = log_mel(samples, 8000).numpy()
