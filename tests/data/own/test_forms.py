@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import shutil
+import zipfile
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -340,6 +341,7 @@ def test_sounds_are_classified_by_a_table_of_labels(tmp_path):
         (lambda p: p.mkdir(), "a folder without a table"),
         (lambda p: None, "does not exist"),
         (lambda p: p.touch(), "is empty"),
+        (lambda p: zipfile.ZipFile(p, "w").writestr("a.csv", "a,b\n1,2\n"), "is a zip archive: unpack it"),
     ],
 )
 def test_what_another_form_reads_is_said(tmp_path, write, words):
