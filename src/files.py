@@ -12,10 +12,9 @@ import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import wraps
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, BinaryIO, Concatenate, ParamSpec
+from typing import Any, BinaryIO
 
 from src.config.errors import UserError
 
@@ -24,7 +23,6 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-](inf|nan)")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk full, quota exceeded, file too large
 ENDING = ".part"  # suffix of a file being written next to its final path
 PART = re.compile(rf"\..+\.[0-9a-f]{{8}}{re.escape(ENDING)}")
-P = ParamSpec("P")
 
 
 class DiskFull(UserError):
@@ -46,16 +44,6 @@ def room_for(path: Path) -> Iterator[None]:
         raise DiskFull(f"There is no space left for {path} ({os.strerror(error.errno)}): free some space.") from error
 
 
-def _with_room(write: Callable[Concatenate[Path, P], None]) -> Callable[Concatenate[Path, P], None]:
-    @wraps(write)
-    def written(path: Path, *arguments: P.args, **keywords: P.kwargs) -> None:
-        with room_for(path):
-            write(path, *arguments, **keywords)
-
-    return written
-
-
-@_with_room
 def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, over: bool = True) -> None:
     """Let ``write`` fill a file; at any moment, even a power cut, the old or the new content is complete.
 
@@ -65,30 +53,31 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, over: b
     Raises:
         DiskFull: there is no room for the new content.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_dir():
-        raise UserError(f"{path} is a folder where a file should be written: move it away.")
-    remove_abandoned(path)
-    out, beside = _opened(path)
-    try:
-        with out:
-            write(out)
-            out.flush()
-            os.fsync(out.fileno())
-            # Rename while it is locked, so that it does not count as abandoned.
-            if over:
-                os.replace(beside, path)
-            else:
-                with suppress(FileExistsError):
-                    os.link(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-    # The new name is on disk only once the directory is synced.
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    with room_for(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise UserError(f"{path} is a folder where a file should be written: move it away.")
+        remove_abandoned(path)
+        out, beside = _opened(path)
+        try:
+            with out:
+                write(out)
+                out.flush()
+                os.fsync(out.fileno())
+                # Rename while it is locked, so that it does not count as abandoned.
+                if over:
+                    os.replace(beside, path)
+                else:
+                    with suppress(FileExistsError):
+                        os.link(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+        # The new name is on disk only once the directory is synced.
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
 
 
 def remove_abandoned(path: Path) -> None:

@@ -5,13 +5,15 @@ Probabilities are relative frequencies in the training data with one half added 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-PART = 1 << 20  # tokens counted at a time
+from src.arrays import in_parts
+
+PART = 1 << 20  # tokens counted at a time, each taking eight bytes
 
 
 def majority(train: Tensor, test: Tensor, classes: int) -> dict[str, float]:
@@ -59,7 +61,7 @@ def ngrams(train: Sequence[np.ndarray], test: Sequence[np.ndarray], vocabulary: 
     Over all tokens of ``test`` except each document's first; documents are (tokens,) integers below ``vocabulary``.
     """
     seen = np.full(vocabulary, 0.5)
-    for part in (part for document in train for part in _parts(document)):
+    for part in (part for document in train for part in in_parts(document, PART)):
         seen += np.bincount(part, minlength=vocabulary)
     known, counts = _counted_pairs(train, vocabulary)
     asked, times = _counted_pairs(test, vocabulary)
@@ -73,18 +75,13 @@ def ngrams(train: Sequence[np.ndarray], test: Sequence[np.ndarray], vocabulary: 
     return {"unigram/nll": float(unigram), "bigram/nll": float(bigram)}
 
 
-def _parts(document: np.ndarray, more: int = 0) -> Iterator[np.ndarray]:
-    """Iterate over a document in parts, each with ``more`` tokens of the next; counting takes eight bytes per token."""
-    for begin in range(0, len(document), PART):
-        yield document[begin : begin + PART + more]
-
-
 def _counted_pairs(documents: Sequence[np.ndarray], vocabulary: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the pairs of neighbouring tokens as whole numbers, sorted, and the count of each."""
     few = vocabulary**2 <= PART
     pairs = np.arange(vocabulary**2 if few else 0)
     counts = np.zeros(len(pairs), np.int64)
-    for piece in (part.astype(np.int64) for document in documents for part in _parts(document, 1)):
+    for part in (tokens[k : k + PART + 1] for tokens in documents for k in range(0, len(tokens), PART)):
+        piece = part.astype(np.int64)  # with the first token of the next part
         both = piece[:-1] * vocabulary + piece[1:]
         if few:
             counts += np.bincount(both, minlength=len(pairs))

@@ -101,15 +101,15 @@ def _blocks(path: Path, opened: Callable[..., Any] = open) -> Iterator[bytes]:
 
 
 def _recordings(path: Path) -> Iterator[bytes]:
-    for name, content in sorted(tar_members(path, ".wav")):
+    for name, content in sorted(wav_members(path)):
         yield f"{name}:{len(content)}:".encode() + content
 
 
-def tar_members(path: Path, ending: str) -> Iterator[tuple[str, bytes]]:
-    """Iterate over (file name without folders, content) of an archive's regular files, without writing to disk."""
+def wav_members(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Iterate over (file name without folders, content) of an archive's WAV files, without writing to disk."""
     with tarfile.open(path) as archive:
         for member in archive:
-            if member.isfile() and member.name.endswith(ending) and (file := archive.extractfile(member)):
+            if member.isfile() and member.name.endswith(".wav") and (file := archive.extractfile(member)):
                 yield Path(member.name).name, file.read()
 
 

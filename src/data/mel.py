@@ -7,34 +7,38 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from src.config.errors import UserError
 
-def log_mel(samples: Tensor, rate: int, bands: int = 40, window: float = 0.025, hop: float = 0.010) -> Tensor:
-    """Return log energies in mel bands, (frames, bands); silence is ln(1e-6).
+BANDS = 40  # triangular, evenly spaced on the mel scale from 0 to half the sampling rate
+WINDOW, HOP = 0.025, 0.010  # seconds of each frame (Hann), and from one to the next
 
-    Args:
-        samples: (samples,) between -1 and 1, ``rate`` per second.
-        bands: triangular bands, evenly spaced on the mel scale from 0 to half the rate.
-        window: seconds of each frame (Hann); the first frame is centred on the first sample.
-        hop: seconds from one frame to the next.
+
+def log_mel(samples: Tensor, rate: int) -> Tensor:
+    """Return log energies in mel bands, (frames, bands), from (samples,) between -1 and 1 at ``rate`` Hz.
+
+    The first frame is centred on the first sample; silence is ln(1e-6).
+
+    Raises:
+        UserError: there is less than one sample from one frame to the next.
     """
-    length = round(window * rate)
+    length, hop = round(WINDOW * rate), round(HOP * rate)
+    if hop < 1:
+        raise UserError(f"A recording has {rate} samples per second, too few for a spectrum every 10 ms.")
     size = 1 << (length - 1).bit_length()
     padded = torch.nn.functional.pad(samples, (size // 2, size // 2))
-    spectrum = torch.stft(
-        padded, size, round(hop * rate), length, torch.hann_window(length), center=False, return_complex=True
-    )
+    spectrum = torch.stft(padded, size, hop, length, torch.hann_window(length), center=False, return_complex=True)
     power = spectrum.abs().square() / length
-    return (mel_bands(rate, size, bands) @ power).clamp_min(1e-6).log().T.contiguous()
+    return (mel_bands(rate, size, BANDS) @ power).clamp_min(1e-6).log().T.contiguous()
 
 
-def mfcc(samples: Tensor, rate: int, coefficients: int = 13) -> Tensor:
+def mfcc(samples: Tensor, rate: int) -> Tensor:
     """Return mel-frequency cepstral coefficients (Davis and Mermelstein 1980): the DCT of log-mel energies.
 
-    Shape (frames, coefficients), the first being the mean energy, from (samples,) between -1 and 1 at ``rate`` Hz.
+    Shape (frames, 13), the first being the mean energy, from (samples,) between -1 and 1 at ``rate`` Hz.
     """
     from scipy.fft import dct
 
-    return torch.from_numpy(dct(log_mel(samples, rate).numpy(), type=2, axis=1, norm="ortho")[:, :coefficients].copy())
+    return torch.from_numpy(dct(log_mel(samples, rate).numpy(), type=2, axis=1, norm="ortho")[:, :13].copy())
 
 
 @cache

@@ -254,7 +254,7 @@ class FileSet(SequenceData):
 
     def __init__(self, *, data_dir: str, cache_dir: str, **keywords: Any) -> None:
         super().__init__(**keywords)
-        self.data_dir, self.cache_dir = Path(data_dir), Path(cache_dir)
+        self.data_dir, self.cache_dir = Path(data_dir).expanduser(), Path(cache_dir).expanduser()
 
     def fetch(self, file: File) -> Path:
         """Return the path of a verified file."""

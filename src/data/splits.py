@@ -23,14 +23,20 @@ SPLIT_OF = {"train": "train", "training": "train", "test": "test", "testing": "t
 Item = TypeVar("Item")
 
 
-def check_fractions(fractions: Any) -> None:
+def are_numbers(splits: Any) -> bool:
+    """Return whether ``data.splits`` has fractions or numbers of rows."""
+    return isinstance(splits, Sequence) and not isinstance(splits, str) and all(
+        isinstance(s, int | float) and not isinstance(s, bool) for s in splits
+    )  # fmt: skip
+
+
+def check_fractions(splits: Any) -> None:
     """Check that three fractions are above 0 and add up to 1."""
-    listed = list(fractions) if isinstance(fractions, Sequence) and not isinstance(fractions, str) else None
-    numbers = listed is not None and len(listed) == 3 and all(isinstance(f, int | float) for f in listed)
-    if not (numbers and all(0 < f < 1 for f in listed or ()) and abs(sum(listed or ()) - 1) < 1e-6):
+    three = are_numbers(splits) and len(splits) == 3
+    if not (three and all(0 < f < 1 for f in splits) and abs(sum(splits) - 1) < 1e-6):
         raise UserError(
             "data.splits must be three fractions above 0 (train, val, test) that add up to 1, such as "
-            f"[0.9,0.05,0.05], got {fractions if listed is None else listed}."
+            f"[0.9,0.05,0.05], got {list(splits) if isinstance(splits, tuple) else splits}."
         )
 
 
@@ -75,6 +81,21 @@ def stratified(labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tens
         cut.append(rows[:number])
         keep.append(rows[number:])
     return torch.cat(keep).sort().values, torch.cat(cut).sort().values
+
+
+def held_out(labels: Tensor, val_fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Return :func:`stratified`: the rows left for training, and those for validation.
+
+    Raises:
+        UserError: no class has a row for validation.
+    """
+    train, val = stratified(labels, val_fraction, seed)
+    if not len(val):
+        raise UserError(
+            f"data.val_fraction={val_fraction} holds out no sequence: it is rounded in each class, of which one "
+            "sequence stays for training; set a larger fraction, or use data with more sequences of each class."
+        )
+    return train, val
 
 
 def leaked(pieces: Mapping[str, Sequence[np.ndarray]]) -> dict[str, list[int]]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from src.config.errors import UserError
-from src.data.splits import by_fraction, by_position, check_fractions, stratified
+from src.data.splits import by_fraction, by_position, check_fractions, held_out, stratified
 
 
 def test_chance_gives_every_split_its_share():
@@ -45,3 +45,9 @@ def test_stratified_takes_the_same_share_of_every_class_and_leaves_one() -> None
     train, val = stratified(labels, 0.2, seed=3)
     assert torch.bincount(labels[val], minlength=3).tolist() == [2, 4, 0]
     assert torch.cat([train, val]).sort().values.tolist() == list(range(31))
+
+
+@pytest.mark.parametrize(("classes", "fraction"), [([0, 0, 0, 1, 1, 1], 0.01), ([0, 1, 2], 0.9)])
+def test_validation_without_a_row_is_refused(classes: list[int], fraction: float) -> None:
+    with pytest.raises(UserError, match=rf"data\.val_fraction={fraction} holds out no sequence"):
+        held_out(torch.tensor(classes), fraction, seed=0)

@@ -109,6 +109,12 @@ def test_stated_splits_hold_for_classes_too(tmp_path):
     assert [len(data.splits[split]) for split in ("train", "val", "test")] == [2, 2, 2]
 
 
+def test_a_class_without_a_training_file_is_refused(tmp_path):
+    write(tmp_path, {f"{split}/{k}.wav": noise(k, 900) for k, split in enumerate(("train", "val", "test"))})
+    with pytest.raises(UserError, match=r"The class test of .* has no file in train"):
+        WavFolder(path=str(tmp_path), task="classification").setup()
+
+
 def test_what_is_broken_is_named(tmp_path):
     write(tmp_path, {f"{split}/x.wav": noise(0, 100) for split in ("train", "val", "test")})
     write(tmp_path, {"val/short.wav": noise(0, 29)})

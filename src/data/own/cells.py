@@ -89,10 +89,6 @@ class Table:
         part = None if self.part is None else self.part[rows]
         return replace(self, frame=frame, file=self.file[rows], line=self.line[rows], part=part)
 
-    def where_not_empty(self, name: str) -> Table:
-        """Return the rows in which a text column is not empty."""
-        return self.take(np.flatnonzero(self.frame[name] != ""))
-
     def text(self, name: str) -> pd.Series:
         """Return the cells of a column as text; missing numbers or times are empty."""
         return self.as_text(self.frame[name])

@@ -104,13 +104,10 @@ class CSV(OwnData):
         return description
 
     def _split_of(self, rows: Rows) -> np.ndarray | None:
-        """Return the split of each row (rows,) if stated, or None; rows of one owner share a split."""
+        """Return the split of each row (rows,) if stated, or None; with ``data.split_by``, drawn for each owner."""
         split_of = row_splits.stated(self.splits_wanted, rows)
-        return split_of if self.split_by is None else self._by_owner(rows, split_of)
-
-    def _by_owner(self, rows: Rows, split_of: np.ndarray | None) -> np.ndarray:
-        """Return the split of each row (rows,), with all rows of one person, machine, ... in the same split."""
-        assert self.split_by is not None
+        if self.split_by is None:
+            return split_of
         owners = text_array(rows.table.text(self.split_by))
         rows.table.refuse(owners == "", self.split_by, "the value is missing, but data.split_by needs it")
         refuse_two(rows, owners, f"values of {self.split_by}")

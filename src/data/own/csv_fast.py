@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import mmap
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,11 +43,20 @@ def read_plain(path: Path, separators: str, separator: str | None, encoding: str
         return None
     try:
         frame = _parsed(path, separator, encoding)
+        kept = _as_written(frame, path, separator)
+        texts = frame.iloc[:, []]
+        if kept:
+            texts = pd.read_csv(path, sep=separator, encoding=encoding, usecols=kept, dtype="str", na_filter=False)
     except (ValueError, UnicodeDecodeError):  # pandas raises ValueError; the cell-by-cell reader reports the problem
         return None
-    if len(frame) != _lines(path) - 1 or list(frame.columns.str.strip()) != names or frame.isna().all(axis=1).any():
+    if (
+        not len(frame) == len(texts) == _lines(path) - 1
+        or list(frame.columns.str.strip()) != names
+        or frame.isna().all(axis=1).any()
+    ):
         return None
-    frame = frame.set_axis(names, axis=1).apply(as_cells)
+    texts = texts.set_axis([names[k] for k in kept], axis=1)
+    frame = frame.set_axis(names, axis=1).assign(**texts).apply(as_cells)
     if any(_doubtful(frame[name]) for name in names):
         return None
     rows = np.arange(len(frame))
@@ -63,6 +73,28 @@ def _parsed(path: Path, separator: str, encoding: str) -> pd.DataFrame:
         keep_default_na=False,
         **({"engine": "pyarrow"} if arrow else {"engine": "c", "float_precision": "round_trip", "low_memory": False}),
     )
+
+
+def _as_written(frame: pd.DataFrame, path: Path, separator: str) -> list[int]:
+    """Return the columns with cells that may be names or classes, but not as numbers: none, True, 1.0, 007."""
+    kinds, kept = pd.api.types, list[int]()
+    whole = [k for k, dtype in enumerate(frame.dtypes) if kinds.is_integer_dtype(dtype)]
+    if whole and _has_leading_zeros(path, separator):
+        kept += whole
+    for k, dtype in enumerate(frame.dtypes):
+        if kinds.is_float_dtype(dtype):
+            values = frame.iloc[:, k].dropna()
+            kept += [] if (values % 1 != 0).any() else [k]
+        elif not (kinds.is_integer_dtype(dtype) or kinds.is_datetime64_any_dtype(dtype)):
+            kept.append(k)
+    return sorted(kept)
+
+
+def _has_leading_zeros(path: Path, separator: str) -> bool:
+    """Return whether a cell of a file is a whole number with leading zeros."""
+    sign = re.escape(separator.encode())
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return re.search(rb"[\n%b] *0\d+ *[%b\r\n]" % (sign, sign), content) is not None
 
 
 def _lines(path: Path) -> int:
@@ -85,15 +117,12 @@ def _doubtful(column: pd.Series) -> bool:
     return bool(len(broken) and three.all() and (values % 1 == 0).any())
 
 
-def without(table: Table, codes: Sequence[str | float]) -> Table:
-    """Mark numbers or cells that equal one of ``codes`` as missing."""
-    if codes:
-        numbers = [float(code) for code in codes if not isinstance(code, str)]
-        words = [str(code) for code in codes]
-        for name in table.names:
-            column = table.frame[name]
-            numeric = pd.api.types.is_numeric_dtype(column)
-            stands = column.isin(numbers) if numeric else column.isin(words)
-            if stands.any():
-                table.frame[name] = column.astype("float64").mask(stands) if numeric else column.mask(stands, "")
-    return table
+def without(column: pd.Series, codes: Sequence[str | float]) -> pd.Series:
+    """Return a column in which cells that equal one of ``codes``, or numbers that do, are missing."""
+    words = [str(code) for code in codes]
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return column
+    if pd.api.types.is_numeric_dtype(column):
+        return column.mask(column.isin(pd.to_numeric(words, errors="coerce")))
+    numbers = pd.to_numeric(column.str.replace(",", ".", regex=False), errors="coerce")
+    return column.mask(column.isin(words) | numbers.isin([code for code in codes if not isinstance(code, str)]), "")

@@ -19,7 +19,6 @@ import pandas as pd
 
 from src.config.errors import UserError
 from src.config.own_files import refuse_long_lines
-from src.config.rules import check_arguments
 from src.data.own.cells import Table
 from src.data.own.csv_fast import read_plain, without
 from src.data.own.forms import is_prose
@@ -35,7 +34,7 @@ END = "\0"  # occurs in no valid text
 
 
 def read_table(
-    path: Path | str,
+    path: Path,
     separator: str | None = None,
     decimal: str | None = None,
     encoding: str = "utf-8-sig",
@@ -55,27 +54,24 @@ def read_table(
             numbers in any format.
 
     Raises:
-        UserError: the file does not exist, or is not a table.
+        UserError: the file is not a table.
     """
-    check_arguments("data", {"separator": separator, "decimal": decimal, "encoding": encoding})
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise UserError(f"data.path={path} is not a file: give the path of a CSV file.")
-    sign = SIGNS.get(separator or "", separator)
-    if SIGNS.get(decimal or "", decimal) != "," and (table := read_plain(path, SEPARATORS, sign, encoding)) is not None:
-        table.decimal = SIGNS.get(decimal or "", decimal) or ""
-        return without(table, missing_values)
+    separator, decimal = (SIGNS.get(given or "", given) for given in (separator, decimal))
+    if decimal != "," and (table := read_plain(path, SEPARATORS, separator, encoding)) is not None:
+        table.decimal = decimal or ""
+        if missing_values:
+            table.frame = table.frame.apply(without, codes=missing_values)
+        return table
     lines = _lines(path, encoding)
     remarks = _remarks(lines)
     if not "".join(lines[remarks : remarks + 1]).strip("\r\n"):
         raise UserError(f"{path} is empty: it must be a table with a header and one row per step.")
-    separator = SIGNS.get(separator or "", separator) or max(SEPARATORS, key=lines[remarks].count)
-    decimal = SIGNS.get(decimal or "", decimal)
+    separator = separator or max(SEPARATORS, key=lines[remarks].count)
     notes: list[str] = []
     cells, begins = _cells(path, lines[remarks:], separator, remarks, notes)
     body = _named(path, cells, notes)
     if missing_values:
-        body = body.apply(lambda column: column.mask(_stands_for_none(column, missing_values), ""))
+        body = body.apply(without, codes=missing_values)
     if not len(body):
         raise UserError(f"{path} has a header but no rows.")
     if remarks:
@@ -91,10 +87,8 @@ def _lines(path: Path, encoding: str) -> list[str]:
     """Return the lines of a text file with their line endings, decompressed if its name ends in ``.gz``."""
     opened: Any = gzip.open if path.suffix == ".gz" else open
     with open(path, "rb") as raw:
-        kind = raw.read(4)
-    if kind == b"PK\x03\x04":
-        raise UserError(f"{path} is a spreadsheet or a zip archive: export the table as CSV.")
-    if kind[:2] == b"\x1f\x8b" and path.suffix != ".gz":
+        gzipped = raw.read(2) == b"\x1f\x8b"
+    if gzipped and path.suffix != ".gz":
         raise UserError(f"{path} is gzipped, so its name must end in .gz.")
     try:
         refuse_long_lines(path)
@@ -226,8 +220,3 @@ def _kind(cell: str) -> str:
 def counts(cells: Sequence[str]) -> bool:
     """Return whether the cells are 0, 1, 2, ... or 1, 2, 3, ..."""
     return any(list(cells) == [str(k + start) for k in range(len(cells))] for start in (0, 1))
-
-
-def _stands_for_none(column: pd.Series, codes: Sequence[str | float]) -> pd.Series:
-    numbers = pd.to_numeric(column.str.replace(",", ".", regex=False), errors="coerce")
-    return column.isin([str(code) for code in codes]) | numbers.isin([c for c in codes if not isinstance(c, str)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from src.config.errors import UserError
 from src.data.describe import Description
@@ -22,9 +21,6 @@ class File(CSV, NPZ):
     kind: str | None = None  # type: ignore[assignment]  # of arrays
     scaling = None
     fitted = (*CSV.fitted, *(name for name in NPZ.fitted if name not in CSV.fitted))
-
-    def __init__(self, **keywords: Any) -> None:
-        super().__init__(**keywords)
 
     def read(self) -> Description:
         """Read the file according to its content."""

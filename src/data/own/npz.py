@@ -42,7 +42,7 @@ class NPZ(OwnData):
 
     def __init__(self, *, standardise: bool = True, unlabelled: int | None = None, **keywords: Any) -> None:
         super().__init__(**keywords)
-        self.standardise, self.unlabelled = standardise, {IGNORED, str(unlabelled)}
+        self.standardise, self.unlabelled = standardise, {IGNORED, IGNORED if unlabelled is None else str(unlabelled)}
 
     def read(self) -> Description:
         """Read and check the arrays, split, fit and scale."""

@@ -13,7 +13,7 @@ import torch
 
 from src.config.errors import UserError, counted, nearest
 from src.data.own.roles import Rows
-from src.data.splits import SPLIT_OF, SPLITS, by_fraction, check_fractions, stratified
+from src.data.splits import SPLIT_OF, SPLITS, are_numbers, by_fraction, check_fractions, stratified
 
 NUMBER_OF = {word: SPLITS.index(split) for word, split in SPLIT_OF.items()}
 
@@ -30,13 +30,6 @@ def files_of(splits: Any) -> list[str]:
         if any(place.suffix.lower() in FILES or place.is_dir() for place in places):
             return [str(place) for place in places]
     return []
-
-
-def are_numbers(splits: Any) -> bool:
-    """Return whether ``data.splits`` has fractions or numbers of rows."""
-    return isinstance(splits, Sequence) and not isinstance(splits, str) and all(
-        isinstance(s, int | float) and not isinstance(s, bool) for s in splits
-    )  # fmt: skip
 
 
 def by_order(splits: Sequence[float], lengths: np.ndarray) -> np.ndarray:
@@ -116,8 +109,12 @@ def _by_time(splits: Any, times: pd.Series | None) -> np.ndarray:
 
 def _by_names(path: Path, names: Sequence[str]) -> list[int]:
     """Return the split of each group, from a file with a line ``NAME,SPLIT`` for each."""
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} must be lines NAME,SPLIT in UTF-8 ({error}).") from error
     split_of: dict[str, int] = {}
-    for number, cells in enumerate(csv.reader(path.read_text("utf-8-sig").splitlines()), start=1):
+    for number, cells in enumerate(csv.reader(lines), start=1):
         stated = NUMBER_OF.get(cells[1].strip().lower()) if len(cells) == 2 else None
         if stated is not None:
             split_of[cells[0].strip()] = stated

@@ -35,15 +35,10 @@ class Static:
             cells, numbers = (values[trained] for values in of_series(rows, name))
             words = bool(np.isnan(numbers).any())
             categories.append(tuple(np.unique(cells).tolist()) if words else ())
-            moments.append((0.0, 1.0) if words else (float(numbers.mean()), float(numbers.std()) or 1.0))
-        mean, scale = zip(*moments, strict=True)
-        return cls(tuple(names), tuple(categories), mean, scale)
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The names of the inputs, a number's column or one category of a column, e.g. ``kind=city``."""
-        pairs = zip(self.names, self.categories, strict=True)
-        return tuple(label for name, known in pairs for label in ([f"{name}={c}" for c in known] or [name]))
+            mean, scale = float(numbers.mean()), float(numbers.std())
+            constant = scale <= 1e-12 * np.abs(numbers).max(initial=0)  # 0.1 thrice has a deviation of 1e-17
+            moments.append((0.0, 1.0) if words else (mean, 1.0 if constant else scale))
+        return cls(tuple(names), tuple(categories), *zip(*moments, strict=True))
 
     def of(self, rows: Rows) -> np.ndarray:
         """Return the inputs of each step (series, values); an unknown category becomes all zeros.

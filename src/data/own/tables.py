@@ -112,17 +112,16 @@ def of_frame(frame: pd.DataFrame, path: Path) -> Table:
         at, cells = frame.columns.get_loc(name), frame.pop(name)
         wide = pd.json_normalize([cell if isinstance(cell, dict) else {} for cell in cells]).add_prefix(f"{name}.")
         frame = pd.concat([frame.iloc[:, :at], wide, frame.iloc[:, at:]], axis=1)
-    line, hints, notes = np.arange(len(frame)) + 1, Hints(), list[str]()
+    line, hints = np.arange(len(frame)) + 1, Hints()
     if lists := [name for name in frame if _all_are(frame[name], list | np.ndarray)]:
         frame.insert(0, "row", line)
         frame = _unfolded(frame, lists, path)
         hints, line = Hints(group="row"), frame["row"].to_numpy()
-        notes.append(f"Each row is a sequence, whose steps are listed in {', '.join(lists)}.")
     if not len(frame):
         raise UserError(f"{path} has no rows.")
     table = Table(frame.apply(as_cells), [path], np.zeros(len(frame), int), line, hints=hints, word="row")
-    for sentence in notes:
-        table.note(sentence)
+    if lists:
+        table.note(f"Each row is a sequence, whose steps are listed in {', '.join(lists)}.")
     return table
 
 
@@ -178,14 +177,14 @@ def _of_the_archive(path: Path, load: str) -> Table:
 
     try:
         read = getattr(sktime.datasets, load)(str(path))
-    except Exception as error:  # damaged files make sktime raise anything
+        series, labels = read if isinstance(read, tuple) else (read, None)
+        pieces = []
+        for k, row in enumerate(series.itertuples(index=False)):
+            piece = pd.DataFrame({f"x{n}": np.asarray(cell, dtype=float) for n, cell in enumerate(row)})
+            piece = piece[: len(piece) - int(piece.isna().all(axis=1)[::-1].cumprod().sum())]  # padded to equal length
+            pieces.append(piece.assign(row=k + 1, **({} if labels is None else {"label": str(labels[k])})))
+    except Exception as error:  # damaged files make sktime raise anything, or have features of unequal length
         raise _unreadable(path, "a file of the UCR/UEA archive", error) from error
-    series, labels = read if isinstance(read, tuple) else (read, None)
-    pieces = []
-    for k, row in enumerate(series.itertuples(index=False)):
-        piece = pd.DataFrame({f"x{n}": np.asarray(cell, dtype=float) for n, cell in enumerate(row)})
-        piece = piece[: len(piece) - int(piece.isna().all(axis=1)[::-1].cumprod().sum())]  # padded to equal length
-        pieces.append(piece.assign(row=k + 1, **({} if labels is None else {"label": str(labels[k])})))
     table = of_frame(pd.concat(pieces, ignore_index=True), path)
     table.hints = Hints(group="row", target=[] if labels is None else ["label"])
     table.line = table.frame["row"].to_numpy()
@@ -194,7 +193,10 @@ def _of_the_archive(path: Path, load: str) -> Table:
 
 def _ucr(path: Path, encoding: str) -> Table:
     """Read the archive's table without a header: a class, then the values of a sequence, padded with NaN."""
-    frame = pd.read_csv(path, sep="\t", header=None, encoding=encoding)
+    try:
+        frame = pd.read_csv(path, sep="\t", header=None, encoding=encoding)
+    except ValueError as error:  # of which those of pandas and of decoding are kinds
+        raise _unreadable(path, "a table of the UCR archive", error) from error
     frame.columns = ["label", *(f"t{k}" for k in range(frame.shape[1] - 1))]
     table = of_frame(frame, path)
     table.hints = Hints(target=["label"])
@@ -303,4 +305,5 @@ def _of_lines(file: Path, label: str | None, encoding: str) -> Table:
     text = _text(file, encoding)
     lines = [line.strip() for line in text.splitlines()] if label is None else [" ".join(text.split())]
     frame = pd.DataFrame({"text": lines, "label": label or file.stem}, dtype="str")
-    return Table(frame, [file], np.zeros(len(lines), int), np.arange(len(lines)) + 1).where_not_empty("text")
+    table = Table(frame, [file], np.zeros(len(lines), int), np.arange(len(lines)) + 1)
+    return table.take(np.flatnonzero(frame["text"] != ""))

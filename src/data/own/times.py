@@ -213,9 +213,11 @@ def following(times: pd.Series, number: int) -> list[str]:
         return [""] * number
     last, step = times.iloc[-1], usual_steps(times, np.zeros(len(times), int)).iloc[0]
     if not pd.api.types.is_datetime64_any_dtype(times):
-        return [f"{float(last) + float(step or 1.0) * (k + 1):.15g}" for k in range(number)]
+        return [f"{last + (1.0 if pd.isna(step) else step) * (k + 1):.15g}" for k in range(number)]
     step = DAY if pd.isna(step) else step
-    if (months := _months(step)) is not None:
+    # Every 28 or 30 days is no calendar: the day of the month changes, although no interval does.
+    drifts = len(times) > 3 and times.diff().nunique() == 1 and times.dt.day.nunique() > 1
+    if not drifts and (months := _months(step)) is not None:
         # Count from the last timestamp, not step by step: a 31st would become a 28th in February and stay there.
         ends = bool(times.dt.is_month_end.all())
         ahead = [last + pd.DateOffset(months=months * (k + 1)) for k in range(number)]

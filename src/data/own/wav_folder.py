@@ -83,6 +83,11 @@ class WavFolder(WaveformData):
         if len(names) < 2:
             raise UserError(f"All files of {self.path} have the class {names[0]}: there must be at least two.")
         files_of = named_splits(self.path, list(recordings)) or self._by_class(list(recordings), names)
+        if missing := {*names} - {file.parent.name for file in files_of["train"]}:
+            raise UserError(
+                f"The class {min(missing)} of {self.path} has no file in train: the class of a file is the name of its "
+                "folder, as in train/CLASS/FILE.wav."
+            )
         self.items = self._names(files_of)
         tables = {file: self._spectra(samples) for file, samples in recordings.items()}
         seen = torch.cat([tables[file] for file in files_of["train"]])

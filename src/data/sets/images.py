@@ -17,7 +17,7 @@ from src.data.batches import FlatSplit
 from src.data.describe import Classes, Description, Features
 from src.data.download import File, Source
 from src.data.module import FileSet, checksum
-from src.data.splits import stratified
+from src.data.splits import held_out
 
 _URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 FILES = {
@@ -42,8 +42,8 @@ _SOURCE = Source(
 class SequentialMNIST(FileSet):
     """Classify handwritten digits, read one pixel (784 steps) or one row (28 steps of 28) at a time.
 
-    Pixels are standardised with their mean and standard deviation over all training images, of which a part of each
-    class is held out for validation.
+    A part of each class's training images is held out for validation. Pixels are standardised with their mean and
+    standard deviation over the other training images.
     """
 
     sources: ClassVar[dict[str, Source]] = {"seq_mnist": _SOURCE, "permuted_mnist": _SOURCE}
@@ -66,7 +66,7 @@ class SequentialMNIST(FileSet):
         order = permutation(self.permutation_seed) if self.permute else np.arange(SIDE * SIDE)
         self.checksum = checksum(*(file.digest for file in FILES.values()), order.tobytes(), self.by)
         images, digits = arrays["train-images-idx3"], torch.from_numpy(arrays["train-labels-idx1"]).long()
-        train, val = stratified(digits, self.val_fraction, self.split_seed)
+        train, val = held_out(digits, self.val_fraction, self.split_seed)
         labelled = {
             "train": (images[train.numpy()], digits[train]),
             "val": (images[val.numpy()], digits[val]),

@@ -19,10 +19,10 @@ from torch import Tensor
 from src.config.errors import UserError
 from src.data.classification import Classified, classification
 from src.data.describe import Description
-from src.data.download import File, Source, tar_members
+from src.data.download import File, Source, wav_members
 from src.data.mel import log_mel, mfcc
 from src.data.module import FileSet, checksum
-from src.data.splits import stratified
+from src.data.splits import held_out
 from src.data.waveform import WaveformData
 
 RATE = 8000
@@ -63,7 +63,7 @@ def recordings(archive: Path) -> list[Recording]:
     from scipy.io import wavfile
 
     spoken = []
-    for name, content in tar_members(archive, ".wav"):
+    for name, content in wav_members(archive):
         digit, speaker, index = name.removesuffix(".wav").split("_")
         rate, samples = wavfile.read(BytesIO(content))
         if rate != RATE or samples.dtype != np.int16 or samples.ndim != 1:
@@ -83,7 +83,7 @@ class SpokenDigits(FileSet):
 
     def __init__(self, *, features: str = "log_mel", val_fraction: float = 0.1, **keywords: Any) -> None:
         super().__init__(**keywords)
-        if features not in FEATURES:
+        if features not in [*FEATURES]:  # a list, which the key may also be, has no hash
             raise UserError(f"data.features must be one of {', '.join(FEATURES)}, got {features}.")
         self.features, self.val_fraction = features, val_fraction
 
@@ -96,7 +96,7 @@ class SpokenDigits(FileSet):
         rest = (~arrays["test"]).nonzero().flatten()
         # One class per pair of digit and speaker, so that training and validation both have all of them.
         pairs = arrays["digits"] * 1000 + arrays["speakers"]
-        train, val = stratified(pairs[rest], self.val_fraction, self.split_seed)
+        train, val = held_out(pairs[rest], self.val_fraction, self.split_seed)
         rows = {"train": rest[train], "val": rest[val], "test": arrays["test"].nonzero().flatten()}
         self.items = {split: of.numpy() for split, of in rows.items()}
         spoken = Classified(arrays["values"], arrays["lengths"], arrays["digits"])
@@ -132,7 +132,7 @@ class SpokenDigitsWaveform(FileSet, WaveformData):
         test = torch.tensor([r.test for r in spoken])
         rest = (~test).nonzero().flatten()
         strata = torch.tensor([r.digit * len(speakers) + speakers.index(r.speaker) for r in spoken])
-        train, val = stratified(strata[rest], self.val_fraction, self.split_seed)
+        train, val = held_out(strata[rest], self.val_fraction, self.split_seed)
         rows = {"train": rest[train], "val": rest[val], "test": test.nonzero().flatten()}
         self.items = {split: of.numpy() for split, of in rows.items()}
         return {split: [spoken[i].samples for i in of.tolist()] for split, of in rows.items()}

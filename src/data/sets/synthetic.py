@@ -39,7 +39,7 @@ class Adding(SequenceData):
         self, *, length: int = 100, sizes: tuple[int, int, int] = (20000, 1000, 1000), **keywords: Any
     ) -> None:
         super().__init__(**keywords)
-        self.length, self.sizes = length, _three(sizes)
+        self.length, self.sizes = length, dict(zip(SPLITS, sizes, strict=True))
         if length < 2:
             raise UserError(f"data.length must be a whole number of at least 2, got {length}.")
 
@@ -76,7 +76,7 @@ class CopyMemory(SequenceData):
 
     def __init__(self, *, length: int = 20, sizes: tuple[int, int, int] = (10000, 1000, 1000), **keywords: Any) -> None:
         super().__init__(**keywords)
-        self.length, self.sizes = length, _three(sizes)
+        self.length, self.sizes = length, dict(zip(SPLITS, sizes, strict=True))
 
     def read(self) -> Description:
         """Generate all sequences."""
@@ -113,9 +113,3 @@ def copy_memory(number: int, length: int, generator: Generator) -> tuple[Tensor,
     x[:, -MEMORISED - 1 :] = DELIMITER
     y[:, -MEMORISED:] = symbols
     return x, y
-
-
-def _three(sizes: tuple[int, int, int]) -> dict[str, int]:
-    if len(sizes) != 3:
-        raise UserError(f"data.sizes must be three whole numbers above 0 (train, val, test), got {list(sizes)}.")
-    return dict(zip(SPLITS, sizes, strict=True))

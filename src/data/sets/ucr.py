@@ -18,7 +18,7 @@ from src.data.classification import Classified, classification
 from src.data.describe import Description
 from src.data.download import Source
 from src.data.module import FileSet, checksum
-from src.data.splits import stratified
+from src.data.splits import held_out
 
 
 class UCR(FileSet):
@@ -52,7 +52,7 @@ class UCR(FileSet):
             )
             for split in ("train", "test")
         }
-        train, val = stratified(official["train"].labels, self.val_fraction, self.split_seed)
+        train, val = held_out(official["train"].labels, self.val_fraction, self.split_seed)
         sequences = {"train": official["train"].take(train), "val": official["train"].take(val)}
         sequences["test"] = official["test"]
         test = np.arange(len(official["test"].labels))

@@ -87,6 +87,14 @@ def test_categories_and_moments_are_those_of_series_that_are_trained_on(tmp_path
     assert "kind has a category not seen in training: mall" in " ".join(map(str, data.notes.values()))
 
 
+def test_a_number_that_all_trained_series_share_is_not_divided_by_its_rounding_error(tmp_path):
+    data = built(tmp_path / "sites.csv", table().assign(size=0.1))
+    data.setup()
+    assert float(data.splits["test"].values[:, 3].abs().max()) < 1e-6
+    assert data.static is not None
+    assert data.static.scale == (1.0, 1.0)
+
+
 @pytest.mark.parametrize("intervals", [None, "gaussian", "quantiles"])
 def test_no_forecast_reads_a_target_or_another_feature_of_the_future(tmp_path, intervals):
     """All that a window forecasts is changed but what is known of it: its forecast stays; of what is known it moves."""

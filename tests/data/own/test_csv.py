@@ -162,6 +162,9 @@ def test_whole_series_can_belong_to_a_split(tmp_path):
     (tmp_path / "names.csv").write_text("a,train\nb,train\nc,val\n")
     with pytest.raises(UserError, match="has no line for d"):
         data(tmp_path, frame, splits=str(tmp_path / "names.csv"), **options).setup()
+    (tmp_path / "names.csv").write_bytes("Zoë,train\n".encode("cp1252"))
+    with pytest.raises(UserError, match=r"names\.csv must be lines NAME,SPLIT in UTF-8"):
+        data(tmp_path, frame, splits=str(tmp_path / "names.csv"), **options).setup()
 
 
 @needs("ett/ETTh1.csv")

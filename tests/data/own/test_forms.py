@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import shutil
+import zipfile
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,9 @@ def test_what_is_damaged_is_a_sentence(tmp_path):
         "a.json": b'{"a": 1}\n{"a": ',
         "a.arff": b"@relation x\n@data\n1,2",
         "a.ts": b"@problemName x\n",
+        "unequal.ts": b"@problemName x\n@timeStamps false\n@univariate false\n@classLabel true a\n@data\n1,2,3:1,2:a\n",
+        "longer.tsv": (b"1" + b"\t0.5" * 9 + b"\n") * 9000 + b"1" + b"\t0.5" * 12 + b"\n",
+        "latin.tsv": (b"1" + b"\t0.5" * 9 + b"\n") * 9000 + b"\xe9" + b"\t0.5" * 9 + b"\n",
     }.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(UserError, match=rf"{name} cannot be read as"):
@@ -337,6 +341,7 @@ def test_sounds_are_classified_by_a_table_of_labels(tmp_path):
         (lambda p: p.mkdir(), "a folder without a table"),
         (lambda p: None, "does not exist"),
         (lambda p: p.touch(), "is empty"),
+        (lambda p: zipfile.ZipFile(p, "w").writestr("a.csv", "a,b\n1,2\n"), "is a zip archive: unpack it"),
     ],
 )
 def test_what_another_form_reads_is_said(tmp_path, write, words):

@@ -83,6 +83,20 @@ def test_what_is_not_plain_is_read_cell_by_cell(tmp_path, monkeypatch, content):
         assert table is None
 
 
+@pytest.mark.parametrize("codes", [[], ["none"], [-200], ["-200"], [1, "dos"]])
+def test_names_and_classes_of_a_large_file_are_as_written(tmp_path, monkeypatch, codes):
+    path = tmp_path / "a.csv"
+    lines = ["007,none,True,1.0,-200,0.5", "007,dos,true,,-200,1.5", "12,NA,False,2.0,3,2.5", "12,?,False,nan,4,-200"]
+    path.write_text("id,kind,churn,level,code,x\n" + "\n".join(lines) + "\n")
+    slow = read_table(path, missing_values=codes)
+    monkeypatch.setattr(csv_fast, "LARGE", 0)
+    assert csv_fast.read_plain(path, ",", None, "utf-8") is not None
+    fast = read_table(path, missing_values=codes)
+    for name in ("id", "kind", "churn", "level", "code"):
+        assert fast.text(name).tolist() == slow.text(name).tolist()
+    np.testing.assert_array_equal(fast.parsed("x")[0], slow.parsed("x")[0])
+
+
 def test_a_broken_cell_of_a_large_file_is_named_by_its_line(tmp_path, frame, monkeypatch):
     monkeypatch.setattr(csv_fast, "LARGE", 0)
     frame["a"] = frame["a"].astype(object)

@@ -358,6 +358,8 @@ def test_a_label_of_minus_one_is_a_class_unless_it_is_said(tmp_path, x):
     built = data(tmp_path, x=x, y=y)
     assert built.description.output == Classes(("-1", "0", "1"))
     assert any("data.unlabelled=-1" in str(note) for note in built.notes.values())
+    named = data(tmp_path, x=x, y=np.where(y < 0, "None", y.astype(str)))
+    assert named.description.output == Classes(("0", "1", "None"))
 
 
 def test_a_row_of_nan_alone_is_named(tmp_path, x):

@@ -109,9 +109,12 @@ def test_seasons_follow_from_the_spacing(freq, season):
 def test_time_goes_on_by_the_calendar():
     months = pd.Series(pd.date_range("2020-10-01", periods=4, freq="MS"))
     assert following(months, 2) == ["2021-02-01 00:00:00", "2021-03-01 00:00:00"]
+    weeks = pd.Series(pd.date_range("2020-01-01", periods=10, freq="28D"))
+    assert following(weeks, 2) == ["2020-10-07 00:00:00", "2020-11-04 00:00:00"]
     gap = pd.Series(pd.to_datetime(["2020-01-01 00:00", "2020-01-01 01:00", "2020-01-01 02:00", "2020-01-01 05:00"]))
     assert following(gap, 1) == ["2020-01-01 06:00:00"]
     assert following(pd.Series([1.0, 3.0, 5.0]), 2) == ["7", "9"]
+    assert following(pd.Series([5.0]), 2) == ["6", "7"]
 
 
 def test_the_column_of_times_is_found_by_name_or_by_what_stands_first(tmp_path):

@@ -81,6 +81,11 @@ def test_a_tone_is_loudest_in_the_band_around_it():
     assert (loudest - centre).abs().max() <= 1
 
 
+def test_too_few_samples_per_second_are_refused():
+    with pytest.raises(UserError, match="40 samples per second, too few for a spectrum every 10 ms"):
+        log_mel(torch.zeros(400), 40)
+
+
 def test_mfcc_is_the_cosine_transform_of_log_mel():
     samples = torch.from_numpy(noise(1000, 1)).float() / 2**15
     logs = log_mel(samples, 8000).numpy()
@@ -116,8 +121,9 @@ def test_features_come_from_the_cache_the_second_time(tiny, monkeypatch):
 
 
 def test_what_cannot_be_is_refused(tiny):
-    with pytest.raises(UserError, match=r"data\.features"):
-        read(tiny, features="wav")
+    for features in ("wav", ["log_mel"]):
+        with pytest.raises(UserError, match=r"data\.features must be one of log_mel, mfcc"):
+            read(tiny, features=features)
     (tiny / "fsdd" / "v1.0.10.tar.gz").write_bytes(b"no archive")
     with pytest.raises(UserError, match="wav files"):
         read(tiny)

@@ -54,6 +54,18 @@ def test_an_unknown_set_is_refused_with_the_nearest_name(vowels: Any) -> None:
         vowels(name="JapaneseVowel")
 
 
+def test_a_fraction_that_holds_out_nothing_is_refused(vowels: Any) -> None:
+    with pytest.raises(UserError, match=r"data\.val_fraction=0\.001 holds out no sequence"):
+        vowels(val_fraction=0.001)
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    UCR(data_dir="~/data", cache_dir="~/derived").setup()
+    assert [path.name for path in tmp_path.iterdir()] == ["derived"]
+
+
 def test_another_set_of_the_wheel(vowels: Any) -> None:
     data = vowels(name="BasicMotions")
     assert not data.description.varying_length
