@@ -204,13 +204,18 @@ def remove_refused(cfg: DictConfig) -> None:
             continue  # of a command that writes into the working folder, which must stay
         if not folder.is_dir() or not {path.name for path in folder.iterdir()} <= {*SHELL, *REFUSED}:
             continue
-        for handler in list(logging.root.handlers):
-            if isinstance(handler, logging.FileHandler) and Path(handler.baseFilename).parent == folder.resolve():
-                handler.close()
-                logging.root.removeHandler(handler)
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_with_log(folder)
         if in_multirun() and {path.name for path in folder.parent.glob("*")} <= {"multirun.yaml"}:
             shutil.rmtree(folder.parent, ignore_errors=True)  # the next job creates it again
+
+
+def remove_with_log(folder: Path) -> None:
+    """Remove a job's folder, after closing its log."""
+    for handler in list(logging.root.handlers):
+        if isinstance(handler, logging.FileHandler) and Path(handler.baseFilename).parent == folder.resolve():
+            handler.close()
+            logging.root.removeHandler(handler)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def plainly_swept() -> bool:
