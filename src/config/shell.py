@@ -21,6 +21,7 @@ from src.config.errors import UserError, close_to, counted
 from src.config.flags import MULTIRUN, takes_a_word, wrong_flag
 from src.config.in_words import in_words
 from src.config.instantiate import plain
+from src.config.overrides import in_quotes
 from src.config.places import CONF, REFUSED, SHELL, further_folders, output_directory, register_resolvers, run_directory
 from src.config.rules import check
 from src.config.schema import keys_of
@@ -41,7 +42,7 @@ EXAMPLE = {"run": "runs/latest", "study": "smoke"}
 THAT_FILE = "data=file data.path={file}"
 PATHS = (  # keys whose values are paths, in command-line form
     *("data.path", "data.splits", "paths.data_dir", "paths.cache_dir", "paths.runs_dir", "paths.run_dir"),
-    *("run", "output", "ckpt", "folder", "directory"),
+    *("run", "output", "ckpt", "directory"),
 )
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -341,11 +342,6 @@ def quoted(argument: str) -> str:
     if not equals or key.lstrip("+") not in PATHS or several or asks or re.fullmatch(r"[\w/.:+-]*", value, re.ASCII):
         return argument
     return f"{key}={in_quotes(value)}"
-
-
-def in_quotes(value: str) -> str:
-    """Quote a text according to Hydra's grammar."""
-    return "'" + value.replace("'", "\\'") + "'"
 
 
 def is_bare(argument: str, before: str) -> bool:

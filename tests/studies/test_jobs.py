@@ -1,10 +1,13 @@
 """A job's overrides give Hydra exactly the values that the plan says."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from src.config.overrides import override
+from src.config.shell import as_overrides
+from src.training.ddp import other_process
 from tests.studies.conftest import parsed
 
 
@@ -18,3 +21,10 @@ from tests.studies.conftest import parsed
 def test_an_override_gives_its_value_back(value: Any) -> None:
     given = parsed([override("key", value), override("inside", {"list": [value]})])
     assert given == {"key": value, "inside": {"list": [value]}}
+
+
+@pytest.mark.parametrize("path", ["/runs/plain", "/runs/it's", "/runs/a,b", "/ends in \\", "/a\\'b"])
+def test_a_path_reaches_a_command_and_a_further_process_as_it_is(path: str) -> None:
+    assert parsed(as_overrides([path], "evaluate")) == {"run": path}
+    given = parsed(other_process(Path(path), path)[7:])
+    assert {given[key] for key in ("paths.run_dir", "hydra.run.dir", "ckpt")} == {path}
