@@ -202,7 +202,7 @@ def _check_names(plan: Plan) -> None:
                 )
     nodes = [plan.settings, plan.overrides, *plan.data.values(), *plan.models.values(), *plan.arms.values()]
     for key in itertools.chain(*(node or {} for node in nodes), plan.tuned):
-        if key in OF_A_JOB or key.partition(".")[0] == "hydra":
+        if (bare := key.lstrip("+~")) in OF_A_JOB or bare.partition(".")[0] == "hydra":
             raise UserError(f"{key} cannot be set in a study, which sets it for each run.")
 
 
