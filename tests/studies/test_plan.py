@@ -64,6 +64,12 @@ def test_the_hash_is_of_what_is_fixed_as_it_was_written() -> None:
         ("resplits", 4, r"study\.resplits must be null or at least 5, with study\.looks=null, got 4\."),
         ("looks", [2.5, 3], r"study\.looks must be a valid integer, got \[2\.5, 3\]\."),
         ("primary.metric", {"adding": "test/mse"}, r"study\.primary must have a metric for ucr"),
+        *[
+            (key, {"ucrr": value, "default": value}, rf"study\.{key} names ucrr, .*: choose from ucr and default\.")
+            for key, value in (
+                ("pairs", 3), ("looks", [3]), ("primary.metric", "test/nll"), ("primary.margin", 0.02)
+            )
+        ],
         ("only.arms", ["sgd"], r"study\.only names sgd, which the study does not have: choose from main\."),
         *[
             ("tuning.draws", {"optimizer.lr": draw}, r"study\.tuning\.draws\.optimizer\.lr must be a list of values or")
