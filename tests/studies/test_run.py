@@ -212,7 +212,7 @@ def test_an_extension_tries_no_value_that_a_run_would_refuse(
     assert {s[key] for s in launcher.launched} == {*study.state.record.draws["ucr"]["main"][key]}
     for made in study.state.record.extensions:
         assert made.draws == [trial[key] for trial in made.trials]
-    assert all(0 < s["model.num_layers"] if key.endswith("layers") else s[key] < 1 for s in launcher.launched)
+    assert all(s["model.num_layers"] > 0 if key.endswith("layers") else s[key] < 1 for s in launcher.launched)
 
 
 def test_a_run_that_another_process_is_at_is_waited_for(make_study: Make) -> None:
