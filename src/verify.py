@@ -138,7 +138,7 @@ def again(
 
     ``places`` are data paths on this machine, by key; None keeps the path in the run's command.
     """
-    from src.config.shell import in_quotes
+    from src.config.overrides import in_quotes
     from src.runs.record import read_record
     from src.training.ddp import COMMAND
 

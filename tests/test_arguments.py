@@ -9,7 +9,7 @@ import torch
 
 from src.config.schema import arguments, keys_of
 from src.config.schema.arguments import CALLBACKS, OPTIMIZERS, SCHEDULERS, TRAINER_HAS
-from src.config.schema.entries import holds, words
+from src.config.schema.entries import holds, words, wrong
 
 TABLES = [
     *((torch.optim, name, kinds, {"params"}) for name, kinds in OPTIMIZERS.items()),
@@ -37,9 +37,14 @@ def test_every_argument_of_the_trainer_has_a_rule_or_is_refused() -> None:
     assert not known & TRAINER_HAS.keys()
 
 
-def test_every_rule_can_be_said() -> None:
+def test_every_rule_can_be_said_and_applied() -> None:
     for table in (OPTIMIZERS, SCHEDULERS, CALLBACKS):
         for kinds in table.values():
             for argument, kind in kinds.items():
-                assert kind is None or words(kind), argument
+                assert words(kind), argument
+                assert not holds(kind, object()), argument
+    assert holds(SCHEDULERS["CyclicLR"]["scale_fn"], None)
+    assert wrong("scheduler.scale_fn", SCHEDULERS["CyclicLR"]["scale_fn"], "f") == (
+        "scheduler.scale_fn must be null, got f."
+    )
     assert arguments.__doc__

@@ -103,7 +103,9 @@ def in_words(error: BaseException, command: str | None = None, keys: Iterable[st
     if not_there := re.search(r"Interpolation key '([^']+)' not found(?:\s+full_key: (\S+))?", text):
         name, by = not_there.groups()
         return f"There is no key {name}, which {by or 'another key'} refers to: add it."
-    if is_hydra(error) or isinstance(error, OmegaConfBaseException):
+    from hydra.errors import HydraException
+
+    if isinstance(error, HydraException | OmegaConfBaseException):
         return one_line(text)
     return f"{type(error).__name__}: {one_line(text)}"
 
@@ -160,13 +162,6 @@ def one_line(text: str) -> str:
     """Return the text without line breaks and indentation."""
     text = text.partition("Exception raised from")[0]  # start of torch's own stack trace
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
-
-
-def is_hydra(error: BaseException) -> bool:
-    """Return whether Hydra raised an exception, e.g. for a config that does not compose."""
-    from hydra.errors import HydraException
-
-    return isinstance(error, HydraException)
 
 
 @cache

@@ -34,4 +34,13 @@ def _text(value: Any) -> str:
     text = str(value)
     if re.fullmatch(r"[A-Za-z_/][A-Za-z0-9_/.-]*", text) and text.lower() not in _WORDS:
         return text  # the choice of a config group must not be quoted
+    return in_quotes(text)
+
+
+def in_quotes(text: str) -> str:
+    r"""Quote a text according to Hydra's grammar.
+
+    >>> print(in_quotes("it's"), in_quotes("a folder\\"))
+    'it\'s' 'a folder\\'
+    """
     return QuotedString(text, Quote.single).with_quotes()

@@ -21,6 +21,7 @@ from src.config.errors import UserError, close_to, counted
 from src.config.flags import MULTIRUN, takes_a_word, wrong_flag
 from src.config.in_words import in_words
 from src.config.instantiate import plain
+from src.config.overrides import in_quotes
 from src.config.places import CONF, REFUSED, SHELL, further_folders, output_directory, register_resolvers, run_directory
 from src.config.rules import check
 from src.config.schema import keys_of
@@ -41,7 +42,7 @@ EXAMPLE = {"run": "runs/latest", "study": "smoke"}
 THAT_FILE = "data=file data.path={file}"
 PATHS = (  # keys whose values are paths, in command-line form
     *("data.path", "data.splits", "paths.data_dir", "paths.cache_dir", "paths.runs_dir", "paths.run_dir"),
-    *("run", "output", "ckpt", "folder", "directory"),
+    *("run", "output", "ckpt", "directory"),
 )
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -134,7 +135,8 @@ def command(
             from src.config.help import help_text
 
             title = str(sys.modules[task.__module__].__doc__).splitlines()[0].replace("``", "")
-            overrides = [a for a in sys.argv[1:] if not a.startswith("-")]
+            words = pairwise(["", *sys.argv[1:]])
+            overrides = [a for before, a in words if not a.startswith("-") and not takes_a_word(before)]
             print(help_text(config_name, title, overrides, folder, keys))
             sys.stdout.flush()
             return
@@ -204,13 +206,18 @@ def remove_refused(cfg: DictConfig) -> None:
             continue  # of a command that writes into the working folder, which must stay
         if not folder.is_dir() or not {path.name for path in folder.iterdir()} <= {*SHELL, *REFUSED}:
             continue
-        for handler in list(logging.root.handlers):
-            if isinstance(handler, logging.FileHandler) and Path(handler.baseFilename).parent == folder.resolve():
-                handler.close()
-                logging.root.removeHandler(handler)
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_with_log(folder)
         if in_multirun() and {path.name for path in folder.parent.glob("*")} <= {"multirun.yaml"}:
             shutil.rmtree(folder.parent, ignore_errors=True)  # the next job creates it again
+
+
+def remove_with_log(folder: Path) -> None:
+    """Remove a job's folder, after closing its log."""
+    for handler in list(logging.root.handlers):
+        if isinstance(handler, logging.FileHandler) and Path(handler.baseFilename).parent == folder.resolve():
+            handler.close()
+            logging.root.removeHandler(handler)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def plainly_swept() -> bool:
@@ -336,11 +343,6 @@ def quoted(argument: str) -> str:
     if not equals or key.lstrip("+") not in PATHS or several or asks or re.fullmatch(r"[\w/.:+-]*", value, re.ASCII):
         return argument
     return f"{key}={in_quotes(value)}"
-
-
-def in_quotes(value: str) -> str:
-    """Quote a text according to Hydra's grammar."""
-    return "'" + value.replace("'", "\\'") + "'"
 
 
 def is_bare(argument: str, before: str) -> bool:

@@ -119,12 +119,11 @@ class RunRecord:
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         self.hold()
-        assert self._lock_file is not None
         # Keep what an earlier attempt wrote, except how it ended.
         earlier = None if anew else read_record(self.directory)
         earlier = earlier or RunResult(id or self.directory.name, seed, started=time.time())
         if once and earlier.ended_for_good:
-            self._lock_file.close()
+            self.leave()
             raise Busy(f"Another process has just finished the run in {self.directory}.")
         self.write_config(config)
         self._facts = {"status": "running", "error": None, "digests": {}, "seed": seed, **facts}
@@ -187,8 +186,7 @@ class RunRecord:
             now = time.time()
             self._result = replaced(self.result, status=status, ended=now, heartbeat=now, error=error, digests=digests)
             write_json(self.directory / "result.json", sealed(self._result) if digests else self._result)
-        if self._lock_file is not None:
-            self._lock_file.close()
+        self.leave()
 
     def leave(self) -> None:
         """Unlock the directory, whatever the record's status."""
@@ -204,9 +202,8 @@ class RunRecord:
 
     def write_sequences(self, split: str, columns: Mapping[str, np.ndarray]) -> None:
         """Write one entry per sequence of a split to ``sequences/<split>.npz``."""
-        arrays = dict(columns)
         path = self.directory / "sequences" / f"{split}.npz"
-        write_atomically(path, lambda out: np.savez_compressed(out, **arrays))  # type: ignore[arg-type]
+        write_atomically(path, lambda out: np.savez_compressed(out, **columns))  # type: ignore[arg-type]
 
     def _beat(self) -> None:
         while not self._over.wait(HEARTBEAT):

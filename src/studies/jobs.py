@@ -97,9 +97,8 @@ class Jobs:
 def files_digest(cfg: DictConfig) -> str:
     """Return the SHA-256 of the user's own files at ``data.path``; empty for a built-in data set."""
     path = OmegaConf.select(cfg, "data.path", default=None)
-    if path is None or not Path(str(path)).exists():
+    if path is None or not (root := Path(str(path)).expanduser()).exists():
         return ""
-    root = Path(str(path))
     digest = hashlib.sha256()
     for file in sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]:
         digest.update(f"{file.relative_to(root)}\0{file.stat().st_size}\0".encode())

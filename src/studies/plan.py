@@ -182,6 +182,15 @@ def _check(plan: Plan) -> None:
                 f"study.tuning.first_seed={plan.tuning.first_seed} would let final runs reuse seeds of trials: set it "
                 f"to at least {pairs}."
             )
+    by_data: dict[str, Any] = {"pairs": plan.pairs, "looks": plan.looks}
+    by_data |= {"primary.metric": plan.primary.metric, "primary.margin": plan.primary.margin}
+    for key, values in by_data.items():
+        for name in values if isinstance(values, dict) else ():
+            if name not in (*plan.data, "default"):
+                raise UserError(
+                    f"study.{key} names {name}, which the study does not have: choose from {', '.join(plan.data)} and "
+                    "default."
+                )
     for key, draw in plan.tuned.items():
         if isinstance(draw, LogUniform) and not (0 < draw.low < draw.high and draw.number >= 1):
             raise UserError(DRAWS.format(key=key))
@@ -202,7 +211,7 @@ def _check_names(plan: Plan) -> None:
                 )
     nodes = [plan.settings, plan.overrides, *plan.data.values(), *plan.models.values(), *plan.arms.values()]
     for key in itertools.chain(*(node or {} for node in nodes), plan.tuned):
-        if key in OF_A_JOB or key.partition(".")[0] == "hydra":
+        if (bare := key.lstrip("+~")) in OF_A_JOB or bare.partition(".")[0] == "hydra":
             raise UserError(f"{key} cannot be set in a study, which sets it for each run.")
 
 

@@ -130,14 +130,15 @@ def split_overrides(arguments: Sequence[str], context: HydraContext) -> tuple[Se
     determining: Settings = {}
     further: Settings = {}
     for given in OverridesParser.create(config_loader=context.config_loader).parse_overrides(list(arguments)):
-        key = given.get_key_element()
-        if key == "experiments" or key.lstrip("+~").split(".")[0] == "study":
+        key = given.get_key_element()  # with its plus signs
+        bare = key.lstrip("+~")
+        if bare == "experiments" or bare.split(".")[0] == "study":
             continue  # already in the study node
         if given.is_sweep_override() or given.is_delete():
             raise UserError(f"{given.input_line} cannot be given to a study: its file defines what varies.")
-        if key in ("model", "data", "overwrite", *OF_A_JOB):
+        if bare in ("model", "data", "overwrite", *OF_A_JOB):
             raise UserError(f"{given.input_line} cannot be given to a study: its file lists them.")
-        (determining if effect_of(key).counts else further)[key] = given.value()
+        (determining if effect_of(bare).counts else further)[key] = given.value()
     return determining, further
 
 

@@ -1,4 +1,7 @@
-"""Test metrics of a forecasting run by series: its ``series.csv``, worst series first."""
+"""Test metrics of a forecasting run by series: its ``series.csv``, worst series first.
+
+Worst by ``mase``, or by ``mse`` if ``mase`` is undefined for one of them (a constant series).
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ def by_series(
     names: Sequence[str],
     neutral: Mapping[str, tuple[str, str]] = MappingProxyType({}),
 ) -> list[dict[str, Any]]:
-    """Return one row per series: its name, its windows and each metric (None if undefined), worst series first.
+    """Return one row per series: its name, its windows and each metric (None if undefined).
 
     Args:
         metrics: as the task declares them; means over series are omitted.
@@ -38,18 +41,18 @@ def by_series(
 
     sums = {name: (total(above), total(below)) for name, (above, below) in ratios.items()}
     windows = np.bincount(columns["series"], minlength=len(names))
-    rows = [
+    return [
         {"series": names[int(k)], "windows": int(windows[k])}
         | {name: float(above[k] / below[k]) if below[k] else None for name, (above, below) in sums.items()}
         for k in np.flatnonzero(windows)
     ]
-    return sorted(rows, key=lambda row: -(row.get("mase") or row["mse"]))
 
 
 def write(directory: Path, rows: Sequence[dict[str, Any]]) -> str:
     """Write the file into a run's directory, and return a sentence on the best and the worst series."""
-    write_csv(output(directory / FILE, directory), list(rows[0]), (list(row.values()) for row in rows), digits=9)
     name = "mase" if all(row.get("mase") is not None for row in rows) else "mse"
+    rows = sorted(rows, key=lambda row: -row[name])
+    write_csv(output(directory / FILE, directory), list(rows[0]), (list(row.values()) for row in rows), digits=9)
     worst, best = rows[0], rows[-1]
     return (
         f"test/{name} by series, from {best[name]:.3g} in {best['series']} to {worst[name]:.3g} in {worst['series']}; "

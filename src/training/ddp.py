@@ -25,6 +25,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 from src.config.errors import UserError
+from src.config.overrides import override
 from src.runs.record import RunRecord
 
 ENVIRONMENT = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
@@ -190,12 +191,11 @@ def tasks() -> int:
 
 def other_process(directory: Path, checkpoint: str | None) -> list[str]:
     """Return the command of a process that joins the run in ``directory``, for the current folder."""
-    quoted = "null" if checkpoint is None else "'" + checkpoint.replace("'", "\\'") + "'"
-    directory = directory.resolve()
+    here = str(directory.resolve())
     return [
-        *(sys.executable, str(COMMAND), "train", "--config-path", str(directory), "--config-name", "config"),
-        *(f"paths.run_dir='{directory}'", f"ckpt={quoted}", "trainer.enable_progress_bar=false"),
-        *(f"hydra.run.dir='{directory}'", "hydra.output_subdir=null", "hydra/job_logging=none"),
+        *(sys.executable, str(COMMAND), "train", "--config-path", here, "--config-name", "config"),
+        *(override("paths.run_dir", here), override("ckpt", checkpoint), "trainer.enable_progress_bar=false"),
+        *(override("hydra.run.dir", here), "hydra.output_subdir=null", "hydra/job_logging=none"),
     ]
 
 

@@ -75,7 +75,7 @@ def open_logger(name: str, node: Node, record: RunRecord, config: Mapping[str, A
         if known is None:
             logger.log_hyperparams(dict(config))
             if "run_id" in takes:
-                record.note(loggers={**record.result.loggers, name: str(logger.version)})
+                record.note(loggers={name: str(logger.version)})
     except Exception as error:  # a server or third-party library may raise anything
         raise UserError(f"logger.{name} could not be opened: {in_words(error)}") from error
     return logger

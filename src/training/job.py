@@ -25,7 +25,7 @@ from src.config.in_words import in_words
 from src.config.instantiate import instantiate, plain
 from src.config.names import OWN_FORMS, file_name
 from src.config.places import output_directory, run_directory
-from src.config.shell import choices, in_multirun, job_command
+from src.config.shell import choices, in_multirun, job_command, remove_with_log
 from src.config.unread import as_read
 from src.data.module import SequenceData
 from src.files import NO_ROOM, DiskFull, remove_abandoned_below, write_atomically
@@ -220,13 +220,18 @@ class Job:
             self._begin(anew=True, identity=name)
 
     def _take_up(self, name: str) -> None:
-        """Move to the newest unfinished run with this identity, or start a new one if there is none."""
+        """Move to the newest unfinished run with this identity, or start a new one if there is none.
+
+        Runs of studies are left to them.
+        """
         remove_abandoned_below(Path(self.cfg.paths.runs_dir))
         remove_shells(Path(self.cfg.paths.runs_dir))
         for directory, result in find_runs(Path(self.cfg.paths.runs_dir)):
-            if result.identity == name and result.status in ("interrupted", "failed"):
+            if result.identity == name and not result.study_job and result.status in ("interrupted", "failed"):
                 self.record.leave()
-                _discard(self.record.directory)
+                here = self.record.directory
+                if output_directory() == here and not (here / "result.json").exists():  # which Hydra has just created
+                    remove_with_log(here)
                 self.record = RunRecord(directory)
                 if not self._resume(result, name):
                     shutil.rmtree(self.record.checkpoints, ignore_errors=True)
@@ -381,14 +386,3 @@ def backend_of(task: Task, trainer: Mapping[str, Any]) -> tuple[str, str | None]
         return type(network).__name__, None
     device = "cuda" if on_gpu(trainer) else "cpu"
     return network.resolved_backend(device, dtype), network.backend_reason(device, dtype)
-
-
-def _discard(directory: Path) -> None:
-    """Remove the directory that Hydra has just created for a job that continues in another one."""
-    if output_directory() != directory or (directory / "result.json").exists():
-        return
-    for handler in list(logging.getLogger().handlers):
-        if isinstance(handler, logging.FileHandler) and Path(handler.baseFilename).parent == directory.resolve():
-            handler.close()
-            logging.getLogger().removeHandler(handler)
-    shutil.rmtree(directory)

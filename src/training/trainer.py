@@ -87,10 +87,8 @@ def fit(trainer: pl.Trainer, task: Task, data: SequenceData, checkpoint: str | N
     data.same_batches, trainer.overfit_batches = bool(trainer.overfit_batches), 0  # type: ignore[attr-defined]
     try:
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-    except (MisconfigurationException, ModuleNotFoundError) as error:
-        raise UserError(f"Lightning cannot train with these settings: {one_line(str(error))}") from error
-    except ValueError as error:
-        if not str(error).strip().startswith("`val_check_interval`"):
+    except (MisconfigurationException, ModuleNotFoundError, ValueError) as error:
+        if isinstance(error, ValueError) and not str(error).strip().startswith("`val_check_interval`"):
             raise
         raise UserError(f"Lightning cannot train with these settings: {one_line(str(error))}") from error
 

@@ -1,10 +1,15 @@
 """A job's overrides give Hydra exactly the values that the plan says."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
 from src.config.overrides import override
+from src.config.shell import as_overrides
+from src.studies.jobs import files_digest
+from src.training.ddp import other_process
 from tests.studies.conftest import parsed
 
 
@@ -18,3 +23,19 @@ from tests.studies.conftest import parsed
 def test_an_override_gives_its_value_back(value: Any) -> None:
     given = parsed([override("key", value), override("inside", {"list": [value]})])
     assert given == {"key": value, "inside": {"list": [value]}}
+
+
+@pytest.mark.parametrize("path", ["/runs/plain", "/runs/it's", "/runs/a,b", "/ends in \\", "/a\\'b"])
+def test_a_path_reaches_a_command_and_a_further_process_as_it_is(path: str) -> None:
+    assert parsed(as_overrides([path], "evaluate")) == {"run": path}
+    given = parsed(other_process(Path(path), path)[7:])
+    assert {given[key] for key in ("paths.run_dir", "hydra.run.dir", "ckpt")} == {path}
+
+
+def test_the_content_of_a_file_in_the_home_folder_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    cfg, digests = OmegaConf.create({"data": {"path": "~/mine.csv"}}), {""}
+    for content in ("x\n1\n", "x\n2\n"):
+        (tmp_path / "mine.csv").write_text(content)
+        digests.add(files_digest(cfg))
+    assert len(digests) == 3

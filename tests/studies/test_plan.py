@@ -50,6 +50,8 @@ def test_the_hash_is_of_what_is_fixed_as_it_was_written() -> None:
         ("models.gru", {"paths.run_dir": "/tmp/one"}, r"paths\.run_dir cannot be set in a study"),
         ("settings", {"hydra.sweep.dir": "/tmp/one"}, r"hydra\.sweep\.dir cannot be set in a study"),
         ("settings", {"seed": 3}, r"seed cannot be set in a study"),
+        ("settings", {"++paths.run_dir": "/tmp/one"}, r"paths\.run_dir cannot be set in a study"),
+        ("settings", {"++hydra.sweep.dir": "/tmp/one"}, r"hydra\.sweep\.dir cannot be set in a study"),
         ("pairs", "many", r"study\.pairs must be a valid integer, got many\."),
         ("pairs", 0, r"study\.pairs must be at least 1 for ucr, got 0\."),
         ("pairs", 1001, r"study\.tuning\.first_seed=1000 would let final runs reuse seeds .* at least 1001\."),
@@ -62,6 +64,12 @@ def test_the_hash_is_of_what_is_fixed_as_it_was_written() -> None:
         ("resplits", 4, r"study\.resplits must be null or at least 5, with study\.looks=null, got 4\."),
         ("looks", [2.5, 3], r"study\.looks must be a valid integer, got \[2\.5, 3\]\."),
         ("primary.metric", {"adding": "test/mse"}, r"study\.primary must have a metric for ucr"),
+        *[
+            (key, {"ucrr": value, "default": value}, rf"study\.{key} names ucrr, .*: choose from ucr and default\.")
+            for key, value in (
+                ("pairs", 3), ("looks", [3]), ("primary.metric", "test/nll"), ("primary.margin", 0.02)
+            )
+        ],
         ("only.arms", ["sgd"], r"study\.only names sgd, which the study does not have: choose from main\."),
         *[
             ("tuning.draws", {"optimizer.lr": draw}, r"study\.tuning\.draws\.optimizer\.lr must be a list of values or")

@@ -1,5 +1,6 @@
 """Hydra imports its plugins at every start: they stay light, and nothing in the package looks back up at them."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from hydra.types import HydraContext, RunMode
 
 from src.config.errors import UserError
 from src.config.places import CONF, register_resolvers
-from src.studies.sweep import config_file, refuse_beside_study
+from src.studies.sweep import config_file, refuse_beside_study, split_overrides
 from tests.test_imports import FILES, imported
 
 HEAVY = {"torch", "pytorch_lightning", "pydantic", "numpy", "wandb", "rich", "src"}
@@ -84,3 +85,14 @@ def test_what_stands_beside_a_study_and_no_run_reads_is_refused(
     except UserError as error:
         refused = str(error)
     assert (refused and refused.split(" sets ")[1].split()[0]) == key
+
+
+def test_a_plus_sign_changes_neither_what_a_study_refuses_nor_what_counts_as_affecting_results() -> None:
+    loader = ConfigLoaderImpl(create_config_search_path(f"file://{CONF}"))
+    context = HydraContext(loader, None)  # type: ignore[arg-type]
+    determining, further = split_overrides(["++trainer.max_steps=5", "+callbacks.progress=null"], context)
+    assert determining == {"++trainer.max_steps": 5}
+    assert further == {"+callbacks.progress": None}
+    for given in ("++seed=3", "++paths.run_dir=/tmp/one", "+name=mine"):
+        with pytest.raises(UserError, match=rf"^{re.escape(given)} cannot be given to a study"):
+            split_overrides([given], context)

@@ -98,7 +98,7 @@ SCHEDULERS = _table(  # torch.optim.lr_scheduler; those whose arguments are numb
         "mode": Literal["min", "max"],
         "CyclicLR.mode": Literal["triangular", "triangular2", "exp_range"],
         "gamma": Above0,
-        "scale_fn": None,  # a function, which a config cannot express
+        "scale_fn": Literal[None],  # a function, which a config cannot express
         "scale_mode": Literal["cycle", "iterations"],
         "cycle_momentum": bool,
         "base_momentum": Rate | list[Rate],
@@ -167,7 +167,7 @@ CALLBACKS = _table(  # pytorch_lightning.callbacks
         "save_weights_only": bool,
         "auto_insert_metric_name": bool,
         "every_n_train_steps": Whole | None,
-        "train_time_interval": None,  # a timedelta, which a config cannot express
+        "train_time_interval": Literal[None],  # a timedelta, which a config cannot express
         "every_n_epochs": Whole | None,
         "save_on_train_epoch_end": bool | None,
         "enable_version_counter": bool,
@@ -176,9 +176,9 @@ CALLBACKS = _table(  # pytorch_lightning.callbacks
         "swa_epoch_start": Count | Share,
         "annealing_epochs": Count,
         "annealing_strategy": Literal["cos", "linear"],
-        "avg_fn": None,  # a function, like the next one
-        "batch_size_fn": None,
-        "length_fn": None,
+        "avg_fn": Literal[None],  # a function, like the next one
+        "batch_size_fn": Literal[None],
+        "length_fn": Literal[None],
         "window_size": Count,
         "separator": str,
         "device": str | None,

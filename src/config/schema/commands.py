@@ -204,9 +204,7 @@ COMMANDS: dict[str, dict[str, Key]] = {
     "dashboard": {
         "study": STUDY,
         "paths": PLACES,
-        "only": Key(
-            Annotated[list[Text], That(bool, "with at least one item")] | None, "data sets of the study; null: all"
-        ),
+        "only": Key(Some | None, "data sets of the study; null: all"),
         "project": Key(Text, "wandb project of its runs, as in logger.project"),
         "entity": Key(Text | None, "wandb team; null: your own"),
         "json": Key(Text | None, "write to this file instead of the server, without login or network"),
