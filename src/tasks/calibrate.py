@@ -29,9 +29,7 @@ ROUNDS = 5  # the fastest counts, because other load only makes a step slower
 TOLERANCE = 0.1  # for times; a smaller model.budget_tolerance would reject measurement noise
 
 
-def calibrated(
-    cfg: DictConfig, data: SequenceData, build: Callable[[DictConfig], Task], folder: Path | None = None
-) -> Budget:
+def calibrated(cfg: DictConfig, data: SequenceData, build: Callable[[DictConfig], Task], folder: Path) -> Budget:
     """Return the width whose training step takes ``model.budget`` microseconds, measured once and cached in a folder.
 
     A step is forward, loss, metrics, backward and optimizer, in float32; loading, clipping and Lightning's overhead are
@@ -42,18 +40,15 @@ def calibrated(
         cfg: config of the run.
         data: supplies the first batches.
         build: builds a task from a whole config.
-        folder: cache for widths; None: no cache.
+        folder: cache for widths.
 
     Raises:
         UserError: there is no single width to solve, no width takes that long, or the cached file is damaged.
     """
     refuse_without_width(cfg.model)
-    path = None if folder is None else folder / f"{_key(cfg)}.json"
-    if path is None or not path.exists():
-        found = _measured(cfg, data, build)
-        if path is None:
-            return found
-        _keep(found, path)
+    path = folder / f"{_key(cfg)}.json"
+    if not path.exists():
+        _keep(_measured(cfg, data, build), path)
     try:
         return Budget(**json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
