@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,8 +22,9 @@ from src.data.module import SequenceData
 from src.data.windows import WindowSplit
 from src.recurrent import nearest_width
 from src.runs.study_record import Settings
+from src.studies.jobs import Compose
 from src.tasks.auto import metric_of
-from src.tasks.budget import refuse_without_width, size_of, without_budget
+from src.tasks.budget import ENOUGH, nearest_budget, refuse_without_width, size_of, without_budget
 from src.tasks.build import build_task
 from src.tasks.metrics import optimum
 
@@ -31,11 +32,8 @@ PARTS_OF_SPLIT = 3  # horizons that validation and test should each contain
 UPDATES = 20, 1000  # per epoch: with fewer the batch size is reduced, with more increased
 BATCHES = 4, 128  # sequences in a batch, the least and the most
 BUDGET = 2_000, 20_000  # smallest and largest number of recurrent parameters: one per step of the training data
-ENOUGH = 0.009  # relative error of a budget: half of model.budget_tolerance, less rounding
 FEW = 20  # test sequences; with fewer, an answer says little about other sequences
 TABLE_WORDS = {"val": "validation"}
-
-Compose = Callable[[list[str]], DictConfig]
 
 
 @dataclass
@@ -185,7 +183,6 @@ def _batch_size(sequences: int) -> int:
 def _rows(seen: Seen, cfg: DictConfig) -> Iterator[tuple[str, str, str]]:
     """Iterate over how the data were interpreted: what, its value, and the key that changes it."""
     data, output = seen.data, seen.description.output
-    settings = seen.settings
     roles = getattr(data, "roles", None)
     yield "task", _task(seen), "data.task" if "task" in cfg.data else "task"
     if roles is not None and roles.targets:
@@ -211,8 +208,8 @@ def _rows(seen: Seen, cfg: DictConfig) -> Iterator[tuple[str, str, str]]:
         f"one of {counted(form.vocabulary, form.unit)}" if isinstance(form, Tokens) else counted(form.size, "feature")
     )
     yield "each step", kind, "data.features" if "features" in cfg.data else ""
-    yield "batch size", str(settings.get("data.batch_size", data.batch_size)), "data.batch_size"
-    if (budget := settings.get("model.budget", cfg.model.get("budget"))) is not None:
+    yield "batch size", str(data.batch_size), "data.batch_size"
+    if (budget := seen.settings.get("model.budget", cfg.model.get("budget"))) is not None:
         yield "network size", f"about {budget:,} recurrent parameters", "model.budget"
     best = ", ".join(f"{name} {three(value)}" for name, value in seen.baselines.items())
     yield "metric", seen.metric.removeprefix("test/"), "metric"
@@ -250,14 +247,8 @@ def budget_for(configs: Sequence[DictConfig], description: Description, about: i
         UserError: a model has no single width to choose.
     """
     sizes = [_sizes(cfg, description, about) for cfg in configs]
-
-    def off(budget: int) -> float:
-        return max(min(abs(size / budget - 1) for size in some) for some in sizes)
-
     candidates = {(low + high) // 2 for some in sizes for low in some for high in sizes[0]}
-    near = sorted((b for b in candidates if about * 0.7 < b < about * 1.4), key=lambda budget: abs(budget - about))
-    budget = next((budget for budget in near if off(budget) < ENOUGH), min(near, key=off, default=about))
-    return budget, off(budget)
+    return nearest_budget(sizes, (b for b in candidates if about * 0.7 < b < about * 1.4), about)
 
 
 def _sizes(cfg: DictConfig, description: Description, about: int) -> list[int]:
