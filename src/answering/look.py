@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from src.answering.plan import LIMITED
 from src.answering.workplace import silent
 from src.config.digits import three
 from src.config.errors import UserError, counted
@@ -210,7 +211,8 @@ def _rows(seen: Seen, cfg: DictConfig) -> Iterator[tuple[str, str, str]]:
     yield "each step", kind, "data.features" if "features" in cfg.data else ""
     yield "batch size", str(data.batch_size), "data.batch_size"
     if (budget := seen.settings.get("model.budget", cfg.model.get("budget"))) is not None:
-        yield "network size", f"about {budget:,} recurrent parameters", "model.budget"
+        limited = LIMITED[cfg.model.get("budget_of", "recurrent")]
+        yield "network size", f"about {budget:,} {limited}", "model.budget"
     best = ", ".join(f"{name} {three(value)}" for name, value in seen.baselines.items())
     yield "metric", seen.metric.removeprefix("test/"), "metric"
     yield "trivial baseline", f"{best} (validation)" if best else "none known", ""

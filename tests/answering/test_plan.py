@@ -34,6 +34,20 @@ def node(**changes: Any) -> dict[str, Any]:
     return made | changes
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"model.budget": 2000}, "with equal recurrent parameters and equal tuning?"),
+        ({"model.budget": 64, "model.budget_of": "state"}, "with equal numbers in the state and equal tuning?"),
+        ({"model.hidden_size": 32}, "gru or lstm on mine, with equal tuning?"),
+        ({"model.budget": None}, "gru or lstm on mine, with equal tuning?"),
+    ],
+)
+def test_the_question_says_equal_of_what_is(settings: dict[str, Any], words: str) -> None:
+    made = node_of("mine-1", ["gru", "lstm"], {"mine": {"data": "csv"}}, settings, "test/acc", [0.01])
+    assert made["question"].endswith(words)
+
+
 @pytest.mark.parametrize("number", [4, 7, 12])
 @pytest.mark.parametrize("known", [LOW, 0.0077, HIGH])
 def test_every_part_of_the_range_has_one_rate_and_the_pilots_is_one_of_them(number: int, known: float) -> None:
