@@ -56,9 +56,7 @@ def calibrated(cfg: DictConfig, data: SequenceData, build: Callable[[DictConfig]
 
 
 def _measured(cfg: DictConfig, data: SequenceData, build: Callable[[DictConfig], Task]) -> Budget:
-    accelerator = cfg.trainer.get("accelerator", "cpu")
-    on_gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
-    device = torch.device("cuda" if on_gpu else "cpu")
+    device = device_of(cfg)
     batches = [batch.to(device) for batch in itertools.islice(data.train_dataloader(), BATCHES)]
 
     def microseconds(width: int) -> float:
@@ -77,6 +75,12 @@ def _measured(cfg: DictConfig, data: SequenceData, build: Callable[[DictConfig],
         )
     measured = {str(w): round(times[w], 1) for w in sorted(times)}
     return Budget("seconds", wanted, round(times[width]), error, width, measured)
+
+
+def device_of(cfg: DictConfig) -> torch.device:
+    """Return the device on which to time steps of a run: that of its accelerator if this machine has it."""
+    on_gpu = cfg.trainer.get("accelerator") in ("gpu", "cuda", "auto") and torch.cuda.is_available()
+    return torch.device("cuda" if on_gpu else "cpu")
 
 
 def search(time_of: Callable[[int], float], wanted: float) -> dict[int, float]:
