@@ -170,7 +170,7 @@ def _alone_in(directory: Path) -> Iterator[None]:
     try:
         yield
     except Exception:  # Hydra's own among them: a model that is not there
-        if not (directory / piloting.FILE).is_file():
+        if not any((directory / name).exists() for name in (piloting.FILE, "experiments")):
             shutil.rmtree(directory, ignore_errors=True)
             with suppress(OSError):  # not empty
                 for folder in new[1:]:

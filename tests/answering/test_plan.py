@@ -12,6 +12,7 @@ import yaml
 
 from src.analysis.asked import asked
 from src.analysis.collect import Collection
+from src.answering.answer import _alone_in
 from src.answering.plan import node_of, numbers, rates_to_try, read_node, with_margin, write_plan
 from src.config.errors import UserError
 from src.runs.study_record import LogUniform, MarginRecord, StudyRecord
@@ -83,6 +84,14 @@ def test_the_file_is_an_ordinary_study_and_is_read_back(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace("pairs: 6", "pears: 6"))
     with pytest.raises(UserError, match=r"mine-1\.yaml is damaged \(study\.pears is not a key"):
         read_node(directory)
+
+
+def test_a_refusal_removes_no_plan(tmp_path: Path) -> None:
+    directory = tmp_path / "mine-1"
+    write_plan(directory, node())
+    with pytest.raises(UserError), _alone_in(directory):
+        raise UserError("as for a margin that is too late")
+    assert read_node(directory) == node()
 
 
 def test_a_margin_is_taken_before_the_first_final_run_and_refused_after(tmp_path: Path) -> None:
