@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,8 +61,8 @@ def look(compose: Compose, choice: str, models: Sequence[str], given: Settings, 
         metric: test metric; None: accuracy where available, else the loss.
 
     Raises:
-        UserError: the data cannot be read, are too short for a forecast of a single row, or a model has no width
-            that meets the budget.
+        UserError: the data cannot be read, are too short for a forecast of a single row, or a trivial predictor makes
+            no error on them; the task lacks the metric; or a model has no width that meets the budget.
     """
     line = [override("data", choice), *(override(key, value) for key, value in given.items())]
     cfg = compose(line)
@@ -78,39 +78,19 @@ def look(compose: Compose, choice: str, models: Sequence[str], given: Settings, 
         settings["model.budget"], off = budget_for(configs, description, wanted)
         if off > ENOUGH:
             settings["model.budget_tolerance"] = math.ceil(200 * off + 1) / 100
-    if metric is not None:
-        refuse_unknown(metric, build_task(cfg, description).declared)
+    if metric is not None and metric not in (known := [f"test/{key}" for key in build_task(cfg, description).declared]):
+        raise UserError(f"metric must be one of {', '.join(known)}, got {metric}.")
     metric = metric or metric_of(description)
     name = metric.rpartition("/")[2]
     trivial = {k.rpartition("/")[0]: v for k, v in data.val_baselines.items() if k.rpartition("/")[2] == name}
-    refuse_where_nothing_is_to_win(name, trivial)
+    if perfect := [which for which, value in trivial.items() if value == optimum(name)]:
+        raise UserError(
+            f"No network can be better than the trivial predictor {perfect[0]}, which makes no error on validation "
+            f"({name} {trivial[perfect[0]]:g}): there is nothing to compare, unless data.target names something else."
+        )
     seen = Seen(data, description, metric, trivial, settings)
     seen.rows, seen.odd = list(_rows(seen, cfg)), list(_odd(seen))
     return seen
-
-
-def refuse_unknown(metric: str, declared: Collection[str]) -> None:
-    """Refuse a metric that the task does not have.
-
-    Raises:
-        UserError: the task lacks the metric; the message lists those it has.
-    """
-    if metric not in (known := [f"test/{name}" for name in declared]):
-        raise UserError(f"metric must be one of {', '.join(known)}, got {metric}.")
-
-
-def refuse_where_nothing_is_to_win(metric: str, trivial: dict[str, float]) -> None:
-    """Refuse data on which a trivial predictor makes no error.
-
-    Raises:
-        UserError: a trivial predictor makes no error.
-    """
-    perfect = [name for name, value in trivial.items() if value == optimum(metric)]
-    if perfect:
-        raise UserError(
-            f"No network can be better than the trivial predictor {perfect[0]}, which makes no error on validation "
-            f"({metric} {trivial[perfect[0]]:g}): there is nothing to compare, unless data.target names something else."
-        )
 
 
 def _with_room(cfg: DictConfig, given: set[str]) -> tuple[SequenceData, Settings]:
