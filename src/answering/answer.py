@@ -6,7 +6,6 @@ import hashlib
 import json
 import shutil
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -123,20 +122,20 @@ def question(line: Sequence[str], minutes: float, models: Sequence[str], margin:
     )
 
 
-def answer(asked: Question, runs_dir: Path, began: float | None = None, watch: Terminal | None = None) -> Answer:
+def answer(asked: Question, runs_dir: Path, began: float, watch: Terminal | None = None) -> Answer:
     """Inspect the data, plan, run and conclude within the time budget, continuing an earlier start.
 
     Args:
         asked: the question.
         runs_dir: folder below which the answer is written.
-        began: start of the time budget by ``time.monotonic()``; None: now.
+        began: start of the time budget by ``time.monotonic()``.
         watch: receives progress; None: the terminal.
 
     Raises:
         UserError: the data cannot be read, a model cannot be compared on them, a margin is set too late,
             another process is working on the same answer, or runs failed.
     """
-    began, watch = time.monotonic() if began is None else began, watch or Terminal()
+    watch = watch or Terminal()
     directory = (runs_dir / PLACE / asked.name()).resolve()
     with _alone_in(directory):
         node, record = read_node(directory), read_study(directory)
