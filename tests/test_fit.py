@@ -236,6 +236,8 @@ def test_mistakes_of_new_data_and_of_settings(takes: tuple[list[np.ndarray], lis
         run.predict([one[:, :2] for one in takes[0]])
     with pytest.raises(UserError, match=r"There is no key seqence \(did you mean sequence\?\)"):
         run.explain(seqence=3)
+    with pytest.raises(UserError, match=r"solved_below=0\.5 has no effect here: it applies to study=NAME"):
+        run.explain(solved_below=0.5)
 
 
 def test_a_notebook_shows_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
