@@ -89,6 +89,7 @@ def question(line: Sequence[str], minutes: float, models: Sequence[str], margin:
     context = hydra_context()
     given = OverridesParser.create(config_loader=context.config_loader).parse_overrides([*line])
     values = {each.get_key_element(): each.value() for each in given}
+    texts = {each.get_key_element(): text for text, each in zip(line, given, strict=True)}
     if "data" not in values:
         raise UserError("answer needs data, as in gatebench answer data.path=FILE minutes=60.")
     if "model" in values:
@@ -96,18 +97,12 @@ def question(line: Sequence[str], minutes: float, models: Sequence[str], margin:
     data = {key: value for key, value in values.items() if key.lstrip("+").startswith("data.")}
     if path := data.get("data.path"):
         data["data.path"] = str(Path(str(path)).expanduser().absolute())
-    hydra = [text for text, each in zip(line, given, strict=True) if each.get_key_element().startswith("hydra")]
     taken = {*data, *GROUPS}
-    rest = [
-        text
-        for text, each in zip(line, given, strict=True)
-        if each.get_key_element() not in taken and text not in hydra
-    ]
+    rest = [text for key, text in texts.items() if key not in taken and not key.startswith("hydra")]
     settings, further = split_overrides(rest, context)
     unsaid = {"minutes", "margin"}
     if path and values["data"] == reader_of(Path(str(data["data.path"]))):  # which needs not be typed
         unsaid.add("data")
-    again = [text for text, each in zip(line, given, strict=True) if each.get_key_element() not in unsaid]
     return Question(
         choice=str(values["data"]),
         data=data,
@@ -117,8 +112,8 @@ def question(line: Sequence[str], minutes: float, models: Sequence[str], margin:
         metric=None if values.get("metric") is None else str(values["metric"]),
         minutes=minutes,
         margin=margin,
-        hydra=hydra,
-        typed=again,
+        hydra=[text for key, text in texts.items() if key.startswith("hydra")],
+        typed=[text for key, text in texts.items() if key not in unsaid],
     )
 
 
