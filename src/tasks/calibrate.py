@@ -48,7 +48,8 @@ def calibrated(cfg: DictConfig, data: SequenceData, build: Callable[[DictConfig]
     refuse_without_width(cfg.model)
     path = folder / f"{_key(cfg)}.json"
     if not path.exists():
-        _keep(_measured(cfg, data, build), path)
+        text = json.dumps(asdict(_measured(cfg, data, build)), indent=1)
+        write_atomically(path, lambda out: out.write(text.encode()), over=False)  # another process may be first
     try:
         return Budget(**json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
@@ -137,9 +138,3 @@ def _key(cfg: DictConfig) -> str:
     parts["data"] = {name: v for name, v in parts["data"].items() if name != "seed" and not name.endswith("_dir")}
     parts |= {"optimizer": plain["optimizer"].get("_target_"), "accelerator": plain["trainer"].get("accelerator")}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _keep(found: Budget, path: Path) -> None:
-    """Save a width atomically, unless another process has saved one first."""
-    text = json.dumps(asdict(found), indent=1)
-    write_atomically(path, lambda out: out.write(text.encode()), over=False)
