@@ -51,7 +51,7 @@ def dashboard(cfg: DictConfig) -> None:
 
 
 def _save(workspace: Any, entity: str | None) -> str:
-    """Save a workspace on wandb's server, and print its address."""
+    """Save a workspace on wandb's server, and return its address."""
     import wandb
 
     from src.training.wandb_mode import logged_in

@@ -126,7 +126,7 @@ def spreads(run: Run, published: Iterable[Run]) -> dict[str, float]:
     room = {}
     for name in (name for name in run.metrics if name.startswith(("val/", "test/"))):
         values = [other.metrics[name] for other in group if math.isfinite(other.metrics.get(name, math.nan))]
-        size = abs(run.metrics[name])
+        size = abs(run.metrics[name]) if math.isfinite(run.metrics[name]) else 0.0
         room[name] = max(SPREADS * stdev(values), LEAST * size) if len(values) > 2 else FEW * size
     return room
 

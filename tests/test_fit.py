@@ -18,6 +18,7 @@ from torch import nn
 
 import gatebench
 from gatebench import Fitted, UserError
+from src.api.data import kept
 from src.api.fit import fit
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,6 +50,16 @@ class Pairs(torch.utils.data.Dataset[Any]):
 
     def __getitem__(self, at: int) -> Any:
         return torch.tensor(self.x[at]), self.y[at]
+
+
+class Mixed(torch.utils.data.Dataset[Any]):
+    """A pair, and an x alone."""
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, at: int) -> Any:
+        return np.zeros((4, 1)) if at else (np.zeros((4, 1)), 0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -146,6 +157,11 @@ def test_the_targets_say_the_task(
     assert f"task={task!r} was inferred, because" in " ".join(run.notes)
 
 
+def test_numpy_has_no_bfloat16(folder: Path) -> None:
+    with np.load(kept(torch.ones(3, 5, 1, dtype=torch.bfloat16), None, folder, "half")) as arrays:
+        assert arrays["x"].dtype == np.float32
+
+
 def test_one_array_of_sequences(takes: tuple[list[np.ndarray], list[str]]) -> None:
     x = np.stack([one[:5] for one in takes[0]])
     run = fit(x, x.sum((1, 2)), overrides=["model.num_layers=2", "optimizer=sgd"], lr=0.1, **SMALL)
@@ -188,6 +204,12 @@ def test_two_runs_are_compared(takes: tuple[list[np.ndarray], list[str]]) -> Non
         (lambda x, y: fit("load.cvs"), "data='load.cvs' does not exist: give the path of a file"),
         (lambda x, y: fit({"x": x}), "data must be a data frame, an array (sequences, time, features)"),
         (lambda x, y: fit(x, y[:3]), "y must have one entry per sequence, got 3 for 30 sequences."),
+        (lambda x, y: fit(x, 3), "y must have one entry per sequence, got int."),
+        (lambda x, y: fit(np.zeros((3, 5, 1)), [[1.0], [2.0, 3.0], [4.0]]), "y must have rows of equal length."),
+        (lambda x, y: fit([[[1.0, 2.0], [3.0]]]), "data[0] must have rows of equal length."),
+        (lambda x, y: fit(Mixed()), "An item of the Dataset must be x or a pair (x, y), got some of each."),
+        (lambda x, y: fit(torch.utils.data.TensorDataset(torch.zeros(3, 4, 1))), "or a pair (x, y), got 1 part."),
+        (lambda x, y: fit(load().assign(time=0)), "The data frame has two columns named time: rename one."),
         (lambda x, y: fit([*x, x[0][:, :1]], y), "A list must contain arrays (time, features) or (time,) of equal"),
         (lambda x, y: fit(x, y, horizon=3), "horizon=3 has no effect here: it applies to task='forecasting'"),
         (lambda x, y: fit(x, y, model=lambda size: None), "model must be the name of a config in conf/model, or"),
@@ -214,6 +236,8 @@ def test_mistakes_of_new_data_and_of_settings(takes: tuple[list[np.ndarray], lis
         run.predict([one[:, :2] for one in takes[0]])
     with pytest.raises(UserError, match=r"There is no key seqence \(did you mean sequence\?\)"):
         run.explain(seqence=3)
+    with pytest.raises(UserError, match=r"solved_below=0\.5 has no effect here: it applies to study=NAME"):
+        run.explain(solved_below=0.5)
 
 
 def test_a_notebook_shows_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

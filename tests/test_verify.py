@@ -151,6 +151,8 @@ def test_bits_on_the_same_kind_of_machine_and_a_spread_over_seeds_elsewhere() ->
     assert outcome(1.01, hardware={"cpu": "A", "threads": 1, "gpu": "H"}) == "within the tolerance"
     assert outcome(1.0, data=DataFacts(checksum="d")) == outcome(1.0, status="diverged") == "differs"
     assert outcome(float("nan"), **other) == "differs"
+    endless = published(float("inf"))
+    assert spreads(endless[0], endless) == {"test/nll": 0.0}  # any number is that far from infinity
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import hashlib
 import json
 import shutil
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -90,6 +89,7 @@ def question(line: Sequence[str], minutes: float, models: Sequence[str], margin:
     context = hydra_context()
     given = OverridesParser.create(config_loader=context.config_loader).parse_overrides([*line])
     values = {each.get_key_element(): each.value() for each in given}
+    texts = {each.get_key_element(): text for text, each in zip(line, given, strict=True)}
     if "data" not in values:
         raise UserError("answer needs data, as in gatebench answer data.path=FILE minutes=60.")
     if "model" in values:
@@ -97,18 +97,12 @@ def question(line: Sequence[str], minutes: float, models: Sequence[str], margin:
     data = {key: value for key, value in values.items() if key.lstrip("+").startswith("data.")}
     if path := data.get("data.path"):
         data["data.path"] = str(Path(str(path)).expanduser().absolute())
-    hydra = [text for text, each in zip(line, given, strict=True) if each.get_key_element().startswith("hydra")]
     taken = {*data, *GROUPS}
-    rest = [
-        text
-        for text, each in zip(line, given, strict=True)
-        if each.get_key_element() not in taken and text not in hydra
-    ]
+    rest = [text for key, text in texts.items() if key not in taken and not key.startswith("hydra")]
     settings, further = split_overrides(rest, context)
     unsaid = {"minutes", "margin"}
     if path and values["data"] == reader_of(Path(str(data["data.path"]))):  # which needs not be typed
         unsaid.add("data")
-    again = [text for text, each in zip(line, given, strict=True) if each.get_key_element() not in unsaid]
     return Question(
         choice=str(values["data"]),
         data=data,
@@ -118,25 +112,25 @@ def question(line: Sequence[str], minutes: float, models: Sequence[str], margin:
         metric=None if values.get("metric") is None else str(values["metric"]),
         minutes=minutes,
         margin=margin,
-        hydra=hydra,
-        typed=again,
+        hydra=[text for key, text in texts.items() if key.startswith("hydra")],
+        typed=[text for key, text in texts.items() if key not in unsaid],
     )
 
 
-def answer(asked: Question, runs_dir: Path, began: float | None = None, watch: Terminal | None = None) -> Answer:
+def answer(asked: Question, runs_dir: Path, began: float, watch: Terminal | None = None) -> Answer:
     """Inspect the data, plan, run and conclude within the time budget, continuing an earlier start.
 
     Args:
         asked: the question.
         runs_dir: folder below which the answer is written.
-        began: start of the time budget by ``time.monotonic()``; None: now.
+        began: start of the time budget by ``time.monotonic()``.
         watch: receives progress; None: the terminal.
 
     Raises:
         UserError: the data cannot be read, a model cannot be compared on them, a margin is set too late,
             another process is working on the same answer, or runs failed.
     """
-    began, watch = time.monotonic() if began is None else began, watch or Terminal()
+    watch = watch or Terminal()
     directory = (runs_dir / PLACE / asked.name()).resolve()
     with _alone_in(directory):
         node, record = read_node(directory), read_study(directory)
@@ -170,7 +164,7 @@ def _alone_in(directory: Path) -> Iterator[None]:
     try:
         yield
     except Exception:  # Hydra's own among them: a model that is not there
-        if not (directory / piloting.FILE).is_file():
+        if not any((directory / name).exists() for name in (piloting.FILE, "experiments")):
             shutil.rmtree(directory, ignore_errors=True)
             with suppress(OSError):  # not empty
                 for folder in new[1:]:

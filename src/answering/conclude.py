@@ -112,8 +112,7 @@ def _rows(task: Task | None, reached: Reached, used: dict[str, Deployed | str]) 
     if task is not None:
         yield from (Row(f"{name} (trivial)", value) for name, value in task.baselines.items())
     else:
-        reached_by = {model: value for model, value in pilot.reached.items() if model in models}
-        yield from (Row(f"{model} (validation)", value) for model, value in reached_by.items())
+        yield from (Row(f"{model} (validation)", value) for model, value in pilot.reached.items() if model in models)
         yield from (Row(f"{name} (trivial, validation)", value) for name, value in pilot.baselines.items())
     if TANH in pilot.reached and TANH not in models:
         yield Row("tanh (validation)", pilot.reached[TANH])

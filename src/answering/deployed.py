@@ -22,10 +22,7 @@ FILE = "model.onnx"
 class Deployed:
     """An exported network on this machine, in one thread."""
 
-    path: str  # path of the graph
-    bytes: int
     milliseconds: float  # for one sequence
-    steps: int  # of that sequence
     memory_mb: float | None  # beyond the runtime itself; None if the system does not report it
 
 
@@ -74,11 +71,7 @@ def measured(graphs: dict[str, Path], steps: int) -> dict[str, Deployed]:
     ]
     return {
         model: Deployed(
-            str(path),
-            path.stat().st_size,
-            1e3 * min(times[model] for times in rounds),
-            steps,
-            peak_mb(reading, str(path), steps, preload=FORESEEN),
+            1e3 * min(times[model] for times in rounds), peak_mb(reading, str(path), steps, preload=FORESEEN)
         )
         for model, path in graphs.items()
     }

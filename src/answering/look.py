@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from src.answering.plan import LIMITED
 from src.answering.workplace import silent
 from src.config.digits import three
 from src.config.errors import UserError, counted
@@ -22,8 +23,9 @@ from src.data.module import SequenceData
 from src.data.windows import WindowSplit
 from src.recurrent import nearest_width
 from src.runs.study_record import Settings
+from src.studies.jobs import Compose
 from src.tasks.auto import metric_of
-from src.tasks.budget import refuse_without_width, size_of, without_budget
+from src.tasks.budget import ENOUGH, nearest_budget, refuse_without_width, size_of, without_budget
 from src.tasks.build import build_task
 from src.tasks.metrics import optimum
 
@@ -31,11 +33,8 @@ PARTS_OF_SPLIT = 3  # horizons that validation and test should each contain
 UPDATES = 20, 1000  # per epoch: with fewer the batch size is reduced, with more increased
 BATCHES = 4, 128  # sequences in a batch, the least and the most
 BUDGET = 2_000, 20_000  # smallest and largest number of recurrent parameters: one per step of the training data
-ENOUGH = 0.009  # relative error of a budget: half of model.budget_tolerance, less rounding
 FEW = 20  # test sequences; with fewer, an answer says little about other sequences
 TABLE_WORDS = {"val": "validation"}
-
-Compose = Callable[[list[str]], DictConfig]
 
 
 @dataclass
@@ -62,8 +61,8 @@ def look(compose: Compose, choice: str, models: Sequence[str], given: Settings, 
         metric: test metric; None: accuracy where available, else the loss.
 
     Raises:
-        UserError: the data cannot be read, are too short for a forecast of a single row, or a model has no width
-            that meets the budget.
+        UserError: the data cannot be read, are too short for a forecast of a single row, or a trivial predictor makes
+            no error on them; the task lacks the metric; or a model has no width that meets the budget.
     """
     line = [override("data", choice), *(override(key, value) for key, value in given.items())]
     cfg = compose(line)
@@ -79,39 +78,19 @@ def look(compose: Compose, choice: str, models: Sequence[str], given: Settings, 
         settings["model.budget"], off = budget_for(configs, description, wanted)
         if off > ENOUGH:
             settings["model.budget_tolerance"] = math.ceil(200 * off + 1) / 100
-    if metric is not None:
-        refuse_unknown(metric, build_task(cfg, description).declared)
+    if metric is not None and metric not in (known := [f"test/{key}" for key in build_task(cfg, description).declared]):
+        raise UserError(f"metric must be one of {', '.join(known)}, got {metric}.")
     metric = metric or metric_of(description)
     name = metric.rpartition("/")[2]
     trivial = {k.rpartition("/")[0]: v for k, v in data.val_baselines.items() if k.rpartition("/")[2] == name}
-    refuse_where_nothing_is_to_win(name, trivial)
+    if perfect := [which for which, value in trivial.items() if value == optimum(name)]:
+        raise UserError(
+            f"No network can be better than the trivial predictor {perfect[0]}, which makes no error on validation "
+            f"({name} {trivial[perfect[0]]:g}): there is nothing to compare, unless data.target names something else."
+        )
     seen = Seen(data, description, metric, trivial, settings)
     seen.rows, seen.odd = list(_rows(seen, cfg)), list(_odd(seen))
     return seen
-
-
-def refuse_unknown(metric: str, declared: Collection[str]) -> None:
-    """Refuse a metric that the task does not have.
-
-    Raises:
-        UserError: the task lacks the metric; the message lists those it has.
-    """
-    if metric not in (known := [f"test/{name}" for name in declared]):
-        raise UserError(f"metric must be one of {', '.join(known)}, got {metric}.")
-
-
-def refuse_where_nothing_is_to_win(metric: str, trivial: dict[str, float]) -> None:
-    """Refuse data on which a trivial predictor makes no error.
-
-    Raises:
-        UserError: a trivial predictor makes no error.
-    """
-    perfect = [name for name, value in trivial.items() if value == optimum(metric)]
-    if perfect:
-        raise UserError(
-            f"No network can be better than the trivial predictor {perfect[0]}, which makes no error on validation "
-            f"({metric} {trivial[perfect[0]]:g}): there is nothing to compare, unless data.target names something else."
-        )
 
 
 def _with_room(cfg: DictConfig, given: set[str]) -> tuple[SequenceData, Settings]:
@@ -185,7 +164,6 @@ def _batch_size(sequences: int) -> int:
 def _rows(seen: Seen, cfg: DictConfig) -> Iterator[tuple[str, str, str]]:
     """Iterate over how the data were interpreted: what, its value, and the key that changes it."""
     data, output = seen.data, seen.description.output
-    settings = seen.settings
     roles = getattr(data, "roles", None)
     yield "task", _task(seen), "data.task" if "task" in cfg.data else "task"
     if roles is not None and roles.targets:
@@ -211,9 +189,10 @@ def _rows(seen: Seen, cfg: DictConfig) -> Iterator[tuple[str, str, str]]:
         f"one of {counted(form.vocabulary, form.unit)}" if isinstance(form, Tokens) else counted(form.size, "feature")
     )
     yield "each step", kind, "data.features" if "features" in cfg.data else ""
-    yield "batch size", str(settings.get("data.batch_size", data.batch_size)), "data.batch_size"
-    if (budget := settings.get("model.budget", cfg.model.get("budget"))) is not None:
-        yield "network size", f"about {budget:,} recurrent parameters", "model.budget"
+    yield "batch size", str(data.batch_size), "data.batch_size"
+    if (budget := seen.settings.get("model.budget", cfg.model.get("budget"))) is not None:
+        limited = LIMITED[cfg.model.get("budget_of", "recurrent")]
+        yield "network size", f"about {budget:,} {limited}", "model.budget"
     best = ", ".join(f"{name} {three(value)}" for name, value in seen.baselines.items())
     yield "metric", seen.metric.removeprefix("test/"), "metric"
     yield "trivial baseline", f"{best} (validation)" if best else "none known", ""
@@ -250,14 +229,8 @@ def budget_for(configs: Sequence[DictConfig], description: Description, about: i
         UserError: a model has no single width to choose.
     """
     sizes = [_sizes(cfg, description, about) for cfg in configs]
-
-    def off(budget: int) -> float:
-        return max(min(abs(size / budget - 1) for size in some) for some in sizes)
-
     candidates = {(low + high) // 2 for some in sizes for low in some for high in sizes[0]}
-    near = sorted((b for b in candidates if about * 0.7 < b < about * 1.4), key=lambda budget: abs(budget - about))
-    budget = next((budget for budget in near if off(budget) < ENOUGH), min(near, key=off, default=about))
-    return budget, off(budget)
+    return nearest_budget(sizes, (b for b in candidates if about * 0.7 < b < about * 1.4), about)
 
 
 def _sizes(cfg: DictConfig, description: Description, about: int) -> list[int]:

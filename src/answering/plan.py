@@ -21,6 +21,13 @@ from src.studies.plan import Plan, read_plan, values_of
 FIRST_SEED = 1_000_000  # of the trials; pairs have the seeds below it, however many they become
 MOST_TRIALS = 12  # per model; more tell little about a single learning rate
 FILLED = 0.8  # share of the remaining time that a plan fills: a run may take longer than the pilot's
+LIMITED = {  # what a budget limits, by model.budget_of
+    "recurrent": "recurrent parameters",
+    "total": "parameters",
+    "state": "numbers in the state",
+    "flops": "multiply-adds per step",
+    "seconds": "microseconds per training step",
+}
 HEAD = """# @package _global_
 # Written by gatebench answer after its pilot. The plan is fixed: any change makes it another plan.
 """
@@ -42,9 +49,11 @@ def node_of(
     (label,) = data
     draws = {"optimizer.lr": list(rates)}
     repeat = repeat or {"best": 1, "seeds": 1}
+    sized = settings.get("model.budget") is not None  # else the models may differ in size
+    equal = f"equal {LIMITED[settings.get('model.budget_of', 'recurrent')]} and " if sized else ""
     return {
         "name": name,
-        "question": f"{models[0]} or {models[1]} on {label}, with equal recurrent parameters and equal tuning?",
+        "question": f"{models[0]} or {models[1]} on {label}, with {equal}equal tuning?",
         "models": {model: {} for model in models},
         "data": data,
         "settings": settings,

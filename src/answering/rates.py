@@ -21,7 +21,7 @@ from src.data.module import SequenceData
 from src.rng import drawing
 from src.tasks.base import Task
 from src.tasks.build import build_task
-from src.tasks.calibrate import with_width
+from src.tasks.calibrate import device_of, with_width
 
 RATES = (1e-4, 4e-4, 2e-3, 1e-2, 5e-2)
 FEWEST, MOST = 8, 60  # updates at each rate
@@ -49,8 +49,7 @@ def try_rates(cfg: DictConfig, data: SequenceData, seconds: float) -> Short:
         data: the data, already read.
         seconds: time limit.
     """
-    on_gpu = cfg.trainer.get("accelerator") in ("gpu", "cuda") and torch.cuda.is_available()
-    device = torch.device("cuda" if on_gpu else "cpu")
+    device = device_of(cfg)
     batches = [batch.to(device) for batch in itertools.islice(data.train_dataloader(), MOST)]
     began = time.monotonic()
     if (budget := build_task(cfg, data.description).budget) is not None:
@@ -105,15 +104,14 @@ def _loss(task: Task, batches: Sequence[Batch]) -> float:
     return mean
 
 
-@torch.no_grad()
 def _validation_seconds(cfg: DictConfig, data: SequenceData, device: torch.device) -> float:
     """Estimate the seconds of one pass over validation from its longest batch."""
-    task = build_task(cfg, data.description).to(device).eval()
+    task = build_task(cfg, data.description).to(device)
     loader = data.val_dataloader()
     batch = next(iter(loader)).to(device)
-    task.losses(batch)
+    _loss(task, [batch])
     began = time.perf_counter()
-    task.losses(batch)
+    _loss(task, [batch])  # as a number, so that it is over on a GPU too
     return (time.perf_counter() - began) * len(loader)
 
 

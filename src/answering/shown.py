@@ -81,11 +81,6 @@ class Terminal:
         self.say(f"{duration(60 * made.minutes)}. {from_here(made.page)}")
 
 
-def _measured(made: Answer) -> str:
-    """Return the name of the metric: of the test set, unless all there is comes from validation."""
-    return made.metric if any(row.runs for row in made.rows) else made.metric.removeprefix("test/")
-
-
 def cells(row: Row) -> list[str]:
     """Return a row's formatted numbers, in the order of :data:`HEADS`."""
     test, *costs = map(three, (row.test, row.training_seconds, row.milliseconds, row.memory_mb))
@@ -101,7 +96,9 @@ def lead(made: Answer) -> str:
 
     rows = [(row.name, cells(row)) for row in made.rows]
     kept = [k for k, _ in enumerate(HEADS) if k == 0 or any(shown[k] for _, shown in rows)]
-    heads = "".join(tag("th", head) for head in ("", *(HEADS[k] or _measured(made) for k in kept)))
+    # Of the test set, unless all there is comes from validation.
+    metric = made.metric if any(row.runs for row in made.rows) else made.metric.removeprefix("test/")
+    heads = "".join(tag("th", head) for head in ("", *(HEADS[k] or metric for k in kept)))
     numbers = (
         tag("th", name) + "".join(f'<td class="n">{html.escape(shown[k])}</td>' for k in kept) for name, shown in rows
     )

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from src.answering.pilot import sign_of
+from src.answering.plan import file_of
 from src.answering.workplace import OutOfTime, Paced, silent
 from src.config.digits import three
 from src.config.errors import UserError
@@ -69,9 +70,11 @@ class Comparing:
     _records: dict[str, RunResult] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        state = StudyState(self.directory, self.plan, self.directory / "experiments" / f"{self.plan.name}.yaml")
+        state = StudyState(self.directory, self.plan, file_of(self.directory))
         self.study = Study(self.plan, self.jobs, state, self.paced)
         (self.data,) = self.plan.data
+        assert self.plan.primary is not None
+        self.primary, self.metric = self.plan.primary, self.plan.primary.metric_of(self.data) or ""
 
     def sit(self, number: int) -> Sitting:
         """Continue until a sitting's look is taken, or time is up.
@@ -84,7 +87,7 @@ class Comparing:
         """
         sitting = Sitting(number, pairs_of(number, self.plan.pairs_of(self.data)))
         models = fitting_models(self.study, self.data, ARM)
-        if not set(self.plan.primary.models) <= set(models):  # type: ignore[union-attr]
+        if not set(self.primary.models) <= set(models):
             left = {model.model: model.reason for model in self.study.state.record.left_out}
             raise UserError(f"{next(iter(left))} cannot be compared: {next(iter(left.values()))}")
         try:
@@ -133,27 +136,22 @@ class Comparing:
         record = self.study.state.record
         if (made := record.margins.get(self.data)) is not None:
             return made
-        assert self.plan.primary is not None
         chosen = record.chosen[self.data][ARM]
         runs = {m: [self.directory / run for run in choice.candidates[0].runs] for m, choice in chosen.items()}
-        metric = on_validation(self.plan.primary.metric_of(self.data) or "")
-        return margin_from(runs, metric, self.plan.declared(self.data))
+        return margin_from(runs, on_validation(self.metric), self.plan.declared(self.data))
 
     @property
     def margin(self) -> float | None:
         """The margin of practical equivalence, as registered."""
-        assert self.plan.primary is not None
-        given = self.plan.primary.margin_of(self.data)
+        given = self.primary.margin_of(self.data)
         made = self.study.state.record.margins.get(self.data)
         return given if given is not None else made.margin if made else None
 
     def _visible(self, sitting: Sitting) -> float | None:
         """Estimate the detectable difference from repeats of two models with the same seeds on validation."""
-        assert self.plan.primary is not None
-        metric = on_validation(self.plan.primary.metric_of(self.data) or "")
-        chosen = self.study.state.record.chosen[self.data][ARM]
+        metric, chosen = on_validation(self.metric), self.study.state.record.chosen[self.data][ARM]
         by_seed: list[dict[int, float]] = []
-        for model in self.plan.primary.models:
+        for model in self.primary.models:
             records = [read_record(self.directory / run) for run in chosen[model].candidates[0].runs]
             by_seed.append({r.seed: r.metrics[metric] for r in records if r and metric in r.metrics})
         differences = [by_seed[0][seed] - by_seed[1][seed] for seed in by_seed[0].keys() & by_seed[1].keys()]
@@ -163,20 +161,18 @@ class Comparing:
 
     def pairs(self) -> list[float | None]:
         """Return the first model's advantage in each finished pair of the first seeds; None if a run diverged."""
-        assert self.plan.primary is not None
         chosen = self.study.state.record.chosen.get(self.data, {}).get(ARM, {})
-        models, metric = self.plan.primary.models, self.plan.primary.metric_of(self.data) or ""
         over: list[float | None] = []
         if self.study.state.record.registered is None:
             return over
         for seed in itertools.count():
-            jobs = [self.jobs.job("final", m, self.data, ARM, seed, chosen[m].values) for m in models]
+            jobs = [self.jobs.job("final", m, self.data, ARM, seed, chosen[m].values) for m in self.primary.models]
             records = [self._ended(job.id) for job in jobs]
             if None in records:
                 return over
-            first, second = (record.metrics.get(metric) for record in records if record)
+            first, second = (record.metrics.get(self.metric) for record in records if record)
             known = first is not None and second is not None
-            over.append(sign_of(metric) * (first - second) if known else None)  # type: ignore[operator]
+            over.append(sign_of(self.metric) * (first - second) if known else None)  # type: ignore[operator]
         return over
 
     def _ended(self, run: str) -> RunResult | None:
@@ -188,7 +184,7 @@ class Comparing:
 
     def _say_before(self, sitting: Sitting) -> None:
         """Announce what is registered, before the expensive part."""
-        made, unit = sitting.margin, (self.plan.primary.metric_of(self.data) or "").removeprefix("test/")  # type: ignore[union-attr]
+        made, unit = sitting.margin, self.metric.removeprefix("test/")
         if made is not None and made.reached is not None and made.baseline is not None:
             self.say(
                 f"Validation: {three(made.reached)} {unit} for the better model, {three(made.baseline)} for the best "
@@ -204,7 +200,7 @@ class Comparing:
         """Report the pairs done, with an interval that is valid at any time; its meaning is stated at the look."""
         over = self.pairs()
         interval = confidence_sequence(np.array([d for d in over if d is not None]))
-        a, b = self.plan.primary.models  # type: ignore[union-attr]
+        a, b = self.primary.models
         said = f"; {a} ahead of {b} by {interval.low:.2g} to {interval.high:.2g}" if interval else ""
         if interval and interval.low == interval.high == 0:
             said = f"; {a} and {b} equal in all of them"

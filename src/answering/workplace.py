@@ -89,7 +89,8 @@ class Workplace:
     def __init__(self, line: Sequence[str], directory: Path) -> None:
         self.context = hydra_context()
         chosen = any(each.startswith("hydra/launcher=") for each in line)
-        self._master = self._composed(line if chosen else [*line, *_all_cores()])
+        local = not chosen and importlib.util.find_spec("hydra_plugins.hydra_joblib_launcher") is not None
+        self._master = self._composed([*line, "hydra/launcher=local"] if local else line)
         launcher = self._master.hydra.launcher
         alone = 1 if str(launcher._target_).endswith("BasicLauncher") else SEVERAL
         self.slots = max(1, int(OmegaConf.select(launcher, "n_jobs", default=alone)))
@@ -131,11 +132,6 @@ class Workplace:
         return self._launch(batch)
 
 
-def _all_cores() -> list[str]:
-    there = importlib.util.find_spec("hydra_plugins.hydra_joblib_launcher") is not None
-    return ["hydra/launcher=local"] if there else []
-
-
 class Paced:
     """A launcher that starts no run that would not finish in time, judging by the median of earlier ones.
 
@@ -143,13 +139,14 @@ class Paced:
         workplace: launches the runs.
         clock: knows the remaining time.
         usual: expected seconds of a run.
+
+    Attributes:
         tell: called after every few runs.
     """
 
-    def __init__(
-        self, workplace: Workplace, clock: Clock, usual: float, tell: Callable[[], None] = lambda: None
-    ) -> None:
-        self.workplace, self.clock, self.tell = workplace, clock, tell
+    def __init__(self, workplace: Workplace, clock: Clock, usual: float) -> None:
+        self.workplace, self.clock = workplace, clock
+        self.tell: Callable[[], None] = lambda: None
         self._usual, self._seconds = usual, list[float]()
 
     @property

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from src.config.errors import UserError
+from src.config.errors import UserError, counted
 from src.files import write_atomically
 
 DIALECT = {"data.separator": "comma", "data.decimal": "point"}  # of the CSV files written here
@@ -57,7 +57,7 @@ def _csv(data: pd.DataFrame | pd.Series) -> bytes:
     if isinstance(frame.index, pd.DatetimeIndex) and frame.index.name is None:
         frame = frame.rename_axis("time")
     if isinstance(index, pd.MultiIndex) or frame.index.name is not None:
-        frame = frame.reset_index()
+        frame = frame.reset_index(allow_duplicates=True)
     frame = frame.set_axis([column(name) for name in frame.columns], axis=1)
     if not frame.shape[0] or not frame.shape[1]:
         raise UserError(
@@ -100,15 +100,22 @@ def _items(dataset: Any) -> tuple[list[Any], list[Any] | None]:
         raise UserError("The Dataset is empty.")
     if not isinstance(items[0], list | tuple):
         return items, None
-    if any(not isinstance(item, list | tuple) or len(item) != 2 for item in items):
-        raise UserError(f"An item of the Dataset must be x or a pair (x, y), got {len(items[0])} parts.")
+    if other := [item for item in items if not isinstance(item, list | tuple) or len(item) != 2]:
+        got = counted(len(other[0]), "part") if isinstance(other[0], list | tuple) else "some of each"
+        raise UserError(f"An item of the Dataset must be x or a pair (x, y), got {got}.")
     return [x for x, _ in items], [y for _, y in items]
 
 
 def _array(value: Any, what: str) -> np.ndarray:
     import torch
 
-    array = np.asarray(value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value)
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu()
+        value = value.float().numpy() if value.dtype == torch.bfloat16 else value.numpy()  # which has no bfloat16
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise UserError(f"{what} must have rows of equal length.") from None
     if array.dtype == object and all(isinstance(cell, str) for cell in array.flat):
         array = array.astype(str)
     if array.dtype.kind not in "iufbU":
@@ -140,8 +147,12 @@ def _targets(y: Any, arrays: dict[str, np.ndarray]) -> np.ndarray:
     number = len(arrays.get("lengths", arrays["x"]))
     if isinstance(y, pd.Series):
         y = y.to_numpy()
-    if len(y) != number:
-        raise UserError(f"y must have one entry per sequence, got {len(y)} for {number} sequences.")
+    try:
+        given = len(y)
+    except TypeError:
+        raise UserError(f"y must have one entry per sequence, got {type(y).__name__}.") from None
+    if given != number:
+        raise UserError(f"y must have one entry per sequence, got {given} for {number} sequences.")
     if "lengths" in arrays and isinstance(y, list | tuple) and not _alone(y[0]):
         pieces = [_array(one, "y") for one in y]
         if all(len(piece) == length for piece, length in zip(pieces, arrays["lengths"], strict=True)):

@@ -72,7 +72,7 @@ def fit(
         hidden_size: units per layer.
         budget: recurrent parameters, from which the width is solved.
         lr: the learning rate; None: as tuned for data and optimizer.
-        epochs: largest number; None: 60. Early stopping ends training earlier.
+        epochs: largest number; None: that of the data set, or 60. Early stopping ends training earlier.
         seed: seed of order, initialisation and noise; the split does not depend on it.
         name: the name of the data in tables and in the run's name.
         path: the run's folder; None: a new one below ``runs``.

@@ -8,15 +8,17 @@ from typing import Any
 from omegaconf import DictConfig
 
 from src.config.errors import UserError, nearest
+from src.config.instantiate import plain
 from src.config.places import CONF, register_resolvers
 from src.config.rules import check
+from src.config.unread import refuse_unread, unread
 
 
 def compose(config_name: str, settings: Mapping[str, Any]) -> DictConfig:
     """Compose ``conf/<config_name>.yaml`` with some of its keys set.
 
     Raises:
-        UserError: a key does not exist, or its value is out of range.
+        UserError: a key does not exist, its value is out of range, or nothing reads it.
     """
     import hydra
 
@@ -29,4 +31,5 @@ def compose(config_name: str, settings: Mapping[str, Any]) -> DictConfig:
             raise UserError(f"There is no key {key}{nearest(key, names)}; the keys are {', '.join(names)}.")
         cfg[key] = value
     check(cfg, config_name)
+    refuse_unread(unread(plain(cfg), command=config_name), settings, config_name)
     return cfg

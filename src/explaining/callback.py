@@ -37,8 +37,8 @@ class Explain(pl.Callback):
         steps: steps read from each where the task allows truncation.
         share: largest share of the training time so far that may be spent on it; measurements wait until they fit.
 
-        Raises:
-            UserError: matplotlib is not installed.
+    Raises:
+        UserError: matplotlib is not installed.
     """
 
     def __init__(self, sequences: int = 8, steps: int = 50, share: float = 0.03) -> None:

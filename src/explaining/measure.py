@@ -64,7 +64,7 @@ def look_inside(task: Task, batch: Batch, steps: int, jacobian_sequences: int | 
     """Measure a task's network on a batch of whole sequences.
 
     Args:
-        task: in evaluation mode, on the CPU.
+        task: in evaluation mode, in float32 or float64.
         batch: from `src.explaining.sample.sample`.
         steps: number of lags of the Jacobians.
         jacobian_sequences: number of sequences for which to compute them; 0: none; None: :func:`affordable`.

@@ -21,10 +21,9 @@ from src.data.describe import Description, Tokens
 from src.recurrent import StackedRNN, count_parameters
 from src.tasks.losses import Losses, PooledSums, SequenceTable
 from src.tasks.metrics import LOSS, Direction, Metric
-from src.tasks.tbptt_state import TBPTTState
+from src.tasks.tbptt_state import State, TBPTTState
 
 SPLITS = ("train", "val", "test")
-State = Any  # a tensor or nested tuples of tensors, defined by the network
 
 
 class LooksAhead(UserError):

@@ -5,7 +5,7 @@ A time budget is measured beforehand by :mod:`src.tasks.calibrate`; here its wid
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -27,6 +27,7 @@ from src.recurrent import (
 from src.tasks.base import Encoder, Task
 
 KEYS = ("budget", "budget_of", "budget_tolerance")
+ENOUGH = 0.009  # relative error of a common budget: half of model.budget_tolerance, less rounding
 
 
 @dataclass(frozen=True)
@@ -103,12 +104,18 @@ def common_budget(description: Description, about: int = 20_000) -> int:
         [count_parameters(kind(inputs, width, device="meta"))["effective"] for width in range(1, 160)]
         for kind in (GRU, LSTM)
     ]
+    return nearest_budget(sizes, range(about * 3 // 4, about * 5 // 4, 100), about)[0]
+
+
+def nearest_budget(sizes: Sequence[Sequence[int]], candidates: Iterable[int], about: int) -> tuple[int, float]:
+    """Return the candidate nearest ``about`` that each network meets at one of its ``sizes``, and the largest error."""
 
     def off(budget: int) -> float:
         return max(min(abs(size / budget - 1) for size in some) for some in sizes)
 
-    near = sorted(range(about * 3 // 4, about * 5 // 4, 100), key=lambda budget: abs(budget - about))
-    return next((budget for budget in near if off(budget) < 0.009), min(near, key=off))
+    near = sorted(candidates, key=lambda budget: abs(budget - about))
+    budget = next((budget for budget in near if off(budget) < ENOUGH), min(near, key=off, default=about))
+    return budget, off(budget)
 
 
 def refuse_without_width(model: DictConfig) -> str:

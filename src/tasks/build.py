@@ -53,16 +53,15 @@ def build(
     if kept is not None and (fitted := kept.get(type(data).__qualname__)):
         data.load_state_dict(fitted)
     description = data.description
-    if widths is not None:
-        say_unread(cfg, description)
-    if widths is None or cfg.model.get("budget") is None or cfg.model.get("budget_of") != "seconds":
+    if widths is None:
+        return data, build_task(cfg, description)
+    say_unread(cfg, description)
+    if cfg.model.get("budget") is not None and cfg.model.get("budget_of") == "seconds":
+        budget = calibrated(cfg, data, lambda tried: build_task(tried, description), widths)
+        task = build_task(with_width(cfg, budget.hidden_size), description)
+        task.budget = budget
+    else:
         task = build_task(cfg, description)
-        if widths is not None:
-            check_monitors(cfg, task)
-        return data, task
-    budget = calibrated(cfg, data, lambda tried: build_task(tried, description), widths)
-    task = build_task(with_width(cfg, budget.hidden_size), description)
-    task.budget = budget
     check_monitors(cfg, task)
     return data, task
 

@@ -29,9 +29,7 @@ ROUNDS = 5  # the fastest counts, because other load only makes a step slower
 TOLERANCE = 0.1  # for times; a smaller model.budget_tolerance would reject measurement noise
 
 
-def calibrated(
-    cfg: DictConfig, data: SequenceData, build: Callable[[DictConfig], Task], folder: Path | None = None
-) -> Budget:
+def calibrated(cfg: DictConfig, data: SequenceData, build: Callable[[DictConfig], Task], folder: Path) -> Budget:
     """Return the width whose training step takes ``model.budget`` microseconds, measured once and cached in a folder.
 
     A step is forward, loss, metrics, backward and optimizer, in float32; loading, clipping and Lightning's overhead are
@@ -42,18 +40,16 @@ def calibrated(
         cfg: config of the run.
         data: supplies the first batches.
         build: builds a task from a whole config.
-        folder: cache for widths; None: no cache.
+        folder: cache for widths.
 
     Raises:
         UserError: there is no single width to solve, no width takes that long, or the cached file is damaged.
     """
     refuse_without_width(cfg.model)
-    path = None if folder is None else folder / f"{_key(cfg)}.json"
-    if path is None or not path.exists():
-        found = _measured(cfg, data, build)
-        if path is None:
-            return found
-        _keep(found, path)
+    path = folder / f"{_key(cfg)}.json"
+    if not path.exists():
+        text = json.dumps(asdict(_measured(cfg, data, build)), indent=1)
+        write_atomically(path, lambda out: out.write(text.encode()), over=False)  # another process may be first
     try:
         return Budget(**json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
@@ -61,9 +57,7 @@ def calibrated(
 
 
 def _measured(cfg: DictConfig, data: SequenceData, build: Callable[[DictConfig], Task]) -> Budget:
-    accelerator = cfg.trainer.get("accelerator", "cpu")
-    on_gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
-    device = torch.device("cuda" if on_gpu else "cpu")
+    device = device_of(cfg)
     batches = [batch.to(device) for batch in itertools.islice(data.train_dataloader(), BATCHES)]
 
     def microseconds(width: int) -> float:
@@ -82,6 +76,12 @@ def _measured(cfg: DictConfig, data: SequenceData, build: Callable[[DictConfig],
         )
     measured = {str(w): round(times[w], 1) for w in sorted(times)}
     return Budget("seconds", wanted, round(times[width]), error, width, measured)
+
+
+def device_of(cfg: DictConfig) -> torch.device:
+    """Return the device on which to time steps of a run: that of its accelerator if this machine has it."""
+    on_gpu = cfg.trainer.get("accelerator") in ("gpu", "cuda", "auto") and torch.cuda.is_available()
+    return torch.device("cuda" if on_gpu else "cpu")
 
 
 def search(time_of: Callable[[int], float], wanted: float) -> dict[int, float]:
@@ -138,9 +138,3 @@ def _key(cfg: DictConfig) -> str:
     parts["data"] = {name: v for name, v in parts["data"].items() if name != "seed" and not name.endswith("_dir")}
     parts |= {"optimizer": plain["optimizer"].get("_target_"), "accelerator": plain["trainer"].get("accelerator")}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _keep(found: Budget, path: Path) -> None:
-    """Save a width atomically, unless another process has saved one first."""
-    text = json.dumps(asdict(found), indent=1)
-    write_atomically(path, lambda out: out.write(text.encode()), over=False)

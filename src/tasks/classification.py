@@ -14,7 +14,7 @@ from src.data.batches import Batch
 from src.data.describe import Classes
 from src.recurrent import last_valid
 from src.tasks.base import Task
-from src.tasks.losses import Losses, PooledSums
+from src.tasks.losses import Losses
 from src.tasks.metrics import ACC, F1, NLL_PER_SEQUENCE, Metric
 
 
@@ -66,10 +66,6 @@ class SequenceClassification(Task):
     def make_metrics(self) -> dict[str, nn.Module]:
         """Return macro F1 over classes."""
         return {"f1": MulticlassF1Score(self.classes, average="macro", validate_args=False)}
-
-    def summary(self, sums: PooledSums) -> dict[str, float]:
-        """Accuracy."""
-        return {"acc": float(sums.totals["right"] / sums.totals["count"])}
 
 
 def pooled(task: Any, batch: Batch) -> Tensor:

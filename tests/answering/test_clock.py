@@ -103,7 +103,8 @@ def test_all_runs_are_made_where_there_is_time(monkeypatch: pytest.MonkeyPatch) 
     workplace = FakeWorkplace(clock, 10.0)
     monkeypatch.setattr("time.monotonic", lambda: -clock.left)
     told: list[int] = []
-    paced = Paced(workplace, clock, usual=99.0, tell=lambda: told.append(len(workplace.launched)))  # type: ignore[arg-type]
+    paced = Paced(workplace, clock, usual=99.0)  # type: ignore[arg-type]
+    paced.tell = lambda: told.append(len(workplace.launched))
     assert paced([[str(k)] for k in range(11)]) == [None] * 11
     assert paced.usual == 10.0
     assert told == list(range(1, len(workplace.launched) + 1))

@@ -44,8 +44,11 @@ def test_a_series_of_144_months_has_room_where_the_defaults_are_refused(
 
 def test_what_was_given_stays(seen: Callable[..., Seen], tmp_path: Path) -> None:
     path = str(months(tmp_path / "air.csv", 600))
-    given = {"data.path": path, "data.horizon": 3, "data.batch_size": 17, "model.budget": 1234}
-    assert seen(given).settings == {}
+    given = {"data.path": path, "data.horizon": 3, "data.batch_size": 17}
+    given |= {"model.budget": 64, "model.budget_of": "state"}
+    made = seen(given)
+    assert made.settings == {}
+    assert ("network size", "about 64 numbers in the state", "model.budget") in made.rows
     assert not {"data.lookback", "data.horizon"} & seen({"data.path": path}).settings.keys()  # there is room
 
 

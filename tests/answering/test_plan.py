@@ -12,6 +12,7 @@ import yaml
 
 from src.analysis.asked import asked
 from src.analysis.collect import Collection
+from src.answering.answer import _alone_in
 from src.answering.plan import node_of, numbers, rates_to_try, read_node, with_margin, write_plan
 from src.config.errors import UserError
 from src.runs.study_record import LogUniform, MarginRecord, StudyRecord
@@ -32,6 +33,20 @@ def node(**changes: Any) -> dict[str, Any]:
         pairs=6,
     )
     return made | changes
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"model.budget": 2000}, "with equal recurrent parameters and equal tuning?"),
+        ({"model.budget": 64, "model.budget_of": "state"}, "with equal numbers in the state and equal tuning?"),
+        ({"model.hidden_size": 32}, "gru or lstm on mine, with equal tuning?"),
+        ({"model.budget": None}, "gru or lstm on mine, with equal tuning?"),
+    ],
+)
+def test_the_question_says_equal_of_what_is(settings: dict[str, Any], words: str) -> None:
+    made = node_of("mine-1", ["gru", "lstm"], {"mine": {"data": "csv"}}, settings, "test/acc", [0.01])
+    assert made["question"].endswith(words)
 
 
 @pytest.mark.parametrize("number", [4, 7, 12])
@@ -69,6 +84,14 @@ def test_the_file_is_an_ordinary_study_and_is_read_back(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace("pairs: 6", "pears: 6"))
     with pytest.raises(UserError, match=r"mine-1\.yaml is damaged \(study\.pears is not a key"):
         read_node(directory)
+
+
+def test_a_refusal_removes_no_plan(tmp_path: Path) -> None:
+    directory = tmp_path / "mine-1"
+    write_plan(directory, node())
+    with pytest.raises(UserError), _alone_in(directory):
+        raise UserError("as for a margin that is too late")
+    assert read_node(directory) == node()
 
 
 def test_a_margin_is_taken_before_the_first_final_run_and_refused_after(tmp_path: Path) -> None:

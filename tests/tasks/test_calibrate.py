@@ -52,6 +52,17 @@ def test_the_width_is_measured_once_and_on_record(quick: Compose, tmp_path: Path
     assert len(timed) == measured, "reading a run measures nothing"
 
 
+@pytest.mark.parametrize(
+    ("accelerator", "cuda", "device"),
+    [("auto", True, "cuda"), ("gpu", True, "cuda"), ("cpu", True, "cpu"), ("gpu", False, "cpu")],
+)
+def test_steps_are_timed_on_the_device_of_the_run(
+    accelerator: str, cuda: bool, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    assert calibrate.device_of(OmegaConf.create({"trainer": {"accelerator": accelerator}})).type == device
+
+
 def test_another_model_is_measured_by_itself(quick: Compose, tmp_path: Path, timed: list[int]) -> None:
     build(quick(*ASKED, "model=gru"), widths=tmp_path)
     measured = len(timed)
