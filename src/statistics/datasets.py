@@ -80,7 +80,7 @@ def probability_of_improvement(a: Mapping[str, Sequence[float]], b: Mapping[str,
         counts = np.stack([np.bincount(draw, minlength=wins.shape[0]) for draw in rows])
         others = np.stack([np.bincount(draw, minlength=wins.shape[1]) for draw in columns])
         replicates += ((counts @ wins) * others).sum(1) / wins.size / len(a)
-    return percentile_interval(replicates, "stratified bootstrap")
+    return percentile_interval(replicates)
 
 
 def improvement(a: Mapping[str, Sequence[float]], b: Mapping[str, Sequence[float]]) -> float:
@@ -148,7 +148,7 @@ def stratified(scores: Mapping[str, Sequence[float]]) -> Interval:
     draws = RESAMPLES // 5
     resampled = [np.asarray(v, dtype=float)[rng.integers(0, len(v), (draws, len(v)))] for v in scores.values()]
     replicates = _weighted_iqm(np.concatenate(resampled, axis=1), _task_weights(scores))
-    return percentile_interval(replicates, "stratified bootstrap")
+    return percentile_interval(replicates)
 
 
 def _task_weights(scores: Mapping[str, Sequence[float]]) -> np.ndarray:

@@ -23,7 +23,7 @@ import numpy as np
 
 from src.statistics.intervals import Interval, alike, t_interval
 from src.statistics.looks import Look
-from src.statistics.power import ALPHA, BETTER, BOUND, SAME, power_better, power_same_at_least
+from src.statistics.power import ALPHA, BETTER, BOUND, POWERED, SAME, power_better, power_same_at_least
 
 Outcome = Literal["better", "same", "undecided", "no verdict"]
 
@@ -81,8 +81,8 @@ def in_words(outcome: Outcome, winner: str | None) -> str:
     return f"{winner} better" if outcome == "better" else "practically the same" if outcome == "same" else outcome
 
 
-def pairs_to_decide(differences: Sequence[float] | np.ndarray, margin: float | None, target: float = 0.8) -> int | None:
-    """Estimate how many pairs a new study needs to decide with probability ``target``, at the observed mean and spread.
+def pairs_to_decide(differences: Sequence[float] | np.ndarray, margin: float | None) -> int | None:
+    """Estimate how many pairs a new study needs to decide with probability 0.8, at the observed mean and spread.
 
     Mean and spread are themselves uncertain, especially with few pairs. The number is for a separate study: adding
     pairs to the present ones until the verdict is clear would err in more than 5 % of cases.
@@ -96,9 +96,9 @@ def pairs_to_decide(differences: Sequence[float] | np.ndarray, margin: float | N
         return None
     mean, sd, edge = abs(float(x.mean())), float(x.std(ddof=1)), margin or 0.0
     numbers = np.arange(LEAST, BOUND + 1)
-    enough = power_better(mean, sd, edge, numbers, BETTER) >= target
+    enough = power_better(mean, sd, edge, numbers, BETTER) >= POWERED
     if edge > 0:
-        enough |= power_same_at_least(mean, sd, edge, numbers, SAME) >= target
+        enough |= power_same_at_least(mean, sd, edge, numbers, SAME) >= POWERED
     return int(numbers[enough][0]) if enough.any() else None
 
 

@@ -63,7 +63,7 @@ def within(interval: Interval | None, low: float, high: float) -> Interval | Non
     return replace(interval, low=max(interval.low, low), high=min(interval.high, high))
 
 
-def bca_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval | None:
+def bca_interval(values: Sequence[float] | np.ndarray) -> Interval | None:
     """Return the interval of the mean by the bias-corrected and accelerated bootstrap (scipy.stats.bootstrap, BCa).
 
     Resampling pairs of two samples for the mean of their differences is the same as resampling the differences. None
@@ -79,16 +79,16 @@ def bca_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> 
             (np.asarray(values, dtype=float),),
             np.mean,
             n_resamples=RESAMPLES,
-            confidence_level=level,
+            confidence_level=LEVEL,
             method="BCa",
             rng=np.random.default_rng(SEED),
         ).confidence_interval
     if not np.isfinite([ends.low, ends.high]).all():
         return None
-    return Interval(float(ends.low), float(ends.high), level, "BCa")
+    return Interval(float(ends.low), float(ends.high), LEVEL, "BCa")
 
 
-def wilson_interval(successes: float, trials: int, level: float = LEVEL) -> Interval:
+def wilson_interval(successes: float, trials: int) -> Interval:
     """Return the Wilson (1927) interval of a probability (statsmodels.stats.proportion.proportion_confint).
 
     >>> round(wilson_interval(7, 10).low, 2)
@@ -98,11 +98,11 @@ def wilson_interval(successes: float, trials: int, level: float = LEVEL) -> Inte
     """
     from statsmodels.stats.proportion import proportion_confint
 
-    low, high = proportion_confint(successes, trials, alpha=1 - level, method="wilson")
-    return Interval(float(low), float(high), level, "Wilson")
+    low, high = proportion_confint(successes, trials, alpha=1 - LEVEL, method="wilson")
+    return Interval(float(low), float(high), LEVEL, "Wilson")
 
 
-def percentile_interval(replicates: np.ndarray, method: str) -> Interval:
-    """Return the interval between quantiles of bootstrap replicates (numpy.quantile), at :data:`LEVEL`."""
+def percentile_interval(replicates: np.ndarray) -> Interval:
+    """Return the interval between quantiles of stratified bootstrap replicates (numpy.quantile), at :data:`LEVEL`."""
     low, high = np.quantile(replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(low), float(high), LEVEL, method)
+    return Interval(float(low), float(high), LEVEL, "stratified bootstrap")

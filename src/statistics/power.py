@@ -12,6 +12,7 @@ ALPHA = 0.05
 BETTER, SAME = ALPHA / 2, ALPHA  # levels of the one-sided tests of a decision
 MEANINGFUL = 0.75  # P(A better), Bouthillier et al. 2021
 DRAWS = 20_000
+POWERED = 0.8  # the power at which a number of pairs is enough
 BOUND = 1000  # largest number of pairs reported
 
 
@@ -36,18 +37,18 @@ def power_of(pairs: int, comparisons: int, sd: float | None, margin: float | Non
         pairs=pairs,
         comparisons=comparisons,
         wilcoxon=power(pairs, comparisons),
-        same=power_same(0.0, sd or 1.0, margin, pairs, SAME) if sd is not None and margin else None,
+        same=power_same(0.0, sd, margin, pairs, SAME) if sd and margin else None,
         detectable=detectable(sd, margin or 0.0, pairs, BETTER) if sd else None,
-        pairs_for_80=pairs_for(0.8, comparisons),
+        pairs_for_80=pairs_for_80(comparisons),
     )
 
 
 @lru_cache(maxsize=1024)
-def power(pairs: int, comparisons: int = 1, probability: float = MEANINGFUL, draws: int = DRAWS) -> float:
+def power(pairs: int, comparisons: int = 1, draws: int = DRAWS) -> float:
     """Return the power of the two-sided Wilcoxon signed-rank test at 5 %, simulated with normal differences.
 
-    With several comparisons this is the power at Holm's first and strictest step, 5 % over their number: a lower bound,
-    whatever the other comparisons show.
+    The true P(A better), i.e. the share of differences above 0, is :data:`MEANINGFUL`. With several comparisons this is
+    the power at Holm's first and strictest step, 5 % over their number: a lower bound, whatever the others show.
 
     >>> power(29) > 0.9 > power(10)
     True
@@ -55,32 +56,30 @@ def power(pairs: int, comparisons: int = 1, probability: float = MEANINGFUL, dra
     Args:
         pairs: number of pairs.
         comparisons: number that Holm corrects for.
-        probability: the true P(A better), i.e. the share of normal differences above 0.
         draws: simulated studies; the standard error is below 0.0036 with 20,000.
     """
-    p = _p_values(pairs, probability, draws)
-    return float((p < ALPHA / comparisons).mean())
+    return float((_p_values(pairs, draws) < ALPHA / comparisons).mean())
 
 
-def pairs_for(target: float, comparisons: int = 1) -> int | None:
-    """Return the fewest pairs with which :func:`power` reaches ``target``, by bisection; None beyond 200."""
+def pairs_for_80(comparisons: int = 1) -> int | None:
+    """Return the fewest pairs with which :func:`power` reaches 0.8, by bisection; None beyond 200."""
     low, high = 1, 200
-    if power(high, comparisons, draws=4000) < target:
+    if power(high, comparisons, draws=4000) < POWERED:
         return None
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if power(middle, comparisons, draws=4000) >= target else (middle, high)
+        low, high = (low, middle) if power(middle, comparisons, draws=4000) >= POWERED else (middle, high)
     return high
 
 
 @lru_cache(maxsize=256)
-def _p_values(pairs: int, probability: float, draws: int) -> np.ndarray:
+def _p_values(pairs: int, draws: int) -> np.ndarray:
     from scipy import stats
 
     if pairs < 1:
         return np.ones(1)
     rng = np.random.default_rng(0)
-    differences = rng.normal(stats.norm.ppf(probability), 1.0, (draws, pairs))
+    differences = rng.normal(stats.norm.ppf(MEANINGFUL), 1.0, (draws, pairs))
     return np.asarray(stats.wilcoxon(differences, axis=1).pvalue)
 
 
@@ -122,12 +121,12 @@ def power_same(difference: float, sd: float, margin: float, pairs: int, alpha: f
     return float(np.maximum(inside, 0.0).mean())
 
 
-def detectable(sd: float, margin: float, pairs: int, alpha: float, target: float = 0.8) -> float | None:
-    """Return the true difference that is called better with probability ``target`` (statsmodels TTestPower)."""
+def detectable(sd: float, margin: float, pairs: int, alpha: float) -> float | None:
+    """Return the true difference that is called better with probability 0.8 (statsmodels TTestPower)."""
     from statsmodels.stats.power import TTestPower
 
     if pairs < 2 or not sd > 0:
         return None
-    effect = TTestPower().solve_power(nobs=pairs, alpha=alpha, power=target, alternative="larger")
+    effect = TTestPower().solve_power(nobs=pairs, alpha=alpha, power=POWERED, alternative="larger")
     difference = margin + sd * float(np.squeeze(effect))
     return difference if math.isfinite(difference) else None

@@ -63,17 +63,16 @@ def look_of(sitting: int, first: int) -> Look:
     return Look(pairs_of(sitting, first), BETTER * share(sitting), SAME * share(sitting))
 
 
-def confidence_sequence(differences: np.ndarray, alpha: float = ALPHA) -> Interval | None:
-    """Return an interval of the mean difference that holds at all times at once with probability 1 - alpha.
+def confidence_sequence(differences: np.ndarray) -> Interval | None:
+    """Return an interval of the mean difference that holds at all times at once with probability 0.95.
 
-    d +- s sqrt(u (n - 1) / n) with u = (A - 1) / (1 - A c / (n + c)), A = (sqrt((n + c) / c) / alpha)^(2 / n) and
+    d +- s sqrt(u (n - 1) / n) with u = (A - 1) / (1 - A c / (n + c)), A = (sqrt((n + c) / c) / 0.05)^(2 / n) and
     c = :data:`PRIOR`: Lai's mixture of t tests ("On confidence sequences", Annals of Statistics 4(2), 1976; Wang and
     Ramdas 2025, "Anytime-valid t-tests and confidence sequences for Gaussian means with unknown variance"). It is too
     wide for decisions, which are made at looks.
 
     Args:
         differences: all complete pairs so far, (pairs,).
-        alpha: probability that any of the intervals ever misses the true value.
 
     Returns:
         None below two differences, or if the interval is unbounded.
@@ -81,13 +80,13 @@ def confidence_sequence(differences: np.ndarray, alpha: float = ALPHA) -> Interv
     n = len(differences)
     if n < 2:
         return None
-    spread = (math.sqrt((n + PRIOR) / PRIOR) / alpha) ** (2 / n)
+    spread = (math.sqrt((n + PRIOR) / PRIOR) / ALPHA) ** (2 / n)
     room = 1 - spread * PRIOR / (n + PRIOR)
     if room <= 0:
         return None
     mean, sd = float(np.mean(differences)), 0.0 if alike(differences) else float(np.std(differences, ddof=1))
     half = sd * math.sqrt((spread - 1) / room * (n - 1) / n)
-    return Interval(mean - half, mean + half, 1 - alpha, "confidence sequence (t mixture)")
+    return Interval(mean - half, mean + half, 1 - ALPHA, "confidence sequence (t mixture)")
 
 
 def allocation(seconds: float, slots: int, run_seconds: float, models: int) -> Allocation:
@@ -125,17 +124,15 @@ def allocation(seconds: float, slots: int, run_seconds: float, models: int) -> A
     return Allocation(runs, pairs, (runs - pairs * models) // models, cap, planned=True)
 
 
-def visible(sd: float, margin: float | None, look: Look, of_sequences: float = 0.0) -> float | None:
+def visible(sd: float, margin: float | None, look: Look) -> float | None:
     """Return the true difference that a look calls better with probability 0.8; None without spread.
 
     Args:
         sd: of the paired differences over seeds.
         margin: of practical equivalence.
         look: its pairs and levels.
-        of_sequences: variance of the mean difference over other test sequences, which more pairs do not reduce; 0:
-            over seeds alone. Treated as if it were as uncertain as the variance over seeds.
 
-    >>> round(visible(1.0, 0.0, look_of(1, 10)), 2), round(visible(1.0, 0.0, look_of(1, 10), 0.3), 2)
-    (1.08, 2.16)
+    >>> round(visible(1.0, 0.0, look_of(1, 10)), 2)
+    1.08
     """
-    return detectable(math.sqrt(sd**2 + look.pairs * of_sequences), margin or 0.0, look.pairs, look.better)
+    return detectable(sd, margin or 0.0, look.pairs, look.better)

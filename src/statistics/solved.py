@@ -23,7 +23,7 @@ class SolveRates:
     p: float  # McNemar, mid-p, two-sided
 
 
-def solve_rates(a: np.ndarray, b: np.ndarray, level: float = LEVEL) -> SolveRates | None:
+def solve_rates(a: np.ndarray, b: np.ndarray) -> SolveRates | None:
     """Compare two rates over pairs; ``a`` and ``b`` are whether the task was solved in each pair, (pairs,) bool.
 
     The interval is Newcombe's method 10 ("Improved confidence intervals for the difference between binomial proportions
@@ -39,7 +39,7 @@ def solve_rates(a: np.ndarray, b: np.ndarray, level: float = LEVEL) -> SolveRate
     both, only_a = int((a & b).sum()), int((a & ~b).sum())
     only_b, neither = int((~a & b).sum()), int((~a & ~b).sum())
     rate_a, rate_b = (both + only_a) / n, (both + only_b) / n
-    wilson_a, wilson_b = wilson_interval(both + only_a, n, level), wilson_interval(both + only_b, n, level)
+    wilson_a, wilson_b = wilson_interval(both + only_a, n), wilson_interval(both + only_b, n)
     product = both * neither - only_a * only_b
     scale = math.sqrt((both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither))
     phi = (max(product - n / 2, 0.0) if product > 0 else product) / scale if scale else 0.0
@@ -58,7 +58,7 @@ def solve_rates(a: np.ndarray, b: np.ndarray, level: float = LEVEL) -> SolveRate
         only_b,
         neither,
         difference,
-        Interval(difference - low, difference + high, level, "Newcombe"),
+        Interval(difference - low, difference + high, LEVEL, "Newcombe"),
         min(1.0, exact) if discordant else 1.0,
     )
 

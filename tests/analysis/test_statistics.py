@@ -15,7 +15,7 @@ from src.analysis.task import Task
 from src.statistics.datasets import friedman, interquartile_mean, pooled_iqm, profile, stratified
 from src.statistics.intervals import bca_interval, t_interval, wilson_interval
 from src.statistics.paired import correlation, probability_better, signed_rank
-from src.statistics.power import detectable, pairs_for, power, power_better, power_same, power_same_at_least
+from src.statistics.power import detectable, pairs_for_80, power, power_better, power_same, power_same_at_least
 from src.tasks.metrics import Metric
 
 X = np.array([0.31, -0.12, 0.25, 0.08, 0.19, -0.03, 0.22, 0.4, 0.11, 0.05])
@@ -190,7 +190,7 @@ def test_power_of_the_signed_rank_test(pairs: int, comparisons: int, expected: f
 
 
 def test_pairs_for_a_power() -> None:
-    number = pairs_for(0.8)
+    number = pairs_for_80()
     assert number is not None
     assert power(number) > 0.78 > power(number - 3)
 
