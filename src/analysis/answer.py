@@ -7,7 +7,8 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 from src.analysis.across import across
 from src.analysis.asked import Asked, nothing
@@ -31,6 +32,7 @@ from src.analysis.task import Task
 from src.analysis.tuning import Tuning, tunings
 from src.config.errors import UserError
 from src.config.overrides import override
+from src.runs.study_record import StudyRecord
 
 SPLITS = (
     "the runs come from {} splits of the data (data.split_seed), which share sequences, so their pairs are not "
@@ -188,7 +190,8 @@ def _commands(collection: Collection, compared: Sequence[Run], wanted: Asked) ->
         lines.append((f"git checkout {commit}", f"check out the code of {share}the final runs"))
     if collection.study:
         every = "run every trial and final run; finished ones are skipped"
-        lines.append((shlex.join(["python", "-m", "src.train", "-m", f"experiments={collection.study.name}"]), every))
+        given = [f"experiments={collection.study.name}", *_typed(collection.study, {run.data_name for run in compared})]
+        lines.append((shlex.join(["python", "-m", "src.train", "-m", *given]), every))
     if collection.kind in ("pack", "table"):
         source, does = override("from", collection.places[0]), "write this report from those records"
     elif collection.kind == "study":
@@ -201,3 +204,17 @@ def _commands(collection: Collection, compared: Sequence[Run], wanted: Asked) ->
     if collection.kind == "study":
         lines.append((f"{again} {shlex.quote(f'pack=experiments/{collection.name}')}", "write the records to commit"))
     return [{"command": command, "does": does} for command, does in lines]
+
+
+def _typed(study: StudyRecord, complete: set[str | None]) -> list[str]:
+    """Return the overrides of a study's command: values changed since it began, and the data sets that were run."""
+    said = dict(study.plan.overrides)
+    for key in dict.fromkeys(key for change in study.changes for key in change.keys):
+        value: Any = asdict(study.plan)
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if isinstance(value, bool | int | float | str):
+            said[f"study.{key}"] = value
+    if some := [name for name in study.plan.data if name not in complete]:
+        said["study.only.data"] = [name for name in study.plan.data if name not in some]
+    return [override(key, value) for key, value in said.items() if re.fullmatch(r"[a-z_][\w.]*", key)]

@@ -20,6 +20,7 @@ from src.analysis.run import Run
 from src.analysis.summary import Summary
 from src.analysis.task import Comparison, Task
 from src.runs.result import DataFacts
+from src.runs.study_record import Change
 from tests.analysis.fake import fake_study
 
 
@@ -222,6 +223,26 @@ def test_commands_counts_and_plan(tmp_path: Path) -> None:
     assert (summary.plan.question, summary.plan.pairs) == ("Which of the two is better?", {"jsb_chorales": 2})
 
 
+def test_the_command_makes_the_runs_that_are_shown(tmp_path: Path) -> None:
+    """What was typed or changed after the file was read first is in it, and a part of the data sets is that part."""
+    collection = collect([fake_study(tmp_path / "planted", pairs=2)], "study")
+    (study,) = collection.studies
+    assert study.plan.tuning is not None
+    plan = replace(
+        study.plan,
+        data={**study.plan.data, "later": {}},
+        tuning=replace(study.plan.tuning, extensions=3),
+        overrides={"trainer.max_steps": 100, "a; touch OWNED": 1},
+    )
+    changes = [Change(1.8e9, "aa" * 8, "bb" * 8, ["tuning.extensions", "data.later"])]
+    collection.studies = [replace(study, plan=plan, changes=changes)]
+    lines = [line["command"] for line in summarise(collection, asked(collection)).commands]
+    assert lines[1] == (
+        "python -m src.train -m experiments=planted trainer.max_steps=100 study.tuning.extensions=3 "
+        "'study.only.data=[jsb_chorales]'"
+    )
+
+
 def test_what_a_stranger_recorded_is_no_command_of_its_own(tmp_path: Path) -> None:
     evil = "HEAD; touch OWNED"
     collection = collect([fake_study(tmp_path / "planted", pairs=2)], "study")
@@ -297,7 +318,7 @@ def test_all_data_sets_together_wait_for_the_last_look_at_each() -> None:
 
 
 def test_over_all_data_sets_a_model_is_not_better_that_diverged_more_often() -> None:
-    whole = many(6).tasks
+    whole = [replace(task, margin=0.05 * 10.0**t) for t, task in enumerate(many(6).tasks)]
     before = across(whole)
     assert before is not None
     assert before.winner == "gru"
