@@ -81,8 +81,7 @@ def across(tasks: Sequence[Task]) -> Across | None:
         task
         for task in tasks
         if all(model.mean is not None for model in task.models)
-        and all(c.verdict and c.verdict.outcome != "no verdict" for c in task.comparisons if c.primary)
-        and not any(c.verdict and c.verdict.next_look for c in task.comparisons if c.primary)
+        and any(c.primary and c.verdict and not c.provisional for c in task.comparisons)
     ]
     if len(whole) < LEAST:
         note = f"One verdict over all, ranks and profiles need {LEAST} complete data sets; there are {len(whole)}."

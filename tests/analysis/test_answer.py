@@ -184,6 +184,14 @@ def test_a_model_that_is_not_on_every_data_set_is_left_out_of_ranks_and_scores()
     assert partly.note == "Ranks and scores omit rnn, not compared on every data set."
 
 
+def test_a_data_set_without_both_models_of_the_primary_comparison_does_not_count() -> None:
+    tasks = many(7).tasks
+    models, others = tasks[3].models[::2], [c for c in tasks[3].comparisons if not c.primary][:1]
+    partly = across([*tasks[:3], replace(tasks[3], models=models, comparisons=others), *tasks[4:]])
+    assert partly is not None
+    assert (partly.better, partly.winner, list(partly.ranks)) == (6, "gru", ["gru", "lstm", "rnn"])
+
+
 def test_the_units_of_data_sets_do_not_decide_which_models_are_told_apart() -> None:
     """gru is best and rnn worst on each of eight sets, whose units differ a hundredfold and more: p = 0.0078 a pair."""
     assert many(8).across.alike == []  # type: ignore[union-attr]
