@@ -8,6 +8,7 @@ import time
 from statistics import fmean
 from typing import Any, Literal
 
+from src.config.errors import UserError
 from src.runs.record import read_record
 from src.runs.study_record import Because, Candidate, Choice, Extension, LogUniform, Settings, Side, TuningRecord
 from src.studies.jobs import Job, Jobs
@@ -78,7 +79,8 @@ class ConditionTuning:
     def extend(self) -> bool:
         """Add and record trials for all models if one model's choice is at the edge of a range or in a gap.
 
-        Returns whether there are new trials; ``tuning.extensions`` limits their number.
+        Returns whether there are new trials; ``tuning.extensions`` limits their number. Values that no run may have,
+        such as a dropout of 1.2 one step beyond 0.8, are not tried.
         """
         made = self._extensions()
         if len(made) >= self.tuning.extensions:
@@ -101,12 +103,14 @@ class ConditionTuning:
                     words = "%s on %s chose %s=%s, in a gap of its range, which is filled for all models."
                 else:
                     continue
-                more = [trial for trial in combinations(self.tuning, new) if trial not in self.trials]
+                beyond = (trial for trial in combinations(self.tuning, new) if trial not in self.trials)
+                more = [trial for trial in beyond if self._is_allowed(trial)]
                 if not more:
                     continue
                 log.info(words, model, data, key, chosen[key])
                 because = Because(model, chosen[key], arm)
-                extension = Extension(time.time(), data, arm, key, side, before, after, new[key], more, because)
+                draws = [value for value in new[key] if any(trial[key] == value for trial in more)]
+                extension = Extension(time.time(), data, arm, key, side, before, after, draws, more, because)
                 self.state.record.extensions.append(extension)
                 self.state.write()
                 self.trials += more
@@ -135,6 +139,12 @@ class ConditionTuning:
 
     def _job(self, model: str, trial: Settings) -> Job:
         return self.jobs.job("trial", model, *self.condition, self.tuning.first_seed, trial)
+
+    def _is_allowed(self, trial: Settings) -> bool:
+        try:
+            return all(self._job(model, trial) for model in self.models)
+        except UserError:  # a value out of range
+            return False
 
     def _repeats(self, model: str, number: int) -> list[Job]:
         seeds = range(self.tuning.first_seed + 1, self.tuning.first_seed + 1 + self.tuning.repeat.seeds)

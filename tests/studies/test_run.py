@@ -195,6 +195,26 @@ def test_a_list_is_extended_by_a_step(make_study: Make) -> None:
     assert study.state.record.chosen["ucr"]["main"]["gru"].values == {"data.batch_size": 32}
 
 
+@pytest.mark.parametrize(
+    ("key", "draw", "best"),
+    [
+        ("model.dropout", [0.0, 0.4, 0.8], 2),
+        ("model.num_layers", [1, 2], 0),
+        ("model.dropout", {"low": 0.1, "high": 0.6, "number": 4}, 2),
+    ],
+)
+def test_an_extension_tries_no_value_that_a_run_would_refuse(
+    make_study: Make, key: str, draw: Any, best: float
+) -> None:
+    launcher = FakeLauncher(lambda s: abs(s[key] - best))
+    study = make_study(launcher, tuning={"draws": {key: draw}, "repeat": {"best": 1, "seeds": 1}})
+    assert len(run_study(study)) == 6
+    assert {s[key] for s in launcher.launched} == {*study.state.record.draws["ucr"]["main"][key]}
+    for made in study.state.record.extensions:
+        assert made.draws == [trial[key] for trial in made.trials]
+    assert all(s["model.num_layers"] > 0 if key.endswith("layers") else s[key] < 1 for s in launcher.launched)
+
+
 def test_a_run_that_another_process_is_at_is_waited_for(make_study: Make) -> None:
     curve = bowl({"gru": 3e-3, "lstm": 1e-2})
     launcher = FakeLauncher(curve)
