@@ -77,7 +77,7 @@ def row_of(best: Best, rows: Sequence[Row]) -> Row:
 
 
 def loss_with(weights: dict[str, Tensor], cfg: DictConfig, task: Task, data: SequenceData) -> float:
-    """Return a task's validation loss with other weights, and restore its own."""
+    """Return a task's validation loss with other weights, which replace its own."""
     task.load_state_dict(weights)
     return measure(task, data, "val", cfg.trainer)["val/loss"]
 
