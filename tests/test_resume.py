@@ -133,6 +133,18 @@ def test_auto_starts_anew_where_nothing_is_unfinished(quick: Callable[..., DictC
     assert len(list(find_runs(tmp_path / "runs"))) == 2
 
 
+def test_auto_leaves_an_unfinished_run_of_a_study_to_the_study(
+    quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = "++study_job={study: s, phase: final, model: gru, data: ucr, arm: main, id: x}"
+    of_study = tmp_path / "runs" / "s" / "x"
+    interrupted(monkeypatch, quick("ckpt=auto", job, f"paths.run_dir={of_study}"), Watch, "on_train_epoch_start", at=1)
+    before = (of_study / "result.json").read_bytes()
+    train(quick("ckpt=auto"))
+    assert (of_study / "result.json").read_bytes() == before
+    assert len(list(find_runs(tmp_path / "runs"))) == 2
+
+
 @pytest.mark.parametrize("damage", ["truncated", "a bit", "something else"])
 def test_a_study_begins_a_run_anew_whose_checkpoint_is_damaged(
     damage: str, quick: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -220,11 +220,14 @@ class Job:
             self._begin(anew=True, identity=name)
 
     def _take_up(self, name: str) -> None:
-        """Move to the newest unfinished run with this identity, or start a new one if there is none."""
+        """Move to the newest unfinished run with this identity, or start a new one if there is none.
+
+        Runs of studies are left to them.
+        """
         remove_abandoned_below(Path(self.cfg.paths.runs_dir))
         remove_shells(Path(self.cfg.paths.runs_dir))
         for directory, result in find_runs(Path(self.cfg.paths.runs_dir)):
-            if result.identity == name and result.status in ("interrupted", "failed"):
+            if result.identity == name and not result.study_job and result.status in ("interrupted", "failed"):
                 self.record.leave()
                 here = self.record.directory
                 if output_directory() == here and not (here / "result.json").exists():  # which Hydra has just created
