@@ -27,7 +27,7 @@ def read_metrics(path: str | os.PathLike[str]) -> list[Row]:
 
     Raises:
         UserError: the file cannot be read, does not begin with :data:`LEADING`, or a complete line has another number
-            of fields than the header or a field that is not a number.
+            of fields than the header, a field that is not a number, or no step.
     """
     path = Path(path)
     if not path.exists() and not path.is_symlink():
@@ -46,6 +46,8 @@ def read_metrics(path: str | os.PathLike[str]) -> list[Row]:
                 rows.append(_row(columns, fields))
             except ValueError:
                 raise ValueError(f"expected {len(columns)} numbers or empty fields, got {str(fields)[:200]}") from None
+            if not isinstance(rows[-1].get("step"), int):
+                raise ValueError(f"expected a whole number as step, got {str(fields)[:200]}")
     except OSError as error:
         raise UserError(f"{path} must be the metrics.csv of a run, but cannot be read ({error.strerror}).") from error
     except (ValueError, csv.Error) as error:

@@ -101,6 +101,13 @@ def test_a_broken_line_inside_is_a_mistake_that_names_it(tmp_path: Path) -> None
         read_metrics(tmp_path / "metrics.csv")
 
 
+@pytest.mark.parametrize("step", ["", "nan", "1.5"])
+def test_a_line_without_a_step_is_a_mistake_that_names_it(step: str, tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text(f"step,epoch,seconds,x\n0,0,0.5,1.0\n{step},0,0.7,1.0\n")
+    with pytest.raises(UserError, match=f"line 3: expected a whole number as step, got \\['{step}', "):
+        MetricsCSV(tmp_path).resume(1)
+
+
 def test_two_writers_one_after_the_other(tmp_path: Path) -> None:
     """A fit in a forked process writes; the parent's object then logs the test."""
     parent, child = MetricsCSV(tmp_path), MetricsCSV(tmp_path)
