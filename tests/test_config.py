@@ -238,6 +238,14 @@ def test_a_study_cannot_give_the_data_a_seed_either(
         jobs.job("final", "gru", "ucr", "main", 1, {})
 
 
+def test_help_beside_another_option_is_help(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["status", "--cfg", "job", "study=smoke", "--help"])
+    import_module("src.status").main()
+    assert "study=smoke" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_lists_the_keys_of_a_command(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

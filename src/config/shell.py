@@ -135,7 +135,8 @@ def command(
             from src.config.help import help_text
 
             title = str(sys.modules[task.__module__].__doc__).splitlines()[0].replace("``", "")
-            overrides = [a for a in sys.argv[1:] if not a.startswith("-")]
+            words = pairwise(["", *sys.argv[1:]])
+            overrides = [a for before, a in words if not a.startswith("-") and not takes_a_word(before)]
             print(help_text(config_name, title, overrides, folder, keys))
             sys.stdout.flush()
             return
