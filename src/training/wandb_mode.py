@@ -3,6 +3,7 @@
 import threading
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 
 from src.config.errors import UserError
 
@@ -72,7 +73,7 @@ def answers(url: str, timeout: float) -> bool:
             urllib.request.urlopen(url, timeout=timeout).close()
         except urllib.error.HTTPError as error:
             error.close()
-        except OSError:
+        except (OSError, ValueError, HTTPException):  # nobody, no address of a web server, something else there
             return
         answered.set()
 

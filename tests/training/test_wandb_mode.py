@@ -1,11 +1,12 @@
 import socket
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from src.config.errors import UserError
-from src.training.wandb_mode import choose_mode, require_login
+from src.training.wandb_mode import answers, choose_mode, require_login
 from tests.standin.wandb_server import KEY, WandbServer
 
 
@@ -44,6 +45,20 @@ def test_a_server_that_accepts_and_never_answers_is_left_within_the_bound(
         start = time.monotonic()
         assert choose_mode(0.25) == ("offline", f"{address} did not answer within 0.25 s")
         assert 0.2 < time.monotonic() - start < 1.5
+
+
+def test_what_is_no_web_server_does_not_answer_and_leaves_no_stack_trace() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def greet() -> None:
+            connection, _ = other.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"SSH-2.0\r\n")
+
+        threading.Thread(target=greet, daemon=True).start()
+        assert not answers(f"http://127.0.0.1:{other.getsockname()[1]}", 5.0)
+    assert not answers("localhost:9", 5.0)
 
 
 def test_a_name_that_takes_long_to_resolve_is_left_within_the_bound(
