@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
@@ -146,11 +147,12 @@ def row_of(task: Task, name: str, values: np.ndarray, row: int, length: int) -> 
 
 
 def difference(name: str, ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Return the largest difference, relative to values above 1.
+    """Return the largest difference, relative to values above 1; infinite for values that are not numbers.
 
     Raises:
         UserError: the shapes differ.
     """
     if ours.shape != theirs.shape:
         raise UserError(f"The exported graph's {name} has shape {theirs.shape}, but the run's has {ours.shape}.")
-    return float((np.abs(ours - theirs) / np.maximum(1, np.abs(ours))).max())
+    off = float((np.abs(ours - theirs) / np.maximum(1, np.abs(ours))).max())
+    return math.inf if math.isnan(off) else off
