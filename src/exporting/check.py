@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
@@ -85,19 +86,25 @@ def rounding(task: Task, ours: Sequence[tuple[Tensor, State, Arrays]]) -> float:
     return worst
 
 
-def random_inputs(
-    task: Task, batch: int, time: int, generator: torch.Generator, *, state: bool
-) -> tuple[dict[str, Tensor], State]:
-    """Return inputs by name: random lengths, standard normal features or uniform tokens, states in (-1, 1).
-
-    Also returns the initial state: the one among the inputs, or without ``state`` the network's own.
-    """
-    form, network = task.description.input, task.network
+def random_sequences(task: Task, batch: int, time: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return standard normal features or uniform tokens, (batch, time, ...), and random lengths, (batch,)."""
+    form = task.description.input
     if isinstance(form, Tokens):
         x = torch.randint(form.vocabulary, (batch, time), generator=generator)
     else:
         x = torch.randn(batch, time, form.size, generator=generator)
-    given = {"input": x, "lengths": torch.randint(1, time + 1, (batch,), generator=generator)}
+    return x, torch.randint(1, time + 1, (batch,), generator=generator)
+
+
+def random_inputs(
+    task: Task, batch: int, time: int, generator: torch.Generator, *, state: bool
+) -> tuple[dict[str, Tensor], State]:
+    """Return inputs by name, with states in (-1, 1).
+
+    Also returns the initial state: the one among the inputs, or without ``state`` the network's own.
+    """
+    network = task.network
+    given = dict(zip(("input", "lengths"), random_sequences(task, batch, time, generator), strict=True))
     if not state:
         return given, network.initial_state(batch)
     states = []
@@ -115,9 +122,8 @@ def alone(task: Task, x: Tensor, state: State) -> Arrays:
         network.register_forward_pre_hook(lambda _, args, keywords: ((args[0], state), keywords), with_kwargs=True),
         network.register_forward_hook(lambda _, args, output: last.append(output[1])),
     ]
-    one = Batch(x, torch.zeros(1), torch.tensor([x.shape[1]]), torch.zeros(1, dtype=torch.int64))
     try:
-        outputs = says(task, one)
+        outputs = says(task, x)
     finally:
         for hook in hooks:
             hook.remove()
@@ -126,11 +132,12 @@ def alone(task: Task, x: Tensor, state: State) -> Arrays:
     return {name: value.numpy() for name, value in outputs.items()}
 
 
-def says(task: Any, one: Batch) -> dict[str, Tensor]:
-    """Return a task's outputs for a batch of one full sequence, without the batch dimension."""
+def says(task: Any, x: Tensor) -> dict[str, Tensor]:
+    """Return a task's outputs for one full sequence (1, time, ...), without the batch dimension."""
     if isinstance(task, Forecasting):
         name, steps = ("next_row", 1) if task.strategy == "recursive" else ("forecast", task.horizon)
-        return {name: task.predict_future(one.x, steps)[0]}
+        return {name: task.predict_future(x, steps)[0]}
+    one = Batch(x, torch.zeros(1), torch.tensor([x.shape[1]]), torch.zeros(1, dtype=torch.int64))
     if isinstance(task, Waveform):
         return {name: value[0] for name, value in zip(("logits", "mean", "log_scale"), task(one), strict=True)}
     return {"values" if isinstance(task, SequenceRegression) else "logits": task(one)[0]}
@@ -146,11 +153,12 @@ def row_of(task: Task, name: str, values: np.ndarray, row: int, length: int) -> 
 
 
 def difference(name: str, ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Return the largest difference, relative to values above 1.
+    """Return the largest difference, relative to values above 1; infinite for values that are not numbers.
 
     Raises:
         UserError: the shapes differ.
     """
     if ours.shape != theirs.shape:
         raise UserError(f"The exported graph's {name} has shape {theirs.shape}, but the run's has {ours.shape}.")
-    return float((np.abs(ours - theirs) / np.maximum(1, np.abs(ours))).max())
+    off = float((np.abs(ours - theirs) / np.maximum(1, np.abs(ours))).max())
+    return math.inf if math.isnan(off) else off

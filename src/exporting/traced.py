@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from src.config.errors import UserError
 from src.config.in_words import one_line
 from src.data.batches import Batch
-from src.data.describe import Tokens
-from src.exporting.check import TOLERANCE, difference, says
+from src.exporting.check import TOLERANCE, difference, random_sequences, says
 from src.exporting.graph import OPSET
 from src.exporting.model import described
 from src.exporting.session import session
@@ -65,15 +64,8 @@ def to_onnx_by_trace(task: Task, time: int | None, facts: dict[str, str]) -> tup
     generator = torch.Generator().manual_seed(derive(0, "generation"))
     traced = inputs(task, 3, time or TIMES[0], generator)
     with torch.no_grad():
-        one = Batch(
-            traced[0][:1], torch.zeros(1), torch.tensor([traced[0].shape[1]]), torch.zeros(1, dtype=torch.int64)
-        )
-        names = [*says(task, one)]
-    axes: dict[str, dict[int, str]] = {
-        "input": {0: "batch"},
-        "lengths": {0: "batch"},
-        **{n: {0: "batch"} for n in names},
-    }
+        names = [*says(task, traced[0][:1])]
+    axes = {name: {0: "batch"} for name in ("input", "lengths", *names)}
     if time is None:
         axes["input"][1] = "time"
         axes |= {name: {0: "batch", 1: "time"} for name in names if task.description.per_step}
@@ -98,13 +90,8 @@ def to_onnx_by_trace(task: Task, time: int | None, facts: dict[str, str]) -> tup
 
 
 def inputs(task: Task, batch: int, time: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Return standard normal features or uniform tokens, and lengths, the first of which is ``time``."""
-    form = task.description.input
-    if isinstance(form, Tokens):
-        x = torch.randint(form.vocabulary, (batch, time), generator=generator)
-    else:
-        x = torch.randn(batch, time, form.size, generator=generator)
-    lengths = torch.randint(1, time + 1, (batch,), generator=generator)
+    """Return random sequences, and lengths, the first of which is ``time``; those of forecasts all are."""
+    x, lengths = random_sequences(task, batch, time, generator)
     lengths[0] = time
     return x, torch.full_like(lengths, time) if isinstance(task, Forecasting) else lengths
 
@@ -120,10 +107,8 @@ def worst_of(model: ModelProto, task: Task, time: int, generator: torch.Generato
         try:
             outputs = dict(zip(names, graph.run(names, given), strict=True))
             for row, length in enumerate(lengths.tolist()):
-                ends = torch.tensor([length])
-                one = Batch(x[row : row + 1, :length], torch.zeros(1), ends, torch.zeros(1, dtype=torch.int64))
                 with torch.no_grad():
-                    expected = says(task, one)
+                    expected = says(task, x[row : row + 1, :length])
                 for name, ours in expected.items():
                     theirs = outputs[name][row]
                     theirs = theirs[:length] if task.description.per_step else theirs

@@ -52,6 +52,8 @@ class RNNCellBase(Quantisable):
         self.input_size = check_size("input_size", input_size)
         self.hidden_size = check_size("hidden_size", hidden_size)
         self.layer = LayerSpec(self.cell, input_size, hidden_size, bias)
+        if keep_gate_bias and not self.cell.keep_gate:
+            raise ValueError(f"keep_gate_bias: expected 0 for {kind} cells (no keep gate), got {keep_gate_bias}")
         register(self, self.layer, "", device, dtype)
         initialise(self.cell, collect(self, self.layer), initialisation, keep_gate_bias, chrono_steps)
 

@@ -23,6 +23,10 @@ class LayerSpec:
     hidden_size: int
     bias: bool | str = True
 
+    def __post_init__(self) -> None:
+        if not (isinstance(self.bias, bool) or self.bias == "single"):
+            raise ValueError(f"bias: expected True, False or 'single', got {self.bias!r}")
+
     @cached_property
     def state_sizes(self) -> tuple[int, ...]:
         """Return the size of each state of the cell; the first one is the output of a step."""
@@ -51,8 +55,6 @@ def layer_specs(input_size: int, layers: Sequence[Mapping[str, Any]], num_direct
             )
         options = dict(layer)
         hidden_size, bias = check_size("hidden_size", options.pop("hidden_size")), options.pop("bias", True)
-        if not (isinstance(bias, bool) or bias == "single"):
-            raise ValueError(f"bias: expected True, False or 'single', got {bias!r}")
         specs.append(LayerSpec(find_cell(**options), width, hidden_size, bias))
         width = num_directions * specs[-1].state_sizes[0]
     return specs

@@ -52,8 +52,10 @@ class Quantised(nn.Module):
         self, input: Tensor | PackedSequence, hx: State = None, lengths: Tensor | None = None
     ) -> tuple[Any, State]:
         """Like `src.recurrent.StackedRNN.forward`, except for unbatched input."""
-        if lengths is None or isinstance(input, PackedSequence):
+        if lengths is None:
             return self.network(input, hx)
+        if isinstance(input, PackedSequence):
+            raise ValueError("lengths: a PackedSequence has its own lengths: drop lengths=")
         batch_first: Any = self.network.batch_first
         output, state = self.network(pack_padded_sequence(input, lengths, batch_first, enforce_sorted=False), hx)
         time = input.shape[1 if batch_first else 0]

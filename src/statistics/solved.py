@@ -29,7 +29,8 @@ def solve_rates(a: np.ndarray, b: np.ndarray) -> SolveRates | None:
     The interval is Newcombe's method 10 ("Improved confidence intervals for the difference between binomial proportions
     based on paired data", Statistics in Medicine 17, 1998): Wilson's intervals of both rates, with their correlation
     less a continuity correction. The test is McNemar's with half the probability of the observed outcome, the mid-p
-    (Fagerland, Lydersen and Laake, BMC Medical Research Methodology 13:91, 2013). None without pairs.
+    (Fagerland, Lydersen and Laake, BMC Medical Research Methodology 13:91, 2013, supplement), or 1 if no pair
+    differs. None without pairs.
     """
     from scipy import stats
 
@@ -51,7 +52,8 @@ def solve_rates(a: np.ndarray, b: np.ndarray) -> SolveRates | None:
     high = joined(wilson_a.high - rate_a, rate_b - wilson_b.low)
     difference = rate_a - rate_b
     fewer, discordant = min(only_a, only_b), only_a + only_b
-    exact = 2 * float(stats.binom.cdf(fewer, discordant, 0.5)) - float(stats.binom.pmf(fewer, discordant, 0.5))
+    observed = float(stats.binom.pmf(fewer, discordant, 0.5))
+    p = 1 - observed / 2 if only_a == only_b else 2 * float(stats.binom.cdf(fewer, discordant, 0.5)) - observed
     return SolveRates(
         both,
         only_a,
@@ -59,7 +61,7 @@ def solve_rates(a: np.ndarray, b: np.ndarray) -> SolveRates | None:
         neither,
         difference,
         Interval(difference - low, difference + high, LEVEL, "Newcombe"),
-        min(1.0, exact) if discordant else 1.0,
+        p if discordant else 1.0,
     )
 
 

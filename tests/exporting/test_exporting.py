@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from onnx import TensorProto, numpy_helper
 from torch import nn
 
 from src.config.errors import UserError
@@ -96,6 +97,17 @@ def test_padding_read_as_input_is_seen():
     for node in model.graph.node:
         if node.op_type == "GRU":
             node.input[4] = ""  # without lengths
+    with pytest.raises(UserError, match="differs from the run"):
+        check(model, task)
+
+
+def test_outputs_that_are_no_numbers_are_seen():
+    task = make("last")
+    model = to_onnx(task)
+    for weight in model.graph.initializer:
+        if weight.data_type == TensorProto.FLOAT:
+            values = numpy_helper.to_array(weight)
+            weight.CopyFrom(numpy_helper.from_array(np.full_like(values, np.nan), weight.name))
     with pytest.raises(UserError, match="differs from the run"):
         check(model, task)
 

@@ -123,6 +123,14 @@ def test_mistakes_are_named(arguments, message):
         RNNCellBase("gru", 3, 5)(*arguments)
 
 
-def test_other_units_are_refused():
-    with pytest.raises(ValueError, match="nonlinearity: expected 'tanh' or 'relu', got 'gelu'"):
-        RNNCell(3, 5, nonlinearity="gelu")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"nonlinearity": "gelu"}, "nonlinearity: expected 'tanh' or 'relu', got 'gelu'"),
+        ({"bias": "double"}, "bias: expected True, False or 'single', got 'double'"),
+        ({"keep_gate_bias": 1.0}, "keep_gate_bias: expected 0 for rnn cells"),
+    ],
+)
+def test_options_of_no_use_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        RNNCell(3, 5, **options)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch.ao.quantization import quantize_dynamic
 from torch.nn.utils import parametrizations, parametrize
+from torch.nn.utils.rnn import pack_sequence
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -175,6 +176,8 @@ def test_quantize_dynamic(theirs: Any, ours: Any, dtype: torch.dtype) -> None:
         torch.testing.assert_close(output[row, :length], alone[0], atol=0.02, rtol=0)  # ranges of the batch differ
         torch.testing.assert_close(last[:, row], (end[0] if ours is LSTM else end)[:, 0], atol=0.02, rtol=0)
         assert not output[row, length:].any()
+    with pytest.raises(ValueError, match="lengths: a PackedSequence has its own lengths"):
+        mine(pack_sequence([x[0]]), None, lengths[1:2])
     assert isinstance(network["a"], ours)
 
 

@@ -36,6 +36,9 @@ def test_mid_p_is_fagerlands() -> None:
     assert rates is not None
     assert rates.p == pytest.approx(0.0391, abs=5e-5)
     assert (rates.only_a, rates.only_b, rates.difference) == (1, 7, pytest.approx(-6 / 21))
+    tied = solve_rates(*paired(3, 2, 2, 3))  # 6 of 16 outcomes are as likely as this one, all others are more extreme
+    assert tied is not None
+    assert tied.p == pytest.approx(1 - 6 / 16 / 2)
     equal = solve_rates(*paired(5, 0, 0, 5))
     assert equal is not None
     assert equal.p == 1.0

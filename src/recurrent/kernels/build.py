@@ -39,7 +39,7 @@ def library(normalised: bool = False) -> ctypes.CDLL | Unavailable:
     try:
         path = target(normalised)
         return ctypes.CDLL(str(path if path.exists() else build(normalised)))
-    except (Unavailable, OSError, subprocess.SubprocessError) as error:
+    except (Unavailable, OSError, RuntimeError, subprocess.SubprocessError) as error:  # RuntimeError: no home folder
         return error if isinstance(error, Unavailable) else Unavailable(f"the kernels cannot be loaded: {error}")
 
 
@@ -68,8 +68,8 @@ def target(normalised: bool = False) -> Path:
     key = hashlib.sha256(
         "\0".join([compiler(), version(compiler()), " ".join(flags(normalised)), cpu(), *texts]).encode()
     )
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = Path(os.environ.get("GATEBENCH_CACHE_DIR") or caches / "gatebench")
+    own, caches = (os.environ.get(name) for name in ("GATEBENCH_CACHE_DIR", "XDG_CACHE_HOME"))
+    folder = Path(own or Path(caches or Path.home() / ".cache") / "gatebench")
     return folder / f"recurrent-{key.hexdigest()[:20]}.so"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -84,6 +85,17 @@ def test_no_compiler(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_compiler_that_is_none(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     assert "CXX=no-such-compiler is not a program" in str(build.library())
+
+
+def test_a_user_without_a_home_folder(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container: the cache folder needs none; without one there are no kernels, and no crash."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 2**30)
+    assert build.library().answer() == 42
+    build.library.cache_clear()
+    monkeypatch.delenv("GATEBENCH_CACHE_DIR")
+    assert "the kernels cannot be loaded: Could not determine home directory" in str(build.library())
 
 
 def test_a_source_that_does_not_compile(tiny: Path) -> None:
