@@ -52,7 +52,12 @@ def small_print(tasks: Sequence[Task], runs: Sequence[Run], tuned: Sequence[Tuni
         "A single run to export or use was chosen on validation: its own test result is the one in its record, "
         "not the mean above."
     )
-    if plan is not None and plan.registered is not None:
+    if plan is not None and any(change.late for change in plan.changes):
+        said.append(
+            "The plan was changed after its registration, when results may have been known: more than 5 % of such "
+            "verdicts may be wrong."
+        )
+    elif plan is not None and plan.registered is not None:
         said.append(
             "The plan was fixed before the first final run; its author may have known earlier results on these data."
         )

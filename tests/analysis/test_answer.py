@@ -243,12 +243,15 @@ def test_the_command_makes_the_runs_that_are_shown(tmp_path: Path) -> None:
         overrides={"trainer.max_steps": 100, "a; touch OWNED": 1},
     )
     changes = [Change(1.8e9, "aa" * 8, "bb" * 8, ["tuning.extensions", "data.later"])]
+    before = summarise(collection, asked(collection))
+    assert "The plan was fixed before the first final run;" in before.small_print[-1]
     collection = replace(collection, studies=[replace(study, plan=plan, changes=changes)])
-    lines = [line["command"] for line in summarise(collection, asked(collection)).commands]
-    assert lines[1] == (
+    summary = summarise(collection, asked(collection))
+    assert summary.commands[1]["command"] == (
         "python -m src.train -m experiments=planted trainer.max_steps=100 study.tuning.extensions=3 "
         "'study.only.data=[jsb_chorales]'"
     )
+    assert summary.small_print[-1].startswith("The plan was changed after its registration, when results may have been")
 
 
 def test_what_a_stranger_recorded_is_no_command_of_its_own(tmp_path: Path) -> None:
