@@ -185,8 +185,10 @@ def overrides_of(run: Run, trust: str | Sequence[str]) -> list[str]:
         raise UserError(f"{run.place} has no record of its command, so it cannot be repeated.")
     kept = list[str]()
     for word in words:
-        key = word.lstrip("+~").partition("=")[0]
-        if not word.startswith("-") and effect_of(key.partition("@")[0].replace("/", ".")) not in (PLACE, NOTHING):
+        key = word.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".")
+        # The tolerance changes no number, but without it the network may be refused.
+        needed = key == "model.budget_tolerance" or effect_of(key) not in (PLACE, NOTHING)
+        if needed and not word.startswith("-"):
             kept.append(word)
     for override in OverridesParser.create().parse_overrides(kept):
         if not override.is_delete():

@@ -172,9 +172,11 @@ def test_a_command_leads_nowhere_but_to_its_result() -> None:
     line = (
         "python -m src.train model=gru --config-dir=/x hydra.run.dir=/x hydra/launcher=ray paths.runs_dir=/x "
         "logger=wandb ckpt=/x overwrite=true name=x data.batch_size=4 '~callbacks.early_stopping' "
+        "model.budget_tolerance=0.05 "
         "optimizer._target_=torch.optim.Adam"
     )
     assert overrides_of(replace(run, command_line=line), ()) == [
-        *("model=gru", "data.batch_size=4", "~callbacks.early_stopping", "optimizer._target_=torch.optim.Adam")
+        *("model=gru", "data.batch_size=4", "~callbacks.early_stopping", "model.budget_tolerance=0.05"),
+        "optimizer._target_=torch.optim.Adam",
     ]
     assert overrides_of(replace(run, command_line="python -m src.train model._target_=mine.Net"), "mine") != []
