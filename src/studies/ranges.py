@@ -11,7 +11,7 @@ from src.runs.study_record import LogUniform, Side, TuningRecord
 from src.studies.plan import values_of
 
 OUTER = 0.1  # of a range on the log scale: a choice in this outer part may have its optimum outside
-STEP = 0.3  # fraction of a range's width by which it is extended, with the same fraction of draws
+STEP = 0.3  # fraction of a range's width by which it is extended, with draws as dense as before
 
 
 def edge(values: Sequence[Any], chosen: Any, limits: tuple[float, float] | None) -> Side | None:
@@ -78,11 +78,12 @@ def further_draws(
 ) -> dict[str, list[Any]]:
     """Return the values of all tuned keys in the trials of an extension: ``key`` from the new piece, others as before.
 
-    The first extension of a condition has number 1. ``number`` is the number of draws, by default 0.3 of the range's.
+    The first extension of a condition has number 1. ``number`` is the number of draws; by default they are as dense as
+    those of the range or denser, so that no gap is left between them, however often it was extended.
     """
     extended = tuning.draws[key]
     assert isinstance(extended, LogUniform)
-    number = number or max(2, round(STEP * extended.number))
+    number = number or max(2, math.ceil(math.log(piece[1] / piece[0]) / extended.stratum - 0.01))  # ends are rounded
     draws = {
         k: replace(draw, number=number) if isinstance(draw, LogUniform) else draw for k, draw in tuning.draws.items()
     }

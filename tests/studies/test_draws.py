@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from src.runs.study_record import LogUniform, TuningRecord
 from src.studies.condition import ConditionTuning
 from src.studies.plan import Plan, read_plan, values_of
+from src.studies.ranges import extended_range, further_draws
 from src.studies.run import Study, run_study
 from tests.studies.conftest import PLAN, FakeLauncher
 from tests.studies.test_shipped import FILES
@@ -103,3 +104,16 @@ def test_a_gap_beside_a_choice_is_filled_for_all_models(
         assert {s["optimizer.lr"] for s in launcher.launched if s["model"] == model} >= set(tried)
     condition = ConditionTuning(study.plan.tuning, study.jobs, study.state, ("ucr", "main"), ["gru"])  # type: ignore[arg-type]
     assert [trial["optimizer.lr"] for trial in condition.trials] == tried
+
+
+@pytest.mark.parametrize("number", [6, 8, 15, 40])
+def test_extensions_in_a_row_leave_no_gap(number: int) -> None:
+    """Each is wider than the one before: with as many draws in each, neighbours were more than two parts apart."""
+    draw = LogUniform(5e-4, 2e-2, number)
+    limits, values = (draw.low, draw.high), values_of(TuningRecord({"optimizer.lr": draw}, seed=0))["optimizer.lr"]
+    for extension in (1, 2, 3, 4):
+        tuning = TuningRecord({"optimizer.lr": draw}, seed=extension)
+        piece = extended_range(limits, "high")
+        values = sorted([*values, *further_draws(tuning, "optimizer.lr", piece, extension)["optimizer.lr"]])
+        limits = (draw.low, piece[1])
+        assert [draw.gap(values, value) for value in values] == [None] * len(values)
