@@ -186,7 +186,7 @@ def overrides_of(run: Run, trust: str | Sequence[str]) -> list[str]:
     kept = list[str]()
     for word in words:
         key = word.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".")
-        # The tolerance changes no number, but without it the network may be refused.
+        # The tolerance does not affect results, but without it the network may be refused.
         needed = key == "model.budget_tolerance" or effect_of(key) not in (PLACE, NOTHING)
         if needed and not word.startswith("-"):
             kept.append(word)
