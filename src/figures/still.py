@@ -22,6 +22,7 @@ INK = Style(LIGHT["ink"], "o", ":")
 WIDTH = 4.4  # inches of a figure in a page, which are stretched to its column
 UPRIGHT_CHARACTERS = 32  # that fit beside a panel
 LEGEND_CHARACTERS = 54  # that fit beside each other under a panel
+NAME_CHARACTERS = 48  # of names along x that fit beside each other, with two for each space; more are slanted
 TICKS = 5  # intervals of an axis at most: each costs a label and a line, and a report may have hundreds of panels
 
 
@@ -110,6 +111,8 @@ def _panel(panel: Axes, chart: Chart, looks: Mapping[str, Style]) -> None:
     kept = {label: handle for handle, label in zip(handles, labels, strict=True)}
     columns = max(1, LEGEND_CHARACTERS // (6 + max(map(len, kept), default=0)))
     below = 32.0 if chart.x.label else 20.0  # points occupied below the axes
+    if _slanted(chart.x):
+        below += 2.4 * max(map(len, chart.x.ticks.values()))
     if kept:
         panel.legend(
             list(kept.values()),
@@ -152,10 +155,17 @@ def _axis(panel: Axes, axis: Axis, side: Literal["x", "y"]) -> None:
         panel.locator_params(axis=side, nbins=TICKS)
     ticks = log_ticks(*axis.range) if axis.log and axis.range else axis.ticks
     if ticks:
-        (panel.set_xticks if side == "x" else panel.set_yticks)(list(ticks), list(ticks.values()))
+        place: dict[str, Any] = {}
+        if side == "x" and _slanted(axis):
+            place = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+        (panel.set_xticks if side == "x" else panel.set_yticks)(list(ticks), list(ticks.values()), **place)
         (panel.xaxis if side == "x" else panel.yaxis).set_minor_formatter(NullFormatter())
     if axis.ticks:
         panel.grid(visible=False, axis=side)
+
+
+def _slanted(axis: Axis) -> bool:
+    return sum(len(name) + 2 for name in axis.ticks.values()) > NAME_CHARACTERS
 
 
 def _dots(panel: Axes, dots: Dots, style: Style) -> None:

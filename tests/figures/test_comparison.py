@@ -1,5 +1,6 @@
 """The charts hold every number they were given, and both renderers draw what the charts hold."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -424,3 +425,19 @@ def test_a_long_label_stays_beside_its_panel() -> None:
     place = panel.yaxis.label.get_window_extent()
     assert panel.get_ylabel().replace("\n", " ") == label
     assert 0 <= place.y0 < place.y1 <= figure.get_size_inches()[1] * figure.dpi
+
+
+@pytest.mark.parametrize("number", [2, 9])
+def test_names_of_many_models_do_not_overlap(number: int) -> None:
+    """Level names by their boxes; slanted ones by where they end, since their boxes overlap and they do not."""
+    names = ["gru", *(f"gru_variant_{i}" for i in range(number - 1))]
+    figure = draw([points("ucr", "test/nll", dict.fromkeys(names, RUNS["gru"]), {}, lower_is_better=True)])
+    figure.draw_without_rendering()
+    (panel,) = [axes for axes in figure.axes if axes.axison]
+    labels = panel.get_xticklabels()
+    boxes = [label.get_window_extent() for label in labels]
+    slanted = number > 2
+    assert {label.get_rotation() for label in labels} == {30.0 if slanted else 0.0}
+    ends = [box.x1 for box in boxes] if slanted else [box.x0 for box in boxes[1:]]
+    assert all(a + labels[0].get_fontsize() < b for a, b in itertools.pairwise(ends))
+    assert slanted or boxes[0].x1 < boxes[1].x0
