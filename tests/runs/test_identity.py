@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from src.config.schema import effect_of
-from src.config.schema.entries import FILE, PLACE, RESULT
+from src.config.schema import effect_of, keys_of
+from src.config.schema.entries import FILE, PLACE, READING, RESULT
 from src.runs.identity import IGNORED_KEYS, identity, planned_identity, without
 
 CONFIG: dict[str, Any] = {
@@ -102,9 +102,12 @@ def test_what_changes_no_number_is_what_it_was() -> None:
     }
 
 
-def test_what_names_a_place_and_what_affects_the_result() -> None:
-    for name in ("batch_size", "eval_batch_size", "seed", "pool", "chunk", "train_sequences", "train_steps"):
-        assert effect_of(f"data.{name}") is RESULT
+def test_what_names_a_place_and_what_only_reading_depends_on() -> None:
+    data = {key for key in keys_of() if key.startswith("data.")}
+    assert {key for key in data if effect_of(key) is READING} == {
+        f"data.{name}"
+        for name in ("batch_size", "eval_batch_size", "seed", "pool", "chunk", "train_sequences", "train_steps")
+    }
     places = ("paths.run_dir", "paths", "data.data_dir", "data.cache_dir", "hydra.sweep.dir", "logger", "logger.mine")
     assert {effect_of(key) for key in places} == {PLACE}
     assert effect_of("data.path") is FILE

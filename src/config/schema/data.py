@@ -8,6 +8,7 @@ from src.config.schema.entries import (
     FILE,
     NOTHING,
     PLACE,
+    READING,
     Above0,
     Count,
     Coverage,
@@ -46,7 +47,7 @@ def _is_encoding(name: object) -> bool:
 Encoding = Annotated[str, That(_is_encoding, "an encoding such as cp1252")]
 
 DATA = {  # each data set takes some of these keys, and its class checks which go together
-    "seed": Key(Whole, "always the run's seed, because runs are paired by seed", always=True),
+    "seed": Key(Whole, "always the run's seed, because runs are paired by seed", READING, always=True),
     "split_seed": Key(Whole, "seed of random splits and synthetic data, shared by all run seeds", always=True),
     "path": Key(Text, "your own file or folder", FILE),
     "data_dir": Key(Text, "folder for downloaded files", PLACE),
@@ -54,12 +55,18 @@ DATA = {  # each data set takes some of these keys, and its class checks which g
     "num_workers": Key(
         Whole, "worker processes that load batches; 0 is fastest for data in memory", NOTHING, always=True
     ),
-    "batch_size": Key(Count, "sequences in a training batch", always=True),
-    "eval_batch_size": Key(Count | None, "validation and test batch size; null: 4 × batch_size", always=True),
-    "pool": Key(Count, "batches per pool; each pool is sorted by length, then split into batches", always=True),
-    "chunk": Key(Count | None, "chunk length for truncated BPTT, in steps; null: whole sequences", always=True),
-    "train_sequences": Key(Count | None, "use only this many training sequences; null: all", always=True),
-    "train_steps": Key(Count | None, "use only this many first steps of each training stream; null: all", always=True),
+    "batch_size": Key(Count, "sequences in a training batch", READING, always=True),
+    "eval_batch_size": Key(Count | None, "validation and test batch size; null: 4 × batch_size", READING, always=True),
+    "pool": Key(
+        Count, "batches per pool; each pool is sorted by length, then split into batches", READING, always=True
+    ),
+    "chunk": Key(
+        Count | None, "chunk length for truncated BPTT, in steps; null: whole sequences", READING, always=True
+    ),
+    "train_sequences": Key(Count | None, "use only this many training sequences; null: all", READING, always=True),
+    "train_steps": Key(
+        Count | None, "use only this many first steps of each training stream; null: all", READING, always=True
+    ),
     "name": Key(Text, "name of the data set, for classes that read several"),
     "val_fraction": Key(Fraction, "fraction of the training sequences held out for validation"),
     "splits": Key(Splits, "fractions of train, val and test, or another form that docs/file_formats.md describes"),

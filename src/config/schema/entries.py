@@ -63,6 +63,7 @@ class Effect(Enum):
     """What the value of a key affects."""
 
     RESULT = "the result of a run"
+    READING = "how training reads the data, but not the data themselves"
     NOTHING = "no number"
     PLACE = "no number: a path on one machine"
     FILE = "no number: the file's content counts, not its path"
@@ -70,10 +71,10 @@ class Effect(Enum):
     @property
     def counts(self) -> bool:
         """Whether keys with this effect are part of a run's identity."""
-        return self is Effect.RESULT
+        return self in (Effect.RESULT, Effect.READING)
 
 
-RESULT, NOTHING, PLACE, FILE = Effect
+RESULT, READING, NOTHING, PLACE, FILE = Effect
 
 
 @dataclass(frozen=True)
