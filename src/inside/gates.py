@@ -90,7 +90,6 @@ def declared_gates(network: Any, x: Tensor, lengths: Tensor | None = None) -> li
     """
     said, kind = network.gates(x, lengths), type(network).__name__
     layers = said if isinstance(said, list | tuple) else [said]
-    past = (torch.arange(x.shape[1]) >= ends(x, lengths)[:, None])[:, :, None]
     found = []
     for k, layer in enumerate(layers):
         for name, values in layer.items() if isinstance(layer, Mapping) else [("", None)]:
@@ -102,7 +101,7 @@ def declared_gates(network: Any, x: Tensor, lengths: Tensor | None = None) -> li
                     f"{kind}.gates must return for each layer a dict of gates and states to tensors ({x.shape[0]}, "
                     f"{x.shape[1]}, units), got {form}{f' for {name}' if name else ''}."
                 )
-        values = {n: v.detach().cpu().masked_fill(past, float("nan")).numpy() for n, v in layer.items()}
+        values = as_arrays(layer, x, lengths)
         if "hidden" not in values:
             raise UserError(f"{kind}.gates lacks hidden, the output of a layer, in layer {k}.")
         open_or_shut = tuple(
@@ -120,6 +119,13 @@ def ends(x: Tensor, lengths: Tensor | None) -> Tensor:
     return torch.full((len(x),), x.shape[1]) if lengths is None else lengths
 
 
+def as_arrays(trace: Mapping[str, Tensor], x: Tensor, lengths: Tensor | None) -> dict[str, np.ndarray]:
+    """Convert values (sequences, time, units) to arrays, with NaN past the length of a sequence of ``x``."""
+    past = (torch.arange(x.shape[1]) >= ends(x, lengths)[:, None])[:, :, None]
+    exact = {name: v.detach().cpu().to(torch.promote_types(v.dtype, torch.float32)) for name, v in trace.items()}
+    return {name: v.masked_fill(past, float("nan")).numpy() for name, v in exact.items()}
+
+
 @torch.no_grad()
 def read_gates(network: Any, x: Tensor, lengths: Tensor | None = None) -> list[Gates]:
     """Return every gate and state at every step, by layer, forward before backward, as in evaluation.
@@ -132,15 +138,11 @@ def read_gates(network: Any, x: Tensor, lengths: Tensor | None = None) -> list[G
     if says_its_gates(network):
         return declared_gates(network, x, lengths)
     stack = as_stack(network)
-    past = (torch.arange(x.shape[1]) >= ends(x, lengths)[:, None])[:, :, None]
     return [
-        Gates(
-            k, direction == 1, stack.layers[k].cell,
-            {name: values.cpu().masked_fill(past, float("nan")).numpy() for name, values in trace.items()},
-        )
+        Gates(k, direction == 1, stack.layers[k].cell, as_arrays(trace, x, lengths))
         for k, directions in enumerate(trace_gates(stack, x, lengths=lengths))
         for direction, trace in enumerate(directions)
-    ]  # fmt: skip
+    ]
 
 
 @torch.no_grad()

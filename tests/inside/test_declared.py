@@ -33,6 +33,14 @@ def test_what_it_says_is_measured_like_the_gates_of_a_cell() -> None:
     assert {name: (low.sum(), high.sum()) for name, (low, high) in saturation(layer).items()} == {"keep": (0, 0)}
 
 
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int64, torch.bfloat16])
+def test_gates_of_any_type_end_with_the_sequence(dtype: torch.dtype) -> None:
+    """NumPy has no bfloat16, and whole numbers and booleans have no NaN."""
+    shut = torch.tensor([[1, 1, 0, 0], [1, 0, 0, 0]])[:, :, None].to(dtype)
+    (layer,) = read_gates(Says([{"keep": shut, "hidden": STATE}]), X, LENGTHS)
+    assert {name: (low.item(), high.item()) for name, (low, high) in saturation(layer).items()} == {"keep": (0.5, 0.5)}
+
+
 def test_without_a_gate_that_keeps_there_is_no_horizon() -> None:
     first, second = read_gates(Says([{"in": HALF, "hidden": STATE}, {"hidden": 3 * HALF, "counter": 9 * HALF}]), X)
     assert (first.sigmoids, second.sigmoids) == (["in"], [])
