@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Sequence
 from functools import singledispatch
 from io import BytesIO
@@ -92,7 +93,7 @@ def to_text(tokens: Sequence[str], words: bool) -> str:
     """Join characters directly, and words with spaces, with ``<eos>`` as the end of a line."""
     if not words:
         return "".join(tokens)
-    return " ".join("\n" if token == "<eos>" else token for token in tokens).replace(" \n ", "\n")
+    return re.sub(" ?\n ?", "\n", " ".join("\n" if token == "<eos>" else token for token in tokens))
 
 
 def to_midi(roll: np.ndarray, frames_per_second: float) -> MidiFile:

@@ -68,6 +68,7 @@ def test_a_waveform_is_written_in_its_own_unit_sample_by_sample(tmp_path, monkey
 
 def test_words_and_lines_and_characters():
     assert to_text(["to", "be,", "<eos>", "or", "not"], words=True) == "to be,\nor not"
+    assert to_text(["to", "<eos>", "<eos>", "be", "<eos>"], words=True) == "to\n\nbe\n"
     assert to_text(list("to be,\nor"), words=False) == "to be,\nor"
 
 
