@@ -81,7 +81,8 @@ def last_loss(task: Task, batch: Batch) -> Tensor:
     whole = task.losses(batch).loss
     if not task.description.per_step:
         return whole
-    return whole - task.losses(replace(batch, lengths=batch.lengths - 1)).loss
+    before = task.losses(replace(batch, lengths=(batch.lengths - 1).clamp_min(1))).loss
+    return whole - before * (batch.lengths > 1).to(whole)
 
 
 def by_lag(values: Tensor, lengths: Tensor, backward: bool) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Gradients with regard to states against finite differences: stop, change the state a little, go on."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -127,6 +128,14 @@ def test_so_they_are_for_other_tasks(name):
             for k, state in enumerate(list(found.norms)[:-1]):
                 expected = numerically(task, batch, row, k, lag)
                 assert found.norms[state][row, lag] == pytest.approx(expected, rel=1e-5, abs=1e-8)
+
+
+def test_a_sequence_may_have_a_single_step():
+    task, batch = task_and_batch("per step", "gru")
+    batch = replace(batch, lengths=torch.tensor([6, 1]))
+    (found,) = loss_gradients(task, batch)
+    assert found.norms["hidden"][1, 0] == pytest.approx(numerically(task, batch, 1, 0, 0), rel=1e-5)
+    assert np.isnan(found.norms["hidden"][1, 1:]).all()
 
 
 def test_lags_count_from_the_step_read_last():
