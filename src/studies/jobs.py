@@ -42,6 +42,7 @@ class Jobs:
         self.plan, self.compose, self.directory, self.further = plan, compose, directory, further or {}
         self._composed: dict[tuple[str, str, str], tuple[DictConfig, str]] = {}
         self._made: dict[str, Job] = {}
+        self._of: dict[str, tuple[str, str, str]] = {}  # by identity: the model, data set and arm
 
     def config(self, model: str, data: str, arm: str) -> DictConfig:
         """Return the config of a model on a data set in an arm, before seed and tuned values.
@@ -55,7 +56,7 @@ class Jobs:
         """Return the job of one run.
 
         Raises:
-            UserError: a tuned key is not in the config.
+            UserError: a tuned key is not in the config, or two models, data sets or arms have the same settings.
         """
         asked = json.dumps([phase, model, data, arm, seed, values], sort_keys=True)
         if asked in self._made:
@@ -70,6 +71,11 @@ class Jobs:
         config = plain(cfg)
         check_values(config)
         name = planned_identity(config, files)
+        if (first := self._of.setdefault(name, (model, data, arm))) != (model, data, arm):
+            one, other = next((a, b) for a, b in zip(first, (model, data, arm), strict=True) if a != b)
+            raise UserError(
+                f"{one} and {other} of the study have the same settings: drop one, or change a setting of it."
+            )
         study_job = asdict(StudyJob(self.plan.name, phase, model, data, arm, name))
         settings = self.plan.settings_of(model, data, arm) | self.further | varied
         settings |= {"study_job": study_job, "ckpt": "auto", "trainer.enable_progress_bar": False}

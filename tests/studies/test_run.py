@@ -164,6 +164,19 @@ def test_a_choice_at_the_edge_extends_the_range_for_all_models(make_study: Make)
     assert again.launched == []
 
 
+def test_two_models_with_the_same_settings_are_refused(make_study: Make) -> None:
+    """They would share every run: the second had no result of its own, and nothing said so."""
+    launcher = FakeLauncher(bowl({"gru": 3e-3, "again": 3e-3}))
+    study = make_study(
+        launcher,
+        models={"gru": {}, "again": {"model": "gru"}},
+        primary={"models": ["gru", "again"], "metric": "test/acc", "margin": 0.05},
+    )
+    with pytest.raises(UserError, match="gru and again of the study have the same settings: drop one"):
+        run_study(study)
+    assert launcher.launched == []
+
+
 def test_one_arms_extension_moves_neither_the_draws_nor_the_range_of_another(make_study: Make) -> None:
     optimum = {"main": 3e-3, "sgd": 0.4}
     study = make_study(
