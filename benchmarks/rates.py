@@ -19,7 +19,7 @@ from benchmarks.settings import RATES
 from benchmarks.tables import Marks, put_into, read_page, rows_below
 from src.analysis.failures import Failures
 from src.analysis.pairs import Pair, differences_of
-from src.analysis.verdict import About
+from src.analysis.verdict import unless_failures
 from src.config.shell import command
 from src.statistics.crossed import block_length, in_blocks, over_seeds_and_sequences
 from src.statistics.datasets import signed_rank_posterior
@@ -322,9 +322,9 @@ def failure_rates(rng: np.random.Generator, studies: int) -> Simulated:
         for pairs in (6, 10, 29, 60):
             t = guarded = still = 0
             for failed in rng.random((studies, pairs)) < share:
-                t += (outcome_of(failed, share, rng, None)) == "same"
-                guarded += (outcome_of(failed, share, rng, 1.0)) == "same"
-                still += (outcome_of(np.zeros(pairs, bool), share, rng, 1.0)) == "same"
+                t += outcome_of(failed, share, rng, None) == "same"
+                guarded += outcome_of(failed, share, rng, 1.0) == "same"
+                still += outcome_of(np.zeros(pairs, bool), share, rng, 1.0) == "same"
             rows.append([f"{share:g}", str(pairs), *(f"{count / studies:.3f}" for count in (t, guarded, still))])
     header = ["failures = margin", "pairs", *("on the margin: called the same, t alone", "as reported")]
     title = "Tasks that a run either solves or learns nothing of (claimed: at most 0.05 wrong)"
@@ -342,9 +342,9 @@ def outcome_of(failed: np.ndarray, margin: float, rng: np.random.Generator, cost
         for seed, (x, y) in enumerate(zip(a.tolist(), (b + failed).tolist(), strict=True))
     ]
     solved = {pair.run_a or "": True for pair in pairs} | {f"b{i}": not f for i, f in enumerate(failed.tolist())}
-    about = About(NAMES, "adding", failures=None if cost is None else Failures(cost, solved))
     look = Look(len(pairs))
-    return about.allowed(decide(differences_of(pairs), margin, NAMES, look=look), pairs, margin, look)[0]
+    reach = None if cost is None else Failures(cost, solved).reach(pairs, look.same)
+    return unless_failures(decide(differences_of(pairs), margin, NAMES, look=look), reach, margin)[0]
 
 
 TABLES = (

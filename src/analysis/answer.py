@@ -8,7 +8,6 @@ import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
 
 from src.analysis.across import across
 from src.analysis.asked import Asked, nothing
@@ -31,6 +30,7 @@ from src.analysis.summary import Summary
 from src.analysis.task import Task
 from src.analysis.tuning import Tuning, tunings
 from src.config.errors import UserError
+from src.config.instantiate import select
 from src.config.overrides import override
 from src.runs.study_record import StudyRecord
 
@@ -190,8 +190,8 @@ def _commands(collection: Collection, compared: Sequence[Run], wanted: Asked) ->
         lines.append((f"git checkout {commit}", f"check out the code of {share}the final runs"))
     if collection.study:
         every = "run every trial and final run; finished ones are skipped"
-        given = [f"experiments={collection.study.name}", *_typed(collection.study, {run.data_name for run in compared})]
-        lines.append((shlex.join(["python", "-m", "src.train", "-m", *given]), every))
+        typed = [f"experiments={collection.study.name}", *_typed(collection.study, {run.data_name for run in compared})]
+        lines.append((shlex.join(["python", "-m", "src.train", "-m", *typed]), every))
     if collection.kind in ("pack", "table"):
         source, does = override("from", collection.places[0]), "write this report from those records"
     elif collection.kind == "study":
@@ -208,12 +208,9 @@ def _commands(collection: Collection, compared: Sequence[Run], wanted: Asked) ->
 
 def _typed(study: StudyRecord, complete: set[str | None]) -> list[str]:
     """Return the overrides of a study's command: values changed since it began, and the data sets that were run."""
-    said = dict(study.plan.overrides)
+    said, plan = dict(study.plan.overrides), asdict(study.plan)
     for key in dict.fromkeys(key for change in study.changes for key in change.keys):
-        value: Any = asdict(study.plan)
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        if isinstance(value, bool | int | float | str):
+        if isinstance(value := select(plan, key), bool | int | float | str):
             said[f"study.{key}"] = value
     if some := [name for name in study.plan.data if name not in complete]:
         said["study.only.data"] = [name for name in study.plan.data if name not in some]

@@ -6,7 +6,7 @@ import numpy as np
 
 from src.analysis.pairs import differences_of, lost_of
 from src.analysis.task import Comparison, Task
-from src.analysis.verdict import Verdict
+from src.analysis.verdict import Verdict, unless_failures
 from src.config.errors import agreeing
 from src.statistics.decision import ERROR_RATE, LEAST, decide, in_words
 from src.statistics.intervals import Interval
@@ -62,11 +62,10 @@ def _without_one(task: Task, c: Comparison) -> list[str]:
     if len(x) <= LEAST:
         return []
     seeds = [pair.seed for pair in seen if pair.difference is not None]
+    decided = (decide(np.delete(x, i), task.margin, (c.a, c.b), lost, c.verdict.look) for i in range(len(seeds)))
     others = {
-        seed: decide(np.delete(x, i), task.margin, (c.a, c.b), lost, c.verdict.look) for i, seed in enumerate(seeds)
+        seed: unless_failures(said, c.verdict.failures, task.margin) for seed, said in zip(seeds, decided, strict=True)
     }
-    if (c.verdict.failures or 0.0) >= (task.margin or 0.0):  # with one pair less, even more so
-        others = {seed: ("undecided", None) if said[0] == "same" else said for seed, said in others.items()}
     verdict = (c.verdict.outcome, c.verdict.winner)
     changed = {seed: other for seed, other in others.items() if other != verdict}
     if not changed:

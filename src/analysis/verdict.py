@@ -104,13 +104,16 @@ class About:
     over: str | None = None
     failures: Failures | None = None
 
-    def allowed(
-        self, said: tuple[Outcome, str | None], seen: Sequence[Pair], margin: float | None, look: Look
-    ) -> tuple[Outcome, str | None]:
-        """Return an outcome; undecided in place of "same" if failures could move the mean beyond the margin."""
-        if said[0] == "same" and margin and self.failures and self.failures.p_same(seen, margin) >= look.same:
-            return "undecided", None
-        return said
+    def reach(self, seen: Sequence[Pair], look: Look) -> float | None:
+        """Return how far failures could move the mean, at the level of a look; None where runs do not fail."""
+        return self.failures.reach(seen, look.same) if self.failures else None
+
+
+def unless_failures(
+    said: tuple[Outcome, str | None], reach: float | None, margin: float | None
+) -> tuple[Outcome, str | None]:
+    """Return an outcome; undecided in place of "same" if failures could move the mean as far as the margin."""
+    return ("undecided", None) if said[0] == "same" and (reach or 0.0) >= (margin or 0.0) else said
 
 
 def verdict(pairs: Sequence[Pair], margin: float | None, about: About, looks: Sequence[Look] | None = None) -> Verdict:
@@ -126,7 +129,7 @@ def verdict(pairs: Sequence[Pair], margin: float | None, about: About, looks: Se
 
     def decided(seen: Sequence[Pair], look: Look) -> tuple[Outcome, str | None]:
         said = decide(differences_of(seen), margin, about.names, lost_of(seen), look)
-        return about.allowed(said, seen, margin, look)
+        return unless_failures(said, about.reach(seen, look), margin)
 
     def decides(seen: Sequence[Pair], look: Look) -> bool:
         return decided(seen, look)[0] in ("better", "same")
@@ -151,7 +154,7 @@ def verdict(pairs: Sequence[Pair], margin: float | None, about: About, looks: Se
         p_better=p_better,
         p_same=p_same,
         new_study=new_study,
-        failures=about.failures.reach(seen, levels.same) if about.failures else None,
+        failures=about.reach(seen, levels),
     )
     return replace(silent, sentence=sentence(silent, about, x, lost))
 
@@ -185,7 +188,7 @@ def verdict_over_both(
         if made.better is None or made.same is None or len(differences_of(seen)) < LEAST:
             return "no verdict", None
         said = decide_by(made.better, made.same, margin, about.names, lost_of(seen))
-        return about.allowed(said, seen, margin, look)
+        return unless_failures(said, about.reach(seen, look), margin)
 
     def decides(seen: Sequence[Pair], look: Look) -> bool:
         return decided(seen, look)[0] in ("better", "same")
@@ -201,7 +204,7 @@ def verdict_over_both(
         look=look if outcome != "no verdict" else None,
         next_look=next_look,
         floor=made.floor,
-        failures=about.failures.reach(seen, (look or Look(len(x))).same) if about.failures else None,
+        failures=about.reach(seen, look or Look(len(x))),
     )
     return replace(silent, sentence=sentence(silent, about, x, lost_of(seen)))
 
@@ -369,7 +372,7 @@ def _why_open(verdict: Verdict, wide: Interval, unit: str) -> str:
     if not verdict.margin:
         return ", which does not exclude 0; no margin was fixed" if not verdict.different else ""
     edge = f"the margin of {_number(verdict.margin, unit)}"
-    if verdict.failures is not None and _unseen(verdict):
+    if _unseen(verdict):
         by = _number(verdict.failures, unit)
         return f", within {edge}, but failed runs too rare to appear in {verdict.pairs} pairs could change it by {by}"
     if verdict.different and max(wide.high, -wide.low) > verdict.margin:

@@ -9,7 +9,7 @@ import logging
 import random
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import PurePath
 from typing import Any, ClassVar
@@ -148,11 +148,8 @@ def _check(plan: Plan) -> None:
     assert plan.primary is not None
     if not set(plan.primary.models) <= set(plan.models):
         raise UserError(MODELS.format(models=list(plan.primary.models), known=", ".join(plan.models)))
-    for given, there in ((plan.only.data, plan.data), (plan.only.arms, plan.arms)):
-        if strange := [name for name in given if name not in there]:
-            raise UserError(
-                f"study.only names {strange[0]}, which the study does not have: choose from {', '.join(there)}."
-            )
+    _refuse_unknown("only", plan.only.data, plan.data)
+    _refuse_unknown("only", plan.only.arms, plan.arms)
     if plan.resplits is not None and (plan.resplits < LEAST_SPLITS or plan.looks):
         raise UserError(
             f"study.resplits must be null or at least {LEAST_SPLITS}, with study.looks=null, got {plan.resplits}."
@@ -185,15 +182,18 @@ def _check(plan: Plan) -> None:
     by_data: dict[str, Any] = {"pairs": plan.pairs, "looks": plan.looks}
     by_data |= {"primary.metric": plan.primary.metric, "primary.margin": plan.primary.margin}
     for key, values in by_data.items():
-        for name in values if isinstance(values, dict) else ():
-            if name not in (*plan.data, "default"):
-                raise UserError(
-                    f"study.{key} names {name}, which the study does not have: choose from {', '.join(plan.data)} and "
-                    "default."
-                )
+        _refuse_unknown(key, values if isinstance(values, dict) else (), plan.data, "default")
     for key, draw in plan.tuned.items():
         if isinstance(draw, LogUniform) and not (0 < draw.low < draw.high and draw.number >= 1):
             raise UserError(DRAWS.format(key=key))
+
+
+def _refuse_unknown(key: str, names: Iterable[str], there: Collection[str], further: str | None = None) -> None:
+    """Refuse a name that is neither ``there`` nor ``further``."""
+    choices = ", ".join(there) + (f" and {further}" if further else "")
+    for name in names:
+        if name not in there and name != further:
+            raise UserError(f"study.{key} names {name}, which the study does not have: choose from {choices}.")
 
 
 def _check_names(plan: Plan) -> None:
