@@ -104,3 +104,28 @@ def test_a_study_reads_its_file_as_what_it_holds(folder: Path) -> None:
         done = gatebench(folder, "new", "study", study, f"data.path={path}", *own)
         assert done.returncode == 0, done.stderr
         assert f"    {reader}:\n      data." in (folder / "experiments" / f"{study}.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("second", "settings", "sentence"),
+    [
+        ("again", "{model: gru}", "gru and again of the study have the same settings: drop one"),
+        ("lstm", "{model.hiden_size: 3}", "There is no key model.hiden_size (did you mean hidden_size?)."),
+    ],
+)
+def test_a_study_with_a_mistake_in_a_model_leaves_nothing(
+    second: str, settings: str, sentence: str, tmp_path: Path
+) -> None:
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "slip.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - base\n  - _self_\n  - override /hydra/sweeper: study\nstudy:\n"
+        f"  name: slip\n  question: Is one better?\n  models: {{gru: {{}}, {second}: {settings}}}\n"
+        f"  data: {{ucr: {{}}}}\n  primary: {{models: [gru, {second}], metric: test/acc}}\n"
+        "  tuning: {draws: {optimizer.lr: [0.001, 0.01]}, repeat: {best: 1, seeds: 1}}\n"
+    )
+    done = gatebench(tmp_path, "train", "-m", "experiments=slip", "logger=csv")
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not done.stdout
+    assert not (tmp_path / "runs" / "slip").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -17,7 +18,7 @@ from src.config.rules import check, check_values
 from src.runs.identity import planned_identity
 from src.runs.result import Phase, StudyJob
 from src.runs.study_record import PlannedJob, Settings
-from src.studies.plan import Plan
+from src.studies.plan import Plan, combinations, values_of
 from src.tasks.metrics import declared_by_shipped_tasks
 
 Compose = Callable[[list[str]], DictConfig]
@@ -44,6 +45,17 @@ class Jobs:
         self._made: dict[str, Job] = {}
         self._of: dict[str, tuple[str, str, str]] = {}  # by identity: the model, data set and arm
 
+    def check(self) -> None:
+        """Make a job of every model on every data set in every arm, to find mistakes before anything is written.
+
+        Raises:
+            UserError: as :meth:`job`.
+        """
+        tuning = self.plan.tuning
+        first = next(iter(combinations(tuning, values_of(tuning))), {}) if tuning else {}
+        for (data, arm), model in itertools.product(self.plan.conditions(), self.plan.models):
+            self.job("final", model, data, arm, 0, first)
+
     def config(self, model: str, data: str, arm: str) -> DictConfig:
         """Return the config of a model on a data set in an arm, before seed and tuned values.
 
@@ -56,7 +68,8 @@ class Jobs:
         """Return the job of one run.
 
         Raises:
-            UserError: a tuned key is not in the config, or two models, data sets or arms have the same settings.
+            UserError: the config cannot be composed or violates a rule, a tuned key is not in it, or two models, data
+                sets or arms have the same settings.
         """
         asked = json.dumps([phase, model, data, arm, seed, values], sort_keys=True)
         if asked in self._made:

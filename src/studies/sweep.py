@@ -67,8 +67,9 @@ def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig
             refuse_link(place)
             refuse_links(place)
     try:
-        state = StudyState(directory, plan, config_file(plan.name, context))
         jobs = Jobs(plan, compose, directory, further)
+        jobs.check()
+        state = StudyState(directory, plan, config_file(plan.name, context))
         if need := check_disk(plan, jobs):
             print(need, flush=True)
         with showing(directory):
