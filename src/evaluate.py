@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 
 from src.config.errors import UserError
 from src.config.shell import command
+from src.runs.described import read_run
 
 
 def evaluate(cfg: DictConfig, *, shown: bool = True) -> dict[str, float]:
@@ -20,6 +21,8 @@ def evaluate(cfg: DictConfig, *, shown: bool = True) -> dict[str, float]:
         UserError: ``run`` is not a run's directory, its checkpoint is missing or damaged, its config's trainer cannot
             evaluate, or the best epoch's metrics differ from the record.
     """
+    read_run(cfg.run, cfg.trust)  # refuse another directory before PyTorch is imported, which takes seconds
+
     import torch
 
     from src.config.in_words import one_line

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from src.config.errors import UserError
 from src.config.places import study_folder
 from src.config.shell import command
+from src.runs.described import read_run
 
 
 def explain(cfg: DictConfig) -> list[Path]:
@@ -22,6 +23,12 @@ def explain(cfg: DictConfig) -> list[Path]:
             data with a length.
     """
     import importlib.util
+
+    if not cfg.run and cfg.study is None:
+        raise UserError("Give run, as in run=runs/2026-... or 'run=[runs/A,runs/B]', or study=memory_length.")
+    directories = [cfg.run] if isinstance(cfg.run, str) else [str(directory) for directory in cfg.run or ()]
+    for directory in directories:
+        read_run(directory, cfg.trust)  # refuse another directory before PyTorch is imported, which takes seconds
 
     import torch
 
@@ -40,9 +47,6 @@ def explain(cfg: DictConfig) -> list[Path]:
         files = memory_horizon(output(Path(cfg.output or study), study), study, cfg.solved_below)
         print(*files, sep="\n")
         return files
-    if not cfg.run:
-        raise UserError("Give run, as in run=runs/2026-... or 'run=[runs/A,runs/B]', or study=memory_length.")
-    directories = [cfg.run] if isinstance(cfg.run, str) else [str(directory) for directory in cfg.run]
     folder = Path(cfg.output or Path(directories[0]) / "inside")
     for directory in directories:
         output(folder, Path(directory))

@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from src.config.errors import UserError
 from src.config.shell import command
+from src.runs.described import read_run
 
 
 def export(cfg: DictConfig) -> Path:
@@ -19,6 +20,8 @@ def export(cfg: DictConfig) -> Path:
     Raises:
         UserError: ``run`` is not a run, or uses something that ONNX cannot express.
     """
+    read_run(cfg.run, cfg.trust)  # refuse another directory before PyTorch is imported, which takes seconds
+
     import torch
 
     try:

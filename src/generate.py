@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from src.config.errors import UserError
 from src.config.shell import command
+from src.runs.described import read_run
 
 
 def generate(cfg: DictConfig) -> list[Path]:
@@ -18,6 +19,8 @@ def generate(cfg: DictConfig) -> list[Path]:
     Raises:
         UserError: ``run`` is not a run, its task cannot generate, or there is no such sequence.
     """
+    read_run(cfg.run, cfg.trust)  # refuse another directory before PyTorch is imported, which takes seconds
+
     import torch
 
     from src.files import output

@@ -9,6 +9,8 @@ from omegaconf import DictConfig
 
 from src.config.errors import counted
 from src.config.shell import command
+from src.data.own.forms import form_of
+from src.runs.described import read_run
 
 if TYPE_CHECKING:
     from src.runs.load import Run
@@ -28,6 +30,9 @@ def predict(cfg: DictConfig) -> Path:
     Raises:
         UserError: ``run`` is not a run, the file does not match it, or a link in the run redirects the CSV file.
     """
+    read_run(cfg.run, cfg.trust)  # refuse another directory, and a missing file, before PyTorch is imported
+    form_of(Path(cfg.data.path).expanduser())
+
     import torch
 
     from src.files import output, write_csv

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from src.config.shell import command
+from src.config.names import OWN_FORMS
+from src.config.shell import choices, command
 from src.config.tuned import log_origins
+from src.data.own.forms import form_of
 
 
 def train(cfg: DictConfig, *, shown: bool = True) -> dict[str, float]:
@@ -25,6 +27,9 @@ def train(cfg: DictConfig, *, shown: bool = True) -> dict[str, float]:
     Raises:
         UserError: the config cannot be trained, or its directory already has another run.
     """
+    if choices().get("data") in OWN_FORMS:
+        form_of(Path(cfg.data.path).expanduser())  # refuse a missing file before PyTorch is imported
+
     import torch
 
     from src.tasks.build import build

@@ -20,6 +20,7 @@ from src.config.errors import UserError
 from src.config.help import page
 from src.config.in_words import MEANT, in_words
 from src.config.instantiate import instantiate
+from src.config.names import OWN_FORMS
 from src.config.places import CONF
 from src.config.rules import check
 from src.config.schema import keys_of
@@ -179,10 +180,22 @@ def test_a_start_that_is_refused_leaves_what_was_there(monkeypatch: pytest.Monke
     assert Path("mine/notes.txt").read_text() == "keep"
 
 
-def test_what_composition_finds_does_not_import_torch() -> None:
-    """Which is why it is answered in half a second."""
+@pytest.mark.parametrize(
+    "line",
+    [
+        "train model.hidden_size=0",
+        *[f"train data={own} data.path=nothing" for own in OWN_FORMS],
+        *[f"{command} run=nothing" for command in ("evaluate", "explain", "export", "generate")],
+        "predict run=nothing data.path=nothing",
+        "compare study=nothing",
+        "verify study=nothing",
+    ],
+)
+def test_a_mistake_that_is_seen_without_torch_does_not_import_it(line: str) -> None:
+    """Which is why it is answered in a second."""
+    command, *words = line.split()
     program = (
-        "import sys; sys.argv = ['train', 'model.hidden_size=0']; from src.train import main\n"
+        f"import sys; sys.argv = {[command, *words]}; from src.{command} import main\n"
         "try: main()\n"
         "except SystemExit as end: assert end.code == 1\n"
         "heavy = {'torch', 'pytorch_lightning', 'wandb'} & set(sys.modules); assert not heavy, heavy"

@@ -44,7 +44,7 @@ FLOORS: list[dict[str, str]] = [
         "new": "tasks data config files",
         "export": "exporting runs recurrent data config files",
         "generate": "generating runs config rng files",
-        "explain": "explaining config files",
+        "explain": "explaining runs config files",
     },
     {
         "answering": "train reporting studies analysis exporting measuring statistics runs tasks data recurrent config "

@@ -13,7 +13,7 @@ from src.config.errors import UserError
 from src.explaining.outputs import write_table
 from src.figures.canvas import save
 from src.figures.memory_horizon import Share, draw_memory
-from src.runs.load import read_config
+from src.runs.described import read_config
 from src.runs.record import check_digests, find_runs
 
 

@@ -83,7 +83,7 @@ def print_summary(runs: Sequence[Explained]) -> None:
     console.print(table)
     found = [difference for entry in runs if (difference := entry.views["trained"].difference) is not None]
     if found:
-        words = f"The recomputed states differ from the networks' own by at most {max(found):.1g}."
+        words = f"The recomputed states differ from the networks' own by at most {np.max(found):.1g}."
         console.print(words, highlight=False)
 
 

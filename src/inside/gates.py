@@ -149,7 +149,7 @@ def read_gates(network: Any, x: Tensor, lengths: Tensor | None = None) -> list[G
 def difference(network: Any, x: Tensor, lengths: Tensor | None, gates: list[Gates]) -> float:
     """Return the largest difference between the recomputed final states and the network's own.
 
-    Relative for values above 1, because an LSTM's cell may count to hundreds.
+    Relative for values above 1, because an LSTM's cell may count to hundreds; NaN if a state is.
     """
     stack = as_stack(network)
     own = network if stack is not network else stack.eval()
@@ -162,7 +162,7 @@ def difference(network: Any, x: Tensor, lengths: Tensor | None, gates: list[Gate
         for name, tensor in zip(entry.cell.states, states[entry.layer], strict=True):
             theirs = tensor[int(entry.backward)].cpu().numpy()
             off = np.abs(entry.values[name][rows, at] - theirs) / np.maximum(1, np.abs(theirs))
-            worst = max(worst, float(off.max()))
+            worst = float(np.maximum(worst, off.max()))  # max() would lose NaN
     return worst
 
 

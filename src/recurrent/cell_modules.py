@@ -53,7 +53,7 @@ class RNNCellBase(Quantisable):
         self.hidden_size = check_size("hidden_size", hidden_size)
         self.layer = LayerSpec(self.cell, input_size, hidden_size, bias)
         if keep_gate_bias and not self.cell.keep_gate:
-            raise ValueError(f"keep_gate_bias: expected 0 for {kind} cells (no keep gate), got {keep_gate_bias}")
+            raise ValueError(f"keep_gate_bias: expected 0 for {kind} cells (no keep gate), got {keep_gate_bias!r}")
         register(self, self.layer, "", device, dtype)
         initialise(self.cell, collect(self, self.layer), initialisation, keep_gate_bias, chrono_steps)
 
@@ -79,6 +79,8 @@ class RNNCellBase(Quantisable):
         """
         parameters = collect(self, self.layer)
         weight = parameters.weight_ih
+        if input.ndim not in (1, 2):
+            raise ValueError(f"input: expected 1 or 2 dimensions, one step of each sequence, got {input.ndim}")
         check_tensor(input, weight)
         zeros = tuple(weight.new_zeros(*input.shape[:-1], size) for size in self.layer.state_sizes)
         single = len(zeros) == 1

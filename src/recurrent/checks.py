@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 
@@ -31,10 +32,17 @@ def check_number(name: str, number: Any) -> None:
         raise ValueError(f"{name}: expected a number of at least 0, got {number!r}")
 
 
-def check_choice(name: str, given: Any, first: str, second: str) -> None:
-    """Check that a value is one of two words."""
-    if given not in (first, second):
-        raise ValueError(f"{name}: expected {first!r} or {second!r}, got {given!r}")
+def check_finite(name: str, number: Any) -> None:
+    """Check that a value is a finite number of any sign."""
+    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+        raise ValueError(f"{name}: expected a finite number, got {number!r}")
+
+
+def check_choice(name: str, given: Any, *choices: str) -> None:
+    """Check that a value is one of a few words."""
+    if given not in choices:
+        expected = " or ".join(map(repr, choices)) if len(choices) == 2 else f"one of {', '.join(choices)}"
+        raise ValueError(f"{name}: expected {expected}, got {given!r}")
 
 
 def check_flag(name: str, flag: Any) -> None:

@@ -31,7 +31,7 @@ def from_pytorch(theirs: nn.RNNBase, **options: Any) -> StackedRNN:
             ``update_gate="takes"`` the update gate is negated.
 
     Raises:
-        ValueError: the network is none of these, or an option would change the function.
+        ValueError: the network is none of these, or an option is not that of ``theirs`` or would change the function.
     """
     kinds: dict[type[nn.RNNBase], type[GRU] | type[LSTM] | type[RNN]] = {nn.GRU: GRU, nn.LSTM: LSTM, nn.RNN: RNN}
     if type(theirs) not in kinds:
@@ -40,11 +40,12 @@ def from_pytorch(theirs: nn.RNNBase, **options: Any) -> StackedRNN:
     names += ["nonlinearity"] * isinstance(theirs, nn.RNN) + ["proj_size"] * isinstance(theirs, nn.LSTM)
     weight = next(theirs.parameters())
     given = {name: getattr(theirs, name) for name in names} | {"device": weight.device, "dtype": weight.dtype}
+    for name in names:
+        if options.get(name, given[name]) != given[name]:
+            raise ValueError(f"{name}: expected {given[name]!r} as in theirs, got {options[name]!r}")
     network = kinds[type(theirs)](**given | options)
-    missing = without_equivalent(network)
-    if missing or network.layers[0].bias != theirs.bias:
-        changed = missing[0] if missing else "the biases"
-        raise ValueError(f"options: {changed} would change what {type(theirs).__name__} computes, got {options}")
+    if missing := without_equivalent(network):
+        raise ValueError(f"options: {missing[0]} would change what {type(theirs).__name__} computes, got {options}")
     network.load_state_dict(theirs.state_dict())
     cell = network.layers[0].cell
     if cell != cell.standard:

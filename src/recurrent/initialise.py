@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import init
 
 from .cells.base import CellParameters, Equations
+from .checks import check_choice, check_finite, check_size
 
 
 @torch.no_grad()
@@ -31,11 +32,13 @@ def initialise(
     without such a gate are unchanged, by chrono as well.
 
     Raises:
-        ValueError: the name is unknown; chrono without ``chrono_steps`` > 2 or with a ``keep_gate_bias``; or a bias is
-            set in a layer without biases.
+        ValueError: the name or a number is impossible; chrono without ``chrono_steps`` > 2 or with a
+            ``keep_gate_bias``; or a bias is set in a layer without biases.
     """
-    if name not in INITIALISATIONS:
-        raise ValueError(f"initialisation: expected one of {', '.join(INITIALISATIONS)}, got {name!r}")
+    check_choice("initialisation", name, *INITIALISATIONS)
+    check_finite("keep_gate_bias", keep_gate_bias)
+    if chrono_steps is not None:
+        check_size("chrono_steps", chrono_steps)
     for gain in (parameters.gain_ih, parameters.gain_hh):
         if gain is not None:
             gain.fill_(1)

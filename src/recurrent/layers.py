@@ -62,7 +62,7 @@ class RNNBase(StackedRNN):
         cell = {name: options.pop(name) for name in option_names() & options.keys()}
         cell |= {"kind": kind, "bias": bias, "layer_norm": layer_norm, "zoneout": zoneout, "proj_size": proj_size}
         check_size("num_layers", num_layers)
-        each = isinstance(hidden_size, Sequence) and not isinstance(hidden_size, str)
+        each = isinstance(hidden_size, Sequence) and not isinstance(hidden_size, str | bytes)
         widths = list(hidden_size) if each else [hidden_size] * num_layers  # type: ignore[arg-type]
         if len(widths) != num_layers:
             raise ValueError(f"hidden_size: expected one width or {num_layers} of them (num_layers), got {widths}")

@@ -12,10 +12,10 @@ from torch.nn.utils.rnn import PackedSequence
 
 from .backends.around import as_leaf, capturing, transformation
 from .backends.builtin import flatten, scriptable
-from .backends.choose import Choice, choose, remembered
+from .backends.choose import BACKENDS, Choice, choose, remembered
 from .backends.spec import CallSpec
 from .cells.base import CellParameters
-from .checks import check_flag, check_number, check_rate
+from .checks import check_choice, check_flag, check_number, check_rate
 from .initialise import initialise
 from .inputs import check_state, give_back, take_in
 from .parameters import collect, layer_specs, register
@@ -94,6 +94,7 @@ class StackedRNN(Quantisable):
         check_rate("dropout", dropout)
         check_rate("recurrent_dropout", recurrent_dropout)
         check_number("weight_noise", weight_noise)
+        check_choice("backend", backend, "auto", *BACKENDS)
         self.num_directions = 2 if bidirectional else 1
         self.layers = layer_specs(input_size, layers, self.num_directions)
         self.input_size = input_size
@@ -109,7 +110,7 @@ class StackedRNN(Quantisable):
         self.backend, self.allow_empty = backend, allow_empty
         if keep_gate_bias and not any(layer.cell.keep_gate for layer in self.layers):
             kinds = " and ".join(dict.fromkeys(layer.cell.kind for layer in self.layers))
-            raise ValueError(f"keep_gate_bias: expected 0 for {kinds} cells (no keep gate), got {keep_gate_bias}")
+            raise ValueError(f"keep_gate_bias: expected 0 for {kinds} cells (no keep gate), got {keep_gate_bias!r}")
 
         for k, layer in enumerate(self.layers):
             for suffix in self.suffixes(k):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,15 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 from src.config.errors import UserError
 from src.config.in_words import one_line
 from src.config.instantiate import plain
-from src.config.names import public_names
-from src.config.places import CONF, register_resolvers
 from src.config.rules import check_values
 from src.config.schema import keys_of
-from src.config.trust import check_received
 from src.data.batches import Split
 from src.data.module import SequenceData
-from src.runs.config_file import checked, read_resolved
-from src.runs.record import check_digests, read_record
+from src.runs.described import read_run
+from src.runs.record import check_digests
 from src.runs.result import RunResult
 from src.tasks.base import Task
 from src.tasks.build import build
@@ -96,10 +92,7 @@ def load_run(
             ended; or its config names a class that is neither GateBench's nor trusted.
     """
     directory = Path(directory)
-    config, record = read_config(directory, trust or ()), read_record(directory)
-    if record is None:
-        raise UserError(f"{directory} has no result.json: it must be the directory of a run.")
-    check_digests(directory, record, "config.yaml")
+    config, record = read_run(directory, trust)
     weights = directory / "checkpoints" / f"{checkpoint}.ckpt"
     if weights.is_file():  # if it is missing, its reader explains why
         check_digests(directory, record, f"checkpoints/{checkpoint}.ckpt")
@@ -119,34 +112,6 @@ def load_run(
         task.double()
     load_weights(task, kept, weights)
     return Run(directory, config, record, task.eval(), data)
-
-
-def read_config(directory: Path, trust: str | Sequence[str] | None = None) -> DictConfig:
-    """Return a run's resolved config, with this machine's data paths where the run's own do not exist here.
-
-    ``trust`` as in :func:`load_run`; None if nothing will be built from the config.
-
-    Raises:
-        UserError: there is no ``config.yaml``, or it names a class that is neither GateBench's nor trusted.
-    """
-    path = directory / "config.yaml"
-    if not path.exists() and not path.is_symlink():
-        raise UserError(f"{directory} has no config.yaml: it must be the directory of a run, e.g. run=runs/2026-...")
-    content = read_resolved(path)
-    if trust is not None:  # before anything in it is used
-        check_received(content, str(path), trust)
-    config = OmegaConf.create(public_names(checked(content, path)))
-    assert isinstance(config, DictConfig)
-    if "seed" in (data := config.get("data", {})) and "split_seed" not in data:
-        data.split_seed = data.seed  # as in older runs
-    register_resolvers()
-    here = OmegaConf.load(CONF / "paths" / "default.yaml")
-    for key in ("data_dir", "cache_dir"):
-        if key in data and not Path(str(data[key])).exists():
-            data[key] = OmegaConf.select(here, key)
-    if isinstance(workers := data.get("num_workers"), int):  # from another machine; does not affect results
-        data.num_workers = min(workers, os.cpu_count() or 1)
-    return config
 
 
 def read_checkpoint(path: Path, *, to_go_on: bool = False) -> dict[str, Any]:

@@ -69,8 +69,10 @@ def test_what_we_cannot_do_is_refused():
         from_pytorch(nn.Linear(3, 4))
     with pytest.raises(ValueError, match="options: reset gate before the product"):
         from_pytorch(nn.GRU(3, 4), reset_after=False)
-    with pytest.raises(ValueError, match="options: the biases"):
+    with pytest.raises(ValueError, match="bias: expected True as in theirs, got 'single'"):
         from_pytorch(nn.GRU(3, 4), bias="single")
+    with pytest.raises(ValueError, match="num_layers: expected 1 as in theirs, got 2"):
+        from_pytorch(nn.GRU(3, 4), num_layers=2)
 
 
 @pytest.mark.parametrize("bias", ["single", False, True])

@@ -12,7 +12,7 @@ import torch
 from torch.nn.utils.rnn import pack_padded_sequence
 
 import src.recurrent
-from src.recurrent import GRU, LSTM, RNN, StackedRNN
+from src.recurrent import GRU, LSTM, RNN, GRUCell, StackedRNN
 
 X = torch.zeros(4, 6, 3)
 
@@ -35,6 +35,13 @@ X = torch.zeros(4, 6, 3)
         ({"bias": "double"}, "bias: expected True, False or 'single', got 'double'"),
         ({"layer_norm": 1}, "layer_norm: expected True or False, got 1"),
         ({"backend": "cuda"}, "backend: expected one of auto, .*got 'cuda'"),
+        ({"backend": ["fused"]}, r"backend: expected one of auto, .*got \['fused'\]"),
+        ({"hidden_size": b"ab"}, "hidden_size: expected a positive whole number, got b'ab'"),
+        ({"initialisation": {}}, "initialisation: expected one of pytorch, xavier, chung, chrono, got {}"),
+        ({"keep_gate_bias": float("nan")}, "keep_gate_bias: expected .*, got nan"),
+        ({"keep_gate_bias": "1"}, "keep_gate_bias: expected .*, got '1'"),
+        ({"keep_gate_bias": None}, "keep_gate_bias: expected a finite number, got None"),
+        ({"chrono_steps": 4.5}, "chrono_steps: expected a positive whole number, got 4.5"),
         ({"bidirectional": "yes"}, "bidirectional: expected True or False, got 'yes'"),
         ({"batch_first": None}, "batch_first: expected True or False, got None"),
         ({"residual": 2}, "residual: expected True or False, got 2"),
@@ -141,3 +148,8 @@ def test_every_example_in_the_docstrings_runs():
     results = {n: doctest.testmod(m, extraglobs={"torch": torch}) for n in names for m in [importlib.import_module(n)]}
     assert sum(result.attempted for result in results.values()) >= 15
     assert not [name for name, result in results.items() if result.failed]
+
+
+def test_a_cell_takes_one_step():
+    with pytest.raises(ValueError, match="input: expected 1 or 2 dimensions, one step of each sequence, got 3"):
+        GRUCell(3, 4)(X)

@@ -17,7 +17,8 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
 from src.config.errors import UserError
 from src.config.schema.arguments import TRAINER_HAS
-from src.runs.load import read_checkpoint, read_config
+from src.runs.described import read_config
+from src.runs.load import read_checkpoint
 from src.runs.metrics_file import read_metrics
 from src.runs.record import find_runs
 from src.runs.result import RunResult

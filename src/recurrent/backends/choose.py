@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from ..cells.base import Equations
+from ..checks import check_choice
 from . import builtin, fused, reference, triton
 from .spec import CallSpec
 
@@ -38,8 +39,7 @@ def choose(requested: str, cell: Equations, call: CallSpec) -> Choice:
             if reason is None:
                 return Choice(name, backend, "; ".join(reasons) or None)
             reasons.append(reason)
-    if requested not in BACKENDS:
-        raise ValueError(f"backend: expected one of {', '.join(['auto', *BACKENDS])}, got {requested!r}")
+    check_choice("backend", requested, "auto", *BACKENDS)
     reason = BACKENDS[requested].unsupported(cell, call)
     if reason is not None:
         raise ValueError(f"backend={requested}: {reason}; use backend=auto, or backend=reference for any cell")
