@@ -66,6 +66,20 @@ def help_text(
     return "\n".join(lines)
 
 
+def first_job(overrides: Iterable[str]) -> list[str]:
+    """Return the overrides of the first job of a multirun: the first value of each sweep.
+
+    >>> first_job(["model=gru,lstm", "seed=range(3,6)", "name='a,b'"])
+    ['model=gru', 'seed=3', "name='a,b'"]
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    return [
+        f"{given.get_key_element()}={next(given.sweep_string_iterator())}" if given.is_sweep_override() else text
+        for text, given in zip(overrides, OverridesParser.create().parse_overrides([*overrides]), strict=True)
+    ]
+
+
 def page() -> str:
     """docs/config.md."""
     lines, files = [PAGE], keys_in_files()

@@ -132,11 +132,13 @@ def command(
     try:
         take_env_file(Path.cwd())
         if {"--help", "-h"} & set(sys.argv[1:]):
-            from src.config.help import help_text
+            from src.config.help import first_job, help_text
 
             title = str(sys.modules[task.__module__].__doc__).splitlines()[0].replace("``", "")
             words = pairwise(["", *sys.argv[1:]])
             overrides = [a for before, a in words if not a.startswith("-") and not takes_a_word(before)]
+            if {*MULTIRUN} & set(sys.argv[1:]):
+                overrides = first_job(overrides)
             print(help_text(config_name, title, overrides, folder, keys))
             sys.stdout.flush()
             return
