@@ -114,13 +114,16 @@ class Jobs:
 
 
 def files_digest(cfg: DictConfig) -> str:
-    """Return the SHA-256 of the user's own files at ``data.path``; empty for a built-in data set."""
-    path = OmegaConf.select(cfg, "data.path", default=None)
+    """Return the SHA-256 of the user's own files (``data.path``, ``data.splits``); empty for a built-in data set."""
+    path, splits = (OmegaConf.select(cfg, f"data.{key}", default=None) for key in ("path", "splits"))
     if path is None or not (root := Path(str(path)).expanduser()).exists():
         return ""
+    named = [splits] if isinstance(splits, str) else splits or ()
+    roots = [root, *(file for name in named if (file := Path(str(name)).expanduser()).is_file())]
     digest = hashlib.sha256()
-    for file in sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]:
-        digest.update(f"{file.relative_to(root)}\0{file.stat().st_size}\0".encode())
-        with open(file, "rb") as content:
-            digest.update(hashlib.file_digest(content, "sha256").digest())
+    for root in roots:
+        for file in sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]:
+            digest.update(f"{file.relative_to(root)}\0{file.stat().st_size}\0".encode())
+            with open(file, "rb") as content:
+                digest.update(hashlib.file_digest(content, "sha256").digest())
     return digest.hexdigest()

@@ -213,6 +213,9 @@ def _check_names(plan: Plan) -> None:
     for key in itertools.chain(*(node or {} for node in nodes), plan.tuned):
         if (bare := key.lstrip("+~")) in OF_A_JOB or bare.partition(".")[0] == "hydra":
             raise UserError(f"{key} cannot be set in a study, which sets it for each run.")
+    for key in itertools.chain(*(node or {} for node in nodes)):
+        if (bare := key.lstrip("+")) in plan.tuned:
+            raise UserError(f"{bare} is set in a study that tunes it, which would replace the value: drop one of them.")
 
 
 def _check_looks(data: str, looks: Sequence[int], pairs: int) -> None:

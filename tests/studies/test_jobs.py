@@ -39,3 +39,17 @@ def test_the_content_of_a_file_in_the_home_folder_counts(tmp_path: Path, monkeyp
         (tmp_path / "mine.csv").write_text(content)
         digests.add(files_digest(cfg))
     assert len(digests) == 3
+
+
+@pytest.mark.parametrize("splits", ["splits.csv", ["val.csv", "splits.csv"]])
+def test_the_content_of_a_file_that_gives_the_splits_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: str | list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.csv").write_text("x\n1\n")
+    cfg, digests = OmegaConf.create({"data": {"path": "mine.csv", "splits": splits}}), set()
+    for content in ("train\n", "test\n"):
+        (tmp_path / "splits.csv").write_text(content)
+        digests.add(files_digest(cfg))
+    cfg.data.splits = [0.8, 0.1, 0.1]
+    assert len(digests | {files_digest(cfg)}) == 3

@@ -52,6 +52,8 @@ def test_the_hash_is_of_what_is_fixed_as_it_was_written() -> None:
         ("settings", {"seed": 3}, r"seed cannot be set in a study"),
         ("settings", {"++paths.run_dir": "/tmp/one"}, r"paths\.run_dir cannot be set in a study"),
         ("settings", {"++hydra.sweep.dir": "/tmp/one"}, r"hydra\.sweep\.dir cannot be set in a study"),
+        ("settings", {"optimizer.lr": 0.1}, r"set in a study that tunes it, which would replace the value"),
+        ("models.gru", {"++optimizer.lr": 0.1}, r"optimizer\.lr is set in a study that tunes it"),
         ("pairs", "many", r"study\.pairs must be a valid integer, got many\."),
         ("pairs", 0, r"study\.pairs must be at least 1 for ucr, got 0\."),
         ("pairs", 1001, r"study\.tuning\.first_seed=1000 would let final runs reuse seeds .* at least 1001\."),
