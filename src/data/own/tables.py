@@ -241,18 +241,26 @@ def _folder(path: Path, dialect: dict[str, Any]) -> Table:
     above = {file: file.parent.name if file.parent != path else "" for file in chosen}
     labelled = len({*above.values()}) > 1 and all(above.values()) and not {*above.values()} <= {*SPLITS}
     if tables:
-        read, target = [], ["folder"] if labelled else []
+        used = {name for table in read_of.values() for name in table.names}  # which keep their names
+        group, label = (name if name not in used else f"{name} name" for name in ("file", "folder"))
+        read, target = [], [label] if labelled else []
         for file in chosen:
             further = {
-                "file": str(file.relative_to(path).with_suffix("")),
-                **({"folder": above[file]} if labelled else {}),
+                group: str(file.relative_to(path).with_suffix("")),
+                **({label: above[file]} if labelled else {}),
             }
             if listed is not None:
+                for name in listed[2][file]:
+                    if name in read_of[file].names:
+                        raise UserError(
+                            f"Both {listed[0]} and {file} have a column {name}: rename one, because every row of the "
+                            "file would get the value that the list gives for it."
+                        )
                 further |= listed[2][file]
                 target = [*listed[2][file]] if len(listed[2][file]) == 1 else []
             read_of[file].frame = read_of[file].frame.assign(**further)
             read.append(read_of[file])
-        hints = Hints(group="file", target=target)
+        hints = Hints(group=group, target=target)
     else:
         read = [
             _of_lines(file, above[file] if labelled else None, dialect.get("encoding", "utf-8-sig")) for file in chosen

@@ -411,6 +411,26 @@ def test_a_table_in_a_folder_that_lists_the_others_labels_them(tmp_path, ending)
     assert len(new.names) == 40
 
 
+def test_columns_named_like_those_of_a_folder_are_not_overwritten(tmp_path):
+    folder = tmp_path / "takes"
+    for k, (piece, kind) in enumerate(zip(PIECES, KINDS, strict=True)):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(piece, columns=["file", "folder"]).to_csv(folder / kind / f"take{k}.csv", index=False)
+    built = read(folder)
+    assert built.description.output == Classes(("cat", "dog"))
+    assert built.roles.group == "file name"
+    for item, values in unscaled(built).items():
+        np.testing.assert_allclose(values, PIECES[int(item.rpartition("take")[2])], atol=1e-5)
+
+
+def test_a_list_of_files_with_a_column_of_the_files_is_refused(tmp_path):
+    for k, piece in enumerate(PIECES):
+        pd.DataFrame(piece, columns=["x", "kind"]).to_csv(tmp_path / f"take{k}.csv", index=False)
+    pd.DataFrame({"name": [f"take{k}" for k in range(40)], "kind": KINDS}).to_csv(tmp_path / "labels.csv", index=False)
+    with pytest.raises(UserError, match=r"Both .*labels.csv and .*take0.csv have a column kind: rename one"):
+        read(tmp_path)
+
+
 def test_tables_of_unlike_columns_in_a_folder_say_how_one_is_read(tmp_path):
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")
     (tmp_path / "b.csv").write_text("x,z\n1,2\n")
