@@ -126,6 +126,22 @@ def test_a_run_is_an_object(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert Path(os.fspath(run)) == run.path
 
 
+def test_a_file_and_a_frame_are_predicted_alike_whichever_trained(folder: Path) -> None:
+    """A point in a frame is a decimal point, though in the training file it would separate thousands."""
+    german = {"sep": ";", "decimal": ",", "index_label": "time"}
+    (load() + 3).to_csv(folder / "german.csv", **german)
+    settings = {"lookback": 8, "horizon": 3, **SMALL}
+    new = (load(40) + 3).round(2) + 0.001  # three decimals, as if in thousands
+    new.round(3).to_csv(folder / "new.csv", **german)
+    of_file = fit("german.csv", **settings)
+    given = fit("german.csv", **settings, overrides={"data.separator": "semicolon", "data.decimal": "comma"})
+    of_frame = fit(load() + 3, **settings)
+    for run in (of_file, given, of_frame):
+        by_file, by_frame = run.predict("new.csv"), run.predict(new.round(3))
+        assert by_frame[["load", "wind"]].to_numpy() == pytest.approx(by_file[["load", "wind"]].to_numpy())
+        assert by_frame["load"].between(0, 10).all()
+
+
 def test_the_forms_of_data_are_read_alike(takes: tuple[list[np.ndarray], list[str]], folder: Path) -> None:
     x, y = takes
     rows = [(k, t, *map(float, values), y[k]) for k, one in enumerate(x) for t, values in enumerate(one)]

@@ -14,7 +14,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from src.api.data import DIALECT, kept, listed
+from src.api.data import DIALECT, STORE, kept, listed
 from src.api.words import KEYWORDS, for_python
 from src.config.env_file import take_env_file
 from src.config.errors import UserError
@@ -67,7 +67,7 @@ def data_line(data: Any, y: Any, runs: Path, name: str, places: list[Any]) -> li
     if isinstance(data, str | Path):
         path = Path(data).expanduser()
         return [f"data={reader_of(path) if path.exists() else 'file'}", *_lines({"data.path": path})]
-    path = kept(data, y, (runs / ".data").absolute(), name)
+    path = kept(data, y, (runs / STORE).absolute(), name)
     places.append(path)
     dialect = DIALECT if path.suffix == ".csv" else {}
     return [f"data={'csv' if dialect else 'npz'}", *_lines({"data.path": path, **dialect})]

@@ -15,7 +15,10 @@ import pandas as pd
 from src.config.errors import UserError, counted
 from src.files import write_atomically
 
+STORE = ".data"  # the folder for data from memory, in that of the runs
 DIALECT = {"data.separator": "comma", "data.decimal": "point"}  # of the CSV files written here
+WRITTEN_HERE = {"separator": "comma", "decimal": "point", "encoding": "utf-8"}  # the same for :class:`src.data.CSV`
+INFERRED = {"separator": None, "decimal": None}
 
 
 def kept(data: Any, y: Any, folder: Path, name: str) -> Path:
@@ -40,6 +43,15 @@ def kept(data: Any, y: Any, folder: Path, name: str) -> Path:
     if not path.is_file():
         write_atomically(path, lambda out: out.write(content))
     return path
+
+
+def is_kept(path: Path) -> bool:
+    """Return whether :func:`kept` has made a file in a folder named :data:`STORE`.
+
+    >>> is_kept(Path("runs/.data/0123456789abcdef/load.csv")), is_kept(Path("load.csv"))
+    (True, False)
+    """
+    return path.parent.parent.name == STORE
 
 
 def column(name: Any) -> str:

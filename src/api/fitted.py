@@ -6,16 +6,18 @@ import base64
 import html
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.api.data import kept
+from src.api.data import INFERRED, WRITTEN_HERE, is_kept, kept
 from src.api.words import for_python
 from src.config.compose import compose
 from src.config.digits import three
 from src.config.errors import UserError
+from src.data import CSV
 from src.files import from_here
 from src.runs.load import Run, load_run
 from src.runs.record import read_record
@@ -87,12 +89,24 @@ class Fitted:
 
         from src.predict import predicted
 
+        written = isinstance(new, str | Path)
         with tempfile.TemporaryDirectory() as folder:
-            path = str(new) if isinstance(new, str | Path) else str(kept(new, None, Path(folder), "new"))
+            path = str(new) if written else str(kept(new, None, Path(folder), "new"))
             try:
-                return pd.DataFrame(predicted(self.run, path, steps_ahead))
+                return pd.DataFrame(predicted(self._reading(written), path, steps_ahead))
             except UserError as error:
                 raise UserError(for_python(str(error), path)) from None
+
+    def _reading(self, written: bool) -> Run:
+        """Return the run with data that read a file of the user's (``written``), or one made here from memory.
+
+        The two may differ in separator and decimal sign, e.g. if the training file has decimal commas.
+        """
+        data = copy(self.run.data)
+        if isinstance(data, CSV) and not (written and not is_kept(Path(data.path))):
+            data.dialect = data.dialect | (INFERRED if written else WRITTEN_HERE)
+            data.decimals = ()
+        return replace(self.run, data=data)
 
     def evaluate(self, split: str = "test") -> dict[str, float]:
         """Evaluate a split (``"val"``, ``"test"``) again, and compare the metrics with the record.
