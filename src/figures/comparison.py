@@ -42,6 +42,7 @@ class Row:
     pairs: Sequence[Mark]  # differences, positive if A is better; None if a run of the pair has no value
     mean: float | None  # of the differences; None: too few pairs
     intervals: Sequence[tuple[str, float, float]]  # (level and method, low, high), the one that the verdict uses first
+    primary: bool = True  # the axis shows its pairs; those of others only as far as they do not compress it
 
 
 def points(
@@ -113,7 +114,8 @@ def differences(title: str, unit: str, rows: Sequence[Row], margin: float | None
         layers.append(Region(-margin, margin, f"margin ±{short(margin)}"))
     layers.append(Rule(0.0, "", horizontal=False, dash="-"))
     ends = [end for row in rows for _, low, high in row.intervals for end in (low, high)]
-    core = [0.0, margin or 0.0, -(margin or 0.0), *(v for row in rows for v in usual(row.pairs))]
+    first = [row for row in rows if row.primary] or rows
+    core = [0.0, margin or 0.0, -(margin or 0.0), *(v for row in first for v in usual(row.pairs))]
     axis = fit("", core, [*ends, *(v for row in rows for v in values_of(row.pairs))])
     left, right = axis.range or (-1.0, 1.0)
     ticks, missing, off = {}, 0, 0

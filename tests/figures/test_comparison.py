@@ -143,6 +143,18 @@ def test_differences_keep_zero_and_the_margin_in_sight() -> None:
     assert high > 0.52
 
 
+def test_other_pairs_of_models_do_not_set_the_axis_of_the_primary_comparison() -> None:
+    near = Row("gru", "lstm", [Mark(0.001, ""), Mark(-0.002, "")], -0.0005, [("t", -0.02, 0.02)])
+    far = Row("rnn", "gru", [Mark(-0.9, ""), Mark(-0.8, "")], -0.85, [("t", -1.5, -0.2)], primary=False)
+    chart = differences("adding", "mse", [near, far], margin=0.01)
+    low, high = chart.x.range or (9, 9)
+    assert -0.05 < low < -0.02
+    assert 0.02 < high < 0.05
+    assert "2 pairs beyond the axis are marked by a triangle at the edge." in chart.notes
+    alone = differences("adding", "mse", [far], margin=0.01)
+    assert (alone.x.range or (9, 9))[0] < -0.9
+
+
 def test_a_band_of_curves_on_one_grid_is_their_quartiles() -> None:
     x = np.arange(5.0)
     ys = np.random.default_rng(0).normal(size=(9, 5))

@@ -94,7 +94,8 @@ def _row(task: Task, c: Comparison, runs: dict[str, Run]) -> Row:
             words.append(f"a run of the pair is {NO_BETTER}")
         marks.append(Mark(pair.difference, "\n".join(words), hollow=bool(chance), outlier=bool(chance)))
     intervals = [i for i in (c.interval, None if c.provisional else c.sequences) if i]
-    return Row(c.a, c.b, marks, c.mean, [(f"{100 * i.level:.4g} % by {i.method}", i.low, i.high) for i in intervals])
+    named = [(f"{100 * i.level:.4g} % by {i.method}", i.low, i.high) for i in intervals]
+    return Row(c.a, c.b, marks, c.mean, named, c.primary)
 
 
 def _together(across: Across | None) -> list[Chart]:
