@@ -24,8 +24,8 @@ def explain(cfg: DictConfig) -> list[Path]:
     """
     import importlib.util
 
-    if not cfg.run and cfg.study is None:
-        raise UserError("Give run, as in run=runs/2026-... or 'run=[runs/A,runs/B]', or study=memory_length.")
+    if bool(cfg.run) == (cfg.study is not None):
+        raise UserError("Give either run, as in run=runs/2026-... or 'run=[runs/A,runs/B]', or study=memory_length.")
     directories = [cfg.run] if isinstance(cfg.run, str) else [str(directory) for directory in cfg.run or ()]
     for directory in directories:
         read_run(directory, cfg.trust)  # refuse another directory before PyTorch is imported, which takes seconds

@@ -150,7 +150,8 @@ def test_what_is_not_there_is_said(runs: list[Path], quick: Compose, compose: Co
 
     refused("sequence must be from 0 to 369 in the test split of this run, got 1000", f"run={runs[0]}", "sequence=1000")
     refused("split must be one of train, val, test, got exam", f"run={runs[0]}", "split=exam")
-    refused("Give run, as in", "run=[]")
+    refused("Give either run, as in", "run=[]")
+    refused("Give either run, as in", f"run={runs[0]}", "study=mine")
     refused(
         r"output must be a folder, got the file .*README\.md", f"run={runs[0]}", f"output={ROOT / 'README.md'}", *SMALL
     )

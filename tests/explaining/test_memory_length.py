@@ -105,5 +105,5 @@ def test_what_holds_no_such_runs_is_refused(tmp_path: Path, compose: Callable[..
         explain(compose(f"study={tmp_path / 'none'}", config_name="explain"))
     with pytest.raises(UserError, match="has no finished runs on data with a length"):
         explain(compose(f"study={tmp_path}", config_name="explain"))
-    with pytest.raises(UserError, match="Give run, as in"):
+    with pytest.raises(UserError, match="Give either run, as in"):
         explain(compose(config_name="explain"))
