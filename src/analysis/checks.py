@@ -174,16 +174,16 @@ def _last_epoch(task: Task, model: Model, runs: Sequence[Run]) -> Iterable[Flag]
 
 
 def _capped(task: Task, model: Model, runs: Sequence[Run], curves: Mapping[str, Curve]) -> Iterable[Flag]:
-    """Flag runs that hit a limit while their validation metric was still improving."""
+    """Flag runs that hit a limit, and whose best validation metric came in the last fifth of their updates."""
     mine = [run for run in runs if run.model == model.model and run.status == "finished"]
     slopes = {run.id: slope for run in mine if run.stop_reason in CAPS and (slope := _still(run, curves)) is not None}
     if slopes:
         monitors = " and ".join(sorted({run.best.monitor for run in mine if run.best}))
         slope = statistics.median(slopes.values())
         words = (
-            f"{len(slopes)} of {len(mine)} runs of {model.model} reached a limit ({_reasons(mine)}) while "
-            f"{monitors} was still improving, by a median of {slope:.2g} per 1,000 updates in the last fifth: this "
-            "compares learning within that limit."
+            f"{len(slopes)} of {len(mine)} runs of {model.model} reached a limit ({_reasons(mine)}), with the best "
+            f"{monitors} in the last fifth of the updates, better than before by a median of {slope:.2g} per 1,000 "
+            "updates: this compares learning within that limit."
         )
         yield _flag(task, "capped", "serious", words, [model.model], [run for run in mine if run.id in slopes])
 
