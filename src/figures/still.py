@@ -70,9 +70,11 @@ def inline(chart: Chart, looks: Mapping[str, Style], name: str, height: float) -
     svg = re.sub(r'(<svg )(?:width|height)="[^"]*" ?', r"\1", re.sub(r' (?:width|height)="[\d.]+pt"', "", svg))
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
     svg = re.sub(r"font-family: [^;]*; ?", "", svg)  # the page's own
-    # Positions in hundredths of a point; the labels between the tags keep all their digits.
-    svg = re.sub(r"<[^>]+>", lambda tag: re.sub(r"\d+\.\d{3,}", lambda n: f"{float(n[0]):.2f}", tag[0]), svg)
+    # Positions in tenths of a point, a fifth of a pixel; the labels between the tags keep all their digits.
+    svg = re.sub(r"<[^>]+>", lambda tag: re.sub(r"\d+\.\d{3,}", lambda n: f"{float(n[0]):.1f}", tag[0]), svg)
     svg = re.sub(r"\s*\n\s*", "\n", svg)
+    svg = re.sub(r"<g id=\"[^\"]*\"", "<g", svg)  # nothing refers to groups
+    svg = re.sub(r"\n([LQCz])", r"\1", svg)  # a path's points on one line
     for key, colour in LIGHT.items():
         svg = re.sub(rf"{colour}\b", f"var(--{key})", svg, flags=re.IGNORECASE)
     # Words in the colour of a model, which is bright enough for lines but not for letters.
