@@ -105,7 +105,7 @@ def rows_of(study: Study) -> Iterator[list[str]]:
 
 def _together(across: Across, interval: Interval) -> list[str]:
     """Return the row of all data sets of a study together, whose differences count in units of their margins."""
-    mean = f"{(interval.low + interval.high) / 2:.{of_interval(interval)}f} margins"
+    mean = f"{(interval.low + interval.high) / 2:z.{of_interval(interval)}f} margins"
     number = across.better + across.same + across.worse + across.undecided
     ends = f"{span(interval)} ({100 * interval.level:.3g} %)"
     return ["", f"all {number} together", f"{across.a} vs {across.b}", across.words, "", mean, ends, "1", "", "", ""]
