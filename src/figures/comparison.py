@@ -114,8 +114,8 @@ def differences(title: str, unit: str, rows: Sequence[Row], margin: float | None
         layers.append(Region(-margin, margin, f"margin ±{short(margin)}"))
     layers.append(Rule(0.0, "", horizontal=False, dash="-"))
     ends = [end for row in rows for _, low, high in row.intervals for end in (low, high)]
-    first = [row for row in rows if row.primary] or rows
-    core = [0.0, margin or 0.0, -(margin or 0.0), *(v for row in first for v in usual(row.pairs))]
+    primary = [row for row in rows if row.primary] or rows
+    core = [0.0, margin or 0.0, -(margin or 0.0), *(v for row in primary for v in usual(row.pairs))]
     axis = fit("", core, [*ends, *(v for row in rows for v in values_of(row.pairs))])
     left, right = axis.range or (-1.0, 1.0)
     ticks, missing, off = {}, 0, 0
