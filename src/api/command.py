@@ -69,7 +69,7 @@ def data_line(data: Any, y: Any, runs: Path, name: str, places: list[Any]) -> li
         return [f"data={reader_of(path) if path.exists() else 'file'}", *_lines({"data.path": path})]
     path = kept(data, y, (runs / STORE).absolute(), name)
     places.append(path)
-    dialect = DIALECT if path.suffix == ".csv" else {}
+    dialect = {f"data.{key}": sign for key, sign in DIALECT.items()} if path.suffix == ".csv" else {}
     return [f"data={'csv' if dialect else 'npz'}", *_lines({"data.path": path, **dialect})]
 
 

@@ -16,9 +16,7 @@ from src.config.errors import UserError, counted
 from src.files import write_atomically
 
 STORE = ".data"  # the folder for data from memory, in that of the runs
-DIALECT = {"data.separator": "comma", "data.decimal": "point"}  # of the CSV files written here
-WRITTEN_HERE = {"separator": "comma", "decimal": "point", "encoding": "utf-8"}  # the same for :class:`src.data.CSV`
-INFERRED = {"separator": None, "decimal": None}
+DIALECT = {"separator": "comma", "decimal": "point"}  # of the CSV files written here, in UTF-8
 
 
 def kept(data: Any, y: Any, folder: Path, name: str) -> Path:

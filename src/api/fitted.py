@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.api.data import INFERRED, WRITTEN_HERE, is_kept, kept
+from src.api.data import DIALECT, is_kept, kept
 from src.api.words import for_python
 from src.config.compose import compose
 from src.config.digits import three
@@ -104,7 +104,7 @@ class Fitted:
         """
         data = copy(self.run.data)
         if isinstance(data, CSV) and not (written and not is_kept(Path(data.path))):
-            data.dialect = data.dialect | (INFERRED if written else WRITTEN_HERE)
+            data.dialect = data.dialect | (dict.fromkeys(DIALECT) if written else {**DIALECT, "encoding": "utf-8"})
             data.decimals = ()
         return replace(self.run, data=data)
 
