@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from src.config.errors import counted
+from src.config.names import OWN_FORMS
 from src.config.shell import command
 from src.data.own.forms import form_of
 from src.runs.described import read_run
@@ -30,8 +31,9 @@ def predict(cfg: DictConfig) -> Path:
     Raises:
         UserError: ``run`` is not a run, the file does not match it, or a link in the run redirects the CSV file.
     """
-    read_run(cfg.run, cfg.trust)  # refuse another directory, and a missing file, before PyTorch is imported
-    form_of(Path(cfg.data.path).expanduser())
+    _, record = read_run(cfg.run, cfg.trust)  # refuse another directory, and a missing file, before PyTorch is imported
+    if record.choices.get("data") in OWN_FORMS:
+        form_of(Path(cfg.data.path).expanduser())
 
     import torch
 

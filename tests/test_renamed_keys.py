@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
@@ -48,20 +49,28 @@ def test_a_run_made_before_loads_and_is_read(quick: Compose, tmp_path: Path) -> 
     assert torch.equal(found.task.network(x)[0], expected.task.network(x)[0])
 
 
-def plan(key: str) -> dict[str, Any]:
+def plan(set_: str, tuned: str) -> dict[str, Any]:
     return {
-        "name": "kept", "question": "?", "models": {"gru": {key: 0.0}, "lstm": {}}, "data": {"ucr": {}},
+        "name": "kept", "question": "?", "models": {"gru": {set_: 0.0}, "lstm": {}}, "data": {"ucr": {}},
         "primary": {"models": ["gru", "lstm"], "metric": "test/nll", "margin": 0.1},
-        "tuning": {"draws": {key: [0.0, 1.0]}},
+        "tuning": {"draws": {tuned: [0.0, 1.0]}},
     }  # fmt: skip
 
 
-def test_a_study_planned_before_is_the_same_study(tmp_path: Path) -> None:
-    old, new = read_plan(OmegaConf.create(plan("model.retain_bias"))), read_plan(plan("model.keep_gate_bias"))
+@pytest.mark.parametrize(
+    ("keys", "hashed"),
+    [(("{}", "model.dropout"), "8c8c268666edd40d"), (("model.dropout", "{}"), "2e80bba10b891ed7")],
+    ids=["set", "tuned"],
+)
+def test_a_study_planned_before_is_the_same_study(tmp_path: Path, keys: tuple[str, str], hashed: str) -> None:
+    old, new = (
+        read_plan(OmegaConf.create(plan(*(key.format(name) for key in keys))))
+        for name in ("model.retain_bias", "model.keep_gate_bias")
+    )
     assert old == new
     assert old.hash == new.hash
-    assert old.hash == "4ebd98ca7139a145", "retain_bias stands in it still"
-    assert read_plan(plan("model.dropout")).hash != old.hash
+    assert old.hash == hashed, "retain_bias stands in it still"
+    assert read_plan(plan(*(key.format("model.zoneout") for key in keys))).hash != old.hash
     state = StudyState(tmp_path, old)
     choice = Choice({"model.keep_gate_bias": 1.0}, 0.5, "val/loss", "min")
     state.record.chosen = {"ucr": {"main": {"gru": choice}}}
