@@ -118,7 +118,7 @@ def _answer(task: Task, comparison: Comparison) -> list[str]:
     return [
         answer.words if answer else "no verdict",
         both.words if both else "unknown: one fixed test set",
-        "" if comparison.mean is None else f"{comparison.mean:.{of_interval(interval)}f}{unit}",
+        "" if comparison.mean is None else f"{comparison.mean:z.{of_interval(interval)}f}{unit}",
         f"{span(interval)} ({100 * interval.level:.3g} %)" if interval else "",
         "none" if task.margin is None else f"{task.margin:.3g}",
         str(comparison.n),

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from src.config.errors import counted
-from src.config.names import OWN_FORMS
 from src.config.shell import command
-from src.data.own.forms import form_of
+from src.data.own.forms import refuse_missing
 from src.runs.described import read_run
 
 if TYPE_CHECKING:
@@ -31,9 +30,8 @@ def predict(cfg: DictConfig) -> Path:
     Raises:
         UserError: ``run`` is not a run, the file does not match it, or a link in the run redirects the CSV file.
     """
-    _, record = read_run(cfg.run, cfg.trust)  # refuse another directory, and a missing file, before PyTorch is imported
-    if record.choices.get("data") in OWN_FORMS:
-        form_of(Path(cfg.data.path).expanduser())
+    _, record = read_run(cfg.run, cfg.trust)  # before PyTorch is imported, which takes seconds
+    refuse_missing(record.choices.get("data"), cfg.data.path)
 
     import torch
 

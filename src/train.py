@@ -7,10 +7,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from src.config.names import OWN_FORMS
 from src.config.shell import choices, command
 from src.config.tuned import log_origins
-from src.data.own.forms import form_of
+from src.data.own.forms import refuse_missing
 
 
 def train(cfg: DictConfig, *, shown: bool = True) -> dict[str, float]:
@@ -27,8 +26,7 @@ def train(cfg: DictConfig, *, shown: bool = True) -> dict[str, float]:
     Raises:
         UserError: the config cannot be trained, or its directory already has another run.
     """
-    if choices().get("data") in OWN_FORMS:
-        form_of(Path(cfg.data.path).expanduser())  # refuse a missing file before PyTorch is imported
+    refuse_missing(choices().get("data"), cfg.data.get("path"))  # before PyTorch is imported, which takes seconds
 
     import torch
 

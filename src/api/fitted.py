@@ -102,10 +102,12 @@ class Fitted:
 
         The two may differ in separator and decimal sign, e.g. if the training file has decimal commas.
         """
-        data = copy(self.run.data)
-        if isinstance(data, CSV) and not (written and not is_kept(Path(data.path))):
-            data.dialect = data.dialect | (dict.fromkeys(DIALECT) if written else {**DIALECT, "encoding": "utf-8"})
-            data.decimals = ()
+        data = self.run.data
+        if not isinstance(data, CSV) or (written and not is_kept(Path(data.path))):
+            return self.run
+        data = copy(data)
+        data.dialect = data.dialect | (dict.fromkeys(DIALECT) if written else {**DIALECT, "encoding": "utf-8"})
+        data.decimals = ()
         return replace(self.run, data=data)
 
     def evaluate(self, split: str = "test") -> dict[str, float]:

@@ -186,6 +186,9 @@ def _check(plan: Plan) -> None:
     for key, draw in plan.tuned.items():
         if isinstance(draw, LogUniform) and not (0 < draw.low < draw.high and draw.number >= 1):
             raise UserError(DRAWS.format(key=key))
+    for key in _set_in(plan):
+        if (bare := key.lstrip("+")) in plan.tuned:
+            raise UserError(f"{bare} is set in a study that tunes it, which would replace the value: drop one of them.")
 
 
 def _refuse_unknown(key: str, names: Iterable[str], there: Collection[str], further: str | None = None) -> None:
@@ -209,13 +212,15 @@ def _check_names(plan: Plan) -> None:
                 raise UserError(
                     f"study.{key} has {name!r}, which is not a valid name because it leads to another folder."
                 )
-    nodes = [plan.settings, plan.overrides, *plan.data.values(), *plan.models.values(), *plan.arms.values()]
-    for key in itertools.chain(*(node or {} for node in nodes), plan.tuned):
+    for key in (*_set_in(plan), *plan.tuned):
         if (bare := key.lstrip("+~")) in OF_A_JOB or bare.partition(".")[0] == "hydra":
             raise UserError(f"{key} cannot be set in a study, which sets it for each run.")
-    for key in itertools.chain(*(node or {} for node in nodes)):
-        if (bare := key.lstrip("+")) in plan.tuned:
-            raise UserError(f"{bare} is set in a study that tunes it, which would replace the value: drop one of them.")
+
+
+def _set_in(plan: Plan) -> list[str]:
+    """Return the keys that the plan or the command line sets, as written."""
+    nodes = [plan.settings, plan.overrides, *plan.data.values(), *plan.models.values(), *plan.arms.values()]
+    return [key for node in nodes for key in node or {}]
 
 
 def _check_looks(data: str, looks: Sequence[int], pairs: int) -> None:

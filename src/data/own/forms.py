@@ -13,6 +13,7 @@ from typing import Literal
 from numpy.lib.format import MAGIC_PREFIX
 
 from src.config.errors import UserError
+from src.config.names import OWN_FORMS
 
 Form = Literal[
     "folder", "csv", "parquet", "feather", "xlsx", "json", "arff", "ts", "ucr", "trec",  # read as a table
@@ -56,6 +57,16 @@ def form_of(path: Path) -> Form:
         with suppress(OSError, EOFError), gzip.open(path) as unpacked:
             head = unpacked.read(HEAD)
     return _of_text(head.decode("utf-8-sig", errors="replace"))
+
+
+def refuse_missing(choice: str | None, path: str) -> None:
+    """Refuse a missing or empty file if ``choice`` of data reads the user's own: at once, without PyTorch.
+
+    Raises:
+        UserError: as :func:`form_of`.
+    """
+    if choice in OWN_FORMS:
+        form_of(Path(path).expanduser())
 
 
 def reader_of(path: Path) -> Literal["file", "text", "wav_folder"]:

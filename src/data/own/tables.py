@@ -250,12 +250,6 @@ def _folder(path: Path, dialect: dict[str, Any]) -> Table:
                 **({label: above[file]} if labelled else {}),
             }
             if listed is not None:
-                for name in listed[2][file]:
-                    if name in read_of[file].names:
-                        raise UserError(
-                            f"Both {listed[0]} and {file} have a column {name}: rename one, because every row of the "
-                            "file would get the value that the list gives for it."
-                        )
                 further |= listed[2][file]
                 target = [*listed[2][file]] if len(listed[2][file]) == 1 else []
             read_of[file].frame = read_of[file].frame.assign(**further)
@@ -289,7 +283,7 @@ def _list_of_files(folder: Path, read: dict[Path, Table]) -> tuple[Path, str, di
     Files may be listed with or without extension, by name or by path within the folder.
 
     Raises:
-        UserError: a listed file does not exist, or is listed twice.
+        UserError: a listed file does not exist, is listed twice, or has a column of the list.
     """
     for file, table in read.items():
         called = dict[str, Path]()
@@ -304,6 +298,12 @@ def _list_of_files(folder: Path, read: dict[Path, Table]) -> tuple[Path, str, di
             others = cells.map(called)
             table.refuse(others.duplicated(), name, "{cell} is listed twice")
             said = pd.DataFrame({other: table.text(other) for other in table.names if other != name})
+            for other in others:
+                if both := [column for column in said if column in read[other].names]:
+                    raise UserError(
+                        f"Both {file} and {other} have a column {both[0]}: rename one, because every row of the file "
+                        "would get the value that the list gives for it."
+                    )
             return file, name, dict(zip(others, said.to_dict("records"), strict=True))
     return None
 
