@@ -148,7 +148,10 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "prepare": tuple(rule for rule in RUN if rule.key.startswith("data.") and rule.key != "data.train_steps"),
     "explain": (
         Rule("solved_below", 0.1, lambda c, _: select(c, "study") is not None, "study=NAME"),
-        *(Rule(key, default, lambda c, _: select(c, "study") is None, "run=DIR") for key, default in _OF_RUNS.items()),
+        *(
+            Rule(key, default, lambda c, _: select(c, "study") is None, "explain without study=NAME")
+            for key, default in _OF_RUNS.items()
+        ),
     ),
 }
 

@@ -169,15 +169,27 @@ def test_a_further_process_ends_with_the_first(folder: Path) -> None:
     line = [sys.executable, "-m", "src.train", *ADDING, *TINY, "trainer.max_epochs=100000", "paths.runs_dir=out"]
     line = [word for word in line if word != "trainer.max_epochs=2"]
     first = subprocess.Popen(line, cwd=folder, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    until = time.monotonic() + 90
-    while not list(folder.glob("out/*/metrics.csv")) and time.monotonic() < until:
-        time.sleep(0.2)
-    (other,) = children(first.pid)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    while alive(other) and time.monotonic() < until:
+    others: list[int] = []
+    try:
+        assert within(240, lambda: list(folder.glob("out/*/metrics.csv")))
+        (other,) = others = children(first.pid)
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        assert within(60, lambda: not alive(other))
+    finally:  # or a failure would leave two processes to the tests that follow
+        for pid in others or children(first.pid):
+            if alive(pid):
+                os.kill(pid, signal.SIGKILL)
+        first.kill()
+        first.wait()
+
+
+def within(seconds: float, condition: Callable[[], Any]) -> bool:
+    """Return whether a condition becomes true within some time."""
+    until = time.monotonic() + seconds
+    while not (met := bool(condition())) and time.monotonic() < until:
         time.sleep(0.1)
-    assert not alive(other)
+    return met
 
 
 def children(pid: int) -> list[int]:
