@@ -82,6 +82,7 @@ class Rule:
     horizontal: bool = True  # along x
     dash: str = "--"  # matplotlib's
     extent: tuple[float, float] | None = None  # of a horizontal one, from and to; None: all of the axis
+    at_end: bool = True  # the label of a horizontal one is at its right end, otherwise at its left
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ This module knows no records or statistics: everything comes as numbers and text
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,8 @@ from src.figures.chart import Axis, Chart, Dots, Estimate, Layer, Region, Rule, 
 from src.figures.marks import Mark, are, at_edge, count, dots, edge_notes, short, split, spread, usual, values_of
 from src.figures.palette import family
 from src.figures.scales import beyond, fit, padded
+
+LABEL = 0.06  # of the height of the axes: how far a label reaches above its line
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def points(
     core = [v for marks in runs.values() for v in usual(marks)] or every or [p.value for p in published]
     axis = fit(label, core, [*ends, *every, *(p.value for p in published), *trivial.values()])
     low, high = axis.range or (0.0, 1.0)
-    layers, notes = _baselines(trivial, low, high)
+    layers, notes = _baselines(trivial, axis.log, low, high, list(runs.values()))
     layers += _published(published, column, low, high, notes)
     splits = {name: split(marks, low, high) for name, marks in runs.items()}
     inner = low, high
@@ -145,12 +148,22 @@ def differences(title: str, unit: str, rows: Sequence[Row], margin: float | None
     return Chart(title, Axis(label, range=axis.range), y_axis, layers, notes)
 
 
-def _baselines(baselines: Mapping[str, float], low: float, high: float) -> tuple[list[Layer], list[str]]:
+def _baselines(
+    baselines: Mapping[str, float], log: bool, low: float, high: float, columns: Sequence[Sequence[Mark]]
+) -> tuple[list[Layer], list[str]]:
+    """Lines of trivial predictors, with labels over the last column, or over the first where only its runs are clear."""
     layers: list[Layer] = []
     notes = []
+    scale = math.log if log else float
+
+    def covers(value: float, marks: Sequence[Mark]) -> bool:
+        inside = [v for v in values_of(marks) if low <= v <= high]
+        return any(-0.02 < (scale(v) - scale(value)) / (scale(high) - scale(low)) < LABEL for v in inside)
+
     for name, value in baselines.items():
         if low <= value <= high:
-            layers.append(Rule(value, f"trivial ({name}) {short(value)}", dash="-"))
+            at_end = not columns or not covers(value, columns[-1]) or covers(value, columns[0])
+            layers.append(Rule(value, f"trivial ({name}) {short(value)}", dash="-", at_end=at_end))
         else:
             where = "above" if value > high else "below"
             notes.append(f"The trivial baseline ({name}, {short(value)}) is {where} the axis.")

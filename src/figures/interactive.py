@@ -139,7 +139,8 @@ def _rule(rule: Rule, layout: dict[str, Any], log: bool) -> None:
     layout["shapes"].append(shape | {"line": line})
     if rule.label and rule.horizontal:
         at = _round(math.log10(rule.value) if log else rule.value)
-        place = {"xref": "x domain", "x": 1, "xanchor": "right", "yref": "y", "y": at, "yanchor": "bottom"}
+        end, side = (1, "right") if rule.at_end else (0, "left")
+        place = {"xref": "x domain", "x": end, "xanchor": side, "yref": "y", "y": at, "yanchor": "bottom"}
         words = {"text": html.escape(rule.label), "showarrow": False, "font": {"size": 11, "color": "@faint"}}
         layout["annotations"].append(place | words)
 

@@ -213,11 +213,11 @@ def _rule(panel: Axes, rule: Rule, _: Style) -> None:
     if rule.label and rule.horizontal:
         panel.annotate(
             rule.label,
-            (1, rule.value),
+            (int(rule.at_end), rule.value),
             xycoords=("axes fraction", "data"),
-            xytext=(-2, 2),
+            xytext=(-2 if rule.at_end else 2, 2),
             textcoords="offset points",
-            ha="right",
+            ha="right" if rule.at_end else "left",
             fontsize=8,
             color=LIGHT["faint"],
         )

@@ -122,6 +122,21 @@ def test_a_baseline_within_reach_is_a_line() -> None:
     assert [(r.value, r.label, r.extent) for r in of(chart, Rule)] == [(8.75, "trivial (markov) 8.75", None)]
 
 
+@pytest.mark.parametrize("scale", [1.0, 1000.0])  # 1000: the axis is logarithmic
+def test_the_label_of_a_baseline_stands_where_no_runs_are(scale: float) -> None:
+    low, high = [Mark(v, "") for v in (0.9, 1.0, 1.1)], [Mark(scale * v, "") for v in (1.99, 2.0, 2.01)]
+    means = {"good": (1.0, 0.9, 1.1), "bad": (scale * 2.0, scale * 1.99, scale * 2.01)}
+
+    def at_end(runs: dict[str, list[Mark]]) -> bool:
+        chart = points("", "test/mse", runs, means, True, {"mean": scale * 2.0})
+        assert chart.y.log == (scale > 1 and low in runs.values())
+        return of(chart, Rule)[0].at_end
+
+    assert at_end({"bad": high, "good": low})
+    assert not at_end({"good": low, "bad": high})
+    assert at_end({"bad": high, "worse": high}), "over the last column if there is no free one"
+
+
 def test_differences_show_every_pair_the_margin_and_zero() -> None:
     pairs = [Mark(0.1, "a"), Mark(0.05, "b"), Mark(None, "c"), Mark(-0.02, "d")]
     row = Row("gru", "lstm", pairs, 0.043, [("t", -0.1, 0.19), ("bootstrap", -0.12, 0.2)])
