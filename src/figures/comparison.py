@@ -151,7 +151,7 @@ def differences(title: str, unit: str, rows: Sequence[Row], margin: float | None
 def _baselines(
     baselines: Mapping[str, float], log: bool, low: float, high: float, columns: Sequence[Sequence[Mark]]
 ) -> tuple[list[Layer], list[str]]:
-    """Lines of trivial predictors, with labels over the last column, or over the first where only its runs are clear."""
+    """Lines of trivial predictors, with labels over the last column, or over the first if only that is clear."""
     layers: list[Layer] = []
     notes = []
     scale = math.log if log else float
