@@ -26,6 +26,7 @@ class Axis:
     log: bool = False  # base 10
     range: tuple[float, float] | None = None  # lowest and highest value shown; None: fit the layers
     ticks: dict[float, str] = field(default_factory=dict)  # text for values where numbers would be meaningless
+    whole: bool = False  # counts something, such as epochs: no ticks between whole numbers
 
 
 @dataclass(frozen=True)

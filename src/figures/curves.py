@@ -52,17 +52,18 @@ def learning(
     if taught:
         layers.append(Line("", [], [], width=0.9, solid=True, label="thin: on training data"))
     late = [v for x, _, low, high in bands.values() for v in (*low[x >= 0.1 * widest], *high[x >= 0.1 * widest])]
-    whole = [v for _, _, low, high in bands.values() for v in (*low, *high)]
-    axis = fit(y_label, late or whole, below)
+    every = [v for _, _, low, high in bands.values() for v in (*low, *high)]
+    axis = fit(y_label, late or every, below)
     low_end, high_end = axis.range or (0.0, 1.0)
-    left_out = any(not low_end <= v <= high_end for v in whole)
+    left_out = any(not low_end <= v <= high_end for v in every)
     numbers = {name: len(of) for name, of in curves.items() if of}
     each = ", ".join(f"{name} {number}" for name, number in numbers.items())
     same = len(set(numbers.values())) == 1
     notes = [f"{count(max(numbers.values()), 'run')} of each model." if same else f"Runs: {each}."] if numbers else []
     if left_out:
         notes.append("The axis does not show all of the first tenth, where values are far larger or smaller.")
-    return Chart(title, Axis(x_label, range=(0.0, 1.02 * widest)), axis, layers, notes)
+    whole = all(float(v).is_integer() for runs in curves.values() for x, _, _ in runs for v in x)
+    return Chart(title, Axis(x_label, range=(0.0, 1.02 * widest), whole=whole), axis, layers, notes)
 
 
 def band(curves: Sequence[tuple[Sequence[float], Sequence[float]]]) -> tuple[np.ndarray, ...]:

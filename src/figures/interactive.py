@@ -57,6 +57,8 @@ def _axis(axis: Axis) -> dict[str, Any]:
         shown |= {"type": "log"}
     if axis.range is not None:
         shown["range"] = [_round(math.log10(v) if axis.log else v) for v in axis.range]
+    if axis.whole and axis.range is not None and axis.range[1] - axis.range[0] < 5:
+        shown["dtick"] = 1  # plotly.js would place ticks at halves; further apart, its steps are whole
     if axis.log and axis.range is not None:
         ticks = log_ticks(*axis.range)
         shown |= {"tickvals": list(ticks), "ticktext": list(ticks.values())}

@@ -154,7 +154,7 @@ def _axis(panel: Axes, axis: Axis, side: Literal["x", "y"]) -> None:
         setting[f"{side}lim"] = axis.range
     panel.set(**setting)
     if not axis.log:
-        panel.locator_params(axis=side, nbins=TICKS)
+        panel.locator_params(axis=side, nbins=TICKS, integer=axis.whole)
     ticks = log_ticks(*axis.range) if axis.log and axis.range else axis.ticks
     if ticks:
         place: dict[str, Any] = {}

@@ -211,6 +211,17 @@ def test_learning_shows_the_end_of_the_curves_not_their_first_values() -> None:
     assert [line.label for line in of(chart, Line) if len(line.low)] == ["gru"]
 
 
+@pytest.mark.parametrize("epochs", [2, 3, 10, 12])
+def test_no_tick_stands_between_two_epochs(epochs: int) -> None:
+    x = np.arange(epochs + 1.0)
+    chart = learning("", "epoch", "val/nll", {"gru": [(x, np.exp(-x), "run")]})
+    ticks = draw([chart]).axes[0].get_xticks()
+    assert [tick for tick in ticks if tick % 1] == []
+    assert (specification(chart, styles(["gru"]))["layout"]["xaxis"].get("dtick") == 1) == (epochs < 5)
+    seconds = learning("", "seconds", "val/nll", {"gru": [(x / 3, np.exp(-x), "run")]})
+    assert "dtick" not in specification(seconds, styles(["gru"]))["layout"]["xaxis"]
+
+
 def test_the_training_loss_has_an_entry_of_its_own_in_the_legend() -> None:
     x = np.arange(10.0)
     curves = {name: [(x, 8 + np.exp(-x), "run")] for name in ("gru", "lstm")}
