@@ -27,7 +27,7 @@ HASHES = {
     "chung2014_speech": "9cdc141a5aa4b603",
     "bai2018": "ae8adf2f91b5c57f",
     "memory_length": "5b12dcc3dcfe72f8",
-    "gate_bias": "e269ee1505a17974",
+    "gate_bias": "9a75721f15bfe0a1",
     "variants": "82d0c4375af55f3f",
     "forecasting": "767e6b549b4fa675",
     "ucr_many": "5072c0406fe73ac7",
