@@ -289,6 +289,18 @@ def test_times_are_of_machines_that_were_not_shared(summary: Summary) -> None:
     assert all(any(run in text for run in alone) for text in said if "median" not in text)
 
 
+def test_curves_against_time_compare_models_or_are_not_drawn(summary: Summary) -> None:
+    """Only one model had its machine to itself: the picture would show it alone, as if it were the comparison."""
+    model = summary.tasks[0].models[0].model
+    runs = [
+        dataclasses.replace(run, timing=dataclasses.replace(run.timing, shared=run.model != model))
+        for run in summary.runs
+    ]
+    kinds = {kind.key: kind for kind in pictures(dataclasses.replace(summary, runs=runs))}
+    assert kinds["learning"].charts
+    assert all("time" not in chart.title for chart in kinds["learning"].charts)
+
+
 def test_few_costs_are_a_table_and_the_process_is_no_cost_of_a_model(summary: Summary) -> None:
     cost = next(kind for kind in pictures(summary) if kind.key == "cost")
     assert all(chart.x.label.startswith("seconds") for chart in cost.charts)

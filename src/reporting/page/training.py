@@ -66,7 +66,7 @@ def learning_charts(task: Task, recorded: dict[str, Curve], runs: dict[str, Run]
         charts.append(curves.learning(f"{where}, against epochs", "epoch", label, lines, taught))
     quiet = _drawn(task, recorded, {key: run for key, run in runs.items() if alone(run)})
     timed = {model: _series(pairs, "seconds", shown) for model, pairs in quiet.items()}
-    if any(timed.values()):
+    if any(timed.values()) and all(timed[model] for model, of in lines.items() if of):  # else nothing is compared
         charts.append(curves.learning(f"{where}, against time", "seconds of training", f"{shown}{unit}", timed))
     return charts
 
