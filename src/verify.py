@@ -162,6 +162,8 @@ def again(
         last = (ended.stderr.strip().splitlines() or ["it ended without a record"])[-1]
         return Verified(run, "failed", f"{last} ({made_by(run)})")
     outcome, said = compared(run, record, room)
+    if outcome == "differs" and record.sources != run.sources and run.sources:
+        said += "; the source code of your class is not that of the record"
     if outcome == "differs" and (record.git.commit != run.git.commit or not run.git.clean):
         said += f"; {checkout(run)}"
     return Verified(run, outcome, said)

@@ -308,9 +308,24 @@ def _alike(task: Task, runs: Sequence[Run]) -> Iterable[Flag]:
                 f"{model} {str(value)[:12]} ({n})" for (model, value), n in sorted(counts.items(), key=str)
             )
             yield _flag(task, kind, weight, f"{words}: {each}.")
+    yield from _unlike_sources(task, runs)
     if dirty := [run for run in runs if run.git.clean is False]:
         words = f"{len(dirty)} of {len(runs)} runs come from a working tree with uncommitted changes."
         yield _flag(task, "dirty", "note", words, runs=dirty)
+
+
+def _unlike_sources(task: Task, runs: Sequence[Run]) -> Iterable[Flag]:
+    """Flag classes of the user's own whose source changed: a network within one model, any other between all runs."""
+    found: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        for place in run.sources:
+            found.setdefault((place, run.model if place.partition(".")[0] == "model" else ""), []).append(run)
+    for (place, _), mine in found.items():
+        counts = Counter((run.model, run.sources[place]) for run in mine)
+        if len({source for _, source in counts}) > 1:
+            each = ", ".join(f"{model} {source[:12]} ({n})" for (model, source), n in sorted(counts.items()))
+            words = f"The runs come from different source code of {place}._target_: {each}."
+            yield _flag(task, "source", "serious", words, list(dict.fromkeys(run.model for run in mine)), mine)
 
 
 def _same_data(runs: Sequence[Run]) -> bool:

@@ -192,7 +192,7 @@ def _take_run(collection: Collection, directory: Path, keys: Sequence[str]) -> R
             collection.note("unreadable", _near(directory), sentence)
         return None
     if directory.name not in collection.planned.get(directory.parent, {directory.name}):
-        sentence = "It belongs to an earlier plan of the study, or to an earlier results version."
+        sentence = "It belongs to an earlier plan of the study, source code, data file or results version."
         collection.note("stale", _near(directory), sentence)
         return None
     try:

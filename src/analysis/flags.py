@@ -12,7 +12,7 @@ FlagKind = Literal[
     "missing", "conflict",  # missing pairs, two runs for one seed
     "budget", "tuning", "seeds", "edge", "gap", "plan", "margin", "look",  # how the comparison was set up
     "capped", "clipping",  # how runs were trained
-    "checksum", "leaked", "measured", "results_version", "precision", "code", "dirty", "backend", "shared",
+    "checksum", "leaked", "measured", "results_version", "source", "precision", "code", "dirty", "backend", "shared",
     "last_epoch", "published",
 ]  # fmt: skip
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from src.config.names import hashed_names
+from src.config.own_source import own_sources
 from src.config.schema import keys_of
 from src.config.unread import as_read
 
@@ -18,7 +19,14 @@ RESULTS_VERSION = 2
 IGNORED_KEYS = tuple(name for name, key in keys_of().items() if not key.effect.counts)
 
 
-def identity(config: Mapping[str, Any], *, backend: str, precision: str, data_checksum: str) -> str:
+def identity(
+    config: Mapping[str, Any],
+    *,
+    backend: str,
+    precision: str,
+    data_checksum: str,
+    sources: Mapping[str, str] | None = None,
+) -> str:
     """Return 16 hexadecimal digits, which are equal for two runs if and only if they must give the same result.
 
     >>> a = identity({"seed": 0, "name": "x"}, backend="torch", precision="32-true", data_checksum="c")
@@ -30,11 +38,12 @@ def identity(config: Mapping[str, Any], *, backend: str, precision: str, data_ch
         backend: the kernel that runs the recurrence, as resolved on this machine.
         precision: the trainer's resolved precision.
         data_checksum: checksum of the data as read, so that a moved file is the same and an altered one is not.
+        sources: as :func:`sources_of`.
     """
-    return _digest(as_read(config), backend=backend, precision=precision, data=data_checksum)
+    return _digest(as_read(config), sources, backend=backend, precision=precision, data=data_checksum)
 
 
-def planned_identity(config: Mapping[str, Any], files: str = "") -> str:
+def planned_identity(config: Mapping[str, Any], files: str = "", sources: Mapping[str, str] | None = None) -> str:
     """Return 16 hexadecimal digits for a planned run: its identity as far as known before reading the data.
 
     A study names its runs by it, so that they are found again in milliseconds, and on machines with another backend.
@@ -43,15 +52,23 @@ def planned_identity(config: Mapping[str, Any], files: str = "") -> str:
     Args:
         config: the resolved config as plain dicts.
         files: a checksum of the user's own files, whose paths are ignored.
+        sources: as :func:`sources_of`.
     """
-    return _digest(config, files=files)
+    return _digest(config, sources, files=files)
 
 
-def _digest(config: Mapping[str, Any], **more: str) -> str:
+def sources_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return digests of the source of the user's own classes that affect results, by where the config names them."""
+    return own_sources(determining(config))
+
+
+def _digest(config: Mapping[str, Any], sources: Mapping[str, str] | None, **more: str) -> str:
     parts = {"config": determining(config), "results_version": RESULTS_VERSION, **more}
     model = config.get("model") or {}
     if model.get("dropout") and (model.get("num_layers") or 2) > 1:
         parts["dropout"] = "in nn.GRU's order"  # runs with this drawing order differ from earlier ones
+    if sources:  # of no shipped class, so that their runs keep their identities
+        parts["sources"] = dict(sources)
     text = json.dumps(parts, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

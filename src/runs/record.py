@@ -327,7 +327,8 @@ def _is_config_of(path: Path, record: RunResult) -> bool:
     if record.backend is None or record.identity is None:
         return False
     facts = {"backend": record.backend.name, "precision": str(record.backend.precision)}
-    return identity(config, **facts, data_checksum=str(record.data.checksum)) == record.identity
+    checksum = str(record.data.checksum)
+    return identity(config, **facts, data_checksum=checksum, sources=record.sources) == record.identity
 
 
 def _alive(directory: Path, heartbeat: float | None) -> bool:

@@ -180,6 +180,8 @@ class RunResult:
     git: Git = field(default_factory=Git)
     versions: dict[str, str] = field(default_factory=dict)  # of Python and of packages that affect results
     results_version: int | None = None  # version of the code, raised when results of the same config change
+    # SHA-256 of the source of the user's own classes, by where the config names them; empty in older records
+    sources: dict[str, str] = field(default_factory=dict)
     command: list[str] = field(default_factory=list)  # the command line that starts this run alone
     digests: dict[str, str] = field(default_factory=dict)  # SHA-256 of the run's other files, by path in the directory
     started: float | None = None

@@ -15,7 +15,7 @@ from src.config.errors import UserError
 from src.config.instantiate import plain
 from src.config.overrides import override
 from src.config.rules import check, check_values
-from src.runs.identity import planned_identity
+from src.runs.identity import planned_identity, sources_of
 from src.runs.result import Phase, StudyJob
 from src.runs.study_record import PlannedJob, Settings
 from src.studies.plan import Plan, combinations, values_of
@@ -41,7 +41,7 @@ class Jobs:
 
     def __init__(self, plan: Plan, compose: Compose, directory: Path, further: Settings | None = None) -> None:
         self.plan, self.compose, self.directory, self.further = plan, compose, directory, further or {}
-        self._composed: dict[tuple[str, str, str], tuple[DictConfig, str]] = {}
+        self._composed: dict[tuple[str, str, str], tuple[DictConfig, str, dict[str, str]]] = {}
         self._made: dict[str, Job] = {}
         self._of: dict[str, tuple[str, str, str]] = {}  # by identity: the model, data set and arm
 
@@ -74,7 +74,7 @@ class Jobs:
         asked = json.dumps([phase, model, data, arm, seed, values], sort_keys=True)
         if asked in self._made:
             return self._made[asked]
-        cfg, files = self._base(model, data, arm)
+        cfg, files, sources = self._base(model, data, arm)
         cfg = cfg.copy()
         varied = {**values, "seed": seed, "test": phase == "final"}
         for key, value in varied.items():
@@ -83,7 +83,7 @@ class Jobs:
             OmegaConf.update(cfg, key, value)
         config = plain(cfg)
         check_values(config)
-        name = planned_identity(config, files)
+        name = planned_identity(config, files, sources)
         if (first := self._of.setdefault(name, (model, data, arm))) != (model, data, arm):
             one, other = next((a, b) for a, b in zip(first, (model, data, arm), strict=True) if a != b)
             raise UserError(
@@ -97,7 +97,7 @@ class Jobs:
         job = Job(phase, model, data, arm, seed, values, self.plan.hash, name, overrides)
         return self._made.setdefault(asked, job)
 
-    def _base(self, model: str, data: str, arm: str) -> tuple[DictConfig, str]:
+    def _base(self, model: str, data: str, arm: str) -> tuple[DictConfig, str, dict[str, str]]:
         if (model, data, arm) not in self._composed:
             settings = self.plan.settings_of(model, data, arm) | self.further
             settings |= {"study_job": {}, "trainer.enable_progress_bar": False}
@@ -109,7 +109,7 @@ class Jobs:
                 metrics = ", ".join(f"test/{name}" for name in declared_by_shipped_tasks())
                 asked = self.plan.primary.metric_of(data)
                 raise UserError(f"study.primary.metric must be one of {metrics} for {data}, got {asked}.")
-            self._composed[model, data, arm] = cfg, files_digest(cfg)
+            self._composed[model, data, arm] = cfg, files_digest(cfg), sources_of(plain(cfg))
         return self._composed[model, data, arm]
 
 

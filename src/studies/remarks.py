@@ -32,7 +32,7 @@ def remarks(directory: Path, ended: Mapping[str, RunResult]) -> Iterator[str]:
         yield f"Runs were made by different code ({said}), all of results version {RESULTS_VERSION}."
     stranded = sorted({p.parent.name for p in directory.glob("*/result.json")} - set(current_jobs(directory)))
     if stranded:
-        yield f"{counted(len(stranded), 'run')} from an earlier plan or results version: not counted."
+        yield f"{counted(len(stranded), 'run')} from an earlier plan, source, data or results version: not counted."
     if commands := [c for name, run in ended.items() if (c := sync_command(directory / name, run.id))]:
         script = directory / "wandb_sync.sh"
         text = "".join(f"{command}\n" for command in commands)

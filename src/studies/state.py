@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -88,8 +89,28 @@ class StudyState:
         write_study(self.directory, self.record)
 
     def planned(self, jobs: Iterable[Job]) -> None:
-        """Add jobs to ``planned.json``, which lists the runs still to come and those that count."""
-        write_planned(self.directory, read_planned(self.directory) | {job.id: job for job in jobs})
+        """Add jobs to ``planned.json``, which lists the runs still to come and those that count.
+
+        If a planned run has another id than before, the source of a class or the user's data file has changed: the
+        runs of that model from before no longer count, and the change is recorded.
+        """
+        new, old = {job.id: job for job in jobs}, read_planned(self.directory)
+        asked = {_asked(job): name for name, job in new.items()}
+        changed = {
+            (job.model, job.data, job.arm) for name, job in old.items() if asked.get(_asked(job), name) != name
+        }
+        if changed:
+            keys = [f"source code or data file of {m} on {d} ({arm})" for m, d, arm in sorted(changed)]
+            now = self.record.plan_hash
+            self.record.changes.append(Change(time.time(), now, now, keys))
+            self.write()
+            old = {name: job for name, job in old.items() if (job.model, job.data, job.arm) not in changed}
+        write_planned(self.directory, old | new)
+
+
+def _asked(job: PlannedJob) -> str:
+    """Return everything that the plan says about a run, as a key."""
+    return json.dumps({field.name: getattr(job, field.name) for field in fields(PlannedJob)}, sort_keys=True)
 
 
 def _restored(directory: Path) -> StudyRecord | None:

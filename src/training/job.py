@@ -24,13 +24,14 @@ from src.config.errors import UserError
 from src.config.in_words import in_words
 from src.config.instantiate import instantiate, plain
 from src.config.names import OWN_FORMS, file_name
+from src.config.own_source import note_imported
 from src.config.places import output_directory, run_directory
 from src.config.shell import choices, in_multirun, job_command, remove_with_log
 from src.config.unread import as_read
 from src.data.module import SequenceData
 from src.files import NO_ROOM, DiskFull, remove_abandoned_below, write_atomically
 from src.runs import machine
-from src.runs.identity import RESULTS_VERSION, identity
+from src.runs.identity import RESULTS_VERSION, identity, sources_of
 from src.runs.load import load_weights, read_checkpoint
 from src.runs.record import (
     RunRecord,
@@ -67,6 +68,7 @@ class Job:
 
     def __init__(self, cfg: DictConfig) -> None:
         self.cfg, self.config = cfg, plain(cfg)
+        self.sources = sources_of(self.config)  # before the classes are imported, which the user may edit meanwhile
         self.main = int(getattr(rank_zero_only, "rank", 0)) == 0
         self.record = RunRecord(run_directory(cfg))
         self.checkpoint: str | None = None
@@ -136,8 +138,11 @@ class Job:
             # The record has the width that was built; rebuilding the run solves to the same width or uses the
             # recorded measurement.
             self.config["model"]["hidden_size"] = task.budget.hidden_size
+        note_imported(self.config, self.sources)
         read = as_read(self.config, facts_of(data.description))
-        name = identity(read, backend=backend, precision=precision, data_checksum=data.checksum)
+        name = identity(
+            read, backend=backend, precision=precision, data_checksum=data.checksum, sources=self.sources
+        )
         if not self.main:
             # A further process started by Slurm looks for the checkpoint itself (ours get it in their command). The
             # main process cannot write another one before all of them have joined.
@@ -159,6 +164,7 @@ class Job:
         sequences = {name: len(split) for name, split in data.splits.items()}
         self.record.note(
             identity=name,
+            sources=self.sources,
             backend=Backend(backend, precision, reason),
             data=DataFacts(
                 data.checksum, sequences, getattr(data, "name", None), data.split_seed, notes=dict(data.notes)
@@ -212,6 +218,8 @@ class Job:
                 self.record.forget()
         elif self.record.checkpoints.exists() or (here / "metrics.csv").exists():
             its = f"{earlier.name}, identity {earlier.identity}" if earlier else "without a result.json"
+            if earlier and earlier.sources and earlier.sources != self.sources:
+                its += ", from other source code of your class"
             raise UserError(
                 f"{here} already has another run ({its}; this one would be {name}): set another paths.run_dir, or add "
                 "overwrite=true to remove that run."

@@ -76,6 +76,7 @@ def inside(key: str, **content: Any) -> Edit:
         ("checksum", "serious", inside("data", checksum="other"), "read different data: gru sum-of-jsb_c"),
         ("precision", "serious", inside("backend", precision="bf16"), "The runs differ in precision: "),
         ("results_version", "serious", put(results_version=2), "results version"),
+        ("source", "serious", put(sources={"model": "b" * 64}), "of model._target_: lstm aaaaaaaaaaaa (2), lstm bbb"),
         ("code", "note", inside("git", commit="b" * 40), "from different commits: gru a57abe2674de (4), lstm a57abe2"),
         ("dirty", "note", inside("git", clean=False), "1 of 8 runs come from a working tree with uncommitted changes"),
         (
@@ -120,6 +121,10 @@ def inside(key: str, **content: Any) -> Edit:
 def test_what_befell_one_run_is_said(study: Path, kind: str, weight: str, change: Edit, words: str) -> None:
     if kind == "results_version":
         edit(study, put(results_version=1))
+    if kind == "source":  # each model has its own; older records have none
+        edit(study, put(sources={"model": "a" * 64}), model="lstm")
+        edit(study, put(sources={"model": "c" * 64}), model="gru")
+        edit(study, put(sources={}), model="lstm", seed=0)
     assert edit(study, change, model="lstm", seed=2) == 1
     here = [flag for flag in flags_of(study) if flag.kind == kind]
     assert [flag.weight for flag in here] == [weight]

@@ -1,10 +1,14 @@
+import importlib
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from src.config.own_source import note_imported
 from src.config.schema import effect_of, keys_of
 from src.config.schema.entries import FILE, PLACE, READING, RESULT
-from src.runs.identity import IGNORED_KEYS, identity, planned_identity, without
+from src.runs.identity import IGNORED_KEYS, identity, planned_identity, sources_of, without
 
 CONFIG: dict[str, Any] = {
     "seed": 0,
@@ -112,3 +116,53 @@ def test_what_names_a_place_and_what_only_reading_depends_on() -> None:
     assert {effect_of(key) for key in places} == {PLACE}
     assert effect_of("data.path") is FILE
     assert effect_of("model.their_own") is RESULT
+
+
+NETWORK = "from {package}helper import gain\n\nclass Net:\n    def forward(self, x):\n        return {change}gain * x\n"
+
+
+@pytest.mark.parametrize("package", ["", "nested"])
+def test_the_source_of_a_class_of_the_users_own_counts_and_is_read_without_importing_it(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / package
+    folder.mkdir(exist_ok=True)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = f"{package}.their_net" if package else "their_net"
+    config = {**CONFIG, "model": {"_target_": f"{module}.Net"}, "logger": {"_target_": "their_logger.Log"}}
+
+    def written(change: str = "", gain: int = 2) -> tuple[str, str]:
+        stops = "raise SystemExit('imported')\n"
+        (folder / "their_net.py").write_text(stops + NETWORK.format(package="." * bool(package), change=change))
+        (folder / "helper.py").write_text(f"import os, torch\n{stops}gain = {gain}\n")
+        (tmp_path / "their_logger.py").write_text(f"# {change}")  # affects no result
+        sources = sources_of(config)
+        assert list(sources) == ["model"]
+        return identity(config, **FACTS, sources=sources), planned_identity(config, sources=sources)
+
+    if package:
+        (folder / "__init__.py").write_text("raise SystemExit('imported')")
+    first = written()
+    assert written() == first
+    assert len({first, written(change="0 * "), written(gain=3)}) == 3
+    assert first[0] != identity(config, **FACTS)
+    assert not {"helper", "their_net", "nested"} & sys.modules.keys()
+
+
+def test_no_source_of_shipped_or_installed_classes_counts(tmp_path: Path) -> None:
+    installed = ("src.recurrent.GRU", "torch.optim.Adam", "numpy.random.Generator", "json.JSONDecoder", "no_such.Class")
+    assert sources_of({f"key{k}": {"_target_": target} for k, target in enumerate(installed)}) == {}
+
+
+def test_a_process_goes_by_the_source_that_it_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An edit counts once the module is loaded again, not while the process still computes with the old code."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file, config = tmp_path / "their_imported.py", {"model": {"_target_": "their_imported.Net"}}
+    file.write_text("class Net:\n    def forward(self, x):\n        return x\n")
+    first = sources_of(config)
+    module = importlib.import_module("their_imported")
+    note_imported(config, first)
+    file.write_text("class Net:\n    def forward(self, x):\n        return 2 * x  # changed\n")
+    assert sources_of(config) == first
+    importlib.reload(module)
+    assert sources_of(config) != first

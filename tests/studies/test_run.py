@@ -324,6 +324,31 @@ def test_runs_of_an_earlier_plan_are_not_counted_and_said_to_be_there(make_study
     assert "6 runs from an earlier plan" in " ".join(remarks(study.state.directory, progress.ended))
 
 
+def test_an_edited_network_runs_anew_from_its_trials_and_the_change_is_on_record(
+    make_study: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was chosen and measured with the old source never mixes with the new one."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    launcher, name = FakeLauncher(lambda s: s["optimizer.lr"]), "_target_"
+    models = {"gru": {}, "mine": {"model": "base", f"+model.{name}": "edited_net.Net"}}
+    changes = {
+        "models": models, "tuning": {"draws": {"optimizer.lr": [1e-3, 2e-3]}, "extensions": 0},
+        "primary": {**PLAN["primary"], "models": ["gru", "mine"]},
+    }  # fmt: skip
+    (tmp_path / "edited_net.py").write_text("class Net: pass")
+    run_study(make_study(launcher, **changes))
+    once = len(launcher.launched)
+    run_study(make_study(launcher, **changes))
+    assert len(launcher.launched) == once
+    (tmp_path / "edited_net.py").write_text("class Net: changed = True")
+    study = make_study(launcher, **changes)
+    run_study(study)
+    assert [s["model"] for s in launcher.launched[once:]] == ["base"] * (once // 2)
+    assert len(current_jobs(study.state.directory)) == once
+    (change,) = study.state.record.changes
+    assert change.keys == ["source code or data file of mine on ucr (main)"]
+
+
 def test_the_best_so_far_is_the_largest_where_the_monitored_metric_is_to_be_large(make_study: Make) -> None:
     accuracies = iter([0.7, 0.9, 0.8])
     maximise = {**PLAN["settings"], "task.monitor": "val/acc", "task.mode": "max"}
