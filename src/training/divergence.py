@@ -15,6 +15,8 @@ from src.runs.result import Divergence
 TIMES = 10.0  # largest ratio of a run's best validation loss to the trivial baseline's
 NO_BETTER = 1.1  # largest ratio to the loss before training, with some room for chance
 ADVICE = "a smaller optimizer.lr may help."
+# Before the first update, no learning rate has had an effect.
+BEFORE_UPDATES = "no update has been made yet, so the cause is the network or the data, not optimizer.lr."
 
 
 class Diverged(UserError):
@@ -44,7 +46,7 @@ def check_loss(loss: float, module: nn.Module, step: int) -> None:
         return
     check_weights(module, step)
     raise Diverged(
-        f"The training loss (train/loss) is {loss} at step {step}, while all weights are still finite: {ADVICE}",
+        f"The training loss (train/loss) is {loss} at step {step}, while all weights are still finite: {_advice(step)}",
         step,
         "train/loss",
         loss,
@@ -63,7 +65,12 @@ def check_weights(module: nn.Module, step: int) -> None:
         return
     name, weight = next((name, w.detach()) for name, w in weights if not bool(w.detach().isfinite().all()))
     value = float(weight[~weight.isfinite()][0])
-    raise Diverged(f"The weights {name} left the float range by step {step} ({value}): {ADVICE}", step, name, value)
+    sentence = f"The weights {name} left the float range by step {step} ({value}): {_advice(step)}"
+    raise Diverged(sentence, step, name, value)
+
+
+def _advice(step: int) -> str:
+    return ADVICE if step else BEFORE_UPDATES
 
 
 def check_validation(

@@ -89,6 +89,16 @@ def test_the_first_tensor_that_left_float_range_is_named() -> None:
     check_weights(nn.Linear(2, 1).to(torch.bfloat16), 3)
 
 
+@pytest.mark.parametrize(("step", "advice"), [(0, "the network or the data, not optimizer.lr"), (1, "a smaller")])
+def test_no_learning_rate_is_blamed_before_the_first_update(step: int, advice: str) -> None:
+    network = nn.Linear(2, 1)
+    with pytest.raises(Diverged, match=advice):
+        check_loss(math.nan, network, step)
+    network.bias.data.fill_(math.nan)
+    with pytest.raises(Diverged, match=advice):
+        check_weights(network, step)
+
+
 BASELINES = {"mean/mse": 2.0, "last/mse": 0.01, "mean/mae": 0.001}
 
 
