@@ -33,6 +33,7 @@ def train(cfg: DictConfig, *, shown: bool = True) -> dict[str, float]:
     from src.tasks.build import build
     from src.training import ddp
     from src.training.compiled import compile_head, refuse_on_cpu
+    from src.training.contract import check_network
     from src.training.job import Job, settled, weights_dtype
     from src.training.outcome import final_metrics, loss_with, note_training, show
     from src.training.refused import refuse_arguments
@@ -48,6 +49,7 @@ def train(cfg: DictConfig, *, shown: bool = True) -> dict[str, float]:
     metrics = {}
     with Job(cfg) as job:
         data, task = build(cfg, widths=Path(cfg.paths.runs_dir) / ".widths")
+        check_network(cfg, data, task)
         task.to(weights_dtype(cfg.trainer))  # before loading a checkpoint, which would otherwise be rounded
         job.identify(data, task)
         if job.ended is not None:

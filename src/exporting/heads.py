@@ -140,7 +140,7 @@ def last(task: Any, given: Given, x: str) -> str:
     """Return `src.recurrent.last_valid` of the network's output for ``x``: (batch, output_size)."""
     graph, output = given.graph, given.network(x)
     at_the_end = at_last_step(graph, output, given.lengths)
-    if task.network.num_directions == 1:
+    if getattr(task.network, "num_directions", 1) == 1:
         return at_the_end
     half = task.network.output_size // 2
     at_the_start = graph.node("Gather", output, np.int64(0), axis=1)

@@ -96,9 +96,7 @@ class StudyState:
         """
         new, old = {job.id: job for job in jobs}, read_planned(self.directory)
         asked = {_asked(job): name for name, job in new.items()}
-        changed = {
-            (job.model, job.data, job.arm) for name, job in old.items() if asked.get(_asked(job), name) != name
-        }
+        changed = {(job.model, job.data, job.arm) for name, job in old.items() if asked.get(_asked(job), name) != name}
         if changed:
             keys = [f"source code or data file of {m} on {d} ({arm})" for m, d, arm in sorted(changed)]
             now = self.record.plan_hash

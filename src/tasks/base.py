@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -110,6 +111,16 @@ class Task(pl.LightningModule):
         self.monitor, self.mode = monitor, mode
         self.encoder = Encoder(description, embedding_size)
         self.network: Any = network(input_size=self.encoder.output_size)  # see docs/contract.md
+        for key, default, most, right in (
+            ("output_size", None, sys.maxsize, "the number of output features per step"),
+            ("num_directions", 1, 2, "1 or 2"),
+        ):
+            number = getattr(self.network, key, default)
+            if not isinstance(number, Integral) or not 1 <= int(number) <= most:
+                raise UserError(
+                    f"{type(self.network).__name__} must have an attribute {key}, {right}, got {number}; see "
+                    "docs/contract.md."
+                )
         if description.causal and getattr(self.network, "num_directions", 1) > 1:
             raise LooksAhead(
                 "A bidirectional network cannot be trained on this data set: the prediction at step t must not use "

@@ -140,9 +140,7 @@ class Job:
             self.config["model"]["hidden_size"] = task.budget.hidden_size
         note_imported(self.config, self.sources)
         read = as_read(self.config, facts_of(data.description))
-        name = identity(
-            read, backend=backend, precision=precision, data_checksum=data.checksum, sources=self.sources
-        )
+        name = identity(read, backend=backend, precision=precision, data_checksum=data.checksum, sources=self.sources)
         if not self.main:
             # A further process started by Slurm looks for the checkpoint itself (ours get it in their command). The
             # main process cannot write another one before all of them have joined.
