@@ -86,15 +86,15 @@ def find_roles(table: Table, given: Roles, splits: set[str | None]) -> Roles:
     if not time:
         played = (*target, *features, *given.known, *given.static)
         time = [name for name in times.time_columns(table, group) if name not in played]
-        if time:
-            named = f"The columns {', '.join(time)} were" if len(time) > 2 else f"The column {' and '.join(time)} was"
-            table.note(f"{named} read as time; set data.time_column to change that.")
+        _say_time(table, time)
     ahead = given.known + given.static
     kind = given.kind or ("forecasting" if ahead else _inferred(table, target, group, bool(time)))
     if ahead and kind != "forecasting":
         raise UserError(f"data.known and data.static are for forecasting: use data.features for {' and '.join(ahead)}.")
     if kind != "forecasting" and not target:
         raise UserError(f"data.task={kind} needs data.target, the column to predict.")
+    if not time and (kind == "forecasting" or group is not None):  # else the order of the rows has no effect
+        time = _only_dates(table, group, {*target, *features, *ahead, *splits, group})
     taken = {*time, group, *splits, *given.static} | (set(target) if kind != "forecasting" else set())
     for option, names, others in (
         ("known", given.known, {*time, group, *target}),
@@ -126,7 +126,35 @@ def find_roles(table: Table, given: Roles, splits: set[str | None]) -> Roles:
 def _only_words(table: Table, taken: set[str | None]) -> str | None:
     """Return the one column besides the target, if it has words and no times: texts to classify."""
     left = [name for name in table.names if name not in taken]
-    return left[0] if len(left) == 1 and not table.is_numeric(left[0]) and not times.time_columns(table, None) else None
+    if len(left) != 1 or table.is_numeric(left[0]) or times.time_columns(table, None):
+        return None
+    return None if times.columns_of_dates(table, taken) else left[0]
+
+
+def _say_time(table: Table, time: list[str]) -> None:
+    if time:
+        named = f"The columns {', '.join(time)} were" if len(time) > 2 else f"The column {' and '.join(time)} was"
+        table.note(f"{named} read as time; set data.time_column to change that.")
+
+
+def _only_dates(table: Table, group: str | None, taken: set[str | None]) -> list[str]:
+    """Return the only column of dates that may order the rows, or none; note which order they have.
+
+    Raises:
+        UserError: there are several.
+    """
+    dates = times.columns_of_dates(table, taken)
+    time = [name for name in dates if times.mostly_differ(table, name, group)]
+    if len(time) > 1:
+        raise UserError(
+            f"{table.files[0]}: the columns {' and '.join(time)} all have dates, any of which may order the rows: "
+            f"choose one with data.time_column, e.g. data.time_column={time[0]}."
+        )
+    _say_time(table, time)
+    if not time and (group is None or group != table.hints.group):  # a format with sequences has their order
+        why = f" (the dates in {' and '.join(dates)} recur)" if dates else ""
+        table.note(f"No time column was found{why}: rows are in the order of the file; data.time_column sets one.")
+    return time
 
 
 def _guessed_group(table: Table, time: list[str], taken: set[str | None]) -> str | None:

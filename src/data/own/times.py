@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,8 @@ UNIX = ("unix", "unix_time", "unix_timestamp", "unixtime")
 WORDS = ("date", "time", "datetime", "timestamp", "date_time", "ds", "step", "time_step", "year", *UNIX)
 COUNTERS = ("frame", "index", "idx", "t")  # times only if they count up: T may be a temperature
 CLOCK = r"\d{1,2}(:\d\d|\.\d\d\.\d\d$)"
+# In a cell that pandas reads as a date, which "May", "10a" or "18:00" would be, too.
+DATE = re.compile(r".*(\b(19|20)\d\d(\b|[TQ])|\b\d{1,4}([-/.])\w{1,9}\4\d{1,4}).*")
 YEAR_FIRST = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?$")
 CALENDAR = ("year", "month", "day", "hour", "minute", "second")  # one column each; the first three are required
 # Names of columns that count since 1970, and the range of such counts: the years 1980 to 2100.
@@ -291,6 +293,28 @@ def time_columns(table: Table, group: str | None) -> list[str]:
     dates = not table.is_numeric(first) and first != group
     some = Table.as_text(table.frame[first].head(100))
     return [first] if dates and any(not _dates(some, day_first).isna().any() for day_first in (False, True)) else []
+
+
+def columns_of_dates(table: Table, taken: Collection[str | None]) -> list[str]:
+    """Return the columns, except those ``taken``, in which every cell is a date, with or without a clock."""
+    return [name for name in table.names if name not in taken and _has_dates(table.frame[name])]
+
+
+def _has_dates(column: pd.Series) -> bool:
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return not column.isna().any()
+    if pd.api.types.is_numeric_dtype(column):
+        return False
+    return all(  # a few cells show most columns of words at once
+        bool(cells.str.fullmatch(DATE).all()) and any(not _dates(cells, first).isna().any() for first in (False, True))
+        for cells in (column.head(100), column)
+    )
+
+
+def mostly_differ(table: Table, name: str, group: str | None) -> bool:
+    """Return whether more than half of the cells of a column are the first with their content in their group."""
+    columns = [name] if group is None else [name, group]
+    return bool((~table.frame.duplicated(columns)).mean() > 0.5)
 
 
 def stands_twice(table: Table, names: Sequence[str]) -> bool:

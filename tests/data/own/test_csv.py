@@ -82,6 +82,66 @@ def test_rows_out_of_order_are_sorted_by_time_and_it_is_said(tmp_path):
     assert mixed.checksum != straight.checksum
 
 
+def stores(rows: int = 60) -> pd.DataFrame:
+    weeks = pd.date_range("2020-01-06", periods=rows, freq="7D").strftime("%Y-%m-%d")
+    sales = np.random.default_rng(2).normal(size=(2, rows)).cumsum(1).round(3)
+    pieces = [pd.DataFrame({"store": name, "week": weeks, "sales": sales[k]}) for k, name in enumerate("ab")]
+    return pd.concat(pieces, ignore_index=True)
+
+
+LONG = {"group_column": "store", "target": "sales", "lookback": 6, "horizon": 2}
+
+
+def test_the_only_column_of_dates_orders_the_rows_wherever_it_stands(tmp_path):
+    frame = stores().assign(opened="1999-05-01", format="big", ms=np.arange(120) % 7)
+    straight = data(tmp_path, frame, **LONG)
+    straight.setup()
+    mixed = data(tmp_path, frame.sample(frac=1, random_state=0).sort_values("store", kind="stable"), **LONG)
+    mixed.setup()
+    assert straight.roles.time == mixed.roles.time == ["week"]
+    assert "The column week was read as time" in notes(mixed)
+    assert "in the order of the file" not in notes(mixed)
+    assert torch.equal(mixed.splits["test"].values, straight.splits["test"].values)
+    new = [straight.new_data(straight.path) for _ in range(2)]  # of the file that is not in order
+    straight.path = str(tmp_path / "straight.csv")
+    frame.to_csv(straight.path, index=False)
+    new.append(straight.new_data(straight.path))
+    assert torch.equal(new[0].split.values, new[2].split.values)
+    assert new[0].following(0, 1) == ["2021-03-01 00:00:00"]
+
+
+def test_one_of_several_columns_of_dates_must_be_chosen(tmp_path):
+    frame = stores()
+    frame["due"] = (pd.to_datetime(frame["week"]) + pd.Timedelta("3D")).dt.strftime("%d.%m.%Y")
+    with pytest.raises(UserError, match=r"columns week and due all have dates.*data\.time_column=week"):
+        data(tmp_path, frame, **LONG).setup()
+    chosen = data(tmp_path, frame, **LONG, time_column="due")
+    chosen.setup()
+    assert chosen.roles.time == ["due"]
+    alone = data(tmp_path, stores(), **LONG)  # a column besides group and target may also be of texts
+    alone.setup()
+    assert alone.roles.time == ["week"]
+
+
+@pytest.mark.parametrize("cells", ["Mon", "10a", "18:00", "A-2020", "1.5 kg", "2020-01-01", ""])
+def test_rows_without_times_are_said_to_be_in_the_order_of_the_file(tmp_path, cells):
+    """Pandas reads most of these as dates."""
+    built = data(tmp_path, stores().assign(week=cells, ms=range(120)), **LONG)
+    built.setup()
+    assert built.roles.time == []
+    assert "No time column was found" in notes(built)
+    assert ("the dates in week recur" in notes(built)) == (cells == "2020-01-01")
+
+
+def test_sequences_are_said_to_be_in_the_order_of_the_file_where_rows_are_not_sequences(tmp_path):
+    wide = takes().groupby("take", as_index=False).first().drop(columns=["take", "step"])
+    wide["seen"] = pd.date_range("2020-01-01", periods=len(wide)).strftime("%Y-%m-%d")
+    for frame, group in ((takes().drop(columns="step"), "take"), (wide, "none")):
+        built = data(tmp_path, frame, group_column=group, target="kind", task="classification")
+        built.setup()
+        assert ("rows are in the order of the file" in notes(built)) == (group == "take")
+
+
 def test_gaps_are_noted(tmp_path):
     built = data(tmp_path, hourly().drop(index=[50, 51, 90]))
     built.setup()
