@@ -95,7 +95,7 @@ DATA = {  # each data set takes some of these keys, and its class checks which g
     "season": Key(Count | None, "season length in rows; null: inferred per series from the timestamps"),
     "task": Key(str | None, "what to learn from your own files; null: inferred from the file"),
     "target": Key(Names | None, "columns to predict; null in forecasting: every feature"),
-    "time_column": Key(Names | None, "timestamp column; null: inferred from its name, else the first column or the only one with dates"),
+    "time_column": Key(Names | None, "timestamp column; null: inferred from its name, else from its dates"),
     "group_column": Key(Text | None, "column that identifies the series or sequence of a row"),
     "text_column": Key(Text | None, "column with one text per row, read as characters or words"),
     "known": Key(Names | None, "columns known in advance (holiday, price), also read over the forecast horizon"),

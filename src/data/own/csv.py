@@ -115,11 +115,12 @@ class CSV(OwnData):
         assert of_groups is not None
         return of_groups[rows.groups] if split_of is None else split_of
 
-    def _numbers(self, rows: Rows, names: Sequence[str]) -> tuple[Rows, np.ndarray]:
-        """Return the rows and their values (rows, names), resampled if ``data.resample`` is set."""
+    def _numbers(self, rows: Rows, names: Sequence[str]) -> tuple[Rows, np.ndarray, np.ndarray]:
+        """Return the rows, resampled if ``data.resample`` is set, their values (rows, names), and which were filled."""
         table = rows.table
         if self.resample is None:
-            return rows, table.numbers(names, self.missing, rows.groups)
+            values = table.numbers(names, self.missing, rows.groups)
+            return rows, values, np.stack([table.parsed(name)[1] for name in names], 1)
         if rows.times is None:
             raise UserError(f"data.resample={self.resample} needs a time column: name it with data.time_column.")
         if len(table.files) > 1 or self.splits_wanted in table.names:
@@ -131,23 +132,51 @@ class CSV(OwnData):
             rows.times, rows.groups, table.numbers(names, "leave"), self.resample, self.resample_by
         )
         lengths = np.bincount(groups, minlength=len(rows.names))
-        if (empty := np.isnan(values)).any():
+        empty = np.isnan(values)
+        if empty.any():
             row = int(empty.any(1).argmax())
             if self.missing == "refuse":
                 raise UserError(
                     f"{table.files[0]}: {int(empty.any(1).sum())} of the {len(values)} intervals of data.resample="
-                    f"{self.resample} have no value, the first at {stamps[row]} in {rows.names[groups[row]]}; choose a "
+                    f"{self.resample} lack a value, the first at {stamps[row]} in {rows.names[groups[row]]}; choose a "
                     "longer interval, or set data.missing=before to repeat the value before."
                 )
-            values = pd.DataFrame(values).groupby(groups).ffill().groupby(groups).bfill().to_numpy()
-            filled = int(empty.sum())
-            words = f"{counted(filled, 'empty interval')} {agreeing('were', filled)}"
-            table.note(f"{words} filled with the previous value.")
+            values = self._filled(rows, names, groups, values)
         table.note(
             f"{counted(len(rows.groups), 'row')} {agreeing('were', len(rows.groups))} resampled to {len(values):,}, "
             f"one per {self.resample} ({self.resample_by})."
         )
-        return replace(rows, groups=groups, lengths=lengths, times=stamps), values
+        return replace(rows, groups=groups, lengths=lengths, times=stamps), values, empty
+
+    def _filled(self, rows: Rows, names: Sequence[str], groups: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Fill the values (intervals, names) of empty intervals, and note how many there are.
+
+        Raises:
+            UserError: a series has no value in a column.
+        """
+        empty = np.isnan(values).any(1)
+        filled = pd.DataFrame(values).groupby(groups).ffill()
+        early = filled.isna().any(axis=1).to_numpy()
+        filled = filled.groupby(groups).bfill()
+        if (nothing := filled.isna().to_numpy()).any():
+            row, column = np.argwhere(nothing)[0]
+            raise UserError(f"{rows.table.files[0]}: {rows.names[groups[row]]} has no value of {names[column]}.")
+        number, first = int(empty.sum()), int(early.sum())
+        words = f"{number:,} of the {len(values):,} intervals lacked a value and {agreeing('were', number)}"
+        at_start = f" ({first:,} at the start of a series: with the first one)" if first else ""
+        rows.table.note(f"{words} filled with the previous one{at_start}.")
+        return filled.to_numpy()
+
+    def _say_scored(self, rows: Rows, filled: np.ndarray, split_of: np.ndarray) -> None:
+        """Note how many targets of validation and test are ``filled`` (rows, targets), for these have no truth."""
+        for part in (1, 2):
+            here = filled[split_of == part]
+            if number := int(here.sum()):
+                rows.table.note(
+                    f"{number:,} of {counted(here.size, 'value')} of the {SPLITS[part]} split "
+                    f"{agreeing('were', number)} filled and count in its errors, and those of the naive forecasts, as "
+                    "if measured."
+                )
 
     def _cut(self, rows: Rows) -> tuple[Rows, Rows | None]:
         """Return the rows up to each series' last value and, if columns are known in advance, the rows after it.
@@ -171,7 +200,7 @@ class CSV(OwnData):
             rows.table.note(
                 f"Rows after the last known value were skipped ({len(after.groups):,}); use predict to forecast them."
             )
-        given, (rows, values) = rows, self._numbers(rows, self.roles.features)
+        given, (rows, values, filled) = rows, self._numbers(rows, self.roles.features)
         split_of = self._split_of(rows if self.split_by is None else given)
         if split_of is not None and self.split_by is not None:
             split_of = split_of[given.first][rows.groups]  # data.resample makes other rows of the same series
@@ -188,6 +217,8 @@ class CSV(OwnData):
                 f"{rows.table.where(row)}: a {SPLITS[split_of[row]]} row follows a row of a later split in its series; "
                 "within a series, train must come first, then val, then test."
             )
+        targets = [self.roles.features.index(name) for name in self.roles.targets]
+        self._say_scored(rows, filled[:, targets], split_of)
         short = [n for n, k in zip(rows.names, rows.lengths, strict=True) if k < self.lookback + self.horizon]
         if 0 < len(short) < len(rows.names):
             words = f"{counted(len(short), 'series')} {agreeing('are', len(short))}"
@@ -304,7 +335,7 @@ class CSV(OwnData):
 
     def _last_windows(self, rows: Rows, output: Horizon) -> NewData:
         given, after = self._cut(rows)
-        rows, numbers = self._numbers(given, self.roles.features)
+        rows, numbers, _ = self._numbers(given, self.roles.features)
         long = np.flatnonzero(rows.lengths >= self.lookback)
         if not len(long):
             first = "the series" if rows.names == ["series"] else rows.names[0]
@@ -334,7 +365,7 @@ class CSV(OwnData):
         """
         known, features = self.roles.known, self.roles.features
         if len(after.groups):
-            after, numbers = self._numbers(after, known)
+            after, numbers, _ = self._numbers(after, known)
             if self.resample is not None:  # the interval with the last value is read, not forecast
                 assert read.times is not None
                 assert after.times is not None

@@ -532,14 +532,42 @@ def test_rows_at_odd_times_are_put_at_an_even_distance(tmp_path, by, first):
     new = built.new_data(built.path)
     assert new.following(0, 1) == ["2024-01-04 08:00:00"]
     holes = frame.drop(index=range(30, 36))
-    with pytest.raises(
-        UserError, match=r"2 of the 80 intervals of data\.resample=1h have no value, the first at 2024-"
-    ):
+    with pytest.raises(UserError, match=r"2 of the 80 intervals of data\.resample=1h lack a value, the first at 2024-"):
         data(tmp_path, holes, lookback=6, horizon=2, resample="1h", resample_by=by).setup()
     filled = data(tmp_path, holes, lookback=6, horizon=2, resample="1h", resample_by=by, missing="before")
     filled.setup()
     rows = filled.splits["train"].values[9:13, 0]
     assert rows[0] == rows[1] == rows[2] != rows[3]
+
+
+def test_intervals_that_were_filled_are_counted_once_and_said_where_they_are_scored(tmp_path):
+    frame = hourly().drop(columns="remark")
+    frame.loc[0, "oil"] = None  # before any value, so that it can only be filled with a later one
+    holes = frame.drop(index=[20, 21, 150, 190, 191, 192])
+    options = {"lookback": 6, "horizon": 2, "target": "load", "missing": "before"}
+    built = data(tmp_path, holes, **options, resample="1h")
+    built.setup()
+    said = notes(built)
+    assert (
+        "7 of the 200 intervals lacked a value and were filled with the previous one (1 at the start of a series"
+        in said
+    )
+    assert "1 of 30 values of the val split was filled" in said
+    assert "3 of 30 values of the test split were filled and count in its errors" in said
+    with pytest.raises(UserError, match=r"7 of the 200 intervals"):
+        data(tmp_path, holes, **options | {"missing": "refuse"}, resample="1h").setup()
+    frame.loc[[195, 199], ["load", "oil"]] = None  # without resampling
+    built = data(tmp_path, frame, **options)
+    built.setup()
+    assert "2 of 30 values of the test split were filled" in notes(built)
+    assert "of the val split" not in notes(built)
+    clean = data(tmp_path, hourly(), lookback=6, horizon=2, resample="1h")
+    clean.setup()
+    assert "filled" not in notes(clean)
+    with pytest.raises(UserError, match=r"series has no value of oil\."):
+        data(
+            tmp_path, holes.assign(oil=[1.0, *[None] * 193]).iloc[1:], **options, resample="1h", features=["oil"]
+        ).setup()
 
 
 def test_a_distance_that_is_none_or_has_no_times_is_refused(tmp_path):
