@@ -236,6 +236,18 @@ def has_units(frame: pd.DataFrame) -> bool:
     return units
 
 
+def unit_in_cells(cells: pd.Series) -> str | None:
+    """Return the unit that follows the number in most cells, except missing ones; None if there is none.
+
+    >>> unit_in_cells(pd.Series(["0.1144 g", "-3 g", "NA"])), unit_in_cells(pd.Series(["1st", "2nd"]))
+    ('g', None)
+    """
+    known = plain(cells[~cells.str.lower().isin(MISSING)])
+    parts = known.str.extract(r"^(?P<number>\S*\d\S*?) ?(?P<unit>[^\d\W]\S{0,9}|[%°$€£]\S{0,3})$")
+    units = parts["unit"][parts["number"].str.fullmatch(LOOKS).fillna(False).astype(bool)]
+    return str(units.mode()[0]) if len(units) and units.value_counts().max() > len(known) / 2 else None
+
+
 def as_cells(column: pd.Series) -> pd.Series:
     """Return a data frame's column as table cells: numbers and times unchanged, all else as text, "" if missing."""
     if pd.api.types.is_bool_dtype(column):

@@ -10,7 +10,7 @@ import pandas as pd
 from src.config.errors import UserError, agreeing
 from src.data.own import times
 from src.data.own.cell_sequences import names_sounds
-from src.data.own.cells import Table, text_array
+from src.data.own.cells import Table, text_array, unit_in_cells
 from src.data.own.csv_table import counts
 from src.data.own.forms import is_prose
 from src.data.plain import kept
@@ -213,6 +213,9 @@ def _columns_of_numbers(table: Table, target: list[str], taken: set[str | None])
     features = [name for name in left if table.is_numeric(name) or name in target]
     if ignored := [name for name in left if name not in features]:
         table.note(f"Columns without numbers were ignored: {', '.join(ignored)}.")
+        for name in ignored:
+            if (unit := unit_in_cells(table.text(name).head(1000))) is not None:
+                table.note(f"Most cells of {name} have a unit ({unit}); if it is removed, the column becomes an input.")
     counting = [name for name in features if name not in target and _counts(table, name)]
     if counting and len(counting) < len(features):
         features = [name for name in features if name not in counting]

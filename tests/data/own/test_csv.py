@@ -142,6 +142,16 @@ def test_sequences_are_said_to_be_in_the_order_of_the_file_where_rows_are_not_se
         assert ("rows are in the order of the file" in notes(built)) == (group == "take")
 
 
+@pytest.mark.parametrize(
+    ("cells", "unit"), [("0.1144 g", "g"), ("-1,5kW", "kW"), ("12 %", "%"), ("left", None), ("x1 g", None)]
+)
+def test_a_column_ignored_for_its_unit_is_said_to_have_one(tmp_path, cells, unit):
+    built = data(tmp_path, hourly().assign(ax=cells))
+    built.setup()
+    assert (f"Most cells of ax have a unit ({unit})" in notes(built)) == (unit is not None)
+    assert "Most cells of remark" not in notes(built)
+
+
 def test_gaps_are_noted(tmp_path):
     built = data(tmp_path, hourly().drop(index=[50, 51, 90]))
     built.setup()
