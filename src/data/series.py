@@ -52,6 +52,13 @@ class SeriesData(SequenceData):
         """
         self.scaling = scaling = self._fit(series)
         self.seasons = np.broadcast_to(np.asarray(0 if season is None else season), len(series.lengths))
+        if len(long := np.unique(self.seasons[self.seasons > self.lookback])):
+            some = bool(((self.seasons > 0) & (self.seasons <= self.lookback)).any())
+            rows = f"season of {' or '.join(str(k) for k in long)} rows is longer than data.lookback={self.lookback}"
+            left = "repeats the last row there" if some else "is omitted"
+            more = f"so seasonal_naive {left}; to repeat the season, it needs data.lookback={long[-1]} or more"
+            self.notes["season"] = f"a {rows}, {more}"
+            log.warning("A %s, %s.", rows, more)
         values = beside(scaling.apply(series.values, series.lengths), series.static, series.lengths)
         columns = [list(series.features).index(name) for name in series.targets]
         known = tuple(list(series.features).index(name) for name in series.known)

@@ -152,6 +152,23 @@ def test_a_column_ignored_for_its_unit_is_said_to_have_one(tmp_path, cells, unit
     assert "Most cells of remark" not in notes(built)
 
 
+def test_a_season_longer_than_what_is_read_is_said_to_be_left_out(tmp_path):
+    for lookback, left_out in ((6, True), (24, False)):
+        built = data(tmp_path, hourly(), lookback=lookback, horizon=2)
+        built.setup()
+        assert (
+            "is omitted; to repeat the season, it needs data.lookback=24" in str(built.notes.get("season"))
+        ) == left_out
+        assert ("seasonal_naive/mse" not in built.baselines) == left_out
+    days = pd.DataFrame({"date": pd.date_range("2020-01-01", periods=90), "site": "day"})
+    frame = pd.concat([hourly().rename(columns={"when": "date"}).assign(site="hour"), days.assign(load=range(90))])
+    built = data(tmp_path, frame, group_column="site", target="load", features="load", lookback=8, horizon=2)
+    built.setup()
+    assert (
+        "24 rows is longer than data.lookback=8, so seasonal_naive repeats the last row there" in built.notes["season"]
+    )
+
+
 def test_gaps_are_noted(tmp_path):
     built = data(tmp_path, hourly().drop(index=[50, 51, 90]))
     built.setup()
