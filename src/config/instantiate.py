@@ -34,10 +34,29 @@ def instantiate(node: Any, *positional: Any, **keywords: Any) -> Any:
     except UserError:
         raise
     except InstantiationException as error:
-        words = one_line(str(error.__cause__ or error))
-        raise UserError(f"{target} could not be built: {_whose_src(words) or words}") from error
+        raise _not_built(target, error) from error
     except (ValueError, TypeError) as error:
         raise UserError(_about_arguments(target, str(error)) or f"{target}: {one_line(str(error))}") from error
+
+
+def named_by(node: Any) -> Any:
+    """Return the class or function that a node names, without calling it.
+
+    Raises:
+        UserError: it cannot be imported.
+    """
+    import hydra.utils
+    from hydra.errors import InstantiationException
+
+    try:
+        return hydra.utils.instantiate({"_target_": node["_target_"]}, _partial_=True).func
+    except InstantiationException as error:
+        raise _not_built(node["_target_"], error) from error
+
+
+def _not_built(target: str, error: Exception) -> UserError:
+    words = one_line(str(error.__cause__ or error))
+    return UserError(f"{target} could not be built: {_whose_src(words) or words}")
 
 
 def _about_arguments(target: str, words: str) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import logging
 import random
 import re
 import zlib
@@ -27,8 +26,6 @@ from src.runs.study_record import LogUniform, PlanRecord, PrimaryRecord, Repeat,
 from src.statistics.decision import LEAST
 from src.statistics.resplits import LEAST as LEAST_SPLITS
 from src.tasks.metrics import Metric, declared_by_shipped_tasks
-
-log = logging.getLogger(__name__)
 
 Condition = tuple[str, str]  # a data set in an arm, tuned and extended separately
 OUTER = 0.25  # the draw in an outermost stratum lies in this outer fraction of it
@@ -87,7 +84,7 @@ class Plan(PlanRecord):
     def declared(self, data: str) -> Metric | None:
         """Return the declaration of a data set's primary metric by the shipped tasks; jobs choose by it on validation.
 
-        None for a metric of the user's own task, for which jobs choose by what the task monitors.
+        None for a metric of the user's own task (:meth:`src.studies.jobs.Jobs.config`).
         """
         metric = self.primary.metric_of(data) if self.primary else None
         return declared_by_shipped_tasks().get((metric or "").rpartition("/")[2])
@@ -171,9 +168,6 @@ def _check(plan: Plan) -> None:
             raise UserError(
                 f"study.primary.margin is missing for {data}: only a study with tuning can compute it from validation."
             )
-        if plan.declared(data) is None:
-            words = "No shipped task declares %s: choices on %s use the metric that their own task monitors."
-            log.info(words, plan.primary.metric_of(data), data)
         if plan.tuning and pairs > plan.tuning.first_seed:
             raise UserError(
                 f"study.tuning.first_seed={plan.tuning.first_seed} would let final runs reuse seeds of trials: set it "

@@ -140,6 +140,12 @@ class Task(pl.LightningModule):
 
     # ------------------------------------------------------------------------------------------- for subclasses
 
+    @classmethod
+    def declares_all(cls) -> bool:
+        """Return whether every metric of the class is declared: of a user's own, if it has ``metrics_declared``."""
+        theirs = [kind for kind in cls.__mro__ if not kind.__module__.startswith("src.")]
+        return cls not in theirs or any("metrics_declared" in vars(kind) for kind in theirs)
+
     @property
     def declared(self) -> dict[str, Metric]:
         """The metrics logged for each split, by name: ``loss``, the task's own name for it, and others."""
@@ -153,7 +159,7 @@ class Task(pl.LightningModule):
         """
         name = monitor.partition("/")[2]
         metric = self.declared.get(name)
-        if metric is None and type(self).__module__.startswith("src.") and monitor != "train/clipped":
+        if metric is None and self.declares_all() and monitor != "train/clipped":
             some = ", ".join(f"val/{other}" for other in self.declared)
             raise UserError(f"{group}.monitor must be one of {some}, or a train/ metric, got {monitor}.")
         if metric is not None and mode != metric.direction:

@@ -12,15 +12,17 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig
 
 from src.config.errors import UserError
-from src.config.instantiate import find_class, instantiate, plain
+from src.config.instantiate import find_class, instantiate, named_by, plain
 from src.config.shell import typed_keys
 from src.config.unread import Facts, refuse_unread, unread
 from src.data.describe import Description, Horizon, Tokens
 from src.data.module import SequenceData
 from src.rng import drawing
+from src.tasks.auto import called_for, for_data
 from src.tasks.base import Task
 from src.tasks.budget import solve
 from src.tasks.calibrate import calibrated, with_width
+from src.tasks.metrics import LOSS, Metric
 
 log = logging.getLogger(__name__)
 
@@ -134,6 +136,25 @@ def check_monitors(cfg: DictConfig, task: Task) -> None:
     if (name := str(cfg.get("optimized_metric") or "").removeprefix("val/")) and name not in task.declared:
         some = ", ".join(f"val/{other}" for other in task.declared)
         raise UserError(f"optimized_metric must be one of {some}, got {cfg.optimized_metric}.")
+
+
+def declarable(cfg: DictConfig) -> dict[str, Metric] | None:
+    """Return the metrics that the task of a config may have, by name, before it is built.
+
+    A task may narrow them by its data. ``task=auto`` reads the data, which determine the task.
+
+    Returns:
+        None if the task is the user's own and does not declare its metrics.
+
+    Raises:
+        UserError: the task cannot be imported, or the data cannot be read.
+    """
+    kind = named_by(cfg.task)
+    if kind is for_data:
+        kind = find_class(f"src.tasks.{called_for(instantiate(cfg.data).description)}")
+    if not (isinstance(kind, type) and issubclass(kind, Task) and kind.declares_all()):
+        return None
+    return {metric.name: metric for metric in (LOSS, *kind.metrics_declared)}
 
 
 def factory(node: DictConfig) -> Any:

@@ -17,7 +17,7 @@ from src.recurrent import last_valid
 from src.tasks.base import Task
 from src.tasks.intervals import COVERAGE, KINDS, Point, interval_metrics, interval_sums, neutral_metrics, pinball
 from src.tasks.losses import Losses
-from src.tasks.metrics import ERRORS, MASE, OVER_SERIES, Metric
+from src.tasks.metrics import ERRORS, MASE, NLL_PER_VALUE, OVER_SERIES, PINBALL, Metric
 
 
 class Forecasting(Task):
@@ -55,7 +55,7 @@ class Forecasting(Task):
         UserError: the data have no horizon, or the strategy does not suit data or network.
     """
 
-    metrics_declared: tuple[Metric, ...] = (*ERRORS, MASE)
+    metrics_declared: tuple[Metric, ...] = (*ERRORS, MASE, *OVER_SERIES, PINBALL, NLL_PER_VALUE)
     horizon: int
     scale: Tensor
     mase_weight: Tensor

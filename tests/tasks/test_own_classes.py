@@ -11,6 +11,7 @@ from src.config.errors import UserError
 from src.runs.load import load_run
 from src.runs.record import find_runs
 from src.tasks import SequenceClassification
+from src.tasks.build import build, build_task
 from src.train import train
 
 Compose = Callable[..., DictConfig]
@@ -20,6 +21,8 @@ import numpy as np, pytorch_lightning as pl, torch
 from src.data.batches import FlatSplit
 from src.data.describe import Classes, Description, Features
 from src.data.module import SequenceData
+from src.tasks import SequenceClassification
+from src.tasks.metrics import Metric
 
 class Noise(SequenceData):
     """Whether noise has a positive mean."""
@@ -36,6 +39,12 @@ class Noise(SequenceData):
             self.splits[name] = FlatSplit(x.flatten(0, 1), torch.full((self.sequences,), 5), y)
         self.checksum = f"noise {self.sequences} {self.split_seed}"
         return Description(Features(2), Classes(("low", "high")), per_step=False, varying_length=False, causal=False)
+
+class Brier(SequenceClassification):
+    metrics_declared = (*SequenceClassification.metrics_declared, Metric("brier", "min", "", "squares", "count"))
+
+class Silent(SequenceClassification):
+    pass
 
 class Whole(pl.LightningDataModule):
     pass
@@ -64,6 +73,19 @@ def own(compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Co
         "optimizer.lr=0.05", "trainer.enable_progress_bar=false", f"hydra.searchpath=[file://{tmp_path / 'configs'}]",
     )  # fmt: skip
     return lambda *more: compose(*options, *more)
+
+
+def test_a_metric_that_the_users_own_task_does_not_declare_is_refused_before_training(own: Compose) -> None:
+    for task in ("Brier", "Silent"):
+        data, _ = build(cfg := own("task=classification", f"task._target_=their_classes.{task}"))
+        assert data.description.output.size == 2
+        cfg.task.monitor = "val/briar"
+        if task == "Silent":  # may log what it does not declare
+            assert build_task(cfg, data.description).monitor == "val/briar"
+            continue
+        words = r"task\.monitor must be one of .*val/f1, val/brier, or a train/ metric, got val/briar\."
+        with pytest.raises(UserError, match=words):
+            build_task(cfg, data.description)
 
 
 def test_a_data_set_of_the_users_own_trains_and_its_task_predicts(own: Compose, tmp_path: Path) -> None:
