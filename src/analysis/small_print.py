@@ -34,7 +34,9 @@ def small_print(tasks: Sequence[Task], runs: Sequence[Run], tuned: Sequence[Tuni
         )
     if "undecided" in outcomes:
         said.append("“Undecided” means that neither a difference nor its absence was shown, not that there is none.")
-    if counts := sorted({number for tuning in tuned for number in tuning.counts.values()}):
+    shown = {(run.data_name, run.arm, run.model) for run in runs}
+    of_each = [(tuning, model, number) for tuning in tuned for model, number in tuning.counts.items()]
+    if counts := sorted({number for t, model, number in of_each if (t.data, t.arm, model) in shown}):
         trials = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         said.append(
             f"Each model's settings were chosen from {trials} trials on validation; the intervals do not include the "

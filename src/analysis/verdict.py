@@ -15,6 +15,7 @@ from src.statistics.decision import (
     ERROR_RATE,
     LEAST,
     METHOD,
+    METHOD_AGAINST_0,
     Outcome,
     decide,
     decide_by,
@@ -28,8 +29,8 @@ from src.statistics.power import BOUND, SAME
 from src.statistics.resplits import LEAST as LEAST_SPLITS
 from src.statistics.rounding import of_interval, span
 
-BOTH_METHOD = "interval over seeds and test sequences (Satterthwaite), against the margin"
-SPLITS_METHOD = "interval over splits corrected for shared sequences (Nadeau and Bengio), against the margin"
+BOTH_METHOD = "interval over seeds and test sequences (Satterthwaite)"
+SPLITS_METHOD = "interval over splits corrected for shared sequences (Nadeau and Bengio)"
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def verdict(pairs: Sequence[Pair], margin: float | None, about: About, looks: Se
     if new_study and margin and about.failures and abs(float(x.mean())) < margin:
         new_study = max(new_study, about.failures.needed(margin, levels.same))
     silent = replace(
-        _silent(outcome, winner, margin, METHOD, wide, narrow, len(x)),
+        _silent(outcome, winner, margin, METHOD if margin else METHOD_AGAINST_0, wide, narrow, len(x)),
         look=look,
         next_look=next_look,
         p_better=p_better,
@@ -200,7 +201,7 @@ def verdict_over_both(
         about, next_look = replace(about, barred=f"{made.note[:1].lower()}{made.note.rstrip('.')[1:]}"), None
     about = replace(about, floor=made.floor, over=made.note if made.better else None)
     silent = replace(
-        _silent(outcome, winner, margin, BOTH_METHOD, made.better, made.same, len(x)),
+        _silent(outcome, winner, margin, _against(BOTH_METHOD, margin), made.better, made.same, len(x)),
         look=look if outcome != "no verdict" else None,
         next_look=next_look,
         floor=made.floor,
@@ -226,8 +227,12 @@ def verdict_over_splits(
         if wide and narrow and not about.barred
         else ("no verdict", None)
     )
-    silent = _silent(outcome, winner, margin, SPLITS_METHOD, wide, narrow, len(means))
+    silent = _silent(outcome, winner, margin, _against(SPLITS_METHOD, margin), wide, narrow, len(means))
     return replace(silent, sentence=sentence(silent, about, means, lost))
+
+
+def _against(method: str, margin: float | None) -> str:
+    return f"{method}, against {'the margin' if margin else '0'}"
 
 
 def _silent(

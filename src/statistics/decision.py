@@ -28,6 +28,7 @@ from src.statistics.power import ALPHA, BETTER, BOUND, POWERED, SAME, power_bett
 Outcome = Literal["better", "same", "undecided", "no verdict"]
 
 METHOD = "three-sided t test (TOST and superiority by the margin)"
+METHOD_AGAINST_0 = "two-sided t test"  # without a margin, "same" is ruled out
 ERROR_RATE = ALPHA
 LEAST = 6  # pairs: with fewer, even equal signs in all pairs would not be significant at 5 % (2 / 2^6 < 0.05)
 

@@ -15,6 +15,7 @@ from src.analysis.run import Run
 from src.analysis.sequences import Sequences, sequences_of
 from src.analysis.small_print import small_print
 from src.analysis.task import Comparison, Task
+from src.analysis.tuning import Tuning
 from src.statistics.crossed import over_seeds_and_sequences
 from src.tasks.metrics import Metric
 
@@ -125,3 +126,11 @@ def test_a_pack_keeps_that_they_are_windows(tmp_path: Path) -> None:
     assert (again["a0"].windows, again["other"].windows) == (True, False)
     assert again["a0"].columns["loss"].tolist() == sequences["a0"].columns["loss"].tolist()
     assert (again["a0"].rows, again["a0"].number) == (sequences["a0"].rows, 2161)
+
+
+def test_the_trials_of_another_arm_are_not_those_of_the_models_compared() -> None:
+    one = Tuning("ett_h1", "main", ["optimizer.lr"], "val/mse", "min", [], {}, {"gru": 5, "lstm": 5, "rnn": 3})
+    runs = [Run("x", 0, model=model, data_name="ett_h1", arm="main") for model in ("gru", "lstm")]
+    other = replace(one, arm="sgd", counts={"gru": 4, "lstm": 4})
+    said = " ".join(small_print([TASK], runs, [one, other], None))
+    assert "Each model's settings were chosen from 5 trials on validation" in said

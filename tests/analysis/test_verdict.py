@@ -58,6 +58,7 @@ def spread(mean: float, sd: float, pairs: int) -> np.ndarray:
 def test_outcomes(mean: float, margin: float | None, outcome: str, winner: str | None) -> None:
     answer = verdict(spread(mean, 0.03, 10), margin, NAMES, "jsb", "nats")
     assert (answer.outcome, answer.winner) == (outcome, winner)
+    assert ("margin" in answer.method) == bool(margin)
 
 
 @settings(max_examples=100, deadline=None)

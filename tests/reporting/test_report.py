@@ -238,6 +238,25 @@ def test_what_a_table_cannot_say_is_not_spoken_of() -> None:
     assert "margin" not in read.text
 
 
+def test_without_a_margin_no_test_against_one_is_spoken_of(summary: Summary) -> None:
+    open_tasks = [
+        dataclasses.replace(
+            task,
+            margin=None,
+            comparisons=[
+                dataclasses.replace(c, verdict=c.verdict and dataclasses.replace(c.verdict, margin=None))
+                for c in task.comparisons
+            ],
+        )
+        for task in summary.tasks
+    ]
+    there, gone = Text(page_of(summary)).text, Text(page_of(dataclasses.replace(summary, tasks=open_tasks))).text
+    for words in ("p, better by more than the margin (below", "interval of the verdict (within the margin"):
+        assert words in there
+        assert words not in gone
+    assert "p, better (below 0.025 in a single look)" in gone
+
+
 def test_a_static_page_has_its_figures_as_svg_and_no_script_library(summary: Summary, tmp_path: Path) -> None:
     page, *figures = write_report(summary, tmp_path, ["svg"], static=True)
     text = page.read_text()
