@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.errors import UserError
@@ -436,6 +437,28 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         (tmp_path / "a" / "b").mkdir()
     said = f"{tmp_path}/a/b cannot be read or written (Not a directory): give another path."
     assert in_words(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("group", "content", "said"),
+    [
+        (
+            "experiments",
+            "study:\n  models:\n    mgu: {}\n    mgu: {}\n",
+            "line 5, has the key mgu a second time in the same",
+        ),
+        ("model", "kind: gru\nkind: lstm\n", "line 3, has the key kind a second time in the same"),
+        ("model", "kind: [gru\n", "line 3, cannot be read as YAML: expected ',' or ']'"),
+    ],
+)
+def test_a_file_that_is_not_valid_yaml_is_named_with_its_line(
+    compose: Callable[..., DictConfig], tmp_path: Path, group: str, content: str, said: str
+) -> None:
+    (tmp_path / group).mkdir()
+    (tmp_path / group / "mine.yaml").write_text(f"# @package _global_\n{content}")
+    with pytest.raises(yaml.YAMLError) as caught:
+        compose(f"{'+' * (group != 'model')}{group}=mine", f"hydra.searchpath=[file://{tmp_path}]")
+    assert in_words(caught.value).startswith(f"{tmp_path}/{group}/mine.yaml, {said}")
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,11 @@ def in_words(error: BaseException, command: str | None = None, keys: Iterable[st
         )
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename} cannot be read or written ({error.strerror}): give another path."
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        place = f"{error.problem_mark.name}, line {error.problem_mark.line + 1}"
+        if twice := re.fullmatch(r"found duplicate key (.*)", error.problem or ""):
+            return f"{place}, has the key {twice[1]} a second time in the same mapping: drop or rename one of them."
+        return f"{place}, cannot be read as YAML: {one_line(error.problem or error.context or text)}."
     if no_choice := re.search(
         r"Could not find '([^']*)/([^'/]+)'\s*\n\s*\nAvailable options in '[^']+':\n((?:\t.*\n?)+)", text
     ):
