@@ -72,7 +72,7 @@ class ConditionTuning:
                 self.chosen[model] = choice.values
                 self.state.record.chosen.setdefault(data, {}).setdefault(arm, {})[model] = choice
             else:
-                log.warning("%s is skipped on %s: %s.", model, data, NO_TRIAL)
+                log.warning("%s is skipped: %s.", self._called(model), NO_TRIAL)
                 self.state.leave_out(model, data, NO_TRIAL, arm)
         self.state.write()
 
@@ -94,20 +94,20 @@ class ConditionTuning:
                 side: Side | Literal["gap"] | None
                 if (side := edge(values, chosen[key], limits)) is not None:
                     new, before, after = self._beyond(key, side, limits, len(made) + 1)
-                    words = "%s on %s chose %s=%s, at the edge of its range, which is extended for all models."
+                    words = "%s chose %s=%s, at the edge of its range, which is extended for all models."
                 elif isinstance(draw, LogUniform) and (step := draw.gap(values, chosen[key])) is not None:
                     assert limits is not None
                     piece, number = within(step, draw)
                     new = further_draws(self.tuning, key, piece, len(made) + 1, number)
                     side, before, after = "gap", list(limits), list(limits)
-                    words = "%s on %s chose %s=%s, in a gap of its range, which is filled for all models."
+                    words = "%s chose %s=%s, in a gap of its range, which is filled for all models."
                 else:
                     continue
                 beyond = (trial for trial in combinations(self.tuning, new) if trial not in self.trials)
                 more = [trial for trial in beyond if self._is_allowed(trial)]
                 if not more:
                     continue
-                log.info(words, model, data, key, chosen[key])
+                log.info(words, self._called(model), key, chosen[key])
                 because = Because(model, chosen[key], arm)
                 draws = [value for value in new[key] if any(trial[key] == value for trial in more)]
                 extension = Extension(time.time(), data, arm, key, side, before, after, draws, more, because)
@@ -116,6 +116,11 @@ class ConditionTuning:
                 self.trials += more
                 return True
         return False
+
+    def _called(self, model: str) -> str:
+        """Return a model with its data set and, if the study has several, its arm."""
+        data, arm = self.condition
+        return f"{model} on {data}" + (f" in {arm}" if len(self.jobs.plan.arms) > 1 else "")
 
     def _beyond(
         self, key: str, side: Side, limits: tuple[float, float] | None, number: int

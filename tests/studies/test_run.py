@@ -197,6 +197,19 @@ def test_one_arms_extension_moves_neither_the_draws_nor_the_range_of_another(mak
     assert sgd == main + [lr for extension in record.extensions for lr in extension.draws]
 
 
+def test_the_arm_is_named_where_a_study_has_several(make_study: Make, caplog: pytest.LogCaptureFixture) -> None:
+    for arms, called in (
+        ({"main": {}}, "lstm on ucr"),
+        ({"main": {}, "sgd": {"optimizer": "sgd"}}, "lstm on ucr in sgd"),
+    ):
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            run_study(make_study(FakeLauncher(bowl({"gru": 3e-3, "lstm": 0.4})), name=f"of{len(arms)}", arms=arms))
+        said = [line.getMessage() for line in caplog.records if "at the edge" in line.getMessage()]
+        assert any(line.startswith(f"{called} chose optimizer.lr=") for line in said)
+        assert len(set(said)) == len(said)
+
+
 def test_a_list_is_extended_by_a_step(make_study: Make) -> None:
     study = make_study(
         FakeLauncher(lambda s: 1 / s["data.batch_size"]),
