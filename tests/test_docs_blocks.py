@@ -59,6 +59,7 @@ NOT_RUN = {
     "=memory_length": "takes hours; tests/explaining",
     "gatebench verify": "trains whole runs; tests/studies/test_verify.py",
     "/mnt/other": "a folder that the reader has",
+    "task=brier": "a class and a file that the page shows; tests/tasks/test_own_classes.py",
     "from=table.csv": "a file that the reader has; tests/analysis/test_external_results.py",
     "pack=experiments": "writes into the clone; tests/analysis/test_pack.py",
     "from=experiments/smoke": "follows it",
