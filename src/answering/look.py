@@ -21,11 +21,10 @@ from src.config.overrides import override
 from src.data.describe import Bits, Classes, Description, Horizon, Tokens
 from src.data.module import SequenceData
 from src.data.windows import WindowSplit
-from src.recurrent import nearest_width
 from src.runs.study_record import Settings
 from src.studies.jobs import Compose
 from src.tasks.auto import metric_of
-from src.tasks.budget import ENOUGH, nearest_budget, refuse_without_width, size_of, without_budget
+from src.tasks.budget import ENOUGH, middle_budget, refuse_without_width, size_of, sizes_near, without_budget
 from src.tasks.build import build_task
 from src.tasks.metrics import optimum
 
@@ -228,9 +227,7 @@ def budget_for(configs: Sequence[DictConfig], description: Description, about: i
     Raises:
         UserError: a model has no single width to choose.
     """
-    sizes = [_sizes(cfg, description, about) for cfg in configs]
-    candidates = {(low + high) // 2 for some in sizes for low in some for high in sizes[0]}
-    return nearest_budget(sizes, (b for b in candidates if about * 0.7 < b < about * 1.4), about)
+    return middle_budget([_sizes(cfg, description, about) for cfg in configs], about, (0.7, 1.4))
 
 
 def _sizes(cfg: DictConfig, description: Description, about: int) -> list[int]:
@@ -245,5 +242,4 @@ def _sizes(cfg: DictConfig, description: Description, about: int) -> list[int]:
         with torch.device("meta"):
             return size_of(build_task(cfg, description), str(cfg.model.get("budget_of", "recurrent")))
 
-    width = nearest_width(size, about)[0]
-    return [size(w) for w in range(max(1, int(0.9 * width)), int(1.1 * width) + 2)]
+    return sizes_near(size, about, 0.1)

@@ -28,6 +28,11 @@ from src.tasks.base import Encoder, Task
 
 KEYS = ("budget", "budget_of", "budget_tolerance")
 ENOUGH = 0.009  # relative error of a common budget: half of model.budget_tolerance, less rounding
+# Options that GRU and LSTM share and that determine their sizes.
+ALIKE = (
+    *("batch_first", "num_layers", "bias", "layer_norm", "bidirectional", "residual", "learn_initial_state"),
+    "backend",
+)
 
 
 @dataclass(frozen=True)
@@ -90,11 +95,42 @@ def solve(model: DictConfig, build: Callable[[DictConfig], Task]) -> tuple[DictC
     error_of = size(width) / wanted - 1
     if abs(error_of) > tolerance:
         near = " and ".join(f"hidden_size={w} has {size(w)}" for w in sorted({width, other}))
+        # A wide network fails only a minute tolerance, which others then fail too.
+        known = cheap and width <= 100
+        advice = _budget_of_both(without_budget(model, **cheap), build, of, wanted, tolerance) if known else None
         raise UserError(
             f"No width meets {asked} ({of}) within {100 * tolerance:g} %, half of model.budget_tolerance: {near}; use "
-            "one of these as the budget, or a larger model.budget_tolerance."
+            f"{advice or 'one of these as the budget'}, or a larger model.budget_tolerance."
         )
     return without_budget(model, hidden_size=width), Budget(of, wanted, size(width), error_of, width)
+
+
+def _budget_of_both(
+    model: DictConfig, build: Callable[[DictConfig], Task], of: str, wanted: int, tolerance: float
+) -> str | None:
+    """Advise a budget near ``wanted`` that ``model``, a GRU and an LSTM all meet; None if there is none.
+
+    The sizes next to ``wanted`` suit this model alone, and the other one would be refused at them.
+    """
+    import torch
+
+    alike = {key: model[key] for key in ALIKE if key in model}
+    compared = {kind: OmegaConf.create({**alike, "_target_": f"src.recurrent.{kind.__name__}"}) for kind in (GRU, LSTM)}
+    own = find_class(model._target_)
+    which = "GRU and LSTM both meet" if own in compared else "this model, GRU and LSTM all meet"
+    sizes = []
+    for each in {**compared, own: model}.values():
+
+        def size(width: int, each: DictConfig = each) -> int:
+            with torch.device("meta"):
+                return size_of(build(without_budget(each, hidden_size=width)), of)
+
+        try:
+            sizes.append(sizes_near(size, wanted, 0.4))
+        except ValueError:  # one of the others cannot be built like this model
+            return None
+    budget, off = middle_budget(sizes, wanted, (0.5, 2), tolerance)
+    return f"model.budget={budget}, which {which} on these data" if off <= tolerance else None
 
 
 def common_budget(description: Description, about: int = 20_000) -> int:
@@ -107,14 +143,41 @@ def common_budget(description: Description, about: int = 20_000) -> int:
     return nearest_budget(sizes, range(about * 3 // 4, about * 5 // 4, 100), about)[0]
 
 
-def nearest_budget(sizes: Sequence[Sequence[int]], candidates: Iterable[int], about: int) -> tuple[int, float]:
-    """Return the candidate nearest ``about`` that each network meets at one of its ``sizes``, and the largest error."""
+def sizes_near(size: Callable[[int], int], about: int, reach: float) -> list[int]:
+    """Return the sizes at the widths within a relative ``reach`` of the one whose size is nearest ``about``.
+
+    Raises:
+        ValueError: no width is large enough.
+    """
+    width = nearest_width(size, about)[0]
+    return [size(w) for w in range(max(1, int((1 - reach) * width)), int((1 + reach) * width) + 2)]
+
+
+def middle_budget(
+    sizes: Sequence[Sequence[int]], about: int, within: tuple[float, float], enough: float = ENOUGH
+) -> tuple[int, float]:
+    """Return `nearest_budget` of those midway between two networks' sizes, ``within`` two multiples of ``about``.
+
+    >>> middle_budget([[90, 112, 132], [85, 104, 132]], 100, (0.5, 2))
+    (132, 0.0)
+    """
+    candidates = {(low + high) // 2 for some in sizes for low in some for high in sizes[0]}
+    return nearest_budget(sizes, (b for b in candidates if within[0] * about < b < within[1] * about), about, enough)
+
+
+def nearest_budget(
+    sizes: Sequence[Sequence[int]], candidates: Iterable[int], about: int, enough: float = ENOUGH
+) -> tuple[int, float]:
+    """Return the candidate nearest ``about`` that each network meets at one of its ``sizes``, and the largest error.
+
+    If there is none with an error of at most ``enough``, it is the candidate with the smallest error.
+    """
 
     def off(budget: int) -> float:
         return max(min(abs(size / budget - 1) for size in some) for some in sizes)
 
     near = sorted(candidates, key=lambda budget: abs(budget - about))
-    budget = next((budget for budget in near if off(budget) < ENOUGH), min(near, key=off, default=about))
+    budget = next((budget for budget in near if off(budget) <= enough), min(near, key=off, default=about))
     return budget, off(budget)
 
 

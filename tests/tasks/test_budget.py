@@ -1,5 +1,6 @@
 """The width that a budget solves: published widths, closed forms, brute force, and what is refused."""
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -136,6 +137,38 @@ def refused(compose: Compose, *options: str, description: Description = DIGITS) 
     with pytest.raises(UserError) as said:
         solved(SequenceClassification, description, cfg.model)
     return str(said.value)
+
+
+FIVE = Description(Features(5), Values(1), per_step=False, varying_length=False, causal=False)
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "options"),
+    [
+        ("gru", 2000, []),
+        ("lstm", 1870, []),
+        ("gru", 500, []),
+        ("lstm_bi", 2000, []),
+        ("gru_stacked", 2400, []),
+        ("rnn", 1970, []),
+        ("lstm", 7, ["model.budget_of=state"]),
+    ],
+)
+def test_the_budget_advised_suits_gru_and_lstm(model: str, asked: int, options: list[str], compose: Compose) -> None:
+    """The sizes next to the one asked for suit one of the two alone, so that each refusal led to the next."""
+
+    def sized(model: str, budget: int) -> Budget:
+        node = compose(f"model={model}", f"model.budget={budget}", *options).model
+        return solved(SequenceRegression, FIVE, node)[1]
+
+    with pytest.raises(UserError) as said:
+        sized(model, asked)
+    advised = re.search(r"; use model\.budget=(\d+), which .* meet on these data, or a larger", str(said.value))
+    assert advised, said.value
+    kind, _, shape = model.partition("_")
+    pair = [f"{each}{'_' if shape else ''}{shape}" for each in dict.fromkeys((kind, "gru", "lstm"))]
+    actual = [sized(each, int(advised[1])).actual for each in pair]
+    assert max(actual) <= 1.0205 * min(actual)
 
 
 def test_too_coarse_a_width_is_refused_with_the_nearest_two(compose: Compose) -> None:
