@@ -439,6 +439,15 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert in_words(caught.value) == said
 
 
+@pytest.mark.parametrize("name", ["predict", "evaluate"])
+def test_a_setting_of_the_data_of_a_run_is_changed_by_training_again(compose, name: str) -> None:
+    """It said that data.missing needs data=csv, to which a command that reads a run has no choice."""
+    with pytest.raises(Exception, match="Could not override") as caught:
+        compose("data.missing=before", config_name=name)
+    said = f"{name} takes data.missing from its run: to change it, train again with data.missing=VALUE."
+    assert in_words(caught.value, name) == said
+
+
 @pytest.mark.parametrize(
     ("group", "content", "said"),
     [

@@ -230,6 +230,21 @@ def test_what_makes_no_sense_is_refused(compose, quick, tmp_path, takes):
         said(compose, run, tmp_path / "none.csv")
 
 
+def test_advice_about_a_new_file_is_not_a_setting_that_predict_refuses(compose, quick, tmp_path, load, caplog):
+    run = forecasting(quick, tmp_path)
+    load.assign(load=load["load"].mask(load.index == 7)).to_csv(tmp_path / "new.csv", index=False)
+    words = (
+        r"new\.csv, line 9, column load: the value is missing \(''\); fill it in, or train again with data\.missing="
+    )
+    with pytest.raises(UserError, match=words):
+        said(compose, run, tmp_path / "new.csv")
+    late = load["time"] + pd.to_timedelta((load.index > 60) * 7, unit="min")
+    load.assign(time=late).to_csv(tmp_path / "new.csv", index=False)
+    with caplog.at_level("INFO"):
+        said(compose, run, tmp_path / "new.csv")
+    assert "train again with data.resample to make the intervals equal" in caplog.text
+
+
 def test_a_named_set_has_no_files_of_ones_own(compose, quick, tmp_path):
     run = trained(quick)
     with pytest.raises(UserError, match="UCR is a built-in data set"):

@@ -148,6 +148,9 @@ def _not_in_the_config(key: str, command: str | None) -> str:
         return f"trainer.{name} cannot be set: {TRAINER_HAS[name]}."
     if not dot and (CONF / key).is_dir():
         return f"The data set that should choose {key} does not: add it with +{key}=NAME."
+    of_run = command is not None and "run" in COMMANDS.get(command, ()) and group in ("data", "model", "task")
+    if of_run and (key in keys_of("train") or key in keys_in_files()):
+        return f"{command} takes {key} from its run: to change it, train again with {key}=VALUE."
     entries = [entry for command in COMMANDS for known, entry in keys_of(command).items() if known == key]
     if any(entry.added for entry in entries):
         return f"{key} is in no file: give it with a plus sign, as in +{key}=VALUE."

@@ -40,6 +40,7 @@ class Table:
     decimal: str = ""  # decimal sign given by the user; "": inferred
     separator: str = ""  # between its cells
     notes: list[str] = field(default_factory=list)  # what was inferred or skipped, in sentences
+    of_run: bool = False  # whether a trained run reads it, whose data settings are fixed
     # Each column's decimal sign in the training file, and its number format.
     trained: dict[str, str] = field(default_factory=dict)
     notations: dict[str, Notation] = field(default_factory=dict)
@@ -55,22 +56,27 @@ class Table:
             self.notes.append(sentence)
             log.info("%s: %s", self.files[0].name, sentence)
 
+    def setting(self, assignment: str) -> str:
+        """Return how to change a data setting, for messages."""
+        return f"train again with {assignment}" if self.of_run else f"set {assignment}"
+
     def where(self, row: int) -> str:
         """Return the place of a row, for messages."""
         return f"{self.files[self.file[row]]}, {self.word} {self.line[row]}"
 
-    def need(self, names: Sequence[str], option: str) -> None:
-        """Refuse names that are not columns.
+    def need(self, names: Sequence[str], option: str | None = None) -> None:
+        """Refuse names that are not columns, given by an option, or by the run that reads the table.
 
         Raises:
             UserError: a column does not exist; the message suggests the nearest name.
         """
         for name in names:
             if name not in self.frame.columns:
-                raise UserError(
-                    f"{option}={name} is not a column of {self.files[0]}{nearest(str(name), self.names)}; its columns "
-                    f"are {', '.join(self.names)}."
-                )
+                file = self.files[0]
+                wrong = f"{option}={name} is not a column of {file}" if option else f"{file} has no column {name}"
+                more = "" if option else ", which the run reads"
+                near, those = nearest(str(name), self.names), ", ".join(self.names)
+                raise UserError(f"{wrong}{more}{near}; its columns are {those}.")
 
     def refuse(self, bad: np.ndarray | pd.Series, name: str, words: str) -> None:
         """Refuse the first ``bad`` row (rows,), naming file, line and column.
@@ -176,10 +182,11 @@ class Table:
         """
         columns: list[np.ndarray] = []
         broken: list[tuple[int, str, bool]] = []
+        choose = "write it without thousands separators, or train again with one" if self.of_run else "choose one"
         for name in names:
             numbers, empty = self.parsed(name)
             if name in self.notations and (cell := self.notations[name].doubtful):
-                self.refuse(plain(self.frame[name]) == cell, name, f"{{cell}} may be {readings(cell)}; choose one")
+                self.refuse(plain(self.frame[name]) == cell, name, f"{{cell}} may be {readings(cell)}; {choose}")
             if missing == "before" and empty.any():
                 numbers = self._filled(name, numbers, empty, groups)
             if (bad := ~(np.isfinite(numbers) | (empty & (missing == "leave")))).any():
@@ -210,7 +217,7 @@ class Table:
             return UserError(f"{place}: the value is missing, and its series has no other value to fill it with.")
         if empty:
             if missing != "never":
-                more = "; fill it in, or set data.missing=before to repeat the value before it"
+                more = f"; fill it in, or {self.setting('data.missing=before')} to repeat the value before it"
             return UserError(f"{place}: the value is missing ({cell!r}){more}.")
         if "," in cell and self.decimal == ".":
             more = ", given data.decimal=point"

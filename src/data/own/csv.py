@@ -138,8 +138,8 @@ class CSV(OwnData):
             if self.missing == "refuse":
                 raise UserError(
                     f"{table.files[0]}: {int(empty.any(1).sum())} of the {len(values)} intervals of data.resample="
-                    f"{self.resample} lack a value, the first at {stamps[row]} in {rows.names[groups[row]]}; choose a "
-                    "longer interval, or set data.missing=before to repeat the value before."
+                    f"{self.resample} lack a value, the first at {stamps[row]} in {rows.names[groups[row]]}; "
+                    f"{table.setting('a longer interval')}, or data.missing=before to repeat the value before."
                 )
             values = self._filled(rows, names, groups, values)
         table.note(
@@ -322,9 +322,9 @@ class CSV(OwnData):
         """Read the sequences of a new file, scaled like the training file, with targets if the file has them."""
         description, roles = self.description, self.roles
         table = read_table(path, **self.dialect)
-        table.trained = dict(self.decimals)
+        table.trained, table.of_run = dict(self.decimals), True
         places = [name for name in (*roles.time, roles.group) if name is not None]
-        table.need([*roles.features, *roles.static, *places], "The run's column")
+        table.need([*roles.features, *roles.static, *places])
         rows = in_order(table, roles, self.day_first)
         if isinstance(description.output, Horizon):
             return self._last_windows(rows, description.output)

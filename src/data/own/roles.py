@@ -310,7 +310,8 @@ def in_order(table: Table, roles: Roles, day_first: bool | None) -> Rows:
         if other:
             table.note(
                 f"{other} of {len(stamps)} rows {agreeing('are', other)} not at the usual interval in "
-                f"{' and '.join(roles.time)} ({times.distance(usual)}); data.resample makes the intervals equal."
+                f"{' and '.join(roles.time)} ({times.distance(usual)}); {table.setting('data.resample')} to make "
+                "the intervals equal."
             )
     return Rows(table, names, groups, np.bincount(groups, minlength=len(names)), stamps)
 

@@ -62,7 +62,8 @@ def read_times(table: Table, names: Sequence[str], day_first: bool | None = None
     whole = {first: _in_the_past(table, name, cells, times) for first, times in whole.items()}
     chosen = min(whole, key=lambda first: _disorder(whole[first]))
     if day_first is None and chosen:
-        table.note(f"{name} was read with the day before the month; set data.day_first=false to read the month first.")
+        other = table.setting("data.day_first=false")
+        table.note(f"{name} was read with the day before the month; {other} to read the month first.")
     if whole[chosen].dt.tz is not None:
         table.note(f"{name} has UTC offsets and was converted to UTC.")
         return whole[chosen].dt.tz_convert(None)
@@ -150,7 +151,7 @@ def refuse_twice(table: Table, times: pd.Series, groups: np.ndarray, names: Sequ
     same = (times.to_numpy()[1:] == times.to_numpy()[:-1]) & (groups[1:] == groups[:-1])
     if same.any():
         row = int(same.argmax())
-        more = "; if the file has several series, set data.group_column to the column that identifies them"
+        more = f"; if the file has several series, {table.setting('data.group_column=COLUMN')}, which identifies them"
         raise UserError(
             f"{table.where(row + 1)}, column {' and '.join(names)}: {together(table, names).iloc[row + 1]} recurs "
             f"(first at {table.where(row)}){'' if grouped else more}."

@@ -240,7 +240,7 @@ def test_rows_that_are_missing_ahead_are_named(run, compose, tmp_path):
     with pytest.raises(UserError, match=r"line 240, column holiday: the value is missing"):
         predict(ask())
     frame.drop(columns="kind").to_csv(tmp_path / "new.csv", index=False)
-    with pytest.raises(UserError, match=r"The run's column=kind is not a column"):
+    with pytest.raises(UserError, match=r"new\.csv has no column kind, which the run reads"):
         predict(ask())
 
 

@@ -447,7 +447,7 @@ def test_a_new_file_that_does_not_fit_is_refused(tmp_path):
     built = data(tmp_path, takes(), group_column="take", target="kind", features=["u", "v"])
     built.setup()
     takes(3).drop(columns="v").to_csv(tmp_path / "new.csv", index=False)
-    with pytest.raises(UserError, match=r"The run's column=v is not a column of .*new\.csv"):
+    with pytest.raises(UserError, match=r"new\.csv has no column v, which the run reads; its columns are u, take,"):
         built.new_data(str(tmp_path / "new.csv"))
     takes(3).assign(kind="eel").to_csv(tmp_path / "new.csv", index=False)
     with pytest.raises(UserError, match="has the unknown class eel; known are cat, dog, owl"):
