@@ -45,7 +45,10 @@ def predict(cfg: DictConfig) -> Path:
     path = Path(cfg.output or run.directory / "predictions" / f"{Path(cfg.data.path).stem}.csv")
     path = output(path, run.directory)
     table = predicted(run, cfg.data.path, cfg.steps_ahead, calibration)
-    write_csv(path, list(table), zip(*table.values(), strict=True), digits=9)
+    # An unknown target, and the score that it would give, are empty cells.
+    blank = [name for name in table if name.startswith("true(") or (name == "nll" and "true" in table)]
+    written = table | {name: [None if value != value else value for value in table[name]] for name in blank}
+    write_csv(path, list(written), zip(*written.values(), strict=True), digits=9)
     sequences, lines = len(run.data.splits["new"]), len(table["sequence"])
     print(f"{cfg.data.path}: {counted(sequences, 'sequence')}, {counted(lines, 'line')} in {path}")
     return path

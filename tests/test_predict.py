@@ -153,6 +153,31 @@ def test_classes_have_their_names_and_probabilities(compose, quick, tmp_path, ta
     assert [line["sequence"] for line in lines] == ["t3", "t8", "t9"]
 
 
+def test_sequences_without_a_known_label_are_predicted_and_not_scored(compose, quick, tmp_path, takes, caplog):
+    more = ("data.group_column=take", "data.target=kind", "data.features=[u,v]")
+    run = trained(quick, "data=csv", f"data.path={tmp_path / 'takes.csv'}", *more)
+    whole = said(compose, run, tmp_path / "takes.csv")
+    partly = takes["kind"].mask(takes["take"].isin(["t3", "t8"])).mask(takes["take"] == "t9", "eel")
+    partly = partly.mask((takes["take"] == "t5") & ~takes["take"].duplicated())  # only its first row has none
+    takes.assign(kind=partly).to_csv(tmp_path / "new.csv", index=False)
+    with caplog.at_level("INFO"):
+        lines = said(compose, run, tmp_path / "new.csv")
+    unknown = [line["sequence"] for line in lines if line["true"] == ""]
+    assert unknown == ["t3", "t5", "t8", "t9"]
+    blank = [before | {"true": "", "nll": ""} if before["sequence"] in unknown else before for before in whole]
+    assert lines == blank
+    assert "3 sequences of 30 have no target and are not scored." in caplog.text
+    assert caplog.text.count("The class eel (1 time) is unknown to the run and is not scored; known are cat, dog.") == 1
+
+
+def test_sequences_without_a_value_are_predicted(compose, quick, tmp_path, takes):
+    more = ("data.group_column=take", "data.target=weight", "data.features=[u,v]")
+    run = trained(quick, "data=csv", f"data.path={tmp_path / 'takes.csv'}", *more)
+    whole = said(compose, run, tmp_path / "takes.csv")
+    takes.assign(weight=takes["weight"].mask(takes["take"] == "t3")).to_csv(tmp_path / "new.csv", index=False)
+    assert said(compose, run, tmp_path / "new.csv") == [*whole[:3], whole[3] | {"true(weight)": ""}, *whole[4:]]
+
+
 def test_values_are_in_their_own_unit(compose, quick, tmp_path, takes):
     more = ("data.group_column=take", "data.target=weight", "data.features=[u,v]")
     run = trained(quick, "data=csv", f"data.path={tmp_path / 'takes.csv'}", *more)

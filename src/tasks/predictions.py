@@ -49,6 +49,8 @@ def predictions(task: Task, batches: Iterable[Batch], asked: Asked | None = None
     all others            ``nll`` (summed over the sequence, nats), ``predictions`` (number), ``nll_per_prediction``
     ====================  ==================================================================================
 
+    Where a sequence has no label, ``true`` is "", and ``nll`` or ``true(NAME)`` is NaN.
+
     Args:
         task: the task with its weights, which is put into evaluation mode.
         batches: every sequence once, in consecutive chunks if the task carries its state.
@@ -107,8 +109,9 @@ def _(task: SequenceClassification, batch: Batch, asked: Asked) -> Columns:
     log_p = task(batch).double().log_softmax(-1)
     columns = {"row": batch.rows.numpy()} | _classes(task, log_p)
     if asked.labelled:
-        columns["true"] = np.array(task.description.output.names)[batch.y.cpu().numpy()]  # type: ignore[union-attr]
-        columns["nll"] = -log_p.gather(1, batch.y[:, None])[:, 0].cpu().numpy()
+        columns["true"] = _true(task, batch.y)
+        nll = -log_p.gather(1, batch.y.clamp_min(0)[:, None])[:, 0]
+        columns["nll"] = nll.where(batch.y >= 0, torch.nan).cpu().numpy()
     return columns
 
 
@@ -117,8 +120,7 @@ def _(task: PerStepClassification, batch: Batch, asked: Asked) -> Columns:
     mask = batch.mask.cpu()
     columns = _places(batch, mask) | _classes(task, task(batch).double().log_softmax(-1)[mask])
     if asked.labelled:
-        names = np.array([*task.description.output.names, ""])  # type: ignore[union-attr]
-        columns["true"] = names[batch.y.cpu()[mask].clamp_min(-1).numpy()]
+        columns["true"] = _true(task, batch.y.cpu()[mask])
     return columns
 
 
@@ -176,6 +178,12 @@ def _classes(task: Task, log_p: Tensor) -> Columns:
     columns = {"class": names[log_p.argmax(-1).cpu().numpy()]}
     p = log_p.exp().cpu().numpy()
     return columns | {f"p({name})": p[:, k] for k, name in enumerate(names)}
+
+
+def _true(task: Task, y: Tensor) -> np.ndarray:
+    """Return the names of classes, "" for an unlabelled step or sequence (y < 0)."""
+    names = np.array([*task.description.output.names, ""])  # type: ignore[union-attr]
+    return names[y.cpu().clamp_min(-1).numpy()]
 
 
 def _values(output: object, values: Tensor, word: str) -> Columns:

@@ -16,7 +16,7 @@ from src.data.module import NewData, files_checksum, say_large
 from src.data.own import row_splits, times
 from src.data.own.cell_sequences import spectra_of, tokens_of
 from src.data.own.cells import join, text_array
-from src.data.own.labelled import OwnData
+from src.data.own.labelled import OwnData, has_labels
 from src.data.own.roles import Roles, Rows, find_roles, in_order, refuse_two
 from src.data.own.static import Static
 from src.data.own.tables import read_table, to_train_on
@@ -300,10 +300,11 @@ class CSV(OwnData):
         """Return (sequences,) classes as text, or (sequences, values) float64, constant within every group."""
         names = self.roles.targets
         if self.roles.kind == "regression":
-            values = rows.table.numbers(names, "never")
+            values = rows.table.numbers(names, "leave" if rows.table.of_run else "never")
+            without = _unlabelled(rows, np.isnan(values).any(1))
             for k, name in enumerate(names):
-                refuse_two(rows, values[:, k], f"values of {name}")
-            return values[rows.first]
+                refuse_two(rows, np.where(without, 0.0, values[:, k]), f"values of {name}")
+            return np.where(without[:, None], np.nan, values)[rows.first]
         if len(names) > 1:
             raise UserError(f"data.target must be one column for classification, got {', '.join(names)}.")
         labels = text_array(rows.table.text(names[0]))
@@ -314,7 +315,10 @@ class CSV(OwnData):
                 more = f"data.missing_values=[{word}] treats it as missing"
                 rows.table.note(f"{names[0]} has a class called {word}; {more}.")
             missing &= ~np.isin(labels, NAMES)
-        rows.table.refuse(missing, names[0], "the class is missing")
+        if rows.table.of_run:
+            labels = np.where(_unlabelled(rows, missing), "", labels)
+        else:
+            rows.table.refuse(missing, names[0], "the class is missing")
         refuse_two(rows, labels, f"classes in {names[0]}")
         return labels[rows.first]
 
@@ -331,7 +335,9 @@ class CSV(OwnData):
         values, lengths = self._values(rows)
         there = all(name in table.names and (rows.table.text(name) != "").any() for name in roles.targets)
         y = self._targets(rows) if there else None
-        return NewData(self.new_split(roles.kind, values, lengths, y, str(path)), rows.names, labelled=there)
+        split = self.new_split(roles.kind, values, lengths, y, str(path))
+        there = there and has_labels(split.targets)
+        return NewData(split, rows.names, labelled=there)
 
     def _last_windows(self, rows: Rows, output: Horizon) -> NewData:
         given, after = self._cut(rows)
@@ -385,6 +391,15 @@ class CSV(OwnData):
         for k, first in enumerate(after.first[chosen].tolist()):
             ahead[k][:, [features.index(name) for name in known]] = numbers[first : first + steps]
         return ahead
+
+
+def _unlabelled(rows: Rows, missing: np.ndarray) -> np.ndarray:
+    """Return the rows (rows,) of sequences in which a target is ``missing`` (rows,), and note how many these are."""
+    without = np.bincount(rows.groups, missing, len(rows.names)) > 0
+    if number := int(without.sum()):
+        what = f"{counted(number, 'sequence')} of {len(without)}"
+        rows.table.note(f"{what} {agreeing('have', number)} no target and {agreeing('are', number)} not scored.")
+    return without[rows.groups]
 
 
 def _listed(names: str | Sequence[str] | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
@@ -21,6 +22,7 @@ from src.data.splits import SPLITS
 
 NEXT = ("language_model", "music")  # the prediction target is the next input
 WHOLE = ("classification", "regression")  # one prediction per sequence
+log = logging.getLogger(__name__)
 UNLABELLED = -1  # the target of unlabelled steps, which tasks ignore
 
 
@@ -152,9 +154,14 @@ class OwnData(SeriesData):
         return torch.from_numpy(x.astype(np.uint8) if kind == "music" else x)
 
     def new_split(self, kind: str, x: np.ndarray, lengths: np.ndarray, y: np.ndarray | None, where: str) -> FlatSplit:
-        """Return the sequences of a new file, ``where``, in the form of :meth:`fill`; missing targets are zeros."""
+        """Return the sequences of a new file, ``where``, in the form of :meth:`fill`.
+
+        Without ``y`` the targets are zeros; a missing one, or an unknown class, is `UNLABELLED` or NaN.
+        """
         read, output = self.inputs(kind, x), self.description.output
         if y is not None:
+            if isinstance(output, Classes):
+                y = _known(y, output, where)
             targets = _encode(output, y, where)
         elif kind in NEXT:
             targets = read
@@ -164,13 +171,26 @@ class OwnData(SeriesData):
         return _split(kind, read, lengths, targets)
 
 
+def has_labels(targets: Tensor) -> bool:
+    """Return whether any target of `OwnData.new_split` is known."""
+    return bool((~targets.isnan()).any() if targets.is_floating_point() else (targets != UNLABELLED).any())
+
+
+def _known(y: np.ndarray, output: Classes, where: str) -> np.ndarray:
+    """Return the labels of a new file without those that training lacks, which cannot be scored; each is named once."""
+    for label in np.unique(y[(y != "") & ~np.isin(y, output.names)]).tolist():
+        times = counted(int((y == label).sum()), "time")
+        known = ", ".join(output.names)
+        log.info(
+            "%s: The class %s (%s) is unknown to the run and is not scored; known are %s.", where, label, times, known
+        )
+    return np.where(np.isin(y, output.names), y, "")
+
+
 def _encode(output: Output, y: np.ndarray, where: str) -> Tensor:
     """Encode targets for a task: class numbers, or standardised float32 values."""
     if isinstance(output, Classes):
         number = {name: k for k, name in enumerate(output.names)} | {"": UNLABELLED}
-        for label in np.unique(y).tolist():
-            if label not in number:
-                raise UserError(f"{where} has the unknown class {label}; known are {', '.join(output.names)}.")
         return torch.tensor([number[label] for label in y.tolist()], dtype=torch.int64)
     assert isinstance(output, Values)
     if y.shape[1] != output.size:

@@ -16,7 +16,7 @@ from src.config.errors import UserError, agreeing, counted, nearest
 from src.data.describe import Description, Features, Horizon, Tokens
 from src.data.module import NewData, Widened, checksum, say_large
 from src.data.own.forms import SEQUENCES, form_of
-from src.data.own.labelled import NEXT, OwnData
+from src.data.own.labelled import NEXT, OwnData, has_labels
 from src.data.own.row_splits import NUMBER_OF, by_order, files_of
 from src.data.scaling import PART
 from src.data.windows import Series
@@ -98,7 +98,8 @@ class NPZ(OwnData):
             return NewData(self.last_rows(names, x, new.lengths, chosen, description.output), names, False)
         there = new.y is not None or self.kind in NEXT
         new, y = self._as_needed(new) if there else (new, None)
-        return NewData(self.new_split(self.kind, new.x, new.lengths, y, str(path)), names, there)
+        split = self.new_split(self.kind, new.x, new.lengths, y, str(path))
+        return NewData(split, names, there and has_labels(split.targets))
 
     def _as_needed(self, sequences: Sequences) -> tuple[Sequences, np.ndarray | None]:
         """Return sequences and targets in the form that the task needs; unlabelled steps have no target."""

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from src.config.errors import UserError
 from src.data.baselines import piano_rolls
 from src.data.describe import Bits, Classes, Features, Horizon, Tokens, Values
+from src.data.own.labelled import UNLABELLED
 from src.data.own.npz import NPZ
 from src.tasks.per_step import PerStepClassification
 from tests.tasks.tiny import measure
@@ -248,7 +249,7 @@ def test_a_file_that_is_none_is_refused(tmp_path, x):
         NPZ(path=str(tmp_path / "mine.npz")).setup()
 
 
-def test_new_files_are_read_with_what_was_fitted_and_refused_where_they_do_not_fit(tmp_path, x, lengths):
+def test_new_files_are_read_with_what_was_fitted_and_refused_where_they_do_not_fit(tmp_path, x, lengths, caplog):
     built = data(tmp_path, x=x, y=np.array(["a", "b"])[LABELS % 2], lengths=lengths)
     built.setup()
     np.savez(tmp_path / "new.npz", x=x[:2] * 100, lengths=[3, 4])
@@ -258,8 +259,11 @@ def test_new_files_are_read_with_what_was_fitted_and_refused_where_they_do_not_f
     np.testing.assert_allclose(new.split[torch.tensor([1])].x[0], expected, rtol=1e-4)
     np.savez(tmp_path / "new.npz", x=x[:2], y=["b", "a"])
     assert built.new_data(str(tmp_path / "new.npz")).split.targets.tolist() == [1, 0]
+    np.savez(tmp_path / "new.npz", x=x[:2], y=["b", "c"])
+    with caplog.at_level("INFO"):
+        assert built.new_data(str(tmp_path / "new.npz")).split.targets.tolist() == [1, UNLABELLED]
+    assert "The class c (1 time) is unknown to the run and is not scored; known are a, b." in caplog.text
     for arrays, words in (
-        ({"x": x[:2], "y": ["b", "c"]}, "has the unknown class c; known are a, b"),
         ({"x": x[:2, :, :2]}, "x has 2 features, but the run reads 3"),
         ({"x": np.ones((2, 3), int)}, "trained on real numbers"),
     ):
