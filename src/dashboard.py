@@ -23,11 +23,11 @@ def dashboard(cfg: DictConfig) -> None:
         UserError: the study does not exist, there is no login, the server rejects the workspace, or wandb-workspaces
             is missing.
     """
-    from src.runs.study_record import read_study
+    from src.runs.study_record import no_study, read_study
 
     directory = study_folder(cfg)
     if (study := read_study(directory)) is None:
-        raise UserError(f"{directory} has no study.json: study must name a study's folder, e.g. study=smoke.")
+        raise no_study(directory)
     plan = study.plan
     if unknown := [name for name in cfg.only or [] if name not in plan.data]:
         raise UserError(f"{unknown[0]} is not a data set of {study.name}, which has {', '.join(plan.data)}.")

@@ -32,6 +32,7 @@ ProblemKind = Literal[
     "nameless",  # a run without a model, data set or seed
     "duplicate",  # the same id again
     "incomplete",  # metrics.csv or sequences cannot be read; the run itself is used
+    "untrained",  # interrupted before
     "stale",  # from an earlier plan of its study
 ]
 
@@ -203,7 +204,11 @@ def _take_run(collection: Collection, directory: Path, keys: Sequence[str]) -> R
         collection.note("foreign" if foreign else "unreadable", _near(path), str(error))
         return None
     if record.study_job is None and record.status in ("failed", "interrupted") and not _trained(directory):
-        return None  # a failed attempt: a mistyped command line, or a refused file
+        # A failed one is an attempt: a mistyped command line, or a refused file.
+        if record.status == "interrupted":
+            sentence = "It was interrupted before it trained, and is not counted: start it again, or remove its folder."
+            collection.note("untrained", _near(directory), sentence)
+        return None
     try:
         check_digests(directory, record, "config.yaml")
     except UserError as error:

@@ -31,7 +31,7 @@ class Point:
     value: float | None  # of the metric; None if the run has none (diverged, failed, unfinished)
     run: str  # its id
     status: PointStatus  # how it ended
-    seconds: float | None = None  # of training; None if unknown
+    seconds: float | None = None  # of the whole run; None if unknown
     # whether its test loss is below a tenth of the best trivial baseline's; None without a baseline, or for a run
     # that has not finished
     solved: bool | None = None
@@ -95,7 +95,7 @@ def point(run: Run, metric: str, mode: Direction) -> Point | None:
     A value that is not finite counts as diverged; one that is no better than the best trivial predictor on the
     run's test set gets the status ``chance``.
     """
-    seconds, solved = run.timed.seconds if run.timed else None, run.solved()
+    seconds, solved = run.took or None, run.solved()
     if run.status != "finished":
         return Point(run.seed, None, run.id, run.status, seconds, solved)
     value = run.metrics.get(metric)

@@ -25,7 +25,7 @@ class Pair:
     run_a: str | None  # run_a, run_b: ids; None if there is no run
     run_b: str | None
     state: PairState  # ``missing``: a run failed, is unfinished or was never started, or two runs claim its seed
-    seconds: float | None = None  # of training, for both runs together; None if unknown
+    seconds: float | None = None  # of both runs together; None if unknown
     split: int | None = None  # of both, in studies over several splits
 
 

@@ -22,7 +22,7 @@ from src.tasks.metrics import Direction
 FACTS = (
     *("id", "model", "seed", "arm", "phase", "status", "error", "directory", "study", "name", "url", "identity"),
     *("metrics", "baselines", "val_baselines", "values", "mode", "hidden_size"),
-    *("hardware", "versions", "results_version", "sources", "started", "ended", "stop_reason"),
+    *("hardware", "versions", "results_version", "sources", "started", "ended", "attempts", "stop_reason"),
 )
 PARTS = ("best", "parameters", "budget", "timing", "memory", "backend", "git")
 ADDED = ("model", "arm", "directory", "values", "mode", "hidden_size")

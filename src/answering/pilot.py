@@ -29,7 +29,6 @@ from src.runs.typed_json import CONFIG, from_plain, read_json, write_json
 from src.statistics.sittings import allocation
 from src.studies.jobs import Compose, Jobs
 from src.studies.plan import Plan, read_plan
-from src.studies.progress import seconds_of
 from src.tasks.metrics import declared_by_shipped_tasks, on_validation
 
 FILE = "pilot.json"
@@ -155,10 +154,10 @@ def full_runs(
     metric = on_validation(pilot.metric)
     finished = {model: record for model, record in records.items() if record is not None}
     pilot.reached = {model: r.metrics[metric] for model, r in finished.items() if metric in r.metrics}
-    if seconds := [seconds_of(record) for model, record in finished.items() if model in models]:
+    if seconds := [record.took for model, record in finished.items() if model in models]:
         pilot.used = max(finished[model].timing.updates for model in models if model in finished)
         last = records[todo[-1].model] if todo else None
-        around = max(0.0, paced.last - seconds_of(last)) if last is not None and paced.last else STARTS / 2
+        around = max(0.0, paced.last - last.took) if last is not None and paced.last else STARTS / 2
         pilot.run_seconds = median(seconds) + min(around, LONGEST_AROUND)
 
 

@@ -193,6 +193,13 @@ class RunResult:
     schema: int = SCHEMA
 
     @property
+    def took(self) -> float:
+        """Its duration in seconds; for several processes with pauses between them, its training time only."""
+        if self.attempts == 1 and self.started is not None and self.ended is not None:
+            return self.ended - self.started
+        return self.timing.seconds
+
+    @property
     def ended_for_good(self) -> bool:
         """Whether the run is complete, with a result."""
         return self.status in ENDED

@@ -306,6 +306,14 @@ def parse_study(content: Any, path: Path) -> StudyRecord:
     return record
 
 
+def no_study(directory: Path) -> UserError:
+    """Return the error about a folder that should be a study's."""
+    return UserError(
+        f"{directory} has no study.json: study must name a study's folder, e.g. study=smoke; other runs, such as those "
+        f"of a multirun, are read by compare folders={directory}."
+    )
+
+
 def read_study(directory: Path) -> StudyRecord | None:
     """Read a study's ``study.json``; None if there is no study.
 

@@ -23,7 +23,7 @@ from src.files import from_here
 from src.runs.config_file import read_plain
 from src.runs.record import read_record
 from src.runs.result import RunResult
-from src.runs.study_record import PLANNED, read_study, written_anew
+from src.runs.study_record import PLANNED, no_study, read_study, written_anew
 from src.studies.remarks import remarks
 from src.studies.state import JobStatus, current_jobs
 from src.tasks.metrics import Direction
@@ -53,7 +53,7 @@ class Row:
     @property
     def seconds(self) -> list[float]:
         """Durations of the finished runs."""
-        return [seconds_of(record) for record in self.ended]
+        return [record.took for record in self.ended]
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Progress:
         """Estimated time for the runs planned so far, from finished ones; None if not estimable."""
         if not self.ended:
             return None
-        usual = fmean(map(seconds_of, self.ended.values()))
+        usual = fmean(record.took for record in self.ended.values())
         rows = self.rows.values()
         work = sum((row.runs["planned"] + row.runs["running"]) * fmean(row.seconds or [usual]) for row in rows)
         return work / max(1, self.runs["running"])
@@ -97,7 +97,7 @@ class Reader:
         """
         study = read_study(self.directory)
         if study is None:
-            raise UserError(f"{self.directory} has no study.json: study must name a study's folder, e.g. study=smoke.")
+            raise no_study(self.directory)
         progress = Progress(study.name)
         jobs = current_jobs(self.directory)
         if not jobs:
@@ -132,13 +132,6 @@ class Reader:
             raise UserError(
                 f"{self.directory / PLANNED} is missing, although runs exist ({runs}); {written_anew(self.directory)}"
             )
-
-
-def seconds_of(record: RunResult) -> float:
-    """Return a run's duration; for several processes with pauses between them, its training time only."""
-    if record.attempts == 1 and record.started is not None and record.ended is not None:
-        return record.ended - record.started
-    return record.timing.seconds
 
 
 def table(progress: Progress) -> Any:

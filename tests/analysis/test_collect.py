@@ -163,7 +163,10 @@ def test_why_nothing_can_be_compared_is_said(tmp_path: Path) -> None:
 def test_a_try_that_never_trained_is_no_run(tmp_path: Path) -> None:
     for number, status in enumerate(("failed", "interrupted", "finished")):
         fake_run(tmp_path / str(number), seed=number, status=status)
-    assert [run.seed for run in collect([tmp_path], "runs").runs] == [2]
+    collection = collect([tmp_path], "runs")
+    assert [run.seed for run in collection.runs] == [2]
+    (problem,) = collection.problems
+    assert (problem.kind, Path(problem.place).name) == ("untrained", "1")  # it was asked for, and left no other trace
     (tmp_path / "0" / "checkpoints").mkdir()
     (tmp_path / "0" / "checkpoints" / "last.ckpt").touch()
     assert [run.seed for run in collect([tmp_path], "runs").runs] == [0, 2]

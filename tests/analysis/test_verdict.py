@@ -1,16 +1,24 @@
 """The verdict: what it says where, in which words, and that its three statements contradict each other."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from src.analysis.models import point
 from src.analysis.pairs import Pair
+from src.analysis.run import Run, flat
 from src.analysis.verdict import About, Verdict, minutes
 from src.analysis.verdict import verdict as verdict_of
+from src.config.errors import UserError
+from src.runs.result import Timing
 from src.statistics.decision import LEAST, decide, pairs_to_decide
 from src.statistics.looks import Look, planned_looks
+from src.studies.progress import Reader
 
 NAMES = ("gru", "lstm")
 
@@ -203,3 +211,20 @@ def test_the_pairs_that_it_names_do_decide(mean: float, sd: float) -> None:
 
     assert decided(number) == pytest.approx(0.81, abs=0.04)
     assert decided(6 + (number - 6) // 2) < 0.75
+
+
+def test_what_more_pairs_take_includes_reading_validation_and_the_test() -> None:
+    """Four runs of 137 s in all were said to take 14 to 16 s: the time between the first and the last step."""
+    timing = Timing(seconds=4.0)
+    run = Run(id="a", seed=0, model="gru", data_name="ucr", status="finished", metrics={"test/nll": 1.0}, timing=timing)
+    once = replace(run, attempts=1, started=100.0, ended=134.0)
+    took = [
+        each and each.seconds for each in (point(r, "test/nll", "min") for r in (run, once, replace(once, attempts=2)))
+    ]
+    assert took == [4.0, 34.0, 4.0]  # pauses between processes are no work
+    assert flat(once)["attempts"] == 1  # so that a pack says the same as the folders
+
+
+def test_a_folder_of_runs_that_is_no_study_is_for_compare(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"no study\.json.*are read by compare folders={tmp_path}\."):
+        Reader(tmp_path).read()
