@@ -30,7 +30,7 @@ MODEL = {  # each network takes some of these keys, and its class checks which g
     "layers": Key(list[dict[str, Any]], "layers of different kinds, input first: kind, hidden_size, bias, ..."),
     "batch_first": Key(Literal[True], "batches are (batch, time, features), as every task expects"),
     "bidirectional": Key(bool, "read in both directions; not allowed if the task must not see the future"),
-    "residual": Key(bool, "add each layer's input to its output"),
+    "residual": Key(bool, "add each layer's input to its output, from the second layer on"),
     "bias": Key(bool | Literal["single"], "true: two bias vectors per gate, as in PyTorch; single: one; false: none"),
     "layer_norm": Key(bool, "layer normalisation of the gate pre-activations"),
     "reset_after": Key(bool, "GRU: apply the reset gate after the recurrent product, as in PyTorch"),
