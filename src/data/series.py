@@ -58,7 +58,7 @@ class SeriesData(SequenceData):
             left = "repeats the last row there" if some else "is omitted"
             more = f"so seasonal_naive {left}; to repeat the season, it needs data.lookback={long[-1]} or more"
             self.notes["season"] = f"a {rows}, {more}"
-            log.warning("A %s, %s.", rows, more)
+            log.info("A %s, %s.", rows, more)
         values = beside(scaling.apply(series.values, series.lengths), series.static, series.lengths)
         columns = [list(series.features).index(name) for name in series.targets]
         known = tuple(list(series.features).index(name) for name in series.known)
