@@ -166,12 +166,12 @@ def test_the_first_process_that_fails_says_why_and_takes_the_others_along(
 def test_a_further_process_ends_with_the_first(folder: Path) -> None:
     """Where that is killed, nobody is left who could end it."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    line = [sys.executable, "-m", "src.train", *ADDING, *TINY, "trainer.max_epochs=100000", "paths.runs_dir=out"]
-    line = [word for word in line if word != "trainer.max_epochs=2"]
+    long = ("trainer.max_epochs=100000", "callbacks.early_stopping.patience=100000", "paths.runs_dir=out")
+    line = [sys.executable, "-m", "src.train", *ADDING, *(w for w in TINY if w != "trainer.max_epochs=2"), *long]
     first = subprocess.Popen(line, cwd=folder, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     others: list[int] = []
     try:
-        assert within(240, lambda: list(folder.glob("out/*/metrics.csv")))
+        assert within(240, lambda: children(first.pid) and list(folder.glob("out/*/metrics.csv")))
         (other,) = others = children(first.pid)
         first.send_signal(signal.SIGKILL)
         first.wait()
