@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from src.config.trust import entries
+
 SHIPPED = frozenset({"src", "gatebench", "hydra_plugins", "torch", "pytorch_lightning", "lightning"})
 INSTALLED = tuple(
     Path(sysconfig.get_paths()[name]).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")
@@ -51,17 +53,11 @@ def note_imported(config: Mapping[str, Any], sources: Mapping[str, str]) -> None
             _imported[kind] = _code(kind), sources[path]
 
 
-def _targets(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def _targets(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Iterate over the classes that a config names outside shipped packages, with the path of their node."""
-    items: Any = ()
-    if isinstance(node, Mapping):
-        items = node.items()
-    elif isinstance(node, list | tuple):
-        items = enumerate(node)
-    for key, value in items:
+    for path, key, value in entries(config):
         if key == "_target_" and isinstance(value, str) and value.partition(".")[0] not in SHIPPED:
-            yield path, value
-        yield from _targets(value, f"{path}.{key}".lstrip("."))
+            yield path.rpartition(".")[0], value
 
 
 def _loaded(target: str) -> Any:

@@ -53,7 +53,7 @@ def check_received(config: Mapping[str, Any], place: str, trust: str | Sequence[
             to evaluate something.
     """
     trusted = [trust] if isinstance(trust, str) else list(trust)
-    for path, key, value in _entries(config):
+    for path, key, value in entries(config):
         if isinstance(value, str) and "${" in value:
             raise UserError(f"{place}: {path} is {value}, but the config of a run must contain plain values only.")
         if not (key.startswith("_") and key.endswith("_") and len(key) > 2) or (key == "_target_" and value is None):
@@ -76,7 +76,7 @@ def _expected(path: str) -> bool:
     return node in PLACES or (node.startswith(("callbacks.", "logger.")) and node.count(".") == 1)
 
 
-def _entries(node: Any, path: str = "") -> Iterator[tuple[str, str, Any]]:
+def entries(node: Any, path: str = "") -> Iterator[tuple[str, str, Any]]:
     """Iterate over all keys and list items below a node, with their dotted paths."""
     items: Iterable[tuple[Any, Any]] = ()
     if isinstance(node, Mapping):
@@ -86,4 +86,4 @@ def _entries(node: Any, path: str = "") -> Iterator[tuple[str, str, Any]]:
     for key, value in items:
         here = f"{path}.{key}" if path else str(key)
         yield here, str(key), value
-        yield from _entries(value, here)
+        yield from entries(value, here)

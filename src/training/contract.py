@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from src.config.errors import UserError
 from src.config.in_words import one_line
 from src.data.module import SequenceData
+from src.rng import drawing
 from src.tasks.base import Task
 from src.tasks.budget import without_budget
 from src.tasks.build import factory
@@ -73,8 +74,7 @@ def check_network(cfg: DictConfig, data: SequenceData, task: Task) -> None:
 def _random_states_kept() -> Iterator[None]:
     of_python, of_numpy = random.getstate(), np.random.get_state()
     try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+        with drawing(0, "noise"):
             yield
     finally:
         random.setstate(of_python)
